@@ -1,0 +1,1 @@
+"""Pure: from grant specs and observed grants to a plan. Values in, values out."""

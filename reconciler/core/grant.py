@@ -1,0 +1,59 @@
+"""Pure: the client grant, the one type that both the files and the tenant are turned into."""
+
+from dataclasses import dataclass, field
+
+SUBJECT_CLIENT = "client"
+SUBJECT_USER = "user"
+USAGE_DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A grant's identity: exactly what Auth0 cannot change in place. Never the `cgr_` id.
+
+    One of `client_id` and `default_for` is set. Values of `subject_type` that Auth0 may add later are kept as they are.
+    """
+
+    client_id: str | None
+    audience: str
+    subject_type: str = SUBJECT_CLIENT
+    default_for: str | None = None
+
+    @property
+    def holder(self) -> str:
+        """Who holds the grant: the application's id or the group it is the default for."""
+        return self.client_id or self.default_for or ""
+
+    @property
+    def order(self) -> tuple[str, str, str, str]:
+        """What grants are sorted by."""
+        return (self.client_id or "", self.default_for or "", self.audience, self.subject_type)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGrant:
+    """What a grant allows. Defaults are filled in, sets have no order: two equal grants need no call.
+
+    With `allow_all_scopes` the scope set is empty, as in Auth0's answers.
+    """
+
+    key: Key
+    scope: frozenset[str] = field(default_factory=frozenset)
+    organization_usage: str = USAGE_DENY
+    allow_any_organization: bool = False
+    authorization_details_types: frozenset[str] = field(default_factory=frozenset)
+    allow_all_scopes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedGrant:
+    """A client grant as the tenant has it, with the id under which it is addressed."""
+
+    id: str
+    grant: ClientGrant
+    is_system: bool = False
+
+    @property
+    def key(self) -> Key:
+        """The grant's key."""
+        return self.grant.key

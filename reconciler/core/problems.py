@@ -1,0 +1,47 @@
+"""Pure: what is wrong, where it stands, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A place in a file. Lines and columns count from 1, columns in characters; 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        """`file:line:column`, or the file alone where the problem has no line."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+class Severity(StrEnum):
+    """An error stops the run, a warning is said and the run goes on."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing to fix.
+
+    `what` says what is wrong, `fix` what to do (empty where `what` says it already); neither ends with a full stop.
+    """
+
+    source: Source
+    what: str
+    fix: str = ""
+    severity: Severity = Severity.ERROR
+
+    @property
+    def message(self) -> str:
+        """`what is wrong; what to do`."""
+        return f"{self.what}; {self.fix}" if self.fix else self.what
+
+
+def errors(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return the problems that stop the run."""
+    return tuple(problem for problem in problems if problem.severity is Severity.ERROR)

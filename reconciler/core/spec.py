@@ -1,0 +1,47 @@
+"""Pure: a grant as a file declares it: by name or by id, not yet tied to a tenant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.problems import Source
+
+Mark = tuple[int, int]  # line and column, both from 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantSpec:
+    """One item under `grants:`; it has passed the schema, so exactly one of each alternative is set.
+
+    `marks` tells where the value of each field stands, `scope_marks` where each item of `scope` does.
+    """
+
+    file: str
+    mark: Mark
+    client: str | None = None
+    client_id: str | None = None
+    default_for: str | None = None
+    api: str | None = None
+    audience: str | None = None
+    description: str = ""
+    subject_type: str = SUBJECT_CLIENT
+    scope: tuple[str, ...] = ()
+    organization_usage: str = USAGE_DENY
+    allow_any_organization: bool = False
+    authorization_details_types: tuple[str, ...] = ()
+    allow_all_scopes: bool = False
+    marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
+    scope_marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def source(self) -> Source:
+        """Where the grant stands."""
+        return Source(self.file, *self.mark)
+
+    def source_of(self, name: str) -> Source:
+        """Where the value of the field `name` stands; the grant itself where the file does not say it."""
+        return Source(self.file, *self.marks.get(name, self.mark))
+
+    def source_of_scope(self, scope: str) -> Source:
+        """Where `scope` stands in the list of scopes."""
+        return Source(self.file, *self.scope_marks[self.scope.index(scope)])

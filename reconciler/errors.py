@@ -1,0 +1,45 @@
+"""What can go wrong that is nobody's bug, and the exit code each means.
+
+    ReconcilerError              exit 1: usage, configuration; nothing was written
+    ├── ProblemsError            exit 1: files say something wrong; carries every problem
+    ├── RefusedError             exit 4: a guard says no
+    └── Auth0Error               exit 1: the Management API or the way to it (auth0/errors.py has its leaves)
+
+The entry point catches the base only; anything else is a bug and keeps its traceback.
+"""
+
+from enum import IntEnum
+
+from reconciler.core.problems import Problem
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1
+    CHANGES = 2
+    INCOMPLETE = 3
+    REFUSED = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class ReconcilerError(Exception):
+    """The run cannot go on; the message says why and what to do."""
+
+    exit_code = Exit.FAILED
+
+
+class ProblemsError(ReconcilerError):
+    """Files declare something that cannot be; `problems` has every one of them."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(f"{len(problems)} problem(s)")
+        self.problems = problems
+
+
+class RefusedError(ReconcilerError):
+    """A guard refuses the whole run."""
+
+    exit_code = Exit.REFUSED

@@ -1,0 +1,1 @@
+"""Pure: plans, problems and outcomes as text or JSON."""

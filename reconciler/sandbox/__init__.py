@@ -1,0 +1,1 @@
+"""A local tenant: the Management API's grants, on Starlette and SQLite."""
