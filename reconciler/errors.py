@@ -8,6 +8,7 @@
 The entry point catches the base only; anything else is a bug and keeps its traceback.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 from reconciler.core.problems import Problem
@@ -32,11 +33,12 @@ class ReconcilerError(Exception):
 
 
 class ProblemsError(ReconcilerError):
-    """Files declare something that cannot be; `problems` has every one of them."""
+    """Files declare something that cannot be; `problems` has every one of them, `texts` the files' contents."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...], texts: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{len(problems)} problem(s)")
         self.problems = problems
+        self.texts = texts or {}
 
 
 class RefusedError(ReconcilerError):

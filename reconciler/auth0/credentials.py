@@ -1,0 +1,78 @@
+"""Credentials: only from the environment, under the names that Auth0's own tools use."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.core.directory import MANAGEMENT_API_SUFFIX
+from reconciler.core.grant import Key
+from reconciler.errors import ReconcilerError
+
+CLIENT_SUFFIX = "@clients"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A ready token for the Management API."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """What a token is fetched with. `audience` is the Management API's identifier."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    audience: str
+
+
+Credentials = AccessToken | ClientSecret
+
+
+def credentials_from(environment: Mapping[str, str], domain: str) -> Credentials:
+    """Return the credentials that `environment` holds for the tenant at `domain` (a host, perhaps with a port).
+
+    Raises:
+        ReconcilerError: if there are none.
+    """
+    token = environment.get("AUTH0_ACCESS_TOKEN") or environment.get("AUTH0_API_TOKEN")
+    if token:
+        return AccessToken(token.strip())
+    client_id, secret = environment.get("AUTH0_CLIENT_ID"), environment.get("AUTH0_CLIENT_SECRET")
+    if not client_id or not secret:
+        raise ReconcilerError(
+            f"no credentials for {domain}: set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN",
+        )
+    audience = environment.get("AUTH0_AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
+    return ClientSecret(client_id, secret, audience)
+
+
+def own_key(token: str) -> Key:
+    """Return the key of the grant by which the holder of `token` reaches the Management API.
+
+    The claims are read, not verified: the tenant does that, and we only protect the grant they name.
+
+    Raises:
+        ReconcilerError: if the token does not say whose it is.
+    """
+    claims = _claims(token)
+    client_id = claims.get("azp") or str(claims.get("sub", "")).removesuffix(CLIENT_SUFFIX)
+    audiences = claims.get("aud")
+    candidates = [audiences] if isinstance(audiences, str) else audiences or []
+    audience = next((each for each in candidates if str(each).endswith(MANAGEMENT_API_SUFFIX)), None)
+    if not client_id or audience is None:
+        raise ReconcilerError("the access token is not one for the Management API: its claims lack azp, or aud")
+    return Key(str(client_id), str(audience))
+
+
+def _claims(token: str) -> dict[str, Any]:
+    try:
+        _, payload, _ = token.split(".")
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, binascii.Error) as error:
+        raise ReconcilerError("the access token is no JWT, so it does not tell which grant is our own") from error
+    return claims if isinstance(claims, dict) else {}

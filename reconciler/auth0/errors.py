@@ -1,0 +1,37 @@
+"""What can go wrong between us and the Management API, told apart by what it means for a write.
+
+    Auth0Error
+    ├── NotSentError            the tenant has seen nothing: name resolution, connection, TLS
+    ├── RefusedCallError        a complete answer that says no (4xx); nothing was changed
+    └── UnclearError            sent, and no answer tells what became of it: 5xx, 408, timeout, a broken connection
+        └── UnreadableError     an answer of 2xx that is not what the API documents
+
+Messages carry method, path, status and the API's own words; never a header or a body that we sent.
+"""
+
+from reconciler.errors import ReconcilerError
+
+
+class Auth0Error(ReconcilerError):
+    """A call to the tenant did not do what it should."""
+
+
+class NotSentError(Auth0Error):
+    """The call never reached the tenant."""
+
+
+class RefusedCallError(Auth0Error):
+    """The tenant answered that it will not do it."""
+
+    def __init__(self, call: str, status: int, message: str) -> None:
+        super().__init__(f"{call}: {status} {message}".rstrip())
+        self.status = status
+        self.api_message = message
+
+
+class UnclearError(Auth0Error):
+    """The call was sent; whether it took effect has to be looked up."""
+
+
+class UnreadableError(UnclearError):
+    """The tenant answered something that the API does not document."""

@@ -1,0 +1,136 @@
+"""Pure: between the Management API's JSON and our values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.auth0.errors import UnreadableError
+from reconciler.core.diff import FieldChange, SetChange, ValueChange
+from reconciler.core.directory import Api, Application
+from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
+from reconciler.core.plan import Update
+
+Json = Mapping[str, Any]
+
+
+def observed_grant(answer: Json) -> ObservedGrant:
+    """Parse a client grant. Absent and null fields stand for their defaults; unknown fields are passed over.
+
+    Raises:
+        UnreadableError: if a field that identifies the grant is missing, or one has the wrong type.
+    """
+    key = Key(
+        client_id=_text_or_none(answer, "client_id"),
+        audience=_text(answer, "audience"),
+        subject_type=_text_or_none(answer, "subject_type") or SUBJECT_CLIENT,
+        default_for=_text_or_none(answer, "default_for"),
+    )
+    all_scopes = _flag(answer, "allow_all_scopes")
+    grant = ClientGrant(
+        key=key,
+        scope=frozenset() if all_scopes else _texts(answer, "scope"),
+        organization_usage=_text_or_none(answer, "organization_usage") or USAGE_DENY,
+        allow_any_organization=_flag(answer, "allow_any_organization"),
+        authorization_details_types=_texts(answer, "authorization_details_types"),
+        allow_all_scopes=all_scopes,
+    )
+    if not key.holder:
+        raise UnreadableError(f"client grant {answer.get('id')} names neither client_id nor default_for")
+    return ObservedGrant(_text(answer, "id"), grant, is_system=_flag(answer, "is_system"))
+
+
+def application(answer: Json) -> Application:
+    """Parse an application. Raises UnreadableError if it lacks its id."""
+    return Application(_text(answer, "client_id"), _text_or_none(answer, "name") or "")
+
+
+def api(answer: Json) -> Api:
+    """Parse an API (resource server); one that never had scopes has no such field. Raises UnreadableError."""
+    scopes = frozenset(_text(scope, "value") for scope in _objects(answer, "scopes"))
+    identifier = _text(answer, "identifier")
+    return Api(identifier, _text_or_none(answer, "name") or "", scopes, is_system=_flag(answer, "is_system"))
+
+
+def create_body(grant: ClientGrant) -> dict[str, object]:
+    """Return the body of POST /client-grants: never a field at its default, because some APIs refuse even that.
+
+    `scope` is the exception: Auth0 wants it unless all scopes are allowed.
+    """
+    body: dict[str, object] = {}
+    if grant.key.client_id is not None:
+        body["client_id"] = grant.key.client_id
+    if grant.key.default_for is not None:
+        body["default_for"] = grant.key.default_for
+    body["audience"] = grant.key.audience
+    if grant.key.subject_type != SUBJECT_CLIENT:
+        body["subject_type"] = grant.key.subject_type
+    if grant.allow_all_scopes:
+        body["allow_all_scopes"] = True
+    else:
+        body["scope"] = sorted(grant.scope)
+    if grant.organization_usage != USAGE_DENY:
+        body["organization_usage"] = grant.organization_usage
+    if grant.allow_any_organization:
+        body["allow_any_organization"] = True
+    if grant.authorization_details_types:
+        body["authorization_details_types"] = sorted(grant.authorization_details_types)
+    return body
+
+
+def update_body(update: Update) -> dict[str, object]:
+    """Return the body of PATCH /client-grants/{id}: the changed fields, whole.
+
+    Entering `allow_all_scopes` sends no scopes (Auth0 drops them); leaving it sends them in the same call, so that no
+    moment without scopes arises.
+    """
+    after = update.after.grant
+    body = {change.field: _value(change, after) for change in update.fields}
+    if body.get("allow_all_scopes") is True:
+        body.pop("scope", None)
+    if body.get("allow_all_scopes") is False:
+        body["scope"] = sorted(after.scope)
+    return body
+
+
+def _value(change: FieldChange, after: ClientGrant) -> object:
+    match change:
+        case SetChange(field="scope"):
+            return sorted(after.scope)
+        case SetChange():
+            return sorted(after.authorization_details_types)
+        case ValueChange():
+            return change.after
+
+
+def _text(answer: Json, name: str) -> str:
+    value = _text_or_none(answer, name)
+    if not value:
+        raise UnreadableError(f"an answer of the tenant lacks {name}")
+    return value
+
+
+def _text_or_none(answer: Json, name: str) -> str | None:
+    value = answer.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise UnreadableError(f"an answer of the tenant has {name} with something else than a text")
+
+
+def _flag(answer: Json, name: str) -> bool:
+    value = answer.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise UnreadableError(f"an answer of the tenant has {name} with something else than true or false")
+
+
+def _texts(answer: Json, name: str) -> frozenset[str]:
+    values = answer.get(name) or ()
+    if isinstance(values, list | tuple) and all(isinstance(value, str) for value in values):
+        return frozenset(values)
+    raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of texts")
+
+
+def _objects(answer: Json, name: str) -> list[Json]:
+    values = answer.get(name) or []
+    if isinstance(values, list) and all(isinstance(value, dict) for value in values):
+        return values
+    raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of objects")

@@ -1,0 +1,99 @@
+"""`reconciler apply`: show the plan, ask, carry it out, read the tenant again, and tell what became of it."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+from reconciler.apply import carry_out
+from reconciler.cli.console import Console
+from reconciler.cli.options import global_options, options
+from reconciler.cli.progress import progress
+from reconciler.cli.session import Session, session
+from reconciler.cli.shaping import Shape, shaping_options
+from reconciler.core.outcome import Outcome, Report, Result
+from reconciler.core.plan import Plan
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.render.outcomes import report_json, report_lines
+from reconciler.render.plan_text import plan_lines, summary
+from reconciler.render.styled import visible
+
+EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+
+
+@click.command("apply")
+@shaping_options
+@click.option("--yes", is_flag=True, help="Do not ask. No guard is lifted by this.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@global_options
+def command(*, shape: Shape, yes: bool, form: str) -> Exit:
+    """Change the tenant to what the files declare.
+
+    Prints the plan, asks, carries it out, reads the tenant again, and exits with 0 only if it equals the files.
+    """
+    given = options()
+    console = Console(given)
+    with session(given, shape) as reached:
+        plan = reached.plan()
+        console.problems(plan.warnings, reached.declared.texts)
+        show_plan = console.result if form == "text" else console.say
+        show_plan(plan_lines(plan, every=given.verbose))
+        report, exit_code = _apply(reached, plan, console, yes=yes)
+    if form == "json":
+        console.data(report_json(report))
+    elif report.outcomes:
+        console.result(report_lines(report, plan.directory))
+    return exit_code
+
+
+def _apply(reached: Session, plan: Plan, console: Console, *, yes: bool) -> tuple[Report, Exit]:
+    if plan.blocked:
+        return Report((), plan), Exit.REFUSED
+    if not plan.changes:
+        return Report((), plan), Exit.DONE
+    if not yes:
+        _ask(plan)
+    signals: list[signal.Signals] = []
+    with progress(len(plan.changes), shown=console.shows_progress) as tell:
+        outcomes = reached.run(_carry_out(plan, reached, tell, signals))
+    report = _verified(reached, outcomes)
+    if signals:
+        return report, EXIT_CODES[signals[0]]
+    done = report.converged and all(outcome.result is Result.APPLIED for outcome in outcomes)
+    return report, Exit.DONE if done else Exit.INCOMPLETE
+
+
+def _ask(plan: Plan) -> None:
+    if not sys.stdin.isatty():
+        raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
+    tenant = f"{visible(plan.tenant.name)} ({visible(plan.tenant.domain)})"
+    question = f"\n{summary(plan)}\nApply this to {tenant}? Only yes counts as a yes"
+    if click.prompt(question, default="", show_default=False, err=True) != "yes":
+        raise ReconcilerError("nothing was written: the answer was not yes")
+
+
+async def _carry_out(
+    plan: Plan,
+    reached: Session,
+    tell: Callable[[Outcome], None],
+    signals: list[signal.Signals],
+) -> tuple[Outcome, ...]:
+    """Carry out `plan`; a signal lets what is in flight finish and is noted in `signals`."""
+    loop = asyncio.get_running_loop()
+    for each in EXIT_CODES:
+        loop.add_signal_handler(each, signals.append, each)
+    try:
+        return await carry_out(plan, reached.client, stopped=lambda: bool(signals), tell=tell)
+    finally:
+        for each in EXIT_CODES:
+            loop.remove_signal_handler(each)
+
+
+def _verified(reached: Session, outcomes: tuple[Outcome, ...]) -> Report:
+    """Read the tenant again: an answer of 200 is no proof. What was done is told even if that fails."""
+    try:
+        return Report(outcomes, reached.plan())
+    except ReconcilerError as error:
+        return Report(outcomes, None, f"the tenant could not be read again: {error}")

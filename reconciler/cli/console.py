@@ -1,0 +1,73 @@
+"""The only module that writes to the terminal: results to stdout, everything said about them to stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import IO
+
+import click
+
+from reconciler.cli.options import Options
+from reconciler.core.problems import Problem
+from reconciler.render.problem_text import problem_lines
+from reconciler.render.styled import Line, Span, Style, line, plain, visible
+
+COLORS: Mapping[Style, Callable[[str], str]] = {
+    Style.PLAIN: str,
+    Style.STRONG: partial(click.style, bold=True),
+    Style.MUTED: partial(click.style, dim=True),
+    Style.CREATE: partial(click.style, fg="green"),
+    Style.UPDATE: partial(click.style, fg="yellow"),
+    Style.DELETE: partial(click.style, fg="red"),
+    Style.WARNING: partial(click.style, fg="yellow"),
+    Style.ERROR: partial(click.style, fg="red", bold=True),
+}
+
+
+class Console:
+    """Writes lines, with colour where the options and the stream allow it."""
+
+    def __init__(self, options: Options) -> None:
+        self._color = options.color
+        self._quiet = options.quiet
+
+    def result(self, lines: Iterable[Line]) -> None:
+        """Write what was asked for to stdout."""
+        self._write(sys.stdout, lines)
+
+    def data(self, value: object) -> None:
+        """Write exactly one JSON object to stdout."""
+        sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+    def say(self, lines: Iterable[Line]) -> None:
+        """Write to stderr what is good to know; nothing if quiet."""
+        if not self._quiet:
+            self._write(sys.stderr, lines)
+
+    def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
+        """Write problems to stderr, on a terminal with the lines they speak of."""
+        self._write(sys.stderr, problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
+
+    def error(self, message: str) -> None:
+        """Write to stderr why the run cannot go on."""
+        self._write(sys.stderr, [line(Span("error:", Style.ERROR), " ", visible(message))])
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody watches stderr."""
+        return sys.stderr.isatty() and not self._quiet
+
+    def _write(self, stream: IO[str], lines: Iterable[Line]) -> None:
+        colored = self._is_colored(stream)
+        stream.write("".join(map(_colored, lines)) if colored else plain(lines))
+
+    def _is_colored(self, stream: IO[str]) -> bool:
+        if self._color != "auto":
+            return self._color == "always"
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _colored(styled: Line) -> str:
+    return "".join(COLORS[span.style](span.text) for span in styled) + "\n"

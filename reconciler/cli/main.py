@@ -1,0 +1,98 @@
+"""The entry point: finds the command, loads only that one, and turns errors into messages and exit codes."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.console import Console
+from reconciler.cli.options import Options, global_options, options
+from reconciler.errors import Exit, ProblemsError, ReconcilerError
+
+# A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
+COMMANDS: Mapping[str, str] = {
+    "validate": "Check grant files, offline.",
+    "plan": "Show what would change in the tenant.",
+    "apply": "Change the tenant to what the files declare.",
+    "schema": "Print the JSON Schema of grant files, or check another API document against it.",
+    "sandbox": "Serve or reset the local tenant.",
+}
+
+
+class Commands(click.Group):
+    """Loads a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order in which they are used."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"reconciler.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the table of commands from the texts above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RECONCILER"},
+)
+@global_options
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Keep the client grants of an Auth0 tenant as files declare them.
+
+    Every option can be set as an environment variable, too: --grants as RECONCILER_GRANTS, plan's --prune as
+    RECONCILER_PLAN_PRUNE.
+    """
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code. Errors that are no bugs become messages on stderr."""
+    try:
+        with commands.make_context("reconciler", list(arguments)) as context:
+            code = _invoke(context)
+            sys.stdout.flush()
+            return code
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return Exit.FAILED
+    except BrokenPipeError:
+        # Whoever read us has seen enough; leave nothing for the interpreter to flush into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+
+
+def _invoke(context: click.Context) -> int:
+    try:
+        return int(commands.invoke(context) or Exit.DONE)
+    except ProblemsError as error:
+        Console(_options(context)).problems(error.problems, error.texts)
+        return error.exit_code
+    except ReconcilerError as error:
+        Console(_options(context)).error(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        Console(_options(context)).error("interrupted")
+        return Exit.INTERRUPTED
+
+
+def _options(context: click.Context) -> Options:
+    with context.scope(cleanup=False):
+        return options()

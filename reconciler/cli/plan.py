@@ -1,0 +1,37 @@
+"""`reconciler plan`: show what would change; nothing is written."""
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import global_options, options
+from reconciler.cli.session import session
+from reconciler.cli.shaping import Shape, shaping_options
+from reconciler.core.plan import Plan
+from reconciler.errors import Exit
+from reconciler.render.plan_json import plan_json
+from reconciler.render.plan_text import plan_lines
+
+
+@click.command("plan")
+@shaping_options
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
+@global_options
+def command(*, shape: Shape, form: str, detailed_exitcode: bool) -> Exit:
+    """Show what would change in the tenant; nothing is written."""
+    given = options()
+    console = Console(given)
+    with session(given, shape) as reached:
+        plan = reached.plan()
+        console.problems(plan.warnings, reached.declared.texts)
+    if form == "json":
+        console.data(plan_json(plan))
+    else:
+        console.result(plan_lines(plan, every=given.verbose))
+    return _exit_code(plan, detailed=detailed_exitcode)
+
+
+def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
+    if plan.blocked:
+        return Exit.REFUSED
+    return Exit.CHANGES if detailed and plan.changes else Exit.DONE

@@ -1,0 +1,71 @@
+"""`reconciler sandbox`: the local tenant, served to any client of Auth0, or reset to its seed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import global_options, options
+from reconciler.cli.settings import read_settings
+from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant
+from reconciler.errors import ReconcilerError
+from reconciler.render.styled import line, visible
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+database_option = click.option("--database", type=FILE, help="The SQLite file.  [default: the tenant's]")
+seed_option = click.option("--seed", type=FILE, help="What a new tenant holds (YAML).  [default: the tenant's]")
+
+
+@click.group("sandbox")
+@global_options
+def command() -> None:
+    """Serve or reset the local tenant: a copy of Auth0's Management API that needs no account."""
+
+
+@command.command("serve")
+@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes a free one.")
+@database_option
+@seed_option
+@global_options
+def serve(*, port: int, database: Path | None, seed: Path | None) -> None:
+    """Serve the local tenant over HTTP on 127.0.0.1 until interrupted; prints how to reach it."""
+    from reconciler.sandbox.serve import serve as serve_forever
+    from reconciler.sandbox.tenant import open_sandbox
+
+    given = options()
+    tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
+    with open_sandbox(tenant.database, tenant.seed, tenant.host) as sandbox:
+        serve_forever(sandbox, port=port, on_ready=lambda url: _announce(Console(given), url))
+
+
+@command.command("reset")
+@database_option
+@seed_option
+@global_options
+def reset(*, database: Path | None, seed: Path | None) -> None:
+    """Bring the local tenant back to its seed; a server that is running goes on with it."""
+    from reconciler.sandbox.tenant import reset as reset_tenant
+
+    given = options()
+    tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
+    reset_tenant(tenant.database, tenant.seed, tenant.host)
+    Console(given).say([line(f"{visible(str(tenant.database))} is back at its seed")])
+
+
+def _announce(console: Console, url: str) -> None:
+    """Say on stdout how to reach the tenant. Its credentials stand in the seed, so that no output ever shows one."""
+    domain = url.rsplit("://", maxsplit=1)[-1]
+    console.result([line(f"Sandbox tenant at {url}"), line(f"AUTH0_DOMAIN={domain}")])
+
+
+def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:
+    """Return the sandbox to work on; AUTH0_DOMAIN does not count here, it may name the very sandbox being served."""
+    name = name or config.default_tenant
+    tenant = config.tenants.get(name) if name else None
+    if tenant is None or tenant.kind is not Kind.SANDBOX:
+        if database is None:
+            raise ReconcilerError("which sandbox? name a tenant of kind sandbox by --tenant, or a file by --database")
+        tenant = Tenant(name="sandbox", domain=SANDBOX_DOMAIN, kind=Kind.SANDBOX)
+    return replace(tenant, database=database or tenant.database, seed=seed or tenant.seed)

@@ -1,0 +1,46 @@
+"""`reconciler schema`: the JSON Schema of grant files, ours or derived from another API document."""
+
+import json
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import global_options, options
+from reconciler.contract import stored
+from reconciler.contract.compare import differences
+from reconciler.contract.derive import grants_schema
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.render.styled import line, visible
+
+
+@click.command("schema")
+@click.option(
+    "--spec",
+    type=click.Path(path_type=Path),
+    metavar="OPENAPI.json",
+    help="Derive it from this OpenAPI document of the Management API.",
+)
+@click.option("--check", is_flag=True, help="List how its create request differs from ours; exit with 1 if it does.")
+@global_options
+def command(*, spec: Path | None, check: bool) -> Exit:
+    """Print the JSON Schema of grant files."""
+    console = Console(options())
+    if check and spec is None:
+        raise ReconcilerError("--check compares another document with ours: name it with --spec")
+    openapi = stored.load(stored.OPENAPI) if spec is None else _document(spec)
+    if not check:
+        console.data(grants_schema(openapi))
+        return Exit.DONE
+    found = differences(openapi, stored.load(stored.OPENAPI))
+    console.result(line(visible(difference)) for difference in found)
+    return Exit.FAILED if found else Exit.DONE
+
+
+def _document(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReconcilerError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ReconcilerError(f"{path} is no JSON: {error}") from error

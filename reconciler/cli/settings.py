@@ -1,0 +1,23 @@
+"""Read reconciler.yaml, where there is one."""
+
+from pathlib import Path
+
+from reconciler.config import DEFAULT_FILE, Config, parse_config
+from reconciler.core.problems import errors
+from reconciler.errors import ProblemsError
+from reconciler.files.read import read_config
+
+
+def read_settings(file: str | None) -> Config:
+    """Return the configuration in `file`; without one, in reconciler.yaml, and an empty one where that is missing.
+
+    Raises:
+        ReconcilerError: if a named file is missing, or what the file says cannot be.
+    """
+    if file is None and not Path(DEFAULT_FILE).exists():
+        return Config()
+    path = Path(file or DEFAULT_FILE)
+    data, problems = read_config(path)
+    if data is None or errors(problems):
+        raise ProblemsError(problems)
+    return parse_config(data, str(path))

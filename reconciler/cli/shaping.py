@@ -1,0 +1,57 @@
+"""The options that shape a plan; `plan` and `apply` have the same, because apply carries out what plan shows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+
+import click
+
+from reconciler.core.guards import Limits
+from reconciler.errors import Exit, ReconcilerError
+
+NUMBER = click.IntRange(min=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a plan covers."""
+
+    prune: bool = False
+    create_only: bool = False
+    max_deletes: int | None = None
+    max_updates: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.prune and self.create_only:
+            raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
+
+    def lift(self, limits: Limits) -> Limits:
+        """Return `limits` with the numbers that were named."""
+        return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
+
+
+def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
+    """Give a command the options of a Shape; it receives the Shape as `shape`."""
+
+    @wraps(command)
+    def shaped(
+        *,
+        prune: bool,
+        create_only: bool,
+        max_deletes: int | None,
+        max_updates: int | None,
+        **others: object,
+    ) -> Exit:
+        shape = Shape(prune=prune, create_only=create_only, max_deletes=max_deletes, max_updates=max_updates)
+        return command(shape=shape, **others)
+
+    options = [
+        click.option("--prune", is_flag=True, help="Delete the grants that no file declares."),
+        click.option("--create-only", is_flag=True, help="Only create what is missing."),
+        click.option("--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, whatever their share."),
+        click.option("--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, whatever their share."),
+    ]
+    with_options: Callable[..., Exit] = shaped
+    for option in reversed(options):
+        with_options = option(with_options)
+    return with_options

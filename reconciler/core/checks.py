@@ -1,0 +1,80 @@
+"""Pure: what the tenant would refuse, or take without effect, found before anything is sent."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.directory import Api, Directory
+from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.suggest import did_you_mean
+
+# The one system API whose grants carry organization settings (seen on a live tenant).
+MY_ORGANIZATION_SUFFIX = "/my-org/"
+
+
+def check(
+    desired: Iterable[DesiredGrant],
+    observed: Mapping[Key, ObservedGrant],
+    directory: Directory,
+) -> tuple[Problem, ...]:
+    """Return a problem for all that the tenant would refuse, and a warning where it has the same already.
+
+    Nothing is checked against a list that was not read.
+    """
+    return tuple(problem for each in desired for problem in _check(each, observed.get(each.key), directory))
+
+
+def _check(each: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> Iterator[Problem]:
+    if directory.applications is not None and observed is None:
+        yield from _unknown_application(each, directory)
+    if directory.apis is None:
+        return
+    api = directory.apis_by_identifier.get(each.key.audience)
+    if api is None:
+        yield _unknown_api(each, observed, directory)
+        return
+    yield from _undefined_scopes(each, observed, api)
+    if api.is_system:
+        yield from _refused_on_system_apis(each, api)
+
+
+def _unknown_application(each: DesiredGrant, directory: Directory) -> Iterator[Problem]:
+    client_id = each.key.client_id
+    if client_id is not None and client_id not in directory.applications_by_id:
+        fix = did_you_mean(client_id, directory.applications_by_id) or "create the application first"
+        yield Problem(each.spec.source_of("client_id"), f'the tenant has no application with id "{client_id}"', fix)
+
+
+def _unknown_api(each: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> Problem:
+    audience = each.key.audience
+    fix = did_you_mean(audience, directory.apis_by_identifier) or "create the API first"
+    what = f'the tenant has no API with identifier "{audience}"'
+    return Problem(each.spec.source_of("audience"), what, fix, _severity(already_there=observed is not None))
+
+
+def _undefined_scopes(each: DesiredGrant, observed: ObservedGrant | None, api: Api) -> Iterator[Problem]:
+    defined = api.scopes_for(each.key)
+    there = observed.grant.scope if observed else frozenset()
+    for scope in sorted(each.grant.scope - defined):
+        fix = did_you_mean(scope, defined) or "define it on the API first, or leave it out"
+        place: Source = each.spec.source_of_scope(scope)
+        what = f'the API "{api.name}" defines no scope "{scope}"'
+        yield Problem(place, what, fix, _severity(already_there=scope in there))
+
+
+def _refused_on_system_apis(each: DesiredGrant, api: Api) -> Iterator[Problem]:
+    refused = {
+        "allow_all_scopes": each.grant.allow_all_scopes,
+        "default_for": each.key.default_for is not None,
+    }
+    if not api.identifier.endswith(MY_ORGANIZATION_SUFFIX):
+        refused["organization_usage"] = each.grant.organization_usage != USAGE_DENY
+        refused["allow_any_organization"] = each.grant.allow_any_organization
+    for field, said in refused.items():
+        if said:
+            what = f'Auth0 refuses {field} on its own API "{api.name}"'
+            yield Problem(each.spec.source_of(field), what, "leave it out")
+
+
+def _severity(*, already_there: bool) -> Severity:
+    return Severity.WARNING if already_there else Severity.ERROR

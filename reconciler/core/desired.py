@@ -1,0 +1,86 @@
+"""Pure: from grant specs to the desired state: names become the tenant's ids, or problems at their line."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.directory import Directory
+from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.problems import Problem, Source
+from reconciler.core.spec import GrantSpec
+from reconciler.core.suggest import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredGrant:
+    """A client grant that the tenant should have, and the spec that says so."""
+
+    grant: ClientGrant
+    spec: GrantSpec
+
+    @property
+    def key(self) -> Key:
+        """The grant's key."""
+        return self.grant.key
+
+
+def resolve(
+    specs: Iterable[GrantSpec],
+    directory: Directory,
+) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
+    """Tie `specs` to a tenant.
+
+    Returns the desired grants sorted by key, and a problem for each name that stands for no or for several things,
+    and for each key that two specs come to (one by name, the other by id, say).
+    """
+    problems: list[Problem] = []
+    desired: dict[Key, DesiredGrant] = {}
+    for spec in specs:
+        match _key(spec, directory):
+            case Key() as key:
+                first = desired.setdefault(key, DesiredGrant(_grant(spec, key), spec))
+                if first.spec is not spec:
+                    problems.append(declared_twice(spec, first.spec))
+            case found:
+                problems.extend(found)
+    return tuple(sorted(desired.values(), key=lambda each: each.key.order)), tuple(problems)
+
+
+def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
+    """Return the problem of a spec that says again what `first` says."""
+    return Problem(spec.source, f"this grant is declared at {first.source} already", "keep one of the two")
+
+
+def _key(spec: GrantSpec, directory: Directory) -> Key | list[Problem]:
+    client_id: str | Problem | None = spec.client_id
+    if spec.client is not None:
+        client_id = _only(spec.source_of("client"), "application", spec.client, directory.client_ids_by_name)
+    audience: str | Problem | None = spec.audience
+    if spec.api is not None:
+        audience = _only(spec.source_of("api"), "API", spec.api, directory.identifiers_by_name)
+    if isinstance(audience, str) and not isinstance(client_id, Problem):
+        return Key(client_id, audience, spec.subject_type, spec.default_for)
+    return [each for each in (client_id, audience) if isinstance(each, Problem)]
+
+
+def _only(place: Source, noun: str, name: str, by_name: Mapping[str, tuple[str, ...]]) -> str | Problem:
+    match by_name.get(name, ()):
+        case (identity,):
+            return identity
+        case ():
+            fix = did_you_mean(name, by_name) or f"create the {noun} first, or correct the name"
+            return Problem(place, f'the tenant has no {noun} named "{name}"', fix)
+        case several:
+            field = "client_id" if noun == "application" else "audience"
+            what = f'{len(several)} {noun}s are named "{name}": {", ".join(several)}'
+            return Problem(place, what, f"say which by {field}")
+
+
+def _grant(spec: GrantSpec, key: Key) -> ClientGrant:
+    return ClientGrant(
+        key=key,
+        scope=frozenset(spec.scope),
+        organization_usage=spec.organization_usage,
+        allow_any_organization=spec.allow_any_organization,
+        authorization_details_types=frozenset(spec.authorization_details_types),
+        allow_all_scopes=spec.allow_all_scopes,
+    )

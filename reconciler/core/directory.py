@@ -1,0 +1,109 @@
+"""Pure: the tenant's names and ids, and how a person reads them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from reconciler.core.grant import SUBJECT_USER, Key
+
+MANAGEMENT_API_SUFFIX = "/api/v2/"
+
+# What a user may be granted on the Management API; these stand in no list of scopes (Auth0's command line tool knows
+# them by heart too).
+CURRENT_USER_SCOPES = frozenset(
+    {
+        "read:current_user",
+        "update:current_user_metadata",
+        "delete:current_user_metadata",
+        "create:current_user_metadata",
+        "create:current_user_device_credentials",
+        "delete:current_user_device_credentials",
+        "update:current_user_identities",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application of the tenant. Names are not unique."""
+
+    client_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API (resource server) of the tenant and the scopes it defines."""
+
+    identifier: str
+    name: str
+    scopes: frozenset[str] = field(default_factory=frozenset)
+    is_system: bool = False
+
+    def scopes_for(self, key: Key) -> frozenset[str]:
+        """Return the scopes that a grant with `key` may name."""
+        if self.is_system and self.identifier.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_USER:
+            return CURRENT_USER_SCOPES
+        return self.scopes
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Applications and APIs of a tenant; None where they were not read (nobody needs them, or the token may not)."""
+
+    applications: tuple[Application, ...] | None = None
+    apis: tuple[Api, ...] | None = None
+
+    @cached_property
+    def applications_by_id(self) -> Mapping[str, Application]:
+        """Applications by client id."""
+        return {application.client_id: application for application in self.applications or ()}
+
+    @cached_property
+    def apis_by_identifier(self) -> Mapping[str, Api]:
+        """APIs by identifier (what a grant calls audience)."""
+        return {api.identifier: api for api in self.apis or ()}
+
+    @cached_property
+    def client_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of the applications that carry a name: one, or several."""
+        return _grouped((application.name, application.client_id) for application in self.applications or ())
+
+    @cached_property
+    def identifiers_by_name(self) -> Mapping[str, tuple[str, ...]]:
+        """The identifiers of the APIs that carry a name: one, or several."""
+        return _grouped((api.name, api.identifier) for api in self.apis or ())
+
+    def client_name(self, key: Key) -> str | None:
+        """Return the name of the application that holds the grant, None where it is unknown."""
+        application = self.applications_by_id.get(key.client_id or "")
+        return application.name if application else None
+
+    def api_name(self, key: Key) -> str | None:
+        """Return the name of the API that the grant opens, None where it is unknown."""
+        api = self.apis_by_identifier.get(key.audience)
+        return api.name if api else None
+
+    def client_label(self, key: Key) -> str:
+        """Return who holds the grant, for a person: the name, with the id where the name could be another's too."""
+        if key.client_id is None:
+            return f"default for {key.default_for}"
+        return _label(self.client_name(key), key.client_id, self.client_ids_by_name)
+
+    def api_label(self, key: Key) -> str:
+        """Return what the grant opens, for a person: the name, with the identifier where it could be another's too."""
+        return _label(self.api_name(key), key.audience, self.identifiers_by_name)
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, identity in pairs:
+        groups[name].append(identity)
+    return {name: tuple(sorted(identities)) for name, identities in groups.items()}
+
+
+def _label(name: str | None, identity: str, by_name: Mapping[str, tuple[str, ...]]) -> str:
+    if not name:
+        return identity
+    return name if len(by_name[name]) == 1 else f"{name} ({identity})"

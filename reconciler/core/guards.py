@@ -1,0 +1,119 @@
+"""Pure: what a plan may not do. A guard turns changes into blocked ones; no option of `apply` lifts that."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key, ObservedGrant
+from reconciler.core.plan import Blocked, Change, Create, Delete, Reason, Update
+
+COUNTED_FROM = 10
+"""Limits count from so many managed grants up: in a small set every change is a large share (octoDNS's rule)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Patterns (`*`, `?`, `[…]`) on a grant; it protects the grants that meet all that are given."""
+
+    client: str | None = None
+    client_id: str | None = None
+    api: str | None = None
+    audience: str | None = None
+    subject_type: str | None = None
+    reason: str = ""
+
+    def covers(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant with `key` is protected by this."""
+        patterns = (
+            (self.client, directory.client_name(key)),
+            (self.client_id, key.client_id),
+            (self.api, directory.api_name(key)),
+            (self.audience, key.audience),
+            (self.subject_type, key.subject_type),
+        )
+        return all(pattern is None or fnmatchcase(value or "", pattern) for pattern, value in patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may change in one run: shares in percent of the managed grants, or numbers that lift them."""
+
+    deletes_percent: int = 30
+    updates_percent: int = 50
+    max_deletes: int | None = None
+    max_updates: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Untouchable:
+    """What no change may touch: the tool's own access, and what the configuration protects."""
+
+    own: Key
+    protect: tuple[Protect, ...] = ()
+
+    def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
+        """Return why the grant may not be touched, in a word and in a sentence; None if it may."""
+        if observed is not None and observed.is_system:
+            return Reason.SYSTEM, "Auth0 made this grant and lets nobody change it"
+        if key == self.own:
+            return Reason.OWN, "this is the grant by which reconciler itself reaches the tenant"
+        for protect in self.protect:
+            if protect.covers(key, directory):
+                return Reason.PROTECTED, protect.reason or "reconciler.yaml protects this grant"
+        return None
+
+
+def forbid_untouchable(
+    changes: Iterable[Change],
+    untouchable: Untouchable,
+    directory: Directory,
+) -> tuple[tuple[Change, ...], tuple[Blocked, ...]]:
+    """Split changes into those that may be made and those that would touch a protected grant."""
+    allowed: list[Change] = []
+    blocked: list[Blocked] = []
+    for change in changes:
+        why = untouchable.reason(change.key, None if isinstance(change, Create) else change.before, directory)
+        if why is None:
+            allowed.append(change)
+        else:
+            word, sentence = why
+            blocked.append(Blocked(change, f"{word}: {sentence}"))
+    return tuple(allowed), tuple(blocked)
+
+
+def forbid_too_many(
+    changes: Sequence[Change],
+    limits: Limits,
+    managed: int,
+) -> tuple[tuple[Change, ...], tuple[Blocked, ...]]:
+    """Split changes into those within the limits and those of a kind that passes its limit.
+
+    `managed` counts the grants of the tenant that are declared or to be deleted.
+    """
+    reasons: dict[type, str | None] = {
+        Update: _over(changes, Update, limits.updates_percent, limits.max_updates, managed),
+        Delete: _over(changes, Delete, limits.deletes_percent, limits.max_deletes, managed),
+    }
+    allowed = tuple(change for change in changes if not reasons.get(type(change)))
+    blocked = tuple(Blocked(change, reason) for change in changes if (reason := reasons.get(type(change))))
+    return allowed, blocked
+
+
+def _over(
+    changes: Sequence[Change],
+    kind: type[Update | Delete],
+    percent: int,
+    at_most: int | None,
+    managed: int,
+) -> str | None:
+    count = sum(isinstance(change, kind) for change in changes)
+    option = f"--max-{kind.__name__.lower()}s"
+    if at_most is not None:
+        return None if count <= at_most else f"limit: {count} {kind.__name__.lower()}s, {option} allows {at_most}"
+    if managed < COUNTED_FROM or count * 100 <= percent * managed:
+        return None
+    return (
+        f"limit: {count} of {managed} managed grants, more than {percent} %; "
+        f"if that is meant, say so with {option} {count}"
+    )

@@ -1,0 +1,50 @@
+"""Pure: what became of a change."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.core.plan import Change, Plan
+
+
+class Result(StrEnum):
+    """What became of a change."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    CONFLICT = "conflict"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A change, what became of it, and why."""
+
+    change: Change
+    result: Result
+    detail: str = ""
+
+
+def counts(outcomes: Iterable[Outcome]) -> dict[Result, int]:
+    """Return how many outcomes there are of each result, all results named."""
+    counted = Counter(outcome.result for outcome in outcomes)
+    return {result: counted[result] for result in Result}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a run: an outcome per change, and the plan that a second look at the tenant gave.
+
+    `remaining` is None where the tenant could not be read again; `trouble` then says why.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    remaining: Plan | None
+    trouble: str = ""
+
+    @property
+    def converged(self) -> bool:
+        """Whether the tenant was seen to equal the desired state."""
+        return self.remaining is not None and self.remaining.converged

@@ -1,0 +1,201 @@
+"""Pure: compare the desired with the observed state; the plan is a value that is shown and then carried out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields, granted_fields, revoked_fields
+from reconciler.core.directory import Directory
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.problems import Problem
+
+# What a setting allows, from the least to the most; more is wider.
+USAGE_WIDTH: Mapping[str | bool | None, int] = {"deny": 0, "require": 1, "allow": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A grant that the tenant lacks."""
+
+    after: DesiredGrant
+
+    @property
+    def key(self) -> Key:
+        """The key of the grant to create."""
+        return self.after.key
+
+    @property
+    def fields(self) -> tuple[FieldChange, ...]:
+        """What the grant will say beyond its defaults."""
+        return granted_fields(self.after.grant)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A grant that the tenant has, with other contents."""
+
+    before: ObservedGrant
+    after: DesiredGrant
+    fields: tuple[FieldChange, ...]
+
+    @property
+    def key(self) -> Key:
+        """The key of both sides."""
+        return self.after.key
+
+    @property
+    def narrows(self) -> bool:
+        """Whether something that is allowed now will not be any more."""
+        return any(_narrows(change) for change in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A grant that no file declares, and that is to go."""
+
+    before: ObservedGrant
+
+    @property
+    def key(self) -> Key:
+        """The key of the grant to delete."""
+        return self.before.key
+
+    @property
+    def fields(self) -> tuple[FieldChange, ...]:
+        """What the grant said beyond its defaults."""
+        return revoked_fields(self.before.grant)
+
+
+Change = Create | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A change that a guard forbids; while a plan has one, nothing of it is carried out."""
+
+    change: Change
+    reason: str
+
+
+class Reason(StrEnum):
+    """Why a grant that no file declares is left alone."""
+
+    UNMANAGED = "unmanaged"
+    SYSTEM = "system"
+    OWN = "own"
+    PROTECTED = "protected"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A grant of the tenant that no file declares and no change touches."""
+
+    observed: ObservedGrant
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class TenantName:
+    """How a tenant is called in the configuration, and where it is."""
+
+    name: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be done to a tenant. `changes` stand in the order in which they are carried out.
+
+    `differing` counts the declared grants that differ but are left as they are, because only creating was asked for.
+    """
+
+    tenant: TenantName
+    changes: tuple[Change, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
+    left_alone: tuple[LeftAlone, ...] = ()
+    unchanged: int = 0
+    differing: int = 0
+    directory: Directory = field(default_factory=Directory)
+    warnings: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.changes and not self.blocked
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The bare difference between both sides, before any guard has looked at it."""
+
+    creates: tuple[Create, ...]
+    updates: tuple[Update, ...]
+    undeclared: tuple[ObservedGrant, ...]
+    unchanged: int
+
+
+def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) -> Comparison:
+    """Return what differs, each part sorted by key; time grows with the number of grants, not faster."""
+    theirs = {each.key: each for each in observed}
+    ours = {each.key: each for each in desired}
+    pairs = [(theirs[key], each) for key, each in ours.items() if key in theirs]
+    differing = [(before, after) for before, after in pairs if before.grant != after.grant]
+    return Comparison(
+        creates=tuple(Create(each) for key, each in sorted(ours.items(), key=_order) if key not in theirs),
+        updates=tuple(
+            Update(before, after, changed_fields(before.grant, after.grant))
+            for before, after in sorted(differing, key=lambda pair: pair[0].key.order)
+        ),
+        undeclared=tuple(each for key, each in sorted(theirs.items(), key=_order) if key not in ours),
+        unchanged=len(pairs) - len(differing),
+    )
+
+
+def in_order_of_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return creates, updates that only widen, those that narrow, deletes: access is given before it is taken."""
+    return tuple(sorted(changes, key=lambda change: (phase(change), change.key.order)))
+
+
+def takes_access(change: Change) -> bool:
+    """Return whether something that is allowed now will not be any more."""
+    match change:
+        case Create():
+            return False
+        case Update():
+            return change.narrows
+        case Delete():
+            return True
+
+
+def phase(change: Change) -> int:
+    """Return when a change is carried out; changes of one phase do not depend on each other."""
+    match change:
+        case Create():
+            return 0
+        case Update(narrows=False):
+            return 1
+        case Update():
+            return 2
+        case Delete():
+            return 3
+
+
+def grants_after(change: Change) -> ClientGrant | None:
+    """Return what the tenant has under the change's key once it is carried out."""
+    return None if isinstance(change, Delete) else change.after.grant
+
+
+def _narrows(change: FieldChange) -> bool:
+    match change:
+        case SetChange():
+            return bool(change.removed)
+        case ValueChange(field="organization_usage"):
+            return USAGE_WIDTH.get(change.after, 0) < USAGE_WIDTH.get(change.before, 0)
+        case ValueChange():
+            return change.after is False
+
+
+def _order(item: tuple[Key, object]) -> tuple[str, str, str, str]:
+    return item[0].order

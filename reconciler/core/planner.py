@@ -1,0 +1,104 @@
+"""Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from reconciler.core.checks import check
+from reconciler.core.desired import resolve
+from reconciler.core.directory import Directory
+from reconciler.core.grant import ObservedGrant
+from reconciler.core.guards import Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.plan import (
+    Change,
+    Comparison,
+    Delete,
+    LeftAlone,
+    Plan,
+    Reason,
+    TenantName,
+    compare,
+    in_order_of_apply,
+)
+from reconciler.core.problems import Problem, errors
+from reconciler.core.spec import GrantSpec
+from reconciler.errors import ProblemsError, RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read."""
+
+    grants: tuple[ObservedGrant, ...]
+    directory: Directory
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What shapes a plan: what it covers, and what it may not do."""
+
+    untouchable: Untouchable
+    limits: Limits = field(default_factory=Limits)
+    prune: bool = False
+    create_only: bool = False
+
+
+def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules, tenant: TenantName) -> Plan:
+    """Return the plan that brings the tenant to what `specs` declare.
+
+    Raises:
+        RefusedError: if nothing is declared; an empty desired state is a mistake far more often than a wish.
+        ProblemsError: if a name is unknown or ambiguous, or the tenant would refuse something.
+    """
+    desired, problems = resolve(specs, observation.directory)
+    if not desired and not problems:
+        raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
+    observed = {each.key: each for each in observation.grants}
+    problems += check(desired, observed, observation.directory)
+    if errors(problems):
+        raise ProblemsError(tuple(sorted(problems)))
+    return _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(sorted(problems)))
+
+
+def _guarded(
+    comparison: Comparison,
+    observation: Observation,
+    rules: Rules,
+    tenant: TenantName,
+    warnings: tuple[Problem, ...],
+) -> Plan:
+    directory = observation.directory
+    deletes, left_alone = _undeclared(comparison.undeclared, rules, directory)
+    updates = () if rules.create_only else comparison.updates
+    wanted: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
+    allowed, untouchable = forbid_untouchable(wanted, rules.untouchable, directory)
+    managed = comparison.unchanged + len(comparison.updates) + len(deletes)
+    allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
+    return Plan(
+        tenant=tenant,
+        changes=in_order_of_apply(allowed),
+        blocked=(*untouchable, *too_many),
+        left_alone=left_alone,
+        unchanged=comparison.unchanged,
+        differing=len(comparison.updates) - len(updates),
+        directory=directory,
+        warnings=warnings,
+        notes=observation.notes,
+    )
+
+
+def _undeclared(
+    grants: Iterable[ObservedGrant],
+    rules: Rules,
+    directory: Directory,
+) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
+    """Split what no file declares into what is pruned and what is left alone; prune never reaches the untouchable."""
+    deletes: list[Delete] = []
+    left_alone: list[LeftAlone] = []
+    for each in grants:
+        why = rules.untouchable.reason(each.key, each, directory)
+        if why is None and rules.prune and not rules.create_only:
+            deletes.append(Delete(each))
+        else:
+            left_alone.append(LeftAlone(each, why[0] if why else Reason.UNMANAGED))
+    return tuple(deletes), tuple(left_alone)

@@ -1,0 +1,82 @@
+"""Read what a plan needs to know of the tenant: its grants always, names and scopes only where a file needs them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.auth0.client import ManagementClient, forbidden
+from reconciler.auth0.errors import RefusedCallError
+from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.guards import Protect
+from reconciler.core.planner import Observation
+from reconciler.core.spec import GrantSpec
+from reconciler.errors import ReconcilerError
+from reconciler.tasks import at_once
+
+NO_APPLICATIONS = (
+    "files name applications, but the token may not list them: give its application read:clients, "
+    "or write client_id instead of client"
+)
+NO_APIS = (
+    "files name APIs, but the token may not list them: give its application read:resource_servers, "
+    "or write audience instead of api"
+)
+SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Which listings are needed; scopes alone can do without the listing of APIs where the token may not read it."""
+
+    application_names: bool
+    api_names: bool
+    scopes: bool
+
+
+def needs_of(specs: Iterable[GrantSpec], protect: Iterable[Protect]) -> Needs:
+    """Return what must be read to plan `specs` under `protect`."""
+    specs, protect = tuple(specs), tuple(protect)
+    return Needs(
+        application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in protect),
+        api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in protect),
+        scopes=any(spec.scope for spec in specs),
+    )
+
+
+async def observe(client: ManagementClient, needs: Needs) -> Observation:
+    """Read the tenant, independent listings at the same time.
+
+    Raises:
+        Auth0Error: if a listing fails: a plan comes from a complete read or not at all.
+        ReconcilerError: if names are needed that the token may not read.
+    """
+    async with at_once() as group:
+        grants = group.create_task(client.grants())
+        applications = group.create_task(_applications(client, needs))
+        apis = group.create_task(_apis(client, needs))
+    unchecked = needs.scopes and apis.result() is None
+    directory = Directory(applications.result(), apis.result())
+    return Observation(grants.result(), directory, (SCOPES_UNCHECKED,) if unchecked else ())
+
+
+async def _applications(client: ManagementClient, needs: Needs) -> tuple[Application, ...] | None:
+    if not needs.application_names:
+        return None
+    try:
+        return await client.applications()
+    except RefusedCallError as error:
+        if forbidden(error):
+            raise ReconcilerError(NO_APPLICATIONS) from error
+        raise
+
+
+async def _apis(client: ManagementClient, needs: Needs) -> tuple[Api, ...] | None:
+    if not needs.api_names and not needs.scopes:
+        return None
+    try:
+        return await client.apis()
+    except RefusedCallError as error:
+        if not forbidden(error):
+            raise
+        if needs.api_names:
+            raise ReconcilerError(NO_APIS) from error
+        return None

@@ -1,0 +1,67 @@
+"""Pure: what became of a plan: a table and a summary line for a person, an object for a program."""
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.core.directory import Directory
+from reconciler.core.outcome import Report, Result, counts
+from reconciler.core.plan import Change
+from reconciler.render.plan_json import Json, action_of, key_json
+from reconciler.render.plan_text import grant_label, mark_of
+from reconciler.render.styled import Line, Span, Style, line, visible
+
+DIFFERS = "differs"
+STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
+WIDEST_RESULT = max(len(result) for result in Result)
+
+
+def report_lines(report: Report, directory: Directory) -> Iterator[Line]:
+    """Yield a row per change, the reason below where there is one, what still differs, and the summary."""
+    for outcome in report.outcomes:
+        yield _row(outcome.result, outcome.change, directory)
+        if outcome.detail:
+            yield line(" " * (WIDEST_RESULT + 4), Span(visible(outcome.detail), Style.MUTED))
+    applied = {outcome.change.key for outcome in report.outcomes if outcome.result is Result.APPLIED}
+    for change in report.remaining.changes if report.remaining else ():
+        if change.key in applied:
+            yield _row(DIFFERS, change, directory)
+    yield line()
+    yield line(Span(f"Apply: {_counted(report)}; {_state(report)}.", Style.STRONG))
+
+
+def report_json(report: Report) -> Json:
+    """Return `{"summary": {a count per result, "converged"}, "outcomes": [...]}`."""
+    return {
+        "summary": {
+            **{str(result): count for result, count in counts(report.outcomes).items()},
+            "converged": report.converged,
+        },
+        "outcomes": [
+            {
+                "action": action_of(outcome.change),
+                "key": key_json(outcome.change.key),
+                "outcome": str(outcome.result),
+                "detail": outcome.detail,
+            }
+            for outcome in report.outcomes
+        ],
+    }
+
+
+def _row(word: str, change: Change, directory: Directory) -> Line:
+    return line(
+        Span(f"{word:<{WIDEST_RESULT}}", STYLES.get(word, Style.ERROR)),
+        "  ",
+        mark_of(change),
+        " ",
+        grant_label(change.key, directory),
+    )
+
+
+def _counted(report: Report) -> str:
+    return ", ".join(f"{count} {result}" for result, count in counts(report.outcomes).items() if count)
+
+
+def _state(report: Report) -> str:
+    if report.trouble:
+        return visible(report.trouble)
+    return "the tenant equals the files" if report.converged else "the tenant does not equal the files yet, run again"

@@ -1,0 +1,132 @@
+"""Pure: a plan as a person reads it: what changes first, what is left alone after it, one summary line at the end."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from reconciler.core.diff import FieldChange, SetChange, ValueChange
+from reconciler.core.directory import Directory
+from reconciler.core.grant import SUBJECT_CLIENT, Key
+from reconciler.core.plan import Blocked, Change, Create, Delete, LeftAlone, Plan, Reason, Update
+from reconciler.core.spec import GrantSpec
+from reconciler.render.styled import Line, Span, Style, line, visible
+
+MOST_LEFT_ALONE = 10
+
+
+def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
+    """Yield the lines of `plan`; `every` grant that is left alone is listed only if asked for."""
+    yield line(Span(f"Tenant {visible(plan.tenant.name)} ({visible(plan.tenant.domain)})", Style.STRONG))
+    yield line()
+    yield from _blocked(plan.blocked, plan.directory)
+    for title, kind in (("Create", Create), ("Update", Update), ("Delete", Delete)):
+        yield from _group(title, [change for change in plan.changes if isinstance(change, kind)], plan.directory)
+    if plan.converged:
+        yield line("No changes: the tenant has what the files declare.")
+        yield line()
+    yield from _left_alone(plan.left_alone, plan.directory, every=every)
+    for note in plan.notes:
+        yield line(Span(f"Note: {note}", Style.WARNING))
+    yield line(Span(summary(plan), Style.STRONG))
+
+
+def summary(plan: Plan) -> str:
+    """Return the plan in one line of counts."""
+    count = Counter(type(change) for change in plan.changes)
+    parts = [f"{count[Create]} to create, {count[Update]} to update, {count[Delete]} to delete"]
+    if plan.blocked:
+        parts.append(f"{len(plan.blocked)} blocked")
+    rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
+    if plan.differing:
+        rest.insert(1, f"{plan.differing} differing but not asked for")
+    return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
+
+
+def grant_label(key: Key, directory: Directory) -> str:
+    """Return `application -> API`, by name where the names are known; the subject type where it is not the usual."""
+    subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
+    return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"
+
+
+def mark_of(change: Change) -> Span:
+    """Return the sign of a change."""
+    match change:
+        case Create():
+            return Span("+", Style.CREATE)
+        case Update():
+            return Span("~", Style.UPDATE)
+        case Delete():
+            return Span("-", Style.DELETE)
+
+
+def _group(title: str, changes: Iterable[Change], directory: Directory) -> Iterator[Line]:
+    changes = _by_name(changes, directory)
+    if not changes:
+        return
+    yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
+    for change in changes:
+        yield from _change(change, directory)
+    yield line()
+
+
+def _blocked(blocked: Iterable[Blocked], directory: Directory) -> Iterator[Line]:
+    reasons: dict[str, list[Change]] = {}
+    for each in blocked:
+        reasons.setdefault(each.reason, []).append(each.change)
+    for reason, changes in reasons.items():
+        yield line(Span(f"Blocked ({len(changes)}) ", Style.ERROR), visible(reason))
+        for change in _by_name(changes, directory):
+            yield from _change(change, directory)
+        yield line()
+
+
+def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
+    return sorted(changes, key=lambda change: (grant_label(change.key, directory), change.key.order))
+
+
+def _change(change: Change, directory: Directory) -> Iterator[Line]:
+    yield line("  ", mark_of(change), " ", Span(grant_label(change.key, directory), Style.STRONG))
+    if not isinstance(change, Delete):
+        yield line("      ", Span(_origin(change.after.spec), Style.MUTED))
+    for field in change.fields:
+        yield from _field(field)
+
+
+def _origin(spec: GrantSpec) -> str:
+    place = f"{visible(spec.source.file)}:{spec.source.line}"
+    return f"{place}  {visible(spec.description)}" if spec.description else place
+
+
+def _field(change: FieldChange) -> Iterator[Line]:
+    match change:
+        case SetChange():
+            note = "" if change.field == "scope" else f"  ({change.field})"
+            for item in change.added:
+                yield line("      ", Span(f"+ {visible(item)}{note}", Style.CREATE))
+            for item in change.removed:
+                yield line("      ", Span(f"- {visible(item)}{note}", Style.DELETE))
+        case ValueChange(before=None):
+            yield line("      ", Span(f"+ {change.field}: {_said(change.after)}", Style.CREATE))
+        case ValueChange(after=None):
+            yield line("      ", Span(f"- {change.field}: {_said(change.before)}", Style.DELETE))
+        case ValueChange():
+            text = f"~ {change.field}: {_said(change.before)} -> {_said(change.after)}"
+            yield line("      ", Span(text, Style.UPDATE))
+
+
+def _said(value: object) -> str:
+    return visible(value) if isinstance(value, str) else str(value).lower()
+
+
+def _left_alone(left_alone: tuple[LeftAlone, ...], directory: Directory, *, every: bool) -> Iterator[Line]:
+    if not left_alone:
+        return
+    count = Counter(each.reason for each in left_alone)
+    reasons = ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
+    yield line(Span(f"Left alone ({len(left_alone)})", Style.STRONG), f" {reasons}")
+    listed = sorted(f"{grant_label(each.observed.key, directory)}  [{each.reason}]" for each in left_alone)
+    hidden = 0 if every else max(0, len(listed) - MOST_LEFT_ALONE)
+    for label in listed[: len(listed) - hidden]:
+        yield line("    ", Span(label, Style.MUTED))
+    if hidden:
+        yield line("    ", Span(f"and {hidden} more; -v lists all", Style.MUTED))
+    yield line()
