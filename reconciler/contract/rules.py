@@ -1,0 +1,127 @@
+"""Pure: what must hold between the fields of a grant, as JSON Schema with a sentence for whom it refuses.
+
+The sentences stand under `errorMessage`, beside the keyword that fails: there VS Code's YAML extension finds them, and
+so do our own messages. Each reads `what is wrong; what to do`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+
+HOLDERS = ("client", "client_id", "default_for")
+APIS = ("api", "audience")
+ORGANIZATION_SETTINGS = ("organization_usage", "allow_any_organization")
+CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
+NOTHING: Schema = {"not": {}}
+
+
+def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
+    """Return the rules that concern `fields`: the properties of a grant, each with its schema.
+
+    A rule over a field that is not among them is left out, so that an older contract works as well.
+    """
+    return [
+        _exactly_one(HOLDERS, fields, "to say who holds the grant"),
+        _exactly_one(APIS, fields, "to say which API the grant opens"),
+        *_not_empty(fields),
+        *_about_scopes(fields),
+        *_about_subjects(fields),
+        *_about_organizations(fields),
+    ]
+
+
+def _exactly_one(names: Iterable[str], fields: Collection[str], purpose: str) -> Schema:
+    known = [name for name in names if name in fields]
+    listed = f"{', '.join(known[:-1])} and {known[-1]}" if known[1:] else known[0]
+    return {
+        "oneOf": [{"required": [name]} for name in known],
+        "errorMessage": f"give exactly one of {listed} {purpose}",
+    }
+
+
+def _not_empty(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
+    """The contract sets no least length for `client_id`; an empty one can only be a slip."""
+    for name in (*HOLDERS, *APIS):
+        if fields.get(name, {}).get("type") == "string" and not {"minLength", "enum"} & fields[name].keys():
+            yield _bound(name, {"minLength": 1}, f'"{name}" is empty; write its value')
+
+
+def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:
+    if "scope" not in fields:
+        return
+    yield _bound("scope", {"uniqueItems": True}, "a scope is listed twice; list each scope once")
+    printable = {
+        "not": {"type": "string", "pattern": CONTROL_CHARACTERS},
+        "errorMessage": "a scope has a control character; remove it (a tab, a line break, an escape)",
+    }
+    yield {"properties": {"scope": {"items": printable}}}
+    if "allow_all_scopes" in fields:
+        yield {
+            "if": _stated("allow_all_scopes", {"const": True}),
+            "then": _bound(
+                "scope",
+                {"const": []},
+                '"scope" lists scopes although "allow_all_scopes" is true; remove the one or the other',
+            ),
+        }
+
+
+def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
+    """What Auth0 allows for one subject type only; where none is stated it is `client`."""
+    others = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "user"]
+    if others and "authorization_details_types" in fields:
+        yield {
+            "if": {"properties": {"subject_type": {"enum": others}}},
+            "then": _bound(
+                "authorization_details_types",
+                {"const": []},
+                '"authorization_details_types" works for users only; remove it, or write "subject_type: user"',
+            ),
+        }
+    people = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "client"]
+    for setting in _settings(fields) if people else ():
+        yield {
+            "if": _stated("subject_type", {"enum": people}),
+            "then": _bound(
+                setting,
+                NOTHING,
+                f'"{setting}" works for applications only; remove it, or write "subject_type: client"',
+            ),
+        }
+
+
+def _about_organizations(fields: Collection[str]) -> Iterator[Schema]:
+    for setting in _settings(fields) if "default_for" in fields else ():
+        yield {
+            "if": {"required": ["default_for"]},
+            "then": _bound(
+                setting,
+                NOTHING,
+                f'"{setting}" is not available together with "default_for"; remove the one or the other',
+            ),
+        }
+    if len(_settings(fields)) == len(ORGANIZATION_SETTINGS):
+        yield {
+            "if": {"properties": {"organization_usage": {"const": "deny"}}},
+            "then": _bound(
+                "allow_any_organization",
+                {"not": {"const": True}},
+                '"allow_any_organization" has no effect without organizations; '
+                'write "organization_usage: allow" (or require), or remove it',
+            ),
+        }
+
+
+def _settings(fields: Collection[str]) -> list[str]:
+    return [name for name in ORGANIZATION_SETTINGS if name in fields]
+
+
+def _bound(field: str, schema: Schema, sentence: str) -> Schema:
+    """Return the rule that `field`, where it is there, fits `schema`."""
+    return {"properties": {field: {**schema, "errorMessage": sentence}}}
+
+
+def _stated(field: str, schema: Schema) -> Schema:
+    """Return the condition that `field` is there and fits `schema`."""
+    return {"required": [field], "properties": {field: schema}}

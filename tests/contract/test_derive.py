@@ -1,0 +1,168 @@
+import copy
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.contract import stored
+from reconciler.contract.derive import grants_schema, render
+from reconciler.contract.openapi import create_request
+from reconciler.contract.rules import rules
+
+OPENAPI = stored.load(stored.OPENAPI)
+SCHEMA = grants_schema(OPENAPI)
+
+
+def a_grant(**fields: object) -> dict[str, object]:
+    return {"client": "Billing Worker", "api": "Invoices API", **fields}
+
+
+def accepts(*grants: dict[str, object], schema: dict[str, Any] = SCHEMA) -> bool:
+    return bool(Draft202012Validator(schema).is_valid({"grants": list(grants)}))
+
+
+def an_openapi_without(*fields: str) -> dict[str, Any]:
+    document = copy.deepcopy(OPENAPI)
+    for field in fields:
+        del document["components"]["schemas"]["CreateClientGrantRequest"]["properties"][field]
+    return document
+
+
+def test_the_committed_schema_is_what_the_function_yields() -> None:
+    committed = (stored.folder() / stored.GRANTS).read_text(encoding="utf-8")
+    assert committed == render(SCHEMA)
+
+
+@pytest.mark.parametrize("name", [stored.GRANTS, stored.CONFIG])
+def test_a_committed_schema_is_valid_json_schema(name: str) -> None:
+    Draft202012Validator.check_schema(stored.load(name))
+
+
+def test_the_fields_of_the_request_are_untouched() -> None:
+    request = create_request(OPENAPI)["properties"]
+    fields = SCHEMA["properties"]["grants"]["items"]["properties"]
+    assert {name: fields[name] for name in request} == request
+    assert set(fields) - set(request) == {"client", "api", "description"}
+
+
+def test_every_field_and_level_has_a_title_and_a_description_for_the_editor() -> None:
+    item = SCHEMA["properties"]["grants"]["items"]
+    for schema in (SCHEMA, SCHEMA["properties"]["grants"], item, *item["properties"].values()):
+        assert schema["title"]
+        assert schema["description"]
+
+
+def test_every_rule_has_a_sentence_for_whom_it_refuses() -> None:
+    for rule in SCHEMA["properties"]["grants"]["items"]["allOf"]:
+        assert '"errorMessage"' in json.dumps(rule)
+
+
+def test_grants_are_required_and_may_be_none() -> None:
+    validator = Draft202012Validator(SCHEMA)
+    assert validator.is_valid({"grants": []})
+    assert not validator.is_valid({})
+    assert not validator.is_valid({"grants": [], "more": 1})
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        pytest.param(a_grant(), id="by names"),
+        pytest.param({"client_id": "c", "audience": "a"}, id="by ids"),
+        pytest.param({"default_for": "third_party_clients", "audience": "a"}, id="default"),
+        pytest.param(a_grant(scope=["s" * 280]), id="longest scope"),
+        pytest.param(a_grant(scope=['odd "scope"']), id="odd scope"),
+        pytest.param(a_grant(allow_all_scopes=True), id="all scopes"),
+        pytest.param(a_grant(allow_all_scopes=True, scope=[]), id="all scopes and an empty list"),
+        pytest.param(a_grant(allow_all_scopes=False, scope=["s"]), id="not all scopes"),
+        pytest.param(a_grant(subject_type="user", authorization_details_types=["t"]), id="details for users"),
+        pytest.param(a_grant(authorization_details_types=[]), id="no details"),
+        pytest.param(a_grant(organization_usage="allow", allow_any_organization=True), id="any organization"),
+        pytest.param(a_grant(allow_any_organization=False), id="no organization"),
+        pytest.param(a_grant(subject_type="client", organization_usage="require"), id="organizations"),
+    ],
+)
+def test_a_grant_that_auth0_takes_is_accepted(grant: dict[str, object]) -> None:
+    assert accepts(grant)
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        pytest.param({"api": "a"}, id="no holder"),
+        pytest.param({"client": "c"}, id="no api"),
+        pytest.param(a_grant(client_id="c"), id="two holders"),
+        pytest.param(a_grant(default_for="third_party_clients"), id="application and default"),
+        pytest.param(a_grant(audience="a"), id="two apis"),
+        pytest.param({"client": "", "api": "a"}, id="empty client"),
+        pytest.param({"client_id": "", "api": "a"}, id="empty client id"),
+        pytest.param({"client": "c", "api": ""}, id="empty api"),
+        pytest.param({"client": "c", "audience": ""}, id="empty audience"),
+        pytest.param(a_grant(scope=[""]), id="empty scope"),
+        pytest.param(a_grant(scope=["s" * 281]), id="long scope"),
+        pytest.param(a_grant(scope=["s", "s"]), id="scope twice"),
+        pytest.param(a_grant(scope=["s\n"]), id="line break at a scope's end"),
+        pytest.param(a_grant(scope=["\x9b31m"]), id="escape sequence in a scope"),
+        pytest.param(a_grant(scope=None), id="null scope"),
+        pytest.param(a_grant(authorization_details_types=["t"]), id="details for clients"),
+        pytest.param(a_grant(subject_type="user", authorization_details_types=["t" * 256]), id="long details"),
+        pytest.param(a_grant(allow_all_scopes=True, scope=["s"]), id="all scopes and one"),
+        pytest.param(a_grant(subject_type="user", organization_usage="deny"), id="organizations for users"),
+        pytest.param(a_grant(subject_type="user", allow_any_organization=False), id="any organization for users"),
+        pytest.param(a_grant(allow_any_organization=True), id="any organization without organizations"),
+        pytest.param(
+            {"default_for": "third_party_clients", "api": "a", "organization_usage": "allow"},
+            id="organizations for third parties",
+        ),
+        pytest.param(a_grant(default_for="everyone"), id="unknown group"),
+        pytest.param(a_grant(subject_type="robot"), id="unknown subject type"),
+        pytest.param(a_grant(organization_usage="sometimes"), id="unknown organization usage"),
+        pytest.param(a_grant(is_system=True), id="field of answers only"),
+    ],
+)
+def test_a_grant_that_auth0_refuses_is_refused(grant: dict[str, object]) -> None:
+    assert not accepts(grant)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "client_id",
+        "default_for",
+        "subject_type",
+        "scope",
+        "allow_all_scopes",
+        "organization_usage",
+        "allow_any_organization",
+        "authorization_details_types",
+    ],
+)
+def test_an_older_document_without_a_field_yields_a_schema_that_never_mentions_it(field: str) -> None:
+    schema = grants_schema(an_openapi_without(field))
+    assert accepts(a_grant(), schema=schema)
+    assert not accepts(a_grant(**{field: True}), schema=schema)
+    item = schema["properties"]["grants"]["items"]
+    assert f'"{field}"' not in json.dumps([item["properties"], item["required"], item["allOf"]]).replace('\\"', "")
+
+
+def test_a_newer_document_brings_its_fields_values_and_demands_along() -> None:
+    document = copy.deepcopy(OPENAPI)
+    schemas = document["components"]["schemas"]
+    schemas["CreateClientGrantRequest"]["properties"]["expires"] = {"type": "integer"}
+    schemas["CreateClientGrantRequest"]["required"] = ["audience", "client_id", "scope"]
+    schemas["CreateClientGrantRequest"]["allOf"] = [{"maxProperties": 4}]
+    schemas["SubjectType"]["enum"].append("anonymous_user")
+    schema = grants_schema(document)
+    assert accepts(a_grant(scope=[], expires=5), schema=schema)
+    assert not accepts(a_grant(), schema=schema)
+    assert not accepts(a_grant(scope=[], expires=5, description="five"), schema=schema)
+    assert accepts(a_grant(scope=[], subject_type="anonymous_user"), schema=schema)
+    for refused in ({"organization_usage": "allow"}, {"authorization_details_types": ["t"]}):
+        assert not accepts({**a_grant(scope=[], subject_type="anonymous_user"), **refused}, schema=schema)
+
+
+def test_a_limit_that_the_contract_sets_itself_is_not_repeated_as_a_rule() -> None:
+    bare: dict[str, dict[str, Any]] = {"client": {"type": "string"}, "audience": {"type": "string", "minLength": 1}}
+    limited = [list(rule["properties"]) for rule in rules(bare) if "properties" in rule]
+    assert limited == [["client"]]

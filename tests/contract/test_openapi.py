@@ -1,0 +1,83 @@
+from typing import Any
+
+import pytest
+
+from reconciler.contract import stored
+from reconciler.contract.openapi import create_request
+from reconciler.errors import ReconcilerError
+
+BODY: dict[str, Any] = {"type": "object", "properties": {"audience": {"type": "string"}}}
+
+
+def an_openapi(schema: object = BODY, *, path: str = "/client-grants", **parts: Any) -> dict[str, Any]:
+    post = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+    return {"openapi": "3.1.0", "paths": {path: {"post": post}}, **parts}
+
+
+def test_our_own_document_has_every_field_of_the_create_request() -> None:
+    request = create_request(stored.load(stored.OPENAPI))
+    assert set(request["properties"]) == {
+        "client_id",
+        "default_for",
+        "audience",
+        "subject_type",
+        "scope",
+        "allow_all_scopes",
+        "organization_usage",
+        "allow_any_organization",
+        "authorization_details_types",
+    }
+    assert request["required"] == ["audience"]
+    assert request["additionalProperties"] is False
+
+
+def test_references_are_written_out_wherever_they_stand() -> None:
+    components = {
+        "schemas": {
+            "Grant": {"type": "object", "properties": {"scope": {"$ref": "#/components/schemas/Scopes"}}},
+            "Scopes": {"type": "array", "items": {"$ref": "#/components/schemas/a~1b~0c%20d"}},
+            "a/b~c d": {"type": "string"},
+        }
+    }
+    request = create_request(an_openapi({"$ref": "#/components/schemas/Grant"}, components=components))
+    assert request["properties"] == {"scope": {"type": "array", "items": {"type": "string"}}}
+
+
+def test_what_stands_beside_a_reference_wins_over_what_it_names() -> None:
+    components = {"schemas": {"Id": {"type": "string", "description": "an id"}}}
+    beside = {"$ref": "#/components/schemas/Id", "description": "the client's id"}
+    request = create_request(an_openapi({"properties": {"client_id": beside}}, components=components))
+    assert request["properties"]["client_id"] == {"type": "string", "description": "the client's id"}
+
+
+def test_vendor_extensions_are_dropped_at_every_depth() -> None:
+    extended = {"x-a": 1, "properties": {"scope": {"x-b": {"c": 2}, "type": "array", "enum": [["x-kept"]]}}}
+    assert create_request(an_openapi(extended)) == {"properties": {"scope": {"type": "array", "enum": [["x-kept"]]}}}
+
+
+def test_a_path_may_have_a_prefix_and_the_organizations_path_is_not_taken_for_it() -> None:
+    document = an_openapi(path="/api/v2/client-grants")
+    document["paths"]["/organizations/{id}/client-grants"] = {"post": {}}
+    assert create_request(document) == BODY
+
+
+LOOP = {"schemas": {"A": {"properties": {"b": {"$ref": "#/components/schemas/A"}}}}}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        pytest.param([], 'no "paths"', id="no mapping"),
+        pytest.param({}, 'has no "paths"', id="no paths"),
+        pytest.param({"paths": {}}, "has 0 paths that end in /client-grants", id="no such path"),
+        pytest.param({"paths": {"/client-grants": {}}}, 'has no "post"', id="no post"),
+        pytest.param(an_openapi(7), 'has no "schema"', id="no schema"),
+        pytest.param(an_openapi({"type": "object"}), 'has no "properties"', id="no properties"),
+        pytest.param(an_openapi({"$ref": "#/components/schemas/A"}, components=LOOP), "back to itself", id="cycle"),
+        pytest.param(an_openapi({"$ref": "https://a.example/b"}), "refers to https://a.example/b", id="remote"),
+        pytest.param(an_openapi({"$ref": "#/nowhere"}), 'has no "nowhere"', id="dangling"),
+    ],
+)
+def test_a_document_that_will_not_do_is_refused(document: object, message: str) -> None:
+    with pytest.raises(ReconcilerError, match=message):
+        create_request(document)
