@@ -18,7 +18,7 @@ from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.plan_text import plan_lines, summary
-from reconciler.render.styled import visible
+from reconciler.render.styled import line, visible
 
 EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
@@ -44,7 +44,7 @@ def command(*, shape: Shape, yes: bool, form: str) -> Exit:
     if form == "json":
         console.data(report_json(report))
     elif report.outcomes:
-        console.result(report_lines(report, plan.directory))
+        console.result([line(), *report_lines(report, plan.directory)])
     return exit_code
 
 

@@ -17,7 +17,7 @@ def read_settings(file: str | None) -> Config:
     if file is None and not Path(DEFAULT_FILE).exists():
         return Config()
     path = Path(file or DEFAULT_FILE)
-    data, problems = read_config(path)
-    if data is None or errors(problems):
-        raise ProblemsError(problems)
-    return parse_config(data, str(path))
+    read = read_config(path)
+    if errors(read.problems):
+        raise ProblemsError(read.problems, {read.file: read.text})
+    return parse_config(read.data, str(path))

@@ -1,10 +1,14 @@
 """Pure: the client grant, the one type that both the files and the tenant are turned into."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SUBJECT_CLIENT = "client"
 SUBJECT_USER = "user"
 USAGE_DENY = "deny"
+
+# What organization_usage allows, from the least to the most; a value that Auth0 may add later counts as the least.
+USAGE_WIDTH: Mapping[str, int] = {USAGE_DENY: 0, "require": 1, "allow": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +61,14 @@ class ObservedGrant:
     def key(self) -> Key:
         """The grant's key."""
         return self.grant.key
+
+
+def narrows(before: ClientGrant, after: ClientGrant) -> bool:
+    """Return whether something that `before` allows is not allowed by `after` any more."""
+    loses_scopes = before.allow_all_scopes or not before.scope <= after.scope
+    return (
+        (loses_scopes and not after.allow_all_scopes)
+        or not before.authorization_details_types <= after.authorization_details_types
+        or USAGE_WIDTH.get(after.organization_usage, 0) < USAGE_WIDTH.get(before.organization_usage, 0)
+        or (before.allow_any_organization and not after.allow_any_organization)
+    )

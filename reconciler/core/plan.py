@@ -1,17 +1,14 @@
 """Pure: compare the desired with the observed state; the plan is a value that is shown and then carried out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.desired import DesiredGrant
-from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields, granted_fields, revoked_fields
+from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
 from reconciler.core.directory import Directory
-from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows
 from reconciler.core.problems import Problem
-
-# What a setting allows, from the least to the most; more is wider.
-USAGE_WIDTH: Mapping[str | bool | None, int] = {"deny": 0, "require": 1, "allow": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class Update:
     @property
     def narrows(self) -> bool:
         """Whether something that is allowed now will not be any more."""
-        return any(_narrows(change) for change in self.fields)
+        return narrows(self.before.grant, self.after.grant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +182,6 @@ def phase(change: Change) -> int:
 def grants_after(change: Change) -> ClientGrant | None:
     """Return what the tenant has under the change's key once it is carried out."""
     return None if isinstance(change, Delete) else change.after.grant
-
-
-def _narrows(change: FieldChange) -> bool:
-    match change:
-        case SetChange():
-            return bool(change.removed)
-        case ValueChange(field="organization_usage"):
-            return USAGE_WIDTH.get(change.after, 0) < USAGE_WIDTH.get(change.before, 0)
-        case ValueChange():
-            return change.after is False
 
 
 def _order(item: tuple[Key, object]) -> tuple[str, str, str, str]:

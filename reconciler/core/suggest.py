@@ -1,19 +1,26 @@
 """Pure: "did you mean" for misspelt words."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 MOST_SUGGESTIONS = 3
 CLOSENESS = 0.6
+AS_GOOD_AS_THE_BEST = 0.1
 
 
 def near_misses(word: str, known: Iterable[str]) -> list[str]:
-    """Return the words of `known` that `word` may stand for, best first; other capitals count as nearly equal."""
+    """Return the words of `known` that `word` may stand for, best first, capitals aside.
+
+    Words that are clearly farther off than the best are left out: one good guess is better than three.
+    """
     by_folded: dict[str, str] = {}
     for candidate in sorted(known):
         by_folded.setdefault(candidate.casefold(), candidate)
-    close = get_close_matches(word.casefold(), by_folded, MOST_SUGGESTIONS, CLOSENESS)
-    return [by_folded[folded] for folded in close]
+    folded = word.casefold()
+    close = get_close_matches(folded, by_folded, MOST_SUGGESTIONS, CLOSENESS)
+    likeness = {each: SequenceMatcher(None, each, folded).ratio() for each in close}
+    best = max(likeness.values(), default=0)
+    return [by_folded[each] for each in close if likeness[each] >= best - AS_GOOD_AS_THE_BEST]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,0 +1,76 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from support.builders import a_grant, a_key
+from support.strategies import grants
+
+from reconciler.core.diff import SetChange, ValueChange, changed_fields, granted_fields, revoked_fields
+from reconciler.core.grant import ClientGrant
+
+
+@given(grants(), grants())
+def test_no_field_changes_exactly_if_both_sides_are_equal(before: ClientGrant, after: ClientGrant) -> None:
+    after = replace(after, key=before.key)
+
+    assert (changed_fields(before, after) == ()) == (before == after)
+
+
+@given(grants(), grants())
+def test_applying_the_field_changes_to_before_gives_after(before: ClientGrant, after: ClientGrant) -> None:
+    fields: dict[str, Any] = {}
+    for change in changed_fields(before, replace(after, key=before.key)):
+        was = getattr(before, change.field)
+        match change:
+            case SetChange():
+                fields[change.field] = (was | set(change.added)) - set(change.removed)
+            case ValueChange():
+                assert was == change.before
+                fields[change.field] = change.after
+
+    assert replace(before, key=after.key, **fields) == after
+
+
+@given(grants())
+def test_the_order_of_scopes_never_makes_a_change(grant: ClientGrant) -> None:
+    assert changed_fields(grant, replace(grant, scope=frozenset(sorted(grant.scope, reverse=True)))) == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"scope": frozenset({"b", "c"})}, [SetChange("scope", ("c",), ("a",))]),
+        ({"scope": frozenset()}, [SetChange("scope", (), ("a", "b"))]),
+        ({"organization_usage": "allow"}, [ValueChange("organization_usage", "deny", "allow")]),
+        ({"allow_any_organization": True}, [ValueChange("allow_any_organization", before=False, after=True)]),
+        (
+            {"allow_all_scopes": True, "scope": frozenset()},
+            [ValueChange("allow_all_scopes", before=False, after=True), SetChange("scope", (), ("a", "b"))],
+        ),
+        (
+            {"authorization_details_types": frozenset({"payment"})},
+            [SetChange("authorization_details_types", ("payment",), ())],
+        ),
+    ],
+    ids=["other scopes", "no scopes", "usage", "any organization", "all scopes", "details types"],
+)
+def test_each_field_is_told_apart(changed: dict[str, Any], expected: list[object]) -> None:
+    before = a_grant(scope=("a", "b"))
+
+    assert list(changed_fields(before, replace(before, **changed))) == expected
+
+
+def test_what_is_granted_is_what_differs_from_the_defaults() -> None:
+    assert granted_fields(ClientGrant(a_key())) == ()
+    assert granted_fields(a_grant(scope=("b", "a"), organization_usage="require")) == (
+        SetChange("scope", ("a", "b"), ()),
+        ValueChange("organization_usage", None, "require"),
+    )
+
+
+def test_what_is_revoked_mirrors_what_was_granted() -> None:
+    assert revoked_fields(a_grant(scope=("b", "a"), organization_usage="require")) == (
+        SetChange("scope", (), ("a", "b")),
+        ValueChange("organization_usage", "require", None),
+    )

@@ -1,0 +1,135 @@
+from collections.abc import Callable
+
+import pytest
+from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec, an_api, an_observed
+
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.directory import Directory
+from reconciler.core.guards import Limits, Protect, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.plan import Change, Create, Delete, Reason, Update
+
+DIRECTORY = a_directory({"billing": "Billing Worker"}, [an_api()])
+NOBODY = Directory()
+
+
+def create(client_id: str = "billing") -> Create:
+    return Create(DesiredGrant(a_grant(a_key(client_id)), a_spec()))
+
+
+def update(client_id: str = "billing") -> Update:
+    grant = a_grant(a_key(client_id))
+    return Update(an_observed(grant), DesiredGrant(grant, a_spec()), ())
+
+
+def delete(client_id: str = "billing") -> Delete:
+    return Delete(an_observed(a_grant(a_key(client_id))))
+
+
+@pytest.mark.parametrize("change", [create(), update(), delete()], ids=["create", "update", "delete"])
+def test_what_the_configuration_protects_is_never_changed(change: Change) -> None:
+    untouchable = Untouchable(OWN, (Protect(client_id="billing", reason="frozen until the audit"),))
+
+    allowed, (blocked,) = forbid_untouchable([change], untouchable, NOBODY)
+
+    assert (allowed, blocked.change, blocked.reason) == ((), change, "protected: frozen until the audit")
+
+
+def test_auth0s_own_grants_are_never_changed() -> None:
+    system = Delete(an_observed(is_system=True))
+
+    _, (blocked,) = forbid_untouchable([system], Untouchable(OWN), NOBODY)
+
+    assert blocked.reason == "system: Auth0 made this grant and lets nobody change it"
+
+
+def test_the_grant_that_the_tool_lives_by_is_never_changed() -> None:
+    own = Delete(an_observed(a_grant(OWN)))
+
+    _, (blocked,) = forbid_untouchable([own], Untouchable(OWN), NOBODY)
+
+    assert blocked.reason.startswith("own: ")
+
+
+def test_everything_else_may_be_changed() -> None:
+    assert forbid_untouchable([create(), delete()], Untouchable(OWN), NOBODY) == ((create(), delete()), ())
+
+
+@pytest.mark.parametrize(
+    ("protect", "covers"),
+    [
+        (Protect(client="Billing*"), True),
+        (Protect(client="billing*"), False),
+        (Protect(api="Invoices API"), True),
+        (Protect(audience="https://api.example.com/*"), True),
+        (Protect(audience=INVOICES, client_id="other"), False),
+        (Protect(audience=INVOICES, client_id="bill?ng"), True),
+        (Protect(subject_type="user"), False),
+        (Protect(subject_type="client"), True),
+    ],
+    ids=str,
+)
+def test_a_protection_covers_what_meets_all_its_patterns(protect: Protect, covers: object) -> None:
+    assert protect.covers(a_key(), DIRECTORY) is covers
+
+
+def test_a_protection_by_name_does_not_cover_what_has_no_known_name() -> None:
+    assert not Protect(client="*ing").covers(a_key(), NOBODY)
+
+
+def test_reasons_are_told_in_one_word_too() -> None:
+    untouchable = Untouchable(OWN, (Protect(client_id="billing"),))
+
+    assert untouchable.reason(a_key(), None, NOBODY) == (
+        Reason.PROTECTED,
+        "reconciler.yaml protects this grant",
+    )
+
+
+def changes(kind: str, count: int) -> list[Change]:
+    makers: dict[str, Callable[[str], Change]] = {"delete": delete, "update": update, "create": create}
+    make = makers[kind]
+    return [make(f"app{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "managed", "limits", "blocked"),
+    [
+        ("delete", 3, 10, Limits(), False),
+        ("delete", 4, 10, Limits(), True),
+        ("delete", 9, 9, Limits(), False),
+        ("update", 5, 10, Limits(), False),
+        ("update", 6, 10, Limits(), True),
+        ("delete", 1, 10, Limits(deletes_percent=0), True),
+        ("delete", 4, 10, Limits(max_deletes=4), False),
+        ("delete", 5, 10, Limits(max_deletes=4), True),
+        ("delete", 1, 2, Limits(max_deletes=0), True),
+        ("update", 10, 10, Limits(max_updates=10), False),
+        ("update", 6, 10, Limits(max_deletes=10), True),
+        ("create", 99, 10, Limits(), False),
+    ],
+    ids=str,
+)
+def test_too_large_a_share_is_blocked_whole(
+    kind: str,
+    count: int,
+    managed: int,
+    limits: Limits,
+    blocked: object,
+) -> None:
+    allowed, forbidden = forbid_too_many(changes(kind, count), limits, managed)
+
+    assert (len(allowed), len(forbidden)) == ((0, count) if blocked else (count, 0))
+
+
+def test_a_limit_says_how_it_is_lifted() -> None:
+    _, forbidden = forbid_too_many(changes("delete", 4), Limits(), 10)
+
+    assert forbidden[0].reason == (
+        "limit: 4 of 10 managed grants, more than 30 %; if that is meant, say so with --max-deletes 4"
+    )
+
+
+def test_a_limit_on_deletes_leaves_the_other_changes() -> None:
+    allowed, forbidden = forbid_too_many([*changes("delete", 4), create("new")], Limits(), 10)
+
+    assert (allowed, len(forbidden)) == ((create("new"),), 4)

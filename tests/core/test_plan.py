@@ -1,0 +1,102 @@
+from typing import Any
+
+import pytest
+from support.builders import a_grant, a_key, a_spec, an_observed
+
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.diff import SetChange
+from reconciler.core.grant import ClientGrant
+from reconciler.core.plan import (
+    Create,
+    Delete,
+    Update,
+    compare,
+    grants_after,
+    in_order_of_apply,
+    takes_access,
+)
+
+
+def desired(grant: ClientGrant) -> DesiredGrant:
+    return DesiredGrant(grant, a_spec())
+
+
+def update(client_id: str, before: str, after: str) -> Update:
+    key = a_key(client_id)
+    return Update(an_observed(a_grant(key, before)), desired(a_grant(key, after)), ())
+
+
+def test_what_only_files_have_is_created_and_what_only_the_tenant_has_is_undeclared() -> None:
+    ours, theirs = a_grant(a_key("ours")), a_grant(a_key("theirs"))
+
+    comparison = compare([desired(ours)], [an_observed(theirs)])
+
+    assert [change.key for change in comparison.creates] == [ours.key]
+    assert [each.key for each in comparison.undeclared] == [theirs.key]
+    assert (comparison.updates, comparison.unchanged) == ((), 0)
+
+
+def test_equal_grants_need_nothing() -> None:
+    comparison = compare([desired(a_grant())], [an_observed()])
+
+    assert (comparison.unchanged, comparison.creates, comparison.updates, comparison.undeclared) == (1, (), (), ())
+
+
+def test_a_grant_with_another_subject_type_is_another_grant() -> None:
+    comparison = compare([desired(a_grant(a_key(subject_type="user")))], [an_observed(a_grant())])
+
+    assert (len(comparison.creates), len(comparison.undeclared)) == (1, 1)
+
+
+def test_a_grant_that_differs_is_updated_in_the_fields_that_differ() -> None:
+    comparison = compare([desired(a_grant(scope=("a", "b")))], [an_observed(a_grant(scope=("b", "c")))])
+
+    assert [change.fields for change in comparison.updates] == [(SetChange("scope", ("a",), ("c",)),)]
+
+
+def test_another_id_of_the_same_grant_is_no_change() -> None:
+    assert compare([desired(a_grant())], [an_observed(grant_id="cgr_toggled")]).unchanged == 1
+
+
+def test_access_is_given_before_it_is_taken() -> None:
+    create, delete = Create(desired(a_grant(a_key("z")))), Delete(an_observed(a_grant(a_key("a"))))
+    widening, narrowing = update("y", "a", "ab"), update("b", "ab", "a")
+
+    assert in_order_of_apply([delete, narrowing, widening, create]) == (create, widening, narrowing, delete)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "narrower"),
+    [
+        ({"scope": "a"}, {"scope": "ab"}, False),
+        ({"scope": "ab"}, {"scope": "a"}, True),
+        ({"scope": "a"}, {"scope": "b"}, True),
+        ({"scope": "ab"}, {"scope": "", "allow_all_scopes": True}, False),
+        ({"scope": "", "allow_all_scopes": True}, {"scope": "ab"}, True),
+        ({"organization_usage": "deny"}, {"organization_usage": "allow"}, False),
+        ({"organization_usage": "require"}, {"organization_usage": "allow"}, False),
+        ({"organization_usage": "allow"}, {"organization_usage": "require"}, True),
+        ({"allow_any_organization": False}, {"allow_any_organization": True}, False),
+        ({"allow_any_organization": True}, {"allow_any_organization": False}, True),
+        ({"authorization_details_types": frozenset("a")}, {"authorization_details_types": frozenset()}, True),
+    ],
+    ids=str,
+)
+def test_an_update_narrows_if_anything_allowed_is_lost(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    narrower: object,
+) -> None:
+    change = Update(an_observed(a_grant(**before)), desired(a_grant(**after)), ())
+
+    assert takes_access(change) is narrower
+
+
+def test_creates_give_and_deletes_take() -> None:
+    assert not takes_access(Create(desired(a_grant())))
+    assert takes_access(Delete(an_observed()))
+
+
+def test_a_change_tells_what_the_tenant_has_after_it() -> None:
+    assert grants_after(Create(desired(a_grant()))) == a_grant()
+    assert grants_after(Delete(an_observed())) is None

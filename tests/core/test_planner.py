@@ -1,0 +1,153 @@
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_observed
+from support.strategies import grants
+
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.guards import Limits, Protect, Untouchable
+from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
+from reconciler.core.spec import GrantSpec
+from reconciler.errors import ProblemsError, RefusedError
+
+ANOTHER = a_grant(a_key("another"))
+
+
+def test_an_empty_desired_state_is_refused() -> None:
+    with pytest.raises(RefusedError, match="empty desired state"):
+        a_plan([], [an_observed()])
+
+
+def test_all_problems_come_in_one_run() -> None:
+    directory = a_directory({"x": "X"}, [])
+
+    with pytest.raises(ProblemsError) as caught:
+        a_plan([a_spec(client="Y"), a_spec(line=9, client_id="x")], directory=directory)
+
+    assert [problem.what for problem in caught.value.problems] == [
+        'the tenant has no application named "Y"',
+        'the tenant has no API with identifier "https://api.example.com/invoices"',
+    ]
+
+
+def test_what_no_file_declares_is_left_alone() -> None:
+    plan = a_plan([a_spec()], [an_observed(), an_observed(ANOTHER)])
+
+    assert plan.converged
+    assert [(each.observed.key, each.reason) for each in plan.left_alone] == [(ANOTHER.key, Reason.UNMANAGED)]
+
+
+def test_prune_deletes_what_no_file_declares() -> None:
+    plan = a_plan([a_spec()], [an_observed(), an_observed(ANOTHER)], prune=True)
+
+    assert plan.changes == (Delete(an_observed(ANOTHER)),)
+
+
+def test_prune_leaves_system_own_and_protected_grants_alone_and_says_why() -> None:
+    untouchable = Untouchable(OWN, (Protect(client_id="p*"),))
+    observed = [
+        an_observed(a_grant(a_key("s")), is_system=True),
+        an_observed(a_grant(OWN)),
+        an_observed(a_grant(a_key("p"))),
+    ]
+
+    plan = a_plan([a_spec()], [an_observed(), *observed], prune=True, untouchable=untouchable)
+
+    assert plan.converged
+    assert {each.observed.key.client_id: str(each.reason) for each in plan.left_alone} == {
+        "s": "system",
+        "own-client": "own",
+        "p": "protected",
+    }
+
+
+def test_a_declared_change_of_a_protected_grant_is_blocked() -> None:
+    untouchable = Untouchable(OWN, (Protect(client_id="billing"),))
+
+    plan = a_plan([a_spec(scope=("other",))], [an_observed()], untouchable=untouchable)
+
+    assert (plan.changes, len(plan.blocked), plan.converged) == ((), 1, False)
+
+
+def test_a_declared_grant_that_is_protected_and_equal_is_unchanged() -> None:
+    untouchable = Untouchable(OWN, (Protect(client_id="billing"),))
+
+    assert a_plan([a_spec()], [an_observed()], untouchable=untouchable).unchanged == 1
+
+
+def test_create_only_leaves_what_differs_and_counts_it() -> None:
+    plan = a_plan([a_spec(scope=("x",)), a_spec(client_id="new")], [an_observed()], create_only=True)
+
+    assert [type(change) for change in plan.changes] == [Create]
+    assert plan.differing == 1
+
+
+def test_limits_count_what_is_declared_and_what_would_go() -> None:
+    specs = [a_spec(client_id=f"app{number}") for number in range(7)]
+    observed = [an_observed(a_grant(a_key(f"app{number}"))) for number in range(11)]
+
+    assert len(a_plan(specs, observed, prune=True).blocked) == 4
+    assert len(a_plan(specs, observed, prune=True, limits=Limits(max_deletes=4)).changes) == 4
+
+
+def spec_of(grant: ClientGrant) -> GrantSpec:
+    return a_spec(
+        client_id=grant.key.client_id,
+        audience=grant.key.audience,
+        subject_type=grant.key.subject_type,
+        scope=tuple(sorted(grant.scope)),
+        organization_usage=grant.organization_usage,
+        allow_any_organization=grant.allow_any_organization,
+        authorization_details_types=tuple(grant.authorization_details_types),
+        allow_all_scopes=grant.allow_all_scopes,
+    )
+
+
+def tenants() -> st.SearchStrategy[dict[Key, ClientGrant]]:
+    return st.lists(grants(), max_size=8).map(lambda several: {grant.key: grant for grant in several})
+
+
+def carried_out(plan: Plan, tenant: dict[Key, ClientGrant]) -> dict[Key, ClientGrant]:
+    after = dict(tenant)
+    for change in plan.changes:
+        grant = grants_after(change)
+        match change:
+            case Create():
+                assert change.key not in after
+            case Update() | Delete():
+                assert after.pop(change.key) == change.before.grant
+        if grant is not None:
+            after[change.key] = grant
+    return after
+
+
+@given(tenants().filter(bool), tenants(), st.booleans())
+def test_after_applying_the_tenant_equals_the_desired_state(
+    desired: dict[Key, ClientGrant],
+    tenant: dict[Key, ClientGrant],
+    prune: object,
+) -> None:
+    observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
+
+    plan = a_plan([spec_of(grant) for grant in desired.values()], observed, prune=bool(prune))
+
+    kept = {} if prune else {key: grant for key, grant in tenant.items() if key not in desired}
+    assert carried_out(plan, tenant) == {**kept, **desired}
+
+
+@given(tenants().filter(bool), tenants(), st.randoms(use_true_random=False))
+def test_the_order_of_files_and_listings_does_not_matter(
+    desired: dict[Key, ClientGrant],
+    tenant: dict[Key, ClientGrant],
+    random: Random,
+) -> None:
+    specs = [spec_of(grant) for grant in desired.values()]
+    observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
+
+    plan = a_plan(specs, observed)
+    random.shuffle(specs)
+    random.shuffle(observed)
+
+    assert a_plan(specs, observed) == plan

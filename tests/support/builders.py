@@ -1,0 +1,70 @@
+"""Values that are valid by default; a test says only what it is about."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.guards import Limits, Untouchable
+from reconciler.core.plan import Plan, TenantName
+from reconciler.core.planner import Observation, Rules, make_plan
+from reconciler.core.spec import GrantSpec
+
+INVOICES = "https://api.example.com/invoices"
+OWN = Key("own-client", "https://sandbox.localhost/api/v2/")
+TENANT = TenantName("test", "test.example")
+
+
+def a_key(client_id: str | None = "billing", audience: str = INVOICES, **parts: Any) -> Key:
+    return Key(client_id, audience, **parts)
+
+
+def a_grant(key: Key | None = None, scope: Iterable[str] = ("read:invoices",), **fields: Any) -> ClientGrant:
+    return ClientGrant(key or a_key(), frozenset(scope), **fields)
+
+
+def an_observed(
+    grant: ClientGrant | None = None, grant_id: str = "cgr_0000000000000001", **fields: Any
+) -> ObservedGrant:
+    return ObservedGrant(grant_id, grant or a_grant(), **fields)
+
+
+def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
+    fields.setdefault("scope", ("read:invoices",))
+    if not {"client", "client_id", "default_for"} & fields.keys():
+        fields["client_id"] = "billing"
+    if not {"api", "audience"} & fields.keys():
+        fields["audience"] = INVOICES
+    marks = {name: (line + place, 5) for place, name in enumerate(fields)}
+    scope_marks = tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"]))
+    return GrantSpec(file="grants/a.yaml", mark=(line, 5), marks=marks, scope_marks=scope_marks, **fields)
+
+
+def a_directory(
+    applications: dict[str, str] | None = None,
+    apis: Iterable[Api] | None = None,
+) -> Directory:
+    """Applications as id -> name; None means that the list was not read."""
+    known = None if applications is None else tuple(Application(*each) for each in applications.items())
+    return Directory(known, None if apis is None else tuple(apis))
+
+
+def an_api(identifier: str = INVOICES, name: str = "Invoices API", **fields: Any) -> Api:
+    fields.setdefault("scopes", frozenset({"read:invoices", "write:invoices"}))
+    return Api(identifier, name, **fields)
+
+
+def rules(**fields: Any) -> Rules:
+    fields.setdefault("untouchable", Untouchable(OWN))
+    fields.setdefault("limits", Limits())
+    return Rules(**fields)
+
+
+def a_plan(
+    specs: Iterable[GrantSpec],
+    observed: Iterable[ObservedGrant] = (),
+    directory: Directory | None = None,
+    **fields: Any,
+) -> Plan:
+    observation = Observation(tuple(observed), directory or Directory())
+    return make_plan(specs, observation, rules(**fields), TENANT)

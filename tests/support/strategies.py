@@ -1,0 +1,30 @@
+"""Hypothesis: grants and keys as tenants have them."""
+
+from hypothesis import strategies as st
+
+from reconciler.core.grant import ClientGrant, Key
+
+names = st.text(alphabet="abcxyz:*/ é$`", min_size=1, max_size=6)
+scopes = st.frozensets(names, max_size=4)
+
+
+def keys() -> st.SearchStrategy[Key]:
+    return st.builds(
+        Key,
+        client_id=st.sampled_from(["a", "b", "c"]),
+        audience=st.sampled_from(["https://one", "https://two"]),
+        subject_type=st.sampled_from(["client", "user", "anonymous_user"]),
+    )
+
+
+@st.composite
+def grants(draw: st.DrawFn) -> ClientGrant:
+    everything = draw(st.booleans())
+    return ClientGrant(
+        key=draw(keys()),
+        scope=frozenset() if everything else draw(scopes),
+        organization_usage=draw(st.sampled_from(["deny", "allow", "require"])),
+        allow_any_organization=draw(st.booleans()),
+        authorization_details_types=draw(scopes),
+        allow_all_scopes=everything,
+    )
