@@ -40,7 +40,7 @@ def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
     inner = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(inner, Mapping):
         raise ReconcilerError(
-            f'the OpenAPI document has no "{key}" where one belongs; give a document of Auth0\'s Management API, in JSON'
+            f'the OpenAPI document has no "{key}" where one belongs; give one of Auth0\'s Management API, in JSON'
         )
     return _part(inner, *deeper) if deeper else inner
 
