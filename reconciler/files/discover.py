@@ -1,0 +1,104 @@
+"""Shell: which files a run reads, and their bytes, within limits that no file can make it exceed.
+
+A pull request from a stranger may carry these files, so nothing in a folder can make the run hang, read outside of the
+folder, or fill the memory: whatever is not a plain small file is a problem.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from reconciler.core.problems import Problem, Source
+from reconciler.errors import ReconcilerError
+from reconciler.files.quoting import visible
+
+SUFFIXES = (".yaml", ".yml")
+MEGABYTE = 1_000_000
+MOST_BYTES = 5 * MEGABYTE
+NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO waits for a writer otherwise; Windows has neither
+
+
+def name_of(path: Path) -> str:
+    """Return a path as problems show it: as the user wrote it, with `/`, on one line and in valid Unicode."""
+    return visible(path.as_posix())
+
+
+def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
+    """Return the YAML files that `paths` name, each once, and what could not be looked into.
+
+    A file is taken as it is. A folder stands for the `*.yaml` and `*.yml` in it and in its sub-folders, sorted by name;
+    hidden ones are skipped, and links are followed only within the folder.
+
+    Raises:
+        ReconcilerError: one of `paths` does not exist.
+    """
+    found: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        if not os.path.lexists(path):
+            raise ReconcilerError(f"there is no {name_of(path)}; check the path")
+        for item in _in_folder(path, os.path.realpath(path)) if path.is_dir() else [path]:
+            if isinstance(item, Problem):
+                problems.append(item)
+            else:
+                found.setdefault(os.path.realpath(item), item)
+    return tuple(found.values()), tuple(problems)
+
+
+def _in_folder(folder: Path, root: str) -> Iterator[Path | Problem]:
+    """Yield what is to be read in `folder`, which belongs to the folder with the real path `root`."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Problem(
+            Source(name_of(folder)), f"this folder cannot be read ({error.strerror})", "check its permissions"
+        )
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        if entry.is_symlink():
+            yield from _link(path, root)
+        elif entry.is_dir():
+            yield from _in_folder(path, root)
+        elif entry.name.endswith(SUFFIXES):
+            yield path
+
+
+def _link(link: Path, root: str) -> Iterator[Path | Problem]:
+    """Yield the link if it is to a file within `root`; a folder within `root` is read at its own place anyway."""
+    if not (link.is_dir() or link.name.endswith(SUFFIXES)):
+        return
+    if not Path(os.path.realpath(link)).is_relative_to(root):
+        what = "this symbolic link leads out of the folder"
+        yield Problem(Source(name_of(link)), what, "put the file itself into the folder")
+    elif not link.is_dir():
+        yield link
+
+
+def read(path: Path) -> bytes | Problem:
+    """Return a file's bytes, or why they are not read: no regular file, more than `MOST_BYTES`, not readable."""
+    try:
+        with open(path, "rb", opener=_opener) as file:
+            return _content(file, path)
+    except OSError as error:
+        return Problem(
+            Source(name_of(path)), f"this file cannot be read ({error.strerror})", "check it and its permissions"
+        )
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | NEVER_WAIT)
+
+
+def _content(file: BinaryIO, path: Path) -> bytes | Problem:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        return Problem(Source(name_of(path)), "this is not a regular file", "put a plain file in its place")
+    if status.st_size > MOST_BYTES:
+        what = f"this file has {status.st_size / MEGABYTE:,.1f} MB, more than {MOST_BYTES / MEGABYTE:.0f} MB"
+        return Problem(Source(name_of(path)), what, "split it")
+    return file.read(MOST_BYTES)

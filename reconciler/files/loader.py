@@ -1,0 +1,208 @@
+"""The only module that knows PyYAML: bytes in, plain data with places or problems out, whatever the bytes are.
+
+It reads the events of PyYAML's C parser and builds the data itself: PyYAML's own constructors keep the last of two
+equal keys without a word, follow aliases into gigabytes, read `no` as false, and crash on deep nesting.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NoReturn
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from reconciler.core.problems import Problem, Source
+from reconciler.core.spec import Mark
+from reconciler.files.document import START, Document, Mapping, Node, Sequence
+from reconciler.files.quoting import quoted
+from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
+from reconciler.files.syntax import AT_THE_OPENING, explain
+
+MOST_LEVELS = 32
+MOST_CHARACTERS = 8 * 1024  # of one scalar
+MOST_PROBLEMS = 1000  # of one file; whoever has more of them needs no longer list
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MERGE_KEY = "<<"
+CORE_TAGS = "tag:yaml.org,2002:"  # what !! stands for
+# YAML's c-printable (chapter 5.1), turned around.
+UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class _StopError(Exception):
+    """Reading cannot go on; the last problem says why."""
+
+
+def parse(data: bytes, file: str) -> Document:
+    """Return the document that `data` holds; `file` is the name that problems are reported under.
+
+    An empty file gives None as its data, without a problem: whether that will do is the schema's question.
+    """
+    data = data.removeprefix(BYTE_ORDER_MARK)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        text = data.decode(errors="replace")
+        what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
+        problem = Problem(Source(file, *_place(data[: error.start].decode())), what, "save the file as UTF-8")
+        return Document(file, None, text, (problem,), whole=False)
+    reader = _Reader(file, yaml.parse(text, Loader=yaml.CSafeLoader).__next__)
+    try:
+        root = reader.document()
+    except _StopError:
+        return Document(file, None, text, tuple(reader.problems), whole=False)
+    except yaml.YAMLError as error:
+        return Document(file, None, text, (*reader.problems, _syntax_problem(error, text, file)), whole=False)
+    return Document(file, root, text, tuple(reader.problems))
+
+
+class _Reader:
+    """Builds one document by pulling events; it descends at most `MOST_LEVELS` deep, so recursion is safe."""
+
+    __slots__ = ("_file", "_next", "problems")
+
+    def __init__(self, file: str, next_event: Callable[[], Event]) -> None:
+        self._file = file
+        self._next = next_event
+        self.problems: list[Problem] = []
+
+    def document(self) -> Node:
+        """Return the data of the only document."""
+        self._next()  # the stream's start
+        if isinstance(self._next(), StreamEndEvent):
+            return None
+        root = self._value(self._next(), 1)
+        self._next()  # the document's end
+        if isinstance(end := self._next(), DocumentStartEvent):
+            self._stop(end, "a second document begins here", "write each document to a file of its own")
+        return root
+
+    def _value(self, event: Event, level: int) -> Node:
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(event, level)
+        if isinstance(event, SequenceStartEvent):
+            return self._sequence(event, level)
+        return self._stop_at_alias(event)
+
+    def _scalar(self, event: ScalarEvent) -> Scalar:
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
+        text = event.value
+        if len(text) > MOST_CHARACTERS:
+            what = f"this text has {len(text):,} characters"
+            self._report(event, what, f"write at most {MOST_CHARACTERS:,}")
+        if event.style or (text and text[0] not in FIRST_CHARACTERS):
+            return text
+        try:
+            return resolve(text)
+        except ValueError as error:
+            self._report(event, str(error), "put it in quotes if it is text")
+            return text
+
+    def _mapping(self, event: MappingStartEvent, level: int) -> Mapping:
+        self._enter(event, level)
+        mapping = Mapping(_mark(event))
+        next_event = self._next
+        while not isinstance(event_of_key := next_event(), MappingEndEvent):
+            key = self._key(event_of_key, mapping)
+            event_of_value = next_event()
+            value = self._value(event_of_value, level + 1)
+            if key is not None:
+                mapping[key] = value
+                mapping.key_marks[key] = _mark(event_of_key)
+                mapping.value_marks[key] = _mark(event_of_value)
+        return mapping
+
+    def _sequence(self, event: SequenceStartEvent, level: int) -> Sequence:
+        self._enter(event, level)
+        sequence = Sequence(_mark(event))
+        next_event = self._next
+        while not isinstance(event_of_item := next_event(), SequenceEndEvent):
+            sequence.append(self._value(event_of_item, level + 1))
+            sequence.item_marks.append(_mark(event_of_item))
+        return sequence
+
+    def _key(self, event: Event, mapping: Mapping) -> str | None:
+        """Return the key, or None for one that is refused: its value is read all the same, for its problems."""
+        if not isinstance(event, ScalarEvent):
+            if isinstance(event, AliasEvent):
+                self._stop_at_alias(event)
+            self._stop(event, "a mapping or a list cannot be a key", "write a word as the key")
+        key = self._scalar(event)
+        if not isinstance(key, str):
+            self._report(event, f"the key {quoted(event.value)} is not text", "put it in quotes")
+        elif key == MERGE_KEY:
+            self._report(event, 'merge keys ("<<") are not allowed', "write the keys out")
+        elif key in mapping:
+            line, _ = mapping.key_marks[key]
+            self._report(event, f"the key {quoted(key)} stands here twice, first in line {line}", "keep one of them")
+        else:
+            return key
+        return None
+
+    def _enter(self, event: CollectionStartEvent, level: int) -> None:
+        if level > MOST_LEVELS:
+            self._stop(event, f"this is nested more than {MOST_LEVELS} levels deep", "write it flat")
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
+
+    def _refuse_properties(self, event: ScalarEvent | CollectionStartEvent) -> None:
+        if event.anchor is not None:
+            self._report(event, f"anchors ({quoted('&' + event.anchor)}) are not allowed", "remove it")
+        if event.tag is not None:
+            tag = event.tag.replace(CORE_TAGS, "!!")
+            self._report(event, f"tags ({quoted(tag)}) are not allowed", "remove it, and quote what is text")
+
+    def _stop_at_alias(self, event: Event) -> NoReturn:
+        anchor = event.anchor if isinstance(event, AliasEvent) else ""
+        self._stop(event, f"aliases ({quoted(f'*{anchor}')}) are not allowed", "write the value out")
+
+    def _report(self, event: Event, what: str, fix: str) -> None:
+        self.problems.append(Problem(Source(self._file, *_mark(event)), what, fix))
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise _StopError
+
+    def _stop(self, event: Event, what: str, fix: str) -> NoReturn:
+        self._report(event, what, fix)
+        raise _StopError
+
+
+def _mark(event: Event) -> Mark:
+    """Return where an event begins, counted from 1; the parser counts from 0."""
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else START
+
+
+def _place(text: str) -> Mark:
+    """Return the place right behind `text`."""
+    lines = f"{text}.".splitlines()
+    return len(lines), len(lines[-1])
+
+
+def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
+    """Say what the parser stumbled over."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        return _marked_problem(error, text, file)
+    found = UNPRINTABLE.search(text)
+    index = found.start() if found else 0
+    what = f"the character U+{ord(text[index]):04X} is not allowed in YAML"
+    return Problem(Source(file, *_place(text[:index])), what, "remove it, or write it as an escape in double quotes")
+
+
+def _marked_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+    complaint = error.problem or str(error)
+    mark = error.context_mark if complaint in AT_THE_OPENING else error.problem_mark
+    line, column, index = (mark.line + 1, mark.column + 1, mark.index) if mark else (0, 0, 0)
+    return Problem(Source(file, line, column), *explain(complaint, text[index : index + 1]))

@@ -1,0 +1,24 @@
+"""Pure: how text from a file or a folder is shown in a message: short, on one line, without anything that acts."""
+
+LONGEST = 60
+
+
+def visible(text: str) -> str:
+    """Return `text` with every character escaped that does not print: controls, bidirectional marks, stray bytes.
+
+    A terminal or a reviewer's page must show what is there, not obey it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def quoted(text: str) -> str:
+    """Return `text` in double quotes, cut off where it is long."""
+    shown = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return f'"{visible(shown)}"'
+
+
+def enumerated(words: list[str], conjunction: str) -> str:
+    """Return `a, b and c`, with the conjunction given."""
+    return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

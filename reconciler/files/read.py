@@ -1,0 +1,84 @@
+"""Shell: YAML files in, checked values and every problem out, in one run."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.contract import stored
+from reconciler.core.problems import Problem
+from reconciler.core.spec import GrantSpec
+from reconciler.errors import ReconcilerError
+from reconciler.files import discover, document
+from reconciler.files.loader import parse
+from reconciler.files.schema import violations
+from reconciler.files.specs import grant_specs, problems_of
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One file that should fit a schema: `data` is empty where there is an error among the problems."""
+
+    file: str
+    data: document.Mapping
+    problems: tuple[Problem, ...] = ()
+    text: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What all grant files say together: specs in the order of the files, problems in the order of their places.
+
+    `specs` has those of the files without an error. `texts` has each file's text, for showing a problem's line.
+    """
+
+    specs: tuple[GrantSpec, ...]
+    problems: tuple[Problem, ...]
+    texts: Mapping[str, str] = field(repr=False)
+
+
+def read_grants(paths: Iterable[Path]) -> Declared:
+    """Return what the grant files under `paths` (files or folders) declare.
+
+    Raises:
+        ReconcilerError: one of `paths` does not exist.
+    """
+    files, problems = discover.find(paths)
+    schema = stored.load(stored.GRANTS)
+    all_read = [_read(path, schema) for path in files]
+    specs = tuple(spec for one in all_read if one.data for spec in grant_specs(one.data, one.file))
+    in_files = (problem for one in all_read for problem in one.problems)
+    return Declared(
+        specs=specs,
+        problems=tuple(sorted((*problems, *in_files, *problems_of(specs)))),
+        texts={one.file: one.text for one in all_read},
+    )
+
+
+def read_config(path: Path) -> Read:
+    """Return what `reconciler.yaml` says; raises as `read_yaml` does."""
+    return read_yaml(path, stored.load(stored.CONFIG))
+
+
+def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:
+    """Return what one file says that should fit `schema`, which expects a mapping.
+
+    Raises:
+        ReconcilerError: there is no such file.
+    """
+    if not path.exists():
+        raise ReconcilerError(f"there is no {discover.name_of(path)}; check the path")
+    return _read(path, schema)
+
+
+def _read(path: Path, schema: Mapping[str, Any]) -> Read:
+    file = discover.name_of(path)
+    content = discover.read(path)
+    if isinstance(content, Problem):
+        return Read(file, document.Mapping(), (content,))
+    parsed = parse(content, file)
+    problems = parsed.problems
+    if parsed.whole:
+        problems = (*problems, *violations(parsed.data, schema, file=file))
+    data = parsed.data if isinstance(parsed.data, document.Mapping) and not problems else document.Mapping()
+    return Read(file, data, tuple(sorted(problems)), parsed.text)

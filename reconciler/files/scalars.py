@@ -1,0 +1,50 @@
+"""Pure: what a plain scalar means in YAML 1.2's core schema (chapter 10.3.2); whatever is not listed there is text."""
+
+import re
+
+Scalar = str | int | float | bool | None
+
+WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+DECIMAL = re.compile(r"[-+]?[0-9]+")
+OCTAL = re.compile(r"0o[0-7]+")
+HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+
+FIRST_CHARACTERS = frozenset("-+.0123456789~nNtTfF")
+"""What begins with none of these, and is not empty, is text: the quick way for nearly all scalars."""
+
+MOST_DIGITS = 64  # Python itself gives up at 4,300, and nothing here counts that far
+
+
+def resolve(text: str) -> Scalar:
+    """Return the value of a plain scalar.
+
+    Raises:
+        ValueError: it is a number of absurd length.
+    """
+    if text in WORDS:
+        return WORDS[text]
+    if not FLOAT.fullmatch(text):  # as decimal numbers are floats too, one look settles most words
+        return _prefixed(text)
+    _refuse_long(text)
+    return int(text) if DECIMAL.fullmatch(text) else float(text)
+
+
+def _prefixed(text: str) -> Scalar:
+    for pattern, base in ((OCTAL, 8), (HEXADECIMAL, 16)):
+        if pattern.fullmatch(text):
+            _refuse_long(text)
+            return int(text[2:], base)
+    return text
+
+
+def _refuse_long(number: str) -> None:
+    if len(number) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(number):,} characters is too long")

@@ -1,0 +1,206 @@
+"""Pure: what the breach of a schema's keyword means for the author of the file: what is wrong, where, what to do."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.suggest import did_you_mean
+from reconciler.files.quoting import enumerated, quoted
+
+Path = tuple[str | int, ...]
+KINDS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "null": "nothing",
+}
+BOTH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach: `found`, at `path`, does not meet the `keyword` of `schema`, which expects `expected`.
+
+    `found` and `expected` are whatever a file or a schema can hold.
+    """
+
+    keyword: str
+    expected: Any
+    found: Any
+    schema: dict[str, Any]
+    path: Path
+
+    @property
+    def sentence(self) -> str:
+        """What the schema itself says about it: `what is wrong; what to do`."""
+        return str(self.schema.get("errorMessage", ""))
+
+    @property
+    def name(self) -> str:
+        """What is wrong, as its author calls it."""
+        names = [quoted(step) for step in self.path if isinstance(step, str)]
+        name = names[-1] if names else "the file"
+        return name if not self.path or isinstance(self.path[-1], str) else f"an item of {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with the node at `path`, or with its key, and what to do."""
+
+    what: str
+    fix: str
+    path: Path
+    on_key: bool = False
+
+
+def explain(violation: Violation) -> Iterator[Finding]:
+    """Yield what an author needs to know; the same finding may come from several violations."""
+    special = SPECIAL.get(violation.keyword)
+    if special:
+        yield from special(violation)
+    elif violation.sentence:
+        what, _, fix = violation.sentence.partition("; ")
+        yield Finding(what, fix, violation.path, on_key=True)
+    else:
+        what, fix = PLAIN.get(violation.keyword, _anything)(violation)
+        yield Finding(what, fix, violation.path)
+
+
+def _alternatives(violation: Violation) -> Iterator[Finding]:
+    """Explain `oneOf` where it says that exactly one of several keys is required."""
+    if not all(branch.keys() == {"required"} for branch in violation.expected):
+        what, fix = _anything(violation)
+        yield Finding(what, fix, violation.path)
+        return
+    if not isinstance(violation.found, dict):
+        what, fix = _kind(replace(violation, expected="object"))
+        yield Finding(what, fix, violation.path)
+        return
+    names = [name for branch in violation.expected for name in branch["required"]]
+    given = [name for name in violation.found if name in names]
+    fix = violation.sentence or f"give exactly one of {enumerated(names, 'and')}"
+    if given:
+        both = "both" if len(given) == BOTH else "all"
+        what = f"{enumerated([quoted(name) for name in given], 'and')} are {both} given"
+        yield Finding(what, fix, (*violation.path, given[-1]), on_key=True)
+    else:
+        what = "there is neither " + " nor ".join(quoted(name) for name in names)
+        yield Finding(what, fix, violation.path)
+
+
+def _unknown_keys(violation: Violation) -> Iterator[Finding]:
+    known = violation.schema.get("properties", {})
+    for name in violation.found:
+        if name not in known:
+            fix = did_you_mean(name, known) or f"the keys here are {enumerated(list(known), 'and')}"
+            yield Finding(f"the key {quoted(name)} is unknown", fix, (*violation.path, name), on_key=True)
+
+
+def _missing_keys(violation: Violation) -> Iterator[Finding]:
+    for name in violation.expected:
+        if name not in violation.found:
+            what, _, fix = violation.sentence.partition("; ")
+            yield Finding(what or f"{quoted(name)} is missing", fix or "add it", violation.path)
+
+
+def _repeated_items(violation: Violation) -> Iterator[Finding]:
+    """Point at each text that stands in a list a second time."""
+    seen: set[str] = set()
+    for index, item in enumerate(violation.found):
+        if isinstance(item, str):
+            if item in seen:
+                yield Finding(f"{quoted(item)} is listed twice", "list it once", (*violation.path, index))
+            seen.add(item)
+
+
+def _kind(violation: Violation) -> tuple[str, str]:
+    expected = violation.expected if isinstance(violation.expected, list) else [violation.expected]
+    wanted = enumerated([KINDS[kind] for kind in expected], "or")
+    if violation.found is None:
+        none = "[]" if expected[0] == "array" else "remove it"
+        return f"{violation.name} is empty", _first_line(violation) or f"write {wanted}, or {none}"
+    what = f"{violation.name} is {_kind_of(violation.found)}, not {wanted}"
+    return what, _first_line(violation) or _how_to_write(expected[0], violation.found)
+
+
+def _kind_of(found: object) -> str:
+    match found:
+        case bool():
+            return str(found).lower()
+        case str():
+            return "text"
+        case int() | float():
+            return f"the number {found}"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def _first_line(violation: Violation) -> str:
+    """Say how a file begins, where the file as a whole is not what it should be."""
+    required = violation.schema.get("required", [])
+    return f'begin it with "{required[0]}:"' if required and not violation.path else ""
+
+
+def _how_to_write(kind: str, found: object) -> str:
+    if kind == "array":
+        return 'write each item on a line of its own, after "- "'
+    if kind == "string" and not isinstance(found, list | dict):
+        return "put it in quotes"
+    if kind == "boolean":
+        return "write true or false, without quotes"
+    return f"write {KINDS[kind]}"
+
+
+def _not_listed(violation: Violation) -> tuple[str, str]:
+    choices = [str(choice) for choice in violation.expected]
+    found = violation.found if isinstance(violation.found, str) else _kind_of(violation.found)
+    return (
+        f"{violation.name} cannot be {quoted(found)}",
+        did_you_mean(found, choices) or f"write {enumerated(choices, 'or')}",
+    )
+
+
+def _too_short(violation: Violation) -> tuple[str, str]:
+    if not violation.found:
+        return f"{violation.name} is empty", "write its value"
+    return f"{violation.name} has {len(violation.found)} characters", f"write at least {violation.expected}"
+
+
+def _too_long(violation: Violation) -> tuple[str, str]:
+    return f"{violation.name} has {len(violation.found)} characters", f"write at most {violation.expected}"
+
+
+def _too_small(violation: Violation) -> tuple[str, str]:
+    return f"{violation.name} is {violation.found}", f"write at least {violation.expected}"
+
+
+def _too_large(violation: Violation) -> tuple[str, str]:
+    return f"{violation.name} is {violation.found}", f"write at most {violation.expected}"
+
+
+def _anything(violation: Violation) -> tuple[str, str]:
+    """Explain a keyword for which there are no better words."""
+    return f'{violation.name} breaks the rule "{violation.keyword}" of its schema', "compare it with the schema"
+
+
+SPECIAL: dict[str, Callable[[Violation], Iterator[Finding]]] = {
+    "additionalProperties": _unknown_keys,
+    "oneOf": _alternatives,
+    "required": _missing_keys,
+    "uniqueItems": _repeated_items,
+}
+"""Keywords whose breach is best shown elsewhere than at the node that breaks them."""
+
+PLAIN: dict[str, Callable[[Violation], tuple[str, str]]] = {
+    "enum": _not_listed,
+    "maxLength": _too_long,
+    "maximum": _too_large,
+    "minLength": _too_short,
+    "minimum": _too_small,
+    "type": _kind,
+}

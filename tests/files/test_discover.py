@@ -1,0 +1,130 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.problems import Problem
+from reconciler.errors import ReconcilerError
+from reconciler.files.discover import MOST_BYTES, find, name_of, read
+
+
+def lay(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("grants: []\n", encoding="utf-8")
+    return folder
+
+
+def found_in(folder: Path) -> tuple[list[str], list[str]]:
+    files, problems = find([folder])
+    return (
+        [file.relative_to(folder).as_posix() for file in files],
+        [f"{problem.source} {problem.what}".removeprefix(f"{folder}/") for problem in problems],
+    )
+
+
+def test_a_folder_gives_its_yaml_files_in_order_with_those_of_its_sub_folders(tmp_path: Path) -> None:
+    lay(tmp_path, "b.yaml", "a.yml", "teams/x.yaml", "teams/deep/y.yaml", "notes.md", "c.yaml.bak")
+    assert found_in(tmp_path) == (["a.yml", "b.yaml", "teams/deep/y.yaml", "teams/x.yaml"], [])
+
+
+def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
+    lay(tmp_path, ".hidden.yaml", ".git/a.yaml", "seen.yaml")
+    assert found_in(tmp_path) == (["seen.yaml"], [])
+
+
+def test_a_file_given_by_name_is_taken_as_it_is(tmp_path: Path) -> None:
+    lay(tmp_path, ".hidden.txt")
+    assert find([tmp_path / ".hidden.txt"]) == ((tmp_path / ".hidden.txt",), ())
+
+
+def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
+    lay(tmp_path, "a.yaml", "b.yaml")
+    files, _ = find([tmp_path / "b.yaml", tmp_path, tmp_path / "." / "a.yaml"])
+    assert [file.name for file in files] == ["b.yaml", "a.yaml"]
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReconcilerError, match=r"there is no .*/nothing; check the path"):
+        find([tmp_path / "nothing"])
+
+
+def test_links_are_followed_only_within_the_folder(tmp_path: Path) -> None:
+    lay(tmp_path, "in/a.yaml", "in/.data/real.yaml", "out/secret.yaml")
+    inside = tmp_path / "in"
+    (inside / "linked.yaml").symlink_to(".data/real.yaml")
+    (inside / "stolen.yaml").symlink_to("../out/secret.yaml")
+    (inside / "stolen-folder").symlink_to("../out")
+    (inside / "notes.txt").symlink_to("../out/secret.yaml")
+    (inside / "broken.yaml").symlink_to("nowhere.yaml")
+    files, problems = found_in(inside)
+    assert files == ["a.yaml", "broken.yaml", "linked.yaml"]
+    assert problems == [
+        "stolen-folder this symbolic link leads out of the folder",
+        "stolen.yaml this symbolic link leads out of the folder",
+    ]
+
+
+def test_a_sibling_whose_name_begins_alike_is_outside_of_the_folder(tmp_path: Path) -> None:
+    lay(tmp_path, "grants/a.yaml", "grants-old/b.yaml")
+    (tmp_path / "grants/b.yaml").symlink_to("../grants-old/b.yaml")
+    assert found_in(tmp_path / "grants") == (["a.yaml"], ["b.yaml this symbolic link leads out of the folder"])
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    lay(tmp_path, "a.yaml")
+    (tmp_path / "again").symlink_to(".")
+    (tmp_path / "self.yaml").symlink_to("self.yaml")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "up").symlink_to("..")
+    files, problems = found_in(tmp_path)
+    assert (files, problems) == (["a.yaml", "self.yaml"], [])
+    assert isinstance(read(tmp_path / "self.yaml"), Problem)
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    lay(tmp_path, "real/a.yaml")
+    (tmp_path / "grants").symlink_to("real")
+    assert found_in(tmp_path / "grants") == (["a.yaml"], [])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path: Path) -> None:
+    lay(tmp_path, "closed/a.yaml", "open.yaml")
+    (tmp_path / "closed").chmod(0)
+    files, problems = found_in(tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    assert (files, problems) == (["open.yaml"], ["closed this folder cannot be read (Permission denied)"])
+
+
+def test_a_file_is_read_to_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "full.yaml").write_bytes(b"#" * MOST_BYTES)
+    assert read(tmp_path / "full.yaml") == b"#" * MOST_BYTES
+
+
+def test_what_is_no_plain_small_file_is_a_problem_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with (tmp_path / "huge.yaml").open("wb") as file:
+        file.truncate(1_000_000_000)
+    said = {name: read(tmp_path / name) for name in ("pipe.yaml", "folder.yaml", "huge.yaml", "missing.yaml")}
+    whats = {name: problem.what for name, problem in said.items() if isinstance(problem, Problem)}
+    assert whats == {
+        "pipe.yaml": "this is not a regular file",
+        "folder.yaml": "this file cannot be read (Is a directory)",
+        "huge.yaml": "this file has 1,000.0 MB, more than 5 MB",
+        "missing.yaml": "this file cannot be read (No such file or directory)",
+    }
+
+
+def test_a_socket_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("s.yaml")
+        assert isinstance(read(Path("s.yaml")), Problem)
+
+
+def test_names_are_shown_as_given_and_harmless() -> None:
+    assert name_of(Path("grants/teams") / "a.yaml") == "grants/teams/a.yaml"
+    assert name_of(Path(os.fsdecode(b"a\n\x1b[31m\xff.yaml"))) == "a\\n\\x1b[31m\\udcff.yaml"

@@ -1,0 +1,174 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.files import document
+from reconciler.files.document import Document
+from reconciler.files.loader import MOST_CHARACTERS, MOST_LEVELS, MOST_PROBLEMS, parse
+
+JSON_LIKE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text().filter(lambda key: key != "<<"), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+YAML_LIKE = st.text(st.sampled_from("ab1: -\n\t[]{},&*!|>'\"#%?@<~\\x\r\ufeff\x85\u2028é\0"), max_size=60)
+
+
+def said(parsed: Document) -> list[str]:
+    return [f"{problem.source.line}:{problem.source.column}: {problem.message}" for problem in parsed.problems]
+
+
+def test_data_comes_with_the_place_of_everything() -> None:
+    parsed = parse(b"grants:\n  - client: a\n    scope: [x, 'y']\n", "f.yaml")
+    root = parsed.data
+    assert isinstance(root, document.Mapping)
+    assert root == {"grants": [{"client": "a", "scope": ["x", "y"]}]}
+    assert (root.mark, root.key_marks, root.value_marks) == ((1, 1), {"grants": (1, 1)}, {"grants": (2, 3)})
+    grants = root["grants"]
+    assert (grants.mark, grants.item_marks) == ((2, 3), [(2, 5)])
+    assert grants[0].key_marks == {"client": (2, 5), "scope": (3, 5)}
+    assert grants[0].value_marks == {"client": (2, 13), "scope": (3, 12)}
+    assert grants[0]["scope"].item_marks == [(3, 13), (3, 16)]
+
+
+def test_columns_count_characters_not_bytes() -> None:
+    parsed = parse("ключ: значение\n€: {ß: &x 1}\n".encode(), "f.yaml")
+    assert said(parsed) == ['2:8: anchors ("&x") are not allowed; remove it']
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\xef\xbb\xbfa: b\nc: [d]\n", id="byte order mark"),
+        pytest.param(b"a: b\r\nc: [d]\r\n", id="CRLF"),
+        pytest.param(b"\xef\xbb\xbfa: b\r\nc:\r\n  - d", id="both, and no line break at the end"),
+        pytest.param(b"---\na: b\nc: [d]\n...\n", id="document marks"),
+    ],
+)
+def test_how_a_file_is_saved_makes_no_difference(data: bytes) -> None:
+    parsed = parse(data, "f.yaml")
+    assert (parsed.data, parsed.problems, parsed.whole) == ({"a": "b", "c": ["d"]}, (), True)
+
+
+@pytest.mark.parametrize("data", [b"", b"# only a comment\n", b"---\n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_null(data: bytes) -> None:
+    assert parse(data, "f.yaml") == Document("f.yaml", None, data.decode("utf-8-sig"))
+
+
+def test_reading_goes_on_after_what_can_be_skipped() -> None:
+    parsed = parse(b"a: &x 1\na: 2\n<<: {b: !!int 3}\n4: {c: &y [5]}\n~: 6\n'': 7\nd: 8", "f.yaml")
+    assert parsed.data == {"a": 1, "": 7, "d": 8}
+    assert said(parsed) == [
+        '1:4: anchors ("&x") are not allowed; remove it',
+        '2:1: the key "a" stands here twice, first in line 1; keep one of them',
+        '3:1: merge keys ("<<") are not allowed; write the keys out',
+        '3:9: tags ("!!int") are not allowed; remove it, and quote what is text',
+        '4:1: the key "4" is not text; put it in quotes',
+        '4:8: anchors ("&y") are not allowed; remove it',
+        '5:1: the key "~" is not text; put it in quotes',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        pytest.param(b"a: *x\n", '1:4: aliases ("*x") are not allowed; write the value out', id="alias"),
+        pytest.param(b"*x : a\n", '1:1: aliases ("*x") are not allowed; write the value out', id="alias as a key"),
+        pytest.param(
+            b"? [a]\n: b\n", "1:3: a mapping or a list cannot be a key; write a word as the key", id="list as a key"
+        ),
+        pytest.param(
+            b"a\n--- b\n", "2:1: a second document begins here; write each document to a file of its own", id="two"
+        ),
+        pytest.param(b"a: \xffb", "1:4: byte 0xff is not valid UTF-8; save the file as UTF-8", id="invalid UTF-8"),
+        pytest.param(
+            "a:\r\n  é: ".encode() + b"\xe9", "2:6: byte 0xe9 is not valid UTF-8; save the file as UTF-8", id="Latin-1"
+        ),
+        pytest.param("a: b".encode("utf-16"), "1:1: byte 0xff is not valid UTF-8; save the file as UTF-8", id="UTF-16"),
+        pytest.param(
+            b"\x7fELF\x02\x01\x00",
+            "1:1: the character U+007F is not allowed in YAML; remove it, or write it as an escape in double quotes",
+            id="binary",
+        ),
+        pytest.param(
+            b"a: b\nc: d\x07e",
+            "2:5: the character U+0007 is not allowed in YAML; remove it, or write it as an escape in double quotes",
+            id="control character",
+        ),
+        pytest.param(
+            b"a: |x\n",
+            "1:5: this is not valid YAML (did not find expected comment or line break); "
+            "put quotes around a text with special characters",
+            id="a complaint without better words",
+        ),
+    ],
+)
+def test_reading_stops_where_nothing_can_be_made_of_the_rest(data: bytes, problem: str) -> None:
+    parsed = parse(data, "f.yaml")
+    assert said(parsed) == [problem]
+    assert (parsed.data, parsed.whole) == (None, False)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}")])
+def test_levels_are_limited(opening: str, closing: str) -> None:
+    deepest = parse((opening * MOST_LEVELS + closing * MOST_LEVELS).encode(), "f.yaml")
+    assert deepest.problems == ()
+    deeper = parse((opening * 50_000).encode(), "f.yaml")
+    assert [problem.what for problem in deeper.problems] == ["this is nested more than 32 levels deep"]
+
+
+def test_a_bomb_of_aliases_stops_at_the_first() -> None:
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 40))
+    assert [problem.source.line for problem in parse(bomb.encode(), "f.yaml").problems] == [1, 2, 2]
+
+
+def test_the_length_of_a_text_is_limited_and_reading_goes_on() -> None:
+    longest, longer = "x" * MOST_CHARACTERS, "x" * (MOST_CHARACTERS + 1)
+    parsed = parse(f"a: {longest}\nb: {longer}\n{longest}x: &c c\n".encode(), "f.yaml")
+    assert "2:4: this text has 8,193 characters; write at most 8,192" in said(parsed)
+
+
+def test_a_number_of_absurd_length_is_a_problem_and_stays_text() -> None:
+    parsed = parse(b"a: " + b"9" * 5000, "f.yaml")
+    assert said(parsed) == ["1:4: a number of 5,000 characters is too long; put it in quotes if it is text"]
+    assert parsed.data == {"a": "9" * 5000}
+
+
+def test_a_file_full_of_problems_is_given_up() -> None:
+    parsed = parse(b"a: 1\n" * (MOST_PROBLEMS + 100), "f.yaml")
+    assert len(parsed.problems) == MOST_PROBLEMS
+    assert not parsed.whole
+
+
+@given(data=st.binary() | YAML_LIKE.map(str.encode))
+def test_whatever_bytes_come_in_data_or_problems_come_out(data: bytes) -> None:
+    parsed = parse(data, "f.yaml")
+    assert parsed.whole or parsed.problems
+    assert all(problem.source.line >= 1 and problem.source.column >= 1 for problem in parsed.problems)
+
+
+def quoted_by_pyyaml(data: Any) -> bytes:
+    """Texts in double quotes: unquoted, PyYAML writes for YAML 1.1, where other words are text."""
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+    Dumper.add_representer(str, quoted)
+    return yaml.dump(data, Dumper=Dumper, allow_unicode=True).encode()
+
+
+@given(data=JSON_LIKE)
+def test_what_pyyaml_writes_reads_back_as_the_same_data(data: object) -> None:
+    parsed = parse(quoted_by_pyyaml(data), "f.yaml")
+    assert parsed.problems == ()
+    assert parsed.data == data
+    assert not isinstance(parsed.data, Mapping) or parsed.data.keys() == parsed.data.key_marks.keys()

@@ -1,0 +1,30 @@
+import pytest
+
+from reconciler.files.quoting import enumerated, quoted, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Billing Worker", "Billing Worker"),
+        ("Größe €", "Größe €"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("line\nbreak", "line\\nbreak"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_what_does_not_print_is_escaped(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_a_long_text_is_cut_off() -> None:
+    assert quoted("x" * 60) == f'"{"x" * 60}"'
+    assert quoted("x" * 61) == f'"{"x" * 59}…"'
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c")]
+)
+def test_words_are_enumerated_as_people_do(words: list[str], text: str) -> None:
+    assert enumerated(words, "or") == text

@@ -1,0 +1,132 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.errors import ReconcilerError
+from reconciler.files.read import Declared, Read, read_config, read_grants, read_yaml
+
+GRANT = "grants:\n  - client: {client}\n    api: b\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("grants").mkdir()
+
+
+def write(**texts: str) -> Declared:
+    for name, text in texts.items():
+        Path(f"grants/{name}.yaml").write_text(text, encoding="utf-8")
+    return read_grants([Path("grants")])
+
+
+def config_says(text: str) -> list[str]:
+    Path("reconciler.yaml").write_text(text, encoding="utf-8")
+    return [f"{problem.source}: {problem.message}" for problem in read_config(Path("reconciler.yaml")).problems]
+
+
+def test_grants_of_all_files_come_in_the_order_of_the_files() -> None:
+    declared = write(b=GRANT.format(client="two"), a=GRANT.format(client="one"))
+    assert [(spec.client, spec.file) for spec in declared.specs] == [("one", "grants/a.yaml"), ("two", "grants/b.yaml")]
+    assert declared.problems == ()
+    assert declared.texts["grants/a.yaml"].startswith("grants:\n")
+
+
+def test_an_empty_folder_declares_nothing() -> None:
+    assert write() == Declared((), (), {})
+
+
+def test_every_problem_of_every_file_comes_in_one_run() -> None:
+    Path("grants/pipe.yaml").symlink_to("/dev/null")
+    declared = write(
+        a=GRANT.format(client="x"),
+        b="grants:\n  - client: &a 5\n    api: b\n    colour: red\n",
+        c=GRANT.format(client="x") + "    scope: ['odd scope']\n",
+        d="grants: [",
+    )
+    assert [(str(problem.source), problem.severity) for problem in declared.problems] == [
+        ("grants/b.yaml:2:13", Severity.ERROR),
+        ("grants/b.yaml:2:13", Severity.ERROR),
+        ("grants/b.yaml:4:5", Severity.ERROR),
+        ("grants/c.yaml:2:5", Severity.ERROR),
+        ("grants/c.yaml:4:13", Severity.WARNING),
+        ("grants/d.yaml:2:1", Severity.ERROR),
+        ("grants/pipe.yaml", Severity.ERROR),
+    ]
+    assert [spec.file for spec in declared.specs] == ["grants/a.yaml", "grants/c.yaml"]
+    assert len(errors(declared.problems)) == 6
+
+
+def test_a_file_that_cannot_be_read_has_no_text_and_its_problem() -> None:
+    Path("grants/folder.yaml").mkdir()
+    Path("grants/broken.yaml").symlink_to("nowhere")
+    declared = read_grants([Path("grants")])
+    assert declared.texts == {"grants/broken.yaml": ""}
+    assert [problem.source for problem in declared.problems] == [Source("grants/broken.yaml")]
+
+
+@pytest.mark.parametrize("reader", [lambda path: read_grants([path]), read_config])
+def test_a_file_that_does_not_exist_is_refused(reader: Any) -> None:
+    with pytest.raises(ReconcilerError, match=r"there is no nothing\.yaml; check the path"):
+        reader(Path("nothing.yaml"))
+
+
+def test_a_file_of_any_other_schema_can_be_read() -> None:
+    Path("seed.yaml").write_text("clients: [a]\n", encoding="utf-8")
+    schema = {"type": "object", "properties": {"clients": {"type": "array"}}}
+    assert read_yaml(Path("seed.yaml"), schema).data == {"clients": ["a"]}
+    assert read_yaml(Path("seed.yaml"), {"required": ["apis"]}) == Read(
+        "seed.yaml",
+        type(read_yaml(Path("seed.yaml"), schema).data)(),
+        (Problem(Source("seed.yaml", 1, 1), '"apis" is missing', "add it"),),
+        "clients: [a]\n",
+    )
+
+
+def test_a_configuration_that_uses_everything_is_accepted() -> None:
+    assert not config_says(
+        """
+default_tenant: sandbox
+protect:
+  - {client: "Payroll*", reason: owned by the payroll team}
+limits: {deletes: 30, updates: 50}
+tenants:
+  sandbox: {kind: sandbox, seed: sandbox.yaml, database: .reconciler/sandbox.sqlite}
+  production:
+    domain: example.eu.auth0.com
+    protect: [{client_id: tpc_*, api: "A?", audience: "https://*", subject_type: user}]
+    limits: {deletes: 0.5}
+  staging: {kind: auth0, domain: "127.0.0.1:8321"}
+"""
+    )
+    assert read_config(Path("reconciler.yaml")).data["default_tenant"] == "sandbox"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("defualt_tenant: a", '1:1: the key "defualt_tenant" is unknown; did you mean "default_tenant"?'),
+        ("tenants: {dev: {}}", '1:16: the tenant has no domain; add one, or write "kind: sandbox"'),
+        ("tenants: {dev: {kind: sandbx}}", '1:23: "kind" cannot be "sandbx"; did you mean "sandbox"?'),
+        (
+            "tenants: {dev: {domain: a, seed: b}}",
+            '1:28: "seed" belongs to sandboxes only; remove it, or write "kind: sandbox"',
+        ),
+        (
+            "tenants: {dev: {domain: a, database: b}}",
+            '1:28: "database" belongs to sandboxes only; remove it, or write "kind: sandbox"',
+        ),
+        (
+            "protect: [{reason: because}]",
+            "1:11: this protects nothing; give at least one of client, client_id, api, audience and subject_type",
+        ),
+        ("limits: {deletes: 101}", '1:19: "deletes" is 101; write at most 100'),
+        ("limits: {updates: 50%}", '1:19: "updates" is text, not a number; write a number'),
+        ("# nothing", "1:1: the file is empty; write a mapping, or remove it"),
+    ],
+)
+def test_a_slip_in_the_configuration_is_explained(text: str, problem: str) -> None:
+    assert config_says(text) == [f"reconciler.yaml:{problem}"]
+    assert read_config(Path("reconciler.yaml")).data == {}

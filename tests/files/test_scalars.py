@@ -1,0 +1,53 @@
+import math
+
+import pytest
+
+from reconciler.files.scalars import FIRST_CHARACTERS, MOST_DIGITS, WORDS, Scalar, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("~", None),
+        ("NULL", None),
+        ("True", True),
+        ("false", False),
+        ("12", 12),
+        ("-07", -7),
+        ("0o17", 15),
+        ("0xfF", 255),
+        ("1.", 1.0),
+        ("-.5", -0.5),
+        ("1e3", 1000.0),
+        ("+12.5E-1", 1.25),
+        ("-.Inf", -math.inf),
+        ("1e999", math.inf),
+    ],
+)
+def test_what_the_core_schema_lists_has_its_value(text: str, value: Scalar) -> None:
+    assert resolve(text) == value
+    assert type(resolve(text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no", "yes", "on", "tRUE", "nULL", "1:30", "2001-01-01", "1_000", "0b1", "0o8", "0x", "-0x1", ".", "-", "1e", "٣"],
+)
+def test_everything_else_is_text(text: str) -> None:
+    assert resolve(text) == text
+
+
+def test_not_a_number_is_a_number() -> None:
+    assert math.isnan(float(str(resolve(".nan"))))
+
+
+def test_a_number_of_absurd_length_is_refused() -> None:
+    assert resolve("9" * MOST_DIGITS) == int("9" * MOST_DIGITS)
+    for number in ("9" * 5000, "0x" + "f" * 5000, "1." + "0" * 5000):
+        with pytest.raises(ValueError, match="characters is too long"):
+            resolve(number)
+
+
+def test_the_first_characters_cover_every_word() -> None:
+    assert all(word[0] in FIRST_CHARACTERS for word in WORDS if word)

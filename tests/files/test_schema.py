@@ -1,0 +1,97 @@
+from typing import Any
+
+import pytest
+
+from reconciler.files.loader import parse
+from reconciler.files.schema import MOST_PROBLEMS, violations
+
+
+def said(text: str, schema: dict[str, Any]) -> list[str]:
+    problems = violations(parse(text.encode(), "f.yaml").data, schema, file="f.yaml")
+    assert all(problem.source.file == "f.yaml" for problem in problems)
+    return [f"{problem.source.line}:{problem.source.column}: {problem.message}" for problem in problems]
+
+
+PICKY: dict[str, Any] = {
+    "type": "object",
+    "required": ["must"],
+    "additionalProperties": False,
+    "properties": {
+        "must": {"type": ["string", "null"]},
+        "number": {"type": "number", "minimum": 0, "maximum": 100},
+        "whole": {"type": "integer"},
+        "long": {"minLength": 3},
+        "list": {"type": "array", "maxItems": 1, "items": {"type": "array", "items": {"type": "string"}}},
+        "unique": {"uniqueItems": True},
+        "choice": {"enum": [1, "two"]},
+        "either": {"oneOf": [{"type": "string"}, {"minimum": 5}]},
+        "one": {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("must: 5", '1:7: "must" is the number 5, not text or nothing; put it in quotes'),
+        ("number: 1", '1:1: "must" is missing; add it'),
+        ("must: a\nnumber: -1", '2:9: "number" is -1; write at least 0'),
+        ("must: a\nnumber: 100.5", '2:9: "number" is 100.5; write at most 100'),
+        ("must: a\nnumber: ten", '2:9: "number" is text, not a number; write a number'),
+        ("must: a\nwhole: 1.5", '2:8: "whole" is the number 1.5, not a whole number; write a whole number'),
+        ("must: a\nlong: ab", '2:7: "long" has 2 characters; write at least 3'),
+        (
+            "must: a\nlist: [[a], [b]]",
+            '2:7: "list" breaks the rule "maxItems" of its schema; compare it with the schema',
+        ),
+        ("must: a\nlist:\n- - 1", '3:5: an item of "list" is the number 1, not text; put it in quotes'),
+        ("must: a\nlist:", '2:6: "list" is empty; write a list, or []'),
+        ("must: a\nunique: [a, 1, 1, {}, a]", '2:23: "a" is listed twice; list it once'),
+        ("must: a\nchoice: tow", '2:9: "choice" cannot be "tow"; did you mean "two"?'),
+        ("must: a\nchoice: [1]", '2:9: "choice" cannot be "a list"; write 1 or two'),
+        ("must: a\neither: 3", '2:9: "either" breaks the rule "oneOf" of its schema; compare it with the schema'),
+        ("must: a\none: {c: 1}", '2:6: there is neither "a" nor "b"; give exactly one of a and b'),
+        ("must: a\none: [c]", '2:6: "one" is a list, not a mapping; write a mapping'),
+        ("must: a\nmsut: b", '2:1: the key "msut" is unknown; did you mean "must"?'),
+    ],
+)
+def test_each_keyword_has_its_words(text: str, problem: str) -> None:
+    assert said(text, PICKY) == [problem]
+
+
+def test_a_list_at_the_top_names_no_key() -> None:
+    schema = {"type": "array", "items": {"type": "string"}}
+    assert said("- 1", schema) == ["1:3: an item of the file is the number 1, not text; put it in quotes"]
+    assert said("a: 1", schema) == [
+        '1:1: the file is a mapping, not a list; write each item on a line of its own, after "- "'
+    ]
+
+
+def test_a_schema_that_expects_no_key_has_an_empty_file_written_or_removed() -> None:
+    assert said("", {"type": "object"}) == ["1:1: the file is empty; write a mapping, or remove it"]
+
+
+def test_an_error_message_of_the_schema_is_the_problem() -> None:
+    schema = {
+        "properties": {
+            "a": {"pattern": "^x", "errorMessage": "a begins with x; mend it"},
+            "b": {"pattern": "^x", "errorMessage": "no fix"},
+        }
+    }
+    assert said("a: y\nb: y", schema) == ["1:1: a begins with x; mend it", "2:1: no fix"]
+
+
+def test_an_escape_sequence_in_a_file_never_reaches_the_terminal() -> None:
+    (problem,) = said('"must": a\n"\\e[31m": b', PICKY)
+    assert "\\x1b[31m" in problem
+    assert "\x1b" not in problem
+
+
+def test_what_several_keywords_say_alike_is_said_once() -> None:
+    schema = {"type": "object", "allOf": [{"type": "object"}, {"type": "object"}]}
+    assert said("- a", schema) == ["1:1: the file is a list, not a mapping; write a mapping"]
+
+
+def test_problems_of_one_file_are_limited() -> None:
+    schema = {"type": "array", "items": {"type": "string"}}
+    assert len(said("- 1\n" * (MOST_PROBLEMS + 100), schema)) == MOST_PROBLEMS

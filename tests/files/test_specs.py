@@ -1,0 +1,86 @@
+from typing import Any
+
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.spec import GrantSpec
+from reconciler.files.document import Mapping
+from reconciler.files.loader import parse
+from reconciler.files.specs import grant_specs, problems_of
+
+
+def specs_in(text: str, file: str = "f.yaml") -> tuple[GrantSpec, ...]:
+    data = parse(text.encode(), file).data
+    assert isinstance(data, Mapping)
+    return grant_specs(data, file)
+
+
+def a_spec(**fields: Any) -> GrantSpec:
+    return GrantSpec(**{"file": "f.yaml", "mark": (1, 1), "client": "a", "api": "b", **fields})
+
+
+def test_what_a_grant_leaves_out_has_its_default() -> None:
+    (spec,) = specs_in("grants:\n  - client: a\n    api: b\n")
+    assert spec == GrantSpec(file="f.yaml", mark=(2, 5), client="a", api="b")
+
+
+def test_a_grant_carries_everything_it_says() -> None:
+    (spec,) = specs_in(
+        "grants: [{default_for: third_party_clients, audience: b, description: why, subject_type: user, scope: [s, r],"
+        " organization_usage: allow, allow_any_organization: true, authorization_details_types: [t],"
+        " allow_all_scopes: true}, ]"
+    )
+    assert spec == GrantSpec(
+        file="f.yaml",
+        mark=(1, 10),
+        default_for="third_party_clients",
+        audience="b",
+        description="why",
+        subject_type="user",
+        scope=("s", "r"),
+        organization_usage="allow",
+        allow_any_organization=True,
+        authorization_details_types=("t",),
+        allow_all_scopes=True,
+    )
+
+
+def test_a_grant_knows_where_its_fields_and_scopes_stand() -> None:
+    (spec,) = specs_in("grants:\n  - client_id: a\n    audience: b\n    scope:\n      - r\n      - s\n")
+    assert spec.source == Source("f.yaml", 2, 5)
+    assert spec.source_of("audience") == Source("f.yaml", 3, 15)
+    assert spec.source_of_scope("s") == Source("f.yaml", 6, 9)
+
+
+def test_a_grant_declared_twice_names_both_places() -> None:
+    earlier, later = (
+        a_spec(file="a.yaml", mark=(9, 9)),
+        a_spec(file="b.yaml", mark=(3, 5), scope=("s",), scope_marks=((4, 4),)),
+    )
+    assert list(problems_of([later, earlier])) == [
+        Problem(
+            Source("b.yaml", 3, 5),
+            'the grant of "a" for "b" (client) is declared at a.yaml:9:9 already',
+            "remove one of them, or merge their scopes",
+        )
+    ]
+
+
+def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
+    parts: list[dict[str, str | None]] = [
+        {},
+        {"client": "other"},
+        {"client": None, "client_id": "a"},
+        {"client": None, "default_for": "a"},
+        {"api": "other"},
+        {"api": None, "audience": "b"},
+        {"subject_type": "user"},
+    ]
+    assert not list(problems_of(a_spec(mark=(line, 1), **part) for line, part in enumerate(parts, 1)))
+
+
+def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:
+    scopes = ("read:x", "ünï", "read:x write:x", 'a"b', "a\\b", "!#[]~")
+    marks = tuple((1, column) for column in range(1, 7))
+    problems = list(problems_of([a_spec(scope=scopes, scope_marks=marks)]))
+    assert [problem.source.column for problem in problems] == [2, 3, 4, 5]
+    assert {problem.severity for problem in problems} == {Severity.WARNING}
+    assert [problem.fix for problem in problems].count("write each scope as an item of its own") == 1
