@@ -41,6 +41,10 @@ class Console:
         """Write exactly one JSON object to stdout."""
         sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
+    def text(self, text: str) -> None:
+        """Write our own text to stdout as it is."""
+        sys.stdout.write(text)
+
     def say(self, lines: Iterable[Line]) -> None:
         """Write to stderr what is good to know; nothing if quiet."""
         if not self._quiet:

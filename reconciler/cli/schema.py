@@ -9,7 +9,8 @@ from reconciler.cli.console import Console
 from reconciler.cli.options import global_options, options
 from reconciler.contract import stored
 from reconciler.contract.compare import differences
-from reconciler.contract.derive import grants_schema
+from reconciler.contract.derive import grants_schema, render
+from reconciler.contract.openapi import create_request
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.styled import line, visible
 
@@ -30,9 +31,9 @@ def command(*, spec: Path | None, check: bool) -> Exit:
         raise ReconcilerError("--check compares another document with ours: name it with --spec")
     openapi = stored.load(stored.OPENAPI) if spec is None else _document(spec)
     if not check:
-        console.data(grants_schema(openapi))
+        console.text(render(grants_schema(openapi)))
         return Exit.DONE
-    found = differences(openapi, stored.load(stored.OPENAPI))
+    found = differences(create_request(openapi), create_request(stored.load(stored.OPENAPI)))
     console.result(line(visible(difference)) for difference in found)
     return Exit.FAILED if found else Exit.DONE
 

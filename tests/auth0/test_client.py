@@ -1,0 +1,293 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+from support.builders import INVOICES, a_grant, a_key, an_observed
+from support.hostile import Answer, Asked, Server, an_answer, hostile_server
+
+from reconciler.auth0.client import ManagementClient, connected, forbidden
+from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials
+from reconciler.auth0.errors import Auth0Error, NotSentError, RefusedCallError, UnclearError, UnreadableError
+from reconciler.core.directory import Api, Application
+
+T = TypeVar("T")
+CANARY = "canary-5ecret"
+TOKEN = AccessToken(CANARY)
+GRANT = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": ["read:invoices"]}
+
+
+def talk(
+    answer: Answer,
+    work: Callable[[ManagementClient], Awaitable[T]],
+    credentials: Credentials = TOKEN,
+) -> tuple[T, Server]:
+    async def run() -> tuple[T, Server]:
+        async with hostile_server(answer) as server, connected(server.url, credentials) as client:
+            return await work(client), server
+
+    return asyncio.run(run())
+
+
+def failure(answer: Answer, work: Callable[[ManagementClient], Awaitable[object]]) -> Auth0Error:
+    with pytest.raises(Auth0Error) as caught:
+        talk(answer, work)
+    assert CANARY not in str(caught.value)
+    return caught.value
+
+
+def pages(*contents: dict[str, object]) -> Answer:
+    """Answers the cursor pages in turn: no cursor gives the first, `from=1` the second, and so on."""
+    return lambda asked: an_answer(200, contents[int(asked.query.get("from", 0))])
+
+
+def a_listed(number: int) -> dict[str, object]:
+    return {**GRANT, "id": f"cgr_{number}", "client_id": f"app{number}"}
+
+
+def test_a_listing_is_read_to_its_end_over_empty_pages() -> None:
+    answer = pages(
+        {"client_grants": [a_listed(1)], "next": "1"},
+        {"client_grants": [], "next": "2"},
+        {"client_grants": [a_listed(2)]},
+    )
+
+    grants, server = talk(answer, ManagementClient.grants)
+
+    assert [each.id for each in grants] == ["cgr_1", "cgr_2"]
+    assert [(each.query["take"], each.query.get("from")) for each in server.asked] == [
+        ("100", None),
+        ("100", "1"),
+        ("100", "2"),
+    ]
+
+
+def test_a_listing_may_end_with_an_empty_page() -> None:
+    grants, _ = talk(
+        pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": []}),
+        ManagementClient.grants,
+    )
+
+    assert len(grants) == 1
+
+
+def test_what_shifted_pages_list_twice_counts_once() -> None:
+    answer = pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": [a_listed(1)]})
+
+    assert len(talk(answer, ManagementClient.grants)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]}),
+        pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [], "next": "1"}),
+        pages({"clients": []}),
+        pages({"client_grants": {}}),
+        pages({"client_grants": ["cgr_1"]}),
+        lambda _: an_answer(200, []),
+        lambda _: an_answer(200, b"<html>", "text/html"),
+        lambda _: an_answer(200, b'{"client_grants": ['),
+        lambda _: an_answer(200, b"\xff\xfe"),
+    ],
+    ids=[
+        "one grant twice with other contents",
+        "a cursor that goes in circles",
+        "another list",
+        "no list",
+        "no objects",
+        "no envelope",
+        "a proxy's page",
+        "cut off",
+        "no text",
+    ],
+)
+def test_a_listing_that_cannot_be_trusted_is_no_listing(answer: Answer) -> None:
+    assert isinstance(failure(answer, ManagementClient.grants), UnreadableError)
+
+
+def test_a_grant_is_found_by_its_key() -> None:
+    user = {**GRANT, "id": "cgr_2", "subject_type": "user"}
+
+    found, server = talk(
+        lambda _: an_answer(200, {"client_grants": [user, GRANT]}),
+        lambda client: client.find(a_key()),
+    )
+
+    assert found == an_observed(grant_id="cgr_1")
+    assert (server.asked[0].query["client_id"], server.asked[0].query["audience"]) == ("billing", INVOICES)
+
+
+def test_a_default_grant_is_found_by_its_group() -> None:
+    key = a_key(None, default_for="third_party_clients")
+
+    found, server = talk(lambda _: an_answer(200, {"client_grants": []}), lambda client: client.find(key))
+
+    assert found is None
+    assert server.asked[0].query["default_for"] == "third_party_clients"
+
+
+def test_applications_come_with_few_fields() -> None:
+    applications, server = talk(
+        lambda _: an_answer(200, {"clients": [{"client_id": "a", "name": "A"}, {"client_id": "b"}]}),
+        ManagementClient.applications,
+    )
+
+    assert applications == (Application("a", "A"), Application("b", ""))
+    assert server.asked[0].query == {
+        "fields": "client_id,name",
+        "include_fields": "true",
+        "is_global": "false",
+        "take": "100",
+    }
+
+
+def apis_page(asked: Asked) -> bytes:
+    number = int(asked.query["page"])
+    servers = [{"identifier": f"urn:{n}", "name": "N"} for n in range(100 * number, min(100 * number + 100, 250))]
+    return an_answer(200, {"total": 250, "start": 100 * number, "limit": 100, "resource_servers": servers})
+
+
+def test_apis_are_read_by_page_number_and_in_order() -> None:
+    apis, server = talk(apis_page, ManagementClient.apis)
+
+    assert apis == tuple(Api(f"urn:{number}", "N") for number in range(250))
+    assert sorted(each.query["page"] for each in server.asked) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{"resource_servers": []}, {"total": 2, "resource_servers": []}, []],
+    ids=["no total", "fewer than said", "no envelope"],
+)
+def test_a_listing_of_apis_that_does_not_add_up_is_no_listing(page: object) -> None:
+    assert isinstance(failure(lambda _: an_answer(200, page), ManagementClient.apis), UnreadableError)
+
+
+def create(client: ManagementClient) -> Awaitable[None]:
+    return client.create(a_grant())
+
+
+def delete(client: ManagementClient) -> Awaitable[None]:
+    return client.delete("cgr_1/../x")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 429])
+def test_a_refusal_tells_the_apis_own_words(status: int) -> None:
+    error = failure(lambda _: an_answer(status, {"statusCode": status, "message": "because so"}), create)
+
+    assert isinstance(error, RefusedCallError)
+    assert (error.status, error.api_message) == (status, "because so")
+    assert str(error) == f"POST 127.0.0.1 /api/v2/client-grants: {status} because so"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": "access_denied", "error_description": "Unauthorized"}, "Unauthorized"),
+        ({"error": "Forbidden"}, "Forbidden"),
+        ([], "Because"),
+        (b"<html>", "Because"),
+        ({"message": "x" * 1000}, "x" * 500),
+    ],
+    ids=["oauth", "error only", "a list", "html", "too long"],
+)
+def test_a_refusal_without_the_usual_body_tells_what_there_is(body: object, message: str) -> None:
+    error = failure(lambda _: an_answer(400, body), create)
+
+    assert isinstance(error, RefusedCallError)
+    assert error.api_message == message
+
+
+def test_a_missing_permission_is_told_apart() -> None:
+    assert forbidden(RefusedCallError("GET x", 403, ""))
+    assert not forbidden(RefusedCallError("GET x", 401, ""))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: an_answer(500, {"message": "oops"}),
+        lambda _: an_answer(503, b""),
+        lambda _: an_answer(408, b""),
+        lambda _: an_answer(302, b""),
+        lambda _: b"",
+        lambda _: b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{",
+        lambda _: b"\x00garbage\r\n\r\n",
+        lambda _: an_answer(201, b"<html>"),
+    ],
+    ids=["500", "503", "408", "302", "closed", "cut off", "garbage", "201 with html"],
+)
+def test_a_write_whose_answer_is_lost_is_unclear(answer: Answer) -> None:
+    assert isinstance(failure(answer, create), UnclearError)
+
+
+def test_a_write_that_never_left_is_told_apart() -> None:
+    async def run() -> None:
+        async with hostile_server(lambda _: b"") as server:
+            url = server.url
+        async with connected(url, TOKEN) as client:
+            await client.create(a_grant())
+
+    with pytest.raises(NotSentError):
+        asyncio.run(run())
+
+
+def test_an_id_cannot_leave_its_place_in_the_path() -> None:
+    _, server = talk(lambda _: an_answer(204), delete)
+
+    assert server.asked[0].target == "/api/v2/client-grants/cgr_1%2F..%2Fx"
+
+
+def with_token(asked: Asked) -> bytes:
+    if asked.path == "/oauth/token":
+        return an_answer(200, {"access_token": "fresh", "token_type": "Bearer", "expires_in": 86400})
+    return an_answer(200, {"client_grants": []})
+
+
+SECRET = ClientSecret("id", CANARY, "https://t/api/v2/")
+
+
+def test_one_token_serves_all_calls() -> None:
+    async def work(client: ManagementClient) -> None:
+        await asyncio.gather(client.grants(), client.grants(), client.grants())
+
+    _, server = talk(with_token, work, SECRET)
+
+    assert sorted(server.calls()) == ["GET /api/v2/client-grants"] * 3 + ["POST /oauth/token"]
+    assert {each.headers.get("authorization") for each in server.asked} == {None, "Bearer fresh"}
+    assert server.asked[0].body.decode() == (
+        f"grant_type=client_credentials&client_id=id&client_secret={CANARY}&audience=https%3A%2F%2Ft%2Fapi%2Fv2%2F"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (an_answer(401, {"error": "access_denied", "error_description": "Unauthorized"}), RefusedCallError),
+        (an_answer(200, {"token": "x"}), UnreadableError),
+        (an_answer(200, b"<html>"), UnreadableError),
+        (an_answer(200, []), UnreadableError),
+        (an_answer(500, {}), UnclearError),
+    ],
+    ids=["wrong secret", "no token", "html", "a list", "500"],
+)
+def test_without_a_token_nothing_else_is_called(answer: bytes, kind: type[Auth0Error]) -> None:
+    with pytest.raises(kind) as caught:
+        talk(lambda _: answer, ManagementClient.grants, SECRET)
+
+    assert CANARY not in f"{caught.value}"
+
+
+def test_a_redirect_is_not_followed_with_the_token() -> None:
+    def answer(_: Asked) -> bytes:
+        return b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n"
+
+    with pytest.raises(UnclearError):
+        talk(answer, ManagementClient.grants)
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+    assert talk(with_token, ManagementClient.grants, SECRET)[0] == ()

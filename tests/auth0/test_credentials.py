@@ -1,0 +1,71 @@
+import base64
+import json
+
+import pytest
+from support.builders import OWN
+
+from reconciler.auth0.credentials import AccessToken, ClientSecret, credentials_from, own_key
+from reconciler.core.grant import Key
+from reconciler.errors import ReconcilerError
+
+CANARY = "canary-5ecret"
+
+
+def a_token(**claims: object) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{payload}.signature"
+
+
+@pytest.mark.parametrize("name", ["AUTH0_ACCESS_TOKEN", "AUTH0_API_TOKEN"])
+def test_a_ready_token_is_taken_as_it_is(name: str) -> None:
+    assert credentials_from({name: "abc\n", "AUTH0_CLIENT_ID": "x"}, "t.auth0.com") == AccessToken("abc")
+
+
+def test_id_and_secret_ask_for_the_tenants_management_api() -> None:
+    environment = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": CANARY}
+
+    assert credentials_from(environment, "t.auth0.com") == ClientSecret("id", CANARY, "https://t.auth0.com/api/v2/")
+
+
+def test_behind_a_custom_domain_the_audience_is_named() -> None:
+    environment = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": CANARY, "AUTH0_AUDIENCE": "https://t/api/v2/"}
+
+    credentials = credentials_from(environment, "login.example.com")
+
+    assert isinstance(credentials, ClientSecret)
+    assert credentials.audience == "https://t/api/v2/"
+
+
+@pytest.mark.parametrize("environment", [{}, {"AUTH0_CLIENT_ID": "id"}, {"AUTH0_CLIENT_SECRET": CANARY}], ids=len)
+def test_without_credentials_the_error_names_the_variables(environment: dict[str, str]) -> None:
+    with pytest.raises(ReconcilerError, match="AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN"):
+        credentials_from(environment, "t.auth0.com")
+
+
+@pytest.mark.parametrize("credentials", [AccessToken(CANARY), ClientSecret("id", CANARY, "aud")], ids=repr)
+def test_no_secret_shows_in_a_repr(credentials: object) -> None:
+    assert CANARY not in repr(credentials)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"azp": "own-client", "aud": OWN.audience},
+        {"sub": "own-client@clients", "aud": OWN.audience},
+        {"azp": "own-client", "aud": ["https://sandbox.localhost/userinfo", OWN.audience]},
+    ],
+    ids=["azp", "sub", "several audiences"],
+)
+def test_the_token_tells_which_grant_is_our_own(claims: dict[str, object]) -> None:
+    assert own_key(a_token(**claims)) == Key(OWN.client_id, OWN.audience)
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["opaque", "a.b.c", "", a_token(azp="x"), a_token(aud=OWN.audience), "e30.W10.x", "e30.bnVsbA.x"],
+)
+def test_a_token_that_does_not_tell_is_refused(token: str) -> None:
+    with pytest.raises(ReconcilerError, match="access token") as caught:
+        own_key(token)
+
+    assert not token or token not in str(caught.value)

@@ -1,0 +1,131 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from support.builders import INVOICES, a_grant, a_key, a_spec, an_observed
+from support.strategies import grants
+
+from reconciler.auth0 import wire
+from reconciler.auth0.errors import UnreadableError
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.diff import changed_fields
+from reconciler.core.grant import ClientGrant
+from reconciler.core.plan import Update
+
+ANSWER = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": ["read:invoices"]}
+
+
+def test_what_the_answer_leaves_out_stands_at_its_default() -> None:
+    assert wire.observed_grant(ANSWER) == an_observed(grant_id="cgr_1")
+
+
+def test_null_is_as_good_as_absent_and_unknown_fields_and_values_are_kept_out_of_the_way() -> None:
+    answer = {
+        **ANSWER,
+        "organization_usage": None,
+        "allow_all_scopes": None,
+        "subject_type": "anonymous_user",
+        "new": {"a": 1},
+    }
+
+    assert wire.observed_grant(answer).grant == a_grant(a_key(subject_type="anonymous_user"))
+
+
+def test_all_scopes_leave_no_list_of_scopes() -> None:
+    assert wire.observed_grant({**ANSWER, "allow_all_scopes": True}).grant == a_grant(scope=(), allow_all_scopes=True)
+
+
+def test_a_default_grant_has_no_client() -> None:
+    answer = {"id": "cgr_1", "default_for": "third_party_clients", "audience": INVOICES, "scope": []}
+
+    assert wire.observed_grant(answer).key == a_key(None, default_for="third_party_clients")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"id": None},
+        {"audience": ""},
+        {"client_id": None},
+        {"client_id": 7},
+        {"scope": "read:invoices"},
+        {"scope": [1]},
+        {"allow_all_scopes": "yes"},
+        {"is_system": 1},
+    ],
+    ids=str,
+)
+def test_an_answer_that_cannot_be_understood_is_not_guessed_at(broken: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableError):
+        wire.observed_grant({**ANSWER, **broken})
+
+
+@pytest.mark.parametrize(
+    "broken", [{"scopes": "x"}, {"scopes": ["x"]}, {"scopes": [{}]}, {"identifier": None}], ids=str
+)
+def test_an_api_that_cannot_be_understood_is_not_guessed_at(broken: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableError):
+        wire.api({"identifier": "urn:x", "name": "X", **broken})
+
+
+def test_an_api_that_never_had_scopes_has_none() -> None:
+    assert wire.api({"identifier": "urn:x"}).scopes == frozenset()
+
+
+def test_a_create_sends_nothing_that_stays_at_its_default() -> None:
+    assert wire.create_body(a_grant()) == {
+        "client_id": "billing",
+        "audience": INVOICES,
+        "scope": ["read:invoices"],
+    }
+
+
+def test_an_empty_list_of_scopes_is_sent_because_auth0_wants_one() -> None:
+    assert wire.create_body(a_grant(scope=()))["scope"] == []
+
+
+def test_all_scopes_are_sent_without_a_list() -> None:
+    body = wire.create_body(a_grant(scope=(), allow_all_scopes=True))
+
+    assert body == {"client_id": "billing", "audience": INVOICES, "allow_all_scopes": True}
+
+
+@given(grants())
+def test_what_a_create_sends_reads_back_as_the_same_grant(grant: ClientGrant) -> None:
+    assert wire.observed_grant({"id": "cgr_1", **wire.create_body(grant)}).grant == grant
+
+
+def an_update(before: ClientGrant, after: ClientGrant) -> Update:
+    return Update(an_observed(before), DesiredGrant(after, a_spec()), changed_fields(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "body"),
+    [
+        ({}, {"scope": ("b", "a")}, {"scope": ["a", "b"]}),
+        ({"organization_usage": "allow"}, {}, {"organization_usage": "deny"}),
+        ({"allow_any_organization": True}, {}, {"allow_any_organization": False}),
+        ({}, {"scope": (), "allow_all_scopes": True}, {"allow_all_scopes": True}),
+        ({"scope": (), "allow_all_scopes": True}, {}, {"allow_all_scopes": False, "scope": ["read:invoices"]}),
+        ({"scope": (), "allow_all_scopes": True}, {"scope": ()}, {"allow_all_scopes": False, "scope": []}),
+        ({}, {"authorization_details_types": frozenset({"x"})}, {"authorization_details_types": ["x"]}),
+    ],
+    ids=["scopes", "usage", "any organization", "all scopes", "list again", "no scopes again", "details types"],
+)
+def test_an_update_sends_what_differs_and_all_of_it_at_once(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    body: dict[str, Any],
+) -> None:
+    assert wire.update_body(an_update(a_grant(**before), a_grant(**after))) == body
+
+
+@given(grants(), grants())
+def test_what_an_update_sends_turns_before_into_after(before: ClientGrant, after: ClientGrant) -> None:
+    after = replace(after, key=before.key)
+    stored = {"id": "cgr_1", **wire.create_body(before)}
+
+    stored.update(wire.update_body(an_update(before, after)))
+
+    assert wire.observed_grant(stored).grant == after

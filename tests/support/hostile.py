@@ -1,0 +1,73 @@
+"""A loopback server that answers whatever a test wants, down to the bytes, and remembers what it was asked."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came in."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
+
+
+Answer = Callable[[Asked], bytes]
+"""Returns the bytes to send before the connection is closed; none at all just closes it."""
+
+
+@dataclass(slots=True)
+class Server:
+    url: str
+    asked: list[Asked] = field(default_factory=list)
+
+    def calls(self) -> list[str]:
+        return [f"{each.method} {each.path}" for each in self.asked]
+
+
+def an_answer(status: int = 200, body: object = None, content_type: str = "application/json") -> bytes:
+    """A whole HTTP answer; `body` is sent as it is if it is bytes, as JSON otherwise."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+    head = f"HTTP/1.1 {status} Because\r\ncontent-type: {content_type}\r\ncontent-length: {len(content)}\r\n"
+    return head.encode() + b"connection: close\r\n\r\n" + content
+
+
+@asynccontextmanager
+async def hostile_server(answer: Answer) -> AsyncIterator[Server]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await _read(reader)
+        if asked is not None:
+            server.asked.append(asked)
+            writer.write(answer(asked))
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = Server(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+    async with listening:
+        yield server
+
+
+async def _read(reader: asyncio.StreamReader) -> Asked | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    except asyncio.IncompleteReadError:
+        return None
+    method, target, _ = head[0].split(" ")
+    headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in head[1:] if each)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Asked(method, target, headers, body)

@@ -1,0 +1,54 @@
+"""Sandbox tenants for tests, and a transport between us and them that misbehaves on demand."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.credentials import ClientSecret
+from reconciler.sandbox.store import Kind
+from reconciler.sandbox.tenant import Sandbox, open_sandbox
+
+DOMAIN = "sandbox.localhost"
+AUDIENCE = f"https://{DOMAIN}/api/v2/"
+
+Forward = Callable[[], Awaitable[httpx.Response]]
+Interference = Callable[[httpx.Request, Forward], Awaitable[httpx.Response]]
+
+
+async def no_interference(_: httpx.Request, forward: Forward) -> httpx.Response:
+    return await forward()
+
+
+class Interfering(httpx.AsyncBaseTransport):
+    """Hands each request to `interfere`, which may forward it, answer itself, or break the connection."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, interfere: Interference) -> None:
+        self._inner = inner
+        self._interfere = interfere
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._interfere(request, lambda: self._inner.handle_async_request(request))
+
+
+@asynccontextmanager
+async def reached(sandbox: Sandbox, interfere: Interference = no_interference) -> AsyncIterator[ManagementClient]:
+    credentials = ClientSecret(sandbox.credentials.client_id, sandbox.credentials.client_secret, AUDIENCE)
+    transport = Interfering(httpx.ASGITransport(app=sandbox.app), interfere)
+    async with connected(f"http://{DOMAIN}", credentials, transport) as client:
+        yield client
+
+
+def a_sandbox(folder: Path, seed: str) -> Sandbox:
+    file = folder / "seed.yaml"
+    file.write_text(seed)
+    return open_sandbox(folder / "sandbox.db", file, DOMAIN)
+
+
+def stored_grants(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """All grants as the sandbox keeps them."""
+    ids = [row.id for row in sandbox.store.find(Kind.CLIENT_GRANTS, {}, limit=1000)]
+    return [document for each in ids if (document := sandbox.store.get(Kind.CLIENT_GRANTS, each))]

@@ -1,0 +1,288 @@
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.builders import TENANT, a_spec, rules
+from support.tenants import Forward, Interference, a_sandbox, no_interference, reached, stored_grants
+
+from reconciler.apply import carry_out
+from reconciler.auth0.client import ManagementClient
+from reconciler.core.guards import Untouchable
+from reconciler.core.outcome import Outcome, Result, counts
+from reconciler.core.plan import Plan
+from reconciler.core.planner import make_plan
+from reconciler.core.spec import GrantSpec
+from reconciler.observe import Needs, observe
+from reconciler.sandbox.store import Kind
+from reconciler.sandbox.tenant import Sandbox
+
+NO_NAMES = Needs(application_names=False, api_names=False, scopes=False)
+SEED = """
+applications: [{name: New, client_id: new}, {name: Old, client_id: old}, {name: Stray, client_id: stray}]
+apis: [{name: Invoices, identifier: "https://api.example.com/invoices", scopes: ["a", "b"]}]
+grants:
+  - {client: Old, api: Invoices, scope: [a]}
+  - {client: Stray, api: Invoices, scope: [a]}
+"""
+CREATE = a_spec(client_id="new", scope=("a",))
+KEEP = a_spec(client_id="old", scope=("a",))
+UPDATE = a_spec(client_id="old", scope=("a", "b"))
+
+Meddle = Callable[[Sandbox], None]
+
+
+def applied(
+    folder: Path,
+    specs: Iterable[GrantSpec],
+    interfere: Interference = no_interference,
+    meddle: Meddle = lambda _: None,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    **shape: bool,
+) -> tuple[dict[str, Result], list[dict[str, Any]], tuple[Outcome, ...]]:
+    """Plan undisturbed, let `meddle` change the tenant, apply under `interfere`; results by client, and the tenant."""
+
+    async def run() -> tuple[Outcome, ...]:
+        plan = await _plan(sandbox, specs, **shape)
+        meddle(sandbox)
+        async with reached(sandbox, interfere) as client:
+            return await carry_out(plan, client, stopped=stopped, tell=told.append)
+
+    told: list[Outcome] = []
+    with a_sandbox(folder, SEED) as sandbox:
+        outcomes = asyncio.run(run())
+        after = [grant for grant in stored_grants(sandbox) if grant["audience"].startswith("https://api.")]
+    assert sorted(told, key=repr) == sorted(outcomes, key=repr)
+    return {outcome.change.key.holder: outcome.result for outcome in outcomes}, after, outcomes
+
+
+async def _plan(sandbox: Sandbox, specs: Iterable[GrantSpec], **shape: bool) -> Plan:
+    async with reached(sandbox) as client:
+        observation = await observe(client, NO_NAMES)
+        return make_plan(specs, observation, rules(untouchable=Untouchable(client.own_key()), **shape), TENANT)
+
+
+def scopes(after: list[dict[str, Any]]) -> dict[str, str]:
+    return {grant["client_id"]: "".join(sorted(grant["scope"])) for grant in after}
+
+
+def test_creates_updates_and_deletes_are_carried_out(tmp_path: Path) -> None:
+    results, after, _ = applied(tmp_path, [CREATE, UPDATE], prune=True)
+
+    assert set(results.values()) == {Result.APPLIED}
+    assert scopes(after) == {"new": "a", "old": "ab"}
+
+
+def at(method: str, fault: Interference) -> Interference:
+    async def interfere(request: httpx.Request, forward: Forward) -> httpx.Response:
+        is_grant = request.url.path.startswith("/api/v2/client-grants")
+        return await (fault(request, forward) if request.method == method and is_grant else forward())
+
+    return interfere
+
+
+async def break_before(request: httpx.Request, _: Forward) -> httpx.Response:
+    raise httpx.ReadError("connection reset", request=request)
+
+
+async def break_after(request: httpx.Request, forward: Forward) -> httpx.Response:
+    await forward()
+    raise httpx.ReadTimeout("", request=request)
+
+
+async def fail_before(request: httpx.Request, _: Forward) -> httpx.Response:
+    return httpx.Response(503, request=request)
+
+
+async def fail_after(request: httpx.Request, forward: Forward) -> httpx.Response:
+    await forward()
+    return httpx.Response(502, request=request, text="<html>")
+
+
+async def never_sent(request: httpx.Request, _: Forward) -> httpx.Response:
+    raise httpx.ConnectError("connection refused", request=request)
+
+
+async def forbid(request: httpx.Request, _: Forward) -> httpx.Response:
+    return httpx.Response(403, request=request, json={"message": "Insufficient scope"})
+
+
+VERBS = {"POST": "new", "PATCH": "old", "DELETE": "stray"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [
+        (break_before, Result.FAILED),
+        (break_after, Result.APPLIED),
+        (fail_before, Result.FAILED),
+        (fail_after, Result.APPLIED),
+        (never_sent, Result.FAILED),
+        (forbid, Result.FAILED),
+    ],
+    ids=lambda each: getattr(each, "__name__", None),
+)
+def test_a_lost_answer_is_settled_by_looking_again(
+    tmp_path: Path,
+    verb: str,
+    fault: Interference,
+    result: Result,
+) -> None:
+    results, after, _ = applied(tmp_path, [CREATE, UPDATE], at(verb, fault), prune=True)
+
+    expected = {"new": Result.APPLIED, "old": Result.APPLIED, "stray": Result.APPLIED, VERBS[verb]: result}
+    assert results == expected
+    done = result is Result.APPLIED
+    assert ("new" in scopes(after)) is (done or verb != "POST")
+    assert (scopes(after)["old"] == "ab") is (done or verb != "PATCH")
+    assert ("stray" in scopes(after)) is (not done and verb == "DELETE")
+
+
+def test_what_cannot_be_looked_up_is_unknown(tmp_path: Path) -> None:
+    broken: list[httpx.Request] = []
+
+    async def break_all(request: httpx.Request, forward: Forward) -> httpx.Response:
+        if request.method == "POST" and request.url.path.endswith("client-grants"):
+            broken.append(request)
+        return await (break_after(request, forward) if broken else forward())
+
+    results, _, (outcome,) = applied(tmp_path, [CREATE, KEEP], break_all)
+
+    assert results == {"new": Result.UNKNOWN}
+    assert "looking again failed" in outcome.detail
+
+
+def foreign_edit(client_id: str, **fields: object) -> Meddle:
+    def meddle(sandbox: Sandbox) -> None:
+        (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == client_id)
+        sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, **fields})
+
+    return meddle
+
+
+def foreign_delete(client_id: str) -> Meddle:
+    def meddle(sandbox: Sandbox) -> None:
+        sandbox.store.remove(Kind.CLIENT_GRANTS, {"client_id": client_id})
+
+    return meddle
+
+
+def foreign_create(scope: list[str]) -> Meddle:
+    def meddle(sandbox: Sandbox) -> None:
+        (old,) = (each for each in stored_grants(sandbox) if each["client_id"] == "old")
+        created = {**old, "id": "cgr_abcdefghijklmnop", "client_id": "new", "scope": scope}
+        sandbox.store.add(Kind.CLIENT_GRANTS, created["id"], created)
+
+    return meddle
+
+
+@pytest.mark.parametrize(
+    ("meddle", "client", "result", "scope"),
+    [
+        (foreign_edit("old", scope=["b"]), "old", Result.CONFLICT, "b"),
+        (foreign_edit("old", organization_usage="allow"), "old", Result.CONFLICT, "a"),
+        (foreign_delete("old"), "old", Result.CONFLICT, None),
+        (foreign_edit("stray", scope=["b"]), "stray", Result.CONFLICT, "b"),
+        (foreign_delete("stray"), "stray", Result.APPLIED, None),
+        (foreign_create(["a"]), "new", Result.APPLIED, "a"),
+        (foreign_create(["b"]), "new", Result.CONFLICT, "b"),
+    ],
+    ids=[
+        "changed before an update",
+        "other field changed before an update",
+        "gone before an update",
+        "changed before a delete",
+        "gone before a delete",
+        "created equally before a create",
+        "created differently before a create",
+    ],
+)
+def test_somebody_elses_edit_is_a_conflict_and_is_not_overwritten(
+    tmp_path: Path,
+    meddle: Meddle,
+    client: str,
+    result: Result,
+    scope: str | None,
+) -> None:
+    results, after, _ = applied(tmp_path, [CREATE, UPDATE], meddle=meddle, prune=True)
+
+    assert results[client] is result
+    assert scopes(after).get(client) == scope
+
+
+def test_an_update_finds_its_grant_under_a_new_id(tmp_path: Path) -> None:
+    def toggle(sandbox: Sandbox) -> None:
+        (old,) = (each for each in stored_grants(sandbox) if each["client_id"] == "old")
+        sandbox.store.remove(Kind.CLIENT_GRANTS, {"id": old["id"]})
+        sandbox.store.add(Kind.CLIENT_GRANTS, "cgr_abcdefghijklmnop", {**old, "id": "cgr_abcdefghijklmnop"})
+
+    results, after, _ = applied(tmp_path, [UPDATE], meddle=toggle)
+
+    assert results == {"old": Result.APPLIED}
+    assert scopes(after)["old"] == "ab"
+
+
+def test_access_is_not_taken_where_giving_it_failed(tmp_path: Path) -> None:
+    moved = a_spec(client_id="stray", audience="urn:unknown", scope=())
+
+    results, after, outcomes = applied(tmp_path, [moved, KEEP], prune=True)
+
+    assert [(type(each.change).__name__, each.result) for each in outcomes] == [
+        ("Create", Result.FAILED),
+        ("Delete", Result.SKIPPED),
+    ]
+    assert "stray" in scopes(after)
+    assert results == {"stray": Result.SKIPPED}
+
+
+def test_a_failure_stops_no_other_change(tmp_path: Path) -> None:
+    results, after, _ = applied(tmp_path, [CREATE, UPDATE], at("POST", forbid), prune=True)
+
+    assert results == {"new": Result.FAILED, "old": Result.APPLIED, "stray": Result.APPLIED}
+    assert scopes(after) == {"old": "ab"}
+
+
+def test_what_is_in_flight_when_a_signal_comes_is_finished_and_the_rest_is_skipped(tmp_path: Path) -> None:
+    signals: list[int] = []
+
+    async def signalled(request: httpx.Request, forward: Forward) -> httpx.Response:
+        if request.method == "POST" and request.url.path.endswith("client-grants"):
+            signals.append(2)
+        return await forward()
+
+    results, after, _ = applied(tmp_path, [CREATE, UPDATE], signalled, stopped=lambda: bool(signals), prune=True)
+
+    assert results == {"new": Result.APPLIED, "old": Result.SKIPPED, "stray": Result.SKIPPED}
+    assert scopes(after) == {"new": "a", "old": "a", "stray": "a"}
+
+
+def test_outcomes_are_counted_by_result(tmp_path: Path) -> None:
+    _, _, outcomes = applied(tmp_path, [CREATE, UPDATE])
+    one = replace(outcomes[0], result=Result.UNKNOWN)
+
+    assert counts([*outcomes, one]) == {
+        Result.APPLIED: 2,
+        Result.FAILED: 0,
+        Result.CONFLICT: 0,
+        Result.UNKNOWN: 1,
+        Result.SKIPPED: 0,
+    }
+
+
+def test_a_client_carries_no_state_of_an_earlier_plan(tmp_path: Path) -> None:
+    async def twice(client: ManagementClient, plan: Plan) -> list[Result]:
+        outcomes = [await carry_out(plan, client, stopped=lambda: False, tell=lambda _: None) for _ in range(2)]
+        return [each.result for several in outcomes for each in several]
+
+    async def run() -> list[Result]:
+        with a_sandbox(tmp_path, SEED) as sandbox:
+            plan = await _plan(sandbox, [CREATE, KEEP])
+            async with reached(sandbox) as client:
+                return await twice(client, plan)
+
+    assert asyncio.run(run()) == [Result.APPLIED, Result.APPLIED]
