@@ -4,11 +4,12 @@ from collections.abc import Sequence as Steps
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.core.problems import Problem
+from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import Mark
 from reconciler.files.scalars import Scalar
 
 START: Mark = (1, 1)
+MOST_PROBLEMS = 1000  # of one file: nobody reads more, and a hostile file could make millions
 
 
 # What the values are is for a schema to say, not for Python's types, hence Any.
@@ -69,3 +70,10 @@ def mark_of(data: Node, path: Steps[str | int], *, key: bool = False) -> Mark:
             case _:
                 return mark
     return mark
+
+
+def too_many(file: str) -> Problem:
+    """Return what is said where a file has more problems than are looked for."""
+    return Problem(
+        Source(file), f"this file has {MOST_PROBLEMS:,} problems or more", "mend those shown, then look again"
+    )

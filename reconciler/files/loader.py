@@ -24,14 +24,13 @@ from yaml.events import (
 
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import Mark
-from reconciler.files.document import START, Document, Mapping, Node, Sequence
+from reconciler.files.document import MOST_PROBLEMS, START, Document, Mapping, Node, Sequence, too_many
 from reconciler.files.quoting import quoted
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
 from reconciler.files.syntax import AT_THE_OPENING, explain
 
 MOST_LEVELS = 32
 MOST_CHARACTERS = 8 * 1024  # of one scalar
-MOST_PROBLEMS = 1000  # of one file; whoever has more of them needs no longer list
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
 CORE_TAGS = "tag:yaml.org,2002:"  # what !! stands for
@@ -172,6 +171,7 @@ class _Reader:
     def _report(self, event: Event, what: str, fix: str) -> None:
         self.problems.append(Problem(Source(self._file, *_mark(event)), what, fix))
         if len(self.problems) >= MOST_PROBLEMS:
+            self.problems.append(too_many(self._file))
             raise _StopError
 
     def _stop(self, event: Event, what: str, fix: str) -> NoReturn:

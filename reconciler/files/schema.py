@@ -12,10 +12,8 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from reconciler.core.problems import Problem, Source
-from reconciler.files.document import Node, mark_of
+from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
 from reconciler.files.wording import Finding, Violation, explain
-
-MOST_PROBLEMS = 1000  # of one file; whoever has more of them needs no longer list
 
 
 def violations(data: Node, schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:
@@ -23,8 +21,11 @@ def violations(data: Node, schema: Mapping[str, Any], *, file: str) -> tuple[Pro
 
     Unknown keywords are ignored, but for `errorMessage`: the sentence for whoever breaks the keywords beside it.
     """
-    findings = islice(_findings(data, schema), MOST_PROBLEMS)
-    return tuple(sorted({_problem(finding, data, file) for finding in findings}))
+    findings = list(islice(_findings(data, schema), MOST_PROBLEMS))
+    problems = {_problem(finding, data, file) for finding in findings}
+    if len(findings) == MOST_PROBLEMS:
+        problems.add(too_many(file))
+    return tuple(sorted(problems))
 
 
 def _findings(data: Node, schema: Mapping[str, Any]) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.files import document
-from reconciler.files.document import Document
-from reconciler.files.loader import MOST_CHARACTERS, MOST_LEVELS, MOST_PROBLEMS, parse
+from reconciler.files.document import MOST_PROBLEMS, Document, too_many
+from reconciler.files.loader import MOST_CHARACTERS, MOST_LEVELS, parse
 
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False) | st.text(),
@@ -142,7 +142,8 @@ def test_a_number_of_absurd_length_is_a_problem_and_stays_text() -> None:
 
 def test_a_file_full_of_problems_is_given_up() -> None:
     parsed = parse(b"a: 1\n" * (MOST_PROBLEMS + 100), "f.yaml")
-    assert len(parsed.problems) == MOST_PROBLEMS
+    assert len(parsed.problems) == MOST_PROBLEMS + 1
+    assert parsed.problems[-1] == too_many("f.yaml")
     assert not parsed.whole
 
 

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.files.document import MOST_PROBLEMS
 from reconciler.files.loader import parse
-from reconciler.files.schema import MOST_PROBLEMS, violations
+from reconciler.files.schema import violations
 
 
 def said(text: str, schema: dict[str, Any]) -> list[str]:
@@ -92,6 +93,13 @@ def test_what_several_keywords_say_alike_is_said_once() -> None:
     assert said("- a", schema) == ["1:1: the file is a list, not a mapping; write a mapping"]
 
 
-def test_problems_of_one_file_are_limited() -> None:
+def test_problems_of_one_file_are_limited_and_said_to_be() -> None:
     schema = {"type": "array", "items": {"type": "string"}}
-    assert len(said("- 1\n" * (MOST_PROBLEMS + 100), schema)) == MOST_PROBLEMS
+    lines = said("- 1\n" * (MOST_PROBLEMS + 100), schema)
+    assert len(lines) == MOST_PROBLEMS + 1
+    assert lines[0] == "0:0: this file has 1,000 problems or more; mend those shown, then look again"
+
+
+def test_every_missing_key_is_named() -> None:
+    schema = {"required": ["a", "b", "c"]}
+    assert said("b: 1", schema) == ['1:1: "a" is missing; add it', '1:1: "c" is missing; add it']
