@@ -1,0 +1,73 @@
+"""Pure: the tenant's access tokens: issued for an application, and checked against what an endpoint asks for."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import jwt
+
+from reconciler.sandbox.answers import bad_request, refusal, unauthorized
+from reconciler.sandbox.store import Tenant
+
+TOKEN_LIFETIME_SECONDS = 86_400
+# Auth0 signs with RS256; one secret per database does here, where the tenant checks its own tokens only.
+ALGORITHM = "HS256"
+_EXPIRED = "Expired token received for JSON Web Token validation"
+_FORGED = "Invalid signature received for JSON Web Token validation"
+# the clock is an argument, so times are not for the library to check
+_UNCHECKED: jwt.types.Options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+
+
+def issue(tenant: Tenant, *, client_id: str, audience: str, scope: Sequence[str], now: float) -> str:
+    """Return a token for the application; its permissions stay as they are now, whatever becomes of its grant."""
+    claims: dict[str, object] = {
+        "iss": tenant.issuer,
+        "sub": f"{client_id}@clients",
+        "aud": audience,
+        "iat": int(now),
+        "exp": int(now) + TOKEN_LIFETIME_SECONDS,
+        "scope": " ".join(scope),
+        "gty": "client-credentials",
+        "azp": client_id,
+    }
+    return jwt.encode(claims, tenant.signing_key, ALGORITHM)
+
+
+def permissions(authorization: str | None, tenant: Tenant, now: float) -> frozenset[str]:
+    """Return the scopes of the bearer token in an `Authorization` header.
+
+    Raises:
+        RefusalError: 400 for a malformed header, 401 for a token that is missing, wrong or expired.
+    """
+    if authorization is None:
+        raise unauthorized("Missing authentication")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip() or " " in token.strip():
+        raise bad_request("Bad HTTP authentication header format", "Bearer")
+    try:
+        claims = jwt.decode(
+            token.strip(),
+            tenant.signing_key,
+            [ALGORITHM],
+            audience=tenant.management_audience,
+            issuer=tenant.issuer,
+            options=_UNCHECKED,
+        )
+        expires = int(claims["exp"])
+    except jwt.InvalidSignatureError as error:
+        raise unauthorized(_FORGED) from error
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+        raise unauthorized("Invalid token") from error
+    if expires <= now:
+        raise unauthorized(_EXPIRED)
+    return frozenset(str(claims.get("scope", "")).split())
+
+
+def require_any(scopes: frozenset[str], any_of: Sequence[str]) -> None:
+    """Refuse a token that has none of the permissions.
+
+    Raises:
+        RefusalError: 403 `insufficient_scope`, naming the permissions in the endpoint's order.
+    """
+    if scopes.isdisjoint(any_of):
+        message = f"Insufficient scope, expected any of: {','.join(any_of)}"
+        raise refusal(HTTPStatus.FORBIDDEN, message, "insufficient_scope")

@@ -1,0 +1,165 @@
+"""The endpoints of /client-grants."""
+
+from reconciler.sandbox import paging
+from reconciler.sandbox.answers import (
+    NO_CONTENT,
+    Answer,
+    RefusalError,
+    conflict,
+    created,
+    not_found,
+    ok,
+    refusal,
+)
+from reconciler.sandbox.documents import Document, Schema
+from reconciler.sandbox.exchange import Call, Endpoint
+from reconciler.sandbox.grant_bodies import create_body, update_body
+from reconciler.sandbox.grant_rules import canonical, check_holder, check_rules, check_shape, merged
+from reconciler.sandbox.identities import GRANT_ID_PATTERN, grant_id, randomly
+from reconciler.sandbox.incoming import invalid_query
+from reconciler.sandbox.store import Kind, TakenError
+
+_IDENTITY: Schema = {"type": "string", "pattern": GRANT_ID_PATTERN, "description": "Id of the client grant."}
+_FILTERS: dict[str, Schema] = {
+    "audience": {"type": "string", "description": "Only grants on the API with this identifier."},
+    "client_id": {"type": "string", "description": "Only grants of the application with this id."},
+    "allow_any_organization": {
+        "type": "boolean",
+        "description": "Only grants that do, or do not, serve any organization.",
+    },
+    "subject_type": {
+        "type": "string",
+        "enum": ["client", "user", "anonymous_user"],
+        "description": "Only grants in whose name this is.",
+    },
+    "default_for": {
+        "type": "string",
+        "enum": ["third_party_clients"],
+        "description": "Only default grants for this group of applications.",
+    },
+}
+
+
+def list_grants(call: Call) -> Answer:
+    """Answer a page of grants, by ascending id."""
+    filters = {name: call.query[name] for name in _FILTERS if name in call.query}
+    if "client_id" in filters and "default_for" in filters:
+        raise invalid_query("client_id and default_for cannot be combined")
+    if "subject_type" in filters and not filters.keys() & {"client_id", "audience", "default_for"}:
+        raise invalid_query("subject_type must be combined with client_id, audience or default_for")
+    return paging.answer_list(call, paging.Listing(kind=Kind.CLIENT_GRANTS, filters=filters))
+
+
+def get_grant(call: Call) -> Answer:
+    """Answer one grant."""
+    return ok(_existing(call))
+
+
+def create_grant(call: Call) -> Answer:
+    """Create a grant; the order of the checks is an assumption: shape, existence, rules, conflict."""
+    check_shape(call.body)
+    grant = canonical(call.body | {"id": grant_id(randomly)})
+    with call.store.transaction():
+        client = _client(call, grant.get("client_id"))
+        api = call.store.first(Kind.RESOURCE_SERVERS, {"identifier": grant["audience"]})
+        if api is None:
+            raise not_found(f"No resource with identifier {grant['audience']}", call.settings.missing_api_code)
+        if client is not None:
+            check_holder(client, api)
+        check_rules(call.body, grant, api, call.settings)
+        try:
+            call.store.add(Kind.CLIENT_GRANTS, grant["id"], grant)
+        except TakenError as error:
+            raise _exists(call, grant) from error
+    return created(grant)
+
+
+def update_grant(call: Call) -> Answer:
+    """Replace the named attributes of a grant."""
+    with call.store.transaction():
+        before = _existing(call)
+        _refuse_system(call, before)
+        after = merged(before, call.body)
+        api = call.store.first(Kind.RESOURCE_SERVERS, {"identifier": before["audience"]})
+        check_rules(call.body, after, api, call.settings)
+        call.store.replace(Kind.CLIENT_GRANTS, after["id"], after)
+    return ok(after)
+
+
+def delete_grant(call: Call) -> Answer:
+    """Delete a grant; one that does not exist is gone already."""
+    with call.store.transaction():
+        grant = call.store.get(Kind.CLIENT_GRANTS, call.path["id"])
+        if grant is not None:
+            _refuse_system(call, grant)
+            call.store.remove(Kind.CLIENT_GRANTS, {"id": grant["id"]})
+    return NO_CONTENT
+
+
+def _existing(call: Call) -> Document:
+    grant = call.store.get(Kind.CLIENT_GRANTS, call.path["id"])
+    if grant is None:
+        raise not_found("The grant does not exist.", "inexistent_client_grant")
+    return grant
+
+
+def _client(call: Call, client_id: str | None) -> Document | None:
+    """Return the application that is to hold the grant; None for a default grant."""
+    if client_id is None:
+        return None
+    client = call.store.get(Kind.CLIENTS, client_id)
+    if client is None:
+        raise not_found("Client not found", call.settings.missing_client_code)
+    return client
+
+
+def _refuse_system(call: Call, grant: Document) -> None:
+    if grant.get("is_system"):
+        message = "System client grants cannot be modified or deleted"
+        raise refusal(call.settings.system_grant_status, message, "operation_not_supported")
+
+
+def _exists(call: Call, grant: Document) -> RefusalError:
+    holder = grant.get("client_id") or grant["default_for"]
+    message = f"A client grant already exists between {holder} and {grant['audience']}"
+    return conflict(message, call.settings.conflict_code)
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/client-grants",
+        any_of=("read:client_grants",),
+        handle=list_grants,
+        query=paging.OFFSET_QUERY | paging.CHECKPOINT_QUERY | _FILTERS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/client-grants",
+        any_of=("create:client_grants",),
+        handle=create_grant,
+        body=create_body,
+    ),
+    Endpoint(
+        method="GET",
+        path="/client-grants/{id}",
+        any_of=("read:client_grants",),
+        handle=get_grant,
+        identity=_IDENTITY,
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/client-grants/{id}",
+        any_of=("update:client_grants",),
+        handle=update_grant,
+        identity=_IDENTITY,
+        body=update_body,
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/client-grants/{id}",
+        any_of=("delete:client_grants",),
+        handle=delete_grant,
+        identity=_IDENTITY,
+    ),
+)

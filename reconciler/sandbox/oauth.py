@@ -1,0 +1,88 @@
+"""The endpoint /oauth/token: access tokens for applications, by client credentials."""
+
+from collections.abc import Mapping
+from hmac import compare_digest
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+from reconciler.sandbox.access import TOKEN_LIFETIME_SECONDS, issue
+from reconciler.sandbox.answers import Answer, oauth_refusal, ok
+from reconciler.sandbox.documents import Document, MalformedJsonError, parse_foreign
+from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.store import Kind
+
+_UNGRANTED = (
+    'Client is not authorized to access "{audience}". You might probably want to create a "client-grant" associated to'
+    " this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"
+)
+_GRANT_TYPES_PAGE = "https://auth0.com/docs/clients/client-grant-types"
+
+
+def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
+    """Return the parameters of a token request, sent as a form or as JSON; what is not a text is left out.
+
+    Raises:
+        RefusalError: 400 for JSON that is none.
+    """
+    if "json" not in content_type:
+        return dict(parse_qsl(raw.decode("utf-8", errors="replace")))
+    try:
+        body = parse_foreign(raw)
+    except MalformedJsonError as error:
+        raise oauth_refusal(HTTPStatus.BAD_REQUEST, "invalid_request", "Invalid request body") from error
+    pairs = body.items() if isinstance(body, dict) else ()
+    return {name: value for name, value in pairs if isinstance(value, str)}
+
+
+def token(call: Call) -> Answer:
+    """Answer a token for the API that `audience` names; its scopes are those of the application's own grant now."""
+    asked: Mapping[str, str] = call.body
+    client = _authenticated(call, asked)
+    audience = _audience(call, asked)
+    api = call.store.first(Kind.RESOURCE_SERVERS, {"identifier": audience})
+    if api is None:
+        raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", f"Service not found: {audience}")
+    key = {"client_id": client["client_id"], "audience": audience, "subject_type": "client"}
+    grant = call.store.first(Kind.CLIENT_GRANTS, key)
+    if grant is None:
+        raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", _UNGRANTED.format(audience=audience))
+    scope = _granted_scopes(grant, api)
+    access_token = issue(call.tenant, client_id=client["client_id"], audience=audience, scope=scope, now=call.now)
+    said = {"scope": " ".join(scope)} if scope else {}
+    lifetime = {"expires_in": TOKEN_LIFETIME_SECONDS, "token_type": "Bearer"}
+    return ok({"access_token": access_token} | said | lifetime)
+
+
+def _authenticated(call: Call, asked: Mapping[str, str]) -> Document:
+    """Return the application that the credentials belong to, provided it may use this grant type."""
+    grant_type = asked.get("grant_type")
+    if not grant_type:
+        raise oauth_refusal(HTTPStatus.BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")
+    if grant_type != "client_credentials":
+        raise oauth_refusal(HTTPStatus.FORBIDDEN, "unsupported_grant_type", f"Unsupported grant type: {grant_type}")
+    client = call.store.get(Kind.CLIENTS, asked.get("client_id", ""))
+    expected = client.get("client_secret", "") if client else ""
+    right = compare_digest(expected.encode(), asked.get("client_secret", "").encode())
+    if client is None or not expected or not right:
+        raise oauth_refusal(HTTPStatus.UNAUTHORIZED, "access_denied", "Unauthorized")
+    if grant_type not in client.get("grant_types", ()):
+        description = f"Grant type '{grant_type}' not allowed for the client."
+        raise oauth_refusal(HTTPStatus.FORBIDDEN, "unauthorized_client", description, error_uri=_GRANT_TYPES_PAGE)
+    return client
+
+
+def _audience(call: Call, asked: Mapping[str, str]) -> str:
+    """Return the identifier of the API asked for; the address that the sandbox is reached under is its own."""
+    audience = asked.get("audience", "")
+    if not audience:
+        description = "Non-global clients are not allowed access to APIv1"
+        raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", description)
+    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")}
+    return call.tenant.management_audience if audience in reached_as else audience
+
+
+def _granted_scopes(grant: Document, api: Document) -> list[str]:
+    if grant.get("allow_all_scopes"):
+        return [scope["value"] for scope in api.get("scopes", ())]
+    scope: list[str] = grant.get("scope", [])
+    return scope

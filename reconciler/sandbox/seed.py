@@ -1,0 +1,189 @@
+"""Pure: from a seed's data to the documents of a new tenant; one seed always yields the same ones, ids included."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as ReadOnly
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.core.problems import Problem, Source
+from reconciler.core.suggest import did_you_mean
+from reconciler.errors import ProblemsError
+from reconciler.files.document import Mapping, mark_of
+from reconciler.sandbox.clients import NewClient, global_client
+from reconciler.sandbox.documents import Document
+from reconciler.sandbox.grant_rules import canonical
+from reconciler.sandbox.identities import (
+    client_id,
+    client_secret,
+    derived_from,
+    grant_id,
+    organization_id,
+    resource_server_id,
+)
+from reconciler.sandbox.organizations import new_organization
+from reconciler.sandbox.resource_servers import management_api, new_resource_server
+from reconciler.sandbox.store import Kind, Tenant
+
+# Any: a seed has passed its schema, and its items keep attributes that mean nothing here.
+Item = ReadOnly[str, Any]
+Documents = ReadOnly[Kind, Sequence[Document]]
+
+TOOL_NAME = "Reconciler"
+TOOL_CLIENT_ID = "reconciler-sandbox-tool-0000000000"
+TOOL_CLIENT_SECRET = "known-to-everybody-and-opens-nothing-but-a-sandbox"  # noqa: S105 - what it says
+TOOL_SCOPE = (
+    "read:client_grants",
+    "create:client_grants",
+    "update:client_grants",
+    "delete:client_grants",
+    "read:clients",
+    "read:resource_servers",
+    "read:organizations",
+    "read:organization_client_grants",
+    "create:organization_client_grants",
+    "delete:organization_client_grants",
+)
+# What must not occur twice within a kind.
+_UNIQUE: ReadOnly[Kind, tuple[tuple[str, ...], ...]] = {
+    Kind.CLIENTS: (("client_id",),),
+    Kind.RESOURCE_SERVERS: (("id",), ("identifier",)),
+    Kind.ORGANIZATIONS: (("id",), ("name",)),
+    Kind.CLIENT_GRANTS: (("id",), ("client_id", "default_for", "audience", "subject_type")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an application proves itself with."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+def tool_credentials(seed: Item) -> Credentials:
+    """Return the credentials of the tool's own application, the well-known ones where the seed has none."""
+    tool: Item = seed.get("tool", {})
+    return Credentials(tool.get("client_id", TOOL_CLIENT_ID), tool.get("client_secret", TOOL_CLIENT_SECRET))
+
+
+def identity(kind: Kind, document: Document) -> str:
+    """Return the id under which a document is addressed."""
+    value: str = document[_UNIQUE[kind][0][0]]
+    return value
+
+
+def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], file: str) -> Documents:
+    """Return what the seed declares, plus what every tenant has.
+
+    That is the Management API with its scopes, the pseudo client "All Applications", and the tool's own application
+    with its grant. `seed` has passed the seed schema; `file` names it in problems.
+
+    Raises:
+        ProblemsError: a grant names nobody, or two items are the same one.
+    """
+    clients = [_tool(seed, tenant), *_applications(seed, tenant)]
+    apis = [
+        management_api(_api_id(tenant.management_audience), tenant, management_scopes),
+        *map(_api, seed.get("apis", ())),
+    ]
+    grants, problems = _grants(seed, clients, apis, file)
+    whole = {
+        Kind.CLIENTS: [global_client(client_id(derived_from("global client")), tenant), *clients],
+        Kind.RESOURCE_SERVERS: apis,
+        Kind.ORGANIZATIONS: [_organization(item) for item in seed.get("organizations", ())],
+        Kind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
+    }
+    problems += [Problem(Source(file), double) for double in _doubles(whole)]
+    if problems:
+        raise ProblemsError(tuple(problems))
+    return whole
+
+
+def _tool(seed: Item, tenant: Tenant) -> Document:
+    name = seed.get("tool", {}).get("name", TOOL_NAME)
+    attributes: Document = {"name": name, "app_type": "non_interactive", "grant_types": ["client_credentials"]}
+    return NewClient(attributes, tenant.client_id, tenant.client_secret).document(tenant)
+
+
+def _own_grant(seed: Item, tenant: Tenant) -> Document:
+    scope = list(seed.get("tool", {}).get("scope", TOOL_SCOPE))
+    return _identified({"client_id": tenant.client_id, "audience": tenant.management_audience, "scope": scope})
+
+
+def _applications(seed: Item, tenant: Tenant) -> Iterator[Document]:
+    """Yield the applications; several may have one name, so the place among its namesakes is part of a derived id."""
+    met: Counter[str] = Counter()
+    for item in seed.get("applications", ()):
+        name, place = item["name"], str(met[item["name"]])
+        met[name] += 1
+        identity = item.get("client_id") or client_id(derived_from("client", name, place))
+        secret = item.get("client_secret") or client_secret(derived_from("secret", name, place))
+        yield NewClient(dict(item), identity, secret).document(tenant)
+
+
+def _api(item: Item) -> Document:
+    scopes: list[str | Document] = item.get("scopes", [])
+    objects = [{"value": scope, "description": ""} if isinstance(scope, str) else scope for scope in scopes]
+    attributes = dict(item) | ({"scopes": objects} if "scopes" in item else {})
+    return new_resource_server(item.get("id") or _api_id(item["identifier"]), attributes)
+
+
+def _api_id(identifier: str) -> str:
+    return resource_server_id(derived_from("resource server", identifier))
+
+
+def _organization(item: Item) -> Document:
+    identity = item.get("id") or organization_id(derived_from("organization", item["name"]))
+    return new_organization(identity, dict(item))
+
+
+def _grants(
+    seed: Mapping, clients: Sequence[Document], apis: Sequence[Document], file: str
+) -> tuple[list[Document], list[Problem]]:
+    """Return the grants whose names resolve, and what is wrong with the others."""
+    applications = [(client["name"], client["client_id"]) for client in clients]
+    identifiers = [(api["name"], api["identifier"]) for api in apis]
+    grants, problems = [], []
+    for place, item in enumerate(seed.get("grants", ())):
+        grant = dict(item)
+        for name, attribute, known in (("client", "client_id", applications), ("api", "audience", identifiers)):
+            try:
+                grant |= {attribute: _named(item[name], known, name)} if name in item else {}
+            except LookupError as error:
+                mark = mark_of(seed, ("grants", place, name))
+                problems.append(Problem(Source(file, *mark), error.args[0]))
+        grants.append(grant)
+    return [_identified(grant) for grant in grants if not problems], problems
+
+
+def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
+    """Return the id or identifier of what has the name.
+
+    Raises:
+        LookupError: nothing has the name, or several things.
+    """
+    meant = [identity for other, identity in known if other == name]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise LookupError(f'"{name}" is the name of several: {", ".join(meant)}; name one by its id')
+    hint = did_you_mean(name, dict(known))
+    raise LookupError(f'no {what} of this seed is named "{name}"' + (f"; {hint}" if hint else ""))
+
+
+def _identified(grant: Item) -> Document:
+    """Return the grant as it is answered, with the id that the seed gives or one derived from its key."""
+    shown = canonical(grant)
+    key = [str(shown.get(name, "")) for name in _UNIQUE[Kind.CLIENT_GRANTS][1]]
+    return canonical({"id": grant_id(derived_from("client grant", *key))} | shown)
+
+
+def _doubles(whole: Documents) -> Iterator[str]:
+    """Say what occurs twice within a kind."""
+    for kind, identities in _UNIQUE.items():
+        for names in identities:
+            counts = Counter(tuple(str(document.get(name, "")) for name in names) for document in whole[kind])
+            for values, count in counts.items():
+                if count > 1:
+                    yield f"{count} {kind} have the same {', '.join(names)}: {' '.join(filter(None, values))}"

@@ -1,0 +1,117 @@
+"""Serve a sandbox over HTTP, on this machine only."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from types import FrameType
+
+import uvicorn
+
+from reconciler.errors import ReconcilerError
+from reconciler.sandbox.tenant import Sandbox
+
+LOCALHOST = "127.0.0.1"
+GRACE_SECONDS = 5  # for requests under way when the server is told to stop
+BACKLOG = 512
+
+
+def serve(sandbox: Sandbox, host: str = LOCALHOST, *, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; to be called in the main thread.
+
+    `on_ready` is told the address, `host:port`, once connections are accepted; port 0 takes any free one.
+
+    Raises:
+        ReconcilerError: the host is not this machine, or the port is taken.
+    """
+    with _listening(host, port) as listener:
+        server = _server(sandbox)
+        with _stopped_by_signals(server):
+            on_ready(_address(listener))
+            server.run([listener])
+
+
+@contextmanager
+def serving(sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0) -> Iterator[str]:
+    """Serve in a thread of its own while the block runs; gives the address, `host:port`. Meant for tests.
+
+    Raises:
+        ReconcilerError: as for `serve`.
+    """
+    with _listening(host, port) as listener:
+        server = _server(sandbox)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield _address(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _server(sandbox: Sandbox) -> uvicorn.Server:
+    # the application itself says the date, by the tenant's clock
+    config = uvicorn.Config(
+        sandbox.app,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let signals end the server rather than the process.
+
+    uvicorn raises a signal that it has met once more after it stopped, for whoever handled it before.
+    """
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    name = _loopback(host)
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        # a port that was left a moment ago may be taken again at once
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((name, port))
+            listener.listen(BACKLOG)
+        except (OSError, OverflowError) as error:
+            raise ReconcilerError(
+                f"cannot listen on {host}:{port}: {error}; stop what uses the port, or name another one (0 takes any)"
+            ) from error
+        yield listener
+
+
+def _loopback(host: str) -> str:
+    """Return the address to bind: a sandbox hands out tokens to anybody who knows its seed."""
+    name = LOCALHOST if host == "localhost" else host.strip("[]")
+    try:
+        local = ip_address(name).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise ReconcilerError(f'the sandbox serves this machine only, not "{host}"; use 127.0.0.1, ::1 or localhost')
+    return name
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,237 @@
+"""The only module that knows SQLite: keeps a tenant's documents in one file.
+
+Documents are stored as the JSON text that is answered; what they are searched by are generated columns of that text,
+so nothing is written twice. Reads and writes take well under a millisecond on a local file, which is why they may be
+called from asynchronous code directly. Several processes may use one file: WAL, short write transactions that take
+the lock at once, and a busy timeout. A commit has reached the operating system before it returns, so what was answered
+survives the end of the process.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from reconciler.errors import ReconcilerError
+from reconciler.sandbox.documents import Document, dump, parse
+
+BUSY_TIMEOUT_SECONDS = 15.0
+NO_TABLES = 0
+VERSION = 1  # of the tables
+MOST_ROWS = 2**62
+
+
+class Kind(StrEnum):
+    """What a tenant holds; the value is the table, and the key under which the API lists it."""
+
+    CLIENTS = "clients"
+    RESOURCE_SERVERS = "resource_servers"
+    ORGANIZATIONS = "organizations"
+    CLIENT_GRANTS = "client_grants"
+
+
+# A column's value: one of several for a sequence. Columns of booleans hold 0 and 1.
+Filters = Mapping[str, str | bool | Sequence[str]]
+
+
+class TakenError(Exception):
+    """A document with this id, or with this key, exists already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What a tenant is made with: its canonical domain, the key its tokens are signed with, the tool's credentials."""
+
+    domain: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    signing_key: bytes = field(repr=False)
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of the tenant's tokens."""
+        return f"https://{self.domain}/"
+
+    @property
+    def management_audience(self) -> str:
+        """The identifier of the Management API, whatever name the tenant is reached under."""
+        return f"{self.issuer}api/v2/"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored document: its id and its JSON text."""
+
+    id: str
+    text: str
+
+
+class Store:
+    """An open database. Methods are safe to call from several threads; each call, or `transaction`, is one unit."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = RLock()
+
+    def close(self) -> None:
+        """Close the database; the last one to do so folds the write-ahead log into the file."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything inside one atomic unit; an exception undoes it. Does not nest."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def version(self) -> int:
+        """Return the version of the tables that the file holds; `NO_TABLES` for a new one."""
+        version: int = self._rows("PRAGMA user_version")[0][0]
+        return version
+
+    def make_tables(self) -> None:
+        """Make all tables anew, empty, whatever was there; to be called in a transaction."""
+        for table in ("tenant", *Kind):
+            self._rows(f"DROP TABLE IF EXISTS {table}")
+        for statement in (*_TABLES, f"PRAGMA user_version = {VERSION}"):
+            self._rows(statement)
+
+    def tenant(self) -> Tenant:
+        """Return the tenant; read each time, because another process may reset it."""
+        domain, client_id, secret, key = self._rows("SELECT domain, client_id, client_secret, signing_key FROM tenant")[
+            0
+        ]
+        return Tenant(domain, client_id, secret, key)
+
+    def set_tenant(self, tenant: Tenant) -> None:
+        """Write the tenant."""
+        values = (tenant.domain, tenant.client_id, tenant.client_secret, tenant.signing_key)
+        self._rows("INSERT OR REPLACE INTO tenant VALUES (1, ?, ?, ?, ?)", values)
+
+    def add(self, kind: Kind, identity: str, document: Document) -> None:
+        """Insert a document.
+
+        Raises:
+            TakenError: the id, or what must be unique for this kind, is taken.
+        """
+        try:
+            self._rows(_sql("INSERT INTO", kind, "(id, body) VALUES (?, ?)"), (identity, dump(document)))
+        except sqlite3.IntegrityError as error:
+            raise TakenError(identity) from error
+
+    def replace(self, kind: Kind, identity: str, document: Document) -> None:
+        """Write a document that exists."""
+        self._rows(_sql("UPDATE", kind, "SET body = ? WHERE id = ?"), (dump(document), identity))
+
+    def get(self, kind: Kind, identity: str) -> Document | None:
+        """Return the document, or None."""
+        rows = self._rows(_sql("SELECT body FROM", kind, "WHERE id = ?"), (identity,))
+        return parse(rows[0][0]) if rows else None
+
+    def first(self, kind: Kind, filters: Filters) -> Document | None:
+        """Return the first document, by id, that the filters let through, or None."""
+        rows = self.find(kind, filters, limit=1)
+        return parse(rows[0].text) if rows else None
+
+    def find(self, kind: Kind, filters: Filters, *, limit: int, offset: int = 0, after: str = "") -> list[Row]:
+        """Return documents in ascending order of their ids (ASCII), those behind the id `after` only."""
+        where, values = _where(filters)
+        # the inner select walks an index alone, so that a page far behind is as cheap as the first
+        inner = _sql("SELECT id FROM", kind, where, "AND id > ? ORDER BY id LIMIT ? OFFSET ?")
+        sql = _sql("SELECT id, body FROM", kind, f"WHERE id IN ({inner}) ORDER BY id")
+        rows = self._rows(sql, (*values, after, limit, min(offset, MOST_ROWS)))
+        return [Row(identity, text) for identity, text in rows]
+
+    def count(self, kind: Kind, filters: Filters) -> int:
+        """Return how many documents the filters let through."""
+        where, values = _where(filters)
+        number: int = self._rows(_sql("SELECT count(*) FROM", kind, where), values)[0][0]
+        return number
+
+    def remove(self, kind: Kind, filters: Filters) -> None:
+        """Delete the documents that the filters let through; none is fine."""
+        where, values = _where(filters)
+        self._rows(_sql("DELETE FROM", kind, where), values)
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+
+def open_store(path: Path) -> Store:
+    """Open or make the database file at `path`, and its folder; the tables are another step.
+
+    Raises:
+        ReconcilerError: the file cannot be opened, or is no database.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise ReconcilerError(f"cannot open the sandbox database {path}: {error}") from error
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.Error as error:
+        connection.close()
+        raise ReconcilerError(f"cannot use {path} as sandbox database: {error}; name another file") from error
+    return Store(connection)
+
+
+def _sql(*parts: str) -> str:
+    """Join the parts of a statement. Names in them are this module's own constants; values are always bound."""
+    return " ".join(parts)
+
+
+def _where(filters: Filters) -> tuple[str, tuple[object, ...]]:
+    clauses = ["WHERE true"]
+    values: list[object] = []
+    for column, wanted in filters.items():
+        several = [wanted] if isinstance(wanted, str | bool) else wanted
+        clauses.append(f"AND {column} IN ({', '.join('?' * len(several))})")
+        values.extend(several)
+    return " ".join(clauses), tuple(values)
+
+
+def _table(kind: Kind, *columns: str) -> str:
+    return f"CREATE TABLE {kind} (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL, {', '.join(columns)}) STRICT"
+
+
+def _text(name: str) -> str:
+    return f"{name} TEXT GENERATED ALWAYS AS (json_extract(body, '$.{name}')) VIRTUAL"
+
+
+def _flag(name: str, absent: int) -> str:
+    value = f"ifnull(json_extract(body, '$.{name}'), {absent})"
+    return f"{name} INTEGER GENERATED ALWAYS AS ({value}) VIRTUAL"
+
+
+_TABLES = (
+    """CREATE TABLE tenant (one INTEGER PRIMARY KEY CHECK (one = 1), domain TEXT NOT NULL, client_id TEXT NOT NULL,
+       client_secret TEXT NOT NULL, signing_key BLOB NOT NULL)""",
+    _table(Kind.CLIENTS, _text("app_type"), _flag("global", 0), _flag("is_first_party", 1)),
+    _table(Kind.RESOURCE_SERVERS, _text("identifier")),
+    "CREATE UNIQUE INDEX resource_servers_by_identifier ON resource_servers (identifier)",
+    _table(Kind.ORGANIZATIONS, _text("name")),
+    "CREATE UNIQUE INDEX organizations_by_name ON organizations (name)",
+    _table(
+        Kind.CLIENT_GRANTS,
+        *(_text(name) for name in ("client_id", "default_for", "audience", "subject_type")),
+        _flag("allow_any_organization", 0),
+    ),
+    """CREATE UNIQUE INDEX client_grants_by_key
+       ON client_grants (ifnull(client_id, ''), ifnull(default_for, ''), audience, subject_type)""",
+    "CREATE INDEX client_grants_by_client ON client_grants (client_id, id)",
+    "CREATE INDEX client_grants_by_audience ON client_grants (audience, id)",
+    "CREATE INDEX client_grants_by_default ON client_grants (default_for, id)",
+    "CREATE INDEX client_grants_by_any_organization ON client_grants (allow_any_organization, id)",
+)

@@ -1,0 +1,127 @@
+"""Open, make and reset a sandbox tenant: a database file, its seed, and the application on top."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from starlette.types import ASGIApp
+
+from reconciler.core.problems import errors
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.document import Mapping
+from reconciler.files.read import read_yaml
+from reconciler.sandbox.app import build_app
+from reconciler.sandbox.documents import Schema, parse
+from reconciler.sandbox.seed import Credentials, documents, identity, tool_credentials
+from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
+from reconciler.sandbox.store import NO_TABLES, VERSION, Store, Tenant, open_store
+
+SIGNING_KEY_BYTES = 32
+_HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """An open sandbox tenant: `app` is its ASGI application, `credentials` are the tool's own. Close it after use."""
+
+    app: ASGIApp
+    store: Store
+    credentials: Credentials
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_sandbox(
+    database: Path,
+    seed: Path | None,
+    domain: str,
+    *,
+    settings: Settings = DEFAULT_SETTINGS,
+    clock: Callable[[], float] = time.time,
+) -> Sandbox:
+    """Open the tenant in `database`; a new one gets the canonical domain `domain` and what the seed file declares.
+
+    A tenant that exists keeps what it holds, its domain included: a changed seed takes effect by `reset`.
+
+    Raises:
+        ReconcilerError: the database cannot be used.
+        ProblemsError: the seed file is wrong.
+    """
+    store = open_store(database)
+    try:
+        _check_version(store, database)
+        if store.version() == NO_TABLES:
+            data = _read_seed(seed)
+            with store.transaction():
+                if store.version() == NO_TABLES:  # another process may have been faster
+                    _fill(store, data, domain, str(seed))
+        tenant = store.tenant()
+    except BaseException:
+        store.close()
+        raise
+    return Sandbox(build_app(store, settings, clock), store, Credentials(tenant.client_id, tenant.client_secret))
+
+
+def reset(database: Path, seed: Path | None, domain: str) -> None:
+    """Bring the tenant in `database` back to its seed, in one transaction: a server that shares the file goes on.
+
+    Tokens given out before stay valid.
+
+    Raises:
+        ReconcilerError: the database cannot be used.
+        ProblemsError: the seed file is wrong; the tenant is as it was.
+    """
+    data = _read_seed(seed)
+    store = open_store(database)
+    try:
+        with store.transaction():
+            _fill(store, data, domain, str(seed))
+    finally:
+        store.close()
+
+
+def _check_version(store: Store, database: Path) -> None:
+    if store.version() not in {NO_TABLES, VERSION}:
+        raise ReconcilerError(
+            f"{database} was made by another version of the sandbox; bring it back to its seed with"
+            " `reconciler sandbox reset`, or name another file"
+        )
+
+
+def _read_seed(seed: Path | None) -> Mapping:
+    if seed is None:
+        return Mapping()
+    schema: Schema = parse((_HERE / "seed_schema.json").read_text(encoding="utf-8"))
+    read = read_yaml(seed, schema)
+    if errors(read.problems):
+        raise ProblemsError(read.problems)
+    return read.data
+
+
+def _fill(store: Store, data: Mapping, domain: str, file: str) -> None:
+    """Replace everything in the database, in the transaction that the caller has begun."""
+    known = store.version() == VERSION
+    signing_key = store.tenant().signing_key if known else secrets.token_bytes(SIGNING_KEY_BYTES)
+    own = tool_credentials(data)
+    tenant = Tenant(domain, own.client_id, own.client_secret, signing_key)
+    scopes = (_HERE / "management_scopes.txt").read_text(encoding="utf-8").split()
+    whole = documents(data, tenant, scopes, file)
+    store.make_tables()
+    store.set_tenant(tenant)
+    for kind, items in whole.items():
+        for document in items:
+            store.add(kind, identity(kind, document), document)

@@ -1,0 +1,88 @@
+import pytest
+from sandbox.talk import Talk, error
+
+
+def names(talk: Talk, query: str = "") -> set[str]:
+    return {client["name"] for client in talk.call("GET", f"/clients?{query}").json()}
+
+
+def test_the_list_has_every_application_and_the_global_one(talk: Talk) -> None:
+    assert names(talk) == {"Reconciler", "Worker", "Portal", "Partner", "Express", "All Applications"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        pytest.param("is_global=true", {"All Applications"}, id="global"),
+        pytest.param("is_global=false&is_first_party=true", {"Reconciler", "Worker", "Portal", "Express"}, id="own"),
+        pytest.param("is_first_party=false", {"Partner"}, id="third party"),
+        pytest.param("app_type=regular_web,express_configuration", {"Portal", "Express"}, id="types"),
+    ],
+)
+def test_the_list_is_filtered(talk: Talk, query: str, expected: set[str]) -> None:
+    assert names(talk, query) == expected
+
+
+def test_the_list_has_totals_and_checkpoints(talk: Talk) -> None:
+    totals = talk.call("GET", "/clients?page=0&per_page=100&include_totals=true&is_global=false").json()
+    assert list(totals) == ["total", "start", "limit", "clients"]
+    assert (totals["total"], len(totals["clients"])) == (5, 5)
+    first = talk.call("GET", "/clients?take=4&include_totals=true").json()
+    assert list(first) == ["clients", "next"]
+    assert len(talk.call("GET", f"/clients?from={first['next']}").json()["clients"]) == 2
+
+
+def test_fields_choose_the_attributes(talk: Talk) -> None:
+    only = talk.call("GET", "/clients?fields=name,client_id&include_fields=true&is_global=false").json()
+    assert {frozenset(client) for client in only} == {frozenset({"name", "client_id"})}
+    without = talk.call("GET", "/clients/worker?fields=name&include_fields=false").json()
+    assert "name" not in without
+    assert without["client_id"] == "worker"
+    assert talk.call("GET", "/clients/worker?fields=name").json() == {"name": "Worker"}
+
+
+def test_a_new_application_keeps_what_it_was_given_and_gets_the_defaults(talk: Talk) -> None:
+    answer = talk.call("POST", "/clients", json={"name": "Worker", "logo_uri": "x", "made_up": {"deep": [1]}})
+    client = answer.json()
+    assert answer.status_code == 201
+    assert client["grant_types"] == ["authorization_code", "implicit", "refresh_token", "client_credentials"]
+    assert (client["logo_uri"], client["made_up"], client["is_first_party"]) == ("x", {"deep": [1]}, True)
+    assert (len(client["client_id"]), len(client["client_secret"])) == (32, 64)
+    assert talk.call("GET", f"/clients/{client['client_id']}").json() == client
+
+
+def test_an_application_needs_a_name(talk: Talk) -> None:
+    message = "Payload validation error: 'Missing required property: name'."
+    assert error(talk.call("POST", "/clients", json={})) == (400, message, "invalid_body")
+
+
+def test_secrets_are_shown_to_readers_of_keys_only(talk: Talk) -> None:
+    reader = Talk(talk.sandbox, talk.clock, scopes=("read:client_summary",))
+    assert "client_secret" in talk.call("GET", "/clients/worker").json()
+    assert "client_secret" not in reader.call("GET", "/clients/worker").json()
+    assert not any("client_secret" in client for client in reader.call("GET", "/clients").json())
+
+
+def test_an_unknown_application_is_not_found(talk: Talk) -> None:
+    assert error(talk.call("GET", "/clients/nobody")) == (404, "The client does not exist", "inexistent_client")
+
+
+def test_deleting_an_application_deletes_its_grants(talk: Talk) -> None:
+    talk.create()
+    talk.create(subject_type="user")
+    kept = talk.create(client_id="portal")
+    for _ in range(2):
+        assert talk.call("DELETE", "/clients/worker").status_code == 204
+    assert talk.call("GET", "/clients/worker").status_code == 404
+    assert talk.call("GET", "/client-grants?client_id=worker").json() == []
+    assert talk.call("GET", f"/client-grants/{kept['id']}").status_code == 200
+
+
+def test_the_global_client_stays(talk: Talk) -> None:
+    [whole] = talk.call("GET", "/clients?is_global=true").json()
+    assert talk.call("DELETE", f"/clients/{whole['client_id']}").status_code == 400
+    assert names(talk, "is_global=true") == {"All Applications"}
+
+
+def test_the_tenants_name_is_the_first_part_of_its_domain(talk: Talk) -> None:
+    assert talk.call("GET", "/clients/worker").json()["tenant"] == "acme"

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+from sandbox.talk import INVOICES, MANAGEMENT, Talk, error, open_talk
+
+from reconciler.sandbox.settings import Settings
+
+ENCODED = INVOICES.replace("/", "%2F")
+
+
+def test_the_management_api_exists_with_its_scopes(talk: Talk) -> None:
+    [api] = [api for api in talk.call("GET", "/resource-servers").json() if api["identifier"] == MANAGEMENT]
+    assert (api["name"], api["is_system"]) == ("Auth0 Management API", True)
+    assert {"value": "create:client_grants", "description": "Create client grants"} in api["scopes"]
+    assert len(api["scopes"]) > 200
+
+
+def test_the_list_has_totals_and_no_checkpoints(talk: Talk) -> None:
+    body = talk.call("GET", "/resource-servers?page=0&per_page=2&include_totals=true").json()
+    assert list(body) == ["total", "start", "limit", "resource_servers"]
+    assert (body["total"], len(body["resource_servers"])) == (4, 2)
+    assert error(talk.call("GET", "/resource-servers?take=1"))[0] == 400
+
+
+def test_the_list_is_filtered_by_identifiers(talk: Talk) -> None:
+    query = {"identifiers": [INVOICES, "urn:nothing"], "fields": "identifier"}
+    assert talk.call("GET", "/resource-servers", params=query).json() == [{"identifier": INVOICES}]
+    assert error(talk.call("GET", "/resource-servers", params={"identifiers": ["x"] * 11}))[0] == 400
+
+
+@pytest.mark.parametrize("path", [ENCODED, INVOICES], ids=["encoded", "plain"])
+def test_an_api_is_read_by_its_identifier(talk: Talk, path: str) -> None:
+    api = talk.call("GET", f"/resource-servers/{path}").json()
+    assert (api["name"], api["identifier"]) == ("Invoices API", INVOICES)
+    assert talk.call("GET", f"/resource-servers/{api['id']}").json() == api
+
+
+def test_an_unknown_api_is_not_found(talk: Talk) -> None:
+    answer = talk.call("GET", "/resource-servers/urn:nothing")
+    assert error(answer) == (404, "The resource server does not exist", "inexistent_resource_server")
+
+
+def test_a_new_api_has_the_default_policies_and_no_scopes_yet(talk: Talk) -> None:
+    answer = talk.call("POST", "/resource-servers", json={"identifier": "urn:new", "made_up": True})
+    api = answer.json()
+    assert answer.status_code == 201
+    assert (api["name"], api["made_up"]) == ("urn:new", True)
+    assert "scopes" not in api
+    assert api["subject_type_authorization"] == {
+        "client": {"policy": "require_client_grant"},
+        "user": {"policy": "allow_all"},
+    }
+    scopes = [{"value": "a", "description": "A"}]
+    other = talk.call("POST", "/resource-servers", json={"identifier": "urn:other", "scopes": scopes}).json()
+    assert other["scopes"] == scopes
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param({"identifier": INVOICES}, 409, id="taken"),
+        pytest.param({"name": "x"}, 400, id="no identifier"),
+        pytest.param({"identifier": "urn:x", "scopes": ["a"]}, 400, id="scopes as texts"),
+    ],
+)
+def test_a_wrong_api_is_refused(talk: Talk, body: dict[str, object], status: int) -> None:
+    assert error(talk.call("POST", "/resource-servers", json=body))[0] == status
+
+
+def test_deleting_an_api_leaves_its_grants_behind(talk: Talk) -> None:
+    grant = talk.create()
+    for _ in range(2):
+        assert talk.call("DELETE", f"/resource-servers/{ENCODED}").status_code == 204
+    assert talk.call("GET", f"/client-grants/{grant['id']}").json() == grant
+
+
+def test_deleting_an_api_deletes_its_grants_where_set(tmp_path: Path) -> None:
+    talk = open_talk(tmp_path, settings=Settings(keep_grants_of_deleted_api=False))
+    with talk.sandbox:
+        grant = talk.create()
+        talk.call("DELETE", f"/resource-servers/{ENCODED}")
+        assert talk.call("GET", f"/client-grants/{grant['id']}").status_code == 404
+
+
+def test_system_apis_stay(talk: Talk) -> None:
+    assert talk.call("DELETE", f"/resource-servers/{MANAGEMENT}").status_code == 400
+    assert talk.call("GET", f"/resource-servers/{MANAGEMENT}").status_code == 200

@@ -1,0 +1,144 @@
+import json
+from pathlib import Path
+
+import pytest
+from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, Talk, open_talk
+
+from reconciler.core.problems import Problem
+from reconciler.errors import ProblemsError
+from reconciler.sandbox.seed import TOOL_CLIENT_ID, TOOL_SCOPE
+from reconciler.sandbox.store import Kind, Store
+from reconciler.sandbox.tenant import open_sandbox
+
+WHOLE = f"""
+tool: {{name: Robot, client_id: robot, client_secret: pst, scope: ["read:client_grants"]}}
+applications:
+  - {{name: Twin}}
+  - {{name: Twin}}
+  - {{name: Worker, logo_uri: x}}
+apis:
+  - {{name: Invoices API, identifier: "{INVOICES}", token_lifetime: 60, scopes: [a, {{value: b, description: B}}]}}
+organizations:
+  - {{name: globex}}
+grants:
+  - {{client: Worker, api: Invoices API, scope: [a]}}
+  - {{client: Worker, api: Invoices API, subject_type: user, allow_all_scopes: true}}
+  - {{client_id: gone, audience: "urn:gone", scope: [x]}}
+  - {{default_for: third_party_clients, api: Invoices API, scope: []}}
+"""
+
+
+def content(store: Store) -> dict[str, list[dict[str, object]]]:
+    return {kind: [json.loads(row.text) for row in store.find(kind, {}, limit=999)] for kind in Kind}
+
+
+def seeded(folder: Path, seed: str) -> dict[str, list[dict[str, object]]]:
+    folder.mkdir(exist_ok=True)
+    with open_talk(folder, seed=seed).sandbox as sandbox:
+        return content(sandbox.store)
+
+
+def problems(folder: Path, seed: str) -> list[Problem]:
+    with pytest.raises(ProblemsError) as refused:
+        open_talk(folder, seed=seed)
+    return list(refused.value.problems)
+
+
+def test_the_same_seed_makes_the_same_tenant_ids_included(tmp_path: Path) -> None:
+    assert seeded(tmp_path / "a", WHOLE) == seeded(tmp_path / "b", WHOLE)
+
+
+def test_an_id_does_not_depend_on_what_stands_around_it(tmp_path: Path) -> None:
+    both = seeded(tmp_path / "a", "applications: [{name: A}, {name: B}]")
+    one = seeded(tmp_path / "b", "applications: [{name: B}]")
+    assert [client for client in both["clients"] if client["name"] != "A"] == one["clients"]
+
+
+def test_the_seed_is_what_the_tenant_holds(tmp_path: Path) -> None:
+    whole = seeded(tmp_path, WHOLE)
+    names = sorted(str(client["name"]) for client in whole["clients"])
+    assert names == ["All Applications", "Robot", "Twin", "Twin", "Worker"]
+    [worker] = [str(client["client_id"]) for client in whole["clients"] if client.get("logo_uri") == "x"]
+    [api] = [api for api in whole["resource_servers"] if api["identifier"] == INVOICES]
+    assert api["scopes"] == [{"value": "a", "description": ""}, {"value": "b", "description": "B"}]
+    assert api["token_lifetime"] == 60
+    assert [organization["name"] for organization in whole["organizations"]] == ["globex"]
+    grants = {
+        tuple(value for name, value in grant.items() if name != "id" and isinstance(value, str)): grant
+        for grant in whole["client_grants"]
+    }
+    assert grants.keys() == {
+        ("robot", MANAGEMENT, "client"),
+        (worker, INVOICES, "client"),
+        (worker, INVOICES, "user"),
+        ("gone", "urn:gone", "client"),
+        (INVOICES, "client", "third_party_clients"),
+    }
+    assert "scope" not in grants[worker, INVOICES, "user"]
+
+
+@pytest.mark.parametrize("seed", [None, ""], ids=["no file", "empty file"])
+def test_without_a_seed_a_tenant_holds_the_tool_only(tmp_path: Path, seed: str | None) -> None:
+    file = tmp_path / "seed.yaml"
+    file.write_text("{}")
+    with open_sandbox(tmp_path / "tenant.db", None if seed is None else file, DOMAIN) as sandbox:
+        whole = content(sandbox.store)
+        assert sandbox.credentials.client_id == TOOL_CLIENT_ID
+    [own] = whole["client_grants"]
+    assert (own["client_id"], own["audience"], own["scope"]) == (TOOL_CLIENT_ID, MANAGEMENT, list(TOOL_SCOPE))
+
+
+def test_names_that_nothing_has_are_told_at_their_place(tmp_path: Path) -> None:
+    seed = "applications: [{name: Worker}]\ngrants:\n  - {client: Wroker, api: Nothing}\n"
+    found = problems(tmp_path, seed)
+    assert [(problem.source.line, problem.source.column, problem.what) for problem in found] == [
+        (3, 14, 'no client of this seed is named "Wroker"; did you mean "Worker"?'),
+        (3, 27, 'no api of this seed is named "Nothing"'),
+    ]
+
+
+def test_a_name_that_several_have_is_told_with_their_ids(tmp_path: Path) -> None:
+    seed = "applications: [{name: A, client_id: x}, {name: A, client_id: y}]\ngrants: [{client: A, audience: z}]"
+    [problem] = problems(tmp_path, seed)
+    assert problem.what == '"A" is the name of several: x, y; name one by its id'
+
+
+@pytest.mark.parametrize(
+    ("seed", "what"),
+    [
+        pytest.param("applications: [{name: A, client_id: x}, {name: B, client_id: x}]", "2 clients", id="application"),
+        pytest.param("apis: [{name: A, identifier: x}, {name: B, identifier: x}]", "2 resource_servers", id="API"),
+        pytest.param("organizations: [{name: A}, {name: A}]", "2 organizations", id="organization"),
+        pytest.param(
+            "grants: [{client_id: a, audience: b}, {client_id: a, audience: b}]", "2 client_grants", id="grant"
+        ),
+    ],
+)
+def test_what_occurs_twice_is_told(tmp_path: Path, seed: str, what: str) -> None:
+    assert all(problem.what.startswith(f"{what} have the same") for problem in problems(tmp_path, seed))
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param("application: []", id="unknown key"),
+        pytest.param("grants: [{client_id: a, client: b, audience: c}]", id="two holders"),
+        pytest.param("grants: [{client_id: a}]", id="no API"),
+        pytest.param("grants: [{id: short, client_id: a, audience: b}]", id="malformed id"),
+        pytest.param("apis: [{name: A}]", id="no identifier"),
+        pytest.param("a: [", id="no YAML"),
+    ],
+)
+def test_a_seed_that_does_not_fit_its_schema_is_refused(tmp_path: Path, seed: str) -> None:
+    assert problems(tmp_path, seed)
+
+
+def test_the_demo_seed_is_good(tmp_path: Path) -> None:
+    seed = (Path(__file__).parents[2] / "sandbox.yaml").read_text(encoding="utf-8")
+    assert len(seeded(tmp_path, seed)["client_grants"]) == 11
+
+
+def test_a_seeded_application_gets_a_token(talk: Talk) -> None:
+    talk.create()
+    request = {"grant_type": "client_credentials", "client_id": "worker", "client_secret": "hush", "audience": INVOICES}
+    assert talk.raw("POST", "/oauth/token", data=request).status_code == 200

@@ -1,0 +1,94 @@
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from sandbox.talk import DOMAIN, Talk
+
+from reconciler.errors import ReconcilerError
+from reconciler.sandbox.serve import serve, serving
+
+SERVER = """
+import sys
+from pathlib import Path
+from reconciler.sandbox.serve import serve
+from reconciler.sandbox.tenant import open_sandbox
+with open_sandbox(Path(sys.argv[1]), None, "acme.eu.auth0.com") as sandbox:
+    serve(sandbox, port=0, on_ready=lambda address: print(address, flush=True))
+print("closed")
+"""
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_whole_way_over_http(talk: Talk) -> None:
+    credentials = talk.sandbox.credentials
+    with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}") as client:
+        request = {
+            "grant_type": "client_credentials",
+            "client_id": credentials.client_id,
+            "client_secret": credentials.client_secret,
+            "audience": f"http://{address}/api/v2/",
+        }
+        token = client.post("/oauth/token", data=request).json()["access_token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        answer = client.get("/api/v2/client-grants", params={"take": 100})
+        assert len(answer.json()["client_grants"]) == 2
+        assert answer.headers.get_list("date") == ["Fri, 15 Jan 2027 08:00:00 GMT"]
+        encoded = client.get(f"/api/v2/resource-servers/https:%2F%2F{DOMAIN}%2Fapi%2Fv2%2F")
+        assert encoded.json()["name"] == "Auth0 Management API"
+        deleted = client.delete("/api/v2/client-grants/cgr_0000000000000000")
+        assert (deleted.status_code, deleted.content) == (204, b"")
+
+
+def test_a_server_ends_with_its_block(talk: Talk) -> None:
+    with serving(talk.sandbox) as address:
+        pass
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://{address}/")
+
+
+def test_a_server_listens_on_ipv6_too(talk: Talk) -> None:
+    with serving(talk.sandbox, "::1") as address:
+        assert address.startswith("[::1]:")
+        assert httpx.get(f"http://{address}/").status_code == 404
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_server_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", SERVER, str(tmp_path / "tenant.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert httpx.get(f"http://{address}/").status_code == 404
+        process.send_signal(number)
+        assert process.communicate(timeout=20) == ("closed\n", "")
+        assert process.returncode == 0
+
+
+def test_a_port_in_use_is_told(talk: Talk) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ReconcilerError, match=f"cannot listen on 127.0.0.1:{port}.*name another one"):
+            serve(talk.sandbox, port=port, on_ready=print)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_that_cannot_be_is_told(talk: Talk, port: int) -> None:
+    with pytest.raises(ReconcilerError, match="cannot listen"):
+        serve(talk.sandbox, port=port, on_ready=print)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "example.com"])
+def test_only_this_machine_is_served(talk: Talk, host: str) -> None:
+    with pytest.raises(ReconcilerError, match="this machine only"), serving(talk.sandbox, host):
+        pass
+
+
+def test_localhost_is_this_machine(talk: Talk) -> None:
+    with serving(talk.sandbox, "localhost") as address:
+        assert address.startswith("127.0.0.1:")

@@ -1,0 +1,126 @@
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sandbox.talk import DOMAIN, INVOICES, SEED, Talk, open_talk
+
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.sandbox.store import Kind
+from reconciler.sandbox.tenant import open_sandbox, reset
+
+# What another process does: opens the tenant, creates grants for clients of its own, and tells each id once answered.
+WRITER = """
+import sys
+from pathlib import Path
+from sandbox.talk import Talk, open_talk
+name, amount, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+talk = open_talk(folder)
+with talk.sandbox:
+    for number in range(amount):
+        client = talk.call("POST", "/clients", json={"name": f"{name} {number}"}).json()["client_id"]
+        print(talk.create(client_id=client)["id"], flush=True)
+"""
+ROOT = Path(__file__).parents[2]
+
+
+def writer(name: str, amount: int, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, name, str(amount), str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+    )
+
+
+def test_a_tenant_survives_a_restart(tmp_path: Path) -> None:
+    before = open_talk(tmp_path)
+    with before.sandbox:
+        grant = before.create()
+        token = before.token()
+    after = open_talk(tmp_path)
+    with after.sandbox:
+        headers = {"authorization": f"Bearer {token}"}
+        assert after.raw("GET", f"/api/v2/client-grants/{grant['id']}", headers=headers).json() == grant
+
+
+def test_a_changed_seed_or_domain_changes_no_tenant_that_exists(tmp_path: Path) -> None:
+    open_talk(tmp_path).sandbox.close()
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("tool: {client_id: other}")
+    with open_sandbox(tmp_path / "tenant.db", seed, "other.auth0.com") as sandbox:
+        assert sandbox.store.tenant().domain == DOMAIN
+        assert sandbox.credentials.client_id != "other"
+        assert sandbox.store.get(Kind.CLIENTS, "worker") is not None
+
+
+def test_reset_brings_back_the_seed_under_a_running_server(talk: Talk, tmp_path: Path) -> None:
+    before = talk.call("GET", "/client-grants").json()
+    extra = talk.create()
+    token = talk.token()
+    reset(tmp_path / "tenant.db", tmp_path / "seed.yaml", DOMAIN)
+    headers = {"authorization": f"Bearer {token}"}
+    assert talk.raw("GET", "/api/v2/client-grants", headers=headers).json() == before
+    assert talk.call("GET", f"/client-grants/{extra['id']}").status_code == 404
+    assert talk.create()["audience"] == INVOICES
+
+
+def test_reset_makes_a_tenant_where_there_is_none(tmp_path: Path) -> None:
+    reset(tmp_path / "tenant.db", None, "new.auth0.com")
+    with open_sandbox(tmp_path / "tenant.db", None, DOMAIN) as sandbox:
+        assert sandbox.store.tenant().domain == "new.auth0.com"
+
+
+def test_reset_by_a_wrong_seed_leaves_the_tenant_alone(talk: Talk, tmp_path: Path) -> None:
+    grant = talk.create()
+    (tmp_path / "seed.yaml").write_text("grants: [{client: Nobody, audience: x}]")
+    with pytest.raises(ProblemsError):
+        reset(tmp_path / "tenant.db", tmp_path / "seed.yaml", DOMAIN)
+    assert talk.call("GET", f"/client-grants/{grant['id']}").json() == grant
+
+
+def test_a_database_of_another_version_is_refused_until_it_is_reset(tmp_path: Path) -> None:
+    database = tmp_path / "tenant.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(ReconcilerError, match="another version"):
+        open_sandbox(database, None, DOMAIN)
+    reset(database, None, DOMAIN)
+    open_sandbox(database, None, DOMAIN).close()
+
+
+def test_a_missing_seed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ReconcilerError, match="nowhere"):
+        open_sandbox(tmp_path / "tenant.db", tmp_path / "nowhere.yaml", DOMAIN)
+
+
+def test_two_processes_share_a_new_tenant(tmp_path: Path) -> None:
+    (tmp_path / "seed.yaml").write_text(SEED)
+    writers = [writer(name, 20, tmp_path) for name in ("one", "two")]
+    answered = [line for process in writers for line in process.communicate()[0].split()]
+    assert [process.returncode for process in writers] == [0, 0]
+    talk = open_talk(tmp_path)
+    with talk.sandbox:
+        listed = [
+            grant["id"]
+            for grant in talk.call("GET", f"/client-grants?take=100&audience={INVOICES}").json()["client_grants"]
+        ]
+    assert listed == sorted(answered)
+    assert len(listed) == 40
+
+
+def test_killing_a_process_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+    process = writer("one", 10_000, tmp_path)
+    with process:
+        assert process.stdout is not None
+        answered = [process.stdout.readline().strip() for _ in range(10)]
+        process.send_signal(signal.SIGKILL)
+        answered += process.stdout.read().split()[:-1]  # the last line may be cut
+    talk = open_talk(tmp_path)
+    with talk.sandbox:
+        assert [talk.call("GET", f"/client-grants/{identity}").status_code for identity in answered] == [200] * len(
+            answered
+        )
