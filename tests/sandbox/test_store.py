@@ -123,7 +123,7 @@ def test_a_transaction_waits_for_the_one_before_it_reads(tmp_path: Path) -> None
         with other.transaction():
             other.count(GRANTS, {})
             has_read.set()
-            add(other, 2)
+            add(other, 2, "other")
 
     with ThreadPoolExecutor() as pool:
         with one.transaction():
