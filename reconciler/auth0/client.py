@@ -1,8 +1,8 @@
 """The Management API as we use it: grants, applications and APIs in, three kinds of write out."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -16,6 +16,8 @@ from reconciler.core.directory import Api, Application
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
 from reconciler.tasks import at_once
+
+T = TypeVar("T")
 
 API = "/api/v2"
 GRANTS = "client-grants"
@@ -52,7 +54,7 @@ class ManagementClient:
             UnreadableError: if the listing contradicts itself, so that a plan from it could lie.
         """
         listed = [wire.observed_grant(item) for item in await self._by_cursor(GRANTS, {})]
-        return tuple(_distinct(listed))
+        return _distinct(listed, GRANTS, lambda grant: grant.key)
 
     async def find(self, key: Key) -> ObservedGrant | None:
         """Return the grant with `key` as it is right now, None where there is none. By key: ids come and go."""
@@ -64,7 +66,8 @@ class ManagementClient:
     async def applications(self) -> tuple[Application, ...]:
         """Return every application of the tenant, without the pseudo application that stands for all."""
         wanted = {"fields": "client_id,name", "include_fields": "true", "is_global": "false"}
-        return tuple(wire.application(item) for item in await self._by_cursor(APPLICATIONS, wanted))
+        listed = [wire.application(item) for item in await self._by_cursor(APPLICATIONS, wanted)]
+        return _distinct(listed, APPLICATIONS, lambda application: application.client_id)
 
     async def apis(self) -> tuple[Api, ...]:
         """Return every API of the tenant with its scopes; this listing knows page numbers only."""
@@ -77,10 +80,11 @@ class ManagementClient:
         async with at_once() as group:
             rest = [group.create_task(self._numbered_page(APIS, number)) for number in numbers]
         pages = (first, *(task.result() for task in rest))
-        items = [item for page in pages for item in _items(page, name, APIS)]
-        if len(items) != total:
-            raise UnreadableError(f"GET {API}/{APIS}: {len(items)} of {total} listed; it changed while being read")
-        return tuple(wire.api(item) for item in items)
+        listed = [wire.api(item) for page in pages for item in _items(page, name, APIS)]
+        apis = _distinct(listed, APIS, lambda api: api.identifier)
+        if len(apis) != total:
+            raise UnreadableError(f"GET {API}/{APIS}: {len(apis)} of {total} listed; it changed while being read")
+        return apis
 
     async def create(self, grant: ClientGrant) -> None:
         """Create a grant. Raises RefusedCallError (409 where its key is taken), UnclearError, NotSentError."""
@@ -166,10 +170,10 @@ def _items(page: object, name: str, path: str) -> list[wire.Json]:
     return items
 
 
-def _distinct(grants: Iterable[ObservedGrant]) -> list[ObservedGrant]:
-    """Drop what shifted pages list twice; two different grants under one id or one key cannot both be true."""
-    by_key: dict[Key, ObservedGrant] = {}
-    for each in grants:
-        if by_key.setdefault(each.key, each) != each:
-            raise UnreadableError(f"GET {API}/{GRANTS}: {each.id} and {by_key[each.key].id} contradict each other")
-    return list(by_key.values())
+def _distinct(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
+    """Drop what shifted pages list twice; two different things with one identity cannot both be true."""
+    known: dict[object, T] = {}
+    for item in items:
+        if known.setdefault(identity(item), item) != item:
+            raise UnreadableError(f"GET {API}/{path}: two different entries for {identity(item)}")
+    return tuple(known.values())

@@ -1,9 +1,9 @@
 """`reconciler apply`: show the plan, ask, carry it out, read the tenant again, and tell what became of it."""
 
-import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -15,10 +15,11 @@ from reconciler.cli.session import Session, session
 from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.core.plan import Plan
+from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.plan_text import plan_lines, summary
-from reconciler.render.styled import line, visible
+from reconciler.render.styled import Span, Style, line
 
 EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
@@ -55,10 +56,11 @@ def _apply(reached: Session, plan: Plan, console: Console, *, yes: bool) -> tupl
         return Report((), plan), Exit.DONE
     if not yes:
         _ask(plan)
-    signals: list[signal.Signals] = []
-    with progress(len(plan.changes), shown=console.shows_progress) as tell:
-        outcomes = reached.run(_carry_out(plan, reached, tell, signals))
-    report = _verified(reached, outcomes)
+    with _patient(reached, console) as signals:
+        with progress(len(plan.changes), shown=console.shows_progress) as tell:
+            doing = carry_out(plan, reached.client, stopped=lambda: bool(signals), tell=tell)
+            outcomes = reached.run(doing)
+        report = _verified(reached, outcomes)
     if signals:
         return report, EXIT_CODES[signals[0]]
     done = report.converged and all(outcome.result is Result.APPLIED for outcome in outcomes)
@@ -74,18 +76,20 @@ def _ask(plan: Plan) -> None:
         raise ReconcilerError("nothing was written: the answer was not yes")
 
 
-async def _carry_out(
-    plan: Plan,
-    reached: Session,
-    tell: Callable[[Outcome], None],
-    signals: list[signal.Signals],
-) -> tuple[Outcome, ...]:
-    """Carry out `plan`; a signal lets what is in flight finish and is noted in `signals`."""
-    loop = asyncio.get_running_loop()
+@contextmanager
+def _patient(reached: Session, console: Console) -> Iterator[Sequence[signal.Signals]]:
+    """Note signals rather than die of them: what is in flight is finished, looked at again, and told."""
+    signals: list[signal.Signals] = []
+
+    def note(number: signal.Signals) -> None:
+        signals.append(number)
+        console.say([line(Span("Interrupted: finishing what is in flight.", Style.WARNING))])
+
+    loop = reached.runner.get_loop()
     for each in EXIT_CODES:
-        loop.add_signal_handler(each, signals.append, each)
+        loop.add_signal_handler(each, note, each)
     try:
-        return await carry_out(plan, reached.client, stopped=lambda: bool(signals), tell=tell)
+        yield signals
     finally:
         for each in EXIT_CODES:
             loop.remove_signal_handler(each)

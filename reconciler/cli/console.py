@@ -11,8 +11,9 @@ import click
 
 from reconciler.cli.options import Options
 from reconciler.core.problems import Problem
+from reconciler.core.quoting import visible
 from reconciler.render.problem_text import problem_lines
-from reconciler.render.styled import Line, Span, Style, line, plain, visible
+from reconciler.render.styled import Line, Span, Style, line, plain
 
 COLORS: Mapping[Style, Callable[[str], str]] = {
     Style.PLAIN: str,
@@ -39,11 +40,11 @@ class Console:
 
     def data(self, value: object) -> None:
         """Write exactly one JSON object to stdout."""
-        sys.stdout.write(json.dumps(value, indent=2) + "\n")
+        self.text(json.dumps(value, indent=2) + "\n")
 
     def text(self, text: str) -> None:
         """Write our own text to stdout as it is."""
-        sys.stdout.write(text)
+        _write(sys.stdout, text)
 
     def say(self, lines: Iterable[Line]) -> None:
         """Write to stderr what is good to know; nothing if quiet."""
@@ -65,12 +66,18 @@ class Console:
 
     def _write(self, stream: IO[str], lines: Iterable[Line]) -> None:
         colored = self._is_colored(stream)
-        stream.write("".join(map(_colored, lines)) if colored else plain(lines))
+        _write(stream, "".join(map(_colored, lines)) if colored else plain(lines))
 
     def _is_colored(self, stream: IO[str]) -> bool:
         if self._color != "auto":
             return self._color == "always"
         return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _write(stream: IO[str], text: str) -> None:
+    """Write at once: somebody may wait for the line, and a full disk should be known before the tenant is changed."""
+    stream.write(text)
+    stream.flush()
 
 
 def _colored(styled: Line) -> str:

@@ -9,8 +9,9 @@ from reconciler.cli.console import Console
 from reconciler.cli.options import global_options, options
 from reconciler.cli.settings import read_settings
 from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant
+from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
-from reconciler.render.styled import line, visible
+from reconciler.render.styled import line
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -37,7 +38,7 @@ def serve(*, port: int, database: Path | None, seed: Path | None) -> None:
     given = options()
     tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
     with open_sandbox(tenant.database, tenant.seed, tenant.host) as sandbox:
-        serve_forever(sandbox, port=port, on_ready=lambda url: _announce(Console(given), url))
+        serve_forever(sandbox, port=port, on_ready=lambda address: _announce(Console(given), address))
 
 
 @command.command("reset")
@@ -54,10 +55,9 @@ def reset(*, database: Path | None, seed: Path | None) -> None:
     Console(given).say([line(f"{visible(str(tenant.database))} is back at its seed")])
 
 
-def _announce(console: Console, url: str) -> None:
+def _announce(console: Console, address: str) -> None:
     """Say on stdout how to reach the tenant. Its credentials stand in the seed, so that no output ever shows one."""
-    domain = url.rsplit("://", maxsplit=1)[-1]
-    console.result([line(f"Sandbox tenant at {url}"), line(f"AUTH0_DOMAIN={domain}")])
+    console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
 
 
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:

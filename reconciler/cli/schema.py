@@ -11,8 +11,9 @@ from reconciler.contract import stored
 from reconciler.contract.compare import differences
 from reconciler.contract.derive import grants_schema, render
 from reconciler.contract.openapi import create_request
+from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.render.styled import line, visible
+from reconciler.render.styled import line
 
 
 @click.command("schema")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.core.problems import Problem, Source
+from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
-from reconciler.files.quoting import visible
 
 SUFFIXES = (".yaml", ".yml")
 MEGABYTE = 1_000_000

@@ -23,9 +23,9 @@ from yaml.events import (
 )
 
 from reconciler.core.problems import Problem, Source
+from reconciler.core.quoting import quoted
 from reconciler.core.spec import Mark
 from reconciler.files.document import MOST_PROBLEMS, START, Document, Mapping, Node, Sequence, too_many
-from reconciler.files.quoting import quoted
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
 from reconciler.files.syntax import AT_THE_OPENING, explain
 

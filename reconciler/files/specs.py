@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.problems import Problem, Severity
+from reconciler.core.quoting import quoted
 from reconciler.core.spec import GrantSpec
 from reconciler.files.document import Mapping, Sequence
-from reconciler.files.quoting import quoted
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """What OAuth allows in a scope (RFC 6749, 3.3). Auth0 does not insist, and tenants have others."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.core.quoting import enumerated, quoted
 from reconciler.core.suggest import did_you_mean
-from reconciler.files.quoting import enumerated, quoted
 
 Path = tuple[str | int, ...]
 KINDS = {

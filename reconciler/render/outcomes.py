@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import Report, Result, counts
 from reconciler.core.plan import Change
+from reconciler.core.quoting import visible
 from reconciler.render.plan_json import Json, action_of, key_json
 from reconciler.render.plan_text import grant_label, mark_of
-from reconciler.render.styled import Line, Span, Style, line, visible
+from reconciler.render.styled import Line, Span, Style, line
 
 DIFFERS = "differs"
 STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
@@ -64,4 +65,6 @@ def _counted(report: Report) -> str:
 def _state(report: Report) -> str:
     if report.trouble:
         return visible(report.trouble)
-    return "the tenant equals the files" if report.converged else "the tenant does not equal the files yet, run again"
+    if report.remaining is None or not report.converged:
+        return "the tenant does not equal the files yet, run again"
+    return "no declared grant is missing any more" if report.remaining.differing else "the tenant equals the files"

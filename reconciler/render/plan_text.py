@@ -7,8 +7,9 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, Key
 from reconciler.core.plan import Blocked, Change, Create, Delete, LeftAlone, Plan, Reason, Update
+from reconciler.core.quoting import visible
 from reconciler.core.spec import GrantSpec
-from reconciler.render.styled import Line, Span, Style, line, visible
+from reconciler.render.styled import Line, Span, Style, line
 
 MOST_LEFT_ALONE = 10
 
@@ -21,7 +22,8 @@ def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
     for title, kind in (("Create", Create), ("Update", Update), ("Delete", Delete)):
         yield from _group(title, [change for change in plan.changes if isinstance(change, kind)], plan.directory)
     if plan.converged:
-        yield line("No changes: the tenant has what the files declare.")
+        nothing = "no declared grant is missing" if plan.differing else "the tenant has what the files declare"
+        yield line(f"No changes: {nothing}.")
         yield line()
     yield from _left_alone(plan.left_alone, plan.directory, every=every)
     for note in plan.notes:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.core.problems import Problem, Severity
-from reconciler.render.styled import Line, Span, Style, line, visible
+from reconciler.core.quoting import visible
+from reconciler.render.styled import Line, Span, Style, line
 
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as one
 LONGEST_EXCERPT = 200

@@ -157,8 +157,13 @@ def test_apis_are_read_by_page_number_and_in_order() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [{"resource_servers": []}, {"total": 2, "resource_servers": []}, []],
-    ids=["no total", "fewer than said", "no envelope"],
+    [
+        {"resource_servers": []},
+        {"total": 2, "resource_servers": []},
+        {"total": 2, "resource_servers": [{"identifier": "urn:1"}, {"identifier": "urn:1"}]},
+        [],
+    ],
+    ids=["no total", "fewer than said", "one twice in place of another", "no envelope"],
 )
 def test_a_listing_of_apis_that_does_not_add_up_is_no_listing(page: object) -> None:
     assert isinstance(failure(lambda _: an_answer(200, page), ManagementClient.apis), UnreadableError)

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.files.quoting import enumerated, quoted, visible
+from reconciler.core.quoting import enumerated, quoted, visible
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pure: how text from a file or a folder is shown in a message: short, on one line, without anything that acts."""
+"""Pure: how text from files and from the tenant is shown: on one line, without anything that a terminal obeys."""
 
 LONGEST = 60
 
