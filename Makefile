@@ -18,6 +18,13 @@ test: .venv/dev.installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
+# docs/plan.svg, from the program's own output
+picture: .venv/dev.installed
+	$(BIN)/python docs/picture.py
+
+bench: .venv/dev.installed
+	$(BIN)/python benchmarks/no_op.py
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reconciler needs Python 3.11 or newer; make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv

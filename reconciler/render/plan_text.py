@@ -12,6 +12,8 @@ from reconciler.core.spec import GrantSpec
 from reconciler.render.styled import Line, Span, Style, line
 
 MOST_LEFT_ALONE = 10
+WIDTH = 80
+INDENT = "      "
 
 
 def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
@@ -88,14 +90,17 @@ def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
 def _change(change: Change, directory: Directory) -> Iterator[Line]:
     yield line("  ", mark_of(change), " ", Span(grant_label(change.key, directory), Style.STRONG))
     if not isinstance(change, Delete):
-        yield line("      ", Span(_origin(change.after.spec), Style.MUTED))
+        yield from _origin(change.after.spec)
     for field in change.fields:
         yield from _field(field)
 
 
-def _origin(spec: GrantSpec) -> str:
-    place = f"{visible(spec.source.file)}:{spec.source.line}"
-    return f"{place}  {visible(spec.description)}" if spec.description else place
+def _origin(spec: GrantSpec) -> Iterator[Line]:
+    """Yield where the grant is declared and why, in one line if that fits."""
+    place, description = f"{spec.source.file}:{spec.source.line}", spec.description
+    together = f"{place}  {description}" if description else place
+    for text in [together] if len(together) <= WIDTH - len(INDENT) else [place, description]:
+        yield line(INDENT, Span(visible(text), Style.MUTED))
 
 
 def _field(change: FieldChange) -> Iterator[Line]:
@@ -103,16 +108,16 @@ def _field(change: FieldChange) -> Iterator[Line]:
         case SetChange():
             note = "" if change.field == "scope" else f"  ({change.field})"
             for item in change.added:
-                yield line("      ", Span(f"+ {visible(item)}{note}", Style.CREATE))
+                yield line(INDENT, Span(f"+ {visible(item)}{note}", Style.CREATE))
             for item in change.removed:
-                yield line("      ", Span(f"- {visible(item)}{note}", Style.DELETE))
+                yield line(INDENT, Span(f"- {visible(item)}{note}", Style.DELETE))
         case ValueChange(before=None):
-            yield line("      ", Span(f"+ {change.field}: {_said(change.after)}", Style.CREATE))
+            yield line(INDENT, Span(f"+ {change.field}: {_said(change.after)}", Style.CREATE))
         case ValueChange(after=None):
-            yield line("      ", Span(f"- {change.field}: {_said(change.before)}", Style.DELETE))
+            yield line(INDENT, Span(f"- {change.field}: {_said(change.before)}", Style.DELETE))
         case ValueChange():
             text = f"~ {change.field}: {_said(change.before)} -> {_said(change.after)}"
-            yield line("      ", Span(text, Style.UPDATE))
+            yield line(INDENT, Span(text, Style.UPDATE))
 
 
 def _said(value: object) -> str:
