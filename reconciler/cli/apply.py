@@ -38,7 +38,7 @@ def command(*, shape: Shape, yes: bool, form: str) -> Exit:
     console = Console(given)
     with session(given, shape) as reached:
         plan = reached.plan()
-        console.problems(plan.warnings, reached.declared.texts)
+        console.problems(reached.warnings(plan), reached.declared.texts)
         show_plan = console.result if form == "text" else console.say
         show_plan(plan_lines(plan, every=given.verbose))
         report, exit_code = _apply(reached, plan, console, yes=yes)

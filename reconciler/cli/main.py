@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from io import StringIO, TextIOWrapper
 
 import click
 
@@ -58,24 +59,33 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line of this process."""
+    _make_streams_fit()
     sys.exit(run(sys.argv[1:]))
+
+
+def _make_streams_fit() -> None:
+    """Let a closed stream swallow all; where stdout's encoding lacks a character, write it out, as stderr does."""
+    sys.stdout = sys.stdout or StringIO()
+    sys.stderr = sys.stderr or StringIO()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. Errors that are no bugs become messages on stderr."""
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
-            code = _invoke(context)
-            sys.stdout.flush()
-            return code
+            return _invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
         error.show()
         return Exit.FAILED
-    except BrokenPipeError:
-        # Whoever read us has seen enough; leave nothing for the interpreter to flush into the closed pipe.
+    except OSError as error:
+        # Leave nothing for the interpreter to flush into a stream that takes nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # whoever read us has seen enough
+            Console(Options()).error(str(error))
         return Exit.FAILED
 
 

@@ -23,7 +23,7 @@ def command(*, shape: Shape, form: str, detailed_exitcode: bool) -> Exit:
     console = Console(given)
     with session(given, shape) as reached:
         plan = reached.plan()
-        console.problems(plan.warnings, reached.declared.texts)
+        console.problems(reached.warnings(plan), reached.declared.texts)
     if form == "json":
         console.data(plan_json(plan))
     else:

@@ -17,7 +17,7 @@ from reconciler.connect import open_tenant
 from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Rules, make_plan
-from reconciler.core.problems import errors
+from reconciler.core.problems import Problem, errors
 from reconciler.errors import ProblemsError
 from reconciler.files.read import Declared, read_grants
 from reconciler.observe import needs_of, observe
@@ -49,6 +49,10 @@ class Session:
             return make_plan(self.declared.specs, observation, rules, TenantName(self.tenant.name, self.tenant.host))
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
+
+    def warnings(self, plan: Plan) -> list[Problem]:
+        """Return what is odd but stops nothing, in the files alone and beside the tenant."""
+        return sorted([*self.declared.problems, *plan.warnings])
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` where the client lives."""
