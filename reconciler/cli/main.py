@@ -43,11 +43,11 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+@global_options
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RECONCILER"},
 )
-@global_options
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
     """Keep the client grants of an Auth0 tenant as files declare them.

@@ -1,15 +1,16 @@
 """The options that every command knows, before its name or behind it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-AnyCommand = TypeVar("AnyCommand", bound=Callable[..., Any] | click.Command)
+AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 _GIVEN = "reconciler.options"
+
+ALSO = "Also, before or behind the command: --config, --grants, --tenant, --color, -q, -v; see reconciler --help."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,15 @@ def options() -> Options:
 
 
 def global_options(command: AnyCommand) -> AnyCommand:
-    """Give a command the options that every command knows."""
-    for option in reversed(_declared()):
-        command = option(command)
+    """Give the topmost command the options that every command knows."""
+    command.params += _declared(hidden=False)
+    return command
+
+
+def also_global_options(command: AnyCommand) -> AnyCommand:
+    """Let a command take the global options behind its name, too; its help says where they are told."""
+    command.params += _declared(hidden=True)
+    command.epilog = ALSO
     return command
 
 
@@ -43,23 +50,21 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
         given[parameter.name] = value
 
 
-def _declared() -> list[Callable[[AnyCommand], AnyCommand]]:
-    texts = {
-        "--config": "The configuration file.  [default: reconciler.yaml, where it exists]",
-        "--grants": "The folder of grant files.  [default: grants]",
-        "--tenant": "The tenant to work on.  [default: AUTH0_DOMAIN, else the configuration's]",
-    }
-    metavars = {"--config": "FILE", "--grants": "DIR", "--tenant": "NAME"}
-    declared = [_option(name, metavar=metavars[name], help=text) for name, text in texts.items()]
+def _declared(*, hidden: bool) -> list[click.Parameter]:
     colors = click.Choice(["auto", "always", "never"])
-    return [
-        *declared,
-        _option("--color", type=colors, help="Colour: auto is on a terminal only.  [default: auto]"),
+    options = [
+        _option("--config", metavar="FILE", help="The configuration file.  [default: reconciler.yaml, if it exists]"),
+        _option("--grants", metavar="DIR", help="The folder of grant files.  [default: grants]"),
+        _option("--tenant", metavar="NAME", help="The tenant.  [default: AUTH0_DOMAIN, else the configuration's]"),
+        _option("--color", type=colors, help="Colour; auto means on a terminal only.  [default: auto]"),
         _option("-q", "--quiet", is_flag=True, help="Say only what was asked for, and problems."),
         _option("-v", "--verbose", is_flag=True, help="Leave nothing out."),
     ]
+    for option in options:
+        option.hidden = hidden
+    return list(options)
 
 
-def _option(*names: str, **settings: Any) -> Callable[[AnyCommand], AnyCommand]:  # noqa: ANN401 - click's own
+def _option(*names: str, **settings: Any) -> click.Option:  # noqa: ANN401 - click's own
     envvar = f"RECONCILER_{names[-1].removeprefix('--').upper()}"
-    return click.option(*names, envvar=envvar, expose_value=False, callback=_remember, **settings)
+    return click.Option(names, envvar=envvar, expose_value=False, callback=_remember, **settings)

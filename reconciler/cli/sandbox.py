@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import global_options, options
+from reconciler.cli.options import also_global_options, options
 from reconciler.cli.settings import read_settings
 from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant
 from reconciler.core.quoting import visible
@@ -19,17 +19,17 @@ database_option = click.option("--database", type=FILE, help="The SQLite file.  
 seed_option = click.option("--seed", type=FILE, help="What a new tenant holds (YAML).  [default: the tenant's]")
 
 
+@also_global_options
 @click.group("sandbox")
-@global_options
 def command() -> None:
     """Serve or reset the local tenant: a copy of Auth0's Management API that needs no account."""
 
 
+@also_global_options
 @command.command("serve")
 @click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes a free one.")
 @database_option
 @seed_option
-@global_options
 def serve(*, port: int, database: Path | None, seed: Path | None) -> None:
     """Serve the local tenant over HTTP on 127.0.0.1 until interrupted; prints how to reach it."""
     from reconciler.sandbox.serve import serve as serve_forever
@@ -41,10 +41,10 @@ def serve(*, port: int, database: Path | None, seed: Path | None) -> None:
         serve_forever(sandbox, port=port, on_ready=lambda address: _announce(Console(given), address))
 
 
+@also_global_options
 @command.command("reset")
 @database_option
 @seed_option
-@global_options
 def reset(*, database: Path | None, seed: Path | None) -> None:
     """Bring the local tenant back to its seed; a server that is running goes on with it."""
     from reconciler.sandbox.tenant import reset as reset_tenant

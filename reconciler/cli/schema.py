@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import global_options, options
+from reconciler.cli.options import also_global_options, options
 from reconciler.contract import stored
 from reconciler.contract.compare import differences
 from reconciler.contract.derive import grants_schema, render
@@ -16,6 +16,7 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.styled import line
 
 
+@also_global_options
 @click.command("schema")
 @click.option(
     "--spec",
@@ -24,7 +25,6 @@ from reconciler.render.styled import line
     help="Derive it from this OpenAPI document of the Management API.",
 )
 @click.option("--check", is_flag=True, help="List how its create request differs from ours; exit with 1 if it does.")
-@global_options
 def command(*, spec: Path | None, check: bool) -> Exit:
     """Print the JSON Schema of grant files."""
     console = Console(options())
