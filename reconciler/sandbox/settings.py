@@ -1,8 +1,7 @@
 """Pure: the choices that Auth0's documentation and recorded answers leave open, each with what the sandbox assumes."""
 
 from dataclasses import dataclass
-
-SYSTEM_GRANT_STATUS = 403
+from http import HTTPStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +21,7 @@ class Settings:
     missing_api_code: str | None = None
     rule_code: str | None = "invalid_body"
     # System grants are refused on PATCH and DELETE; with which status is not known.
-    system_grant_status: int = SYSTEM_GRANT_STATUS
+    system_grant_status: int = HTTPStatus.FORBIDDEN
     # Deleting an API left its grants behind in 2018; whether it still does is not known.
     keep_grants_of_deleted_api: bool = True
     # Some endpoints refuse query parameters that they do not know; for these ones it has not been seen.

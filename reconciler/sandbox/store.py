@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from threading import RLock
+from time import monotonic, sleep
 from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox.documents import Document, dump, parse
 
 BUSY_TIMEOUT_SECONDS = 15.0
+RETRY_SECONDS = 0.005
 NO_TABLES = 0
 VERSION = 1  # of the tables
 MOST_ROWS = 2**62
@@ -179,12 +181,30 @@ def open_store(path: Path) -> Store:
     except (OSError, sqlite3.Error) as error:
         raise ReconcilerError(f"cannot open the sandbox database {path}: {error}") from error
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error as error:
         connection.close()
         raise ReconcilerError(f"cannot use {path} as sandbox database: {error}; name another file") from error
     return Store(connection)
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, once in a file's life.
+
+    Processes that open a new file at the same moment get in each other's way here, and SQLite gives up at once,
+    whatever the busy timeout; so the waiting is ours.
+    """
+    deadline = monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+            sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 def _sql(*parts: str) -> str:

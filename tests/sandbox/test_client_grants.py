@@ -1,5 +1,9 @@
+from pathlib import Path
+
 import pytest
-from sandbox.talk import INVOICES, MANAGEMENT, Talk, error
+from sandbox.talk import INVOICES, MANAGEMENT, Talk, error, open_talk
+
+from reconciler.sandbox.settings import Settings
 
 SYSTEM = "cgr_SystemSystem0001"
 MISSING = "cgr_0000000000000000"
@@ -174,6 +178,27 @@ def test_a_wrong_grant_is_refused(
 ) -> None:
     body = {"client_id": "worker", "audience": INVOICES, "scope": ["read:invoices"]} | change
     assert error(talk.call("POST", "/client-grants", json=body)) == (status, message, code)
+
+
+def test_what_nobody_has_published_is_a_setting(tmp_path: Path) -> None:
+    settings = Settings(
+        conflict_code=None,
+        missing_client_code="c",
+        missing_api_code="a",
+        rule_code=None,
+        system_grant_status=400,
+    )
+    talk = open_talk(tmp_path, settings=settings)
+    with talk.sandbox:
+        body = {"client_id": talk.create()["client_id"], "audience": INVOICES, "scope": ["x"]}
+        for change, status, code in (
+            ({}, 409, None),
+            ({"client_id": "nobody"}, 404, "c"),
+            ({"audience": "urn:x"}, 404, "a"),
+            ({"allow_all_scopes": True}, 400, None),
+        ):
+            assert error(talk.call("POST", "/client-grants", json=body | change))[0::2] == (status, code)
+        assert talk.call("DELETE", f"/client-grants/{SYSTEM}").status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 
@@ -133,4 +133,16 @@ def test_a_transaction_waits_for_the_one_before_it_reads(tmp_path: Path) -> None
         done.result()
     assert one.count(GRANTS, {}) == 2
     one.close()
+    other.close()
+
+
+def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "tenant.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(open_store, file)
+        assert not wait([opening], timeout=0.1).done
+        other.execute("ROLLBACK")
+        opening.result().close()
     other.close()
