@@ -19,11 +19,10 @@ from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox.documents import Document, dump, parse
+from reconciler.sandbox.tables import STATEMENTS, VERSION
 
 BUSY_TIMEOUT_SECONDS = 15.0
 RETRY_SECONDS = 0.005
-NO_TABLES = 0
-VERSION = 1  # of the tables
 MOST_ROWS = 2**62
 
 
@@ -104,7 +103,7 @@ class Store:
         """Make all tables anew, empty, whatever was there; to be called in a transaction."""
         for table in ("tenant", *Kind):
             self._rows(f"DROP TABLE IF EXISTS {table}")
-        for statement in (*_TABLES, f"PRAGMA user_version = {VERSION}"):
+        for statement in (*STATEMENTS, f"PRAGMA user_version = {VERSION}"):
             self._rows(statement)
 
     def tenant(self) -> Tenant:
@@ -220,38 +219,3 @@ def _where(filters: Filters) -> tuple[str, tuple[object, ...]]:
         clauses.append(f"AND {column} IN ({', '.join('?' * len(several))})")
         values.extend(several)
     return " ".join(clauses), tuple(values)
-
-
-def _table(kind: Kind, *columns: str) -> str:
-    return f"CREATE TABLE {kind} (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL, {', '.join(columns)}) STRICT"
-
-
-def _text(name: str) -> str:
-    return f"{name} TEXT GENERATED ALWAYS AS (json_extract(body, '$.{name}')) VIRTUAL"
-
-
-def _flag(name: str, absent: int) -> str:
-    value = f"ifnull(json_extract(body, '$.{name}'), {absent})"
-    return f"{name} INTEGER GENERATED ALWAYS AS ({value}) VIRTUAL"
-
-
-_TABLES = (
-    """CREATE TABLE tenant (one INTEGER PRIMARY KEY CHECK (one = 1), domain TEXT NOT NULL, client_id TEXT NOT NULL,
-       client_secret TEXT NOT NULL, signing_key BLOB NOT NULL)""",
-    _table(Kind.CLIENTS, _text("app_type"), _flag("global", 0), _flag("is_first_party", 1)),
-    _table(Kind.RESOURCE_SERVERS, _text("identifier")),
-    "CREATE UNIQUE INDEX resource_servers_by_identifier ON resource_servers (identifier)",
-    _table(Kind.ORGANIZATIONS, _text("name")),
-    "CREATE UNIQUE INDEX organizations_by_name ON organizations (name)",
-    _table(
-        Kind.CLIENT_GRANTS,
-        *(_text(name) for name in ("client_id", "default_for", "audience", "subject_type")),
-        _flag("allow_any_organization", 0),
-    ),
-    """CREATE UNIQUE INDEX client_grants_by_key
-       ON client_grants (ifnull(client_id, ''), ifnull(default_for, ''), audience, subject_type)""",
-    "CREATE INDEX client_grants_by_client ON client_grants (client_id, id)",
-    "CREATE INDEX client_grants_by_audience ON client_grants (audience, id)",
-    "CREATE INDEX client_grants_by_default ON client_grants (default_for, id)",
-    "CREATE INDEX client_grants_by_any_organization ON client_grants (allow_any_organization, id)",
-)

@@ -18,7 +18,8 @@ from reconciler.sandbox.app import build_app
 from reconciler.sandbox.documents import Schema, parse
 from reconciler.sandbox.seed import Credentials, documents, identity, tool_credentials
 from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
-from reconciler.sandbox.store import NO_TABLES, VERSION, Store, Tenant, open_store
+from reconciler.sandbox.store import Store, Tenant, open_store
+from reconciler.sandbox.tables import NO_TABLES, VERSION
 
 SIGNING_KEY_BYTES = 32
 _HERE = Path(__file__).resolve().parent

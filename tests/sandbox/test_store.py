@@ -7,7 +7,8 @@ from threading import Event
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.sandbox.store import NO_TABLES, VERSION, Kind, Store, TakenError, open_store
+from reconciler.sandbox.store import Kind, Store, TakenError, open_store
+from reconciler.sandbox.tables import NO_TABLES, VERSION
 
 GRANTS = Kind.CLIENT_GRANTS
 

@@ -1,0 +1,43 @@
+"""Pure: the tables of a tenant's database, and the indexes that let every list of the API begin where it should.
+
+Each kind has an id, the JSON text that is answered, and generated columns for what it is searched by.
+"""
+
+NO_TABLES = 0
+VERSION = 1  # to be raised with every change below
+
+
+def _table(name: str, *columns: str) -> str:
+    return f"CREATE TABLE {name} (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL, {', '.join(columns)}) STRICT"
+
+
+def _text(name: str) -> str:
+    return f"{name} TEXT GENERATED ALWAYS AS (json_extract(body, '$.{name}')) VIRTUAL"
+
+
+def _flag(name: str, absent: int) -> str:
+    value = f"ifnull(json_extract(body, '$.{name}'), {absent})"
+    return f"{name} INTEGER GENERATED ALWAYS AS ({value}) VIRTUAL"
+
+
+STATEMENTS = (
+    """CREATE TABLE tenant (one INTEGER PRIMARY KEY CHECK (one = 1), domain TEXT NOT NULL, client_id TEXT NOT NULL,
+       client_secret TEXT NOT NULL, signing_key BLOB NOT NULL)""",
+    _table("clients", _text("app_type"), _flag("global", 0), _flag("is_first_party", 1)),
+    _table("resource_servers", _text("identifier")),
+    "CREATE UNIQUE INDEX resource_servers_by_identifier ON resource_servers (identifier)",
+    _table("organizations", _text("name")),
+    "CREATE UNIQUE INDEX organizations_by_name ON organizations (name)",
+    _table(
+        "client_grants",
+        *(_text(name) for name in ("client_id", "default_for", "audience", "subject_type")),
+        _flag("allow_any_organization", 0),
+    ),
+    # one grant for each holder, API and subject; it also settles a race between two processes
+    """CREATE UNIQUE INDEX client_grants_by_key
+       ON client_grants (ifnull(client_id, ''), ifnull(default_for, ''), audience, subject_type)""",
+    "CREATE INDEX client_grants_by_client ON client_grants (client_id, id)",
+    "CREATE INDEX client_grants_by_audience ON client_grants (audience, id)",
+    "CREATE INDEX client_grants_by_default ON client_grants (default_for, id)",
+    "CREATE INDEX client_grants_by_any_organization ON client_grants (allow_any_organization, id)",
+)
