@@ -9,7 +9,7 @@ import click
 
 from reconciler.apply import carry_out
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import also_global_options, format_option, options
 from reconciler.cli.progress import progress
 from reconciler.cli.session import Session, session
 from reconciler.cli.shaping import Shape, shaping_options
@@ -28,7 +28,7 @@ EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 @click.command("apply")
 @shaping_options
 @click.option("--yes", is_flag=True, help="Do not ask. No guard is lifted by this.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("apply")
 def command(*, shape: Shape, yes: bool, form: str) -> Exit:
     """Change the tenant to what the files declare.
 

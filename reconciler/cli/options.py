@@ -1,10 +1,13 @@
 """The options that every command knows, before its name or behind it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+from reconciler.errors import Exit
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
@@ -41,6 +44,13 @@ def also_global_options(command: AnyCommand) -> AnyCommand:
     command.params += _declared(hidden=True)
     command.epilog = ALSO
     return command
+
+
+def format_option(command: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
+    """Let a command give text or data; as `form`, because `format` is a word of Python's."""
+    variable = f"RECONCILER_{command.upper()}_FORMAT"
+    choice = click.Choice(["text", "json"])
+    return click.option("--format", "form", type=choice, default="text", show_default=True, envvar=variable)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:

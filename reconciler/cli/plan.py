@@ -3,7 +3,7 @@
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import also_global_options, format_option, options
 from reconciler.cli.session import session
 from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.core.plan import Plan
@@ -15,7 +15,7 @@ from reconciler.render.plan_text import plan_lines
 @also_global_options
 @click.command("plan")
 @shaping_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("plan")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 def command(*, shape: Shape, form: str, detailed_exitcode: bool) -> Exit:
     """Show what would change in the tenant; nothing is written."""

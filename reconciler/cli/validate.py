@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import also_global_options, format_option, options
 from reconciler.core.problems import errors
 from reconciler.errors import Exit
 from reconciler.files.read import Declared, read_grants
@@ -16,7 +16,7 @@ from reconciler.render.styled import line
 @also_global_options
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("validate")
 def command(*, paths: tuple[Path, ...], form: str) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants."""
     given = options()

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,10 +132,10 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def served(folder: Path, wrap: ASGIApp | None = None) -> Iterator[Mapping[str, str]]:
-    """Serve the workspace's tenant over HTTP; gives the environment that leads there. `wrap` answers in its stead."""
+def served(folder: Path, around: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Iterator[Mapping[str, str]]:
+    """Serve the workspace's tenant over HTTP; gives the environment that leads there. `around` stands before it."""
     with open_sandbox(folder / DATABASE, folder / "tenant.yaml", DOMAIN) as sandbox:
-        reached = replace(sandbox, app=wrap) if wrap else sandbox
+        reached = replace(sandbox, app=around(sandbox.app))
         with serving(reached) as address:
             yield {
                 "AUTH0_DOMAIN": address,

@@ -1,0 +1,93 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commands import reconciler, served
+
+CONFIG = """
+default_tenant: first
+tenants:
+  first: {kind: sandbox, seed: tenant.yaml, database: first.db}
+  second: {kind: sandbox, seed: tenant.yaml, database: second.db}
+"""
+
+
+@pytest.fixture(autouse=True)
+def two_tenants(here: Path) -> None:
+    """A configuration of two sandboxes."""
+    (here / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
+
+
+def without_tenant(plan: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in plan.items() if name != "tenant"}
+
+
+def test_without_any_hint_it_is_the_default_tenant() -> None:
+    assert reconciler("plan").stdout.startswith("Tenant first (sandbox.localhost)\n")
+
+
+def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
+
+    assert reconciler("plan").stderr.startswith("error: no credentials for example.eu.auth0.com: set AUTH0_CLIENT_ID")
+
+
+def test_the_tenant_option_beats_auth0_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
+
+    assert reconciler("plan", "--tenant", "second").stdout.startswith("Tenant second (")
+
+
+def test_auth0_domain_is_enough_without_a_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "reconciler.yaml").unlink()
+    monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
+
+    assert "no credentials for example.eu.auth0.com" in reconciler("plan").stderr
+
+
+def test_without_configuration_and_auth0_domain_there_is_no_tenant(here: Path) -> None:
+    (here / "reconciler.yaml").unlink()
+    ran = reconciler("plan")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr == "error: no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in reconciler.yaml\n"
+
+
+def test_a_misspelt_tenant_has_near_misses() -> None:
+    ran = reconciler("plan", "--tenant", "secnd")
+
+    assert ran.stderr == 'error: reconciler.yaml declares no tenant "secnd"; did you mean "second"?\n'
+
+
+def test_the_served_sandbox_gives_the_same_plan_as_the_one_in_this_process(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "reconciler.yaml").unlink()
+    (here / "here.yaml").write_text("tenants:\n  local: {kind: sandbox, seed: tenant.yaml}\n", encoding="utf-8")
+    inside = reconciler("plan", "--format", "json", "--prune", "--config", "here.yaml")
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        outside = reconciler("plan", "--format", "json", "--prune")
+
+    assert without_tenant(inside.data) == without_tenant(outside.data)
+    assert inside.data["tenant"] == {"name": "local", "domain": "sandbox.localhost"}
+    assert outside.data["tenant"] == {"name": environment["AUTH0_DOMAIN"], "domain": environment["AUTH0_DOMAIN"]}
+
+
+def test_apply_works_through_the_network_as_in_this_process(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        applied = reconciler("apply", "--yes", "--prune")
+        again = reconciler("plan", "--prune", "--detailed-exitcode")
+
+    assert (applied.code, again.code) == (0, 0)
+    assert "Apply: 2 applied; the tenant equals the files." in applied.stdout
+
+
+def test_a_sandbox_that_is_chosen_by_name_needs_no_credentials_and_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH0_CLIENT_ID", "somebody")
+    monkeypatch.setenv("AUTH0_CLIENT_SECRET", "wrong")
+
+    assert reconciler("plan", "--tenant", "first").code == 0

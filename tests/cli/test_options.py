@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, reconciler
+
+from reconciler import __version__
+
+ELSEWHERE = "default_tenant: other\ntenants:\n  other: {kind: sandbox, seed: tenant.yaml, database: other.db}\n"
+COMMANDS = ["validate", "plan", "apply", "schema", "sandbox", "sandbox serve", "sandbox reset"]
+
+
+@pytest.fixture(autouse=True)
+def places(here: Path) -> None:
+    """Another configuration and another folder of grants to choose from."""
+    (here / "other.yaml").write_text(ELSEWHERE, encoding="utf-8")
+    (here / "more").mkdir()
+    (here / "more" / "two.yaml").write_text(GRANTS + GRANTS.removeprefix("grants:\n").replace("Billing", "Portal"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--grants", "more", "validate"],
+        ["validate", "--grants", "more"],
+        ["--grants", "nowhere", "validate", "--grants", "more"],
+        ["validate", "more/two.yaml"],
+    ],
+    ids=["before", "behind", "behind-wins", "as-argument"],
+)
+def test_an_option_may_stand_before_the_command_or_behind_it(arguments: list[str]) -> None:
+    assert reconciler(*arguments).stdout == "2 grants in 1 file: valid.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "arguments", "shown"),
+    [
+        ("RECONCILER_GRANTS", "more", ["validate"], "2 grants in 1 file"),
+        ("RECONCILER_CONFIG", "other.yaml", ["plan"], "Tenant other "),
+        ("RECONCILER_TENANT", "nobody", ["plan"], 'no tenant "nobody"'),
+        ("RECONCILER_COLOR", "always", ["plan"], "\x1b["),
+        ("RECONCILER_PLAN_PRUNE", "1", ["plan"], "Delete (1)"),
+        ("RECONCILER_PLAN_DETAILED_EXITCODE", "1", ["plan", "--create-only"], "Create (1)"),
+        ("RECONCILER_PLAN_FORMAT", "json", ["plan"], '"format_version": "1"'),
+        ("RECONCILER_APPLY_YES", "1", ["apply"], "Apply: 1 applied"),
+        ("RECONCILER_APPLY_FORMAT", "json", ["apply", "--yes"], '"converged": true'),
+        ("RECONCILER_VALIDATE_FORMAT", "json", ["validate"], '"valid": true'),
+        ("RECONCILER_VERBOSE", "1", ["plan"], "Create (1)"),
+    ],
+)
+def test_an_option_may_stand_in_the_environment(
+    name: str, value: str, arguments: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert shown in reconciler(*arguments).said
+
+
+@pytest.mark.parametrize("arguments", [["--grants", "more", "validate"], ["validate", "--grants", "more"]])
+def test_the_command_line_wins_over_the_environment(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_GRANTS", "nowhere")
+
+    assert reconciler(*arguments).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["pla"], "No such command 'pla'"),
+        (["plan", "--prun"], "--prune"),
+        (["plan", "--format", "xml"], "'xml' is not one of"),
+        (["plan", "--max-deletes", "-1"], "-1 is not in the range"),
+        (["plan", "extra"], "unexpected extra argument"),
+        (["plan", "--prune", "--create-only"], "use one of them"),
+        (["--color", "pink", "plan"], "'pink' is not one of"),
+        (["validate", "--grants"], "requires an argument"),
+        (["sandbox", "serve", "--port", "70000"], "70000 is not in the range"),
+        (["schema", "--check"], "--check compares another document with ours"),
+        ([], "Usage:"),
+        (["sandbox"], "Usage:"),
+    ],
+    ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
+)
+def test_a_usage_error_exits_with_1_because_2_means_changes(arguments: list[str], shown: str) -> None:
+    ran = reconciler(*arguments)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert shown in ran.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_fits_80_columns_and_names_the_global_options(command: str) -> None:
+    ran = reconciler(*command.split(), "--help")
+
+    assert (ran.code, ran.stderr) == (0, "")
+    assert all(len(line) <= 80 for line in ran.stdout.splitlines())
+    for option in ("--config", "--grants", "--tenant", "--color", "-q", "-v", "--help"):
+        assert option in ran.stdout
+
+
+def test_help_lists_the_commands_in_the_order_in_which_they_are_used() -> None:
+    listed = reconciler("-h").stdout.split("Commands:\n")[1].splitlines()
+
+    assert [line.split()[0] for line in listed if line[2] != " "] == ["validate", "plan", "apply", "schema", "sandbox"]
+
+
+def test_the_version_is_told() -> None:
+    assert reconciler("--version").stdout == f"reconciler {__version__}\n"

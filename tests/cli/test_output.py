@@ -1,0 +1,162 @@
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import reconciler
+
+ESCAPE = "\x1b["
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    return here
+
+
+@pytest.mark.parametrize(
+    ("terminal", "arguments", "environment", "colored"),
+    [
+        (False, [], {}, False),
+        (True, [], {}, True),
+        (True, [], {"NO_COLOR": "1"}, False),
+        (True, [], {"NO_COLOR": ""}, True),
+        (True, [], {"TERM": "dumb"}, False),
+        (True, ["--color", "never"], {}, False),
+        (False, ["--color", "always"], {}, True),
+        (False, ["--color", "always"], {"NO_COLOR": "1"}, True),
+    ],
+    ids=["pipe", "terminal", "NO_COLOR", "NO_COLOR-empty", "dumb", "never", "always", "always-beats-NO_COLOR"],
+)
+def test_colour_is_for_terminals_unless_said_otherwise(
+    *,
+    terminal: bool,
+    arguments: list[str],
+    environment: dict[str, str],
+    colored: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ran = reconciler("plan", *arguments, terminal=terminal)
+
+    assert (ran.code, ESCAPE in ran.stdout) == (0, colored)
+
+
+def test_colour_changes_nothing_but_colour() -> None:
+    bare, colored = reconciler("plan").stdout, reconciler("plan", "--color", "always").stdout
+
+    assert "".join(part.partition("m")[2] for part in f"m{colored}".split(ESCAPE)) == bare
+
+
+def test_json_is_never_coloured() -> None:
+    ran = reconciler("plan", "--format", "json", "--color", "always", terminal=True)
+
+    assert json.loads(ran.stdout)["summary"]["create"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plan"], ["apply", "--yes"], ["validate"], ["plan", "--create-only"]], ids=" ".join
+)
+def test_json_is_exactly_one_object_on_stdout(arguments: list[str]) -> None:
+    ran = reconciler(*arguments, "--format", "json")
+
+    assert isinstance(ran.data, dict)
+    assert ran.stdout.endswith("}\n")
+
+
+def test_apply_as_data_tells_each_outcome_and_shows_the_plan_on_stderr() -> None:
+    plan = reconciler("plan").stdout
+    ran = reconciler("apply", "--yes", "--format", "json")
+
+    assert ran.stderr == plan
+    assert ran.data == {
+        "summary": {"applied": 1, "failed": 0, "conflict": 0, "unknown": 0, "skipped": 0, "converged": True},
+        "outcomes": [
+            {
+                "action": "create",
+                "key": {
+                    "client_id": "billing",
+                    "default_for": None,
+                    "audience": "https://api.example.com/invoices",
+                    "subject_type": "client",
+                },
+                "outcome": "applied",
+                "detail": "",
+            },
+        ],
+    }
+
+
+def test_apply_as_data_with_nothing_to_do_has_no_outcomes() -> None:
+    reconciler("apply", "--yes")
+    ran = reconciler("apply", "--yes", "--format", "json")
+
+    assert (ran.code, ran.data["outcomes"], ran.data["summary"]["converged"]) == (0, [], True)
+
+
+def test_quiet_leaves_out_what_was_not_asked_for() -> None:
+    ran = reconciler("apply", "--yes", "--format", "json", "--quiet")
+
+    assert ran.stderr == ""
+    assert ran.data["summary"]["applied"] == 1
+
+
+def test_verbose_lists_everything_that_is_left_alone(here: Path) -> None:
+    twenty = range(20)
+    applications = "".join(f"  - {{name: W{n}, client_id: w{n}}}\n" for n in twenty)
+    grants = "".join(f'  - {{client: W{n}, api: Invoices API, scope: ["read:invoices"]}}\n' for n in twenty)
+    seed = here / "tenant.yaml"
+    seed.write_text(seed.read_text().replace("applications:\n", f"applications:\n{applications}") + grants)
+
+    short, long = reconciler("plan").stdout, reconciler("plan", "-v").stdout
+
+    assert "    and 12 more; -v lists all\n" in short
+    assert short.count("[unmanaged]") == 10 - 1  # and the tool's own
+    assert long.count("[unmanaged]") == 21
+
+
+def test_problems_show_the_offending_line_on_a_terminal_only(here: Path) -> None:
+    file = here / "grants" / "billing.yaml"
+    file.write_text(file.read_text().replace("scope", "scop"), encoding="utf-8")
+    piped, watched = reconciler("validate"), reconciler("validate", "--color", "never", terminal=True)
+
+    first = 'grants/billing.yaml:5:5: the key "scop" is unknown; did you mean "scope"?\n'
+    assert piped.stderr.startswith(first)
+    assert watched.stderr.startswith(f"{first}    5 |     scop:\n            ^\n")
+    assert len(piped.stderr.splitlines()) < len(watched.stderr.splitlines())
+
+
+def test_warnings_of_the_files_show_in_plans_too(here: Path) -> None:
+    file = here / "grants" / "billing.yaml"
+    file.write_text(file.read_text().replace("read:invoices", "'read: invoices'"), encoding="utf-8")
+    seed = here / "tenant.yaml"
+    seed.write_text(seed.read_text().replace('"void:invoices"', '"read: invoices"'), encoding="utf-8")
+
+    ran = reconciler("plan")
+
+    assert ran.code == 0
+    assert ran.stderr.startswith("grants/billing.yaml:6:9: warning: the scope")
+    assert ran.stderr == reconciler("validate").stderr
+
+
+@pytest.mark.parametrize(
+    ("broken", "valid", "problems"),
+    [("", True, 0), ("nonsense: 1\n", False, 1)],
+    ids=["valid", "invalid"],
+)
+def test_validate_as_data_has_every_problem(here: Path, *, broken: str, valid: bool, problems: int) -> None:
+    file = here / "grants" / "billing.yaml"
+    file.write_text(file.read_text() + broken, encoding="utf-8")
+
+    ran = reconciler("validate", "--format", "json")
+
+    assert (ran.code, ran.stderr) == (0 if valid else 1, "")
+    assert (ran.data["valid"], ran.data["files"], len(ran.data["problems"])) == (valid, 1, problems)
+    for problem in ran.data["problems"]:
+        assert problem == {
+            "file": "grants/billing.yaml",
+            "line": 8,
+            "column": 1,
+            "severity": "error",
+            "message": 'the key "nonsense" is unknown',
+            "fix": "the keys here are grants",
+        }
