@@ -18,7 +18,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.outcomes import report_json, report_lines
-from reconciler.render.plan_text import plan_lines, summary
+from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import Span, Style, line
 
 EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
@@ -71,7 +71,7 @@ def _ask(plan: Plan) -> None:
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
     tenant = f"{visible(plan.tenant.name)} ({visible(plan.tenant.domain)})"
-    question = f"\n{summary(plan)}\nApply this to {tenant}? Only yes counts as a yes"
+    question = f"\nApply this to {tenant}? Only yes is accepted"
     if click.prompt(question, default="", show_default=False, err=True) != "yes":
         raise ReconcilerError("nothing was written: the answer was not yes")
 

@@ -17,7 +17,7 @@ from reconciler.files.specs import grant_specs, problems_of
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One file that should fit a schema: `data` is empty where there is an error among the problems."""
+    """One file that should fit a schema: look at `problems` before you believe `data`, which is empty if unreadable."""
 
     file: str
     data: document.Mapping
@@ -29,7 +29,7 @@ class Read:
 class Declared:
     """What all grant files say together: specs in the order of the files, problems in the order of their places.
 
-    `specs` has those of the files without an error. `texts` has each file's text, for showing a problem's line.
+    `specs` has those of the grants without an error. `texts` has each file's text, for showing a problem's line.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -46,7 +46,7 @@ def read_grants(paths: Iterable[Path]) -> Declared:
     files, problems = discover.find(paths)
     schema = stored.load(stored.GRANTS)
     all_read = [_read(path, schema) for path in files]
-    specs = tuple(spec for one in all_read if one.data for spec in grant_specs(one.data, one.file))
+    specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
         specs=specs,
@@ -80,5 +80,5 @@ def _read(path: Path, schema: Mapping[str, Any]) -> Read:
     problems = parsed.problems
     if parsed.whole:
         problems = (*problems, *violations(parsed.data, schema, file=file))
-    data = parsed.data if isinstance(parsed.data, document.Mapping) and not problems else document.Mapping()
+    data = parsed.data if isinstance(parsed.data, document.Mapping) else document.Mapping()
     return Read(file, data, tuple(sorted(problems)), parsed.text)

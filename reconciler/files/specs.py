@@ -1,6 +1,7 @@
 """Pure: from a document that has passed the schema to grant specs, and what to say about them all together."""
 
 import re
+from bisect import bisect
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
@@ -15,9 +16,14 @@ SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 DeclaredKey = tuple[tuple[str, str], tuple[str, str], str]
 
 
-def grant_specs(data: Mapping, file: str) -> tuple[GrantSpec, ...]:
-    """Return the specs under `grants:`; `data` has passed the schema of grant files."""
-    return tuple(_grant_spec(item, file) for item in data["grants"])
+def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
+    """Return the specs under `grants:`, but for the items that one of the file's `problems` stands in."""
+    items = data.get("grants")
+    places = [(problem.source.line, problem.source.column) for problem in problems]
+    if not isinstance(items, Sequence) or any(line == 0 for line, _ in places):
+        return ()
+    unsound = {bisect(items.item_marks, place) - 1 for place in places}
+    return tuple(_grant_spec(item, file) for index, item in enumerate(items) if index not in unsound)
 
 
 def _grant_spec(item: Mapping, file: str) -> GrantSpec:
