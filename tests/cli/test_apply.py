@@ -1,0 +1,217 @@
+import os
+import pty
+import select
+import signal
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+from support.commands import SEED, TIMEOUT_SECONDS, command_line, grants_of, reconciler, served
+
+WORKERS = range(6)
+AT_ONCE = 4  # what the client sends at the same time
+
+
+def holders(folder: Path) -> list[str]:
+    return [grant["client_id"] for grant in grants_of(folder)]
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    return here
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_written(here: Path) -> None:
+    ran = reconciler("apply", typed="yes\n")
+
+    assert ran.code == 1
+    assert "Create (1)" in ran.stdout
+    assert ran.stderr == "error: nothing was written: there is no terminal to ask on; --yes answers beforehand\n"
+    assert holders(here) == ["own", "portal"]
+
+
+def test_yes_on_a_terminal_continues(here: Path) -> None:
+    ran = reconciler("apply", "--color", "never", terminal=True, typed="yes\n")
+
+    assert ran.code == 0
+    assert "Apply this to local (sandbox.localhost)? Only yes" in ran.stderr
+    assert ran.stdout.endswith("\nApply: 1 applied; the tenant equals the files.\n")
+    assert holders(here) == ["billing", "own", "portal"]
+
+
+@pytest.mark.parametrize("typed", ["y\n", "YES\n", "no\n", "\n", "yes please\n"], ids=repr)
+def test_anything_else_on_a_terminal_writes_nothing(here: Path, typed: str) -> None:
+    ran = reconciler("apply", "--color", "never", terminal=True, typed=typed)
+
+    assert ran.code == 1
+    assert ran.stderr.endswith("error: nothing was written: the answer was not yes\n")
+    assert holders(here) == ["own", "portal"]
+
+
+def test_the_end_of_input_on_a_terminal_writes_nothing(here: Path) -> None:
+    ran = reconciler("apply", terminal=True)
+
+    assert ran.code == 130
+    assert holders(here) == ["own", "portal"]
+
+
+@pytest.mark.parametrize("arguments", [["apply"], ["apply", "--yes"]], ids=" ".join)
+def test_with_nothing_to_do_nothing_is_asked(arguments: list[str]) -> None:
+    reconciler("apply", "--yes")
+    ran = reconciler(*arguments)
+
+    assert (ran.code, ran.stderr) == (0, "")
+    assert "No changes" in ran.stdout
+
+
+def test_a_blocked_plan_is_not_asked_about_and_yes_does_not_lift_the_guard(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(
+        "default_tenant: t\nprotect: [{client: Billing}]\ntenants: {t: {kind: sandbox, seed: tenant.yaml}}\n"
+    )
+
+    assert {reconciler("apply", *given).code for given in ([], ["--yes"], ["--yes", "--format", "json"])} == {4}
+    assert holders(here) == ["own", "portal"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"yes\n", 0), (b"no\n", 1)])
+def test_a_real_terminal_is_asked(here: Path, answer: bytes, code: int) -> None:
+    master, slave = pty.openpty()
+    with subprocess.Popen(command_line("apply"), stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        try:
+            shown = everything(master, answer)
+        finally:
+            os.close(master)  # which hangs up on a process that still waits
+        assert process.wait(TIMEOUT_SECONDS) == code
+
+    assert b"\x1b[" in shown
+    assert (b"Apply: 1 applied" in shown) is (code == 0)
+    assert holders(here) == (["billing", "own", "portal"] if code == 0 else ["own", "portal"])
+
+
+def everything(master: int, answer: bytes) -> bytes:
+    """Read a terminal until its process ends; answer when it asks."""
+    shown = b""
+    while chunk := next_chunk(master):
+        shown += chunk
+        if b"Only yes" in shown and answer:
+            os.write(master, answer)
+            answer = b""
+    return shown
+
+
+def next_chunk(master: int) -> bytes:
+    ready, _, _ = select.select([master], [], [], TIMEOUT_SECONDS)
+    assert ready, "the terminal went silent"
+    try:
+        return os.read(master, 65536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+class Gate:
+    """Stands before a tenant and holds back the requests that `stops` names until it is opened."""
+
+    def __init__(self, stops: Callable[[str, int], bool]) -> None:
+        self.stops = stops
+        self.arrived = threading.Semaphore(0)
+        self.opened = threading.Event()
+        self.writes = 0
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        async def gated(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["path"].endswith("/client-grants"):
+                self.writes += scope["method"] == "POST"
+                if self.stops(scope["method"], self.writes):
+                    self.arrived.release()
+                    await run_in_threadpool(self.opened.wait, TIMEOUT_SECONDS)
+            await app(scope, receive, send)
+
+        return gated
+
+
+def interrupted(here: Path, gate: Gate, requests: int, number: signal.Signals) -> tuple[int, str, str]:
+    """Run apply until `requests` stand at the gate, send a signal, open the gate; return code, stdout, stderr."""
+    many_workers(here)
+    with served(here, gate.around) as environment:
+        process = subprocess.Popen(
+            command_line("apply", "--yes"),
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            for _ in range(requests):
+                assert gate.arrived.acquire(timeout=TIMEOUT_SECONDS)
+            process.send_signal(number)
+            assert process.stderr
+            first = process.stderr.readline()
+            gate.opened.set()
+            stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+    return process.returncode, stdout, first + stderr
+
+
+def many_workers(here: Path) -> None:
+    names = "".join(f"  - {{name: W{n}, client_id: w{n}}}\n" for n in WORKERS)
+    (here / "tenant.yaml").write_text(SEED.replace("applications:\n", f"applications:\n{names}"), encoding="utf-8")
+    grants = "".join(f'  - {{client: W{n}, api: Invoices API, scope: ["read:invoices"]}}\n' for n in WORKERS)
+    (here / "grants" / "billing.yaml").write_text(f"grants:\n{grants}", encoding="utf-8")
+    (here / "reconciler.yaml").unlink()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_what_is_in_flight_finish_and_skips_the_rest(
+    here: Path, number: signal.Signals, code: int
+) -> None:
+    gate = Gate(lambda method, _: method == "POST")
+
+    returned, stdout, stderr = interrupted(here, gate, AT_ONCE, number)
+
+    assert (returned, stderr) == (code, "Interrupted: finishing what is in flight.\n")
+    assert stdout.endswith("Apply: 4 applied, 2 skipped; the tenant does not equal the files yet, run again.\n")
+    assert holders(here) == ["own", "portal", "w0", "w1", "w2", "w3"]
+
+
+def test_a_signal_during_the_second_look_loses_no_outcome(here: Path) -> None:
+    gate = Gate(lambda method, writes: method == "GET" and writes == len(WORKERS))
+
+    returned, stdout, stderr = interrupted(here, gate, 1, signal.SIGTERM)
+
+    assert (returned, stderr) == (143, "Interrupted: finishing what is in flight.\n")
+    assert stdout.endswith("Apply: 6 applied; the tenant equals the files.\n")
+
+
+Message = MutableMapping[str, Any]
+
+
+def test_a_tenant_that_cannot_be_read_again_is_no_success(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = threading.Event()
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def fails_after_a_write(
+            scope: Scope, receive: Receive, send: Callable[[Message], Awaitable[None]]
+        ) -> None:
+            if written.is_set():
+                await send({"type": "http.response.start", "status": 400, "headers": []})
+                await send({"type": "http.response.body", "body": b'{"message": "out of order"}'})
+                return
+            await app(scope, receive, send)
+            if scope["method"] == "POST" and scope["path"].endswith("/client-grants"):
+                written.set()
+
+        return fails_after_a_write
+
+    with served(here, around) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ran = reconciler("apply", "--yes")
+
+    assert ran.code == 3
+    assert "Apply: 1 applied; the tenant could not be read again: GET 127.0.0.1 /api/v2/" in ran.stdout
+    assert "400 out of order" in ran.stdout

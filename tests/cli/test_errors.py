@@ -1,0 +1,139 @@
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, reconciler, served
+
+COMMANDS = [["plan"], ["apply", "--yes"], ["plan", "--format", "json"]]
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    return here
+
+
+@pytest.fixture
+def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A served tenant and the credentials for it in the environment, which a test may spoil."""
+    (here / "reconciler.yaml").unlink()
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield monkeypatch
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("spoilt", "shown"),
+    [
+        ({"AUTH0_CLIENT_SECRET": ""}, "error: no credentials for 127.0.0.1:"),
+        ({"AUTH0_CLIENT_ID": "nobody"}, "/oauth/token: 401 Unauthorized\n"),
+        ({"AUTH0_CLIENT_SECRET": "wrong"}, "/oauth/token: 401 Unauthorized\n"),
+        ({"AUTH0_ACCESS_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
+        ({"AUTH0_API_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
+        ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, "/oauth/token: 403 Service not found"),
+        ({"AUTH0_DOMAIN": "not a domain"}, 'error: "not a domain" is no domain; write it like example.eu.auth0.com\n'),
+        ({"AUTH0_DOMAIN": "http://example.com"}, "plain http would show the credentials to the network"),
+        ({"AUTH0_DOMAIN": "unknown.invalid"}, "error: GET unknown.invalid /api/v2/clien"),
+        ({"AUTH0_DOMAIN": "unknown.invalid", "HTTPS_PROXY": "http://127.0.0.1:1"}, "All connection attempts failed\n"),
+    ],
+    ids=[
+        "no-credentials",
+        "wrong-id",
+        "wrong-secret",
+        "wrong-token",
+        "wrong-api-token",
+        "wrong-audience",
+        "no-domain",
+        "plain-http",
+        "unknown-host",
+        "no-proxy-there",
+    ],
+)
+def test_credentials_and_network_are_errors_of_one_line(
+    tenant: pytest.MonkeyPatch, command: list[str], spoilt: dict[str, str], shown: str
+) -> None:
+    for name, value in spoilt.items():
+        tenant.setenv(name, value)
+    ran = reconciler(*command)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert shown in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_host_where_nobody_listens_is_an_error_of_one_line(tenant: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        tenant.setenv("AUTH0_DOMAIN", f"127.0.0.1:{unused.getsockname()[1]}")
+        ran = reconciler("plan")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "All connection attempts failed" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "command", "shown"),
+    [
+        ("reconciler.yaml", "tenants: [\n", "plan", "reconciler.yaml:2:1: this is not valid YAML"),
+        ("reconciler.yaml", "tenant: {}\n", "plan", 'reconciler.yaml:1:1: the key "tenant" is unknown; did you mean'),
+        (
+            "reconciler.yaml",
+            "default_tenant: x\n",
+            "plan",
+            'reconciler.yaml declares no tenant "x"; declared are: none',
+        ),
+        ("reconciler.yaml", "tenants: {a: {domain: a b}}\n", "plan", '"a b" is no domain'),
+        ("tenant.yaml", "grants: [{client: X, audience: y}]\n", "plan", "tenant.yaml:1:19: "),
+        ("grants/billing.yaml", "grants: 1\n", "validate", "grants/billing.yaml:1:9: "),
+        (
+            "grants/billing.yaml",
+            GRANTS + GRANTS.removeprefix("grants:\n"),
+            "plan",
+            "is declared at grants/billing.yaml:2",
+        ),
+    ],
+    ids=["syntax", "unknown-key", "unknown-default", "no-domain", "seed", "kind", "twice"],
+)
+def test_a_wrong_file_is_told_with_its_place(here: Path, file: str, text: str, command: str, shown: str) -> None:
+    (here / file).write_text(text, encoding="utf-8")
+    ran = reconciler(command)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert shown in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["plan", "--config", "no.yaml"], "error: there is no no.yaml; check the path\n"),
+        (["plan", "--grants", "no"], "error: there is no no; check the path\n"),
+        (["validate", "no\x1b[2J"], "error: there is no no\\x1b[2J; check the path\n"),
+        (["schema", "--spec", "no.json"], "error: no.json: No such file or directory\n"),
+        (["schema", "--spec", "grants"], "error: grants: Is a directory\n"),
+        (["schema", "--spec", "tenant.yaml"], "error: tenant.yaml is no JSON: "),
+        (["sandbox", "reset", "--seed", "no.yaml"], "error: there is no no.yaml; check the path\n"),
+        (["sandbox", "reset", "--database", "tenant.yaml"], "error: cannot use tenant.yaml as sandbox database"),
+    ],
+    ids=["config", "grants", "escapes", "spec", "spec-folder", "spec-yaml", "seed", "database"],
+)
+def test_a_path_that_does_not_fit_is_named(arguments: list[str], shown: str) -> None:
+    ran = reconciler(*arguments)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(shown)
+
+
+def test_all_problems_of_the_files_come_before_the_tenant_is_asked(tenant: pytest.MonkeyPatch, here: Path) -> None:
+    (here / "grants" / "second.yaml").write_text("grants: no\n", encoding="utf-8")
+    (here / "grants" / "third.yaml").write_text("grant: []\n", encoding="utf-8")
+    tenant.setenv("AUTH0_CLIENT_SECRET", "wrong")
+
+    ran = reconciler("plan")
+
+    assert [line.split(":")[0] for line in ran.stderr.splitlines()] == [
+        "grants/second.yaml",
+        "grants/third.yaml",
+        "grants/third.yaml",
+    ]

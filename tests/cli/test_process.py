@@ -1,0 +1,114 @@
+"""What only a process of its own shows: what is loaded, and what streams may do to it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.commands import SEED, Ran, process, reconciler
+
+FULL = Path("/dev/full")
+# httpx draws in rich by itself, for a command line of its own
+HEAVY = {"httpx", "jsonschema", "deepdiff", "rich", "yaml", "starlette", "uvicorn", "jwt", "sqlite3", "asyncio"}
+LOADED = """
+import sys
+from reconciler.cli.main import run
+code = run({arguments})
+loaded = {heavy} & set(sys.modules)
+print("loaded:", *sorted(loaded), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    return here
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Return which of the heavy packages a command loads."""
+    script = LOADED.format(arguments=list(arguments), heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    last = done.stderr.splitlines()[-1]
+    return set(last.removeprefix("loaded:").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["--help"], set()),
+        (["--version"], set()),
+        (["validate"], {"yaml", "jsonschema"}),
+        (["validate", "--help"], {"yaml", "jsonschema"}),
+        (["schema"], set()),
+        (["sandbox", "--help"], {"yaml", "jsonschema", "deepdiff", "asyncio"}),
+        (["plan"], HEAVY - {"uvicorn"}),
+        (["apply", "--yes"], HEAVY - {"uvicorn"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_loads_no_more_than_it_needs(arguments: list[str], allowed: set[str]) -> None:
+    assert loaded_by(*arguments) <= allowed
+
+
+def test_the_module_is_the_command() -> None:
+    ran = process("plan")
+
+    assert ran == Ran(0, reconciler("plan").stdout, "")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_worth_a_message() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ran = process("plan", stdout=writing)
+    finally:
+        os.close(writing)
+
+    assert (ran.code, ran.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    "arguments", [["plan"], ["plan", "--format", "json"], ["validate"], ["schema"], ["--help"], ["apply", "--yes"]]
+)
+def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
+    with FULL.open("w") as full:
+        ran = process(*arguments, stdout=full)
+
+    assert (ran.code, ran.stderr) == (1, "error: [Errno 28] No space left on device\n")
+    assert "Create (1)" in reconciler("plan").stdout  # nothing was applied that could not be shown
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_a_closed_stream_swallows_what_it_is_told(redirection: str) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m reconciler plan --detailed-exitcode {redirection}",
+        shell=True,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == ""
+
+
+def test_a_character_that_stdout_cannot_encode_is_written_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "tenant.yaml").write_text(SEED.replace("Portal", "Portál"), encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+
+    ran = process("plan")
+
+    assert (ran.code, ran.stderr) == (0, "")
+    assert "Port\\xe1l -> Invoices API" in ran.stdout
+
+
+def test_an_argument_that_is_no_unicode_is_named_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler", "validate", b"caf\xe9"], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: there is no caf\\udce9; check the path\n"

@@ -1,0 +1,81 @@
+"""A canary secret goes in by every way there is; it must come out by none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.commands import SECRET, reconciler, served
+
+COMMANDS = [
+    ["validate", "-v"],
+    ["plan", "-v"],
+    ["plan", "-v", "--format", "json", "--prune"],
+    ["apply", "-v", "--yes", "--prune"],
+    ["apply", "-v", "--yes", "--format", "json"],
+    ["schema", "-v"],
+]
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    return here
+
+
+@pytest.fixture
+def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A served tenant whose credentials stand in the environment."""
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield monkeypatch
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ["sandbox", "reset", "-v"]], ids=" ".join)
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+def test_the_secrets_of_a_sandbox_stay_inside(*, command: list[str], terminal: bool) -> None:
+    ran = reconciler(*command, terminal=terminal)
+
+    assert ran.code == 0
+    assert SECRET not in ran.said
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_secrets_of_the_environment_stay_inside(tenant: pytest.MonkeyPatch, command: list[str]) -> None:
+    tenant.setenv("AUTH0_CLIENT_ASSERTION_PRIVATE_KEY", SECRET)
+    ran = reconciler(*command)
+
+    assert ran.code == 0
+    assert SECRET not in ran.said
+
+
+UNFIT = pytest.mark.xfail(strict=True, reason="a token that fits into no header reaches httpx")
+SPOILT = {
+    "wrong-secret": {"AUTH0_CLIENT_SECRET": f"{SECRET}-wrong"},
+    "secret-not-ascii": {"AUTH0_CLIENT_SECRET": f"{SECRET}-é"},
+    "wrong-id": {"AUTH0_CLIENT_ID": "nobody"},
+    "token-no-jwt": {"AUTH0_ACCESS_TOKEN": SECRET},
+    "token-in-three-parts": {"AUTH0_ACCESS_TOKEN": f"{SECRET}.{SECRET}.{SECRET}"},
+    "token-with-blank": {"AUTH0_API_TOKEN": f"{SECRET} {SECRET}"},
+    "unknown-host": {"AUTH0_DOMAIN": "unknown.invalid"},
+    "proxy": {"AUTH0_DOMAIN": "unknown.invalid", "HTTPS_PROXY": f"http://user:{SECRET}@127.0.0.1:1"},
+}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        *SPOILT.values(),
+        pytest.param({"AUTH0_ACCESS_TOKEN": f"{SECRET}\n{SECRET}"}, marks=UNFIT),
+        pytest.param({"AUTH0_ACCESS_TOKEN": f"{SECRET}\udc80"}, marks=UNFIT),
+    ],
+    ids=[*SPOILT, "token-of-two-lines", "token-no-unicode"],
+)
+@pytest.mark.parametrize("command", [["plan", "-v"], ["apply", "-v", "--yes"]], ids=" ".join)
+def test_no_error_tells_a_secret(tenant: pytest.MonkeyPatch, command: list[str], spoilt: dict[str, str]) -> None:
+    for name, value in spoilt.items():
+        tenant.setenv(name, value)
+    ran = reconciler(*command)
+
+    assert ran.code == 1
+    assert len(ran.stderr.splitlines()) == 1
+    assert SECRET not in ran.said
