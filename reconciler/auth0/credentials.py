@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from reconciler.core.grant import Key
 from reconciler.errors import ReconcilerError
 
 CLIENT_SUFFIX = "@clients"
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+"""What a bearer token may consist of (RFC 6750, 2.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,11 @@ def credentials_from(environment: Mapping[str, str], domain: str) -> Credentials
     """Return the credentials that `environment` holds for the tenant at `domain` (a host, perhaps with a port).
 
     Raises:
-        ReconcilerError: if there are none.
+        ReconcilerError: if there are none, or a token that can be none.
     """
-    token = environment.get("AUTH0_ACCESS_TOKEN") or environment.get("AUTH0_API_TOKEN")
-    if token:
-        return AccessToken(token.strip())
+    for name in ("AUTH0_ACCESS_TOKEN", "AUTH0_API_TOKEN"):
+        if token := environment.get(name, "").strip():
+            return AccessToken(_checked(name, token))
     client_id, secret = environment.get("AUTH0_CLIENT_ID"), environment.get("AUTH0_CLIENT_SECRET")
     if not client_id or not secret:
         raise ReconcilerError(
@@ -67,6 +70,12 @@ def own_key(token: str) -> Key:
     if not client_id or audience is None:
         raise ReconcilerError("the access token is not one for the Management API: its claims lack azp, or aud")
     return Key(str(client_id), str(audience))
+
+
+def _checked(name: str, token: str) -> str:
+    if not TOKEN.fullmatch(token):
+        raise ReconcilerError(f"{name} holds no access token: it has a blank, or a character that no token has")
+    return token
 
 
 def _claims(token: str) -> dict[str, Any]:

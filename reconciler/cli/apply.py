@@ -15,6 +15,7 @@ from reconciler.cli.session import Session, session
 from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.core.plan import Plan
+from reconciler.core.planner import Observation
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.outcomes import report_json, report_lines
@@ -37,11 +38,14 @@ def command(*, shape: Shape, yes: bool, form: str) -> Exit:
     given = options()
     console = Console(given)
     with session(given, shape) as reached:
-        plan = reached.plan()
+        observation = reached.observe()
+        plan = reached.plan(observation)
         console.problems(reached.warnings(plan), reached.declared.texts)
         show_plan = console.result if form == "text" else console.say
         show_plan(plan_lines(plan, every=given.verbose))
-        report, exit_code = _apply(reached, plan, console, yes=yes)
+        if plan.changes and not plan.blocked and not yes:
+            _ask(plan)
+        report, exit_code = _apply(reached, plan, observation, console)
     if form == "json":
         console.data(report_json(report))
     elif report.outcomes:
@@ -49,18 +53,16 @@ def command(*, shape: Shape, yes: bool, form: str) -> Exit:
     return exit_code
 
 
-def _apply(reached: Session, plan: Plan, console: Console, *, yes: bool) -> tuple[Report, Exit]:
+def _apply(reached: Session, plan: Plan, observation: Observation, console: Console) -> tuple[Report, Exit]:
     if plan.blocked:
         return Report((), plan), Exit.REFUSED
     if not plan.changes:
         return Report((), plan), Exit.DONE
-    if not yes:
-        _ask(plan)
     with _patient(reached, console) as signals:
         with progress(len(plan.changes), shown=console.shows_progress) as tell:
             doing = carry_out(plan, reached.client, stopped=lambda: bool(signals), tell=tell)
             outcomes = reached.run(doing)
-        report = _verified(reached, outcomes)
+        report = _verified(reached, observation, outcomes)
     if signals:
         return report, EXIT_CODES[signals[0]]
     done = report.converged and all(outcome.result is Result.APPLIED for outcome in outcomes)
@@ -95,9 +97,9 @@ def _patient(reached: Session, console: Console) -> Iterator[Sequence[signal.Sig
             loop.remove_signal_handler(each)
 
 
-def _verified(reached: Session, outcomes: tuple[Outcome, ...]) -> Report:
+def _verified(reached: Session, before: Observation, outcomes: tuple[Outcome, ...]) -> Report:
     """Read the tenant again: an answer of 200 is no proof. What was done is told even if that fails."""
     try:
-        return Report(outcomes, reached.plan())
+        return Report(outcomes, reached.plan(reached.observe_again(before)))
     except ReconcilerError as error:
         return Report(outcomes, None, f"the tenant could not be read again: {error}")

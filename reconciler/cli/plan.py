@@ -22,7 +22,7 @@ def command(*, shape: Shape, form: str, detailed_exitcode: bool) -> Exit:
     given = options()
     console = Console(given)
     with session(given, shape) as reached:
-        plan = reached.plan()
+        plan = reached.plan(reached.observe())
         console.problems(reached.warnings(plan), reached.declared.texts)
     if form == "json":
         console.data(plan_json(plan))

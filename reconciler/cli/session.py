@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from reconciler.config import Tenant, choose_tenant
 from reconciler.connect import open_tenant
 from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, TenantName
-from reconciler.core.planner import Rules, make_plan
+from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.problems import Problem, errors
 from reconciler.errors import ProblemsError
 from reconciler.files.read import Declared, read_grants
@@ -35,10 +35,16 @@ class Session:
     client: ManagementClient
     runner: asyncio.Runner
 
-    def plan(self) -> Plan:
-        """Read the tenant and return the plan. Raises ReconcilerError; ProblemsError with the files' texts."""
-        needs = needs_of(self.declared.specs, self.tenant.protect)
-        observation = self.runner.run(observe(self.client, needs))
+    def observe(self) -> Observation:
+        """Read of the tenant what the files need. Raises Auth0Error, ReconcilerError."""
+        return self.run(observe(self.client, needs_of(self.declared.specs, self.tenant.protect)))
+
+    def observe_again(self, before: Observation) -> Observation:
+        """Read the grants once more; names and scopes stay as they were. Raises Auth0Error."""
+        return replace(before, grants=self.run(self.client.grants()))
+
+    def plan(self, observation: Observation) -> Plan:
+        """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""
         rules = Rules(
             untouchable=Untouchable(self.client.own_key(), self.tenant.protect),
             limits=self.shape.lift(self.tenant.limits),

@@ -21,6 +21,14 @@ def test_a_ready_token_is_taken_as_it_is(name: str) -> None:
     assert credentials_from({name: "abc\n", "AUTH0_CLIENT_ID": "x"}, "t.auth0.com") == AccessToken("abc")
 
 
+@pytest.mark.parametrize("token", [f"{CANARY} x", f"{CANARY}\nx", f"{CANARY}é", f"{CANARY}\udc80"], ids=ascii)
+def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
+    with pytest.raises(ReconcilerError, match="AUTH0_API_TOKEN holds no access token") as caught:
+        credentials_from({"AUTH0_API_TOKEN": token}, "t.auth0.com")
+
+    assert CANARY not in str(caught.value)
+
+
 def test_id_and_secret_ask_for_the_tenants_management_api() -> None:
     environment = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": CANARY}
 
