@@ -1,5 +1,7 @@
 """`reconciler sandbox`: the local tenant, served to any client of Auth0, or reset to its seed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,8 +34,9 @@ def command() -> None:
 @seed_option
 def serve(*, port: int, database: Path | None, seed: Path | None) -> None:
     """Serve the local tenant over HTTP on 127.0.0.1 until interrupted; prints how to reach it."""
-    from reconciler.sandbox.serve import serve as serve_forever
-    from reconciler.sandbox.tenant import open_sandbox
+    with _installed():
+        from reconciler.sandbox.serve import serve as serve_forever
+        from reconciler.sandbox.tenant import open_sandbox
 
     given = options()
     tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
@@ -47,12 +50,24 @@ def serve(*, port: int, database: Path | None, seed: Path | None) -> None:
 @seed_option
 def reset(*, database: Path | None, seed: Path | None) -> None:
     """Bring the local tenant back to its seed; a server that is running goes on with it."""
-    from reconciler.sandbox.tenant import reset as reset_tenant
+    with _installed():
+        from reconciler.sandbox.tenant import reset as reset_tenant
 
     given = options()
     tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
     reset_tenant(tenant.database, tenant.seed, tenant.host)
     Console(given).say([line(f"{visible(str(tenant.database))} is back at its seed")])
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """Turn a missing package into a message: the sandbox is an extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ReconcilerError(
+            'this needs the sandbox, which is not installed: pip install "reconciler[sandbox]"'
+        ) from error
 
 
 def _announce(console: Console, address: str) -> None:

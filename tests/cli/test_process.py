@@ -13,9 +13,10 @@ FULL = Path("/dev/full")
 HEAVY = {"httpx", "jsonschema", "deepdiff", "rich", "yaml", "starlette", "uvicorn", "jwt", "sqlite3", "asyncio"}
 LOADED = """
 import sys
+before = set(sys.modules)
 from reconciler.cli.main import run
 code = run({arguments})
-loaded = {heavy} & set(sys.modules)
+loaded = {heavy} & (set(sys.modules) - before)
 print("loaded:", *sorted(loaded), file=sys.stderr)
 sys.exit(code)
 """
@@ -50,6 +51,16 @@ def loaded_by(*arguments: str) -> set[str]:
 )
 def test_a_command_loads_no_more_than_it_needs(arguments: list[str], allowed: set[str]) -> None:
     assert loaded_by(*arguments) <= allowed
+
+
+@pytest.mark.parametrize("command", [["plan"], ["sandbox", "reset"], ["sandbox", "serve"]], ids=" ".join)
+def test_without_the_extra_the_sandbox_says_what_to_install(command: list[str]) -> None:
+    script = f"import sys; sys.modules['starlette'] = None; sys.argv[1:] = {command}; import reconciler.__main__ as it"
+    done = subprocess.run([sys.executable, "-c", f"{script}; it.main()"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith('which is not installed: pip install "reconciler[sandbox]"\n')
 
 
 def test_the_module_is_the_command() -> None:
