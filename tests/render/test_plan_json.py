@@ -1,0 +1,119 @@
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+
+from reconciler.contract import stored
+from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.plan import Plan
+from reconciler.render.plan_json import plan_json
+
+WIDER = a_grant(scope=("read:invoices", "write:invoices"), organization_usage="allow", allow_any_organization=True)
+UNTOUCHABLE = Untouchable(OWN, (Protect(client_id="kept", reason="ask first"),))
+PLANS = {
+    "create": a_plan([a_spec()]),
+    "update": a_plan([a_spec()], [an_observed(WIDER)]),
+    "delete": a_plan([a_spec(client_id="other")], [an_observed(WIDER)], prune=True),
+    "blocked": a_plan([a_spec(client_id="kept")], [an_observed(a_grant(OWN))], untouchable=UNTOUCHABLE),
+    "all-scopes": a_plan([a_spec(scope=(), allow_all_scopes=True)], [an_observed(WIDER)]),
+    "default": a_plan([a_spec(default_for="third_party_clients")]),
+    "names": a_plan([a_spec()], directory=a_directory({"billing": "Billing"}, [an_api()])),
+    "nothing": a_plan([a_spec()], [an_observed()]),
+}
+
+
+def as_data(plan: Plan) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(json.dumps(plan_json(plan)))
+    assert data == plan_json(plan)
+    return data
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_a_plan_as_data_fits_its_schema_and_is_json(plan: Plan) -> None:
+    Draft202012Validator(stored.load(stored.PLAN)).validate(as_data(plan))
+
+
+def test_an_update_has_both_sides_and_the_fields_between_them() -> None:
+    (change,) = as_data(PLANS["update"])["changes"]
+
+    key = {
+        "client_id": "billing",
+        "default_for": None,
+        "audience": "https://api.example.com/invoices",
+        "subject_type": "client",
+    }
+    rest = {"authorization_details_types": [], "allow_all_scopes": False}
+    assert change == {
+        "action": "update",
+        "key": key,
+        "client_name": None,
+        "api_name": None,
+        "before": {
+            **key,
+            **rest,
+            "scope": ["read:invoices", "write:invoices"],
+            "organization_usage": "allow",
+            "allow_any_organization": True,
+        },
+        "after": {
+            **key,
+            **rest,
+            "scope": ["read:invoices"],
+            "organization_usage": "deny",
+            "allow_any_organization": False,
+        },
+        "fields": [
+            {"field": "scope", "added": [], "removed": ["write:invoices"]},
+            {"field": "organization_usage", "before": "allow", "after": "deny"},
+            {"field": "allow_any_organization", "before": True, "after": False},
+        ],
+        "source": {"file": "grants/a.yaml", "line": 2, "column": 5},
+        "blocked": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "source"),
+    [("create", False, True, True), ("update", True, True, True), ("delete", True, False, False)],
+    ids=["create", "update", "delete"],
+)
+def test_a_side_that_does_not_exist_is_null(name: str, *, before: bool, after: bool, source: bool) -> None:
+    *_, change = as_data(PLANS[name])["changes"]
+
+    assert (change["before"] is not None, change["after"] is not None) == (before, after)
+    assert (change["source"] is not None) is source
+
+
+def test_a_blocked_change_stays_among_the_changes_and_is_counted_as_blocked_only() -> None:
+    data = as_data(PLANS["blocked"])
+
+    assert [change["blocked"] for change in data["changes"]] == ["protected: ask first"]
+    assert data["summary"] == {
+        "create": 0,
+        "update": 0,
+        "delete": 0,
+        "unchanged": 0,
+        "unmanaged": 1,
+        "blocked": 1,
+    }
+
+
+def test_what_is_left_alone_is_listed_with_its_id_and_its_reason() -> None:
+    (own,) = as_data(PLANS["blocked"])["unmanaged"]
+
+    assert (own["id"], own["reason"], own["key"]["client_id"]) == ("cgr_0000000000000001", "own", "own-client")
+
+
+def test_changes_stand_in_the_order_in_which_they_are_carried_out() -> None:
+    observed = [
+        an_observed(a_grant(a_key("a")), "cgr_a"),
+        an_observed(a_grant(a_key("b"), ("read:invoices", "more")), "cgr_b"),
+        an_observed(a_grant(a_key("c"), ()), "cgr_c"),
+    ]
+    specs = [a_spec(client_id=client_id) for client_id in ("b", "c", "d")]
+
+    changes = as_data(a_plan(specs, observed, prune=True))["changes"]
+
+    assert [change["key"]["client_id"] for change in changes] == ["d", "c", "b", "a"]

@@ -1,0 +1,154 @@
+"""Which part may know which: the drawing of the README as a table, checked against every import there is."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "reconciler"
+MOST_LINES = 350
+
+# part -> the parts that it may import, besides itself. The first part that fits a module is the one it belongs to.
+MAY_IMPORT = {
+    "core": {"errors"},
+    "errors": {"core.problems"},
+    "render": {"core"},
+    "contract": {"errors"},
+    "files": {"core.grant", "core.problems", "core.quoting", "core.spec", "core.suggest", "contract.stored", "errors"},
+    "tasks": set(),
+    "auth0": {"core", "errors", "tasks"},
+    "config": {"core.guards", "core.suggest", "errors"},
+    # the tenant that tests trust knows nothing of the client and the planner that are tested against it
+    "sandbox": {"core.problems", "core.suggest", "contract.stored", "files.document", "files.read", "errors"},
+    "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "errors"},
+    "observe": {"auth0", "core", "errors", "tasks"},
+    "apply": {"auth0", "core"},
+    "cli.sandbox": {"cli", "config", "core.quoting", "errors", "render.styled", "sandbox.serve", "sandbox.tenant"},
+    "cli.session": {"auth0.client", "cli", "config", "connect", "core", "errors", "files.read", "observe"},
+    "cli.settings": {"config", "core.problems", "errors", "files.read"},
+    "cli.validate": {"cli", "core.problems", "errors", "files.read", "render"},
+    "cli.schema": {"cli", "contract", "core.quoting", "errors", "render.styled"},
+    "cli": {"apply", "core", "errors", "render"},
+    "__main__": {"cli.main"},
+    "": set(),
+}
+
+# package -> where it lives; of the standard library, what touches the world outside
+HOMES = {
+    "click": {"cli"},
+    "deepdiff": {"core.diff"},
+    "httpx": {"auth0", "connect"},
+    "jsonschema": {"files.schema"},
+    "jwt": {"sandbox.access"},
+    "rich": {"cli.progress"},
+    "starlette": {"sandbox"},
+    "uvicorn": {"sandbox.serve"},
+    "yaml": {"files.loader"},
+    "asyncio": {"apply", "auth0", "cli.session", "sandbox", "tasks"},
+    "socket": {"sandbox.serve"},
+    "sqlite3": {"sandbox.store"},
+}
+DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}
+IMPURE = {
+    *("asyncio", "io", "os", "random", "secrets", "signal", "socket", "sqlite3", "subprocess", "sys", "time"),
+    *("click", "httpx", "rich", "uvicorn"),
+}
+
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module or "reconciler")
+
+
+def imports(module: str) -> Iterator[str]:
+    """Yield the full names of the modules that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=str(source), names=names, level=0):
+                inside = {f"{source}.{name.name}" for name in names}
+                found = {name for name in inside if name.removeprefix("reconciler.") in MODULES}
+                yield from found or {source}
+            case ast.ImportFrom():
+                pytest.fail(f"{module} imports relatively")
+            case _:
+                pass
+
+
+def ours(module: str) -> set[str]:
+    named = (name for name in imports(module) if name.split(".")[0] == "reconciler")
+    return {name.removeprefix("reconciler").lstrip(".") for name in named}
+
+
+def others(module: str) -> set[str]:
+    return {name.split(".")[0] for name in imports(module)} - {"reconciler"}
+
+
+def belongs(module: str, part: str) -> bool:
+    return not part or module == part or module.startswith(f"{part}.")
+
+
+@every_module
+def test_a_module_imports_only_what_its_part_may_know(module: str) -> None:
+    part = next(part for part in MAY_IMPORT if belongs(module, part))
+    allowed = {part, *MAY_IMPORT[part]}
+
+    # the package itself has nothing but its version
+    assert {name for name in ours(module) - {""} if not any(belongs(name, each) for each in allowed)} == set()
+
+
+@every_module
+def test_a_package_is_imported_in_its_home_only(module: str) -> None:
+    strangers = {
+        package
+        for package in others(module)
+        if (package in HOMES or package not in sys.stdlib_module_names)
+        and not any(belongs(module, home) for home in HOMES.get(package, ()))
+    }
+
+    assert strangers == set()
+
+
+@every_module
+def test_a_module_that_says_it_is_pure_touches_nothing_outside(module: str) -> None:
+    says_so = module.startswith(("core.", "render.")) or '"""Pure: ' in MODULES[module].read_text(encoding="utf-8")
+
+    assert not says_so or others(module).isdisjoint(IMPURE)
+
+
+@every_module
+def test_a_module_is_small_enough_to_be_read_at_once(module: str) -> None:
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def test_packages_hold_no_logic_in_their_init() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        assert all(isinstance(node, ast.Expr | ast.Assign) for node in body), path
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    TopologicalSorter({module: ours(module) - {""} for module in MODULES}).prepare()
+
+
+def test_every_row_of_the_tables_is_needed() -> None:
+    used = {package for module in MODULES for package in others(module)}
+
+    assert set(HOMES) <= used
+    assert set(MAY_IMPORT) == {next(part for part in MAY_IMPORT if belongs(module, part)) for module in MODULES}
+
+
+def test_every_package_that_is_imported_is_declared_and_the_other_way_round() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["sandbox"]]
+
+    declared = {re.split(r"[^\w-]", requirement)[0] for requirement in needed}
+    assert declared == {DISTRIBUTIONS.get(name, name) for name in HOMES if name not in sys.stdlib_module_names}

@@ -1,0 +1,196 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant, parse_config
+from reconciler.core.guards import Limits, Protect
+from reconciler.errors import ReconcilerError
+
+LIVE = "live.eu.auth0.com"
+STRANGE = "login.example.com"
+
+
+def config(**tenants: dict[str, Any]) -> Config:
+    return parse_config({"tenants": tenants}, "reconciler.yaml")
+
+
+def test_a_tenant_has_what_is_written_and_defaults_for_the_rest() -> None:
+    parsed = parse_config({"tenants": {"live": {"domain": LIVE}}}, "reconciler.yaml")
+
+    assert parsed.tenants == {"live": Tenant(name="live", domain=LIVE)}
+    assert parsed.tenants["live"].limits == Limits(deletes_percent=30, updates_percent=50)
+    assert (parsed.default_tenant, parsed.protect, parsed.file) == (None, (), "reconciler.yaml")
+
+
+def test_an_empty_file_configures_nothing() -> None:
+    assert parse_config({}, "reconciler.yaml") == Config()
+    assert parse_config({"tenants": None, "protect": None, "limits": None}, "reconciler.yaml") == Config()
+
+
+def test_paths_are_relative_to_the_file() -> None:
+    sandbox = {"kind": "sandbox", "seed": "seed.yaml", "database": "state/a.db"}
+    parsed = parse_config({"tenants": {"local": sandbox, "plain": {"kind": "sandbox"}}}, "environments/dev.yaml")
+
+    local, plain = parsed.tenants["local"], parsed.tenants["plain"]
+    assert (local.seed, local.database) == (Path("environments/seed.yaml"), Path("environments/state/a.db"))
+    assert (plain.seed, plain.database) == (None, Path("environments/.reconciler/sandbox.db"))
+    assert (plain.kind, plain.domain) == (Kind.SANDBOX, SANDBOX_DOMAIN)
+
+
+def test_protection_adds_up_and_limits_are_replaced_one_by_one() -> None:
+    parsed = parse_config(
+        {
+            "protect": [{"client": "Legacy*", "reason": "ask first"}],
+            "limits": {"deletes": 5, "updates": 6},
+            "tenants": {"live": {"domain": LIVE, "protect": [{"audience": "*"}], "limits": {"updates": 7}}},
+        },
+        "reconciler.yaml",
+    )
+
+    shared = Protect(client="Legacy*", reason="ask first")
+    assert parsed.protect == (shared,)
+    assert parsed.tenants["live"].protect == (shared, Protect(audience="*"))
+    assert parsed.tenants["live"].limits == Limits(deletes_percent=5, updates_percent=7)
+
+
+def test_a_domain_that_no_file_names_takes_the_shared_settings() -> None:
+    parsed = parse_config({"protect": [{"client": "A"}], "limits": {"deletes": 1}}, "reconciler.yaml")
+    tenant = choose_tenant(parsed, None, {"AUTH0_DOMAIN": f" {LIVE} "})
+
+    assert (tenant.name, tenant.domain, tenant.kind) == (LIVE, LIVE, Kind.AUTH0)
+    assert (tenant.protect, tenant.limits.deletes_percent) == ((Protect(client="A"),), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "chosen"),
+    [
+        ("other", {"AUTH0_DOMAIN": LIVE}, "other"),
+        (None, {"AUTH0_DOMAIN": LIVE}, "live"),
+        (None, {"AUTH0_DOMAIN": f"https://{LIVE.upper()}/"}, "live"),
+        (None, {"AUTH0_DOMAIN": "new.auth0.com"}, "new.auth0.com"),
+        (None, {"AUTH0_DOMAIN": " "}, "default"),
+        (None, {}, "default"),
+    ],
+    ids=["option-wins", "domain", "domain-as-address", "domain-in-no-file", "domain-empty", "default"],
+)
+def test_the_option_wins_over_auth0_domain_which_wins_over_the_default(
+    name: str | None, environment: dict[str, str], chosen: str
+) -> None:
+    tenants = {"default": {"kind": "sandbox"}, "live": {"domain": LIVE}, "other": {"kind": "sandbox"}}
+    parsed = parse_config({"default_tenant": "default", "tenants": tenants}, "reconciler.yaml")
+
+    assert choose_tenant(parsed, name, environment).name == chosen
+
+
+def test_the_only_tenant_needs_no_default() -> None:
+    assert choose_tenant(config(live={"domain": LIVE}), None, {}).name == "live"
+
+
+def test_auth0_domain_never_chooses_a_sandbox() -> None:
+    tenant = choose_tenant(config(local={"kind": "sandbox", "domain": LIVE}), None, {"AUTH0_DOMAIN": LIVE})
+
+    assert (tenant.name, tenant.kind) == (LIVE, Kind.AUTH0)
+
+
+@pytest.mark.parametrize(
+    ("tenants", "name", "message"),
+    [
+        ({}, None, "no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in reconciler.yaml"),
+        ({"a": {"domain": LIVE}, "b": {"domain": LIVE}}, None, "no tenant: use --tenant"),
+        ({"live": {"domain": LIVE}}, "lvie", 'no tenant "lvie"; did you mean "live"'),
+        ({"live": {"domain": LIVE}}, "zzz", 'no tenant "zzz"; declared are: live'),
+        ({}, "zzz", 'no tenant "zzz"; declared are: none'),
+    ],
+    ids=["none", "several", "near-miss", "unknown", "unknown-among-none"],
+)
+def test_without_a_clear_choice_there_is_an_error(
+    tenants: dict[str, dict[str, Any]], name: str | None, message: str
+) -> None:
+    with pytest.raises(ReconcilerError, match=message):
+        choose_tenant(config(**tenants), name, {})
+
+
+def test_a_default_tenant_that_is_not_declared_is_an_error() -> None:
+    with pytest.raises(ReconcilerError, match=r'prod\.yaml declares no tenant "live"'):
+        parse_config({"default_tenant": "live"}, "prod.yaml")
+
+
+@pytest.mark.parametrize("domain", [STRANGE, f"https://{STRANGE}", "127.0.0.1:8321", "auth0.com.example.com"])
+def test_a_host_outside_auth0_needs_the_environment_to_agree(domain: str) -> None:
+    parsed = config(ours={"domain": domain})
+
+    with pytest.raises(ReconcilerError, match=f"is not a host of Auth0; .* AUTH0_DOMAIN={domain}"):
+        choose_tenant(parsed, "ours", {})
+    with pytest.raises(ReconcilerError, match="is not a host of Auth0"):
+        choose_tenant(parsed, "ours", {"AUTH0_DOMAIN": LIVE})
+    assert choose_tenant(parsed, "ours", {"AUTH0_DOMAIN": domain}).name == "ours"
+    assert choose_tenant(parsed, None, {"AUTH0_DOMAIN": domain}).name == "ours"
+
+
+@pytest.mark.parametrize("name", ["ours", None], ids=["named", "the-only-one"])
+def test_the_environment_need_not_agree_on_hosts_of_auth0(name: str | None) -> None:
+    assert choose_tenant(config(ours={"domain": "a.b.us.auth0.com:443"}), name, {}).host == "a.b.us.auth0.com:443"
+
+
+@pytest.mark.parametrize(
+    ("domain", "host", "base_url"),
+    [
+        (LIVE, LIVE, f"https://{LIVE}"),
+        (f"https://{LIVE}/", LIVE, f"https://{LIVE}"),
+        ("Live.EU.Auth0.com", LIVE, f"https://{LIVE}"),
+        ("example.com:8443", "example.com:8443", "https://example.com:8443"),
+        ("127.0.0.1:8321", "127.0.0.1:8321", "http://127.0.0.1:8321"),
+        ("localhost:8321", "localhost:8321", "http://localhost:8321"),
+        ("localhost", "localhost", "http://localhost"),
+        ("[::1]:8321", "[::1]:8321", "http://[::1]:8321"),
+        ("http://localhost:8321", "localhost:8321", "http://localhost:8321"),
+        ("https://localhost:8321", "localhost:8321", "https://localhost:8321"),
+        ("localhost.example.com", "localhost.example.com", "https://localhost.example.com"),
+        ("127.0.0.1.example.com", "127.0.0.1.example.com", "https://127.0.0.1.example.com"),
+        ("127.0.0.2:8321", "127.0.0.2:8321", "https://127.0.0.2:8321"),
+    ],
+)
+def test_it_is_https_everywhere_but_on_loopback(domain: str, host: str, base_url: str) -> None:
+    tenant = Tenant(name="t", domain=domain)
+
+    assert (tenant.host, tenant.base_url) == (host, base_url)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "not a domain",
+        f"{LIVE}/api/v2/",
+        f"{LIVE}?x",
+        f"{LIVE}#x",
+        f"user@{LIVE}",
+        f"https://user:password@{LIVE}",
+        f"ftp://{LIVE}",
+        f"//{LIVE}",
+        f"{LIVE}:port",
+        f"{LIVE}:123456",
+        f"{LIVE}\r\nHost: evil.example",
+        "example。auth0.com",
+        "münchen.auth0.com",
+    ],
+)
+def test_what_is_no_domain_is_refused_wherever_it_stands(domain: str) -> None:
+    with pytest.raises(ReconcilerError, match="is no domain; write it like"):
+        config(live={"domain": domain})
+    with pytest.raises(ReconcilerError, match="is no domain; write it like"):
+        choose_tenant(Config(), None, {"AUTH0_DOMAIN": domain})
+
+
+@pytest.mark.parametrize("domain", ["", f"{LIVE}\n"], ids=["empty", "line-end"])
+def test_a_file_says_a_domain_exactly(domain: str) -> None:
+    with pytest.raises(ReconcilerError, match="is no domain"):
+        config(live={"domain": domain})
+
+
+@pytest.mark.parametrize("domain", [f"http://{LIVE}", "http://127.0.0.1.example.com", "http://localhost.example.com"])
+def test_plain_http_is_refused_outside_loopback(domain: str) -> None:
+    with pytest.raises(ReconcilerError, match="plain http would show the credentials to the network"):
+        config(live={"domain": domain})
+    with pytest.raises(ReconcilerError, match="plain http"):
+        choose_tenant(Config(), None, {"AUTH0_DOMAIN": domain})

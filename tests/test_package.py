@@ -1,0 +1,83 @@
+"""The wheel that users install: what is in it, and that it works away from the checkout."""
+
+import configparser
+import os
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from reconciler.contract import stored
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "reconciler"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the wheel unpacks to."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    with ZipFile(built) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def unpacked(wheel: Path, *words: str) -> str:
+    """Run Python with the unpacked wheel before everything else, far from the checkout."""
+    # what runs here is no source of ours whose coverage counts
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    environment["PYTHONPATH"] = str(wheel)
+    done = subprocess.run(
+        [sys.executable, *words], cwd=wheel.parent, env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def names(folder: Path) -> set[str]:
+    """Return the files below a folder, without what Python and editors leave behind."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in files if "__pycache__" not in path.parts}
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_the_schemas(wheel: Path) -> None:
+    schemas = {f"schemas/{name}" for name in names(ROOT / "schemas")}
+
+    assert names(wheel / "reconciler") == names(PACKAGE) | schemas
+    assert {"py.typed", "sandbox/seed_schema.json", "sandbox/management_scopes.txt"} <= names(wheel / "reconciler")
+    assert {f"schemas/{name}" for name in (stored.OPENAPI, stored.GRANTS, stored.PLAN, stored.CONFIG)} <= schemas
+
+
+def test_the_wheel_installs_nothing_beside_the_package(wheel: Path) -> None:
+    assert {path.name.partition("-")[0] for path in wheel.iterdir()} == {"reconciler"}
+
+
+def test_the_wheel_installs_the_command(wheel: Path) -> None:
+    (entry_points,) = wheel.glob("*.dist-info/entry_points.txt")
+    parser = configparser.ConfigParser()
+    parser.read(entry_points)
+
+    assert dict(parser["console_scripts"]) == {"reconciler": "reconciler.cli.main:main"}
+
+
+def test_the_unpacked_wheel_finds_its_own_schemas(wheel: Path) -> None:
+    script = "from reconciler.contract import stored; print(stored.folder())"
+
+    assert unpacked(wheel, "-c", script) == f"{wheel / 'reconciler' / 'schemas'}\n"
+    assert unpacked(wheel, "-m", "reconciler", "schema") == (ROOT / "schemas" / stored.GRANTS).read_text()
+
+
+def test_the_unpacked_wheel_plans_on_a_sandbox(wheel: Path) -> None:
+    folder = wheel.parent
+    (folder / "grants").mkdir()
+    (folder / "grants" / "one.yaml").write_text("grants: [{client: A, api: B}]\n", encoding="utf-8")
+    (folder / "seed.yaml").write_text("applications: [{name: A}]\napis: [{name: B, identifier: b}]\n", encoding="utf-8")
+    config = "default_tenant: local\ntenants: {local: {kind: sandbox, seed: seed.yaml}}\n"
+    (folder / "reconciler.yaml").write_text(config, encoding="utf-8")
+
+    assert "  + A -> B\n" in unpacked(wheel, "-m", "reconciler", "plan")
