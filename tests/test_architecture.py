@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "auth0": {"core", "errors", "tasks"},
     "config": {"core.guards", "core.suggest", "errors"},
     # the tenant that tests trust knows nothing of the client and the planner that are tested against it
-    "sandbox": {"core.problems", "core.suggest", "contract.stored", "files.document", "files.read", "errors"},
+    "sandbox": {"core.problems", "core.suggest", "contract.stored", "files", "errors"},
     "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "errors"},
     "observe": {"auth0", "core", "errors", "tasks"},
     "apply": {"auth0", "core"},
@@ -43,7 +43,7 @@ MAY_IMPORT = {
 HOMES = {
     "click": {"cli"},
     "deepdiff": {"core.diff"},
-    "httpx": {"auth0", "connect"},
+    "httpx": {"auth0", "connect", "sandbox.transport"},
     "jsonschema": {"files.schema"},
     "jwt": {"sandbox.access"},
     "rich": {"cli.progress"},
@@ -52,7 +52,7 @@ HOMES = {
     "yaml": {"files.loader"},
     "asyncio": {"apply", "auth0", "cli.session", "sandbox", "tasks"},
     "socket": {"sandbox.serve"},
-    "sqlite3": {"sandbox.store"},
+    "sqlite3": {"sandbox.past", "sandbox.store"},
 }
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}
 IMPURE = {

@@ -16,6 +16,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+_KNOWN = frozenset(HTTPStatus)
 NO_CONTENT = Answer(HTTPStatus.NO_CONTENT)
 
 
@@ -39,10 +40,15 @@ class RefusalError(Exception):
 
 def refusal(status: int, message: str, code: str | None = None, **extra: object) -> RefusalError:
     """Return the error in the Management API's shape; `errorCode` is absent where the API sends none."""
-    body: dict[str, object] = {"statusCode": status, "error": HTTPStatus(status).phrase, "message": message}
+    body: dict[str, object] = {"statusCode": status, "error": phrase(status), "message": message}
     if code is not None:
         body["errorCode"] = code
     return RefusalError(Answer(status, dump(body | extra)))
+
+
+def phrase(status: int) -> str:
+    """Return a status in words; proxies have some that no standard names."""
+    return HTTPStatus(status).phrase if status in _KNOWN else "Error"
 
 
 def bad_request(message: str, code: str | None = None) -> RefusalError:

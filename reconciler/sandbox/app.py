@@ -1,151 +1,126 @@
-"""The ASGI application: routes, what every request is checked for, and what every answer carries."""
+"""The ASGI application: from a request to an arrival, and from a reply to what goes over the wire."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from email.utils import formatdate
-from http import HTTPStatus
+from dataclasses import replace
+from http import HTTPMethod
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
-from reconciler.sandbox import client_grants, clients, oauth, organizations, resource_servers
-from reconciler.sandbox.access import permissions, require_any
-from reconciler.sandbox.answers import Answer, RefusalError, refusal
-from reconciler.sandbox.exchange import Call, Endpoint
-from reconciler.sandbox.incoming import body_value, check_identity, query_values
-from reconciler.sandbox.settings import Settings
-from reconciler.sandbox.store import Store
+from reconciler.sandbox import (
+    admin,
+    client_grants,
+    clients,
+    dispatch,
+    organizations,
+    resource_servers,
+)
+from reconciler.sandbox.answers import RefusalError, refusal
+from reconciler.sandbox.control import Control
+from reconciler.sandbox.exchange import Endpoint
+from reconciler.sandbox.tally import UNKNOWN
+from reconciler.sandbox.traffic import Arrival, Handle, Proceed, Reply, reply
+from reconciler.sandbox.wire import response
 
 PREFIX = "/api/v2"
-LARGEST_BODY_BYTES = 1_048_576
-RATE_LIMIT = 10_000  # plentiful: requests are not counted
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
 ENDPOINTS: tuple[Endpoint, ...] = (
     *client_grants.ENDPOINTS,
     *clients.ENDPOINTS,
     *resource_servers.ENDPOINTS,
     *organizations.ENDPOINTS,
 )
+Handles = Mapping[str, Handle]  # by method
 Clock = Callable[[], float]  # UNIX seconds
 
 
-def build_app(store: Store, settings: Settings, clock: Clock) -> ASGIApp:
-    """Return the application for the tenant in `store`.
+def build_app(control: Control, clock: Clock, *, with_admin: bool) -> ASGIApp:
+    """Return the application for a tenant; with its administration under /sandbox, if asked for.
 
     Handlers are synchronous on purpose: a call to a local SQLite file is shorter than a switch of threads.
     """
-    context = _Context(store, settings, clock)
-    by_path: dict[str, dict[str, Endpoint]] = {}
+    desk = _Desk(control, clock)
+    spend = control.spend
+    by_path: dict[str, dict[str, Handle]] = {TOKEN_PATH: {"POST": dispatch.token(spend)}}
     for endpoint in ENDPOINTS:
-        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    app = Starlette(
-        routes=[*(_route(path, methods, context) for path, methods in by_path.items()), _token_route(context)],
-        middleware=[Middleware(StandardHeaders, clock=clock)],
-        exception_handlers={RefusalError: _on_error, HTTPException: _on_error},
-    )
+        by_path.setdefault(PREFIX + endpoint.path, {})[endpoint.method] = dispatch.management(endpoint, spend)
+    routes: list[BaseRoute] = [desk.route(path, handles) for path, handles in by_path.items()]
+    if with_admin:
+        routes += admin.routes(control)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: desk.on_error})
     app.router.redirect_slashes = False
     return app
 
 
-class StandardHeaders:
-    """Middleware: the date and the rate limit on every answer, by the tenant's own clock."""
+class _Desk:
+    """Takes requests in and sends replies out; the faults and the limits that control names stand in between."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
-        self._app = app
+    def __init__(self, control: Control, clock: Clock) -> None:
+        self._control = control
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add to the head of its answer."""
+    def route(self, path: str, handles: Handles) -> Route:
+        """Return the route of the endpoints that share a path."""
+        pattern = path.replace(":path}", "}")
 
-        async def send_more(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_standard_headers(self._clock()))
-            await send(message)
+        async def respond(request: Request) -> Response:
+            handle = handles["GET" if request.method == HTTPMethod.HEAD else request.method]
+            arrival = self._arrival(request, pattern, await _read(request))
+            outcome = await self._control.misbehaviour.carry_out(arrival, _proceed(handle))
+            return self._response(arrival, outcome, counted_as=pattern)
 
-        await self._app(scope, receive, send_more)
+        return Route(path, respond, methods=list(handles))
 
+    async def on_error(self, request: Request, error: Exception) -> Response:
+        """Answer a request that no endpoint takes."""
+        if not isinstance(error, HTTPException):
+            raise error
+        refused = replace(refusal(error.status_code, error.detail).answer, headers=error.headers or {})
+        return self._response(self._arrival(request, request.url.path, b""), reply(refused), counted_as=UNKNOWN)
 
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """What all requests have in common."""
-
-    store: Store
-    settings: Settings
-    clock: Clock
-
-    def call(self, request: Request) -> Call:
-        """Return what every handler gets."""
-        return Call(
-            store=self.store,
-            settings=self.settings,
-            tenant=self.store.tenant(),
-            now=self.clock(),
+    def _arrival(self, request: Request, pattern: str, body: bytes) -> Arrival:
+        now = self._clock()
+        return Arrival(
+            method=request.method,
+            pattern=pattern,
+            path=request.url.path,
+            parameters=request.path_params,
+            query=tuple(request.query_params.multi_items()),
             host=request.headers.get("host", ""),
-            path=request.path_params,
+            authorization=request.headers.get("authorization"),
+            content_type=request.headers.get("content-type", ""),
+            body=body,
+            store=self._control.store,
+            settings=self._control.settings,
+            now=now,
+            token_time=now,
         )
 
-
-def _route(path: str, methods: Mapping[str, Endpoint], context: _Context) -> Route:
-    async def respond(request: Request) -> Response:
-        endpoint = methods["GET" if request.method == "HEAD" else request.method]
-        # the order is an assumption: token, permission, path, query, body
-        call = context.call(request)
-        scopes = permissions(request.headers.get("authorization"), call.tenant, call.now)
-        require_any(scopes, endpoint.any_of)
-        check_identity(call.path.get("id", ""), endpoint.identity)
-        refuse_unknown = context.settings.refuse_unknown_query
-        query = query_values(request.query_params.multi_items(), endpoint.query, refuse_unknown=refuse_unknown)
-        body = body_value(await _read(request), endpoint.body()) if endpoint.body else None
-        return _response(endpoint.handle(replace(call, scopes=scopes, query=query, body=body)))
-
-    return Route(f"{PREFIX}{path}", respond, methods=list(methods))
+    def _response(self, arrival: Arrival, outcome: Reply, *, counted_as: str) -> Response:
+        self._control.tally.count(arrival.method, counted_as, None if outcome.dropped else outcome.status)
+        level = self._control.buckets.level(arrival)
+        return response(outcome, level, self._clock())
 
 
-def _token_route(context: _Context) -> Route:
-    async def respond(request: Request) -> Response:
-        asked = oauth.parameters(await _read(request), request.headers.get("content-type", ""))
-        return _response(oauth.token(replace(context.call(request), body=asked)))
+def _proceed(handle: Handle) -> Proceed:
+    async def proceed(arrival: Arrival) -> Reply:
+        try:
+            return reply(handle(arrival))
+        except RefusalError as error:
+            return reply(error.answer)
 
-    return Route("/oauth/token", respond, methods=["POST"])
+    return proceed
 
 
 async def _read(request: Request) -> bytes:
-    """Return the whole body, never holding more than the limit and one chunk."""
+    """Return the body; of one that is too large not much more than shows that it is."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
-        if len(raw) > LARGEST_BODY_BYTES:
-            message = f"Payload content length greater than maximum allowed: {LARGEST_BODY_BYTES}"
-            raise refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+        if len(raw) > dispatch.LARGEST_BODY_BYTES:
+            break
     return bytes(raw)
-
-
-def _response(answer: Answer) -> Response:
-    return Response(
-        answer.text, answer.status, headers=dict(answer.headers), media_type="application/json; charset=utf-8"
-    )
-
-
-async def _on_error(_request: Request, error: Exception) -> Response:
-    match error:
-        case RefusalError(answer=answer):
-            return _response(answer)
-        case HTTPException(status_code=status, detail=detail, headers=headers):
-            answer = refusal(status, detail).answer
-            return _response(replace(answer, headers=headers or {}))
-        case _:
-            raise error
-
-
-def _standard_headers(now: float) -> dict[str, str]:
-    return {
-        "date": formatdate(now, usegmt=True),
-        "x-ratelimit-limit": str(RATE_LIMIT),
-        "x-ratelimit-remaining": str(RATE_LIMIT - 1),
-        "x-ratelimit-reset": str(int(now) + 1),
-    }

@@ -1,7 +1,9 @@
 """Serve a sandbox over HTTP, on this machine only."""
 
+import asyncio
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,13 +11,17 @@ from ipaddress import ip_address
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox.tenant import Sandbox
+from reconciler.sandbox.wire import BREAK
 
 LOCALHOST = "127.0.0.1"
 GRACE_SECONDS = 5  # for requests under way when the server is told to stop
 BACKLOG = 512
+NO_LINGER = struct.pack("ii", 1, 0)  # a socket closed so resets its connection
 
 
 def serve(sandbox: Sandbox, host: str = LOCALHOST, *, port: int, on_ready: Callable[[str], None]) -> None:
@@ -52,9 +58,12 @@ def serving(sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0) -> Iterat
 
 
 def _server(sandbox: Sandbox) -> uvicorn.Server:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await _run_or_break(sandbox.app, server.server_state, (scope, receive, send))
+
     # the application itself says the date, by the tenant's clock
     config = uvicorn.Config(
-        sandbox.app,
+        app,
         log_level="error",
         access_log=False,
         lifespan="off",
@@ -62,7 +71,37 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    return server
+
+
+async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Receive, Send]) -> None:
+    """Run the application; where it asks for that, break the connection that the call came by."""
+    scope, receive, send = call
+    breaks: list[Message] = []
+
+    async def pass_on(message: Message) -> None:
+        if message["type"] == BREAK:
+            breaks.append(message)
+        else:
+            await send(message)
+
+    await app(scope, receive, pass_on)
+    for message in breaks:
+        for connection in state.connections:
+            if connection.transport.get_extra_info("peername")[:2] == scope["client"]:
+                _break(connection.transport, at_once=message["at_once"])
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _break(transport: asyncio.Transport, *, at_once: bool) -> None:
+    """End a connection: at once with a reset, as a crash or a firewall does, else behind what was sent."""
+    if not at_once:
+        transport.close()
+        return
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+    transport.abort()
 
 
 @contextmanager

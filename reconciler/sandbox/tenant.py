@@ -1,9 +1,11 @@
 """Open, make and reset a sandbox tenant: a database file, its seed, and the application on top."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +17,12 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import Mapping
 from reconciler.files.read import read_yaml
 from reconciler.sandbox.app import build_app
+from reconciler.sandbox.control import Control, Start
 from reconciler.sandbox.documents import Schema, parse
+from reconciler.sandbox.faults import NO_FAULTS, Plan
+from reconciler.sandbox.misbehaviour import Means, Sleep
+from reconciler.sandbox.past import copy_of
+from reconciler.sandbox.profiles import profile
 from reconciler.sandbox.seed import Credentials, documents, identity, tool_credentials
 from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
 from reconciler.sandbox.store import Store, Tenant, open_store
@@ -27,14 +34,19 @@ _HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """An open sandbox tenant: `app` is its ASGI application, `credentials` are the tool's own. Close it after use."""
+    """An open sandbox tenant. Close it after use.
+
+    `app` is its ASGI application, `credentials` are the tool's own, `control` changes how it behaves.
+    """
 
     app: ASGIApp
     store: Store
     credentials: Credentials
+    control: Control
 
     def close(self) -> None:
         """Close the database."""
+        self.control.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -46,22 +58,29 @@ class Sandbox:
         self.close()
 
 
-def open_sandbox(
+def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a default
     database: Path,
     seed: Path | None,
     domain: str,
     *,
     settings: Settings = DEFAULT_SETTINGS,
     clock: Callable[[], float] = time.time,
+    faults: Plan = NO_FAULTS,
+    rate_limit: str = "none",
+    sleep: Sleep = asyncio.sleep,
+    with_admin: bool = False,
 ) -> Sandbox:
     """Open the tenant in `database`; a new one gets the canonical domain `domain` and what the seed file declares.
 
-    A tenant that exists keeps what it holds, its domain included: a changed seed takes effect by `reset`.
+    A tenant that exists keeps what it holds, its domain included: a changed seed takes effect by `reset`. `rate_limit`
+    names a plan of Auth0's; `clock` (UNIX seconds) and `sleep` (seconds) are the tenant's; `with_admin` adds the
+    endpoints under /sandbox.
 
     Raises:
-        ReconcilerError: the database cannot be used.
+        ReconcilerError: the database cannot be used, or there is no such plan.
         ProblemsError: the seed file is wrong.
     """
+    limits = profile(rate_limit)
     store = open_store(database)
     try:
         _check_version(store, database)
@@ -74,7 +93,11 @@ def open_sandbox(
     except BaseException:
         store.close()
         raise
-    return Sandbox(build_app(store, settings, clock), store, Credentials(tenant.client_id, tenant.client_secret))
+    means = Means(partial(copy_of, database), sleep)
+    start = Start(reseed=partial(reset, database, seed, tenant.domain), means=means, faults=faults, profile=limits)
+    control = Control(store, settings, start)
+    own = Credentials(tenant.client_id, tenant.client_secret)
+    return Sandbox(build_app(control, clock, with_admin=with_admin), store, own, control)
 
 
 def reset(database: Path, seed: Path | None, domain: str) -> None:

@@ -1,0 +1,97 @@
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.sandbox import faults
+from reconciler.sandbox.fault_files import parse_faults, read_faults
+from reconciler.sandbox.faults import KINDS, Answer, Drop, Lag, Plan, Rule, Series, plan_data
+
+SCHEMA = json.loads((Path(faults.__file__).parent / "faults_schema.json").read_text(encoding="utf-8"))
+RULE = SCHEMA["properties"]["faults"]["items"]
+PLAN = """
+# comments are fine
+faults:
+  - method: POST
+    path: /api/v2/client-grants
+    calls: [1, 3]
+    answer: {status: 502, when: after, body: html}
+  - path: /oauth/token
+    calls: {from: 2, to: 8, every: 3}
+    drop: {}
+  - lag: {seconds: 0.5}
+"""
+
+
+def test_a_file_becomes_a_value(tmp_path: Path) -> None:
+    file = tmp_path / "faults.yaml"
+    file.write_text(PLAN, encoding="utf-8")
+    assert read_faults(file) == Plan(
+        (
+            Rule(Answer(status=502, when="after", body="html"), "POST", "/api/v2/client-grants", (1, 3)),
+            Rule(Drop(), path="/oauth/token", calls=Series(first=2, last=8, every=3)),
+            Rule(Lag(seconds=0.5)),
+        )
+    )
+
+
+def test_json_will_do_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text(json.dumps(plan_data(parse_faults(PLAN.encode())), indent="\t"), encoding="utf-8")
+    assert read_faults(file) == parse_faults(PLAN.encode())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_schema_and_value_have_the_same_fields(name: str) -> None:
+    assert set(RULE["properties"][name]["properties"]) == {field.name for field in fields(KINDS[name])}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_choice_of_the_schema_is_one_of_the_value_and_the_other_way_round(name: str) -> None:
+    in_value = {field.name: set(get_args(field.type)) for field in fields(KINDS[name]) if get_args(field.type)}
+    in_schema = {
+        key: set(each["enum"]) for key, each in RULE["properties"][name]["properties"].items() if "enum" in each
+    }
+    assert {key: in_value[key] for key in in_schema} == in_schema
+
+
+def test_every_kind_is_in_the_schema() -> None:
+    assert set(RULE["properties"]) == {"method", "path", "calls", *KINDS}
+    assert [each["required"] for each in RULE["allOf"][0]["oneOf"]] == [[name] for name in KINDS]
+    assert set(KINDS.values()) == set(get_args(faults.Fault))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("", "the file", id="empty"),
+        pytest.param("faults: {}", "faults", id="no list"),
+        pytest.param("faults: [{path: /x}]", "a rule does one thing", id="nothing done"),
+        pytest.param("faults: [{drop: {}, lag: {reads: 1}}]", "a rule does one thing", id="two things done"),
+        pytest.param("faults: [{drop: {when: later}}]", '"when"', id="unknown choice"),
+        pytest.param("faults: [{drop: {wehn: after}}]", 'did you mean "when"', id="misspelt"),
+        pytest.param("faults: [{answer: {}}]", '"status" is missing', id="missing"),
+        pytest.param("faults: [{calls: [0], drop: {}}]", "calls", id="no such call"),
+        pytest.param("faults: [}", "faults:1:10", id="no YAML"),
+    ],
+)
+def test_what_is_no_plan_is_told_with_its_place(text: str, problem: str) -> None:
+    with pytest.raises(ProblemsError) as raised:
+        parse_faults(text.encode())
+    assert any(problem in f"{each.source}: {each.message}" for each in raised.value.problems)
+
+
+def test_a_file_with_problems_is_told_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "faults.yaml"
+    file.write_text("faults: [{x: 1}]")
+    with pytest.raises(ProblemsError) as raised:
+        read_faults(file)
+    assert str(raised.value.problems[0].source).endswith("faults.yaml:1:10")
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ReconcilerError, match="there is no"):
+        read_faults(tmp_path / "faults.yaml")

@@ -1,0 +1,45 @@
+import pytest
+
+from reconciler.errors import ReconcilerError
+from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings, settings_from
+
+
+def test_nothing_set_is_the_defaults() -> None:
+    assert settings_from([]) == DEFAULT_SETTINGS
+
+
+def test_settings_are_set_by_name() -> None:
+    given = [
+        "next_on_last_page=true",
+        "refuse_unknown_query=false",
+        "conflict_code=none",
+        "missing_api_code=inexistent=api",
+        "system_grant_status=400",
+        "refill=continuous",
+        "refill=window",
+    ]
+    assert settings_from(given) == Settings(
+        next_on_last_page=True,
+        refuse_unknown_query=False,
+        conflict_code=None,
+        missing_api_code="inexistent=api",
+        system_grant_status=400,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("refil=window", 'no setting "refil"; did you mean "refill"?'),
+        ("?", "there are: next_on_last_page, "),
+        ("refill=sometimes", 'refill: "sometimes" will not do; give window or continuous'),
+        ("retry_after=yes", "give true or false"),
+        ("retry_after", "give true or false"),
+        ("system_grant_status=-1", "give a whole number"),
+        ("conflict_code=", "give a text, or none"),
+    ],
+)
+def test_what_cannot_be_set_is_told(given: str, message: str) -> None:
+    with pytest.raises(ReconcilerError) as raised:
+        settings_from([given])
+    assert message in str(raised.value)

@@ -1,0 +1,87 @@
+"""A sandbox that misbehaves, and somebody who calls it: with a clock and a patience of their own."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sandbox.talk import DOMAIN, SEED, Clock, Talk
+
+from reconciler.sandbox.faults import Fault, Plan, Rule
+from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
+from reconciler.sandbox.store import Kind
+from reconciler.sandbox.tenant import open_sandbox
+from reconciler.sandbox.transport import SandboxTransport
+
+GRANTS = "/api/v2/client-grants"
+GRANT = "/api/v2/client-grants/{id}"
+
+
+@dataclass(frozen=True)
+class Troubled(Talk):
+    """Calls come in as over a network; `slept` is how long the tenant waited."""
+
+    slept: list[float] = field(default_factory=list)
+    timeout: float | None = None
+
+    def raw(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = SandboxTransport(self.sandbox.app)
+            async with httpx.AsyncClient(transport=transport, base_url=self.base_url, timeout=self.timeout) as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(send())
+
+    def set(self, *rules: Rule) -> None:
+        self.sandbox.control.set_faults(Plan(rules))
+
+    def stored(self, grant: dict[str, Any]) -> dict[str, Any] | None:
+        """What the tenant really has of a grant."""
+        return self.sandbox.store.get(Kind.CLIENT_GRANTS, grant["id"])
+
+
+@contextmanager
+def troubled(
+    folder: Path,
+    *rules: Rule,
+    rate_limit: str = "none",
+    settings: Settings = DEFAULT_SETTINGS,
+    with_admin: bool = False,
+    timeout: float | None = None,
+) -> Iterator[Troubled]:
+    """Open a sandbox in `folder` of which the calls go wrong as `rules` say."""
+    seed = folder / "seed.yaml"
+    seed.write_text(SEED, encoding="utf-8")
+    clock = Clock()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if timeout is not None:
+            await asyncio.sleep(seconds)
+
+    with open_sandbox(
+        folder / "tenant.db",
+        seed,
+        DOMAIN,
+        settings=settings,
+        clock=clock,
+        faults=Plan(rules),
+        rate_limit=rate_limit,
+        sleep=sleep,
+        with_admin=with_admin,
+    ) as sandbox:
+        yield Troubled(sandbox, clock, base_url="http://localhost", slept=slept, timeout=timeout)
+
+
+def on_grants(fault: Fault, method: str = "*", **options: Any) -> Rule:
+    """A rule for /client-grants."""
+    return Rule(fault, method, GRANTS, **options)
+
+
+def on_a_grant(fault: Fault, method: str = "*", **options: Any) -> Rule:
+    """A rule for /client-grants/{id}."""
+    return Rule(fault, method, GRANT, **options)
