@@ -42,10 +42,11 @@ MAY_IMPORT = {
 # package -> where it lives; of the standard library, what touches the world outside
 HOMES = {
     "click": {"cli"},
+    "cryptography": {"sandbox.keys"},
     "deepdiff": {"core.diff"},
     "httpx": {"auth0", "connect", "sandbox.transport"},
     "jsonschema": {"files.schema"},
-    "jwt": {"sandbox.access"},
+    "jwt": {"sandbox.access", "sandbox.keys"},
     "rich": {"cli.progress"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox.serve"},

@@ -1,6 +1,7 @@
 """Pure: the tenant's access tokens: issued for an application, and checked against what an endpoint asks for."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import jwt
@@ -17,17 +18,27 @@ _FORGED = "Invalid signature received for JSON Web Token validation"
 _UNCHECKED: jwt.types.Options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
 
-def issue(tenant: Tenant, *, client_id: str, audience: str, scope: Sequence[str], now: float) -> str:
-    """Return a token for the application; its permissions stay as they are now, whatever becomes of its grant."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """What a token says: which application may call which API, with which scopes, and for how long."""
+
+    client_id: str
+    audience: str
+    scope: Sequence[str]
+    lifetime_seconds: int = TOKEN_LIFETIME_SECONDS
+
+
+def issue(tenant: Tenant, permit: Permit, now: float) -> str:
+    """Return a token, valid from `now` on; its permissions stay as they are, whatever becomes of the grant."""
     claims: dict[str, object] = {
         "iss": tenant.issuer,
-        "sub": f"{client_id}@clients",
-        "aud": audience,
+        "sub": f"{permit.client_id}@clients",
+        "aud": permit.audience,
         "iat": int(now),
-        "exp": int(now) + TOKEN_LIFETIME_SECONDS,
-        "scope": " ".join(scope),
+        "exp": int(now) + permit.lifetime_seconds,
+        "scope": " ".join(permit.scope),
         "gty": "client-credentials",
-        "azp": client_id,
+        "azp": permit.client_id,
     }
     return jwt.encode(claims, tenant.signing_key, ALGORITHM)
 

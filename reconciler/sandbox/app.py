@@ -13,6 +13,8 @@ from starlette.types import ASGIApp
 
 from reconciler.sandbox import (
     admin,
+    associations,
+    client_credentials,
     client_grants,
     clients,
     dispatch,
@@ -33,6 +35,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *clients.ENDPOINTS,
     *resource_servers.ENDPOINTS,
     *organizations.ENDPOINTS,
+    *associations.ENDPOINTS,
+    *client_credentials.ENDPOINTS,
 )
 Handles = Mapping[str, Handle]  # by method
 Clock = Callable[[], float]  # UNIX seconds

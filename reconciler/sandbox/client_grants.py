@@ -1,5 +1,7 @@
 """The endpoints of /client-grants."""
 
+from dataclasses import replace
+
 from reconciler.sandbox import paging
 from reconciler.sandbox.answers import (
     NO_CONTENT,
@@ -11,33 +13,16 @@ from reconciler.sandbox.answers import (
     ok,
     refusal,
 )
-from reconciler.sandbox.documents import Document, Schema
-from reconciler.sandbox.exchange import Call, Endpoint
-from reconciler.sandbox.grant_bodies import create_body, update_body
+from reconciler.sandbox.contract import endpoint
+from reconciler.sandbox.documents import Document
+from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.grant_bodies import create_body
 from reconciler.sandbox.grant_rules import canonical, check_holder, check_rules, check_shape, merged
-from reconciler.sandbox.identities import GRANT_ID_PATTERN, grant_id, randomly
+from reconciler.sandbox.identities import grant_id, randomly
 from reconciler.sandbox.incoming import invalid_query
 from reconciler.sandbox.store import Kind, TakenError
 
-_IDENTITY: Schema = {"type": "string", "pattern": GRANT_ID_PATTERN, "description": "Id of the client grant."}
-_FILTERS: dict[str, Schema] = {
-    "audience": {"type": "string", "description": "Only grants on the API with this identifier."},
-    "client_id": {"type": "string", "description": "Only grants of the application with this id."},
-    "allow_any_organization": {
-        "type": "boolean",
-        "description": "Only grants that do, or do not, serve any organization.",
-    },
-    "subject_type": {
-        "type": "string",
-        "enum": ["client", "user", "anonymous_user"],
-        "description": "Only grants in whose name this is.",
-    },
-    "default_for": {
-        "type": "string",
-        "enum": ["third_party_clients"],
-        "description": "Only default grants for this group of applications.",
-    },
-}
+_FILTERS = ("audience", "client_id", "allow_any_organization", "subject_type", "default_for")
 
 
 def list_grants(call: Call) -> Answer:
@@ -52,7 +37,7 @@ def list_grants(call: Call) -> Answer:
 
 def get_grant(call: Call) -> Answer:
     """Answer one grant."""
-    return ok(_existing(call))
+    return ok(existing_grant(call, call.path["id"]))
 
 
 def create_grant(call: Call) -> Answer:
@@ -77,7 +62,7 @@ def create_grant(call: Call) -> Answer:
 def update_grant(call: Call) -> Answer:
     """Replace the named attributes of a grant."""
     with call.store.transaction():
-        before = _existing(call)
+        before = existing_grant(call, call.path["id"])
         _refuse_system(call, before)
         after = merged(before, call.body)
         api = call.store.first(Kind.RESOURCE_SERVERS, {"identifier": before["audience"]})
@@ -96,8 +81,13 @@ def delete_grant(call: Call) -> Answer:
     return NO_CONTENT
 
 
-def _existing(call: Call) -> Document:
-    grant = call.store.get(Kind.CLIENT_GRANTS, call.path["id"])
+def existing_grant(call: Call, identity: str) -> Document:
+    """Return a grant.
+
+    Raises:
+        RefusalError: 404.
+    """
+    grant = call.store.get(Kind.CLIENT_GRANTS, identity)
     if grant is None:
         raise not_found("The grant does not exist.", "inexistent_client_grant")
     return grant
@@ -126,40 +116,9 @@ def _exists(call: Call, grant: Document) -> RefusalError:
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/client-grants",
-        any_of=("read:client_grants",),
-        handle=list_grants,
-        query=paging.OFFSET_QUERY | paging.CHECKPOINT_QUERY | _FILTERS,
-    ),
-    Endpoint(
-        method="POST",
-        path="/client-grants",
-        any_of=("create:client_grants",),
-        handle=create_grant,
-        body=create_body,
-    ),
-    Endpoint(
-        method="GET",
-        path="/client-grants/{id}",
-        any_of=("read:client_grants",),
-        handle=get_grant,
-        identity=_IDENTITY,
-    ),
-    Endpoint(
-        method="PATCH",
-        path="/client-grants/{id}",
-        any_of=("update:client_grants",),
-        handle=update_grant,
-        identity=_IDENTITY,
-        body=update_body,
-    ),
-    Endpoint(
-        method="DELETE",
-        path="/client-grants/{id}",
-        any_of=("delete:client_grants",),
-        handle=delete_grant,
-        identity=_IDENTITY,
-    ),
+    endpoint("GET", "/client-grants", list_grants),
+    replace(endpoint("POST", "/client-grants", create_grant), body=create_body),
+    endpoint("GET", "/client-grants/{id}", get_grant),
+    endpoint("PATCH", "/client-grants/{id}", update_grant),
+    endpoint("DELETE", "/client-grants/{id}", delete_grant),
 )

@@ -1,82 +1,21 @@
 """The endpoints of /clients: applications, so far as grants depend on them."""
 
-from dataclasses import dataclass
-
 from reconciler.sandbox import paging
 from reconciler.sandbox.answers import NO_CONTENT, Answer, bad_request, created, not_found, ok
-from reconciler.sandbox.documents import Document, Schema, on_text, project
-from reconciler.sandbox.exchange import Call, Endpoint
-from reconciler.sandbox.fields import FIELDS_QUERY, shown_fields
+from reconciler.sandbox.applications import NewClient, completed, with_credentials
+from reconciler.sandbox.contract import endpoint
+from reconciler.sandbox.credentials import Registrar, Registration, linked_ids, register
+from reconciler.sandbox.documents import Document, on_text, project
+from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.fields import shown_fields
 from reconciler.sandbox.identities import client_id, client_secret, randomly
-from reconciler.sandbox.store import Kind, Tenant
+from reconciler.sandbox.incoming import invalid_body
+from reconciler.sandbox.patches import patched
+from reconciler.sandbox.store import Kind
 
-GLOBAL_CLIENT_NAME = "All Applications"
-DEFAULT_GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 _SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
-_READ = ("read:clients", "read:client_keys", "read:client_summary")
-_IDENTITY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "description": "Id of the application."}
-_FILTERS: dict[str, Schema] = {
-    "is_global": {"type": "boolean", "description": "True for the tenant's pseudo client only, false for all others."},
-    "is_first_party": {"type": "boolean", "description": "Only applications that are, or are not, the tenant's own."},
-    "app_type": {"type": "string", "description": "Only applications of these types, separated by commas."},
-}
-
-
-def create_body() -> Schema:
-    """Return the schema of POST's body: what grants depend on is checked, everything else is kept."""
-    return {
-        "type": "object",
-        "required": ["name"],
-        "properties": {
-            "name": {"type": "string", "minLength": 1, "description": "Name of the application."},
-            "app_type": {"type": "string", "description": "Type of the application."},
-            "grant_types": {
-                "type": "array",
-                "items": {"type": "string", "minLength": 1},
-                "description": "Ways in which the application may ask for tokens.",
-            },
-            "is_first_party": {"type": "boolean", "description": "Whether the application is the tenant's own."},
-        },
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class NewClient:
-    """What an application is made of: what the caller says, and the id and secret it is given."""
-
-    attributes: Document
-    client_id: str
-    client_secret: str
-
-    def document(self, tenant: Tenant) -> Document:
-        """Return the application with the API's defaults; what the caller says wins."""
-        defaults: Document = {
-            "tenant": tenant.domain.partition(".")[0],
-            "global": False,
-            "is_token_endpoint_ip_header_trusted": False,
-            "name": "",
-            "is_first_party": True,
-            "oidc_conformant": False,
-            "sso_disabled": False,
-            "cross_origin_auth": False,
-            "grant_types": list(DEFAULT_GRANT_TYPES),
-            "custom_login_page_on": True,
-        }
-        own: Document = {"client_id": self.client_id, "client_secret": self.client_secret}
-        return defaults | self.attributes | own
-
-
-def global_client(identity: str, tenant: Tenant) -> Document:
-    """Return the pseudo client that every tenant lists; no token can be had with it."""
-    return {
-        "tenant": tenant.domain.partition(".")[0],
-        "global": True,
-        "name": GLOBAL_CLIENT_NAME,
-        "is_first_party": True,
-        "callbacks": [],
-        "grant_types": [],
-        "client_id": identity,
-    }
+_FIXED = frozenset({"client_id", "global", "tenant"})
+_GIVEN = _FIXED | {"client_secret"}  # what a new application is given, whatever the caller says
 
 
 def list_clients(call: Call) -> Answer:
@@ -94,17 +33,31 @@ def list_clients(call: Call) -> Answer:
 
 def get_client(call: Call) -> Answer:
     """Answer one application."""
-    client = call.store.get(Kind.CLIENTS, call.path["id"])
-    if client is None:
-        raise not_found("The client does not exist", "inexistent_client")
-    return ok(_visible(call, client))
+    return ok(_visible(call, _existing(call)))
 
 
 def create_client(call: Call) -> Answer:
     """Create an application; names need not be unique."""
-    new = NewClient(call.body, client_id(randomly), client_secret(randomly)).document(call.tenant)
-    call.store.add(Kind.CLIENTS, new["client_id"], new)
-    return created(new)
+    identity = client_id(randomly)
+    registration = _register(call, identity, project(call.body, _GIVEN, include=False))
+    new = NewClient(registration.attributes, identity, client_secret(randomly)).document(call.tenant)
+    with call.store.transaction():
+        call.store.add(Kind.CLIENTS, identity, new)
+        _keep(call, new, registration)
+    return created(with_credentials(new, registration.credentials))
+
+
+def update_client(call: Call) -> Answer:
+    """Replace the named attributes of an application."""
+    with call.store.transaction():
+        before = _existing(call)
+        if before["global"]:
+            raise bad_request("The global client cannot be changed", "operation_not_supported")
+        registration = _register(call, before["client_id"], call.body)
+        after = completed(patched(before, registration.attributes, fixed=_FIXED))
+        call.store.replace(Kind.CLIENTS, after["client_id"], after)
+        _keep(call, after, registration)
+    return ok(_visible(call, with_credentials(after, registration.credentials)))
 
 
 def delete_client(call: Call) -> Answer:
@@ -119,6 +72,26 @@ def delete_client(call: Call) -> Answer:
     return NO_CONTENT
 
 
+def _existing(call: Call) -> Document:
+    client = call.store.get(Kind.CLIENTS, call.path["id"])
+    if client is None:
+        raise not_found("The client does not exist", "inexistent_client")
+    return client
+
+
+def _register(call: Call, identity: str, attributes: Document) -> Registration:
+    return register(attributes, Registrar(client_id=identity, now=call.now, pick=lambda _kid: randomly))
+
+
+def _keep(call: Call, client: Document, registration: Registration) -> None:
+    """Store new credentials, and refuse an application that names any that it does not have."""
+    for credential in registration.credentials:
+        call.store.add(Kind.CREDENTIALS, credential["id"], credential)
+    for identity in linked_ids(client):
+        if not call.store.count(Kind.CREDENTIALS, {"client_id": client["client_id"], "id": identity}):
+            raise invalid_body(f"'No such credential: {identity}' on property client_authentication_methods.")
+
+
 def _visible(call: Call, client: Document) -> Document:
     """Leave out what was not asked for, and secrets where the token may not read keys."""
     shown = shown_fields(call, client)
@@ -126,23 +99,9 @@ def _visible(call: Call, client: Document) -> Document:
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/clients",
-        any_of=_READ,
-        handle=list_clients,
-        query=paging.OFFSET_QUERY | paging.CHECKPOINT_QUERY | FIELDS_QUERY | _FILTERS,
-    ),
-    Endpoint(method="POST", path="/clients", any_of=("create:clients",), handle=create_client, body=create_body),
-    Endpoint(
-        method="GET",
-        path="/clients/{id}",
-        any_of=_READ,
-        handle=get_client,
-        identity=_IDENTITY,
-        query=FIELDS_QUERY,
-    ),
-    Endpoint(
-        method="DELETE", path="/clients/{id}", any_of=("delete:clients",), handle=delete_client, identity=_IDENTITY
-    ),
+    endpoint("GET", "/clients", list_clients),
+    endpoint("POST", "/clients", create_client),
+    endpoint("GET", "/clients/{id}", get_client),
+    endpoint("PATCH", "/clients/{id}", update_client),
+    endpoint("DELETE", "/clients/{id}", delete_client),
 )

@@ -1,18 +1,7 @@
 """Pure: the parameters `fields` and `include_fields`, by which a caller chooses the attributes of an answer."""
 
-from reconciler.sandbox.documents import Document, Schema, project
+from reconciler.sandbox.documents import Document, project
 from reconciler.sandbox.exchange import Call
-
-FIELDS_QUERY: dict[str, Schema] = {
-    "fields": {
-        "type": "string",
-        "description": "Names of attributes, separated by commas; without any, all are answered.",
-    },
-    "include_fields": {
-        "type": "boolean",
-        "description": "True to answer the named attributes only, false to leave them out.",
-    },
-}
 
 
 def shown_fields(call: Call, document: Document) -> Document:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from hashlib import sha512
 from string import ascii_letters, digits
 
-GRANT_ID_PATTERN = "^cgr_[A-Za-z0-9]{16}$"
 _ALPHANUMERIC = digits + ascii_letters
 _HEX = "0123456789abcdef"
 
@@ -50,3 +49,13 @@ def client_secret(pick: Pick) -> str:
 def resource_server_id(pick: Pick) -> str:
     """Return 24 hexadecimal digits."""
     return pick(_HEX, 24)
+
+
+def credential_id(pick: Pick) -> str:
+    """Return `cred_` and 22 alphanumerics."""
+    return f"cred_{pick(_ALPHANUMERIC, 22)}"
+
+
+def signing_secret(pick: Pick) -> str:
+    """Return 32 alphanumerics."""
+    return pick(_ALPHANUMERIC, 32)

@@ -1,12 +1,14 @@
-"""The endpoint /oauth/token: access tokens for applications, by client credentials."""
+"""The endpoint /oauth/token: access tokens for applications, by client secret or by a signed assertion."""
 
 from collections.abc import Mapping
 from hmac import compare_digest
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
-from reconciler.sandbox.access import TOKEN_LIFETIME_SECONDS, issue
+from reconciler.sandbox.access import TOKEN_LIFETIME_SECONDS, Permit, issue
 from reconciler.sandbox.answers import Answer, oauth_refusal, ok
+from reconciler.sandbox.assertions import asserted_client
+from reconciler.sandbox.credentials import linked_ids
 from reconciler.sandbox.documents import Document, MalformedJsonError, parse_foreign
 from reconciler.sandbox.exchange import Call
 from reconciler.sandbox.store import Kind
@@ -47,10 +49,11 @@ def token(call: Call) -> Answer:
     if grant is None:
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", _UNGRANTED.format(audience=audience))
     scope = _granted_scopes(grant, api)
-    access_token = issue(call.tenant, client_id=client["client_id"], audience=audience, scope=scope, now=call.now)
+    lifetime: int = api.get("token_lifetime", TOKEN_LIFETIME_SECONDS)
+    permit = Permit(client_id=client["client_id"], audience=audience, scope=scope, lifetime_seconds=lifetime)
     said = {"scope": " ".join(scope)} if scope else {}
-    lifetime = {"expires_in": TOKEN_LIFETIME_SECONDS, "token_type": "Bearer"}
-    return ok({"access_token": access_token} | said | lifetime)
+    issued = {"access_token": issue(call.tenant, permit, call.now)}
+    return ok(issued | said | {"expires_in": lifetime, "token_type": "Bearer"})
 
 
 def _authenticated(call: Call, asked: Mapping[str, str]) -> Document:
@@ -60,14 +63,19 @@ def _authenticated(call: Call, asked: Mapping[str, str]) -> Document:
         raise oauth_refusal(HTTPStatus.BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")
     if grant_type != "client_credentials":
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "unsupported_grant_type", f"Unsupported grant type: {grant_type}")
-    client = call.store.get(Kind.CLIENTS, asked.get("client_id", ""))
-    expected = client.get("client_secret", "") if client else ""
-    right = compare_digest(expected.encode(), asked.get("client_secret", "").encode())
-    if client is None or not expected or not right:
-        raise oauth_refusal(HTTPStatus.UNAUTHORIZED, "access_denied", "Unauthorized")
+    client = asserted_client(call, asked) if "client_assertion" in asked else _client_with_secret(call, asked)
     if grant_type not in client.get("grant_types", ()):
         description = f"Grant type '{grant_type}' not allowed for the client."
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "unauthorized_client", description, error_uri=_GRANT_TYPES_PAGE)
+    return client
+
+
+def _client_with_secret(call: Call, asked: Mapping[str, str]) -> Document:
+    client = call.store.get(Kind.CLIENTS, asked.get("client_id", ""))
+    expected = client.get("client_secret", "") if client else ""
+    right = compare_digest(expected.encode(), asked.get("client_secret", "").encode())
+    if client is None or not expected or not right or (linked_ids(client) and not call.settings.secret_beside_key):
+        raise oauth_refusal(HTTPStatus.UNAUTHORIZED, "access_denied", "Unauthorized")
     return client
 
 

@@ -1,42 +1,25 @@
 """The endpoints of /organizations."""
 
 from reconciler.sandbox import paging
-from reconciler.sandbox.answers import NO_CONTENT, Answer, conflict, created, not_found, ok
-from reconciler.sandbox.documents import Document, Schema, on_text
-from reconciler.sandbox.exchange import Call, Endpoint
-from reconciler.sandbox.fields import FIELDS_QUERY, shown_fields
+from reconciler.sandbox.answers import NO_CONTENT, Answer, RefusalError, conflict, created, not_found, ok
+from reconciler.sandbox.contract import endpoint
+from reconciler.sandbox.documents import Document, on_text
+from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.fields import shown_fields
 from reconciler.sandbox.identities import organization_id, randomly
+from reconciler.sandbox.patches import patched, without_nulls
 from reconciler.sandbox.store import Kind, TakenError
 
-_READ = ("read:organizations", "read:organizations_summary")
-_IDENTITY: Schema = {"type": "string", "minLength": 1, "maxLength": 50, "description": "Id of the organization."}
-
-
-def create_body() -> Schema:
-    """Return the schema of POST's body; attributes that mean nothing here are kept."""
-    return {
-        "type": "object",
-        "required": ["name"],
-        "properties": {
-            "name": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 50,
-                "description": "Name that no other organization has.",
-            },
-            "display_name": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 255,
-                "description": "Name for people.",
-            },
-        },
-    }
+_FIXED = frozenset({"id"})
 
 
 def new_organization(identity: str, attributes: Document) -> Document:
-    """Return the organization as it is answered."""
-    return {"id": identity} | attributes | {"id": identity}
+    """Return the organization as it is answered.
+
+    Access for third parties is told of those alone that take part in app entitlements, as recorded.
+    """
+    entitled: Document = {"third_party_client_access": "block"} if "is_app_entitlement_active" in attributes else {}
+    return {"id": identity} | without_nulls(entitled | attributes) | {"id": identity}
 
 
 def list_organizations(call: Call) -> Answer:
@@ -48,9 +31,14 @@ def list_organizations(call: Call) -> Answer:
 
 def get_organization(call: Call) -> Answer:
     """Answer one organization."""
-    organization = call.store.get(Kind.ORGANIZATIONS, call.path["id"])
+    return ok(existing_organization(call))
+
+
+def get_organization_by_name(call: Call) -> Answer:
+    """Answer the organization with the name in the path."""
+    organization = call.store.first(Kind.ORGANIZATIONS, {"name": call.path["name"]})
     if organization is None:
-        raise not_found("No organization found by that id or name")  # recorded without an errorCode
+        raise _unknown()
     return ok(organization)
 
 
@@ -60,8 +48,19 @@ def create_organization(call: Call) -> Answer:
     try:
         call.store.add(Kind.ORGANIZATIONS, new["id"], new)
     except TakenError as error:
-        raise conflict("An organization with this name already exists", call.settings.conflict_code) from error
+        raise _name_taken(call) from error
     return created(new)
+
+
+def update_organization(call: Call) -> Answer:
+    """Replace the named attributes of an organization; its name may change."""
+    with call.store.transaction():
+        after = patched(existing_organization(call), call.body, fixed=_FIXED)
+        try:
+            call.store.replace(Kind.ORGANIZATIONS, after["id"], after)
+        except TakenError as error:
+            raise _name_taken(call) from error
+    return ok(after)
 
 
 def delete_organization(call: Call) -> Answer:
@@ -70,33 +69,45 @@ def delete_organization(call: Call) -> Answer:
     return NO_CONTENT
 
 
+def list_connections(call: Call) -> Answer:
+    """Answer that there are none: connections do not exist here, but Terraform asks for them beside grants."""
+    existing_organization(call)
+    return ok({"enabled_connections": [], "start": 0, "limit": 0, "total": 0})
+
+
+def list_members(call: Call) -> Answer:
+    """Answer that there are none: users do not exist here, but Terraform asks for them beside grants."""
+    existing_organization(call)
+    return ok({"members": []})
+
+
+def existing_organization(call: Call) -> Document:
+    """Return the organization that the path names by its id.
+
+    Raises:
+        RefusalError: 404.
+    """
+    organization = call.store.get(Kind.ORGANIZATIONS, call.path["id"])
+    if organization is None:
+        raise _unknown()
+    return organization
+
+
+def _unknown() -> RefusalError:
+    return not_found("No organization found by that id or name")  # recorded without an errorCode
+
+
+def _name_taken(call: Call) -> RefusalError:
+    return conflict("An organization with this name already exists", call.settings.conflict_code)
+
+
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/organizations",
-        any_of=_READ,
-        handle=list_organizations,
-        query=paging.OFFSET_QUERY | paging.CHECKPOINT_QUERY | FIELDS_QUERY,
-    ),
-    Endpoint(
-        method="POST",
-        path="/organizations",
-        any_of=("create:organizations",),
-        handle=create_organization,
-        body=create_body,
-    ),
-    Endpoint(
-        method="GET",
-        path="/organizations/{id}",
-        any_of=_READ,
-        handle=get_organization,
-        identity=_IDENTITY,
-    ),
-    Endpoint(
-        method="DELETE",
-        path="/organizations/{id}",
-        any_of=("delete:organizations",),
-        handle=delete_organization,
-        identity=_IDENTITY,
-    ),
+    endpoint("GET", "/organizations", list_organizations),
+    endpoint("POST", "/organizations", create_organization),
+    endpoint("GET", "/organizations/name/{name}", get_organization_by_name),
+    endpoint("GET", "/organizations/{id}", get_organization),
+    endpoint("PATCH", "/organizations/{id}", update_organization),
+    endpoint("DELETE", "/organizations/{id}", delete_organization),
+    endpoint("GET", "/organizations/{id}/enabled_connections", list_connections),
+    endpoint("GET", "/organizations/{id}/members", list_members),
 )

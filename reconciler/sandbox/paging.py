@@ -6,37 +6,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from reconciler.sandbox.answers import Answer, bad_request
-from reconciler.sandbox.documents import Schema, dump
+from reconciler.sandbox.documents import dump
 from reconciler.sandbox.exchange import Call
 from reconciler.sandbox.incoming import invalid_query
-from reconciler.sandbox.store import Filters, Kind, Row
+from reconciler.sandbox.queries import TIED_TO, Filters
+from reconciler.sandbox.store import Kind, Row
 
 DEFAULT_PAGE_SIZE = 50
-LARGEST_PAGE_SIZE = 100
 CHECKPOINT_LIFETIME_SECONDS = 86_400
-
-OFFSET_QUERY: dict[str, Schema] = {
-    "page": {"type": "integer", "minimum": 0, "description": "Number of the page, counted from 0."},
-    "per_page": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": LARGEST_PAGE_SIZE,
-        "description": "How many results make a page.",
-    },
-    "include_totals": {
-        "type": "boolean",
-        "description": "True to answer an object that tells the total, false a bare array.",
-    },
-}
-CHECKPOINT_QUERY: dict[str, Schema] = {
-    "from": {"type": "string", "minLength": 1, "description": "Checkpoint that the page before gave as next."},
-    "take": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": LARGEST_PAGE_SIZE,
-        "description": "How many results make a page, 50 unless told.",
-    },
-}
 
 
 def _as_stored(text: str) -> str:
@@ -45,7 +22,10 @@ def _as_stored(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A list: which documents, how each is shown (from stored to answered text), how far offsets reach (0: no end)."""
+    """A list: which documents, and how each is shown (from stored to answered text).
+
+    `offset_cap` tells how far offsets reach, 0 for no end.
+    """
 
     kind: Kind
     filters: Filters = field(default_factory=dict)
@@ -72,11 +52,15 @@ def _offset_page(call: Call, listing: Listing) -> Answer:
     if listing.offset_cap and start + limit > listing.offset_cap:
         message = f"Requesting page exceeds the allowed maximum of {listing.offset_cap} records."
         raise bad_request(message, "invalid_paging")
-    items = _array(call.store.find(listing.kind, listing.filters, limit=limit, offset=start), listing)
+    rows = call.store.find(listing.kind, listing.filters, limit=limit, offset=start)
+    items = _array(rows, listing)
     if not call.query.get("include_totals", False):
         return Answer(HTTPStatus.OK, items)
     total = call.store.count(listing.kind, listing.filters)
-    return Answer(HTTPStatus.OK, f'{{"total":{total},"start":{start},"limit":{limit},"{listing.kind}":{items}}}')
+    if TIED_TO not in listing.filters:
+        return Answer(HTTPStatus.OK, f'{{"total":{total},"start":{start},"limit":{limit},"{listing.kind}":{items}}}')
+    # recorded in this order where the list is of associated things
+    return Answer(HTTPStatus.OK, f'{{"{listing.kind}":{items},"start":{start},"limit":{limit},"total":{total}}}')
 
 
 def _checkpoint_page(call: Call, listing: Listing) -> Answer:

@@ -5,78 +5,32 @@ from collections.abc import Sequence
 
 from reconciler.sandbox import paging
 from reconciler.sandbox.answers import NO_CONTENT, Answer, bad_request, conflict, created, not_found, ok
-from reconciler.sandbox.documents import Document, Schema, on_text
-from reconciler.sandbox.exchange import Call, Endpoint
-from reconciler.sandbox.fields import FIELDS_QUERY, shown_fields
-from reconciler.sandbox.identities import randomly, resource_server_id
+from reconciler.sandbox.contract import endpoint
+from reconciler.sandbox.documents import Document, on_text
+from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.fields import shown_fields
+from reconciler.sandbox.identities import randomly, resource_server_id, signing_secret
+from reconciler.sandbox.patches import patched, without_nulls
 from reconciler.sandbox.store import Kind, TakenError, Tenant
 
 MANAGEMENT_API_NAME = "Auth0 Management API"
-_READ = ("read:resource_servers",)
-_IDENTITY: Schema = {
-    "type": "string",
-    "minLength": 1,
-    "description": "Id or identifier of the API.",
-}
-_FILTERS: dict[str, Schema] = {
-    "identifiers": {
-        "type": "array",
-        "maxItems": 10,
-        "items": {"type": "string"},
-        "description": "Only APIs with these identifiers.",
-    },
-}
 _DEFAULTS: Document = {
     "allow_offline_access": False,
-    "skip_consent_for_verifiable_first_party_clients": True,
+    "skip_consent_for_verifiable_first_party_clients": False,
+    "subject_type_authorization": {},
     "token_lifetime": 86_400,
     "token_lifetime_for_web": 7_200,
     "signing_alg": "RS256",
-    "subject_type_authorization": {
-        "client": {"policy": "require_client_grant"},
-        "user": {"policy": "allow_all"},
-    },
 }
-
-
-def create_body() -> Schema:
-    """Return the schema of POST's body: what grants depend on is checked, everything else is kept."""
-    scope = {
-        "type": "object",
-        "required": ["value"],
-        "properties": {
-            "value": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 280,
-                "description": "The scope as tokens carry it.",
-            },
-            "description": {"type": "string", "description": "What the scope allows, for people."},
-        },
-    }
-    return {
-        "type": "object",
-        "required": ["identifier"],
-        "properties": {
-            "name": {"type": "string", "description": "Name of the API."},
-            "identifier": {
-                "type": "string",
-                "minLength": 1,
-                "description": "What names the API in tokens; no other API has it.",
-            },
-            "scopes": {"type": "array", "items": scope, "description": "Scopes that the API knows."},
-            "subject_type_authorization": {
-                "type": "object",
-                "description": "Who may get tokens for the API, in whose name.",
-            },
-        },
-    }
+_POLICIES: Document = {"client": {"policy": "require_client_grant"}, "user": {"policy": "allow_all"}}
+_FIXED = frozenset({"id", "identifier", "is_system"})
+_FIXED_OF_SYSTEM = _FIXED | {"name", "scopes"}  # an assumption; their token lifetimes can be set
 
 
 def new_resource_server(identity: str, attributes: Document) -> Document:
     """Return the API with the defaults of the Management API; `scopes` is absent until it was set."""
     named: Document = {"id": identity, "name": attributes["identifier"], "identifier": attributes["identifier"]}
-    return named | _DEFAULTS | attributes | {"id": identity}
+    return _completed(named | _DEFAULTS | without_nulls(attributes) | {"id": identity})
 
 
 def management_api(identity: str, tenant: Tenant, scopes: Sequence[str]) -> Document:
@@ -100,15 +54,14 @@ def list_resource_servers(call: Call) -> Answer:
 
 def get_resource_server(call: Call) -> Answer:
     """Answer one API."""
-    api = _find(call)
-    if api is None:
-        raise not_found("The resource server does not exist", "inexistent_resource_server")
-    return ok(shown_fields(call, api))
+    return ok(shown_fields(call, _existing(call)))
 
 
 def create_resource_server(call: Call) -> Answer:
     """Create an API; its identifier must be new."""
     new = new_resource_server(resource_server_id(randomly), call.body)
+    if new["signing_alg"] == "HS256":
+        new["signing_secret"] = signing_secret(randomly)
     try:
         call.store.add(Kind.RESOURCE_SERVERS, new["id"], new)
     except TakenError as error:
@@ -116,6 +69,16 @@ def create_resource_server(call: Call) -> Answer:
             "A resource server with the same identifier already exists", call.settings.conflict_code
         ) from error
     return created(new)
+
+
+def update_resource_server(call: Call) -> Answer:
+    """Replace the named attributes of an API."""
+    with call.store.transaction():
+        api = _existing(call)
+        fixed = _FIXED_OF_SYSTEM if api.get("is_system") else _FIXED
+        after = _completed(patched(api, call.body, fixed=fixed))
+        call.store.replace(Kind.RESOURCE_SERVERS, after["id"], after)
+    return ok(after)
 
 
 def delete_resource_server(call: Call) -> Answer:
@@ -132,6 +95,21 @@ def delete_resource_server(call: Call) -> Answer:
     return NO_CONTENT
 
 
+def _completed(api: Document) -> Document:
+    """Return the API with a policy for both kinds of subjects, those that were named first."""
+    said = without_nulls(api.get("subject_type_authorization", {}))
+    missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in said}
+    defaults = {name: value for name, value in _DEFAULTS.items() if name not in api}
+    return api | defaults | {"subject_type_authorization": said | missing}
+
+
+def _existing(call: Call) -> Document:
+    api = _find(call)
+    if api is None:
+        raise not_found("The resource server does not exist", "inexistent_resource_server")
+    return api
+
+
 def _find(call: Call) -> Document | None:
     """Return the API that the path names by id or by identifier."""
     identity = call.path["id"]
@@ -140,34 +118,10 @@ def _find(call: Call) -> Document | None:
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/resource-servers",
-        any_of=_READ,
-        handle=list_resource_servers,
-        query=paging.OFFSET_QUERY | FIELDS_QUERY | _FILTERS,
-    ),
-    Endpoint(
-        method="POST",
-        path="/resource-servers",
-        any_of=("create:resource_servers",),
-        handle=create_resource_server,
-        body=create_body,
-    ),
+    endpoint("GET", "/resource-servers", list_resource_servers),
+    endpoint("POST", "/resource-servers", create_resource_server),
     # an identifier is a URL: its slashes arrive decoded
-    Endpoint(
-        method="GET",
-        path="/resource-servers/{id:path}",
-        any_of=_READ,
-        handle=get_resource_server,
-        identity=_IDENTITY,
-        query=FIELDS_QUERY,
-    ),
-    Endpoint(
-        method="DELETE",
-        path="/resource-servers/{id:path}",
-        any_of=("delete:resource_servers",),
-        handle=delete_resource_server,
-        identity=_IDENTITY,
-    ),
+    endpoint("GET", "/resource-servers/{id:path}", get_resource_server),
+    endpoint("PATCH", "/resource-servers/{id:path}", update_resource_server),
+    endpoint("DELETE", "/resource-servers/{id:path}", delete_resource_server),
 )

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from reconciler.core.problems import Problem, Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ProblemsError
 from reconciler.files.document import Mapping, mark_of
-from reconciler.sandbox.clients import NewClient, global_client
+from reconciler.sandbox.applications import NewClient, global_client
+from reconciler.sandbox.credentials import METHODS, Registrar, register
 from reconciler.sandbox.documents import Document
 from reconciler.sandbox.grant_rules import canonical
 from reconciler.sandbox.identities import (
@@ -50,6 +52,7 @@ _UNIQUE: ReadOnly[Kind, tuple[tuple[str, ...], ...]] = {
     Kind.RESOURCE_SERVERS: (("id",), ("identifier",)),
     Kind.ORGANIZATIONS: (("id",), ("name",)),
     Kind.CLIENT_GRANTS: (("id",), ("client_id", "default_for", "audience", "subject_type")),
+    Kind.CREDENTIALS: (("id",),),
 }
 
 
@@ -82,7 +85,7 @@ def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], f
     Raises:
         ProblemsError: a grant names nobody, or two items are the same one.
     """
-    clients = [_tool(seed, tenant), *_applications(seed, tenant)]
+    clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
     apis = [
         management_api(_api_id(tenant.management_audience), tenant, management_scopes),
         *map(_api, seed.get("apis", ())),
@@ -93,6 +96,7 @@ def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], f
         Kind.RESOURCE_SERVERS: apis,
         Kind.ORGANIZATIONS: [_organization(item) for item in seed.get("organizations", ())],
         Kind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
+        Kind.CREDENTIALS: credentials,
     }
     problems += [Problem(Source(file), double) for double in _doubles(whole)]
     if problems:
@@ -101,8 +105,10 @@ def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], f
 
 
 def _tool(seed: Item, tenant: Tenant) -> Document:
-    name = seed.get("tool", {}).get("name", TOOL_NAME)
-    attributes: Document = {"name": name, "app_type": "non_interactive", "grant_types": ["client_credentials"]}
+    tool: Item = seed.get("tool", {})
+    attributes: Document = {"app_type": "non_interactive", "grant_types": ["client_credentials"]}
+    attributes |= {name: tool[name] for name in ("name", "public_key") if name in tool}
+    attributes = {"name": TOOL_NAME} | attributes
     return NewClient(attributes, tenant.client_id, tenant.client_secret).document(tenant)
 
 
@@ -120,6 +126,22 @@ def _applications(seed: Item, tenant: Tenant) -> Iterator[Document]:
         identity = item.get("client_id") or client_id(derived_from("client", name, place))
         secret = item.get("client_secret") or client_secret(derived_from("secret", name, place))
         yield NewClient(dict(item), identity, secret).document(tenant)
+
+
+def _registered(clients: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Return the applications, and the credentials that they bring along; `public_key` is short for one."""
+    registered: list[Document] = []
+    credentials: list[Document] = []
+    for client in clients:
+        attributes = dict(client)
+        if pem := attributes.pop("public_key", None):
+            attributes[METHODS] = {"private_key_jwt": {"credentials": [{"pem": pem}]}}
+        identity = client["client_id"]
+        registrar = Registrar(client_id=identity, now=0, pick=partial(derived_from, "credential", identity))
+        registration = register(attributes, registrar)
+        registered.append(registration.attributes)
+        credentials += registration.credentials
+    return registered, credentials
 
 
 def _api(item: Item) -> Document:

@@ -8,7 +8,7 @@ survives the end of the process.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +19,7 @@ from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox.documents import Document, dump, parse
+from reconciler.sandbox.queries import Filters, selection, sql
 from reconciler.sandbox.tables import STATEMENTS, VERSION
 
 BUSY_TIMEOUT_SECONDS = 15.0
@@ -33,10 +34,8 @@ class Kind(StrEnum):
     RESOURCE_SERVERS = "resource_servers"
     ORGANIZATIONS = "organizations"
     CLIENT_GRANTS = "client_grants"
-
-
-# A column's value: one of several for a sequence. Columns of booleans hold 0 and 1.
-Filters = Mapping[str, str | bool | Sequence[str]]
+    CREDENTIALS = "client_credentials"
+    ASSOCIATIONS = "organization_client_grants"
 
 
 class TakenError(Exception):
@@ -70,6 +69,10 @@ class Row:
     id: str
     text: str
 
+    def document(self) -> Document:
+        """Return the document as a value."""
+        return parse(self.text)
+
 
 class Store:
     """An open database. Methods are safe to call from several threads; each call, or `transaction`, is one unit."""
@@ -101,7 +104,7 @@ class Store:
 
     def make_tables(self) -> None:
         """Make all tables anew, empty, whatever was there; to be called in a transaction."""
-        for table in ("tenant", *Kind):
+        for table in (*reversed(Kind), "used_once", "tenant"):  # what refers to others first
             self._rows(f"DROP TABLE IF EXISTS {table}")
         for statement in (*STATEMENTS, f"PRAGMA user_version = {VERSION}"):
             self._rows(statement)
@@ -124,48 +127,60 @@ class Store:
         Raises:
             TakenError: the id, or what must be unique for this kind, is taken.
         """
-        try:
-            self._rows(_sql("INSERT INTO", kind, "(id, body) VALUES (?, ?)"), (identity, dump(document)))
-        except sqlite3.IntegrityError as error:
-            raise TakenError(identity) from error
+        self._write(sql("INSERT INTO", kind, "(id, body) VALUES (?, ?)"), identity, (identity, dump(document)))
 
     def replace(self, kind: Kind, identity: str, document: Document) -> None:
-        """Write a document that exists."""
-        self._rows(_sql("UPDATE", kind, "SET body = ? WHERE id = ?"), (dump(document), identity))
+        """Write a document that exists.
+
+        Raises:
+            TakenError: another document has what must be unique for this kind.
+        """
+        self._write(sql("UPDATE", kind, "SET body = ? WHERE id = ?"), identity, (dump(document), identity))
 
     def get(self, kind: Kind, identity: str) -> Document | None:
         """Return the document, or None."""
-        rows = self._rows(_sql("SELECT body FROM", kind, "WHERE id = ?"), (identity,))
+        rows = self._rows(sql("SELECT body FROM", kind, "WHERE id = ?"), (identity,))
         return parse(rows[0][0]) if rows else None
 
     def first(self, kind: Kind, filters: Filters) -> Document | None:
         """Return the first document, by id, that the filters let through, or None."""
         rows = self.find(kind, filters, limit=1)
-        return parse(rows[0].text) if rows else None
+        return rows[0].document() if rows else None
 
     def find(self, kind: Kind, filters: Filters, *, limit: int, offset: int = 0, after: str = "") -> list[Row]:
         """Return documents in ascending order of their ids (ASCII), those behind the id `after` only."""
-        where, values = _where(filters)
+        chosen = selection(kind, filters)
         # the inner select walks an index alone, so that a page far behind is as cheap as the first
-        inner = _sql("SELECT id FROM", kind, where, "AND id > ? ORDER BY id LIMIT ? OFFSET ?")
-        sql = _sql("SELECT id, body FROM", kind, f"WHERE id IN ({inner}) ORDER BY id")
-        rows = self._rows(sql, (*values, after, limit, min(offset, MOST_ROWS)))
+        inner = sql("SELECT id FROM", chosen.sql, "AND id > ? ORDER BY id LIMIT ? OFFSET ?")
+        outer = sql("SELECT id, body FROM", kind, f"WHERE id IN ({inner}) ORDER BY id")
+        rows = self._rows(outer, (*chosen.values, after, limit, min(offset, MOST_ROWS)))
         return [Row(identity, text) for identity, text in rows]
 
     def count(self, kind: Kind, filters: Filters) -> int:
         """Return how many documents the filters let through."""
-        where, values = _where(filters)
-        number: int = self._rows(_sql("SELECT count(*) FROM", kind, where), values)[0][0]
+        chosen = selection(kind, filters)
+        number: int = self._rows(sql("SELECT count(*) FROM", chosen.sql), chosen.values)[0][0]
         return number
 
     def remove(self, kind: Kind, filters: Filters) -> None:
-        """Delete the documents that the filters let through; none is fine."""
-        where, values = _where(filters)
-        self._rows(_sql("DELETE FROM", kind, where), values)
+        """Delete the documents that the filters let through, and what belongs to them; none is fine."""
+        chosen = selection(kind, filters)
+        self._rows(sql("DELETE FROM", chosen.sql), chosen.values)
 
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def use_once(self, name: str, *, until: float, now: float) -> bool:
+        """Return whether a name is new, and remember it until a time (UNIX seconds); to be called in a transaction."""
+        self._rows("DELETE FROM used_once WHERE until < ?", (now,))
+        return bool(self._rows("INSERT OR IGNORE INTO used_once VALUES (?, ?) RETURNING 1", (name, until)))
+
+    def _write(self, statement: str, identity: str, values: Sequence[object]) -> None:
+        try:
+            self._rows(statement, values)
+        except sqlite3.IntegrityError as error:
+            raise TakenError(identity) from error
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
-            return self._connection.execute(sql, values).fetchall()
+            return self._connection.execute(statement, values).fetchall()
 
 
 def open_store(path: Path) -> Store:
@@ -182,6 +197,7 @@ def open_store(path: Path) -> Store:
     try:
         _use_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         connection.close()
         raise ReconcilerError(f"cannot use {path} as sandbox database: {error}; name another file") from error
@@ -204,18 +220,3 @@ def _use_log(connection: sqlite3.Connection) -> None:
             sleep(RETRY_SECONDS)
         else:
             return
-
-
-def _sql(*parts: str) -> str:
-    """Join the parts of a statement. Names in them are this module's own constants; values are always bound."""
-    return " ".join(parts)
-
-
-def _where(filters: Filters) -> tuple[str, tuple[object, ...]]:
-    clauses = ["WHERE true"]
-    values: list[object] = []
-    for column, wanted in filters.items():
-        several = [wanted] if isinstance(wanted, str | bool) else wanted
-        clauses.append(f"AND {column} IN ({', '.join('?' * len(several))})")
-        values.extend(several)
-    return " ".join(clauses), tuple(values)

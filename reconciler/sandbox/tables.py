@@ -4,7 +4,7 @@ Each kind has an id, the JSON text that is answered, and generated columns for w
 """
 
 NO_TABLES = 0
-VERSION = 1  # to be raised with every change below
+VERSION = 2  # to be raised with every change below
 
 
 def _table(name: str, *columns: str) -> str:
@@ -13,6 +13,10 @@ def _table(name: str, *columns: str) -> str:
 
 def _text(name: str) -> str:
     return f"{name} TEXT GENERATED ALWAYS AS (json_extract(body, '$.{name}')) VIRTUAL"
+
+
+def _parent(name: str, table: str) -> str:
+    return f"{_text(name)} REFERENCES {table} ON DELETE CASCADE"
 
 
 def _flag(name: str, absent: int) -> str:
@@ -40,4 +44,15 @@ STATEMENTS = (
     "CREATE INDEX client_grants_by_audience ON client_grants (audience, id)",
     "CREATE INDEX client_grants_by_default ON client_grants (default_for, id)",
     "CREATE INDEX client_grants_by_any_organization ON client_grants (allow_any_organization, id)",
+    _table("client_credentials", _parent("client_id", "clients")),
+    "CREATE INDEX client_credentials_by_client ON client_credentials (client_id, id)",
+    # what ties grants to organizations goes with either of them
+    _table(
+        "organization_client_grants", _parent("organization_id", "organizations"), _parent("grant_id", "client_grants")
+    ),
+    """CREATE UNIQUE INDEX organization_client_grants_by_organization
+       ON organization_client_grants (organization_id, grant_id)""",
+    "CREATE INDEX organization_client_grants_by_grant ON organization_client_grants (grant_id, organization_id)",
+    "CREATE TABLE used_once (name TEXT PRIMARY KEY NOT NULL, until REAL NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE INDEX used_once_by_time ON used_once (until)",
 )

@@ -142,3 +142,4 @@ _KEYWORDS: dict[str, Keyword] = {
     "maxItems": _max_items,
     "pattern": _pattern,
 }
+UNDERSTOOD = frozenset(_KEYWORDS)

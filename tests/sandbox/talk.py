@@ -8,17 +8,26 @@ from typing import Any
 
 import httpx
 
-from reconciler.sandbox.access import issue
+from reconciler.sandbox.access import Permit, issue
 from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
 from reconciler.sandbox.tenant import Sandbox, open_sandbox
 
 DOMAIN = "acme.eu.auth0.com"
 MANAGEMENT = f"https://{DOMAIN}/api/v2/"
 START = 1_800_000_000.0
-KINDS = ("client_grants", "clients", "resource_servers", "organizations")
+KINDS = (
+    "client_grants",
+    "clients",
+    "client_credentials",
+    "resource_servers",
+    "organizations",
+    "organization_client_grants",
+)
 EVERYTHING = (
     *(f"{verb}:{kind}" for verb in ("read", "create", "update", "delete") for kind in KINDS),
     "read:client_keys",
+    "read:organization_connections",
+    "read:organization_members",
 )
 INVOICES = "https://api.example.com/invoices"
 SEED = """
@@ -60,7 +69,7 @@ class Talk:
 
     def token(self) -> str:
         tenant = self.sandbox.store.tenant()
-        return issue(tenant, client_id="somebody", audience=MANAGEMENT, scope=self.scopes, now=self.clock.now)
+        return issue(tenant, Permit(client_id="somebody", audience=MANAGEMENT, scope=self.scopes), self.clock.now)
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call a path below /api/v2."""

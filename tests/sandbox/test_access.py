@@ -2,7 +2,7 @@ import jwt
 import pytest
 from sandbox.talk import MANAGEMENT, START, Talk, error
 
-from reconciler.sandbox.access import issue
+from reconciler.sandbox.access import Permit, issue
 from reconciler.sandbox.store import Tenant
 
 PATH = "/api/v2/client-grants"
@@ -92,4 +92,4 @@ def test_a_token_shows_no_secret_of_the_tenant(talk: Talk) -> None:
     tenant = talk.sandbox.store.tenant()
     assert tenant.client_secret not in repr(tenant)
     assert talk.sandbox.credentials.client_secret not in repr(talk.sandbox)
-    assert issue(tenant, client_id="a", audience="b", scope=[], now=0).count(".") == 2
+    assert issue(tenant, Permit(client_id="a", audience="b", scope=[]), 0).count(".") == 2

@@ -1,5 +1,5 @@
 import pytest
-from sandbox.talk import Talk, error
+from sandbox.talk import INVOICES, Talk, error
 
 
 def names(talk: Talk, query: str = "") -> set[str]:
@@ -86,3 +86,54 @@ def test_the_global_client_stays(talk: Talk) -> None:
 
 def test_the_tenants_name_is_the_first_part_of_its_domain(talk: Talk) -> None:
     assert talk.call("GET", "/clients/worker").json()["tenant"] == "acme"
+
+
+def test_a_new_application_has_the_settings_of_recorded_answers(talk: Talk) -> None:
+    client = talk.call("POST", "/clients", json={"name": "x", "app_type": None}).json()
+    assert "app_type" not in client
+    assert client["jwt_configuration"] == {"secret_encoded": False, "lifetime_in_seconds": 36_000}
+    assert client["refresh_token"]["rotation_type"] == "non-rotating"
+    assert client["cross_origin_authentication"] is False
+    assert "oidc_logout" not in client
+
+
+def test_settings_that_are_said_in_part_are_completed(talk: Talk) -> None:
+    body = {"name": "x", "jwt_configuration": {"alg": "RS256"}, "refresh_token": {"leeway": 5}, "oidc_logout": {}}
+    client = talk.call("POST", "/clients", json=body).json()
+    assert client["jwt_configuration"] == {"secret_encoded": False, "alg": "RS256"}
+    assert client["refresh_token"]["leeway"] == 5
+    assert client["refresh_token"]["token_lifetime"] == 2_592_000
+    initiators = {"mode": "custom", "selected_initiators": ["rp-logout", "idp-logout"]}
+    assert client["oidc_logout"] == {"backchannel_logout_initiators": initiators}
+    assert client["oidc_backchannel_logout"] == {}
+
+
+def test_what_is_named_is_replaced_and_null_takes_it_away(talk: Talk) -> None:
+    before = talk.call("GET", "/clients/portal").json()
+    urls = ["https://portal.example.com/out"]
+    changes = {"name": "Gate", "made_up": [1], "oidc_logout": {"backchannel_logout_urls": urls}}
+    after = talk.call("PATCH", "/clients/portal", json=changes | {"app_type": None}).json()
+    assert (after["name"], after["made_up"], "app_type" in after) == ("Gate", [1], False)
+    assert after["oidc_backchannel_logout"] == {"backchannel_logout_urls": urls}
+    assert after["grant_types"] == before["grant_types"]
+    assert talk.call("GET", "/clients/portal").json() == after
+
+
+def test_a_new_secret_counts_at_once(talk: Talk) -> None:
+    talk.create()
+    talk.call("PATCH", "/clients/worker", json={"client_secret": "fresh"})
+    form = {"grant_type": "client_credentials", "client_id": "worker", "audience": INVOICES}
+    assert talk.raw("POST", "/oauth/token", data=form | {"client_secret": "hush"}).status_code == 401
+    assert talk.raw("POST", "/oauth/token", data=form | {"client_secret": "fresh"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["client_id", "global", "tenant"])
+def test_what_identifies_an_application_cannot_be_changed(talk: Talk, name: str) -> None:
+    message = f"Payload validation error: 'Additional properties not allowed: {name}'."
+    assert error(talk.call("PATCH", "/clients/worker", json={name: "x"})) == (400, message, "invalid_body")
+
+
+def test_the_global_client_and_unknown_ones_cannot_be_changed(talk: Talk) -> None:
+    [whole] = talk.call("GET", "/clients?is_global=true").json()
+    assert error(talk.call("PATCH", f"/clients/{whole['client_id']}", json={"name": "x"}))[0] == 400
+    assert error(talk.call("PATCH", "/clients/nobody", json={"name": "x"}))[0::2] == (404, "inexistent_client")

@@ -30,3 +30,43 @@ def test_names_are_unique(talk: Talk) -> None:
 
 def test_a_name_is_needed(talk: Talk) -> None:
     assert error(talk.call("POST", "/organizations", json={"display_name": "x"}))[0::2] == (400, "invalid_body")
+
+
+def test_an_organization_is_read_by_its_name(talk: Talk) -> None:
+    [globex] = talk.call("GET", "/organizations").json()
+    assert talk.call("GET", "/organizations/name/globex").json() == globex
+    unknown = (404, "No organization found by that id or name", None)
+    assert error(talk.call("GET", "/organizations/name/initech")) == unknown
+
+
+def test_what_is_named_is_replaced_and_null_takes_it_away(talk: Talk) -> None:
+    path = f"/organizations/{talk.call('GET', '/organizations').json()[0]['id']}"
+    changes = {"name": "initech", "display_name": None, "metadata": {"plan": "gold"}}
+    changed = talk.call("PATCH", path, json=changes).json()
+    assert changed == {"id": path.rpartition("/")[2], "name": "initech", "metadata": {"plan": "gold"}}
+    assert talk.call("GET", path).json() == changed
+    assert talk.call("GET", "/organizations/name/initech").json() == changed
+
+
+def test_a_wrong_change_is_refused(talk: Talk) -> None:
+    path = f"/organizations/{talk.call('POST', '/organizations', json={'name': 'acme'}).json()['id']}"
+    fixed = "Payload validation error: 'Additional properties not allowed: id'."
+    assert error(talk.call("PATCH", path, json={"id": "x"})) == (400, fixed, "invalid_body")
+    assert error(talk.call("PATCH", path, json={"name": None}))[0::2] == (400, "invalid_body")
+    taken = (409, "An organization with this name already exists", "conflict")
+    assert error(talk.call("PATCH", path, json={"name": "globex"})) == taken
+    assert error(talk.call("PATCH", "/organizations/org_x", json={"name": "x"}))[0] == 404
+
+
+def test_organizations_with_app_entitlements_tell_how_they_meet_third_parties(talk: Talk) -> None:
+    organization = talk.call("POST", "/organizations", json={"name": "acme", "is_app_entitlement_active": True}).json()
+    assert organization["third_party_client_access"] == "block"
+
+
+def test_an_organization_has_no_members_and_no_connections(talk: Talk) -> None:
+    path = f"/organizations/{talk.call('GET', '/organizations').json()[0]['id']}"
+    connections = talk.call("GET", f"{path}/enabled_connections?include_totals=true&page=0&per_page=100").json()
+    members = talk.call("GET", f"{path}/members?fields=user_id&include_fields=true&include_totals=true&take=100").json()
+    assert connections == {"enabled_connections": [], "start": 0, "limit": 0, "total": 0}
+    assert members == {"members": []}
+    assert error(talk.call("GET", "/organizations/org_x/members"))[0] == 404

@@ -85,3 +85,52 @@ def test_deleting_an_api_deletes_its_grants_where_set(tmp_path: Path) -> None:
 def test_system_apis_stay(talk: Talk) -> None:
     assert talk.call("DELETE", f"/resource-servers/{MANAGEMENT}").status_code == 400
     assert talk.call("GET", f"/resource-servers/{MANAGEMENT}").status_code == 200
+
+
+@pytest.mark.parametrize("by", ["id", "identifier"])
+def test_an_api_is_changed_by_its_id_or_identifier(talk: Talk, by: str) -> None:
+    before = talk.call("GET", f"/resource-servers/{ENCODED}").json()
+    path = f"/resource-servers/{ENCODED if by == 'identifier' else before['id']}"
+    changes = {"scopes": [{"value": "read:all"}], "token_lifetime": 60, "authorization_details": [{"type": "pay"}]}
+    after = talk.call("PATCH", path, json=changes).json()
+    assert after == before | changes
+    assert talk.call("GET", path).json() == after
+
+
+def test_null_takes_an_attribute_away_or_back_to_its_default(talk: Talk) -> None:
+    path = f"/resource-servers/{ENCODED}"
+    talk.call("PATCH", path, json={"token_lifetime": 60, "token_encryption": {"format": "x"}})
+    nulls = {"token_lifetime": None, "token_encryption": None, "authorization_details": None, "scopes": None}
+    after = talk.call("PATCH", path, json=nulls).json()
+    assert after["token_lifetime"] == 86_400
+    assert not after.keys() & {"token_encryption", "authorization_details", "scopes"}
+
+
+def test_a_policy_is_completed_with_the_other_ones_default(talk: Talk) -> None:
+    policies = {"anonymous_user": {"policy": "require_client_grant"}}
+    body = {"identifier": "urn:new", "subject_type_authorization": policies}
+    api = talk.call("POST", "/resource-servers", json=body).json()
+    assert list(api["subject_type_authorization"]) == ["anonymous_user", "client", "user"]
+
+
+def test_symmetric_signatures_come_with_a_secret(talk: Talk) -> None:
+    api = talk.call("POST", "/resource-servers", json={"identifier": "urn:new", "signing_alg": "HS256"}).json()
+    assert len(api["signing_secret"]) == 32
+
+
+@pytest.mark.parametrize("name", ["id", "identifier", "is_system"])
+def test_what_identifies_an_api_cannot_be_changed(talk: Talk, name: str) -> None:
+    message = f"Payload validation error: 'Additional properties not allowed: {name}'."
+    answer = talk.call("PATCH", f"/resource-servers/{ENCODED}", json={name: "x"})
+    assert error(answer) == (400, message, "invalid_body")
+
+
+def test_of_a_system_api_the_lifetimes_can_be_changed_but_not_the_scopes(talk: Talk) -> None:
+    path = f"/resource-servers/{MANAGEMENT}"
+    assert error(talk.call("PATCH", path, json={"scopes": []}))[0] == 400
+    assert talk.call("PATCH", path, json={"token_lifetime": 60}).json()["token_lifetime"] == 60
+
+
+def test_an_unknown_api_cannot_be_changed(talk: Talk) -> None:
+    answer = talk.call("PATCH", "/resource-servers/urn:nothing", json={"name": "x"})
+    assert error(answer) == (404, "The resource server does not exist", "inexistent_resource_server")

@@ -1,0 +1,92 @@
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.contract import stored
+from reconciler.sandbox import (
+    associations,
+    client_credentials,
+    client_grants,
+    clients,
+    contract,
+    organizations,
+    resource_servers,
+)
+from reconciler.sandbox.grant_bodies import create_body
+from reconciler.sandbox.validation import UNDERSTOOD
+
+DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
+PARTS = (associations, client_credentials, client_grants, clients, organizations, resource_servers)
+SERVED = {(each.method, each.path.replace(":path", "")): each for part in PARTS for each in part.ENDPOINTS}
+WORDS = {"title", "description", "examples", "default", "properties", "additionalProperties", "items"}
+METHODS = ("get", "post", "patch", "delete")
+
+
+def test_every_operation_of_the_document_is_served_and_nothing_else_is() -> None:
+    described = {
+        (method.upper(), path) for path, item in DOCUMENT["paths"].items() for method in METHODS if method in item
+    }
+    assert described == set(SERVED)
+
+
+def keywords(schema: object) -> set[str]:
+    """Return the keywords of a schema and of the schemas in it."""
+    if not isinstance(schema, dict):
+        return set()
+    inner = [*schema.get("properties", {}).values(), schema.get("items")]
+    return set(schema) | {word for each in inner for word in keywords(each)}
+
+
+@pytest.mark.parametrize("operation", SERVED, ids=" ".join)
+def test_the_sandbox_understands_every_keyword_by_which_it_checks(operation: tuple[str, str]) -> None:
+    endpoint = SERVED[operation]
+    checked = [endpoint.identity, *endpoint.query.values(), endpoint.body() if endpoint.body else {}]
+    assert {word for schema in checked for word in keywords(schema)} <= UNDERSTOOD | WORDS
+
+
+@pytest.mark.parametrize("operation", SERVED, ids=" ".join)
+def test_every_operation_says_who_may_call_it_and_how_errors_look(operation: tuple[str, str]) -> None:
+    method, path = operation
+    described = DOCUMENT["paths"][path][method.lower()]
+    assert SERVED[operation].any_of
+    assert {"400", "401", "403", "429"} <= set(described["responses"])
+    assert ("requestBody" in described) == (method in {"POST", "PATCH"}) == ("413" in described["responses"])
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
+    text = json.dumps(DOCUMENT)
+    for kind in ("parameters", "responses", "schemas"):
+        for name in DOCUMENT["components"][kind]:
+            assert f'"#/components/{kind}/{name}"' in text
+    assert "$ref" not in json.dumps(contract.described_paths())
+
+
+def test_every_schema_is_one() -> None:
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_example_fits_its_schema() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        whole = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+        for example in schema.get("examples", ()):
+            Draft202012Validator(whole).validate(example)
+
+
+def test_a_change_takes_null_where_it_can_take_something_away() -> None:
+    properties = contract.body("PATCH", "/client-grants/{id}")["properties"]
+    nullable = {name for name, schema in properties.items() if "null" in schema["type"]}
+    assert nullable == {"scope", "organization_usage", "allow_any_organization", "allow_all_scopes"}
+    assert set(properties) == nullable | {"authorization_details_types"}
+
+
+def test_a_grant_takes_the_kind_of_subject_that_tenants_have_learnt_since() -> None:
+    assert create_body()["properties"]["subject_type"]["enum"] == ["client", "user", "anonymous_user"]
+    assert create_body()["required"] == ["audience"]
+
+
+def test_an_operation_that_is_not_described_cannot_be_served() -> None:
+    with pytest.raises(KeyError):
+        contract.body("PUT", "/client-grants")
