@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "errors"},
     "observe": {"auth0", "core", "errors", "tasks"},
     "apply": {"auth0", "core"},
-    "cli.sandbox": {"cli", "config", "core.quoting", "errors", "render.styled", "sandbox.serve", "sandbox.tenant"},
+    "cli.sandbox": {"cli", "config", "core.quoting", "errors", "render.styled", "sandbox"},
     "cli.session": {"auth0.client", "cli", "config", "connect", "core", "errors", "files.read", "observe"},
     "cli.settings": {"config", "core.problems", "errors", "files.read"},
     "cli.validate": {"cli", "core.problems", "errors", "files.read", "render"},
@@ -42,7 +42,7 @@ MAY_IMPORT = {
 # package -> where it lives; of the standard library, what touches the world outside
 HOMES = {
     "click": {"cli"},
-    "cryptography": {"sandbox.keys"},
+    "cryptography": {"sandbox.keys", "sandbox.tls"},
     "deepdiff": {"core.diff"},
     "httpx": {"auth0", "connect", "sandbox.transport"},
     "jsonschema": {"files.schema"},

@@ -18,6 +18,7 @@ def copy_of(database: Path) -> Store:
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with closing(sqlite3.connect(database)) as connection:
         connection.backup(memory)
+    memory.execute("PRAGMA foreign_keys = ON")
     return Store(memory)
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -24,30 +25,40 @@ BACKLOG = 512
 NO_LINGER = struct.pack("ii", 1, 0)  # a socket closed so resets its connection
 
 
-def serve(sandbox: Sandbox, host: str = LOCALHOST, *, port: int, on_ready: Callable[[str], None]) -> None:
+def serve(
+    sandbox: Sandbox,
+    host: str = LOCALHOST,
+    *,
+    port: int,
+    on_ready: Callable[[str], None],
+    certificate: Path | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; to be called in the main thread.
 
-    `on_ready` is told the address, `host:port`, once connections are accepted; port 0 takes any free one.
+    `on_ready` is told the address, `host:port`, once connections are accepted; port 0 takes any free one. With a
+    `certificate` (a PEM file, with its key) it speaks https.
 
     Raises:
         ReconcilerError: the host is not this machine, or the port is taken.
     """
     with _listening(host, port) as listener:
-        server = _server(sandbox)
+        server = _server(sandbox, certificate)
         with _stopped_by_signals(server):
             on_ready(_address(listener))
             server.run([listener])
 
 
 @contextmanager
-def serving(sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0) -> Iterator[str]:
+def serving(
+    sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0, certificate: Path | None = None
+) -> Iterator[str]:
     """Serve in a thread of its own while the block runs; gives the address, `host:port`. Meant for tests.
 
     Raises:
         ReconcilerError: as for `serve`.
     """
     with _listening(host, port) as listener:
-        server = _server(sandbox)
+        server = _server(sandbox, certificate)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
@@ -57,7 +68,7 @@ def serving(sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0) -> Iterat
             thread.join()
 
 
-def _server(sandbox: Sandbox) -> uvicorn.Server:
+def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await _run_or_break(sandbox.app, server.server_state, (scope, receive, send))
 
@@ -69,6 +80,8 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
         lifespan="off",
         date_header=False,
         server_header=False,
+        ws="none",
+        ssl_certfile=certificate,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = uvicorn.Server(config)

@@ -1,0 +1,112 @@
+import os
+import shutil
+import ssl
+import stat
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sandbox.talk import open_talk
+
+from reconciler.errors import ReconcilerError
+from reconciler.sandbox.faults import Drop, Plan, Rule
+from reconciler.sandbox.serve import serving
+from reconciler.sandbox.tls import LIFETIME, Certificates, certificates
+
+NOW = datetime.now(UTC)  # the clients' clock cannot be set
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Certificates:
+    return certificates(tmp_path / "tenant.db", NOW)
+
+
+@pytest.fixture
+def port(tmp_path: Path, files: Certificates) -> Iterator[str]:
+    talk = open_talk(tmp_path)
+    with talk.sandbox, serving(talk.sandbox, certificate=files.server) as address:
+        yield address.split(":")[1]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_python_trusts_the_authority(files: Certificates, port: str, host: str) -> None:
+    context = ssl.create_default_context(cafile=str(files.authority))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    assert httpx.get(f"https://{host}:{port}/", verify=context).status_code == 404
+
+
+def test_others_do_not(port: str) -> None:
+    with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+        httpx.get(f"https://localhost:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("program", "variable"),
+    [
+        (["curl", "--silent", "--show-error"], "CURL_CA_BUNDLE"),
+        (["node", "-e", "fetch(process.argv[1]).then(a => a.text()).then(console.log)"], "NODE_EXTRA_CA_CERTS"),
+    ],
+    ids=["curl", "node"],
+)
+def test_other_programs_trust_it_too(files: Certificates, port: str, program: list[str], variable: str) -> None:
+    if shutil.which(program[0]) is None:
+        pytest.skip(f"there is no {program[0]}")
+    outside = {name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        [*program, f"https://localhost:{port}/"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=outside | {variable: str(files.authority)},
+    )
+    assert '"statusCode":404' in done.stdout
+
+
+def test_a_connection_breaks_under_tls_as_well(tmp_path: Path, files: Certificates) -> None:
+    talk = open_talk(tmp_path)
+    talk.sandbox.control.set_faults(Plan((Rule(Drop()),)))
+    context = ssl.create_default_context(cafile=str(files.authority))
+    with talk.sandbox, serving(talk.sandbox, certificate=files.server) as address, pytest.raises(httpx.TransportError):
+        httpx.get(f"https://{address}/api/v2/clients", verify=context)
+
+
+def test_the_key_is_for_its_owner_only(files: Certificates) -> None:
+    assert stat.S_IMODE(files.server.stat().st_mode) == 0o600
+    assert stat.S_IMODE(files.authority.stat().st_mode) == 0o644
+    assert b"PRIVATE KEY" in files.server.read_bytes()
+    assert b"PRIVATE KEY" not in files.authority.read_bytes()
+    assert [path.name for path in sorted(files.server.parent.iterdir())] == ["tenant-ca.pem", "tenant-tls.pem"]
+
+
+@pytest.mark.parametrize(
+    ("later", "same"),
+    [
+        pytest.param(timedelta(days=1), True, id="kept for long"),
+        pytest.param(LIFETIME - timedelta(days=30), False, id="renewed before the end"),
+        pytest.param(timedelta(days=-2), False, id="renewed if it is of the future"),
+    ],
+)
+def test_certificates_are_made_once_and_renewed_in_time(
+    files: Certificates, tmp_path: Path, later: timedelta, *, same: bool
+) -> None:
+    before = files.authority.read_bytes(), files.server.read_bytes()
+    again = certificates(tmp_path / "tenant.db", NOW + later)
+    after = again.authority.read_bytes(), again.server.read_bytes()
+    assert again == files
+    assert (after == before) is same
+    assert (after[0] == before[0]) is same
+
+
+def test_what_is_no_certificate_is_replaced(files: Certificates, tmp_path: Path) -> None:
+    files.server.write_text("nothing")
+    certificates(tmp_path / "tenant.db", NOW)
+    assert b"BEGIN CERTIFICATE" in files.server.read_bytes()
+
+
+def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ReconcilerError, match="cannot keep certificates beside"):
+        certificates(tmp_path / "file" / "tenant.db", NOW)
