@@ -1,9 +1,12 @@
 """`reconciler sandbox`: the local tenant, served to any client of Auth0, or reset to its seed."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +18,11 @@ from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 from reconciler.render.styled import line
 
+if TYPE_CHECKING:
+    from reconciler.sandbox.tls import Certificates
+
+# where curl, Node, and Python's httpx and requests look for an authority to trust
+TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 database_option = click.option("--database", type=FILE, help="The SQLite file.  [default: the tenant's]")
@@ -32,16 +40,60 @@ def command() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes a free one.")
 @database_option
 @seed_option
-def serve(*, port: int, database: Path | None, seed: Path | None) -> None:
-    """Serve the local tenant over HTTP on 127.0.0.1 until interrupted; prints how to reach it."""
+@click.option("--tls", is_flag=True, help="Speak https; prints how programs come to trust it.")
+@click.option("--faults", type=FILE, help="What goes wrong (YAML or JSON).")
+@click.option(
+    "--rate-limit", metavar="PLAN", default="none", show_default=True, help="The limits of a plan of Auth0's."
+)
+@click.option(
+    "--set",
+    "assignments",
+    metavar="NAME=VALUE",
+    multiple=True,
+    envvar="RECONCILER_SANDBOX_SERVE_SET",
+    help="A choice that Auth0 leaves open.",
+)
+@click.option("--admin/--no-admin", default=True, show_default=True, help="Statistics, state and faults at /sandbox.")
+def serve(  # noqa: PLR0913 - the options, each by its name
+    *,
+    port: int,
+    database: Path | None,
+    seed: Path | None,
+    tls: bool,
+    faults: Path | None,
+    rate_limit: str,
+    assignments: tuple[str, ...],
+    admin: bool,
+) -> None:
+    """Serve the local tenant over HTTP on 127.0.0.1 until interrupted.
+
+    Prints how to reach it. docs/sandbox.md tells of --faults, --rate-limit and --set.
+    """
     with _installed():
+        from reconciler.sandbox.fault_files import read_faults
+        from reconciler.sandbox.faults import NO_FAULTS
         from reconciler.sandbox.serve import serve as serve_forever
+        from reconciler.sandbox.settings import settings_from
         from reconciler.sandbox.tenant import open_sandbox
 
     given = options()
     tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
-    with open_sandbox(tenant.database, tenant.seed, tenant.host) as sandbox:
-        serve_forever(sandbox, port=port, on_ready=lambda address: _announce(Console(given), address))
+    with open_sandbox(
+        tenant.database,
+        tenant.seed,
+        tenant.host,
+        settings=settings_from(assignments),
+        faults=read_faults(faults) if faults else NO_FAULTS,
+        rate_limit=rate_limit,
+        with_admin=admin,
+    ) as sandbox:
+        certificates = _certificates(tenant.database) if tls else None
+        serve_forever(
+            sandbox,
+            port=port,
+            on_ready=lambda address: _announce(Console(given), address, certificates),
+            certificate=certificates.server if certificates else None,
+        )
 
 
 @also_global_options
@@ -70,9 +122,21 @@ def _installed() -> Iterator[None]:
         ) from error
 
 
-def _announce(console: Console, address: str) -> None:
+def _certificates(database: Path) -> "Certificates":
+    with _installed():
+        from reconciler.sandbox.tls import certificates
+
+    return certificates(database, datetime.now(UTC))
+
+
+def _announce(console: Console, address: str, certificates: "Certificates | None") -> None:
     """Say on stdout how to reach the tenant. Its credentials stand in the seed, so that no output ever shows one."""
-    console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
+    if certificates is None:
+        console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
+        return
+    url = f"https://localhost:{address.rpartition(':')[2]}"
+    trust = " ".join(f"{name}={shlex.quote(str(certificates.authority))}" for name in TRUST)
+    console.result([line(f"Sandbox tenant at {url}"), line(f"AUTH0_DOMAIN={url}"), line(f"export {trust}")])
 
 
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:
