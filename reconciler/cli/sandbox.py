@@ -21,8 +21,6 @@ from reconciler.render.styled import line
 if TYPE_CHECKING:
     from reconciler.sandbox.tls import Certificates
 
-# where curl, Node, and Python's httpx and requests look for an authority to trust
-TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 database_option = click.option("--database", type=FILE, help="The SQLite file.  [default: the tenant's]")
@@ -135,7 +133,7 @@ def _announce(console: Console, address: str, certificates: "Certificates | None
         console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
         return
     url = f"https://localhost:{address.rpartition(':')[2]}"
-    trust = " ".join(f"{name}={shlex.quote(str(certificates.authority))}" for name in TRUST)
+    trust = " ".join(f"{name}={shlex.quote(value)}" for name, value in certificates.trust.items())
     console.result([line(f"Sandbox tenant at {url}"), line(f"AUTH0_DOMAIN={url}"), line(f"export {trust}")])
 
 

@@ -5,6 +5,7 @@ The authority's key is thrown away once it has signed: whoever trusts the author
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -18,6 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from reconciler.errors import ReconcilerError
 
+# where curl, Node, and Python's httpx and requests look for an authority to trust
+TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 LIFETIME = timedelta(days=397)  # what browsers and systems accept at most
 RENEWAL = timedelta(days=30)  # before the end
 SKEW = timedelta(days=1)  # by which another clock may be behind
@@ -35,6 +38,11 @@ class Certificates:
 
     authority: Path
     server: Path
+
+    @property
+    def trust(self) -> Mapping[str, str]:
+        """The environment variables that make clients trust the authority."""
+        return dict.fromkeys(TRUST, str(self.authority))
 
 
 def certificates(database: Path, now: datetime) -> Certificates:
