@@ -27,7 +27,8 @@ class Selection:
 def selection(table: str, filters: Filters) -> Selection:
     """Return what the filters let through.
 
-    Associations come first in the join, because they are the fewer and their index is in the order of ids.
+    Associations come first in the join, because they are the fewer and their index is in the order of ids; alone they
+    do where nothing else is asked for, because what they tie exists.
     """
     clauses: list[str] = ["true"]
     values: list[object] = []
@@ -42,7 +43,8 @@ def selection(table: str, filters: Filters) -> Selection:
         return Selection(sql(table, "WHERE", where), tuple(values))
     own, other = _TIES[table]
     ties = sql("(SELECT", own, "AS id FROM organization_client_grants WHERE", other, "= ?)")
-    return Selection(sql(ties, "CROSS JOIN", table, "USING (id) WHERE", where), (filters[TIED_TO], *values))
+    source = ties if len(filters) == 1 else sql(ties, "CROSS JOIN", table, "USING (id)")
+    return Selection(sql(source, "WHERE", where), (filters[TIED_TO], *values))
 
 
 def sql(*parts: str) -> str:

@@ -127,3 +127,16 @@ def test_the_global_client_gets_no_token(talk: Talk) -> None:
 def test_json_that_is_no_request_is_refused(talk: Talk, content: bytes, status: int) -> None:
     answer = talk.raw("POST", "/oauth/token", content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
+
+
+def test_a_token_lives_as_long_as_its_api_says(talk: Talk) -> None:
+    talk.call("PATCH", f"/resource-servers/{MANAGEMENT}", json={"token_lifetime": 60})
+    body = talk.raw("POST", "/oauth/token", data=asked(talk)).json()
+    headers = {"authorization": f"Bearer {body['access_token']}"}
+    talk.clock.now += 59
+    assert talk.raw("GET", "/api/v2/client-grants", headers=headers).status_code == 200
+    talk.clock.now += 1
+    late = talk.raw("GET", "/api/v2/client-grants", headers=headers)
+    message = "Expired token received for JSON Web Token validation"
+    assert body["expires_in"] == 60
+    assert (late.status_code, late.json()["message"], late.json()["attributes"]) == (401, message, {"error": message})
