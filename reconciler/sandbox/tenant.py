@@ -83,12 +83,7 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     limits = profile(rate_limit)
     store = open_store(database)
     try:
-        _check_version(store, database)
-        if store.version() == NO_TABLES:
-            data = _read_seed(seed)
-            with store.transaction():
-                if store.version() == NO_TABLES:  # another process may have been faster
-                    _fill(store, data, domain, str(seed))
+        _prepare(store, database, seed, domain)
         tenant = store.tenant()
     except BaseException:
         store.close()
@@ -116,6 +111,17 @@ def reset(database: Path, seed: Path | None, domain: str) -> None:
             _fill(store, data, domain, str(seed))
     finally:
         store.close()
+
+
+def _prepare(store: Store, database: Path, seed: Path | None, domain: str) -> None:
+    """Fill a new database, and refuse one that cannot be read."""
+    _check_version(store, database)
+    if store.version() != NO_TABLES:
+        return
+    data = _read_seed(seed)
+    with store.transaction():
+        if store.version() == NO_TABLES:  # another process may have been faster
+            _fill(store, data, domain, str(seed))
 
 
 def _check_version(store: Store, database: Path) -> None:
