@@ -1,0 +1,59 @@
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sandbox.talk import DOMAIN
+
+from reconciler.sandbox.past import Past, copy_of
+from reconciler.sandbox.store import Kind, Store
+from reconciler.sandbox.tenant import open_sandbox
+
+REACH = 8.0
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    open_sandbox(tmp_path / "tenant.db", None, DOMAIN).close()
+    return tmp_path / "tenant.db"
+
+
+@pytest.fixture
+def copies(database: Path) -> tuple[list[Store], Callable[[], Store]]:
+    made: list[Store] = []
+
+    def copy() -> Store:
+        made.append(copy_of(database))
+        return made[-1]
+
+    return made, copy
+
+
+def test_what_is_written_into_a_copy_stays_there(database: Path) -> None:
+    with open_sandbox(database, None, DOMAIN) as sandbox:
+        copy = copy_of(database)
+        copy.remove(Kind.CLIENTS, {})
+        assert (copy.count(Kind.CLIENTS, {}), sandbox.store.count(Kind.CLIENTS, {})) == (0, 2)
+        copy.close()
+
+
+def test_writes_that_follow_closely_share_a_state(copies: tuple[list[Store], Callable[[], Store]]) -> None:
+    made, copy = copies
+    past = Past()
+    for position in (0.0, 0.9, 1.0, 1.5, 2.5):
+        past.remember(copy, position, REACH)
+    assert len(made) == 3
+    assert [past.since(position) for position in (-1, 0, 1, 2.5)] == [*made, None]
+    past.close()
+
+
+def test_states_that_nobody_looks_back_to_are_let_go(copies: tuple[list[Store], Callable[[], Store]]) -> None:
+    made, copy = copies
+    past = Past()
+    past.remember(copy, 0.0, REACH)
+    past.remember(copy, REACH, REACH)
+    assert past.since(-1) is made[1]
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[0].version()
+    past.close()
+    assert past.since(-1) is None
