@@ -1,6 +1,6 @@
 """The Management API as we use it: grants, applications and APIs in, three kinds of write out."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -8,25 +8,24 @@ from urllib.parse import quote
 import httpx
 
 from reconciler.auth0 import wire
-from reconciler.auth0.answers import broken, parsed
-from reconciler.auth0.credentials import Credentials, own_key
-from reconciler.auth0.errors import RefusedCallError, UnreadableError
-from reconciler.auth0.token import BearerToken
+from reconciler.auth0.credentials import Credentials, own_key, scopes_of
+from reconciler.auth0.errors import RefusedCallError, UnclearError, UnreadableError
+from reconciler.auth0.exchange import TIMEOUTS, Answer
+from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark
 from reconciler.core.directory import Api, Application
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
+from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
 
 T = TypeVar("T")
 
-API = "/api/v2"
 GRANTS = "client-grants"
 APPLICATIONS = "clients"
 APIS = "resource-servers"
 
 PAGE_SIZE = 100
-MOST_CONNECTIONS = 4
-TIMEOUT_SECONDS = 30.0
+DEFAULT_MANNER = Manner()
 
 # A proxy named in the environment is for the world outside.
 PAST_THE_PROXY: dict[str, httpx.AsyncBaseTransport | None] = {
@@ -37,24 +36,31 @@ PAST_THE_PROXY: dict[str, httpx.AsyncBaseTransport | None] = {
 
 
 class ManagementClient:
-    """A tenant's Management API. Make one with `connected`."""
+    """A tenant's grants, applications and APIs. Make one with `connected`."""
 
-    def __init__(self, http: httpx.AsyncClient, token: BearerToken) -> None:
-        self._http = http
-        self._token = token
+    def __init__(self, management: Management) -> None:
+        self._management = management
 
     def own_key(self) -> Key:
         """Return the key of the grant that our token comes from; to be asked after a first call."""
-        return own_key(self._token.token)
+        return own_key(self._management.token)
+
+    def permissions(self) -> frozenset[str] | None:
+        """Return what our token may do, None if it does not say; to be asked after a first call."""
+        return scopes_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:
         """Return every client grant of the tenant.
 
         Raises:
-            UnreadableError: if the listing contradicts itself, so that a plan from it could lie.
+            Auth0Error: if no complete listing can be had; UnreadableError if it contradicts itself.
         """
-        listed = [wire.observed_grant(item) for item in await self._by_cursor(GRANTS, {})]
-        return _distinct(listed, GRANTS, lambda grant: grant.key)
+
+        async def listing() -> tuple[ObservedGrant, ...]:
+            listed = [wire.observed_grant(item) for item in await self._by_cursor(GRANTS, {})]
+            return _distinct(listed, GRANTS, lambda grant: grant.key)
+
+        return await _whole(listing)
 
     async def find(self, key: Key) -> ObservedGrant | None:
         """Return the grant with `key` as it is right now, None where there is none. By key: ids come and go."""
@@ -66,91 +72,119 @@ class ManagementClient:
     async def applications(self) -> tuple[Application, ...]:
         """Return every application of the tenant, without the pseudo application that stands for all."""
         wanted = {"fields": "client_id,name", "include_fields": "true", "is_global": "false"}
-        listed = [wire.application(item) for item in await self._by_cursor(APPLICATIONS, wanted)]
-        return _distinct(listed, APPLICATIONS, lambda application: application.client_id)
+
+        async def listing() -> tuple[Application, ...]:
+            listed = [wire.application(item) for item in await self._by_cursor(APPLICATIONS, wanted)]
+            return _distinct(listed, APPLICATIONS, lambda application: application.client_id)
+
+        return await _whole(listing)
 
     async def apis(self) -> tuple[Api, ...]:
         """Return every API of the tenant with its scopes; this listing knows page numbers only."""
-        name = "resource_servers"
-        first = await self._numbered_page(APIS, 0)
-        total = first.get("total")
-        if not isinstance(total, int):
-            raise UnreadableError(f"GET {API}/{APIS}: the answer lacks its total")
-        numbers = range(1, -(-total // PAGE_SIZE))
-        async with at_once() as group:
-            rest = [group.create_task(self._numbered_page(APIS, number)) for number in numbers]
-        pages = (first, *(task.result() for task in rest))
-        listed = [wire.api(item) for page in pages for item in _items(page, name, APIS)]
-        apis = _distinct(listed, APIS, lambda api: api.identifier)
-        if len(apis) != total:
-            raise UnreadableError(f"GET {API}/{APIS}: {len(apis)} of {total} listed; it changed while being read")
-        return apis
 
-    async def create(self, grant: ClientGrant) -> None:
+        async def listing() -> tuple[Api, ...]:
+            first = await self._numbered_page(APIS, 0)
+            numbers = range(1, -(-first["total"] // PAGE_SIZE))
+            async with at_once() as group:
+                rest = [group.create_task(self._numbered_page(APIS, number)) for number in numbers]
+            pages = (first, *(task.result() for task in rest))
+            listed = [wire.api(item) for page in pages for item in page["resource_servers"]]
+            apis = _distinct(listed, APIS, lambda api: api.identifier)
+            if len(apis) != first["total"]:
+                raise UnreadableError(f"GET {API}/{APIS}: {len(apis)} of {first['total']} listed; it changed meanwhile")
+            return apis
+
+        return await _whole(listing)
+
+    async def create(self, grant: ClientGrant, mark: Mark = UNMARKED) -> None:
         """Create a grant. Raises RefusedCallError (409 where its key is taken), UnclearError, NotSentError."""
-        await self._write("POST", GRANTS, wire.create_body(grant))
+        await self._write("POST", GRANTS, wire.create_body(grant), mark)
 
-    async def update(self, grant_id: str, update: Update) -> None:
-        """Send the changed fields. Raises RefusedCallError (404 where it is gone), UnclearError, NotSentError."""
-        await self._write("PATCH", f"{GRANTS}/{quote(grant_id, safe='')}", wire.update_body(update))
+    async def update(self, grant_id: str, update: Update, mark: Mark = UNMARKED) -> None:
+        """Send the changed fields, in one call if the tenant takes that.
 
-    async def delete(self, grant_id: str) -> None:
+        Raises:
+            RefusedCallError: 404 where the grant is gone.
+            UnclearError, NotSentError: see there.
+        """
+        path, body = _grant(grant_id), wire.update_body(update)
+        first, second = wire.in_two_steps(body)
+        try:
+            await self._write("PATCH", path, body, mark)
+        except RefusedCallError as error:
+            if error.status != httpx.codes.BAD_REQUEST or not second:
+                raise
+            await self._write("PATCH", path, first, mark)
+            await self._write("PATCH", path, second, mark)
+
+    async def delete(self, grant_id: str, mark: Mark = UNMARKED) -> None:
         """Delete a grant, gone or not. Raises RefusedCallError, UnclearError, NotSentError."""
-        await self._write("DELETE", f"{GRANTS}/{quote(grant_id, safe='')}", None)
+        await self._write("DELETE", _grant(grant_id), None, mark)
 
-    async def _write(self, method: str, path: str, body: Mapping[str, object] | None) -> None:
-        response = await self._send(method, path, json=body) if body is not None else await self._send(method, path)
-        if response.status_code != httpx.codes.NO_CONTENT:
-            parsed(response)
+    async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: Mark) -> None:
+        await self._management.call(Call(method, path, body=body, mark=mark), _acknowledged)
 
     async def _by_cursor(self, path: str, query: Mapping[str, str]) -> list[wire.Json]:
         """Read a whole listing in checkpoint mode: until `next` is absent; pages may be empty, the cursor is opaque."""
+        name = path.replace("-", "_")
         items: list[wire.Json] = []
         seen: set[str] = set()
-        cursor: str | None = None
+        position: dict[str, str] = {}
         while True:
-            position = {"from": cursor} if cursor else {}
-            page = parsed(await self._send("GET", path, params={**query, "take": str(PAGE_SIZE), **position}))
-            items += _items(page, path.replace("-", "_"), path)
+            call = Call("GET", path, {**query, "take": str(PAGE_SIZE), **position})
+            page = await self._management.call(call, lambda answer: _page(answer, name))
+            items += page[name]
             cursor = page.get("next")
             if not cursor:
                 return items
             if cursor in seen:
                 raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles")
             seen.add(cursor)
+            position = {"from": str(cursor)}
 
-    async def _numbered_page(self, path: str, number: int) -> Mapping[str, Any]:
+    async def _numbered_page(self, path: str, number: int) -> dict[str, Any]:
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
-        page = parsed(await self._send("GET", path, params=query))
-        return page if isinstance(page, dict) else {}
 
-    async def _send(self, method: str, path: str, **content: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-        request = self._http.build_request(method, f"{API}/{path}", **content)
-        try:
-            return await self._http.send(request)
-        except httpx.HTTPError as error:
-            raise broken(request, error) from error
+        def understood(answer: Answer) -> dict[str, Any]:
+            page = _page(answer, path.replace("-", "_"))
+            if not isinstance(page.get("total"), int):
+                raise UnreadableError(f"{answer.call}: the answer lacks its total")
+            return page
+
+        return await self._management.call(Call("GET", path, query), understood)
 
 
 @asynccontextmanager
 async def connected(
     base_url: str,
     credentials: Credentials,
+    *,
     transport: httpx.AsyncBaseTransport | None = None,
+    manner: Manner = DEFAULT_MANNER,
 ) -> AsyncIterator[ManagementClient]:
-    """Give a client for the tenant at `base_url`; `transport` reaches a tenant that lives in this process."""
-    token = BearerToken(credentials, httpx.URL(base_url))
-    limits = httpx.Limits(max_connections=MOST_CONNECTIONS)
-    async with httpx.AsyncClient(
-        base_url=base_url,
-        auth=token,
-        transport=transport,
-        mounts=PAST_THE_PROXY,
-        limits=limits,
-        timeout=TIMEOUT_SECONDS,
-        follow_redirects=False,
-    ) as http:
-        yield ManagementClient(http, token)
+    """Give a client for the tenant at `base_url`; `transport` reaches a tenant that lives in this process.
+
+    Raises:
+        ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
+    """
+    try:
+        http = httpx.AsyncClient(
+            base_url=base_url,
+            transport=transport,
+            mounts=PAST_THE_PROXY,
+            limits=httpx.Limits(max_connections=manner.pacing.concurrency + 1),
+            timeout=TIMEOUTS,
+            headers={"Accept-Encoding": "gzip"},
+            follow_redirects=False,
+        )
+    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+        # What httpx says of a proxy may hold its password.
+        raise ReconcilerError(
+            "the proxy or the certificates that the environment names cannot be used: look at HTTPS_PROXY, ALL_PROXY "
+            "and SSL_CERT_FILE",
+        ) from error
+    async with http:
+        yield ManagementClient(Management(http, credentials, manner))
 
 
 def forbidden(error: RefusedCallError) -> bool:
@@ -163,11 +197,39 @@ def conflicts(error: RefusedCallError) -> bool:
     return error.status == httpx.codes.CONFLICT
 
 
-def _items(page: object, name: str, path: str) -> list[wire.Json]:
+def missing(error: RefusedCallError) -> bool:
+    """Return whether the tenant does not have what the call is about."""
+    return error.status == httpx.codes.NOT_FOUND
+
+
+async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
+    """Read a listing; one that breaks off, contradicts itself or loses its cursor (400) is started over once."""
+    try:
+        return await listing()
+    except UnclearError:
+        return await listing()
+    except RefusedCallError as error:
+        if error.status != httpx.codes.BAD_REQUEST:
+            raise
+        return await listing()
+
+
+def _grant(grant_id: str) -> str:
+    return f"{GRANTS}/{quote(grant_id, safe='')}"
+
+
+def _acknowledged(answer: Answer) -> None:
+    """Take a success as an acknowledgement; what it took effect as is looked up in the end, not read from it."""
+    if answer.status != httpx.codes.NO_CONTENT:
+        answer.json()
+
+
+def _page(answer: Answer, name: str) -> dict[str, Any]:
+    page = answer.json()
     items = page.get(name) if isinstance(page, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UnreadableError(f"GET {API}/{path}: the answer lacks its list of {name}")
-    return items
+        raise UnreadableError(f"{answer.call}: the answer lacks its list of {name}")
+    return dict(page)
 
 
 def _distinct(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:

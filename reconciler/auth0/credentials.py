@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
@@ -13,6 +14,7 @@ from reconciler.core.grant import Key
 from reconciler.errors import ReconcilerError
 
 CLIENT_SUFFIX = "@clients"
+ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """What a bearer token may consist of (RFC 6750, 2.1)."""
 
@@ -33,25 +35,62 @@ class ClientSecret:
     audience: str
 
 
-Credentials = AccessToken | ClientSecret
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """What a token is fetched with instead of a secret. `issuer` is the tenant, as `https://<domain>/`."""
+
+    client_id: str
+    private_key: str = field(repr=False)
+    algorithm: str
+    issuer: str
+    audience: str
+
+
+Credentials = AccessToken | ClientSecret | PrivateKey
 
 
 def credentials_from(environment: Mapping[str, str], domain: str) -> Credentials:
     """Return the credentials that `environment` holds for the tenant at `domain` (a host, perhaps with a port).
 
+    A ready token wins over a private key, which wins over a secret.
+
     Raises:
-        ReconcilerError: if there are none, or a token that can be none.
+        ReconcilerError: if there are none, or some that cannot be.
     """
     for name in ("AUTH0_ACCESS_TOKEN", "AUTH0_API_TOKEN"):
         if token := environment.get(name, "").strip():
             return AccessToken(_checked(name, token))
     client_id, secret = environment.get("AUTH0_CLIENT_ID"), environment.get("AUTH0_CLIENT_SECRET")
-    if not client_id or not secret:
-        raise ReconcilerError(
-            f"no credentials for {domain}: set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN",
-        )
     audience = environment.get("AUTH0_AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
-    return ClientSecret(client_id, secret, audience)
+    private_key = _private_key(environment)
+    if client_id and private_key:
+        return PrivateKey(client_id, private_key, _algorithm(environment), f"https://{domain}/", audience)
+    if client_id and secret:
+        return ClientSecret(
+            _encodable("AUTH0_CLIENT_ID", client_id), _encodable("AUTH0_CLIENT_SECRET", secret), audience
+        )
+    raise ReconcilerError(
+        f"no credentials for {domain}: set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN",
+    )
+
+
+def _private_key(environment: Mapping[str, str]) -> str:
+    r"""Return the PEM from the variable, where line feeds may be written as `\n`, or from the file that one names."""
+    if key := environment.get("AUTH0_CLIENT_ASSERTION_PRIVATE_KEY"):
+        return key.replace("\\n", "\n")
+    path = environment.get("AUTH0_CLIENT_SIGNING_KEY_PATH")
+    try:
+        return Path(path).read_text(encoding="ascii") if path else ""
+    except (OSError, ValueError) as error:
+        raise ReconcilerError(f"AUTH0_CLIENT_SIGNING_KEY_PATH: {path} cannot be read as a PEM file") from error
+
+
+def _algorithm(environment: Mapping[str, str]) -> str:
+    names = ("AUTH0_CLIENT_ASSERTION_SIGNING_ALG", "AUTH0_CLIENT_SIGNING_ALGORITHM")
+    algorithm = next((environment[name] for name in names if environment.get(name)), ALGORITHMS[0])
+    if algorithm not in ALGORITHMS:
+        raise ReconcilerError(f"Auth0 takes assertions signed with {', '.join(ALGORITHMS)}, not {algorithm}")
+    return algorithm
 
 
 def own_key(token: str) -> Key:
@@ -70,6 +109,20 @@ def own_key(token: str) -> Key:
     if not client_id or audience is None:
         raise ReconcilerError("the access token is not one for the Management API: its claims lack azp, or aud")
     return Key(str(client_id), str(audience))
+
+
+def scopes_of(token: str) -> frozenset[str] | None:
+    """Return the permissions that `token` carries by its claims; None where it does not say."""
+    scope = _claims(token).get("scope")
+    return frozenset(scope.split()) if isinstance(scope, str) else None
+
+
+def _encodable(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ReconcilerError(f"{name} holds bytes that are no text") from error
+    return value
 
 
 def _checked(name: str, token: str) -> str:

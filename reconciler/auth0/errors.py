@@ -3,6 +3,7 @@
     Auth0Error
     ├── NotSentError            the tenant has seen nothing: name resolution, connection, TLS
     ├── RefusedCallError        a complete answer that says no (4xx); nothing was changed
+    │   └── RateLimitedError    429: not now
     └── UnclearError            sent, and no answer tells what became of it: 5xx, 408, timeout, a broken connection
         └── UnreadableError     an answer of 2xx that is not what the API documents
 
@@ -27,6 +28,14 @@ class RefusedCallError(Auth0Error):
         super().__init__(f"{call}: {status} {message}".rstrip())
         self.status = status
         self.api_message = message
+
+
+class RateLimitedError(RefusedCallError):
+    """The tenant's rate limit is used up; `retry_after` is the wait it asks for in seconds, 0 if it does not say."""
+
+    def __init__(self, call: str, status: int, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(call, status, message)
+        self.retry_after = retry_after
 
 
 class UnclearError(Auth0Error):

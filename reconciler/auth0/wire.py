@@ -91,6 +91,16 @@ def update_body(update: Update) -> dict[str, object]:
     return body
 
 
+def in_two_steps(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Split the body that leaves `allow_all_scopes`: first all but the scopes, then these. Others stay whole.
+
+    For a tenant that refuses both in one call; between the two steps the grant has no scopes.
+    """
+    if body.get("allow_all_scopes") is not False:
+        return dict(body), {}
+    return {name: value for name, value in body.items() if name != "scope"}, {"scope": body["scope"]}
+
+
 def _value(change: FieldChange, after: ClientGrant) -> object:
     match change:
         case SetChange(field="scope"):

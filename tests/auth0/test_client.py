@@ -5,6 +5,7 @@ from typing import TypeVar
 import pytest
 from support.builders import INVOICES, a_grant, a_key, an_observed
 from support.hostile import Answer, Asked, Server, an_answer, hostile_server
+from support.virtual_time import run_virtually
 
 from reconciler.auth0.client import ManagementClient, connected, forbidden
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials
@@ -26,7 +27,7 @@ def talk(
         async with hostile_server(answer) as server, connected(server.url, credentials) as client:
             return await work(client), server
 
-    return asyncio.run(run())
+    return run_virtually(run())[0]
 
 
 def failure(answer: Answer, work: Callable[[ManagementClient], Awaitable[object]]) -> Auth0Error:
@@ -235,7 +236,7 @@ def test_a_write_that_never_left_is_told_apart() -> None:
             await client.create(a_grant())
 
     with pytest.raises(NotSentError):
-        asyncio.run(run())
+        run_virtually(run())
 
 
 def test_an_id_cannot_leave_its_place_in_the_path() -> None:
@@ -262,7 +263,7 @@ def test_one_token_serves_all_calls() -> None:
     assert sorted(server.calls()) == ["GET /api/v2/client-grants"] * 3 + ["POST /oauth/token"]
     assert {each.headers.get("authorization") for each in server.asked} == {None, "Bearer fresh"}
     assert server.asked[0].body.decode() == (
-        f"grant_type=client_credentials&client_id=id&client_secret={CANARY}&audience=https%3A%2F%2Ft%2Fapi%2Fv2%2F"
+        f"grant_type=client_credentials&client_id=id&audience=https%3A%2F%2Ft%2Fapi%2Fv2%2F&client_secret={CANARY}"
     )
 
 

@@ -124,11 +124,13 @@ def a_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> 
 
 
 def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `folder` the current one, and the environment silent."""
+    """Make `folder` the current one, and the environment silent; what fails is given up at once."""
     monkeypatch.chdir(folder)
     for name in os.environ:
         if name.startswith(OURS) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    for command in ("PLAN", "APPLY"):
+        monkeypatch.setenv(f"RECONCILER_{command}_ATTEMPTS", "1")
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,8 +26,10 @@ class Asked:
         return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
 
 
-Answer = Callable[[Asked], bytes]
-"""Returns the bytes to send before the connection is closed; none at all just closes it."""
+Answer = Callable[[Asked], bytes | Iterable[bytes]]
+"""Returns the bytes to send before the connection is closed; none at all just closes it. Several: a second apart."""
+
+DRIP_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -48,18 +50,42 @@ def an_answer(status: int = 200, body: object = None, content_type: str = "appli
 
 @asynccontextmanager
 async def hostile_server(answer: Answer) -> AsyncIterator[Server]:
+    connections: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = await _read(reader)
-        if asked is not None:
-            server.asked.append(asked)
-            writer.write(answer(asked))
-        await writer.drain()
-        writer.close()
+        if task := asyncio.current_task():
+            connections.add(task)
+        try:
+            asked = await _read(reader)
+            if asked is not None:
+                server.asked.append(asked)
+                await _send(writer, answer(asked))
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     server = Server(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
     async with listening:
-        yield server
+        try:
+            yield server
+        finally:
+            for connection in connections:
+                connection.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def _send(writer: asyncio.StreamWriter, content: bytes | Iterable[bytes]) -> None:
+    with suppress(ConnectionError):
+        if isinstance(content, bytes):
+            writer.write(content)
+            await writer.drain()
+            return
+        for piece in content:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(DRIP_SECONDS)
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked | None:

@@ -11,6 +11,7 @@ from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox, open_sandbox
+from reconciler.sandbox.transport import SandboxTransport
 
 DOMAIN = "sandbox.localhost"
 AUDIENCE = f"https://{DOMAIN}/api/v2/"
@@ -21,6 +22,11 @@ Interference = Callable[[httpx.Request, Forward], Awaitable[httpx.Response]]
 
 async def no_interference(_: httpx.Request, forward: Forward) -> httpx.Response:
     return await forward()
+
+
+def instead(request: httpx.Request, status: int, body: bytes = b"") -> httpx.Response:
+    """An answer that somebody else gives in the tenant's stead."""
+    return httpx.Response(status, request=request, stream=httpx.ByteStream(body))
 
 
 class Interfering(httpx.AsyncBaseTransport):
@@ -37,8 +43,8 @@ class Interfering(httpx.AsyncBaseTransport):
 @asynccontextmanager
 async def reached(sandbox: Sandbox, interfere: Interference = no_interference) -> AsyncIterator[ManagementClient]:
     credentials = ClientSecret(sandbox.credentials.client_id, sandbox.credentials.client_secret, AUDIENCE)
-    transport = Interfering(httpx.ASGITransport(app=sandbox.app), interfere)
-    async with connected(f"http://{DOMAIN}", credentials, transport) as client:
+    transport = Interfering(SandboxTransport(sandbox.app), interfere)
+    async with connected(f"http://{DOMAIN}", credentials, transport=transport) as client:
         yield client
 
 

@@ -1,0 +1,145 @@
+"""Pure: how much of a tenant's rate limit is left for us, as its answers tell it. Knows no clock: times come in.
+
+All times are seconds of one steady clock of the caller's; the tenant's own clock is known from its answers only, and
+the local time of day is never asked. Auth0's limits are token buckets; an answer tells the bucket's size, how many
+tokens are left, and the second in which tokens are next added (operational policies, Management API).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+LONGEST_WAIT_SECONDS = 60.0
+"""No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
+ANSWER_NEEDED = math.inf
+"""The wait of a call that may go out only after an answer to an earlier one has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the headers of one answer say about the limit; None for what they leave out or garble."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
+    date: float | None = None
+    retry_after: float | None = None
+
+
+def heard(headers: Mapping[str, str]) -> Heard:
+    """Return what `headers` (names in lower case) say; `retry_after` is in seconds, whichever form it came in."""
+    date = _http_date(headers.get("date"))
+    retry_after = _number(headers.get("retry-after"))
+    retry_date = _http_date(headers.get("retry-after"))
+    if retry_after is None and retry_date is not None and date is not None:
+        retry_after = max(0.0, retry_date - date)
+    limit, remaining = _number(headers.get("x-ratelimit-limit")), _number(headers.get("x-ratelimit-remaining"))
+    return Heard(
+        limit=None if limit is None else int(limit),
+        remaining=None if remaining is None else int(remaining),
+        reset=_number(headers.get("x-ratelimit-reset")),
+        date=date,
+        retry_after=retry_after,
+    )
+
+
+class Budget:
+    """One bucket. Ask `wait` before a call, tell `sent` when it goes out and `answered` or `lost` when it is over.
+
+    `share` of the bucket (0 to 1) is left to the tenant's other users. Until the first answer, one call goes out at a
+    time. When our part is used up, nothing goes out until tokens were added by the tenant's clock, then one call, whose
+    answer tells how many. An answer without these headers ends all pacing: then only a refusal makes us wait.
+
+    Answers overtake each other, so what is left is the lowest that any answer since tokens were last added has told,
+    less the calls under way, which may not be counted in it.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._limited = True
+        self._limit: int | None = None
+        self._lowest = 0
+        self._period = -math.inf  # the answers' `reset`: tokens are added where it changes
+        self._in_flight = 0
+        self._next_tokens = 0.0
+        self._blocked_until = 0.0
+        self._behind = -math.inf  # the least that the tenant's clock is ahead of the caller's
+
+    def wait(self, now: float) -> float:
+        """Return for how long the next call has to wait: 0 to go now, ANSWER_NEEDED for an answer under way."""
+        if now < self._blocked_until:
+            return self._blocked_until - now
+        if not self._limited or self._left() > self._reserve():
+            return 0.0
+        if now < self._next_tokens:
+            return self._next_tokens - now
+        return ANSWER_NEEDED if self._in_flight else 0.0
+
+    def sent(self) -> None:
+        """Note that a call goes out."""
+        self._in_flight += 1
+
+    def lost(self) -> None:
+        """Note that a call is over without an answer from this bucket; it may have cost a token."""
+        self._in_flight -= 1
+        self._lowest -= 1
+
+    def answered(self, said: Heard, now: float) -> None:
+        """Note an answer."""
+        self._in_flight -= 1
+        if said.date is not None:
+            self._behind = max(self._behind, said.date - now)
+        if said.limit is None or said.remaining is None:
+            self._limited = self._limit is not None
+            return
+        self._limited, self._limit = True, said.limit
+        period = said.reset if said.reset is not None else said.date or 0.0
+        if period > self._period:
+            self._period, self._lowest = period, said.remaining
+        elif period == self._period:
+            self._lowest = min(self._lowest, said.remaining)
+        self._next_tokens = now + self._until_tokens(said, now)
+
+    def refused(self, said: Heard, now: float, otherwise: float) -> float:
+        """Note a 429 after `answered`; return the wait that it asks for, `otherwise` where it does not say."""
+        if said.retry_after is not None:
+            wait = said.retry_after
+        elif said.reset is not None and said.date is not None:
+            wait = self._until_tokens(said, now)
+        else:
+            wait = otherwise
+        wait = min(wait, LONGEST_WAIT_SECONDS)
+        self._blocked_until = max(self._blocked_until, now + wait)
+        return wait
+
+    def _left(self) -> int:
+        return self._lowest - self._in_flight
+
+    def _reserve(self) -> int:
+        return math.floor(self._share * (self._limit or 0))
+
+    def _until_tokens(self, said: Heard, now: float) -> float:
+        """Return how long until tokens are added. The tenant's clock shows whole seconds: the running one never counts.
+
+        Without a date the tenant's clock is unknown; a second is what most buckets take.
+        """
+        if said.date is None or said.reset is None:
+            return 1.0
+        at = max(said.reset, said.date + 1)
+        return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None
+
+
+def _http_date(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,129 @@
+"""Calls to the Management API: authenticated, paced, and repeated where repeating is harmless."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+from reconciler.auth0.backoff import Persistence, persistently
+from reconciler.auth0.budget import heard
+from reconciler.auth0.credentials import Credentials
+from reconciler.auth0.errors import UnclearError
+from reconciler.auth0.exchange import Answer, exchange
+from reconciler.auth0.pace import Pace, Pacing, Turn
+from reconciler.auth0.tokens import Tokens
+
+T = TypeVar("T")
+
+API = "/api/v2"
+UNTOLD_WAIT_SECONDS = (0.5, 2.0)
+"""How long nothing goes out after a 429 that does not say how long."""
+CORRELATION_HEADER = "X-Correlation-ID"
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How a write is known: `correlation` lands in the tenant's logs, `leaving` is called right before it is sent."""
+
+    correlation: str = ""
+    leaving: Callable[[], None] = nothing
+
+
+UNMARKED = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to the API; `path` is below /api/v2."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, object] | None = None
+    mark: Mark = UNMARKED
+
+    @property
+    def family(self) -> str:
+        """The collection that the call is about; rate limits are per collection."""
+        return self.path.partition("/")[0]
+
+    @property
+    def writes(self) -> bool:
+        """Whether the call may change something."""
+        return self.method != "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a tenant is asked: how hard, and how often again."""
+
+    pacing: Pacing = field(default_factory=Pacing)
+    persistence: Persistence = field(default_factory=Persistence)
+
+
+class Management:
+    """A tenant's Management API."""
+
+    def __init__(self, http: httpx.AsyncClient, credentials: Credentials, manner: Manner) -> None:
+        self._http = http
+        self._pace = Pace(manner.pacing)
+        self._persistence = manner.persistence
+        self._tokens = Tokens(credentials, self._post_form, manner.persistence)
+
+    @property
+    def token(self) -> str:
+        """The access token in use."""
+        return self._tokens.current
+
+    async def call(self, call: Call, understand: Callable[[Answer], T]) -> T:
+        """Make a call and return what `understand` makes of the answer.
+
+        Nothing is repeated blindly: a call that was not sent, or that the rate limit refused, is made again whatever
+        it does; one that may have taken effect only if it reads.
+
+        Raises:
+            RefusedCallError: if the tenant says no.
+            NotSentError, RateLimitedError, UnclearError: if that remains after all attempts; for a write whose answer
+                was lost at once.
+        """
+        return await persistently(
+            lambda: self._once(call, understand),
+            self._persistence,
+            again=lambda error: not (call.writes and isinstance(error, UnclearError)),
+        )
+
+    async def _once(self, call: Call, understand: Callable[[Answer], T]) -> T:
+        token = await self._tokens.give()
+        answer = await self._paced(call, token)
+        if answer.status == httpx.codes.UNAUTHORIZED and self._tokens.renewable:
+            answer = await self._paced(call, await self._tokens.give(refused=token))
+        return understand(answer)
+
+    async def _paced(self, call: Call, token: str) -> Answer:
+        async with self._pace.turn(call.family) as turn:
+            call.mark.leaving()
+            answer = await exchange(self._http, self._request(call, token))
+            self._report(answer, turn)
+            return answer
+
+    def _report(self, answer: Answer, turn: Turn) -> None:
+        said = heard(answer.headers)
+        turn.hear(said)
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            turn.refuse(said, otherwise=self._persistence.jitter(*UNTOLD_WAIT_SECONDS))
+
+    def _request(self, call: Call, token: str) -> httpx.Request:
+        headers = {"Authorization": f"Bearer {token}"}
+        if call.mark.correlation:
+            headers[CORRELATION_HEADER] = call.mark.correlation
+        content: dict[str, Any] = {} if call.body is None else {"json": call.body}
+        url = f"{API}/{call.path}"
+        return self._http.build_request(call.method, url, params=call.query, headers=headers, **content)
+
+    async def _post_form(self, path: str, form: dict[str, str]) -> Answer:
+        return await exchange(self._http, self._http.build_request("POST", path, data=form))

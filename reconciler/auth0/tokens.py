@@ -1,0 +1,89 @@
+"""Access tokens for one tenant and run, in memory only: fetched when first needed, and again before they expire."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.auth0.assertion import ASSERTION_TYPE, assertion
+from reconciler.auth0.backoff import Persistence, persistently
+from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
+from reconciler.auth0.errors import UnreadableError
+from reconciler.auth0.exchange import Answer
+
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
+EARLY_SECONDS = 60.0
+"""Tokens are renewed so long before they expire: a call that is under way must not see its token die."""
+DEFAULT_LIFETIME_SECONDS = 86_400.0
+
+Post = Callable[[str, dict[str, str]], Awaitable[Answer]]
+"""Sends a form to a path of the tenant and returns the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str = field(repr=False)
+    until: float
+
+
+class Tokens:
+    """Gives the token for each call. Calls that need a new one at the same time share one request for it."""
+
+    def __init__(self, credentials: Credentials, post: Post, persistence: Persistence) -> None:
+        self._ready = credentials.token if isinstance(credentials, AccessToken) else ""
+        self._source = None if isinstance(credentials, AccessToken) else credentials
+        self._post = post
+        self._persistence = persistence
+        self._held: _Held | None = None
+        self._asking = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return "Tokens()"
+
+    @property
+    def renewable(self) -> bool:
+        """Whether another token can be had where one is refused."""
+        return self._source is not None
+
+    @property
+    def current(self) -> str:
+        """The token last given; empty before the first call."""
+        return self._held.token if self._held else self._ready
+
+    async def give(self, refused: str = "") -> str:
+        """Return a token, another one than `refused` if tokens can be renewed.
+
+        Raises:
+            Auth0Error: if the tenant gives none.
+            ReconcilerError: if the credentials cannot be used.
+        """
+        if self._source is None:
+            return self._ready
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            if self._held is None or self._held.token == refused or self._held.until <= now:
+                self._held = await persistently(partial(self._fetch, self._source, now), self._persistence)
+            return self._held.token
+
+    async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _Held:
+        """Ask for a token; an assertion is signed anew each time, because it is good for one request only."""
+        return _held(await self._post(TOKEN_PATH, _form(source)), now)
+
+
+def _form(source: ClientSecret | PrivateKey) -> dict[str, str]:
+    form = {"grant_type": "client_credentials", "client_id": source.client_id, "audience": source.audience}
+    match source:
+        case ClientSecret():
+            return {**form, "client_secret": source.client_secret}
+        case PrivateKey():
+            return {**form, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion(source, time.time())}
+
+
+def _held(answer: Answer, now: float) -> _Held:
+    content = answer.json()
+    if not isinstance(content, dict) or not isinstance(content.get("access_token"), str):
+        raise UnreadableError(f"{answer.call}: the answer holds no access token")
+    lifetime = content.get("expires_in")
+    seconds = lifetime if isinstance(lifetime, int) and lifetime > 0 else DEFAULT_LIFETIME_SECONDS
+    return _Held(content["access_token"], now + max(seconds - EARLY_SECONDS, seconds / 2))

@@ -1,0 +1,188 @@
+"""How fast a tenant is asked, in virtual time, against the sandbox with Auth0's documented rate limits."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from support.builders import a_key
+from support.tenants import DOMAIN, Forward, Interfering
+from support.virtual_time import run_virtually
+
+from reconciler.auth0.backoff import Persistence
+from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.credentials import ClientSecret
+from reconciler.auth0.management import Manner
+from reconciler.auth0.pace import Pacing
+from reconciler.sandbox.settings import Settings
+from reconciler.sandbox.tenant import Sandbox, open_sandbox
+from reconciler.sandbox.transport import SandboxTransport
+
+START = 1_800_000_000.4
+LATENCY_SECONDS = 0.3  # what real tenants take
+APIS = 12
+SEED = "\n".join(
+    [
+        "applications: [{name: App, client_id: app}]",
+        "apis:",
+        *(f'  - {{name: API {n}, identifier: "urn:{n}", scopes: [a]}}' for n in range(APIS)),
+    ],
+)
+SUSTAINED = {  # profile: bucket, tokens a second
+    "free": (2, 2),
+    "enterprise-nonprod": (10, 2),
+    "enterprise-prod": (50, 16),
+    "private-100": (50, 50),
+}
+
+
+class Tenant:
+    """A sandbox on the loop's clock, `behind` seconds off, that counts the statuses of what it answers."""
+
+    def __init__(
+        self,
+        folder: Path,
+        profile: str,
+        refill: str = "window",
+        skew: float = 0.0,
+        fault: Callable[[httpx.Request], httpx.Response | None] = lambda _: None,
+    ) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.lowest = 1000
+        self._folder, self._profile, self._refill, self._skew, self._fault = folder, profile, refill, skew, fault
+
+    def opened(self) -> Sandbox:
+        seed = self._folder / "seed.yaml"
+        seed.write_text(SEED)
+        loop = asyncio.get_running_loop()
+        return open_sandbox(
+            self._folder / "sandbox.db",
+            seed,
+            DOMAIN,
+            settings=Settings(refill="window" if self._refill == "window" else "continuous"),
+            clock=lambda: START + self._skew + loop.time(),
+            rate_limit=self._profile,
+        )
+
+    async def note(self, request: httpx.Request, forward: Forward) -> httpx.Response:
+        await asyncio.sleep(LATENCY_SECONDS / 2)
+        response = self._fault(request) or await forward()
+        self.statuses[response.status_code] += 1
+        self.lowest = min(self.lowest, int(response.headers.get("x-ratelimit-remaining", self.lowest)))
+        await asyncio.sleep(LATENCY_SECONDS / 2)
+        return response
+
+
+def throttled(headers: dict[str, str]) -> Callable[[httpx.Request], httpx.Response | None]:
+    """Answers the first call on grants with a 429 that has these headers."""
+    left = [429]
+
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        if "client-grants" not in request.url.path or not left:
+            return None
+        return httpx.Response(left.pop(), request=request, headers=headers, stream=httpx.ByteStream(b""))
+
+    return answer
+
+
+async def looks(client: ManagementClient, number: int) -> None:
+    """Make so many calls on the tenant's own bucket, as many at once as the client lets out."""
+    await asyncio.gather(*(client.find(a_key("app", f"urn:{n % APIS}")) for n in range(number)))
+
+
+def asked(tenant: Tenant, number: int, pacing: Pacing = Pacing(concurrency=64)) -> float:  # noqa: B008 - frozen
+    """Return the seconds that `number` calls take."""
+
+    async def run() -> None:
+        with tenant.opened() as sandbox:
+            own = sandbox.credentials
+            credentials = ClientSecret(own.client_id, own.client_secret, f"https://{DOMAIN}/api/v2/")
+            transport = Interfering(SandboxTransport(sandbox.app), tenant.note)
+            manner = Manner(pacing, Persistence(jitter=lambda low, _: low))
+            async with connected(f"http://{DOMAIN}", credentials, transport=transport, manner=manner) as client:
+                await looks(client, number)
+
+    _, seconds = run_virtually(run())
+    return seconds
+
+
+@pytest.mark.parametrize("refill", ["window", "continuous"])
+@pytest.mark.parametrize("profile", SUSTAINED)
+@pytest.mark.parametrize("skew", [0.0, -86_400.0, 0.7], ids=["in time", "a day behind", "a bit ahead"])
+def test_no_limit_is_passed_and_hardly_any_of_our_part_is_left_unused(
+    tmp_path: Path,
+    profile: str,
+    refill: str,
+    skew: float,
+) -> None:
+    bucket, rate = SUSTAINED[profile]
+    ours = bucket - bucket // 4
+    number = ours + 12 * min(rate, ours)
+    tenant = Tenant(tmp_path, profile, refill, skew)
+
+    seconds = asked(tenant, number)
+
+    assert tenant.statuses[429] == 0
+    assert seconds <= (number - ours) / min(rate, ours) * 1.15 + 4 * LATENCY_SECONDS
+
+
+def test_a_cap_of_calls_a_second_holds_whatever_the_tenant_allows(tmp_path: Path) -> None:
+    tenant = Tenant(tmp_path, "private-10000")
+
+    assert asked(tenant, 20, Pacing(max_rps=4)) == pytest.approx(5.0, abs=3 * LATENCY_SECONDS)
+
+
+def test_no_more_calls_than_asked_for_are_under_way(tmp_path: Path) -> None:
+    tenant = Tenant(tmp_path, "private-10000")
+
+    seconds = asked(tenant, 31, Pacing(concurrency=3))
+
+    assert seconds == pytest.approx(12 * LATENCY_SECONDS, abs=LATENCY_SECONDS)
+
+
+def test_a_share_of_the_bucket_is_never_touched(tmp_path: Path) -> None:
+    tenant = Tenant(tmp_path, "enterprise-prod")
+
+    asked(tenant, 120, Pacing(rate_share=0.5, concurrency=64))
+
+    assert tenant.lowest >= 25
+
+
+def test_a_long_wait_is_announced_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    tenant = Tenant(tmp_path, "none", fault=throttled({"retry-after": "20"}))
+
+    seconds = asked(tenant, 3, Pacing(notice=said.append))
+
+    assert said == ["waiting 20 s for the tenant's rate limit"]
+    assert seconds == pytest.approx(20, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("headers", "longest"),
+    [
+        ({}, 5.0),
+        ({"retry-after": "7"}, 10.0),
+        ({"retry-after": "Fri, 15 Jan 2027 08:00:10 GMT", "date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 13.0),
+        ({"x-ratelimit-reset": "1800000005", "date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 8.0),
+        ({"x-ratelimit-reset": "1800009999", "date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 63.0),
+        ({"x-ratelimit-reset": "1", "date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 4.0),
+        ({"x-ratelimit-reset": "soon", "retry-after": "never", "date": "today"}, 5.0),
+        ({"retry-after": "99999"}, 63.0),
+        ({"retry-after": "-5"}, 5.0),
+    ],
+    ids=["nothing said", "seconds", "a date", "reset", "reset far off", "reset long ago", "garbage", "hours", "minus"],
+)
+def test_a_refusal_is_waited_out_by_the_tenants_clock_and_never_for_long(
+    tmp_path: Path,
+    headers: dict[str, str],
+    longest: float,
+) -> None:
+    tenant = Tenant(tmp_path, "none", fault=throttled(headers))
+
+    seconds = asked(tenant, 2)
+
+    assert tenant.statuses == {429: 1, 200: 3}
+    assert 0.5 <= seconds <= longest

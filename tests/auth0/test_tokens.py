@@ -1,0 +1,188 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from support.hostile import Asked, Server, an_answer, hostile_server
+from support.virtual_time import run_virtually
+
+from reconciler.auth0.backoff import Persistence
+from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
+from reconciler.auth0.errors import NotSentError, RefusedCallError
+from reconciler.auth0.management import Manner
+from reconciler.auth0.pace import Pacing
+from reconciler.errors import ReconcilerError
+
+AUDIENCE = "https://t.auth0.com/api/v2/"
+SECRET = ClientSecret("id", "canary-5ecret", AUDIENCE)
+EAGER = Manner(Pacing(concurrency=20), Persistence(jitter=lambda low, _: low))
+NO_GRANTS: dict[str, list[object]] = {"client_grants": []}
+
+
+class Issuer:
+    """Gives tokens t1, t2, …; takes those that `takes` likes."""
+
+    def __init__(self, takes: Callable[[str], bool], lifetime: object = 86_400) -> None:
+        self.takes, self.lifetime = takes, lifetime
+        self.forms: list[Asked] = []
+
+    def __call__(self, asked: Asked) -> bytes:
+        if asked.path == "/oauth/token":
+            self.forms.append(asked)
+            return an_answer(200, {"access_token": f"t{len(self.forms)}", "expires_in": self.lifetime})
+        if self.takes(asked.headers["authorization"].removeprefix("Bearer ")):
+            return an_answer(200, NO_GRANTS)
+        return an_answer(401, {"message": "Expired token received for JSON Web Token validation"})
+
+
+def talk(
+    issuer: Callable[[Asked], bytes],
+    work: Callable[[ManagementClient], Awaitable[object]],
+    credentials: Credentials = SECRET,
+) -> Server:
+    async def run() -> Server:
+        async with (
+            hostile_server(issuer) as server,
+            connected(server.url, credentials, manner=EAGER) as client,
+        ):
+            await work(client)
+            return server
+
+    return run_virtually(run())[0]
+
+
+async def many(client: ManagementClient) -> None:
+    await client.grants()
+    await asyncio.gather(*(client.grants() for _ in range(10)))
+
+
+def test_one_token_serves_the_whole_run() -> None:
+    issuer = Issuer(lambda _: True)
+
+    talk(issuer, many)
+
+    assert len(issuer.forms) == 1
+
+
+def test_a_refused_token_is_renewed_once_however_many_calls_meet_the_refusal() -> None:
+    seen: list[str] = []
+
+    def takes(token: str) -> bool:
+        seen.append(token)
+        return token == "t2" or len(seen) == 1  # the first call is fine, then t1 has expired
+
+    issuer = Issuer(takes)
+    talk(issuer, many)
+
+    assert len(issuer.forms) == 2
+
+
+def test_a_token_that_is_refused_again_is_an_error() -> None:
+    issuer = Issuer(lambda _: False)
+
+    with pytest.raises(RefusedCallError, match="401 Expired token"):
+        talk(issuer, ManagementClient.grants)
+
+    assert len(issuer.forms) == 2
+
+
+def test_a_ready_token_that_is_refused_is_an_error_at_once() -> None:
+    issuer = Issuer(lambda _: False)
+
+    with pytest.raises(RefusedCallError, match="401"):
+        talk(issuer, ManagementClient.grants, AccessToken("ready"))
+
+    assert issuer.forms == []
+
+
+@pytest.mark.parametrize(("lifetime", "tokens"), [(100, 2), (86_400, 1), ("soon", 1), (-1, 1)], ids=str)
+def test_a_token_is_renewed_before_it_expires(lifetime: object, tokens: int) -> None:
+    async def work(client: ManagementClient) -> None:
+        await client.grants()
+        await asyncio.sleep(70)
+        await client.grants()
+
+    issuer = Issuer(lambda _: True, lifetime)
+    talk(issuer, work)
+
+    assert len(issuer.forms) == tokens
+
+
+def test_a_token_endpoint_that_fails_for_a_moment_is_asked_again() -> None:
+    issuer = Issuer(lambda _: True)
+    answers = [an_answer(503, b""), an_answer(429, b""), b""]
+
+    talk(lambda asked: answers.pop() if answers else issuer(asked), ManagementClient.grants)
+
+    assert len(issuer.forms) == 1
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def pem(key: rsa.RSAPrivateKey) -> str:
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
+
+
+def assertions(forms: list[Asked]) -> list[str]:
+    fields = [dict(pair.split("=") for pair in form.body.decode().split("&")) for form in forms]
+    assert all(
+        field["client_assertion_type"] == "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+        for field in fields
+    )
+    assert all("client_secret" not in field for field in fields)
+    return [field["client_assertion"] for field in fields]
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "PS256"])
+def test_a_private_key_signs_an_assertion_as_auth0_wants_it(key: rsa.RSAPrivateKey, algorithm: str) -> None:
+    issuer = Issuer(lambda _: True)
+
+    talk(issuer, ManagementClient.grants, PrivateKey("id", pem(key), algorithm, "https://t.auth0.com/", AUDIENCE))
+
+    (assertion,) = assertions(issuer.forms)
+    claims: dict[str, Any] = jwt.decode(assertion, key.public_key(), [algorithm], audience="https://t.auth0.com/")
+    assert claims["aud"] == "https://t.auth0.com/"
+    assert (claims["iss"], claims["sub"]) == ("id", "id")
+    assert 0 < claims["exp"] - claims["iat"] <= 60
+
+
+def test_each_assertion_is_signed_anew(key: rsa.RSAPrivateKey) -> None:
+    issuer = Issuer(lambda token: token == "t2")
+
+    talk(issuer, ManagementClient.grants, PrivateKey("id", pem(key), "RS256", "https://t.auth0.com/", AUDIENCE))
+
+    first, second = (jwt.decode(each, options={"verify_signature": False}) for each in assertions(issuer.forms))
+    assert first["jti"] != second["jti"]
+
+
+def test_a_key_that_is_none_is_an_error_without_the_key() -> None:
+    credentials = PrivateKey("id", "canary-5ecret", "RS256", "https://t.auth0.com/", AUDIENCE)
+
+    with pytest.raises(ReconcilerError, match="cannot sign with RS256") as caught:
+        talk(Issuer(lambda _: True), ManagementClient.grants, credentials)
+
+    assert "canary" not in f"{caught.value}{credentials!r}"
+
+
+def test_a_tenant_that_is_not_there_is_tried_five_times() -> None:
+    async def run() -> None:
+        async with hostile_server(lambda _: b"") as server:
+            url = server.url
+        async with connected(
+            url, AccessToken("x"), manner=Manner(persistence=Persistence(jitter=lambda _, high: high))
+        ) as client:
+            with pytest.raises(NotSentError):
+                await client.grants()
+
+    _, seconds = run_virtually(run())
+
+    # a listing is started over once: two times four waits
+    assert seconds == pytest.approx(1 + 2 + 4 + 8, abs=1)
