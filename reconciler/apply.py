@@ -1,117 +1,247 @@
-"""Carry out a plan, change by change, and tell what became of each. The plan is a value: nothing is decided anew."""
+"""Carry out a plan and tell what became of each change. The plan is a value: nothing is decided anew.
+
+Right before a grant is changed or deleted it is read again and compared with the plan. A write whose answer is lost is
+settled by reading its key: what took effect is applied, what did not is tried again, anything else is a conflict.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
-from reconciler.auth0.client import MOST_CONNECTIONS, ManagementClient, conflicts
+from reconciler.auth0.backoff import Persistence
+from reconciler.auth0.client import PAGE_SIZE, ManagementClient, conflicts, missing
 from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnclearError
-from reconciler.core.grant import ClientGrant
+from reconciler.auth0.management import Mark
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Delete, Plan, Update, grants_after, phase, takes_access
+from reconciler.journal import Journal, JournalError
+from reconciler.tasks import unless
+
+EDITED = "somebody changed the grant since the plan was made"
+GONE = "the grant is gone since the plan was made"
+CHANGED_ALREADY = "the grant was as wanted already"
+GONE_ALREADY = "the grant was gone already"
+CHANGES_A_PAGE = 10
+"""A listing serves so many changes per page that it takes: a look at each grant adds a tenth to the calls at most."""
 
 
-async def carry_out(
-    plan: Plan,
-    client: ManagementClient,
-    *,
-    stopped: Callable[[], bool],
-    tell: Callable[[Outcome], None],
-) -> tuple[Outcome, ...]:
+class Stop:
+    """How a run is told to stop. `reason` says why nothing new is begun; `cut` leaves even what is under way."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.cut = asyncio.Event()
+
+    def ask(self, reason: str) -> None:
+        """Begin nothing new from now on."""
+        self.reason = self.reason or reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What carrying out a plan takes.
+
+    `tell` hears each outcome as it comes; `concurrency` changes are under way at once; `observed` counts the tenant's
+    grants, which tells what a listing costs.
+    """
+
+    client: ManagementClient
+    journal: Journal
+    stop: Stop
+    tell: Callable[[Outcome], None]
+    concurrency: int
+    observed: int
+    persistence: Persistence = field(default_factory=Persistence)
+
+
+Seen = Mapping[Key, ObservedGrant]
+Numbered = tuple[int, Change]
+
+
+async def carry_out(plan: Plan, means: Means) -> tuple[Outcome, ...]:
     """Carry out the changes of `plan`, a phase at a time, a few at once within a phase.
 
     A change that fails stops no other, but for one kind: access is not taken from an application for which an earlier
-    change failed. When `stopped` says so, what is in flight is finished and the rest is skipped. `tell` hears each
-    outcome as it comes. Returns one outcome per change, in the plan's order; raises nothing that the tenant or the
-    network did.
+    change failed. Returns one outcome per change, in the plan's order; raises nothing that the tenant, the network, a
+    signal or the journal's disk did.
     """
     outcomes: list[Outcome] = []
-    free = asyncio.Semaphore(MOST_CONNECTIONS)
-
-    async def one(change: Change, failed: frozenset[str]) -> Outcome:
-        async with free:
-            reason = _reason_to_skip(change, failed, stopped=stopped())
-            outcome = Outcome(change, Result.SKIPPED, reason) if reason else await _carry_out(change, client)
-        tell(outcome)
-        return outcome
-
-    for _, changes in groupby(plan.changes, key=phase):
+    for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: phase(numbered[1])):
         failed = frozenset(each.change.key.holder for each in outcomes if each.result is not Result.APPLIED)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(change, failed)) for change in changes]
-        outcomes += [task.result() for task in tasks]
+        for batch in _batches(list(changes), means.observed):
+            outcomes += await _carry_out_together(batch, failed, means)
     return tuple(outcomes)
 
 
-def _reason_to_skip(change: Change, failed: frozenset[str], *, stopped: bool) -> str:
-    if stopped:
-        return "interrupted"
+def _batches(changes: Sequence[Numbered], observed: int) -> Iterator[Sequence[Numbered]]:
+    """Split changes so that one listing before each batch shows what the tenant has right before its writes."""
+    size = CHANGES_A_PAGE * _pages(observed)
+    for start in range(0, len(changes), size):
+        yield changes[start : start + size]
+
+
+def _pages(observed: int) -> int:
+    return max(1, -(-observed // PAGE_SIZE))
+
+
+async def _carry_out_together(batch: Sequence[Numbered], failed: frozenset[str], means: Means) -> list[Outcome]:
+    free = asyncio.Semaphore(means.concurrency)
+    seen = await _listing(batch, means)
+
+    async def one(number: int, change: Change) -> Outcome:
+        async with free:
+            reason = _reason_to_skip(change, failed, means.stop)
+            outcome = Outcome(change, Result.SKIPPED, reason) if reason else await _Work(number, change, means).do(seen)
+        means.tell(outcome)
+        return outcome
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(number, change)) for number, change in batch]
+    return [task.result() for task in tasks]
+
+
+async def _listing(batch: Sequence[Numbered], means: Means) -> Seen | None:
+    """Read all grants where that is cheaper than reading each that will change; None: read each."""
+    looks = sum(not isinstance(change, Create) for _, change in batch)
+    if looks <= _pages(means.observed) or means.stop.reason:
+        return None
+    try:
+        return {each.key: each for each in await means.client.grants()}
+    except Auth0Error:
+        return None  # each change looks for itself, and tells what goes wrong then
+
+
+def _reason_to_skip(change: Change, failed: frozenset[str], stop: Stop) -> str:
+    if stop.reason:
+        return stop.reason
     if takes_access(change) and change.key.holder in failed:
         return "it takes access from an application for which an earlier change failed"
     return ""
 
 
-async def _carry_out(change: Change, client: ManagementClient) -> Outcome:
-    try:
-        return await _write(change, client)
-    except UnclearError as error:
-        return await _look_again(change, client, str(error))
-    except Auth0Error as error:
-        return Outcome(change, Result.FAILED, str(error))
+class _Work:
+    """One change under way."""
 
+    def __init__(self, number: int, change: Change, means: Means) -> None:
+        self._number = number
+        self._change = change
+        self._means = means
+        self._client = means.client
+        self._sent = False
+        self._mark = Mark(f"{means.journal.run}-{number}", self._leave)
 
-async def _write(change: Change, client: ManagementClient) -> Outcome:
-    match change:
-        case Create():
-            return await _create(change, client)
-        case Update():
-            return await _update(change, client)
-        case Delete():
-            return await _delete(change, client)
+    async def do(self, seen: Seen | None) -> Outcome:
+        """Carry the change out; `seen` is what the tenant has right now, None to look for oneself."""
+        outcome = await unless(self._means.stop.cut, self._guarded(seen)) or self._left()
+        if self._sent:
+            try:
+                self._means.journal.settle(self._number, outcome)
+            except JournalError as error:
+                self._means.stop.ask(str(error))
+        return outcome
 
+    async def _guarded(self, seen: Seen | None) -> Outcome:
+        try:
+            return await self._settled(seen)
+        except JournalError as error:
+            self._means.stop.ask(str(error))
+            return self._outcome(Result.FAILED, f"nothing was sent: {error}")
+        except Auth0Error as error:
+            return self._outcome(Result.FAILED, str(error))
 
-async def _create(change: Create, client: ManagementClient) -> Outcome:
-    try:
-        await client.create(change.after.grant)
-    except RefusedCallError as error:
-        if not conflicts(error):
-            raise
-        return await _look_again(change, client, str(error))
-    return Outcome(change, Result.APPLIED)
+    async def _settled(self, seen: Seen | None) -> Outcome:
+        """Write, and where the answer does not tell what became of it, look; write again only what took no effect."""
+        waits = self._means.persistence.delays()
+        while True:
+            try:
+                return await self._write(seen)
+            except UnclearError as error:
+                outcome = await self._look_again(str(error))
+                wait = next(waits, None)
+                if outcome.result is not Result.FAILED or wait is None or self._means.stop.reason:
+                    return outcome
+                await asyncio.sleep(wait)
+                seen = None
 
+    async def _write(self, seen: Seen | None) -> Outcome:
+        match self._change:
+            case Create():
+                return await self._create(self._change)
+            case Update():
+                return await self._update(self._change, seen)
+            case Delete():
+                return await self._delete(self._change, seen)
 
-async def _update(change: Update, client: ManagementClient) -> Outcome:
-    now = await client.find(change.key)
-    if now is None:
-        return Outcome(change, Result.CONFLICT, "the grant is gone since the plan was made")
-    if now.grant != change.before.grant:
-        return Outcome(change, Result.CONFLICT, "somebody changed the grant since the plan was made")
-    await client.update(now.id, change)
-    return Outcome(change, Result.APPLIED)
+    async def _create(self, change: Create) -> Outcome:
+        try:
+            await self._client.create(change.after.grant, self._mark)
+        except RefusedCallError as error:
+            if not conflicts(error):
+                raise
+            outcome = await self._look_again(str(error))
+            return outcome if outcome.result is not Result.FAILED else self._outcome(Result.CONFLICT, str(error))
+        return self._outcome(Result.APPLIED)
 
+    async def _update(self, change: Update, seen: Seen | None) -> Outcome:
+        now = await self._now(seen)
+        if now is None:
+            return self._outcome(Result.CONFLICT, GONE)
+        if now.grant == change.after.grant:
+            return self._outcome(Result.APPLIED, CHANGED_ALREADY)
+        if now.grant != change.before.grant:
+            return self._outcome(Result.CONFLICT, EDITED)
+        try:
+            await self._client.update(now.id, change, self._mark)
+        except RefusedCallError as error:
+            if not (missing(error) or conflicts(error)):
+                raise
+            return self._outcome(Result.CONFLICT, str(error))
+        return self._outcome(Result.APPLIED)
 
-async def _delete(change: Delete, client: ManagementClient) -> Outcome:
-    now = await client.find(change.key)
-    if now is None:
-        return Outcome(change, Result.APPLIED, "the grant was gone already")
-    if now.grant != change.before.grant:
-        return Outcome(change, Result.CONFLICT, "somebody changed the grant since the plan was made")
-    await client.delete(now.id)
-    return Outcome(change, Result.APPLIED)
+    async def _delete(self, change: Delete, seen: Seen | None) -> Outcome:
+        now = await self._now(seen)
+        if now is None:
+            return self._outcome(Result.APPLIED, GONE_ALREADY)
+        if now.grant != change.before.grant:
+            return self._outcome(Result.CONFLICT, EDITED)
+        try:
+            await self._client.delete(now.id, self._mark)
+        except RefusedCallError as error:
+            if not missing(error):
+                raise
+            return self._outcome(Result.APPLIED, GONE_ALREADY)
+        return self._outcome(Result.APPLIED)
 
+    async def _now(self, seen: Seen | None) -> ObservedGrant | None:
+        key = self._change.key
+        return await self._client.find(key) if seen is None else seen.get(key)
 
-async def _look_again(change: Change, client: ManagementClient, trouble: str) -> Outcome:
-    """Settle a write whose answer does not tell what became of it by reading its key again."""
-    try:
-        found = await client.find(change.key)
-    except Auth0Error as error:
-        return Outcome(change, Result.UNKNOWN, f"{trouble}; looking again failed: {error}")
-    now = found.grant if found else None
-    if now == grants_after(change):
-        return Outcome(change, Result.APPLIED, f"{trouble}; it took effect all the same")
-    if now == _before(change):
-        return Outcome(change, Result.FAILED, f"{trouble}; it took no effect")
-    return Outcome(change, Result.CONFLICT, f"{trouble}; the tenant has another grant there now")
+    async def _look_again(self, trouble: str) -> Outcome:
+        """Settle a write by reading its key: applied if it took effect, failed if not, else a conflict."""
+        try:
+            found = await self._client.find(self._change.key)
+        except Auth0Error as error:
+            return self._outcome(Result.UNKNOWN, f"{trouble}; looking again failed: {error}")
+        now = found.grant if found else None
+        if now == grants_after(self._change):
+            return self._outcome(Result.APPLIED, f"{trouble}; it took effect all the same")
+        if now == _before(self._change):
+            return self._outcome(Result.FAILED, f"{trouble}; it took no effect")
+        return self._outcome(Result.CONFLICT, f"{trouble}; the tenant has another grant there now")
+
+    def _left(self) -> Outcome:
+        if self._sent:
+            return self._outcome(Result.UNKNOWN, "interrupted while it was under way")
+        return self._outcome(Result.SKIPPED, "interrupted before it was sent")
+
+    def _leave(self) -> None:
+        self._means.journal.intend(self._number, self._change)
+        self._sent = True
+
+    def _outcome(self, result: Result, detail: str = "") -> Outcome:
+        return Outcome(self._change, result, detail)
 
 
 def _before(change: Change) -> ClientGrant | None:

@@ -3,6 +3,7 @@
     ReconcilerError              exit 1: usage, configuration; nothing was written
     ├── ProblemsError            exit 1: files say something wrong; carries every problem
     ├── RefusedError             exit 4: a guard says no
+    ├── ReportLostError          exit 3: the tenant was changed, and nobody could be told how
     └── Auth0Error               exit 1: the Management API or the way to it (auth0/errors.py has its leaves)
 
 The entry point catches the base only; anything else is a bug and keeps its traceback.
@@ -45,3 +46,9 @@ class RefusedError(ReconcilerError):
     """A guard refuses the whole run."""
 
     exit_code = Exit.REFUSED
+
+
+class ReportLostError(ReconcilerError):
+    """Stdout broke when the report of a run that wrote was due."""
+
+    exit_code = Exit.INCOMPLETE

@@ -1,8 +1,11 @@
-"""Several calls at the same time, whose first failure is raised as itself."""
+"""Work that goes on at the same time, and work that is left."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -13,3 +16,15 @@ async def at_once() -> AsyncIterator[asyncio.TaskGroup]:
             yield group
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
+
+
+async def unless(cut: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what `work` does, or None if `cut` comes first: the work is left then."""
+    working, cutting = asyncio.ensure_future(work), asyncio.ensure_future(cut.wait())
+    await asyncio.wait({working, cutting}, return_when=asyncio.FIRST_COMPLETED)
+    cutting.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    await asyncio.wait({working})
+    return None

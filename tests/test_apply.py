@@ -1,5 +1,5 @@
-import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,19 +7,22 @@ from typing import Any
 import httpx
 import pytest
 from support.builders import TENANT, a_spec, rules
-from support.tenants import Forward, Interference, a_sandbox, no_interference, reached, stored_grants
+from support.tenants import Forward, Interference, a_sandbox, instead, no_interference, reached, stored_grants
+from support.virtual_time import run_virtually
 
-from reconciler.apply import carry_out
-from reconciler.auth0.client import ManagementClient
+from reconciler.apply import Means, Stop, carry_out
+from reconciler.auth0.backoff import Persistence
 from reconciler.core.guards import Untouchable
 from reconciler.core.outcome import Outcome, Result, counts
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
+from reconciler.journal import open_journal
 from reconciler.observe import Needs, observe
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
 
+QUICK = Persistence(attempts=3)
 NO_NAMES = Needs(application_names=False, api_names=False, scopes=False)
 SEED = """
 applications: [{name: New, client_id: new}, {name: Old, client_id: old}, {name: Stray, client_id: stray}]
@@ -41,7 +44,7 @@ def applied(
     interfere: Interference = no_interference,
     meddle: Meddle = lambda _: None,
     *,
-    stopped: Callable[[], bool] = lambda: False,
+    stop: Stop | None = None,
     **shape: bool,
 ) -> tuple[dict[str, Result], list[dict[str, Any]], tuple[Outcome, ...]]:
     """Plan undisturbed, let `meddle` change the tenant, apply under `interfere`; results by client, and the tenant."""
@@ -50,11 +53,20 @@ def applied(
         plan = await _plan(sandbox, specs, **shape)
         meddle(sandbox)
         async with reached(sandbox, interfere) as client:
-            return await carry_out(plan, client, stopped=stopped, tell=told.append)
+            means = Means(
+                client=client,
+                journal=journal,
+                stop=stop or Stop(),
+                tell=told.append,
+                concurrency=8,
+                observed=len(stored_grants(sandbox)),
+                persistence=QUICK,
+            )
+            return await carry_out(plan, means)
 
     told: list[Outcome] = []
-    with a_sandbox(folder, SEED) as sandbox:
-        outcomes = asyncio.run(run())
+    with a_sandbox(folder, SEED) as sandbox, closing(open_journal(folder)) as journal:
+        outcomes, _ = run_virtually(run())
         after = [grant for grant in stored_grants(sandbox) if grant["audience"].startswith("https://api.")]
     assert sorted(told, key=repr) == sorted(outcomes, key=repr)
     return {outcome.change.key.holder: outcome.result for outcome in outcomes}, after, outcomes
@@ -95,12 +107,12 @@ async def break_after(request: httpx.Request, forward: Forward) -> httpx.Respons
 
 
 async def fail_before(request: httpx.Request, _: Forward) -> httpx.Response:
-    return httpx.Response(503, request=request)
+    return instead(request, 503)
 
 
 async def fail_after(request: httpx.Request, forward: Forward) -> httpx.Response:
     await forward()
-    return httpx.Response(502, request=request, text="<html>")
+    return instead(request, 502, b"<html>")
 
 
 async def never_sent(request: httpx.Request, _: Forward) -> httpx.Response:
@@ -108,7 +120,7 @@ async def never_sent(request: httpx.Request, _: Forward) -> httpx.Response:
 
 
 async def forbid(request: httpx.Request, _: Forward) -> httpx.Response:
-    return httpx.Response(403, request=request, json={"message": "Insufficient scope"})
+    return instead(request, 403, b'{"message": "Insufficient scope"}')
 
 
 VERBS = {"POST": "new", "PATCH": "old", "DELETE": "stray"}
@@ -248,14 +260,14 @@ def test_a_failure_stops_no_other_change(tmp_path: Path) -> None:
 
 
 def test_what_is_in_flight_when_a_signal_comes_is_finished_and_the_rest_is_skipped(tmp_path: Path) -> None:
-    signals: list[int] = []
+    stop = Stop()
 
     async def signalled(request: httpx.Request, forward: Forward) -> httpx.Response:
         if request.method == "POST" and request.url.path.endswith("client-grants"):
-            signals.append(2)
+            stop.ask("interrupted")
         return await forward()
 
-    results, after, _ = applied(tmp_path, [CREATE, UPDATE], signalled, stopped=lambda: bool(signals), prune=True)
+    results, after, _ = applied(tmp_path, [CREATE, UPDATE], signalled, stop=stop, prune=True)
 
     assert results == {"new": Result.APPLIED, "old": Result.SKIPPED, "stray": Result.SKIPPED}
     assert scopes(after) == {"new": "a", "old": "a", "stray": "a"}
@@ -272,17 +284,3 @@ def test_outcomes_are_counted_by_result(tmp_path: Path) -> None:
         Result.UNKNOWN: 1,
         Result.SKIPPED: 0,
     }
-
-
-def test_a_client_carries_no_state_of_an_earlier_plan(tmp_path: Path) -> None:
-    async def twice(client: ManagementClient, plan: Plan) -> list[Result]:
-        outcomes = [await carry_out(plan, client, stopped=lambda: False, tell=lambda _: None) for _ in range(2)]
-        return [each.result for several in outcomes for each in several]
-
-    async def run() -> list[Result]:
-        with a_sandbox(tmp_path, SEED) as sandbox:
-            plan = await _plan(sandbox, [CREATE, KEEP])
-            async with reached(sandbox) as client:
-                return await twice(client, plan)
-
-    assert asyncio.run(run()) == [Result.APPLIED, Result.APPLIED]

@@ -1,10 +1,10 @@
-import asyncio
 from pathlib import Path
 
 import httpx
 import pytest
 from support.builders import INVOICES, a_spec
-from support.tenants import Forward, a_sandbox, reached
+from support.tenants import Forward, a_sandbox, instead, reached
+from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import RefusedCallError
 from reconciler.core.guards import Protect
@@ -36,7 +36,7 @@ def seen(folder: Path, needs: Needs, scope: str = ALL) -> tuple[Observation, lis
             async with reached(sandbox, note) as client:
                 return await observe(client, needs)
 
-    return asyncio.run(run()), sorted(calls)
+    return run_virtually(run())[0], sorted(calls)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_grants_that_cannot_be_read_end_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/api/v2/clients", "/api/v2/resource-servers"])
 def test_a_listing_of_names_that_fails_ends_the_run(tmp_path: Path, path: str) -> None:
     async def refuse(request: httpx.Request, forward: Forward) -> httpx.Response:
-        return httpx.Response(429, request=request) if request.url.path == path else await forward()
+        return instead(request, 429) if request.url.path == path else await forward()
 
     async def run() -> None:
         with a_sandbox(tmp_path, SEED.format(scope=ALL)) as sandbox:
@@ -118,4 +118,4 @@ def test_a_listing_of_names_that_fails_ends_the_run(tmp_path: Path, path: str) -
                 await observe(client, EVERYTHING)
 
     with pytest.raises(RefusedCallError, match="429"):
-        asyncio.run(run())
+        run_virtually(run())[0]

@@ -51,6 +51,10 @@ class Console:
         if not self._quiet:
             self._write(sys.stderr, lines)
 
+    def note(self, text: str) -> None:
+        """Write one line to stderr that is good to know; nothing if quiet."""
+        self.say([line(Span(visible(text), Style.WARNING))])
+
     def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
         """Write problems to stderr, on a terminal with the lines they speak of."""
         self._write(sys.stderr, problem_lines(problems, texts, excerpts=sys.stderr.isatty()))

@@ -4,6 +4,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.session import session
 from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.core.plan import Plan
@@ -15,13 +16,14 @@ from reconciler.render.plan_text import plan_lines
 @also_global_options
 @click.command("plan")
 @shaping_options
+@reaching_options
 @format_option("plan")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
-def command(*, shape: Shape, form: str, detailed_exitcode: bool) -> Exit:
+def command(*, shape: Shape, reach: Reach, form: str, detailed_exitcode: bool) -> Exit:
     """Show what would change in the tenant; nothing is written."""
     given = options()
     console = Console(given)
-    with session(given, shape) as reached:
+    with session(given, shape, reach, console) as reached:
         plan = reached.plan(reached.observe())
         console.problems(reached.warnings(plan), reached.declared.texts)
     if form == "json":

@@ -8,8 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.client import ManagementClient
+from reconciler.auth0.management import Manner
+from reconciler.auth0.pace import Pacing
+from reconciler.cli.console import Console
 from reconciler.cli.options import Options
+from reconciler.cli.reaching import Reach
 from reconciler.cli.settings import read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant, choose_tenant
@@ -18,11 +23,17 @@ from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.problems import Problem, errors
-from reconciler.errors import ProblemsError
+from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
 from reconciler.observe import needs_of, observe
+from reconciler.tasks import unless
 
 T = TypeVar("T")
+
+OWN_FOLDER = ".reconciler"
+SECOND_LOOK_SECONDS = 60.0
+"""What the look after the last write may take even where the time is up: what was done has to be known."""
+OUT_OF_TIME = "the time is up (--timeout)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +45,26 @@ class Session:
     shape: Shape
     client: ManagementClient
     runner: asyncio.Runner
+    deadline: float
+    folder: Path
 
     def observe(self) -> Observation:
         """Read of the tenant what the files need. Raises Auth0Error, ReconcilerError."""
         return self.run(observe(self.client, needs_of(self.declared.specs, self.tenant.protect)))
 
-    def observe_again(self, before: Observation) -> Observation:
-        """Read the grants once more; names and scopes stay as they were. Raises Auth0Error."""
-        return replace(before, grants=self.run(self.client.grants()))
+    def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
+        """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
+
+        Raises:
+            ReconcilerError: if they cannot be read, or not in time.
+        """
+        grants = self.run(unless(cut, self.client.grants()), SECOND_LOOK_SECONDS)
+        return None if grants is None else replace(before, grants=grants)
 
     def plan(self, observation: Observation) -> Plan:
         """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""
         rules = Rules(
-            untouchable=Untouchable(self.client.own_key(), self.tenant.protect),
+            untouchable=self.untouchable(),
             limits=self.shape.lift(self.tenant.limits),
             prune=self.shape.prune,
             create_only=self.shape.create_only,
@@ -60,26 +78,47 @@ class Session:
         """Return what is odd but stops nothing, in the files alone and beside the tenant."""
         return sorted([*self.declared.problems, *plan.warnings])
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` where the client lives."""
-        return self.runner.run(work)
+    def untouchable(self) -> Untouchable:
+        """Return what no change may touch; to be asked after a first call."""
+        return Untouchable(self.client.own_key(), self.tenant.protect)
+
+    def run(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
+        """Run `work` where the client lives, until the deadline, but for `at_least` so many seconds.
+
+        Raises:
+            ReconcilerError: if the time is up.
+        """
+
+        async def in_time() -> T:
+            now = asyncio.get_running_loop().time()
+            async with asyncio.timeout_at(max(self.deadline, now + at_least)):
+                return await work
+
+        try:
+            return self.runner.run(in_time())
+        except TimeoutError as error:
+            raise ReconcilerError(OUT_OF_TIME) from error
 
 
 @contextmanager
-def session(options: Options, shape: Shape) -> Iterator[Session]:
+def session(options: Options, shape: Shape, reach: Reach, console: Console) -> Iterator[Session]:
     """Read the files, then reach the tenant; the connection stays open between calls.
 
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration or credentials; before any call is made.
     """
-    tenant = choose_tenant(read_settings(options.config), options.tenant, os.environ)
+    config = read_settings(options.config)
+    tenant = choose_tenant(config, options.tenant, os.environ)
     declared = read_grants([Path(options.grants)])
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
+    pacing = Pacing(reach.rate_share, reach.max_rps, reach.concurrency, notice=console.note)
+    manner = Manner(pacing, Persistence(reach.attempts))
     with asyncio.Runner() as runner:
-        reached = open_tenant(tenant, os.environ)
+        reached = open_tenant(tenant, os.environ, manner)
         client = runner.run(reached.__aenter__())
+        deadline = runner.get_loop().time() + reach.timeout
         try:
-            yield Session(tenant, declared, shape, client, runner)
+            yield Session(tenant, declared, shape, client, runner, deadline, Path(config.file).parent / OWN_FOLDER)
         finally:
             runner.run(reached.__aexit__(None, None, None))

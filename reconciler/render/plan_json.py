@@ -53,25 +53,8 @@ def key_json(key: Key) -> Json:
     }
 
 
-def _change(change: Change, directory: Directory, blocked: str | None) -> Json:
-    before = None if isinstance(change, Create) else change.before.grant
-    source = None if isinstance(change, Delete) else change.after.spec.source
-    return {
-        "action": action_of(change),
-        "key": key_json(change.key),
-        "client_name": directory.client_name(change.key),
-        "api_name": directory.api_name(change.key),
-        "before": _grant(before),
-        "after": _grant(grants_after(change)),
-        "fields": [_field(field) for field in change.fields],
-        "source": source and {"file": source.file, "line": source.line, "column": source.column},
-        "blocked": blocked,
-    }
-
-
-def _grant(grant: ClientGrant | None) -> Json | None:
-    if grant is None:
-        return None
+def grant_json(grant: ClientGrant) -> Json:
+    """Return a grant as an object with every field, defaults included and sets sorted."""
     return {
         **key_json(grant.key),
         "scope": sorted(grant.scope),
@@ -79,6 +62,23 @@ def _grant(grant: ClientGrant | None) -> Json | None:
         "allow_any_organization": grant.allow_any_organization,
         "authorization_details_types": sorted(grant.authorization_details_types),
         "allow_all_scopes": grant.allow_all_scopes,
+    }
+
+
+def _change(change: Change, directory: Directory, blocked: str | None) -> Json:
+    before = None if isinstance(change, Create) else change.before.grant
+    after = grants_after(change)
+    source = None if isinstance(change, Delete) else change.after.spec.source
+    return {
+        "action": action_of(change),
+        "key": key_json(change.key),
+        "client_name": directory.client_name(change.key),
+        "api_name": directory.api_name(change.key),
+        "before": before and grant_json(before),
+        "after": after and grant_json(after),
+        "fields": [_field(field) for field in change.fields],
+        "source": source and {"file": source.file, "line": source.line, "column": source.column},
+        "blocked": blocked,
     }
 
 

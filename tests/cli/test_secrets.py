@@ -40,8 +40,8 @@ def test_the_secrets_of_a_sandbox_stay_inside(*, command: list[str], terminal: b
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_the_secrets_of_the_environment_stay_inside(tenant: pytest.MonkeyPatch, command: list[str]) -> None:
-    tenant.setenv("AUTH0_CLIENT_ASSERTION_PRIVATE_KEY", SECRET)
+@pytest.mark.usefixtures("tenant")
+def test_the_secrets_of_the_environment_stay_inside(command: list[str]) -> None:
     ran = reconciler(*command)
 
     assert ran.code == 0
@@ -52,6 +52,10 @@ SPOILT = {
     "wrong-secret": {"AUTH0_CLIENT_SECRET": f"{SECRET}-wrong"},
     "secret-not-ascii": {"AUTH0_CLIENT_SECRET": f"{SECRET}-é"},
     "wrong-id": {"AUTH0_CLIENT_ID": "nobody"},
+    "secret-no-unicode": {"AUTH0_CLIENT_SECRET": f"{SECRET}\udc80"},
+    "private-key-that-is-none": {"AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": SECRET},
+    "socks": {"AUTH0_DOMAIN": "unknown.invalid", "HTTPS_PROXY": f"socks5://user:{SECRET}@127.0.0.1:1"},
+    "no-such-proxy": {"AUTH0_DOMAIN": "unknown.invalid", "HTTPS_PROXY": f"foo://user:{SECRET}@127.0.0.1:1"},
     "token-no-jwt": {"AUTH0_ACCESS_TOKEN": SECRET},
     "token-in-three-parts": {"AUTH0_ACCESS_TOKEN": f"{SECRET}.{SECRET}.{SECRET}"},
     "token-with-blank": {"AUTH0_API_TOKEN": f"{SECRET} {SECRET}"},

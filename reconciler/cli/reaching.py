@@ -1,0 +1,108 @@
+"""The options that say how hard, and for how long, a tenant may be asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+
+import click
+
+from reconciler.errors import Exit
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """`rate_share` of the tenant's limits is left to others; `max_rps` caps calls a second; `timeout` is in seconds."""
+
+    rate_share: float
+    max_rps: float | None
+    concurrency: int
+    attempts: int
+    timeout: float
+
+
+class Duration(click.ParamType[float]):
+    """A time like 90s, 30m or 2h; in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds. Fails as click does."""
+        text = str(value)
+        unit = UNITS.get(text[-1:], 0.0)
+        try:
+            seconds = float(text[:-1]) * unit if unit else float(text)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{text!r} is no time; write it like 90s, 30m or 2h", param, ctx)
+        return seconds
+
+
+def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
+    """Give a command the options of a Reach; it receives the Reach as `reach`."""
+
+    @wraps(command)
+    def reaching(
+        *,
+        rate_share: float,
+        max_rps: float | None,
+        concurrency: int,
+        attempts: int,
+        timeout: float,
+        **others: object,
+    ) -> Exit:
+        reach = Reach(
+            rate_share=rate_share,
+            max_rps=max_rps,
+            concurrency=concurrency,
+            attempts=attempts,
+            timeout=timeout,
+        )
+        return command(reach=reach, **others)
+
+    options = [
+        click.option(
+            "--rate-share",
+            type=click.FloatRange(0, 0.9),
+            default=0.25,
+            show_default=True,
+            metavar="SHARE",
+            help="Leave this share of the tenant's rate limits to others.",
+        ),
+        click.option(
+            "--max-rps",
+            type=click.FloatRange(0, min_open=True),
+            metavar="N",
+            help="At most N calls a second, whatever the tenant allows.",
+        ),
+        click.option(
+            "--concurrency",
+            type=click.IntRange(1, 64),
+            default=8,
+            show_default=True,
+            metavar="N",
+            help="At most N calls at once.",
+        ),
+        click.option(
+            "--attempts",
+            type=click.IntRange(1, 20),
+            default=5,
+            show_default=True,
+            metavar="N",
+            help="Give a call up after N attempts.",
+        ),
+        click.option(
+            "--timeout",
+            type=Duration(),
+            default="30m",
+            show_default=True,
+            metavar="TIME",
+            help="End the run after this time: 90s, 30m, 2h.",
+        ),
+    ]
+    with_options: Callable[..., Exit] = reaching
+    for option in reversed(options):
+        with_options = option(with_options)
+    return with_options

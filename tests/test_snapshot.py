@@ -1,0 +1,111 @@
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_observed
+from support.strategies import grants, keys
+
+from reconciler.core.desired import resolve
+from reconciler.core.directory import Directory
+from reconciler.core.grant import ClientGrant, ObservedGrant
+from reconciler.core.guards import Untouchable
+from reconciler.core.planner import Observation
+from reconciler.errors import ReconcilerError
+from reconciler.files.read import read_grants
+from reconciler.render.grant_file import grant_file
+from reconciler.snapshot import write_snapshot
+
+DELETING = a_plan([a_spec()], [an_observed(), an_observed(a_grant(a_key("other")))], prune=True)
+CREATING = a_plan([a_spec()])
+
+
+def written(folder: Path, *observed: ObservedGrant) -> tuple[Path, list[ClientGrant]]:
+    path = write_snapshot(folder, "run", DELETING, Observation(observed, Directory()), Untouchable(OWN))
+    assert path
+    declared = read_grants([path])
+    assert declared.problems == ()
+    return path, [each.grant for each in resolve(declared.specs, Directory())[0]]
+
+
+def test_a_snapshot_is_a_grant_file_that_declares_what_the_tenant_had(tmp_path: Path) -> None:
+    before = [a_grant(a_key("a"), scope=("x", "y"), organization_usage="require"), a_grant(a_key("b"), scope=())]
+
+    _, declared = written(tmp_path, *map(an_observed, before))
+
+    assert declared == before
+
+
+def test_what_no_run_can_change_is_left_out(tmp_path: Path) -> None:
+    _, declared = written(
+        tmp_path, an_observed(), an_observed(a_grant(OWN)), an_observed(a_grant(a_key("s")), is_system=True)
+    )
+
+    assert declared == [a_grant()]
+
+
+def test_a_tenant_without_grants_gives_an_empty_file(tmp_path: Path) -> None:
+    assert written(tmp_path)[1] == []
+
+
+def test_names_stand_beside_the_ids() -> None:
+    text = grant_file([a_grant()], a_directory({"billing": "Billing\x1b[31m Worker"}), "title")
+
+    assert r'- client_id: "billing"  # Billing\x1b[31m Worker' in text
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, an_observed())
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_plan_that_takes_nothing_needs_no_snapshot(tmp_path: Path) -> None:
+    assert write_snapshot(tmp_path, "run", CREATING, Observation((), Directory()), Untouchable(OWN)) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_snapshot_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "snapshots").write_text("in the way")
+
+    with pytest.raises(ReconcilerError, match="cannot be written, so nothing was sent"):
+        write_snapshot(tmp_path, "run", DELETING, Observation((), Directory()), Untouchable(OWN))
+
+
+def valid(grant: ClientGrant) -> ClientGrant:
+    """The grant as Auth0 would have it: settings of organizations for clients only, and so on."""
+    user = grant.key.subject_type == "user"
+    usage = "deny" if user else grant.organization_usage
+    return replace(
+        grant,
+        key=replace(grant.key, subject_type="user" if user else "client"),
+        organization_usage=usage,
+        allow_any_organization=usage != "deny" and grant.allow_any_organization,
+        authorization_details_types=grant.authorization_details_types if user else frozenset(),
+    )
+
+
+nasty = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(grants(), max_size=5), keys(), st.frozensets(nasty, max_size=3))
+def test_any_tenant_reads_back_as_it_was(
+    tmp_path: Path,
+    several: list[ClientGrant],
+    key: object,
+    scopes: frozenset[str],
+) -> None:
+    tenant = {each.key: each for each in map(valid, several)}
+    if tenant:
+        last = next(reversed(tenant))
+        tenant[last] = replace(tenant[last], scope=frozenset() if tenant[last].allow_all_scopes else scopes)
+    path = tmp_path / "snapshot.yaml"
+    path.write_text(grant_file(tenant.values(), Directory(), f"title {key}"), encoding="utf-8")
+
+    declared = read_grants([path])
+
+    assert [problem for problem in declared.problems if problem.severity == "error"] == []
+    assert {each.key: each.grant for each in resolve(declared.specs, Directory())[0]} == tenant
