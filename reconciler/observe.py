@@ -1,11 +1,13 @@
 """Read what a plan needs to know of the tenant: its grants always, names and scopes only where a file needs them."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError
 from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import Protect
 from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
@@ -53,9 +55,19 @@ async def observe(client: ManagementClient, needs: Needs) -> Observation:
         grants = group.create_task(client.grants())
         applications = group.create_task(_applications(client, needs))
         apis = group.create_task(_apis(client, needs))
-    unchecked = needs.scopes and apis.result() is None
-    directory = Directory(applications.result(), apis.result())
-    return Observation(grants.result(), directory, (SCOPES_UNCHECKED,) if unchecked else ())
+    notes = _unfamiliar(grants.result())
+    if needs.scopes and apis.result() is None:
+        notes.append(SCOPES_UNCHECKED)
+    return Observation(grants.result(), Directory(applications.result(), apis.result()), tuple(notes))
+
+
+def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
+    """Return a note for each thing that grants say and this version does not know; it is passed over."""
+    counted = Counter(thing for grant in grants for thing in grant.unfamiliar)
+    return [
+        f"passed over in {count} of the tenant's grants, because unknown: {thing}"
+        for thing, count in sorted(counted.items())
+    ]
 
 
 async def _applications(client: ManagementClient, needs: Needs) -> tuple[Application, ...] | None:

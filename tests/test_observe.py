@@ -1,9 +1,10 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from support.builders import INVOICES, a_spec
-from support.tenants import Forward, a_sandbox, instead, reached
+from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import RefusedCallError
@@ -12,6 +13,8 @@ from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.observe import NO_APIS, NO_APPLICATIONS, SCOPES_UNCHECKED, Needs, needs_of, observe
+from reconciler.sandbox.store import Kind
+from reconciler.sandbox.tenant import Sandbox
 
 EVERYTHING = Needs(application_names=True, api_names=True, scopes=True)
 NOTHING = Needs(application_names=False, api_names=False, scopes=False)
@@ -24,7 +27,12 @@ grants: [{{client: Billing, api: Invoices, scope: ["read:invoices"]}}]
 ALL = '"read:client_grants", "read:clients", "read:resource_servers"'
 
 
-def seen(folder: Path, needs: Needs, scope: str = ALL) -> tuple[Observation, list[str]]:
+def seen(
+    folder: Path,
+    needs: Needs,
+    scope: str = ALL,
+    meddle: Callable[[Sandbox], None] = lambda _: None,
+) -> tuple[Observation, list[str]]:
     calls: list[str] = []
 
     async def note(request: httpx.Request, forward: Forward) -> httpx.Response:
@@ -33,6 +41,7 @@ def seen(folder: Path, needs: Needs, scope: str = ALL) -> tuple[Observation, lis
 
     async def run() -> Observation:
         with a_sandbox(folder, SEED.format(scope=scope)) as sandbox:
+            meddle(sandbox)
             async with reached(sandbox, note) as client:
                 return await observe(client, needs)
 
@@ -85,6 +94,16 @@ def test_without_permission_scopes_go_unchecked_and_that_is_said(tmp_path: Path)
     observation, _ = seen(tmp_path, needs, scope='"read:client_grants"')
 
     assert observation.notes == (SCOPES_UNCHECKED,)
+
+
+def test_what_this_version_does_not_know_is_said_and_passed_over(tmp_path: Path) -> None:
+    def meddle(sandbox: Sandbox) -> None:
+        for grant in stored_grants(sandbox):
+            sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, "colour": "red"})
+
+    observation, _ = seen(tmp_path, NOTHING, meddle=meddle)
+
+    assert observation.notes == ('passed over in 2 of the tenant\'s grants, because unknown: field "colour"',)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,27 @@ from reconciler.core.plan import Update
 
 Json = Mapping[str, Any]
 
+KNOWN_FIELDS = frozenset(
+    {
+        "id",
+        "client_id",
+        "audience",
+        "scope",
+        "organization_usage",
+        "allow_any_organization",
+        "is_system",
+        "subject_type",
+        "authorization_details_types",
+        "allow_all_scopes",
+        "default_for",
+    },
+)
+KNOWN_VALUES: Mapping[str, frozenset[str]] = {
+    "organization_usage": frozenset({"deny", "allow", "require"}),
+    "subject_type": frozenset({"client", "user", "anonymous_user"}),
+    "default_for": frozenset({"third_party_clients"}),
+}
+
 
 def observed_grant(answer: Json) -> ObservedGrant:
     """Parse a client grant. Absent and null fields stand for their defaults; unknown fields are passed over.
@@ -35,7 +56,17 @@ def observed_grant(answer: Json) -> ObservedGrant:
     )
     if not key.holder:
         raise UnreadableError(f"client grant {answer.get('id')} names neither client_id nor default_for")
-    return ObservedGrant(_text(answer, "id"), grant, is_system=_flag(answer, "is_system"))
+    return ObservedGrant(_text(answer, "id"), grant, _flag(answer, "is_system"), _unfamiliar(answer))
+
+
+def _unfamiliar(answer: Json) -> frozenset[str]:
+    fields = {f'field "{name}"' for name in answer.keys() - KNOWN_FIELDS}
+    values = {
+        f'{name} "{answer[name]}"'
+        for name, known in KNOWN_VALUES.items()
+        if answer.get(name, None) not in {*known, None}
+    }
+    return frozenset(fields | values)
 
 
 def application(answer: Json) -> Application:

@@ -27,6 +27,8 @@ def command(*, shape: Shape, reach: Reach, form: str, detailed_exitcode: bool) -
         plan = reached.plan(reached.observe())
         console.problems(reached.warnings(plan), reached.declared.texts)
     if form == "json":
+        for note in plan.notes:
+            console.note(f"Note: {note}")
         console.data(plan_json(plan))
     else:
         console.result(plan_lines(plan, every=given.verbose))

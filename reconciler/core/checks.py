@@ -8,6 +8,8 @@ from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.suggest import did_you_mean
 
+# Identifiers are addresses, mostly, and those of one company resemble each other.
+CLOSENESS_OF_IDENTIFIERS = 0.9
 # The one system API whose grants carry organization settings (seen on a live tenant).
 MY_ORGANIZATION_SUFFIX = "/my-org/"
 
@@ -47,7 +49,7 @@ def _unknown_application(each: DesiredGrant, directory: Directory) -> Iterator[P
 
 def _unknown_api(each: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> Problem:
     audience = each.key.audience
-    fix = did_you_mean(audience, directory.apis_by_identifier) or "create the API first"
+    fix = did_you_mean(audience, directory.apis_by_identifier, CLOSENESS_OF_IDENTIFIERS) or "create the API first"
     what = f'the tenant has no API with identifier "{audience}"'
     return Problem(each.spec.source_of("audience"), what, fix, _severity(already_there=observed is not None))
 

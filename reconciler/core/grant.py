@@ -51,11 +51,15 @@ class ClientGrant:
 
 @dataclass(frozen=True, slots=True)
 class ObservedGrant:
-    """A client grant as the tenant has it, with the id under which it is addressed."""
+    """A client grant as the tenant has it, with the id under which it is addressed.
+
+    `unfamiliar` names what the tenant says of it that this version does not know; it is passed over.
+    """
 
     id: str
     grant: ClientGrant
     is_system: bool = False
+    unfamiliar: frozenset[str] = field(default_factory=frozenset, compare=False)
 
     @property
     def key(self) -> Key:

@@ -8,7 +8,7 @@ CLOSENESS = 0.6
 AS_GOOD_AS_THE_BEST = 0.1
 
 
-def near_misses(word: str, known: Iterable[str]) -> list[str]:
+def near_misses(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> list[str]:
     """Return the words of `known` that `word` may stand for, best first, capitals aside.
 
     Words that are clearly farther off than the best are left out: one good guess is better than three.
@@ -17,13 +17,13 @@ def near_misses(word: str, known: Iterable[str]) -> list[str]:
     for candidate in sorted(known):
         by_folded.setdefault(candidate.casefold(), candidate)
     folded = word.casefold()
-    close = get_close_matches(folded, by_folded, MOST_SUGGESTIONS, CLOSENESS)
+    close = get_close_matches(folded, by_folded, MOST_SUGGESTIONS, closeness)
     likeness = {each: SequenceMatcher(None, each, folded).ratio() for each in close}
     best = max(likeness.values(), default=0)
     return [by_folded[each] for each in close if likeness[each] >= best - AS_GOOD_AS_THE_BEST]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
     """Return `did you mean "a" or "b"?`, or nothing where nothing is near."""
-    quoted = [f'"{candidate}"' for candidate in near_misses(word, known)]
+    quoted = [f'"{candidate}"' for candidate in near_misses(word, known, closeness)]
     return f"did you mean {' or '.join(quoted)}?" if quoted else ""

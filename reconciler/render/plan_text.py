@@ -29,7 +29,7 @@ def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
         yield line()
     yield from _left_alone(plan.left_alone, plan.directory, every=every)
     for note in plan.notes:
-        yield line(Span(f"Note: {note}", Style.WARNING))
+        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
     yield line(Span(summary(plan), Style.STRONG))
 
 
