@@ -3,6 +3,7 @@
     ReconcilerError              exit 1: usage, configuration; nothing was written
     ├── ProblemsError            exit 1: files say something wrong; carries every problem
     ├── RefusedError             exit 4: a guard says no
+    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old or another tenant's
     ├── ReportLostError          exit 3: the tenant was changed, and nobody could be told how
     └── Auth0Error               exit 1: the Management API or the way to it (auth0/errors.py has its leaves)
 
@@ -23,6 +24,7 @@ class Exit(IntEnum):
     CHANGES = 2
     INCOMPLETE = 3
     REFUSED = 4
+    STALE = 5
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -52,3 +54,9 @@ class ReportLostError(ReconcilerError):
     """Stdout broke when the report of a run that wrote was due."""
 
     exit_code = Exit.INCOMPLETE
+
+
+class StalePlanError(ReconcilerError):
+    """A saved plan does not approve what would be done now; nothing was written."""
+
+    exit_code = Exit.STALE

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from reconciler.cli.approving import Approval, approval_options
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, format_option, options
 from reconciler.cli.reaching import Reach, reaching_options
@@ -23,17 +24,23 @@ from reconciler.render.styled import line
 @also_global_options
 @click.command("apply")
 @shaping_options
+@approval_options
 @click.option("--yes", is_flag=True, help="Do not ask. No guard is lifted by this.")
 @reaching_options
 @format_option("apply")
-def command(*, shape: Shape, reach: Reach, yes: bool, form: str) -> Exit:
+def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, form: str) -> Exit:
     """Change the tenant to what the files declare.
 
     Prints the plan, asks, carries it out, reads the tenant again, and exits with 0 only if it equals the files.
+
+    PLANFILE, from plan --out, stands in for the question: it is planned afresh, and what does not stand in the file
+    with the same before and after ends the run with exit code 5 before anything is written.
     """
     given = options()
     console = Console(given)
+    approval.check_options(shape)
     with session(given, shape, reach, console) as reached:
+        approval.check_tenant(reached.tenant.host)
         observation = reached.observe()
         plan = reached.plan(observation)
         console.problems(reached.warnings(plan), reached.declared.texts)
@@ -42,8 +49,9 @@ def command(*, shape: Shape, reach: Reach, yes: bool, form: str) -> Exit:
         if plan.blocked or not plan.changes:
             report, exit_code = Report((), plan), Exit.REFUSED if plan.blocked else Exit.DONE
         else:
+            approval.check_changes(plan, console)
             _refuse_without_permissions(reached, plan)
-            if not yes:
+            if not yes and not approval.saved:
                 _ask(plan)
             report, exit_code = Run(reached, plan, observation, console, reach).done()
     try:

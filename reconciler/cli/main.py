@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "Check grant files, offline.",
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
+    "show": "Print a saved plan once more.",
     "schema": "Print the JSON Schema of grant files, or check another API document against it.",
     "sandbox": "Serve or reset the local tenant.",
 }

@@ -25,6 +25,10 @@ class Shape:
         if self.prune and self.create_only:
             raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
 
+    def options(self) -> dict[str, bool]:
+        """Return the options that say which changes a plan has; the numbers only say how many it may have."""
+        return {"prune": self.prune, "create_only": self.create_only}
+
     def lift(self, limits: Limits) -> Limits:
         """Return `limits` with the numbers that were named."""
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)

@@ -53,7 +53,7 @@ class Document:
     whole: bool = True
 
 
-def mark_of(data: Node, path: Steps[str | int], *, key: bool = False) -> Mark:
+def mark_of(data: object, path: Steps[str | int], *, key: bool = False) -> Mark:
     """Return where the node at `path` (keys and indexes, from the outside in) stands; with `key`, where its key does.
 
     A path that leads nowhere ends at the last node there is.

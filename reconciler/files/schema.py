@@ -16,8 +16,10 @@ from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
 from reconciler.files.wording import Finding, Violation, explain
 
 
-def violations(data: Node, schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:
+def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:
     """Return every breach of `schema` (JSON Schema 2020-12) in `data`, in the order of the lines.
+
+    Data that does not come from our loader has no places: its problems stand at the beginning of the file.
 
     Unknown keywords are ignored, but for `errorMessage`: the sentence for whoever breaks the keywords beside it.
     """
@@ -28,12 +30,12 @@ def violations(data: Node, schema: Mapping[str, Any], *, file: str) -> tuple[Pro
     return tuple(sorted(problems))
 
 
-def _findings(data: Node, schema: Mapping[str, Any]) -> Iterator[Finding]:
+def _findings(data: Node | Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Finding]:
     for error in _validator(json.dumps(schema)).iter_errors(data):
         yield from explain(_violation(error))
 
 
-def _problem(finding: Finding, data: Node, file: str) -> Problem:
+def _problem(finding: Finding, data: object, file: str) -> Problem:
     mark = mark_of(data, finding.path, key=finding.on_key)
     return Problem(Source(file, *mark), finding.what, finding.fix)
 

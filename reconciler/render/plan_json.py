@@ -1,11 +1,30 @@
-"""Pure: a plan as data, in the form of schemas/plan.schema.json."""
+"""Pure: a plan as data, in the form of schemas/plan.schema.json, and back."""
 
-from reconciler.core.diff import FieldChange, SetChange, ValueChange
-from reconciler.core.directory import Directory
-from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.plan import Change, Create, Delete, LeftAlone, Plan, Update, grants_after
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
+from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.plan import (
+    Blocked,
+    Change,
+    Create,
+    Delete,
+    LeftAlone,
+    Plan,
+    Reason,
+    TenantName,
+    Update,
+    grants_after,
+)
+from reconciler.core.spec import GrantSpec
 
 FORMAT_VERSION = "1"
+ID_LENGTH = 10
 
 Json = dict[str, object]
 
@@ -15,6 +34,7 @@ def plan_json(plan: Plan) -> Json:
     kinds = [type(change) for change in plan.changes]
     return {
         "format_version": FORMAT_VERSION,
+        "plan_id": plan_id(plan),
         "tenant": {"name": plan.tenant.name, "domain": plan.tenant.domain},
         "summary": {
             "create": kinds.count(Create),
@@ -28,8 +48,49 @@ def plan_json(plan: Plan) -> Json:
             *(_change(change, plan.directory, None) for change in plan.changes),
             *(_change(each.change, plan.directory, each.reason) for each in plan.blocked),
         ],
-        "unmanaged": [_left_alone(each) for each in plan.left_alone],
+        "unmanaged": [_left_alone(each, plan.directory) for each in plan.left_alone],
+        "differing": plan.differing,
+        "notes": list(plan.notes),
     }
+
+
+def plan_id(plan: Plan) -> str:
+    """Return a short id that stays the same as long as the plan would do the same."""
+    deeds = [deed(change) for change in (*plan.changes, *(each.change for each in plan.blocked))]
+    return digest(deeds)[:ID_LENGTH]
+
+
+def deed(change: Change) -> Json:
+    """Return what a change does, and nothing else: two changes with equal deeds are one approval."""
+    before = None if isinstance(change, Create) else change.before.grant
+    after = grants_after(change)
+    return {
+        "action": action_of(change),
+        "key": key_json(change.key),
+        "before": before and grant_json(before),
+        "after": after and grant_json(after),
+    }
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of a JSON value in its canonical form, in hexadecimal."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def plan_from_json(data: Mapping[str, Any]) -> Plan:
+    """Return the plan that `data`, which has passed its schema, tells; places and names are as they were then."""
+    changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
+    return Plan(
+        tenant=TenantName(data["tenant"]["name"], data["tenant"]["domain"]),
+        changes=tuple(change for change, blocked in changes if blocked is None),
+        blocked=tuple(Blocked(change, blocked) for change, blocked in changes if blocked is not None),
+        left_alone=tuple(_left_alone_from(each) for each in data["unmanaged"]),
+        unchanged=data["summary"]["unchanged"],
+        differing=data["differing"],
+        directory=_directory_from([*data["changes"], *data["unmanaged"]]),
+        notes=tuple(data["notes"]),
+    )
 
 
 def action_of(change: Change) -> str:
@@ -66,18 +127,14 @@ def grant_json(grant: ClientGrant) -> Json:
 
 
 def _change(change: Change, directory: Directory, blocked: str | None) -> Json:
-    before = None if isinstance(change, Create) else change.before.grant
-    after = grants_after(change)
-    source = None if isinstance(change, Delete) else change.after.spec.source
+    spec = None if isinstance(change, Delete) else change.after.spec
     return {
-        "action": action_of(change),
-        "key": key_json(change.key),
+        **deed(change),
         "client_name": directory.client_name(change.key),
         "api_name": directory.api_name(change.key),
-        "before": before and grant_json(before),
-        "after": after and grant_json(after),
         "fields": [_field(field) for field in change.fields],
-        "source": source and {"file": source.file, "line": source.line, "column": source.column},
+        "source": spec and {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
+        "description": spec and spec.description,
         "blocked": blocked,
     }
 
@@ -90,5 +147,60 @@ def _field(change: FieldChange) -> Json:
             return {"field": change.field, "before": change.before, "after": change.after}
 
 
-def _left_alone(each: LeftAlone) -> Json:
-    return {"id": each.observed.id, "key": key_json(each.observed.key), "reason": str(each.reason)}
+def _left_alone(each: LeftAlone, directory: Directory) -> Json:
+    key = each.observed.key
+    return {
+        "id": each.observed.id,
+        "key": key_json(key),
+        "client_name": directory.client_name(key),
+        "api_name": directory.api_name(key),
+        "reason": str(each.reason),
+    }
+
+
+def _change_from(data: Mapping[str, Any]) -> Change:
+    before = data["before"] and ObservedGrant("", _grant_from(data["before"]))
+    after = data["after"] and DesiredGrant(_grant_from(data["after"]), _spec_from(data))
+    match before, after:
+        case None, DesiredGrant():
+            return Create(after)
+        case ObservedGrant(), DesiredGrant():
+            return Update(before, after, changed_fields(before.grant, after.grant))
+        case _:
+            return Delete(before)
+
+
+def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
+    source = data["source"]
+    return GrantSpec(
+        file=source["file"], mark=(source["line"], source["column"]), description=data["description"] or ""
+    )
+
+
+def _grant_from(data: Mapping[str, Any]) -> ClientGrant:
+    return ClientGrant(
+        key=_key_from(data),
+        scope=frozenset(data["scope"]),
+        organization_usage=data["organization_usage"],
+        allow_any_organization=data["allow_any_organization"],
+        authorization_details_types=frozenset(data["authorization_details_types"]),
+        allow_all_scopes=data["allow_all_scopes"],
+    )
+
+
+def _key_from(data: Mapping[str, Any]) -> Key:
+    return Key(data["client_id"], data["audience"], data["subject_type"], data["default_for"])
+
+
+def _left_alone_from(data: Mapping[str, Any]) -> LeftAlone:
+    return LeftAlone(ObservedGrant(data["id"], ClientGrant(_key_from(data["key"]))), Reason(data["reason"]))
+
+
+def _directory_from(items: Iterable[Mapping[str, Any]]) -> Directory:
+    items = list(items)
+    names = {each["key"]["client_id"]: each["client_name"] for each in items if each["client_name"]}
+    apis = {each["key"]["audience"]: each["api_name"] for each in items if each["api_name"]}
+    return Directory(
+        tuple(Application(client_id, name) for client_id, name in names.items() if client_id),
+        tuple(Api(identifier, name) for identifier, name in apis.items()),
+    )

@@ -9,6 +9,7 @@ from reconciler.core.grant import SUBJECT_CLIENT, Key
 from reconciler.core.plan import Blocked, Change, Create, Delete, LeftAlone, Plan, Reason, Update
 from reconciler.core.quoting import visible
 from reconciler.core.spec import GrantSpec
+from reconciler.render.plan_json import plan_id
 from reconciler.render.styled import Line, Span, Style, line
 
 MOST_LEFT_ALONE = 10
@@ -18,11 +19,12 @@ INDENT = "      "
 
 def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
     """Yield the lines of `plan`; `every` grant that is left alone is listed only if asked for."""
-    yield line(Span(f"Tenant {visible(plan.tenant.name)} ({visible(plan.tenant.domain)})", Style.STRONG))
+    tenant = f"Tenant {visible(plan.tenant.name)} ({visible(plan.tenant.domain)})"
+    yield line(Span(tenant, Style.STRONG), Span(f"  plan {plan_id(plan)}", Style.MUTED))
     yield line()
     yield from _blocked(plan.blocked, plan.directory)
     for title, kind in (("Create", Create), ("Update", Update), ("Delete", Delete)):
-        yield from _group(title, [change for change in plan.changes if isinstance(change, kind)], plan.directory)
+        yield from group_lines(title, [change for change in plan.changes if isinstance(change, kind)], plan.directory)
     if plan.converged:
         nothing = "no declared grant is missing" if plan.differing else "the tenant has what the files declare"
         yield line(f"No changes: {nothing}.")
@@ -62,7 +64,8 @@ def mark_of(change: Change) -> Span:
             return Span("-", Style.DELETE)
 
 
-def _group(title: str, changes: Iterable[Change], directory: Directory) -> Iterator[Line]:
+def group_lines(title: str, changes: Iterable[Change], directory: Directory) -> Iterator[Line]:
+    """Yield a titled group of changes, sorted by name; nothing if there are none."""
     changes = _by_name(changes, directory)
     if not changes:
         return

@@ -23,7 +23,7 @@ def without_tenant(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_without_any_hint_it_is_the_default_tenant() -> None:
-    assert reconciler("plan").stdout.startswith("Tenant first (sandbox.localhost)\n")
+    assert reconciler("plan").stdout.startswith("Tenant first (sandbox.localhost)  plan ")
 
 
 def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,7 @@ def test_an_update_has_both_sides_and_the_fields_between_them() -> None:
             {"field": "allow_any_organization", "before": True, "after": False},
         ],
         "source": {"file": "grants/a.yaml", "line": 2, "column": 5},
+        "description": "",
         "blocked": None,
     }
 

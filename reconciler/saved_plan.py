@@ -1,0 +1,116 @@
+"""Plans on disk: approvals, never instructions. Whoever applies one plans afresh and may do no more than it says."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from reconciler import __version__
+from reconciler.contract import stored
+from reconciler.core.plan import Change, Plan
+from reconciler.core.problems import errors
+from reconciler.core.spec import GrantSpec
+from reconciler.errors import ReconcilerError, StalePlanError
+from reconciler.files.schema import violations
+from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_json, plan_json
+
+OWNER_ONLY = 0o600
+LARGEST_FILE_BYTES = 512 * 1024 * 1024
+PLACES = frozenset({"file", "mark", "marks", "scope_marks", "description"})  # of a spec: they change nothing
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan as it was approved, when, and with which options it was made."""
+
+    plan: Plan
+    created_at: datetime
+    options: Mapping[str, bool]
+
+
+def desired_digest(specs: Iterable[GrantSpec]) -> str:
+    """Return the digest of what files declare, wherever in them it stands."""
+    names = [field.name for field in fields(GrantSpec) if field.name not in PLACES]
+    return digest(sorted(([getattr(spec, name) for name in names] for spec in specs), key=str))
+
+
+def write_plan(path: Path, plan: Plan, specs: Iterable[GrantSpec], options: Mapping[str, bool], now: datetime) -> None:
+    """Write `plan` to `path`, whole or not at all, readable by its owner only. Same inputs, same bytes but for `now`.
+
+    Raises:
+        ReconcilerError: if it cannot be written.
+    """
+    content = plan_json(plan)
+    content["saved"] = {
+        "tool_version": __version__,
+        "created_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "desired_digest": desired_digest(specs),
+        "options": dict(options),
+    }
+    content["digest"] = digest(content)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
+            file.write(json.dumps(content, indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
+
+
+def read_plan(path: Path) -> SavedPlan:
+    """Return the plan in `path`.
+
+    Raises:
+        ReconcilerError: if the file cannot be read.
+        StalePlanError: if it is no plan, is of a newer format, or was altered.
+    """
+    content = _content(path)
+    if isinstance(content, dict) and content.get("format_version") != FORMAT_VERSION:
+        raise StalePlanError(
+            f"{path} has the format {content.get('format_version')!r}; this version knows {FORMAT_VERSION}"
+        )
+    if not isinstance(content, dict) or "saved" not in content:
+        raise StalePlanError(f"{path} is no saved plan; make one with plan --out")
+    without = {name: value for name, value in content.items() if name != "digest"}
+    if content.get("digest") != digest(without) or errors(
+        violations(content, stored.load(stored.PLAN), file=str(path))
+    ):
+        raise StalePlanError(f"{path} was altered after it was made; plan and review again")
+    saved = content["saved"]
+    return SavedPlan(plan_from_json(content), datetime.fromisoformat(saved["created_at"]), saved["options"])
+
+
+def refuse_unless_current(saved: SavedPlan, domain: str, oldest: timedelta, now: datetime) -> None:
+    """Raise StalePlanError if the plan is not for the tenant at `domain`, older than `oldest`, or from the future."""
+    if saved.plan.tenant.domain != domain:
+        raise StalePlanError(f"the plan was made for {saved.plan.tenant.domain}, not for {domain}")
+    age = now - saved.created_at
+    if not timedelta(minutes=-5) <= age <= oldest:
+        raise StalePlanError(
+            f"the plan was made {saved.created_at:%Y-%m-%d %H:%M} UTC, too long ago; plan and review again"
+        )
+
+
+def unapproved(fresh: Plan, approved: Plan) -> tuple[Change, ...]:
+    """Return the changes of `fresh` that do not stand in `approved` with the same before and after."""
+    known = {digest(deed(change)) for change in approved.changes}
+    return tuple(change for change in fresh.changes if digest(deed(change)) not in known)
+
+
+def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema says what it is
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise StalePlanError(f"{path} is too large to be a plan")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReconcilerError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise StalePlanError(f"{path} is no saved plan: it is no JSON") from error

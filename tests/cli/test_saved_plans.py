@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, SEED, grants_of, reconciler, served
+
+MORE = GRANTS + "  - {client: Portal, api: Invoices API, scope: ['read:invoices', 'void:invoices']}\n"
+
+
+@pytest.fixture(autouse=True)
+def planned(here: Path) -> Path:
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    return here
+
+
+def holders(here: Path) -> list[str]:
+    return [grant["client_id"] for grant in grants_of(here)]
+
+
+def test_an_approved_plan_is_applied_without_a_question(here: Path) -> None:
+    ran = reconciler("apply", "plan.json")
+
+    assert (ran.code, holders(here)) == (0, ["billing", "own", "portal"])
+
+
+def test_it_can_be_applied_again_and_does_nothing(here: Path) -> None:
+    assert [reconciler("apply", "plan.json").code for _ in range(2)] == [0, 0]
+    assert holders(here) == ["billing", "own", "portal"]
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [MORE, GRANTS.replace("write:invoices", "void:invoices"), GRANTS.replace("      - write:invoices\n", "")],
+    ids=["a grant more", "another scope", "a scope less"],
+)
+def test_files_that_say_something_else_now_are_not_approved(here: Path, grants: str) -> None:
+    (here / "grants" / "billing.yaml").write_text(grants)
+
+    ran = reconciler("apply", "plan.json")
+
+    assert (ran.code, holders(here)) == (5, ["own", "portal"])
+    assert "Not approved (1)" in ran.stdout
+    assert ran.stderr == (
+        "error: nothing was written: files or tenant have changed since the plan; plan and review again\n"
+    )
+
+
+def test_what_was_approved_is_shown_beside_what_is_planned_now(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("write:invoices", "void:invoices"))
+
+    shown = reconciler("apply", "plan.json").stdout
+
+    _, _, difference = shown.partition("Not approved (1)")
+    now, _, approved = difference.partition("Approved instead (1)")
+    assert "+ void:invoices" in now
+    assert "+ write:invoices" in approved
+
+
+def test_a_tenant_that_has_moved_is_not_what_was_approved(here: Path) -> None:
+    (here / "tenant.yaml").write_text(SEED + "  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n")
+    reconciler("sandbox", "reset")
+
+    assert reconciler("apply", "plan.json").code == 5
+
+
+def test_a_plan_for_another_tenant_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ran = reconciler("apply", "plan.json")
+
+    assert (ran.code, holders(here)) == (5, ["own", "portal"])
+    assert "the plan was made for sandbox.localhost, not for 127.0.0.1:" in ran.stderr
+
+
+def test_an_old_plan_is_refused() -> None:
+    assert reconciler("apply", "plan.json", "--max-plan-age", "0.001s").code == 5
+
+
+def test_an_altered_plan_is_refused(here: Path) -> None:
+    file = here / "plan.json"
+    file.write_text(file.read_text().replace("write:invoices", "void:invoices"))
+
+    assert reconciler("apply", "plan.json").code == 5
+
+
+@pytest.mark.parametrize(
+    ("made", "applied", "message"),
+    [([], ["--prune"], "--prune: the plan was made without"), (["--prune"], [], "--prune: the plan was made with")],
+    ids=["without", "with"],
+)
+def test_the_options_that_shape_a_plan_are_said_again(made: list[str], applied: list[str], message: str) -> None:
+    reconciler("plan", "--out", "plan.json", *made)
+
+    ran = reconciler("apply", "plan.json", *applied)
+
+    assert ran.code == 1
+    assert message in ran.stderr
+
+
+def test_a_saved_plan_is_shown_offline(here: Path) -> None:
+    printed = reconciler("plan")
+    (here / ".reconciler" / "sandbox.db").unlink()
+
+    assert reconciler("show", "plan.json").stdout == printed.stdout
+    assert reconciler("show", "plan.json", "--format", "json").data["plan_id"] in printed.stdout
+
+
+def test_guards_hold_whatever_was_approved(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(
+        "protect: [{client: Billing}]\ndefault_tenant: local\ntenants: {local: {kind: sandbox, seed: tenant.yaml}}\n",
+    )
+
+    assert (reconciler("apply", "plan.json").code, holders(here)) == (4, ["own", "portal"])
+
+
+def test_a_plan_cannot_be_saved_into_a_full_disk() -> None:
+    ran = reconciler("plan", "--out", "nowhere/plan.json")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "cannot be written" in ran.stderr
+
+
+def test_no_secret_is_in_a_saved_plan(here: Path) -> None:
+    text = (here / "plan.json").read_text()
+
+    assert "canary" not in text
+    assert json.loads(text)["saved"]["options"] == {"prune": False, "create_only": False}
