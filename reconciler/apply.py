@@ -13,7 +13,9 @@ from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.client import PAGE_SIZE, ManagementClient, conflicts, missing
 from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnclearError
 from reconciler.auth0.management import Mark
-from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.auth0.wire import on_the_way
+from reconciler.core.diff import changed_fields
+from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Delete, Plan, Update, grants_after, phase, takes_access
 from reconciler.journal import Journal, JournalError
@@ -23,6 +25,7 @@ EDITED = "somebody changed the grant since the plan was made"
 GONE = "the grant is gone since the plan was made"
 CHANGED_ALREADY = "the grant was as wanted already"
 GONE_ALREADY = "the grant was gone already"
+HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
 CHANGES_A_PAGE = 10
 """A listing serves so many changes per page that it takes: a look at each grant adds a tenth to the calls at most."""
 
@@ -114,11 +117,7 @@ async def _listing(batch: Sequence[Numbered], means: Means) -> Seen | None:
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: Stop) -> str:
-    if stop.reason:
-        return stop.reason
-    if takes_access(change) and change.key.holder in failed:
-        return "it takes access from an application for which an earlier change failed"
-    return ""
+    return stop.reason or (HOLDER_FAILED if takes_access(change) and change.key.holder in failed else "")
 
 
 class _Work:
@@ -130,6 +129,7 @@ class _Work:
         self._means = means
         self._client = means.client
         self._sent = False
+        self._in_doubt = False  # sent, and not known what became of it
         self._mark = Mark(f"{means.journal.run}-{number}", self._leave)
 
     async def do(self, seen: Seen | None) -> Outcome:
@@ -158,9 +158,11 @@ class _Work:
             try:
                 return await self._write(seen)
             except UnclearError as error:
+                if not self._in_doubt:  # it was the look before the write that failed
+                    raise
                 outcome = await self._look_again(str(error))
-                wait = next(waits, None)
-                if outcome.result is not Result.FAILED or wait is None or self._means.stop.reason:
+                self._in_doubt = outcome.result is Result.UNKNOWN
+                if outcome.result is not Result.FAILED or self._means.stop.reason or not (wait := next(waits, None)):
                     return outcome
                 await asyncio.sleep(wait)
                 seen = None
@@ -190,10 +192,11 @@ class _Work:
             return self._outcome(Result.CONFLICT, GONE)
         if now.grant == change.after.grant:
             return self._outcome(Result.APPLIED, CHANGED_ALREADY)
-        if now.grant != change.before.grant:
+        if now.grant not in on_the_way(change)[: 1 + self._sent]:  # half of it is done by us or by nobody
             return self._outcome(Result.CONFLICT, EDITED)
+        rest = Update(now, change.after, changed_fields(now.grant, change.after.grant))
         try:
-            await self._client.update(now.id, change, self._mark)
+            await self._client.update(now.id, rest, self._mark)
         except RefusedCallError as error:
             if not (missing(error) or conflicts(error)):
                 raise
@@ -215,8 +218,7 @@ class _Work:
         return self._outcome(Result.APPLIED)
 
     async def _now(self, seen: Seen | None) -> ObservedGrant | None:
-        key = self._change.key
-        return await self._client.find(key) if seen is None else seen.get(key)
+        return await self._client.find(self._change.key) if seen is None else seen.get(self._change.key)
 
     async def _look_again(self, trouble: str) -> Outcome:
         """Settle a write by reading its key: applied if it took effect, failed if not, else a conflict."""
@@ -227,22 +229,20 @@ class _Work:
         now = found.grant if found else None
         if now == grants_after(self._change):
             return self._outcome(Result.APPLIED, f"{trouble}; it took effect all the same")
-        if now == _before(self._change):
-            return self._outcome(Result.FAILED, f"{trouble}; it took no effect")
+        if now in (states := on_the_way(self._change)):
+            return self._outcome(Result.FAILED, f"{trouble}; it took {'no' if now == states[0] else 'half its'} effect")
         return self._outcome(Result.CONFLICT, f"{trouble}; the tenant has another grant there now")
 
     def _left(self) -> Outcome:
-        if self._sent:
+        if self._in_doubt:
             return self._outcome(Result.UNKNOWN, "interrupted while it was under way")
+        if self._sent:
+            return self._outcome(Result.FAILED, "interrupted before it was sent again; it took no effect")
         return self._outcome(Result.SKIPPED, "interrupted before it was sent")
 
     def _leave(self) -> None:
         self._means.journal.intend(self._number, self._change)
-        self._sent = True
+        self._sent = self._in_doubt = True
 
     def _outcome(self, result: Result, detail: str = "") -> Outcome:
         return Outcome(self._change, result, detail)
-
-
-def _before(change: Change) -> ClientGrant | None:
-    return None if isinstance(change, Create) else change.before.grant

@@ -25,6 +25,8 @@ APPLICATIONS = "clients"
 APIS = "resource-servers"
 
 PAGE_SIZE = 100
+MOST_ENTRIES = 1_000_000
+"""Ten times what the largest tenant may have: a total beyond that is no reason to ask for so many pages."""
 DEFAULT_MANNER = Manner()
 
 # A proxy named in the environment is for the world outside.
@@ -101,12 +103,7 @@ class ManagementClient:
         await self._write("POST", GRANTS, wire.create_body(grant), mark)
 
     async def update(self, grant_id: str, update: Update, mark: Mark = UNMARKED) -> None:
-        """Send the changed fields, in one call if the tenant takes that.
-
-        Raises:
-            RefusedCallError: 404 where the grant is gone.
-            UnclearError, NotSentError: see there.
-        """
+        """Send the changed fields, in one call if the tenant takes that. Raises as `create` does; 404: it is gone."""
         path, body = _grant(grant_id), wire.update_body(update)
         first, second = wire.in_two_steps(body)
         try:
@@ -115,7 +112,15 @@ class ManagementClient:
             if error.status != httpx.codes.BAD_REQUEST or not second:
                 raise
             await self._write("PATCH", path, first, mark)
-            await self._write("PATCH", path, second, mark)
+            await self._second_step(path, second, mark)
+
+    async def _second_step(self, path: str, body: Mapping[str, object], mark: Mark) -> None:
+        """Give the scopes; if they are refused, go back: a grant without any is an outage."""
+        try:
+            await self._write("PATCH", path, body, mark)
+        except RefusedCallError:
+            await self._write("PATCH", path, {"allow_all_scopes": True}, mark)
+            raise
 
     async def delete(self, grant_id: str, mark: Mark = UNMARKED) -> None:
         """Delete a grant, gone or not. Raises RefusedCallError, UnclearError, NotSentError."""
@@ -137,18 +142,18 @@ class ManagementClient:
             cursor = page.get("next")
             if not cursor:
                 return items
-            if cursor in seen:
-                raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles")
+            if not isinstance(cursor, str) or cursor in seen:
+                raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles, or leads nowhere")
             seen.add(cursor)
-            position = {"from": str(cursor)}
+            position = {"from": cursor}
 
     async def _numbered_page(self, path: str, number: int) -> dict[str, Any]:
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
 
         def understood(answer: Answer) -> dict[str, Any]:
             page = _page(answer, path.replace("-", "_"))
-            if not isinstance(page.get("total"), int):
-                raise UnreadableError(f"{answer.call}: the answer lacks its total")
+            if not isinstance(page.get("total"), int) or not 0 <= page["total"] <= MOST_ENTRIES:
+                raise UnreadableError(f"{answer.call}: the answer lacks a total that can be")
             return page
 
         return await self._management.call(Call("GET", path, query), understood)

@@ -2,6 +2,7 @@
 
     Auth0Error
     ├── NotSentError            the tenant has seen nothing: name resolution, connection, TLS
+    ├── NoTokenError            the tenant gives no token, for whatever reason; the call itself was not made
     ├── RefusedCallError        a complete answer that says no (4xx); nothing was changed
     │   └── RateLimitedError    429: not now
     └── UnclearError            sent, and no answer tells what became of it: 5xx, 408, timeout, a broken connection
@@ -19,6 +20,10 @@ class Auth0Error(ReconcilerError):
 
 class NotSentError(Auth0Error):
     """The call never reached the tenant."""
+
+
+class NoTokenError(Auth0Error):
+    """No token could be had, after all attempts at one. Never to be taken for an answer to the call that needs it."""
 
 
 class RefusedCallError(Auth0Error):

@@ -9,7 +9,7 @@ from functools import partial
 from reconciler.auth0.assertion import ASSERTION_TYPE, assertion
 from reconciler.auth0.backoff import Persistence, persistently
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
-from reconciler.auth0.errors import UnreadableError
+from reconciler.auth0.errors import Auth0Error, NoTokenError, UnreadableError
 from reconciler.auth0.exchange import Answer
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
@@ -55,7 +55,7 @@ class Tokens:
         """Return a token, another one than `refused` if tokens can be renewed.
 
         Raises:
-            Auth0Error: if the tenant gives none.
+            NoTokenError: if the tenant gives none.
             ReconcilerError: if the credentials cannot be used.
         """
         if self._source is None:
@@ -63,8 +63,14 @@ class Tokens:
         async with self._asking:
             now = asyncio.get_running_loop().time()
             if self._held is None or self._held.token == refused or self._held.until <= now:
-                self._held = await persistently(partial(self._fetch, self._source, now), self._persistence)
+                self._held = await self._fetched(self._source, now)
             return self._held.token
+
+    async def _fetched(self, source: ClientSecret | PrivateKey, now: float) -> _Held:
+        try:
+            return await persistently(partial(self._fetch, source, now), self._persistence)
+        except Auth0Error as error:
+            raise NoTokenError(str(error)) from error
 
     async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _Held:
         """Ask for a token; an assertion is signed anew each time, because it is good for one request only."""

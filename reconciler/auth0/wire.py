@@ -1,13 +1,14 @@
 """Pure: between the Management API's JSON and our values."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconciler.auth0.errors import UnreadableError
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Api, Application
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
-from reconciler.core.plan import Update
+from reconciler.core.plan import Change, Create, Delete, Update
 
 Json = Mapping[str, Any]
 
@@ -130,6 +131,16 @@ def in_two_steps(body: Mapping[str, object]) -> tuple[dict[str, object], dict[st
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}
     return {name: value for name, value in body.items() if name != "scope"}, {"scope": body["scope"]}
+
+
+def on_the_way(change: Change) -> tuple[ClientGrant | None, ...]:
+    """Return what the tenant has before `change` takes effect; and between these two steps, if it may take them."""
+    if isinstance(change, Create):
+        return (None,)
+    before = change.before.grant
+    if isinstance(change, Delete) or not before.allow_all_scopes or change.after.grant.allow_all_scopes:
+        return (before,)
+    return (before, replace(change.after.grant, scope=frozenset()))
 
 
 def _value(change: FieldChange, after: ClientGrant) -> object:

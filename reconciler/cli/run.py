@@ -16,15 +16,15 @@ from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.core.plan import Plan
 from reconciler.core.planner import Observation
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.journal import Journal, open_journal
+from reconciler.journal import Journal, JournalError, open_journal
 from reconciler.snapshot import write_snapshot
 
 EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 GRACE_SECONDS = 5.0
 """What is under way when a run is interrupted has this long to finish."""
 LOOKS = 3
-LOOK_AGAIN_SECONDS = 1.0
-"""A tenant may answer late what was just written: three looks within about three seconds."""
+LOOK_AGAIN_SECONDS = 1.5
+"""A tenant may answer late what was just written: the last of three looks comes three seconds after the first."""
 
 
 class Run:
@@ -57,7 +57,7 @@ class Run:
             with self._patient():
                 outcomes = self._carried_out(journal)
                 report = self._verified(outcomes)
-            journal.end(converged=report.converged)
+            self._end(journal, report)
         return report, self._exit_code(report)
 
     def _carried_out(self, journal: Journal) -> tuple[Outcome, ...]:
@@ -122,6 +122,13 @@ class Run:
             return Report(outcomes, self._reached.plan(observation))
         except ReconcilerError as error:
             return Report(outcomes, None, f"the tenant could not be read again: {error}")
+
+    def _end(self, journal: Journal, report: Report) -> None:
+        """Note the end. What was done has to be told even if the journal cannot be written any more."""
+        try:
+            journal.end(converged=report.converged)
+        except JournalError as error:
+            self._console.error(str(error))
 
     def _exit_code(self, report: Report) -> Exit:
         if self._signals:

@@ -9,7 +9,14 @@ from support.virtual_time import run_virtually
 
 from reconciler.auth0.client import ManagementClient, connected, forbidden
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials
-from reconciler.auth0.errors import Auth0Error, NotSentError, RefusedCallError, UnclearError, UnreadableError
+from reconciler.auth0.errors import (
+    Auth0Error,
+    NoTokenError,
+    NotSentError,
+    RefusedCallError,
+    UnclearError,
+    UnreadableError,
+)
 from reconciler.core.directory import Api, Application
 
 T = TypeVar("T")
@@ -83,6 +90,7 @@ def test_what_shifted_pages_list_twice_counts_once() -> None:
     [
         pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]}),
         pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [], "next": "1"}),
+        pages({"client_grants": [GRANT], "next": ["1"]}),
         pages({"clients": []}),
         pages({"client_grants": {}}),
         pages({"client_grants": ["cgr_1"]}),
@@ -94,6 +102,7 @@ def test_what_shifted_pages_list_twice_counts_once() -> None:
     ids=[
         "one grant twice with other contents",
         "a cursor that goes in circles",
+        "a cursor that is no text",
         "another list",
         "no list",
         "no objects",
@@ -161,10 +170,19 @@ def test_apis_are_read_by_page_number_and_in_order() -> None:
     [
         {"resource_servers": []},
         {"total": 2, "resource_servers": []},
+        {"total": 10**12, "resource_servers": []},
+        {"total": -1, "resource_servers": []},
         {"total": 2, "resource_servers": [{"identifier": "urn:1"}, {"identifier": "urn:1"}]},
         [],
     ],
-    ids=["no total", "fewer than said", "one twice in place of another", "no envelope"],
+    ids=[
+        "no total",
+        "fewer than said",
+        "more than can be",
+        "less than nothing",
+        "one twice in place of another",
+        "no envelope",
+    ],
 )
 def test_a_listing_of_apis_that_does_not_add_up_is_no_listing(page: object) -> None:
     assert isinstance(failure(lambda _: an_answer(200, page), ManagementClient.apis), UnreadableError)
@@ -268,20 +286,31 @@ def test_one_token_serves_all_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "requests"),
     [
-        (an_answer(401, {"error": "access_denied", "error_description": "Unauthorized"}), RefusedCallError),
-        (an_answer(200, {"token": "x"}), UnreadableError),
-        (an_answer(200, b"<html>"), UnreadableError),
-        (an_answer(200, []), UnreadableError),
-        (an_answer(500, {}), UnclearError),
+        (an_answer(401, {"error": "access_denied", "error_description": "Unauthorized"}), 1),
+        (an_answer(404, {}), 1),
+        (an_answer(200, {"token": "x"}), 5),
+        (an_answer(200, b"<html>"), 5),
+        (an_answer(200, []), 5),
+        (an_answer(500, {}), 5),
+        (an_answer(429, {}), 5),
     ],
-    ids=["wrong secret", "no token", "html", "a list", "500"],
+    ids=["wrong secret", "404", "no token", "html", "a list", "500", "429"],
 )
-def test_without_a_token_nothing_else_is_called(answer: bytes, kind: type[Auth0Error]) -> None:
-    with pytest.raises(kind) as caught:
-        talk(lambda _: answer, ManagementClient.grants, SECRET)
+def test_without_a_token_nothing_else_is_called_and_none_is_asked_for_more_than_five_times(
+    answer: bytes, requests: int
+) -> None:
+    asked: list[str] = []
 
+    def counted(request: Asked) -> bytes:
+        asked.append(request.path)
+        return answer
+
+    with pytest.raises(NoTokenError) as caught:
+        talk(counted, ManagementClient.grants, SECRET)
+
+    assert asked == ["/oauth/token"] * requests
     assert CANARY not in f"{caught.value}"
 
 
