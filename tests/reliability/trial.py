@@ -141,7 +141,7 @@ def own_grant(sandbox: Sandbox) -> list[dict[str, Any]]:
     return [each for each in stored_grants(sandbox) if each["audience"] == AUDIENCE]
 
 
-class _Wire:
+class Wire:
     """Counts calls, keeps some from leaving, and lets somebody else act behind each."""
 
     def __init__(self, sandbox: Sandbox, strikes: Iterable[Strike] = (), foreign: Foreign = nobody) -> None:
@@ -176,7 +176,7 @@ def fault_rules(strikes: Iterable[Strike]) -> FaultPlan:
 
 
 @asynccontextmanager
-async def client_of(sandbox: Sandbox, wire: _Wire, manner: Manner = PATIENT) -> AsyncIterator[ManagementClient]:
+async def client_of(sandbox: Sandbox, wire: Wire, manner: Manner = PATIENT) -> AsyncIterator[ManagementClient]:
     own = sandbox.credentials
     credentials = ClientSecret(own.client_id, own.client_secret, AUDIENCE)
     transport = Interfering(SandboxTransport(sandbox.app), wire.interfere)
@@ -203,12 +203,20 @@ async def carried_out(plan: Plan, client: ManagementClient, journal: Journal) ->
     return await carry_out(plan, means)
 
 
-def tried(folder: Path, wish: Wish, *strikes: Strike, foreign: Foreign = nobody, seed: str = SEED) -> Trial:
-    """Plan in peace, apply under `strikes`, look in peace, apply once more in peace."""
+def tried(
+    folder: Path,
+    wish: Wish,
+    *strikes: Strike,
+    planning: tuple[Strike, ...] = (),
+    foreign: Foreign = nobody,
+    seed: str = SEED,
+) -> Trial:
+    """Plan in peace (or under `planning`), apply under `strikes`, look in peace, apply once more in peace."""
     trial = Trial()
 
     async def run() -> None:
-        wire = _Wire(sandbox, strikes, foreign)
+        wire = Wire(sandbox, strikes, foreign)
+        sandbox.control.set_faults(fault_rules(planning))
         async with client_of(sandbox, wire) as client:
             plan = await planned(client, wish)
             wire.calls.clear()
@@ -217,7 +225,7 @@ def tried(folder: Path, wish: Wish, *strikes: Strike, foreign: Foreign = nobody,
             trial.calls = wire.calls
             sandbox.control.set_faults(NO_FAULTS)
         trial.after = scopes_of(sandbox)
-        async with client_of(sandbox, _Wire(sandbox)) as client:
+        async with client_of(sandbox, Wire(sandbox)) as client:
             left = await planned(client, wish)
             trial.converged = left.converged
             trial.again = await carried_out(left, client, journal_of_the_second)
@@ -246,7 +254,7 @@ def read_tried(folder: Path, *strikes: Strike, wish: Wish = WISHES["create"], se
 
     async def run() -> tuple[Plan | Auth0Error, Counter[str]]:
         sandbox.control.set_faults(fault_rules(strikes))
-        wire = _Wire(sandbox, strikes)
+        wire = Wire(sandbox, strikes)
         async with client_of(sandbox, wire) as client:
             try:
                 return await planned(client, wish), wire.calls
