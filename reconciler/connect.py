@@ -1,9 +1,11 @@
 """Reach a tenant: one on the network with the environment's credentials, or the sandbox inside this process."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.connection import Route
 from reconciler.auth0.credentials import ClientSecret, credentials_from
 from reconciler.auth0.management import Manner
 from reconciler.config import Kind, Tenant
@@ -20,17 +22,28 @@ async def open_tenant(
     Raises:
         ReconcilerError: if there are no credentials, or the sandbox is not installed or cannot be opened.
     """
+    with route_to(tenant, environment) as route:
+        credentials = route.credentials()
+        async with connected(route.base_url, credentials, transport=route.transport, manner=manner) as client:
+            yield client
+
+
+@contextmanager
+def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
+    """Give the way to `tenant`; nothing is sent yet, and the credentials are looked at when they are asked for.
+
+    Raises:
+        ReconcilerError: if the sandbox is not installed or cannot be opened.
+    """
     if tenant.kind is Kind.SANDBOX:
-        async with _in_process(tenant, manner) as client:
-            yield client
+        with _inside(tenant) as route:
+            yield route
     else:
-        credentials = credentials_from(environment, tenant.host)
-        async with connected(tenant.base_url, credentials, manner=manner) as client:
-            yield client
+        yield Route(tenant.base_url, partial(credentials_from, environment, tenant.host))
 
 
-@asynccontextmanager
-async def _in_process(tenant: Tenant, manner: Manner) -> AsyncIterator[ManagementClient]:
+@contextmanager
+def _inside(tenant: Tenant) -> Iterator[Route]:
     try:
         from reconciler.sandbox.tenant import open_sandbox
         from reconciler.sandbox.transport import SandboxTransport
@@ -41,6 +54,4 @@ async def _in_process(tenant: Tenant, manner: Manner) -> AsyncIterator[Managemen
     with open_sandbox(tenant.database, tenant.seed, tenant.host) as sandbox:
         audience = f"https://{tenant.host}{MANAGEMENT_API_SUFFIX}"
         credentials = ClientSecret(sandbox.credentials.client_id, sandbox.credentials.client_secret, audience)
-        transport = SandboxTransport(sandbox.app)
-        async with connected(f"http://{tenant.host}", credentials, transport=transport, manner=manner) as client:
-            yield client
+        yield Route(f"http://{tenant.host}", lambda: credentials, SandboxTransport(sandbox.app))

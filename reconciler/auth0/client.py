@@ -8,14 +8,14 @@ from urllib.parse import quote
 import httpx
 
 from reconciler.auth0 import wire
+from reconciler.auth0.connection import open_http
 from reconciler.auth0.credentials import Credentials, own_key, scopes_of
 from reconciler.auth0.errors import RefusedCallError, UnclearError, UnreadableError
-from reconciler.auth0.exchange import TIMEOUTS, Answer
+from reconciler.auth0.exchange import Answer
 from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark
 from reconciler.core.directory import Api, Application
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
-from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
 
 T = TypeVar("T")
@@ -28,13 +28,6 @@ PAGE_SIZE = 100
 MOST_ENTRIES = 1_000_000
 """Ten times what the largest tenant may have: a total beyond that is no reason to ask for so many pages."""
 DEFAULT_MANNER = Manner()
-
-# A proxy named in the environment is for the world outside.
-PAST_THE_PROXY: dict[str, httpx.AsyncBaseTransport | None] = {
-    "all://localhost": None,
-    "all://127.0.0.1": None,
-    "all://[::1]": None,
-}
 
 
 class ManagementClient:
@@ -172,23 +165,8 @@ async def connected(
     Raises:
         ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
     """
-    try:
-        http = httpx.AsyncClient(
-            base_url=base_url,
-            transport=transport,
-            mounts=PAST_THE_PROXY,
-            limits=httpx.Limits(max_connections=manner.pacing.concurrency + 1),
-            timeout=TIMEOUTS,
-            headers={"Accept-Encoding": "gzip"},
-            follow_redirects=False,
-        )
-    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
-        # What httpx says of a proxy may hold its password.
-        raise ReconcilerError(
-            "the proxy or the certificates that the environment names cannot be used: look at HTTPS_PROXY, ALL_PROXY "
-            "and SSL_CERT_FILE",
-        ) from error
-    async with http:
+    connections = manner.pacing.concurrency + 1
+    async with open_http(base_url, transport=transport, connections=connections) as http:
         yield ManagementClient(Management(http, credentials, manner))
 
 
