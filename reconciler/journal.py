@@ -1,4 +1,4 @@
-"""Evidence of what a run did: a line before and after each write, on disk before the next step. Never read back by us.
+"""Evidence of what a run did: a line before and after each write, on disk before the next step. No run reads it back.
 
 JSON Lines, one file a run, mode 0600. An intent without a result marks a write that nobody saw the end of.
 """

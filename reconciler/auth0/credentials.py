@@ -1,7 +1,6 @@
 """Credentials: only from the environment, under the names that Auth0's own tools use."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ CLIENT_SUFFIX = "@clients"
 ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """What a bearer token may consist of (RFC 6750, 2.1)."""
+END_OF_CALENDAR = 253_402_300_800.0
+"""The year 10000, in UNIX seconds: no date can be made of what lies behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,16 @@ def scopes_of(token: str) -> frozenset[str] | None:
     return frozenset(scope.split()) if isinstance(scope, str) else None
 
 
+def expiry_of(token: str) -> float | None:
+    """Return when `token` expires by its claims, in UNIX seconds; None where it does not say.
+
+    Raises:
+        ReconcilerError: if the token is no JWT.
+    """
+    expiry = _claims(token).get("exp")
+    return float(expiry) if isinstance(expiry, int | float) and 0 <= expiry < END_OF_CALENDAR else None
+
+
 def _encodable(name: str, value: str) -> str:
     try:
         value.encode()
@@ -135,6 +146,6 @@ def _claims(token: str) -> dict[str, Any]:
     try:
         _, payload, _ = token.split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, RecursionError) as error:
         raise ReconcilerError("the access token is no JWT, so it does not tell which grant is our own") from error
     return claims if isinstance(claims, dict) else {}

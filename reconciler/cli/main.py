@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = {
     "apply": "Change the tenant to what the files declare.",
     "show": "Print a saved plan once more.",
     "schema": "Print the JSON Schema of grant files, or check another API document against it.",
+    "doctor": "Check configuration, network, credentials and permissions.",
+    "journal": "List past runs, or show what one of them did.",
     "sandbox": "Serve or reset the local tenant.",
 }
 

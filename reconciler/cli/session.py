@@ -15,7 +15,7 @@ from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
-from reconciler.cli.settings import read_settings
+from reconciler.cli.settings import own_folder, read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant, choose_tenant
 from reconciler.connect import open_tenant
@@ -30,7 +30,6 @@ from reconciler.tasks import unless
 
 T = TypeVar("T")
 
-OWN_FOLDER = ".reconciler"
 SECOND_LOOK_SECONDS = 60.0
 """What the look after the last write may take even where the time is up: what was done has to be known."""
 OUT_OF_TIME = "the time is up (--timeout)"
@@ -119,6 +118,6 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
         client = runner.run(reached.__aenter__())
         deadline = runner.get_loop().time() + reach.timeout
         try:
-            yield Session(tenant, declared, shape, client, runner, deadline, Path(config.file).parent / OWN_FOLDER)
+            yield Session(tenant, declared, shape, client, runner, deadline, own_folder(config.file))
         finally:
             runner.run(reached.__aexit__(None, None, None))

@@ -7,6 +7,8 @@ from reconciler.core.problems import errors
 from reconciler.errors import ProblemsError
 from reconciler.files.read import read_config
 
+OWN_FOLDER = ".reconciler"
+
 
 def read_settings(file: str | None) -> Config:
     """Return the configuration in `file`; without one, in reconciler.yaml, and an empty one where that is missing.
@@ -21,3 +23,8 @@ def read_settings(file: str | None) -> Config:
     if errors(read.problems):
         raise ProblemsError(read.problems, {read.file: read.text})
     return parse_config(read.data, str(path))
+
+
+def own_folder(file: str | None) -> Path:
+    """Return where we keep what is ours, beside the configuration `file`, which need not exist."""
+    return Path(file or DEFAULT_FILE).parent / OWN_FOLDER

@@ -22,3 +22,8 @@ def quoted(text: str) -> str:
 def enumerated(words: list[str], conjunction: str) -> str:
     """Return `a, b and c`, with the conjunction given."""
     return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 noun` or `2 nouns`."""
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -43,6 +43,8 @@ def loaded_by(*arguments: str) -> set[str]:
         (["validate"], {"yaml", "jsonschema"}),
         (["validate", "--help"], {"yaml", "jsonschema"}),
         (["schema"], set()),
+        (["journal"], {"yaml", "jsonschema", "deepdiff", "asyncio"}),
+        (["doctor", "--help"], HEAVY - {"starlette", "uvicorn", "sqlite3", "jwt"}),
         (["sandbox", "--help"], {"yaml", "jsonschema", "deepdiff", "asyncio"}),
         (["plan"], HEAVY - {"uvicorn"}),
         (["apply", "--yes"], HEAVY - {"uvicorn"}),

@@ -13,6 +13,10 @@ COMMANDS = [
     ["apply", "-v", "--yes", "--prune"],
     ["apply", "-v", "--yes", "--format", "json"],
     ["schema", "-v"],
+    ["doctor", "-v"],
+    ["doctor", "-v", "--format", "json"],
+    ["journal", "-v"],
+    ["journal", "-v", "--format", "json"],
 ]
 
 
@@ -75,4 +79,17 @@ def test_no_error_tells_a_secret(tenant: pytest.MonkeyPatch, command: list[str],
 
     assert ran.code == 1
     assert len(ran.stderr.splitlines()) == 1
+    assert SECRET not in ran.said
+
+
+@pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("command", [["doctor"], ["doctor", "--format", "json"]], ids=" ".join)
+def test_a_doctor_that_finds_something_wrong_tells_no_secret(
+    tenant: pytest.MonkeyPatch, command: list[str], spoilt: dict[str, str]
+) -> None:
+    for name, value in spoilt.items():
+        tenant.setenv(name, value)
+    ran = reconciler(*command)
+
+    assert (ran.code, ran.stderr) == (1, "")
     assert SECRET not in ran.said

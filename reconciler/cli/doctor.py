@@ -1,0 +1,51 @@
+"""`reconciler doctor`: is everything there that a run needs? Each thing that is not, with what to do."""
+
+import asyncio
+import os
+from functools import partial
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import Options, also_global_options, format_option, options
+from reconciler.cli.settings import read_settings
+from reconciler.config import Tenant
+from reconciler.core.findings import Finding, Status
+from reconciler.doctor import setup
+from reconciler.doctor.look import look
+from reconciler.doctor.verdicts import skipped_findings, tenant_findings
+from reconciler.errors import Exit
+from reconciler.observe import Needs
+from reconciler.render.findings import finding_lines, findings_json
+
+
+@also_global_options
+@click.command("doctor")
+@format_option("doctor")
+def command(*, form: str) -> Exit:
+    """Check configuration, files, network, credentials, clock and permissions.
+
+    Nothing is written. What fails hides nothing that can still be checked; warnings leave the exit code at 0.
+    """
+    given = options()
+    console = Console(given)
+    findings = _findings(given)
+    if form == "json":
+        console.data(findings_json(findings))
+    else:
+        console.result(finding_lines(findings))
+    return Exit.FAILED if any(finding.status is Status.FAILED for finding in findings) else Exit.DONE
+
+
+def _findings(given: Options) -> list[Finding]:
+    of_configuration, config = setup.configuration(partial(read_settings, given.config))
+    of_tenant, tenant = setup.tenant(config, given.tenant, os.environ)
+    of_grants, needs = setup.grants(Path(given.grants), tenant)
+    return [of_configuration, of_tenant, of_grants, *_at_the_tenant(tenant, needs)]
+
+
+def _at_the_tenant(tenant: Tenant | None, needs: Needs) -> list[Finding]:
+    if tenant is None:
+        return skipped_findings("there is no tenant")
+    return tenant_findings(asyncio.run(look(tenant, os.environ)), needs)

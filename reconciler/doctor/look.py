@@ -1,0 +1,165 @@
+"""Look at a tenant as a run would meet it: resolve, connect, greet, fetch a token, list. Nothing is repeated.
+
+What fails is noted, and what can still be looked at is.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from reconciler.auth0.connection import Route, open_http
+from reconciler.auth0.credentials import AccessToken, Credentials
+from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
+from reconciler.auth0.exchange import Answer
+from reconciler.auth0.probe import Greeting, Probe
+from reconciler.config import Kind, Tenant
+from reconciler.connect import route_to
+from reconciler.doctor.described import described_credentials
+from reconciler.doctor.proxy import Proxy, proxy_for
+from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
+from reconciler.errors import ReconcilerError
+
+RESOLVING_SECONDS = 10.0
+INSIDE = Unseen("the tenant lives in this process")
+NO_CONNECTION = Unseen("there is no connection")
+NO_CREDENTIALS = Unseen("there are no credentials")
+NO_TOKEN = Unseen("there is no token")
+
+SET_CREDENTIALS = "the variables are told in the README, under Tenants"
+TOKEN_ADVICE = {
+    401: "check that client id and secret (or key) are an application's of this tenant, and typed as they are there",
+    403: "authorize the application for the Auth0 Management API; behind a custom domain, set AUTH0_AUDIENCE",
+    429: "the tenant gives out no more tokens for now: try again later",
+}
+LISTING_ADVICE = {
+    401: "is the token one of this tenant, and not expired? get a new one",
+    403: "add read:client_grants to the grant of reconciler's own application on the Management API",
+    429: "the rate limit is used up by somebody: try again later",
+}
+ELSE_ADVICE = "try again; if it stays, check that the domain is the tenant's, and what stands in between"
+
+
+async def look(tenant: Tenant, environment: Mapping[str, str]) -> Sight:
+    """Return what a look at `tenant` shows. Raises nothing that the tenant, the network or the environment did."""
+    inside = tenant.kind is Kind.SANDBOX
+    proxy = None if inside else proxy_for(tenant.base_url)
+    addresses = INSIDE if inside else await _addresses(tenant.base_url, proxy)
+    try:
+        with route_to(tenant, environment) as route:
+            credentials = _credentials(route)
+            described: str | Trouble | Unseen = described_credentials(credentials, tenant.kind, environment)
+            greeting, token, listing = await _talk(route, credentials, addresses)
+    except ReconcilerError as error:
+        described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
+        greeting = Trouble(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")
+    return Sight(
+        tenant=tenant,
+        proxy=proxy,
+        addresses=addresses,
+        credentials=described,
+        greeting=greeting,
+        token=token,
+        listing=listing,
+    )
+
+
+async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Trouble:
+    """Resolve the host that is connected to: the proxy's, where there is one; it resolves the tenant's."""
+    parts = urlsplit(base_url)
+    host = proxy.host if proxy else parts.hostname or ""
+    if not host:
+        return Trouble("the proxy that the environment names has no address", "correct the variable, or unset it")
+    try:
+        async with asyncio.timeout(RESOLVING_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)
+    except (OSError, UnicodeError) as error:
+        # a label that is empty or too long is a UnicodeError; a TimeoutError of ours has no text
+        reason = (error.strerror or "no answer in time") if isinstance(error, OSError) else "it is no host name"
+        whose = f"the proxy's host {host}" if proxy else host
+        return Trouble(
+            f"{whose} cannot be resolved: {reason}", "check how it is spelt, and this machine's name servers"
+        )
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+Talk = tuple[Greeting | Trouble | Unseen, Token | Trouble | Unseen, Listing | Trouble | Unseen]
+
+
+async def _talk(
+    route: Route, credentials: Credentials | Trouble, addresses: tuple[str, ...] | Trouble | Unseen
+) -> Talk:
+    if isinstance(addresses, Trouble):
+        return Unseen("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
+    try:
+        async with open_http(route.base_url, transport=route.transport) as http:
+            probe = Probe(http)
+            greeting = await _greeting(probe)
+            reached = None if isinstance(greeting, Trouble) else probe
+            token = await _token(reached, credentials)
+            return greeting, token, await _listing(reached, token)
+    except ReconcilerError as error:
+        trouble = Trouble(str(error), "correct what they name, or unset them")
+        return trouble, await _token(None, credentials), NO_CONNECTION
+
+
+def _credentials(route: Route) -> Credentials | Trouble:
+    try:
+        return route.credentials()
+    except ReconcilerError as error:
+        return Trouble(str(error), SET_CREDENTIALS)
+
+
+async def _greeting(probe: Probe) -> Greeting | Trouble:
+    try:
+        return await probe.greet()
+    except NotSentError as error:
+        if "SSL" in str(error):
+            return Trouble(
+                str(error),
+                "a company's own authority belongs into the file that SSL_CERT_FILE names; else trust nobody",
+            )
+        return Trouble(str(error), "check the domain and its port, firewalls, and whether a proxy is needed")
+    except Auth0Error as error:
+        return Trouble(str(error), ELSE_ADVICE)
+
+
+async def _token(probe: Probe | None, credentials: Credentials | Trouble) -> Token | Trouble | Unseen:
+    """Return a token; a ready one can be looked at without a connection."""
+    match credentials:
+        case Trouble():
+            return NO_CREDENTIALS
+        case AccessToken():
+            return Token(credentials.token, renewable=False)
+        case _ if probe is None:
+            return NO_CONNECTION
+        case _:
+            try:
+                return Token(await probe.token(credentials), renewable=True)
+            except ReconcilerError as error:
+                return Trouble(str(error), _advice(error, TOKEN_ADVICE))
+
+
+async def _listing(probe: Probe | None, token: Token | Trouble | Unseen) -> Listing | Trouble | Unseen:
+    if probe is None:
+        return NO_CONNECTION
+    if not isinstance(token, Token):
+        return NO_TOKEN
+    try:
+        answer, said = await probe.list_grants(token.text)
+    except Auth0Error as error:
+        return Trouble(str(error), ELSE_ADVICE)
+    wrong = _wrong(answer)
+    return Listing(str(wrong or ""), _advice(wrong, LISTING_ADVICE) if wrong else "", said)
+
+
+def _wrong(answer: Answer) -> Auth0Error | None:
+    try:
+        answer.json()
+    except Auth0Error as error:
+        return error
+    return None
+
+
+def _advice(error: ReconcilerError, known: Mapping[int, str]) -> str:
+    refusal = error.__cause__ if isinstance(error, NoTokenError) else error
+    return known.get(refusal.status, ELSE_ADVICE) if isinstance(refusal, RefusedCallError) else ELSE_ADVICE

@@ -1,0 +1,69 @@
+"""Check what stands on this machine: the configuration, the choice of a tenant, the grant files."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from reconciler.config import Config, Kind, Tenant, choose_tenant
+from reconciler.core.findings import Finding, Status
+from reconciler.core.problems import Problem, errors
+from reconciler.core.quoting import counted
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.read import Declared, read_grants
+from reconciler.observe import Needs, needs_of
+
+EVERYTHING = Needs(application_names=True, api_names=True, scopes=True)
+"""What files that cannot be read may need."""
+
+
+def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
+    """Check reconciler.yaml; `read` returns it, and raises ReconcilerError."""
+    try:
+        config = read()
+    except ReconcilerError as error:
+        return Finding("configuration", Status.FAILED, _said(error), "correct it; the README has an example"), None
+    if not config.tenants:
+        return Finding("configuration", Status.OK, "names no tenants"), config
+    return Finding("configuration", Status.OK, f"{config.file} names {counted(len(config.tenants), 'tenant')}"), config
+
+
+def tenant(config: Config | None, name: str | None, environment: Mapping[str, str]) -> tuple[Finding, Tenant | None]:
+    """Check which tenant is chosen, by --tenant (`name`), the environment or the configuration."""
+    if config is None:
+        return Finding("tenant", Status.SKIPPED, "the configuration cannot be read"), None
+    try:
+        chosen = choose_tenant(config, name, environment)
+    except ReconcilerError as error:
+        return Finding("tenant", Status.FAILED, str(error), "`reconciler --help` tells which tenant is taken"), None
+    place = "a sandbox in this process" if chosen.kind is Kind.SANDBOX else chosen.base_url
+    return Finding("tenant", Status.OK, f"{chosen.name}: {place}"), chosen
+
+
+def grants(folder: Path, protecting: Tenant | None) -> tuple[Finding, Needs]:
+    """Check the grant files, and return what must be read of a tenant for them."""
+    try:
+        declared = read_grants([folder])
+    except ReconcilerError as error:
+        return Finding("grants", Status.FAILED, str(error), "name the folder of grant files by --grants"), EVERYTHING
+    protect = protecting.protect if protecting else ()
+    return _grants(declared), needs_of(declared.specs, protect)
+
+
+def _grants(declared: Declared) -> Finding:
+    wrong = errors(declared.problems)
+    if wrong:
+        return Finding("grants", Status.FAILED, _first_of(wrong), "`reconciler validate` tells all, with what to do")
+    found = f"{counted(len(declared.specs), 'grant')} in {counted(len(declared.texts), 'file')}"
+    if declared.problems:
+        advice = "`reconciler validate` tells all, with what to do"
+        return Finding("grants", Status.WARNING, f"{found}; {_first_of(declared.problems)}", advice)
+    return Finding("grants", Status.OK, found)
+
+
+def _said(error: ReconcilerError) -> str:
+    return _first_of(error.problems) if isinstance(error, ProblemsError) else str(error)
+
+
+def _first_of(problems: tuple[Problem, ...]) -> str:
+    first, *others = problems
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{first.source}: {first.message}{more}"

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import reconciler
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    return here
+
+
+def applied(here: Path) -> Path:
+    assert reconciler("apply", "--yes").code == 0
+    (journal,) = (here / ".reconciler" / "journal").iterdir()
+    return journal
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"), [("text", "No run has left a journal here.\n"), ("json", '{\n  "runs": []\n}\n')]
+)
+def test_without_a_run_it_says_so(form: str, shown: str) -> None:
+    ran = reconciler("journal", "--format", form)
+
+    assert (ran.code, ran.stdout, ran.stderr) == (0, shown, "")
+
+
+def test_a_run_is_listed_and_shown(here: Path) -> None:
+    journal = applied(here)
+    listed, shown = reconciler("journal"), reconciler("journal", "last")
+
+    assert (listed.code, shown.code) == (0, 0)
+    assert listed.stdout.startswith(f"{journal.stem}  ")
+    assert listed.stdout.endswith(" UTC  local (sandbox.localhost)\n  1 change: 1 applied; converged\n")
+    assert shown.stdout.startswith(listed.stdout)
+    assert "result  1 applied\n" in shown.stdout
+    assert "read:invoices" not in shown.stdout
+    assert "read:invoices" in reconciler("journal", "last", "-v").stdout
+
+
+def test_a_program_gets_the_same(here: Path) -> None:
+    journal = applied(here)
+    (listed,) = reconciler("journal", "--format", "json").data["runs"]
+    shown = reconciler("journal", journal.stem[:8], "--format", "json").data
+
+    assert (listed["run"], listed["results"], listed["converged"]) == (journal.stem, {"applied": 1}, True)
+    assert shown == {**listed, "entries": [json.loads(line) for line in journal.read_text().splitlines()]}
+
+
+def test_a_run_that_was_killed_stands_out(here: Path) -> None:
+    journal = applied(here)
+    begin, intent, result, _ = journal.read_text().splitlines()
+    journal.write_text(f"{begin}\n{intent}\n{result[:20]}")
+    ran = reconciler("journal")
+
+    assert ran.code == 0
+    assert "NO RESULT for 1 write" in ran.stdout
+    assert "The last line is cut off" in ran.stdout
+
+
+def test_the_newest_run_comes_first(here: Path) -> None:
+    journal = applied(here)
+    (journal.parent / "20000101T000000Z-aaaaaa.jsonl").write_bytes(journal.read_bytes())
+    runs = reconciler("journal", "--format", "json").data["runs"]
+
+    assert [each["run"] for each in runs] == [journal.stem, "20000101T000000Z-aaaaaa"]
+
+
+def test_a_run_that_is_not_there_is_an_error(here: Path) -> None:
+    journal = applied(here)
+    ran = reconciler("journal", f"{journal.stem}x")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr == f'error: there is no run "{journal.stem}x"; did you mean "{journal.stem}"?\n'
+    assert reconciler("journal", "x\x1b[2J").stderr.startswith('error: there is no run "x\\x1b[2J"; there are: ')
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(here: Path) -> None:
+    (here / ".reconciler").mkdir()
+    (here / ".reconciler" / "journal").touch()
+    ran = reconciler("journal")
+
+    assert (ran.code, ran.stderr) == (1, "error: .reconciler/journal cannot be read: Not a directory\n")
+
+
+def test_journals_are_kept_beside_the_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = applied(here)
+    (here / "reconciler.yaml").write_text("not: [read", encoding="utf-8")
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+
+    assert reconciler("journal", "--config", "../reconciler.yaml").stdout.startswith(journal.stem)
+    assert "No run" in reconciler("journal").stdout

@@ -1,0 +1,37 @@
+import pytest
+
+from reconciler.auth0.credentials import credentials_from
+from reconciler.config import Kind
+from reconciler.doctor.described import described_credentials
+from reconciler.doctor.sight import Trouble
+
+ID = {"AUTH0_CLIENT_ID": "id"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"AUTH0_ACCESS_TOKEN": "canary"}, "a ready token from AUTH0_ACCESS_TOKEN"),
+        ({"AUTH0_ACCESS_TOKEN": " ", "AUTH0_API_TOKEN": "canary"}, "a ready token from AUTH0_API_TOKEN"),
+        (ID | {"AUTH0_CLIENT_SECRET": "canary"}, "a client secret from AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET"),
+        (
+            ID | {"AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": "canary", "AUTH0_AUDIENCE": "https://x/api/v2/"},
+            "a private key (RS256) from AUTH0_CLIENT_ID, AUTH0_CLIENT_ASSERTION_PRIVATE_KEY and AUTH0_AUDIENCE",
+        ),
+    ],
+    ids=["token", "api-token", "secret", "key"],
+)
+def test_credentials_are_told_by_their_kind_and_variables(environment: dict[str, str], told: str) -> None:
+    credentials = credentials_from(environment, "x.auth0.com")
+
+    assert described_credentials(credentials, Kind.AUTH0, environment) == told
+
+
+def test_a_sandbox_has_its_own() -> None:
+    credentials = credentials_from({"AUTH0_ACCESS_TOKEN": "canary"}, "x.auth0.com")
+
+    assert described_credentials(credentials, Kind.SANDBOX, {}) == "the sandbox's own"
+
+
+def test_trouble_stays_trouble() -> None:
+    assert described_credentials(Trouble("x", "y"), Kind.AUTH0, {}) == Trouble("x", "y")

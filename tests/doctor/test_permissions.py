@@ -1,0 +1,65 @@
+import jwt
+import pytest
+
+from reconciler.core.findings import Status
+from reconciler.doctor.permissions import permission_findings
+from reconciler.doctor.sight import Token, Trouble, Unseen
+from reconciler.observe import Needs
+
+READING = "read:client_grants read:clients read:resource_servers"
+WRITING = "create:client_grants update:client_grants delete:client_grants"
+NOTHING = Needs(application_names=False, api_names=False, scopes=False)
+NAMES = Needs(application_names=True, api_names=True, scopes=True)
+
+
+def a_token(**claims: object) -> Token:
+    return Token(jwt.encode(claims, "x" * 32), renewable=True)
+
+
+def told(scope: str, needs: Needs = NAMES) -> list[tuple[Status, str]]:
+    return [(each.status, each.found) for each in permission_findings(a_token(scope=scope), needs)]
+
+
+def test_the_very_permissions_are_well() -> None:
+    assert [status for status, _ in told(f"{READING} {WRITING}")] == [Status.OK] * 3
+
+
+def test_without_the_grants_there_is_no_plan() -> None:
+    assert told("", NOTHING)[0] == (Status.FAILED, "it lacks read:client_grants")
+
+
+@pytest.mark.parametrize(
+    ("needs", "status", "found"),
+    [
+        (NAMES, Status.FAILED, "it lacks read:clients, read:resource_servers"),
+        (NOTHING, Status.WARNING, "yes, but it lacks read:clients, read:resource_servers"),
+        (Needs(application_names=True, api_names=False, scopes=True), Status.FAILED, "it lacks read:clients"),
+    ],
+    ids=["names", "ids", "applications"],
+)
+def test_names_are_needed_where_files_use_them(needs: Needs, status: Status, found: str) -> None:
+    assert told("read:client_grants", needs)[0] == (status, found)
+
+
+def test_enough_to_plan_only_is_a_warning() -> None:
+    found = "it lacks create:client_grants, update:client_grants, delete:client_grants"
+    assert told(READING)[1] == (Status.WARNING, found)
+
+
+def test_what_is_never_needed_is_a_warning() -> None:
+    assert told(f"{READING} {WRITING} update:clients")[2] == (Status.WARNING, "never needed: update:clients")
+    assert told("a:a b:b c:c d:d e:e f:f")[2][1] == "never needed: a:a, b:b, c:c, d:d and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (a_token(), "the token does not say what it may do"),
+        (Token("opaque", renewable=False), "the token cannot be read"),
+        (Unseen("x"), "there is no token"),
+        (Trouble("x", "y"), "there is no token"),
+    ],
+    ids=["silent", "opaque", "unseen", "trouble"],
+)
+def test_without_claims_nothing_is_said(token: Token | Trouble | Unseen, reason: str) -> None:
+    assert {(each.status, each.found) for each in permission_findings(token, NAMES)} == {(Status.SKIPPED, reason)}
