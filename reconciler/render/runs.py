@@ -64,7 +64,7 @@ def _summary(run: PastRun) -> Iterator[Line]:
     state = NO_END if run.converged is None else CONVERGED if run.converged else NOT_CONVERGED
     yield line(INDENT, f"{changes}: {results or 'no result'}; ", state)
     if run.unsettled:
-        unseen = f"NO RESULT for {counted(len(run.unsettled), 'write')}: it may have taken effect, or not"
+        unseen = f"NO RESULT for {counted(len(run.unsettled), 'write')}, which may have taken effect or not"
         yield line(INDENT, Span(unseen, Style.ERROR))
         for entry in run.unsettled:
             yield line(INDENT * 2, Span(f"{entry.number} {_deed(entry)}", Style.ERROR))

@@ -33,7 +33,7 @@ def test_a_write_that_nobody_saw_the_end_of_stands_out() -> None:
     assert plain(runs_lines([a_run(*WHOLE[:2], tail='{"event": "r')])).splitlines() == [
         "r  2026-08-01 10:00:00 UTC  prod (x.auth0.com)",
         "  2 changes: no result; no end noted: cut off, or still going on",
-        "  NO RESULT for 1 write: it may have taken effect, or not",
+        "  NO RESULT for 1 write, which may have taken effect or not",
         "    1 create billing -> https://api",
         "  -> run apply again: it looks before it writes",
         "  The last line is cut off: the run was ended while it wrote it.",
