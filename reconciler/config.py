@@ -16,6 +16,7 @@ SANDBOX_DOMAIN = "sandbox.localhost"
 SANDBOX_DATABASE = ".reconciler/sandbox.db"
 AUTH0_HOSTS = ".auth0.com"
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
+LAST_PORT = 65_535
 DOMAIN = re.compile(r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+(:\d{1,5})?|\[::1\](:\d{1,5})?)/?")
 
 
@@ -169,6 +170,9 @@ def _parts(domain: str) -> tuple[str, str]:
     if match is None:
         raise ReconcilerError(f'"{domain}" is no domain; write it like example.eu.auth0.com')
     scheme, host = (match["scheme"] or "").removesuffix("://"), match["host"].lower()
+    _, _, port = host.rpartition(":")
+    if port.isdigit() and not 0 < int(port) <= LAST_PORT:
+        raise ReconcilerError(f'"{domain}" has a port that cannot be; ports end at {LAST_PORT}')
     if scheme == "http" and not LOOPBACK.fullmatch(host):
         raise ReconcilerError(f'"{domain}": plain http would show the credentials to the network; leave http:// out')
     return scheme, host

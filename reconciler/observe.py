@@ -15,11 +15,11 @@ from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
 
 NO_APPLICATIONS = (
-    "files name applications, but the token may not list them: give its application read:clients, "
+    "files or protect name applications, but the token may not list them: give its application read:clients, "
     "or write client_id instead of client"
 )
 NO_APIS = (
-    "files name APIs, but the token may not list them: give its application read:resource_servers, "
+    "files or protect name APIs, but the token may not list them: give its application read:resource_servers, "
     "or write audience instead of api"
 )
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
@@ -40,7 +40,7 @@ def needs_of(specs: Iterable[GrantSpec], protect: Iterable[Protect]) -> Needs:
     return Needs(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in protect),
         api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in protect),
-        scopes=any(spec.scope for spec in specs),
+        scopes=any(spec.scope or spec.allow_all_scopes or spec.default_for for spec in specs),
     )
 
 

@@ -12,14 +12,15 @@ from typing import Any
 from reconciler import __version__
 from reconciler.contract import stored
 from reconciler.core.plan import Change, Plan
-from reconciler.core.problems import errors
+from reconciler.core.problems import Problem, errors
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError, StalePlanError
+from reconciler.files.discover import read
 from reconciler.files.schema import violations
 from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_json, plan_json
 
 OWNER_ONLY = 0o600
-LARGEST_FILE_BYTES = 512 * 1024 * 1024
+LARGEST_FILE_BYTES = 500_000_000
 PLACES = frozenset({"file", "mark", "marks", "scope_marks", "description"})  # of a spec: they change nothing
 
 
@@ -106,11 +107,10 @@ def unapproved(fresh: Plan, approved: Plan) -> tuple[Change, ...]:
 
 
 def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema says what it is
+    data = read(path, LARGEST_FILE_BYTES)
+    if isinstance(data, Problem):
+        raise ReconcilerError(f"{data.source}: {data.what}")
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise StalePlanError(f"{path} is too large to be a plan")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ReconcilerError(f"{path}: {error.strerror}") from error
+        return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise StalePlanError(f"{path} is no saved plan: it is no JSON") from error

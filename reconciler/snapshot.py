@@ -1,22 +1,30 @@
-"""What the tenant had before something is taken from it, as a grant file: applying that file rolls back."""
+"""What the tenant had before something is taken from it, as grant files: applying them rolls back."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from reconciler.core.grant import ClientGrant
 from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, takes_access
 from reconciler.core.planner import Observation
 from reconciler.errors import ReconcilerError
 from reconciler.journal import OWNER_ONLY
-from reconciler.render.grant_file import grant_file
+from reconciler.render.grant_file import snapshot_file
 
 FOLDER = "snapshots"
+MOST_SCOPES_IN_A_FILE = 50_000
+"""A scope takes at most some 60 bytes as a rule; grant files are read up to 5 MB."""
 
 
 def write_snapshot(
-    folder: Path, run: str, plan: Plan, observation: Observation, untouchable: Untouchable
+    folder: Path,
+    run: str,
+    plan: Plan,
+    observation: Observation,
+    untouchable: Untouchable,
 ) -> Path | None:
-    """Write the tenant's grants to `folder`/snapshots/RUN.yaml if `plan` takes something away; return the path.
+    """Write the tenant's grants into the folder `folder`/snapshots/RUN if `plan` takes something away; return it.
 
     Left out is what no run can change: grants that Auth0 made, and the tool's own.
 
@@ -25,18 +33,35 @@ def write_snapshot(
     """
     if not any(takes_access(change) for change in plan.changes):
         return None
-    changeable = (each.grant for each in observation.grants if not each.is_system and each.key != untouchable.own)
-    title = f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this file rolls back."
-    path = folder / FOLDER / f"{run}.yaml"
-    data = grant_file(changeable, observation.directory, title).encode()
+    changeable = [each.grant for each in observation.grants if not each.is_system and each.key != untouchable.own]
+    title = f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this folder rolls back."
+    place = folder / FOLDER / run
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        place.mkdir(parents=True)
+        for number, some in enumerate(_portions(changeable), start=1):
+            _write(place / f"{number:03}.yaml", snapshot_file(some, observation.directory, title, run))
     except OSError as error:
         raise ReconcilerError(
-            f"the snapshot {path} cannot be written, so nothing was sent: {error.strerror}"
+            f"the snapshot {place} cannot be written, so nothing was sent: {error.strerror}"
         ) from error
-    return path
+    return place
+
+
+def _portions(grants: Sequence[ClientGrant]) -> list[list[ClientGrant]]:
+    """Split grants so that each file is small enough to be read again."""
+    portions: list[list[ClientGrant]] = [[]]
+    scopes = 0
+    for grant in sorted(grants, key=lambda grant: grant.key.order):
+        scopes += 3 + len(grant.scope)
+        if scopes > MOST_SCOPES_IN_A_FILE and portions[-1]:
+            portions.append([])
+            scopes = 3 + len(grant.scope)
+        portions[-1].append(grant)
+    return portions
+
+
+def _write(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

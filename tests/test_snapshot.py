@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_observed
 from support.strategies import grants, keys
 
+from reconciler.contract import stored
 from reconciler.core.desired import resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant
 from reconciler.core.guards import Untouchable
 from reconciler.core.planner import Observation
 from reconciler.errors import ReconcilerError
+from reconciler.files.loader import parse
 from reconciler.files.read import read_grants
-from reconciler.render.grant_file import grant_file
+from reconciler.files.schema import violations
+from reconciler.render.grant_file import snapshot_file
 from reconciler.snapshot import write_snapshot
 
 DELETING = a_plan([a_spec()], [an_observed(), an_observed(a_grant(a_key("other")))], prune=True)
@@ -51,7 +54,7 @@ def test_a_tenant_without_grants_gives_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_names_stand_beside_the_ids() -> None:
-    text = grant_file([a_grant()], a_directory({"billing": "Billing\x1b[31m Worker"}), "title")
+    text = snapshot_file([a_grant()], a_directory({"billing": "Billing\x1b[31m Worker"}), "title", "run")
 
     assert r'- client_id: "billing"  # Billing\x1b[31m Worker' in text
 
@@ -59,7 +62,7 @@ def test_names_stand_beside_the_ids() -> None:
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     path, _ = written(tmp_path, an_observed())
 
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()] == [0o600]
 
 
 def test_a_plan_that_takes_nothing_needs_no_snapshot(tmp_path: Path) -> None:
@@ -90,6 +93,44 @@ def valid(grant: ClientGrant) -> ClientGrant:
 nasty = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 
 
+@pytest.mark.parametrize(
+    "grant",
+    [
+        a_grant(a_key(subject_type="anonymous_user")),
+        a_grant(organization_usage="sometimes"),
+        a_grant(a_key(subject_type="user"), organization_usage="allow"),
+        a_grant(scope=("",)),
+        a_grant(scope=("a\x07",)),
+    ],
+    ids=["subject", "usage", "organizations for users", "empty scope", "control character"],
+)
+def test_what_no_file_can_declare_is_kept_in_a_comment(tmp_path: Path, grant: ClientGrant) -> None:
+    path, declared = written(tmp_path, an_observed(grant), an_observed(a_grant(a_key("fine"))))
+
+    assert declared == [a_grant(a_key("fine"))]
+    assert '# - client_id: "billing"'.replace("# -", "#   -") in (path / "001.yaml").read_text()
+
+
+def test_a_large_tenant_is_split_into_files_that_can_be_read(tmp_path: Path) -> None:
+    scopes = [f"scope-of-a-usual-length:{number}" for number in range(257)]
+    grants_before = [a_grant(a_key(f"app{number:03}"), scope=scopes) for number in range(700)]
+
+    path, declared = written(tmp_path, *map(an_observed, grants_before))
+
+    assert len(list(path.iterdir())) > 1
+    assert declared == grants_before
+
+
+@given(st.lists(grants(), max_size=6))
+def test_what_is_declarable_fits_the_schema(several: list[ClientGrant]) -> None:
+    text = snapshot_file({each.key: each for each in several}.values(), Directory(), "title", "run")
+    document = parse(text.encode(), "snapshot.yaml")
+
+    assert document.problems == ()
+    assert violations(document.data, stored.load(stored.GRANTS), file="snapshot.yaml") == ()
+    assert text.count("- client_id") == len({each.key for each in several})
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(grants(), max_size=5), keys(), st.frozensets(nasty, max_size=3))
 def test_any_tenant_reads_back_as_it_was(
@@ -103,7 +144,7 @@ def test_any_tenant_reads_back_as_it_was(
         last = next(reversed(tenant))
         tenant[last] = replace(tenant[last], scope=frozenset() if tenant[last].allow_all_scopes else scopes)
     path = tmp_path / "snapshot.yaml"
-    path.write_text(grant_file(tenant.values(), Directory(), f"title {key}"), encoding="utf-8")
+    path.write_text(snapshot_file(tenant.values(), Directory(), f"title {key}", "run"), encoding="utf-8")
 
     declared = read_grants([path])
 

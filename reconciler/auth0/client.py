@@ -25,8 +25,9 @@ APPLICATIONS = "clients"
 APIS = "resource-servers"
 
 PAGE_SIZE = 100
-MOST_ENTRIES = 1_000_000
-"""Ten times what the largest tenant may have: a total beyond that is no reason to ask for so many pages."""
+MOST_ENTRIES = 200_000
+"""Twice what the largest tenant may have: a listing beyond that has no end, or lies."""
+MOST_EMPTY_PAGES = 100
 DEFAULT_MANNER = Manner()
 
 
@@ -135,6 +136,8 @@ class ManagementClient:
             cursor = page.get("next")
             if not cursor:
                 return items
+            if len(items) > MOST_ENTRIES or len(seen) > len(items) / PAGE_SIZE * 100 + MOST_EMPTY_PAGES:
+                raise UnreadableError(f"GET {API}/{path}: the listing has no end")
             if not isinstance(cursor, str) or cursor in seen:
                 raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles, or leads nowhere")
             seen.add(cursor)

@@ -61,15 +61,13 @@ def credentials_from(environment: Mapping[str, str], domain: str) -> Credentials
     for name in ("AUTH0_ACCESS_TOKEN", "AUTH0_API_TOKEN"):
         if token := environment.get(name, "").strip():
             return AccessToken(_checked(name, token))
-    client_id, secret = environment.get("AUTH0_CLIENT_ID"), environment.get("AUTH0_CLIENT_SECRET")
-    audience = environment.get("AUTH0_AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
+    client_id, secret = _text(environment, "AUTH0_CLIENT_ID"), _text(environment, "AUTH0_CLIENT_SECRET")
+    audience = _text(environment, "AUTH0_AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
     private_key = _private_key(environment)
     if client_id and private_key:
         return PrivateKey(client_id, private_key, _algorithm(environment), f"https://{domain}/", audience)
     if client_id and secret:
-        return ClientSecret(
-            _encodable("AUTH0_CLIENT_ID", client_id), _encodable("AUTH0_CLIENT_SECRET", secret), audience
-        )
+        return ClientSecret(client_id, secret, audience)
     raise ReconcilerError(
         f"no credentials for {domain}: set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN",
     )
@@ -128,7 +126,8 @@ def expiry_of(token: str) -> float | None:
     return float(expiry) if isinstance(expiry, int | float) and 0 <= expiry < END_OF_CALENDAR else None
 
 
-def _encodable(name: str, value: str) -> str:
+def _text(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
     try:
         value.encode()
     except UnicodeEncodeError as error:

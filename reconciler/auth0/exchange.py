@@ -4,8 +4,9 @@ import asyncio
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, quote, quote_plus
 
 import httpx
 
@@ -24,6 +25,7 @@ DEADLINE_SECONDS = 60.0
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 LARGEST_BODY_BYTES = 10_000_000  # decoded; a page of a hundred grants of 257 scopes has less than one
 LONGEST_MESSAGE = 500
+SECRET_FIELDS = ("client_secret", "client_assertion")
 
 NOT_SENT = (
     httpx.ConnectError,
@@ -43,6 +45,7 @@ class Answer:
     reason: str
     headers: Mapping[str, str]
     body: bytes
+    secrets: frozenset[str] = field(default_factory=frozenset, repr=False)
 
     def json(self) -> Any:  # noqa: ANN401 - JSON; the callers parse it into values
         """Return the content of a success.
@@ -74,7 +77,13 @@ class Answer:
         if not isinstance(body, dict):
             return self.reason
         message = body.get("message") or body.get("error_description") or body.get("error") or self.reason
-        return str(message)[:LONGEST_MESSAGE]
+        return self._without_secrets(str(message))[:LONGEST_MESSAGE]
+
+    def _without_secrets(self, message: str) -> str:
+        """Blot out what we sent: a gateway that answers with the request must not bring a secret into a log."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            message = message.replace(secret, "***")
+        return message
 
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Answer:
@@ -98,7 +107,19 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Answer:
         raise UnclearError(f"{call}: {_reason(error)}") from error
     except TimeoutError as error:
         raise UnclearError(f"{call}: no whole answer within {DEADLINE_SECONDS:.0f} s") from error
-    return Answer(call, response.status_code, response.reason_phrase, response.headers, body)
+    secrets = _secrets_in(request)
+    return Answer(call, response.status_code, response.reason_phrase, response.headers, body, secrets)
+
+
+def _secrets_in(request: httpx.Request) -> frozenset[str]:
+    """Return what of `request` nobody may read: the bearer token, and what a form signs in with, encoded or not."""
+    found = {request.headers.get("authorization", "").removeprefix("Bearer ")}
+    if request.headers.get("content-type") == "application/x-www-form-urlencoded":
+        form = parse_qs(request.content.decode())
+        found |= {value for name in SECRET_FIELDS for value in form.get(name, ())}
+    return frozenset(
+        form for secret in found if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))
+    )
 
 
 async def _body(call: str, response: httpx.Response) -> bytes:

@@ -14,7 +14,6 @@ from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.core.outcome import Report
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan
-from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.plan_text import plan_lines
@@ -44,15 +43,15 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, form: 
         observation = reached.observe()
         plan = reached.plan(observation)
         console.problems(reached.warnings(plan), reached.declared.texts)
-        show_plan = console.result if form == "text" else console.say
-        show_plan(plan_lines(plan, every=given.verbose))
+        asks = bool(plan.changes) and not (plan.blocked or yes or approval.saved)
+        console.plan(plan_lines(plan, every=given.verbose), data=form == "json", asks=asks)
         if plan.blocked or not plan.changes:
             report, exit_code = Report((), plan), Exit.REFUSED if plan.blocked else Exit.DONE
         else:
             approval.check_changes(plan, console)
             _refuse_without_permissions(reached, plan)
-            if not yes and not approval.saved:
-                _ask(plan)
+            if asks:
+                _ask(plan, console)
             report, exit_code = Run(reached, plan, observation, console, reach).done()
     try:
         _tell(report, plan, console, form)
@@ -77,10 +76,9 @@ def _refuse_without_permissions(reached: Session, plan: Plan) -> None:
         )
 
 
-def _ask(plan: Plan) -> None:
+def _ask(plan: Plan, console: Console) -> None:
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
-    tenant = f"{visible(plan.tenant.name)} ({visible(plan.tenant.domain)})"
-    question = f"\nApply this to {tenant}? Only yes is accepted"
-    if click.prompt(question, default="", show_default=False, err=True) != "yes":
+    question = f"Apply this to {plan.tenant.name} ({plan.tenant.domain})? Only yes is accepted: "
+    if console.asked(question) != "yes":
         raise ReconcilerError("nothing was written: the answer was not yes")

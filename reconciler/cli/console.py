@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import IO
 
@@ -38,6 +39,15 @@ class Console:
         """Write what was asked for to stdout."""
         self._write(sys.stdout, lines)
 
+    def plan(self, lines: Iterable[Line], *, data: bool, asks: bool) -> None:
+        """Write a plan: to stdout, or where that is kept for data to stderr; there always if a question follows."""
+        if not data:
+            self.result(lines)
+        elif asks:
+            self._comment(lines)
+        else:
+            self.say(lines)
+
     def data(self, value: object) -> None:
         """Write exactly one JSON object to stdout."""
         self.text(json.dumps(value, indent=2) + "\n")
@@ -49,7 +59,7 @@ class Console:
     def say(self, lines: Iterable[Line]) -> None:
         """Write to stderr what is good to know; nothing if quiet."""
         if not self._quiet:
-            self._write(sys.stderr, lines)
+            self._comment(lines)
 
     def note(self, text: str) -> None:
         """Write one line to stderr that is good to know; nothing if quiet."""
@@ -57,16 +67,31 @@ class Console:
 
     def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
         """Write problems to stderr, on a terminal with the lines they speak of."""
-        self._write(sys.stderr, problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
+        self._comment(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 
     def error(self, message: str) -> None:
         """Write to stderr why the run cannot go on."""
-        self._write(sys.stderr, [line(Span("error:", Style.ERROR), " ", visible(message))])
+        self._comment([line(Span("error:", Style.ERROR), " ", visible(message))])
+
+    def asked(self, question: str) -> str:
+        """Write a question to stderr and return what is typed, nothing at the end of the input."""
+        self._comment([line()])
+        with suppress(OSError):
+            _write(sys.stderr, visible(question))
+        answer = sys.stdin.readline()
+        if not answer:
+            self._comment([line()])
+        return answer.strip()
 
     @property
     def shows_progress(self) -> bool:
         """Whether somebody watches stderr."""
         return sys.stderr.isatty() and not self._quiet
+
+    def _comment(self, lines: Iterable[Line]) -> None:
+        """Write to stderr, if it takes anything: what is said there must never steer a run that changes a tenant."""
+        with suppress(OSError):
+            self._write(sys.stderr, lines)
 
     def _write(self, stream: IO[str], lines: Iterable[Line]) -> None:
         colored = self._is_colored(stream)

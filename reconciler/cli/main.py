@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import StringIO, TextIOWrapper
 
@@ -11,7 +12,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options, global_options, options
-from reconciler.errors import Exit, ProblemsError, ReconcilerError
+from reconciler.errors import Exit, ProblemsError, ReconcilerError, ReportLostError
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
 COMMANDS: Mapping[str, str] = {
@@ -82,14 +83,19 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return Exit.FAILED
     except OSError as error:
-        # Leave nothing for the interpreter to flush into a stream that takes nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_stdout_up()
         if not isinstance(error, BrokenPipeError):  # whoever read us has seen enough
             Console(Options()).error(str(error))
         return Exit.FAILED
+
+
+def _give_stdout_up() -> None:
+    """Leave nothing for the interpreter to flush into a stream that takes nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _invoke(context: click.Context) -> int:
@@ -99,6 +105,8 @@ def _invoke(context: click.Context) -> int:
         Console(_options(context)).problems(error.problems, error.texts)
         return error.exit_code
     except ReconcilerError as error:
+        if isinstance(error, ReportLostError):
+            _give_stdout_up()
         Console(_options(context)).error(str(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):

@@ -1,7 +1,7 @@
 """Progress on a terminal; rich is loaded only where somebody watches."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from reconciler.core.outcome import Outcome
 
@@ -18,4 +18,9 @@ def progress(total: int, *, shown: bool) -> Iterator[Callable[[Outcome], None]]:
     columns = (TextColumn("Applying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("apply", total=total)
-        yield lambda _: bar.advance(task)
+
+        def tell(_: Outcome) -> None:
+            with suppress(OSError):  # a screen that is gone must not steer the run
+                bar.advance(task)
+
+        yield tell

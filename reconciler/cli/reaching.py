@@ -1,5 +1,6 @@
 """The options that say how hard, and for how long, a tenant may be asked."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -40,6 +41,17 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class Finite(click.FloatRange):
+    """A number in a range; `nan` is in none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Fails as click does."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
 def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
     """Give a command the options of a Reach; it receives the Reach as `reach`."""
 
@@ -65,7 +77,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
     options = [
         click.option(
             "--rate-share",
-            type=click.FloatRange(0, 0.9),
+            type=Finite(0, 0.9),
             default=0.25,
             show_default=True,
             metavar="SHARE",
@@ -73,7 +85,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         ),
         click.option(
             "--max-rps",
-            type=click.FloatRange(0, min_open=True),
+            type=Finite(0.01, 1e6),
             metavar="N",
             help="At most N calls a second, whatever the tenant allows.",
         ),

@@ -53,7 +53,9 @@ class Run:
             snapshot = write_snapshot(reached.folder, journal.run, plan, self._observation, untouchable)
             self._console.note(f"Run {journal.run}, journal {journal.path}")
             if snapshot:
-                self._console.note(f"Applying {snapshot} rolls back")
+                self._console.note(
+                    f"Rolling back: reconciler --grants {snapshot} apply (--prune takes back what was added)"
+                )
             with self._patient():
                 outcomes = self._carried_out(journal)
                 report = self._verified(outcomes)

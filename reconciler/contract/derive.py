@@ -37,6 +37,14 @@ DESCRIPTION: Schema = {
     "type": "string",
     "examples": ["Nightly invoice run, OPS-1432"],
 }
+SNAPSHOT: Schema = {
+    "title": "Snapshot",
+    "description": (
+        "Written by a run that took something away, so that applying the file rolls back: a scope that its API no "
+        "longer defines is a warning here, no error."
+    ),
+    "type": "string",
+}
 SNIPPETS: list[Schema] = [
     {
         "label": "grant by names",
@@ -65,12 +73,13 @@ def grants_schema(openapi: object) -> dict[str, Any]:
         "required": ["grants"],
         "additionalProperties": False,
         "properties": {
+            "snapshot": SNAPSHOT,
             "grants": {
                 "title": "Grants",
                 "description": "The client grants that the tenant should have, in any order.",
                 "type": "array",
                 "items": _grant(create_request(openapi)),
-            }
+            },
         },
     }
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Api, Directory
 from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
-from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.suggest import did_you_mean
+from reconciler.core.problems import Problem, Severity
+from reconciler.core.suggest import Suggestions
 
 # Identifiers are addresses, mostly, and those of one company resemble each other.
 CLOSENESS_OF_IDENTIFIERS = 0.9
@@ -23,45 +23,66 @@ def check(
 
     Nothing is checked against a list that was not read.
     """
-    return tuple(problem for each in desired for problem in _check(each, observed.get(each.key), directory))
+    guess = Suggestions()
+    return tuple(problem for each in desired for problem in _check(each, observed.get(each.key), directory, guess))
 
 
-def _check(each: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> Iterator[Problem]:
+def _check(
+    each: DesiredGrant,
+    observed: ObservedGrant | None,
+    directory: Directory,
+    guess: Suggestions,
+) -> Iterator[Problem]:
     if directory.applications is not None and observed is None:
-        yield from _unknown_application(each, directory)
+        yield from _unknown_application(each, directory, guess)
     if directory.apis is None:
         return
     api = directory.apis_by_identifier.get(each.key.audience)
     if api is None:
-        yield _unknown_api(each, observed, directory)
+        yield _unknown_api(each, observed, directory, guess)
         return
-    yield from _undefined_scopes(each, observed, api)
+    yield from _undefined_scopes(each, observed, api, guess)
     if api.is_system:
         yield from _refused_on_system_apis(each, api)
 
 
-def _unknown_application(each: DesiredGrant, directory: Directory) -> Iterator[Problem]:
+def _unknown_application(each: DesiredGrant, directory: Directory, guess: Suggestions) -> Iterator[Problem]:
     client_id = each.key.client_id
     if client_id is not None and client_id not in directory.applications_by_id:
-        fix = did_you_mean(client_id, directory.applications_by_id) or "create the application first"
+        fix = guess(client_id, directory.applications_by_id) or "create the application first"
         yield Problem(each.spec.source_of("client_id"), f'the tenant has no application with id "{client_id}"', fix)
 
 
-def _unknown_api(each: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> Problem:
+def _unknown_api(
+    each: DesiredGrant,
+    observed: ObservedGrant | None,
+    directory: Directory,
+    guess: Suggestions,
+) -> Problem:
     audience = each.key.audience
-    fix = did_you_mean(audience, directory.apis_by_identifier, CLOSENESS_OF_IDENTIFIERS) or "create the API first"
+    fix = guess(audience, directory.apis_by_identifier, CLOSENESS_OF_IDENTIFIERS) or "create the API first"
     what = f'the tenant has no API with identifier "{audience}"'
     return Problem(each.spec.source_of("audience"), what, fix, _severity(already_there=observed is not None))
 
 
-def _undefined_scopes(each: DesiredGrant, observed: ObservedGrant | None, api: Api) -> Iterator[Problem]:
+def _undefined_scopes(
+    each: DesiredGrant,
+    observed: ObservedGrant | None,
+    api: Api,
+    guess: Suggestions,
+) -> Iterator[Problem]:
+    """Yield a problem per undefined scope; a warning where the tenant has it, or had it when a snapshot was taken.
+
+    Only Auth0's own APIs refuse such scopes; on others they are of no use, but they can be given back.
+    """
     defined = api.scopes_for(each.key)
     there = observed.grant.scope if observed else frozenset()
-    for scope in sorted(each.grant.scope - defined):
-        fix = did_you_mean(scope, defined) or "define it on the API first, or leave it out"
-        place: Source = each.spec.source_of_scope(scope)
-        what = f'the API "{api.name}" defines no scope "{scope}"'
-        yield Problem(place, what, fix, _severity(already_there=scope in there))
+    for scope, place in each.spec.placed_scopes():
+        if scope not in defined:
+            fix = guess(scope, defined) or "define it on the API first, or leave it out"
+            what = f'the API "{api.name}" defines no scope "{scope}"'
+            was_there = scope in there or (each.spec.is_snapshot and not api.is_system)
+            yield Problem(place, what, fix, _severity(already_there=was_there))
 
 
 def _refused_on_system_apis(each: DesiredGrant, api: Api) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
-from reconciler.core.suggest import did_you_mean
+from reconciler.core.suggest import Suggestions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,10 @@ def resolve(
     and for each key that two specs come to (one by name, the other by id, say).
     """
     problems: list[Problem] = []
+    guess = Suggestions()
     desired: dict[Key, DesiredGrant] = {}
     for spec in specs:
-        match _key(spec, directory):
+        match _key(spec, directory, guess):
             case Key() as key:
                 first = desired.setdefault(key, DesiredGrant(_grant(spec, key), spec))
                 if first.spec is not spec:
@@ -50,24 +51,30 @@ def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
     return Problem(spec.source, f"this grant is declared at {first.source} already", "keep one of the two")
 
 
-def _key(spec: GrantSpec, directory: Directory) -> Key | list[Problem]:
+def _key(spec: GrantSpec, directory: Directory, guess: Suggestions) -> Key | list[Problem]:
     client_id: str | Problem | None = spec.client_id
     if spec.client is not None:
-        client_id = _only(spec.source_of("client"), "application", spec.client, directory.client_ids_by_name)
+        client_id = _only(spec.source_of("client"), "application", spec.client, directory.client_ids_by_name, guess)
     audience: str | Problem | None = spec.audience
     if spec.api is not None:
-        audience = _only(spec.source_of("api"), "API", spec.api, directory.identifiers_by_name)
+        audience = _only(spec.source_of("api"), "API", spec.api, directory.identifiers_by_name, guess)
     if isinstance(audience, str) and not isinstance(client_id, Problem):
         return Key(client_id, audience, spec.subject_type, spec.default_for)
     return [each for each in (client_id, audience) if isinstance(each, Problem)]
 
 
-def _only(place: Source, noun: str, name: str, by_name: Mapping[str, tuple[str, ...]]) -> str | Problem:
+def _only(
+    place: Source,
+    noun: str,
+    name: str,
+    by_name: Mapping[str, tuple[str, ...]],
+    guess: Suggestions,
+) -> str | Problem:
     match by_name.get(name, ()):
         case (identity,):
             return identity
         case ():
-            fix = did_you_mean(name, by_name) or f"create the {noun} first, or correct the name"
+            fix = guess(name, by_name) or f"create the {noun} first, or correct the name"
             return Problem(place, f'the tenant has no {noun} named "{name}"', fix)
         case several:
             field = "client_id" if noun == "application" else "audience"

@@ -23,6 +23,11 @@ class Protect:
     subject_type: str | None = None
     reason: str = ""
 
+    def told(self) -> str:
+        """Return the patterns as the configuration says them."""
+        names = ("client", "client_id", "api", "audience", "subject_type")
+        return ", ".join(f'{name} "{getattr(self, name)}"' for name in names if getattr(self, name) is not None)
+
     def covers(self, key: Key, directory: Directory) -> bool:
         """Return whether the grant with `key` is protected by this."""
         patterns = (
@@ -32,7 +37,12 @@ class Protect:
             (self.audience, key.audience),
             (self.subject_type, key.subject_type),
         )
-        return all(pattern is None or fnmatchcase(value or "", pattern) for pattern, value in patterns)
+        return all(pattern is None or _meets(value or "", pattern) for pattern, value in patterns)
+
+
+def _meets(value: str, pattern: str) -> bool:
+    """Compare; a name that holds `[…]` or the like is met by its own spelling, too: protection must not fail open."""
+    return value == pattern or fnmatchcase(value, pattern)
 
 
 @dataclass(frozen=True, slots=True)

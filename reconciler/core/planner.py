@@ -1,6 +1,6 @@
 """Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.core.checks import check
@@ -83,8 +83,18 @@ def _guarded(
         differing=len(comparison.updates) - len(updates),
         directory=directory,
         warnings=warnings,
-        notes=observation.notes,
+        notes=(*observation.notes, *_notes(comparison, observation, rules)),
     )
+
+
+def _notes(comparison: Comparison, observation: Observation, rules: Rules) -> Iterator[str]:
+    """Yield what could deceive: a protection that covers nothing, and new grants that nobody could look up."""
+    keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
+    for protect in rules.untouchable.protect:
+        if not any(protect.covers(key, observation.directory) for key in keys):
+            yield f"protect covers no grant: {protect.told()}; is it spelt as in the tenant?"
+    if comparison.creates and observation.directory.apis is None and observation.directory.applications is None:
+        yield "ids and identifiers of new grants were not looked up, because no file needs the tenant's lists"
 
 
 def _undeclared(

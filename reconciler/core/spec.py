@@ -1,6 +1,6 @@
 """Pure: a grant as a file declares it: by name or by id, not yet tied to a tenant."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
@@ -13,6 +13,7 @@ Mark = tuple[int, int]  # line and column, both from 1
 class GrantSpec:
     """One item under `grants:`; it has passed the schema, so exactly one of each alternative is set.
 
+    `is_snapshot` says that a run wrote the file to roll back to.
     `marks` tells where the value of each field stands, `scope_marks` where each item of `scope` does.
     """
 
@@ -30,6 +31,7 @@ class GrantSpec:
     allow_any_organization: bool = False
     authorization_details_types: tuple[str, ...] = ()
     allow_all_scopes: bool = False
+    is_snapshot: bool = False
     marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
     scope_marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
 
@@ -42,6 +44,7 @@ class GrantSpec:
         """Where the value of the field `name` stands; the grant itself where the file does not say it."""
         return Source(self.file, *self.marks.get(name, self.mark))
 
-    def source_of_scope(self, scope: str) -> Source:
-        """Where `scope` stands in the list of scopes."""
-        return Source(self.file, *self.scope_marks[self.scope.index(scope)])
+    def placed_scopes(self) -> Iterator[tuple[str, Source]]:
+        """Yield each scope with the place where it stands."""
+        for scope, mark in zip(self.scope, self.scope_marks, strict=True):
+            yield scope, Source(self.file, *mark)

@@ -23,6 +23,18 @@ def near_misses(word: str, known: Iterable[str], closeness: float = CLOSENESS) -
     return [by_folded[each] for each in close if likeness[each] >= best - AS_GOOD_AS_THE_BEST]
 
 
+class Suggestions:
+    """Guesses for the first misspelt words: who has hundreds of them has another mistake, and guessing takes time."""
+
+    def __init__(self, most: int = 50) -> None:
+        self._left = most
+
+    def __call__(self, word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
+        """Return what `did_you_mean` returns, nothing once all guesses are spent."""
+        self._left -= 1
+        return did_you_mean(word, known, closeness) if self._left >= 0 else ""
+
+
 def did_you_mean(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
     """Return `did you mean "a" or "b"?`, or nothing where nothing is near."""
     quoted = [f'"{candidate}"' for candidate in near_misses(word, known, closeness)]

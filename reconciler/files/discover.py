@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from reconciler.core.problems import Problem, Source
+from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 
 SUFFIXES = (".yaml", ".yml")
 MEGABYTE = 1_000_000
 MOST_BYTES = 5 * MEGABYTE
+MOST_LEVELS = 32  # of folders
 NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO waits for a writer otherwise; Windows has neither
 
 
@@ -28,8 +29,9 @@ def name_of(path: Path) -> str:
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     """Return the YAML files that `paths` name, each once, and what could not be looked into.
 
-    A file is taken as it is. A folder stands for the `*.yaml` and `*.yml` in it and in its sub-folders, sorted by name;
-    hidden ones are skipped, and links are followed only within the folder.
+    A file is taken as it is. A folder stands for the `*.yaml` and `*.yml` in it and in its sub-folders, sorted by name.
+    Links are followed only within the folder. What is hidden is skipped, a hidden file that looks like one with a
+    warning: a grant that is silently not read would be deleted by a run that prunes.
 
     Raises:
         ReconcilerError: one of `paths` does not exist.
@@ -39,7 +41,7 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     for path in paths:
         if not os.path.lexists(path):
             raise ReconcilerError(f"there is no {name_of(path)}; check the path")
-        for item in _in_folder(path, os.path.realpath(path)) if path.is_dir() else [path]:
+        for item in _in_folder(path, os.path.realpath(path), 1) if path.is_dir() else [path]:
             if isinstance(item, Problem):
                 problems.append(item)
             else:
@@ -47,8 +49,11 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     return tuple(found.values()), tuple(problems)
 
 
-def _in_folder(folder: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield what is to be read in `folder`, which belongs to the folder with the real path `root`."""
+def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem]:
+    """Yield what is to be read in `folder`, `level` deep in the folder with the real path `root`."""
+    if level > MOST_LEVELS:
+        yield Problem(Source(name_of(folder)), f"this folder is more than {MOST_LEVELS} levels deep", "move it up")
+        return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -59,31 +64,45 @@ def _in_folder(folder: Path, root: str) -> Iterator[Path | Problem]:
     for entry in entries:
         path = folder / entry.name
         if entry.name.startswith("."):
-            continue
-        if entry.is_symlink():
+            yield from _hidden(path)
+        elif entry.is_symlink():
             yield from _link(path, root)
         elif entry.is_dir():
-            yield from _in_folder(path, root)
-        elif entry.name.endswith(SUFFIXES):
+            yield from _in_folder(path, root, level + 1)
+        elif _is_yaml(path):
             yield path
 
 
+def _is_yaml(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def _hidden(path: Path) -> Iterator[Problem]:
+    if _is_yaml(path) and not path.is_dir():
+        what = "this file is hidden, so it is not read"
+        yield Problem(Source(name_of(path)), what, "take the dot from its name if it declares grants", Severity.WARNING)
+
+
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield the link if it is to a file within `root`; a folder within `root` is read at its own place anyway."""
-    if not (link.is_dir() or link.name.endswith(SUFFIXES)):
+    """Yield the link if it is to a file within `root`; a folder within `root` is read at its own place."""
+    if not (link.is_dir() or _is_yaml(link)):
         return
-    if not Path(os.path.realpath(link)).is_relative_to(root):
+    target = Path(os.path.realpath(link))
+    if not target.is_relative_to(root):
         what = "this symbolic link leads out of the folder"
         yield Problem(Source(name_of(link)), what, "put the file itself into the folder")
     elif not link.is_dir():
         yield link
+    elif any(part.startswith(".") for part in target.relative_to(root).parts):
+        what = "this symbolic link leads to a hidden folder, which is not read"
+        yield Problem(Source(name_of(link)), what, "put the folder itself in its place")
 
 
-def read(path: Path) -> bytes | Problem:
-    """Return a file's bytes, or why they are not read: no regular file, more than `MOST_BYTES`, not readable."""
+def read(path: Path, most: int = MOST_BYTES) -> bytes | Problem:
+    """Return a file's bytes, or why they are not read: no regular file, more than `most`, not readable."""
     try:
         with open(path, "rb", opener=_opener) as file:
-            return _content(file, path)
+            return _content(file, path, most)
     except OSError as error:
         return Problem(
             Source(name_of(path)), f"this file cannot be read ({error.strerror})", "check it and its permissions"
@@ -94,11 +113,11 @@ def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | NEVER_WAIT)
 
 
-def _content(file: BinaryIO, path: Path) -> bytes | Problem:
+def _content(file: BinaryIO, path: Path, most: int) -> bytes | Problem:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         return Problem(Source(name_of(path)), "this is not a regular file", "put a plain file in its place")
-    if status.st_size > MOST_BYTES:
-        what = f"this file has {status.st_size / MEGABYTE:,.1f} MB, more than {MOST_BYTES / MEGABYTE:.0f} MB"
+    if status.st_size > most:
+        what = f"this file has {status.st_size / MEGABYTE:,.1f} MB, more than {most / MEGABYTE:.0f} MB"
         return Problem(Source(name_of(path)), what, "split it")
-    return file.read(MOST_BYTES)
+    return file.read(most)

@@ -1,7 +1,8 @@
 """Shell: YAML files in, checked values and every problem out, in one run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
+from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, problems_of
@@ -50,9 +52,16 @@ def read_grants(paths: Iterable[Path]) -> Declared:
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
         specs=specs,
-        problems=tuple(sorted((*problems, *in_files, *problems_of(specs)))),
+        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs))))),
         texts={one.file: one.text for one in all_read},
     )
+
+
+def _at_most(problems: Iterator[Problem]) -> Iterator[Problem]:
+    """Pass on as many problems as anybody reads, and say so where there are more."""
+    yield from islice(problems, MOST_PROBLEMS)
+    if more := next(problems, None):
+        yield too_many(more.source.file)
 
 
 def read_config(path: Path) -> Read:

@@ -5,7 +5,7 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
-from reconciler.core.problems import Problem, Severity
+from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import GrantSpec
 from reconciler.files.document import Mapping, Sequence
@@ -23,10 +23,14 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
     if not isinstance(items, Sequence) or any(line == 0 for line, _ in places):
         return ()
     unsound = {bisect(items.item_marks, place) - 1 for place in places}
-    return tuple(_grant_spec(item, file) for index, item in enumerate(items) if index not in unsound)
+    return tuple(
+        _grant_spec(item, file, is_snapshot="snapshot" in data)
+        for index, item in enumerate(items)
+        if index not in unsound
+    )
 
 
-def _grant_spec(item: Mapping, file: str) -> GrantSpec:
+def _grant_spec(item: Mapping, file: str, *, is_snapshot: bool) -> GrantSpec:
     scope: Sequence = item.get("scope") or Sequence()
     return GrantSpec(
         file=file,
@@ -43,6 +47,7 @@ def _grant_spec(item: Mapping, file: str) -> GrantSpec:
         allow_any_organization=item.get("allow_any_organization", False),
         authorization_details_types=tuple(item.get("authorization_details_types", ())),
         allow_all_scopes=item.get("allow_all_scopes", False),
+        is_snapshot=is_snapshot,
         marks=item.value_marks,
         scope_marks=tuple(scope.item_marks),
     )
@@ -55,9 +60,9 @@ def problems_of(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
         earlier = first.setdefault(_declared_key(spec), spec)
         if earlier is not spec:
             yield _duplicate(spec, earlier)
-        for scope in spec.scope:
+        for scope, place in spec.placed_scopes():
             if not SCOPE_TOKEN.fullmatch(scope):
-                yield _odd_scope(spec, scope)
+                yield _odd_scope(scope, place)
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
@@ -78,7 +83,7 @@ def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:
     return Problem(spec.source, what, "remove one of them, or merge their scopes")
 
 
-def _odd_scope(spec: GrantSpec, scope: str) -> Problem:
+def _odd_scope(scope: str, place: Source) -> Problem:
     fix = "write each scope as an item of its own" if " " in scope.strip() else "check its spelling"
     what = f"the scope {quoted(scope)} has a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
-    return Problem(spec.source_of_scope(scope), what, fix, Severity.WARNING)
+    return Problem(place, what, fix, Severity.WARNING)

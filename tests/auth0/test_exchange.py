@@ -1,6 +1,7 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -140,3 +141,37 @@ def test_a_refusal_by_the_rate_limit_says_how_long() -> None:
 
     assert isinstance(refusal, RateLimitedError)
     assert refusal.retry_after == 7
+
+
+@pytest.mark.parametrize("echo", ["Bearer {token}", "you sent {token}!", "{quoted}"])
+def test_an_answer_that_repeats_a_secret_does_not_bring_it_into_a_message(echo: str) -> None:
+    token = "canary/5ecret+="
+    body = {"message": echo.format(token=token, quoted=quote(token, safe=""))}
+
+    async def run() -> WholeAnswer:
+        async with (
+            hostile_server(lambda _: an_answer(400, body)) as server,
+            httpx.AsyncClient(timeout=TIMEOUTS) as http,
+        ):
+            headers = {"Authorization": f"Bearer {token}"}
+            return await exchange(http, http.build_request("GET", server.url, headers=headers))
+
+    answer, _ = run_virtually(run())
+
+    assert "***" in str(answer.refusal())
+    assert "5ecret" not in f"{answer.refusal()}{answer!r}".replace(repr(answer.body), "")
+
+
+def test_a_form_that_is_repeated_keeps_its_secrets() -> None:
+    form = {"client_id": "id", "client_secret": "canary&5ecret", "client_assertion": "canary.jwt.x"}
+
+    async def run() -> WholeAnswer:
+        async with (
+            hostile_server(lambda asked: an_answer(400, {"error_description": asked.body.decode()})) as server,
+            httpx.AsyncClient(timeout=TIMEOUTS) as http,
+        ):
+            return await exchange(http, http.build_request("POST", server.url, data=form))
+
+    answer, _ = run_virtually(run())
+
+    assert str(answer.refusal()).endswith("400 client_id=id&client_secret=***&client_assertion=***")

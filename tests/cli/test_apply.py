@@ -57,7 +57,17 @@ def test_anything_else_on_a_terminal_writes_nothing(here: Path, typed: str) -> N
 def test_the_end_of_input_on_a_terminal_writes_nothing(here: Path) -> None:
     ran = reconciler("apply", terminal=True)
 
-    assert ran.code == 130
+    assert ran.code == 1
+    assert ran.stderr.endswith(" nothing was written: the answer was not yes\n")
+    assert holders(here) == ["own", "portal"]
+
+
+def test_nobody_is_asked_about_a_plan_that_was_not_shown(here: Path) -> None:
+    ran = reconciler("-q", "apply", "--format", "json", terminal=True, typed="no\n")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "+ \x1b[0m" not in ran.stderr
+    assert "Plan: 1 to create" in ran.stderr
     assert holders(here) == ["own", "portal"]
 
 

@@ -137,3 +137,31 @@ def test_all_problems_of_the_files_come_before_the_tenant_is_asked(tenant: pytes
         "grants/third.yaml",
         "grants/third.yaml",
     ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "options", "shown"),
+    [
+        ({"AUTH0_DOMAIN": "127.0.0.1:99999"}, [], "has a port that cannot be"),
+        ({"AUTH0_DOMAIN": "127.0.0.1:0"}, [], "has a port that cannot be"),
+        ({"AUTH0_AUDIENCE": "\udcff"}, [], "AUTH0_AUDIENCE holds bytes that are no text"),
+        ({"AUTH0_CLIENT_ID": "\udcff", "AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": "x"}, [], "AUTH0_CLIENT_ID holds bytes"),
+        ({}, ["--rate-share", "nan"], "is no number"),
+        ({}, ["--max-rps", "nan"], "is no number"),
+        ({}, ["--max-rps", "1e-320"], "is not in the range"),
+        ({}, ["--timeout", "nan"], "is no time"),
+    ],
+    ids=lambda each: None if isinstance(each, dict) else str(each),
+)
+def test_numbers_and_bytes_that_cannot_be_are_errors(
+    tenant: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    options: list[str],
+    shown: str,
+) -> None:
+    for name, value in environment.items():
+        tenant.setenv(name, value)
+    ran = reconciler("plan", *options)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert shown in ran.stderr

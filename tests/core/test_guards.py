@@ -61,6 +61,7 @@ def test_everything_else_may_be_changed() -> None:
         (Protect(client="billing*"), False),
         (Protect(api="Invoices API"), True),
         (Protect(audience="https://api.example.com/*"), True),
+        (Protect(client="[B]illing Worker"), True),
         (Protect(audience=INVOICES, client_id="other"), False),
         (Protect(audience=INVOICES, client_id="bill?ng"), True),
         (Protect(subject_type="user"), False),
@@ -70,6 +71,12 @@ def test_everything_else_may_be_changed() -> None:
 )
 def test_a_protection_covers_what_meets_all_its_patterns(protect: Protect, covers: object) -> None:
     assert protect.covers(a_key(), DIRECTORY) is covers
+
+
+def test_a_name_that_looks_like_a_pattern_is_protected_by_its_own_spelling() -> None:
+    directory = a_directory({"billing": "Billing [prod]"}, [an_api()])
+
+    assert Protect(client="Billing [prod]").covers(a_key(), directory)
 
 
 def test_a_protection_by_name_does_not_cover_what_has_no_known_name() -> None:

@@ -3,7 +3,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_observed
+from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 from support.strategies import grants
 
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
@@ -151,3 +151,29 @@ def test_the_order_of_files_and_listings_does_not_matter(
     random.shuffle(observed)
 
     assert a_plan(specs, observed) == plan
+
+
+def test_a_protection_that_covers_nothing_is_said() -> None:
+    protect = (Protect(client_id="billing"), Protect(client_id="biling", audience="https://*"))
+
+    plan = a_plan([a_spec()], [an_observed()], untouchable=Untouchable(OWN, protect))
+
+    assert plan.notes == (
+        'protect covers no grant: client_id "biling", audience "https://*"; is it spelt as in the tenant?',
+    )
+
+
+def test_new_grants_that_nobody_looked_up_are_said() -> None:
+    assert a_plan([a_spec()]).notes == (
+        "ids and identifiers of new grants were not looked up, because no file needs the tenant's lists",
+    )
+
+
+def test_an_undefined_scope_that_a_snapshot_gives_back_is_a_warning() -> None:
+    directory = a_directory(None, [an_api()])
+
+    plan = a_plan([a_spec(scope=("gone",), is_snapshot=True)], directory=directory)
+
+    assert [problem.severity for problem in plan.warnings] == ["warning"]
+    with pytest.raises(ProblemsError):
+        a_plan([a_spec(scope=("gone",))], directory=directory)

@@ -29,9 +29,23 @@ def test_a_folder_gives_its_yaml_files_in_order_with_those_of_its_sub_folders(tm
     assert found_in(tmp_path) == (["a.yml", "b.yaml", "teams/deep/y.yaml", "teams/x.yaml"], [])
 
 
-def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
-    lay(tmp_path, ".hidden.yaml", ".git/a.yaml", "seen.yaml")
-    assert found_in(tmp_path) == (["seen.yaml"], [])
+def test_hidden_files_and_folders_are_skipped_a_file_of_grants_not_without_a_word(tmp_path: Path) -> None:
+    lay(tmp_path, ".hidden.yaml", ".git/a.yaml", ".notes.md", "seen.YAML")
+    assert found_in(tmp_path) == (["seen.YAML"], [".hidden.yaml this file is hidden, so it is not read"])
+
+
+def test_a_link_to_a_hidden_folder_is_no_way_to_lose_grants(tmp_path: Path) -> None:
+    lay(tmp_path, ".team/a.yaml")
+    (tmp_path / "team").symlink_to(".team")
+    what = "team this symbolic link leads to a hidden folder, which is not read"
+    assert found_in(tmp_path) == ([], [what])
+
+
+def test_folders_are_followed_so_deep_and_no_deeper(tmp_path: Path) -> None:
+    lay(tmp_path, "/".join(["d"] * 31 + ["a.yaml"]), "/".join(["e"] * 32 + ["a.yaml"]))
+    files, (problem,) = found_in(tmp_path)
+    assert len(files) == 1
+    assert problem.endswith("this folder is more than 32 levels deep")
 
 
 def test_a_file_given_by_name_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_grant_knows_where_its_fields_and_scopes_stand() -> None:
     (spec,) = specs_in("grants:\n  - client_id: a\n    audience: b\n    scope:\n      - r\n      - s\n")
     assert spec.source == Source("f.yaml", 2, 5)
     assert spec.source_of("audience") == Source("f.yaml", 3, 15)
-    assert spec.source_of_scope("s") == Source("f.yaml", 6, 9)
+    assert dict(spec.placed_scopes()).__getitem__("s") == Source("f.yaml", 6, 9)
 
 
 def test_a_grant_declared_twice_names_both_places() -> None:
