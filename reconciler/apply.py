@@ -241,7 +241,13 @@ class _Work:
         return self._outcome(Result.SKIPPED, "interrupted before it was sent")
 
     def _leave(self) -> None:
-        self._means.journal.intend(self._number, self._change)
+        """Note the intent. Once a change has begun, a journal that fails does not keep it from its end."""
+        try:
+            self._means.journal.intend(self._number, self._change)
+        except JournalError as error:
+            if not self._sent:
+                raise
+            self._means.stop.ask(str(error))
         self._sent = self._in_doubt = True
 
     def _outcome(self, result: Result, detail: str = "") -> Outcome:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -44,6 +45,7 @@ def applied(
     interfere: Interference = no_interference,
     meddle: Meddle = lambda _: None,
     *,
+    seed: str = SEED,
     stop: Stop | None = None,
     **shape: bool,
 ) -> tuple[dict[str, Result], list[dict[str, Any]], tuple[Outcome, ...]]:
@@ -65,7 +67,7 @@ def applied(
             return await carry_out(plan, means)
 
     told: list[Outcome] = []
-    with a_sandbox(folder, SEED) as sandbox, closing(open_journal(folder)) as journal:
+    with a_sandbox(folder, seed) as sandbox, closing(open_journal(folder)) as journal:
         outcomes, _ = run_virtually(run())
         after = [grant for grant in stored_grants(sandbox) if grant["audience"].startswith("https://api.")]
     assert sorted(told, key=repr) == sorted(outcomes, key=repr)
@@ -284,3 +286,29 @@ def test_outcomes_are_counted_by_result(tmp_path: Path) -> None:
         Result.UNKNOWN: 1,
         Result.SKIPPED: 0,
     }
+
+
+def test_half_a_change_that_the_network_cut_off_is_brought_to_its_end(tmp_path: Path) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    async def in_two_steps(request: httpx.Request, forward: Forward) -> httpx.Response:
+        body = json.loads(request.content)
+        bodies.append(body)
+        if len(body) > 1:
+            return instead(request, 400, b"{}")
+        if "scope" in body and sum("scope" in each for each in bodies) <= 1 + QUICK.attempts:
+            raise httpx.ConnectError("no route", request=request)
+        return await forward()
+
+    everything = SEED.replace(
+        "{client: Old, api: Invoices, scope: [a]}", "{client: Old, api: Invoices, allow_all_scopes: true}"
+    )
+    results, after, _ = applied(tmp_path, [UPDATE], at("PATCH", in_two_steps), seed=everything)
+
+    assert results == {"old": Result.APPLIED}
+    assert scopes([grant for grant in after if grant["client_id"] == "old"]) == {"old": "ab"}
+    assert [sorted(body) for body in bodies] == [
+        ["allow_all_scopes", "scope"],
+        ["allow_all_scopes"],
+        *[["scope"]] * (QUICK.attempts + 1),
+    ]

@@ -10,7 +10,14 @@ import httpx
 from reconciler.auth0 import wire
 from reconciler.auth0.connection import open_http
 from reconciler.auth0.credentials import Credentials, own_key, scopes_of
-from reconciler.auth0.errors import RefusedCallError, UnclearError, UnreadableError
+from reconciler.auth0.errors import (
+    NoTokenError,
+    NotSentError,
+    RateLimitedError,
+    RefusedCallError,
+    UnclearError,
+    UnreadableError,
+)
 from reconciler.auth0.exchange import Answer
 from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark
 from reconciler.core.directory import Api, Application
@@ -109,9 +116,14 @@ class ManagementClient:
             await self._second_step(path, second, mark)
 
     async def _second_step(self, path: str, body: Mapping[str, object], mark: Mark) -> None:
-        """Give the scopes; if they are refused, go back: a grant without any is an outage."""
+        """Give the scopes; if they are refused, go back: a grant without any is an outage.
+
+        Whatever else keeps them from being given leaves half a change, which has to be looked at: UnclearError.
+        """
         try:
             await self._write("PATCH", path, body, mark)
+        except (NotSentError, NoTokenError, RateLimitedError) as error:
+            raise UnclearError(f"{error}; only the first of two steps was taken") from error
         except RefusedCallError:
             await self._write("PATCH", path, {"allow_all_scopes": True}, mark)
             raise
