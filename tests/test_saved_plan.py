@@ -1,4 +1,5 @@
 import json
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -218,3 +219,10 @@ def test_another_deed_has_another_id() -> None:
     ids = {plan_id(a_plan([a_spec(scope=scope)], directory=Directory())) for scope in [("a",), ("b",), ("a", "b")]}
 
     assert len(ids) == 3
+
+
+def test_a_pipe_is_no_plan_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "plan.json")
+
+    with pytest.raises(ReconcilerError, match="not a regular file"):
+        read_plan(tmp_path / "plan.json")

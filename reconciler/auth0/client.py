@@ -35,6 +35,7 @@ PAGE_SIZE = 100
 MOST_ENTRIES = 200_000
 """Twice what the largest tenant may have: a listing beyond that has no end, or lies."""
 MOST_EMPTY_PAGES = 100
+LEAST_ON_A_PAGE = 10  # on average, beyond those that may be empty
 DEFAULT_MANNER = Manner()
 
 
@@ -148,7 +149,7 @@ class ManagementClient:
             cursor = page.get("next")
             if not cursor:
                 return items
-            if len(items) > MOST_ENTRIES or len(seen) > len(items) / PAGE_SIZE * 100 + MOST_EMPTY_PAGES:
+            if len(items) > MOST_ENTRIES or len(seen) > len(items) / LEAST_ON_A_PAGE + MOST_EMPTY_PAGES:
                 raise UnreadableError(f"GET {API}/{path}: the listing has no end")
             if not isinstance(cursor, str) or cursor in seen:
                 raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles, or leads nowhere")

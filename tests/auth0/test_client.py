@@ -326,3 +326,17 @@ def test_a_proxy_of_the_environment_is_not_asked_for_loopback(monkeypatch: pytes
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
     assert talk(with_token, ManagementClient.grants, SECRET)[0] == ()
+
+
+@pytest.mark.parametrize("page", [[], [{**GRANT, "scope": []}]], ids=["of nothing", "of the same"])
+def test_a_listing_without_an_end_is_left(page: list[dict[str, object]]) -> None:
+    served: list[int] = []
+
+    def answer(_: Asked) -> bytes:
+        served.append(1)
+        return an_answer(200, {"client_grants": page, "next": str(len(served))})
+
+    error = failure(answer, ManagementClient.grants)
+
+    assert "has no end" in str(error)
+    assert len(served) < 1000
