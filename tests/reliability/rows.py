@@ -91,7 +91,7 @@ DAMAGED: Mapping[str, Trouble] = {
 
 ROWS = (
     Row(
-        name="not sent: resolution, connection, TLS, no free connection",
+        name="not sent: no connection, none in time, none free, refused by the proxy",
         troubles={
             "connection refused": NotSent(httpx.ConnectError),
             "no connection in time": NotSent(httpx.ConnectTimeout),
@@ -113,12 +113,12 @@ ROWS = (
         writes=(refused(APPLIED, writes=2), refused(FAILED, writes=5)),
     ),
     Row(
-        name="no or no readable answer, the write had no effect",
+        name="408, 5xx, timeout, break, unreadable answer; before the effect",
         troubles=lost_answers("before"),
         writes=(refused(APPLIED, writes=2, looks=(1, 3, 3)), refused(FAILED, writes=5, looks=(5, 10, 10))),
     ),
     Row(
-        name="no or no readable answer, the write took effect",
+        name="the same after the effect, and answers that are damaged on the way",
         troubles=lost_answers("after") | dict(DAMAGED),
         reads=(Read(None, 2), Read(UnclearError, 10)),
         writes=(refused(APPLIED, looks=(1, 2, 2)),) * 2,
@@ -135,7 +135,7 @@ ROWS = (
         * 2,
     ),
     Row(
-        name="409 for what took effect",
+        name="409 after the effect",
         troubles={"after": Answer(status=409, when="after")},
         writes=(
             alike(Write(APPLIED, 1, 1, done=True), Write(CONFLICT, 1, 1, done=True), Write(FAILED, 1, 1, done=True)),
@@ -152,13 +152,13 @@ ROWS = (
         * 2,
     ),
     Row(
-        name="401",
+        name="401, the token has expired",
         troubles={"expired": ExpireToken()},
         reads=(Read(None, 2), Read(RefusedCallError, 2)),
         writes=(refused(APPLIED, writes=2, tokens=1), refused(FAILED, writes=2, tokens=1)),
     ),
     Row(
-        name="any other 4xx",
+        name="402, 403, 405, 413, 422",
         troubles={str(status): Answer(status=status) for status in (402, 403, 405, 413, 422)},
         reads=(Read(RefusedCallError, 1),) * 2,
         writes=(refused(FAILED),) * 2,

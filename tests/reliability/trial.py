@@ -190,11 +190,13 @@ async def planned(client: ManagementClient, wish: Wish) -> Plan:
     return make_plan(wish.specs, observation, rules(untouchable=untouchable, prune=wish.prune), TENANT)
 
 
-async def carried_out(plan: Plan, client: ManagementClient, journal: Journal) -> tuple[Outcome, ...]:
+async def carried_out(
+    plan: Plan, client: ManagementClient, journal: Journal, stop: Stop | None = None
+) -> tuple[Outcome, ...]:
     means = Means(
         client=client,
         journal=journal,
-        stop=Stop(),
+        stop=stop or Stop(),
         tell=lambda _: None,
         concurrency=8,
         observed=len(BEFORE),

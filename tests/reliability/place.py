@@ -1,0 +1,90 @@
+"""A workspace whose tenant is served over loopback HTTP, misbehaves on demand, and is reached by the real command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commands import SECRET, Ran, a_workspace, reconciler
+
+from reconciler.sandbox.served import ServedSandbox, served
+
+INVOICES = "https://api.example.com/invoices"
+MANAGEMENT = "https://sandbox.localhost/api/v2/"
+CONFIG = "protect: [{client_id: guard}]\n"
+SEED = f"""
+tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}
+applications:
+  - {{name: New, client_id: new}}
+  - {{name: Old, client_id: old}}
+  - {{name: Stray, client_id: stray}}
+  - {{name: Guard, client_id: guard}}
+  - {{name: Made, client_id: made}}
+apis: [{{name: Invoices, identifier: "{INVOICES}", scopes: [a, b]}}]
+grants:
+  - {{client: Old, api: Invoices, scope: [a]}}
+  - {{client: Stray, api: Invoices, scope: [a]}}
+  - {{client: Guard, api: Invoices, scope: [a]}}
+  - {{client: Made, api: Invoices, scope: [a], is_system: true}}
+"""
+GRANTS = f"""
+grants:
+  - {{client: New, audience: "{INVOICES}", scope: [a]}}
+  - {{client_id: old, audience: "{INVOICES}", scope: [a, b]}}
+"""
+BEFORE = {"old": "a", "stray": "a", "guard": "a", "made": "a"}
+GOAL = {"new": "a", "old": "ab", "guard": "a", "made": "a"}
+WRITES = ("POST", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the command runs, and the tenant that it reaches."""
+
+    folder: Path
+    tenant: ServedSandbox
+
+    def scopes(self) -> dict[str, str]:
+        """Scopes by holder; the tool's own grant has stayed as it was."""
+        (own,) = (grant for grant in self.tenant.grants() if grant["client_id"] == "own")
+        assert "delete:client_grants" in own["scope"]
+        ours = [grant for grant in self.tenant.grants() if grant["client_id"] != "own"]
+        assert len({grant["client_id"] for grant in ours}) == len(ours), "a duplicate"
+        return {grant["client_id"]: "".join(sorted(grant["scope"])) for grant in ours}
+
+    def writes(self) -> int:
+        """How many calls that write were made so far."""
+        endpoints: Any = self.tenant.statistics()["endpoints"]
+        return sum(each["requests"] for each in endpoints if each["method"] in WRITES and "oauth" not in each["path"])
+
+    def journal(self) -> str:
+        """All that journals hold."""
+        return "".join(file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/journal/*.jsonl"))
+
+    def apply(self, *arguments: str) -> Ran:
+        """Apply in this process; no secret shows, neither in what is said nor in what is written."""
+        ran = reconciler("apply", "--yes", "--prune", "-v", *arguments)
+        written = [file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/*/*")]
+        assert SECRET not in "".join([ran.said, *written])
+        return ran
+
+    def assert_settles(self) -> None:
+        """In peace, an apply brings the tenant to its goal, and nothing is left to do."""
+        self.tenant.misbehave()
+        assert self.apply().code == 0
+        assert self.scopes() == GOAL
+        assert reconciler("plan", "--prune", "--detailed-exitcode").code == 0
+
+
+@contextmanager
+def a_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, seed: str = SEED, grants: str = GRANTS
+) -> Iterator[Place]:
+    """Serve the tenant of `seed` beside grant files, with the credentials in the environment."""
+    a_workspace(folder, monkeypatch, reconciler=CONFIG, tenant=seed, **{"grants/billing": grants})
+    with served(folder / "tenant.db", folder / "tenant.yaml") as tenant:
+        for name, value in tenant.environment.items():
+            monkeypatch.setenv(name, value)
+        yield Place(folder, tenant)
