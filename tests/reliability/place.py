@@ -66,7 +66,9 @@ class Place:
     def apply(self, *arguments: str) -> Ran:
         """Apply in this process; no secret shows, neither in what is said nor in what is written."""
         ran = reconciler("apply", "--yes", "--prune", "-v", *arguments)
-        written = [file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/*/*")]
+        written = [
+            file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/*/**/*") if file.is_file()
+        ]
         assert SECRET not in "".join([ran.said, *written])
         return ran
 

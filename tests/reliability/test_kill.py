@@ -61,7 +61,7 @@ def test_what_was_taken_away_before_a_kill_can_be_brought_back(place: Place) -> 
     place.tenant.misbehave()
     assert "stray" not in place.scopes()
 
-    (snapshot,) = place.folder.glob(".reconciler/snapshots/*.yaml")
+    (snapshot,) = place.folder.glob(".reconciler/snapshots/*/*.yaml")
     (place.folder / "grants" / "billing.yaml").write_bytes(snapshot.read_bytes())
 
     assert place.apply().code == 0
