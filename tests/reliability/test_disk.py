@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from reliability.place import BEFORE, INVOICES, Place
+from reliability.place import BEFORE, Place
 from support.commands import SECRET, TIMEOUT_SECONDS, Ran
 
 LIMITED = """
@@ -18,11 +18,6 @@ from reconciler.__main__ import main
 main()
 """
 """A command for whose files there is so much room, each; what measures coverage has room again behind it."""
-CREATES_ONLY = f"""
-grants:
-  - {{client_id: new, audience: "{INVOICES}", scope: [a]}}
-  - {{client_id: old, audience: "{INVOICES}", scope: [a, b]}}
-"""
 
 
 def with_room_for(size: int, *arguments: str) -> Ran:
@@ -31,9 +26,13 @@ def with_room_for(size: int, *arguments: str) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("size", [0, 60, 400], ids=["no line", "half a line", "the journal, and no snapshot"])
-def test_a_disk_that_is_full_from_the_start_lets_nothing_be_sent(place: Place, size: int) -> None:
-    ran = with_room_for(size, "--prune")
+@pytest.mark.parametrize(
+    ("size", "arguments"),
+    [(0, []), (60, []), (0, ["--prune"]), (400, ["--prune"])],
+    ids=["no line", "half a line", "no line, and deletes", "the journal, and no snapshot"],
+)
+def test_a_disk_that_is_full_from_the_start_lets_nothing_be_sent(place: Place, size: int, arguments: list[str]) -> None:
+    ran = with_room_for(size, *arguments)
 
     assert ran.code == 1
     assert ran.stderr.splitlines()[-1].startswith("error: the ")

@@ -49,6 +49,7 @@ def test_a_run_that_is_killed_is_made_up_for_by_the_next(place: Place, line: int
 
     left = [entry["event"] for entry in lines_of(place)]
     assert left in (list(LINES[:line]), list(LINES[: line + 1]))
+    assert place.writes() <= left.count("intent")
     scopes = place.scopes()
     assert {name: scopes.get(name) for name in ("guard", "made")} == {"guard": "a", "made": "a"}
     assert all(scopes.get(name) in {BEFORE.get(name), GOAL.get(name)} for name in ("new", "old", "stray"))
