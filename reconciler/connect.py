@@ -49,7 +49,8 @@ def _inside(tenant: Tenant) -> Iterator[Route]:
         from reconciler.sandbox.transport import SandboxTransport
     except ModuleNotFoundError as error:
         raise ReconcilerError(
-            f'tenant {tenant.name} is a sandbox, which is not installed: pip install "reconciler[sandbox]"',
+            f"tenant {tenant.name} is a sandbox, which needs the extra sandbox; "
+            'where reconciler lies: pip install ".[sandbox]"',
         ) from error
     with open_sandbox(tenant.database, tenant.seed, tenant.host) as sandbox:
         audience = f"https://{tenant.host}{MANAGEMENT_API_SUFFIX}"

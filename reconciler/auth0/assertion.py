@@ -22,7 +22,9 @@ def assertion(key: PrivateKey, now: float) -> str:
         import jwt
         from jwt.exceptions import PyJWTError
     except ModuleNotFoundError as error:
-        raise ReconcilerError('private-key JWT needs an extra: pip install "reconciler[jwt]"') from error
+        raise ReconcilerError(
+            'private-key JWT needs the extra jwt; where reconciler lies: pip install ".[jwt]"'
+        ) from error
     claims = {
         "iss": key.client_id,
         "sub": key.client_id,

@@ -116,7 +116,7 @@ def _installed() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ReconcilerError(
-            'this needs the sandbox, which is not installed: pip install "reconciler[sandbox]"'
+            'this needs the extra sandbox; where reconciler lies: pip install ".[sandbox]"'
         ) from error
 
 
