@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from reliability.rows import ALWAYS
-from reliability.trial import LIST, Calls, Strike, Wish, read_tried, tried
+from reliability.trial import LIST, Calls, Strike, Wish, assert_settled, read_tried, tried
 from support.builders import a_spec
 
 from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnclearError, UnreadableError
@@ -93,3 +93,20 @@ def test_a_grant_that_slips_through_between_two_pages_is_neither_doubled_nor_pru
     assert "it took effect all the same" in trial.outcomes[0].detail
     assert trial.after == ALL.goal
     assert trial.converged
+
+
+@pytest.mark.parametrize(
+    ("failing", "result", "reads"),
+    [((), Result.APPLIED, PAGES), ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), Result.APPLIED, 13), (ALWAYS, Result.FAILED, 25)],
+    ids=["never", "ten times", "always"],
+)
+def test_one_listing_serves_many_deletes_and_where_it_fails_each_looks_for_itself(
+    tmp_path: Path, failing: Calls, result: Result, reads: int
+) -> None:
+    fewer = Wish(ALL.specs[3:], dict.fromkeys(NAMES[3:], "a"), prune=True)
+
+    trial = tried(tmp_path, fewer, Strike(Answer(status=503), LIST, failing), seed=SEED)
+
+    assert trial.results == dict.fromkeys(NAMES[:3], result)
+    assert trial.calls[LIST] == reads
+    assert_settled(trial, fewer)

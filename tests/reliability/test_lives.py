@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from reliability.rows import ALWAYS, LATER_THAN_ANYBODY_WAITS, ONCE
 from reliability.trial import (
     LIST,
@@ -88,10 +88,11 @@ LIARS: tuple[Trouble, ...] = (Lag(reads=1), LoseWrite(), LoseScope(), Answer(sta
 """A tenant that answers what is not so is found out only when it is read again."""
 
 holders = st.sampled_from(OURS)
-scopes = st.sets(st.sampled_from(["x", "y"]))
+scopes = st.frozensets(st.sampled_from(["x", "y"]))
+files = st.dictionaries(holders, scopes, min_size=1)
 endpoints = st.sampled_from([LIST, *VERBS.values()])
 calls = st.sampled_from([ONCE, (2,), (1, 2, 3), ALWAYS])
-ends = st.sampled_from(["whole", "whole", "stopped", "cut", "killed"])
+ends = st.sampled_from(["cut", "killed", "stopped", "whole", "whole"])
 
 
 def strikes(*troubles: Trouble) -> st.SearchStrategy[list[Strike]]:
@@ -135,16 +136,20 @@ class Life(RuleBasedStateMachine):
 
     # what happens
 
-    @rule(holder=holders, scope=scopes)
-    def declare(self, holder: str, scope: set[str]) -> None:
-        self.files[holder] = frozenset(scope)
+    @initialize(files=files)
+    def declare_first(self, files: dict[str, frozenset[str]]) -> None:
+        self.files = files
+
+    @rule(files=files)
+    def declare(self, files: dict[str, frozenset[str]]) -> None:
+        self.files |= files
 
     @rule(holder=holders)
     def declare_no_more(self, holder: str) -> None:
         self.files.pop(holder, None)
 
     @rule(holder=st.sampled_from([*OURS, "guard"]), scope=scopes)
-    def somebody_else_writes(self, holder: str, scope: set[str]) -> None:
+    def somebody_else_writes(self, holder: str, scope: frozenset[str]) -> None:
         grant = self.tenant().get(holder)
         like = grant or {**self.tenant()["guard"], "client_id": holder, "id": f"cgr_{holder:0>16}"}
         write = self.sandbox.store.replace if grant else self.sandbox.store.add
@@ -161,8 +166,11 @@ class Life(RuleBasedStateMachine):
             self.run(troubles, lambda client: planned(client, self.wish(prune=prune)))
         assert self.tenant() == before
 
-    @rule(troubles=strikes(*HONEST), prune=st.booleans(), end=ends, moment=st.integers(1, 12))
-    def apply_under_faults(self, troubles: list[Strike], end: str, moment: int, *, prune: bool) -> None:
+    @rule(files=files, troubles=strikes(*HONEST), prune=st.booleans(), end=ends, moment=st.integers(1, 8))
+    def apply_under_faults(
+        self, files: dict[str, frozenset[str]], troubles: list[Strike], end: str, moment: int, *, prune: bool
+    ) -> None:
+        self.files |= files
         before = self.tenant()
         outcomes = self.applied(troubles, end, moment, prune=prune)
         self.assert_within_bounds(before, prune=prune)
@@ -273,7 +281,7 @@ class Life(RuleBasedStateMachine):
 
 
 Life.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=110,
     stateful_step_count=15,
     deadline=None,
     derandomize=True,
