@@ -1,5 +1,6 @@
 """What the table leaves out: several faults in one change, and what else can fail between a look and a write."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from reliability.trial import (
     CREATE,
     DELETE,
     HOLDERS,
+    LATENCY_SECONDS,
     LIST,
     SEED,
     TOKEN,
@@ -24,8 +26,10 @@ from reliability.trial import (
 )
 from support.builders import a_spec
 
+from reconciler.apply import Stop
 from reconciler.core.outcome import Result
 from reconciler.sandbox.faults import Answer, Damage, Drop, ExpireToken, Fault, Lag, LoseScope, LoseWrite, Series, When
+from reconciler.sandbox.tenant import Sandbox
 
 BUSY = Answer(status=503)
 LOOKS_BEFORE = {"create": 0, "update": 1, "delete": 1}
@@ -165,3 +169,47 @@ def test_leaving_all_scopes_never_leaves_a_grant_without_any(
     assert trial.calls[UPDATE] == patches
     assert trial.after == {**BEFORE, "old": scope}
     assert_sound(trial, NARROWER, "old")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "strikes", "result"),
+    [
+        (UPDATE, [], Result.UNKNOWN),
+        (TOKEN, [Strike(ExpireToken(), UPDATE)], Result.UNKNOWN),
+        (LIST, [Strike(BUSY, UPDATE)], Result.UNKNOWN),
+        (LIST, [], Result.SKIPPED),
+    ],
+    ids=["under way", "while a token is renewed", "while it is settled", "while it is looked at"],
+)
+def test_a_change_that_is_cut_off_is_unknown_once_it_was_sent(
+    tmp_path: Path, endpoint: str, strikes: list[Strike], result: Result
+) -> None:
+    stop = Stop()
+    last = {UPDATE: 1, TOKEN: 2, LIST: 2 + len(strikes)}[endpoint]
+    calls: list[str] = []
+
+    def cut(_: Sandbox, called: str) -> None:
+        calls.append(called)
+        if calls.count(endpoint) == last:
+            stop.cut.set()
+
+    trial = tried(tmp_path, WISHES["update"], *strikes, foreign=cut, stop=stop)
+
+    assert trial.results == {"old": result}
+    assert_sound(trial, WISHES["update"], "old")
+
+
+def test_a_change_that_is_cut_off_before_it_is_tried_again_has_failed(tmp_path: Path) -> None:
+    stop = Stop()
+    calls: list[str] = []
+
+    def cut(_: Sandbox, called: str) -> None:
+        calls.append(called)
+        if calls[-2:] == [UPDATE, LIST]:
+            asyncio.get_running_loop().call_later(2 * LATENCY_SECONDS, stop.cut.set)
+
+    trial = tried(tmp_path, WISHES["update"], Strike(BUSY, UPDATE), foreign=cut, stop=stop)
+
+    assert trial.results == {"old": Result.FAILED}
+    assert trial.calls[UPDATE] == 1
+    assert_sound(trial, WISHES["update"], "old")

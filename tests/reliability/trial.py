@@ -1,5 +1,6 @@
 """A plan carried out on a tenant that misbehaves, on a clock that jumps; then a clean apply when all is well again."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -38,6 +39,7 @@ LIST, CREATE, UPDATE, DELETE = f"GET {GRANTS}", f"POST {GRANTS}", f"PATCH {GRANT
 VERBS = {"create": CREATE, "update": UPDATE, "delete": DELETE}
 HOLDERS = {"create": "new", "update": "old", "delete": "stray"}
 ATTEMPTS = 5
+LATENCY_SECONDS = 0.1  # each way
 PATIENT = Manner(Pacing(), Persistence(ATTEMPTS, jitter=lambda _, high: high))
 NO_NAMES = Needs(application_names=False, api_names=False, scopes=False)
 PROTECT = Protect(client_id="guard")
@@ -157,10 +159,12 @@ class Wire:
         kept = self._kept.get(endpoint)
         if kept and isinstance(kept.trouble, NotSent) and self.calls[endpoint] in kept.calls:
             raise kept.trouble.error("never left", request=request)
+        await asyncio.sleep(LATENCY_SECONDS)
         try:
             return await forward()
         finally:
             self._foreign(self._sandbox, endpoint)
+            await asyncio.sleep(LATENCY_SECONDS)
 
 
 def fault_rules(strikes: Iterable[Strike]) -> FaultPlan:
@@ -212,6 +216,7 @@ def tried(
     planning: tuple[Strike, ...] = (),
     foreign: Foreign = nobody,
     seed: str = SEED,
+    stop: Stop | None = None,
 ) -> Trial:
     """Plan in peace (or under `planning`), apply under `strikes`, look in peace, apply once more in peace."""
     trial = Trial()
@@ -223,7 +228,7 @@ def tried(
             plan = await planned(client, wish)
             wire.calls.clear()
             sandbox.control.set_faults(fault_rules(strikes))
-            trial.outcomes = await carried_out(plan, client, journal)
+            trial.outcomes = await carried_out(plan, client, journal, stop)
             trial.calls = wire.calls
             sandbox.control.set_faults(NO_FAULTS)
         trial.after = scopes_of(sandbox)
