@@ -281,7 +281,7 @@ class Life(RuleBasedStateMachine):
 
 
 Life.TestCase.settings = settings(
-    max_examples=110,
+    max_examples=50,
     stateful_step_count=15,
     deadline=None,
     derandomize=True,
