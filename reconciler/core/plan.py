@@ -1,6 +1,6 @@
 """Pure: compare the desired with the observed state; the plan is a value that is shown and then carried out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -8,7 +8,9 @@ from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows
+from reconciler.core.origin import Origin
 from reconciler.core.problems import Problem
+from reconciler.core.risk import Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Plan:
     """What would be done to a tenant. `changes` stand in the order in which they are carried out.
 
     `differing` counts the declared grants that differ but are left as they are, because only creating was asked for.
+    `risks` tells of changes, blocked ones too, what is dangerous in them, the worst first; `origins` tells of all of
+    them or, without a base, of none where they come from.
     """
 
     tenant: TenantName
@@ -116,6 +120,8 @@ class Plan:
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
+    origins: Mapping[Key, Origin] = field(default_factory=dict)
 
     @property
     def converged(self) -> bool:

@@ -9,6 +9,7 @@ from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
 from reconciler.core.directory import Api, Application, Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.origin import Origin
 from reconciler.core.plan import (
     Blocked,
     Change,
@@ -21,6 +22,7 @@ from reconciler.core.plan import (
     Update,
     grants_after,
 )
+from reconciler.core.risk import Level, Risk
 from reconciler.core.spec import GrantSpec
 
 FORMAT_VERSION = "1"
@@ -45,8 +47,8 @@ def plan_json(plan: Plan) -> Json:
             "blocked": len(plan.blocked),
         },
         "changes": [
-            *(_change(change, plan.directory, None) for change in plan.changes),
-            *(_change(each.change, plan.directory, each.reason) for each in plan.blocked),
+            *(_change(change, plan, None) for change in plan.changes),
+            *(_change(each.change, plan, each.reason) for each in plan.blocked),
         ],
         "unmanaged": [_left_alone(each, plan.directory) for each in plan.left_alone],
         "differing": plan.differing,
@@ -90,6 +92,8 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         differing=data["differing"],
         directory=_directory_from([*data["changes"], *data["unmanaged"]]),
         notes=tuple(data["notes"]),
+        risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in data["changes"] if each["risks"]},
+        origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
     )
 
 
@@ -126,17 +130,23 @@ def grant_json(grant: ClientGrant) -> Json:
     }
 
 
-def _change(change: Change, directory: Directory, blocked: str | None) -> Json:
+def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
     spec = None if isinstance(change, Delete) else change.after.spec
     return {
         **deed(change),
-        "client_name": directory.client_name(change.key),
-        "api_name": directory.api_name(change.key),
+        "client_name": plan.directory.client_name(change.key),
+        "api_name": plan.directory.api_name(change.key),
         "fields": [_field(field) for field in change.fields],
         "source": spec and {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
         "description": spec and spec.description,
         "blocked": blocked,
+        "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
+        "origin": plan.origins.get(change.key),
     }
+
+
+def _risk(risk: Risk) -> Json:
+    return {"rule": risk.rule, "level": risk.level, "message": risk.message}
 
 
 def _field(change: FieldChange) -> Json:
@@ -168,6 +178,10 @@ def _change_from(data: Mapping[str, Any]) -> Change:
             return Update(before, after, changed_fields(before.grant, after.grant))
         case _:
             return Delete(before)
+
+
+def _risks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Risk, ...]:
+    return tuple(Risk(each["rule"], Level(each["level"]), each["message"]) for each in data)
 
 
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:

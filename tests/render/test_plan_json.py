@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, a
 
 from reconciler.contract import stored
 from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.origin import Origin
 from reconciler.core.plan import Plan
-from reconciler.render.plan_json import plan_json
+from reconciler.core.risk import Level, Risk
+from reconciler.render.plan_json import plan_from_json, plan_json
 
 WIDER = a_grant(scope=("read:invoices", "write:invoices"), organization_usage="allow", allow_any_organization=True)
 UNTOUCHABLE = Untouchable(OWN, (Protect(client_id="kept", reason="ask first"),))
@@ -72,7 +75,22 @@ def test_an_update_has_both_sides_and_the_fields_between_them() -> None:
         "source": {"file": "grants/a.yaml", "line": 2, "column": 5},
         "description": "",
         "blocked": None,
+        "risks": [],
+        "origin": None,
     }
+
+
+def test_risks_and_origins_come_back_as_they_were() -> None:
+    plan = replace(
+        PLANS["update"],
+        risks={PLANS["update"].changes[0].key: (Risk("delete", Level.HIGH, "takes everything"),)},
+        origins={PLANS["update"].changes[0].key: Origin.BOTH},
+    )
+
+    data = as_data(plan)
+    Draft202012Validator(stored.load(stored.PLAN)).validate(data)
+    back = plan_from_json(data)
+    assert (back.risks, back.origins) == (plan.risks, plan.origins)
 
 
 @pytest.mark.parametrize(
