@@ -13,7 +13,7 @@ from reconciler.cli.session import Session, session
 from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.core.outcome import Report
 from reconciler.core.permissions import missing_permissions
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Delete, Plan
 from reconciler.errors import Exit, ReconcilerError, ReportLostError
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.plan_text import plan_lines
@@ -77,8 +77,11 @@ def _refuse_without_permissions(reached: Session, plan: Plan) -> None:
 
 
 def _ask(plan: Plan, console: Console) -> None:
+    """Ask for yes; where grants are deleted, for their number: who types it has read it."""
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
-    question = f"Apply this to {plan.tenant.name} ({plan.tenant.domain})? Only yes is accepted: "
-    if console.asked(question) != "yes":
-        raise ReconcilerError("nothing was written: the answer was not yes")
+    deletes = sum(isinstance(change, Delete) for change in plan.changes)
+    expected, what = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
+    question = f"Apply this to {plan.tenant.name} ({plan.tenant.domain})? Only {what} is accepted: "
+    if console.asked(question) != expected:
+        raise ReconcilerError(f"nothing was written: the answer was not {what}")

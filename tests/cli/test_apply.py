@@ -54,6 +54,21 @@ def test_anything_else_on_a_terminal_writes_nothing(here: Path, typed: str) -> N
     assert holders(here) == ["own", "portal"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "code", "left"),
+    [("1\n", 0, ["billing", "own"]), ("yes\n", 1, ["own", "portal"]), ("2\n", 1, ["own", "portal"])],
+    ids=["number", "yes", "another-number"],
+)
+def test_where_grants_are_deleted_their_number_is_to_be_typed(
+    here: Path, typed: str, code: int, left: list[str]
+) -> None:
+    ran = reconciler("apply", "--prune", "--color", "never", terminal=True, typed=typed)
+
+    assert ran.code == code
+    assert "Only the number of deletes is accepted: " in ran.stderr
+    assert holders(here) == left
+
+
 def test_the_end_of_input_on_a_terminal_writes_nothing(here: Path) -> None:
     ran = reconciler("apply", terminal=True)
 
