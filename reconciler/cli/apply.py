@@ -46,7 +46,7 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, form: 
         asks = bool(plan.changes) and not (plan.blocked or yes or approval.saved)
         console.plan(plan_lines(plan, every=given.verbose), data=form == "json", asks=asks)
         if plan.blocked or not plan.changes:
-            report, exit_code = Report((), plan), Exit.REFUSED if plan.blocked else Exit.DONE
+            report, exit_code = Report((), plan), _nothing_done(plan)
         else:
             approval.check_changes(plan, console)
             _refuse_without_permissions(reached, plan)
@@ -58,6 +58,12 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, form: 
     except OSError as error:
         raise ReportLostError(str(error)) from error
     return exit_code
+
+
+def _nothing_done(plan: Plan) -> Exit:
+    if plan.blocked:
+        return Exit.REFUSED
+    return Exit.DONE if plan.converged else Exit.INCOMPLETE
 
 
 def _tell(report: Report, plan: Plan, console: Console, form: str) -> None:

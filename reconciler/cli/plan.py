@@ -45,4 +45,6 @@ def command(*, shape: Shape, reach: Reach, out: Path | None, form: str, detailed
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
     if plan.blocked:
         return Exit.REFUSED
+    if plan.skipped:
+        return Exit.INCOMPLETE
     return Exit.CHANGES if detailed and plan.changes else Exit.DONE

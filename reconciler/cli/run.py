@@ -111,7 +111,7 @@ class Run:
         all_applied = all(outcome.result is Result.APPLIED for outcome in outcomes)
         looks = LOOKS if all_applied else 1
         report = self._second_look(outcomes)
-        while report.remaining and not report.converged and (looks := looks - 1) and not self._signals:
+        while report.remaining and report.remaining.changes and (looks := looks - 1) and not self._signals:
             time.sleep(LOOK_AGAIN_SECONDS)
             report = self._second_look(outcomes)
         return report

@@ -67,6 +67,7 @@ class Session:
             limits=self.shape.lift(self.tenant.limits),
             prune=self.shape.prune,
             create_only=self.shape.create_only,
+            skip_missing=self.shape.skip_missing,
         )
         try:
             return make_plan(self.declared.specs, observation, rules, TenantName(self.tenant.name, self.tenant.host))

@@ -18,16 +18,19 @@ class Shape:
 
     prune: bool = False
     create_only: bool = False
+    skip_missing: bool = False
     max_deletes: int | None = None
     max_updates: int | None = None
 
     def __post_init__(self) -> None:
         if self.prune and self.create_only:
             raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
+        if self.prune and self.skip_missing:
+            raise ReconcilerError("--prune cannot tell what --skip-missing leaves out from what no file declares")
 
     def options(self) -> dict[str, bool]:
         """Return the options that say which changes a plan has; the numbers only say how many it may have."""
-        return {"prune": self.prune, "create_only": self.create_only}
+        return {"prune": self.prune, "create_only": self.create_only, "skip_missing": self.skip_missing}
 
     def lift(self, limits: Limits) -> Limits:
         """Return `limits` with the numbers that were named."""
@@ -42,16 +45,28 @@ def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         *,
         prune: bool,
         create_only: bool,
+        skip_missing: bool,
         max_deletes: int | None,
         max_updates: int | None,
         **others: object,
     ) -> Exit:
-        shape = Shape(prune=prune, create_only=create_only, max_deletes=max_deletes, max_updates=max_updates)
+        shape = Shape(
+            prune=prune,
+            create_only=create_only,
+            skip_missing=skip_missing,
+            max_deletes=max_deletes,
+            max_updates=max_updates,
+        )
         return command(shape=shape, **others)
 
     options = [
         click.option("--prune", is_flag=True, help="Delete the grants that no file declares."),
         click.option("--create-only", is_flag=True, help="Only create what is missing."),
+        click.option(
+            "--skip-missing",
+            is_flag=True,
+            help="Leave out grants whose application or API the tenant lacks; exits with 3 if there are any.",
+        ),
         click.option("--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, whatever their share."),
         click.option("--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, whatever their share."),
     ]

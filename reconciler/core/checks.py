@@ -50,7 +50,8 @@ def _unknown_application(each: DesiredGrant, directory: Directory, guess: Sugges
     client_id = each.key.client_id
     if client_id is not None and client_id not in directory.applications_by_id:
         fix = guess(client_id, directory.applications_by_id) or "create the application first"
-        yield Problem(each.spec.source_of("client_id"), f'the tenant has no application with id "{client_id}"', fix)
+        what = f'the tenant has no application with id "{client_id}"'
+        yield Problem(each.spec.source_of("client_id"), what, fix, is_missing=True)
 
 
 def _unknown_api(
@@ -62,7 +63,8 @@ def _unknown_api(
     audience = each.key.audience
     fix = guess(audience, directory.apis_by_identifier, CLOSENESS_OF_IDENTIFIERS) or "create the API first"
     what = f'the tenant has no API with identifier "{audience}"'
-    return Problem(each.spec.source_of("audience"), what, fix, _severity(already_there=observed is not None))
+    there = observed is not None
+    return Problem(each.spec.source_of("audience"), what, fix, _severity(already_there=there), is_missing=not there)
 
 
 def _undefined_scopes(

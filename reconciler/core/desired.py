@@ -75,7 +75,7 @@ def _only(
             return identity
         case ():
             fix = guess(name, by_name) or f"create the {noun} first, or correct the name"
-            return Problem(place, f'the tenant has no {noun} named "{name}"', fix)
+            return Problem(place, f'the tenant has no {noun} named "{name}"', fix, is_missing=True)
         case several:
             field = "client_id" if noun == "application" else "audience"
             what = f'{len(several)} {noun}s are named "{name}": {", ".join(several)}'

@@ -107,6 +107,7 @@ class Plan:
     """What would be done to a tenant. `changes` stand in the order in which they are carried out.
 
     `differing` counts the declared grants that differ but are left as they are, because only creating was asked for.
+    `skipped` counts those left out because the tenant lacks what they name; the warnings tell what that is.
     `risks` tells of changes, blocked ones too, what is dangerous in them, the worst first; `origins` tells of all of
     them or, without a base, of none where they come from.
     """
@@ -117,6 +118,7 @@ class Plan:
     left_alone: tuple[LeftAlone, ...] = ()
     unchanged: int = 0
     differing: int = 0
+    skipped: int = 0
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -125,8 +127,8 @@ class Plan:
 
     @property
     def converged(self) -> bool:
-        """Whether nothing is left to do."""
-        return not self.changes and not self.blocked
+        """Whether the tenant has all that the files declare."""
+        return not self.changes and not self.blocked and not self.skipped
 
 
 @dataclass(frozen=True, slots=True)

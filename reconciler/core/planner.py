@@ -1,10 +1,10 @@
 """Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.core.checks import check
-from reconciler.core.desired import resolve
+from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import Limits, Untouchable, forbid_too_many, forbid_untouchable
@@ -19,9 +19,12 @@ from reconciler.core.plan import (
     compare,
     in_order_of_apply,
 )
-from reconciler.core.problems import Problem, errors
+from reconciler.core.problems import Problem, Severity, errors
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
+
+IDENTITIES = ("client_id", "audience")
+"""The fields that may name an application or an API by what only one tenant knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Rules:
     limits: Limits = field(default_factory=Limits)
     prune: bool = False
     create_only: bool = False
+    skip_missing: bool = False
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules, tenant: TenantName) -> Plan:
@@ -50,14 +54,30 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
         RefusedError: if nothing is declared; an empty desired state is a mistake far more often than a wish.
         ProblemsError: if a name is unknown or ambiguous, or the tenant would refuse something.
     """
+    specs = tuple(specs)
     desired, problems = resolve(specs, observation.directory)
     if not desired and not problems:
         raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
     observed = {each.key: each for each in observation.grants}
     problems += check(desired, observed, observation.directory)
+    if rules.skip_missing:
+        desired, problems = _without_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
-    return _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(sorted(problems)))
+    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(sorted(problems)))
+    return replace(plan, skipped=len(specs) - len(desired))
+
+
+def _without_missing(
+    desired: tuple[DesiredGrant, ...],
+    problems: tuple[Problem, ...],
+) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
+    """Leave out the grants for which the tenant lacks something; what it lacks becomes a warning."""
+    missing = {problem.source for problem in problems if problem.is_missing}
+    there = tuple(each for each in desired if missing.isdisjoint(map(each.spec.source_of, IDENTITIES)))
+    return there, tuple(
+        replace(problem, severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
+    )
 
 
 def _guarded(

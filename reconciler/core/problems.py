@@ -29,12 +29,14 @@ class Problem:
     """One thing to fix.
 
     `what` says what is wrong, `fix` what to do (empty where `what` says it already); neither ends with a full stop.
+    `is_missing` says that the tenant lacks an application or API, which somebody may still create there.
     """
 
     source: Source
     what: str
     fix: str = ""
     severity: Severity = Severity.ERROR
+    is_missing: bool = False
 
     @property
     def message(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import Report, Result, counts
 from reconciler.core.plan import Change
-from reconciler.core.quoting import visible
+from reconciler.core.quoting import counted, visible
 from reconciler.render.plan_json import Json, action_of, key_json
 from reconciler.render.plan_text import grant_label, mark_of
 from reconciler.render.styled import Line, Span, Style, line
@@ -65,6 +65,9 @@ def _counted(report: Report) -> str:
 def _state(report: Report) -> str:
     if report.trouble:
         return visible(report.trouble)
+    if report.remaining and report.remaining.skipped and not report.remaining.changes:
+        skipped = counted(report.remaining.skipped, "declared grant")
+        return f"the tenant equals the files but for {skipped}, which it lacks the application or API for"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"
     return "no declared grant is missing any more" if report.remaining.differing else "the tenant equals the files"

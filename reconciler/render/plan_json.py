@@ -52,6 +52,7 @@ def plan_json(plan: Plan) -> Json:
         ],
         "unmanaged": [_left_alone(each, plan.directory) for each in plan.left_alone],
         "differing": plan.differing,
+        "skipped": plan.skipped,
         "notes": list(plan.notes),
     }
 
@@ -90,6 +91,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         left_alone=tuple(_left_alone_from(each) for each in data["unmanaged"]),
         unchanged=data["summary"]["unchanged"],
         differing=data["differing"],
+        skipped=data["skipped"],
         directory=_directory_from([*data["changes"], *data["unmanaged"]]),
         notes=tuple(data["notes"]),
         risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in data["changes"] if each["risks"]},

@@ -7,7 +7,7 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, Key
 from reconciler.core.plan import Blocked, Change, Create, Delete, LeftAlone, Plan, Reason, Update
-from reconciler.core.quoting import visible
+from reconciler.core.quoting import counted, visible
 from reconciler.core.spec import GrantSpec
 from reconciler.render.plan_json import plan_id
 from reconciler.render.styled import Line, Span, Style, line
@@ -25,14 +25,19 @@ def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
     yield from _blocked(plan.blocked, plan.directory)
     for title, kind in (("Create", Create), ("Update", Update), ("Delete", Delete)):
         yield from group_lines(title, [change for change in plan.changes if isinstance(change, kind)], plan.directory)
-    if plan.converged:
-        nothing = "no declared grant is missing" if plan.differing else "the tenant has what the files declare"
-        yield line(f"No changes: {nothing}.")
+    if not plan.changes and not plan.blocked:
+        yield line(f"No changes: {_nothing(plan)}.")
         yield line()
     yield from _left_alone(plan.left_alone, plan.directory, every=every)
     for note in plan.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
     yield line(Span(summary(plan), Style.STRONG))
+
+
+def _nothing(plan: Plan) -> str:
+    if plan.skipped:
+        return f"the tenant lacks what {counted(plan.skipped, 'declared grant')} would need"
+    return "no declared grant is missing" if plan.differing else "the tenant has what the files declare"
 
 
 def summary(plan: Plan) -> str:
@@ -44,6 +49,8 @@ def summary(plan: Plan) -> str:
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     if plan.differing:
         rest.insert(1, f"{plan.differing} differing but not asked for")
+    if plan.skipped:
+        rest.append(f"{plan.skipped} skipped")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
 
 

@@ -72,6 +72,7 @@ def test_the_command_line_wins_over_the_environment(arguments: list[str], monkey
         (["plan", "--max-deletes", "-1"], "-1 is not in the range"),
         (["plan", "extra"], "unexpected extra argument"),
         (["plan", "--prune", "--create-only"], "use one of them"),
+        (["plan", "--prune", "--skip-missing"], "--prune cannot tell"),
         (["--color", "pink", "plan"], "'pink' is not one of"),
         (["validate", "--grants"], "requires an argument"),
         (["sandbox", "serve", "--port", "70000"], "70000 is not in the range"),

@@ -125,4 +125,4 @@ def test_no_secret_is_in_a_saved_plan(here: Path) -> None:
     text = (here / "plan.json").read_text()
 
     assert "canary" not in text
-    assert json.loads(text)["saved"]["options"] == {"prune": False, "create_only": False}
+    assert json.loads(text)["saved"]["options"] == {"prune": False, "create_only": False, "skip_missing": False}

@@ -9,6 +9,7 @@ from support.strategies import grants
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, Protect, Untouchable
 from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
+from reconciler.core.problems import Severity
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
 
@@ -177,3 +178,22 @@ def test_an_undefined_scope_that_a_snapshot_gives_back_is_a_warning() -> None:
     assert [problem.severity for problem in plan.warnings] == ["warning"]
     with pytest.raises(ProblemsError):
         a_plan([a_spec(scope=("gone",))], directory=directory)
+
+
+def test_what_the_tenant_lacks_is_left_out_and_named_if_asked_for() -> None:
+    directory = a_directory({"billing": "Billing"}, [an_api()])
+    specs = [a_spec(), a_spec(line=9, client_id="gone")]
+
+    plan = a_plan(specs, directory=directory, skip_missing=True)
+
+    assert [change.key.client_id for change in plan.changes] == ["billing"]
+    assert plan.skipped == 1
+    assert not plan.converged
+    assert [warning.severity for warning in plan.warnings] == [Severity.WARNING]
+
+
+def test_other_problems_stop_a_plan_that_leaves_out_what_is_missing() -> None:
+    directory = a_directory({"billing": "Billing"}, [an_api()])
+
+    with pytest.raises(ProblemsError):
+        a_plan([a_spec(scope=("undefined",))], directory=directory, skip_missing=True)
