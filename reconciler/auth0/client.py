@@ -75,7 +75,7 @@ class ManagementClient:
 
     async def applications(self) -> tuple[Application, ...]:
         """Return every application of the tenant, without the pseudo application that stands for all."""
-        wanted = {"fields": "client_id,name", "include_fields": "true", "is_global": "false"}
+        wanted = {"fields": "client_id,name,is_first_party", "include_fields": "true", "is_global": "false"}
 
         async def listing() -> tuple[Application, ...]:
             listed = [wire.application(item) for item in await self._by_cursor(APPLICATIONS, wanted)]

@@ -72,7 +72,11 @@ def _unfamiliar(answer: Json) -> frozenset[str]:
 
 def application(answer: Json) -> Application:
     """Parse an application. Raises UnreadableError if it lacks its id."""
-    return Application(_text(answer, "client_id"), _text_or_none(answer, "name") or "")
+    return Application(
+        client_id=_text(answer, "client_id"),
+        name=_text_or_none(answer, "name") or "",
+        is_third_party=answer.get("is_first_party") is False,
+    )
 
 
 def api(answer: Json) -> Api:

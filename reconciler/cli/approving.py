@@ -46,8 +46,8 @@ class Approval:
             return
         keys = {change.key for change in excess}
         otherwise = [change for change in self.saved.plan.changes if change.key in keys]
-        console.result(group_lines("Not approved", excess, fresh.directory))
-        console.result(group_lines("Approved instead", otherwise, self.saved.plan.directory))
+        console.result(group_lines("Not approved", excess, fresh.directory, fresh.risks))
+        console.result(group_lines("Approved instead", otherwise, self.saved.plan.directory, self.saved.plan.risks))
         raise StalePlanError("nothing was written: files or tenant have changed since the plan; plan and review again")
 
 

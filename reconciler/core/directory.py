@@ -30,6 +30,7 @@ class Application:
 
     client_id: str
     name: str
+    is_third_party: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from reconciler.core.plan import (
     in_order_of_apply,
 )
 from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
 
@@ -94,15 +95,17 @@ def _guarded(
     allowed, untouchable = forbid_untouchable(wanted, rules.untouchable, directory)
     managed = comparison.unchanged + len(comparison.updates) + len(deletes)
     allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
+    blocked = (*untouchable, *too_many)
     return Plan(
         tenant=tenant,
         changes=in_order_of_apply(allowed),
-        blocked=(*untouchable, *too_many),
+        blocked=blocked,
         left_alone=left_alone,
         unchanged=comparison.unchanged,
         differing=len(comparison.updates) - len(updates),
         directory=directory,
         warnings=warnings,
+        risks=all_risks((*allowed, *(each.change for each in blocked)), rules.untouchable.own, directory),
         notes=(*observation.notes, *_notes(comparison, observation, rules)),
     )
 

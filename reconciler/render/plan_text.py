@@ -1,17 +1,27 @@
 """Pure: a plan as a person reads it: what changes first, what is left alone after it, one summary line at the end."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, Key
-from reconciler.core.plan import Blocked, Change, Create, Delete, LeftAlone, Plan, Reason, Update
+from reconciler.core.plan import Change, Create, Delete, LeftAlone, Plan, Reason, Update
 from reconciler.core.quoting import counted, visible
+from reconciler.core.risk import Level, Risk
 from reconciler.core.spec import GrantSpec
 from reconciler.render.plan_json import plan_id
 from reconciler.render.styled import Line, Span, Style, line
 
+Risks = Mapping[Key, tuple[Risk, ...]]
+
+LEVEL_STYLES: Mapping[Level, Style] = {
+    Level.CRITICAL: Style.ERROR,
+    Level.HIGH: Style.WARNING,
+    Level.LOW: Style.MUTED,
+}
+TOLD = (Level.CRITICAL, Level.HIGH)
+"""Lower risks say what the lines of a change say already; plans as data have them."""
 MOST_LEFT_ALONE = 10
 WIDTH = 80
 INDENT = "      "
@@ -22,15 +32,18 @@ def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
     tenant = f"Tenant {visible(plan.tenant.name)} ({visible(plan.tenant.domain)})"
     yield line(Span(tenant, Style.STRONG), Span(f"  plan {plan_id(plan)}", Style.MUTED))
     yield line()
-    yield from _blocked(plan.blocked, plan.directory)
+    yield from _critical(plan)
+    yield from _blocked(plan)
     for title, kind in (("Create", Create), ("Update", Update), ("Delete", Delete)):
-        yield from group_lines(title, [change for change in plan.changes if isinstance(change, kind)], plan.directory)
+        changes = [change for change in plan.changes if isinstance(change, kind)]
+        yield from group_lines(title, changes, plan.directory, plan.risks)
     if not plan.changes and not plan.blocked:
         yield line(f"No changes: {_nothing(plan)}.")
         yield line()
     yield from _left_alone(plan.left_alone, plan.directory, every=every)
     for note in plan.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield from _counted_risks(plan)
     yield line(Span(summary(plan), Style.STRONG))
 
 
@@ -71,25 +84,51 @@ def mark_of(change: Change) -> Span:
             return Span("-", Style.DELETE)
 
 
-def group_lines(title: str, changes: Iterable[Change], directory: Directory) -> Iterator[Line]:
-    """Yield a titled group of changes, sorted by name; nothing if there are none."""
+def group_lines(title: str, changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
+    """Yield a titled group of changes with their risks, sorted by name; nothing if there are none."""
     changes = _by_name(changes, directory)
     if not changes:
         return
     yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
     for change in changes:
-        yield from _change(change, directory)
+        yield from _change(change, directory, risks)
     yield line()
 
 
-def _blocked(blocked: Iterable[Blocked], directory: Directory) -> Iterator[Line]:
+def _critical(plan: Plan) -> Iterator[Line]:
+    """Yield a line for each critical risk, ahead of all else: no volume of changes pushes one out of view."""
+    labels = {key: grant_label(key, plan.directory) for key in plan.risks}
+    found = sorted(
+        (labels[key], key.order, risk.rule, risk.message)
+        for key, risks in plan.risks.items()
+        for risk in risks
+        if risk.level is Level.CRITICAL
+    )
+    if not found:
+        return
+    yield line(Span(f"Critical ({len(found)})", Style.ERROR))
+    for label, _, rule, message in found:
+        yield line("  ", Span("!", Style.ERROR), " ", Span(label, Style.STRONG))
+        yield line(INDENT, Span(f"{visible(message)}  ({rule})", Style.ERROR))
+    yield line()
+
+
+def _counted_risks(plan: Plan) -> Iterator[Line]:
+    count = Counter(risk.level for risks in plan.risks.values() for risk in risks)
+    told = [level for level in TOLD if count[level]]
+    if told:
+        counts = ", ".join(f"{count[level]} {level}" for level in told)
+        yield line(Span(f"Risks: {counts}.", LEVEL_STYLES[told[0]]))
+
+
+def _blocked(plan: Plan) -> Iterator[Line]:
     reasons: dict[str, list[Change]] = {}
-    for each in blocked:
+    for each in plan.blocked:
         reasons.setdefault(each.reason, []).append(each.change)
     for reason, changes in reasons.items():
         yield line(Span(f"Blocked ({len(changes)}) ", Style.ERROR), visible(reason))
-        for change in _by_name(changes, directory):
-            yield from _change(change, directory)
+        for change in _by_name(changes, plan.directory):
+            yield from _change(change, plan.directory, plan.risks)
         yield line()
 
 
@@ -97,10 +136,13 @@ def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
     return sorted(changes, key=lambda change: (grant_label(change.key, directory), change.key.order))
 
 
-def _change(change: Change, directory: Directory) -> Iterator[Line]:
+def _change(change: Change, directory: Directory, risks: Risks) -> Iterator[Line]:
     yield line("  ", mark_of(change), " ", Span(grant_label(change.key, directory), Style.STRONG))
     if not isinstance(change, Delete):
         yield from _origin(change.after.spec)
+    for risk in risks.get(change.key, ()):
+        if risk.level in TOLD:
+            yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
     for field in change.fields:
         yield from _field(field)
 

@@ -145,7 +145,7 @@ def test_applications_come_with_few_fields() -> None:
 
     assert applications == (Application("a", "A"), Application("b", ""))
     assert server.asked[0].query == {
-        "fields": "client_id,name",
+        "fields": "client_id,name,is_first_party",
         "include_fields": "true",
         "is_global": "false",
         "take": "100",

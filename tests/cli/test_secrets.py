@@ -12,6 +12,7 @@ COMMANDS = [
     ["plan", "-v", "--format", "json", "--prune"],
     ["apply", "-v", "--yes", "--prune"],
     ["apply", "-v", "--yes", "--format", "json"],
+    ["risks", "-v"],
     ["schema", "-v"],
     ["doctor", "-v"],
     ["doctor", "-v", "--format", "json"],

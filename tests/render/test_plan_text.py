@@ -1,9 +1,12 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.guards import Limits, Protect, Untouchable
 from reconciler.core.plan import Plan
+from reconciler.core.quoting import visible
 from reconciler.render.plan_text import grant_label, plan_lines, summary
 from reconciler.render.styled import Style, plain
 
@@ -41,6 +44,8 @@ def test_a_create_shows_where_it_is_declared_and_what_it_gives() -> None:
         "Create (1)",
         "  + Billing Worker -> Invoices API",
         "      grants/a.yaml:7  why\\x07",
+        "      ! high: may be used for every organization, not only for assigned ones",
+        "      ! high: organization_usage is loosened: deny -> allow",
         "      + read:invoices",
         "      + write:invoices",
         "      + invoice  (authorization_details_types)",
@@ -78,6 +83,26 @@ def test_a_delete_shows_what_is_taken_away() -> None:
         "      - organization_usage: allow",
         "      - allow_any_organization: true",
     ]
+
+
+@given(names=st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True), critical=st.integers(0, 5))
+def test_critical_risks_stand_ahead_of_all_else(names: list[str], critical: int) -> None:
+    directory = a_directory(dict(zip(names, names, strict=True)), None)
+    dangerous = names[critical % len(names)]
+    specs = [
+        a_spec(
+            client_id=name,
+            audience="https://example.eu.auth0.com/api/v2/",
+            scope=("update:users",) if name == dangerous else ("read:stats",),
+        )
+        for name in names
+    ]
+
+    lines = text(a_plan(specs, directory=directory)).splitlines()
+
+    assert lines[2] == "Critical (1)"
+    assert lines[3].startswith(f"  ! {visible(dangerous)} -> ")
+    assert lines[4].endswith("update:users  (management-api-takeover)")
 
 
 def test_changes_are_sorted_by_name_and_not_by_id() -> None:

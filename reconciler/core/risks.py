@@ -1,0 +1,185 @@
+"""Pure: what is dangerous in a change, by a table of rules."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory
+from reconciler.core.grant import USAGE_WIDTH, ClientGrant, Key
+from reconciler.core.management_scopes import level_of
+from reconciler.core.plan import Change, Create, Delete
+from reconciler.core.risk import Level, Risk
+
+MOST_SCOPES_NAMED = 5
+STRICT_THIRD_PARTY = "tpc_"
+"""How the ids of third-party applications in strict mode begin."""
+ADMINISTRATION = re.compile(r"\*|(^|[^a-z])(admin|administrator|administer|manage|root|superuser|sudo|all)([^a-z]|$)")
+"""Words that name administration in a scope of somebody's own API, as words of their own, whatever stands between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a change gives: the grant as it will be, beside what it was; both sides empty where there is none."""
+
+    key: Key
+    before: ClientGrant
+    after: ClientGrant
+    deletes: bool
+    own: bool
+    third_party: bool
+
+    @property
+    def scopes(self) -> list[str]:
+        """The scopes that are added, sorted."""
+        return sorted(self.after.scope - self.before.scope)
+
+    @property
+    def loosens_organizations(self) -> bool:
+        """Whether organization_usage gets wider; a value that Auth0 may add later counts as the widest."""
+        widest = max(USAGE_WIDTH.values()) + 1
+        width = USAGE_WIDTH.get(self.before.organization_usage, widest)
+        return USAGE_WIDTH.get(self.after.organization_usage, widest) > width
+
+    @property
+    def widens(self) -> bool:
+        """Whether anything is allowed that was not."""
+        return bool(
+            self.scopes
+            or (self.after.allow_all_scopes and not self.before.allow_all_scopes)
+            or (self.after.allow_any_organization and not self.before.allow_any_organization)
+            or self.after.authorization_details_types - self.before.authorization_details_types
+            or self.loosens_organizations
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RiskRule:
+    """One row of the table: `found` returns what the rule finds in a change, nothing where it finds nothing."""
+
+    name: str
+    level: Level
+    meaning: str
+    found: Callable[[Gain], str]
+
+
+def risks_of(change: Change, own: Key, directory: Directory) -> tuple[Risk, ...]:
+    """Return what each rule finds in `change`, the worst first; `own` is the grant by which the tool works."""
+    gain = _gain(change, own, directory)
+    found = (Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(gain)))
+    return tuple(sorted(found, key=lambda risk: risk.level.order))
+
+
+def all_risks(changes: Iterable[Change], own: Key, directory: Directory) -> Mapping[Key, tuple[Risk, ...]]:
+    """Return the risks of those changes that have any."""
+    found = ((change.key, risks_of(change, own, directory)) for change in changes)
+    return {key: risks for key, risks in found if risks}
+
+
+def _gain(change: Change, own: Key, directory: Directory) -> Gain:
+    key, nothing = change.key, ClientGrant(change.key)
+    application = directory.applications_by_id.get(key.client_id or "")
+    return Gain(
+        key=key,
+        before=nothing if isinstance(change, Create) else change.before.grant,
+        after=nothing if isinstance(change, Delete) else change.after.grant,
+        deletes=isinstance(change, Delete),
+        own=key == own,
+        third_party=key.holder.startswith(STRICT_THIRD_PARTY) or bool(application and application.is_third_party),
+    )
+
+
+def _management(level: Level, what: str) -> Callable[[Gain], str]:
+    def found(gain: Gain) -> str:
+        if not gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
+            return ""
+        return _with_scopes(what, [scope for scope in gain.scopes if level_of(scope) is level])
+
+    return found
+
+
+def _all_scopes(gain: Gain) -> str:
+    new = gain.after.allow_all_scopes and not gain.before.allow_all_scopes
+    return "every scope of the API, also those it gets later" if new else ""
+
+
+def _any_organization(gain: Gain) -> str:
+    new = gain.after.allow_any_organization and not gain.before.allow_any_organization
+    return "may be used for every organization, not only for assigned ones" if new else ""
+
+
+def _organization_usage(gain: Gain) -> str:
+    change = f"{gain.before.organization_usage} -> {gain.after.organization_usage}"
+    return f"organization_usage is loosened: {change}" if gain.loosens_organizations else ""
+
+
+def _default_grant(gain: Gain) -> str:
+    return "reaches every third-party application, also future ones" if gain.key.default_for and gain.widens else ""
+
+
+def _own_grant(gain: Gain) -> str:
+    return "reconciler's own grant gets wider" if gain.own and gain.widens else ""
+
+
+def _administration(gain: Gain) -> str:
+    if gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
+        return ""
+    return _with_scopes("looks like administration", [each for each in gain.scopes if is_administration(each)])
+
+
+def _third_party(gain: Gain) -> str:
+    return "the application belongs to a third party" if gain.third_party and gain.widens else ""
+
+
+def _delete(gain: Gain) -> str:
+    return "the application loses its access to the API" if gain.deletes else ""
+
+
+def is_administration(scope: str) -> bool:
+    """Return whether a scope is named as those are that administer an API: `admin`, `manage:users`, `write:*`."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", scope)
+    return ADMINISTRATION.search(spaced.lower()) is not None
+
+
+def _with_scopes(what: str, scopes: list[str]) -> str:
+    more = len(scopes) - MOST_SCOPES_NAMED
+    named = ", ".join(scopes[:MOST_SCOPES_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{what}: {named}" if scopes else ""
+
+
+def _rules() -> Iterator[RiskRule]:
+    yield RiskRule(
+        "management-api-takeover",
+        Level.CRITICAL,
+        "scopes of the Management API with which their holder can take the tenant over",
+        _management(Level.CRITICAL, "can take the tenant over"),
+    )
+    yield RiskRule(
+        "own-grant-widened",
+        Level.CRITICAL,
+        "more access for the application that reconciler works as",
+        _own_grant,
+    )
+    yield RiskRule(
+        "management-api-sensitive",
+        Level.HIGH,
+        "scopes of the Management API that weaken the tenant, destroy, or read out persons and secrets",
+        _management(Level.HIGH, "can weaken the tenant or read it out"),
+    )
+    yield RiskRule("all-scopes", Level.HIGH, "allow_all_scopes: also scopes that nobody has reviewed", _all_scopes)
+    yield RiskRule(
+        "any-organization", Level.HIGH, "allow_any_organization: no organization is asked", _any_organization
+    )
+    yield RiskRule("organization-usage-loosened", Level.HIGH, "organization_usage gets wider", _organization_usage)
+    yield RiskRule("default-grant", Level.HIGH, "default_for reaches all third-party applications", _default_grant)
+    yield RiskRule("third-party", Level.HIGH, "more access for an application that others own", _third_party)
+    yield RiskRule("administration", Level.HIGH, "scopes that look like administration of an API", _administration)
+    yield RiskRule(
+        "management-api-access",
+        Level.LOW,
+        "other new access to the Management API",
+        _management(Level.LOW, "reaches the Management API"),
+    )
+    yield RiskRule("delete", Level.LOW, "a grant is deleted", _delete)
+
+
+RULES: tuple[RiskRule, ...] = tuple(_rules())

@@ -1,0 +1,144 @@
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+
+from reconciler.core.directory import Application, Directory
+from reconciler.core.guards import Untouchable
+from reconciler.core.management_scopes import LEVELS, REST, TAKES_OVER, WEAKENS_OR_READS_OUT, level_of
+from reconciler.core.plan import Plan
+from reconciler.core.risk import Level
+from reconciler.core.risks import RULES, is_administration
+
+MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
+KNOWN = (Path(__file__).parent / "management-api-scopes.txt").read_text(encoding="utf-8").split()
+
+
+def rules_of(plan: Plan) -> list[str]:
+    """The names of the rules that find something in a plan of one change."""
+    (risks,) = plan.risks.values() or [()]
+    return [risk.rule for risk in risks]
+
+
+def test_every_scope_of_the_management_api_has_exactly_one_level() -> None:
+    tables = (TAKES_OVER, WEAKENS_OR_READS_OUT, REST)
+    counted = Counter(f"{verb}:{noun}" for table in tables for noun, verbs in table.items() for verb in verbs.split())
+
+    assert sorted(LEVELS) == sorted(KNOWN)
+    assert set(counted.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("scope", "level"),
+    [
+        ("create:client_grants", Level.CRITICAL),
+        ("update:users", Level.CRITICAL),
+        (" update:users ", Level.CRITICAL),
+        ("read:client_keys", Level.CRITICAL),
+        ("update:attack_protection", Level.HIGH),
+        ("delete:users", Level.HIGH),
+        ("read:logs", Level.HIGH),
+        ("create:something_new", Level.HIGH),
+        ("read:clients", Level.LOW),
+    ],
+)
+def test_a_scope_is_graded_by_the_worst_that_can_be_done_with_it(scope: str, level: Level) -> None:
+    assert level_of(scope) is level
+
+
+def test_access_to_the_management_api_is_graded_by_the_scopes_that_are_added() -> None:
+    before = a_grant(a_key(audience=MANAGEMENT), scope=("update:users",))
+    spec = a_spec(audience=MANAGEMENT, scope=("update:users", "read:logs", "read:clients"))
+
+    assert rules_of(a_plan([spec], [an_observed(before)])) == ["management-api-sensitive", "management-api-access"]
+    assert rules_of(a_plan([spec]))[0] == "management-api-takeover"
+
+
+def test_many_scopes_are_counted_and_some_named() -> None:
+    scopes = tuple(sorted(scope for scope, level in LEVELS.items() if level is Level.CRITICAL))
+
+    (risks,) = a_plan([a_spec(audience=MANAGEMENT, scope=scopes)]).risks.values()
+
+    assert risks[0].message.endswith(f" and {len(scopes) - 5} more")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rules"),
+    [
+        ({}, {"scope": (), "allow_all_scopes": True}, ["all-scopes"]),
+        (
+            {"organization_usage": "deny"},
+            {"organization_usage": "allow", "allow_any_organization": True},
+            ["any-organization", "organization-usage-loosened"],
+        ),
+        ({"organization_usage": "deny"}, {"organization_usage": "require"}, ["organization-usage-loosened"]),
+        ({"organization_usage": "deny"}, {"organization_usage": "new-value"}, ["organization-usage-loosened"]),
+        ({"organization_usage": "allow"}, {"organization_usage": "deny"}, []),
+        ({}, {"scope": ("read:invoices", "admin:invoices")}, ["administration"]),
+        ({"scope": ("read:invoices", "admin:invoices")}, {"scope": ("read:invoices",)}, []),
+    ],
+)
+def test_what_gets_wider_is_told_and_what_gets_narrower_is_not(
+    before: dict[str, Any], after: dict[str, Any], rules: list[str]
+) -> None:
+    plan = a_plan([a_spec(**after)], [an_observed(a_grant(**before))])
+
+    assert rules_of(plan) == rules
+
+
+def test_a_harmless_create_has_no_risk() -> None:
+    assert a_plan([a_spec()]).risks == {}
+
+
+def test_a_delete_is_a_risk() -> None:
+    plan = a_plan([a_spec()], [an_observed(), an_observed(a_grant(a_key("gone")))], prune=True)
+
+    assert rules_of(plan) == ["delete"]
+
+
+def test_a_default_grant_reaches_every_third_party_application() -> None:
+    assert rules_of(a_plan([a_spec(default_for="third_party_clients")])) == ["default-grant"]
+
+
+@pytest.mark.parametrize(
+    ("client_id", "directory"),
+    [
+        ("tpc_partner", Directory()),
+        ("partner", Directory((Application("partner", "Partner", is_third_party=True),), (an_api(),))),
+    ],
+    ids=["by-id", "by-flag"],
+)
+def test_an_application_of_a_third_party_is_told(client_id: str, directory: Directory) -> None:
+    assert rules_of(a_plan([a_spec(client_id=client_id)], directory=directory)) == ["third-party"]
+
+
+def test_the_own_grant_is_told_even_where_it_is_blocked() -> None:
+    spec = a_spec(client_id=OWN.client_id, audience=OWN.audience, scope=("read:x",))
+
+    plan = a_plan([spec], [an_observed(a_grant(OWN, scope=()))], untouchable=Untouchable(OWN))
+
+    assert plan.blocked
+    assert "own-grant-widened" in rules_of(plan)
+
+
+@pytest.mark.parametrize("scope", ["admin", "Admin", "manage:users", "write:*", "*", "users.admin", "all", "userAdmin"])
+def test_a_scope_that_is_named_as_administration_looks_like_it(scope: str) -> None:
+    assert is_administration(scope)
+
+
+@pytest.mark.parametrize("scope", ["read:invoices", "read:badminton", "manager-notes", "read:allowances", "call"])
+def test_other_scopes_do_not(scope: str) -> None:
+    assert not is_administration(scope)
+
+
+def test_the_table_stands_in_the_order_of_its_levels_and_names_are_unique() -> None:
+    assert [rule.level.order for rule in RULES] == sorted(rule.level.order for rule in RULES)
+    assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+def test_names_of_applications_do_not_matter_to_the_rules() -> None:
+    directory = a_directory({"billing": "Admin *"}, [an_api(INVOICES)])
+
+    assert a_plan([a_spec()], directory=directory).risks == {}
