@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from reconciler.core.guards import Limits, Protect
+from reconciler.core.pattern import NAMES, Pattern
+from reconciler.core.policy import Policy, PolicyRule, Verdict
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
@@ -36,6 +38,7 @@ class Tenant:
     kind: Kind = Kind.AUTH0
     protect: tuple[Protect, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
     database: Path = Path(SANDBOX_DATABASE)
     seed: Path | None = None
 
@@ -60,22 +63,26 @@ class Config:
     default_tenant: str | None = None
     protect: tuple[Protect, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
+
+    def policy_of(self, tenant: str) -> Policy:
+        """Return the policy for the tenant of that name, declared here or not."""
+        return self.tenants[tenant].policy if tenant in self.tenants else self.policy
 
 
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
     """Turn the content of reconciler.yaml, which has passed its schema, into a value.
 
-    Paths in it are relative to the file. A tenant's `protect` adds to the shared one, its `limits` replace the shared.
+    Paths in it are relative to the file. A tenant's `protect` adds to the shared one, its `limits` replace the shared,
+    the rules of its `policy` decide before the shared ones.
 
     Raises:
         ReconcilerError: if a domain is none, or the default tenant is not declared.
     """
-    protect, limits = _protect(data), _limits(data, Limits())
+    shared = Config(file, {}, data.get("default_tenant"), _protect(data), _limits(data, Limits()), _policy(data))
     folder = Path(file).parent
-    tenants = {
-        name: _tenant(name, item or {}, folder, protect, limits) for name, item in (data.get("tenants") or {}).items()
-    }
-    config = Config(file, tenants, data.get("default_tenant"), protect, limits)
+    tenants = {name: _tenant(name, item or {}, folder, shared) for name, item in (data.get("tenants") or {}).items()}
+    config = replace(shared, tenants=tenants)
     if config.default_tenant is not None:
         _named(config, config.default_tenant)
     return config
@@ -120,7 +127,7 @@ def _by_domain(config: Config, domain: str) -> Tenant:
     known = [tenant for tenant in config.tenants.values() if tenant.kind is Kind.AUTH0 and tenant.host == host]
     if known:
         return known[0]
-    return Tenant(name=host, domain=domain, protect=config.protect, limits=config.limits)
+    return Tenant(name=host, domain=domain, protect=config.protect, limits=config.limits, policy=config.policy)
 
 
 def _named(config: Config, name: str) -> Tenant:
@@ -131,13 +138,7 @@ def _named(config: Config, name: str) -> Tenant:
     return config.tenants[name]
 
 
-def _tenant(
-    name: str,
-    item: Mapping[str, Any],
-    folder: Path,
-    protect: tuple[Protect, ...],
-    limits: Limits,
-) -> Tenant:
+def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) -> Tenant:
     domain = str(item.get("domain", SANDBOX_DOMAIN))
     _parts(domain)
     seed = item.get("seed")
@@ -145,8 +146,9 @@ def _tenant(
         name=name,
         domain=domain,
         kind=Kind(item.get("kind", Kind.AUTH0)),
-        protect=(*protect, *_protect(item)),
-        limits=_limits(item, limits),
+        protect=(*shared.protect, *_protect(item)),
+        limits=_limits(item, shared.limits),
+        policy=Policy((*_policy(item).rules, *shared.policy.rules)),
         database=folder / str(item.get("database", SANDBOX_DATABASE)),
         seed=folder / str(seed) if seed else None,
     )
@@ -154,6 +156,16 @@ def _tenant(
 
 def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:
     return tuple(Protect(**patterns) for patterns in item.get("protect") or ())
+
+
+def _policy(item: Mapping[str, Any]) -> Policy:
+    said = item.get("policy") or {}
+    return Policy(tuple(_policy_rule(rule) for rule in said.get("rules") or ()))
+
+
+def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
+    patterns = {name: rule[name] for name in NAMES if name in rule}
+    return PolicyRule(rule["rule"], Verdict(rule["verdict"]), Pattern(**patterns), rule.get("reason", ""))
 
 
 def _limits(item: Mapping[str, Any], shared: Limits) -> Limits:

@@ -8,18 +8,18 @@ from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError
 from reconciler.core.directory import Api, Application, Directory
 from reconciler.core.grant import ObservedGrant
-from reconciler.core.guards import Protect
+from reconciler.core.pattern import Pattern
 from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
 
 NO_APPLICATIONS = (
-    "files or protect name applications, but the token may not list them: give its application read:clients, "
+    "files, protect or policy name applications, but the token may not list them: give its application read:clients, "
     "or write client_id instead of client"
 )
 NO_APIS = (
-    "files or protect name APIs, but the token may not list them: give its application read:resource_servers, "
+    "files, protect or policy name APIs, but the token may not list them: give its application read:resource_servers, "
     "or write audience instead of api"
 )
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
@@ -34,12 +34,12 @@ class Needs:
     scopes: bool
 
 
-def needs_of(specs: Iterable[GrantSpec], protect: Iterable[Protect]) -> Needs:
-    """Return what must be read to plan `specs` under `protect`."""
-    specs, protect = tuple(specs), tuple(protect)
+def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern]) -> Needs:
+    """Return what must be read to plan `specs` where the configuration names grants by `patterns`."""
+    specs, patterns = tuple(specs), tuple(patterns)
     return Needs(
-        application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in protect),
-        api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in protect),
+        application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
+        api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in patterns),
         scopes=any(spec.scope or spec.allow_all_scopes or spec.default_for for spec in specs),
     )
 

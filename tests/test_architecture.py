@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "files": {"core.grant", "core.problems", "core.quoting", "core.spec", "core.suggest", "contract.stored", "errors"},
     "tasks": set(),
     "auth0": {"core", "errors", "tasks"},
-    "config": {"core.guards", "core.suggest", "errors"},
+    "config": {"core.guards", "core.pattern", "core.policy", "core.suggest", "errors"},
     # the tenant that tests trust knows nothing of the client and the planner that are tested against it
     "sandbox": {"core.problems", "core.suggest", "contract.stored", "files", "errors"},
     "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "sandbox.transport", "errors"},

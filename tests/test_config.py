@@ -5,6 +5,8 @@ import pytest
 
 from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant, parse_config
 from reconciler.core.guards import Limits, Protect
+from reconciler.core.pattern import Pattern
+from reconciler.core.policy import Policy, PolicyRule, Verdict
 from reconciler.errors import ReconcilerError
 
 LIVE = "live.eu.auth0.com"
@@ -52,6 +54,22 @@ def test_protection_adds_up_and_limits_are_replaced_one_by_one() -> None:
     assert parsed.protect == (shared,)
     assert parsed.tenants["live"].protect == (shared, Protect(audience="*"))
     assert parsed.tenants["live"].limits == Limits(deletes_percent=5, updates_percent=7)
+
+
+def test_the_rules_of_a_tenants_policy_decide_before_the_shared_ones() -> None:
+    shared = {"rule": "delete", "verdict": "deny", "client": "Legacy*", "reason": "ask first"}
+    own = {"rule": "delete", "verdict": "allow"}
+    parsed = parse_config(
+        {
+            "policy": {"rules": [shared]},
+            "tenants": {"live": {"domain": LIVE, "policy": {"rules": [own]}}, "other": {"domain": LIVE}},
+        },
+        "reconciler.yaml",
+    )
+
+    of_all = PolicyRule("delete", Verdict.DENY, Pattern(client="Legacy*"), "ask first")
+    assert parsed.policy_of("live") == Policy((PolicyRule("delete", Verdict.ALLOW), of_all))
+    assert parsed.policy_of("other") == parsed.policy_of("undeclared") == Policy((of_all,))
 
 
 def test_a_domain_that_no_file_names_takes_the_shared_settings() -> None:

@@ -22,10 +22,11 @@ from reconciler.connect import open_tenant
 from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
+from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
-from reconciler.observe import needs_of, observe
+from reconciler.observe import Needs, needs_of, observe
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Session:
     tenant: Tenant
     declared: Declared
     shape: Shape
+    policy: Policy
     client: ManagementClient
     runner: asyncio.Runner
     deadline: float
@@ -49,7 +51,11 @@ class Session:
 
     def observe(self) -> Observation:
         """Read of the tenant what the files need. Raises Auth0Error, ReconcilerError."""
-        return self.run(observe(self.client, needs_of(self.declared.specs, self.tenant.protect)))
+        return self.run(observe(self.client, self._needs()))
+
+    def _needs(self) -> Needs:
+        patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
+        return needs_of(self.declared.specs, patterns)
 
     def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
@@ -65,6 +71,7 @@ class Session:
         rules = Rules(
             untouchable=self.untouchable(),
             limits=self.shape.lift(self.tenant.limits),
+            policy=self.policy,
             prune=self.shape.prune,
             create_only=self.shape.create_only,
             skip_missing=self.shape.skip_missing,
@@ -109,6 +116,7 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
     """
     config = read_settings(options.config)
     tenant = choose_tenant(config, options.tenant, os.environ)
+    policy = read_settings(shape.policy).policy_of(tenant.name) if shape.policy else tenant.policy
     declared = read_grants([Path(options.grants)])
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
@@ -119,6 +127,6 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
         client = runner.run(reached.__aenter__())
         deadline = runner.get_loop().time() + reach.timeout
         try:
-            yield Session(tenant, declared, shape, client, runner, deadline, own_folder(config.file))
+            yield Session(tenant, declared, shape, policy, client, runner, deadline, own_folder(config.file))
         finally:
             runner.run(reached.__aexit__(None, None, None))

@@ -1,8 +1,9 @@
 """The options that shape a plan; `plan` and `apply` have the same, because apply carries out what plan shows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import wraps
+from typing import Any
 
 import click
 
@@ -14,13 +15,14 @@ NUMBER = click.IntRange(min=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What a plan covers."""
+    """What a plan covers; `policy` is the configuration file to take the policy from, if not the usual one."""
 
     prune: bool = False
     create_only: bool = False
     skip_missing: bool = False
     max_deletes: int | None = None
     max_updates: int | None = None
+    policy: str | None = None
 
     def __post_init__(self) -> None:
         if self.prune and self.create_only:
@@ -39,25 +41,12 @@ class Shape:
 
 def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
     """Give a command the options of a Shape; it receives the Shape as `shape`."""
+    names = [field.name for field in fields(Shape)]
 
     @wraps(command)
-    def shaped(
-        *,
-        prune: bool,
-        create_only: bool,
-        skip_missing: bool,
-        max_deletes: int | None,
-        max_updates: int | None,
-        **others: object,
-    ) -> Exit:
-        shape = Shape(
-            prune=prune,
-            create_only=create_only,
-            skip_missing=skip_missing,
-            max_deletes=max_deletes,
-            max_updates=max_updates,
-        )
-        return command(shape=shape, **others)
+    def shaped(**given: Any) -> Exit:  # noqa: ANN401 - click's own
+        shape = Shape(**{name: given.pop(name) for name in names})
+        return command(shape=shape, **given)
 
     options = [
         click.option("--prune", is_flag=True, help="Delete the grants that no file declares."),
@@ -69,6 +58,7 @@ def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         ),
         click.option("--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, whatever their share."),
         click.option("--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, whatever their share."),
+        click.option("--policy", metavar="FILE", help="Take the policy from this configuration file instead."),
     ]
     with_options: Callable[..., Exit] = shaped
     for option in reversed(options):

@@ -2,47 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
+from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Blocked, Change, Create, Delete, Reason, Update
 
 COUNTED_FROM = 10
 """Limits count from so many managed grants up: in a small set every change is a large share (octoDNS's rule)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Protect:
-    """Patterns (`*`, `?`, `[…]`) on a grant; it protects the grants that meet all that are given."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protect(Pattern):
+    """Protects the grants that it covers."""
 
-    client: str | None = None
-    client_id: str | None = None
-    api: str | None = None
-    audience: str | None = None
-    subject_type: str | None = None
     reason: str = ""
-
-    def told(self) -> str:
-        """Return the patterns as the configuration says them."""
-        names = ("client", "client_id", "api", "audience", "subject_type")
-        return ", ".join(f'{name} "{getattr(self, name)}"' for name in names if getattr(self, name) is not None)
-
-    def covers(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant with `key` is protected by this."""
-        patterns = (
-            (self.client, directory.client_name(key)),
-            (self.client_id, key.client_id),
-            (self.api, directory.api_name(key)),
-            (self.audience, key.audience),
-            (self.subject_type, key.subject_type),
-        )
-        return all(pattern is None or _meets(value or "", pattern) for pattern, value in patterns)
-
-
-def _meets(value: str, pattern: str) -> bool:
-    """Compare; a name that holds `[…]` or the like is met by its own spelling, too: protection must not fail open."""
-    return value == pattern or fnmatchcase(value, pattern)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from reconciler.core.plan import (
     compare,
     in_order_of_apply,
 )
+from reconciler.core.policy import Policy, forbid_denied, shown
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
@@ -43,6 +44,7 @@ class Rules:
 
     untouchable: Untouchable
     limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
     prune: bool = False
     create_only: bool = False
     skip_missing: bool = False
@@ -94,18 +96,19 @@ def _guarded(
     wanted: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
     allowed, untouchable = forbid_untouchable(wanted, rules.untouchable, directory)
     managed = comparison.unchanged + len(comparison.updates) + len(deletes)
+    risks = all_risks(wanted, rules.untouchable.own, directory)
+    allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
     allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
-    blocked = (*untouchable, *too_many)
     return Plan(
         tenant=tenant,
         changes=in_order_of_apply(allowed),
-        blocked=blocked,
+        blocked=(*untouchable, *denied, *too_many),
         left_alone=left_alone,
         unchanged=comparison.unchanged,
         differing=len(comparison.updates) - len(updates),
         directory=directory,
         warnings=warnings,
-        risks=all_risks((*allowed, *(each.change for each in blocked)), rules.untouchable.own, directory),
+        risks=shown(risks, rules.policy, directory),
         notes=(*observation.notes, *_notes(comparison, observation, rules)),
     )
 

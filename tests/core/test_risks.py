@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
+from reconciler.contract import stored
 from reconciler.core.directory import Application, Directory
 from reconciler.core.guards import Untouchable
 from reconciler.core.management_scopes import LEVELS, REST, TAKES_OVER, WEAKENS_OR_READS_OUT, level_of
@@ -136,6 +137,14 @@ def test_other_scopes_do_not(scope: str) -> None:
 def test_the_table_stands_in_the_order_of_its_levels_and_names_are_unique() -> None:
     assert [rule.level.order for rule in RULES] == sorted(rule.level.order for rule in RULES)
     assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+def test_the_configuration_knows_the_rules_by_their_names() -> None:
+    schema = stored.load(stored.CONFIG)
+
+    assert schema["$defs"]["policy"]["properties"]["rules"]["items"]["properties"]["rule"]["enum"] == [
+        rule.name for rule in RULES
+    ]
 
 
 def test_names_of_applications_do_not_matter_to_the_rules() -> None:

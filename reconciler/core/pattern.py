@@ -1,0 +1,40 @@
+"""Pure: patterns (`*`, `?`, `[…]`) by which the configuration names grants."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key
+
+NAMES = ("client", "client_id", "api", "audience", "subject_type")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """Covers the grants that meet all that is given; with nothing given, every grant."""
+
+    client: str | None = None
+    client_id: str | None = None
+    api: str | None = None
+    audience: str | None = None
+    subject_type: str | None = None
+
+    def told(self) -> str:
+        """Return the patterns as the configuration says them."""
+        return ", ".join(f'{name} "{getattr(self, name)}"' for name in NAMES if getattr(self, name) is not None)
+
+    def covers(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant with `key` meets this."""
+        patterns = (
+            (self.client, directory.client_name(key)),
+            (self.client_id, key.client_id),
+            (self.api, directory.api_name(key)),
+            (self.audience, key.audience),
+            (self.subject_type, key.subject_type),
+        )
+        return all(pattern is None or _meets(value or "", pattern) for pattern, value in patterns)
+
+
+def _meets(value: str, pattern: str) -> bool:
+    """Compare; a name that holds `[…]` or the like is met by its own spelling, too: protection must not fail open."""
+    return value == pattern or fnmatchcase(value, pattern)
