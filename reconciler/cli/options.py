@@ -46,10 +46,10 @@ def also_global_options(command: AnyCommand) -> AnyCommand:
     return command
 
 
-def format_option(command: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
-    """Let a command give text or data; as `form`, because `format` is a word of Python's."""
+def format_option(command: str, *more: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
+    """Let a command give text, data, or `more` forms; as `form`, because `format` is a word of Python's."""
     variable = f"RECONCILER_{command.upper()}_FORMAT"
-    choice = click.Choice(["text", "json"])
+    choice = click.Choice(["text", "json", *more])
     return click.option("--format", "form", type=choice, default="text", show_default=True, envvar=variable)
 
 

@@ -1,0 +1,42 @@
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.quoting import visible
+from reconciler.render.annotations import annotations
+
+
+@pytest.mark.parametrize(
+    ("problem", "command"),
+    [
+        (
+            Problem(Source("grants/a.yaml", 3, 5), "is wrong", "mend it"),
+            "::error file=grants/a.yaml,title=reconciler,line=3,col=5::is wrong; mend it",
+        ),
+        (
+            Problem(Source("grants/a.yaml"), "is odd", severity=Severity.WARNING),
+            "::warning file=grants/a.yaml,title=reconciler::is odd",
+        ),
+        (
+            Problem(Source("a,line=9::b.yaml", 1, 1), "100 %"),
+            "::error file=a%2Cline=9%3A%3Ab.yaml,title=reconciler,line=1,col=1::100 %25",
+        ),
+    ],
+    ids=["error", "warning-of-a-file", "hostile-name"],
+)
+def test_a_problem_is_a_command_on_its_line(problem: Problem, command: str) -> None:
+    assert list(annotations([problem])) == [command]
+
+
+@given(file=st.text(min_size=1), what=st.text(min_size=1))
+def test_no_text_ends_a_command_or_begins_another(file: str, what: str) -> None:
+    (command,) = annotations([Problem(Source(file, 1, 2), what)])
+
+    assert command.isprintable()
+    properties, _, message = command.removeprefix("::error ").partition("::")
+    named = dict(each.split("=", 1) for each in properties.split(","))
+    assert (unquote(named["file"]), named["line"], named["col"]) == (visible(file), "1", "2")
+    assert message.replace("%25", "%") == visible(what)
