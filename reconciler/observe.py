@@ -15,12 +15,16 @@ from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
 
 NO_APPLICATIONS = (
-    "files, protect or policy name applications, but the token may not list them: give its application read:clients, "
-    "or write client_id instead of client"
+    "files, manage, protect or policy name applications, but the token may not list them: give its application "
+    "read:clients, or write client_id instead of client"
+)
+NO_THIRD_PARTIES = (
+    "--prune has to know which applications belong to third parties, but the token may not list them: give its "
+    "application read:clients"
 )
 NO_APIS = (
-    "files, protect or policy name APIs, but the token may not list them: give its application read:resource_servers, "
-    "or write audience instead of api"
+    "files, manage, protect or policy name APIs, but the token may not list them: give its application "
+    "read:resource_servers, or write audience instead of api"
 )
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
 
@@ -32,15 +36,17 @@ class Needs:
     application_names: bool
     api_names: bool
     scopes: bool
+    third_parties: bool = False
 
 
-def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern]) -> Needs:
+def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> Needs:
     """Return what must be read to plan `specs` where the configuration names grants by `patterns`."""
     specs, patterns = tuple(specs), tuple(patterns)
     return Needs(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
         api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in patterns),
         scopes=any(spec.scope or spec.allow_all_scopes or spec.default_for for spec in specs),
+        third_parties=prunes,
     )
 
 
@@ -71,13 +77,13 @@ def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
 
 
 async def _applications(client: ManagementClient, needs: Needs) -> tuple[Application, ...] | None:
-    if not needs.application_names:
+    if not needs.application_names and not needs.third_parties:
         return None
     try:
         return await client.applications()
     except RefusedCallError as error:
         if forbidden(error):
-            raise ReconcilerError(NO_APPLICATIONS) from error
+            raise ReconcilerError(NO_APPLICATIONS if needs.application_names else NO_THIRD_PARTIES) from error
         raise
 
 

@@ -54,8 +54,8 @@ class Session:
         return self.run(observe(self.client, self._needs()))
 
     def _needs(self) -> Needs:
-        patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
-        return needs_of(self.declared.specs, patterns)
+        patterns = [*self.tenant.patterns, *(rule.grants for rule in self.policy.rules)]
+        return needs_of(self.declared.specs, patterns, prunes=self.shape.prune)
 
     def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
@@ -87,7 +87,7 @@ class Session:
 
     def untouchable(self) -> Untouchable:
         """Return what no change may touch; to be asked after a first call."""
-        return Untouchable(self.client.own_key(), self.tenant.protect)
+        return Untouchable(self.client.own_key(), self.tenant.protect, self.tenant.border)
 
     def run(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
         """Run `work` where the client lives, until the deadline, but for `at_least` so many seconds.
@@ -117,7 +117,7 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
     config = read_settings(options.config)
     tenant = choose_tenant(config, options.tenant, os.environ)
     policy = read_settings(shape.policy).policy_of(tenant.name) if shape.policy else tenant.policy
-    declared = read_grants([Path(options.grants)])
+    declared = read_grants([Path(options.grants)], config.readers(tenant)).at(tenant.target)
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     pacing = Pacing(reach.rate_share, reach.max_rps, reach.concurrency, notice=console.note)

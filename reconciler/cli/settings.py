@@ -22,7 +22,10 @@ def read_settings(file: str | None) -> Config:
     read = read_config(path)
     if errors(read.problems):
         raise ProblemsError(read.problems, {read.file: read.text})
-    return parse_config(read.data, str(path))
+    try:
+        return parse_config(read.data, str(path))
+    except ProblemsError as error:
+        raise ProblemsError(error.problems, {read.file: read.text}) from error
 
 
 def own_folder(file: str | None) -> Path:

@@ -1,13 +1,16 @@
 """`reconciler validate`: every problem of every grant file, offline and without credentials."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.options import Options, also_global_options, format_option, options
+from reconciler.cli.settings import read_settings
+from reconciler.config import named
 from reconciler.core.problems import errors
-from reconciler.errors import Exit
+from reconciler.errors import Exit, ProblemsError
 from reconciler.files.read import Declared, read_grants
 from reconciler.render.annotations import annotations
 from reconciler.render.problem_text import problem_json
@@ -21,11 +24,13 @@ from reconciler.render.styled import line
 def command(*, paths: tuple[Path, ...], form: str) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
 
+    They are checked for every tenant of the configuration, or for the one of --tenant; the configuration, too.
+
     The format github gives commands by which a workflow on GitHub shows each problem on its line of the pull request.
     """
     given = options()
     console = Console(given)
-    declared = read_grants(list(paths) or [Path(given.grants)])
+    declared = _declared(given, list(paths) or [Path(given.grants)])
     failed = bool(errors(declared.problems))
     if form == "json":
         console.data(_report(declared, valid=not failed))
@@ -36,6 +41,18 @@ def command(*, paths: tuple[Path, ...], form: str) -> Exit:
         if not failed:
             console.result([line(f"{_grants(declared)} valid.")])
     return Exit.FAILED if failed else Exit.DONE
+
+
+def _declared(given: Options, paths: list[Path]) -> Declared:
+    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
+    try:
+        config = read_settings(given.config)
+    except ProblemsError as error:
+        declared = read_grants(paths)
+        problems = tuple(sorted({*error.problems, *declared.problems}))
+        return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
+    chosen = [named(config, given.tenant)] if given.tenant else []
+    return read_grants(paths, config.readers(*chosen))
 
 
 def _report(declared: Declared, *, valid: bool) -> dict[str, object]:

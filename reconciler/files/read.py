@@ -1,7 +1,7 @@
 """Shell: YAML files in, checked values and every problem out, in one run."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.contract import stored
 from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.document import MOST_PROBLEMS, too_many
@@ -38,9 +39,13 @@ class Declared:
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(repr=False)
 
+    def at(self, target: Target) -> "Declared":
+        """Return this with the specs that apply to a tenant, and with its values in them."""
+        return replace(self, specs=for_tenant(self.specs, target))
 
-def read_grants(paths: Iterable[Path]) -> Declared:
-    """Return what the grant files under `paths` (files or folders) declare.
+
+def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY) -> Declared:
+    """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
 
     Raises:
         ReconcilerError: one of `paths` does not exist.
@@ -52,7 +57,7 @@ def read_grants(paths: Iterable[Path]) -> Declared:
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
         specs=specs,
-        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs))))),
+        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants))))),
         texts={one.file: one.text for one in all_read},
     )
 

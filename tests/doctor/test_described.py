@@ -1,10 +1,12 @@
 import pytest
 
 from reconciler.auth0.credentials import credentials_from
-from reconciler.config import Kind
+from reconciler.config import Kind, Tenant
 from reconciler.doctor.described import described_credentials
 from reconciler.doctor.sight import Trouble
 
+AUTH0 = Tenant(name="x", domain="x.auth0.com")
+SANDBOX = Tenant(name="x", domain="x.auth0.com", kind=Kind.SANDBOX)
 ID = {"AUTH0_CLIENT_ID": "id"}
 
 
@@ -24,14 +26,14 @@ ID = {"AUTH0_CLIENT_ID": "id"}
 def test_credentials_are_told_by_their_kind_and_variables(environment: dict[str, str], told: str) -> None:
     credentials = credentials_from(environment, "x.auth0.com")
 
-    assert described_credentials(credentials, Kind.AUTH0, environment) == told
+    assert described_credentials(credentials, AUTH0, environment) == told
 
 
 def test_a_sandbox_has_its_own() -> None:
     credentials = credentials_from({"AUTH0_ACCESS_TOKEN": "canary"}, "x.auth0.com")
 
-    assert described_credentials(credentials, Kind.SANDBOX, {}) == "the sandbox's own"
+    assert described_credentials(credentials, SANDBOX, {}) == "the sandbox's own"
 
 
 def test_trouble_stays_trouble() -> None:
-    assert described_credentials(Trouble("x", "y"), Kind.AUTH0, {}) == Trouble("x", "y")
+    assert described_credentials(Trouble("x", "y"), AUTH0, {}) == Trouble("x", "y")

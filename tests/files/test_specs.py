@@ -74,7 +74,7 @@ def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
         {"api": None, "audience": "b"},
         {"subject_type": "user"},
     ]
-    assert not list(problems_of(a_spec(mark=(line, 1), **part) for line, part in enumerate(parts, 1)))
+    assert not list(problems_of([a_spec(mark=(line, 1), **part) for line, part in enumerate(parts, 1)]))
 
 
 def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:
