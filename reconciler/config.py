@@ -137,27 +137,35 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def choose_tenant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:
-    """Return the tenant to work on: `name` (from --tenant), else AUTH0_DOMAIN, else the default tenant.
+    """Return the tenant to work on, the one that is `meant`, if credentials may go there.
+
+    Raises:
+        ReconcilerError: as `meant` does, or if only reconciler.yaml, which a pull request can change, says that
+            credentials should go to a host outside Auth0.
+    """
+    tenant = meant(config, name, environment)
+    _refuse_strange_host(tenant, environment)
+    return tenant
+
+
+def meant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:
+    """Return the tenant of `name` (from --tenant), else the one of AUTH0_DOMAIN, else the default one.
 
     AUTH0_DOMAIN may name a domain of reconciler.yaml, whose settings it then takes, or any other.
 
     Raises:
-        ReconcilerError: if there is no such tenant or none is named, or if only reconciler.yaml, which a pull request
-            can change, says that credentials should go to a host outside Auth0.
+        ReconcilerError: if there is no such tenant, or none is named.
     """
     domain = environment.get("AUTH0_DOMAIN", "").strip()
     if name is not None:
-        tenant = named(config, name)
-    elif domain:
-        tenant = _by_domain(config, domain)
-    elif config.default_tenant is not None:
-        tenant = named(config, config.default_tenant)
-    elif len(config.tenants) == 1:
-        (tenant,) = config.tenants.values()
-    else:
-        raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in {config.file}")
-    _refuse_strange_host(tenant, environment)
-    return tenant
+        return named(config, name)
+    if domain:
+        return _by_domain(config, domain)
+    if config.default_tenant is not None:
+        return named(config, config.default_tenant)
+    if len(config.tenants) == 1:
+        return next(iter(config.tenants.values()))
+    raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in {config.file}")
 
 
 def _refuse_strange_host(tenant: Tenant, environment: Mapping[str, str]) -> None:

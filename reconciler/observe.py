@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError
@@ -65,6 +65,14 @@ async def observe(client: ManagementClient, needs: Needs) -> Observation:
     if needs.scopes and apis.result() is None:
         notes.append(SCOPES_UNCHECKED)
     return Observation(grants.result(), Directory(applications.result(), apis.result()), tuple(notes))
+
+
+async def look_up(client: ManagementClient, needs: Needs) -> Directory:
+    """Read the tenant's names only; raises as `observe` does. Scopes are nothing that a list of names checks."""
+    async with at_once() as group:
+        applications = group.create_task(_applications(client, needs))
+        apis = group.create_task(_apis(client, replace(needs, scopes=False)))
+    return Directory(applications.result(), apis.result())
 
 
 def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:

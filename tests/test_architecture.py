@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "cli.journal": {"cli", "core.runs", "errors", "past", "render"},
     "cli.schema": {"cli", "contract", "core.quoting", "errors", "render.styled"},
     "cli.approving": {"cli", "core", "errors", "render", "saved_plan"},
+    "cli.list": {"cli", "config", "core", "errors", "render"},
     "cli.plan": {"cli", "core", "errors", "render", "saved_plan"},
     "cli.show": {"cli", "errors", "render", "saved_plan"},
     "cli": {"core", "errors", "render"},

@@ -19,6 +19,7 @@ from reconciler.cli.settings import own_folder, read_settings, read_settings_at
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, choose_tenant
 from reconciler.connect import open_tenant
+from reconciler.core.directory import Directory
 from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
@@ -26,7 +27,7 @@ from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants, read_grants_at
-from reconciler.observe import Needs, needs_of, observe
+from reconciler.observe import Needs, look_up, needs_of, observe
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -58,6 +59,10 @@ class Session:
         patterns = [*self.tenant.patterns, *(rule.grants for rule in self.policy.rules)]
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
         return needs_of(specs, patterns, prunes=self.shape.prune)
+
+    def look_up(self) -> Directory:
+        """Read of the tenant the names that the files use, and no grants. Raises Auth0Error, ReconcilerError."""
+        return self.run(look_up(self.client, needs_of(self.declared.specs, ())))
 
     def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
@@ -122,9 +127,7 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
     config = read_settings(options.config)
     tenant = choose_tenant(config, options.tenant, os.environ)
     policy = read_settings(shape.policy).policy_of(tenant.name) if shape.policy else tenant.policy
-    declared = read_grants([Path(options.grants)], config.readers(tenant)).at(tenant.target)
-    if errors(declared.problems):
-        raise ProblemsError(declared.problems, declared.texts)
+    declared = read_declared(options, config, tenant)
     base = _base(shape.base, Path(options.grants), config, tenant) if shape.base else None
     if base and shape.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
@@ -138,6 +141,14 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
             yield Session(tenant, declared, base, shape, policy, client, runner, deadline, own_folder(config.file))
         finally:
             runner.run(reached.__aexit__(None, None, None))
+
+
+def read_declared(options: Options, config: Config, tenant: Tenant) -> Declared:
+    """Return what the grant files declare for `tenant`. Raises ProblemsError, with every problem there is."""
+    declared = read_grants([Path(options.grants)], config.readers(tenant)).at(tenant.target)
+    if errors(declared.problems):
+        raise ProblemsError(declared.problems, declared.texts)
+    return declared
 
 
 def _base(revision: str, grants: Path, config: Config, tenant: Tenant) -> Declared:

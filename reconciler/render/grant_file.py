@@ -32,7 +32,7 @@ def declarable(grant: ClientGrant) -> bool:
     """Return whether a grant file can say what `grant` says; tenants hold what the contract does not allow any more."""
     by_client = grant.key.subject_type == SUBJECT_CLIENT and grant.key.default_for is None
     of_organizations = grant.organization_usage != USAGE_DENY or grant.allow_any_organization
-    texts = (*grant.scope, *grant.authorization_details_types)
+    texts = (*map(literal, grant.scope), *grant.authorization_details_types)
     return (
         grant.key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
         and grant.organization_usage in USAGE_WIDTH

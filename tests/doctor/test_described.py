@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from reconciler.auth0.credentials import credentials_from
@@ -27,6 +29,16 @@ def test_credentials_are_told_by_their_kind_and_variables(environment: dict[str,
     credentials = credentials_from(environment, "x.auth0.com")
 
     assert described_credentials(credentials, AUTH0, environment) == told
+
+
+def test_variables_are_told_by_the_tenants_prefix() -> None:
+    prod = replace(AUTH0, credentials="AUTH0_PROD_")
+    environment = {"AUTH0_PROD_CLIENT_ID": "id", "AUTH0_PROD_CLIENT_SECRET": "canary"}
+    credentials = credentials_from(environment, "x.auth0.com", prod.credentials)
+
+    told = described_credentials(credentials, prod, environment)
+
+    assert told == "a client secret from AUTH0_PROD_CLIENT_ID and AUTH0_PROD_CLIENT_SECRET"
 
 
 def test_a_sandbox_has_its_own() -> None:
