@@ -1,6 +1,6 @@
 """Which tenant: reconciler.yaml and the environment, turned into one value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -134,6 +134,28 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     if default is not None and default not in tenants:
         place = Source(file, *mark_of(data, ("default_tenant",)))
         yield Problem(place, f'this file declares no tenant "{default}"', _which(default, tenants))
+
+
+def choose_tenants(
+    config: Config,
+    names: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    every: bool = False,
+) -> list[Tenant]:
+    """Return the tenants of these names (from --tenant), each once; with `every`, all; else the one that is chosen.
+
+    Raises:
+        ReconcilerError: as `choose_tenant` does; if none is declared; if both are asked for.
+    """
+    if every and names:
+        raise ReconcilerError("--all-tenants and --tenant: use one of them")
+    if every and not config.tenants:
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenant")
+    chosen = config.tenants if every else dict.fromkeys(names)
+    if not chosen:
+        return [choose_tenant(config, None, environment)]
+    return [choose_tenant(config, name, environment) for name in chosen]
 
 
 def choose_tenant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:
