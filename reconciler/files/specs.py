@@ -22,7 +22,8 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
     places = [(problem.source.line, problem.source.column) for problem in problems]
     if not isinstance(items, Sequence) or any(line == 0 for line, _ in places):
         return ()
-    unsound = {bisect(items.item_marks, place) - 1 for place in places}
+    marks = list(items.item_marks) if places else []
+    unsound = {bisect(marks, place) - 1 for place in places}
     return tuple(
         _grant_spec(item, file, is_snapshot="snapshot" in data)
         for index, item in enumerate(items)
@@ -49,7 +50,7 @@ def _grant_spec(item: Mapping, file: str, *, is_snapshot: bool) -> GrantSpec:
         allow_all_scopes=item.get("allow_all_scopes", False),
         is_snapshot=is_snapshot,
         marks=item.value_marks,
-        scope_marks=tuple(scope.item_marks),
+        scope_marks=scope.item_marks,
     )
 
 
