@@ -56,7 +56,7 @@ HOMES = {
     "cryptography": {"sandbox.keys", "sandbox.tls"},
     "deepdiff": {"core.diff"},
     "httpx": {"auth0", "sandbox.transport"},
-    "jsonschema": {"files.schema"},
+    "jsonschema": {"files.breaches"},
     "pytest": {"sandbox.pytest_plugin"},
     "jwt": {"auth0.assertion", "sandbox.access", "sandbox.keys"},
     "rich": {"cli.progress"},
