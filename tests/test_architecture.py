@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "apply": {"auth0", "core", "journal", "tasks"},
     "cli.sandbox": {"cli", "config", "core.quoting", "errors", "render.styled", "sandbox"},
     "cli.session": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "observe", "tasks"},
-    "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot"},
+    "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot", "tasks"},
     "cli.settings": {"config", "core.problems", "errors", "files.read"},
     "cli.validate": {"cli", "core.problems", "errors", "files.read", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},

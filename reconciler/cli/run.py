@@ -18,6 +18,7 @@ from reconciler.core.planner import Observation
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.journal import Journal, JournalError, open_journal
 from reconciler.snapshot import write_snapshot
+from reconciler.tasks import run_by
 
 EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 GRACE_SECONDS = 5.0
@@ -73,7 +74,7 @@ class Run:
                 persistence=Persistence(self._reach.attempts),
                 observed=len(self._observation.grants),
             )
-            return self._reached.runner.run(carry_out(self._plan, means))
+            return run_by(self._reached.runner, carry_out(self._plan, means))
 
     @contextmanager
     def _patient(self) -> Iterator[None]:

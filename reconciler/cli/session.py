@@ -27,7 +27,7 @@ from reconciler.core.problems import Problem, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
 from reconciler.observe import Needs, needs_of, observe
-from reconciler.tasks import unless
+from reconciler.tasks import run_by, unless
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class Session:
                 return await work
 
         try:
-            return self.runner.run(in_time())
+            return run_by(self.runner, in_time())
         except TimeoutError as error:
             raise ReconcilerError(OUT_OF_TIME) from error
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from support.builders import a_plan, a_spec, an_observed
 
 from reconciler.contract import stored
 from reconciler.files.breaches import breaches
 from reconciler.files.fit import fitting
 from reconciler.files.loader import parse
 from reconciler.render.plan_json import plan_json
-from support.builders import a_plan, a_spec, an_observed
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 GRANT = stored.load(stored.GRANTS)["properties"]["grants"]["items"]
