@@ -35,8 +35,10 @@ MAY_IMPORT = {
     "snapshot": {"core", "errors", "journal", "render.grant_file"},
     "apply": {"auth0", "core", "journal", "tasks"},
     "cli.sandbox": {"cli", "config", "core.quoting", "errors", "render.styled", "sandbox"},
-    "cli.session": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "observe", "tasks"},
+    "cli.session": {"auth0", "cli", "config", "core", "errors", "files.read", "observe", "tasks"},
+    "cli.together": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "tasks"},
     "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot", "tasks"},
+    "cli.interruption": {"apply", "cli", "errors"},
     "cli.settings": {"config", "core.problems", "errors", "files.read"},
     "cli.validate": {"cli", "core.problems", "errors", "files.read", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},
@@ -63,8 +65,12 @@ HOMES = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox.serve"},
     "yaml": {"files.loader"},
-    "asyncio": {"apply", "auth0", "cli.doctor", "cli.run", "cli.session", "doctor.look", "sandbox", "tasks"},
+    "asyncio": {
+        *("apply", "auth0", "doctor.look", "sandbox", "tasks"),
+        *("cli.doctor", "cli.interruption", "cli.run", "cli.session", "cli.together"),
+    },
     "socket": {"sandbox.serve"},
+    "subprocess": {"files.revision"},
     "sqlite3": {"sandbox.past", "sandbox.store"},
 }
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}

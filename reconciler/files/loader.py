@@ -27,7 +27,7 @@ from reconciler.core.quoting import quoted
 from reconciler.core.spec import Mark
 from reconciler.files.document import MOST_PROBLEMS, Document, Mapping, Node, Sequence, mark_at, mark_of, too_many
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
-from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, explain
+from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
 
 MOST_CHARACTERS = 8 * 1024  # of one scalar
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -151,7 +151,7 @@ class _Reader:
 
     def _enter(self, event: CollectionStartEvent, level: int) -> None:
         if level > MOST_LEVELS:
-            self._stop(event, *TOO_DEEP)
+            self._stop(event, TOO_DEEP, WRITE_FLAT)
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
 
