@@ -23,6 +23,7 @@ from reconciler.connect import open_tenant
 from reconciler.core.problems import errors
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
+from reconciler.tasks import run_by
 
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ class Together:
             return [task.result() for task in tasks]
 
         results: dict[str, T] = {}
-        for (name, _), result in zip(work, self.runner.run(all_of_it()), strict=True):
+        for (name, _), result in zip(work, run_by(self.runner, all_of_it()), strict=True):
             if isinstance(result, ReconcilerError):
                 self._fail(name, result)
             else:
