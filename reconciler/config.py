@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.core.domain import CREDENTIALS_PREFIX, base_url, is_auth0s, parts_of
 from reconciler.core.guards import Border, Limits, Protect
 from reconciler.core.pattern import NAMES, Pattern
-from reconciler.core.policy import Policy, PolicyRule, Verdict
+from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.template import BUILT_IN
@@ -130,10 +130,33 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
         except ReconcilerError as error:
             what, _, fix = str(error).partition("; ")
             yield Problem(Source(file, *mark_of(data, ("tenants", name, "domain"))), what, fix)
+    yield from _no_schemas(data, file)
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
         place = Source(file, *mark_of(data, ("default_tenant",)))
         yield Problem(place, f'this file declares no tenant "{default}"', _which(default, tenants))
+
+
+def _no_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    own = list(_own_schemas(data))
+    if not own:
+        return
+    from reconciler.files.judge import judge
+
+    for path, schema in own:
+        try:
+            judge(schema)
+        except ValueError as error:
+            yield Problem(Source(file, *mark_of(data, path)), f"this is no JSON Schema: {error}", "correct it")
+
+
+def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
+    """Yield each schema under `policy`, the shared one and those of tenants, with its place."""
+    tenants = data.get("tenants") or {}
+    places = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
+    for path, item in places:
+        for number, schema in enumerate((item.get("policy") or {}).get("schemas") or ()):
+            yield (*path, "policy", "schemas", number), schema
 
 
 def choose_tenants(
@@ -233,7 +256,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         border=_border(item) if item.get("manage") else shared.border,
         protect=(*shared.protect, *_protect(item)),
         limits=_limits(item, shared.limits),
-        policy=Policy((*_policy(item).rules, *shared.policy.rules)),
+        policy=_policy(item).before(shared.policy),
         database=folder / str(item.get("database", SANDBOX_DATABASE)),
         seed=folder / str(seed) if seed else None,
     )
@@ -249,7 +272,16 @@ def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:
 
 def _policy(item: Mapping[str, Any]) -> Policy:
     said = item.get("policy") or {}
-    return Policy(tuple(_policy_rule(rule) for rule in said.get("rules") or ()))
+    rules = tuple(_policy_rule(rule) for rule in said.get("rules") or ())
+    return Policy(rules, _grant_schemas(said.get("schemas") or ()))
+
+
+def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, ...]:
+    if not schemas:
+        return ()
+    from reconciler.files.judge import judge
+
+    return tuple(GrantSchema(each["title"], judge(each)) for each in schemas)
 
 
 def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:

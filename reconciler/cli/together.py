@@ -2,28 +2,28 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
+from reconciler.cli.declared import declared_at, declared_for
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Session
-from reconciler.cli.settings import own_folder, read_settings, read_settings_at
+from reconciler.cli.settings import own_folder, read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, choose_tenants
 from reconciler.connect import open_tenant
 from reconciler.core.problems import errors
-from reconciler.core.tenancy import Target
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants, read_grants_at
+from reconciler.files.read import Declared
+from reconciler.tasks import run_by
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class Together:
             return [task.result() for task in tasks]
 
         results: dict[str, T] = {}
-        for (name, _), result in zip(work, self.runner.run(all_of_it()), strict=True):
+        for (name, _), result in zip(work, run_by(self.runner, all_of_it()), strict=True):
             if isinstance(result, ReconcilerError):
                 self._fail(name, result)
             else:
@@ -132,30 +132,14 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What all grant files declare, and what they declared at the base, for whichever tenant.
-
-    `then` has the tenants, by name, as the base knew them.
-    """
-
-    declared: Declared
-    base: Declared | None = None
-    then: Mapping[str, Target] = field(default_factory=dict)
-
-    def at(self, target: Target) -> tuple[Declared, Declared | None]:
-        """Return both for one tenant."""
-        return self.declared.at(target), self.base and self.base.at(self.then[target.name])
-
-
-@dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a command begins: with its options, the configuration, and the files."""
+    """How a command begins: with its options, the configuration, and what the files declare for all its tenants."""
 
     options: Options
     shape: Shape
     reach: Reach
     config: Config
-    files: Files
+    declared: Declared
     console: Console = field(repr=False)
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
@@ -165,11 +149,13 @@ class Beginning:
         pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
         manner = Manner(pacing, Persistence(self.reach.attempts))
         policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
-        declared, base = self.files.at(tenant.target)
+        base = declared_at(self.shape.base, tenant, self.options, self.config) if self.shape.base else None
+        if base and self.shape.only_branch and errors(base.problems):
+            raise ProblemsError(base.problems, base.texts)
         client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner))
         return Session(
             tenant=tenant,
-            declared=declared,
+            declared=self.declared.at(tenant.target),
             base=base,
             shape=self.shape,
             policy=policy,
@@ -194,7 +180,7 @@ def together(
     """
     config = read_settings(options.config)
     tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    beginning = Beginning(options, shape, reach, config, _files(options, shape, config, tenants), console)
+    beginning = Beginning(options, shape, reach, config, declared_for(tenants, options, config), console)
     with asyncio.Runner() as runner:
         tenants_together = Together(tenants, runner, console)
         try:
@@ -202,23 +188,3 @@ def together(
             yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))
         finally:
             tenants_together.close()
-
-
-def _files(options: Options, shape: Shape, config: Config, tenants: Sequence[Tenant]) -> Files:
-    declared = read_declared(options, config, tenants)
-    if not shape.base:
-        return Files(declared)
-    was = read_settings_at(shape.base, config.file) or config
-    then = [was.tenants.get(tenant.name, tenant) for tenant in tenants]
-    base = read_grants_at(shape.base, Path(options.grants), was.readers(*then))
-    if shape.only_branch and errors(base.problems):
-        raise ProblemsError(base.problems, base.texts)
-    return Files(declared, base, {tenant.name: tenant.target for tenant in then})
-
-
-def read_declared(options: Options, config: Config, tenants: Sequence[Tenant]) -> Declared:
-    """Return what the grant files declare. Raises ProblemsError, with all that is wrong for any of `tenants`."""
-    declared = read_grants([Path(options.grants)], config.readers(*tenants))
-    if errors(declared.problems):
-        raise ProblemsError(declared.problems, declared.texts)
-    return declared

@@ -190,8 +190,23 @@ def _policy() -> Schema:
         "type": "array",
         "items": _policy_rule(),
     }
+    schemas = {
+        "title": "Schemas",
+        "description": "JSON Schemas (2020-12) that every grant must meet; a change that breaks one is blocked.",
+        "type": "array",
+        "items": {
+            "title": "Schema",
+            "description": "Of a grant as a file would say it with nothing left out: names, ids, defaults.",
+            "type": "object",
+            "required": ["title"],
+            "properties": {"title": _text("Title", "What the schema asks for; the reason of a block.")},
+            "examples": [
+                {"title": "no grant has all scopes", "properties": {"allow_all_scopes": {"const": False}}},
+            ],
+        },
+    }
     description = "What is thought of the risks that plans tell of; `reconciler risks` lists their rules."
-    return _object("Policy", description, {"rules": rules})
+    return _object("Policy", description, {"rules": rules, "schemas": schemas})
 
 
 def _policy_rule() -> Schema:
