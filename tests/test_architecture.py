@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot", "tasks"},
     "cli.interruption": {"apply", "cli", "errors"},
     "cli.settings": {"config", "core.problems", "errors", "files.read"},
-    "cli.declared": {"cli", "config", "core.problems", "errors", "files.read"},
+    "cli.declared": {"cli", "config", "core", "errors", "files.read"},
     "cli.validate": {"cli", "config", "core.problems", "errors", "files.read", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},
     "cli.journal": {"cli", "core.runs", "errors", "past", "render"},
