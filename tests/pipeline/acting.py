@@ -3,19 +3,17 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.project import BIN, EXAMPLES, ROOT, TIMEOUT_SECONDS, Project
+from pipeline.project import BIN, EXAMPLES, ROOT, TIMEOUT_SECONDS, Project, copied
 from support.forges import NAME, NUMBER, OWNER, GitHub
 
 ACTIONS = Path(__file__).parent / "actions"
 USES = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<hash>[0-9a-f]{40})")
-WHAT_THE_ACTION_NEEDS = ("action.yml", "pyproject.toml", "README.md", "reconciler", "schemas")
 REPOSITORY = f"{OWNER}/{NAME}"
 
 
@@ -93,17 +91,8 @@ class Runner:
         """Return which folder stands in for which action, at every commit that a file names."""
         action = self.folder / "reconciler"
         if not action.exists():
-            for name in WHAT_THE_ACTION_NEEDS:
-                _copy(ROOT / name, action / name)
+            copied(ROOT, action, "action.yml")
         files = [*EXAMPLES.rglob("*.yml"), ROOT / "action.yml", *self.project.folder.rglob(".github/workflows/*")]
         used = {match.groups() for file in files for match in USES.finditer(file.read_text(encoding="utf-8"))}
         folders = {"example/reconciler": action} | {f"actions/{each.name}": each for each in ACTIONS.iterdir()}
         return [f"{name}@{commit}={folders[name]}" for name, commit in sorted(used) if name in folders]
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copy(source, target)

@@ -106,6 +106,14 @@ def a_project(folder: Path) -> Iterator[Project]:
         yield project
 
 
+def copied(source: Path, target: Path, *more: str) -> None:
+    """Copy what an installation from a checkout needs, and `more` files."""
+    for name in ("reconciler", "schemas"):
+        shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", *more):
+        shutil.copy(source / name, target / name)
+
+
 def git(folder: Path, *words: str) -> str:
     identity = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
     identity |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in identity.items()}
