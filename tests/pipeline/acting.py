@@ -26,7 +26,7 @@ class Acted:
 
     def ran(self, job: str) -> bool:
         """Return whether a job of that name took part."""
-        return bool(re.search(rf"^\[[^]]*{re.escape(job)}\s*\]", self.log, re.MULTILINE))
+        return bool(re.search(rf"^\[[^]]*{re.escape(job)}(-\d+)?\s*\]", self.log, re.MULTILINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class Runner:
         words = [
             *(str(BIN / "act"), name, "--workflows", f".github/workflows/{workflow}", "--eventpath", str(file)),
             *("--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode"),
+            *("--remote-name", "github"),
             *("--action-cache-path", str(self.folder / "cache")),
             *(word for each in self._stand_ins() for word in ("--local-repository", each)),
             *(word for each in (seen | more).items() for word in ("--env", "=".join(each))),

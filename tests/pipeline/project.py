@@ -37,6 +37,8 @@ policy:
 """
 PORTAL = "grants:\n  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
 HARMLESS = "grants:\n  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n"
+DANGEROUS = f"grants:\n  - {{client: Billing, api: Auth0 Management API, scope: ['{TAKEOVER}']}}\n"
+"""With this an application can give itself whatever it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,6 @@ class Project:
     def commit(self, message: str) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
-
-    def dangerous(self) -> str:
-        """Return a grant file with which an application could give itself whatever it likes."""
-        audience = f"https://{self.reaches['AUTH0_DOMAIN']}/api/v2/"
-        return f"grants:\n  - {{client: Billing, audience: '{audience}', scope: ['{TAKEOVER}']}}\n"
 
     def configuration(self, policy: str = POLICY) -> None:
         domain = self.reaches["AUTH0_DOMAIN"]
@@ -96,6 +93,7 @@ def a_project(folder: Path) -> Iterator[Project]:
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
         project.git("init", "--quiet", "--initial-branch=main")
         project.git("remote", "add", "origin", str(origin))
+        project.git("remote", "add", "github", f"https://github.com/{OWNER}/{NAME}.git")  # never reached
         shutil.copytree(EXAMPLES / "github", clone / ".github" / "workflows")
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.configuration()
