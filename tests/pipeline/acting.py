@@ -41,16 +41,14 @@ class Runner:
     def pull_request(self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, **more: str) -> Acted:
         """Merge what is not committed to the main branch as a pull request, and run the workflow for that."""
         event = {"pull_request": {"number": NUMBER, "head": {"repo": {"full_name": of}}}}
-        self.project.git("checkout", "--quiet", "-B", "change", "main")
-        self.project.commit("Change")
+        self.project.branch("Change")
         self.project.git("checkout", "--quiet", "-B", "merge", "main")
         self.project.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
         return self.run("pull_request", workflow, event, **more)
 
     def merged(self, **more: str) -> Acted:
         """Put what the pull request changes on the main branch, and run the workflow for that."""
-        self.project.git("checkout", "--quiet", "main")
-        self.project.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
+        self.project.merge()
         return self.run("push", "apply.yml", {"ref": "refs/heads/main"}, **more)
 
     def run(self, name: str, workflow: str, event: Mapping[str, object], **more: str) -> Acted:

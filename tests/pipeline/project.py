@@ -57,6 +57,16 @@ class Project:
         for name, text in files.items():
             (self.folder / "grants" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
+    def branch(self, message: str) -> None:
+        """Commit what has changed on a branch of its own."""
+        self.git("checkout", "--quiet", "-B", "change", "main")
+        self.commit(message)
+
+    def merge(self) -> None:
+        """Put the branch on the main branch."""
+        self.git("checkout", "--quiet", "main")
+        self.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
+
     def commit(self, message: str) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
@@ -98,7 +108,7 @@ def a_project(folder: Path) -> Iterator[Project]:
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.configuration()
         project.write(portal=PORTAL)
-        (clone / ".gitignore").write_text(".gitlab-ci-local/\n.venv\n*.json\n*.md\nbase.yaml\n", encoding="utf-8")
+        (clone / ".gitignore").write_text(".gitlab-ci-local/\n", encoding="utf-8")
         project.commit("Start")
         project.git("push", "--quiet", "origin", "main")
         yield project
