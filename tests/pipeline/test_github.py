@@ -27,6 +27,13 @@ STEP = """
         continue-on-error: {go_on}
         with: {inputs}
 """
+MEANWHILE = """
+if [[ $NAME == plan-dev ]]; then
+  "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
+  touch "$ARTIFACTS/moved"
+fi
+until [[ -e $ARTIFACTS/moved ]]; do sleep 0.1; done
+"""
 
 
 def plan_id(file: Path) -> str:
@@ -92,14 +99,10 @@ def test_a_second_push_updates_the_comments(runner: Runner) -> None:
 def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     runner.pull_request()
-    others = runner.folder / "others" / "grants"
-    others.mkdir(parents=True)
+    others = runner.folder / "others"
+    others.mkdir()
     (others / "all.yaml").write_text(PORTAL.replace("read:", "write:"), encoding="utf-8")
-    meanwhile = f"reconciler --grants {others} --tenant dev apply --yes >/dev/null"
-    (runner.artifacts / "meanwhile.sh").write_text(
-        f'PATH="$PREPARED/bin:$PATH"\n[[ $NAME != plan-dev ]] || {meanwhile}\n[[ $NAME == plan-dev ]] || sleep 4\n',
-        encoding="utf-8",
-    )
+    (runner.artifacts / "meanwhile.sh").write_text(MEANWHILE.format(others=others), encoding="utf-8")
 
     acted = runner.merged()
 
@@ -159,13 +162,23 @@ def test_the_action_refuses_an_event_that_gives_secrets_to_strangers(runner: Run
 
 def test_no_input_is_ever_taken_for_code(runner: Runner) -> None:
     run = f"touch {runner.folder}/taken"
-    evil = f'"; {run} #$({run})`{run}`'
+    evil = f'$({run})"; {run}; "'
     names = ("tenant", "grants", "config", "base", "policy", "plan-file", "issue", "args")
-    workflow = with_action(runner, *({"command": "plan", "tenant": "prod", name: evil} for name in names))
+    all_evil = {"command": "plan", **dict.fromkeys(names, evil)}
+    workflow = with_action(
+        runner,
+        all_evil,
+        all_evil | {"command": "apply"},
+        all_evil | {"command": "validate"},
+        all_evil | {"command": evil},
+        {"command": "plan", "tenant": "prod", "issue": evil, "plan-file": evil.replace("/", "")},
+    )
+    runner.project.write(more=HARMLESS)
 
     acted = runner.pull_request(workflow)
 
-    assert acted.log.count("Failure - Main Run reconciler") >= len(names) - 2  # any text is a title, or a file's name
+    assert acted.log.count("Failure - Main Run reconciler") == 4
+    assert [each.title for each in runner.forge.issues] == [evil]
     assert not (runner.folder / "taken").exists()
 
 
