@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
+from reconciler.cli.declared import declared_at, declared_for
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Session
@@ -22,7 +22,7 @@ from reconciler.config import Config, Tenant, choose_tenants
 from reconciler.connect import open_tenant
 from reconciler.core.problems import errors
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants, read_grants_at
+from reconciler.files.read import Declared
 
 T = TypeVar("T")
 
@@ -131,22 +131,14 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What all grant files declare, and what they declared at the base, for whichever tenant."""
-
-    declared: Declared
-    base: Declared | None
-
-
-@dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a command begins: with its options, the configuration, and the files."""
+    """How a command begins: with its options, the configuration, and what the files declare for all its tenants."""
 
     options: Options
     shape: Shape
     reach: Reach
     config: Config
-    files: Files
+    declared: Declared
     console: Console = field(repr=False)
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
@@ -156,11 +148,14 @@ class Beginning:
         pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
         manner = Manner(pacing, Persistence(self.reach.attempts))
         policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
+        base = declared_at(self.shape.base, tenant, self.options, self.config) if self.shape.base else None
+        if base and self.shape.only_branch and errors(base.problems):
+            raise ProblemsError(base.problems, base.texts)
         client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner))
         return Session(
             tenant=tenant,
-            declared=self.files.declared,
-            base=self.files.base,
+            declared=self.declared.at(tenant.target),
+            base=base,
             shape=self.shape,
             policy=policy,
             client=client,
@@ -184,7 +179,7 @@ def together(
     """
     config = read_settings(options.config)
     tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    beginning = Beginning(options, shape, reach, config, _files(options, shape), console)
+    beginning = Beginning(options, shape, reach, config, declared_for(tenants, options, config), console)
     with asyncio.Runner() as runner:
         tenants_together = Together(tenants, runner, console)
         try:
@@ -192,13 +187,3 @@ def together(
             yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))
         finally:
             tenants_together.close()
-
-
-def _files(options: Options, shape: Shape) -> Files:
-    declared = read_grants([Path(options.grants)])
-    if errors(declared.problems):
-        raise ProblemsError(declared.problems, declared.texts)
-    base = read_grants_at(shape.base, Path(options.grants)) if shape.base else None
-    if base and shape.only_branch and errors(base.problems):
-        raise ProblemsError(base.problems, base.texts)
-    return Files(declared, base)

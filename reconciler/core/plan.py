@@ -81,6 +81,8 @@ class Reason(StrEnum):
     """Why a grant that no file declares is left alone."""
 
     UNMANAGED = "unmanaged"
+    OUTSIDE = "outside"
+    THIRD_PARTY = "third-party"
     SYSTEM = "system"
     OWN = "own"
     PROTECTED = "protected"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, SUBJECT_USER, USAGE_DENY, USAGE_WIDTH, ClientGrant
 from reconciler.core.quoting import visible
+from reconciler.core.template import literal
 
 LONGEST_TEXT = 255  # of the contract's limits the tightest
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -31,7 +32,7 @@ def declarable(grant: ClientGrant) -> bool:
     """Return whether a grant file can say what `grant` says; tenants hold what the contract does not allow any more."""
     by_client = grant.key.subject_type == SUBJECT_CLIENT and grant.key.default_for is None
     of_organizations = grant.organization_usage != USAGE_DENY or grant.allow_any_organization
-    texts = (*grant.scope, *grant.authorization_details_types)
+    texts = (*map(literal, grant.scope), *grant.authorization_details_types)
     return (
         grant.key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
         and grant.organization_usage in USAGE_WIDTH
@@ -65,18 +66,18 @@ def _declared(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     if grant.key.client_id is None:
         yield f"  - default_for: {quoted(grant.key.default_for or '')}"
     else:
-        yield f"  - client_id: {quoted(grant.key.client_id)}{comment}"
+        yield f"  - client_id: {quoted(literal(grant.key.client_id))}{comment}"
     for field, value in _fields(grant):
         yield f"    {field}: {value}"
 
 
 def _fields(grant: ClientGrant) -> Iterator[tuple[str, str]]:
     plain = ClientGrant(grant.key)
-    yield "audience", quoted(grant.key.audience)
+    yield "audience", quoted(literal(grant.key.audience))
     if grant.key.subject_type != "client":
         yield "subject_type", quoted(grant.key.subject_type)
     if not grant.allow_all_scopes:
-        yield "scope", _list(grant.scope)
+        yield "scope", _list(map(literal, grant.scope))
     for field in ("allow_all_scopes", "organization_usage", "allow_any_organization"):
         if getattr(grant, field) != getattr(plain, field):
             yield field, json.dumps(getattr(grant, field))
