@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
     "show": "Print a saved plan once more.",
+    "comment": "Put reports on a pull or merge request, or into an issue.",
     "list": "List the grants that the files declare for a tenant.",
     "risks": "List what counts as dangerous in a plan.",
     "schema": "Print the JSON Schema of grant files, or check another API document against it.",
