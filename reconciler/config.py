@@ -16,7 +16,6 @@ from reconciler.core.template import BUILT_IN
 from reconciler.core.tenancy import ANY_TENANT, Target, Tenants
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
-from reconciler.files.schema import judge
 
 DEFAULT_FILE = "reconciler.yaml"
 SANDBOX_DOMAIN = "sandbox.localhost"
@@ -131,15 +130,24 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
         except ReconcilerError as error:
             what, _, fix = str(error).partition("; ")
             yield Problem(Source(file, *mark_of(data, ("tenants", name, "domain"))), what, fix)
-    for path, schema in _own_schemas(data):
-        try:
-            judge(schema)
-        except ValueError as error:
-            yield Problem(Source(file, *mark_of(data, path)), f"this is no JSON Schema: {error}", "correct it")
+    yield from _no_schemas(data, file)
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
         place = Source(file, *mark_of(data, ("default_tenant",)))
         yield Problem(place, f'this file declares no tenant "{default}"', _which(default, tenants))
+
+
+def _no_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    own = list(_own_schemas(data))
+    if not own:
+        return
+    from reconciler.files.judge import judge
+
+    for path, schema in own:
+        try:
+            judge(schema)
+        except ValueError as error:
+            yield Problem(Source(file, *mark_of(data, path)), f"this is no JSON Schema: {error}", "correct it")
 
 
 def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
@@ -264,10 +272,16 @@ def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:
 
 def _policy(item: Mapping[str, Any]) -> Policy:
     said = item.get("policy") or {}
-    return Policy(
-        rules=tuple(_policy_rule(rule) for rule in said.get("rules") or ()),
-        schemas=tuple(GrantSchema(each["title"], judge(each)) for each in said.get("schemas") or ()),
-    )
+    rules = tuple(_policy_rule(rule) for rule in said.get("rules") or ())
+    return Policy(rules, _grant_schemas(said.get("schemas") or ()))
+
+
+def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, ...]:
+    if not schemas:
+        return ()
+    from reconciler.files.judge import judge
+
+    return tuple(GrantSchema(each["title"], judge(each)) for each in schemas)
 
 
 def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:

@@ -101,7 +101,7 @@ def valid(grant: ClientGrant) -> ClientGrant:
     usage = "deny" if user else grant.organization_usage
     return replace(
         grant,
-        key=replace(grant.key, subject_type="user" if user else "client"),
+        key=grant.key._replace(subject_type="user" if user else "client"),
         organization_usage=usage,
         allow_any_organization=usage != "deny" and grant.allow_any_organization,
         authorization_details_types=grant.authorization_details_types if user else frozenset(),

@@ -1,6 +1,6 @@
 """Pure: a grant as a file declares it: by name or by id, not yet tied to a tenant."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
@@ -43,7 +43,7 @@ class GrantSpec:
     is_snapshot: bool = False
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
     marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
-    scope_marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
+    scope_marks: Iterable[Mark] = field(default=(), repr=False, compare=False)
 
     @property
     def source(self) -> Source:

@@ -14,6 +14,7 @@ def keys() -> st.SearchStrategy[Key]:
         client_id=st.sampled_from(["a", "b", "c"]),
         audience=st.sampled_from(["https://one", "https://two"]),
         subject_type=st.sampled_from(["client", "user", "anonymous_user"]),
+        default_for=st.none(),
     )
 
 
