@@ -13,6 +13,7 @@ from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
+from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Session
@@ -196,7 +197,8 @@ def together(
 
 
 def _files(options: Options, shape: Shape) -> Files:
-    declared = read_grants([Path(options.grants)])
+    with kept():
+        declared = read_grants([Path(options.grants)])
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     base = read_grants_at(shape.base, Path(options.grants)) if shape.base else None
