@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PEERS := .venv-peers
 
-.PHONY: demo test test-peers picture bench clean
+.PHONY: demo test test-peers picture bench bench-all clean
 
 demo: .venv/sandbox.installed
 	$(BIN)/reconciler sandbox reset
@@ -27,8 +27,13 @@ test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 picture: .venv/dev.installed
 	$(BIN)/python docs/picture.py
 
-bench: .venv/dev.installed
-	$(BIN)/python benchmarks/no_op.py
+# side by side with other tools, in some ten minutes; without npm, without the one in Node
+bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
+	$(BIN)/python -m benchmarks
+
+# all of it, in an hour; writes the results, the picture and the table of README.md
+bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
+	$(BIN)/python -m benchmarks --all --keep
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reconciler needs Python 3.11 or newer; make PYTHON=python3.12 …")'
