@@ -9,7 +9,7 @@ from benchmarks.starting import EMPTY_HELP, OUR_HELP, parsing, validating
 from benchmarks.tenants import Case, Work
 from benchmarks.tools import BARE, DEPLOY, OURS
 
-LARGEST = 100_000
+BASE, LARGEST = 10_000, 100_000
 MOST_MB = 1000.0
 
 
@@ -72,6 +72,11 @@ def _times(results: Results, ours: str, theirs: str, what: str, wanted: float) -
 
 
 def _size(results: Results) -> Iterator[Goal]:
+    for work in (Work.NOTHING, Work.PLANNED):
+        base, large = (results.took(OURS, Case(work, size)) for size in (BASE, LARGEST))
+        if base and large:
+            what = f"growth of processor time per grant from {BASE:,} to {LARGEST:,}, {work}"
+            yield Goal(what, large.cpu / base.cpu / (LARGEST / BASE), 1.1)
     case = Case(Work.NOTHING, LARGEST)
     ours, bare = results.took(OURS, case), results.took(BARE, case)
     if ours and bare:

@@ -19,6 +19,7 @@ SHOWN = (
     Case(Work.CHANGED, 1000),
     Case(Work.CHANGED, 1000, latency=0.3),
     Case(Work.MISSING, 1000),
+    Case(Work.MISSING, 1000, plan="enterprise-prod"),
     Case(Work.REMOVED, 1000),
     Case(Work.NOTHING, 10_000),
     Case(Work.NOTHING, 100_000),
@@ -45,10 +46,10 @@ def _rows(results: Results) -> Iterator[tuple[str, ...]]:
 
 
 def _cell(run: Run | None, ours: Run) -> str:
-    """Return a tool's requests, and its time and memory as multiples of ours."""
+    """Return a tool's requests and those refused by the rate limit, and its time and memory as multiples of ours."""
     if run is None or run.took is None or ours.took is None:
         return NONE
-    requests = f"{sum(run.requests.values()):,}"
+    requests = f"{sum(run.requests.values()):,}" + (f", {run.refused:,} refused" if run.refused else "")
     if run.tool == OURS:
         return f"{requests}; {run.took.wall:.1f} s, {run.took.peak_mb:.0f} MB"
     return f"{requests}; {ratio(run.took.wall, ours.took.wall)}, {ratio(run.took.peak_mb, ours.took.peak_mb)}"

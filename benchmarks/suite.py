@@ -29,6 +29,7 @@ class Suite:
 
     sizes: Sequence[int]
     no_op_sizes: Sequence[int]
+    planned_sizes: Sequence[int] = ()
     latency_sizes: Sequence[int] = ()
     limited: Mapping[str, int] = field(default_factory=dict)
     limited_tools: int = 2
@@ -41,6 +42,7 @@ class Suite:
 QUICK = Suite(
     sizes=(100, 1000, 10_000),
     no_op_sizes=(SMALLEST, 100, 1000, 10_000, 30_000),
+    planned_sizes=(10_000, 30_000),
     latency_sizes=(100, 1000),
     limited={"free": 100, "enterprise-nonprod": 100, "enterprise-prod": 1000, "private-100": 1000},
     validated=(1, 100, 10_000),
@@ -51,6 +53,7 @@ QUICK = Suite(
 FULL = Suite(
     sizes=(100, 1000, 10_000),
     no_op_sizes=(SMALLEST, 100, 1000, 10_000, 30_000, 100_000),
+    planned_sizes=(10_000, 30_000, 100_000),
     latency_sizes=(100, 1000, 10_000),
     limited=dict.fromkeys(QUICK.limited, 1000),
     limited_tools=3,
@@ -79,8 +82,9 @@ def carry_out(suite: Suite, tools: Sequence[Tool], tell: Tell) -> Results:
 def _alone(suite: Suite) -> Iterator[Case]:
     """Yield the cases that are run one after the other, smaller tenants first."""
     yield from (Case(Work.NOTHING, size) for size in suite.no_op_sizes)
-    works = [work for work in Work if work is not Work.NOTHING]
+    works = [Work.CHANGED, Work.MISSING, Work.REMOVED, Work.EXPORT]
     yield from (Case(work, size) for work in works for size in suite.sizes)
+    yield from (Case(Work.PLANNED, size) for size in suite.planned_sizes)
     slow = [Work.NOTHING, Work.CHANGED]
     yield from (Case(work, size, latency=LATENCY_SECONDS) for work in slow for size in suite.latency_sizes)
 

@@ -37,6 +37,10 @@ class Work(StrEnum):
     MISSING = "all missing"
     REMOVED = "all to be removed"
     EXPORT = "export to files"
+    PLANNED = "all missing, planned and saved"
+
+
+EMPTY_AT_FIRST = frozenset({Work.MISSING, Work.PLANNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Case:
     @property
     def before(self) -> tuple[Grant, ...]:
         """What the tenant has at first."""
-        if self.work is Work.MISSING:
+        if self.work in EMPTY_AT_FIRST:
             return (OWN_GRANT,)
         behind = CHANGED_EVERY if self.work is Work.CHANGED else self.size + 1
         theirs = (
@@ -85,17 +89,17 @@ class Case:
     @property
     def after(self) -> tuple[Grant, ...]:
         """What the tenant must have in the end."""
-        return (OWN_GRANT, *self.declared)
+        return self.before if self.work is Work.PLANNED else (OWN_GRANT, *self.declared)
 
     @property
     def count_before(self) -> int:
         """How many grants the tenant has at first; counted, because large tenants take long to be made."""
-        return 1 if self.work is Work.MISSING else self.size
+        return 1 if self.work in EMPTY_AT_FIRST else self.size
 
     @property
     def count_after(self) -> int:
         """How many grants the tenant must have in the end."""
-        return 2 if self.work is Work.REMOVED else self.size
+        return {Work.REMOVED: 2, Work.PLANNED: 1}.get(self.work, self.size)
 
     @property
     def writes(self) -> int:

@@ -48,11 +48,12 @@ def all_tools() -> tuple[Tool, ...]:
             scheme="https://",
             lacks=frozenset() if imports else frozenset({Work.EXPORT}),
         ),
-        Tool(name=SDK, version=_sdk_version(), prepare=_with_sdk),
+        Tool(name=SDK, version=_sdk_version(), prepare=_with_sdk, lacks=frozenset({Work.PLANNED})),
         Tool(
             name=DEPLOY,
             version=_deploy_cli_version(),
             prepare=_deploy_cli,
+            lacks=frozenset({Work.PLANNED}),
             environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # the least that it can be told to look at
         ),
         Tool(name=BARE, version="-", prepare=_bare_reading, lacks=frozenset(Work) - {Work.NOTHING}),
@@ -85,8 +86,11 @@ def write_grant_files(case: Case, folder: Path) -> Path:
 def _ours(case: Case, folder: Path) -> list[str]:
     if case.work is Work.EXPORT:
         return [*RECONCILER, "import", "--out", str(folder / EXPORTED)]
+    command = [*RECONCILER, "--grants", str(write_grant_files(case, folder))]
+    if case.work is Work.PLANNED:
+        return [*command, "plan", "--out", str(folder / "saved.json")]
     prune = ["--prune", "--max-deletes", str(case.size)] if case.work is Work.REMOVED else []
-    return [*RECONCILER, "--grants", str(write_grant_files(case, folder)), "apply", "--yes", "--timeout", "10h", *prune]
+    return [*command, "apply", "--yes", "--timeout", "10h", *prune]
 
 
 def _with_sdk(case: Case, folder: Path) -> list[str]:

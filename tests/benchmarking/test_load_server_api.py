@@ -119,6 +119,7 @@ def test_a_grant_for_what_does_not_exist_is_refused(stranger: dict[str, object])
         (Work.MISSING, 1, 100, 99),
         (Work.REMOVED, 100, 2, 98),
         (Work.EXPORT, 100, 100, 0),
+        (Work.PLANNED, 1, 1, 0),
     ],
 )
 def test_each_work_begins_with_one_tenant_and_ends_with_another(

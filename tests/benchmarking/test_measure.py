@@ -21,7 +21,7 @@ from benchmarks.tools import BARE, DEPLOY, OURS, SDK, Tool, all_tools
 from reconciler.sandbox.tls import certificates
 
 AUTHORIZED = {"Authorization": f"Bearer {token()}"}
-SMALL = Suite(sizes=(10,), no_op_sizes=(10,), limited={"enterprise-prod": 10}, patience=60)
+SMALL = Suite(sizes=(10,), no_op_sizes=(10,), planned_sizes=(10,), limited={"enterprise-prod": 10}, patience=60)
 
 
 def serving(case: Case, folder: Path) -> Iterator[tuple[Served, httpx.Client]]:
