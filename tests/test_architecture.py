@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "contract": {"errors"},
     "files": {"core.grant", "core.problems", "core.quoting", "core.spec", "core.suggest", "contract.stored", "errors"},
     "tasks": set(),
+    "disk": set(),
     "auth0": {"core", "errors", "tasks"},
     "config": {"core.guards", "core.pattern", "core.policy", "core.suggest", "errors"},
     # the tenant that tests trust knows nothing of the client and the planner that are tested against it
@@ -29,7 +30,7 @@ MAY_IMPORT = {
     "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "sandbox.transport", "errors"},
     "observe": {"auth0", "core", "errors", "tasks"},
     "journal": {"core", "errors", "render.plan_json"},
-    "saved_plan": {"", "contract.stored", "core", "errors", "files.schema", "render.plan_json"},
+    "saved_plan": {"", "contract.stored", "core", "disk", "errors", "files.schema", "render.plan_json"},
     "past": {"core.runs", "errors", "journal"},
     "doctor": {"auth0", "config", "connect", "core", "errors", "files.read", "observe"},
     "snapshot": {"core", "errors", "journal", "render.grant_file"},
