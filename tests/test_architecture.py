@@ -66,6 +66,7 @@ HOMES = {
     "yaml": {"files.loader"},
     "asyncio": {"apply", "auth0", "cli.doctor", "cli.run", "cli.session", "doctor.look", "sandbox", "tasks"},
     "socket": {"sandbox.serve"},
+    "subprocess": {"files.revision"},
     "sqlite3": {"sandbox.past", "sandbox.store"},
 }
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}

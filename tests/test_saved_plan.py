@@ -25,7 +25,7 @@ from reconciler.render.styled import plain
 from reconciler.saved_plan import SavedPlan, read_plan, refuse_unless_current, unapproved, write_plan
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-OPTIONS = {"prune": False, "create_only": False, "skip_missing": False}
+OPTIONS = {"prune": False, "create_only": False, "skip_missing": False, "only_branch": False}
 SPECS = [
     a_spec(client="Billing", api="Invoices API", description="why", scope=("write:invoices",)),
     a_spec(client_id="x"),

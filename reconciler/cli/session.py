@@ -23,9 +23,9 @@ from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
-from reconciler.core.problems import Problem, errors
+from reconciler.core.problems import Problem, Severity, errors
 from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants
+from reconciler.files.read import Declared, read_grants, read_grants_at
 from reconciler.observe import Needs, needs_of, observe
 from reconciler.tasks import unless
 
@@ -42,6 +42,7 @@ class Session:
 
     tenant: Tenant
     declared: Declared
+    base: Declared | None
     shape: Shape
     policy: Policy
     client: ManagementClient
@@ -55,7 +56,7 @@ class Session:
 
     def _needs(self) -> Needs:
         patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
-        return needs_of(self.declared.specs, patterns)
+        return needs_of((*self.declared.specs, *(self.base.specs if self.base else ())), patterns)
 
     def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
@@ -75,6 +76,8 @@ class Session:
             prune=self.shape.prune,
             create_only=self.shape.create_only,
             skip_missing=self.shape.skip_missing,
+            base=self.base.specs if self.base else None,
+            only_branch=self.shape.only_branch,
         )
         try:
             return make_plan(self.declared.specs, observation, rules, TenantName(self.tenant.name, self.tenant.host))
@@ -82,8 +85,9 @@ class Session:
             raise ProblemsError(error.problems, self.declared.texts) from error
 
     def warnings(self, plan: Plan) -> list[Problem]:
-        """Return what is odd but stops nothing, in the files alone and beside the tenant."""
-        return sorted([*self.declared.problems, *plan.warnings])
+        """Return what is odd but stops nothing, in the files, in those of the base, and beside the tenant."""
+        of_base = (replace(problem, severity=Severity.WARNING) for problem in (self.base.problems if self.base else ()))
+        return sorted([*self.declared.problems, *of_base, *plan.warnings])
 
     def untouchable(self) -> Untouchable:
         """Return what no change may touch; to be asked after a first call."""
@@ -120,6 +124,9 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
     declared = read_grants([Path(options.grants)])
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
+    base = read_grants_at(shape.base, Path(options.grants)) if shape.base else None
+    if base and shape.only_branch and errors(base.problems):
+        raise ProblemsError(base.problems, base.texts)
     pacing = Pacing(reach.rate_share, reach.max_rps, reach.concurrency, notice=console.note)
     manner = Manner(pacing, Persistence(reach.attempts))
     with asyncio.Runner() as runner:
@@ -127,6 +134,6 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
         client = runner.run(reached.__aenter__())
         deadline = runner.get_loop().time() + reach.timeout
         try:
-            yield Session(tenant, declared, shape, policy, client, runner, deadline, own_folder(config.file))
+            yield Session(tenant, declared, base, shape, policy, client, runner, deadline, own_folder(config.file))
         finally:
             runner.run(reached.__aexit__(None, None, None))

@@ -106,7 +106,8 @@ class TenantName:
 class Plan:
     """What would be done to a tenant. `changes` stand in the order in which they are carried out.
 
-    `differing` counts the declared grants that differ but are left as they are, because only creating was asked for.
+    `differing` counts the declared grants that differ but are left as they are: only creates, or only what comes from
+    this branch, was asked for.
     `skipped` counts those left out because the tenant lacks what they name; the warnings tell what that is.
     `risks` tells of changes, blocked ones too, what is dangerous in them, the worst first; `origins` tells of all of
     them or, without a base, of none where they come from.

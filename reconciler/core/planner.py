@@ -1,13 +1,15 @@
 """Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.checks import check
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import ObservedGrant
+from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.guards import Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.origin import Origin
+from reconciler.core.origins import all_origins
 from reconciler.core.plan import (
     Change,
     Comparison,
@@ -40,7 +42,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What shapes a plan: what it covers, and what it may not do."""
+    """What shapes a plan: what it covers, and what it may not do.
+
+    `base` has the specs as they were before this branch, None where nobody asks what comes from it; with `only_branch`
+    the plan leaves out what comes from the tenant alone.
+    """
 
     untouchable: Untouchable
     limits: Limits = field(default_factory=Limits)
@@ -48,6 +54,21 @@ class Rules:
     prune: bool = False
     create_only: bool = False
     skip_missing: bool = False
+    base: tuple[GrantSpec, ...] | None = None
+    only_branch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the rules want done, before any guard has looked at it, and where it comes from.
+
+    `differing` counts the declared grants that differ and are left as they are.
+    """
+
+    changes: tuple[Change, ...]
+    left_alone: tuple[LeftAlone, ...]
+    origins: Mapping[Key, Origin]
+    differing: int
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules, tenant: TenantName) -> Plan:
@@ -91,25 +112,49 @@ def _guarded(
     warnings: tuple[Problem, ...],
 ) -> Plan:
     directory = observation.directory
-    deletes, left_alone = _undeclared(comparison.undeclared, rules, directory)
-    updates = () if rules.create_only else comparison.updates
-    wanted: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
-    allowed, untouchable = forbid_untouchable(wanted, rules.untouchable, directory)
-    managed = comparison.unchanged + len(comparison.updates) + len(deletes)
-    risks = all_risks(wanted, rules.untouchable.own, directory)
+    wanted = _wanted(comparison, rules, directory)
+    allowed, untouchable = forbid_untouchable(wanted.changes, rules.untouchable, directory)
+    managed = comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in wanted.changes)
+    risks = all_risks(wanted.changes, rules.untouchable.own, directory)
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
     allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
         changes=in_order_of_apply(allowed),
         blocked=(*untouchable, *denied, *too_many),
-        left_alone=left_alone,
+        left_alone=wanted.left_alone,
         unchanged=comparison.unchanged,
-        differing=len(comparison.updates) - len(updates),
+        differing=wanted.differing,
         directory=directory,
         warnings=warnings,
         risks=shown(risks, rules.policy, directory),
+        origins=wanted.origins,
         notes=(*observation.notes, *_notes(comparison, observation, rules)),
+    )
+
+
+def _wanted(comparison: Comparison, rules: Rules, directory: Directory) -> Wanted:
+    deletes, left_alone = _undeclared(comparison.undeclared, rules, directory)
+    updates = () if rules.create_only else comparison.updates
+    changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
+    differing = len(comparison.updates) - len(updates)
+    if rules.base is None:
+        return Wanted(changes, left_alone, {}, differing)
+    origins = all_origins(changes, resolve(rules.base, directory)[0])
+    whole = Wanted(changes, left_alone, origins, differing)
+    return _of_the_branch(whole) if rules.only_branch else whole
+
+
+def _of_the_branch(wanted: Wanted) -> Wanted:
+    """Leave out what comes from the tenant alone."""
+    drift = [change for change in wanted.changes if wanted.origins[change.key] is Origin.DRIFT]
+    strays = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
+    left_alone = (*wanted.left_alone, *strays)
+    return Wanted(
+        changes=tuple(change for change in wanted.changes if wanted.origins[change.key] is not Origin.DRIFT),
+        left_alone=tuple(sorted(left_alone, key=lambda each: each.observed.key.order)),
+        origins={key: origin for key, origin in wanted.origins.items() if origin is not Origin.DRIFT},
+        differing=wanted.differing + len(drift) - len(strays),
     )
 
 

@@ -27,9 +27,8 @@ from reconciler.core.quoting import quoted
 from reconciler.core.spec import Mark
 from reconciler.files.document import MOST_PROBLEMS, START, Document, Mapping, Node, Sequence, too_many
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
-from reconciler.files.syntax import AT_THE_OPENING, explain
+from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
 
-MOST_LEVELS = 32
 MOST_CHARACTERS = 8 * 1024  # of one scalar
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
@@ -153,7 +152,7 @@ class _Reader:
 
     def _enter(self, event: CollectionStartEvent, level: int) -> None:
         if level > MOST_LEVELS:
-            self._stop(event, f"this is nested more than {MOST_LEVELS} levels deep", "write it flat")
+            self._stop(event, TOO_DEEP, WRITE_FLAT)
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
 

@@ -13,6 +13,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
+from reconciler.files.revision import read_revision
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, problems_of
 
@@ -46,8 +47,21 @@ def read_grants(paths: Iterable[Path]) -> Declared:
         ReconcilerError: one of `paths` does not exist.
     """
     files, problems = discover.find(paths)
+    return _declared(((discover.name_of(path), discover.read(path)) for path in files), problems)
+
+
+def read_grants_at(revision: str, path: Path) -> Declared:
+    """Return what the grant files of `path` declared in a revision of git.
+
+    Raises:
+        ReconcilerError: if git cannot tell.
+    """
+    return _declared(read_revision(revision, path))
+
+
+def _declared(contents: Iterable[tuple[str, bytes | Problem]], problems: Iterable[Problem] = ()) -> Declared:
     schema = stored.load(stored.GRANTS)
-    all_read = [_read(path, schema) for path in files]
+    all_read = [_understood(file, content, schema) for file, content in contents]
     specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
@@ -77,12 +91,10 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:
     """
     if not path.exists():
         raise ReconcilerError(f"there is no {discover.name_of(path)}; check the path")
-    return _read(path, schema)
+    return _understood(discover.name_of(path), discover.read(path), schema)
 
 
-def _read(path: Path, schema: Mapping[str, Any]) -> Read:
-    file = discover.name_of(path)
-    content = discover.read(path)
+def _understood(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> Read:
     if isinstance(content, Problem):
         return Read(file, document.Mapping(), (content,))
     parsed = parse(content, file)

@@ -7,7 +7,8 @@ from reconciler.core.outcome import Report, Result, counts
 from reconciler.core.plan import Change
 from reconciler.core.quoting import counted, visible
 from reconciler.render.plan_json import Json, action_of, key_json
-from reconciler.render.plan_text import grant_label, mark_of
+from reconciler.render.plan_text import mark_of
+from reconciler.render.plan_words import grant_label
 from reconciler.render.styled import Line, Span, Style, line
 
 DIFFERS = "differs"
@@ -70,4 +71,4 @@ def _state(report: Report) -> str:
         return f"the tenant equals the files but for {skipped}, which it lacks the application or API for"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"
-    return "no declared grant is missing any more" if report.remaining.differing else "the tenant equals the files"
+    return "the tenant has what was asked for" if report.remaining.differing else "the tenant equals the files"

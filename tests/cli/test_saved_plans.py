@@ -125,4 +125,6 @@ def test_no_secret_is_in_a_saved_plan(here: Path) -> None:
     text = (here / "plan.json").read_text()
 
     assert "canary" not in text
-    assert json.loads(text)["saved"]["options"] == {"prune": False, "create_only": False, "skip_missing": False}
+    assert json.loads(text)["saved"]["options"] == dict.fromkeys(
+        ("prune", "create_only", "skip_missing", "only_branch"), False
+    )

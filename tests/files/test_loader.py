@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from reconciler.files import document
 from reconciler.files.document import MOST_PROBLEMS, Document, too_many
-from reconciler.files.loader import MOST_CHARACTERS, MOST_LEVELS, parse
+from reconciler.files.loader import MOST_CHARACTERS, parse
+from reconciler.files.syntax import MOST_LEVELS
 
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False) | st.text(),
