@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "Check grant files, offline.",
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
+    "import": "Write grant files for what a tenant has.",
     "show": "Print a saved plan once more.",
     "risks": "List what counts as dangerous in a plan.",
     "schema": "Print the JSON Schema of grant files, or check another API document against it.",
@@ -26,6 +27,8 @@ COMMANDS: Mapping[str, str] = {
     "journal": "List past runs, or show what one of them did.",
     "sandbox": "Serve or reset the local tenant.",
 }
+MODULES: Mapping[str, str] = {"import": "imports"}
+"""Commands whose names cannot be names of modules."""
 
 
 class Commands(click.Group):
@@ -39,7 +42,7 @@ class Commands(click.Group):
         """Import the command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"reconciler.cli.{cmd_name}").command
+        command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's

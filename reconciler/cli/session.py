@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,9 +50,9 @@ class Session:
     deadline: float
     folder: Path
 
-    def observe(self) -> Observation:
-        """Read of the tenant what the files need. Raises Auth0Error, ReconcilerError."""
-        return self.run(observe(self.client, self._needs()))
+    def observe(self, *, everything: bool = False) -> Observation:
+        """Read of the tenant what the files need, or all there is. Raises Auth0Error, ReconcilerError."""
+        return self.run(observe(self.client, self._needs(), everything=everything))
 
     def _needs(self) -> Needs:
         patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
@@ -112,8 +112,10 @@ class Session:
 
 
 @contextmanager
-def session(options: Options, shape: Shape, reach: Reach, console: Console) -> Iterator[Session]:
-    """Read the files, then reach the tenant; the connection stays open between calls.
+def session(
+    options: Options, shape: Shape, reach: Reach, console: Console, folders: Iterable[Path] | None = None
+) -> Iterator[Session]:
+    """Read the files (in `folders`, or that of --grants), then reach the tenant; it stays connected between calls.
 
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration or credentials; before any call is made.
@@ -121,7 +123,7 @@ def session(options: Options, shape: Shape, reach: Reach, console: Console) -> I
     config = read_settings(options.config)
     tenant = choose_tenant(config, options.tenant, os.environ)
     policy = read_settings(shape.policy).policy_of(tenant.name) if shape.policy else tenant.policy
-    declared = read_grants([Path(options.grants)])
+    declared = read_grants([Path(options.grants)] if folders is None else folders)
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     base = read_grants_at(shape.base, Path(options.grants)) if shape.base else None

@@ -32,9 +32,9 @@ class Pattern:
             (self.audience, key.audience),
             (self.subject_type, key.subject_type),
         )
-        return all(pattern is None or _meets(value or "", pattern) for pattern, value in patterns)
+        return all(pattern is None or meets(value or "", pattern) for pattern, value in patterns)
 
 
-def _meets(value: str, pattern: str) -> bool:
+def meets(value: str, pattern: str) -> bool:
     """Compare; a name that holds `[…]` or the like is met by its own spelling, too: protection must not fail open."""
     return value == pattern or fnmatchcase(value, pattern)
