@@ -72,9 +72,7 @@ def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
     ]
 
 
-async def _applications(
-    client: ManagementClient, needs: Needs, *, everything: bool
-) -> tuple[Application, ...] | None:
+async def _applications(client: ManagementClient, needs: Needs, *, everything: bool) -> tuple[Application, ...] | None:
     if not needs.application_names and not everything:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`reconciler import`: grant files for what a tenant has and no file declares, and a plan that shows they say just that."""
+"""`reconciler import`: grant files for what a tenant has and no file declares, and a plan that shows it."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -24,7 +24,8 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.files.read import read_grants
 from reconciler.render.grant_file import import_file, portions
-from reconciler.render.plan_text import grant_label, plan_lines
+from reconciler.render.plan_text import plan_lines
+from reconciler.render.plan_words import grant_label
 from reconciler.render.styled import Line, Span, Style, line
 
 SCHEMA = Path("schemas", "grants.schema.json")

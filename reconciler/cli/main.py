@@ -17,6 +17,7 @@ from reconciler.errors import Exit, ProblemsError, ReconcilerError, ReportLostEr
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
 COMMANDS: Mapping[str, str] = {
     "validate": "Check grant files, offline.",
+    "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
     "import": "Write grant files for what a tenant has.",

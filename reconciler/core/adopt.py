@@ -70,9 +70,7 @@ def _reason(each: ObservedGrant, own: Key) -> str | None:
     return why and f"no grant file can declare it: {why}"
 
 
-def _by_holder(
-    grants: Iterable[ClientGrant], directory: Directory
-) -> tuple[tuple[str, tuple[ClientGrant, ...]], ...]:
+def _by_holder(grants: Iterable[ClientGrant], directory: Directory) -> tuple[tuple[str, tuple[ClientGrant, ...]], ...]:
     groups: dict[tuple[str, str, str], list[ClientGrant]] = defaultdict(list)
     for grant in grants:
         key = grant.key

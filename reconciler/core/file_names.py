@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 LONGEST_STEM = 60
-DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))})
+DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+)
 """What Windows takes for devices, whatever the suffix."""
 
 
