@@ -1,7 +1,7 @@
 """Which tenant: reconciler.yaml and the environment, turned into one value."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -86,6 +86,28 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
     if config.default_tenant is not None:
         _named(config, config.default_tenant)
     return config
+
+
+def choose_tenants(
+    config: Config,
+    names: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    every: bool = False,
+) -> list[Tenant]:
+    """Return the tenants of these names (from --tenant), each once; with `every`, all; else the one that is chosen.
+
+    Raises:
+        ReconcilerError: as `choose_tenant` does; if none is declared; if both are asked for.
+    """
+    if every and names:
+        raise ReconcilerError("--all-tenants and --tenant: use one of them")
+    if every and not config.tenants:
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenant")
+    chosen = config.tenants if every else dict.fromkeys(names)
+    if not chosen:
+        return [choose_tenant(config, None, environment)]
+    return [choose_tenant(config, name, environment) for name in chosen]
 
 
 def choose_tenant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:

@@ -1,7 +1,7 @@
 """`reconciler import`: grant files for what a tenant has and no file declares, and a plan that shows it."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from contextlib import contextmanager
 from os.path import lexists, relpath
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import click
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reaching import Reach, reaching_options
-from reconciler.cli.session import Session, session
+from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape
+from reconciler.cli.together import Together, together
 from reconciler.core.adopt import Adoption, Choice, adopt
 from reconciler.core.desired import resolve
 from reconciler.core.directory import Directory
@@ -22,7 +23,6 @@ from reconciler.core.quoting import counted
 from reconciler.disk import write_new_files
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.files.read import read_grants
 from reconciler.render.grant_file import import_file, portions
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.plan_words import grant_label
@@ -64,40 +64,47 @@ def bring_in(given: Options, console: Console, folder: Path, choice: Choice, rea
     Raises:
         ReconcilerError: if the files that are there cannot be planned, or the tenant not be read; nothing was written.
     """
-    with session(given, Shape(), reach, console, _there(given, folder)) as reached:
-        observation = reached.observe(everything=True)
+    with _reached(given, console, folder, reach) as (tenants, sessions):
+        ((session, observation),) = ((done.session, done.result) for done in tenants.each(sessions, Session.surveyed))
         adoption = adopt(
             observation.grants,
             observation.directory,
             choice=choice,
-            own=reached.untouchable().own,
-            declared=_declared(reached, observation),
+            own=session.untouchable().own,
+            declared=_declared(session, observation),
         )
-        texts = _texts(adoption, folder, observation.directory, _head(reached, folder))
+        texts = _texts(adoption, folder, observation.directory, _head(session, folder))
         _write(folder, texts)
         _tell(adoption, list(texts), observation.directory, console, every=given.verbose)
-        _plan(replace(reached, declared=read_grants(_there(given, folder))), observation, console, every=given.verbose)
+        any_declared = bool(texts or session.declared.specs)
+    if any_declared:
+        _plan(given, console, folder, reach)
     return Exit.DONE
 
 
-def _there(given: Options, folder: Path) -> list[Path]:
-    """Return the folders of grant files that exist: before the first import there may be none."""
-    return [path for path in (Path(given.grants), folder) if lexists(path)]
+@contextmanager
+def _reached(given: Options, console: Console, folder: Path, reach: Reach) -> Iterator[tuple[Together, list[Session]]]:
+    """Reach the one tenant. Before the first import there may be no folder of grant files."""
+    there = [path for path in (Path(given.grants), folder) if lexists(path)]
+    with together(given, Shape(), reach, console, there) as (tenants, sessions):
+        if tenants.are_several:
+            raise ReconcilerError("import works on one tenant at a time: name it by --tenant")
+        yield tenants, sessions
 
 
-def _declared(reached: Session, observation: Observation) -> Collection[Key]:
+def _declared(session: Session, observation: Observation) -> Collection[Key]:
     """Return the keys that files declare, once it is sure that a plan can be made of them."""
-    if not reached.declared.specs:
+    if not session.declared.specs:
         return ()
-    reached.plan(observation)
-    return {each.key for each in resolve(reached.declared.specs, observation.directory)[0]}
+    session.plan(observation)
+    return {each.key for each in resolve(session.declared.specs, observation.directory)[0]}
 
 
-def _head(reached: Session, folder: Path) -> list[str]:
+def _head(session: Session, folder: Path) -> list[str]:
     """Return what is said at the top of each file."""
-    schema = reached.folder.parent / SCHEMA
+    schema = session.folder.parent / SCHEMA
     editors = [f"yaml-language-server: $schema={Path(relpath(schema, folder)).as_posix()}"] if schema.exists() else []
-    return [*editors, f"Imported from {reached.tenant.name} ({reached.tenant.host})."]
+    return [*editors, f"Imported from {session.tenant.name} ({session.tenant.host})."]
 
 
 def _texts(adoption: Adoption, folder: Path, directory: Directory, head: list[str]) -> dict[Path, str]:
@@ -151,9 +158,9 @@ def _some(texts: list[str], *, every: bool) -> Iterator[str]:
         yield f"and {len(texts) - most} more; -v lists all"
 
 
-def _plan(written: Session, observation: Observation, console: Console, *, every: bool) -> None:
-    if not written.declared.specs:
-        return
-    plan = written.plan(observation)
-    console.problems(written.warnings(plan), written.declared.texts)
-    console.result(plan_lines(plan, every=every))
+def _plan(given: Options, console: Console, folder: Path, reach: Reach) -> None:
+    """Do what `reconciler plan` does, with the files as they are now."""
+    with _reached(given, console, folder, reach) as (tenants, sessions):
+        ((session, plan),) = ((done.session, done.result.plan) for done in tenants.each(sessions, Session.planned))
+        console.problems(session.warnings(plan), session.declared.texts)
+        console.result(plan_lines(plan, every=given.verbose))

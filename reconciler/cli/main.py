@@ -10,9 +10,10 @@ from io import StringIO, TextIOWrapper
 import click
 
 from reconciler import __version__
+from reconciler.cli.ci import tell_exit_code
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options, global_options, options
-from reconciler.errors import Exit, ProblemsError, ReconcilerError, ReportLostError
+from reconciler.errors import Exit, ReconcilerError, ReportLostError
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
 COMMANDS: Mapping[str, str] = {
@@ -82,6 +83,12 @@ def _make_streams_fit() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. Errors that are no bugs become messages on stderr."""
+    code = _run(arguments)
+    tell_exit_code(code)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
             return _invoke(context)
@@ -106,13 +113,10 @@ def _give_stdout_up() -> None:
 def _invoke(context: click.Context) -> int:
     try:
         return int(commands.invoke(context) or Exit.DONE)
-    except ProblemsError as error:
-        Console(_options(context)).problems(error.problems, error.texts)
-        return error.exit_code
     except ReconcilerError as error:
         if isinstance(error, ReportLostError):
             _give_stdout_up()
-        Console(_options(context)).error(str(error))
+        Console(_options(context)).failure(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         Console(_options(context)).error("interrupted")

@@ -27,7 +27,7 @@ def report_lines(report: Report, directory: Directory) -> Iterator[Line]:
         if change.key in applied:
             yield _row(DIFFERS, change, directory)
     yield line()
-    yield line(Span(f"Apply: {_counted(report)}; {_state(report)}.", Style.STRONG))
+    yield line(Span(f"Apply: {counted_outcomes(report)}; {state(report)}.", Style.STRONG))
 
 
 def report_json(report: Report) -> Json:
@@ -59,11 +59,13 @@ def _row(word: str, change: Change, directory: Directory) -> Line:
     )
 
 
-def _counted(report: Report) -> str:
+def counted_outcomes(report: Report) -> str:
+    """Return how many outcomes there are of each result; nothing if there are none."""
     return ", ".join(f"{count} {result}" for result, count in counts(report.outcomes).items() if count)
 
 
-def _state(report: Report) -> str:
+def state(report: Report) -> str:
+    """Return how the tenant stands to the files in the end."""
     if report.trouble:
         return visible(report.trouble)
     if report.remaining and report.remaining.skipped and not report.remaining.changes:

@@ -8,7 +8,7 @@ from reconciler.render.scalars import quoted
 
 COMMENTS = ("# why", "#", "# a: b", "#- x", "# 'quoted", "# é \U0001f0a1", "# [", "# - client: old")
 TEXTS = ("a", "B", "read:x", "a # b", "#a", "x'y", 'x"y', "[a]", "a, b", "- a", "é", "a: b", "${x}")
-FIELDS = {
+FIELDS: dict[str, st.SearchStrategy[str | list[str]]] = {
     "description": st.sampled_from(["Nightly run", "one\ntwo # not a comment\n", "one\n\n  two\n", " # x"]),
     "organization_usage": st.just("allow"),
     "scope": st.lists(st.sampled_from(TEXTS), min_size=1, max_size=4, unique=True),
@@ -25,7 +25,8 @@ def grant_files(draw: st.DrawFn) -> str:
     lines = [*draw(_loose("")), f"grants:{draw(_comment)}" if grants else "grants: []"]
     dash = draw(st.sampled_from(["", "  ", "    "]))
     for holder, text, api in grants:
-        said = {holder: text, api: text} | draw(st.fixed_dictionaries({}, optional=FIELDS))
+        optional: dict[str, str | list[str]] = draw(st.fixed_dictionaries({}, optional=FIELDS))
+        said = {holder: text, api: text} | optional
         lines += [*draw(_loose(dash)), *_indented(draw(_item(said)), dash)]
     lines += draw(_loose(draw(st.sampled_from(["", "  ", "      "]))))
     end = draw(st.sampled_from(["\n", "\r\n"]))
