@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "apply": "Change the tenant to what the files declare.",
     "import": "Write grant files for what a tenant has.",
     "show": "Print a saved plan once more.",
+    "comment": "Put reports on a pull or merge request, or into an issue.",
     "risks": "List what counts as dangerous in a plan.",
     "schema": "Print the JSON Schema of grant files, or check another API document against it.",
     "doctor": "Check configuration, network, credentials and permissions.",
