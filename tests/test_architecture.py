@@ -45,6 +45,8 @@ MAY_IMPORT = {
     "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot", "tasks"},
     "cli.interruption": {"apply", "cli", "errors"},
     "cli.settings": {"config", "core.problems", "errors", "files.read"},
+    "beginning": {"contract.stored", "render.scalars"},
+    "cli.init": {"beginning", "cli", "config", "connect", "core", "disk", "errors", "files.discover", "render.styled"},
     "cli.fmt": {"cli", "core.problems", "core.quoting", "disk", "errors", "files", "render.styled"},
     "cli.imports": {"cli", "core", "disk", "errors", "files", "render"},
     "cli.validate": {"cli", "core.problems", "errors", "files.read", "render"},

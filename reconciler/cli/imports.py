@@ -1,7 +1,8 @@
 """`reconciler import`: grant files for what a tenant has and no file declares, and a plan that shows it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from os.path import lexists, relpath
 from pathlib import Path
 
@@ -55,24 +56,37 @@ def command(*, out: Path | None, clients: tuple[str, ...], audiences: tuple[str,
     what the tenant has.
     """
     given = options()
-    return bring_in(given, Console(given), out or Path(given.grants), Choice(clients, audiences), reach)
+    wanted = Wanted(out or Path(given.grants), Choice(clients, audiences))
+    return bring_in(given, Console(given), wanted, reach)
 
 
-def bring_in(given: Options, console: Console, folder: Path, choice: Choice, reach: Reach) -> Exit:
-    """Write files into `folder` for the grants of `choice` that none declares yet, and plan.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which grants are to go into files, and in which folder; `agrees` is asked once their number is known."""
+
+    folder: Path
+    choice: Choice = field(default_factory=Choice)
+    agrees: Callable[[int], bool] = lambda _: True
+
+
+def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> Exit:
+    """Write files for the grants that are wanted and that none declares yet, and plan.
 
     Raises:
         ReconcilerError: if the files that are there cannot be planned, or the tenant not be read; nothing was written.
     """
+    folder = wanted.folder
     with _reached(given, console, folder, reach) as (tenants, sessions):
         ((session, observation),) = ((done.session, done.result) for done in tenants.each(sessions, Session.surveyed))
         adoption = adopt(
             observation.grants,
             observation.directory,
-            choice=choice,
+            choice=wanted.choice,
             own=session.untouchable().own,
             declared=_declared(session, observation),
         )
+        if adoption.holders and not wanted.agrees(adoption.count):
+            return Exit.DONE
         texts = _texts(adoption, folder, observation.directory, _head(session, folder))
         _write(folder, texts)
         _tell(adoption, list(texts), observation.directory, console, every=given.verbose)
@@ -87,8 +101,6 @@ def _reached(given: Options, console: Console, folder: Path, reach: Reach) -> It
     """Reach the one tenant. Before the first import there may be no folder of grant files."""
     there = [path for path in (Path(given.grants), folder) if lexists(path)]
     with together(given, Shape(), reach, console, there) as (tenants, sessions):
-        if tenants.are_several:
-            raise ReconcilerError("import works on one tenant at a time: name it by --tenant")
         yield tenants, sessions
 
 
@@ -103,8 +115,13 @@ def _declared(session: Session, observation: Observation) -> Collection[Key]:
 def _head(session: Session, folder: Path) -> list[str]:
     """Return what is said at the top of each file."""
     schema = session.folder.parent / SCHEMA
-    editors = [f"yaml-language-server: $schema={Path(relpath(schema, folder)).as_posix()}"] if schema.exists() else []
+    editors = [f"yaml-language-server: $schema={way_to(schema, folder)}"] if schema.exists() else []
     return [*editors, f"Imported from {session.tenant.name} ({session.tenant.host})."]
+
+
+def way_to(file: Path, folder: Path) -> str:
+    """Return the path to `file` from `folder`, as files tell it on every system."""
+    return Path(relpath(file, folder)).as_posix()
 
 
 def _texts(adoption: Adoption, folder: Path, directory: Directory, head: list[str]) -> dict[Path, str]:
@@ -141,7 +158,7 @@ def _tell(adoption: Adoption, written: list[Path], directory: Directory, console
 
 
 def _report(adoption: Adoption, written: list[Path], *, every: bool) -> Iterator[Line]:
-    grants = sum(len(grants) for _, grants in adoption.holders)
+    grants = adoption.count
     rest = f"{adoption.declared} declared already, {len(adoption.left_out)} left out"
     total = f"{counted(grants, 'grant')} in {counted(len(written), 'new file')}" if grants else "nothing new"
     yield line(Span(f"Imported: {total}; {rest}.", Style.STRONG))

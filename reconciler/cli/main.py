@@ -17,6 +17,7 @@ from reconciler.errors import Exit, ReconcilerError, ReportLostError
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
 COMMANDS: Mapping[str, str] = {
+    "init": "Write the first files of a repository of grants.",
     "validate": "Check grant files, offline.",
     "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",

@@ -41,6 +41,11 @@ class Adoption:
     left_out: tuple[LeftOut, ...]
     declared: int
 
+    @property
+    def count(self) -> int:
+        """How many grants are new."""
+        return sum(len(grants) for _, grants in self.holders)
+
 
 def adopt(
     observed: Iterable[ObservedGrant],
