@@ -23,6 +23,7 @@ grants: []
 """
 WORKFLOW = Path("github", "pull-request.yml")
 TENANTS_OF_EXAMPLES = "[dev, prod]"
+MORE = "examples/README.md"
 OURS = ".reconciler/"
 ALIKE = frozenset({OURS, ".reconciler", "/.reconciler", "/.reconciler/"})
 
@@ -45,7 +46,7 @@ def schemas() -> dict[str, str]:
 def workflow(name: str) -> str:
     """Return a workflow for GitHub that shows in pull requests what they would do to the tenant `name`."""
     text = (stored.folder("examples") / WORKFLOW).read_text(encoding="utf-8")
-    return text.replace(TENANTS_OF_EXAMPLES, f"[{scalar(name)}]")
+    return text.replace(TENANTS_OF_EXAMPLES, f"[{scalar(name)}]").replace(MORE, f"reconciler's {MORE}")
 
 
 def ignoring(text: str) -> str:

@@ -101,6 +101,8 @@ def _reached(given: Options, console: Console, folder: Path, reach: Reach) -> It
     """Reach the one tenant. Before the first import there may be no folder of grant files."""
     there = [path for path in (Path(given.grants), folder) if lexists(path)]
     with together(given, Shape(), reach, console, there) as (tenants, sessions):
+        if tenants.are_several:
+            raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
         yield tenants, sessions
 
 
@@ -164,7 +166,6 @@ def _report(adoption: Adoption, written: list[Path], *, every: bool) -> Iterator
     yield line(Span(f"Imported: {total}; {rest}.", Style.STRONG))
     for name in _some([name_of(path) for path in written], every=every):
         yield line("    ", name)
-    yield line()
 
 
 def _some(texts: list[str], *, every: bool) -> Iterator[str]:
@@ -180,4 +181,5 @@ def _plan(given: Options, console: Console, folder: Path, reach: Reach) -> None:
     with _reached(given, console, folder, reach) as (tenants, sessions):
         ((session, plan),) = ((done.session, done.result.plan) for done in tenants.each(sessions, Session.planned))
         console.problems(session.warnings(plan), session.declared.texts)
+        console.result([line()])
         console.result(plan_lines(plan, every=given.verbose))

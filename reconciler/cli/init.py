@@ -3,8 +3,9 @@
 import os
 import sys
 from collections.abc import Mapping
-from os.path import lexists
+from os.path import lexists, realpath
 from pathlib import Path
+from stat import S_IMODE
 
 import click
 
@@ -17,15 +18,19 @@ from reconciler.cli.settings import read_settings
 from reconciler.config import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.quoting import counted
-from reconciler.disk import USUAL_MODE, replace_file, write_new_files
+from reconciler.disk import replace_file, write_new_files
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.render.styled import Span, Style, line
 
 WORKFLOW = Path(".github", "workflows", "grants.yml")
 NEXT = (
-    "Next: put AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET into the environment, then run reconciler import; "
-    "reconciler doctor tells what is missing."
+    f"- name the commit of reconciler that you have reviewed in {WORKFLOW.as_posix()}",
+    "- reconciler plan, whenever a file or the tenant has changed",
+)
+NEXT_WITHOUT_CREDENTIALS = (
+    "- put AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET into the environment, then",
+    "  reconciler import, if the tenant has grants; reconciler doctor, if it cannot be reached",
 )
 
 
@@ -41,24 +46,27 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     """
     given = options()
     asking = Asking(Console(given), asks=not yes and sys.stdin.isatty(), yes=yes)
-    file = Path(given.config or DEFAULT_FILE)
+    file, grants = Path(given.config or DEFAULT_FILE), Path(given.grants)
     tenant = _declared(given) if file.exists() else _new(given, domain, asking)
-    root = file.parent
-    texts = {
-        file: beginning.configuration(tenant.name, tenant.domain),
-        root / WORKFLOW: beginning.workflow(tenant.name),
-    }
-    texts |= {root / SCHEMA.parent / name: text for name, text in beginning.schemas().items()}
-    _write(texts, asking.console)
-    _ignore(root / ".gitignore")
-    if _has_credentials(tenant):
-        bring_in(given, asking.console, Wanted(Path(given.grants), agrees=asking.agrees), USUAL)
-    else:
-        asking.console.result([line(NEXT)])
-    if not Path(given.grants).exists():
-        example = Path(given.grants) / "example.yaml"
-        _write({example: beginning.example(way_to(root / SCHEMA, example.parent))}, asking.console)
+    _write(_first_files(tenant, file), asking.console)
+    _ignore(file.parent / ".gitignore", asking.console)
+    reached = _has_credentials(tenant)
+    if reached:
+        asking.console.result([line()])
+        bring_in(given, asking.console, Wanted(grants, agrees=asking.agrees), USUAL)
+    if not grants.exists():
+        schema = way_to(file.parent / SCHEMA, grants)
+        _write({grants / "example.yaml": beginning.example(schema)}, asking.console)
+    asking.console.result(map(line, ["", "Next:", *NEXT, *([] if reached else NEXT_WITHOUT_CREDENTIALS)]))
     return Exit.DONE
+
+
+def _first_files(tenant: Tenant, file: Path) -> dict[Path, str]:
+    return {
+        file: beginning.configuration(tenant.name, tenant.domain),
+        **{file.parent / SCHEMA.parent / name: text for name, text in beginning.schemas().items()},
+        file.parent / WORKFLOW: beginning.workflow(tenant.name),
+    }
 
 
 class Asking:
@@ -106,17 +114,26 @@ def _write(texts: Mapping[Path, str], console: Console) -> None:
     except OSError as error:
         raise ReconcilerError(f"nothing was written: {error.filename}: {error.strerror}") from error
     for path in texts:
-        console.result([line(Span("written  " if path in new else "kept     ", Style.MUTED), name_of(path))])
+        _told(console, "written" if path in new else "kept", path)
 
 
-def _ignore(file: Path) -> None:
+def _ignore(file: Path, console: Console) -> None:
+    """Let git pass over what reconciler keeps for itself."""
+    if not lexists(file):
+        _write({file: beginning.ignoring("")}, console)
+        return
     try:
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        before = file.read_text(encoding="utf-8")
         after = beginning.ignoring(before)
         if after != before:
-            replace_file(file, after, file.stat().st_mode & 0o777 if before else USUAL_MODE & 0o644)
+            replace_file(Path(realpath(file)), after, S_IMODE(file.stat().st_mode))
     except (OSError, UnicodeDecodeError) as error:
         raise ReconcilerError(f"{name_of(file)} cannot be changed: {error}") from error
+    _told(console, "kept" if after == before else "changed", file)
+
+
+def _told(console: Console, what: str, path: Path) -> None:
+    console.result([line(Span(f"{what:9}", Style.MUTED), name_of(path))])
 
 
 def _has_credentials(tenant: Tenant) -> bool:
