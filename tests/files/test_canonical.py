@@ -2,7 +2,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from support.layouts import grant_files
 
 from reconciler.core.canonical import field_order, grant_order
@@ -11,6 +11,7 @@ from reconciler.files.canonical import canonical
 from reconciler.files.loader import parse
 from reconciler.files.specs import grant_specs
 
+calm = settings(deadline=None)
 COMMENT = re.compile(r"#[^\n\r]*")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -32,6 +33,7 @@ def declared(text: str) -> list[GrantSpec]:
     return sorted(placeless, key=repr)
 
 
+@calm
 @given(grant_files())
 def test_every_file_is_put_in_order_and_declares_the_same_with_every_comment(text: str) -> None:
     ordered = canonical(text, "file")
@@ -42,6 +44,7 @@ def test_every_file_is_put_in_order_and_declares_the_same_with_every_comment(tex
     assert sorted("".join(ordered.split())) == sorted("".join(text.split()))
 
 
+@calm
 @given(grant_files())
 def test_a_file_that_was_put_in_order_is_in_order(text: str) -> None:
     ordered = canonical(text, "file")
@@ -50,6 +53,7 @@ def test_a_file_that_was_put_in_order_is_in_order(text: str) -> None:
     assert canonical(ordered, "file") == ordered
 
 
+@calm
 @given(grant_files())
 def test_grants_keys_and_scopes_are_sorted(text: str) -> None:
     ordered = canonical(text, "file")
