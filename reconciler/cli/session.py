@@ -51,6 +51,11 @@ class Session:
     folder: Path
     note: Callable[[str], None]
 
+    @property
+    def name(self) -> TenantName:
+        """How the tenant is called, and where it is."""
+        return TenantName(self.tenant.name, self.tenant.host)
+
     async def planned(self) -> Planning:
         """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""
         observation = await self._in_time(observe(self.client, self._needs()))
@@ -86,7 +91,7 @@ class Session:
             only_branch=self.shape.only_branch,
         )
         try:
-            return make_plan(self.declared.specs, observation, rules, TenantName(self.tenant.name, self.tenant.host))
+            return make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
 

@@ -101,6 +101,10 @@ class TenantName:
     name: str
     domain: str
 
+    def __str__(self) -> str:
+        """`name (domain)`."""
+        return f"{self.name} ({self.domain})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -21,7 +21,7 @@ from reconciler.core.plan import (
     compare,
     in_order_of_apply,
 )
-from reconciler.core.policy import Policy, forbid_denied, shown
+from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
@@ -88,7 +88,8 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
-    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(sorted(problems)))
+    warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
+    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(warnings))
     return replace(plan, skipped=len(specs) - len(desired))
 
 
@@ -117,11 +118,12 @@ def _guarded(
     managed = comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in wanted.changes)
     risks = all_risks(wanted.changes, rules.untouchable.own, directory)
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
+    allowed, broken = forbid_broken(allowed, rules.policy, directory)
     allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
         changes=in_order_of_apply(allowed),
-        blocked=(*untouchable, *denied, *too_many),
+        blocked=(*untouchable, *denied, *broken, *too_many),
         left_alone=wanted.left_alone,
         unchanged=comparison.unchanged,
         differing=wanted.differing,

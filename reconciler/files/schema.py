@@ -1,19 +1,21 @@
 """The only module that knows jsonschema: a document against its schema, every breach a problem at its place."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from reconciler.core.problems import Problem, Source
 from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
 from reconciler.files.wording import Finding, Violation, explain
+
+REFERENCES = frozenset({"$ref", "$dynamicRef"})
 
 
 def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:
@@ -28,6 +30,34 @@ def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, fil
     if len(findings) == MOST_PROBLEMS:
         problems.add(too_many(file))
     return tuple(sorted(problems))
+
+
+def judge(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
+    """Return what tells whether data meets a schema that somebody else has written.
+
+    References are refused: nothing is fetched, and nothing turns in circles.
+
+    Raises:
+        ValueError: if it is no schema (JSON Schema 2020-12), or holds a reference.
+    """
+    try:
+        Draft202012Validator.check_schema(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    except SchemaError as error:
+        path = "/".join(map(str, error.absolute_path))
+        raise ValueError(f"{path}: {error.message}" if path else error.message) from error
+    if _refers(schema):
+        raise ValueError("references ($ref) are not followed; write out what it refers to")
+    return Draft202012Validator(schema).is_valid
+
+
+def _refers(node: object) -> bool:
+    match node:
+        case dict():
+            return not REFERENCES.isdisjoint(node) or any(map(_refers, node.values()))
+        case list():
+            return any(map(_refers, node))
+        case _:
+            return False
 
 
 def _findings(data: Node | Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Finding]:
