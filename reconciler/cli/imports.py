@@ -20,18 +20,16 @@ from reconciler.core.directory import Directory
 from reconciler.core.file_names import FreeNames
 from reconciler.core.grant import Key
 from reconciler.core.planner import Observation
-from reconciler.core.quoting import counted
 from reconciler.disk import write_new_files
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
+from reconciler.render.adoption import adoption_lines, left_out_lines
 from reconciler.render.grant_file import import_file, portions
 from reconciler.render.plan_text import plan_lines
-from reconciler.render.plan_words import grant_label
-from reconciler.render.styled import Line, Span, Style, line
+from reconciler.render.styled import line
 
 SCHEMA = Path("schemas", "grants.schema.json")
 """Where editors find the schema of grant files, beside the configuration."""
-MOST_LISTED = 20
 
 
 @also_global_options
@@ -89,7 +87,8 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
             return Exit.DONE
         texts = _texts(adoption, folder, observation.directory, _head(session, folder))
         _write(folder, texts)
-        _tell(adoption, list(texts), observation.directory, console, every=given.verbose)
+        console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
+        console.result(adoption_lines(adoption, [name_of(path) for path in texts], every=given.verbose))
         any_declared = bool(texts or session.declared.specs)
     if any_declared:
         _plan(given, console, folder, reach)
@@ -144,36 +143,6 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
         raise ReconcilerError(
             f"nothing was written: {name_of(Path(error.filename or folder))}: {error.strerror}"
         ) from error
-
-
-def _tell(adoption: Adoption, written: list[Path], directory: Directory, console: Console, *, every: bool) -> None:
-    for what, listing, permission in (
-        ("applications", directory.applications, "read:clients"),
-        ("APIs", directory.apis, "read:resource_servers"),
-    ):
-        if listing is None:
-            console.note(f"Note: {what} stand in the files by id, because the token may not list them ({permission})")
-    left_out = [f"{grant_label(each.key, directory)}: {each.why}" for each in adoption.left_out]
-    for text in _some(left_out, every=every):
-        console.note(f"Left out: {text}")
-    console.result(_report(adoption, written, every=every))
-
-
-def _report(adoption: Adoption, written: list[Path], *, every: bool) -> Iterator[Line]:
-    grants = adoption.count
-    rest = f"{adoption.declared} declared already, {len(adoption.left_out)} left out"
-    total = f"{counted(grants, 'grant')} in {counted(len(written), 'new file')}" if grants else "nothing new"
-    yield line(Span(f"Imported: {total}; {rest}.", Style.STRONG))
-    for name in _some([name_of(path) for path in written], every=every):
-        yield line("    ", name)
-
-
-def _some(texts: list[str], *, every: bool) -> Iterator[str]:
-    """Yield as many of `texts` as somebody reads, and how many more there are."""
-    most = len(texts) if every else MOST_LISTED
-    yield from texts[:most]
-    if texts[most:]:
-        yield f"and {len(texts) - most} more; -v lists all"
 
 
 def _plan(given: Options, console: Console, folder: Path, reach: Reach) -> None:

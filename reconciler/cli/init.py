@@ -25,12 +25,12 @@ from reconciler.render.styled import Span, Style, line
 
 WORKFLOW = Path(".github", "workflows", "grants.yml")
 NEXT = (
-    f"- name the commit of reconciler that you have reviewed in {WORKFLOW.as_posix()}",
+    f"- in {WORKFLOW.as_posix()}, name the reconciler that you have reviewed",
     "- reconciler plan, whenever a file or the tenant has changed",
 )
 NEXT_WITHOUT_CREDENTIALS = (
     "- put AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET into the environment, then",
-    "  reconciler import, if the tenant has grants; reconciler doctor, if it cannot be reached",
+    "  reconciler import; reconciler doctor tells what is missing",
 )
 
 
@@ -52,7 +52,6 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     _ignore(file.parent / ".gitignore", asking.console)
     reached = _has_credentials(tenant)
     if reached:
-        asking.console.result([line()])
         bring_in(given, asking.console, Wanted(grants, agrees=asking.agrees), USUAL)
     if not grants.exists():
         schema = way_to(file.parent / SCHEMA, grants)
