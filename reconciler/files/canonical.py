@@ -35,12 +35,20 @@ def canonical(text: str, file: str) -> str | Problem:
 
     What would not declare the same, or lose a comment, is never returned, but why.
     """
+    before = layout(text)
+    if _in_order(before.root, Kind.FILE):
+        return text
     whole = text if text.endswith(("\n", "\r")) else f"{text}\n"
-    with_flows = _flow(whole, layout(whole).root, Kind.FILE, 0, len(whole))
-    ordered = "".join(_Lines(with_flows).ordered())
-    if not _same(whole, ordered):
+    ordered = "".join(_Lines(_flow(whole, before.root, Kind.FILE, 0, len(whole))).ordered())
+    if not _declares_the_same(whole, ordered) or Counter(layout(ordered).comments) != Counter(before.comments):
         return Problem(Source(file), "this layout cannot be put in order", "write each key and item on its own line")
     return text if ordered == whole else ordered
+
+
+def _in_order(node: Node, kind: Kind) -> bool:
+    """Return whether a node and all that it holds stand in order."""
+    order = _order(kind, node.parts)
+    return order == sorted(order) and all(_in_order(part.node, _kind(kind, part)) for part in node.parts)
 
 
 def _kind(outer: Kind, part: Part) -> Kind:
@@ -170,14 +178,9 @@ def _moved(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
     return lines
 
 
-def _same(before: str, after: str) -> bool:
-    """Return whether two texts declare the same, and have the same comments."""
+def _declares_the_same(before: str, after: str) -> bool:
     one, other = (parse(text.encode(), "") for text in (before, after))
-    return (
-        not other.problems
-        and _meaning(one.data) == _meaning(other.data)
-        and Counter(layout(before).comments) == Counter(layout(after).comments)
-    )
+    return not other.problems and _meaning(one.data) == _meaning(other.data)
 
 
 def _meaning(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - a document's data; it has passed the schema

@@ -3,6 +3,7 @@
 import re
 from bisect import bisect
 from dataclasses import dataclass
+from functools import cached_property
 
 import yaml
 from yaml.events import CollectionEndEvent, CollectionStartEvent, Event, MappingStartEvent, ScalarEvent
@@ -62,8 +63,6 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = yaml.parse(text, Loader=yaml.CSafeLoader).__next__
-        tokens = yaml.scan(text, Loader=yaml.CSafeLoader)
-        self._hyphens = [_span(token)[0] for token in tokens if isinstance(token, BlockEntryToken)]
         self._between = [0]
         """Where scalars begin and end, in turn, after the beginning of the text."""
 
@@ -107,7 +106,17 @@ class _Reader:
         return Node(_span(event)[0], end, "", is_block, tuple(parts))
 
     def _hyphen(self, start: int) -> int:
-        return self._hyphens[bisect(self._hyphens, start) - 1]
+        """Return where the hyphen of the item at `start` is: before it on its line, as a rule."""
+        place = start - 1
+        while self._text[place] == " ":
+            place -= 1
+        return place if self._text[place] == "-" else self._hyphens[bisect(self._hyphens, start) - 1]
+
+    @cached_property
+    def _hyphens(self) -> list[int]:
+        """Where all hyphens of items are; events do not tell, and to look at all tokens takes long."""
+        tokens = yaml.scan(self._text, Loader=yaml.CSafeLoader)
+        return [_span(token)[0] for token in tokens if isinstance(token, BlockEntryToken)]
 
 
 def _span(event: Event | Token) -> tuple[int, int]:

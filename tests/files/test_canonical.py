@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from support.layouts import grant_files
 
@@ -64,3 +65,178 @@ def test_grants_keys_and_scopes_are_sorted(text: str) -> None:
     for item in items:
         assert list(map(field_order, item)) == sorted(map(field_order, item))
         assert item.get("scope", []) == sorted(item.get("scope", [])) or "#" in ordered
+
+
+RULES = {
+    "a comment goes with what stands below it": """
+grants:
+  # about b
+  - {client: b, api: x}
+  # about a
+  - {client: a, api: x}
+=>
+grants:
+  # about a
+  - {client: a, api: x}
+  # about b
+  - {client: b, api: x}
+""",
+    "a comment goes with what stands before it": """
+grants:
+  - client: b  # about b
+    scope:
+      - z  # about z
+      - y
+    api: x  # about x
+=>
+grants:
+  - client: b  # about b
+    api: x  # about x
+    scope:
+      - y
+      - z  # about z
+""",
+    "a comment that is indented deeper goes with what stands above it": """
+grants:
+  - client: b
+    api: x
+    scope:
+      - y
+      # - z
+    # at the end of b
+  - client: a
+    api: x
+  # at the end
+=>
+grants:
+  - client: a
+    api: x
+  - client: b
+    api: x
+    scope:
+      - y
+      # - z
+    # at the end of b
+  # at the end
+""",
+    "a comment that a blank line separates stays at the top": """
+grants:
+  # all of ours
+
+  # about b
+  - {client: b, api: x}
+  - {client: a, api: x}
+=>
+grants:
+  # all of ours
+
+  - {client: a, api: x}
+  # about b
+  - {client: b, api: x}
+""",
+    "blank lines stay between the grants": """
+grants:
+  - client: c
+    api: x
+
+  - client: b
+    api: x
+  - client: a
+    api: x
+=>
+grants:
+  - client: a
+    api: x
+
+  - client: b
+    api: x
+  - client: c
+    api: x
+""",
+    "what comes first in its grant takes the hyphen": """
+grants:
+  -   scope: [a]
+      # the API
+      api: x
+      # who
+      client: a
+=>
+grants:
+  # who
+  -   client: a
+      # the API
+      api: x
+      scope: [a]
+""",
+    "brackets over several lines keep their shape": """
+grants:
+  - {api: x, scope: [c,
+      a, b], client: a}
+=>
+grants:
+  - {client: a, api: x, scope: [a,
+      b, c]}
+""",
+    "brackets with comments in them are left as they are": """
+grants:
+  - scope: [b,  # why
+      a]
+    client: a
+    api: x
+=>
+grants:
+  - client: a
+    api: x
+    scope: [b,  # why
+      a]
+""",
+    "a text over several lines moves whole": """
+grants:
+  - description: |
+      first  # no comment
+
+      second
+    api: x
+    client: a
+=>
+grants:
+  - client: a
+    api: x
+    description: |
+      first  # no comment
+
+      second
+""",
+    "a hyphen on a line of its own stays there": """
+grants:
+  -  # alone
+    api: x
+    client: a
+=>
+grants:
+  -  # alone
+    client: a
+    api: x
+""",
+    "the last line may lack its end": """
+grants:
+- api: x
+  client: b
+- api: x
+  client: a
+=>
+grants:
+- client: a
+  api: x
+- client: b
+  api: x
+""",
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_comments_and_blank_lines_go_by_rules(rule: str) -> None:
+    before, after = rule.lstrip("\n").split("=>\n")
+
+    assert canonical(before.removesuffix("\n"), "file") == after
+    assert canonical(before.replace("\n", "\r\n"), "file") == after.replace("\n", "\r\n")
