@@ -22,14 +22,19 @@ def write_snapshot(
 ) -> Path | None:
     """Write the tenant's grants into the folder `folder`/snapshots/RUN if `plan` takes something away; return it.
 
-    Left out is what no run can change: grants that Auth0 made, and the tool's own.
+    Left out is what no run can change: grants that Auth0 made, the tool's own, and what lies beyond the border.
 
     Raises:
         ReconcilerError: if it cannot be written; nothing may be sent then.
     """
     if not any(takes_access(change) for change in plan.changes):
         return None
-    changeable = [each.grant for each in observation.grants if not each.is_system and each.key != untouchable.own]
+    inside, directory = untouchable.border.surrounds, observation.directory
+    changeable = [
+        each.grant
+        for each in observation.grants
+        if not each.is_system and each.key != untouchable.own and inside(each.key, directory)
+    ]
     title = f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this folder rolls back."
     place = folder / FOLDER / run
     try:

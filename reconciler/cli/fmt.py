@@ -8,6 +8,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
+from reconciler.cli.settings import read_settings
 from reconciler.core.problems import Problem, errors
 from reconciler.core.quoting import counted
 from reconciler.disk import replace_file
@@ -33,16 +34,16 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     given = options()
     console = Console(given)
     wanted = list(paths) or [Path(given.grants)]
-    declared = read_grants(wanted)
+    declared = read_grants(wanted, read_settings(given.config).readers())
     moved, unusual = _moved(wanted, declared)
     if not check:
         for path, text in moved.items():
             _write(path, text)
     console.problems(sorted([*declared.problems, *unusual]), declared.texts)
     console.result(line(f"{'Not in order' if check else 'Put in order'}: {name_of(path)}") for path in moved)
-    if not moved:
-        console.say([line(f"{counted(len(declared.texts), 'file')} in order.")])
     failed = bool(errors(declared.problems) or unusual or (check and moved))
+    if not moved and not failed:
+        console.say([line(f"{counted(len(declared.texts), 'file')} in order.")])
     return Exit.FAILED if failed else Exit.DONE
 
 

@@ -1,8 +1,9 @@
 """`reconciler import`: grant files for what a tenant has and no file declares, and a plan that shows it."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from os.path import lexists, relpath
 from pathlib import Path
 
@@ -12,19 +13,20 @@ from reconciler.cli.console import Console
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.session import Session
+from reconciler.cli.settings import read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.cli.together import Together, together
 from reconciler.core.adopt import Adoption, Choice, adopt
 from reconciler.core.desired import resolve
-from reconciler.core.directory import Directory
 from reconciler.core.file_names import FreeNames
-from reconciler.core.grant import Key
+from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.planner import Observation
+from reconciler.core.template import restored
 from reconciler.disk import write_new_files
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.render.adoption import adoption_lines, left_out_lines
-from reconciler.render.grant_file import import_file, portions
+from reconciler.render.grant_file import Heading, import_file, portions
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import line
 
@@ -80,12 +82,14 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
             observation.grants,
             observation.directory,
             choice=wanted.choice,
-            own=session.untouchable().own,
+            untouchable=session.untouchable(),
             declared=_declared(session, observation),
         )
         if adoption.holders and not wanted.agrees(adoption.count):
             return Exit.DONE
-        texts = _texts(adoption, folder, observation.directory, _head(session, folder))
+        heading = _heading(session, given, folder)
+        say = partial(restored, values=session.tenant.target.values)
+        texts = _texts(adoption, folder, lambda some: import_file(some, observation.directory, heading, say))
         _write(folder, texts)
         console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
         console.result(adoption_lines(adoption, [name_of(path) for path in texts], every=given.verbose))
@@ -113,11 +117,14 @@ def _declared(session: Session, observation: Observation) -> Collection[Key]:
     return {each.key for each in resolve(session.declared.specs, observation.directory)[0]}
 
 
-def _head(session: Session, folder: Path) -> list[str]:
-    """Return what is said at the top of each file."""
+def _heading(session: Session, given: Options, folder: Path) -> Heading:
+    """Return what is said at the top of each file; where there are other tenants, that it is for this one."""
     schema = session.folder.parent / SCHEMA
     editors = [f"yaml-language-server: $schema={way_to(schema, folder)}"] if schema.exists() else []
-    return [*editors, f"Imported from {session.tenant.name} ({session.tenant.host})."]
+    tenants = read_settings(given.config).tenants
+    name = session.tenant.name
+    only = name if name in tenants and len(tenants) > 1 else None
+    return Heading([*editors, f"Imported from {name} ({session.tenant.host})."], only)
 
 
 def way_to(file: Path, folder: Path) -> str:
@@ -125,12 +132,10 @@ def way_to(file: Path, folder: Path) -> str:
     return Path(relpath(file, folder)).as_posix()
 
 
-def _texts(adoption: Adoption, folder: Path, directory: Directory, head: list[str]) -> dict[Path, str]:
+def _texts(adoption: Adoption, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]) -> dict[Path, str]:
     free = FreeNames(path.stem for path in folder.iterdir()) if folder.is_dir() else FreeNames(())
     return {
-        folder / f"{free(name)}.yaml": import_file(some, directory, head)
-        for name, grants in adoption.holders
-        for some in portions(grants)
+        folder / f"{free(name)}.yaml": text_of(some) for name, grants in adoption.holders for some in portions(grants)
     }
 
 

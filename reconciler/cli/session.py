@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from reconciler.auth0.client import ManagementClient
 from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant
+from reconciler.core.directory import Directory
 from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
@@ -16,7 +17,7 @@ from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
-from reconciler.observe import Needs, needs_of, observe
+from reconciler.observe import Needs, look_up, needs_of, observe
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -66,8 +67,13 @@ class Session:
         return await self._in_time(observe(self.client, self._needs(), everything=True))
 
     def _needs(self) -> Needs:
-        patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
-        return needs_of((*self.declared.specs, *(self.base.specs if self.base else ())), patterns)
+        patterns = (*self.tenant.patterns, *self.policy.patterns)
+        specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
+        return needs_of(specs, patterns, prunes=self.shape.prune)
+
+    async def looked_up(self) -> Directory:
+        """Read of the tenant the names that the files use, and no grants. Raises Auth0Error, ReconcilerError."""
+        return await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
 
     async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
@@ -102,7 +108,7 @@ class Session:
 
     def untouchable(self) -> Untouchable:
         """Return what no change may touch; to be asked after a first call."""
-        return Untouchable(self.client.own_key(), self.tenant.protect)
+        return Untouchable(self.client.own_key(), self.tenant.protect, self.tenant.border)
 
     async def _in_time(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
         """Do `work` until the deadline, but for `at_least` so many seconds.

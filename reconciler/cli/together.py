@@ -13,6 +13,7 @@ from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
+from reconciler.cli.declared import declared_at, declared_for
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Session
@@ -22,7 +23,8 @@ from reconciler.config import Config, Tenant, choose_tenants
 from reconciler.connect import open_tenant
 from reconciler.core.problems import errors
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants, read_grants_at
+from reconciler.files.read import Declared
+from reconciler.tasks import run_by
 
 T = TypeVar("T")
 
@@ -116,7 +118,7 @@ class Together:
             return [task.result() for task in tasks]
 
         results: dict[str, T] = {}
-        for (name, _), result in zip(work, self.runner.run(all_of_it()), strict=True):
+        for (name, _), result in zip(work, run_by(self.runner, all_of_it()), strict=True):
             if isinstance(result, ReconcilerError):
                 self._fail(name, result)
             else:
@@ -131,22 +133,14 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What all grant files declare, and what they declared at the base, for whichever tenant."""
-
-    declared: Declared
-    base: Declared | None
-
-
-@dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a command begins: with its options, the configuration, and the files."""
+    """How a command begins: with its options, the configuration, and what the files declare for all its tenants."""
 
     options: Options
     shape: Shape
     reach: Reach
     config: Config
-    files: Files
+    declared: Declared
     console: Console = field(repr=False)
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
@@ -156,11 +150,14 @@ class Beginning:
         pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
         manner = Manner(pacing, Persistence(self.reach.attempts))
         policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
+        base = declared_at(self.shape.base, tenant, self.options, self.config) if self.shape.base else None
+        if base and self.shape.only_branch and errors(base.problems):
+            raise ProblemsError(base.problems, base.texts)
         client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner))
         return Session(
             tenant=tenant,
-            declared=self.files.declared,
-            base=self.files.base,
+            declared=self.declared.at(tenant.target),
+            base=base,
             shape=self.shape,
             policy=policy,
             client=client,
@@ -177,14 +174,15 @@ class Beginning:
 def together(
     options: Options, shape: Shape, reach: Reach, console: Console, folders: Sequence[Path] | None = None
 ) -> Iterator[tuple[Together, list[Session]]]:
-    """Read the files (of `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
+    """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
 
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
     """
     config = read_settings(options.config)
     tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    beginning = Beginning(options, shape, reach, config, _files(options, shape, folders), console)
+    declared = declared_for(tenants, options, config, folders)
+    beginning = Beginning(options, shape, reach, config, declared, console)
     with asyncio.Runner() as runner:
         tenants_together = Together(tenants, runner, console)
         try:
@@ -192,13 +190,3 @@ def together(
             yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))
         finally:
             tenants_together.close()
-
-
-def _files(options: Options, shape: Shape, folders: Sequence[Path] | None) -> Files:
-    declared = read_grants([Path(options.grants)] if folders is None else folders)
-    if errors(declared.problems):
-        raise ProblemsError(declared.problems, declared.texts)
-    base = read_grants_at(shape.base, Path(options.grants)) if shape.base else None
-    if base and shape.only_branch and errors(base.problems):
-        raise ProblemsError(base.problems, base.texts)
-    return Files(declared, base)

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core.declarable import obstacle
 from reconciler.core.directory import Directory
 from reconciler.core.file_names import stem
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.guards import Untouchable
 from reconciler.core.pattern import meets
 
 
@@ -52,13 +53,14 @@ def adopt(
     directory: Directory,
     *,
     choice: Choice,
-    own: Key,
+    untouchable: Untouchable,
     declared: Collection[Key],
 ) -> Adoption:
-    """Return what to write for the grants of `choice` that are not `declared`; `own` is the tool's grant."""
+    """Return what to write for the grants of `choice` that are not `declared`; those that are protected may be."""
     wanted = [each for each in observed if choice.covers(each.key, directory)]
     fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
-    reasons = {each.key: _reason(each, own) for each in fresh}
+    foreign = replace(untouchable, protect=())
+    reasons = {each.key: _reason(each, foreign, directory) for each in fresh}
     return Adoption(
         holders=_by_holder((each.grant for each in fresh if not reasons[each.key]), directory),
         left_out=tuple(LeftOut(key, why) for key, why in reasons.items() if why),
@@ -66,13 +68,11 @@ def adopt(
     )
 
 
-def _reason(each: ObservedGrant, own: Key) -> str | None:
-    if each.is_system:
-        return "Auth0 made this grant"
-    if each.key == own:
-        return "reconciler reaches the tenant by it"
-    why = obstacle(each.grant)
-    return why and f"no grant file can declare it: {why}"
+def _reason(each: ObservedGrant, foreign: Untouchable, directory: Directory) -> str | None:
+    if why := foreign.reason(each.key, each, directory):
+        return why[1]
+    why_not = obstacle(each.grant)
+    return why_not and f"no grant file can declare it: {why_not}"
 
 
 def _by_holder(grants: Iterable[ClientGrant], directory: Directory) -> tuple[tuple[str, tuple[ClientGrant, ...]], ...]:

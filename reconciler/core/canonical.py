@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 FIELDS = (
-    *("client", "client_id", "default_for", "api", "audience"),
+    *("client", "client_id", "default_for", "api", "audience", "tenants"),
     *("description", "subject_type", "scope", "allow_all_scopes"),
-    *("organization_usage", "allow_any_organization", "authorization_details_types"),
+    *("organization_usage", "allow_any_organization", "organizations", "authorization_details_types"),
 )
-"""Who, what for, why, then what is allowed."""
+"""Who, what for, where, why, then what is allowed."""
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
-SETS = frozenset({"scope", "authorization_details_types"})
+SETS = frozenset({"scope", "organizations", "authorization_details_types"})
 """Fields whose items have no order of their own; they are sorted."""
 
 _PLACES = {name: place for place, name in enumerate(FIELDS)}

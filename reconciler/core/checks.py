@@ -78,6 +78,8 @@ def _undefined_scopes(
     Only Auth0's own APIs refuse such scopes; on others they are of no use, but they can be given back.
     """
     defined = api.scopes_for(each.key)
+    if each.grant.scope <= defined:
+        return
     there = observed.grant.scope if observed else frozenset()
     for scope, place in each.spec.placed_scopes():
         if scope not in defined:

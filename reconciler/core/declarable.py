@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from reconciler.core.grant import SUBJECT_CLIENT, SUBJECT_USER, USAGE_DENY, USAGE_WIDTH, ClientGrant
 from reconciler.core.quoting import quoted
+from reconciler.core.template import literal
 
 DEFAULT_HOLDERS = frozenset({"third_party_clients"})
 LONGEST_TEXT = 8 * 1024  # of one scalar in a grant file
@@ -22,7 +23,7 @@ def obstacle(grant: ClientGrant) -> str | None:
 
 def writable(text: str) -> bool:
     """Return whether a grant file can hold `text` as a name or an id."""
-    return 0 < len(text) <= LONGEST_TEXT and not HALF.search(text)
+    return 0 < len(literal(text)) <= LONGEST_TEXT and not HALF.search(text)
 
 
 def _obstacles(grant: ClientGrant) -> Iterator[str]:
@@ -36,10 +37,16 @@ def _obstacles(grant: ClientGrant) -> Iterator[str]:
     yield from _organizations(grant)
     if grant.authorization_details_types and key.subject_type != SUBJECT_USER:
         yield "it has authorization_details_types, which work for users only"
-    for text in (*sorted(grant.scope), *sorted(grant.authorization_details_types)):
-        most = LONGEST_SCOPE if text in grant.scope else LONGEST_TYPE
-        if not 0 < len(text) <= most or CONTROL.search(text) or HALF.search(text):
-            yield f"it holds {quoted(text)}, which is empty, too long or not printable"
+    for text in sorted(grant.scope):
+        if not _fits(literal(text), LONGEST_SCOPE):
+            yield f"its scope {quoted(text)} is empty, too long or not printable"
+    for text in sorted(grant.authorization_details_types):
+        if not _fits(text, LONGEST_TYPE):
+            yield f"its authorization_details_types has {quoted(text)}, which is empty, too long or not printable"
+
+
+def _fits(text: str, longest: int) -> bool:
+    return 0 < len(text) <= longest and not CONTROL.search(text) and not HALF.search(text)
 
 
 def _organizations(grant: ClientGrant) -> Iterator[str]:

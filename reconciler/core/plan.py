@@ -81,6 +81,8 @@ class Reason(StrEnum):
     """Why a grant that no file declares is left alone."""
 
     UNMANAGED = "unmanaged"
+    OUTSIDE = "outside"
+    THIRD_PARTY = "third-party"
     SYSTEM = "system"
     OWN = "own"
     PROTECTED = "protected"
@@ -153,12 +155,12 @@ def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) 
     pairs = [(theirs[key], each) for key, each in ours.items() if key in theirs]
     differing = [(before, after) for before, after in pairs if before.grant != after.grant]
     return Comparison(
-        creates=tuple(Create(each) for key, each in sorted(ours.items(), key=_order) if key not in theirs),
+        creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - theirs.keys(), key=_order)),
         updates=tuple(
             Update(before, after, changed_fields(before.grant, after.grant))
             for before, after in sorted(differing, key=lambda pair: pair[0].key.order)
         ),
-        undeclared=tuple(each for key, each in sorted(theirs.items(), key=_order) if key not in ours),
+        undeclared=tuple(theirs[key] for key in sorted(theirs.keys() - ours.keys(), key=_order)),
         unchanged=len(pairs) - len(differing),
     )
 
@@ -197,5 +199,5 @@ def grants_after(change: Change) -> ClientGrant | None:
     return None if isinstance(change, Delete) else change.after.grant
 
 
-def _order(item: tuple[Key, object]) -> tuple[str, str, str, str]:
-    return item[0].order
+def _order(key: Key) -> tuple[str, str, str, str]:
+    return key.order

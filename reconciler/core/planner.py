@@ -7,7 +7,7 @@ from reconciler.core.checks import check
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
-from reconciler.core.guards import Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.guards import Border, Limits, Untouchable, forbid_too_many, forbid_untouchable
 from reconciler.core.origin import Origin
 from reconciler.core.origins import all_origins
 from reconciler.core.plan import (
@@ -84,6 +84,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
         raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
     observed = {each.key: each for each in observation.grants}
     problems += check(desired, observed, observation.directory)
+    problems += _beyond_the_border(desired, rules.untouchable.border, observation.directory)
     if rules.skip_missing:
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
@@ -91,6 +92,17 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
     plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(warnings))
     return replace(plan, skipped=len(specs) - len(desired))
+
+
+def _beyond_the_border(
+    desired: Iterable[DesiredGrant],
+    border: Border,
+    directory: Directory,
+) -> tuple[Problem, ...]:
+    """Return a problem for each declared grant that is not ours to change."""
+    what, fix = "this grant is beyond the border: manage does not cover it", "add it to manage, or remove it here"
+    outside = (each for each in desired if not border.surrounds(each.key, directory))
+    return tuple(Problem(each.spec.source, what, fix) for each in outside)
 
 
 def _without_missing(
@@ -178,10 +190,11 @@ def _undeclared(
     """Split what no file declares into what is pruned and what is left alone; prune never reaches the untouchable."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
+    prunes = rules.prune and not rules.create_only
     for each in grants:
-        why = rules.untouchable.reason(each.key, each, directory)
-        if why is None and rules.prune and not rules.create_only:
+        why = rules.untouchable.reason_to_keep(each, directory, prunes=prunes)
+        if why is None:
             deletes.append(Delete(each))
         else:
-            left_alone.append(LeftAlone(each, why[0] if why else Reason.UNMANAGED))
+            left_alone.append(LeftAlone(each, why))
     return tuple(deletes), tuple(left_alone)

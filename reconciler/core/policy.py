@@ -46,6 +46,16 @@ class Policy:
     rules: tuple[PolicyRule, ...] = ()
     schemas: tuple[GrantSchema, ...] = ()
 
+    def before(self, other: "Policy") -> "Policy":
+        """Return both together; what this one says on a risk comes first."""
+        return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """All patterns by which grants are told apart; schemas may speak of any name."""
+        names = (Pattern(client="*", api="*"),) if self.schemas else ()
+        return (*(rule.grants for rule in self.rules), *names)
+
     def on(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
         """Return the rule that decides on `risk`."""
         covering = (each for each in self.rules if each.rule == risk.rule and each.grants.covers(key, directory))

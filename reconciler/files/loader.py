@@ -25,7 +25,7 @@ from yaml.events import (
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import Mark
-from reconciler.files.document import MOST_PROBLEMS, START, Document, Mapping, Node, Sequence, too_many
+from reconciler.files.document import MOST_PROBLEMS, Document, Mapping, Node, Sequence, mark_at, mark_of, too_many
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
 from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
 
@@ -54,7 +54,7 @@ def parse(data: bytes, file: str) -> Document:
         what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
         problem = Problem(Source(file, *_place(data[: error.start].decode())), what, "save the file as UTF-8")
         return Document(file, None, text, (problem,), whole=False)
-    reader = _Reader(file, yaml.parse(text, Loader=yaml.CSafeLoader).__next__)
+    reader = _Reader(file, iter(yaml.CSafeLoader(text).get_event, None).__next__)  # yaml.parse looks twice at each
     try:
         root = reader.document()
     except _StopError:
@@ -111,25 +111,24 @@ class _Reader:
 
     def _mapping(self, event: MappingStartEvent, level: int) -> Mapping:
         self._enter(event, level)
-        mapping = Mapping(_mark(event))
-        next_event = self._next
+        mapping = Mapping(event.start_mark)
+        places, next_event = mapping.places, self._next
         while not isinstance(event_of_key := next_event(), MappingEndEvent):
             key = self._key(event_of_key, mapping)
             event_of_value = next_event()
             value = self._value(event_of_value, level + 1)
             if key is not None:
                 mapping[key] = value
-                mapping.key_marks[key] = _mark(event_of_key)
-                mapping.value_marks[key] = _mark(event_of_value)
+                places[key] = (event_of_key.start_mark, event_of_value.start_mark)
         return mapping
 
     def _sequence(self, event: SequenceStartEvent, level: int) -> Sequence:
         self._enter(event, level)
-        sequence = Sequence(_mark(event))
-        next_event = self._next
+        sequence = Sequence(event.start_mark)
+        places, next_event = sequence.places, self._next
         while not isinstance(event_of_item := next_event(), SequenceEndEvent):
             sequence.append(self._value(event_of_item, level + 1))
-            sequence.item_marks.append(_mark(event_of_item))
+            places.append(event_of_item.start_mark)
         return sequence
 
     def _key(self, event: Event, mapping: Mapping) -> str | None:
@@ -144,7 +143,7 @@ class _Reader:
         elif key == MERGE_KEY:
             self._report(event, 'merge keys ("<<") are not allowed', "write the keys out")
         elif key in mapping:
-            line, _ = mapping.key_marks[key]
+            line, _ = mark_of(mapping, [key], key=True)
             self._report(event, f"the key {quoted(key)} stands here twice, first in line {line}", "keep one of them")
         else:
             return key
@@ -168,7 +167,7 @@ class _Reader:
         self._stop(event, f"aliases ({quoted(f'*{anchor}')}) are not allowed", "write the value out")
 
     def _report(self, event: Event, what: str, fix: str) -> None:
-        self.problems.append(Problem(Source(self._file, *_mark(event)), what, fix))
+        self.problems.append(Problem(Source(self._file, *mark_at(event.start_mark)), what, fix))
         if len(self.problems) >= MOST_PROBLEMS:
             self.problems.append(too_many(self._file))
             raise _StopError
@@ -176,12 +175,6 @@ class _Reader:
     def _stop(self, event: Event, what: str, fix: str) -> NoReturn:
         self._report(event, what, fix)
         raise _StopError
-
-
-def _mark(event: Event) -> Mark:
-    """Return where an event begins, counted from 1; the parser counts from 0."""
-    mark = event.start_mark
-    return (mark.line + 1, mark.column + 1) if mark else START
 
 
 def _place(text: str) -> Mark:

@@ -4,13 +4,15 @@ A snapshot names applications and APIs by ids, which any tenant's state fits int
 people read and other tenants have too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from reconciler.core.canonical import grant_order
 from reconciler.core.declarable import obstacle, writable
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, ClientGrant, Key
 from reconciler.core.quoting import visible
+from reconciler.core.template import literal
 from reconciler.render.scalars import quoted, scalar
 
 MOST_CHARACTERS_IN_A_FILE = 2_000_000
@@ -19,6 +21,16 @@ CHARACTERS_OF_A_GRANT = 400
 CHARACTERS_BESIDE_A_SCOPE = 9
 
 Said = str | bool | list[str]
+Saying = Callable[[str], str]
+"""How a file says a text of the tenant: as it is, or by the names of the tenant's variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands at the top of an imported file: comments, and the one tenant that it is for, if not all."""
+
+    comments: Sequence[str]
+    tenant: str | None = None
 
 
 def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: str, run: str) -> str:
@@ -35,17 +47,15 @@ def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: st
     )
 
 
-def import_file(grants: Iterable[ClientGrant], directory: Directory, head: Sequence[str]) -> str:
-    """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible.
-
-    `head` is said in comments at its top.
-    """
+def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: Heading, say: Saying = literal) -> str:
+    """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible."""
     items = sorted(
-        ((_by_name(grant.key, directory) | _settings(grant), grant.key) for grant in grants),
+        ((_by_name(grant.key, directory, say) | _settings(grant, say), grant.key) for grant in grants),
         key=lambda item: grant_order(item[0]),
     )
     lines = [line for said, key in items for line in ("", *_listed(said, _comments(key, directory)))]
-    return "\n".join([*(f"# {visible(line)}" for line in head), "grants:", *lines[1:], ""])
+    tenants = [] if heading.tenant is None else [f"tenants: [{scalar(heading.tenant)}]"]
+    return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
 
 
 def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
@@ -65,7 +75,7 @@ def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
 def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     """Yield the lines of a grant in a snapshot."""
     comments = {"client_id": directory.client_name(grant.key) or ""}
-    lines = _listed(_by_id(grant.key) | _settings(grant), comments)
+    lines = _listed(_by_id(grant.key, literal) | _settings(grant, literal), comments)
     if obstacle(grant) is None:
         yield from lines
     else:
@@ -73,19 +83,19 @@ def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
         yield from (f"# {line}" for line in lines)
 
 
-def _by_id(key: Key) -> dict[str, Said]:
-    holder = ("client_id", key.client_id) if key.client_id is not None else ("default_for", key.default_for or "")
-    return dict([holder, ("audience", key.audience)])
+def _by_id(key: Key, say: Saying) -> dict[str, Said]:
+    holder = ("default_for", key.default_for or "") if key.client_id is None else ("client_id", say(key.client_id))
+    return dict([holder, ("audience", say(key.audience))])
 
 
-def _by_name(key: Key, directory: Directory) -> dict[str, Said]:
+def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
     """Return who holds the grant and what it opens: by name, but by id where the name is another's too."""
-    said = _by_id(key)
+    said = _by_id(key, say)
     client, api = directory.client_name(key), directory.api_name(key)
     if client and writable(client) and len(directory.client_ids_by_name[client]) == 1:
-        said = {"client": client, "audience": key.audience}
+        said = {"client": say(client), "audience": said["audience"]}
     if api and writable(api) and len(directory.identifiers_by_name[api]) == 1:
-        said = {name: value for name, value in said.items() if name != "audience"} | {"api": api}
+        said = {name: value for name, value in said.items() if name != "audience"} | {"api": say(api)}
     return said
 
 
@@ -94,12 +104,12 @@ def _comments(key: Key, directory: Directory) -> Mapping[str, str]:
     return {"client_id": directory.client_name(key) or "", "audience": directory.api_name(key) or ""}
 
 
-def _settings(grant: ClientGrant) -> dict[str, Said]:
+def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:
     """Return what differs from the defaults."""
     plain = ClientGrant(grant.key)
     said: dict[str, Said] = {
         "subject_type": grant.key.subject_type,
-        "scope": sorted(grant.scope),
+        "scope": sorted(map(say, grant.scope)),
         "allow_all_scopes": grant.allow_all_scopes,
         "organization_usage": grant.organization_usage,
         "allow_any_organization": grant.allow_any_organization,

@@ -107,7 +107,9 @@ def test_a_layout_that_cannot_be_kept_is_a_problem_and_the_file_is_left_alone(he
     ran = reconciler("fmt")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr.startswith("grants/billing.yaml: this layout cannot be put in order; write each key and item on")
+    assert ran.stderr == (
+        "grants/billing.yaml: this layout cannot be put in order; write keys and items on lines of their own\n"
+    )
     assert (here / "grants" / "billing.yaml").read_text(encoding="utf-8") == odd
 
 
@@ -132,6 +134,17 @@ def test_a_link_stays_a_link_to_the_file_that_is_put_in_order(file: Path, here: 
     assert ran.code == 0
     assert file.is_symlink()
     assert kept.read_text(encoding="utf-8") == ORDERED
+
+
+def test_files_for_several_tenants_with_values_of_theirs_are_put_in_order(here: Path) -> None:
+    config = "tenants: {a: {domain: a.auth0.com, variables: {x: Billing}}, b: {domain: b.auth0.com}}\n"
+    (here / "reconciler.yaml").write_text(config, encoding="utf-8")
+    text = 'tenants: [b, a]\ngrants:\n  - {api: X, tenants: [a], client: "${x}"}\n'
+    (here / "grants" / "billing.yaml").write_text(text, encoding="utf-8")
+
+    assert reconciler("fmt").code == 0
+    ordered = 'tenants: [b, a]\ngrants:\n  - {client: "${x}", api: X, tenants: [a]}\n'
+    assert (here / "grants" / "billing.yaml").read_text(encoding="utf-8") == ordered
 
 
 def test_comments_between_brackets_keep_their_list_as_it_is(file: Path) -> None:

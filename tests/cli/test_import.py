@@ -101,9 +101,9 @@ def test_what_belongs_to_others_and_what_no_file_can_declare_is_named(folder: Pa
 
     assert ran.stderr.startswith("""\
 Left out: Express -> Invoices API
-    Auth0 made this grant
+    Auth0 made this grant and lets nobody change it
 Left out: Reconciler -> Auth0 Management API
-    reconciler reaches the tenant by it
+    this is the grant by which reconciler itself reaches the tenant
 Left out: PORTAL! -> Invoices API (anonymous_user)
     no grant file can declare it: its subject type "anonymous_user" is unknown
 """)
@@ -217,6 +217,53 @@ APIs stand by id: the token may not list them (read:resource_servers).
     text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
     assert "  - client_id: billing\n    audience: https://api.example.com/invoices\n" in text
     assert "0 to create, 0 to update, 0 to delete; 6 unchanged" in ran.stdout
+
+
+def test_values_of_the_tenant_go_back_to_their_variables(folder: Path) -> None:
+    config = f"{CONFIG}\nvariables: {{biller: Billing Worker, reading: 'read:invoices'}}\n"
+    (folder / "reconciler.yaml").write_text(config, encoding="utf-8")
+
+    assert reconciler("import", "--client", "billing").code == 0
+
+    text = (folder / "grants" / "billing-worker.yaml").read_text(encoding="utf-8")
+    assert '  - client: "${biller}"\n' in text
+    assert '      - "${reading}"\n' in text
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+def test_the_domain_in_an_identifier_stands_as_a_variable_where_the_api_has_no_name_to_use(folder: Path) -> None:
+    seed = TENANT.replace("client_id: own,", "client_id: own, scope: ['read:client_grants'],")
+    on_management = f'  - {{client_id: billing, audience: "https://{DOMAIN}/api/v2/", scope: ["read:logs"]}}\n'
+    (folder / "tenant.yaml").write_text(seed + on_management, encoding="utf-8")
+
+    assert reconciler("import", "--client", "billing").code == 0
+
+    text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
+    assert '    audience: "https://${domain}/api/v2/"\n' in text
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+def test_among_several_tenants_a_file_is_for_the_one_that_it_comes_from(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text(
+        f"{CONFIG}  other: {{kind: sandbox, seed: tenant.yaml}}\n", encoding="utf-8"
+    )
+
+    assert reconciler("import", "--client", "billing").code == 0
+
+    text = (folder / "grants" / "billing-worker.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# Imported from local (sandbox.localhost).\ntenants: [local]\ngrants:\n")
+    assert reconciler("import", "--tenant", "other", "--client", "billing").code == 0
+    assert files_in(folder / "grants") == ["billing-worker-2.yaml", "billing-worker.yaml"]
+
+
+def test_what_lies_beyond_the_border_is_left_out(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text(f"{CONFIG}\nmanage: [{{client: Billing *}}]\n", encoding="utf-8")
+
+    ran = reconciler("import")
+
+    assert ran.code == 0
+    assert files_in(folder / "grants") == ["billing-worker.yaml"]
+    assert "\n    manage in reconciler.yaml does not cover this grant\n" in ran.stderr
 
 
 def test_several_tenants_are_refused(folder: Path) -> None:

@@ -3,6 +3,8 @@ from support.builders import OWN, a_directory, a_grant, a_key, an_api, an_observ
 
 from reconciler.core.adopt import Adoption, Choice, adopt
 from reconciler.core.grant import ClientGrant, ObservedGrant
+from reconciler.core.guards import Border, Protect, Untouchable
+from reconciler.core.pattern import Pattern
 
 INVOICES = a_grant()
 PORTAL = a_grant(a_key("portal"))
@@ -12,7 +14,7 @@ NAMES = a_directory({"billing": "Billing", "portal": "Customer Portal"}, [an_api
 
 def adopted(*observed: ObservedGrant, **options: object) -> Adoption:
     choice = Choice(**options) if options else Choice()  # type: ignore[arg-type] # what a test says of it
-    return adopt(observed, NAMES, choice=choice, own=OWN, declared=())
+    return adopt(observed, NAMES, choice=choice, untouchable=Untouchable(OWN), declared=())
 
 
 def grants_in(adoption: Adoption) -> dict[str, list[ClientGrant]]:
@@ -35,7 +37,7 @@ def test_applications_whose_names_come_to_one_file_name_are_kept_apart() -> None
     names = a_directory({"a": "Billing", "b": "BILLING!"})
     observed = [an_observed(a_grant(a_key(client_id))) for client_id in "ab"]
 
-    adoption = adopt(observed, names, choice=Choice(), own=OWN, declared=())
+    adoption = adopt(observed, names, choice=Choice(), untouchable=Untouchable(OWN), declared=())
 
     assert [name for name, _ in adoption.holders] == ["billing", "billing"]
 
@@ -48,14 +50,24 @@ def test_what_is_not_ours_and_what_no_file_can_say_is_left_out_with_its_reason()
 
     assert adoption.holders == ()
     assert [(each.key.client_id, each.why) for each in adoption.left_out] == [
-        ("auth0", "Auth0 made this grant"),
+        ("auth0", "Auth0 made this grant and lets nobody change it"),
         ("odd", 'no grant file can declare it: its subject type "anonymous_user" is unknown'),
-        ("own-client", "reconciler reaches the tenant by it"),
+        ("own-client", "this is the grant by which reconciler itself reaches the tenant"),
     ]
 
 
+def test_what_is_protected_is_written_and_what_lies_beyond_the_border_is_not() -> None:
+    untouchable = Untouchable(OWN, (Protect(client="*"),), Border((Pattern(client_id="billing"),)))
+    observed = [an_observed(INVOICES), an_observed(PORTAL)]
+
+    adoption = adopt(observed, NAMES, choice=Choice(), untouchable=untouchable, declared=())
+
+    assert grants_in(adoption) == {"billing": [INVOICES]}
+    assert [each.why for each in adoption.left_out] == ["manage in reconciler.yaml does not cover this grant"]
+
+
 def test_what_is_declared_is_skipped() -> None:
-    adoption = adopt([an_observed()], NAMES, choice=Choice(), own=OWN, declared={a_key()})
+    adoption = adopt([an_observed()], NAMES, choice=Choice(), untouchable=Untouchable(OWN), declared={a_key()})
 
     assert adoption == Adoption((), (), declared=1)
 

@@ -26,9 +26,9 @@ USER = a_key(subject_type="user")
             a_grant(authorization_details_types=frozenset({"pay"})),
             "it has authorization_details_types, which work for users only",
         ),
-        (a_grant(scope=("",)), 'it holds "", which is empty, too long or not printable'),
-        (a_grant(scope=("a\x07",)), 'it holds "a\\x07", which is empty, too long or not printable'),
-        (a_grant(scope=("\ud800",)), 'it holds "\\ud800", which is empty, too long or not printable'),
+        (a_grant(scope=("",)), 'its scope "" is empty, too long or not printable'),
+        (a_grant(scope=("a\x07",)), 'its scope "a\\x07" is empty, too long or not printable'),
+        (a_grant(scope=("\ud800",)), 'its scope "\\ud800" is empty, too long or not printable'),
     ],
 )
 def test_what_no_file_can_declare_is_said(grant: Any, why: str) -> None:
@@ -38,6 +38,7 @@ def test_what_no_file_can_declare_is_said(grant: Any, why: str) -> None:
 def test_limits_of_length_are_those_of_the_contract() -> None:
     assert obstacle(a_grant(scope=("s" * 280,))) is None
     assert obstacle(a_grant(scope=("s" * 281,)))
+    assert obstacle(a_grant(scope=("${" + "s" * 278,)))  # which a file says in one character more
     assert obstacle(a_grant(USER, authorization_details_types=frozenset({"t" * 255}))) is None
     assert obstacle(a_grant(USER, authorization_details_types=frozenset({"t" * 256})))
 

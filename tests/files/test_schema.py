@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 
 from reconciler.files.document import MOST_PROBLEMS
+from reconciler.files.judge import judge
 from reconciler.files.loader import parse
-from reconciler.files.schema import judge, violations
+from reconciler.files.schema import violations
 
 
 def said(text: str, schema: dict[str, Any]) -> list[str]:

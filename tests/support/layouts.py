@@ -30,7 +30,8 @@ def grant_files(draw: st.DrawFn) -> str:
         lines += [*draw(_loose(dash)), *_indented(draw(_item(said)), dash)]
     lines += draw(_loose(draw(st.sampled_from(["", "  ", "      "]))))
     end = draw(st.sampled_from(["\n", "\r\n"]))
-    return end.join(lines) + draw(st.sampled_from(["", end, end * 2]))
+    ends = [end, end * 2, *([""] if "|" not in "".join(lines[-4:]) else [])]
+    return end.join(lines) + draw(st.sampled_from(ends))
 
 
 _comment = st.just("") | st.sampled_from(COMMENTS).map(lambda comment: f"  {comment}")
