@@ -5,7 +5,7 @@ import os
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.declared import declared_for
+from reconciler.cli.declared import read_declared
 from reconciler.cli.options import Options, also_global_options, format_option, options
 from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.session import Session
@@ -13,11 +13,9 @@ from reconciler.cli.settings import read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.cli.together import together
 from reconciler.config import meant
-from reconciler.core.desired import resolve
-from reconciler.core.listing import Listed, as_declared, as_resolved
+from reconciler.core.listing import Listed, as_declared
 from reconciler.core.plan import TenantName
-from reconciler.core.problems import errors
-from reconciler.errors import Exit, ProblemsError
+from reconciler.errors import Exit
 from reconciler.render.listing import listing_json, listing_lines
 
 
@@ -27,12 +25,11 @@ from reconciler.render.listing import listing_json, listing_lines
 @reaching_options
 @format_option("list")
 def command(*, offline: bool, reach: Reach, form: str) -> Exit:
-    """List the grants that the files declare for the tenant, with its values in them, and where each comes from.
+    """List the grants that the files declare for a tenant, with its values in them, and where each comes from.
 
     Names are looked up in the tenant: each grant is shown with its ids. The grants that it has are not read.
     """
-    given = options()
-    given.refuse_several()
+    given = options().of_one_tenant()
     console = Console(given)
     tenant, listed = _as_declared(given) if offline else _as_resolved(given, reach, console)
     if form == "json":
@@ -45,14 +42,11 @@ def command(*, offline: bool, reach: Reach, form: str) -> Exit:
 def _as_declared(given: Options) -> tuple[TenantName, list[Listed]]:
     config = read_settings(given.config)
     tenant = meant(config, given.tenant, os.environ)
-    specs = declared_for([tenant], given, config).at(tenant.target).specs
+    specs = read_declared(given, config, [tenant]).at(tenant.target).specs
     return TenantName(tenant.name, tenant.host), [as_declared(spec) for spec in specs]
 
 
 def _as_resolved(given: Options, reach: Reach, console: Console) -> tuple[TenantName, list[Listed]]:
     with together(given, Shape(), reach, console) as (tenants, sessions):
-        ((session, directory),) = [(done.session, done.result) for done in tenants.each(sessions, Session.looked_up)]
-    desired, problems = resolve(session.declared.specs, directory)
-    if errors(problems):
-        raise ProblemsError(tuple(sorted(problems)), session.declared.texts)
-    return session.name, [as_resolved(each, directory) for each in desired]
+        (done,) = tenants.each(sessions, Session.listed)
+        return done.session.name, done.result

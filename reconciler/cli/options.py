@@ -34,13 +34,13 @@ class Options:
     @property
     def tenant(self) -> str | None:
         """The one tenant that is named, if any. Raises ReconcilerError if there are several."""
-        self.refuse_several()
-        return self.tenants[0] if self.tenants else None
+        return next(iter(self.of_one_tenant().tenants), None)
 
-    def refuse_several(self) -> None:
-        """Raise ReconcilerError if several tenants are asked for, by a command that works on one."""
+    def of_one_tenant(self) -> "Options":
+        """Return this, which names one tenant at most. Raises ReconcilerError if there are several."""
         if self.all_tenants or len(self.tenants) > 1:
             raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
+        return self
 
 
 class Name(click.ParamType[str]):

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 from reconciler.auth0.client import ManagementClient
 from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant
-from reconciler.core.directory import Directory
+from reconciler.core.desired import resolve
 from reconciler.core.guards import Untouchable
+from reconciler.core.listing import Listed, as_resolved
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
-from reconciler.core.problems import Problem, Severity
+from reconciler.core.problems import Problem, Severity, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
 from reconciler.observe import Needs, look_up, needs_of, observe
@@ -71,9 +72,13 @@ class Session:
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
         return needs_of(specs, patterns, prunes=self.shape.prune)
 
-    async def looked_up(self) -> Directory:
-        """Read of the tenant the names that the files use, and no grants. Raises Auth0Error, ReconcilerError."""
-        return await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
+    async def listed(self) -> list[Listed]:
+        """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""
+        directory = await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
+        desired, problems = resolve(self.declared.specs, directory)
+        if errors(problems):
+            raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
+        return [as_resolved(each, directory) for each in desired]
 
     async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.

@@ -13,7 +13,7 @@ from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
-from reconciler.cli.declared import declared_at, declared_for
+from reconciler.cli.declared import Files, read_files
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Session
@@ -21,9 +21,7 @@ from reconciler.cli.settings import own_folder, read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, choose_tenants
 from reconciler.connect import open_tenant
-from reconciler.core.problems import errors
-from reconciler.errors import Exit, ProblemsError, ReconcilerError
-from reconciler.files.read import Declared
+from reconciler.errors import Exit, ReconcilerError
 from reconciler.tasks import run_by
 
 T = TypeVar("T")
@@ -134,13 +132,13 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a command begins: with its options, the configuration, and what the files declare for all its tenants."""
+    """How a command begins: with its options, the configuration, and the files."""
 
     options: Options
     shape: Shape
     reach: Reach
     config: Config
-    declared: Declared
+    files: Files
     console: Console = field(repr=False)
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
@@ -150,13 +148,11 @@ class Beginning:
         pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
         manner = Manner(pacing, Persistence(self.reach.attempts))
         policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
-        base = declared_at(self.shape.base, tenant, self.options, self.config) if self.shape.base else None
-        if base and self.shape.only_branch and errors(base.problems):
-            raise ProblemsError(base.problems, base.texts)
+        declared, base = self.files.at(tenant.target)
         client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner))
         return Session(
             tenant=tenant,
-            declared=self.declared.at(tenant.target),
+            declared=declared,
             base=base,
             shape=self.shape,
             policy=policy,
@@ -181,8 +177,8 @@ def together(
     """
     config = read_settings(options.config)
     tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    declared = declared_for(tenants, options, config, folders)
-    beginning = Beginning(options, shape, reach, config, declared, console)
+    files = read_files(options, shape, config, tenants, folders)
+    beginning = Beginning(options, shape, reach, config, files, console)
     with asyncio.Runner() as runner:
         tenants_together = Together(tenants, runner, console)
         try:

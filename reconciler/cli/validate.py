@@ -26,7 +26,7 @@ from reconciler.render.styled import line, plain
 def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
 
-    They are checked for every tenant of the configuration, or for the one of --tenant; the configuration, too.
+    They are checked for every tenant of the configuration, or for those of --tenant; the configuration, too.
 
     The format github gives commands by which a workflow on GitHub shows each problem on its line of the pull request.
     """
@@ -44,6 +44,17 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     return Exit.FAILED if failed else Exit.DONE
 
 
+def _declared(given: Options, paths: list[Path]) -> Declared:
+    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
+    try:
+        config = read_settings(given.config)
+    except ProblemsError as error:
+        declared = read_grants(paths)
+        problems = tuple(sorted({*error.problems, *declared.problems}))
+        return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
+    return read_grants(paths, config.readers(*(named(config, name) for name in given.tenants)))
+
+
 def _as(form: str, declared: Declared, *, valid: bool) -> str:
     match form:
         case "json":
@@ -57,18 +68,6 @@ def _as(form: str, declared: Declared, *, valid: bool) -> str:
         case _:
             problems = plain(problem_lines(declared.problems, {}, excerpts=False))
             return problems + (f"{_grants(declared)}\n" if valid else "")
-
-
-def _declared(given: Options, paths: list[Path]) -> Declared:
-    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
-    try:
-        config = read_settings(given.config)
-    except ProblemsError as error:
-        declared = read_grants(paths)
-        problems = tuple(sorted({*error.problems, *declared.problems}))
-        return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
-    chosen = [named(config, name) for name in given.tenants]
-    return read_grants(paths, config.readers(*chosen))
 
 
 def _report(declared: Declared, *, valid: bool) -> dict[str, object]:

@@ -20,10 +20,13 @@ DeclaredKey = tuple[str | None, ...]
 
 
 def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
-    """Return the specs under `grants:`, but for the items that one of the file's `problems` stands in."""
+    """Return the specs under `grants:`, but for the items that one of the file's `problems` stands in.
+
+    Where the file's own `tenants` are unsound, nothing is known of any of its items.
+    """
     items = data.get("grants")
     places = [(problem.source.line, problem.source.column) for problem in problems]
-    if not isinstance(items, Sequence) or any(line == 0 for line, _ in places):
+    if not isinstance(items, Sequence) or any(line == 0 for line, _ in places) or not _tells_where(data):
         return ()
     marks = list(items.item_marks) if places else []
     unsound = {bisect(marks, place) - 1 for place in places}
@@ -51,6 +54,14 @@ def _grant_spec(item: Mapping, file: str, whole: Mapping) -> GrantSpec:
         tenants=tuple(_tenants(each["tenants"], file) for each in (whole, item) if "tenants" in each),
         marks=item.value_marks,
         scope_marks=scope.item_marks,
+    )
+
+
+def _tells_where(data: Mapping) -> bool:
+    """Return whether the file's own `tenants`, if it has any, are what they should be."""
+    patterns = data.get("tenants")
+    return "tenants" not in data or (
+        isinstance(patterns, Sequence) and bool(patterns) and all(isinstance(each, str) for each in patterns)
     )
 
 

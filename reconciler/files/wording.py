@@ -120,7 +120,7 @@ def _kind(violation: Violation) -> tuple[str, str]:
     expected = violation.expected if isinstance(violation.expected, list) else [violation.expected]
     wanted = enumerated([KINDS[kind] for kind in expected], "or")
     if violation.found is None:
-        none = "[]" if expected[0] == "array" else "remove it"
+        none = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
         return f"{violation.name} is empty", _first_line(violation) or f"write {wanted}, or {none}"
     what = f"{violation.name} is {_kind_of(violation.found)}, not {wanted}"
     return what, _first_line(violation) or _how_to_write(expected[0], violation.found)

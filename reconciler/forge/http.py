@@ -30,10 +30,11 @@ class Answer:
 class Api:
     """An API under one address. Make one with `connected`."""
 
-    def __init__(self, http: httpx.Client, address: str, token: str) -> None:
+    def __init__(self, http: httpx.Client, address: str, token: str, deadline: float) -> None:
         self._http = http
         self._address = address
         self._token = token
+        self._deadline = deadline
 
     def call(
         self,
@@ -64,7 +65,7 @@ class Api:
             raise ForgeError(f"{call}: the answer is no JSON") from error
 
     def _exchange(self, call: str, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + self._deadline
         response = self._http.send(request, stream=True)
         content = bytearray()
         try:
@@ -73,7 +74,7 @@ class Api:
                 if len(content) > LARGEST_BODY_BYTES:
                     raise ForgeError(f"{call}: the answer is larger than {LARGEST_BODY_BYTES // 1_000_000} MB")
                 if time.monotonic() > deadline:
-                    raise PassingError(f"{call}: no whole answer within {DEADLINE_SECONDS:.0f} s")
+                    raise PassingError(f"{call}: no whole answer within {self._deadline:.0f} s")
         finally:
             response.close()
         return response, bytes(content)
@@ -105,8 +106,10 @@ class Api:
 
 
 @contextmanager
-def connected(address: str, token: str, headers: Mapping[str, str]) -> Iterator[Api]:
-    """Give the API at `address`, which a variable named; `headers` carry the token.
+def connected(
+    address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
+) -> Iterator[Api]:
+    """Give the API at `address`, which a variable named; `headers` carry the token, `deadline` holds for one call.
 
     Raises:
         ReconcilerError: if the token would travel in plain text, or nothing can be reached that way.
@@ -127,4 +130,4 @@ def connected(address: str, token: str, headers: Mapping[str, str]) -> Iterator[
             "the hosting service cannot be reached this way: look at its address, HTTPS_PROXY and SSL_CERT_FILE",
         ) from error
     with http:
-        yield Api(http, address.rstrip("/"), token)
+        yield Api(http, address.rstrip("/"), token, deadline)

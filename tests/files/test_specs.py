@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.spec import GrantSpec, TenantPattern
 from reconciler.core.tenancy import Target, Tenants
@@ -115,6 +117,11 @@ def test_a_file_says_for_all_of_its_grants_where_they_apply() -> None:
     of_file = (TenantPattern("one", Source("f.yaml", 1, 11)), TenantPattern("t*", Source("f.yaml", 1, 16)))
     assert first.tenants == (of_file,)
     assert second.tenants == (of_file, (TenantPattern("two", Source("f.yaml", 4, 35)),))
+
+
+@pytest.mark.parametrize("tenants", ["", "dev", "5", "[]", "[5]", "[[dev]]", "{dev: 1}", "[dev, null]"])
+def test_where_a_file_does_not_tell_its_tenants_nothing_of_it_is_taken(tenants: str) -> None:
+    assert specs_in(f"grants:\n  - {{client: a, api: b}}\ntenants: {tenants}\n") == ()
 
 
 def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:

@@ -26,7 +26,7 @@ class Acted:
 
     def ran(self, job: str) -> bool:
         """Return whether a job of that name took part."""
-        return bool(re.search(rf"^\[[^]]*{re.escape(job)}\s*\]", self.log, re.MULTILINE))
+        return bool(re.search(rf"^\[[^]]*{re.escape(job)}(-\d+)?\s*\]", self.log, re.MULTILINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,14 @@ class Runner:
     def pull_request(self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, **more: str) -> Acted:
         """Merge what is not committed to the main branch as a pull request, and run the workflow for that."""
         event = {"pull_request": {"number": NUMBER, "head": {"repo": {"full_name": of}}}}
-        self.project.git("checkout", "--quiet", "-B", "change", "main")
-        self.project.commit("Change")
+        self.project.branch("Change")
         self.project.git("checkout", "--quiet", "-B", "merge", "main")
         self.project.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
         return self.run("pull_request", workflow, event, **more)
 
     def merged(self, **more: str) -> Acted:
         """Put what the pull request changes on the main branch, and run the workflow for that."""
-        self.project.git("checkout", "--quiet", "main")
-        self.project.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
+        self.project.merge()
         return self.run("push", "apply.yml", {"ref": "refs/heads/main"}, **more)
 
     def run(self, name: str, workflow: str, event: Mapping[str, object], **more: str) -> Acted:
@@ -67,6 +65,7 @@ class Runner:
         words = [
             *(str(BIN / "act"), name, "--workflows", f".github/workflows/{workflow}", "--eventpath", str(file)),
             *("--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode"),
+            *("--remote-name", "github"),
             *("--action-cache-path", str(self.folder / "cache")),
             *(word for each in self._stand_ins() for word in ("--local-repository", each)),
             *(word for each in (seen | more).items() for word in ("--env", "=".join(each))),

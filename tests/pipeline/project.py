@@ -37,6 +37,8 @@ policy:
 """
 PORTAL = "grants:\n  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
 HARMLESS = "grants:\n  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n"
+DANGEROUS = f"grants:\n  - {{client: Billing, api: Auth0 Management API, scope: ['{TAKEOVER}']}}\n"
+"""With this an application can give itself whatever it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,19 @@ class Project:
         for name, text in files.items():
             (self.folder / "grants" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
+    def branch(self, message: str) -> None:
+        """Commit what has changed on a branch of its own."""
+        self.git("checkout", "--quiet", "-B", "change", "main")
+        self.commit(message)
+
+    def merge(self) -> None:
+        """Put the branch on the main branch."""
+        self.git("checkout", "--quiet", "main")
+        self.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
+
     def commit(self, message: str) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
-
-    def dangerous(self) -> str:
-        """Return a grant file with which an application could give itself whatever it likes."""
-        audience = f"https://{self.reaches['AUTH0_DOMAIN']}/api/v2/"
-        return f"grants:\n  - {{client: Billing, audience: '{audience}', scope: ['{TAKEOVER}']}}\n"
 
     def configuration(self, policy: str = POLICY) -> None:
         domain = self.reaches["AUTH0_DOMAIN"]
@@ -96,11 +103,12 @@ def a_project(folder: Path) -> Iterator[Project]:
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
         project.git("init", "--quiet", "--initial-branch=main")
         project.git("remote", "add", "origin", str(origin))
+        project.git("remote", "add", "github", f"https://github.com/{OWNER}/{NAME}.git")  # never reached
         shutil.copytree(EXAMPLES / "github", clone / ".github" / "workflows")
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.configuration()
         project.write(portal=PORTAL)
-        (clone / ".gitignore").write_text(".gitlab-ci-local/\n.venv\n*.json\n*.md\nbase.yaml\n", encoding="utf-8")
+        (clone / ".gitignore").write_text(".gitlab-ci-local/\n", encoding="utf-8")
         project.commit("Start")
         project.git("push", "--quiet", "origin", "main")
         yield project
