@@ -10,6 +10,7 @@ from support.forges import NUMBER, STRANGER, TOKEN, Fault, Forge, GitHub, GitLab
 
 MARKER = "<!-- reconciler:prod -->"
 OTHER = "<!-- reconciler:dev%20eu -->"
+NO_NODES = b'{"data": {"repository": {"owner": {"id": "PR", "listing": {"pageInfo": {}}}}}}'
 PLAN = f"{MARKER}\n## Plan: 1 to create\n"
 
 
@@ -87,6 +88,22 @@ def test_only_what_we_wrote_as_a_report_is_changed(forge: Forge, body: str, auth
     assert forge.bodies() == [body, PLAN]
 
 
+@pytest.mark.parametrize("forge", [GitLab], indirect=True)
+def test_where_nobody_says_who_we_are_nothing_is_ours(forge: Forge) -> None:
+    note = {"id": 1, "body": f"{MARKER}\nold", "author": None}
+    forge.faults = [lambda _, __: Said(200, {}), lambda _, __: Said(200, [note])]
+
+    assert comment("--attempts", "1").stdout == "plan.md: added\n"
+
+
+def test_of_two_comments_of_ours_the_older_one_stays_the_one(forge: Forge) -> None:
+    forge.comments = [forge.says(f"{MARKER}\nolder"), forge.says(f"{MARKER}\nnewer")]
+
+    comment()
+
+    assert forge.bodies() == [PLAN, f"{MARKER}\nnewer"]
+
+
 def test_drift_opens_one_issue_that_is_updated_and_closed(forge: Forge, here: Path) -> None:
     assert comment("--issue", "Drift in prod").stdout == "plan.md: added\n"
     (here / "plan.md").write_text(f"{MARKER}\n2 to update\n", encoding="utf-8")
@@ -151,8 +168,17 @@ def test_a_refusal_is_final(forge: Forge, status: int) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"<html>", b"[" * 100_000, b"7", b"[7]", b"{}", b'{"data": {"repository": {"owner": {}}}}', b'{"data": null}'],
-    ids=["no JSON", "deep", "a number", "a list", "nothing", "no listing", "null"],
+    [
+        b"<html>",
+        b"[" * 100_000,
+        b"7",
+        b"[7]",
+        b"{}",
+        b'{"data": {"repository": {"owner": {}}}}',
+        b'{"data": null}',
+        NO_NODES,
+    ],
+    ids=["no JSON", "deep", "a number", "a list", "nothing", "no listing", "null", "no nodes"],
 )
 def test_an_answer_that_makes_no_sense_is_an_error_not_a_traceback(forge: Forge, body: bytes) -> None:
     forge.faults = [lambda _, __: Said(200, body)] * 3

@@ -172,7 +172,8 @@ class GitLab(Forge):
     def _answer_issues(self, method: str, entry: str, request: Request) -> Said:
         match method:
             case "GET":
-                return self._page(request, [self._issue(each) for each in self.issues if each.is_open])
+                wanted = [each for each in self.issues if each.is_open or request.query.get("state") != "opened"]
+                return self._page(request, [self._issue(each) for each in wanted])
             case "POST":
                 self.issues.append(self.says(request.body["description"], title=request.body["title"]))
             case "PUT":
@@ -191,6 +192,8 @@ class GitLab(Forge):
         return {"id": 9_000_000, "iid": written.id, "description": written.body, "author": {"id": written.author}}
 
     def _page(self, request: Request, items: list[dict[str, Any]]) -> Said:
+        if request.query.get("sort", "desc") == "desc":
+            items.reverse()
         size, number = int(request.query["per_page"]), int(request.query["page"])
         more = len(items) > size * number
         headers = {"Link": f'<{self.url}/elsewhere?page={number + 1}>; rel="next"'} if more else {}
