@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "tasks": set(),
     "disk": set(),
     "auth0": {"core", "errors", "tasks"},
-    "config": {"core", "errors", "files.document", "files.judge"},
+    "config": {"core", "errors"},
+    "config_file": {"config", "core", "errors", "files.document", "files.judge"},
     # the tenant that tests trust knows nothing of the client and the planner that are tested against it
     "sandbox": {"core.problems", "core.suggest", "contract.stored", "files", "errors"},
     "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "sandbox.transport", "errors"},
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "cli.together": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "tasks"},
     "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot", "tasks"},
     "cli.interruption": {"apply", "cli", "errors"},
-    "cli.settings": {"config", "core.problems", "errors", "files.read"},
+    "cli.settings": {"config", "config_file", "core.problems", "errors", "files.read"},
     "beginning": {"contract.stored", "render.scalars"},
     "cli.init": {"beginning", "cli", "config", "connect", "core", "disk", "errors", "files.discover", "render.styled"},
     "cli.fmt": {"cli", "core.problems", "core.quoting", "disk", "errors", "files", "render.styled"},

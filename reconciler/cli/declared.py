@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
 from reconciler.cli.settings import read_settings_at
 from reconciler.cli.shaping import Shape
@@ -59,7 +60,8 @@ def read_declared(
     Raises:
         ProblemsError: with all that is wrong for any of `tenants`.
     """
-    declared = read_grants([Path(options.grants)] if folders is None else folders, config.readers(*tenants))
+    with kept():
+        declared = read_grants([Path(options.grants)] if folders is None else folders, config.readers(*tenants))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared
