@@ -72,14 +72,13 @@ def _flow(value: object) -> str:
             return json.dumps(value)
 
 
-def _things(kind: str) -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
-    """Up to five things with ids of their own, in which the sandbox takes all but NUL, and names that may repeat."""
-    ids = st.lists(st.just("") | texts, min_size=1, max_size=5)
-    return ids.flatmap(
-        lambda odd: st.tuples(
-            *(st.tuples(st.just(f"{kind}{place}{text}".replace("\0", "")), texts) for place, text in enumerate(odd))
-        )
-    )
+@st.composite
+def _things(draw: st.DrawFn, kind: str) -> tuple[tuple[str, str], ...]:
+    """Up to five things: ids in which the sandbox takes all but NUL, names that are alike or the same."""
+    pool = draw(st.lists(texts, min_size=1, max_size=3))
+    names = st.sampled_from(pool) | st.sampled_from([name.upper() for name in pool]) | st.sampled_from([*pool, "Other"])
+    odd = draw(st.lists(st.tuples(st.just("") | texts, names), min_size=1, max_size=5))
+    return tuple((f"{kind}{place}{text}".replace("\0", ""), name) for place, (text, name) in enumerate(odd))
 
 
 @st.composite
@@ -90,6 +89,7 @@ def tenants(draw: st.DrawFn, *, declarable: bool = False) -> Nasty:
     grants = draw(
         st.lists(
             st.builds(_grant, st.sampled_from(holders), st.sampled_from(apis), _settings(declarable=declarable)),
+            min_size=1,
             max_size=6,
             unique_by=lambda grant: json.dumps([grant.get(part) for part in KEY]),
         )
