@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "past": {"core.runs", "errors", "journal"},
     "doctor": {"auth0", "config", "connect", "core", "errors", "files.read", "observe"},
     "snapshot": {"core", "errors", "journal", "render.grant_file"},
-    "apply": {"auth0", "core", "journal", "tasks"},
+    "apply": {"auth0", "core", "work"},
+    "work": {"auth0", "core", "journal", "tasks"},
     "cli.sandbox": {"cli", "config", "core.quoting", "errors", "render.styled", "sandbox"},
     "cli.session": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "observe", "tasks"},
     "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot"},
@@ -63,7 +64,7 @@ HOMES = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox.serve"},
     "yaml": {"files.loader"},
-    "asyncio": {"apply", "auth0", "cli.doctor", "cli.run", "cli.session", "doctor.look", "sandbox", "tasks"},
+    "asyncio": {"apply", "auth0", "cli.doctor", "cli.run", "cli.session", "doctor.look", "sandbox", "tasks", "work"},
     "socket": {"sandbox.serve"},
     "sqlite3": {"sandbox.past", "sandbox.store"},
 }

@@ -20,13 +20,14 @@ from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant, choose_tenant
 from reconciler.connect import open_tenant
 from reconciler.core.guards import Untouchable
+from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
-from reconciler.observe import Needs, needs_of, observe
+from reconciler.observe import Needs, needs_of, observe, observe_organizations
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -51,20 +52,31 @@ class Session:
 
     def observe(self) -> Observation:
         """Read of the tenant what the files need. Raises Auth0Error, ReconcilerError."""
-        return self.run(observe(self.client, self._needs()))
+
+        async def read() -> Observation:
+            return await self._with_organizations(await observe(self.client, self._needs()))
+
+        return self.run(read())
+
+    async def _with_organizations(self, observation: Observation) -> Observation:
+        pruned = self.untouchable() if self.shape.prune else None
+        return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
 
     def _needs(self) -> Needs:
         patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
         return needs_of(self.declared.specs, patterns)
 
     def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
-        """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
+        """Read the grants and their organizations once more; names stay as they were. None if `cut` comes first.
 
         Raises:
             ReconcilerError: if they cannot be read, or not in time.
         """
-        grants = self.run(unless(cut, self.client.grants()), SECOND_LOOK_SECONDS)
-        return None if grants is None else replace(before, grants=grants)
+
+        async def read() -> Observation:
+            return await self._with_organizations(replace(before, grants=await self.client.grants()))
+
+        return self.run(unless(cut, read()), SECOND_LOOK_SECONDS)
 
     def plan(self, observation: Observation) -> Plan:
         """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""

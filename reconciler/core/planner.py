@@ -1,6 +1,6 @@
 """Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.checks import check
@@ -8,6 +8,7 @@ from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.organizations import check_organizations
 from reconciler.core.plan import (
     Change,
     Comparison,
@@ -20,22 +21,26 @@ from reconciler.core.plan import (
     in_order_of_apply,
 )
 from reconciler.core.policy import Policy, forbid_denied, shown
-from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
 
 IDENTITIES = ("client_id", "audience")
-"""The fields that may name an application or an API by what only one tenant knows."""
+"""The fields that may name an application or an API by what only one tenant knows; organizations stand in a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read."""
+    """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read.
+
+    `organization_grants` counts the grants of the organizations that get more; None for one that does not exist.
+    """
 
     grants: tuple[ObservedGrant, ...]
     directory: Directory
     notes: tuple[str, ...] = ()
+    organization_grants: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,9 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
         raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
     observed = {each.key: each for each in observation.grants}
     problems += check(desired, observed, observation.directory)
+    problems += check_organizations(
+        desired, observed, observation.organization_grants, observation.directory, rules.limits.organization_grants
+    )
     if rules.skip_missing:
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
@@ -77,10 +85,15 @@ def _without_missing(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Leave out the grants for which the tenant lacks something; what it lacks becomes a warning."""
     missing = {problem.source for problem in problems if problem.is_missing}
-    there = tuple(each for each in desired if missing.isdisjoint(map(each.spec.source_of, IDENTITIES)))
+    there = tuple(each for each in desired if missing.isdisjoint(_places(each.spec)))
     return there, tuple(
         replace(problem, severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
     )
+
+
+def _places(spec: GrantSpec) -> set[Source]:
+    """Return where the spec names what the tenant may lack."""
+    return {*map(spec.source_of, IDENTITIES), *(place for _, place in spec.placed_organizations())}
 
 
 def _guarded(

@@ -14,7 +14,9 @@ class GrantSpec:
     """One item under `grants:`; it has passed the schema, so exactly one of each alternative is set.
 
     `is_snapshot` says that a run wrote the file to roll back to.
-    `marks` tells where the value of each field stands, `scope_marks` where each item of `scope` does.
+    `organizations` is None where the file says nothing about them; an empty one says that there are none.
+    `marks` tells where the value of each field stands, `scope_marks` and `organization_marks` where each item of these
+    lists does.
     """
 
     file: str
@@ -31,9 +33,11 @@ class GrantSpec:
     allow_any_organization: bool = False
     authorization_details_types: tuple[str, ...] = ()
     allow_all_scopes: bool = False
+    organizations: tuple[str, ...] | None = None
     is_snapshot: bool = False
     marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
     scope_marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
+    organization_marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def source(self) -> Source:
@@ -48,3 +52,8 @@ class GrantSpec:
         """Yield each scope with the place where it stands."""
         for scope, mark in zip(self.scope, self.scope_marks, strict=True):
             yield scope, Source(self.file, *mark)
+
+    def placed_organizations(self) -> Iterator[tuple[str, Source]]:
+        """Yield each organization, as the file names it, with the place where it stands."""
+        for organization, mark in zip(self.organizations or (), self.organization_marks, strict=True):
+            yield organization, Source(self.file, *mark)

@@ -32,6 +32,7 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
 
 def _grant_spec(item: Mapping, file: str, *, is_snapshot: bool) -> GrantSpec:
     scope: Sequence = item.get("scope") or Sequence()
+    organizations: Sequence | None = item.get("organizations")
     return GrantSpec(
         file=file,
         mark=item.mark,
@@ -47,14 +48,16 @@ def _grant_spec(item: Mapping, file: str, *, is_snapshot: bool) -> GrantSpec:
         allow_any_organization=item.get("allow_any_organization", False),
         authorization_details_types=tuple(item.get("authorization_details_types", ())),
         allow_all_scopes=item.get("allow_all_scopes", False),
+        organizations=None if organizations is None else tuple(organizations),
         is_snapshot=is_snapshot,
         marks=item.value_marks,
         scope_marks=tuple(scope.item_marks),
+        organization_marks=() if organizations is None else tuple(organizations.item_marks),
     )
 
 
 def problems_of(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
-    """Yield what no schema can see: grants declared twice, and, as warnings, scopes that OAuth does not allow."""
+    """Yield what no schema can see: grants declared twice, and, as warnings, what OAuth or Auth0 has no use for."""
     first: dict[DeclaredKey, GrantSpec] = {}
     for spec in sorted(specs, key=lambda spec: spec.source):
         earlier = first.setdefault(_declared_key(spec), spec)
@@ -63,6 +66,8 @@ def problems_of(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
         for scope, place in spec.placed_scopes():
             if not SCOPE_TOKEN.fullmatch(scope):
                 yield _odd_scope(scope, place)
+        if spec.organizations and spec.organization_usage == USAGE_DENY:
+            yield _useless_organizations(spec)
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
@@ -87,3 +92,9 @@ def _odd_scope(scope: str, place: Source) -> Problem:
     fix = "write each scope as an item of its own" if " " in scope.strip() else "check its spelling"
     what = f"the scope {quoted(scope)} has a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
     return Problem(place, what, fix, Severity.WARNING)
+
+
+def _useless_organizations(spec: GrantSpec) -> Problem:
+    what = '"organizations" has no effect while "organization_usage" is deny'
+    fix = 'write "organization_usage: allow" (or require), or "organizations: []"'
+    return Problem(spec.source_of("organizations"), what, fix, Severity.WARNING)

@@ -30,7 +30,8 @@ def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: st
 def declarable(grant: ClientGrant) -> bool:
     """Return whether a grant file can say what `grant` says; tenants hold what the contract does not allow any more."""
     by_client = grant.key.subject_type == SUBJECT_CLIENT and grant.key.default_for is None
-    of_organizations = grant.organization_usage != USAGE_DENY or grant.allow_any_organization
+    settings = grant.organization_usage != USAGE_DENY or grant.allow_any_organization
+    of_organizations = settings or grant.organizations is not None
     texts = (*grant.scope, *grant.authorization_details_types)
     return (
         grant.key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
@@ -68,6 +69,8 @@ def _declared(grant: ClientGrant, directory: Directory) -> Iterator[str]:
         yield f"  - client_id: {quoted(grant.key.client_id)}{comment}"
     for field, value in _fields(grant):
         yield f"    {field}: {value}"
+    if grant.organizations is not None:
+        yield f"    organizations: {_list(grant.organizations)}{_named(grant.organizations, directory)}"
 
 
 def _fields(grant: ClientGrant) -> Iterator[tuple[str, str]]:
@@ -82,6 +85,12 @@ def _fields(grant: ClientGrant) -> Iterator[tuple[str, str]]:
             yield field, json.dumps(getattr(grant, field))
     if grant.authorization_details_types:
         yield "authorization_details_types", _list(grant.authorization_details_types)
+
+
+def _named(organizations: Iterable[str], directory: Directory) -> str:
+    """Return a comment with the names of organizations, in the order of their ids; nothing where none is known."""
+    labels = [visible(directory.organization_label(each)) for each in sorted(organizations)]
+    return f"  # {', '.join(labels)}" if labels and directory.organizations is not None else ""
 
 
 def _list(items: Iterable[str]) -> str:

@@ -188,7 +188,7 @@ def test_a_listing_of_apis_that_does_not_add_up_is_no_listing(page: object) -> N
     assert isinstance(failure(lambda _: an_answer(200, page), ManagementClient.apis), UnreadableError)
 
 
-def create(client: ManagementClient) -> Awaitable[None]:
+def create(client: ManagementClient) -> Awaitable[str]:
     return client.create(a_grant())
 
 
