@@ -10,14 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.client import ManagementClient, conflicts, missing
-from reconciler.auth0.errors import (
-    Auth0Error,
-    NoTokenError,
-    NotSentError,
-    RateLimitedError,
-    RefusedCallError,
-    UnclearError,
-)
+from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnclearError
 from reconciler.auth0.management import Mark
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.outcome import Outcome, Result
@@ -82,7 +75,7 @@ class Work:
         self._client = means.client
         self._sent = False
         self._in_doubt = False  # sent, and not known what became of it
-        self._taken = False  # a call of several has been seen to take effect
+        self._taken = False  # one call of several has taken effect
         self._mark = Mark(f"{means.journal.run}-{number}", self._leave)
 
     async def do(self, seen: Seen | None) -> Outcome:
@@ -101,10 +94,9 @@ class Work:
         except JournalError as error:
             self._means.stop.ask(str(error))
             return self._outcome(Result.FAILED, f"nothing was sent: {error}")
-        except RefusedCallError as error:
-            return await self._look_again(str(error)) if self._taken else self._outcome(Result.FAILED, str(error))
         except Auth0Error as error:
-            return self._outcome(Result.FAILED, str(error))
+            took = f"; it took {Effect.HALF} effect" if self._taken else ""
+            return self._outcome(Result.FAILED, f"{error}{took}")
 
     async def _settled(self, seen: Seen | None) -> Outcome:
         """Write, and where the answer does not tell what became of it, look; write again only what took no effect."""
@@ -181,17 +173,9 @@ class Work:
         return self._outcome(Result.APPLIED)
 
     async def _go_on(self, now: ObservedGrant, change: Create | Update) -> None:
-        """Make the calls that lead from `now` to the end of `change`.
-
-        Where a later one cannot be sent, half a change is done, which has to be looked at: UnclearError.
-        """
+        """Make the calls that lead from `now` to the end of `change`."""
         for step in steps(now, change.after):
-            try:
-                await self._take(step, now.id)
-            except (NotSentError, NoTokenError, RateLimitedError) as error:
-                if not self._taken:
-                    raise
-                raise UnclearError(f"{error}; only a part of the change was made") from error
+            await self._take(step, now.id)
             self._taken = True
 
     async def _take(self, step: Step, grant_id: str) -> None:

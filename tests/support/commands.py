@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from starlette.types import ASGIApp
+from support.tenants import organizations_of
 
 from reconciler.cli.main import run
 from reconciler.sandbox.documents import Document
@@ -147,10 +148,18 @@ def served(folder: Path, around: Callable[[ASGIApp], ASGIApp] = lambda app: app)
 
 
 def grants_of(folder: Path) -> list[Document]:
-    """Return the grants of the workspace's tenant as it would answer them, by key, without their ids."""
+    """Return the grants of the workspace's tenant as it would answer them, by key, without their ids.
+
+    Those that organizations may use have their names, too.
+    """
     with open_sandbox(folder / DATABASE, folder / "tenant.yaml", DOMAIN) as sandbox:
         rows = sandbox.store.find(Kind.CLIENT_GRANTS, {}, limit=1000)
-    documents = [{name: value for name, value in json.loads(row.text).items() if name != "id"} for row in rows]
+        named = {row.id: organizations_of(sandbox, row.id) for row in rows}
+    documents = [
+        {name: value for name, value in json.loads(row.text).items() if name != "id"}
+        | ({"organizations": named[row.id]} if named[row.id] else {})
+        for row in rows
+    ]
     return sorted(documents, key=_order)
 
 
