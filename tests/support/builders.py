@@ -37,7 +37,15 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
         fields["audience"] = INVOICES
     marks = {name: (line + place, 5) for place, name in enumerate(fields)}
     scope_marks = tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"]))
-    return GrantSpec(file="grants/a.yaml", mark=(line, 5), marks=marks, scope_marks=scope_marks, **fields)
+    organization_marks = tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ()))
+    return GrantSpec(
+        file="grants/a.yaml",
+        mark=(line, 5),
+        marks=marks,
+        scope_marks=scope_marks,
+        organization_marks=organization_marks,
+        **fields,
+    )
 
 
 def a_directory(

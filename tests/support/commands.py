@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 from starlette.types import ASGIApp
-from support.tenants import organizations_of
 
 from reconciler.cli.main import run
 from reconciler.sandbox.documents import Document
 from reconciler.sandbox.serve import serving
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import open_sandbox
+from support.tenants import organizations_of
 
 DATABASE = Path(".reconciler/sandbox.db")
 DOMAIN = "sandbox.localhost"
