@@ -95,6 +95,7 @@ def _refused_on_system_apis(each: DesiredGrant, api: Api) -> Iterator[Problem]:
     if not api.identifier.endswith(MY_ORGANIZATION_SUFFIX):
         refused["organization_usage"] = each.grant.organization_usage != USAGE_DENY
         refused["allow_any_organization"] = each.grant.allow_any_organization
+        refused["organizations"] = bool(each.grant.organizations)
     for field, said in refused.items():
         if said:
             what = f'Auth0 refuses {field} on its own API "{api.name}"'

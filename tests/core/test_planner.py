@@ -3,12 +3,14 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, rules
 from support.strategies import grants
 
+from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, Protect, Untouchable
 from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
+from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
@@ -31,6 +33,18 @@ def test_all_problems_come_in_one_run() -> None:
         'the tenant has no application named "Y"',
         'the tenant has no API with identifier "https://api.example.com/invoices"',
     ]
+
+
+def test_an_organization_over_its_quota_stops_the_plan_unless_the_limit_says_otherwise() -> None:
+    acme = "org_acmeacmeacmeacme"
+    spec = a_spec(organization_usage="allow", organizations=(acme,))
+    observation = Observation((), Directory(), organization_grants={acme: 100})
+
+    with pytest.raises(ProblemsError) as caught:
+        make_plan([spec], observation, rules(), TENANT)
+
+    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["take others away from it first"]
+    assert make_plan([spec], observation, rules(limits=Limits(organization_grants=101)), TENANT).changes
 
 
 def test_what_no_file_declares_is_left_alone() -> None:

@@ -8,10 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from reliability.rows import ALWAYS, LATER_THAN_ANYBODY_WAITS, ONCE, ROWS, Row
 from reliability.trial import (
     ASSOCIATE,
     CREATE,
+    DELETE,
     DISSOCIATE,
     GRANTS_OF,
     LIST,
@@ -359,3 +362,69 @@ def test_a_new_grant_that_is_cut_off_is_unknown(tmp_path: Path, behind: str, res
     assert trial.results == {"new": result}
     assert trial.after == {**BEFORE, "new": after}
     assert_sound(trial, WISHES["new grant"], "new")
+
+
+NAMES = {"acme": ACME, "globex": GLOBEX}
+usages = st.sampled_from(["deny", "allow", "require"])
+some = st.frozensets(st.sampled_from(sorted(NAMES)))
+tenants = st.dictionaries(st.sampled_from(["old", "stray"]), st.tuples(usages, some))
+files = st.dictionaries(
+    st.sampled_from(["new", "old", "stray"]), st.tuples(usages, st.one_of(st.none(), some)), min_size=1
+)
+strikes = st.lists(
+    st.builds(
+        Strike,
+        st.sampled_from([BUSY, LOST, Drop(), Drop(when="after"), Answer(status=403)]),
+        st.sampled_from([LIST, LOOK, CREATE, UPDATE, DELETE, ASSOCIATE, DISSOCIATE]),
+        st.sampled_from([ONCE, (2,), (1, 2, 3), ALWAYS]),
+    ),
+    max_size=3,
+)
+Grants = dict[str, tuple[str, frozenset[str]]]
+Declared = dict[str, tuple[str, frozenset[str] | None]]
+
+
+def a_seed(tenant: Grants) -> str:
+    head, _, _ = SEED.partition("grants:")
+    grants = [
+        f"{{client_id: {name}, api: Invoices, scope: [a], organization_usage: {usage}, "
+        f"organizations: [{', '.join(sorted(organizations))}]}}"
+        for name, (usage, organizations) in tenant.items()
+    ]
+    organizations = ", ".join(f"{{name: {name}, id: {identity}}}" for name, identity in NAMES.items())
+    return f"{head}grants: [{', '.join(grants)}]\norganizations: [{organizations}]\n"
+
+
+def shown(organizations: frozenset[str]) -> str:
+    return "@".join(filter(None, ["a", ",".join(sorted(organizations))]))
+
+
+def a_spec_of(name: str, usage: str, organizations: frozenset[str] | None) -> GrantSpec:
+    ids = None if organizations is None else tuple(NAMES[each] for each in sorted(organizations))
+    return a_spec(client_id=name, scope=("a",), organization_usage=usage, organizations=ids)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(tenant=tenants, declared=files, strikes=strikes, prune=st.booleans())
+def test_whatever_fails_the_organizations_come_to_be_those_declared_and_no_others_are_touched(
+    tenant: Grants, declared: Declared, strikes: list[Strike], *, prune: bool
+) -> None:
+    had = {name: organizations for name, (_, organizations) in tenant.items()}
+    wanted = {
+        name: had.get(name, frozenset()) if organizations is None else organizations
+        for name, (_, organizations) in declared.items()
+    }
+    specs = tuple(a_spec_of(name, *said) for name, said in declared.items())
+    goal = {name: shown(each) for name, each in (wanted if prune else {**had, **wanted}).items()}
+
+    with TemporaryDirectory() as folder:
+        trial = tried(Path(folder), Wish(specs, goal, prune), *strikes, seed=a_seed(tenant))
+
+    for name in had.keys() - declared.keys():
+        assert trial.after.get(name) in {shown(had[name]), None if prune else shown(had[name])}
+    assert trial.own_unchanged
+    assert_settled(trial, Wish(specs, goal, prune))
+    for outcome in trial.outcomes:
+        name = outcome.change.key.holder
+        if outcome.result is APPLIED:
+            assert trial.after.get(name) == goal.get(name)
