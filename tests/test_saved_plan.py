@@ -22,7 +22,7 @@ from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.render.plan_json import deed, digest, plan_from_json, plan_id, plan_json
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import plain
-from reconciler.saved_plan import SavedPlan, read_plan, refuse_unless_current, unapproved, write_plan
+from reconciler.saved_plan import SavedPlan, desired_digest, read_plan, refuse_unless_current, unapproved, write_plan
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 OPTIONS = {"prune": False, "create_only": False, "skip_missing": False}
@@ -226,3 +226,10 @@ def test_a_pipe_is_no_plan_and_is_not_waited_for(tmp_path: Path) -> None:
 
     with pytest.raises(ReconcilerError, match="not a regular file"):
         read_plan(tmp_path / "plan.json")
+
+
+def test_what_files_declare_is_the_same_wherever_it_stands() -> None:
+    none, acme, lower = a_spec(), a_spec(organizations=("acme",)), a_spec(line=99, organizations=("acme",))
+
+    assert desired_digest([acme]) == desired_digest([lower])
+    assert desired_digest([acme]) != desired_digest([none]) != desired_digest([a_spec(organizations=())])

@@ -39,7 +39,9 @@ def test_applying_the_snapshot_gives_the_tenant_back_as_it_was(demo: Path) -> No
     assert without_order(grants_of(demo)) == before
 
 
-OF_ORGANIZATIONS = SEED.replace("grants:", "organizations: [{name: acme, id: org_1}, {name: globex, id: org_2}]\ngrants:").replace(
+OF_ORGANIZATIONS = SEED.replace(
+    "grants:", "organizations: [{name: acme, id: org_1}, {name: globex, id: org_2}]\ngrants:"
+).replace(
     'scope: ["read:invoices"]}', 'scope: ["read:invoices"], organization_usage: require, organizations: [acme, globex]}'
 )
 ONE_OF_THEM = """

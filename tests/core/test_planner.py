@@ -211,3 +211,14 @@ def test_other_problems_stop_a_plan_that_leaves_out_what_is_missing() -> None:
 
     with pytest.raises(ProblemsError):
         a_plan([a_spec(scope=("undefined",))], directory=directory, skip_missing=True)
+
+
+def test_a_grant_is_left_out_for_an_organization_that_only_counting_shows_to_be_missing() -> None:
+    acme, nobody = "org_acmeacmeacmeacme", "org_nobodynobodynobo"
+    specs = [a_spec(organizations=(acme,)), a_spec(line=200, client_id="other", organizations=(acme, nobody))]
+    observation = Observation((), Directory(), organization_grants={acme: 0, nobody: None})
+
+    plan = make_plan(specs, observation, rules(skip_missing=True), TENANT)
+
+    assert ([change.key for change in plan.changes], plan.skipped) == ([a_key()], 1)
+    assert [str(problem.source) for problem in plan.warnings] == ["grants/a.yaml:281:9"]

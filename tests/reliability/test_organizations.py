@@ -240,6 +240,7 @@ def test_a_change_that_neither_answers_nor_can_be_looked_up_is_unknown(
         ([Strike(BUSY, CREATE), Strike(LOST, ASSOCIATE)], APPLIED, "a@acme"),
         ([Strike(LOST, CREATE), Strike(BUSY, ASSOCIATE)], APPLIED, "a@acme"),
         ([Strike(LOST, CREATE), Strike(Answer(status=403), ASSOCIATE)], FAILED, "a"),
+        ([Strike(Answer(status=403), ASSOCIATE)], FAILED, "a"),
         ([Strike(LOST, CREATE), Strike(Lag(reads=1), LIST)], APPLIED, "a@acme"),
         ([Strike(Answer(status=409, when="after"), CREATE)], APPLIED, "a@acme"),
         ([Strike(Drop(when="after"), CREATE), Strike(Drop(when="after"), ASSOCIATE)], APPLIED, "a@acme"),
@@ -250,6 +251,7 @@ def test_a_change_that_neither_answers_nor_can_be_looked_up_is_unknown(
         "the grant fails once, then the organization's answer is lost",
         "the grant's answer is lost, then the organization fails once",
         "the grant's answer is lost, then the organization is refused",
+        "the organization is refused",
         "the grant's answer is lost, and it is seen late",
         "the grant is said to be there already",
         "both answers are lost",
@@ -285,12 +287,18 @@ def test_a_change_of_three_calls_is_brought_to_its_end_whichever_of_them_fails_o
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "after"), [(ASSOCIATE, "a@acme"), (UPDATE, "a@acme,globex"), (DISSOCIATE, "ab@acme,globex")]
+    ("endpoint", "status", "after"),
+    [
+        (ASSOCIATE, 403, "a@acme"),
+        (UPDATE, 403, "a@acme,globex"),
+        (UPDATE, 404, "a@acme,globex"),
+        (DISSOCIATE, 409, "ab@acme,globex"),
+    ],
 )
 def test_a_change_that_is_refused_half_way_says_so_and_gives_before_it_takes(
-    tmp_path: Path, endpoint: str, after: str
+    tmp_path: Path, endpoint: str, status: int, after: str
 ) -> None:
-    trial = tried(tmp_path, STEPS, Strike(Answer(status=403), endpoint, ALWAYS), seed=OF_ORGANIZATIONS)
+    trial = tried(tmp_path, STEPS, Strike(Answer(status=status), endpoint, ALWAYS), seed=OF_ORGANIZATIONS)
 
     assert trial.results == {"stray": FAILED}
     assert ("took half its effect" in trial.outcomes[0].detail) == (endpoint != ASSOCIATE)
@@ -298,7 +306,10 @@ def test_a_change_that_is_refused_half_way_says_so_and_gives_before_it_takes(
     assert_sound(trial, STEPS, "stray")
 
 
-PRUNED = Wish((of("old"),), {name: grant for name, grant in BEFORE.items() if name != "stray"}, prune=True)
+MORE_WISHES = {
+    "associate both": Wish((of("old", ACME, GLOBEX),), {**BEFORE, "old": "a@acme,globex"}),
+    "delete": Wish((of("old"),), {name: grant for name, grant in BEFORE.items() if name != "stray"}, prune=True),
+}
 
 
 def tie(sandbox: Sandbox, holder: str, organization: str) -> None:
@@ -313,15 +324,22 @@ def tie(sandbox: Sandbox, holder: str, organization: str) -> None:
     [
         ("associate", ACME, APPLIED, "a@acme"),
         ("associate", GLOBEX, CONFLICT, "a@globex"),
+        ("associate both", GLOBEX, CONFLICT, "a@globex"),
         ("dissociate", GLOBEX, CONFLICT, "a@acme,globex"),
         ("delete", GLOBEX, CONFLICT, "a@acme,globex"),
     ],
-    ids=["as wanted", "another", "one more before one goes", "one more before the grant goes"],
+    ids=[
+        "as wanted",
+        "another",
+        "half of what is wanted",
+        "one more before one goes",
+        "one more before the grant goes",
+    ],
 )
 def test_what_somebody_else_does_to_the_organizations_since_the_plan_is_not_overwritten(
     tmp_path: Path, deed: str, organization: str, result: Result, after: str
 ) -> None:
-    wish, holder = WISHES.get(deed, PRUNED), HOLDERS.get(deed, "stray")
+    wish, holder = (WISHES | MORE_WISHES)[deed], "old" if deed.startswith("associate") else "stray"
     done: list[str] = []
 
     def meddle(sandbox: Sandbox, endpoint: str) -> None:
