@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "doctor": {"auth0", "config", "connect", "core", "errors", "files.read", "observe"},
     "forge": {"core.quoting", "errors"},
     "snapshot": {"core", "errors", "journal", "render.grant_file"},
-    "apply": {"auth0", "core", "journal", "tasks"},
+    "apply": {"auth0", "core", "work"},
+    "work": {"auth0", "core", "journal", "tasks"},
     "cli.sandbox": {"cli", "config", "core.quoting", "errors", "render.styled", "sandbox"},
     "cli.session": {"auth0", "cli", "config", "core", "errors", "files.read", "observe", "tasks"},
     "cli.together": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "tasks"},
@@ -76,7 +77,7 @@ HOMES = {
     "uvicorn": {"sandbox.serve"},
     "yaml": {"files.layout", "files.loader"},
     "asyncio": {
-        *("apply", "auth0", "doctor.look", "sandbox", "tasks"),
+        *("apply", "auth0", "doctor.look", "sandbox", "tasks", "work"),
         *("cli.doctor", "cli.interruption", "cli.run", "cli.session", "cli.together"),
     },
     "socket": {"sandbox.serve"},
