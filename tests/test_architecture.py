@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "files": {"core", "contract.stored", "errors"},
     "tasks": set(),
     "auth0": {"core", "errors", "tasks"},
-    "config": {"core", "errors", "files.document", "files.judge"},
+    "config": {"core", "errors"},
+    "config_file": {"config", "core", "errors", "files.document", "files.judge"},
     # the tenant that tests trust knows nothing of the client and the planner that are tested against it
     "sandbox": {"core.problems", "core.suggest", "contract.stored", "files", "errors"},
     "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "sandbox.transport", "errors"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "cli.together": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "tasks"},
     "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot", "tasks"},
     "cli.interruption": {"apply", "cli", "errors"},
-    "cli.settings": {"config", "core.problems", "errors", "files.read"},
+    "cli.settings": {"config", "config_file", "core.problems", "errors", "files.read"},
     "cli.comment": {"cli", "core.quoting", "errors", "forge", "render.styled"},
     "cli.declared": {"cli", "config", "core", "errors", "files.read"},
     "cli.validate": {"cli", "config", "core.problems", "errors", "files.read", "render"},

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant, parse_config
+from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant
+from reconciler.config_file import parse_config
 from reconciler.core.guards import Border, Limits, Protect
 from reconciler.core.pattern import Pattern
 from reconciler.core.policy import Policy, PolicyRule, Verdict

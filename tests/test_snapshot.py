@@ -119,8 +119,9 @@ nasty = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
         a_grant(a_key(subject_type="user"), organization_usage="allow"),
         a_grant(scope=("",)),
         a_grant(scope=("a\x07",)),
+        a_grant(scope=("${" * 100,)),
     ],
-    ids=["subject", "usage", "organizations for users", "empty scope", "control character"],
+    ids=["subject", "usage", "organizations for users", "empty scope", "control character", "longer when escaped"],
 )
 def test_what_no_file_can_declare_is_kept_in_a_comment(tmp_path: Path, grant: ClientGrant) -> None:
     path, declared = written(tmp_path, an_observed(grant), an_observed(a_grant(a_key("fine"))))

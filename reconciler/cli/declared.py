@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
 from reconciler.cli.settings import read_settings_at
 from reconciler.cli.shaping import Shape
@@ -51,7 +52,8 @@ def read_files(options: Options, shape: Shape, config: Config, tenants: Sequence
 
 def read_declared(options: Options, config: Config, tenants: Sequence[Tenant]) -> Declared:
     """Return what the grant files declare. Raises ProblemsError, with all that is wrong for any of `tenants`."""
-    declared = read_grants([Path(options.grants)], config.readers(*tenants))
+    with kept():
+        declared = read_grants([Path(options.grants)], config.readers(*tenants))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

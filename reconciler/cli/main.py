@@ -1,6 +1,5 @@
 """The entry point: finds the command, loads only that one, and turns errors into messages and exit codes."""
 
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.ci import tell_exit_code
 from reconciler.cli.console import Console
+from reconciler.cli.memory import look_seldom
 from reconciler.cli.options import Options, global_options, options
 from reconciler.errors import Exit, ReconcilerError, ReportLostError
 
@@ -30,10 +30,6 @@ COMMANDS: Mapping[str, str] = {
     "journal": "List past runs, or show what one of them did.",
     "sandbox": "Serve or reset the local tenant.",
 }
-
-OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""Of a hundred thousand grants nearly all objects stay to the end; Python's own 700 look for garbage among them again
-and again, for most of the time that reading takes."""
 
 
 class Commands(click.Group):
@@ -72,7 +68,7 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line of this process."""
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    look_seldom()
     _make_streams_fit()
     sys.exit(run(sys.argv[1:]))
 

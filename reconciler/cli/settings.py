@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from reconciler.config import DEFAULT_FILE, Config, parse_config
+from reconciler.config import DEFAULT_FILE, Config
+from reconciler.config_file import parse_config
 from reconciler.core.problems import errors
 from reconciler.errors import ProblemsError
 from reconciler.files.read import read_config, read_config_at

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
+from reconciler.cli.memory import kept
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reports import Forms, forms_options
 from reconciler.cli.settings import read_settings
@@ -32,7 +33,8 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     """
     given = options()
     console = Console(given)
-    declared = _declared(given, list(paths) or [Path(given.grants)])
+    with kept():
+        declared = _declared(given, list(paths) or [Path(given.grants)])
     failed = bool(errors(declared.problems))
     forms.write([], lambda form, _: _as(form, declared, valid=not failed))
     if forms.stdout == "text":

@@ -1,9 +1,10 @@
 """Pure: a YAML document as plain data that remembers where everything stands."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Lookup
 from collections.abc import Sequence as Steps
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from reconciler.core.problems import Problem, Source
@@ -15,7 +16,10 @@ MOST_PROBLEMS = 1000  # of one file: nobody reads more, and a hostile file could
 
 
 class Place(Protocol):
-    """Where something begins, as the parser says it: line and column count from 0."""
+    """Where something begins, as the parser says it: everything counts from 0."""
+
+    @property
+    def index(self) -> int: ...  # noqa: D102 - the class says it
 
     @property
     def line(self) -> int: ...  # noqa: D102 - the class says it
@@ -24,50 +28,78 @@ class Place(Protocol):
     def column(self) -> int: ...  # noqa: D102 - the class says it
 
 
+PlacesOfKeys = dict[str, tuple[Place | None, Place | None]]
+"""Each key's place, and its value's."""
+PlacesOfItems = list[Place | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in each mapping and each sequence of a file, by the index at which that begins."""
+
+    in_mappings: dict[int, PlacesOfKeys] = field(default_factory=dict)
+    in_sequences: dict[int, PlacesOfItems] = field(default_factory=dict)
+
+
+class Places:
+    """Where everything in a file stands, found when it is first asked for: of a file without problems nobody asks."""
+
+    def __init__(self, find: Callable[[], Found]) -> None:
+        self._find = find
+
+    @cached_property
+    def found(self) -> Found:
+        """The places."""
+        return self._find()
+
+
+NOWHERE = Places(Found)
+
+
 def mark_at(place: Place | None) -> Mark:
     """Return a place as people count it; the start of the file where there is none."""
     return (place.line + 1, place.column + 1) if place else START
 
 
 class Marks(Lookup[str, Mark]):
-    """Where the values of a mapping stand. A mark is made when it is asked for: of most, nobody ever asks."""
+    """Where the values of a mapping stand, looked up when it is asked for."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_mapping",)
 
-    def __init__(self, places: dict[str, tuple[Place | None, Place | None]]) -> None:
-        self._places = places
+    def __init__(self, mapping: "Mapping") -> None:
+        self._mapping = mapping
 
     def __getitem__(self, key: str) -> Mark:
-        return mark_at(self._places[key][1])
+        return mark_at(self._mapping.places[key][1])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._mapping.places)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._mapping.places)
 
 
 class ItemMarks:
-    """Where the items of a sequence stand; made in the same way."""
+    """Where the items of a sequence stand, looked up in the same way."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_sequence",)
 
-    def __init__(self, places: list[Place | None]) -> None:
-        self._places = places
+    def __init__(self, sequence: "Sequence") -> None:
+        self._sequence = sequence
 
     def __iter__(self) -> Iterator[Mark]:
-        return map(mark_at, self._places)
+        return map(mark_at, self._sequence.places)
 
 
 # What the values are is for a schema to say, not for Python's types, hence Any.
 class Mapping(dict[str, Any]):
-    """A YAML mapping, with the place of itself; `places` has those of each key and of its value."""
+    """A YAML mapping that knows its own place, and whom to ask for those of its keys and values."""
 
-    __slots__ = ("place", "places")
+    __slots__ = ("_within", "place")
 
-    def __init__(self, place: Place | None = None) -> None:
+    def __init__(self, place: Place | None = None, within: Places = NOWHERE) -> None:
         self.place = place
-        self.places: dict[str, tuple[Place | None, Place | None]] = {}
+        self._within = within
 
     @property
     def mark(self) -> Mark:
@@ -75,19 +107,24 @@ class Mapping(dict[str, Any]):
         return mark_at(self.place)
 
     @property
+    def places(self) -> PlacesOfKeys:
+        """Where each key and its value stand."""
+        return self._within.found.in_mappings[self.place.index] if self.place else {}
+
+    @property
     def value_marks(self) -> Marks:
         """Where each value stands."""
-        return Marks(self.places)
+        return Marks(self)
 
 
 class Sequence(list[Any]):
-    """A YAML sequence, with the place of itself; `places` has those of its items."""
+    """A YAML sequence that knows its own place, and whom to ask for those of its items."""
 
-    __slots__ = ("place", "places")
+    __slots__ = ("_within", "place")
 
-    def __init__(self, place: Place | None = None) -> None:
+    def __init__(self, place: Place | None = None, within: Places = NOWHERE) -> None:
         self.place = place
-        self.places: list[Place | None] = []
+        self._within = within
 
     @property
     def mark(self) -> Mark:
@@ -95,9 +132,14 @@ class Sequence(list[Any]):
         return mark_at(self.place)
 
     @property
-    def item_marks(self) -> ItemMarks:
+    def places(self) -> PlacesOfItems:
         """Where each item stands."""
-        return ItemMarks(self.places)
+        return self._within.found.in_sequences[self.place.index] if self.place else []
+
+    @property
+    def item_marks(self) -> ItemMarks:
+        """Where each item stands, as people count it."""
+        return ItemMarks(self)
 
 
 Node = Mapping | Sequence | Scalar

@@ -10,7 +10,7 @@ from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import GrantSpec, TenantPattern
-from reconciler.core.tenancy import NOBODY, Tenants, for_tenant, misdirected, varies
+from reconciler.core.tenancy import NOBODY, Tenants, for_tenant, is_plain, misdirected
 from reconciler.files.document import Mapping, Sequence
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -77,9 +77,10 @@ def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterato
     scopes that OAuth does not allow.
     """
     seen: set[Problem] = set()
-    targets = tenants.targets if any(map(varies, specs)) else tenants.targets[:1]
+    special = [spec for spec in specs if not is_plain(spec)]
+    targets = tenants.targets if special else tenants.targets[:1]
     of_each = (_problems_at_one(for_tenant(specs, target)) for target in targets)
-    for problem in chain(misdirected(specs, tenants), chain.from_iterable(of_each)):
+    for problem in chain(misdirected(special, tenants), chain.from_iterable(of_each)):
         if problem not in seen:
             seen.add(problem)
             yield problem

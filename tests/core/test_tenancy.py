@@ -3,7 +3,7 @@ from support.builders import a_spec
 
 from reconciler.core.problems import Source
 from reconciler.core.spec import GrantSpec, TenantPattern
-from reconciler.core.tenancy import ANY_TENANT, NOBODY, Target, Tenants, applies, for_tenant, misdirected, varies
+from reconciler.core.tenancy import ANY_TENANT, NOBODY, Target, Tenants, applies, for_tenant, is_plain, misdirected
 
 DEV = Target("dev", {"domain": "dev.example", "stage": "dev", "suffix": " (dev)"})
 PROD = Target("prod", {"domain": "prod.example", "stage": "live"})
@@ -46,9 +46,9 @@ def test_what_says_the_same_everywhere_is_passed_on_as_it_is() -> None:
     spec = a_spec()
 
     assert for_tenant([spec], DEV)[0] is spec
-    assert not varies(spec)
-    assert varies(a_spec(scope=("${stage}:x",)))
-    assert varies(a_spec(tenants=(where("dev"),)))
+    assert is_plain(spec)
+    assert not is_plain(a_spec(scope=("${stage}:x",)))
+    assert not is_plain(a_spec(tenants=(where("dev"),)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -36,6 +36,32 @@ def test_data_comes_with_the_place_of_everything() -> None:
     assert [mark_of(grants[0], [key], key=True) for key in grants[0]] == [(2, 5), (3, 5)]
     assert grants[0].value_marks == {"client": (2, 13), "scope": (3, 12)}
     assert list(grants[0]["scope"].item_marks) == [(3, 13), (3, 16)]
+
+
+def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
+    """Yield what stands in `node`, however deep, with its place."""
+    if isinstance(node, document.Mapping):
+        placed = [(node.value_marks[key], value) for key, value in node.items()]
+        assert node.value_marks.keys() == node.keys()
+    else:
+        placed = list(zip(node.item_marks, node, strict=True)) if isinstance(node, document.Sequence) else []
+    for place, value in placed:
+        yield place, value
+        yield from places_in(value)
+
+
+@given(data=YAML_LIKE.map(str.encode))
+def test_places_are_found_of_everything_whatever_was_wrong(data: bytes) -> None:
+    for place, value in places_in(parse(data, "f.yaml").data):
+        assert not isinstance(value, document.Mapping | document.Sequence) or value.mark == place
+
+
+def test_a_refused_key_shifts_no_place() -> None:
+    root = parse(b"{4: a, b: [], <<: {c: d}, b: 5, '4': {e: f}}", "f.yaml").data
+    assert isinstance(root, document.Mapping)
+    assert dict(root.value_marks) == {"b": (1, 11), "4": (1, 38)}
+    assert list(root["b"].item_marks) == []
+    assert mark_of(root, ["4", "e"], key=True) == (1, 39)
 
 
 def test_columns_count_characters_not_bytes() -> None:

@@ -81,7 +81,7 @@ def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
 
 
 ONE, TWO = Target("one", {"domain": "one", "x": "a"}), Target("two", {"domain": "two", "x": "c"})
-SEVERAL = Tenants((ONE, TWO), ("one", "two"))
+SEVERAL = Tenants((TWO, ONE), ("one", "two"))
 
 
 def test_two_grants_for_one_key_are_fine_in_different_tenants_only() -> None:
