@@ -1,12 +1,16 @@
 """Pure: the fields in which two grants differ. The only home of deepdiff."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from deepdiff import DeepDiff
-from deepdiff.model import DiffLevel
+from typing import TYPE_CHECKING
 
 from reconciler.core.grant import ClientGrant
+
+if TYPE_CHECKING:
+    from deepdiff import DeepDiff
+    from deepdiff.model import DiffLevel
 
 SETS = ("scope", "authorization_details_types")
 SETTINGS = ("allow_all_scopes", "organization_usage", "allow_any_organization")
@@ -41,6 +45,8 @@ def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange
     """
     if before == after:
         return ()
+    from deepdiff import DeepDiff
+
     found = DeepDiff(_values(before), _values(after), view="tree")
     added, removed = _items(found, "set_item_added"), _items(found, "set_item_removed")
     values = {str(level.path(output_format="list")[0]): level for level in found.get("values_changed", ())}
