@@ -148,6 +148,6 @@ def _ask(plan: Plan, console: Console) -> None:
         raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
     deletes = sum(isinstance(change, Delete) for change in plan.changes)
     expected, what = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
-    question = f"Apply this to {plan.tenant.name} ({plan.tenant.domain})? Only {what} is accepted: "
+    question = f"Apply this to {plan.tenant}? Only {what} is accepted: "
     if console.asked(question) != expected:
         raise ReconcilerError(f"nothing was written: the answer was not {what}")

@@ -42,7 +42,7 @@ class Approval:
         if len(sessions) > 1:
             raise ReconcilerError("a saved plan is for one tenant: name it with --tenant")
         for session in sessions:
-            refuse_unless_current(self.saved, session.tenant.host, self.oldest, datetime.now(UTC))
+            refuse_unless_current(self.saved, session.name, self.oldest, datetime.now(UTC))
 
     def check_changes(self, fresh: Plan, console: Console) -> None:
         """Raise StalePlanError if `fresh` does more than was approved, after printing what is different."""

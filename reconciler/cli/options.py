@@ -34,9 +34,13 @@ class Options:
     @property
     def tenant(self) -> str | None:
         """The one tenant that is named, if any. Raises ReconcilerError if there are several."""
+        return next(iter(self.of_one_tenant().tenants), None)
+
+    def of_one_tenant(self) -> "Options":
+        """Return this, which names one tenant at most. Raises ReconcilerError if there are several."""
         if self.all_tenants or len(self.tenants) > 1:
             raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
-        return self.tenants[0] if self.tenants else None
+        return self
 
 
 class Name(click.ParamType[str]):

@@ -9,14 +9,16 @@ from typing import Any, TypeVar
 from reconciler.auth0.client import ManagementClient
 from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant
+from reconciler.core.desired import resolve
 from reconciler.core.guards import Untouchable
+from reconciler.core.listing import Listed, as_resolved
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
-from reconciler.core.problems import Problem, Severity
+from reconciler.core.problems import Problem, Severity, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
-from reconciler.observe import Needs, needs_of, observe
+from reconciler.observe import Needs, look_up, needs_of, observe
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -51,14 +53,32 @@ class Session:
     folder: Path
     note: Callable[[str], None]
 
+    @property
+    def name(self) -> TenantName:
+        """How the tenant is called, and where it is."""
+        return TenantName(self.tenant.name, self.tenant.host)
+
     async def planned(self) -> Planning:
         """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""
         observation = await self._in_time(observe(self.client, self._needs()))
         return Planning(self.plan(observation), observation)
 
+    async def surveyed(self) -> Observation:
+        """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
+        return await self._in_time(observe(self.client, self._needs(), everything=True))
+
     def _needs(self) -> Needs:
-        patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
-        return needs_of((*self.declared.specs, *(self.base.specs if self.base else ())), patterns)
+        patterns = (*self.tenant.patterns, *self.policy.patterns)
+        specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
+        return needs_of(specs, patterns, prunes=self.shape.prune)
+
+    async def listed(self) -> list[Listed]:
+        """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""
+        directory = await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
+        desired, problems = resolve(self.declared.specs, directory)
+        if errors(problems):
+            raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
+        return [as_resolved(each, directory) for each in desired]
 
     async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
@@ -82,7 +102,7 @@ class Session:
             only_branch=self.shape.only_branch,
         )
         try:
-            return make_plan(self.declared.specs, observation, rules, TenantName(self.tenant.name, self.tenant.host))
+            return make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
 
@@ -93,7 +113,7 @@ class Session:
 
     def untouchable(self) -> Untouchable:
         """Return what no change may touch; to be asked after a first call."""
-        return Untouchable(self.client.own_key(), self.tenant.protect)
+        return Untouchable(self.client.own_key(), self.tenant.protect, self.tenant.border)
 
     async def _in_time(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
         """Do `work` until the deadline, but for `at_least` so many seconds.

@@ -13,7 +13,7 @@ from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
-from reconciler.cli.memory import kept
+from reconciler.cli.declared import Files, read_files
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Session
@@ -21,9 +21,7 @@ from reconciler.cli.settings import own_folder, read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, choose_tenants
 from reconciler.connect import open_tenant
-from reconciler.core.problems import errors
-from reconciler.errors import Exit, ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants, read_grants_at
+from reconciler.errors import Exit, ReconcilerError
 from reconciler.tasks import run_by
 
 T = TypeVar("T")
@@ -133,14 +131,6 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What all grant files declare, and what they declared at the base, for whichever tenant."""
-
-    declared: Declared
-    base: Declared | None
-
-
-@dataclass(frozen=True, slots=True)
 class Beginning:
     """How a command begins: with its options, the configuration, and the files."""
 
@@ -158,11 +148,12 @@ class Beginning:
         pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
         manner = Manner(pacing, Persistence(self.reach.attempts))
         policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
+        declared, base = self.files.at(tenant.target)
         client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner))
         return Session(
             tenant=tenant,
-            declared=self.files.declared,
-            base=self.files.base,
+            declared=declared,
+            base=base,
             shape=self.shape,
             policy=policy,
             client=client,
@@ -177,16 +168,17 @@ class Beginning:
 
 @contextmanager
 def together(
-    options: Options, shape: Shape, reach: Reach, console: Console
+    options: Options, shape: Shape, reach: Reach, console: Console, folders: Sequence[Path] | None = None
 ) -> Iterator[tuple[Together, list[Session]]]:
-    """Read the files, then reach the tenants; connections stay open between calls.
+    """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
 
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
     """
     config = read_settings(options.config)
     tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    beginning = Beginning(options, shape, reach, config, _files(options, shape), console)
+    files = read_files(options, shape, config, tenants, folders)
+    beginning = Beginning(options, shape, reach, config, files, console)
     with asyncio.Runner() as runner:
         tenants_together = Together(tenants, runner, console)
         try:
@@ -194,14 +186,3 @@ def together(
             yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))
         finally:
             tenants_together.close()
-
-
-def _files(options: Options, shape: Shape) -> Files:
-    with kept():
-        declared = read_grants([Path(options.grants)])
-    if errors(declared.problems):
-        raise ProblemsError(declared.problems, declared.texts)
-    base = read_grants_at(shape.base, Path(options.grants)) if shape.base else None
-    if base and shape.only_branch and errors(base.problems):
-        raise ProblemsError(base.problems, base.texts)
-    return Files(declared, base)

@@ -1,15 +1,18 @@
 """`reconciler validate`: every problem of every grant file, offline and without credentials."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.memory import kept
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reports import Forms, forms_options
+from reconciler.cli.settings import read_settings
+from reconciler.config import named
 from reconciler.core.problems import errors
-from reconciler.errors import Exit
+from reconciler.errors import Exit, ProblemsError
 from reconciler.files.read import Declared, read_grants
 from reconciler.render.annotations import annotations
 from reconciler.render.data import json_text
@@ -24,12 +27,14 @@ from reconciler.render.styled import line, plain
 def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
 
+    They are checked for every tenant of the configuration, or for those of --tenant; the configuration, too.
+
     The format github gives commands by which a workflow on GitHub shows each problem on its line of the pull request.
     """
     given = options()
     console = Console(given)
     with kept():
-        declared = read_grants(list(paths) or [Path(given.grants)])
+        declared = _declared(given, list(paths) or [Path(given.grants)])
     failed = bool(errors(declared.problems))
     forms.write([], lambda form, _: _as(form, declared, valid=not failed))
     if forms.stdout == "text":
@@ -39,6 +44,17 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     else:
         console.text(_as(forms.stdout, declared, valid=not failed))
     return Exit.FAILED if failed else Exit.DONE
+
+
+def _declared(given: Options, paths: list[Path]) -> Declared:
+    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
+    try:
+        config = read_settings(given.config)
+    except ProblemsError as error:
+        declared = read_grants(paths)
+        problems = tuple(sorted({*error.problems, *declared.problems}))
+        return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
+    return read_grants(paths, config.readers(*(named(config, name) for name in given.tenants)))
 
 
 def _as(form: str, declared: Declared, *, valid: bool) -> str:

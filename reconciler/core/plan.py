@@ -81,6 +81,8 @@ class Reason(StrEnum):
     """Why a grant that no file declares is left alone."""
 
     UNMANAGED = "unmanaged"
+    OUTSIDE = "outside"
+    THIRD_PARTY = "third-party"
     SYSTEM = "system"
     OWN = "own"
     PROTECTED = "protected"
@@ -100,6 +102,10 @@ class TenantName:
 
     name: str
     domain: str
+
+    def __str__(self) -> str:
+        """`name (domain)`."""
+        return f"{self.name} ({self.domain})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

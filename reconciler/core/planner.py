@@ -7,7 +7,7 @@ from reconciler.core.checks import check
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
-from reconciler.core.guards import Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.guards import Border, Limits, Untouchable, forbid_too_many, forbid_untouchable
 from reconciler.core.origin import Origin
 from reconciler.core.origins import all_origins
 from reconciler.core.plan import (
@@ -21,7 +21,7 @@ from reconciler.core.plan import (
     compare,
     in_order_of_apply,
 )
-from reconciler.core.policy import Policy, forbid_denied, shown
+from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
@@ -84,12 +84,25 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
         raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
     observed = {each.key: each for each in observation.grants}
     problems += check(desired, observed, observation.directory)
+    problems += _beyond_the_border(desired, rules.untouchable.border, observation.directory)
     if rules.skip_missing:
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
-    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(sorted(problems)))
+    warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
+    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(warnings))
     return replace(plan, skipped=len(specs) - len(desired))
+
+
+def _beyond_the_border(
+    desired: Iterable[DesiredGrant],
+    border: Border,
+    directory: Directory,
+) -> tuple[Problem, ...]:
+    """Return a problem for each declared grant that is not ours to change."""
+    what, fix = "this grant is beyond the border: manage does not cover it", "add it to manage, or remove it here"
+    outside = (each for each in desired if not border.surrounds(each.key, directory))
+    return tuple(Problem(each.spec.source, what, fix) for each in outside)
 
 
 def _without_missing(
@@ -117,11 +130,12 @@ def _guarded(
     managed = comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in wanted.changes)
     risks = all_risks(wanted.changes, rules.untouchable.own, directory)
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
+    allowed, broken = forbid_broken(allowed, rules.policy, directory)
     allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
         changes=in_order_of_apply(allowed),
-        blocked=(*untouchable, *denied, *too_many),
+        blocked=(*untouchable, *denied, *broken, *too_many),
         left_alone=wanted.left_alone,
         unchanged=comparison.unchanged,
         differing=wanted.differing,
@@ -176,10 +190,11 @@ def _undeclared(
     """Split what no file declares into what is pruned and what is left alone; prune never reaches the untouchable."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
+    prunes = rules.prune and not rules.create_only
     for each in grants:
-        why = rules.untouchable.reason(each.key, each, directory)
-        if why is None and rules.prune and not rules.create_only:
+        why = rules.untouchable.reason_to_keep(each, directory, prunes=prunes)
+        if why is None:
             deletes.append(Delete(each))
         else:
-            left_alone.append(LeftAlone(each, why[0] if why else Reason.UNMANAGED))
+            left_alone.append(LeftAlone(each, why))
     return tuple(deletes), tuple(left_alone)

@@ -1,4 +1,4 @@
-"""The only module that knows jsonschema: what breaches a schema, every breach a problem at its place."""
+"""What breaches a schema, every breach a problem at its place; loads jsonschema."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -37,12 +37,13 @@ def _problem(finding: Finding, data: object, file: str) -> Problem:
 
 def _violation(error: ValidationError) -> Violation:
     schema = error.schema if isinstance(error.schema, dict) else {}
+    of_key = (error.instance,) if "propertyNames" in error.absolute_schema_path else ()
     return Violation(
         keyword=str(error.validator),
         expected=error.validator_value,
         found=error.instance,
         schema=schema,
-        path=tuple(error.absolute_path),
+        path=(*error.absolute_path, *of_key),
     )
 
 

@@ -1,7 +1,7 @@
 """Shell: YAML files in, checked values and every problem out, in one run."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.contract import stored
 from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.document import MOST_PROBLEMS, too_many
@@ -39,34 +40,40 @@ class Declared:
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(repr=False)
 
+    def at(self, target: Target) -> "Declared":
+        """Return this with the specs that apply to a tenant, and with its values in them."""
+        return replace(self, specs=for_tenant(self.specs, target))
 
-def read_grants(paths: Iterable[Path]) -> Declared:
-    """Return what the grant files under `paths` (files or folders) declare.
+
+def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY) -> Declared:
+    """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
 
     Raises:
         ReconcilerError: one of `paths` does not exist.
     """
     files, problems = discover.find(paths)
-    return _declared(((discover.name_of(path), discover.read(path)) for path in files), problems)
+    return _declared(((discover.name_of(path), discover.read(path)) for path in files), tenants, problems)
 
 
-def read_grants_at(revision: str, path: Path) -> Declared:
-    """Return what the grant files of `path` declared in a revision of git.
+def read_grants_at(revision: str, path: Path, tenants: Tenants = NOBODY) -> Declared:
+    """Return what the grant files of `path` declared in a revision of git, and what was wrong for any of `tenants`.
 
     Raises:
         ReconcilerError: if git cannot tell.
     """
-    return _declared(read_revision(revision, path))
+    return _declared(read_revision(revision, path), tenants)
 
 
-def _declared(contents: Iterable[tuple[str, bytes | Problem]], problems: Iterable[Problem] = ()) -> Declared:
+def _declared(
+    contents: Iterable[tuple[str, bytes | Problem]], tenants: Tenants, problems: Iterable[Problem] = ()
+) -> Declared:
     schema = stored.load(stored.GRANTS)
     all_read = [_understood(file, content, schema) for file, content in contents]
     specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
         specs=specs,
-        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs))))),
+        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants))))),
         texts={one.file: one.text for one in all_read},
     )
 
@@ -81,6 +88,13 @@ def _at_most(problems: Iterator[Problem]) -> Iterator[Problem]:
 def read_config(path: Path) -> Read:
     """Return what `reconciler.yaml` says; raises as `read_yaml` does."""
     return read_yaml(path, stored.load(stored.CONFIG))
+
+
+def read_config_at(revision: str, path: Path) -> Read | None:
+    """Return what `reconciler.yaml` said in a revision of git, None where it was not there. Raises ReconcilerError."""
+    for file, content in read_revision(revision, path):
+        return _understood(file, content, stored.load(stored.CONFIG))
+    return None
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:

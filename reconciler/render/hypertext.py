@@ -25,7 +25,8 @@ def span(text: str) -> str:
     if not shown:
         return "(empty)"
     fence = "`" * (1 + _longest_run(shown))
-    padding = " " if "`" in {shown[0], shown[-1]} or shown[0] == shown[-1] == " " else ""
+    edges = {shown[0], shown[-1]}
+    padding = " " if "`" in edges or (edges == {" "} and not shown.isspace()) else ""
     return f"{fence}{padding}{shown}{padding}{fence}"
 
 

@@ -53,7 +53,7 @@ def _parts(plan: Plan, place: Placed) -> Iterator[Part]:
     yield _notes(plan)
     for title, changes in by_origin(plan):
         yield _table(title, changes, plan, place)
-    changes = [*(each.change for each in plan.blocked), *(each for _, some in by_origin(plan) for each in some)]
+    changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Part(tuple(_details(change, plan) for change in changes), noun="difference")
     yield _left_alone(plan)
     yield Part((_foot(plan),))
@@ -95,10 +95,16 @@ def _notes(plan: Plan) -> Part:
 
 def _table(title: str, changes: Iterable[Change], plan: Plan, place: Placed) -> Part:
     """Return the table as HTML: in a table of Markdown a `|` in a name would end its cell."""
-    rows = tuple(_row(change, plan, place) for change in changes)
+    rows = tuple(_row(change, plan, place) for change in _worst_first(changes, plan))
     heading = f"**{title} ({len(rows)})**\n\n" if title else ""
     head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
     return Part(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
+
+
+def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
+    """Return the changes with critical risks ahead of those with high ones and these ahead of the others."""
+    levels = {key: min(risk.level.order for risk in risks) for key, risks in plan.risks.items() if risks}
+    return sorted(changes, key=lambda change: levels.get(change.key, len(Level)))
 
 
 def _row(change: Change, plan: Plan, place: Placed) -> str:

@@ -40,6 +40,31 @@ def test_without_a_base_nothing_is_said() -> None:
     assert "Origin" not in ran.stdout
 
 
+def test_a_value_that_this_branch_changes_is_no_drift(here: Path) -> None:
+    config = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").write_text(config + "variables: {verb: read}\n")
+    declare(here, "grants: [{client: Portal, api: Invoices API, scope: ['${verb}:invoices']}]")
+    committed(here)
+    (here / "reconciler.yaml").write_text(config + "variables: {verb: write}\n")
+
+    shown = reconciler("plan", "--base", "main").stdout
+
+    assert "From this branch (1)" in shown
+    assert "Origin: 1 from this branch, 0 drift, 0 from both.\n" in shown
+
+
+@pytest.mark.parametrize("config", [None, "tenants: ["], ids=["missing", "not valid"])
+def test_without_a_configuration_in_the_base_todays_is_taken(here: Path, config: str | None) -> None:
+    today = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").unlink()
+    if config:
+        (here / "reconciler.yaml").write_text(config)
+    committed(here)
+    (here / "reconciler.yaml").write_text(today)
+
+    assert reconciler("plan", "--base", "main").code == 0
+
+
 def test_drift_can_be_left_out_and_stays_as_it_is(here: Path) -> None:
     assert reconciler("plan", "--base", "HEAD", "--only-branch", "--out", "plan.json").code == 0
 

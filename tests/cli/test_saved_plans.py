@@ -70,7 +70,7 @@ def test_a_plan_for_another_tenant_is_refused(here: Path, monkeypatch: pytest.Mo
         ran = reconciler("apply", "plan.json")
 
     assert (ran.code, holders(here)) == (5, ["own", "portal"])
-    assert "the plan was made for sandbox.localhost, not for 127.0.0.1:" in ran.stderr
+    assert "the plan was made for local (sandbox.localhost), not for 127.0.0.1:" in ran.stderr
 
 
 def test_an_old_plan_is_refused() -> None:
