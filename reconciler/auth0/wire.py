@@ -12,6 +12,7 @@ from reconciler.core.plan import Change, Create, Delete, Update
 
 Json = Mapping[str, Any]
 
+NOTHING: frozenset[str] = frozenset()
 KNOWN_FIELDS = frozenset(
     {
         "id",
@@ -63,7 +64,7 @@ def observed_grant(answer: Json) -> ObservedGrant:
 def _unfamiliar(answer: Json) -> frozenset[str]:
     values = [name for name, known in KNOWN_VALUES.items() if answer.get(name) not in known]
     if not values and KNOWN_FIELDS.issuperset(answer):
-        return frozenset()
+        return NOTHING
     fields = {f'field "{name}"' for name in answer.keys() - KNOWN_FIELDS}
     return frozenset(fields.union(f'{name} "{answer[name]}"' for name in values))
 
@@ -177,8 +178,10 @@ def _flag(answer: Json, name: str) -> bool:
 
 
 def _texts(answer: Json, name: str) -> frozenset[str]:
-    values = answer.get(name) or ()
-    if isinstance(values, list | tuple) and all(isinstance(value, str) for value in values):
+    values = answer.get(name)
+    if not values:
+        return NOTHING
+    if isinstance(values, list) and {str}.issuperset(map(type, values)):
         return frozenset(values)
     raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of texts")
 
