@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "cli.settings": {"config", "config_file", "core.problems", "errors", "files.read"},
     "cli.comment": {"cli", "core.quoting", "errors", "forge", "render.styled"},
     "cli.declared": {"cli", "config", "core", "errors", "files.read"},
-    "cli.validate": {"cli", "config", "core.problems", "errors", "files.read", "render"},
+    "cli.validate": {"cli", "config", "core", "errors", "files.read", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},
     "cli.journal": {"cli", "core.runs", "errors", "past", "render"},
     "cli.schema": {"cli", "contract", "core.quoting", "errors", "render.styled"},
