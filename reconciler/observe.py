@@ -50,8 +50,10 @@ def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes:
     )
 
 
-async def observe(client: ManagementClient, needs: Needs) -> Observation:
-    """Read the tenant, independent listings at the same time.
+async def observe(client: ManagementClient, needs: Needs, *, everything: bool = False) -> Observation:
+    """Read the tenant, independent listings at the same time; with `everything`, also what is not needed.
+
+    What is not needed and may not be read is None.
 
     Raises:
         Auth0Error: if a listing fails: a plan comes from a complete read or not at all.
@@ -59,8 +61,8 @@ async def observe(client: ManagementClient, needs: Needs) -> Observation:
     """
     async with at_once() as group:
         grants = group.create_task(client.grants())
-        applications = group.create_task(_applications(client, needs))
-        apis = group.create_task(_apis(client, needs))
+        applications = group.create_task(_applications(client, needs, everything=everything))
+        apis = group.create_task(_apis(client, needs, everything=everything))
     notes = _unfamiliar(grants.result())
     if needs.scopes and apis.result() is None:
         notes.append(SCOPES_UNCHECKED)
@@ -84,19 +86,24 @@ def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
     ]
 
 
-async def _applications(client: ManagementClient, needs: Needs) -> tuple[Application, ...] | None:
-    if not needs.application_names and not needs.third_parties:
+async def _applications(
+    client: ManagementClient, needs: Needs, *, everything: bool = False
+) -> tuple[Application, ...] | None:
+    needed = needs.application_names or needs.third_parties
+    if not needed and not everything:
         return None
     try:
         return await client.applications()
     except RefusedCallError as error:
-        if forbidden(error):
+        if not forbidden(error):
+            raise
+        if needed:
             raise ReconcilerError(NO_APPLICATIONS if needs.application_names else NO_THIRD_PARTIES) from error
-        raise
+        return None
 
 
-async def _apis(client: ManagementClient, needs: Needs) -> tuple[Api, ...] | None:
-    if not needs.api_names and not needs.scopes:
+async def _apis(client: ManagementClient, needs: Needs, *, everything: bool = False) -> tuple[Api, ...] | None:
+    if not needs.api_names and not needs.scopes and not everything:
         return None
     try:
         return await client.apis()

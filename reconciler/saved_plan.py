@@ -1,9 +1,7 @@
 """Plans on disk: approvals, never instructions. Whoever applies one plans afresh and may do no more than it says."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from reconciler.contract import stored
 from reconciler.core.plan import Change, Plan, TenantName
 from reconciler.core.problems import Problem, errors
 from reconciler.core.spec import GrantSpec
+from reconciler.disk import replace_file
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations
@@ -53,16 +52,9 @@ def write_plan(path: Path, plan: Plan, specs: Iterable[GrantSpec], options: Mapp
         "options": dict(options),
     }
     content["digest"] = digest(content)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        replace_file(path, json.dumps(content, indent=2) + "\n", OWNER_ONLY)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
 
 

@@ -31,7 +31,9 @@ class Files:
         return self.declared.at(target), self.base and self.base.at(self.then[target.name])
 
 
-def read_files(options: Options, shape: Shape, config: Config, tenants: Sequence[Tenant]) -> Files:
+def read_files(
+    options: Options, shape: Shape, config: Config, tenants: Sequence[Tenant], folders: Sequence[Path] | None = None
+) -> Files:
     """Return what the files declare, and what they declared at the base, with the values that tenants had then.
 
     Where the base cannot tell these, because the configuration was not there yet, or not valid, they are as now.
@@ -39,7 +41,7 @@ def read_files(options: Options, shape: Shape, config: Config, tenants: Sequence
     Raises:
         ProblemsError: with every problem of the files; with those of the base only if drift is to be left out.
     """
-    declared = read_declared(options, config, tenants)
+    declared = read_declared(options, config, tenants, folders)
     if not shape.base:
         return Files(declared)
     was = read_settings_at(shape.base, config.file) or config
@@ -50,10 +52,16 @@ def read_files(options: Options, shape: Shape, config: Config, tenants: Sequence
     return Files(declared, base, {tenant.name: tenant.target for tenant in then})
 
 
-def read_declared(options: Options, config: Config, tenants: Sequence[Tenant]) -> Declared:
-    """Return what the grant files declare. Raises ProblemsError, with all that is wrong for any of `tenants`."""
+def read_declared(
+    options: Options, config: Config, tenants: Sequence[Tenant], folders: Sequence[Path] | None = None
+) -> Declared:
+    """Return what the grant files (in `folders`, or that of --grants) declare.
+
+    Raises:
+        ProblemsError: with all that is wrong for any of `tenants`.
+    """
     with kept():
-        declared = read_grants([Path(options.grants)], config.readers(*tenants))
+        declared = read_grants([Path(options.grants)] if folders is None else folders, config.readers(*tenants))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

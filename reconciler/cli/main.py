@@ -18,9 +18,12 @@ from reconciler.errors import Exit, ReconcilerError, ReportLostError
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
 COMMANDS: Mapping[str, str] = {
+    "init": "Write the first files of a repository of grants.",
     "validate": "Check grant files, offline.",
+    "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
+    "import": "Write grant files for what a tenant has.",
     "show": "Print a saved plan once more.",
     "comment": "Put reports on a pull or merge request, or into an issue.",
     "list": "List the grants that the files declare for a tenant.",
@@ -30,6 +33,8 @@ COMMANDS: Mapping[str, str] = {
     "journal": "List past runs, or show what one of them did.",
     "sandbox": "Serve or reset the local tenant.",
 }
+MODULES: Mapping[str, str] = {"import": "imports"}
+"""Commands whose names cannot be names of modules."""
 
 
 class Commands(click.Group):
@@ -43,7 +48,7 @@ class Commands(click.Group):
         """Import the command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"reconciler.cli.{cmd_name}").command
+        command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's

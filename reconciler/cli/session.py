@@ -63,6 +63,10 @@ class Session:
         observation = await self._in_time(observe(self.client, self._needs()))
         return Planning(self.plan(observation), observation)
 
+    async def surveyed(self) -> Observation:
+        """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
+        return await self._in_time(observe(self.client, self._needs(), everything=True))
+
     def _needs(self) -> Needs:
         patterns = (*self.tenant.patterns, *self.policy.patterns)
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))

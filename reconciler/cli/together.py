@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from reconciler.auth0.backoff import Persistence
@@ -167,16 +168,17 @@ class Beginning:
 
 @contextmanager
 def together(
-    options: Options, shape: Shape, reach: Reach, console: Console
+    options: Options, shape: Shape, reach: Reach, console: Console, folders: Sequence[Path] | None = None
 ) -> Iterator[tuple[Together, list[Session]]]:
-    """Read the files, then reach the tenants; connections stay open between calls.
+    """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
 
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
     """
     config = read_settings(options.config)
     tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    beginning = Beginning(options, shape, reach, config, read_files(options, shape, config, tenants), console)
+    files = read_files(options, shape, config, tenants, folders)
+    beginning = Beginning(options, shape, reach, config, files, console)
     with asyncio.Runner() as runner:
         tenants_together = Together(tenants, runner, console)
         try:

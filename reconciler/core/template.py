@@ -29,3 +29,16 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 def literal(text: str) -> str:
     """Return how a file says `text` itself: filling gives it back, whatever is in it."""
     return text.replace(OPENING, "$${")
+
+
+def restored(text: str, values: Mapping[str, str]) -> str:
+    """Return how a file says `text` where it can by names: by that of an equal value, or of the host within it.
+
+    Filling with the same values gives `text` back.
+    """
+    equal = sorted(name for name, value in values.items() if value == text)
+    if equal:
+        return f"${{{equal[0]}}}"
+    host = values.get(BUILT_IN)
+    named = f"${{{BUILT_IN}}}".join(map(literal, text.split(host))) if host else literal(text)
+    return named if filled(named, values) == text else literal(text)
