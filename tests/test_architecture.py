@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "cli.imports": {"cli", "core", "disk", "errors", "files", "render"},
     "cli.comment": {"cli", "core.quoting", "errors", "forge", "render.styled"},
     "cli.declared": {"cli", "config", "core", "errors", "files.read"},
-    "cli.validate": {"cli", "config", "core.problems", "errors", "files.read", "render"},
+    "cli.validate": {"cli", "config", "core", "errors", "files.read", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},
     "cli.journal": {"cli", "core.runs", "errors", "past", "render"},
     "cli.schema": {"cli", "contract", "core.quoting", "errors", "render.styled"},

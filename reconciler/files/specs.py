@@ -77,13 +77,17 @@ def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterato
     """Yield what no schema can see, each problem once, as far as it concerns one of `tenants`.
 
     That is: names of tenants and variables that stand for none, grants declared twice for a tenant, and, as warnings,
+<<<<<<< HEAD
     what OAuth or Auth0 has no use for.
+=======
+    scopes that OAuth does not allow. Where no tenant is told, only what says the same to all of them is looked at.
+>>>>>>> tenants
     """
     seen: set[Problem] = set()
     special = [spec for spec in specs if not is_plain(spec)]
     targets = tenants.targets if special else tenants.targets[:1]
-    of_each = (_problems_at_one(for_tenant(specs, target)) for target in targets)
-    for problem in chain(misdirected(special, tenants), chain.from_iterable(of_each)):
+    read = [for_tenant(specs, target) for target in targets] or [tuple(filter(is_plain, specs))]
+    for problem in chain(misdirected(special, tenants), chain.from_iterable(map(_problems_at_one, read))):
         if problem not in seen:
             seen.add(problem)
             yield problem

@@ -1,7 +1,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, rules
 from support.strategies import grants
@@ -187,6 +187,26 @@ def test_after_applying_the_tenant_equals_the_desired_state(
 
     kept = {} if prune else {key: grant for key, grant in tenant.items() if key not in desired}
     assert carried_out(plan, tenant) == {**kept, **desired}
+
+
+@given(tenants(), tenants(), st.sampled_from(["a", "[ab]", "*"]), st.sampled_from(["client", "*"]))
+def test_nothing_beyond_the_border_is_touched_and_all_within_is_as_declared(
+    files: dict[Key, ClientGrant],
+    tenant: dict[Key, ClientGrant],
+    client_id: str,
+    subject_type: str,
+) -> None:
+    border = Border((Pattern(client_id=client_id, subject_type=subject_type),))
+    ours = {key: grant for key, grant in files.items() if border.surrounds(key, Directory())}
+    assume(ours)
+    observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
+    untouchable = Untouchable(OWN, border=border)
+
+    plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, untouchable=untouchable)
+
+    theirs = {key: grant for key, grant in tenant.items() if not border.surrounds(key, Directory())}
+    assert carried_out(plan, tenant) == {**theirs, **ours}
+    assert {each.observed.key for each in plan.left_alone} == set(theirs)
 
 
 @given(tenants().filter(bool), tenants(), st.randoms(use_true_random=False))
