@@ -22,6 +22,8 @@ from reconciler.sandbox.tls import certificates
 
 LATENCY = 0.05
 AUTHORIZED = {"Authorization": f"Bearer {token()}"}
+# Right before it deletes it reads the grants once more; what it has exported it plans, which reads everything again.
+LOOKS_AGAIN = {Work.REMOVED, Work.EXPORT}
 SMALL = Suite(sizes=(10,), no_op_sizes=(10,), planned_sizes=(10,), limited={"enterprise-prod": 10}, patience=60)
 
 
@@ -106,7 +108,7 @@ def test_a_suite_of_ten_grants_is_done_by_us_with_the_fewest_requests(ours: Tool
 
     assert [each for each in results.runs if each.outcome != DONE] == []
     assert len(heard) == len(results.runs)
-    for case in {each.case for each in results.runs} - {Case(Work.REMOVED, 10)}:
+    for case in {each.case for each in results.runs if each.case.work not in LOOKS_AGAIN}:
         done = results.find(OURS, case)
         assert done
         assert sum(done.requests.values()) <= least_requests(case) + requests_of_care(case)
