@@ -77,11 +77,7 @@ def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterato
     """Yield what no schema can see, each problem once, as far as it concerns one of `tenants`.
 
     That is: names of tenants and variables that stand for none, grants declared twice for a tenant, and, as warnings,
-<<<<<<< HEAD
-    what OAuth or Auth0 has no use for.
-=======
-    scopes that OAuth does not allow. Where no tenant is told, only what says the same to all of them is looked at.
->>>>>>> tenants
+    what OAuth or Auth0 has no use for. Where no tenant is told, only what says the same to all of them is looked at.
     """
     seen: set[Problem] = set()
     special = [spec for spec in specs if not is_plain(spec)]

@@ -116,8 +116,9 @@ def _organization(identity: str, directory: Directory) -> str:
 
 
 def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
-    organizations = sorted(grant.organizations or ()) if directory.organizations is not None else []
-    names = ", ".join(map(directory.organization_label, organizations))
+    organizations = sorted(grant.organizations or ())
+    known = not directory.organizations_by_id.keys().isdisjoint(organizations)
+    names = ", ".join(map(directory.organization_label, organizations)) if known else ""
     return {"client_id": directory.client_name(grant.key) or "", "organizations": names}
 
 
