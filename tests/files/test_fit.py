@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from support.builders import a_plan, a_spec, an_observed
 
 from reconciler.contract import stored
-from reconciler.files.breaches import breaches
+from reconciler.files.breaches import breaches, validator
 from reconciler.files.fit import fitting
 from reconciler.files.loader import parse
 from reconciler.render.plan_json import plan_json
@@ -61,6 +61,7 @@ def schemas_over(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             "oneOf": several,
             "pattern": st.sampled_from(["^a", "b$", "[\\u0000-\\u001f\\u007f]"]),
             "properties": st.dictionaries(KEYS, inner, max_size=3),
+            "propertyNames": inner,
             "required": st.lists(KEYS, unique=True, max_size=2),
             "then": inner,
             "title": st.just("words change nothing"),
@@ -99,6 +100,7 @@ SCHEMAS: st.SearchStrategy[dict[str, Any]] = st.recursive(st.just({}), schemas_o
             id="what depends on another value",
         ),
         pytest.param({"not": {"properties": {"a": {"const": 1}}}}, {"a": 1}, id="the opposite of what a value is"),
+        pytest.param({"propertyNames": {"maxLength": 1}}, {"a": 1, "bb": 2}, id="a key that is too long"),
         pytest.param({"items": {"maxLength": 1}}, ["a", "bb", "bb"], id="a text that comes again"),
     ],
 )
@@ -111,6 +113,15 @@ def test_what_breaches_a_schema_does_not_fit(schema: dict[str, Any], data: objec
 @given(schema=SCHEMAS, data=DATA)
 def test_data_fits_exactly_where_jsonschema_finds_no_breach(schema: dict[str, Any], data: object) -> None:
     assert fitting(schema)(data) is Draft202012Validator(schema).is_valid(data)
+
+
+@given(schema=SCHEMAS, data=st.lists(DATA, max_size=4) | DATA, first=st.booleans())
+def test_what_is_explained_are_the_breaches_that_jsonschema_finds(
+    schema: dict[str, Any], data: Any, *, first: bool
+) -> None:
+    schema = {"items": schema, **({"prefixItems": [{"type": "string"}]} if first else {})}
+    found = Draft202012Validator(schema).iter_errors(data)
+    assert sorted(map(str, validator(json.dumps(schema)).iter_errors(data))) == sorted(map(str, found))
 
 
 @given(inner=SCHEMAS, data=DATA)
