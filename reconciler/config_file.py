@@ -129,4 +129,5 @@ def _limits(item: Mapping[str, Any], shared: Limits) -> Limits:
     return Limits(
         deletes_percent=said.get("deletes", shared.deletes_percent),
         updates_percent=said.get("updates", shared.updates_percent),
+        organization_grants=said.get("organization_grants", shared.organization_grants),
     )

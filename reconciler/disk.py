@@ -1,6 +1,7 @@
 """Files written whole or not at all: a crash, a full disk or a signal leaves what was there before."""
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -37,9 +38,9 @@ def write_new_files(texts: Mapping[Path, str]) -> None:
 @contextmanager
 def _beside(path: Path, text: str, mode: int) -> Iterator[Path]:
     """Give a file beside `path` that has the text safely on disk; it is gone afterwards."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".reconciler-{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()

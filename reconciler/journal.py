@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.core.outcome import Outcome
-from reconciler.core.plan import Change, Create, Plan, grants_after
+from reconciler.core.plan import Change, Plan, grant_before, grants_after
 from reconciler.errors import ReconcilerError
 from reconciler.render.plan_json import action_of, grant_json, key_json
 
@@ -39,8 +39,7 @@ class Journal:
 
     def intend(self, number: int, change: Change) -> None:
         """Note that a change is about to be sent."""
-        before = None if isinstance(change, Create) else change.before.grant
-        after = grants_after(change)
+        before, after = grant_before(change), grants_after(change)
         self._write(
             {
                 "event": "intent",

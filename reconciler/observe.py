@@ -1,4 +1,4 @@
-"""Read what a plan needs to know of the tenant: its grants always, names and scopes only where a file needs them."""
+"""Read what a plan needs to know of the tenant: its grants always, all else only where a file needs it."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError
-from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.directory import ORGANIZATION_ID, Api, Application, Directory, Organization
 from reconciler.core.grant import ObservedGrant
+from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
 from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
@@ -26,17 +27,34 @@ NO_APIS = (
     "files, manage, protect or policy name APIs, but the token may not list them: give its application "
     "read:resource_servers, or write audience instead of api"
 )
+NO_ORGANIZATIONS = (
+    "files name organizations, but the token may not list them: give its application read:organizations, "
+    "or write ids instead of names"
+)
+NO_ASSOCIATIONS = (
+    "files declare the organizations of grants, but the token may not read them: give its application "
+    "read:organization_client_grants"
+)
+ORGANIZATIONS_UNREAD = (
+    "organizations of grants were not read: the token may not (read:organizations, read:organization_client_grants)"
+)
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Which listings are needed; scopes alone can do without the listing of APIs where the token may not read it."""
+    """Which listings are needed.
+
+    Scopes alone can do without the listing of APIs where the token may not read it. `organizations` says that those of
+    grants are needed, `organization_names` that there has to be a listing of all.
+    """
 
     application_names: bool
     api_names: bool
     scopes: bool
     third_parties: bool = False
+    organizations: bool = False
+    organization_names: bool = False
 
 
 def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> Needs:
@@ -47,6 +65,10 @@ def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes:
         api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in patterns),
         scopes=any(spec.scope or spec.allow_all_scopes or spec.default_for for spec in specs),
         third_parties=prunes,
+        organizations=any(spec.organizations is not None for spec in specs),
+        organization_names=any(
+            not ORGANIZATION_ID.fullmatch(each) for spec in specs for each in spec.organizations or ()
+        ),
     )
 
 
@@ -63,10 +85,78 @@ async def observe(client: ManagementClient, needs: Needs, *, everything: bool = 
         grants = group.create_task(client.grants())
         applications = group.create_task(_applications(client, needs, everything=everything))
         apis = group.create_task(_apis(client, needs, everything=everything))
+        organizations = group.create_task(_organizations(client, needs))
     notes = _unfamiliar(grants.result())
     if needs.scopes and apis.result() is None:
         notes.append(SCOPES_UNCHECKED)
-    return Observation(grants.result(), Directory(applications.result(), apis.result()), tuple(notes))
+    directory = Directory(applications.result(), apis.result(), organizations.result())
+    return Observation(grants.result(), directory, tuple(notes))
+
+
+async def observe_organizations(
+    client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
+) -> Observation:
+    """Add the organizations of the grants that they are declared for, or that go; nothing is read where none are.
+
+    Raises:
+        Auth0Error: if a listing fails.
+        ReconcilerError: if the token may not read them.
+    """
+    if not declared:
+        return observation
+    try:
+        concerned = declared.concerned(observation.grants, observation.directory)
+        organized = await _with_organizations(client, observation, concerned)
+        counted = await _counted(client, declared.gaining(organized.grants, organized.directory))
+    except RefusedCallError as error:
+        if forbidden(error):
+            raise ReconcilerError(NO_ASSOCIATIONS) from error
+        raise
+    return replace(organized, organization_grants=counted)
+
+
+async def survey(client: ManagementClient, needs: Needs) -> Observation:
+    """Read all that the tenant has, as far as the token may; organizations only of the grants that allow some.
+
+    Raises as `observe` does.
+    """
+    observation = await observe(client, needs, everything=True)
+    concerned = [each for each in observation.grants if may_have_organizations(each)]
+    if not concerned:
+        return observation
+    try:
+        organized = await _with_organizations(client, observation, concerned)
+        names = await client.organizations() if organized.directory.associated else None
+    except RefusedCallError as error:
+        if not forbidden(error):
+            raise
+        return replace(observation, notes=(*observation.notes, ORGANIZATIONS_UNREAD))
+    return replace(organized, directory=replace(organized.directory, organizations=names))
+
+
+async def _with_organizations(
+    client: ManagementClient, observation: Observation, concerned: Iterable[ObservedGrant]
+) -> Observation:
+    async with at_once() as group:
+        tasks = {each.id: group.create_task(client.organizations_of(each.id)) for each in concerned}
+    read = {identity: task.result() for identity, task in tasks.items()}
+    met = {organization for organizations in read.values() for organization in organizations.values()}
+    return replace(
+        observation,
+        grants=tuple(
+            replace(each, grant=replace(each.grant, organizations=frozenset(read[each.id])))
+            if each.id in read
+            else each
+            for each in observation.grants
+        ),
+        directory=replace(observation.directory, associated=tuple(sorted(met, key=lambda each: each.id))),
+    )
+
+
+async def _counted(client: ManagementClient, gaining: Iterable[str]) -> dict[str, int | None]:
+    async with at_once() as group:
+        counts = {each: group.create_task(client.associations.count(each)) for each in gaining}
+    return {each: count.result() for each, count in counts.items()}
 
 
 async def look_up(client: ManagementClient, needs: Needs) -> Directory:
@@ -113,3 +203,14 @@ async def _apis(client: ManagementClient, needs: Needs, *, everything: bool = Fa
         if needs.api_names:
             raise ReconcilerError(NO_APIS) from error
         return None
+
+
+async def _organizations(client: ManagementClient, needs: Needs) -> tuple[Organization, ...] | None:
+    if not needs.organization_names:
+        return None
+    try:
+        return await client.organizations()
+    except RefusedCallError as error:
+        if forbidden(error):
+            raise ReconcilerError(NO_ORGANIZATIONS) from error
+        raise

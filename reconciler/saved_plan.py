@@ -20,7 +20,8 @@ from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_
 
 OWNER_ONLY = 0o600
 LARGEST_FILE_BYTES = 500_000_000
-PLACES = frozenset({"file", "mark", "marks", "scope_marks", "description", "tenants"})  # of a spec: they change nothing
+PLACES = frozenset({"file", "mark", "marks", "scope_marks", "organization_marks", "description", "tenants"})
+"""Of a spec what changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

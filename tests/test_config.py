@@ -51,6 +51,13 @@ def test_paths_are_relative_to_the_file() -> None:
     assert (plain.kind, plain.domain) == (Kind.SANDBOX, SANDBOX_DOMAIN)
 
 
+def test_how_many_grants_an_organization_may_have_is_a_limit() -> None:
+    parsed = parse_config({"limits": {"organization_grants": 1000}, "tenants": {"live": {"domain": LIVE}}}, "f")
+
+    assert parsed.tenants["live"].limits == Limits(organization_grants=1000)
+    assert Limits().organization_grants == 100
+
+
 def test_protection_adds_up_and_limits_are_replaced_one_by_one() -> None:
     parsed = parse_config(
         {

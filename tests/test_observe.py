@@ -4,21 +4,34 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.builders import INVOICES, a_key, a_spec
+from support.builders import INVOICES, OWN, a_key, a_spec
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import RefusedCallError
-from reconciler.core.guards import Protect
+from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
-from reconciler.observe import NO_APIS, NO_APPLICATIONS, SCOPES_UNCHECKED, Needs, needs_of, observe
+from reconciler.observe import (
+    NO_APIS,
+    NO_APPLICATIONS,
+    NO_ASSOCIATIONS,
+    NO_ORGANIZATIONS,
+    SCOPES_UNCHECKED,
+    Needs,
+    needs_of,
+    observe,
+    observe_organizations,
+)
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
 
 EVERYTHING = Needs(application_names=True, api_names=True, scopes=True)
 NOTHING = Needs(application_names=False, api_names=False, scopes=False)
+ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
+NAMED = replace(NOTHING, organizations=True, organization_names=True)
 SEED = """
 tool: {{name: Tool, scope: [{scope}]}}
 applications: [{{name: Billing, client_id: billing}}]
@@ -59,8 +72,22 @@ def seen(
         (a_spec(scope=()), (Protect(client="B"),), Needs(application_names=True, api_names=False, scopes=False)),
         (a_spec(scope=()), (Protect(api="I"),), Needs(application_names=False, api_names=True, scopes=False)),
         (a_spec(scope=()), (Protect(client_id="b"),), NOTHING),
+        (a_spec(scope=(), organizations=()), (), replace(NOTHING, organizations=True)),
+        (a_spec(scope=(), organizations=(ACME,)), (), replace(NOTHING, organizations=True)),
+        (a_spec(scope=(), organizations=(ACME, "globex")), (), NAMED),
     ],
-    ids=["ids", "scopes", "client name", "API name", "protected client", "protected API", "protected id"],
+    ids=[
+        "ids",
+        "scopes",
+        "client name",
+        "API name",
+        "protected client",
+        "protected API",
+        "protected id",
+        "no organizations",
+        "organization ids",
+        "organization name",
+    ],
 )
 def test_only_what_a_file_needs_is_needed(spec: GrantSpec, protect: tuple[Protect, ...], expected: Needs) -> None:
     assert needs_of([spec], protect) == expected
@@ -157,3 +184,121 @@ def test_a_listing_of_names_that_fails_ends_the_run(tmp_path: Path, path: str) -
 
     with pytest.raises(RefusedCallError, match="429"):
         run_virtually(run())[0]
+
+
+MANY = """
+tool: {{name: Tool, scope: [{scope}]}}
+applications: [{{name: A, client_id: a}}, {{name: B, client_id: b}}, {{name: Stray, client_id: stray}}]
+apis: [{{name: Invoices, identifier: "https://api.example.com/invoices"}}]
+organizations: [{organizations}]
+grants:
+  - {{id: cgr_aaaaaaaaaaaaaaaa, client: A, api: Invoices, organization_usage: allow, organizations: [{tied}]}}
+  - {{id: cgr_bbbbbbbbbbbbbbbb, client: B, api: Invoices, organization_usage: allow, organizations: [acme]}}
+  - {{id: cgr_cccccccccccccccc, client: Stray, api: Invoices, organization_usage: allow, organizations: [acme, globex]}}
+"""
+PERMITTED = '"read:client_grants", "read:organizations", "read:organization_client_grants"'
+TWO = {"acme": ACME, "globex": GLOBEX}
+
+
+def organized(
+    folder: Path,
+    *specs: GrantSpec,
+    scope: str = PERMITTED,
+    tied: str = "acme",
+    named: dict[str, str] = TWO,
+    prune: bool = False,
+) -> tuple[Observation, list[str]]:
+    """Observe a tenant for `specs`; also return the calls, but for those for tokens and grants."""
+    calls: list[str] = []
+
+    async def note(request: httpx.Request, forward: Forward) -> httpx.Response:
+        calls.append(f"{request.method} {request.url.path.removeprefix('/api/v2/')}")
+        return await forward()
+
+    async def run() -> Observation:
+        organizations = ", ".join(f"{{name: {name}, id: {identity}}}" for name, identity in named.items())
+        with a_sandbox(folder, MANY.format(scope=scope, organizations=organizations, tied=tied)) as sandbox:
+            async with reached(sandbox, note) as client:
+                observation = await observe(client, needs_of(specs, ()))
+                declared = DeclaredOrganizations(specs, Untouchable(OWN) if prune else None)
+                return await observe_organizations(client, observation, declared)
+
+    observation, _ = run_virtually(run())
+    return observation, sorted(call for call in calls if call not in {"POST /oauth/token", "GET client-grants"})
+
+
+def of(client_id: str, *organizations: str) -> GrantSpec:
+    return a_spec(client_id=client_id, scope=(), organization_usage="allow", organizations=organizations)
+
+
+def read_of(observation: Observation) -> dict[str, frozenset[str] | None]:
+    return {each.key.holder: each.grant.organizations for each in observation.grants if each.key.holder in "ab stray"}
+
+
+def test_where_no_file_says_organizations_none_are_read(tmp_path: Path) -> None:
+    observation, calls = organized(tmp_path, a_spec(client_id="a", scope=()), prune=True)
+
+    assert calls == []
+    assert set(read_of(observation).values()) == {None}
+    assert observation.directory.organizations is None
+
+
+def test_organizations_are_read_of_the_grants_alone_that_say_some(tmp_path: Path) -> None:
+    observation, calls = organized(tmp_path, of("a", ACME), a_spec(client_id="b", scope=()))
+
+    assert calls == ["GET client-grants/cgr_aaaaaaaaaaaaaaaa/organizations"]
+    assert read_of(observation) == {"a": {ACME}, "b": None, "stray": None}
+
+
+def test_all_organizations_are_listed_only_where_one_is_named(tmp_path: Path) -> None:
+    _, named = organized(tmp_path, of("a", "acme"))
+    observation, by_id = organized(tmp_path, of("a"), of("b", ACME))
+
+    assert ("GET organizations" in named, "GET organizations" in by_id) == (True, False)
+    assert observation.directory.organization_label(ACME) == "acme"  # met beside the grants
+
+
+def test_of_what_is_pruned_they_are_read_as_well(tmp_path: Path) -> None:
+    observation, calls = organized(tmp_path, of("a"), a_spec(client_id="b", scope=()), prune=True)
+
+    assert calls == [
+        "GET client-grants/cgr_aaaaaaaaaaaaaaaa/organizations",
+        "GET client-grants/cgr_cccccccccccccccc/organizations",
+    ]
+    assert read_of(observation)["stray"] == frozenset({ACME, GLOBEX})
+
+
+def test_the_grants_of_an_organization_are_counted_only_if_it_gets_more(tmp_path: Path) -> None:
+    observation, calls = organized(tmp_path, of("a", "acme", "globex"))
+
+    assert f"GET organizations/{GLOBEX}/client-grants" in calls
+    assert f"GET organizations/{ACME}/client-grants" not in calls
+    assert observation.organization_grants == {GLOBEX: 1}
+
+
+def test_an_id_that_nothing_has_is_counted_as_such(tmp_path: Path) -> None:
+    observation, _ = organized(tmp_path, of("a", "org_nobodynobodynobo"))
+
+    assert observation.organization_grants == {"org_nobodynobodynobo": None}
+    assert observation.directory.organizations is None
+
+
+def test_more_organizations_than_a_page_holds_are_all_read(tmp_path: Path) -> None:
+    many = {f"org-{number:03}": f"org_{number:016}" for number in range(150)}
+
+    observation, calls = organized(tmp_path, of("a", "acme"), tied=", ".join(many), named=TWO | many)
+
+    assert read_of(observation)["a"] == frozenset(many.values())
+    assert [calls.count(call) for call in sorted(set(calls))] == [2, 2, 1]
+    assert len(observation.directory.organizations or ()) == 152
+
+
+@pytest.mark.parametrize(
+    ("lacking", "message"),
+    [("read:organizations", NO_ORGANIZATIONS), ("read:organization_client_grants", NO_ASSOCIATIONS)],
+)
+def test_without_permission_organizations_cannot_be_declared(tmp_path: Path, lacking: str, message: str) -> None:
+    with pytest.raises(ReconcilerError) as caught:
+        organized(tmp_path, of("a", "acme"), scope=PERMITTED.replace(f'"{lacking}"', '"read:clients"'))
+
+    assert str(caught.value) == message

@@ -245,3 +245,10 @@ def test_a_pipe_is_no_plan_and_is_not_waited_for(tmp_path: Path) -> None:
 
     with pytest.raises(ReconcilerError, match="not a regular file"):
         read_plan(tmp_path / "plan.json")
+
+
+def test_what_files_declare_is_the_same_wherever_it_stands() -> None:
+    none, acme, lower = a_spec(), a_spec(organizations=("acme",)), a_spec(line=99, organizations=("acme",))
+
+    assert desired_digest([acme]) == desired_digest([lower])
+    assert desired_digest([acme]) != desired_digest([none]) != desired_digest([a_spec(organizations=())])

@@ -77,6 +77,23 @@ def test_names_stand_beside_the_ids() -> None:
     assert r"- client_id: billing  # Billing\x1b[31m Worker" in text
 
 
+ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
+
+
+@pytest.mark.parametrize("usage", ["allow", "deny"])
+def test_organizations_are_kept_where_they_were_read(tmp_path: Path, usage: str) -> None:
+    before = [
+        a_grant(a_key("a"), organization_usage=usage, organizations=frozenset({ACME, GLOBEX})),
+        a_grant(a_key("b"), organization_usage=usage, organizations=frozenset()),
+        a_grant(a_key("c"), organization_usage=usage),
+    ]
+    path = tmp_path / "snapshot.yaml"
+    path.write_text(snapshot_file(before, a_directory(organizations={ACME: "acme"}), "title", "run"))
+
+    assert f"    organizations:  # acme, {GLOBEX}\n      - {ACME}\n      - {GLOBEX}\n" in path.read_text()
+    assert [each.grant for each in resolve(read_grants([path]).specs, Directory())[0]] == before
+
+
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     path, _ = written(tmp_path, an_observed())
 

@@ -1,4 +1,4 @@
-"""The Management API as we use it: grants, applications and APIs in, three kinds of write out."""
+"""The Management API as we use it: grants and the names around them in, three kinds of write out."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from reconciler.auth0 import wire
+from reconciler.auth0.associations import ORGANIZATIONS, Associations
 from reconciler.auth0.connection import open_http
 from reconciler.auth0.credentials import Credentials, own_key, scopes_of
 from reconciler.auth0.errors import (
@@ -20,7 +21,7 @@ from reconciler.auth0.errors import (
 )
 from reconciler.auth0.exchange import Answer
 from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark
-from reconciler.core.directory import Api, Application
+from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
 from reconciler.tasks import at_once
@@ -40,10 +41,11 @@ DEFAULT_MANNER = Manner()
 
 
 class ManagementClient:
-    """A tenant's grants, applications and APIs. Make one with `connected`."""
+    """A tenant's grants, applications, APIs and organizations. Make one with `connected`."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
+        self.associations = Associations(management)
 
     def own_key(self) -> Key:
         """Return the key of the grant that our token comes from; to be asked after a first call."""
@@ -100,9 +102,37 @@ class ManagementClient:
 
         return await _whole(listing)
 
-    async def create(self, grant: ClientGrant, mark: Mark = UNMARKED) -> None:
-        """Create a grant. Raises RefusedCallError (409 where its key is taken), UnclearError, NotSentError."""
-        await self._write("POST", GRANTS, wire.create_body(grant), mark)
+    async def organizations(self) -> tuple[Organization, ...]:
+        """Return every organization of the tenant."""
+
+        async def listing() -> tuple[Organization, ...]:
+            listed = [wire.organization(item) for item in await self._by_cursor(ORGANIZATIONS, {})]
+            return _distinct(listed, ORGANIZATIONS, lambda organization: organization.id)
+
+        return await _whole(listing)
+
+    async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
+        """Return the organizations that may use a grant, by id; none if the grant has gone meanwhile."""
+
+        async def listing() -> Mapping[str, Organization]:
+            listed = map(wire.organization, await self._by_cursor(f"{_grant(grant_id)}/{ORGANIZATIONS}", {}))
+            return {organization.id: organization for organization in listed}
+
+        try:
+            return await _whole(listing)
+        except RefusedCallError as error:
+            if not missing(error):
+                raise
+            return {}
+
+    async def create(self, grant: ClientGrant, mark: Mark = UNMARKED) -> str:
+        """Create a grant, without its organizations, and return its id.
+
+        Raises:
+            RefusedCallError (409 where its key is taken), UnclearError, NotSentError.
+        """
+        call = Call("POST", GRANTS, body=wire.create_body(grant), mark=mark)
+        return await self._management.call(call, lambda answer: wire.created_id(answer.json()))
 
     async def update(self, grant_id: str, update: Update, mark: Mark = UNMARKED) -> None:
         """Send the changed fields, in one call if the tenant takes that. Raises as `create` does; 404: it is gone."""
@@ -134,11 +164,11 @@ class ManagementClient:
         await self._write("DELETE", _grant(grant_id), None, mark)
 
     async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: Mark) -> None:
-        await self._management.call(Call(method, path, body=body, mark=mark), _acknowledged)
+        await self._management.call(Call(method, path, body=body, mark=mark), Answer.acknowledge)
 
     async def _by_cursor(self, path: str, query: Mapping[str, str]) -> list[wire.Json]:
         """Read a whole listing in checkpoint mode: until `next` is absent; pages may be empty, the cursor is opaque."""
-        name = path.replace("-", "_")
+        name = path.rpartition("/")[2].replace("-", "_")
         items: list[wire.Json] = []
         seen: set[str] = set()
         position: dict[str, str] = {}
@@ -215,12 +245,6 @@ async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
 
 def _grant(grant_id: str) -> str:
     return f"{GRANTS}/{quote(grant_id, safe='')}"
-
-
-def _acknowledged(answer: Answer) -> None:
-    """Take a success as an acknowledgement; what it took effect as is looked up in the end, not read from it."""
-    if answer.status != httpx.codes.NO_CONTENT:
-        answer.json()
 
 
 def _page(answer: Answer, name: str) -> dict[str, Any]:

@@ -61,6 +61,11 @@ class Answer:
         except (ValueError, RecursionError) as error:
             raise UnreadableError(f"{self.call}: the answer is no JSON") from error
 
+    def acknowledge(self) -> None:
+        """Take a success as done; what it took effect as is looked up in the end. Raises as `json` does."""
+        if self.status != httpx.codes.NO_CONTENT:
+            self.json()
+
     def refusal(self) -> Auth0Error:
         """Return the error that any status but a success stands for. A redirect is not followed; it is unclear."""
         if self.status == httpx.codes.TOO_MANY_REQUESTS:

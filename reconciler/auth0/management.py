@@ -11,7 +11,7 @@ from reconciler.auth0.budget import heard
 from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.errors import UnclearError
 from reconciler.auth0.exchange import Answer, exchange
-from reconciler.auth0.pace import Pace, Pacing, Turn
+from reconciler.auth0.pace import WHOLE_TENANT, Pace, Pacing, Turn
 from reconciler.auth0.tokens import Tokens
 
 T = TypeVar("T")
@@ -49,8 +49,12 @@ class Call:
 
     @property
     def family(self) -> str:
-        """The collection that the call is about; rate limits are per collection."""
-        return self.path.partition("/")[0]
+        """What shares a rate limit: a collection; grants of an organization, which have limits of their own by method.
+
+        The organizations of a grant have none, as all that begins with the grants.
+        """
+        collection, *inner = self.path.split("/")
+        return f"{self.method} {collection}/{inner[1]}" if inner[1:] and collection != WHOLE_TENANT else collection
 
     @property
     def writes(self) -> bool:

@@ -68,7 +68,7 @@ class Pace:
 
     @asynccontextmanager
     async def turn(self, family: str) -> AsyncIterator[Turn]:
-        """Wait for the turn of a call to an endpoint of `family` (its collection), and keep a place for it."""
+        """Wait for the turn of a call to an endpoint of `family` (what shares a limit), and keep a place for it."""
         names = (family,) if family == WHOLE_TENANT else (family, WHOLE_TENANT)
         turn = Turn(tuple(self._budgets[name] for name in names))
         async with self._free:

@@ -1,14 +1,13 @@
 """Pure: between the Management API's JSON and our values."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from reconciler.auth0.errors import UnreadableError
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
-from reconciler.core.directory import Api, Application
+from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
-from reconciler.core.plan import Change, Create, Delete, Update
+from reconciler.core.plan import Update
 
 Json = Mapping[str, Any]
 
@@ -85,6 +84,18 @@ def api(answer: Json) -> Api:
     return Api(identifier, _text_or_none(answer, "name") or "", scopes, is_system=_flag(answer, "is_system"))
 
 
+def organization(answer: Json) -> Organization:
+    """Parse an organization. Raises UnreadableError if it lacks its id."""
+    return Organization(_text(answer, "id"), _text_or_none(answer, "name") or "")
+
+
+def created_id(answer: object) -> str:
+    """Return the id of the grant that an answer to POST /client-grants tells of. Raises UnreadableError."""
+    if not isinstance(answer, dict):
+        raise UnreadableError("an answer of the tenant is no object")
+    return _text(answer, "id")
+
+
 def create_body(grant: ClientGrant) -> dict[str, object]:
     """Return the body of POST /client-grants: never a field at its default, because some APIs refuse even that.
 
@@ -134,16 +145,6 @@ def in_two_steps(body: Mapping[str, object]) -> tuple[dict[str, object], dict[st
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}
     return {name: value for name, value in body.items() if name != "scope"}, {"scope": body["scope"]}
-
-
-def on_the_way(change: Change) -> tuple[ClientGrant | None, ...]:
-    """Return what the tenant has before `change` takes effect; and between these two steps, if it may take them."""
-    if isinstance(change, Create):
-        return (None,)
-    before = change.before.grant
-    if isinstance(change, Delete) or not before.allow_all_scopes or change.after.grant.allow_all_scopes:
-        return (before,)
-    return (before, replace(change.after.grant, scope=frozenset()))
 
 
 def _value(change: FieldChange, after: ClientGrant) -> object:

@@ -92,6 +92,8 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
         texts = _texts(adoption, folder, lambda some: import_file(some, observation.directory, heading, say))
         _write(folder, texts)
         console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
+        for note in observation.notes:
+            console.note(f"Note: {note}")
         console.result(adoption_lines(adoption, [name_of(path) for path in texts], every=given.verbose))
         any_declared = bool(texts or session.declared.specs)
     if any_declared:

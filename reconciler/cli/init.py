@@ -52,6 +52,7 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     _ignore(file.parent / ".gitignore", asking.console)
     reached = _has_credentials(tenant)
     if reached:
+        asking.console.result([line()] * (not asking.asks))  # a question has a blank line of its own
         bring_in(given, asking.console, Wanted(grants, agrees=asking.agrees), USUAL)
     if not grants.exists():
         schema = way_to(file.parent / SCHEMA, grants)
@@ -73,17 +74,17 @@ class Asking:
 
     def __init__(self, console: Console, *, asks: bool, yes: bool) -> None:
         self.console = console
-        self._asks = asks
+        self.asks = asks
         self._yes = yes
 
     def text(self, question: str, default: str) -> str:
         """Return an answer, or the default."""
         shown = f"{question} [{default}]: " if default else f"{question}: "
-        return (self.console.asked(shown) if self._asks else "") or default
+        return (self.console.asked(shown) if self.asks else "") or default
 
     def agrees(self, grants: int) -> bool:
         """Return whether files are to be written for so many grants; if nobody can be asked, only --yes is a yes."""
-        if not self._asks:
+        if not self.asks:
             return self._yes
         question = f"The tenant has {counted(grants, 'grant')} that no file declares. Write files for them? [Y/n]: "
         return self.console.asked(question).lower() in {"", "y", "yes"}

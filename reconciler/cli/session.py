@@ -12,13 +12,15 @@ from reconciler.config import Tenant
 from reconciler.core.desired import resolve
 from reconciler.core.guards import Untouchable
 from reconciler.core.listing import Listed, as_resolved
+from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
-from reconciler.observe import Needs, look_up, needs_of, observe
+from reconciler.observe import Needs, look_up, needs_of, observe, observe_organizations, survey
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -60,17 +62,28 @@ class Session:
 
     async def planned(self) -> Planning:
         """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""
-        observation = await self._in_time(observe(self.client, self._needs()))
+        observation = await self._in_time(self._observed())
         return Planning(self.plan(observation), observation)
 
     async def surveyed(self) -> Observation:
         """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
-        return await self._in_time(observe(self.client, self._needs(), everything=True))
+        return await self._in_time(survey(self.client, self._needs()))
+
+    async def _observed(self) -> Observation:
+        return await self._with_organizations(await observe(self.client, self._needs()))
+
+    async def _with_organizations(self, observation: Observation) -> Observation:
+        pruned = self.untouchable() if self.shape.prune else None
+        return await observe_organizations(self.client, observation, DeclaredOrganizations(self._specs, pruned))
 
     def _needs(self) -> Needs:
         patterns = (*self.tenant.patterns, *self.policy.patterns)
-        specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
-        return needs_of(specs, patterns, prunes=self.shape.prune)
+        return needs_of(self._specs, patterns, prunes=self.shape.prune)
+
+    @property
+    def _specs(self) -> tuple[GrantSpec, ...]:
+        """What the files declare, now and at the base: all of it is compared with the tenant."""
+        return (*self.declared.specs, *(self.base.specs if self.base else ()))
 
     async def listed(self) -> list[Listed]:
         """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""
@@ -81,13 +94,15 @@ class Session:
         return [as_resolved(each, directory) for each in desired]
 
     async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
-        """Read the grants once more; names and scopes stay as they were. None if `cut` comes first.
+        """Read the grants and their organizations once more; names stay as they were. None if `cut` comes first.
 
         Raises:
             ReconcilerError: if they cannot be read, or not in time.
         """
-        grants = await self._in_time(unless(cut, self.client.grants()), SECOND_LOOK_SECONDS)
-        return None if grants is None else replace(before, grants=grants)
+        return await self._in_time(unless(cut, self._observed_again(before)), SECOND_LOOK_SECONDS)
+
+    async def _observed_again(self, before: Observation) -> Observation:
+        return await self._with_organizations(replace(before, grants=await self.client.grants()))
 
     def plan(self, observation: Observation) -> Plan:
         """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""

@@ -62,7 +62,7 @@ def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         click.option(
             "--skip-missing",
             is_flag=True,
-            help="Leave out grants whose application or API the tenant lacks; exits with 3 if there are any.",
+            help="Leave out grants that name what the tenant lacks; exits with 3 if there are any.",
         ),
         click.option("--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, whatever their share."),
         click.option("--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, whatever their share."),

@@ -12,6 +12,7 @@ from reconciler.cli.reports import Forms, forms_options
 from reconciler.cli.settings import read_settings
 from reconciler.config import named
 from reconciler.core.problems import errors
+from reconciler.core.tenancy import UNTOLD
 from reconciler.errors import Exit, ProblemsError
 from reconciler.files.read import Declared, read_grants
 from reconciler.render.annotations import annotations
@@ -51,7 +52,7 @@ def _declared(given: Options, paths: list[Path]) -> Declared:
     try:
         config = read_settings(given.config)
     except ProblemsError as error:
-        declared = read_grants(paths)
+        declared = read_grants(paths, UNTOLD)
         problems = tuple(sorted({*error.problems, *declared.problems}))
         return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
     return read_grants(paths, config.readers(*(named(config, name) for name in given.tenants)))

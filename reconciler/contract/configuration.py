@@ -173,10 +173,23 @@ def _limits() -> Schema:
             "default": default,
         }
 
+    of_organizations = {
+        "title": "Grants of an organization",
+        "description": (
+            "How many grants Auth0 lets an organization have: 100 in the public cloud, 1000 in private ones."
+        ),
+        "type": "integer",
+        "minimum": 0,
+        "default": 100,
+    }
     return _object(
         "Limits",
         "How much one run may change, in percent of the managed grants. They count from 10 grants up.",
-        {"deletes": percent("Deletes", "deleted", 30), "updates": percent("Updates", "updated", 50)},
+        {
+            "deletes": percent("Deletes", "deleted", 30),
+            "updates": percent("Updates", "updated", 50),
+            "organization_grants": of_organizations,
+        },
     )
 
 

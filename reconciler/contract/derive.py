@@ -50,6 +50,20 @@ TENANTS: Schema = {
     "items": {"type": "string", "minLength": 1},
     "examples": [["dev", "staging"], ["customer-*"]],
 }
+ORGANIZATIONS: Schema = {
+    "title": "Organizations",
+    "description": (
+        "Names or ids of the organizations that may use the grant; all others lose it. "
+        "Left out, they are neither read nor changed."
+    ),
+    "markdownDescription": (
+        "Names or ids of the organizations that may use the grant; all others lose it: `[]` means none. "
+        "Left out, they are neither read nor changed."
+    ),
+    "type": "array",
+    "items": {"type": "string", "minLength": 1},
+    "examples": [["acme", "globex"]],
+}
 SNAPSHOT: Schema = {
     "title": "Snapshot",
     "description": (
@@ -100,7 +114,8 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 def _grant(request: dict[str, Any]) -> Schema:
     """Return the schema of one grant: the request's, with its own words and limits, plus names and the rules."""
-    fields = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS, **request["properties"]}
+    names = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
+    fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
     alternatives = {*HOLDERS, *APIS}  # which of them are required is a rule
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {

@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
-ORGANIZATION_SETTINGS = ("organization_usage", "allow_any_organization")
+ORGANIZATION_SETTINGS = ("organization_usage", "allow_any_organization", "organizations")
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 NOTHING: Schema = {"not": {}}
 
@@ -106,6 +106,9 @@ def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]
 
 
 def _about_organizations(fields: Collection[str]) -> Iterator[Schema]:
+    if "organizations" in fields:
+        sentence = "an organization is listed twice; list each organization once"
+        yield _bound("organizations", {"uniqueItems": True}, sentence)
     for setting in _settings(fields) if "default_for" in fields else ():
         yield {
             "if": {"required": ["default_for"]},
@@ -115,7 +118,7 @@ def _about_organizations(fields: Collection[str]) -> Iterator[Schema]:
                 f'"{setting}" is not available together with "default_for"; remove the one or the other',
             ),
         }
-    if len(_settings(fields)) == len(ORGANIZATION_SETTINGS):
+    if {"organization_usage", "allow_any_organization"} <= set(fields):
         yield {
             "if": {"properties": {"organization_usage": {"const": "deny"}}},
             "then": _bound(

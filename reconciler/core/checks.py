@@ -97,6 +97,7 @@ def _refused_on_system_apis(each: DesiredGrant, observed: ObservedGrant | None, 
     if not api.identifier.endswith(MY_ORGANIZATION_SUFFIX):
         refused["organization_usage"] = each.grant.organization_usage != USAGE_DENY
         refused["allow_any_organization"] = each.grant.allow_any_organization
+        refused["organizations"] = bool(each.grant.organizations)
     there = observed is not None and observed.grant == each.grant
     for field, said in refused.items():
         if said:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.problems import Problem
+from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import Suggestions
 
@@ -37,9 +37,9 @@ def resolve(
     guess = Suggestions()
     desired: dict[Key, DesiredGrant] = {}
     for spec in specs:
-        match _key(spec, directory, guess):
-            case Key() as key:
-                first = desired.setdefault(key, DesiredGrant(_grant(spec, key), spec))
+        match _desired(spec, directory, guess):
+            case DesiredGrant() as each:
+                first = desired.setdefault(each.key, each)
                 if first.spec is not spec:
                     problems.append(declared_twice(spec, first.spec))
             case found:
@@ -50,6 +50,15 @@ def resolve(
 def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
     """Return the problem of a spec that says again what `first` says."""
     return Problem(spec.source, f"this grant is declared at {first.source} already", "keep one of the two")
+
+
+def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:
+    key = _key(spec, directory, guess)
+    organizations = [_organization(*placed, directory, guess) for placed in spec.placed_organizations()]
+    problems = [each for each in organizations if isinstance(each, Problem)]
+    if isinstance(key, Key) and not problems:
+        return DesiredGrant(_grant(spec, key, frozenset(each for each in organizations if isinstance(each, str))), spec)
+    return problems if isinstance(key, Key) else key + problems
 
 
 def _key(spec: GrantSpec, directory: Directory, guess: Suggestions) -> Key | list[Problem]:
@@ -82,7 +91,20 @@ def _only(
     return Problem(spec.source_of(field), what, f"say which by {identity}")
 
 
-def _grant(spec: GrantSpec, key: Key) -> ClientGrant:
+def _organization(text: str, place: Source, directory: Directory, guess: Suggestions) -> str | Problem:
+    match directory.organizations_called(text):
+        case (identity,):
+            return identity
+        case ():
+            known = [*directory.organization_ids_by_name, *directory.organizations_by_id]
+            fix = guess(text, known) or "create the organization first, or correct the name"
+            return Problem(place, f'the tenant has no organization "{text}"', fix, is_missing=True)
+        case _:
+            what = f'"{text}" is the id of one organization and the name of another'
+            return Problem(place, what, "say which by the id of the one, or the name of the other")
+
+
+def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
     return ClientGrant(
         key=key,
         scope=frozenset(spec.scope),
@@ -90,4 +112,5 @@ def _grant(spec: GrantSpec, key: Key) -> ClientGrant:
         allow_any_organization=spec.allow_any_organization,
         authorization_details_types=frozenset(spec.authorization_details_types),
         allow_all_scopes=spec.allow_all_scopes,
+        organizations=None if spec.organizations is None else organizations,
     )

@@ -10,9 +10,17 @@ if TYPE_CHECKING:
     from deepdiff import DeepDiff
     from deepdiff.model import DiffLevel
 
-SETS = ("scope", "authorization_details_types")
+ORGANIZATIONS = "organizations"
+SETS = ("scope", "authorization_details_types", ORGANIZATIONS)
 SETTINGS = ("allow_all_scopes", "organization_usage", "allow_any_organization")
-FIELDS = ("allow_all_scopes", "scope", "authorization_details_types", "organization_usage", "allow_any_organization")
+FIELDS = (
+    "allow_all_scopes",
+    "scope",
+    "authorization_details_types",
+    "organization_usage",
+    "allow_any_organization",
+    ORGANIZATIONS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,8 @@ FieldChange = SetChange | ValueChange
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
     """Return the fields in which two grants with one key differ, in the order of FIELDS; none exactly if equal.
 
-    DeepDiff takes about a millisecond a pair even where nothing differs: compare with `==` first.
+    Both say something about organizations, or neither does. DeepDiff takes about a millisecond a pair even where
+    nothing differs: compare with `==` first.
     """
     if before == after:
         return ()
@@ -73,13 +82,13 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
     """Return what a grant says beyond its defaults, as changes from nothing."""
-    nothing = ClientGrant(grant.key)
+    says, nothing = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
         if field in SETS
         else ValueChange(field, None, getattr(grant, field))
         for field in FIELDS
-        if getattr(grant, field) != getattr(nothing, field)
+        if says[field] != nothing[field]
     )
 
 
@@ -97,4 +106,5 @@ def _reversed(change: FieldChange) -> FieldChange:
 
 
 def _values(grant: ClientGrant) -> dict[str, frozenset[str] | str | bool]:
-    return {field: getattr(grant, field) for field in FIELDS}
+    values = {field: getattr(grant, field) for field in FIELDS}
+    return {**values, ORGANIZATIONS: grant.organizations or frozenset()}

@@ -1,5 +1,6 @@
 """Pure: the tenant's names and ids, and how a person reads them."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ CURRENT_USER_SCOPES = frozenset(
         "update:current_user_identities",
     },
 )
+
+ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,25 @@ class Api:
         return self.scopes
 
 
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organization of the tenant. Names are unique, but one may be spelt as another's id."""
+
+    id: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Directory:
-    """Applications and APIs of a tenant; None where they were not read (nobody needs them, or the token may not)."""
+    """What a tenant calls its things; None where they were not read (nobody needs them, or the token may not).
+
+    `associated` are organizations that were met beside grants: some of all there are.
+    """
 
     applications: tuple[Application, ...] | None = None
     apis: tuple[Api, ...] | None = None
+    organizations: tuple[Organization, ...] | None = None
+    associated: tuple[Organization, ...] = ()
 
     @cached_property
     def applications_by_id(self) -> Mapping[str, Application]:
@@ -77,6 +93,23 @@ class Directory:
     def identifiers_by_name(self) -> Mapping[str, tuple[str, ...]]:
         """The identifiers of the APIs that carry a name: one, or several."""
         return _grouped((api.name, api.identifier) for api in self.apis or ())
+
+    @cached_property
+    def organizations_by_id(self) -> Mapping[str, Organization]:
+        """Organizations by id, as far as they are known."""
+        return {organization.id: organization for organization in (*self.associated, *(self.organizations or ()))}
+
+    @cached_property
+    def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of the organizations that carry a name: one, as Auth0 sees to it."""
+        return _grouped((organization.name, organization.id) for organization in self.organizations_by_id.values())
+
+    def organizations_called(self, name_or_id: str) -> tuple[str, ...]:
+        """Return the ids of the organizations that have this name or id. Unread, what is formed as an id is one."""
+        if self.organizations is None and ORGANIZATION_ID.fullmatch(name_or_id):
+            return (name_or_id,)
+        by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
+        return tuple(sorted({*by_id, *self.organization_ids_by_name.get(name_or_id, ())}))
 
     def client_name(self, key: Key) -> str | None:
         """Return the name of the application that holds the grant, None where it is unknown."""
@@ -102,6 +135,11 @@ class Directory:
     def api_label(self, key: Key) -> str:
         """Return what the grant opens, for a person: the name, with the identifier where it could be another's too."""
         return _label(self.api_name(key), key.audience, self.identifiers_by_name)
+
+    def organization_label(self, organization_id: str) -> str:
+        """Return an organization for a person: the name, the id where that is unknown."""
+        organization = self.organizations_by_id.get(organization_id)
+        return _label(organization.name if organization else None, organization_id, self.organization_ids_by_name)
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """Pure: the client grant, the one type that both the files and the tenant are turned into."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 SUBJECT_CLIENT = "client"
@@ -39,7 +39,8 @@ class Key(NamedTuple):
 class ClientGrant:
     """What a grant allows. Defaults are filled in, sets have no order: two equal grants need no call.
 
-    With `allow_all_scopes` the scope set is empty, as in Auth0's answers.
+    With `allow_all_scopes` the scope set is empty, as in Auth0's answers. `organizations` are the ids of those that may
+    use the grant; None says nothing about them: the files do not, so that they were not read either.
     """
 
     key: Key
@@ -48,6 +49,7 @@ class ClientGrant:
     allow_any_organization: bool = False
     authorization_details_types: frozenset[str] = field(default_factory=frozenset)
     allow_all_scopes: bool = False
+    organizations: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,13 @@ class ObservedGrant:
         return self.grant.key
 
 
+def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
+    """Return `observed` without organizations where `desired` says nothing about them: then equal means converged."""
+    if desired.organizations is not None or observed.organizations is None:
+        return observed
+    return replace(observed, organizations=None)
+
+
 def narrows(before: ClientGrant, after: ClientGrant) -> bool:
     """Return whether something that `before` allows is not allowed by `after` any more."""
     loses_scopes = before.allow_all_scopes or not before.scope <= after.scope
@@ -76,4 +85,5 @@ def narrows(before: ClientGrant, after: ClientGrant) -> bool:
         or not before.authorization_details_types <= after.authorization_details_types
         or USAGE_WIDTH.get(after.organization_usage, 0) < USAGE_WIDTH.get(before.organization_usage, 0)
         or (before.allow_any_organization and not after.allow_any_organization)
+        or not (before.organizations or frozenset()) <= (after.organizations or frozenset())
     )

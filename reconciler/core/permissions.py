@@ -1,23 +1,44 @@
 """Pure: which permissions of the Management API a plan takes, and which of them a token lacks."""
 
+from collections.abc import Iterator
+
+from reconciler.core.diff import ORGANIZATIONS, SetChange
 from reconciler.core.plan import Change, Create, Delete, Plan, Update
 
 READING = ("read:client_grants", "read:clients", "read:resource_servers")
 WRITING = ("create:client_grants", "update:client_grants", "delete:client_grants")
+READING_ORGANIZATIONS = ("read:organizations", "read:organization_client_grants")
+WRITING_ORGANIZATIONS = ("create:organization_client_grants", "delete:organization_client_grants")
+"""What files that declare organizations take beside the rest."""
 
 
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
     """Return what `plan` needs and `held` lacks, sorted; nothing if it is not known what the token holds."""
     if held is None:
         return []
-    return sorted({_permission(change) for change in plan.changes} - held)
+    return sorted({permission for change in plan.changes for permission in _permissions(change)} - held)
 
 
-def _permission(change: Change) -> str:
+def _permissions(change: Change) -> Iterator[str]:
     match change:
         case Create():
-            return "create:client_grants"
+            yield "create:client_grants"
+            yield from _for_organizations(change)
         case Update():
-            return "update:client_grants"
+            if any(field.field != ORGANIZATIONS for field in change.fields):
+                yield "update:client_grants"
+            yield from _for_organizations(change)
         case Delete():
-            return "delete:client_grants"
+            yield "delete:client_grants"
+
+
+def _for_organizations(change: Create | Update) -> Iterator[str]:
+    for field in change.fields:
+        match field:
+            case SetChange(field="organizations"):
+                if field.added:
+                    yield "create:organization_client_grants"
+                if field.removed:
+                    yield "delete:organization_client_grants"
+            case _:
+                pass

@@ -1,13 +1,13 @@
 """Pure: compare the desired with the observed state; the plan is a value that is shown and then carried out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
 from reconciler.core.directory import Directory
-from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant, as_far_as_told, narrows
 from reconciler.core.origin import Origin
 from reconciler.core.problems import Problem
 from reconciler.core.risk import Risk
@@ -152,7 +152,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) 
     """Return what differs, each part sorted by key; time grows with the number of grants, not faster."""
     theirs = {each.key: each for each in observed}
     ours = {each.key: each for each in desired}
-    pairs = [(theirs[key], each) for key, each in ours.items() if key in theirs]
+    pairs = [(_as_far_as_told(theirs[key], each), each) for key, each in ours.items() if key in theirs]
     differing = [(before, after) for before, after in pairs if before.grant != after.grant]
     return Comparison(
         creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - theirs.keys(), key=_order)),
@@ -163,6 +163,11 @@ def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) 
         undeclared=tuple(theirs[key] for key in sorted(theirs.keys() - ours.keys(), key=_order)),
         unchanged=len(pairs) - len(differing),
     )
+
+
+def _as_far_as_told(observed: ObservedGrant, desired: DesiredGrant) -> ObservedGrant:
+    grant = as_far_as_told(observed.grant, desired.grant)
+    return observed if grant is observed.grant else replace(observed, grant=grant)
 
 
 def in_order_of_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
@@ -192,6 +197,11 @@ def phase(change: Change) -> int:
             return 2
         case Delete():
             return 3
+
+
+def grant_before(change: Change) -> ClientGrant | None:
+    """Return what the tenant has under the change's key before it is carried out."""
+    return None if isinstance(change, Create) else change.before.grant
 
 
 def grants_after(change: Change) -> ClientGrant | None:

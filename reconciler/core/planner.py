@@ -8,6 +8,7 @@ from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.guards import Border, Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.organizations import check_organizations
 from reconciler.core.origin import Origin
 from reconciler.core.origins import all_origins
 from reconciler.core.plan import (
@@ -22,22 +23,26 @@ from reconciler.core.plan import (
     in_order_of_apply,
 )
 from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
-from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
 
 IDENTITIES = ("client_id", "audience")
-"""The fields that may name an application or an API by what only one tenant knows."""
+"""The fields that may name an application or an API by what only one tenant knows; organizations stand in a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read."""
+    """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read.
+
+    `organization_grants` counts the grants of the organizations that get more; None for one that does not exist.
+    """
 
     grants: tuple[ObservedGrant, ...]
     directory: Directory
     notes: tuple[str, ...] = ()
+    organization_grants: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,9 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     observed = {each.key: each for each in observation.grants}
     problems += check(desired, observed, observation.directory)
     problems += _beyond_the_border(desired, rules.untouchable.border, observation.directory)
+    problems += check_organizations(
+        desired, observed, observation.organization_grants, observation.directory, rules.limits.organization_grants
+    )
     if rules.skip_missing:
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
@@ -111,10 +119,15 @@ def _without_missing(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Leave out the grants for which the tenant lacks something; what it lacks becomes a warning."""
     missing = {problem.source for problem in problems if problem.is_missing}
-    there = tuple(each for each in desired if missing.isdisjoint(map(each.spec.source_of, IDENTITIES)))
+    there = tuple(each for each in desired if missing.isdisjoint(_places(each.spec)))
     return there, tuple(
         replace(problem, severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
     )
+
+
+def _places(spec: GrantSpec) -> set[Source]:
+    """Return where the spec names what the tenant may lack."""
+    return {*map(spec.source_of, IDENTITIES), *(place for _, place in spec.placed_organizations())}
 
 
 def _guarded(

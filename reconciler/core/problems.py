@@ -29,7 +29,7 @@ class Problem:
     """One thing to fix.
 
     `what` says what is wrong, `fix` what to do (empty where `what` says it already); neither ends with a full stop.
-    `is_missing` says that the tenant lacks an application or API, which somebody may still create there.
+    `is_missing` says that the tenant lacks an application, API or organization, which somebody may still create there.
     """
 
     source: Source

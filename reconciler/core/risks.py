@@ -46,6 +46,7 @@ class Gain:
             or (self.after.allow_all_scopes and not self.before.allow_all_scopes)
             or (self.after.allow_any_organization and not self.before.allow_any_organization)
             or self.after.authorization_details_types - self.before.authorization_details_types
+            or (self.after.organizations or frozenset()) - (self.before.organizations or frozenset())
             or self.loosens_organizations
         )
 

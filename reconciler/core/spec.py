@@ -23,7 +23,9 @@ class GrantSpec:
 
     `tenants` has the lists that say where it applies, the file's and its own: each has to fit; none, and it applies
     everywhere. `is_snapshot` says that a run wrote the file to roll back to.
-    `marks` tells where the value of each field stands, `scope_marks` where each item of `scope` does.
+    `organizations` is None where the file says nothing about them; an empty one says that there are none.
+    `marks` tells where the value of each field stands, `scope_marks` and `organization_marks` where each item of these
+    lists does.
     """
 
     file: str
@@ -40,10 +42,12 @@ class GrantSpec:
     allow_any_organization: bool = False
     authorization_details_types: tuple[str, ...] = ()
     allow_all_scopes: bool = False
+    organizations: tuple[str, ...] | None = None
     is_snapshot: bool = False
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
     marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
     scope_marks: Iterable[Mark] = field(default=(), repr=False, compare=False)
+    organization_marks: Iterable[Mark] = field(default=(), repr=False, compare=False)
 
     @property
     def source(self) -> Source:
@@ -65,3 +69,8 @@ class GrantSpec:
         """Yield each scope with the place where it stands."""
         for scope, mark in zip(self.scope, self.scope_marks, strict=True):
             yield scope, Source(self.file, *mark)
+
+    def placed_organizations(self) -> Iterator[tuple[str, Source]]:
+        """Yield each organization, as the file names it, with the place where it stands."""
+        for organization, mark in zip(self.organizations or (), self.organization_marks, strict=True):
+            yield organization, Source(self.file, *mark)

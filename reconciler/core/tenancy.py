@@ -32,6 +32,8 @@ class Tenants:
 
 
 NOBODY = Tenants()
+UNTOLD = Tenants(targets=())
+"""Whom files are read for where the configuration cannot be read: who there is, and with which values, is not told."""
 
 
 def for_tenant(specs: Iterable[GrantSpec], target: Target) -> tuple[GrantSpec, ...]:
@@ -54,6 +56,8 @@ def is_plain(spec: GrantSpec) -> bool:
 
 def misdirected(specs: Iterable[GrantSpec], tenants: Tenants) -> Iterator[Problem]:
     """Yield a problem for each name of a tenant, and each of a variable, that stands for none; some come repeatedly."""
+    if not tenants.targets:
+        return
     for spec in specs:
         unknown = [problem for patterns in spec.tenants for problem in _unknown_tenants(patterns, tenants.known)]
         yield from unknown

@@ -2,7 +2,7 @@
 
 from reconciler.auth0.credentials import scopes_of
 from reconciler.core.findings import Finding, Status
-from reconciler.core.permissions import READING, WRITING
+from reconciler.core.permissions import READING, READING_ORGANIZATIONS, WRITING, WRITING_ORGANIZATIONS
 from reconciler.doctor.sight import Token, Trouble, Unseen
 from reconciler.errors import ReconcilerError
 from reconciler.observe import Needs
@@ -17,7 +17,7 @@ def permission_findings(token: Token | Trouble | Unseen, needs: Needs) -> list[F
     held = _held(token)
     if isinstance(held, str):
         return [Finding(check, Status.SKIPPED, held) for check in CHECKS]
-    return [_plan(held, needs), _apply(held), _least(held)]
+    return [_plan(held, needs), _apply(held, needs), _least(held, needs)]
 
 
 def _held(token: Token | Trouble | Unseen) -> frozenset[str] | str:
@@ -32,11 +32,13 @@ def _held(token: Token | Trouble | Unseen) -> frozenset[str] | str:
 
 
 def _plan(held: frozenset[str], needs: Needs) -> Finding:
-    missing = [permission for permission in READING if permission not in held]
+    missing = [permission for permission in _reading(needs) if permission not in held]
     wanted = {
         "read:client_grants": True,
         "read:clients": needs.application_names,
         "read:resource_servers": needs.api_names,
+        "read:organizations": needs.organization_names,
+        "read:organization_client_grants": needs.organizations,
     }
     needed = [permission for permission in missing if wanted[permission]]
     if needed:
@@ -48,19 +50,27 @@ def _plan(held: frozenset[str], needs: Needs) -> Finding:
     return Finding("may plan", Status.OK, "yes")
 
 
-def _apply(held: frozenset[str]) -> Finding:
-    missing = [permission for permission in WRITING if permission not in held]
+def _apply(held: frozenset[str], needs: Needs) -> Finding:
+    missing = [permission for permission in _writing(needs) if permission not in held]
     if not missing:
         return Finding("may apply", Status.OK, "yes")
     advice = f"enough where nothing but plan is run; else add that to {OWN_GRANT}"
     return Finding("may apply", Status.WARNING, f"it lacks {', '.join(missing)}", advice)
 
 
-def _least(held: frozenset[str]) -> Finding:
-    spare = sorted(held.difference(READING, WRITING))
+def _least(held: frozenset[str], needs: Needs) -> Finding:
+    spare = sorted(held.difference(_reading(needs), _writing(needs)))
     if not spare:
         return Finding("least privilege", Status.OK, "nothing that it never needs")
     more = f" and {len(spare) - MOST_NAMED} more" if len(spare) > MOST_NAMED else ""
     found = f"never needed: {', '.join(spare[:MOST_NAMED])}{more}"
     advice = f"take that out of {OWN_GRANT}: whoever gets hold of the credentials has it, too"
     return Finding("least privilege", Status.WARNING, found, advice)
+
+
+def _reading(needs: Needs) -> tuple[str, ...]:
+    return (*READING, *READING_ORGANIZATIONS) if needs.organizations else READING
+
+
+def _writing(needs: Needs) -> tuple[str, ...]:
+    return (*WRITING, *WRITING_ORGANIZATIONS) if needs.organizations else WRITING

@@ -12,7 +12,7 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
 from reconciler.observe import Needs, needs_of
 
-EVERYTHING = Needs(application_names=True, api_names=True, scopes=True)
+EVERYTHING = Needs(application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True)
 """What files that cannot be read may need."""
 
 

@@ -35,6 +35,7 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
 
 def _grant_spec(item: Mapping, file: str, whole: Mapping) -> GrantSpec:
     scope: Sequence = item.get("scope") or Sequence()
+    organizations: Sequence | None = item.get("organizations")
     return GrantSpec(
         file=file,
         mark=item.mark,
@@ -50,10 +51,12 @@ def _grant_spec(item: Mapping, file: str, whole: Mapping) -> GrantSpec:
         allow_any_organization=item.get("allow_any_organization", False),
         authorization_details_types=tuple(item.get("authorization_details_types", ())),
         allow_all_scopes=item.get("allow_all_scopes", False),
+        organizations=None if organizations is None else tuple(organizations),
         is_snapshot="snapshot" in whole,
         tenants=tuple(_tenants(each["tenants"], file) for each in (whole, item) if "tenants" in each),
         marks=item.value_marks,
         scope_marks=scope.item_marks,
+        organization_marks=() if organizations is None else organizations.item_marks,
     )
 
 
@@ -74,13 +77,13 @@ def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterato
     """Yield what no schema can see, each problem once, as far as it concerns one of `tenants`.
 
     That is: names of tenants and variables that stand for none, grants declared twice for a tenant, and, as warnings,
-    scopes that OAuth does not allow.
+    what OAuth or Auth0 has no use for. Where no tenant is told, only what says the same to all of them is looked at.
     """
     seen: set[Problem] = set()
     special = [spec for spec in specs if not is_plain(spec)]
     targets = tenants.targets if special else tenants.targets[:1]
-    of_each = (_problems_at_one(for_tenant(specs, target)) for target in targets)
-    for problem in chain(misdirected(special, tenants), chain.from_iterable(of_each)):
+    read = [for_tenant(specs, target) for target in targets] or [tuple(filter(is_plain, specs))]
+    for problem in chain(misdirected(special, tenants), chain.from_iterable(map(_problems_at_one, read))):
         if problem not in seen:
             seen.add(problem)
             yield problem
@@ -94,6 +97,8 @@ def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
             yield _duplicate(spec, earlier)
         if not all(map(SCOPE_TOKEN.fullmatch, spec.scope)):
             yield from _odd_scopes(spec)
+        if spec.organizations and spec.organization_usage == USAGE_DENY:
+            yield _useless_organizations(spec)
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
@@ -118,3 +123,9 @@ def _odd_scope(scope: str, place: Source) -> Problem:
     fix = "write each scope as an item of its own" if " " in scope.strip() else "check its spelling"
     what = f"the scope {quoted(scope)} has a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
     return Problem(place, what, fix, Severity.WARNING)
+
+
+def _useless_organizations(spec: GrantSpec) -> Problem:
+    what = '"organizations" has no effect while "organization_usage" is deny'
+    fix = 'write "organization_usage: allow" (or require), or "organizations: []"'
+    return Problem(spec.source_of("organizations"), what, fix, Severity.WARNING)

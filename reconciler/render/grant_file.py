@@ -7,7 +7,7 @@ people read and other tenants have too.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.canonical import grant_order
+from reconciler.core.canonical import field_order, grant_order
 from reconciler.core.declarable import obstacle, writable
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, ClientGrant, Key
@@ -50,12 +50,15 @@ def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: st
 def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: Heading, say: Saying = literal) -> str:
     """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible."""
     items = sorted(
-        ((_by_name(grant.key, directory, say) | _settings(grant, say), grant.key) for grant in grants),
-        key=lambda item: grant_order(item[0]),
+        ((_imported(grant, directory, say), grant.key) for grant in grants), key=lambda item: grant_order(item[0])
     )
     lines = [line for said, key in items for line in ("", *_listed(said, _comments(key, directory)))]
     tenants = [] if heading.tenant is None else [f"tenants: [{scalar(heading.tenant)}]"]
     return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
+
+
+def _imported(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
+    return _by_name(grant.key, directory, say) | _settings(grant, say) | _organizations(grant, directory)
 
 
 def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
@@ -74,8 +77,10 @@ def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
 
 def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     """Yield the lines of a grant in a snapshot."""
-    comments = {"client_id": directory.client_name(grant.key) or ""}
-    lines = _listed(_by_id(grant.key, literal) | _settings(grant, literal), comments)
+    said = _by_id(grant.key, literal) | _settings(grant, literal)
+    if grant.organizations is not None:
+        said["organizations"] = sorted(grant.organizations)
+    lines = _listed(said, _comments_of_ids(grant, directory))
     if obstacle(grant) is None:
         yield from lines
     else:
@@ -97,6 +102,24 @@ def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
     if api and writable(api) and len(directory.identifiers_by_name[api]) == 1:
         said = {name: value for name, value in said.items() if name != "audience"} | {"api": say(api)}
     return said
+
+
+def _organizations(grant: ClientGrant, directory: Directory) -> dict[str, Said]:
+    """Return the organizations by name, by id where the name stands for another, too; nothing where there are none."""
+    said = [_organization(each, directory) for each in grant.organizations or ()]
+    return {"organizations": sorted(said)} if said else {}
+
+
+def _organization(identity: str, directory: Directory) -> str:
+    name = directory.organization_label(identity)
+    return name if directory.organizations_called(name) == (identity,) else identity
+
+
+def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
+    organizations = sorted(grant.organizations or ())
+    known = not directory.organizations_by_id.keys().isdisjoint(organizations)
+    names = ", ".join(map(directory.organization_label, organizations)) if known else ""
+    return {"client_id": directory.client_name(grant.key) or "", "organizations": names}
 
 
 def _comments(key: Key, directory: Directory) -> Mapping[str, str]:
@@ -122,14 +145,16 @@ def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:
 def _listed(said: Mapping[str, Said], comments: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of one item under `grants:`."""
     start = "  - "
-    for name, value in said.items():
+    for name, value in sorted(said.items(), key=lambda item: field_order(item[0])):
         comment = f"  # {visible(comments[name])}" if comments.get(name) else ""
         match value:
             case bool():
                 yield f"{start}{name}: {str(value).lower()}"
             case str():
                 yield f"{start}{name}: {scalar(value)}{comment}"
+            case []:
+                yield f"{start}{name}: []"
             case _:
-                yield f"{start}{name}:"
+                yield f"{start}{name}:{comment}"
                 yield from (f"      - {scalar(item)}" for item in value)
         start = "    "

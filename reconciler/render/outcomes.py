@@ -70,7 +70,7 @@ def state(report: Report) -> str:
         return visible(report.trouble)
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
         skipped = counted(report.remaining.skipped, "declared grant")
-        return f"the tenant equals the files but for {skipped}, which it lacks the application or API for"
+        return f"the tenant equals the files but for {skipped}, which it lacks the application, API or organization for"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"
     return "the tenant has what was asked for" if report.remaining.differing else "the tenant equals the files"

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
-from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.origin import Origin
 from reconciler.core.plan import (
@@ -20,6 +20,7 @@ from reconciler.core.plan import (
     Reason,
     TenantName,
     Update,
+    grant_before,
     grants_after,
 )
 from reconciler.core.risk import Level, Risk
@@ -46,6 +47,7 @@ def plan_json(plan: Plan) -> Json:
             "unmanaged": len(plan.left_alone),
             "blocked": len(plan.blocked),
         },
+        "organization_names": _organization_names(plan),
         "changes": [
             *(_change(change, plan, None) for change in plan.changes),
             *(_change(each.change, plan, each.reason) for each in plan.blocked),
@@ -65,8 +67,7 @@ def plan_id(plan: Plan) -> str:
 
 def deed(change: Change) -> Json:
     """Return what a change does, and nothing else: two changes with equal deeds are one approval."""
-    before = None if isinstance(change, Create) else change.before.grant
-    after = grants_after(change)
+    before, after = grant_before(change), grants_after(change)
     return {
         "action": action_of(change),
         "key": key_json(change.key),
@@ -92,7 +93,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         unchanged=data["summary"]["unchanged"],
         differing=data["differing"],
         skipped=data["skipped"],
-        directory=_directory_from([*data["changes"], *data["unmanaged"]]),
+        directory=_directory_from([*data["changes"], *data["unmanaged"]], data["organization_names"]),
         notes=tuple(data["notes"]),
         risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in data["changes"] if each["risks"]},
         origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
@@ -121,7 +122,11 @@ def key_json(key: Key) -> Json:
 
 
 def grant_json(grant: ClientGrant) -> Json:
-    """Return a grant as an object with every field, defaults included and sets sorted."""
+    """Return a grant as an object with every field, defaults included and sets sorted.
+
+    `organizations` is there only where something is said about them.
+    """
+    organizations = {} if grant.organizations is None else {"organizations": sorted(grant.organizations)}
     return {
         **key_json(grant.key),
         "scope": sorted(grant.scope),
@@ -129,7 +134,17 @@ def grant_json(grant: ClientGrant) -> Json:
         "allow_any_organization": grant.allow_any_organization,
         "authorization_details_types": sorted(grant.authorization_details_types),
         "allow_all_scopes": grant.allow_all_scopes,
+        **organizations,
     }
+
+
+def _organization_names(plan: Plan) -> Json:
+    """Return the names of the organizations that the plan's changes name by id, as far as they are known."""
+    changes = (*plan.changes, *(each.change for each in plan.blocked))
+    grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
+    named = sorted({each for grant in grants if grant for each in grant.organizations or ()})
+    known = plan.directory.organizations_by_id
+    return {identity: known[identity].name for identity in named if identity in known}
 
 
 def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
@@ -194,6 +209,7 @@ def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
 
 
 def _grant_from(data: Mapping[str, Any]) -> ClientGrant:
+    organizations = data.get("organizations")
     return ClientGrant(
         key=_key_from(data),
         scope=frozenset(data["scope"]),
@@ -201,6 +217,7 @@ def _grant_from(data: Mapping[str, Any]) -> ClientGrant:
         allow_any_organization=data["allow_any_organization"],
         authorization_details_types=frozenset(data["authorization_details_types"]),
         allow_all_scopes=data["allow_all_scopes"],
+        organizations=None if organizations is None else frozenset(organizations),
     )
 
 
@@ -212,11 +229,12 @@ def _left_alone_from(data: Mapping[str, Any]) -> LeftAlone:
     return LeftAlone(ObservedGrant(data["id"], ClientGrant(_key_from(data["key"]))), Reason(data["reason"]))
 
 
-def _directory_from(items: Iterable[Mapping[str, Any]]) -> Directory:
+def _directory_from(items: Iterable[Mapping[str, Any]], organizations: Mapping[str, str]) -> Directory:
     items = list(items)
     names = {each["key"]["client_id"]: each["client_name"] for each in items if each["client_name"]}
     apis = {each["key"]["audience"]: each["api_name"] for each in items if each["api_name"]}
     return Directory(
         tuple(Application(client_id, name) for client_id, name in names.items() if client_id),
         tuple(Api(identifier, name) for identifier, name in apis.items()),
+        associated=tuple(Organization(identity, name) for identity, name in organizations.items()),
     )

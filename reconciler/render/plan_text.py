@@ -128,7 +128,7 @@ def _change(change: Change, directory: Directory, risks: Risks, origin: Origin |
         if risk.level in TOLD:
             yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
     for field in change.fields:
-        yield from _field(field)
+        yield from _field(field, directory)
 
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
@@ -139,8 +139,13 @@ def _origin(spec: GrantSpec) -> Iterator[Line]:
         yield line(INDENT, Span(visible(text), Style.MUTED))
 
 
-def _field(change: FieldChange) -> Iterator[Line]:
+def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
     match change:
+        case SetChange(field="organizations"):
+            for label in sorted(map(directory.organization_label, change.added)):
+                yield line(INDENT, Span(f"+ organization {visible(label)}", Style.CREATE))
+            for label in sorted(map(directory.organization_label, change.removed)):
+                yield line(INDENT, Span(f"- organization {visible(label)}", Style.DELETE))
         case SetChange():
             note = "" if change.field == "scope" else f"  ({change.field})"
             for item in change.added:

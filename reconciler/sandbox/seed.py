@@ -53,6 +53,7 @@ _UNIQUE: ReadOnly[Kind, tuple[tuple[str, ...], ...]] = {
     Kind.ORGANIZATIONS: (("id",), ("name",)),
     Kind.CLIENT_GRANTS: (("id",), ("client_id", "default_for", "audience", "subject_type")),
     Kind.CREDENTIALS: (("id",),),
+    Kind.ASSOCIATIONS: (("organization_id", "grant_id"),),
 }
 
 
@@ -72,8 +73,7 @@ def tool_credentials(seed: Item) -> Credentials:
 
 def identity(kind: Kind, document: Document) -> str:
     """Return the id under which a document is addressed."""
-    value: str = document[_UNIQUE[kind][0][0]]
-    return value
+    return ":".join(document[name] for name in _UNIQUE[kind][0])
 
 
 def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], file: str) -> Documents:
@@ -90,14 +90,18 @@ def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], f
         management_api(_api_id(tenant.management_audience), tenant, management_scopes),
         *map(_api, seed.get("apis", ())),
     ]
+    organizations = [_organization(item) for item in seed.get("organizations", ())]
     grants, problems = _grants(seed, clients, apis, file)
+    associations, unknown = _associations(seed, grants, organizations, file)
     whole = {
         Kind.CLIENTS: [global_client(client_id(derived_from("global client")), tenant), *clients],
         Kind.RESOURCE_SERVERS: apis,
-        Kind.ORGANIZATIONS: [_organization(item) for item in seed.get("organizations", ())],
+        Kind.ORGANIZATIONS: organizations,
         Kind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
         Kind.CREDENTIALS: credentials,
+        Kind.ASSOCIATIONS: associations,
     }
+    problems += unknown
     problems += [Problem(Source(file), double) for double in _doubles(whole)]
     if problems:
         raise ProblemsError(tuple(problems))
@@ -177,6 +181,28 @@ def _grants(
                 problems.append(Problem(Source(file, *mark), error.args[0]))
         grants.append(grant)
     return [_identified(grant) for grant in grants if not problems], problems
+
+
+def _associations(
+    seed: Mapping, grants: Sequence[Document], organizations: Sequence[Document], file: str
+) -> tuple[list[Document], list[Problem]]:
+    """Return what ties grants to organizations, and what is wrong with the names.
+
+    `grants` stand in the seed's order, or are empty where something else is wrong with them.
+    """
+    known = [(organization["name"], organization["id"]) for organization in organizations]
+    associations, problems = [], []
+    for place, item in enumerate(seed.get("grants", ())):
+        grant = grants[place]["id"] if grants else ""
+        for index, name in enumerate(item.get("organizations", ())):
+            try:
+                identity = _named(name, known, "organization")
+            except LookupError as error:
+                mark = mark_of(seed, ("grants", place, "organizations", index))
+                problems.append(Problem(Source(file, *mark), error.args[0]))
+            else:
+                associations.append({"organization_id": identity, "grant_id": grant})
+    return associations, problems
 
 
 def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:

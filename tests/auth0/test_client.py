@@ -17,7 +17,8 @@ from reconciler.auth0.errors import (
     UnclearError,
     UnreadableError,
 )
-from reconciler.core.directory import Api, Application
+from reconciler.auth0.management import Call
+from reconciler.core.directory import Api, Application, Organization
 
 T = TypeVar("T")
 CANARY = "canary-5ecret"
@@ -188,7 +189,7 @@ def test_a_listing_of_apis_that_does_not_add_up_is_no_listing(page: object) -> N
     assert isinstance(failure(lambda _: an_answer(200, page), ManagementClient.apis), UnreadableError)
 
 
-def create(client: ManagementClient) -> Awaitable[None]:
+def create(client: ManagementClient) -> Awaitable[str]:
     return client.create(a_grant())
 
 
@@ -340,3 +341,82 @@ def test_a_listing_without_an_end_is_left(page: list[dict[str, object]]) -> None
 
     assert "has no end" in str(error)
     assert len(served) < 1000
+
+
+def test_the_organizations_of_a_grant_are_read_to_their_end() -> None:
+    answer = pages({"organizations": [{"id": "org_1"}], "next": "1"}, {"organizations": [{"id": "org_2", "name": "b"}]})
+
+    found, server = talk(answer, lambda client: client.organizations_of("cgr_1/x"))
+
+    assert found == {"org_1": Organization("org_1", ""), "org_2": Organization("org_2", "b")}
+    assert {each.path for each in server.asked} == {"/api/v2/client-grants/cgr_1%2Fx/organizations"}
+
+
+def test_a_grant_that_has_gone_meanwhile_has_no_organizations() -> None:
+    found, _ = talk(lambda _: an_answer(404, {}), lambda client: client.organizations_of("cgr_1"))
+
+    assert found == {}
+
+
+def test_the_names_of_organizations_are_read() -> None:
+    answer = pages({"organizations": [{"id": "org_1", "name": "acme"}, {"id": "org_1", "name": "acme"}]})
+
+    found, _ = talk(answer, ManagementClient.organizations)
+
+    assert found == (Organization("org_1", "acme"),)
+
+
+def test_the_grants_of_an_organization_are_counted_in_one_call() -> None:
+    found, server = talk(
+        lambda _: an_answer(200, {"total": 42, "client_grants": [GRANT]}),
+        lambda client: client.associations.count("o/1"),
+    )
+
+    assert found == 42
+    (asked,) = server.asked
+    assert (asked.path, asked.query["per_page"]) == ("/api/v2/organizations/o%2F1/client-grants", "1")
+
+
+@pytest.mark.parametrize("total", [-1, "1", None, True])
+def test_a_count_that_cannot_be_is_none(total: object) -> None:
+    answer = an_answer(200, {"total": total, "client_grants": []})
+
+    assert isinstance(failure(lambda _: answer, lambda client: client.associations.count("org_1")), UnreadableError)
+
+
+def test_organizations_get_a_grant_and_lose_it() -> None:
+    async def work(client: ManagementClient) -> None:
+        await client.associations.add("org_1", "cgr_1")
+        await client.associations.remove("org_1", "cgr_1/x")
+
+    _, server = talk(lambda asked: an_answer(201, {}) if asked.method == "POST" else an_answer(204), work)
+
+    added, removed = server.asked
+    assert (added.method, added.path, added.body) == (
+        "POST",
+        "/api/v2/organizations/org_1/client-grants",
+        b'{"grant_id":"cgr_1"}',
+    )
+    assert (removed.method, removed.path) == ("DELETE", "/api/v2/organizations/org_1/client-grants/cgr_1%2Fx")
+
+
+@pytest.mark.parametrize("answer", [an_answer(201, {}), an_answer(201, [])], ids=["no id", "no object"])
+def test_a_created_grant_without_an_id_has_to_be_looked_up(answer: bytes) -> None:
+    assert isinstance(failure(lambda _: answer, create), UnreadableError)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "family"),
+    [
+        ("GET", "client-grants", "client-grants"),
+        ("PATCH", "client-grants/cgr_1", "client-grants"),
+        ("GET", "client-grants/cgr_1/organizations", "client-grants"),
+        ("GET", "organizations", "organizations"),
+        ("GET", "organizations/org_1/client-grants", "GET organizations/client-grants"),
+        ("POST", "organizations/org_1/client-grants", "POST organizations/client-grants"),
+        ("DELETE", "organizations/org_1/client-grants/cgr_1", "DELETE organizations/client-grants"),
+        ("GET", "clients", "clients"),
+    ],
+)
+def test_calls_that_share_a_rate_limit_are_of_one_family(method: str, path: str, family: str) -> None:
+    assert Call(method, path).family == family

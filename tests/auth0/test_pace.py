@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -23,11 +23,15 @@ from reconciler.sandbox.transport import SandboxTransport
 START = 1_800_000_000.4
 LATENCY_SECONDS = 0.3  # what real tenants take
 APIS = 12
+ACME = "org_acmeacmeacmeacme"
 SEED = "\n".join(
     [
         "applications: [{name: App, client_id: app}]",
         "apis:",
         *(f'  - {{name: API {n}, identifier: "urn:{n}", scopes: [a]}}' for n in range(APIS)),
+        f"organizations: [{{name: acme, id: {ACME}}}]",
+        "grants:",
+        *(f'  - {{client: App, audience: "urn:{n}", id: cgr_{n:016}, organization_usage: allow}}' for n in range(APIS)),
     ],
 )
 SUSTAINED = {  # profile: bucket, tokens a second
@@ -92,7 +96,15 @@ async def looks(client: ManagementClient, number: int) -> None:
     await asyncio.gather(*(client.find(a_key("app", f"urn:{n % APIS}")) for n in range(number)))
 
 
-def asked(tenant: Tenant, number: int, pacing: Pacing = Pacing(concurrency=64)) -> float:  # noqa: B008 - frozen
+Calls = Callable[[ManagementClient, int], Awaitable[None]]
+
+
+def asked(
+    tenant: Tenant,
+    number: int,
+    pacing: Pacing = Pacing(concurrency=64),  # noqa: B008 - frozen
+    calls: Calls = looks,
+) -> float:
     """Return the seconds that `number` calls take."""
 
     async def run() -> None:
@@ -102,7 +114,7 @@ def asked(tenant: Tenant, number: int, pacing: Pacing = Pacing(concurrency=64)) 
             transport = Interfering(SandboxTransport(sandbox.app), tenant.note)
             manner = Manner(pacing, Persistence(jitter=lambda low, _: low))
             async with connected(f"http://{DOMAIN}", credentials, transport=transport, manner=manner) as client:
-                await looks(client, number)
+                await calls(client, number)
 
     _, seconds = run_virtually(run())
     return seconds
@@ -186,3 +198,34 @@ def test_a_refusal_is_waited_out_by_the_tenants_clock_and_never_for_long(
 
     assert tenant.statuses == {429: 1, 200: 3}
     assert 0.5 <= seconds <= longest
+
+
+async def ties(client: ManagementClient, number: int) -> None:
+    """Let an organization use so many grants, which has a limit of its own."""
+    await asyncio.gather(*(client.associations.add(ACME, f"cgr_{n:016}") for n in range(number)))
+
+
+async def ties_and_cuts(client: ManagementClient, number: int) -> None:
+    """Use up what there is for the one; the other is held up by the limit of the whole tenant alone."""
+    await client.grants()
+    await ties(client, 4)
+    await asyncio.gather(*(client.associations.remove(ACME, f"cgr_{n:016}") for n in range(number)))
+
+
+@pytest.mark.parametrize("profile", ["professional", "enterprise-prod", "private-100"])
+def test_the_limit_on_new_grants_of_organizations_is_kept_to(tmp_path: Path, profile: str) -> None:
+    tenant = Tenant(tmp_path, profile, "continuous")
+
+    seconds = asked(tenant, APIS, calls=ties)
+
+    assert tenant.statuses[429] == 0
+    assert (APIS - 5) / 2.5 <= seconds <= 60
+
+
+def test_a_limit_of_one_call_about_organizations_holds_up_no_other(tmp_path: Path) -> None:
+    tenant = Tenant(tmp_path, "enterprise-prod")
+
+    seconds = asked(tenant, APIS, calls=ties_and_cuts)
+
+    assert tenant.statuses[429] == 0
+    assert seconds <= 12 * LATENCY_SECONDS

@@ -20,7 +20,10 @@ from benchmarks.tenants import Case, Work
 from benchmarks.tools import BARE, DEPLOY, OURS, SDK, Tool, all_tools
 from reconciler.sandbox.tls import certificates
 
+LATENCY = 0.05
 AUTHORIZED = {"Authorization": f"Bearer {token()}"}
+# Right before it deletes it reads the grants once more; what it has exported it plans, which reads everything again.
+LOOKS_AGAIN = {Work.REMOVED, Work.EXPORT}
 SMALL = Suite(sizes=(10,), no_op_sizes=(10,), planned_sizes=(10,), limited={"enterprise-prod": 10}, patience=60)
 
 
@@ -33,7 +36,7 @@ def serving(case: Case, folder: Path) -> Iterator[tuple[Served, httpx.Client]]:
 
 @pytest.fixture
 def limited(tmp_path: Path) -> Iterator[tuple[Served, httpx.Client]]:
-    yield from serving(Case(Work.NOTHING, 20, latency=0.05, plan="free"), tmp_path)
+    yield from serving(Case(Work.NOTHING, 20, latency=LATENCY, plan="free"), tmp_path)
 
 
 def a_tool(*command: str) -> Tool:
@@ -50,18 +53,18 @@ def test_every_request_takes_the_latency_and_counts_and_the_rate_limit_is_kept(
 ) -> None:
     server, http = limited
     started = time.perf_counter()
-    paths = ["/api/v2/client-grants?take=1", "/api/v2/client-grants/cgr_1", "/api/v2/clients"]
-    statuses = [http.request("GET" if "cgr" not in path else "DELETE", path).status_code for path in paths]
-    token_status = http.post("/oauth/token").status_code
+    statuses = [http.delete("/api/v2/client-grants/cgr_1").status_code]
+    while statuses[-1] != 429:  # twenty a second are asked, two are allowed
+        statuses.append(http.get("/api/v2/client-grants?take=1").status_code)
+    token_status = http.post("/oauth/token").status_code  # has no part in the limit
 
-    assert time.perf_counter() - started >= 4 * 0.05
-    assert (statuses, token_status) == ([200, 204, 429], 200)  # a burst of two; tokens have no part in it
+    assert time.perf_counter() - started >= (len(statuses) + 1) * LATENCY
+    assert (statuses[:2], token_status) == ([204, 200], 200)
     told = server.told()
     assert told.refused == 1
     assert told.requests == {
-        "GET /api/v2/client-grants": 1,
         "DELETE /api/v2/client-grants/{id}": 1,
-        "GET /api/v2/clients": 1,
+        "GET /api/v2/client-grants": len(statuses) - 1,
         "POST /oauth/token": 1,
     }
 
@@ -105,7 +108,7 @@ def test_a_suite_of_ten_grants_is_done_by_us_with_the_fewest_requests(ours: Tool
 
     assert [each for each in results.runs if each.outcome != DONE] == []
     assert len(heard) == len(results.runs)
-    for case in {each.case for each in results.runs} - {Case(Work.REMOVED, 10)}:
+    for case in {each.case for each in results.runs if each.case.work not in LOOKS_AGAIN}:
         done = results.find(OURS, case)
         assert done
         assert sum(done.requests.values()) <= least_requests(case) + requests_of_care(case)

@@ -290,3 +290,29 @@ def test_settings_that_a_system_api_has_already_are_no_problem(folder: Path) -> 
     assert 'warning: Auth0 refuses allow_all_scopes on its own API "Reports"; leave it out' in ran.stderr
     assert reconciler("plan", "--detailed-exitcode").code == 0
     assert grants_of(folder)
+
+
+OF_ORGANIZATIONS = f"""
+tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}
+applications: [{{name: Billing, client_id: billing}}, {{name: Portal, client_id: portal}}]
+apis: [{{name: Invoices API, identifier: "https://api.example.com/invoices", scopes: ["read:invoices"]}}]
+organizations: [{{name: acme}}, {{name: globex}}]
+grants:
+  - {{client: Billing, api: Invoices API, organization_usage: require, organizations: [globex, acme]}}
+  - {{client: Portal, api: Invoices API, organization_usage: allow}}
+"""
+
+
+def test_organizations_are_imported_by_name_where_there_are_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": "grants: []\n"})
+
+    ran = reconciler("import")
+
+    assert ran.code == 0
+    assert "No changes: the tenant has what the files declare." in ran.stdout
+    text = (here / "grants" / "billing-2.yaml").read_text()
+    assert text.endswith("    organization_usage: require\n    organizations:\n      - acme\n      - globex\n")
+    assert "organizations:" not in (here / "grants" / "portal.yaml").read_text()
+    assert reconciler("fmt", "--check").code == 0

@@ -178,3 +178,22 @@ def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
     assert ran.code == 1
     assert "/oauth/token: 401 Unauthorized\n" in ran.stderr
     assert files_in(empty).keys() == FIRST - {"grants/example.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("schemas", "error: nothing was written: schemas: File exists\n"),
+        (".gitignore", "error: .gitignore cannot be changed: "),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, said: str) -> None:
+    if name == "schemas":
+        (empty / name).write_text("in the way", encoding="utf-8")
+    else:
+        (empty / name).write_bytes(b"\xff")
+
+    ran = reconciler("init", "--domain", "example.eu.auth0.com")
+
+    assert ran.code == 1
+    assert said in ran.stderr

@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.commands import grants_of, reconciler, stand_in
+from support.commands import SEED, a_workspace, grants_of, reconciler, stand_in
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -37,3 +37,32 @@ def test_applying_the_snapshot_gives_the_tenant_back_as_it_was(demo: Path) -> No
     assert (applied.code, back.code) == (0, 0)
     assert 'warning: the API "Reports API" defines no scope "schedule:reports"' in back.stderr
     assert without_order(grants_of(demo)) == before
+
+
+OF_ORGANIZATIONS = SEED.replace(
+    "grants:", "organizations: [{name: acme, id: org_1}, {name: globex, id: org_2}]\ngrants:"
+).replace(
+    'scope: ["read:invoices"]}', 'scope: ["read:invoices"], organization_usage: require, organizations: [acme, globex]}'
+)
+ONE_OF_THEM = """
+grants:
+  - {client: Portal, api: Invoices API, scope: ["read:invoices"], organization_usage: require, organizations: [acme]}
+"""
+NONE_OF_IT = """
+grants:
+  - {client: Billing, api: Invoices API, scope: ["read:invoices"], organizations: []}
+"""
+
+
+@pytest.mark.parametrize("grants", [ONE_OF_THEM, NONE_OF_IT], ids=["an organization is taken away", "all is deleted"])
+def test_a_snapshot_gives_organizations_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grants: str) -> None:
+    here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": grants})
+    reconciler("sandbox", "reset")
+    before = grants_of(here)
+    assert reconciler("apply", "--yes", "--prune").code == 0
+    assert grants_of(here) != before
+
+    (snapshot,) = (here / ".reconciler" / "snapshots").iterdir()
+    assert "# acme, globex" in (snapshot / "001.yaml").read_text(encoding="utf-8")
+    assert reconciler("--grants", snapshot, "apply", "--yes", "--prune").code == 0
+    assert grants_of(here) == before

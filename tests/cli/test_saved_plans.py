@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.commands import GRANTS, SEED, grants_of, reconciler, served
+from support.commands import GRANTS, SEED, a_workspace, grants_of, reconciler, served
 
 MORE = GRANTS + "  - {client: Portal, api: Invoices API, scope: ['read:invoices', 'void:invoices']}\n"
 
@@ -128,3 +128,22 @@ def test_no_secret_is_in_a_saved_plan(here: Path) -> None:
     assert json.loads(text)["saved"]["options"] == dict.fromkeys(
         ("prune", "create_only", "skip_missing", "only_branch"), False
     )
+
+
+OF_ORGANIZATIONS = SEED.replace("grants:", "organizations: [{name: acme}, {name: globex}]\ngrants:")
+FOR_ACME = GRANTS + "    organization_usage: require\n    organizations: [acme]\n"
+
+
+def test_organizations_are_part_of_what_was_approved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": FOR_ACME})
+    saved = here / "plan.json"
+    reconciler("sandbox", "reset")
+    assert reconciler("plan", "--out", saved).code == 0
+    assert "+ organization acme\n" in reconciler("show", saved).stdout
+
+    (here / "grants" / "billing.yaml").write_text(FOR_ACME.replace("[acme]", "[acme, globex]"), encoding="utf-8")
+    refused = reconciler("apply", saved)
+    (here / "grants" / "billing.yaml").write_text(FOR_ACME, encoding="utf-8")
+    taken = reconciler("apply", saved)
+
+    assert (refused.code, taken.code) == (5, 0)

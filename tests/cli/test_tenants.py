@@ -129,15 +129,21 @@ def test_validate_names_the_tenants_that_lack_a_variable(repository: Path) -> No
 
 
 def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository: Path) -> None:
-    (repository / "reconciler.yaml").write_text("default_tenant: x\nvariables: {identifier: i, void: v}\n")
-    (repository / "grants/tools.yaml").write_text("grants: [{client: a}]")
+    (repository / "reconciler.yaml").write_text("default_tenant: x\n")
+    (repository / "grants/tools.yaml").write_text("grants: [{client: a}, {client: b, api: c}, {client: b, api: c}]")
 
     ran = reconciler("validate")
 
-    assert ran.code == 1
-    assert 'reconciler.yaml:1:17: this file declares no tenant "x"' in ran.stderr
-    assert 'grants/tools.yaml:1:10: there is neither "api" nor "audience"' in ran.stderr
-    assert "variable" not in ran.stderr
+    assert (ran.code, ran.stderr) == (
+        1,
+        (
+            'grants/tools.yaml:1:10: there is neither "api" nor "audience"; '
+            "give exactly one of api and audience to say which API the grant opens\n"
+            'grants/tools.yaml:1:44: the grant of "b" for "c" (client) is declared at grants/tools.yaml:1:23 already; '
+            "remove one of them, or merge their scopes\n"
+            'reconciler.yaml:1:17: this file declares no tenant "x"; declared are: none\n'
+        ),
+    )
 
 
 def test_validate_knows_only_the_tenants_that_are_declared() -> None:

@@ -46,7 +46,7 @@ def test_the_fields_of_the_request_are_untouched() -> None:
     request = create_request(OPENAPI)["properties"]
     fields = SCHEMA["properties"]["grants"]["items"]["properties"]
     assert {name: fields[name] for name in request} == request
-    assert set(fields) - set(request) == {"client", "api", "description", "tenants"}
+    assert set(fields) - set(request) == {"client", "api", "description", "tenants", "organizations"}
 
 
 def test_every_field_and_level_has_a_title_and_a_description_for_the_editor() -> None:
@@ -84,6 +84,8 @@ def test_grants_are_required_and_may_be_none() -> None:
         pytest.param(a_grant(organization_usage="allow", allow_any_organization=True), id="any organization"),
         pytest.param(a_grant(allow_any_organization=False), id="no organization"),
         pytest.param(a_grant(subject_type="client", organization_usage="require"), id="organizations"),
+        pytest.param(a_grant(organization_usage="allow", organizations=["acme", "org_1"]), id="named organizations"),
+        pytest.param(a_grant(organizations=[]), id="no organizations"),
     ],
 )
 def test_a_grant_that_auth0_takes_is_accepted(grant: dict[str, object]) -> None:
@@ -118,6 +120,14 @@ def test_a_grant_that_auth0_takes_is_accepted(grant: dict[str, object]) -> None:
             {"default_for": "third_party_clients", "api": "a", "organization_usage": "allow"},
             id="organizations for third parties",
         ),
+        pytest.param(a_grant(subject_type="user", organizations=[]), id="named organizations for users"),
+        pytest.param(
+            {"default_for": "third_party_clients", "api": "a", "organizations": []},
+            id="named organizations for third parties",
+        ),
+        pytest.param(a_grant(organizations=["acme", "acme"]), id="organization twice"),
+        pytest.param(a_grant(organizations=[""]), id="empty organization"),
+        pytest.param(a_grant(organizations=None), id="null organizations"),
         pytest.param(a_grant(default_for="everyone"), id="unknown group"),
         pytest.param(a_grant(subject_type="robot"), id="unknown subject type"),
         pytest.param(a_grant(organization_usage="sometimes"), id="unknown organization usage"),

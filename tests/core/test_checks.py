@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,3 +93,13 @@ def test_the_my_organization_api_takes_organization_settings() -> None:
     api = an_api("https://sandbox.localhost/my-org/", is_system=True)
 
     assert checked(a_spec(audience=api.identifier, organization_usage="require"), a_directory(None, [api])) == ()
+
+
+def test_a_system_api_has_no_grants_of_organizations() -> None:
+    acme = "org_acmeacmeacmeacme"
+    spec = a_spec(audience=OWN.audience, scope=("read:clients",), organizations=(acme,))
+
+    (problem,) = checked(spec, a_directory(None, [MANAGEMENT]))
+
+    assert problem.what == 'Auth0 refuses organizations on its own API "Auth0 Management API"'
+    assert checked(replace(spec, organizations=(), organization_marks=()), a_directory(None, [MANAGEMENT])) == ()

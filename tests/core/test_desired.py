@@ -77,3 +77,46 @@ def test_the_order_of_specs_does_not_matter() -> None:
     specs = [a_spec(client_id=name) for name in "bca"]
 
     assert resolve(specs, DIRECTORY)[0] == resolve(specs[::-1], DIRECTORY)[0]
+
+
+ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
+ORGANIZATIONS = a_directory(organizations={ACME: "acme", GLOBEX: "globex", "org_1": "org_2", "org_2": "initech"})
+
+
+def test_organizations_are_named_or_given_by_id() -> None:
+    ((named,), _) = resolve([a_spec(organizations=("acme", GLOBEX))], ORGANIZATIONS)
+    ((given,), _) = resolve([a_spec(organizations=(GLOBEX, ACME))], a_directory())
+
+    assert named.grant.organizations == given.grant.organizations == frozenset({ACME, GLOBEX})
+
+
+def test_no_organizations_are_something_else_than_nothing_said_about_them() -> None:
+    ((none,), _) = resolve([a_spec(organizations=())], ORGANIZATIONS)
+    ((unsaid,), _) = resolve([a_spec()], ORGANIZATIONS)
+
+    assert (none.grant.organizations, unsaid.grant.organizations) == (frozenset(), None)
+
+
+def test_an_unknown_organization_is_a_problem_at_its_item_beside_all_others() -> None:
+    desired, problems = resolve([a_spec(client="Zzz", organizations=("acme", "globax", "x"))], ORGANIZATIONS)
+
+    assert desired == ()
+    assert [(str(each.source), each.message, each.is_missing) for each in problems] == [
+        (
+            "grants/a.yaml:2:5",
+            'the tenant has no application named "Zzz"; create the application first, or correct the name',
+            True,
+        ),
+        ("grants/a.yaml:83:9", 'the tenant has no organization "globax"; did you mean "globex"?', True),
+        (
+            "grants/a.yaml:84:9",
+            'the tenant has no organization "x"; create the organization first, or correct the name',
+            True,
+        ),
+    ]
+
+
+def test_a_name_that_is_spelt_as_the_id_of_another_organization_stands_for_neither() -> None:
+    _, (problem,) = resolve([a_spec(organizations=("org_2",))], ORGANIZATIONS)
+
+    assert problem.what == '"org_2" is the id of one organization and the name of another'

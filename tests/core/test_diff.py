@@ -52,11 +52,12 @@ def test_the_order_of_scopes_never_makes_a_change(grant: ClientGrant) -> None:
             {"authorization_details_types": frozenset({"payment"})},
             [SetChange("authorization_details_types", ("payment",), ())],
         ),
+        ({"organizations": frozenset({"org_b"})}, [SetChange("organizations", ("org_b",), ("org_a",))]),
     ],
-    ids=["other scopes", "no scopes", "usage", "any organization", "all scopes", "details types"],
+    ids=["other scopes", "no scopes", "usage", "any organization", "all scopes", "details types", "organizations"],
 )
 def test_each_field_is_told_apart(changed: dict[str, Any], expected: list[object]) -> None:
-    before = a_grant(scope=("a", "b"))
+    before = a_grant(scope=("a", "b"), organizations=frozenset({"org_a"}))
 
     assert list(changed_fields(before, replace(before, **changed))) == expected
 
@@ -66,6 +67,10 @@ def test_what_is_granted_is_what_differs_from_the_defaults() -> None:
     assert granted_fields(a_grant(scope=("b", "a"), organization_usage="require")) == (
         SetChange("scope", ("a", "b"), ()),
         ValueChange("organization_usage", None, "require"),
+    )
+    assert granted_fields(ClientGrant(a_key(), organizations=frozenset())) == ()
+    assert granted_fields(ClientGrant(a_key(), organizations=frozenset({"org_a"}))) == (
+        SetChange("organizations", ("org_a",), ()),
     )
 
 

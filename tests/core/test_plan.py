@@ -54,6 +54,36 @@ def test_a_grant_that_differs_is_updated_in_the_fields_that_differ() -> None:
     assert [change.fields for change in comparison.updates] == [(SetChange("scope", ("a",), ("c",)),)]
 
 
+SOME = frozenset({"org_a"})
+
+
+def test_organizations_are_compared_only_where_the_files_say_some() -> None:
+    unsaid, none, theirs = a_grant(), a_grant(organizations=frozenset()), an_observed(a_grant(organizations=SOME))
+
+    assert compare([desired(unsaid)], [theirs]).unchanged == 1
+    assert compare([desired(theirs.grant)], [theirs]).unchanged == 1
+    (update,) = compare([desired(none)], [theirs]).updates
+    assert update.fields == (SetChange("organizations", (), ("org_a",)),)
+
+
+def test_a_grant_that_differs_elsewhere_keeps_the_organizations_that_the_files_leave_unsaid() -> None:
+    (update,) = compare([desired(a_grant(scope="b"))], [an_observed(a_grant(scope="a", organizations=SOME))]).updates
+
+    assert update.fields == (SetChange("scope", ("b",), ("a",)),)
+    assert update.before.grant.organizations is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "takes"), [(SOME, frozenset(), True), (frozenset(), SOME, False), (SOME, SOME, False)]
+)
+def test_to_take_an_organization_away_takes_access(
+    before: frozenset[str], after: frozenset[str], *, takes: bool
+) -> None:
+    change = Update(an_observed(a_grant(organizations=before)), desired(a_grant(organizations=after)), ())
+
+    assert takes_access(change) is takes
+
+
 def test_another_id_of_the_same_grant_is_no_change() -> None:
     assert compare([desired(a_grant())], [an_observed(grant_id="cgr_toggled")]).unchanged == 1
 

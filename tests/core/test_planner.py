@@ -1,15 +1,17 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, rules
 from support.strategies import grants
 
+from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Border, Limits, Protect, Untouchable
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
+from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
@@ -32,6 +34,18 @@ def test_all_problems_come_in_one_run() -> None:
         'the tenant has no application named "Y"',
         'the tenant has no API with identifier "https://api.example.com/invoices"',
     ]
+
+
+def test_an_organization_over_its_quota_stops_the_plan_unless_the_limit_says_otherwise() -> None:
+    acme = "org_acmeacmeacmeacme"
+    spec = a_spec(organization_usage="allow", organizations=(acme,))
+    observation = Observation((), Directory(), organization_grants={acme: 100})
+
+    with pytest.raises(ProblemsError) as caught:
+        make_plan([spec], observation, rules(), TENANT)
+
+    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["take others away from it first"]
+    assert make_plan([spec], observation, rules(limits=Limits(organization_grants=101)), TENANT).changes
 
 
 def test_what_no_file_declares_is_left_alone() -> None:
@@ -175,6 +189,26 @@ def test_after_applying_the_tenant_equals_the_desired_state(
     assert carried_out(plan, tenant) == {**kept, **desired}
 
 
+@given(tenants(), tenants(), st.sampled_from(["a", "[ab]", "*"]), st.sampled_from(["client", "*"]))
+def test_nothing_beyond_the_border_is_touched_and_all_within_is_as_declared(
+    files: dict[Key, ClientGrant],
+    tenant: dict[Key, ClientGrant],
+    client_id: str,
+    subject_type: str,
+) -> None:
+    border = Border((Pattern(client_id=client_id, subject_type=subject_type),))
+    ours = {key: grant for key, grant in files.items() if border.surrounds(key, Directory())}
+    assume(ours)
+    observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
+    untouchable = Untouchable(OWN, border=border)
+
+    plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, untouchable=untouchable)
+
+    theirs = {key: grant for key, grant in tenant.items() if not border.surrounds(key, Directory())}
+    assert carried_out(plan, tenant) == {**theirs, **ours}
+    assert {each.observed.key for each in plan.left_alone} == set(theirs)
+
+
 @given(tenants().filter(bool), tenants(), st.randoms(use_true_random=False))
 def test_the_order_of_files_and_listings_does_not_matter(
     desired: dict[Key, ClientGrant],
@@ -234,3 +268,14 @@ def test_other_problems_stop_a_plan_that_leaves_out_what_is_missing() -> None:
 
     with pytest.raises(ProblemsError):
         a_plan([a_spec(scope=("undefined",))], directory=directory, skip_missing=True)
+
+
+def test_a_grant_is_left_out_for_an_organization_that_only_counting_shows_to_be_missing() -> None:
+    acme, nobody = "org_acmeacmeacmeacme", "org_nobodynobodynobo"
+    specs = [a_spec(organizations=(acme,)), a_spec(line=200, client_id="other", organizations=(acme, nobody))]
+    observation = Observation((), Directory(), organization_grants={acme: 0, nobody: None})
+
+    plan = make_plan(specs, observation, rules(skip_missing=True), TENANT)
+
+    assert ([change.key for change in plan.changes], plan.skipped) == ([a_key()], 1)
+    assert [str(problem.source) for problem in plan.warnings] == ["grants/a.yaml:281:9"]

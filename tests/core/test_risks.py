@@ -115,6 +115,18 @@ def test_an_application_of_a_third_party_is_told(client_id: str, directory: Dire
     assert rules_of(a_plan([a_spec(client_id=client_id)], directory=directory)) == ["third-party"]
 
 
+def test_another_organization_is_more_access() -> None:
+    acme, globex = "org_acmeacmeacmeacme", "org_globexglobexglob"
+    before = an_observed(a_grant(a_key("tpc_x"), organization_usage="require", organizations=frozenset({acme})))
+    more, other, less = (
+        a_spec(client_id="tpc_x", organization_usage="require", organizations=organizations)
+        for organizations in ((acme, globex), (globex,), ())
+    )
+
+    assert rules_of(a_plan([more], [before])) == rules_of(a_plan([other], [before])) == ["third-party"]
+    assert rules_of(a_plan([less], [before])) == []
+
+
 def test_the_own_grant_is_told_even_where_it_is_blocked() -> None:
     spec = a_spec(client_id=OWN.client_id, audience=OWN.audience, scope=("read:x",))
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jwt
 import pytest
 
@@ -39,6 +41,31 @@ def test_without_the_grants_there_is_no_plan() -> None:
 )
 def test_names_are_needed_where_files_use_them(needs: Needs, status: Status, found: str) -> None:
     assert told("read:client_grants", needs)[0] == (status, found)
+
+
+ORGANIZATIONS = Needs(application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True)
+READING_THEM = "read:organizations read:organization_client_grants"
+WRITING_THEM = "create:organization_client_grants delete:organization_client_grants"
+
+
+def test_organizations_take_permissions_only_where_files_say_some() -> None:
+    whole = f"{READING} {WRITING} {READING_THEM} {WRITING_THEM}"
+
+    assert [status for status, _ in told(whole, ORGANIZATIONS)] == [Status.OK] * 3
+    assert [status for status, _ in told(f"{READING} {WRITING}", ORGANIZATIONS)] == [
+        Status.FAILED,
+        Status.WARNING,
+        Status.OK,
+    ]
+    assert told(whole)[2][1].startswith("never needed: create:organization_client_grants")
+
+
+def test_ids_of_organizations_do_without_their_names() -> None:
+    ids = replace(ORGANIZATIONS, organization_names=False)
+    held = f"{READING} read:organization_client_grants"
+
+    assert told(held, ids)[0] == (Status.WARNING, "yes, but it lacks read:organizations")
+    assert told(held, ORGANIZATIONS)[0] == (Status.FAILED, "it lacks read:organizations")
 
 
 def test_enough_to_plan_only_is_a_warning() -> None:

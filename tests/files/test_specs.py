@@ -29,7 +29,7 @@ def test_a_grant_carries_everything_it_says() -> None:
     (spec,) = specs_in(
         "grants: [{default_for: third_party_clients, audience: b, description: why, subject_type: user, scope: [s, r],"
         " organization_usage: allow, allow_any_organization: true, authorization_details_types: [t],"
-        " allow_all_scopes: true}, ]"
+        " allow_all_scopes: true, organizations: [o, p]}, ]"
     )
     assert spec == GrantSpec(
         file="f.yaml",
@@ -43,6 +43,7 @@ def test_a_grant_carries_everything_it_says() -> None:
         allow_any_organization=True,
         authorization_details_types=("t",),
         allow_all_scopes=True,
+        organizations=("o", "p"),
     )
 
 
@@ -51,6 +52,24 @@ def test_a_grant_knows_where_its_fields_and_scopes_stand() -> None:
     assert spec.source == Source("f.yaml", 2, 5)
     assert spec.source_of("audience") == Source("f.yaml", 3, 15)
     assert dict(spec.placed_scopes()).__getitem__("s") == Source("f.yaml", 6, 9)
+
+
+def test_no_organizations_are_told_from_nothing_said_about_them() -> None:
+    none, unsaid, some = specs_in(
+        "grants: [{client: a, api: b, organizations: []}, {client: a, api: b}, {client: a, api: b, organizations: [x]}]"
+    )
+    assert (none.organizations, unsaid.organizations) == ((), None)
+    assert list(some.placed_organizations()) == [("x", Source("f.yaml", 1, 107))]
+
+
+def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
+    denying, allowing, none = (
+        a_spec(client="d", organizations=("x",), marks={"organizations": (7, 5)}),
+        a_spec(client="a", organizations=("x",), organization_usage="allow"),
+        a_spec(client="n", organizations=()),
+    )
+    (problem,) = problems_of([denying, allowing, none])
+    assert (problem.source, problem.severity) == (Source("f.yaml", 7, 5), Severity.WARNING)
 
 
 def test_a_grant_declared_twice_names_both_places() -> None:

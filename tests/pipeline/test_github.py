@@ -70,7 +70,7 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: Runner) -> Non
     planned = runner.pull_request()
 
     assert (planned.code, runner.project.grants()) == (0, BEFORE)
-    dev, prod = runner.forge.bodies()
+    dev, prod = sorted(runner.forge.bodies())
     assert dev.startswith("<!-- reconciler:dev -->\n")
     assert prod.startswith("<!-- reconciler:prod -->\n")
     reviewed = plan_id(runner.artifacts / "plan-prod" / "plan.json")

@@ -14,6 +14,7 @@ from reliability import (
     test_kill,
     test_listings,
     test_matrix,
+    test_organizations,
     test_others,
     test_settling,
     test_storms,
@@ -27,6 +28,9 @@ REMAKE = "REMAKE_README" in os.environ
 CALLS = ("read", *VERBS)
 BEYOND = {
     "several faults in one change; no new token; half a change done": test_settling,
+    "organizations: a new grant's, one added, one taken away, half of several calls; and what is read of them": (
+        test_organizations
+    ),
     "a listing of several pages that breaks off, loops, expires, repeats or contradicts itself": test_listings,
     "eight calls at once meet 429 with right, wrong, missing, odd headers, a wrong clock, a dead token": test_storms,
     "somebody else changes the grant before, between and after; two applies at once": test_others,

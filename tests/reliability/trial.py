@@ -11,31 +11,35 @@ from typing import Any
 
 import httpx
 from support.builders import TENANT, a_spec, rules
-from support.tenants import AUDIENCE, DOMAIN, Forward, Interfering, a_sandbox, stored_grants
+from support.tenants import AUDIENCE, DOMAIN, Forward, Interfering, a_sandbox, organizations_of, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.apply import Means, Stop, carry_out
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
-from reconciler.auth0.errors import Auth0Error
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
+from reconciler.errors import ReconcilerError
 from reconciler.journal import Journal, open_journal
-from reconciler.observe import Needs, observe
+from reconciler.observe import Needs, observe, observe_organizations
 from reconciler.sandbox.faults import NO_FAULTS, Fault, Rule, Series
 from reconciler.sandbox.faults import Plan as FaultPlan
 from reconciler.sandbox.tenant import Sandbox
 from reconciler.sandbox.transport import SandboxTransport
 
 GRANTS, GRANT = "/api/v2/client-grants", "/api/v2/client-grants/{id}"
+ORGANIZATIONS_OF = f"{GRANT}/organizations"
+GRANTS_OF = "/api/v2/organizations/{id}/client-grants"
 TOKEN = "POST /oauth/token"
 LIST, CREATE, UPDATE, DELETE = f"GET {GRANTS}", f"POST {GRANTS}", f"PATCH {GRANT}", f"DELETE {GRANT}"
+LOOK, ASSOCIATE, DISSOCIATE = f"GET {ORGANIZATIONS_OF}", f"POST {GRANTS_OF}", f"DELETE {GRANTS_OF}/{{grant_id}}"
 VERBS = {"create": CREATE, "update": UPDATE, "delete": DELETE}
 HOLDERS = {"create": "new", "update": "old", "delete": "stray"}
 ATTEMPTS = 5
@@ -133,14 +137,33 @@ class Trial:
 
 
 def scopes_of(sandbox: Sandbox) -> dict[str, str]:
-    """Return scopes by holder, but for the tool's own grant; two grants of one holder would be a duplicate."""
+    """Return scopes by holder, `@` and the organizations behind them where there are any.
+
+    The tool's own grant is left out; two grants of one holder would be a duplicate.
+    """
     ours = [each for each in stored_grants(sandbox) if each["audience"] != AUDIENCE]
     assert len(ours) == len({(each["client_id"], each["audience"]) for each in ours}), "a duplicate"
-    return {each["client_id"]: "".join(sorted(each.get("scope", ["*"]))) for each in ours}
+    named = {each["id"]: ",".join(organizations_of(sandbox, each["id"])) for each in ours}
+    return {
+        each["client_id"]: "".join(sorted(each.get("scope", ["*"])))
+        + (f"@{named[each['id']]}" if named[each["id"]] else "")
+        for each in ours
+    }
 
 
 def own_grant(sandbox: Sandbox) -> list[dict[str, Any]]:
     return [each for each in stored_grants(sandbox) if each["audience"] == AUDIENCE]
+
+
+def pattern_of(path: str) -> str:
+    """Return the path of the endpoint, without ids."""
+    match path.removeprefix("/api/v2/").split("/"):
+        case ["client-grants", _, *inner]:
+            return "/".join([GRANT, *inner])
+        case ["organizations", _, "client-grants", *grant]:
+            return "/".join([GRANTS_OF, *("{grant_id}" for _ in grant)])
+        case _:
+            return path
 
 
 class Wire:
@@ -153,8 +176,7 @@ class Wire:
         self._foreign = foreign
 
     async def interfere(self, request: httpx.Request, forward: Forward) -> httpx.Response:
-        path = request.url.path
-        endpoint = f"{request.method} {GRANT if path.startswith(f'{GRANTS}/') else path}"
+        endpoint = f"{request.method} {pattern_of(request.url.path)}"
         self.calls[endpoint] += 1
         kept = self._kept.get(endpoint)
         if kept and isinstance(kept.trouble, NotSent) and self.calls[endpoint] in kept.calls:
@@ -190,6 +212,8 @@ async def client_of(sandbox: Sandbox, wire: Wire, manner: Manner = PATIENT) -> A
 async def planned(client: ManagementClient, wish: Wish) -> Plan:
     observation = await observe(client, NO_NAMES)
     untouchable = Untouchable(client.own_key(), (PROTECT,))
+    declared = DeclaredOrganizations(wish.specs, untouchable if wish.prune else None)
+    observation = await observe_organizations(client, observation, declared)
     return make_plan(wish.specs, observation, rules(untouchable=untouchable, prune=wish.prune), TENANT)
 
 
@@ -250,7 +274,7 @@ def tried(
 class ReadTrial:
     """What a plan made under strikes came to: the plan or why there is none, and the calls it took."""
 
-    made: Plan | Auth0Error
+    made: Plan | ReconcilerError
     calls: Counter[str]
     after: dict[str, str]
 
@@ -258,13 +282,13 @@ class ReadTrial:
 def read_tried(folder: Path, *strikes: Strike, wish: Wish = WISHES["create"], seed: str = SEED) -> ReadTrial:
     """Plan under `strikes`; then, in peace, the plan is the one that it should be."""
 
-    async def run() -> tuple[Plan | Auth0Error, Counter[str]]:
+    async def run() -> tuple[Plan | ReconcilerError, Counter[str]]:
         sandbox.control.set_faults(fault_rules(strikes))
         wire = Wire(sandbox, strikes)
         async with client_of(sandbox, wire) as client:
             try:
                 return await planned(client, wish), wire.calls
-            except Auth0Error as error:
+            except ReconcilerError as error:
                 return error, wire.calls
 
     with a_sandbox(folder, seed) as sandbox:

@@ -9,7 +9,7 @@ from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, a
 from reconciler.contract import stored
 from reconciler.core.guards import Protect, Untouchable
 from reconciler.core.origin import Origin
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Plan, grants_after
 from reconciler.core.risk import Level, Risk
 from reconciler.render.plan_json import plan_from_json, plan_json
 
@@ -24,6 +24,19 @@ PLANS = {
     "default": a_plan([a_spec(default_for="third_party_clients")]),
     "names": a_plan([a_spec()], directory=a_directory({"billing": "Billing"}, [an_api()])),
     "nothing": a_plan([a_spec()], [an_observed()]),
+    "organizations": a_plan(
+        [
+            a_spec(organization_usage="allow", organizations=("acme", "globex")),
+            a_spec(client_id="new", organizations=()),
+            a_spec(client_id="silent"),
+        ],
+        [
+            an_observed(a_grant(organization_usage="allow", organizations=frozenset({"org_3", "org_1"}))),
+            an_observed(a_grant(a_key("stray"), organizations=frozenset({"org_4"}))),
+        ],
+        a_directory(organizations={"org_1": "acme", "org_2": "globex", "org_3": "initech", "org_9": "unconcerned"}),
+        prune=True,
+    ),
 }
 
 
@@ -78,6 +91,29 @@ def test_an_update_has_both_sides_and_the_fields_between_them() -> None:
         "risks": [],
         "origin": None,
     }
+
+
+def test_organizations_stand_by_id_with_the_names_that_are_known_beside_them() -> None:
+    data = as_data(PLANS["organizations"])
+    new, silent, billing, stray = data["changes"]
+
+    assert data["organization_names"] == {"org_1": "acme", "org_2": "globex", "org_3": "initech"}
+    assert billing["fields"] == [{"field": "organizations", "added": ["org_2"], "removed": ["org_3"]}]
+    assert (billing["before"]["organizations"], billing["after"]["organizations"]) == (
+        ["org_1", "org_3"],
+        ["org_1", "org_2"],
+    )
+    assert new["after"]["organizations"] == []
+    assert "organizations" not in silent["after"]
+    assert stray["fields"][-1] == {"field": "organizations", "added": [], "removed": ["org_4"]}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_a_plan_that_comes_back_from_data_says_the_same(plan: Plan) -> None:
+    back = plan_from_json(as_data(plan))
+
+    assert as_data(back) == as_data(plan)
+    assert [grants_after(change) for change in back.changes] == [grants_after(change) for change in plan.changes]
 
 
 def test_risks_and_origins_come_back_as_they_were() -> None:

@@ -21,7 +21,7 @@ apis:
 organizations:
   - {{name: globex}}
 grants:
-  - {{client: Worker, api: Invoices API, scope: [a]}}
+  - {{client: Worker, api: Invoices API, scope: [a], organizations: [globex]}}
   - {{client: Worker, api: Invoices API, subject_type: user, allow_all_scopes: true}}
   - {{client_id: gone, audience: "urn:gone", scope: [x]}}
   - {{default_for: third_party_clients, api: Invoices API, scope: []}}
@@ -75,6 +75,12 @@ def test_the_seed_is_what_the_tenant_holds(tmp_path: Path) -> None:
         (INVOICES, "client", "third_party_clients"),
     }
     assert "scope" not in grants[worker, INVOICES, "user"]
+    assert "organizations" not in grants[worker, INVOICES, "client"]
+    [association] = whole["organization_client_grants"]
+    assert association == {
+        "organization_id": whole["organizations"][0]["id"],
+        "grant_id": grants[worker, INVOICES, "client"]["id"],
+    }
 
 
 @pytest.mark.parametrize("seed", [None, ""], ids=["no file", "empty file"])
@@ -89,11 +95,12 @@ def test_without_a_seed_a_tenant_holds_the_tool_only(tmp_path: Path, seed: str |
 
 
 def test_names_that_nothing_has_are_told_at_their_place(tmp_path: Path) -> None:
-    seed = "applications: [{name: Worker}]\ngrants:\n  - {client: Wroker, api: Nothing}\n"
+    seed = "applications: [{name: Worker}]\ngrants:\n  - {client: Wroker, api: Nothing, organizations: [acme]}\n"
     found = problems(tmp_path, seed)
     assert [(problem.source.line, problem.source.column, problem.what) for problem in found] == [
         (3, 14, 'no client of this seed is named "Wroker"; did you mean "Worker"?'),
         (3, 27, 'no api of this seed is named "Nothing"'),
+        (3, 52, 'no organization of this seed is named "acme"'),
     ]
 
 

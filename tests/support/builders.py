@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, Untouchable
 from reconciler.core.plan import Plan, TenantName
@@ -37,16 +37,26 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
         fields["audience"] = INVOICES
     marks = {name: (line + place, 5) for place, name in enumerate(fields)}
     scope_marks = tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"]))
-    return GrantSpec(file="grants/a.yaml", mark=(line, 5), marks=marks, scope_marks=scope_marks, **fields)
+    organization_marks = tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ()))
+    return GrantSpec(
+        file="grants/a.yaml",
+        mark=(line, 5),
+        marks=marks,
+        scope_marks=scope_marks,
+        organization_marks=organization_marks,
+        **fields,
+    )
 
 
 def a_directory(
     applications: dict[str, str] | None = None,
     apis: Iterable[Api] | None = None,
+    organizations: dict[str, str] | None = None,
 ) -> Directory:
-    """Applications as id -> name; None means that the list was not read."""
+    """Applications and organizations as id -> name; None means that the list was not read."""
     known = None if applications is None else tuple(Application(*each) for each in applications.items())
-    return Directory(known, None if apis is None else tuple(apis))
+    met = None if organizations is None else tuple(Organization(*each) for each in organizations.items())
+    return Directory(known, None if apis is None else tuple(apis), met)
 
 
 def an_api(identifier: str = INVOICES, name: str = "Invoices API", **fields: Any) -> Api:

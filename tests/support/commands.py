@@ -19,6 +19,7 @@ from reconciler.sandbox.documents import Document
 from reconciler.sandbox.serve import serving
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import open_sandbox
+from support.tenants import organizations_of
 
 DATABASE = Path(".reconciler/sandbox.db")
 DOMAIN = "sandbox.localhost"
@@ -147,10 +148,18 @@ def served(folder: Path, around: Callable[[ASGIApp], ASGIApp] = lambda app: app)
 
 
 def grants_of(folder: Path) -> list[Document]:
-    """Return the grants of the workspace's tenant as it would answer them, by key, without their ids."""
+    """Return the grants of the workspace's tenant as it would answer them, by key, without their ids.
+
+    Those that organizations may use have their names, too.
+    """
     with open_sandbox(folder / DATABASE, folder / "tenant.yaml", DOMAIN) as sandbox:
         rows = sandbox.store.find(Kind.CLIENT_GRANTS, {}, limit=1000)
-    documents = [{name: value for name, value in json.loads(row.text).items() if name != "id"} for row in rows]
+        named = {row.id: organizations_of(sandbox, row.id) for row in rows}
+    documents = [
+        {name: value for name, value in json.loads(row.text).items() if name != "id"}
+        | ({"organizations": named[row.id]} if named[row.id] else {})
+        for row in rows
+    ]
     return sorted(documents, key=_order)
 
 

@@ -1,8 +1,12 @@
 """Hypothesis: grants and keys as tenants have them."""
 
+from importlib import import_module
+
 from hypothesis import strategies as st
 
 from reconciler.core.grant import ClientGrant, Key
+
+import_module("deepdiff")  # it is loaded when two grants first differ: no example shall pay for that
 
 names = st.text(alphabet="abcxyz:*/ é$`{}", min_size=1, max_size=6)
 scopes = st.frozensets(names, max_size=4)

@@ -1,0 +1,107 @@
+"""Pure: organizations of grants: which of them a plan has to read, and whether each can have the grants it gains."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.desired import DesiredGrant, resolve
+from reconciler.core.directory import Directory
+from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, Key, ObservedGrant
+from reconciler.core.guards import Untouchable
+from reconciler.core.problems import Problem, Source
+from reconciler.core.spec import GrantSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredOrganizations:
+    """What files say about organizations. Falsy where they say nothing: then nothing is read of the tenant either.
+
+    `pruned` tells what may not be deleted where undeclared grants are, and is None where none is.
+    """
+
+    specs: tuple[GrantSpec, ...]
+    pruned: Untouchable | None = None
+
+    def __bool__(self) -> bool:
+        """Whether a file says `organizations`."""
+        return any(spec.organizations is not None for spec in self.specs)
+
+    def concerned(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
+        """Return the grants whose organizations have to be read: where they are declared, or are lost by a delete."""
+        desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
+
+        def is_concerned(observed: ObservedGrant) -> bool:
+            if observed.key in desired:
+                return desired[observed.key].organizations is not None
+            return self._goes(observed, directory) and may_have_organizations(observed)
+
+        return tuple(each for each in grants if is_concerned(each))
+
+    def gaining(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
+        """Return the ids of the organizations that get grants; those `grants` that are concerned know theirs now."""
+        observed = {each.key: each for each in grants}
+        return frozenset(_gains(resolve(self.specs, directory)[0], observed))
+
+    def _goes(self, observed: ObservedGrant, directory: Directory) -> bool:
+        return self.pruned is not None and self.pruned.reason(observed.key, observed, directory) is None
+
+
+def may_have_organizations(observed: ObservedGrant) -> bool:
+    """Return whether Auth0 would let organizations use the grant."""
+    usage = observed.grant.organization_usage
+    return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and usage != USAGE_DENY
+
+
+def check_organizations(
+    desired: Iterable[DesiredGrant],
+    observed: Mapping[Key, ObservedGrant],
+    counted: Mapping[str, int | None],
+    directory: Directory,
+    most: int,
+) -> tuple[Problem, ...]:
+    """Return a problem wherever an organization is named that does not exist, and one for each that gets too many.
+
+    `counted` has how many grants an organization has now, None where the tenant lacks it; others are not checked. Each
+    may have `most`.
+    """
+    desired = tuple(desired)
+    gains = _gains(desired, observed)
+    places: dict[str, list[Source]] = {}
+    for identity, place in _placed(desired, directory):
+        if identity in gains and identity in counted:
+            places.setdefault(identity, []).append(place)
+    problems: list[Problem] = []
+    for identity, here in places.items():
+        label, now = directory.organization_label(identity), counted[identity]
+        if now is None:
+            problems += [_missing(label, place) for place in here]
+        elif now + gains[identity] > most:
+            problems.append(_too_many(label, min(here), now, gains[identity], most))
+    return tuple(problems)
+
+
+def _gains(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Counter[str]:
+    """Count, for each organization, the grants that it will have and has not."""
+    gains: Counter[str] = Counter()
+    for each in desired:
+        before = observed[each.key].grant.organizations if each.key in observed else None
+        gains.update((each.grant.organizations or frozenset()) - (before or frozenset()))
+    return gains
+
+
+def _placed(desired: Iterable[DesiredGrant], directory: Directory) -> Iterator[tuple[str, Source]]:
+    for each in desired:
+        for text, place in each.spec.placed_organizations():
+            for identity in directory.organizations_called(text):
+                yield identity, place
+
+
+def _missing(label: str, place: Source) -> Problem:
+    what = f'the tenant has no organization "{label}"'
+    return Problem(place, what, "create the organization first, or correct the id", is_missing=True)
+
+
+def _too_many(label: str, place: Source, now: int, gained: int, most: int) -> Problem:
+    what = f'the organization "{label}" may have {most} grants: it has {now}, and the files add {gained}'
+    fix = "take others away from it first; where Auth0 allows more, say so by limits.organization_grants"
+    return Problem(place, what, fix)

@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.builders import a_grant, a_key, a_spec, an_observed
+from support.strategies import grants
+
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.grant import ClientGrant
+from reconciler.core.plan import Change, Create, Delete, Update
+from reconciler.core.steps import Associate, Dissociate, Effect, Step, effect, steps
+
+some = st.frozensets(st.sampled_from(["org_a", "org_b", "org_c"]))
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[ClientGrant, ClientGrant]:
+    """Two grants with one key that both say something about organizations."""
+    before, after = draw(grants()), draw(grants())
+    return replace(before, organizations=draw(some)), replace(after, key=before.key, organizations=draw(some))
+
+
+def an_update(before: ClientGrant, after: ClientGrant) -> Update:
+    return Update(an_observed(before), DesiredGrant(after, a_spec()), ())
+
+
+def taken(grant: ClientGrant, step: Step) -> ClientGrant:
+    """The grant after a call."""
+    had = grant.organizations or frozenset()
+    match step:
+        case Update():
+            return replace(step.after.grant, organizations=had)
+        case Associate():
+            return replace(grant, organizations=had | {step.organization})
+        case Dissociate():
+            return replace(grant, organizations=had - {step.organization})
+
+
+@given(pairs())
+def test_the_steps_lead_to_the_end_and_wherever_they_stop_the_rest_leads_there_too(
+    pair: tuple[ClientGrant, ClientGrant],
+) -> None:
+    before, after = pair
+    change, now = an_update(before, after), before
+    assert effect(change, now) is (Effect.WHOLE if before == after else Effect.NONE)
+    for step in steps(change.before, change.after):
+        now = taken(now, step)
+        assert effect(change, now) is (Effect.WHOLE if now == after else Effect.HALF)
+        assert steps(an_observed(now), change.after) == () or now != after
+    assert now == after
+
+
+@given(pairs())
+def test_an_organization_is_given_the_grant_before_another_loses_it(pair: tuple[ClientGrant, ClientGrant]) -> None:
+    before, after = pair
+    kinds = [type(step) for step in steps(an_observed(before), DesiredGrant(after, a_spec()))]
+
+    assert kinds.count(Update) <= 1
+    order = [Update, Associate, Dissociate] if before.organization_usage == "deny" else [Associate, Update, Dissociate]
+    assert kinds == sorted(kinds, key=order.index)
+
+
+NEW = a_grant(organization_usage="allow", organizations=frozenset({"org_a", "org_b"}))
+CREATE = Create(DesiredGrant(NEW, a_spec()))
+DELETE = Delete(an_observed(NEW))
+NARROWER = an_update(
+    replace(NEW, allow_all_scopes=True, scope=frozenset()),
+    replace(NEW, scope=frozenset("a"), organizations=frozenset()),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "now", "expected"),
+    [
+        (CREATE, None, Effect.NONE),
+        (CREATE, replace(NEW, organizations=frozenset()), Effect.HALF),
+        (CREATE, replace(NEW, organizations=frozenset({"org_b"})), Effect.HALF),
+        (CREATE, NEW, Effect.WHOLE),
+        (CREATE, replace(NEW, organizations=frozenset({"org_z"})), Effect.FOREIGN),
+        (CREATE, replace(NEW, scope=frozenset({"else"})), Effect.FOREIGN),
+        (DELETE, None, Effect.WHOLE),
+        (DELETE, NEW, Effect.NONE),
+        (DELETE, replace(NEW, organizations=frozenset({"org_a"})), Effect.FOREIGN),
+        (NARROWER, None, Effect.FOREIGN),
+        (NARROWER, replace(NEW, scope=frozenset()), Effect.HALF),
+        (NARROWER, replace(NEW, scope=frozenset("a"), organizations=frozenset({"org_a"})), Effect.HALF),
+        (NARROWER, replace(NEW, scope=frozenset("b")), Effect.FOREIGN),
+        (NARROWER, a_grant(a_key("other")), Effect.FOREIGN),
+    ],
+)
+def test_what_the_tenant_has_tells_how_far_a_change_has_come(
+    change: Change, now: ClientGrant | None, expected: Effect
+) -> None:
+    assert effect(change, now) is expected
+
+
+def test_a_grant_that_says_nothing_about_organizations_takes_one_call() -> None:
+    before, after = a_grant(scope="a"), a_grant(scope="b")
+
+    (step,) = steps(an_observed(before), DesiredGrant(after, a_spec()))
+
+    assert isinstance(step, Update)
+    assert [field.field for field in step.fields] == ["scope"]
