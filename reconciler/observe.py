@@ -38,8 +38,8 @@ SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:r
 class Needs:
     """Which listings are needed.
 
-    Scopes alone can do without the listing of APIs where the token may not read it, as the ids of organizations can do
-    without theirs.
+    Scopes alone can do without the listing of APIs where the token may not read it. `organizations` says that those of
+    grants are needed, `organization_names` that there has to be a listing of all.
     """
 
     application_names: bool
@@ -94,24 +94,32 @@ async def observe_organizations(
     if not declared:
         return observation
     try:
-        grants = await _with_organizations(client, observation, declared)
-        counted = await _counted(client, declared.gaining(grants, observation.directory))
+        organized = await _with_organizations(client, observation, declared)
+        counted = await _counted(client, declared.gaining(organized.grants, organized.directory))
     except RefusedCallError as error:
         if forbidden(error):
             raise ReconcilerError(NO_ASSOCIATIONS) from error
         raise
-    return replace(observation, grants=grants, organization_grants=counted)
+    return replace(organized, organization_grants=counted)
 
 
 async def _with_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
-) -> tuple[ObservedGrant, ...]:
+) -> Observation:
     concerned = declared.concerned(observation.grants, observation.directory)
     async with at_once() as group:
-        read = {each.id: group.create_task(client.organizations_of(each.id)) for each in concerned}
-    return tuple(
-        replace(each, grant=replace(each.grant, organizations=read[each.id].result())) if each.id in read else each
-        for each in observation.grants
+        tasks = {each.id: group.create_task(client.organizations_of(each.id)) for each in concerned}
+    read = {identity: task.result() for identity, task in tasks.items()}
+    met = {organization for organizations in read.values() for organization in organizations.values()}
+    return replace(
+        observation,
+        grants=tuple(
+            replace(each, grant=replace(each.grant, organizations=frozenset(read[each.id])))
+            if each.id in read
+            else each
+            for each in observation.grants
+        ),
+        directory=replace(observation.directory, associated=tuple(sorted(met, key=lambda each: each.id))),
     )
 
 
@@ -155,13 +163,11 @@ async def _apis(client: ManagementClient, needs: Needs) -> tuple[Api, ...] | Non
 
 
 async def _organizations(client: ManagementClient, needs: Needs) -> tuple[Organization, ...] | None:
-    if not needs.organizations:
+    if not needs.organization_names:
         return None
     try:
         return await client.organizations()
     except RefusedCallError as error:
-        if not forbidden(error):
-            raise
-        if needs.organization_names:
+        if forbidden(error):
             raise ReconcilerError(NO_ORGANIZATIONS) from error
-        return None
+        raise

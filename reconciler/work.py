@@ -204,7 +204,7 @@ class Work:
         now = await self._client.find(self._change.key) if seen is None else seen.get(self._change.key)
         if now is None or not speaks_of_organizations(self._change):
             return now
-        organizations = await self._client.organizations_of(now.id)
+        organizations = frozenset(await self._client.organizations_of(now.id))
         return replace(now, grant=replace(now.grant, organizations=organizations))
 
     async def _look_again(self, trouble: str) -> Outcome:

@@ -228,8 +228,16 @@ def test_where_no_file_says_organizations_none_are_read(tmp_path: Path) -> None:
 def test_organizations_are_read_of_the_grants_alone_that_say_some(tmp_path: Path) -> None:
     observation, calls = organized(tmp_path, of("a", ACME), a_spec(client_id="b", scope=()))
 
-    assert calls == ["GET client-grants/cgr_aaaaaaaaaaaaaaaa/organizations", "GET organizations"]
+    assert calls == ["GET client-grants/cgr_aaaaaaaaaaaaaaaa/organizations"]
     assert read_of(observation) == {"a": {ACME}, "b": None, "stray": None}
+
+
+def test_all_organizations_are_listed_only_where_one_is_named(tmp_path: Path) -> None:
+    _, named = organized(tmp_path, of("a", "acme"))
+    observation, by_id = organized(tmp_path, of("a"), of("b", ACME))
+
+    assert ("GET organizations" in named, "GET organizations" in by_id) == (True, False)
+    assert observation.directory.organization_label(ACME) == "acme"  # met beside the grants
 
 
 def test_of_what_is_pruned_they_are_read_as_well(tmp_path: Path) -> None:
@@ -238,7 +246,6 @@ def test_of_what_is_pruned_they_are_read_as_well(tmp_path: Path) -> None:
     assert calls == [
         "GET client-grants/cgr_aaaaaaaaaaaaaaaa/organizations",
         "GET client-grants/cgr_cccccccccccccccc/organizations",
-        "GET organizations",
     ]
     assert read_of(observation)["stray"] == frozenset({ACME, GLOBEX})
 
@@ -252,9 +259,7 @@ def test_the_grants_of_an_organization_are_counted_only_if_it_gets_more(tmp_path
 
 
 def test_an_id_that_nothing_has_is_counted_as_such(tmp_path: Path) -> None:
-    without_names = PERMITTED.replace('"read:organizations", ', "")
-
-    observation, _ = organized(tmp_path, of("a", "org_nobodynobodynobo"), scope=without_names)
+    observation, _ = organized(tmp_path, of("a", "org_nobodynobodynobo"))
 
     assert observation.organization_grants == {"org_nobodynobodynobo": None}
     assert observation.directory.organizations is None
@@ -263,10 +268,10 @@ def test_an_id_that_nothing_has_is_counted_as_such(tmp_path: Path) -> None:
 def test_more_organizations_than_a_page_holds_are_all_read(tmp_path: Path) -> None:
     many = {f"org-{number:03}": f"org_{number:016}" for number in range(150)}
 
-    observation, calls = organized(tmp_path, of("a"), tied=", ".join(many), named=TWO | many)
+    observation, calls = organized(tmp_path, of("a", "acme"), tied=", ".join(many), named=TWO | many)
 
     assert read_of(observation)["a"] == frozenset(many.values())
-    assert calls == ["GET client-grants/cgr_aaaaaaaaaaaaaaaa/organizations"] * 2 + ["GET organizations"] * 2
+    assert [calls.count(call) for call in sorted(set(calls))] == [2, 2, 1]
     assert len(observation.directory.organizations or ()) == 152
 
 

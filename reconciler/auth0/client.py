@@ -111,19 +111,19 @@ class ManagementClient:
 
         return await _whole(listing)
 
-    async def organizations_of(self, grant_id: str) -> frozenset[str]:
-        """Return the ids of the organizations that may use a grant; none if the grant has gone meanwhile."""
+    async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
+        """Return the organizations that may use a grant, by id; none if the grant has gone meanwhile."""
 
-        async def listing() -> frozenset[str]:
-            listed = await self._by_cursor(f"{_grant(grant_id)}/{ORGANIZATIONS}", {})
-            return frozenset(wire.organization(item).id for item in listed)
+        async def listing() -> Mapping[str, Organization]:
+            listed = map(wire.organization, await self._by_cursor(f"{_grant(grant_id)}/{ORGANIZATIONS}", {}))
+            return {organization.id: organization for organization in listed}
 
         try:
             return await _whole(listing)
         except RefusedCallError as error:
             if not missing(error):
                 raise
-            return frozenset()
+            return {}
 
     async def create(self, grant: ClientGrant, mark: Mark = UNMARKED) -> str:
         """Create a grant, without its organizations, and return its id.

@@ -62,11 +62,15 @@ class Organization:
 
 @dataclass(frozen=True)
 class Directory:
-    """What a tenant calls its things; None where they were not read (nobody needs them, or the token may not)."""
+    """What a tenant calls its things; None where they were not read (nobody needs them, or the token may not).
+
+    `associated` are organizations that were met beside grants: some of all there are.
+    """
 
     applications: tuple[Application, ...] | None = None
     apis: tuple[Api, ...] | None = None
     organizations: tuple[Organization, ...] | None = None
+    associated: tuple[Organization, ...] = ()
 
     @cached_property
     def applications_by_id(self) -> Mapping[str, Application]:
@@ -90,13 +94,13 @@ class Directory:
 
     @cached_property
     def organizations_by_id(self) -> Mapping[str, Organization]:
-        """Organizations by id."""
-        return {organization.id: organization for organization in self.organizations or ()}
+        """Organizations by id, as far as they are known."""
+        return {organization.id: organization for organization in (*self.associated, *(self.organizations or ()))}
 
     @cached_property
     def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
         """The ids of the organizations that carry a name: one, as Auth0 sees to it."""
-        return _grouped((organization.name, organization.id) for organization in self.organizations or ())
+        return _grouped((organization.name, organization.id) for organization in self.organizations_by_id.values())
 
     def organizations_called(self, name_or_id: str) -> tuple[str, ...]:
         """Return the ids of the organizations that have this name or id. Unread, what is formed as an id is one."""

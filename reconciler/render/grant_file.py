@@ -89,8 +89,9 @@ def _fields(grant: ClientGrant) -> Iterator[tuple[str, str]]:
 
 def _named(organizations: Iterable[str], directory: Directory) -> str:
     """Return a comment with the names of organizations, in the order of their ids; nothing where none is known."""
-    labels = [visible(directory.organization_label(each)) for each in sorted(organizations)]
-    return f"  # {', '.join(labels)}" if labels and directory.organizations is not None else ""
+    ids = sorted(organizations)
+    labels = [visible(directory.organization_label(each)) for each in ids]
+    return f"  # {', '.join(labels)}" if not directory.organizations_by_id.keys().isdisjoint(ids) else ""
 
 
 def _list(items: Iterable[str]) -> str:

@@ -236,5 +236,5 @@ def _directory_from(items: Iterable[Mapping[str, Any]], organizations: Mapping[s
     return Directory(
         tuple(Application(client_id, name) for client_id, name in names.items() if client_id),
         tuple(Api(identifier, name) for identifier, name in apis.items()),
-        tuple(Organization(identity, name) for identity, name in organizations.items()),
+        associated=tuple(Organization(identity, name) for identity, name in organizations.items()),
     )

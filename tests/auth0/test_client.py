@@ -348,14 +348,14 @@ def test_the_organizations_of_a_grant_are_read_to_their_end() -> None:
 
     found, server = talk(answer, lambda client: client.organizations_of("cgr_1/x"))
 
-    assert found == {"org_1", "org_2"}
+    assert found == {"org_1": Organization("org_1", ""), "org_2": Organization("org_2", "b")}
     assert {each.path for each in server.asked} == {"/api/v2/client-grants/cgr_1%2Fx/organizations"}
 
 
 def test_a_grant_that_has_gone_meanwhile_has_no_organizations() -> None:
     found, _ = talk(lambda _: an_answer(404, {}), lambda client: client.organizations_of("cgr_1"))
 
-    assert found == frozenset()
+    assert found == {}
 
 
 def test_the_names_of_organizations_are_read() -> None:
