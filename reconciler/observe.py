@@ -16,12 +16,16 @@ from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
 
 NO_APPLICATIONS = (
-    "files, protect or policy name applications, but the token may not list them: give its application read:clients, "
-    "or write client_id instead of client"
+    "files, manage, protect or policy name applications, but the token may not list them: give its application "
+    "read:clients, or write client_id instead of client"
+)
+NO_THIRD_PARTIES = (
+    "--prune has to know which applications belong to third parties, but the token may not list them: give its "
+    "application read:clients"
 )
 NO_APIS = (
-    "files, protect or policy name APIs, but the token may not list them: give its application read:resource_servers, "
-    "or write audience instead of api"
+    "files, manage, protect or policy name APIs, but the token may not list them: give its application "
+    "read:resource_servers, or write audience instead of api"
 )
 NO_ORGANIZATIONS = (
     "files name organizations, but the token may not list them: give its application read:organizations, "
@@ -45,17 +49,19 @@ class Needs:
     application_names: bool
     api_names: bool
     scopes: bool
+    third_parties: bool = False
     organizations: bool = False
     organization_names: bool = False
 
 
-def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern]) -> Needs:
+def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> Needs:
     """Return what must be read to plan `specs` where the configuration names grants by `patterns`."""
     specs, patterns = tuple(specs), tuple(patterns)
     return Needs(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
         api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in patterns),
         scopes=any(spec.scope or spec.allow_all_scopes or spec.default_for for spec in specs),
+        third_parties=prunes,
         organizations=any(spec.organizations is not None for spec in specs),
         organization_names=any(
             not ORGANIZATION_ID.fullmatch(each) for spec in specs for each in spec.organizations or ()
@@ -63,8 +69,10 @@ def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern]) -> Needs:
     )
 
 
-async def observe(client: ManagementClient, needs: Needs) -> Observation:
-    """Read the tenant, independent listings at the same time.
+async def observe(client: ManagementClient, needs: Needs, *, everything: bool = False) -> Observation:
+    """Read the tenant, independent listings at the same time; with `everything`, also what is not needed.
+
+    What is not needed and may not be read is None.
 
     Raises:
         Auth0Error: if a listing fails: a plan comes from a complete read or not at all.
@@ -72,8 +80,8 @@ async def observe(client: ManagementClient, needs: Needs) -> Observation:
     """
     async with at_once() as group:
         grants = group.create_task(client.grants())
-        applications = group.create_task(_applications(client, needs))
-        apis = group.create_task(_apis(client, needs))
+        applications = group.create_task(_applications(client, needs, everything=everything))
+        apis = group.create_task(_apis(client, needs, everything=everything))
         organizations = group.create_task(_organizations(client, needs))
     notes = _unfamiliar(grants.result())
     if needs.scopes and apis.result() is None:
@@ -129,6 +137,15 @@ async def _counted(client: ManagementClient, gaining: Iterable[str]) -> dict[str
     return {each: count.result() for each, count in counts.items()}
 
 
+async def look_up(client: ManagementClient, needs: Needs) -> Directory:
+    """Read the tenant's names only; raises as `observe` does. Scopes are nothing that a list of names checks."""
+    async with at_once() as group:
+        applications = group.create_task(_applications(client, needs))
+        apis = group.create_task(_apis(client, replace(needs, scopes=False)))
+        organizations = group.create_task(_organizations(client, needs))
+    return Directory(applications.result(), apis.result(), organizations.result())
+
+
 def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
     """Return a note for each thing that grants say and this version does not know; it is passed over."""
     counted = Counter(thing for grant in grants for thing in grant.unfamiliar)
@@ -138,19 +155,24 @@ def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
     ]
 
 
-async def _applications(client: ManagementClient, needs: Needs) -> tuple[Application, ...] | None:
-    if not needs.application_names:
+async def _applications(
+    client: ManagementClient, needs: Needs, *, everything: bool = False
+) -> tuple[Application, ...] | None:
+    needed = needs.application_names or needs.third_parties
+    if not needed and not everything:
         return None
     try:
         return await client.applications()
     except RefusedCallError as error:
-        if forbidden(error):
-            raise ReconcilerError(NO_APPLICATIONS) from error
-        raise
+        if not forbidden(error):
+            raise
+        if needed:
+            raise ReconcilerError(NO_APPLICATIONS if needs.application_names else NO_THIRD_PARTIES) from error
+        return None
 
 
-async def _apis(client: ManagementClient, needs: Needs) -> tuple[Api, ...] | None:
-    if not needs.api_names and not needs.scopes:
+async def _apis(client: ManagementClient, needs: Needs, *, everything: bool = False) -> tuple[Api, ...] | None:
+    if not needs.api_names and not needs.scopes and not everything:
         return None
     try:
         return await client.apis()

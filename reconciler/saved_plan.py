@@ -1,9 +1,7 @@
 """Plans on disk: approvals, never instructions. Whoever applies one plans afresh and may do no more than it says."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +9,10 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.contract import stored
-from reconciler.core.plan import Change, Plan
+from reconciler.core.plan import Change, Plan, TenantName
 from reconciler.core.problems import Problem, errors
 from reconciler.core.spec import GrantSpec
+from reconciler.disk import replace_file
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations
@@ -21,7 +20,7 @@ from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_
 
 OWNER_ONLY = 0o600
 LARGEST_FILE_BYTES = 500_000_000
-PLACES = frozenset({"file", "mark", "marks", "scope_marks", "organization_marks", "description"})
+PLACES = frozenset({"file", "mark", "marks", "scope_marks", "organization_marks", "description", "tenants"})
 """Of a spec what changes nothing."""
 
 
@@ -54,16 +53,9 @@ def write_plan(path: Path, plan: Plan, specs: Iterable[GrantSpec], options: Mapp
         "options": dict(options),
     }
     content["digest"] = digest(content)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        replace_file(path, json.dumps(content, indent=2) + "\n", OWNER_ONLY)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
 
 
@@ -90,10 +82,10 @@ def read_plan(path: Path) -> SavedPlan:
     return SavedPlan(plan_from_json(content), datetime.fromisoformat(saved["created_at"]), saved["options"])
 
 
-def refuse_unless_current(saved: SavedPlan, domain: str, oldest: timedelta, now: datetime) -> None:
-    """Raise StalePlanError if the plan is not for the tenant at `domain`, older than `oldest`, or from the future."""
-    if saved.plan.tenant.domain != domain:
-        raise StalePlanError(f"the plan was made for {saved.plan.tenant.domain}, not for {domain}")
+def refuse_unless_current(saved: SavedPlan, tenant: TenantName, oldest: timedelta, now: datetime) -> None:
+    """Raise StalePlanError if the plan is not for `tenant`, older than `oldest`, or from the future."""
+    if saved.plan.tenant != tenant:
+        raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
     age = now - saved.created_at
     if not timedelta(minutes=-5) <= age <= oldest:
         raise StalePlanError(

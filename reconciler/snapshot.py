@@ -1,20 +1,16 @@
 """What the tenant had before something is taken from it, as grant files: applying them rolls back."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.core.grant import ClientGrant
 from reconciler.core.guards import Untouchable
 from reconciler.core.plan import Plan, takes_access
 from reconciler.core.planner import Observation
 from reconciler.errors import ReconcilerError
 from reconciler.journal import OWNER_ONLY
-from reconciler.render.grant_file import snapshot_file
+from reconciler.render.grant_file import portions, snapshot_file
 
 FOLDER = "snapshots"
-MOST_SCOPES_IN_A_FILE = 50_000
-"""A scope takes at most some 60 bytes as a rule; grant files are read up to 5 MB."""
 
 
 def write_snapshot(
@@ -26,38 +22,30 @@ def write_snapshot(
 ) -> Path | None:
     """Write the tenant's grants into the folder `folder`/snapshots/RUN if `plan` takes something away; return it.
 
-    Left out is what no run can change: grants that Auth0 made, and the tool's own.
+    Left out is what no run can change: grants that Auth0 made, the tool's own, and what lies beyond the border.
 
     Raises:
         ReconcilerError: if it cannot be written; nothing may be sent then.
     """
     if not any(takes_access(change) for change in plan.changes):
         return None
-    changeable = [each.grant for each in observation.grants if not each.is_system and each.key != untouchable.own]
+    inside, directory = untouchable.border.surrounds, observation.directory
+    changeable = [
+        each.grant
+        for each in observation.grants
+        if not each.is_system and each.key != untouchable.own and inside(each.key, directory)
+    ]
     title = f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this folder rolls back."
     place = folder / FOLDER / run
     try:
         place.mkdir(parents=True)
-        for number, some in enumerate(_portions(changeable), start=1):
+        for number, some in enumerate(portions(changeable), start=1):
             _write(place / f"{number:03}.yaml", snapshot_file(some, observation.directory, title, run))
     except OSError as error:
         raise ReconcilerError(
             f"the snapshot {place} cannot be written, so nothing was sent: {error.strerror}"
         ) from error
     return place
-
-
-def _portions(grants: Sequence[ClientGrant]) -> list[list[ClientGrant]]:
-    """Split grants so that each file is small enough to be read again."""
-    portions: list[list[ClientGrant]] = [[]]
-    scopes = 0
-    for grant in sorted(grants, key=lambda grant: grant.key.order):
-        scopes += 3 + len(grant.scope)
-        if scopes > MOST_SCOPES_IN_A_FILE and portions[-1]:
-            portions.append([])
-            scopes = 3 + len(grant.scope)
-        portions[-1].append(grant)
-    return portions
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,11 +3,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant, parse_config
-from reconciler.core.guards import Limits, Protect
+from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant
+from reconciler.config_file import parse_config
+from reconciler.core.guards import Border, Limits, Protect
 from reconciler.core.pattern import Pattern
 from reconciler.core.policy import Policy, PolicyRule, Verdict
-from reconciler.errors import ReconcilerError
+from reconciler.core.tenancy import Target, Tenants
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.loader import parse
 
 LIVE = "live.eu.auth0.com"
 STRANGE = "login.example.com"
@@ -15,6 +18,14 @@ STRANGE = "login.example.com"
 
 def config(**tenants: dict[str, Any]) -> Config:
     return parse_config({"tenants": tenants}, "reconciler.yaml")
+
+
+def problems(text: str) -> list[str]:
+    data = parse(text.encode(), "reconciler.yaml").data
+    assert isinstance(data, dict)
+    with pytest.raises(ProblemsError) as caught:
+        parse_config(data, "reconciler.yaml")
+    return sorted(f"{problem.source}: {problem.message}" for problem in caught.value.problems)
 
 
 def test_a_tenant_has_what_is_written_and_defaults_for_the_rest() -> None:
@@ -136,9 +147,74 @@ def test_without_a_clear_choice_there_is_an_error(
         choose_tenant(config(**tenants), name, {})
 
 
-def test_a_default_tenant_that_is_not_declared_is_an_error() -> None:
-    with pytest.raises(ReconcilerError, match=r'prod\.yaml declares no tenant "live"'):
-        parse_config({"default_tenant": "live"}, "prod.yaml")
+def test_every_slip_that_no_schema_sees_is_told_with_its_place() -> None:
+    assert problems(
+        """\
+default_tenant: liev
+tenants:
+  live: {domain: live.eu.auth0.com}
+  other:
+    domain: http://other.eu.auth0.com
+  third: {domain: "127.0.0.1:99999"}
+"""
+    ) == [
+        'reconciler.yaml:1:17: this file declares no tenant "liev"; did you mean "live"?',
+        (
+            'reconciler.yaml:5:13: "http://other.eu.auth0.com": plain http would show the credentials to the network; '
+            "leave http:// out"
+        ),
+        'reconciler.yaml:6:19: "127.0.0.1:99999" has a port that cannot be; ports end at 65535',
+    ]
+
+
+def test_a_default_tenant_needs_tenants() -> None:
+    assert problems("default_tenant: live") == [
+        'reconciler.yaml:1:17: this file declares no tenant "live"; declared are: none',
+    ]
+
+
+def test_a_tenants_own_variables_go_before_the_shared_ones_and_its_host_is_built_in() -> None:
+    shared = {"stage": "dev", "region": "eu"}
+    parsed = parse_config(
+        {"variables": shared, "tenants": {"live": {"domain": f"https://{LIVE}", "variables": {"stage": "prod"}}}},
+        "reconciler.yaml",
+    )
+
+    assert parsed.tenants["live"].target == Target("live", {"stage": "prod", "region": "eu", "domain": LIVE})
+    elsewhere = choose_tenant(parsed, None, {"AUTH0_DOMAIN": "new.auth0.com"})
+    assert elsewhere.target == Target("new.auth0.com", {**shared, "domain": "new.auth0.com"})
+
+
+def test_files_are_read_for_the_chosen_tenant_or_for_all_or_for_whichever_there_may_be() -> None:
+    parsed = config(live={"domain": LIVE}, local={"kind": "sandbox"})
+    live, local = parsed.tenants.values()
+
+    assert parsed.readers(live) == Tenants((live.target,), ("live", "local"))
+    assert parsed.readers() == Tenants((live.target, local.target), ("live", "local"))
+    assert parse_config({"variables": {"a": "b"}}, "x").readers().targets[0].values.keys() == {"a", "domain"}
+
+
+def test_a_border_of_its_own_takes_the_shared_ones_place() -> None:
+    parsed = parse_config(
+        {
+            "manage": [{"client": "*"}],
+            "tenants": {"live": {"domain": LIVE, "manage": [{"client": "Billing *"}]}, "other": {"domain": LIVE}},
+        },
+        "reconciler.yaml",
+    )
+
+    assert parsed.tenants["live"].border == Border((Pattern(client="Billing *"),))
+    assert parsed.tenants["other"].border == parsed.border == Border((Pattern(client="*"),))
+
+
+def test_credentials_of_another_prefix_are_not_vouched_for_by_auth0_domain() -> None:
+    parsed = config(prod={"domain": STRANGE, "credentials": "AUTH0_PROD_"}, dev={"domain": STRANGE})
+
+    with pytest.raises(ReconcilerError, match=f"set AUTH0_PROD_DOMAIN={STRANGE} in the environment"):
+        choose_tenant(parsed, "prod", {"AUTH0_DOMAIN": STRANGE})
+    with pytest.raises(ReconcilerError, match=f"set AUTH0_DOMAIN={STRANGE} in the environment"):
+        choose_tenant(parsed, "dev", {"AUTH0_PROD_DOMAIN": STRANGE})
+    assert choose_tenant(parsed, "prod", {"AUTH0_PROD_DOMAIN": f"https://{STRANGE}/"}).name == "prod"
 
 
 @pytest.mark.parametrize("domain", [STRANGE, f"https://{STRANGE}", "127.0.0.1:8321", "auth0.com.example.com"])
@@ -201,21 +277,22 @@ def test_it_is_https_everywhere_but_on_loopback(domain: str, host: str, base_url
     ],
 )
 def test_what_is_no_domain_is_refused_wherever_it_stands(domain: str) -> None:
-    with pytest.raises(ReconcilerError, match="is no domain; write it like"):
+    with pytest.raises(ProblemsError) as caught:
         config(live={"domain": domain})
+    assert [problem.what for problem in caught.value.problems] == [f'"{domain}" is no domain']
     with pytest.raises(ReconcilerError, match="is no domain; write it like"):
         choose_tenant(Config(), None, {"AUTH0_DOMAIN": domain})
 
 
 @pytest.mark.parametrize("domain", ["", f"{LIVE}\n"], ids=["empty", "line-end"])
 def test_a_file_says_a_domain_exactly(domain: str) -> None:
-    with pytest.raises(ReconcilerError, match="is no domain"):
+    with pytest.raises(ProblemsError):
         config(live={"domain": domain})
 
 
 @pytest.mark.parametrize("domain", [f"http://{LIVE}", "http://127.0.0.1.example.com", "http://localhost.example.com"])
 def test_plain_http_is_refused_outside_loopback(domain: str) -> None:
-    with pytest.raises(ReconcilerError, match="plain http would show the credentials to the network"):
+    with pytest.raises(ProblemsError):
         config(live={"domain": domain})
     with pytest.raises(ReconcilerError, match="plain http"):
         choose_tenant(Config(), None, {"AUTH0_DOMAIN": domain})

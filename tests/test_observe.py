@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.builders import INVOICES, OWN, a_spec
+from support.builders import INVOICES, OWN, a_key, a_spec
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
@@ -91,6 +91,24 @@ def seen(
 )
 def test_only_what_a_file_needs_is_needed(spec: GrantSpec, protect: tuple[Protect, ...], expected: Needs) -> None:
     assert needs_of([spec], protect) == expected
+
+
+def test_who_prunes_has_to_know_third_parties() -> None:
+    needs = needs_of([a_spec(scope=())], (), prunes=True)
+
+    assert needs == Needs(application_names=False, api_names=False, scopes=False, third_parties=True)
+
+
+def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
+    observation, calls = seen(tmp_path, replace(NOTHING, third_parties=True))
+
+    assert calls == ["GET /api/v2/client-grants", "GET /api/v2/clients", "POST /oauth/token"]
+    assert not observation.directory.is_third_party(a_key())
+
+
+def test_without_permission_third_parties_cannot_be_told(tmp_path: Path) -> None:
+    with pytest.raises(ReconcilerError, match="--prune has to know which applications belong to third parties"):
+        seen(tmp_path, replace(NOTHING, third_parties=True), '"read:client_grants"')
 
 
 def test_ids_alone_need_no_names(tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ def names(folder: Path) -> set[str]:
 
 def test_the_wheel_holds_every_file_of_the_package_and_the_schemas(wheel: Path) -> None:
     schemas = {f"schemas/{name}" for name in names(ROOT / "schemas")}
+    examples = {f"examples/github/{name}" for name in names(ROOT / "examples" / "github")}
 
-    assert names(wheel / "reconciler") == names(PACKAGE) | schemas
+    assert names(wheel / "reconciler") == names(PACKAGE) | schemas | examples
     assert {"py.typed", "sandbox/seed_schema.json", "sandbox/management_scopes.txt"} <= names(wheel / "reconciler")
     assert {f"schemas/{name}" for name in (stored.OPENAPI, stored.GRANTS, stored.PLAN, stored.CONFIG)} <= schemas
 

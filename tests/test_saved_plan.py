@@ -18,6 +18,9 @@ from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant
 from reconciler.core.guards import Protect, Untouchable
 from reconciler.core.plan import Plan, TenantName, compare, in_order_of_apply
+from reconciler.core.problems import Source
+from reconciler.core.spec import TenantPattern
+from reconciler.core.tenancy import Target, for_tenant
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.render.plan_json import deed, digest, plan_from_json, plan_id, plan_json
 from reconciler.render.plan_text import plan_lines
@@ -25,7 +28,7 @@ from reconciler.render.styled import plain
 from reconciler.saved_plan import SavedPlan, desired_digest, read_plan, refuse_unless_current, unapproved, write_plan
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-OPTIONS = {"prune": False, "create_only": False, "skip_missing": False}
+OPTIONS = {"prune": False, "create_only": False, "skip_missing": False, "only_branch": False}
 SPECS = [
     a_spec(client="Billing", api="Invoices API", description="why", scope=("write:invoices",)),
     a_spec(client_id="x"),
@@ -55,6 +58,14 @@ def test_blocked_changes_and_pruned_grants_read_back_too(tmp_path: Path) -> None
     )
 
     assert plan_json(read_plan(saved(tmp_path, plan)).plan) == plan_json(plan)
+
+
+def test_what_files_declare_for_a_tenant_is_what_counts_for_the_digest() -> None:
+    here = (TenantPattern("dev", Source("f.yaml", 1, 1)),)
+    said = for_tenant([a_spec(client_id="${x}", tenants=(here,))], Target("dev", {"x": "billing"}))
+
+    assert desired_digest(said) == desired_digest([a_spec(line=7)])
+    assert desired_digest(said) != desired_digest([a_spec(client_id="other")])
 
 
 def test_only_the_owner_may_read_it_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -159,22 +170,30 @@ def test_a_missing_file_is_a_plain_error(tmp_path: Path) -> None:
     assert caught.value.exit_code == 1
 
 
+ONE_DAY = timedelta(hours=24)
+
+
 @pytest.mark.parametrize(
-    ("domain", "age", "message"),
+    ("tenant", "age", "message"),
     [
-        ("other.example", timedelta(), "made for test.example, not for other.example"),
-        ("test.example", timedelta(hours=25), "too long ago"),
-        ("test.example", timedelta(hours=-1), "too long ago"),
+        (
+            replace(PLAN.tenant, domain="other.example"),
+            timedelta(),
+            "made for test .test.example., not for test ",
+        ),
+        (replace(PLAN.tenant, name="other"), timedelta(), "made for test .test.example., not for other .test.example."),
+        (PLAN.tenant, timedelta(hours=25), "too long ago"),
+        (PLAN.tenant, timedelta(hours=-1), "too long ago"),
     ],
-    ids=["another tenant", "too old", "from the future"],
+    ids=["another domain", "another tenant", "too old", "from the future"],
 )
-def test_a_plan_that_is_not_current_is_refused(domain: str, age: timedelta, message: str) -> None:
+def test_a_plan_that_is_not_current_is_refused(tenant: TenantName, age: timedelta, message: str) -> None:
     with pytest.raises(StalePlanError, match=message):
-        refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), domain, timedelta(hours=24), NOW + age)
+        refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), tenant, ONE_DAY, NOW + age)
 
 
 def test_a_current_plan_is_taken() -> None:
-    refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), "test.example", timedelta(hours=24), NOW + timedelta(hours=24))
+    refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS), PLAN.tenant, ONE_DAY, NOW + ONE_DAY)
 
 
 def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Plan:

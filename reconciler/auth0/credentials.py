@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
+from reconciler.core.domain import CREDENTIALS_PREFIX
 from reconciler.core.grant import Key
 from reconciler.errors import ReconcilerError
 
 CLIENT_SUFFIX = "@clients"
+TOKENS = ("ACCESS_TOKEN", "API_TOKEN")
+PRIVATE_KEY, PRIVATE_KEY_PATH = "CLIENT_ASSERTION_PRIVATE_KEY", "CLIENT_SIGNING_KEY_PATH"
 ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """What a bearer token may consist of (RFC 6750, 2.1)."""
@@ -50,43 +53,70 @@ class PrivateKey:
 Credentials = AccessToken | ClientSecret | PrivateKey
 
 
-def credentials_from(environment: Mapping[str, str], domain: str) -> Credentials:
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The variables of one tenant: those of `environment` whose names begin with `prefix`, which calls leave out."""
+
+    environment: Mapping[str, str] = field(repr=False)
+    prefix: str = CREDENTIALS_PREFIX
+
+    def name(self, *endings: str) -> str:
+        """Return the name of the first variable of those that says something; of the very first where none does."""
+        names = [f"{self.prefix}{ending}" for ending in endings]
+        return next((name for name in names if self.environment.get(name, "").strip()), names[0])
+
+    def text(self, *endings: str) -> str:
+        """Return what the first variable of those says that says something, nothing where none does.
+
+        Raises:
+            ReconcilerError: if it is no text.
+        """
+        name = self.name(*endings)
+        value = self.environment.get(name, "")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ReconcilerError(f"{name} holds bytes that are no text") from error
+        return value
+
+
+def credentials_from(environment: Mapping[str, str], domain: str, prefix: str = CREDENTIALS_PREFIX) -> Credentials:
     """Return the credentials that `environment` holds for the tenant at `domain` (a host, perhaps with a port).
 
-    A ready token wins over a private key, which wins over a secret.
+    The names of the variables begin with `prefix`. A ready token wins over a private key, which wins over a secret.
 
     Raises:
         ReconcilerError: if there are none, or some that cannot be.
     """
-    for name in ("AUTH0_ACCESS_TOKEN", "AUTH0_API_TOKEN"):
-        if token := environment.get(name, "").strip():
-            return AccessToken(_checked(name, token))
-    client_id, secret = _text(environment, "AUTH0_CLIENT_ID"), _text(environment, "AUTH0_CLIENT_SECRET")
-    audience = _text(environment, "AUTH0_AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
-    private_key = _private_key(environment)
+    given = Variables(environment, prefix)
+    if token := environment.get(name := given.name(*TOKENS), "").strip():
+        return AccessToken(_checked(name, token))
+    client_id, secret = given.text("CLIENT_ID"), given.text("CLIENT_SECRET")
+    audience = given.text("AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
+    private_key = _private_key(given)
     if client_id and private_key:
-        return PrivateKey(client_id, private_key, _algorithm(environment), f"https://{domain}/", audience)
+        return PrivateKey(client_id, private_key, _algorithm(given), f"https://{domain}/", audience)
     if client_id and secret:
         return ClientSecret(client_id, secret, audience)
     raise ReconcilerError(
-        f"no credentials for {domain}: set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN",
+        f"no credentials for {domain}: set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, or {prefix}{TOKENS[0]}",
     )
 
 
-def _private_key(environment: Mapping[str, str]) -> str:
+def _private_key(given: Variables) -> str:
     r"""Return the PEM from the variable, where line feeds may be written as `\n`, or from the file that one names."""
-    if key := environment.get("AUTH0_CLIENT_ASSERTION_PRIVATE_KEY"):
+    if key := given.environment.get(f"{given.prefix}{PRIVATE_KEY}"):
         return key.replace("\\n", "\n")
-    path = environment.get("AUTH0_CLIENT_SIGNING_KEY_PATH")
+    name = f"{given.prefix}{PRIVATE_KEY_PATH}"
+    path = given.environment.get(name)
     try:
         return Path(path).read_text(encoding="ascii") if path else ""
     except (OSError, ValueError) as error:
-        raise ReconcilerError(f"AUTH0_CLIENT_SIGNING_KEY_PATH: {path} cannot be read as a PEM file") from error
+        raise ReconcilerError(f"{name}: {path} cannot be read as a PEM file") from error
 
 
-def _algorithm(environment: Mapping[str, str]) -> str:
-    names = ("AUTH0_CLIENT_ASSERTION_SIGNING_ALG", "AUTH0_CLIENT_SIGNING_ALGORITHM")
-    algorithm = next((environment[name] for name in names if environment.get(name)), ALGORITHMS[0])
+def _algorithm(given: Variables) -> str:
+    algorithm = given.text("CLIENT_ASSERTION_SIGNING_ALG", "CLIENT_SIGNING_ALGORITHM") or ALGORITHMS[0]
     if algorithm not in ALGORITHMS:
         raise ReconcilerError(f"Auth0 takes assertions signed with {', '.join(ALGORITHMS)}, not {algorithm}")
     return algorithm
@@ -124,15 +154,6 @@ def expiry_of(token: str) -> float | None:
     """
     expiry = _claims(token).get("exp")
     return float(expiry) if isinstance(expiry, int | float) and 0 <= expiry < END_OF_CALENDAR else None
-
-
-def _text(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ReconcilerError(f"{name} holds bytes that are no text") from error
-    return value
 
 
 def _checked(name: str, token: str) -> str:

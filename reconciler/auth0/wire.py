@@ -11,6 +11,7 @@ from reconciler.core.plan import Update
 
 Json = Mapping[str, Any]
 
+NOTHING: frozenset[str] = frozenset()
 KNOWN_FIELDS = frozenset(
     {
         "id",
@@ -26,10 +27,10 @@ KNOWN_FIELDS = frozenset(
         "default_for",
     },
 )
-KNOWN_VALUES: Mapping[str, frozenset[str]] = {
-    "organization_usage": frozenset({"deny", "allow", "require"}),
-    "subject_type": frozenset({"client", "user", "anonymous_user"}),
-    "default_for": frozenset({"third_party_clients"}),
+KNOWN_VALUES: Mapping[str, frozenset[str | None]] = {
+    "organization_usage": frozenset({"deny", "allow", "require", None}),
+    "subject_type": frozenset({"client", "user", "anonymous_user", None}),
+    "default_for": frozenset({"third_party_clients", None}),
 }
 
 
@@ -60,13 +61,11 @@ def observed_grant(answer: Json) -> ObservedGrant:
 
 
 def _unfamiliar(answer: Json) -> frozenset[str]:
+    values = [name for name, known in KNOWN_VALUES.items() if answer.get(name) not in known]
+    if not values and KNOWN_FIELDS.issuperset(answer):
+        return NOTHING
     fields = {f'field "{name}"' for name in answer.keys() - KNOWN_FIELDS}
-    values = {
-        f'{name} "{answer[name]}"'
-        for name, known in KNOWN_VALUES.items()
-        if answer.get(name, None) not in {*known, None}
-    }
-    return frozenset(fields | values)
+    return frozenset(fields.union(f'{name} "{answer[name]}"' for name in values))
 
 
 def application(answer: Json) -> Application:
@@ -180,8 +179,10 @@ def _flag(answer: Json, name: str) -> bool:
 
 
 def _texts(answer: Json, name: str) -> frozenset[str]:
-    values = answer.get(name) or ()
-    if isinstance(values, list | tuple) and all(isinstance(value, str) for value in values):
+    values = answer.get(name)
+    if not values:
+        return NOTHING
+    if isinstance(values, list) and {str}.issuperset(map(type, values)):
         return frozenset(values)
     raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of texts")
 

@@ -1,21 +1,30 @@
 """`reconciler apply`: show the plan, ask, carry it out, read the tenant again, and tell what became of it."""
 
 import sys
+from collections.abc import Sequence
 
 import click
 
+from reconciler.cli import ci
 from reconciler.cli.approving import Approval, approval_options
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.interruption import Interruption
+from reconciler.cli.options import also_global_options, options
+from reconciler.cli.progress import progress
 from reconciler.cli.reaching import Reach, reaching_options
+from reconciler.cli.reports import Forms, forms_options
 from reconciler.cli.run import Run
-from reconciler.cli.session import Session, session
+from reconciler.cli.session import Planning, Session
 from reconciler.cli.shaping import Shape, shaping_options
+from reconciler.cli.together import Done, Together, together
 from reconciler.core.outcome import Report
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Delete, Plan
+from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError
-from reconciler.render.outcomes import report_json, report_lines
+from reconciler.render.outcome_forms import End, Ends, ends_as
+from reconciler.render.outcomes import report_lines
+from reconciler.render.plan_forms import Planned, outputs_of
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import line
 
@@ -26,8 +35,8 @@ from reconciler.render.styled import line
 @approval_options
 @click.option("--yes", is_flag=True, help="Do not ask. No guard is lifted by this.")
 @reaching_options
-@format_option("apply")
-def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, form: str) -> Exit:
+@forms_options("apply", "markdown")
+def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms: Forms) -> Exit:
     """Change the tenant to what the files declare.
 
     Prints the plan, asks, carries it out, reads the tenant again, and exits with 0 only if it equals the files.
@@ -35,29 +44,74 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, form: 
     PLANFILE, from plan --out, stands in for the question: it is planned afresh, and what does not stand in the file
     with the same before and after ends the run with exit code 5 before anything is written.
     """
-    given = options()
-    console = Console(given)
+    console = Console(options())
     approval.check_options(shape)
-    with session(given, shape, reach, console) as reached:
-        approval.check_tenant(reached.tenant.host)
-        observation = reached.observe()
-        plan = reached.plan(observation)
-        console.problems(reached.warnings(plan), reached.declared.texts)
-        asks = bool(plan.changes) and not (plan.blocked or yes or approval.saved)
-        console.plan(plan_lines(plan, every=given.verbose), data=form == "json", asks=asks)
-        if plan.blocked or not plan.changes:
-            report, exit_code = Report((), plan), _nothing_done(plan)
-        else:
-            approval.check_changes(plan, console)
-            _refuse_without_permissions(reached, plan)
-            if asks:
-                _ask(plan, console)
-            report, exit_code = Run(reached, plan, observation, console, reach).done()
+    with together(options(), shape, reach, console) as (tenants, sessions):
+        approval.check_tenants(sessions)
+        applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
+        ended = applying.carried_out(applying.agreed(tenants.each(sessions, Session.planned)), reach)
+    ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
+    ends = Ends([end for end, _ in ended], {name: str(error) for name, error in tenants.failed.items()})
     try:
-        _tell(report, plan, console, form)
-    except OSError as error:
+        _tell(ends, forms, console)
+    except (OSError, ReconcilerError) as error:
         raise ReportLostError(str(error)) from error
-    return exit_code
+    return tenants.worst(exit_code for _, exit_code in ended)
+
+
+Agreed = Done[Planning]
+
+
+class Applying:
+    """From plans to what became of them, tenant by tenant as far as a person is asked, all at once behind that."""
+
+    def __init__(self, tenants: Together, approval: Approval, console: Console, *, asks: bool, data: bool) -> None:
+        self._tenants = tenants
+        self._approval = approval
+        self._console = console
+        self._asks = asks and not approval.saved
+        self._data = data
+        self._ended: list[tuple[End, Exit]] = []
+
+    def agreed(self, planned: Sequence[Agreed]) -> list[Agreed]:
+        """Show the plans, and return those to be carried out."""
+        agreed = []
+        for number, done in enumerate(planned):
+            if number:
+                self._console.plan([line()], data=self._data, asks=False)
+            with self._tenants.alone(done.session.tenant):
+                if self._is_agreed(done.session, done.result.plan):
+                    agreed.append(done)
+        return agreed
+
+    def _is_agreed(self, session: Session, plan: Plan) -> bool:
+        """Show a plan and return whether it is to be carried out. Raises ReconcilerError if that is not allowed."""
+        self._console.problems(session.warnings(plan), session.declared.texts)
+        asks = self._asks and bool(plan.changes) and not plan.blocked
+        self._console.plan(plan_lines(plan, every=options().verbose), data=self._data, asks=asks)
+        if plan.blocked or not plan.changes:
+            self._ended.append((End(plan, Report((), plan)), _nothing_done(plan)))
+            return False
+        self._approval.check_changes(plan, self._console)
+        _refuse_without_permissions(session, plan)
+        if asks:
+            _ask(plan, self._console)
+        return True
+
+    def carried_out(self, agreed: Sequence[Agreed], reach: Reach) -> list[tuple[End, Exit]]:
+        """Carry the plans out, and return how each tenant ended, in no order."""
+        interruption = Interruption(self._console)
+        total = sum(len(done.result.plan.changes) for done in agreed)
+        runs = {done.session.tenant.name: Run(done.session, done.result, reach, interruption) for done in agreed}
+        with (
+            interruption.listening(self._tenants.runner.get_loop()),
+            progress(total, shown=self._console.shows_progress and bool(agreed)) as tell,
+        ):
+            sessions = [done.session for done in agreed]
+            carried = self._tenants.each(sessions, lambda session: runs[session.tenant.name].done(self._console, tell))
+        plans = {done.session.tenant.name: done.result.plan for done in agreed}
+        reported = [(plans[done.session.tenant.name], *done.result) for done in carried]
+        return [*self._ended, *((End(plan, report), exit_code) for plan, report, exit_code in reported)]
 
 
 def _nothing_done(plan: Plan) -> Exit:
@@ -66,15 +120,21 @@ def _nothing_done(plan: Plan) -> Exit:
     return Exit.DONE if plan.converged else Exit.INCOMPLETE
 
 
-def _tell(report: Report, plan: Plan, console: Console, form: str) -> None:
-    if form == "json":
-        console.data(report_json(report))
-    elif report.outcomes:
-        console.result([line(), *report_lines(report, plan.directory)])
+def _tell(ends: Ends, forms: Forms, console: Console) -> None:
+    names = [*(end.plan.tenant.name for end in ends.ends), *ends.failed]
+    if forms.stdout != "text":
+        console.text(ends_as(forms.stdout, ends, forms.most_bytes))
+    for end in ends.ends:
+        if forms.stdout == "text" and end.report.outcomes:
+            name = [line(f"Tenant {visible(end.plan.tenant.name)}")] if len(names) > 1 else []
+            console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
+    forms.write(names, lambda form, some: ends_as(form, ends.of(some), forms.most_bytes))
+    ci.tell_summary(ends_as("markdown", ends, ci.SUMMARY_BYTES))
+    ci.tell_outputs(outputs_of(Planned([end.plan for end in ends.ends])))
 
 
-def _refuse_without_permissions(reached: Session, plan: Plan) -> None:
-    missing = missing_permissions(plan, reached.client.permissions())
+def _refuse_without_permissions(session: Session, plan: Plan) -> None:
+    missing = missing_permissions(plan, session.client.permissions())
     if missing:
         raise ReconcilerError(
             f"nothing was written: the access token lacks {', '.join(missing)}; add them to the grant of "
@@ -88,6 +148,6 @@ def _ask(plan: Plan, console: Console) -> None:
         raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
     deletes = sum(isinstance(change, Delete) for change in plan.changes)
     expected, what = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
-    question = f"Apply this to {plan.tenant.name} ({plan.tenant.domain})? Only {what} is accepted: "
+    question = f"Apply this to {plan.tenant}? Only {what} is accepted: "
     if console.asked(question) != expected:
         raise ReconcilerError(f"nothing was written: the answer was not {what}")

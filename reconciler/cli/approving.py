@@ -1,6 +1,6 @@
 """What `apply PLANFILE` adds: the saved plan is an approval, and what is planned afresh has to keep within it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.reaching import Duration
+from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError, StalePlanError
@@ -34,10 +35,14 @@ class Approval:
                 f"{names}: the plan was made {'without' if options[differing[0]] else 'with'}; say the same"
             )
 
-    def check_tenant(self, domain: str) -> None:
-        """Raise StalePlanError if the plan is another tenant's, or too old."""
-        if self.saved:
-            refuse_unless_current(self.saved, domain, self.oldest, datetime.now(UTC))
+    def check_tenants(self, sessions: Sequence[Session]) -> None:
+        """Raise StalePlanError if the plan is another tenant's, or too old; ReconcilerError for several tenants."""
+        if not self.saved:
+            return
+        if len(sessions) > 1:
+            raise ReconcilerError("a saved plan is for one tenant: name it with --tenant")
+        for session in sessions:
+            refuse_unless_current(self.saved, session.name, self.oldest, datetime.now(UTC))
 
     def check_changes(self, fresh: Plan, console: Console) -> None:
         """Raise StalePlanError if `fresh` does more than was approved, after printing what is different."""

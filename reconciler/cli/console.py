@@ -1,6 +1,5 @@
 """The only module that writes to the terminal: results to stdout, everything said about them to stderr."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,8 @@ import click
 from reconciler.cli.options import Options
 from reconciler.core.problems import Problem
 from reconciler.core.quoting import visible
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.render.data import json_text
 from reconciler.render.problem_text import problem_lines
 from reconciler.render.styled import Line, Span, Style, line, plain
 
@@ -50,7 +51,7 @@ class Console:
 
     def data(self, value: object) -> None:
         """Write exactly one JSON object to stdout."""
-        self.text(json.dumps(value, indent=2) + "\n")
+        self.text(json_text(value))
 
     def text(self, text: str) -> None:
         """Write our own text to stdout as it is."""
@@ -69,9 +70,19 @@ class Console:
         """Write problems to stderr, on a terminal with the lines they speak of."""
         self._comment(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 
-    def error(self, message: str) -> None:
-        """Write to stderr why the run cannot go on."""
-        self._comment([line(Span("error:", Style.ERROR), " ", visible(message))])
+    def error(self, message: str, tenant: str = "") -> None:
+        """Write to stderr why the run, or its part at one of several tenants, cannot go on."""
+        where = f"{visible(tenant)}: " if tenant else ""
+        self._comment([line(Span("error:", Style.ERROR), " ", where, visible(message))])
+
+    def failure(self, error: ReconcilerError, tenant: str = "") -> None:
+        """Write to stderr what an error says: a message, or every problem that it carries."""
+        if not isinstance(error, ProblemsError):
+            self.error(str(error), tenant)
+            return
+        if tenant:
+            self.error(str(error), tenant)
+        self.problems(error.problems, error.texts)
 
     def asked(self, question: str) -> str:
         """Write a question to stderr and return what is typed, nothing at the end of the input."""

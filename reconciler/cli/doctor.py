@@ -41,7 +41,7 @@ def command(*, form: str) -> Exit:
 def _findings(given: Options) -> list[Finding]:
     of_configuration, config = setup.configuration(partial(read_settings, given.config))
     of_tenant, tenant = setup.tenant(config, given.tenant, os.environ)
-    of_grants, needs = setup.grants(Path(given.grants), tenant)
+    of_grants, needs = setup.grants(Path(given.grants), config, tenant)
     return [of_configuration, of_tenant, of_grants, *_at_the_tenant(tenant, needs)]
 
 

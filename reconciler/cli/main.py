@@ -10,22 +10,31 @@ from io import StringIO, TextIOWrapper
 import click
 
 from reconciler import __version__
+from reconciler.cli.ci import tell_exit_code
 from reconciler.cli.console import Console
+from reconciler.cli.memory import look_seldom
 from reconciler.cli.options import Options, global_options, options
-from reconciler.errors import Exit, ProblemsError, ReconcilerError, ReportLostError
+from reconciler.errors import Exit, ReconcilerError, ReportLostError
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
 COMMANDS: Mapping[str, str] = {
+    "init": "Write the first files of a repository of grants.",
     "validate": "Check grant files, offline.",
+    "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
+    "import": "Write grant files for what a tenant has.",
     "show": "Print a saved plan once more.",
+    "comment": "Put reports on a pull or merge request, or into an issue.",
+    "list": "List the grants that the files declare for a tenant.",
     "risks": "List what counts as dangerous in a plan.",
     "schema": "Print the JSON Schema of grant files, or check another API document against it.",
     "doctor": "Check configuration, network, credentials and permissions.",
     "journal": "List past runs, or show what one of them did.",
     "sandbox": "Serve or reset the local tenant.",
 }
+MODULES: Mapping[str, str] = {"import": "imports"}
+"""Commands whose names cannot be names of modules."""
 
 
 class Commands(click.Group):
@@ -39,7 +48,7 @@ class Commands(click.Group):
         """Import the command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"reconciler.cli.{cmd_name}").command
+        command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
@@ -64,6 +73,7 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line of this process."""
+    look_seldom()
     _make_streams_fit()
     sys.exit(run(sys.argv[1:]))
 
@@ -78,6 +88,12 @@ def _make_streams_fit() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. Errors that are no bugs become messages on stderr."""
+    code = _run(arguments)
+    tell_exit_code(code)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
             return _invoke(context)
@@ -102,13 +118,10 @@ def _give_stdout_up() -> None:
 def _invoke(context: click.Context) -> int:
     try:
         return int(commands.invoke(context) or Exit.DONE)
-    except ProblemsError as error:
-        Console(_options(context)).problems(error.problems, error.texts)
-        return error.exit_code
     except ReconcilerError as error:
         if isinstance(error, ReportLostError):
             _give_stdout_up()
-        Console(_options(context)).error(str(error))
+        Console(_options(context)).failure(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         Console(_options(context)).error("interrupted")

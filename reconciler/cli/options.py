@@ -7,13 +7,16 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from reconciler.errors import Exit
+from reconciler.errors import Exit, ReconcilerError
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 _GIVEN = "reconciler.options"
 
-ALSO = "Also, before or behind the command: --config, --grants, --tenant, --color, -q, -v; see reconciler --help."
+ALSO = (
+    "Also, before or behind the command: --config, --grants, --tenant, --all-tenants, --color, -q, -v; "
+    "see reconciler --help."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,33 @@ class Options:
 
     config: str | None = None
     grants: str = "grants"
-    tenant: str | None = None
+    tenants: tuple[str, ...] = ()
+    all_tenants: bool = False
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
+
+    @property
+    def tenant(self) -> str | None:
+        """The one tenant that is named, if any. Raises ReconcilerError if there are several."""
+        return next(iter(self.of_one_tenant().tenants), None)
+
+    def of_one_tenant(self) -> "Options":
+        """Return this, which names one tenant at most. Raises ReconcilerError if there are several."""
+        if self.all_tenants or len(self.tenants) > 1:
+            raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
+        return self
+
+
+class Name(click.ParamType[str]):
+    """A name; in an environment variable, commas stand between several."""
+
+    name = "name"
+    envvar_list_splitter = ","
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click's own
+        """Return the name as it is, without blanks around it."""
+        return str(value).strip()
 
 
 def options() -> Options:
@@ -65,7 +91,15 @@ def _declared(*, hidden: bool) -> list[click.Parameter]:
     options = [
         _option("--config", metavar="FILE", help="The configuration file.  [default: reconciler.yaml, if it exists]"),
         _option("--grants", metavar="DIR", help="The folder of grant files.  [default: grants]"),
-        _option("--tenant", metavar="NAME", help="The tenant.  [default: AUTH0_DOMAIN, else the configuration's]"),
+        _option(
+            "tenants",
+            "--tenant",
+            type=Name(),
+            multiple=True,
+            metavar="NAME",
+            help="The tenant; plan and apply take several.  [default: AUTH0_DOMAIN, else the configuration's]",
+        ),
+        _option("--all-tenants", is_flag=True, help="All tenants of the configuration, for plan and apply."),
         _option("--color", type=colors, help="Colour; auto means on a terminal only.  [default: auto]"),
         _option("-q", "--quiet", is_flag=True, help="Say only what was asked for, and problems."),
         _option("-v", "--verbose", is_flag=True, help="Leave nothing out."),
@@ -76,5 +110,5 @@ def _declared(*, hidden: bool) -> list[click.Parameter]:
 
 
 def _option(*names: str, **settings: Any) -> click.Option:  # noqa: ANN401 - click's own
-    envvar = f"RECONCILER_{names[-1].removeprefix('--').upper()}"
+    envvar = f"RECONCILER_{names[-1].removeprefix('--').replace('-', '_').upper()}"
     return click.Option(names, envvar=envvar, expose_value=False, callback=_remember, **settings)

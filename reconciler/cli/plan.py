@@ -1,45 +1,72 @@
 """`reconciler plan`: show what would change; nothing is written."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
+from reconciler.cli import ci
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.options import also_global_options, options
 from reconciler.cli.reaching import Reach, reaching_options
-from reconciler.cli.session import session
+from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
+from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape, shaping_options
+from reconciler.cli.together import together
 from reconciler.core.plan import Plan
-from reconciler.errors import Exit
-from reconciler.render.plan_json import plan_json
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
 from reconciler.render.plan_text import plan_lines
+from reconciler.render.styled import line
 from reconciler.saved_plan import write_plan
+
+Plans = Sequence[tuple[Session, Plan]]
 
 
 @also_global_options
 @click.command("plan")
 @shaping_options
 @reaching_options
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Save the plan.")
-@format_option("plan")
+@click.option("--out", metavar="FILE", help="Save the plan; {tenant} in the name stands for the tenant's.")
+@forms_options("plan", "markdown", "sarif")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
-def command(*, shape: Shape, reach: Reach, out: Path | None, form: str, detailed_exitcode: bool) -> Exit:
+def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detailed_exitcode: bool) -> Exit:
     """Show what would change in the tenant; nothing is written."""
     given = options()
     console = Console(given)
-    with session(given, shape, reach, console) as reached:
-        plan = reached.plan(reached.observe())
-        console.problems(reached.warnings(plan), reached.declared.texts)
-    if out:
-        write_plan(out, plan, reached.declared.specs, shape.options(), datetime.now(UTC))
-    if form == "json":
+    with together(given, shape, reach, console) as (tenants, sessions):
+        if out and tenants.are_several and TENANT not in out:
+            raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
+        plans = [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)]
+    for session, plan in plans:
+        console.problems(session.warnings(plan), session.declared.texts)
+        if out:
+            _save(out, plan, session)
+    failed = {name: str(error) for name, error in tenants.failed.items()}
+    _tell(Planned([plan for _, plan in plans], failed), forms, console, every=given.verbose)
+    return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
+
+
+def _save(out: str, plan: Plan, session: Session) -> None:
+    ((path, _),) = files_for(out, [plan.tenant.name])
+    write_plan(path, plan, session.declared.specs, session.shape.options(), datetime.now(UTC))
+
+
+def _tell(planned: Planned, forms: Forms, console: Console, *, every: bool) -> None:
+    view = View(every=every, links=ci.links(), most_bytes=forms.most_bytes)
+    names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
+    forms.write(names, lambda form, some: plans_as(form, planned.of(some), view))
+    ci.tell_summary(plans_as("markdown", planned, View(links=view.links, most_bytes=ci.SUMMARY_BYTES)))
+    ci.tell_outputs(outputs_of(planned))
+    if forms.stdout == "text":
+        for number, plan in enumerate(planned.plans):
+            console.result([line()] * bool(number))
+            console.result(plan_lines(plan, every=every))
+        return
+    for plan in planned.plans:
         for note in plan.notes:
             console.note(f"Note: {note}")
-        console.data(plan_json(plan))
-    else:
-        console.result(plan_lines(plan, every=given.verbose))
-    return _exit_code(plan, detailed=detailed_exitcode)
+    console.text(plans_as(forms.stdout, planned, view))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

@@ -23,6 +23,9 @@ class Reach:
     timeout: float
 
 
+USUAL = Reach(rate_share=0.25, max_rps=None, concurrency=8, attempts=5, timeout=30 * UNITS["m"])
+
+
 class Duration(click.ParamType[float]):
     """A time like 90s, 30m or 2h; in seconds."""
 
@@ -78,7 +81,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         click.option(
             "--rate-share",
             type=Finite(0, 0.9),
-            default=0.25,
+            default=USUAL.rate_share,
             show_default=True,
             metavar="SHARE",
             help="Leave this share of the tenant's rate limits to others.",
@@ -92,7 +95,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         click.option(
             "--concurrency",
             type=click.IntRange(1, 64),
-            default=8,
+            default=USUAL.concurrency,
             show_default=True,
             metavar="N",
             help="At most N calls at once.",
@@ -100,7 +103,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         click.option(
             "--attempts",
             type=click.IntRange(1, 20),
-            default=5,
+            default=USUAL.attempts,
             show_default=True,
             metavar="N",
             help="Give a call up after N attempts.",

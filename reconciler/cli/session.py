@@ -1,33 +1,25 @@
-"""What `plan` and `apply` share: the files read, the tenant chosen and reached, a plan made."""
+"""A tenant within reach: what the files declare for it, a look at it, a plan."""
 
 import asyncio
-import os
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.client import ManagementClient
-from reconciler.auth0.management import Manner
-from reconciler.auth0.pace import Pacing
-from reconciler.cli.console import Console
-from reconciler.cli.options import Options
-from reconciler.cli.reaching import Reach
-from reconciler.cli.settings import own_folder, read_settings
 from reconciler.cli.shaping import Shape
-from reconciler.config import Tenant, choose_tenant
-from reconciler.connect import open_tenant
+from reconciler.config import Tenant
+from reconciler.core.desired import resolve
 from reconciler.core.guards import Untouchable
+from reconciler.core.listing import Listed, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
-from reconciler.core.problems import Problem, errors
+from reconciler.core.problems import Problem, Severity, errors
 from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants
-from reconciler.observe import Needs, needs_of, observe, observe_organizations
+from reconciler.files.read import Declared
+from reconciler.observe import Needs, look_up, needs_of, observe, observe_organizations
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -38,45 +30,74 @@ OUT_OF_TIME = "the time is up (--timeout)"
 
 
 @dataclass(frozen=True, slots=True)
+class Planning:
+    """A plan, and the look at the tenant that it was made from."""
+
+    plan: Plan
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A tenant within reach, and what the files declare for it."""
+    """A tenant within reach, and what the files declare for it; `base` has what they declared before this branch.
+
+    `deadline` is a time of the event loop's clock, `note` tells a person what is good to know.
+    """
 
     tenant: Tenant
     declared: Declared
+    base: Declared | None
     shape: Shape
     policy: Policy
     client: ManagementClient
-    runner: asyncio.Runner
     deadline: float
     folder: Path
+    note: Callable[[str], None]
 
-    def observe(self) -> Observation:
-        """Read of the tenant what the files need. Raises Auth0Error, ReconcilerError."""
+    @property
+    def name(self) -> TenantName:
+        """How the tenant is called, and where it is."""
+        return TenantName(self.tenant.name, self.tenant.host)
 
-        async def read() -> Observation:
-            return await self._with_organizations(await observe(self.client, self._needs()))
+    async def planned(self) -> Planning:
+        """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""
+        observation = await self._in_time(self._observed())
+        return Planning(self.plan(observation), observation)
 
-        return self.run(read())
+    async def surveyed(self) -> Observation:
+        """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
+        return await self._in_time(observe(self.client, self._needs(), everything=True))
+
+    async def _observed(self) -> Observation:
+        return await self._with_organizations(await observe(self.client, self._needs()))
 
     async def _with_organizations(self, observation: Observation) -> Observation:
         pruned = self.untouchable() if self.shape.prune else None
         return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
 
     def _needs(self) -> Needs:
-        patterns = [*self.tenant.protect, *(rule.grants for rule in self.policy.rules)]
-        return needs_of(self.declared.specs, patterns)
+        patterns = (*self.tenant.patterns, *self.policy.patterns)
+        specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
+        return needs_of(specs, patterns, prunes=self.shape.prune)
 
-    def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
+    async def listed(self) -> list[Listed]:
+        """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""
+        directory = await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
+        desired, problems = resolve(self.declared.specs, directory)
+        if errors(problems):
+            raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
+        return [as_resolved(each, directory) for each in desired]
+
+    async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
         """Read the grants and their organizations once more; names stay as they were. None if `cut` comes first.
 
         Raises:
             ReconcilerError: if they cannot be read, or not in time.
         """
+        return await self._in_time(unless(cut, self._observed_again(before)), SECOND_LOOK_SECONDS)
 
-        async def read() -> Observation:
-            return await self._with_organizations(replace(before, grants=await self.client.grants()))
-
-        return self.run(unless(cut, read()), SECOND_LOOK_SECONDS)
+    async def _observed_again(self, before: Observation) -> Observation:
+        return await self._with_organizations(replace(before, grants=await self.client.grants()))
 
     def plan(self, observation: Observation) -> Plan:
         """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""
@@ -87,58 +108,32 @@ class Session:
             prune=self.shape.prune,
             create_only=self.shape.create_only,
             skip_missing=self.shape.skip_missing,
+            base=self.base.specs if self.base else None,
+            only_branch=self.shape.only_branch,
         )
         try:
-            return make_plan(self.declared.specs, observation, rules, TenantName(self.tenant.name, self.tenant.host))
+            return make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
 
     def warnings(self, plan: Plan) -> list[Problem]:
-        """Return what is odd but stops nothing, in the files alone and beside the tenant."""
-        return sorted([*self.declared.problems, *plan.warnings])
+        """Return what is odd but stops nothing, in the files, in those of the base, and beside the tenant."""
+        of_base = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
+        return sorted([*self.declared.problems, *of_base, *plan.warnings])
 
     def untouchable(self) -> Untouchable:
         """Return what no change may touch; to be asked after a first call."""
-        return Untouchable(self.client.own_key(), self.tenant.protect)
+        return Untouchable(self.client.own_key(), self.tenant.protect, self.tenant.border)
 
-    def run(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
-        """Run `work` where the client lives, until the deadline, but for `at_least` so many seconds.
+    async def _in_time(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
+        """Do `work` until the deadline, but for `at_least` so many seconds.
 
         Raises:
             ReconcilerError: if the time is up.
         """
-
-        async def in_time() -> T:
-            now = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        try:
             async with asyncio.timeout_at(max(self.deadline, now + at_least)):
                 return await work
-
-        try:
-            return self.runner.run(in_time())
         except TimeoutError as error:
             raise ReconcilerError(OUT_OF_TIME) from error
-
-
-@contextmanager
-def session(options: Options, shape: Shape, reach: Reach, console: Console) -> Iterator[Session]:
-    """Read the files, then reach the tenant; the connection stays open between calls.
-
-    Raises:
-        ReconcilerError: for wrong files (all problems at once), configuration or credentials; before any call is made.
-    """
-    config = read_settings(options.config)
-    tenant = choose_tenant(config, options.tenant, os.environ)
-    policy = read_settings(shape.policy).policy_of(tenant.name) if shape.policy else tenant.policy
-    declared = read_grants([Path(options.grants)])
-    if errors(declared.problems):
-        raise ProblemsError(declared.problems, declared.texts)
-    pacing = Pacing(reach.rate_share, reach.max_rps, reach.concurrency, notice=console.note)
-    manner = Manner(pacing, Persistence(reach.attempts))
-    with asyncio.Runner() as runner:
-        reached = open_tenant(tenant, os.environ, manner)
-        client = runner.run(reached.__aenter__())
-        deadline = runner.get_loop().time() + reach.timeout
-        try:
-            yield Session(tenant, declared, shape, policy, client, runner, deadline, own_folder(config.file))
-        finally:
-            runner.run(reached.__aexit__(None, None, None))

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from reconciler.config import DEFAULT_FILE, Config, parse_config
+from reconciler.config import DEFAULT_FILE, Config
+from reconciler.config_file import parse_config
 from reconciler.core.problems import errors
 from reconciler.errors import ProblemsError
-from reconciler.files.read import read_config
+from reconciler.files.read import read_config, read_config_at
 
 OWN_FOLDER = ".reconciler"
 
@@ -22,7 +23,25 @@ def read_settings(file: str | None) -> Config:
     read = read_config(path)
     if errors(read.problems):
         raise ProblemsError(read.problems, {read.file: read.text})
-    return parse_config(read.data, str(path))
+    try:
+        return parse_config(read.data, str(path))
+    except ProblemsError as error:
+        raise ProblemsError(error.problems, {read.file: read.text}) from error
+
+
+def read_settings_at(revision: str, file: str) -> Config | None:
+    """Return the configuration as `file` said it in a revision of git; None where it was not there, or was not valid.
+
+    Raises:
+        ReconcilerError: if git cannot tell.
+    """
+    read = read_config_at(revision, Path(file))
+    if read is None or errors(read.problems):
+        return None
+    try:
+        return parse_config(read.data, file)
+    except ProblemsError:
+        return None
 
 
 def own_folder(file: str | None) -> Path:

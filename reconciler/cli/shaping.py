@@ -15,7 +15,10 @@ NUMBER = click.IntRange(min=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What a plan covers; `policy` is the configuration file to take the policy from, if not the usual one."""
+    """What a plan covers.
+
+    `policy` is the configuration file to take the policy from, if not the usual one; `base` a revision of git.
+    """
 
     prune: bool = False
     create_only: bool = False
@@ -23,16 +26,21 @@ class Shape:
     max_deletes: int | None = None
     max_updates: int | None = None
     policy: str | None = None
+    base: str | None = None
+    only_branch: bool = False
 
     def __post_init__(self) -> None:
         if self.prune and self.create_only:
             raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
         if self.prune and self.skip_missing:
             raise ReconcilerError("--prune cannot tell what --skip-missing leaves out from what no file declares")
+        if self.only_branch and self.base is None:
+            raise ReconcilerError("--only-branch needs to know what the branch comes from: name it with --base")
 
     def options(self) -> dict[str, bool]:
         """Return the options that say which changes a plan has; the numbers only say how many it may have."""
-        return {"prune": self.prune, "create_only": self.create_only, "skip_missing": self.skip_missing}
+        names = ("prune", "create_only", "skip_missing", "only_branch")
+        return {name: getattr(self, name) for name in names}
 
     def lift(self, limits: Limits) -> Limits:
         """Return `limits` with the numbers that were named."""
@@ -59,6 +67,13 @@ def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         click.option("--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, whatever their share."),
         click.option("--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, whatever their share."),
         click.option("--policy", metavar="FILE", help="Take the policy from this configuration file instead."),
+        click.option(
+            "--base",
+            metavar="REVISION",
+            help="Tell of each change whether it comes from the files, which were otherwise in this revision of git, "
+            "from the tenant having moved (drift), or both.",
+        ),
+        click.option("--only-branch", is_flag=True, help="With --base, leave drift out of the plan."),
     ]
     with_options: Callable[..., Exit] = shaped
     for option in reversed(options):

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli import ci
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.options import also_global_options, options
+from reconciler.cli.reports import Forms, forms_options
 from reconciler.errors import Exit
-from reconciler.render.plan_json import plan_json
+from reconciler.render.plan_forms import Planned, View, plans_as
 from reconciler.render.plan_text import plan_lines
 from reconciler.saved_plan import read_plan
 
@@ -15,14 +17,16 @@ from reconciler.saved_plan import read_plan
 @also_global_options
 @click.command("show")
 @click.argument("planfile", type=click.Path(path_type=Path))
-@format_option("show")
-def command(*, planfile: Path, form: str) -> Exit:
+@forms_options("show", "markdown", "sarif")
+def command(*, planfile: Path, forms: Forms) -> Exit:
     """Print a saved plan once more. Reads the file, and nothing else."""
     given = options()
     console = Console(given)
-    saved = read_plan(planfile)
-    if form == "json":
-        console.data(plan_json(saved.plan))
+    plan = read_plan(planfile).plan
+    view = View(every=given.verbose, links=ci.links(), most_bytes=forms.most_bytes)
+    forms.write([plan.tenant.name], lambda form, _: plans_as(form, Planned([plan]), view))
+    if forms.stdout == "text":
+        console.result(plan_lines(plan, every=given.verbose))
     else:
-        console.result(plan_lines(saved.plan, every=given.verbose))
+        console.text(plans_as(forms.stdout, Planned([plan]), view))
     return Exit.DONE

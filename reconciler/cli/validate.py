@@ -1,41 +1,75 @@
 """`reconciler validate`: every problem of every grant file, offline and without credentials."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.memory import kept
+from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.reports import Forms, forms_options
+from reconciler.cli.settings import read_settings
+from reconciler.config import named
 from reconciler.core.problems import errors
-from reconciler.errors import Exit
+from reconciler.errors import Exit, ProblemsError
 from reconciler.files.read import Declared, read_grants
 from reconciler.render.annotations import annotations
-from reconciler.render.problem_text import problem_json
-from reconciler.render.styled import line
+from reconciler.render.data import json_text
+from reconciler.render.problem_text import problem_json, problem_lines
+from reconciler.render.styled import line, plain
 
 
 @also_global_options
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@format_option("validate", "github")
-def command(*, paths: tuple[Path, ...], form: str) -> Exit:
+@forms_options("validate", "github", "sarif")
+def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
+
+    They are checked for every tenant of the configuration, or for those of --tenant; the configuration, too.
 
     The format github gives commands by which a workflow on GitHub shows each problem on its line of the pull request.
     """
     given = options()
     console = Console(given)
-    declared = read_grants(list(paths) or [Path(given.grants)])
+    with kept():
+        declared = _declared(given, list(paths) or [Path(given.grants)])
     failed = bool(errors(declared.problems))
-    if form == "json":
-        console.data(_report(declared, valid=not failed))
-    elif form == "github":
-        console.text("".join(f"{command}\n" for command in annotations(declared.problems)))
-    else:
+    forms.write([], lambda form, _: _as(form, declared, valid=not failed))
+    if forms.stdout == "text":
         console.problems(declared.problems, declared.texts)
         if not failed:
-            console.result([line(f"{_grants(declared)} valid.")])
+            console.result([line(_grants(declared))])
+    else:
+        console.text(_as(forms.stdout, declared, valid=not failed))
     return Exit.FAILED if failed else Exit.DONE
+
+
+def _declared(given: Options, paths: list[Path]) -> Declared:
+    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
+    try:
+        config = read_settings(given.config)
+    except ProblemsError as error:
+        declared = read_grants(paths)
+        problems = tuple(sorted({*error.problems, *declared.problems}))
+        return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
+    return read_grants(paths, config.readers(*(named(config, name) for name in given.tenants)))
+
+
+def _as(form: str, declared: Declared, *, valid: bool) -> str:
+    match form:
+        case "json":
+            return json_text(_report(declared, valid=valid))
+        case "github":
+            return "".join(f"{command}\n" for command in annotations(declared.problems))
+        case "sarif":
+            from reconciler.render.sarif import problems_sarif
+
+            return json_text(problems_sarif(declared.problems))
+        case _:
+            problems = plain(problem_lines(declared.problems, {}, excerpts=False))
+            return problems + (f"{_grants(declared)}\n" if valid else "")
 
 
 def _report(declared: Declared, *, valid: bool) -> dict[str, object]:
@@ -49,4 +83,4 @@ def _report(declared: Declared, *, valid: bool) -> dict[str, object]:
 
 def _grants(declared: Declared) -> str:
     grants, files = len(declared.specs), len(declared.texts)
-    return f"{grants} grant{'s' * (grants != 1)} in {files} file{'s' * (files != 1)}:"
+    return f"{grants} grant{'s' * (grants != 1)} in {files} file{'s' * (files != 1)}: valid."

@@ -51,6 +51,19 @@ ORGANIZATIONS: Schema = {
     "items": {"type": "string", "minLength": 1},
     "examples": [["acme", "globex"]],
 }
+TENANTS: Schema = {
+    "title": "Tenants",
+    "description": "Where this applies: tenants of reconciler.yaml, by their names there or by patterns.",
+    "markdownDescription": (
+        "Where this applies: tenants of `reconciler.yaml`, by their names there or by patterns. "
+        "Left out: in every tenant. A file's and a grant's own have to fit both."
+    ),
+    "type": "array",
+    "minItems": 1,
+    "uniqueItems": True,
+    "items": {"type": "string", "minLength": 1},
+    "examples": [["dev", "staging"], ["customer-*"]],
+}
 SNAPSHOT: Schema = {
     "title": "Snapshot",
     "description": (
@@ -88,6 +101,7 @@ def grants_schema(openapi: object) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "snapshot": SNAPSHOT,
+            "tenants": TENANTS,
             "grants": {
                 "title": "Grants",
                 "description": "The client grants that the tenant should have, in any order.",
@@ -100,7 +114,7 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 def _grant(request: dict[str, Any]) -> Schema:
     """Return the schema of one grant: the request's, with its own words and limits, plus names and the rules."""
-    names = {"client": CLIENT, "api": API, "description": DESCRIPTION}
+    names = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
     alternatives = {*HOLDERS, *APIS}  # which of them are required is a rule
     required = [name for name in request.get("required", ()) if name not in alternatives]

@@ -7,10 +7,13 @@ so do our own messages. Each reads `what is wrong; what to do`.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from reconciler.core.template import BROKEN
+
 Schema = dict[str, Any]
 
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
+LISTS = ("scope", "organizations")
 ORGANIZATION_SETTINGS = ("organization_usage", "allow_any_organization", "organizations")
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 NOTHING: Schema = {"not": {}}
@@ -25,6 +28,7 @@ def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
         _exactly_one(HOLDERS, fields, "to say who holds the grant"),
         _exactly_one(APIS, fields, "to say which API the grant opens"),
         *_not_empty(fields),
+        *_about_placeholders(fields),
         *_about_scopes(fields),
         *_about_subjects(fields),
         *_about_organizations(fields),
@@ -45,6 +49,17 @@ def _not_empty(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
     for name in (*HOLDERS, *APIS):
         if fields.get(name, {}).get("type") == "string" and not {"minLength", "enum"} & fields[name].keys():
             yield _bound(name, {"minLength": 1}, f'"{name}" is empty; write its value')
+
+
+def _about_placeholders(fields: Collection[str]) -> Iterator[Schema]:
+    """What begins with `${` names a variable; only in these fields something is put in its place."""
+    whole = {
+        "not": {"type": "string", "pattern": BROKEN},
+        "errorMessage": 'what begins with "${" is no name of a variable; write ${name}, or $${ for a plain ${',
+    }
+    for name in (*HOLDERS, *APIS, *LISTS):
+        if name in fields and name != "default_for":
+            yield {"properties": {name: {"items": whole} if name in LISTS else whole}}
 
 
 def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:

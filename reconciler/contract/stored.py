@@ -1,4 +1,4 @@
-"""The only module that knows where the schema files are: in the package when installed, beside it in a checkout."""
+"""The only module that knows where the schemas and examples are: in the package when installed, else beside it."""
 
 import json
 from functools import cache
@@ -14,10 +14,10 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @cache
-def folder() -> Path:
-    """Return the folder of the schema files: packaged in a wheel, top-level in a checkout or editable install."""
-    packaged = _PACKAGE / "schemas"
-    return packaged if packaged.is_dir() else _PACKAGE.parent / "schemas"
+def folder(name: str = "schemas") -> Path:
+    """Return a folder of data: packaged in a wheel, top-level in a checkout or editable install."""
+    packaged = _PACKAGE / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name
 
 
 @cache

@@ -43,7 +43,7 @@ def _check(
         return
     yield from _undefined_scopes(each, observed, api, guess)
     if api.is_system:
-        yield from _refused_on_system_apis(each, api)
+        yield from _refused_on_system_apis(each, observed, api)
 
 
 def _unknown_application(each: DesiredGrant, directory: Directory, guess: Suggestions) -> Iterator[Problem]:
@@ -78,6 +78,8 @@ def _undefined_scopes(
     Only Auth0's own APIs refuse such scopes; on others they are of no use, but they can be given back.
     """
     defined = api.scopes_for(each.key)
+    if each.grant.scope <= defined:
+        return
     there = observed.grant.scope if observed else frozenset()
     for scope, place in each.spec.placed_scopes():
         if scope not in defined:
@@ -87,7 +89,7 @@ def _undefined_scopes(
             yield Problem(place, what, fix, _severity(already_there=was_there))
 
 
-def _refused_on_system_apis(each: DesiredGrant, api: Api) -> Iterator[Problem]:
+def _refused_on_system_apis(each: DesiredGrant, observed: ObservedGrant | None, api: Api) -> Iterator[Problem]:
     refused = {
         "allow_all_scopes": each.grant.allow_all_scopes,
         "default_for": each.key.default_for is not None,
@@ -96,10 +98,11 @@ def _refused_on_system_apis(each: DesiredGrant, api: Api) -> Iterator[Problem]:
         refused["organization_usage"] = each.grant.organization_usage != USAGE_DENY
         refused["allow_any_organization"] = each.grant.allow_any_organization
         refused["organizations"] = bool(each.grant.organizations)
+    there = observed is not None and observed.grant == each.grant
     for field, said in refused.items():
         if said:
             what = f'Auth0 refuses {field} on its own API "{api.name}"'
-            yield Problem(each.spec.source_of(field), what, "leave it out")
+            yield Problem(each.spec.source_of(field), what, "leave it out", _severity(already_there=there))
 
 
 def _severity(*, already_there: bool) -> Severity:

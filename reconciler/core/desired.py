@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key
@@ -53,6 +54,8 @@ def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
 
 def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:
     key = _key(spec, directory, guess)
+    if not spec.organizations:
+        return DesiredGrant(_grant(spec, key, frozenset()), spec) if isinstance(key, Key) else key
     organizations = [_organization(*placed, directory, guess) for placed in spec.placed_organizations()]
     problems = [each for each in organizations if isinstance(each, Problem)]
     if isinstance(key, Key) and not problems:
@@ -63,32 +66,31 @@ def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> Desir
 def _key(spec: GrantSpec, directory: Directory, guess: Suggestions) -> Key | list[Problem]:
     client_id: str | Problem | None = spec.client_id
     if spec.client is not None:
-        client_id = _only(spec.source_of("client"), "application", spec.client, directory.client_ids_by_name, guess)
+        client_id = _only(spec, "client", directory.client_ids_by_name, guess)
     audience: str | Problem | None = spec.audience
     if spec.api is not None:
-        audience = _only(spec.source_of("api"), "API", spec.api, directory.identifiers_by_name, guess)
+        audience = _only(spec, "api", directory.identifiers_by_name, guess)
     if isinstance(audience, str) and not isinstance(client_id, Problem):
         return Key(client_id, audience, spec.subject_type, spec.default_for)
     return [each for each in (client_id, audience) if isinstance(each, Problem)]
 
 
 def _only(
-    place: Source,
-    noun: str,
-    name: str,
+    spec: GrantSpec,
+    field: Literal["client", "api"],
     by_name: Mapping[str, tuple[str, ...]],
     guess: Suggestions,
 ) -> str | Problem:
-    match by_name.get(name, ()):
-        case (identity,):
-            return identity
-        case ():
-            fix = guess(name, by_name) or f"create the {noun} first, or correct the name"
-            return Problem(place, f'the tenant has no {noun} named "{name}"', fix, is_missing=True)
-        case several:
-            field = "client_id" if noun == "application" else "audience"
-            what = f'{len(several)} {noun}s are named "{name}": {", ".join(several)}'
-            return Problem(place, what, f"say which by {field}")
+    name: str = getattr(spec, field)
+    identities = by_name.get(name, ())
+    if len(identities) == 1:
+        return identities[0]
+    noun, identity = ("application", "client_id") if field == "client" else ("API", "audience")
+    if not identities:
+        fix = guess(name, by_name) or f"create the {noun} first, or correct the name"
+        return Problem(spec.source_of(field), f'the tenant has no {noun} named "{name}"', fix, is_missing=True)
+    what = f'{len(identities)} {noun}s are named "{name}": {", ".join(identities)}'
+    return Problem(spec.source_of(field), what, f"say which by {identity}")
 
 
 def _organization(text: str, place: Source, directory: Directory, guess: Suggestions) -> str | Problem:

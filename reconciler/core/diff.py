@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from deepdiff import DeepDiff
-from deepdiff.model import DiffLevel
+from typing import TYPE_CHECKING
 
 from reconciler.core.grant import ClientGrant
+
+if TYPE_CHECKING:
+    from deepdiff import DeepDiff
+    from deepdiff.model import DiffLevel
 
 ORGANIZATIONS = "organizations"
 SETS = ("scope", "authorization_details_types", ORGANIZATIONS)
@@ -50,6 +52,8 @@ def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange
     """
     if before == after:
         return ()
+    from deepdiff import DeepDiff  # heavy, and of no use before two grants differ
+
     found = DeepDiff(_values(before), _values(after), view="tree")
     added, removed = _items(found, "set_item_added"), _items(found, "set_item_removed")
     values = {str(level.path(output_format="list")[0]): level for level in found.get("values_changed", ())}
@@ -59,7 +63,7 @@ def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange
 def _in_order(
     added: dict[str, list[str]],
     removed: dict[str, list[str]],
-    values: dict[str, DiffLevel],
+    values: "dict[str, DiffLevel]",
 ) -> Iterator[FieldChange]:
     for field in FIELDS:
         if field in values:
@@ -68,7 +72,7 @@ def _in_order(
             yield SetChange(field, tuple(sorted(added.get(field, ()))), tuple(sorted(removed.get(field, ()))))
 
 
-def _items(found: DeepDiff, kind: str) -> dict[str, list[str]]:
+def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
     items: dict[str, list[str]] = {}
     for level in found.get(kind, ()):
         item = level.t2 if kind == "set_item_added" else level.t1

@@ -8,6 +8,8 @@ from functools import cached_property
 
 from reconciler.core.grant import SUBJECT_USER, Key
 
+STRICT_THIRD_PARTY = "tpc_"
+"""How the ids of third-party applications in strict mode begin."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
 # What a user may be granted on the Management API; these stand in no list of scopes (Auth0's command line tool knows
@@ -118,6 +120,11 @@ class Directory:
         """Return the name of the API that the grant opens, None where it is unknown."""
         api = self.apis_by_identifier.get(key.audience)
         return api.name if api else None
+
+    def is_third_party(self, key: Key) -> bool:
+        """Return whether the application that holds the grant is known to belong to a third party."""
+        application = self.applications_by_id.get(key.client_id or "")
+        return key.holder.startswith(STRICT_THIRD_PARTY) or bool(application and application.is_third_party)
 
     def client_label(self, key: Key) -> str:
         """Return who holds the grant, for a person: the name, with the id where the name could be another's too."""

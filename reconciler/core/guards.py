@@ -1,7 +1,7 @@
 """Pure: what a plan may not do. A guard turns changes into blocked ones; no option of `apply` lifts that."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
@@ -20,6 +20,21 @@ class Protect(Pattern):
 
 
 @dataclass(frozen=True, slots=True)
+class Border:
+    """What is ours: the grants that one of `patterns` covers, all of them where there are none."""
+
+    patterns: tuple[Pattern, ...] = ()
+
+    def surrounds(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant is within."""
+        return not self.patterns or any(each.covers(key, directory) for each in self.patterns)
+
+    def names(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant is within because a pattern spells its application out."""
+        return any(each.names(key, directory) for each in self.patterns)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much may change in one run: shares in percent of the managed grants, or numbers that lift them.
 
@@ -35,10 +50,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Untouchable:
-    """What no change may touch: the tool's own access, and what the configuration protects."""
+    """What no change may touch: the tool's own access, what the configuration protects, what lies beyond the border."""
 
     own: Key
     protect: tuple[Protect, ...] = ()
+    border: Border = field(default_factory=Border)
 
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
         """Return why the grant may not be touched, in a word and in a sentence; None if it may."""
@@ -49,7 +65,21 @@ class Untouchable:
         for protect in self.protect:
             if protect.covers(key, directory):
                 return Reason.PROTECTED, protect.reason or "reconciler.yaml protects this grant"
+        if not self.border.surrounds(key, directory):
+            return Reason.OUTSIDE, "manage in reconciler.yaml does not cover this grant"
         return None
+
+    def reason_to_keep(self, observed: ObservedGrant, directory: Directory, *, prunes: bool) -> Reason | None:
+        """Return why a grant that no file declares is left alone; None if the run that `prunes` deletes it.
+
+        What belongs to a third party goes only where `manage` spells its application out: others live by it.
+        """
+        if why := self.reason(observed.key, observed, directory):
+            return why[0]
+        if not prunes:
+            return Reason.UNMANAGED
+        spared = directory.is_third_party(observed.key) and not self.border.names(observed.key, directory)
+        return Reason.THIRD_PARTY if spared else None
 
 
 def forbid_untouchable(

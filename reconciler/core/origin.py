@@ -1,5 +1,6 @@
 """Pure: where a change comes from, as seen from a base: the files as they were before this branch."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -9,3 +10,10 @@ class Origin(StrEnum):
     BRANCH = "branch"
     DRIFT = "drift"
     BOTH = "both"
+
+
+TITLES: Mapping[Origin, str] = {
+    Origin.BRANCH: "From this branch",
+    Origin.DRIFT: "Drift: the tenant has moved, this branch has not",
+    Origin.BOTH: "From this branch, where the tenant has moved as well",
+}

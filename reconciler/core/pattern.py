@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 
+WILDCARDS = frozenset("*?[")
 NAMES = ("client", "client_id", "api", "audience", "subject_type")
 
 
@@ -18,6 +19,13 @@ class Pattern:
     api: str | None = None
     audience: str | None = None
     subject_type: str | None = None
+
+    def names(self, key: Key, directory: Directory) -> bool:
+        """Return whether this covers the grant with `key` and spells its application out, not by a wildcard."""
+        spelt = ((self.client, directory.client_name(key)), (self.client_id, key.client_id))
+        return self.covers(key, directory) and any(
+            given is not None and given == own and WILDCARDS.isdisjoint(given) for given, own in spelt
+        )
 
     def told(self) -> str:
         """Return the patterns as the configuration says them."""
@@ -32,9 +40,9 @@ class Pattern:
             (self.audience, key.audience),
             (self.subject_type, key.subject_type),
         )
-        return all(pattern is None or _meets(value or "", pattern) for pattern, value in patterns)
+        return all(pattern is None or meets(value or "", pattern) for pattern, value in patterns)
 
 
-def _meets(value: str, pattern: str) -> bool:
+def meets(value: str, pattern: str) -> bool:
     """Compare; a name that holds `[…]` or the like is met by its own spelling, too: protection must not fail open."""
     return value == pattern or fnmatchcase(value, pattern)

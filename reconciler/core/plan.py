@@ -81,6 +81,8 @@ class Reason(StrEnum):
     """Why a grant that no file declares is left alone."""
 
     UNMANAGED = "unmanaged"
+    OUTSIDE = "outside"
+    THIRD_PARTY = "third-party"
     SYSTEM = "system"
     OWN = "own"
     PROTECTED = "protected"
@@ -101,12 +103,17 @@ class TenantName:
     name: str
     domain: str
 
+    def __str__(self) -> str:
+        """`name (domain)`."""
+        return f"{self.name} ({self.domain})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What would be done to a tenant. `changes` stand in the order in which they are carried out.
 
-    `differing` counts the declared grants that differ but are left as they are, because only creating was asked for.
+    `differing` counts the declared grants that differ but are left as they are: only creates, or only what comes from
+    this branch, was asked for.
     `skipped` counts those left out because the tenant lacks what they name; the warnings tell what that is.
     `risks` tells of changes, blocked ones too, what is dangerous in them, the worst first; `origins` tells of all of
     them or, without a base, of none where they come from.
@@ -148,12 +155,12 @@ def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) 
     pairs = [(_as_far_as_told(theirs[key], each), each) for key, each in ours.items() if key in theirs]
     differing = [(before, after) for before, after in pairs if before.grant != after.grant]
     return Comparison(
-        creates=tuple(Create(each) for key, each in sorted(ours.items(), key=_order) if key not in theirs),
+        creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - theirs.keys(), key=_order)),
         updates=tuple(
             Update(before, after, changed_fields(before.grant, after.grant))
             for before, after in sorted(differing, key=lambda pair: pair[0].key.order)
         ),
-        undeclared=tuple(each for key, each in sorted(theirs.items(), key=_order) if key not in ours),
+        undeclared=tuple(theirs[key] for key in sorted(theirs.keys() - ours.keys(), key=_order)),
         unchanged=len(pairs) - len(differing),
     )
 
@@ -202,5 +209,5 @@ def grants_after(change: Change) -> ClientGrant | None:
     return None if isinstance(change, Delete) else change.after.grant
 
 
-def _order(item: tuple[Key, object]) -> tuple[str, str, str, str]:
-    return item[0].order
+def _order(key: Key) -> tuple[str, str, str, str]:
+    return key.order

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from reconciler.core.checks import check
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import ObservedGrant
-from reconciler.core.guards import Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.grant import Key, ObservedGrant
+from reconciler.core.guards import Border, Limits, Untouchable, forbid_too_many, forbid_untouchable
 from reconciler.core.organizations import check_organizations
+from reconciler.core.origin import Origin
+from reconciler.core.origins import all_origins
 from reconciler.core.plan import (
     Change,
     Comparison,
@@ -20,7 +22,7 @@ from reconciler.core.plan import (
     compare,
     in_order_of_apply,
 )
-from reconciler.core.policy import Policy, forbid_denied, shown
+from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
@@ -45,7 +47,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What shapes a plan: what it covers, and what it may not do."""
+    """What shapes a plan: what it covers, and what it may not do.
+
+    `base` has the specs as they were before this branch, None where nobody asks what comes from it; with `only_branch`
+    the plan leaves out what comes from the tenant alone.
+    """
 
     untouchable: Untouchable
     limits: Limits = field(default_factory=Limits)
@@ -53,6 +59,21 @@ class Rules:
     prune: bool = False
     create_only: bool = False
     skip_missing: bool = False
+    base: tuple[GrantSpec, ...] | None = None
+    only_branch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the rules want done, before any guard has looked at it, and where it comes from.
+
+    `differing` counts the declared grants that differ and are left as they are.
+    """
+
+    changes: tuple[Change, ...]
+    left_alone: tuple[LeftAlone, ...]
+    origins: Mapping[Key, Origin]
+    differing: int
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules, tenant: TenantName) -> Plan:
@@ -71,12 +92,25 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     problems += check_organizations(
         desired, observed, observation.organization_grants, observation.directory, rules.limits.organization_grants
     )
+    problems += _beyond_the_border(desired, rules.untouchable.border, observation.directory)
     if rules.skip_missing:
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
-    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(sorted(problems)))
+    warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
+    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(warnings))
     return replace(plan, skipped=len(specs) - len(desired))
+
+
+def _beyond_the_border(
+    desired: Iterable[DesiredGrant],
+    border: Border,
+    directory: Directory,
+) -> tuple[Problem, ...]:
+    """Return a problem for each declared grant that is not ours to change."""
+    what, fix = "this grant is beyond the border: manage does not cover it", "add it to manage, or remove it here"
+    outside = (each for each in desired if not border.surrounds(each.key, directory))
+    return tuple(Problem(each.spec.source, what, fix) for each in outside)
 
 
 def _without_missing(
@@ -104,25 +138,50 @@ def _guarded(
     warnings: tuple[Problem, ...],
 ) -> Plan:
     directory = observation.directory
-    deletes, left_alone = _undeclared(comparison.undeclared, rules, directory)
-    updates = () if rules.create_only else comparison.updates
-    wanted: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
-    allowed, untouchable = forbid_untouchable(wanted, rules.untouchable, directory)
-    managed = comparison.unchanged + len(comparison.updates) + len(deletes)
-    risks = all_risks(wanted, rules.untouchable.own, directory)
+    wanted = _wanted(comparison, rules, directory)
+    allowed, untouchable = forbid_untouchable(wanted.changes, rules.untouchable, directory)
+    managed = comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in wanted.changes)
+    risks = all_risks(wanted.changes, rules.untouchable.own, directory)
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
+    allowed, broken = forbid_broken(allowed, rules.policy, directory)
     allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
         changes=in_order_of_apply(allowed),
-        blocked=(*untouchable, *denied, *too_many),
-        left_alone=left_alone,
+        blocked=(*untouchable, *denied, *broken, *too_many),
+        left_alone=wanted.left_alone,
         unchanged=comparison.unchanged,
-        differing=len(comparison.updates) - len(updates),
+        differing=wanted.differing,
         directory=directory,
         warnings=warnings,
         risks=shown(risks, rules.policy, directory),
+        origins=wanted.origins,
         notes=(*observation.notes, *_notes(comparison, observation, rules)),
+    )
+
+
+def _wanted(comparison: Comparison, rules: Rules, directory: Directory) -> Wanted:
+    deletes, left_alone = _undeclared(comparison.undeclared, rules, directory)
+    updates = () if rules.create_only else comparison.updates
+    changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
+    differing = len(comparison.updates) - len(updates)
+    if rules.base is None:
+        return Wanted(changes, left_alone, {}, differing)
+    origins = all_origins(changes, resolve(rules.base, directory)[0])
+    whole = Wanted(changes, left_alone, origins, differing)
+    return _of_the_branch(whole) if rules.only_branch else whole
+
+
+def _of_the_branch(wanted: Wanted) -> Wanted:
+    """Leave out what comes from the tenant alone."""
+    drift = [change for change in wanted.changes if wanted.origins[change.key] is Origin.DRIFT]
+    strays = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
+    left_alone = (*wanted.left_alone, *strays)
+    return Wanted(
+        changes=tuple(change for change in wanted.changes if wanted.origins[change.key] is not Origin.DRIFT),
+        left_alone=tuple(sorted(left_alone, key=lambda each: each.observed.key.order)),
+        origins={key: origin for key, origin in wanted.origins.items() if origin is not Origin.DRIFT},
+        differing=wanted.differing + len(drift) - len(strays),
     )
 
 
@@ -144,10 +203,11 @@ def _undeclared(
     """Split what no file declares into what is pruned and what is left alone; prune never reaches the untouchable."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
+    prunes = rules.prune and not rules.create_only
     for each in grants:
-        why = rules.untouchable.reason(each.key, each, directory)
-        if why is None and rules.prune and not rules.create_only:
+        why = rules.untouchable.reason_to_keep(each, directory, prunes=prunes)
+        if why is None:
             deletes.append(Delete(each))
         else:
-            left_alone.append(LeftAlone(each, why[0] if why else Reason.UNMANAGED))
+            left_alone.append(LeftAlone(each, why))
     return tuple(deletes), tuple(left_alone)

@@ -6,11 +6,17 @@ LONGEST = 60
 def visible(text: str) -> str:
     """Return `text` with every character escaped that does not print: controls, bidirectional marks, stray bytes.
 
-    A terminal or a reviewer's page must show what is there, not obey it.
+    A terminal or a reviewer's page must show what is there, not obey it. Nor must the runner of a workflow, which takes
+    lines that begin with `::`, and whatever follows `##[`, for commands of its own.
     """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    shown = text if text.isprintable() else "".join(map(_printed, text))
+    if shown.lstrip().startswith("::"):
+        shown = shown.replace("::", r"\x3a:", 1)
+    return shown.replace("##[", r"#\x23[")
+
+
+def _printed(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 def quoted(text: str) -> str:

@@ -11,8 +11,6 @@ from reconciler.core.plan import Change, Create, Delete
 from reconciler.core.risk import Level, Risk
 
 MOST_SCOPES_NAMED = 5
-STRICT_THIRD_PARTY = "tpc_"
-"""How the ids of third-party applications in strict mode begin."""
 ADMINISTRATION = re.compile(r"\*|(^|[^a-z])(admin|administrator|administer|manage|root|superuser|sudo|all)([^a-z]|$)")
 """Words that name administration in a scope of somebody's own API, as words of their own, whatever stands between."""
 
@@ -78,14 +76,13 @@ def all_risks(changes: Iterable[Change], own: Key, directory: Directory) -> Mapp
 
 def _gain(change: Change, own: Key, directory: Directory) -> Gain:
     key, nothing = change.key, ClientGrant(change.key)
-    application = directory.applications_by_id.get(key.client_id or "")
     return Gain(
         key=key,
         before=nothing if isinstance(change, Create) else change.before.grant,
         after=nothing if isinstance(change, Delete) else change.after.grant,
         deletes=isinstance(change, Delete),
         own=key == own,
-        third_party=key.holder.startswith(STRICT_THIRD_PARTY) or bool(application and application.is_third_party),
+        third_party=directory.is_third_party(key),
     )
 
 

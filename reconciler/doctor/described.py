@@ -2,37 +2,39 @@
 
 from collections.abc import Mapping
 
-from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
-from reconciler.config import Kind
+from reconciler.auth0.credentials import (
+    PRIVATE_KEY,
+    PRIVATE_KEY_PATH,
+    TOKENS,
+    AccessToken,
+    ClientSecret,
+    Credentials,
+    PrivateKey,
+    Variables,
+)
+from reconciler.config import Kind, Tenant
 from reconciler.core.quoting import enumerated
 from reconciler.doctor.sight import Trouble
 
-TOKENS = ("AUTH0_ACCESS_TOKEN", "AUTH0_API_TOKEN")
-KEYS = ("AUTH0_CLIENT_ASSERTION_PRIVATE_KEY", "AUTH0_CLIENT_SIGNING_KEY_PATH")
-
 
 def described_credentials(
-    credentials: Credentials | Trouble, kind: Kind, environment: Mapping[str, str]
+    credentials: Credentials | Trouble, tenant: Tenant, environment: Mapping[str, str]
 ) -> str | Trouble:
-    """Return what kind of credentials a tenant of `kind` is reached with, and the variables that hold them."""
+    """Return what kind of credentials `tenant` is reached with, and the variables that hold them."""
     if isinstance(credentials, Trouble):
         return credentials
-    if kind is Kind.SANDBOX:
+    if tenant.kind is Kind.SANDBOX:
         return "the sandbox's own"
+    given = Variables(environment, tenant.credentials)
     match credentials:
         case AccessToken():
-            return f"a ready token from {_first(TOKENS, environment)}"
+            return f"a ready token from {given.name(*TOKENS)}"
         case PrivateKey():
-            names = ["AUTH0_CLIENT_ID", _first(KEYS, environment)]
+            names = [given.name("CLIENT_ID"), given.name(PRIVATE_KEY, PRIVATE_KEY_PATH)]
             what = f"a private key ({credentials.algorithm})"
         case ClientSecret():
-            names = ["AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"]
+            names = [given.name("CLIENT_ID"), given.name("CLIENT_SECRET")]
             what = "a client secret"
-    if environment.get("AUTH0_AUDIENCE"):
-        names.append("AUTH0_AUDIENCE")
+    if given.text("AUDIENCE"):
+        names.append(given.name("AUDIENCE"))
     return f"{what} from {enumerated(names, 'and')}"
-
-
-def _first(names: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    """Return the variable that counts: the first that says something."""
-    return next((name for name in names if environment.get(name, "").strip()), names[0])

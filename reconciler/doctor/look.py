@@ -47,7 +47,7 @@ async def look(tenant: Tenant, environment: Mapping[str, str]) -> Sight:
     try:
         with route_to(tenant, environment) as route:
             credentials = _credentials(route)
-            described: str | Trouble | Unseen = described_credentials(credentials, tenant.kind, environment)
+            described: str | Trouble | Unseen = described_credentials(credentials, tenant, environment)
             greeting, token, listing = await _talk(route, credentials, addresses)
     except ReconcilerError as error:
         described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION

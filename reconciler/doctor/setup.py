@@ -7,6 +7,7 @@ from reconciler.config import Config, Kind, Tenant, choose_tenant
 from reconciler.core.findings import Finding, Status
 from reconciler.core.problems import Problem, errors
 from reconciler.core.quoting import counted
+from reconciler.core.tenancy import NOBODY
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
 from reconciler.observe import Needs, needs_of
@@ -38,14 +39,16 @@ def tenant(config: Config | None, name: str | None, environment: Mapping[str, st
     return Finding("tenant", Status.OK, f"{chosen.name}: {place}"), chosen
 
 
-def grants(folder: Path, protecting: Tenant | None) -> tuple[Finding, Needs]:
-    """Check the grant files, and return what must be read of a tenant for them."""
+def grants(folder: Path, config: Config | None, chosen: Tenant | None) -> tuple[Finding, Needs]:
+    """Check the grant files for the tenant `chosen`, and return what must be read of it for them."""
+    tenants = [chosen] if chosen else []
     try:
-        declared = read_grants([folder])
+        declared = read_grants([folder], config.readers(*tenants) if config else NOBODY)
     except ReconcilerError as error:
         return Finding("grants", Status.FAILED, str(error), "name the folder of grant files by --grants"), EVERYTHING
-    protect = protecting.protect if protecting else ()
-    return _grants(declared), needs_of(declared.specs, protect)
+    patterns = chosen.patterns if chosen else ()
+    here = declared.at(chosen.target) if chosen else declared
+    return _grants(here), needs_of(here.specs, patterns)
 
 
 def _grants(declared: Declared) -> Finding:

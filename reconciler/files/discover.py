@@ -118,6 +118,10 @@ def _content(file: BinaryIO, path: Path, most: int) -> bytes | Problem:
     if not stat.S_ISREG(status.st_mode):
         return Problem(Source(name_of(path)), "this is not a regular file", "put a plain file in its place")
     if status.st_size > most:
-        what = f"this file has {status.st_size / MEGABYTE:,.1f} MB, more than {most / MEGABYTE:.0f} MB"
-        return Problem(Source(name_of(path)), what, "split it")
+        return too_large(Source(name_of(path)), status.st_size, most)
     return file.read(most)
+
+
+def too_large(source: Source, size: int, most: int) -> Problem:
+    """Return what is said of a file of `size` bytes where at most `most` are read."""
+    return Problem(source, f"this file has {size / MEGABYTE:,.1f} MB, more than {most / MEGABYTE:.0f} MB", "split it")

@@ -1,8 +1,11 @@
 """Pure: a YAML document as plain data that remembers where everything stands."""
 
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as Lookup
 from collections.abc import Sequence as Steps
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import Mark
@@ -12,28 +15,131 @@ START: Mark = (1, 1)
 MOST_PROBLEMS = 1000  # of one file: nobody reads more, and a hostile file could make millions
 
 
+class Place(Protocol):
+    """Where something begins, as the parser says it: everything counts from 0."""
+
+    @property
+    def index(self) -> int: ...  # noqa: D102 - the class says it
+
+    @property
+    def line(self) -> int: ...  # noqa: D102 - the class says it
+
+    @property
+    def column(self) -> int: ...  # noqa: D102 - the class says it
+
+
+PlacesOfKeys = dict[str, tuple[Place | None, Place | None]]
+"""Each key's place, and its value's."""
+PlacesOfItems = list[Place | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in each mapping and each sequence of a file, by the index at which that begins."""
+
+    in_mappings: dict[int, PlacesOfKeys] = field(default_factory=dict)
+    in_sequences: dict[int, PlacesOfItems] = field(default_factory=dict)
+
+
+class Places:
+    """Where everything in a file stands, found when it is first asked for: of a file without problems nobody asks."""
+
+    def __init__(self, find: Callable[[], Found]) -> None:
+        self._find = find
+
+    @cached_property
+    def found(self) -> Found:
+        """The places."""
+        return self._find()
+
+
+NOWHERE = Places(Found)
+
+
+def mark_at(place: Place | None) -> Mark:
+    """Return a place as people count it; the start of the file where there is none."""
+    return (place.line + 1, place.column + 1) if place else START
+
+
+class Marks(Lookup[str, Mark]):
+    """Where the values of a mapping stand, looked up when it is asked for."""
+
+    __slots__ = ("_mapping",)
+
+    def __init__(self, mapping: "Mapping") -> None:
+        self._mapping = mapping
+
+    def __getitem__(self, key: str) -> Mark:
+        return mark_at(self._mapping.places[key][1])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapping.places)
+
+    def __len__(self) -> int:
+        return len(self._mapping.places)
+
+
+class ItemMarks:
+    """Where the items of a sequence stand, looked up in the same way."""
+
+    __slots__ = ("_sequence",)
+
+    def __init__(self, sequence: "Sequence") -> None:
+        self._sequence = sequence
+
+    def __iter__(self) -> Iterator[Mark]:
+        return map(mark_at, self._sequence.places)
+
+
 # What the values are is for a schema to say, not for Python's types, hence Any.
 class Mapping(dict[str, Any]):
-    """A YAML mapping, with the place of itself, of each key and of each value."""
+    """A YAML mapping that knows its own place, and whom to ask for those of its keys and values."""
 
-    __slots__ = ("key_marks", "mark", "value_marks")
+    __slots__ = ("_within", "place")
 
-    def __init__(self, mark: Mark = START) -> None:
-        super().__init__()
-        self.mark = mark
-        self.key_marks: dict[str, Mark] = {}
-        self.value_marks: dict[str, Mark] = {}
+    def __init__(self, place: Place | None = None, within: Places = NOWHERE) -> None:
+        self.place = place
+        self._within = within
+
+    @property
+    def mark(self) -> Mark:
+        """Where the mapping begins."""
+        return mark_at(self.place)
+
+    @property
+    def places(self) -> PlacesOfKeys:
+        """Where each key and its value stand."""
+        return self._within.found.in_mappings[self.place.index] if self.place else {}
+
+    @property
+    def value_marks(self) -> Marks:
+        """Where each value stands."""
+        return Marks(self)
 
 
 class Sequence(list[Any]):
-    """A YAML sequence, with the place of itself and of each item."""
+    """A YAML sequence that knows its own place, and whom to ask for those of its items."""
 
-    __slots__ = ("item_marks", "mark")
+    __slots__ = ("_within", "place")
 
-    def __init__(self, mark: Mark = START) -> None:
-        super().__init__()
-        self.mark = mark
-        self.item_marks: list[Mark] = []
+    def __init__(self, place: Place | None = None, within: Places = NOWHERE) -> None:
+        self.place = place
+        self._within = within
+
+    @property
+    def mark(self) -> Mark:
+        """Where the sequence begins."""
+        return mark_at(self.place)
+
+    @property
+    def places(self) -> PlacesOfItems:
+        """Where each item stands."""
+        return self._within.found.in_sequences[self.place.index] if self.place else []
+
+    @property
+    def item_marks(self) -> ItemMarks:
+        """Where each item stands, as people count it."""
+        return ItemMarks(self)
 
 
 Node = Mapping | Sequence | Scalar
@@ -58,18 +164,19 @@ def mark_of(data: object, path: Steps[str | int], *, key: bool = False) -> Mark:
 
     A path that leads nowhere ends at the last node there is.
     """
-    mark = data.mark if isinstance(data, Mapping | Sequence) else START
+    place = data.place if isinstance(data, Mapping | Sequence) else None
     for step in path:
         match data, step:
             case Mapping(), str() if step in data:
-                mark = (data.key_marks if key else data.value_marks)[step]
+                of_key, of_value = data.places[step]
+                place = of_key if key else of_value
                 data = data[step]
             case Sequence(), int():
-                mark = data.item_marks[step]
+                place = data.places[step]
                 data = data[step]
             case _:
-                return mark
-    return mark
+                break
+    return mark_at(place)
 
 
 def too_many(file: str) -> Problem:

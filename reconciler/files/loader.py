@@ -5,7 +5,7 @@ equal keys without a word, follow aliases into gigabytes, read `no` as false, an
 """
 
 import re
-from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 import yaml
@@ -25,11 +25,21 @@ from yaml.events import (
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import Mark
-from reconciler.files.document import MOST_PROBLEMS, START, Document, Mapping, Node, Sequence, too_many
+from reconciler.files.document import (
+    MOST_PROBLEMS,
+    NOWHERE,
+    Document,
+    Found,
+    Mapping,
+    Node,
+    Places,
+    Sequence,
+    mark_at,
+    too_many,
+)
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
-from reconciler.files.syntax import AT_THE_OPENING, explain
+from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
 
-MOST_LEVELS = 32
 MOST_CHARACTERS = 8 * 1024  # of one scalar
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
@@ -55,7 +65,7 @@ def parse(data: bytes, file: str) -> Document:
         what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
         problem = Problem(Source(file, *_place(data[: error.start].decode())), what, "save the file as UTF-8")
         return Document(file, None, text, (problem,), whole=False)
-    reader = _Reader(file, yaml.parse(text, Loader=yaml.CSafeLoader).__next__)
+    reader = _Reader(text, file, Places(partial(_found, text, file)))
     try:
         root = reader.document()
     except _StopError:
@@ -65,14 +75,21 @@ def parse(data: bytes, file: str) -> Document:
     return Document(file, root, text, tuple(reader.problems))
 
 
+def _found(text: str, file: str) -> Found:
+    """Read once more what could be read, now for its places; to keep them all the first time takes a fifth longer."""
+    found = Found()
+    _Reader(text, file, NOWHERE, found).document()
+    return found
+
+
 class _Reader:
     """Builds one document by pulling events; it descends at most `MOST_LEVELS` deep, so recursion is safe."""
 
-    __slots__ = ("_file", "_next", "problems")
-
-    def __init__(self, file: str, next_event: Callable[[], Event]) -> None:
+    def __init__(self, text: str, file: str, places: Places, found: Found | None = None) -> None:
+        self._next = iter(yaml.CSafeLoader(text).get_event, None).__next__  # yaml.parse looks twice at each event
         self._file = file
-        self._next = next_event
+        self._places = places
+        self._found = found
         self.problems: list[Problem] = []
 
     def document(self) -> Node:
@@ -112,29 +129,37 @@ class _Reader:
 
     def _mapping(self, event: MappingStartEvent, level: int) -> Mapping:
         self._enter(event, level)
-        mapping = Mapping(_mark(event))
-        next_event = self._next
+        mapping, next_event = Mapping(event.start_mark, self._places), self._next
+        events: list[Event] = []
         while not isinstance(event_of_key := next_event(), MappingEndEvent):
-            key = self._key(event_of_key, mapping)
+            key = self._key(event_of_key, mapping, events)
             event_of_value = next_event()
             value = self._value(event_of_value, level + 1)
             if key is not None:
                 mapping[key] = value
-                mapping.key_marks[key] = _mark(event_of_key)
-                mapping.value_marks[key] = _mark(event_of_value)
+                events += (event_of_key, event_of_value)
+        if self._found:
+            self._found.in_mappings[_index(event)] = {
+                key: (of_key.start_mark, of_value.start_mark)
+                for key, of_key, of_value in zip(mapping, events[::2], events[1::2], strict=True)
+            }
         return mapping
 
     def _sequence(self, event: SequenceStartEvent, level: int) -> Sequence:
         self._enter(event, level)
-        sequence = Sequence(_mark(event))
-        next_event = self._next
+        sequence, next_event = Sequence(event.start_mark, self._places), self._next
+        places = self._found.in_sequences.setdefault(_index(event), []) if self._found else None
         while not isinstance(event_of_item := next_event(), SequenceEndEvent):
             sequence.append(self._value(event_of_item, level + 1))
-            sequence.item_marks.append(_mark(event_of_item))
+            if places is not None:
+                places.append(event_of_item.start_mark)
         return sequence
 
-    def _key(self, event: Event, mapping: Mapping) -> str | None:
-        """Return the key, or None for one that is refused: its value is read all the same, for its problems."""
+    def _key(self, event: Event, mapping: Mapping, events: list[Event]) -> str | None:
+        """Return the key, or None for one that is refused: its value is read all the same, for its problems.
+
+        `events` has those of the mapping's keys so far, each followed by its value's.
+        """
         if not isinstance(event, ScalarEvent):
             if isinstance(event, AliasEvent):
                 self._stop_at_alias(event)
@@ -145,7 +170,7 @@ class _Reader:
         elif key == MERGE_KEY:
             self._report(event, 'merge keys ("<<") are not allowed', "write the keys out")
         elif key in mapping:
-            line, _ = mapping.key_marks[key]
+            line, _ = mark_at(events[2 * list(mapping).index(key)].start_mark)
             self._report(event, f"the key {quoted(key)} stands here twice, first in line {line}", "keep one of them")
         else:
             return key
@@ -153,7 +178,7 @@ class _Reader:
 
     def _enter(self, event: CollectionStartEvent, level: int) -> None:
         if level > MOST_LEVELS:
-            self._stop(event, f"this is nested more than {MOST_LEVELS} levels deep", "write it flat")
+            self._stop(event, TOO_DEEP, WRITE_FLAT)
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
 
@@ -169,7 +194,7 @@ class _Reader:
         self._stop(event, f"aliases ({quoted(f'*{anchor}')}) are not allowed", "write the value out")
 
     def _report(self, event: Event, what: str, fix: str) -> None:
-        self.problems.append(Problem(Source(self._file, *_mark(event)), what, fix))
+        self.problems.append(Problem(Source(self._file, *mark_at(event.start_mark)), what, fix))
         if len(self.problems) >= MOST_PROBLEMS:
             self.problems.append(too_many(self._file))
             raise _StopError
@@ -179,10 +204,9 @@ class _Reader:
         raise _StopError
 
 
-def _mark(event: Event) -> Mark:
-    """Return where an event begins, counted from 1; the parser counts from 0."""
-    mark = event.start_mark
-    return (mark.line + 1, mark.column + 1) if mark else START
+def _index(event: Event) -> int:
+    """Return where an event begins; no two mappings or sequences begin at one index."""
+    return event.start_mark.index if event.start_mark else 0
 
 
 def _place(text: str) -> Mark:

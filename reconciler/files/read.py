@@ -1,7 +1,7 @@
 """Shell: YAML files in, checked values and every problem out, in one run."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 from reconciler.contract import stored
 from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
+from reconciler.files.revision import read_revision
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, problems_of
 
@@ -38,21 +40,40 @@ class Declared:
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(repr=False)
 
+    def at(self, target: Target) -> "Declared":
+        """Return this with the specs that apply to a tenant, and with its values in them."""
+        return replace(self, specs=for_tenant(self.specs, target))
 
-def read_grants(paths: Iterable[Path]) -> Declared:
-    """Return what the grant files under `paths` (files or folders) declare.
+
+def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY) -> Declared:
+    """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
 
     Raises:
         ReconcilerError: one of `paths` does not exist.
     """
     files, problems = discover.find(paths)
+    return _declared(((discover.name_of(path), discover.read(path)) for path in files), tenants, problems)
+
+
+def read_grants_at(revision: str, path: Path, tenants: Tenants = NOBODY) -> Declared:
+    """Return what the grant files of `path` declared in a revision of git, and what was wrong for any of `tenants`.
+
+    Raises:
+        ReconcilerError: if git cannot tell.
+    """
+    return _declared(read_revision(revision, path), tenants)
+
+
+def _declared(
+    contents: Iterable[tuple[str, bytes | Problem]], tenants: Tenants, problems: Iterable[Problem] = ()
+) -> Declared:
     schema = stored.load(stored.GRANTS)
-    all_read = [_read(path, schema) for path in files]
+    all_read = [_understood(file, content, schema) for file, content in contents]
     specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
         specs=specs,
-        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs))))),
+        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants))))),
         texts={one.file: one.text for one in all_read},
     )
 
@@ -69,6 +90,13 @@ def read_config(path: Path) -> Read:
     return read_yaml(path, stored.load(stored.CONFIG))
 
 
+def read_config_at(revision: str, path: Path) -> Read | None:
+    """Return what `reconciler.yaml` said in a revision of git, None where it was not there. Raises ReconcilerError."""
+    for file, content in read_revision(revision, path):
+        return _understood(file, content, stored.load(stored.CONFIG))
+    return None
+
+
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:
     """Return what one file says that should fit `schema`, which expects a mapping.
 
@@ -77,12 +105,10 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:
     """
     if not path.exists():
         raise ReconcilerError(f"there is no {discover.name_of(path)}; check the path")
-    return _read(path, schema)
+    return _understood(discover.name_of(path), discover.read(path), schema)
 
 
-def _read(path: Path, schema: Mapping[str, Any]) -> Read:
-    file = discover.name_of(path)
-    content = discover.read(path)
+def _understood(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> Read:
     if isinstance(content, Problem):
         return Read(file, document.Mapping(), (content,))
     parsed = parse(content, file)

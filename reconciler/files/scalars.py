@@ -17,7 +17,8 @@ OCTAL = re.compile(r"0o[0-7]+")
 HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
-FIRST_CHARACTERS = frozenset("-+.0123456789~nNtTfF")
+FIRST_OF_NUMBERS = "-+.0123456789"
+FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
 """What begins with none of these, and is not empty, is text: the quick way for nearly all scalars."""
 
 MOST_DIGITS = 64  # Python itself gives up at 4,300, and nothing here counts that far
@@ -31,6 +32,8 @@ def resolve(text: str) -> Scalar:
     """
     if text in WORDS:
         return WORDS[text]
+    if text[0] not in FIRST_OF_NUMBERS:
+        return text
     if not FLOAT.fullmatch(text):  # as decimal numbers are floats too, one look settles most words
         return _prefixed(text)
     _refuse_long(text)

@@ -3,34 +3,37 @@
 import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Several
+from itertools import chain
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
-from reconciler.core.spec import GrantSpec
+from reconciler.core.spec import GrantSpec, TenantPattern
+from reconciler.core.tenancy import NOBODY, Tenants, for_tenant, is_plain, misdirected
 from reconciler.files.document import Mapping, Sequence
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """What OAuth allows in a scope (RFC 6749, 3.3). Auth0 does not insist, and tenants have others."""
 
-DeclaredKey = tuple[tuple[str, str], tuple[str, str], str]
+DeclaredKey = tuple[str | None, ...]
 
 
 def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
-    """Return the specs under `grants:`, but for the items that one of the file's `problems` stands in."""
+    """Return the specs under `grants:`, but for the items that one of the file's `problems` stands in.
+
+    Where the file's own `tenants` are unsound, nothing is known of any of its items.
+    """
     items = data.get("grants")
     places = [(problem.source.line, problem.source.column) for problem in problems]
-    if not isinstance(items, Sequence) or any(line == 0 for line, _ in places):
+    if not isinstance(items, Sequence) or any(line == 0 for line, _ in places) or not _tells_where(data):
         return ()
-    unsound = {bisect(items.item_marks, place) - 1 for place in places}
-    return tuple(
-        _grant_spec(item, file, is_snapshot="snapshot" in data)
-        for index, item in enumerate(items)
-        if index not in unsound
-    )
+    marks = list(items.item_marks) if places else []
+    unsound = {bisect(marks, place) - 1 for place in places}
+    return tuple(_grant_spec(item, file, data) for index, item in enumerate(items) if index not in unsound)
 
 
-def _grant_spec(item: Mapping, file: str, *, is_snapshot: bool) -> GrantSpec:
+def _grant_spec(item: Mapping, file: str, whole: Mapping) -> GrantSpec:
     scope: Sequence = item.get("scope") or Sequence()
     organizations: Sequence | None = item.get("organizations")
     return GrantSpec(
@@ -49,43 +52,71 @@ def _grant_spec(item: Mapping, file: str, *, is_snapshot: bool) -> GrantSpec:
         authorization_details_types=tuple(item.get("authorization_details_types", ())),
         allow_all_scopes=item.get("allow_all_scopes", False),
         organizations=None if organizations is None else tuple(organizations),
-        is_snapshot=is_snapshot,
+        is_snapshot="snapshot" in whole,
+        tenants=tuple(_tenants(each["tenants"], file) for each in (whole, item) if "tenants" in each),
         marks=item.value_marks,
-        scope_marks=tuple(scope.item_marks),
-        organization_marks=() if organizations is None else tuple(organizations.item_marks),
+        scope_marks=scope.item_marks,
+        organization_marks=() if organizations is None else organizations.item_marks,
     )
 
 
-def problems_of(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
-    """Yield what no schema can see: grants declared twice, and, as warnings, what OAuth or Auth0 has no use for."""
+def _tells_where(data: Mapping) -> bool:
+    """Return whether the file's own `tenants`, if it has any, are what they should be."""
+    patterns = data.get("tenants")
+    return "tenants" not in data or (
+        isinstance(patterns, Sequence) and bool(patterns) and all(isinstance(each, str) for each in patterns)
+    )
+
+
+def _tenants(patterns: Sequence, file: str) -> tuple[TenantPattern, ...]:
+    placed = zip(patterns, patterns.item_marks, strict=True)
+    return tuple(TenantPattern(text, Source(file, *mark)) for text, mark in placed)
+
+
+def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterator[Problem]:
+    """Yield what no schema can see, each problem once, as far as it concerns one of `tenants`.
+
+    That is: names of tenants and variables that stand for none, grants declared twice for a tenant, and, as warnings,
+    scopes that OAuth does not allow, and organizations that a grant denies.
+    """
+    seen: set[Problem] = set()
+    special = [spec for spec in specs if not is_plain(spec)]
+    targets = tenants.targets if special else tenants.targets[:1]
+    of_each = (_problems_at_one(for_tenant(specs, target)) for target in targets)
+    for problem in chain(misdirected(special, tenants), chain.from_iterable(of_each)):
+        if problem not in seen:
+            seen.add(problem)
+            yield problem
+
+
+def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
     first: dict[DeclaredKey, GrantSpec] = {}
-    for spec in sorted(specs, key=lambda spec: spec.source):
+    for spec in sorted(specs, key=lambda spec: (spec.file, spec.mark)):
         earlier = first.setdefault(_declared_key(spec), spec)
         if earlier is not spec:
             yield _duplicate(spec, earlier)
-        for scope, place in spec.placed_scopes():
-            if not SCOPE_TOKEN.fullmatch(scope):
-                yield _odd_scope(scope, place)
+        if not all(map(SCOPE_TOKEN.fullmatch, spec.scope)):
+            yield from _odd_scopes(spec)
         if spec.organizations and spec.organization_usage == USAGE_DENY:
             yield _useless_organizations(spec)
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
     """Return what two specs may not share, as far as that can be told without a tenant: names are not ids yet."""
-    holder = (("client", spec.client), ("client_id", spec.client_id), ("default_for", spec.default_for))
-    api = (("api", spec.api), ("audience", spec.audience))
-    return (_given(holder), _given(api), spec.subject_type)
-
-
-def _given(alternatives: Iterable[tuple[str, str | None]]) -> tuple[str, str]:
-    """Return the one alternative that the file gives."""
-    return next((name, value) for name, value in alternatives if value is not None)
+    return (spec.client, spec.client_id, spec.default_for, spec.api, spec.audience, spec.subject_type)
 
 
 def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:
-    (_, holder), (_, api), subject_type = _declared_key(spec)
-    what = f"the grant of {quoted(holder)} for {quoted(api)} ({subject_type}) is declared at {earlier.source} already"
+    holder = quoted(spec.client or spec.client_id or spec.default_for or "")
+    api = quoted(spec.api or spec.audience or "")
+    what = f"the grant of {holder} for {api} ({spec.subject_type}) is declared at {earlier.source} already"
     return Problem(spec.source, what, "remove one of them, or merge their scopes")
+
+
+def _odd_scopes(spec: GrantSpec) -> Iterator[Problem]:
+    for scope, place in spec.placed_scopes():
+        if not SCOPE_TOKEN.fullmatch(scope):
+            yield _odd_scope(scope, place)
 
 
 def _odd_scope(scope: str, place: Source) -> Problem:

@@ -1,5 +1,8 @@
 """Pure: what the YAML parser complains about, in words that tell an author what to do."""
 
+MOST_LEVELS = 32
+TOO_DEEP = f"this is nested more than {MOST_LEVELS} levels deep"
+WRITE_FLAT = "write it flat"
 QUOTE = "put quotes around a text with special characters"
 
 # The parser's words (libyaml 0.2) -> what is wrong, what to do.
@@ -29,6 +32,8 @@ COMPLAINTS: dict[str, tuple[str, str]] = {
         'a list cannot begin with "- " on this line',
         "begin it on the next line",
     ),
+    # libyaml 0.2.6 and newer look far enough ahead to say it before the loader does
+    "exceeded maximum nesting depth": (TOO_DEEP, WRITE_FLAT),
 }
 AT_THE_OPENING = frozenset({"found unexpected end of stream"})
 """Complaints that are better shown where the thing began than where the file ended."""

@@ -120,7 +120,7 @@ def _kind(violation: Violation) -> tuple[str, str]:
     expected = violation.expected if isinstance(violation.expected, list) else [violation.expected]
     wanted = enumerated([KINDS[kind] for kind in expected], "or")
     if violation.found is None:
-        none = "[]" if expected[0] == "array" else "remove it"
+        none = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
         return f"{violation.name} is empty", _first_line(violation) or f"write {wanted}, or {none}"
     what = f"{violation.name} is {_kind_of(violation.found)}, not {wanted}"
     return what, _first_line(violation) or _how_to_write(expected[0], violation.found)
@@ -175,6 +175,10 @@ def _too_long(violation: Violation) -> tuple[str, str]:
     return f"{violation.name} has {len(violation.found)} characters", f"write at most {violation.expected}"
 
 
+def _too_few(violation: Violation) -> tuple[str, str]:
+    return f"{violation.name} is an empty list", "write an item, or remove it"
+
+
 def _too_small(violation: Violation) -> tuple[str, str]:
     return f"{violation.name} is {violation.found}", f"write at least {violation.expected}"
 
@@ -200,6 +204,7 @@ PLAIN: dict[str, Callable[[Violation], tuple[str, str]]] = {
     "enum": _not_listed,
     "maxLength": _too_long,
     "maximum": _too_large,
+    "minItems": _too_few,
     "minLength": _too_short,
     "minimum": _too_small,
     "type": _kind,

@@ -1,16 +1,36 @@
-"""Pure: grants of a tenant as the text of a grant file, by ids, which any tenant's state fits into."""
+"""Pure: grants of a tenant as the text of a grant file, in canonical order and with nothing said that is the default.
 
-import json
-import re
-from collections.abc import Iterable, Iterator
+A snapshot names applications and APIs by ids, which any tenant's state fits into; an import by their names, which
+people read and other tenants have too.
+"""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.canonical import grant_order
+from reconciler.core.declarable import obstacle, writable
 from reconciler.core.directory import Directory
-from reconciler.core.grant import SUBJECT_CLIENT, SUBJECT_USER, USAGE_DENY, USAGE_WIDTH, ClientGrant
+from reconciler.core.grant import SUBJECT_CLIENT, ClientGrant, Key
 from reconciler.core.quoting import visible
+from reconciler.core.template import literal
+from reconciler.render.scalars import quoted, scalar
 
-LONGEST_TEXT = 255  # of the contract's limits the tightest
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-LAST_OF_JSON = "\uffff"  # JSON writes what lies beyond as two escapes
+MOST_CHARACTERS_IN_A_FILE = 2_000_000
+"""Grant files are read up to 5 MB; what is not ASCII takes more than a byte."""
+CHARACTERS_OF_A_GRANT = 400
+CHARACTERS_BESIDE_A_SCOPE = 9
+
+Said = str | bool | list[str]
+Saying = Callable[[str], str]
+"""How a file says a text of the tenant: as it is, or by the names of the tenant's variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands at the top of an imported file: comments, and the one tenant that it is for, if not all."""
+
+    comments: Sequence[str]
+    tenant: str | None = None
 
 
 def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: str, run: str) -> str:
@@ -20,79 +40,109 @@ def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: st
     the contract of grant files does not know) stands in a comment, too.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
-    lines = [line for grant in ordered for line in _lines(grant, directory)]
+    lines = [line for grant in ordered for line in _kept(grant, directory)]
     declares = any(not line.startswith("#") for line in lines)
     return "\n".join(
         [f"# {visible(title)}", f"snapshot: {quoted(run)}", "grants:" if declares else "grants: []", *lines, ""]
     )
 
 
-def declarable(grant: ClientGrant) -> bool:
-    """Return whether a grant file can say what `grant` says; tenants hold what the contract does not allow any more."""
-    by_client = grant.key.subject_type == SUBJECT_CLIENT and grant.key.default_for is None
-    settings = grant.organization_usage != USAGE_DENY or grant.allow_any_organization
-    of_organizations = settings or grant.organizations is not None
-    texts = (*grant.scope, *grant.authorization_details_types)
-    return (
-        grant.key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
-        and grant.organization_usage in USAGE_WIDTH
-        and (by_client or not of_organizations)
-        and (grant.organization_usage != USAGE_DENY or not grant.allow_any_organization)
-        and (grant.key.subject_type == SUBJECT_USER or not grant.authorization_details_types)
-        and all(text and len(text) <= LONGEST_TEXT and not CONTROL.search(text) for text in texts)
+def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: Heading, say: Saying = literal) -> str:
+    """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible."""
+    items = sorted(
+        ((_by_name(grant.key, directory, say) | _settings(grant, say), grant.key) for grant in grants),
+        key=lambda item: grant_order(item[0]),
     )
+    lines = [line for said, key in items for line in ("", *_listed(said, _comments(key, directory)))]
+    tenants = [] if heading.tenant is None else [f"tenants: [{scalar(heading.tenant)}]"]
+    return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
 
 
-def quoted(text: str) -> str:
-    """Return `text` as a double-quoted scalar, with all beyond ASCII written out; JSON's pairs are no YAML."""
-    return f'"{"".join(map(_escaped, text))}"'
+def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
+    """Split grants, sorted by key, so that the file of each portion is small enough to be read again."""
+    parts: list[list[ClientGrant]] = [[]]
+    written = 0
+    for grant in sorted(grants, key=lambda grant: grant.key.order):
+        size = CHARACTERS_OF_A_GRANT + sum(CHARACTERS_BESIDE_A_SCOPE + len(scope) for scope in grant.scope)
+        if written + size > MOST_CHARACTERS_IN_A_FILE and parts[-1]:
+            parts.append([])
+            written = 0
+        parts[-1].append(grant)
+        written += size
+    return parts
 
 
-def _escaped(character: str) -> str:
-    return f"\\U{ord(character):08x}" if character > LAST_OF_JSON else json.dumps(character)[1:-1]
-
-
-def _lines(grant: ClientGrant, directory: Directory) -> Iterator[str]:
-    if declarable(grant):
-        yield from _declared(grant, directory)
+def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
+    """Yield the lines of a grant in a snapshot."""
+    comments = {"client_id": directory.client_name(grant.key) or "", "organizations": _named(grant, directory)}
+    lines = _listed(_by_id(grant.key, literal) | _settings(grant, literal), comments)
+    if obstacle(grant) is None:
+        yield from lines
     else:
         yield "# no grant file can declare this one; give it back by hand:"
-        yield from (f"# {line}" for line in _declared(grant, directory))
+        yield from (f"# {line}" for line in lines)
 
 
-def _declared(grant: ClientGrant, directory: Directory) -> Iterator[str]:
-    name = directory.client_name(grant.key)
-    comment = f"  # {visible(name)}" if name else ""
-    if grant.key.client_id is None:
-        yield f"  - default_for: {quoted(grant.key.default_for or '')}"
-    else:
-        yield f"  - client_id: {quoted(grant.key.client_id)}{comment}"
-    for field, value in _fields(grant):
-        yield f"    {field}: {value}"
-    if grant.organizations is not None:
-        yield f"    organizations: {_list(grant.organizations)}{_named(grant.organizations, directory)}"
+def _by_id(key: Key, say: Saying) -> dict[str, Said]:
+    holder = ("default_for", key.default_for or "") if key.client_id is None else ("client_id", say(key.client_id))
+    return dict([holder, ("audience", say(key.audience))])
 
 
-def _fields(grant: ClientGrant) -> Iterator[tuple[str, str]]:
+def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
+    """Return who holds the grant and what it opens: by name, but by id where the name is another's too."""
+    said = _by_id(key, say)
+    client, api = directory.client_name(key), directory.api_name(key)
+    if client and writable(client) and len(directory.client_ids_by_name[client]) == 1:
+        said = {"client": say(client), "audience": said["audience"]}
+    if api and writable(api) and len(directory.identifiers_by_name[api]) == 1:
+        said = {name: value for name, value in said.items() if name != "audience"} | {"api": say(api)}
+    return said
+
+
+def _comments(key: Key, directory: Directory) -> Mapping[str, str]:
+    """Return the names that help a reader where ids have to stand."""
+    return {"client_id": directory.client_name(key) or "", "audience": directory.api_name(key) or ""}
+
+
+def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:
+    """Return what differs from the defaults."""
     plain = ClientGrant(grant.key)
-    yield "audience", quoted(grant.key.audience)
-    if grant.key.subject_type != "client":
-        yield "subject_type", quoted(grant.key.subject_type)
-    if not grant.allow_all_scopes:
-        yield "scope", _list(grant.scope)
-    for field in ("allow_all_scopes", "organization_usage", "allow_any_organization"):
-        if getattr(grant, field) != getattr(plain, field):
-            yield field, json.dumps(getattr(grant, field))
-    if grant.authorization_details_types:
-        yield "authorization_details_types", _list(grant.authorization_details_types)
+    said: dict[str, Said] = {
+        "subject_type": grant.key.subject_type,
+        "scope": sorted(map(say, grant.scope)),
+        "allow_all_scopes": grant.allow_all_scopes,
+        "organization_usage": grant.organization_usage,
+        "allow_any_organization": grant.allow_any_organization,
+        "authorization_details_types": sorted(grant.authorization_details_types),
+    }
+    defaults = {"subject_type": SUBJECT_CLIENT, "organization_usage": plain.organization_usage}
+    told = {name: value for name, value in said.items() if value and value != defaults.get(name)}
+    organizations: dict[str, Said] = (
+        {} if grant.organizations is None else {"organizations": sorted(grant.organizations)}
+    )
+    return {**told, **organizations}
 
 
-def _named(organizations: Iterable[str], directory: Directory) -> str:
-    """Return a comment with the names of organizations, in the order of their ids; nothing where none is known."""
-    ids = sorted(organizations)
-    labels = [visible(directory.organization_label(each)) for each in ids]
-    return f"  # {', '.join(labels)}" if not directory.organizations_by_id.keys().isdisjoint(ids) else ""
+def _named(grant: ClientGrant, directory: Directory) -> str:
+    """Return the names of a grant's organizations, in the order of their ids; nothing where none is known."""
+    ids = sorted(grant.organizations or ())
+    known = not directory.organizations_by_id.keys().isdisjoint(ids)
+    return ", ".join(map(directory.organization_label, ids)) if known else ""
 
 
-def _list(items: Iterable[str]) -> str:
-    return f"[{', '.join(quoted(item) for item in sorted(items))}]"
+def _listed(said: Mapping[str, Said], comments: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of one item under `grants:`."""
+    start = "  - "
+    for name, value in said.items():
+        comment = f"  # {visible(comments[name])}" if comments.get(name) else ""
+        match value:
+            case bool():
+                yield f"{start}{name}: {str(value).lower()}"
+            case str():
+                yield f"{start}{name}: {scalar(value)}{comment}"
+            case []:
+                yield f"{start}{name}: []"
+            case _:
+                yield f"{start}{name}:{comment}"
+                yield from (f"      - {scalar(item)}" for item in value)
+        start = "    "

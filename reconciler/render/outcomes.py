@@ -7,7 +7,8 @@ from reconciler.core.outcome import Report, Result, counts
 from reconciler.core.plan import Change
 from reconciler.core.quoting import counted, visible
 from reconciler.render.plan_json import Json, action_of, key_json
-from reconciler.render.plan_text import grant_label, mark_of
+from reconciler.render.plan_text import mark_of
+from reconciler.render.plan_words import grant_label
 from reconciler.render.styled import Line, Span, Style, line
 
 DIFFERS = "differs"
@@ -26,7 +27,7 @@ def report_lines(report: Report, directory: Directory) -> Iterator[Line]:
         if change.key in applied:
             yield _row(DIFFERS, change, directory)
     yield line()
-    yield line(Span(f"Apply: {_counted(report)}; {_state(report)}.", Style.STRONG))
+    yield line(Span(f"Apply: {counted_outcomes(report)}; {state(report)}.", Style.STRONG))
 
 
 def report_json(report: Report) -> Json:
@@ -58,11 +59,13 @@ def _row(word: str, change: Change, directory: Directory) -> Line:
     )
 
 
-def _counted(report: Report) -> str:
+def counted_outcomes(report: Report) -> str:
+    """Return how many outcomes there are of each result; nothing if there are none."""
     return ", ".join(f"{count} {result}" for result, count in counts(report.outcomes).items() if count)
 
 
-def _state(report: Report) -> str:
+def state(report: Report) -> str:
+    """Return how the tenant stands to the files in the end."""
     if report.trouble:
         return visible(report.trouble)
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
@@ -70,4 +73,4 @@ def _state(report: Report) -> str:
         return f"the tenant equals the files but for {skipped}, which it lacks the application, API or organization for"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"
-    return "no declared grant is missing any more" if report.remaining.differing else "the tenant equals the files"
+    return "the tenant has what was asked for" if report.remaining.differing else "the tenant equals the files"

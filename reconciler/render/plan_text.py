@@ -1,16 +1,27 @@
 """Pure: a plan as a person reads it: what changes first, what is left alone after it, one summary line at the end."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.grant import SUBJECT_CLIENT, Key
-from reconciler.core.plan import Change, Create, Delete, LeftAlone, Plan, Reason, Update
-from reconciler.core.quoting import counted, visible
+from reconciler.core.grant import Key
+from reconciler.core.origin import Origin
+from reconciler.core.plan import Change, Create, Delete, Plan, Update
+from reconciler.core.quoting import visible
 from reconciler.core.risk import Level, Risk
 from reconciler.core.spec import GrantSpec
 from reconciler.render.plan_json import plan_id
+from reconciler.render.plan_words import (
+    TOLD,
+    by_origin,
+    counted_reasons,
+    counted_risks,
+    dangers,
+    grant_label,
+    nothing,
+    origins_summary,
+    summary,
+)
 from reconciler.render.styled import Line, Span, Style, line
 
 Risks = Mapping[Key, tuple[Risk, ...]]
@@ -20,11 +31,10 @@ LEVEL_STYLES: Mapping[Level, Style] = {
     Level.HIGH: Style.WARNING,
     Level.LOW: Style.MUTED,
 }
-TOLD = (Level.CRITICAL, Level.HIGH)
-"""Lower risks say what the lines of a change say already; plans as data have them."""
 MOST_LEFT_ALONE = 10
 WIDTH = 80
 INDENT = "      "
+KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
 
 
 def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
@@ -34,43 +44,23 @@ def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
     yield line()
     yield from _critical(plan)
     yield from _blocked(plan)
-    for title, kind in (("Create", Create), ("Update", Update), ("Delete", Delete)):
-        changes = [change for change in plan.changes if isinstance(change, kind)]
-        yield from group_lines(title, changes, plan.directory, plan.risks)
+    for title, changes in by_origin(plan):
+        if title:
+            yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
+            yield line()
+        for action, kind in KINDS:
+            some = [change for change in changes if isinstance(change, kind)]
+            yield from group_lines(action, some, plan.directory, plan.risks)
     if not plan.changes and not plan.blocked:
-        yield line(f"No changes: {_nothing(plan)}.")
+        yield line(f"No changes: {nothing(plan)}.")
         yield line()
-    yield from _left_alone(plan.left_alone, plan.directory, every=every)
+    yield from _left_alone(plan, every=every)
     for note in plan.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
     yield from _counted_risks(plan)
+    if plan.origins:
+        yield line(Span(origins_summary(plan), Style.STRONG))
     yield line(Span(summary(plan), Style.STRONG))
-
-
-def _nothing(plan: Plan) -> str:
-    if plan.skipped:
-        return f"the tenant lacks what {counted(plan.skipped, 'declared grant')} would need"
-    return "no declared grant is missing" if plan.differing else "the tenant has what the files declare"
-
-
-def summary(plan: Plan) -> str:
-    """Return the plan in one line of counts."""
-    count = Counter(type(change) for change in plan.changes)
-    parts = [f"{count[Create]} to create, {count[Update]} to update, {count[Delete]} to delete"]
-    if plan.blocked:
-        parts.append(f"{len(plan.blocked)} blocked")
-    rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
-    if plan.differing:
-        rest.insert(1, f"{plan.differing} differing but not asked for")
-    if plan.skipped:
-        rest.append(f"{plan.skipped} skipped")
-    return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
-
-
-def grant_label(key: Key, directory: Directory) -> str:
-    """Return `application -> API`, by name where the names are known; the subject type where it is not the usual."""
-    subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
-    return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"
 
 
 def mark_of(change: Change) -> Span:
@@ -97,28 +87,20 @@ def group_lines(title: str, changes: Iterable[Change], directory: Directory, ris
 
 def _critical(plan: Plan) -> Iterator[Line]:
     """Yield a line for each critical risk, ahead of all else: no volume of changes pushes one out of view."""
-    labels = {key: grant_label(key, plan.directory) for key in plan.risks}
-    found = sorted(
-        (labels[key], key.order, risk.rule, risk.message)
-        for key, risks in plan.risks.items()
-        for risk in risks
-        if risk.level is Level.CRITICAL
-    )
+    found = dangers(plan, Level.CRITICAL)
     if not found:
         return
     yield line(Span(f"Critical ({len(found)})", Style.ERROR))
-    for label, _, rule, message in found:
-        yield line("  ", Span("!", Style.ERROR), " ", Span(label, Style.STRONG))
-        yield line(INDENT, Span(f"{visible(message)}  ({rule})", Style.ERROR))
+    for each in found:
+        yield line("  ", Span("!", Style.ERROR), " ", Span(each.label, Style.STRONG))
+        yield line(INDENT, Span(f"{visible(each.risk.message)}  ({each.risk.rule})", Style.ERROR))
     yield line()
 
 
 def _counted_risks(plan: Plan) -> Iterator[Line]:
-    count = Counter(risk.level for risks in plan.risks.values() for risk in risks)
-    told = [level for level in TOLD if count[level]]
-    if told:
-        counts = ", ".join(f"{count[level]} {level}" for level in told)
-        yield line(Span(f"Risks: {counts}.", LEVEL_STYLES[told[0]]))
+    if told := counted_risks(plan):
+        critical = any(risk.level is Level.CRITICAL for risks in plan.risks.values() for risk in risks)
+        yield line(Span(f"Risks: {told}.", LEVEL_STYLES[Level.CRITICAL if critical else Level.HIGH]))
 
 
 def _blocked(plan: Plan) -> Iterator[Line]:
@@ -128,7 +110,7 @@ def _blocked(plan: Plan) -> Iterator[Line]:
     for reason, changes in reasons.items():
         yield line(Span(f"Blocked ({len(changes)}) ", Style.ERROR), visible(reason))
         for change in _by_name(changes, plan.directory):
-            yield from _change(change, plan.directory, plan.risks)
+            yield from _change(change, plan.directory, plan.risks, plan.origins.get(change.key))
         yield line()
 
 
@@ -136,8 +118,10 @@ def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
     return sorted(changes, key=lambda change: (grant_label(change.key, directory), change.key.order))
 
 
-def _change(change: Change, directory: Directory, risks: Risks) -> Iterator[Line]:
-    yield line("  ", mark_of(change), " ", Span(grant_label(change.key, directory), Style.STRONG))
+def _change(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
+    """Yield a change; `origin` where the section does not tell it."""
+    label = Span(grant_label(change.key, directory), Style.STRONG)
+    yield line("  ", mark_of(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
         yield from _origin(change.after.spec)
     for risk in risks.get(change.key, ()):
@@ -181,13 +165,11 @@ def _said(value: object) -> str:
     return visible(value) if isinstance(value, str) else str(value).lower()
 
 
-def _left_alone(left_alone: tuple[LeftAlone, ...], directory: Directory, *, every: bool) -> Iterator[Line]:
-    if not left_alone:
+def _left_alone(plan: Plan, *, every: bool) -> Iterator[Line]:
+    if not plan.left_alone:
         return
-    count = Counter(each.reason for each in left_alone)
-    reasons = ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
-    yield line(Span(f"Left alone ({len(left_alone)})", Style.STRONG), f" {reasons}")
-    listed = sorted(f"{grant_label(each.observed.key, directory)}  [{each.reason}]" for each in left_alone)
+    yield line(Span(f"Left alone ({len(plan.left_alone)})", Style.STRONG), f" {counted_reasons(plan)}")
+    listed = sorted(f"{grant_label(each.observed.key, plan.directory)}  [{each.reason}]" for each in plan.left_alone)
     hidden = 0 if every else max(0, len(listed) - MOST_LEFT_ALONE)
     for label in listed[: len(listed) - hidden]:
         yield line("    ", Span(label, Style.MUTED))

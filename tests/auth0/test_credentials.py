@@ -4,7 +4,7 @@ import json
 import pytest
 from support.builders import OWN
 
-from reconciler.auth0.credentials import AccessToken, ClientSecret, credentials_from, own_key
+from reconciler.auth0.credentials import AccessToken, ClientSecret, PrivateKey, credentials_from, own_key
 from reconciler.core.grant import Key
 from reconciler.errors import ReconcilerError
 
@@ -42,6 +42,42 @@ def test_behind_a_custom_domain_the_audience_is_named() -> None:
 
     assert isinstance(credentials, ClientSecret)
     assert credentials.audience == "https://t/api/v2/"
+
+
+def test_another_prefix_stands_for_other_variables_all_along() -> None:
+    ours = {
+        "AUTH0_CLIENT_ID": "dev",
+        "AUTH0_CLIENT_SECRET": CANARY,
+        "AUTH0_ACCESS_TOKEN": CANARY,
+        "AUTH0_AUDIENCE": "x",
+    }
+    theirs = {
+        "AUTH0_PROD_CLIENT_ID": "prod",
+        "AUTH0_PROD_CLIENT_ASSERTION_PRIVATE_KEY": CANARY,
+        "AUTH0_PROD_CLIENT_ASSERTION_SIGNING_ALG": "PS256",
+        "AUTH0_PROD_AUDIENCE": "https://t/api/v2/",
+    }
+
+    credentials = credentials_from(ours | theirs, "t.auth0.com", "AUTH0_PROD_")
+
+    assert credentials == PrivateKey("prod", CANARY, "PS256", "https://t.auth0.com/", "https://t/api/v2/")
+    assert credentials_from(ours | theirs, "t.auth0.com") == AccessToken(CANARY)
+    assert credentials_from(theirs | {"AUTH0_PROD_API_TOKEN": "t"}, "t", "AUTH0_PROD_") == AccessToken("t")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH0_PROD_API_TOKEN", "no token"),
+        ("AUTH0_PROD_CLIENT_ID", "\udc80"),
+        ("AUTH0_PROD_CLIENT_SIGNING_KEY_PATH", "/nowhere/to/be/found"),
+        ("AUTH0_PROD_ACCESS_TOKEN", ""),
+    ],
+    ids=["token", "bytes", "path", "none"],
+)
+def test_errors_name_the_variables_of_that_prefix(name: str, value: str) -> None:
+    with pytest.raises(ReconcilerError, match=name):
+        credentials_from({name: value, "AUTH0_CLIENT_ID": "x", "AUTH0_CLIENT_SECRET": CANARY}, "t", "AUTH0_PROD_")
 
 
 @pytest.mark.parametrize("environment", [{}, {"AUTH0_CLIENT_ID": "id"}, {"AUTH0_CLIENT_SECRET": CANARY}], ids=len)

@@ -82,7 +82,7 @@ def test_a_host_where_nobody_listens_is_an_error_of_one_line(tenant: pytest.Monk
             "reconciler.yaml",
             "default_tenant: x\n",
             "plan",
-            'reconciler.yaml declares no tenant "x"; declared are: none',
+            'reconciler.yaml:1:17: this file declares no tenant "x"; declared are: none',
         ),
         ("reconciler.yaml", "tenants: {a: {domain: a b}}\n", "plan", '"a b" is no domain'),
         ("tenant.yaml", "grants: [{client: X, audience: y}]\n", "plan", "tenant.yaml:1:19: "),

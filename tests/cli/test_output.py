@@ -158,5 +158,5 @@ def test_validate_as_data_has_every_problem(here: Path, *, broken: str, valid: b
             "column": 1,
             "severity": "error",
             "message": 'the key "nonsense" is unknown',
-            "fix": "the keys here are snapshot and grants",
+            "fix": "the keys here are snapshot, tenants and grants",
         }

@@ -53,3 +53,55 @@ def test_a_rule_that_does_not_exist_is_named_with_its_line(here: Path) -> None:
     assert ran.code == 1
     assert ran.stderr.startswith("base.yaml:3:13: ")
     assert 'did you mean "all-scopes"' in ran.stderr
+
+
+TICKETS = """
+policy:
+  schemas:
+    - title: every grant names its ticket
+      properties: {description: {pattern: "^OPS-[0-9]+"}}
+    - title: Billing asks for the payments team
+      if: {properties: {client: {const: Billing}}}
+      then: {properties: {organization_usage: {const: deny}}}
+"""
+
+
+def test_a_grant_that_breaks_a_schema_of_ones_own_is_refused_with_its_title(here: Path) -> None:
+    config = here / "reconciler.yaml"
+    config.write_text(config.read_text() + TICKETS)
+    before = grants_of(here)
+
+    ran = reconciler("apply", "--yes")
+
+    assert (ran.code, grants_of(here)) == (4, before)
+    reason = "Blocked (1) policy: every grant names its ticket; Billing asks for the payments team"
+    assert reason in ran.stdout
+    assert "grants/billing.yaml:1:13: warning: the policy is not met: every grant names its ticket\n" in ran.stderr
+
+
+def test_a_grant_that_meets_all_schemas_is_planned(here: Path) -> None:
+    config = here / "reconciler.yaml"
+    config.write_text(config.read_text() + TICKETS)
+    grant = {**GRANT["grants"][0], "description": "OPS-7", "organization_usage": "deny"}
+    (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
+
+    assert reconciler("apply", "--yes").code == 0
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ("{title: a, type: grant}", "reconciler.yaml:6:14: this is no JSON Schema: type: 'grant' is not valid"),
+        ("{title: a, $ref: '#'}", "reconciler.yaml:6:14: this is no JSON Schema: references ($ref) are not followed"),
+        ("{type: object}", 'reconciler.yaml:6:14: "title" is missing; add it'),
+    ],
+    ids=["no-schema", "reference", "no-title"],
+)
+def test_a_schema_that_is_none_is_said_at_its_line(here: Path, schema: str, message: str) -> None:
+    config = here / "reconciler.yaml"
+    config.write_text(config.read_text() + f"policy:\n  schemas: [ {schema} ]\n")
+
+    ran = reconciler("plan")
+
+    assert ran.code == 1
+    assert ran.stderr.startswith(message)

@@ -70,7 +70,7 @@ def test_a_plan_for_another_tenant_is_refused(here: Path, monkeypatch: pytest.Mo
         ran = reconciler("apply", "plan.json")
 
     assert (ran.code, holders(here)) == (5, ["own", "portal"])
-    assert "the plan was made for sandbox.localhost, not for 127.0.0.1:" in ran.stderr
+    assert "the plan was made for local (sandbox.localhost), not for 127.0.0.1:" in ran.stderr
 
 
 def test_an_old_plan_is_refused() -> None:
@@ -125,7 +125,9 @@ def test_no_secret_is_in_a_saved_plan(here: Path) -> None:
     text = (here / "plan.json").read_text()
 
     assert "canary" not in text
-    assert json.loads(text)["saved"]["options"] == {"prune": False, "create_only": False, "skip_missing": False}
+    assert json.loads(text)["saved"]["options"] == dict.fromkeys(
+        ("prune", "create_only", "skip_missing", "only_branch"), False
+    )
 
 
 OF_ORGANIZATIONS = SEED.replace("grants:", "organizations: [{name: acme}, {name: globex}]\ngrants:")

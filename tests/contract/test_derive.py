@@ -1,5 +1,6 @@
 import copy
 import json
+import os
 from typing import Any
 
 import pytest
@@ -30,20 +31,22 @@ def an_openapi_without(*fields: str) -> dict[str, Any]:
 
 
 def test_the_committed_schema_is_what_the_function_yields() -> None:
-    committed = (stored.folder() / stored.GRANTS).read_text(encoding="utf-8")
-    assert committed == render(SCHEMA)
+    committed = stored.folder() / stored.GRANTS
+    if "REMAKE_SCHEMAS" in os.environ:
+        committed.write_text(render(SCHEMA), encoding="utf-8")
+
+    assert committed.read_text(encoding="utf-8") == render(SCHEMA)
 
 
-@pytest.mark.parametrize("name", [stored.GRANTS, stored.CONFIG])
-def test_a_committed_schema_is_valid_json_schema(name: str) -> None:
-    Draft202012Validator.check_schema(stored.load(name))
+def test_it_is_valid_json_schema() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
 
 
 def test_the_fields_of_the_request_are_untouched() -> None:
     request = create_request(OPENAPI)["properties"]
     fields = SCHEMA["properties"]["grants"]["items"]["properties"]
     assert {name: fields[name] for name in request} == request
-    assert set(fields) - set(request) == {"client", "api", "description", "organizations"}
+    assert set(fields) - set(request) == {"client", "api", "description", "tenants", "organizations"}
 
 
 def test_every_field_and_level_has_a_title_and_a_description_for_the_editor() -> None:
@@ -174,5 +177,5 @@ def test_a_newer_document_brings_its_fields_values_and_demands_along() -> None:
 
 def test_a_limit_that_the_contract_sets_itself_is_not_repeated_as_a_rule() -> None:
     bare: dict[str, dict[str, Any]] = {"client": {"type": "string"}, "audience": {"type": "string", "minLength": 1}}
-    limited = [list(rule["properties"]) for rule in rules(bare) if "properties" in rule]
+    limited = [list(rule["properties"]) for rule in rules(bare) if "minLength" in json.dumps(rule)]
     assert limited == [["client"]]

@@ -4,8 +4,10 @@ import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec, an_api, an_observed
 
 from reconciler.core.desired import DesiredGrant
-from reconciler.core.directory import Directory
-from reconciler.core.guards import Limits, Protect, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.directory import Application, Directory
+from reconciler.core.grant import Key
+from reconciler.core.guards import Border, Limits, Protect, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Change, Create, Delete, Reason, Update
 
 DIRECTORY = a_directory({"billing": "Billing Worker"}, [an_api()])
@@ -81,6 +83,93 @@ def test_a_name_that_looks_like_a_pattern_is_protected_by_its_own_spelling() -> 
 
 def test_a_protection_by_name_does_not_cover_what_has_no_known_name() -> None:
     assert not Protect(client="*ing").covers(a_key(), NOBODY)
+
+
+OURS = Border((Pattern(client="Billing *"), Pattern(client_id="por*", subject_type="user")))
+
+
+@pytest.mark.parametrize(
+    ("border", "key", "within"),
+    [
+        (Border(), a_key("anybody"), True),
+        (OURS, a_key(), True),
+        (OURS, a_key("portal", subject_type="user"), True),
+        (OURS, a_key("portal"), False),
+        (OURS, a_key("nameless"), False),
+        (OURS, a_key(None, default_for="third_party_clients"), False),
+        (Border((Pattern(client="*"),)), a_key(None, default_for="third_party_clients"), True),
+    ],
+    ids=["no border", "by name", "by all patterns", "by one of two", "no known name", "default", "everything"],
+)
+def test_the_border_surrounds_what_one_of_its_items_covers(border: Border, key: Key, within: object) -> None:
+    assert border.surrounds(key, DIRECTORY) is within
+
+
+def test_what_lies_beyond_the_border_is_never_changed() -> None:
+    _, (blocked,) = forbid_untouchable([delete("other")], Untouchable(OWN, border=OURS), DIRECTORY)
+
+    assert blocked.reason == "outside: manage in reconciler.yaml does not cover this grant"
+
+
+THIRD = a_directory({"tpc_1": "Partner", "partner": "Partner [eu]"}, [an_api()])
+
+
+@pytest.mark.parametrize(
+    ("patterns", "client_id", "reason"),
+    [
+        ([], "tpc_1", Reason.THIRD_PARTY),
+        ([Pattern(client_id="tpc_*")], "tpc_1", Reason.THIRD_PARTY),
+        ([Pattern(client="Partne?")], "tpc_1", Reason.THIRD_PARTY),
+        ([Pattern(client="Partner"), Pattern(audience="*")], "tpc_1", None),
+        ([Pattern(client_id="tpc_1")], "tpc_1", None),
+        (
+            [Pattern(client_id="tpc_1", audience="https://elsewhere"), Pattern(audience="*")],
+            "tpc_1",
+            Reason.THIRD_PARTY,
+        ),
+        ([Pattern(client="Partner [eu]")], "partner", None),
+        ([Pattern(client="Partner")], "partner", Reason.OUTSIDE),
+    ],
+    ids=[
+        "no border",
+        "id by wildcard",
+        "name by wildcard",
+        "name",
+        "id",
+        "named for another API",
+        "own application",
+        "outside",
+    ],
+)
+def test_pruning_takes_from_third_parties_only_what_the_border_spells_out(
+    patterns: list[Pattern], client_id: str, reason: Reason | None
+) -> None:
+    observed = an_observed(a_grant(a_key(client_id)))
+    untouchable = Untouchable(OWN, border=Border(tuple(patterns)))
+
+    assert untouchable.reason_to_keep(observed, THIRD, prunes=True) is reason
+
+
+def test_without_pruning_nobody_asks_whose_a_grant_is() -> None:
+    observed = an_observed(a_grant(a_key("tpc_1")))
+
+    assert Untouchable(OWN).reason_to_keep(observed, THIRD, prunes=False) is Reason.UNMANAGED
+
+
+def test_a_third_party_can_be_told_by_the_directory_as_well() -> None:
+    directory = Directory((Application("partner", "Partner", is_third_party=True),), ())
+    observed = an_observed(a_grant(a_key("partner")))
+
+    assert Untouchable(OWN).reason_to_keep(observed, directory, prunes=True) is Reason.THIRD_PARTY
+
+
+def test_a_name_that_is_a_wildcard_itself_spells_nothing_out() -> None:
+    directory = a_directory({"tpc_1": "*"}, [an_api()])
+    untouchable = Untouchable(OWN, border=Border((Pattern(client="*"),)))
+
+    kept = untouchable.reason_to_keep(an_observed(a_grant(a_key("tpc_1"))), directory, prunes=True)
+
+    assert kept is Reason.THIRD_PARTY
 
 
 def test_reasons_are_told_in_one_word_too() -> None:

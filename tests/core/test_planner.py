@@ -8,7 +8,8 @@ from support.strategies import grants
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Limits, Protect, Untouchable
+from reconciler.core.guards import Border, Limits, Protect, Untouchable
+from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
@@ -75,6 +76,42 @@ def test_prune_leaves_system_own_and_protected_grants_alone_and_says_why() -> No
         "s": "system",
         "own-client": "own",
         "p": "protected",
+    }
+
+
+OURS = Untouchable(OWN, border=Border((Pattern(client_id="billing"), Pattern(client_id="old*"))))
+
+
+def test_prune_ends_at_the_border() -> None:
+    old = an_observed(a_grant(a_key("old")))
+
+    plan = a_plan([a_spec()], [an_observed(), old, an_observed(ANOTHER)], prune=True, untouchable=OURS)
+
+    assert plan.changes == (Delete(old),)
+    assert [(each.observed.key, each.reason) for each in plan.left_alone] == [(ANOTHER.key, Reason.OUTSIDE)]
+
+
+def test_a_declared_grant_beyond_the_border_is_a_problem_at_its_line() -> None:
+    with pytest.raises(ProblemsError) as caught:
+        a_plan([a_spec(), a_spec(line=9, client_id="another")], [an_observed(ANOTHER)], untouchable=OURS)
+
+    assert [f"{problem.source}: {problem.message}" for problem in caught.value.problems] == [
+        (
+            "grants/a.yaml:9:5: this grant is beyond the border: manage does not cover it; "
+            "add it to manage, or remove it here"
+        ),
+    ]
+
+
+def test_limits_count_within_the_border() -> None:
+    specs = [a_spec(client_id="billing")]
+    old = [an_observed(a_grant(a_key(f"old{number}"))) for number in range(9)]
+    outside = [an_observed(a_grant(a_key(f"other{number}"))) for number in range(90)]
+
+    plan = a_plan(specs, [an_observed(), *old, *outside], prune=True, untouchable=OURS)
+
+    assert {each.reason for each in plan.blocked} == {
+        "limit: 9 of 10 managed grants, more than 30 %; if that is meant, say so with --max-deletes 9",
     }
 
 

@@ -1,10 +1,13 @@
+from collections.abc import Mapping
+
 import pytest
 from support.builders import OWN, a_directory, a_grant, a_plan, a_spec, an_api, an_observed
 
+from reconciler.core.desired import resolve
 from reconciler.core.guards import Untouchable
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan
-from reconciler.core.policy import Policy, PolicyRule, Verdict
+from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict, described
 
 MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
 TAKEOVER = "management-api-takeover"
@@ -66,3 +69,52 @@ def test_other_guards_come_first_and_no_policy_lifts_them() -> None:
     )
 
     assert [each.reason.split(":")[0] for each in plan.blocked] == ["own"]
+
+
+def described_only(data: Mapping[str, object]) -> bool:
+    return str(data["description"]).startswith("OPS-")
+
+
+OURS = Policy(schemas=(GrantSchema("every grant names its ticket", described_only),))
+
+
+def test_a_change_to_a_grant_that_breaks_a_schema_is_blocked_with_its_title() -> None:
+    plan = a_plan([a_spec(), a_spec(line=9, client_id="portal", description="OPS-1")], policy=OURS)
+
+    assert [change.key.client_id for change in plan.changes] == ["portal"]
+    assert [each.reason for each in plan.blocked] == ["policy: every grant names its ticket"]
+
+
+def test_a_grant_that_breaks_a_schema_already_is_a_warning_at_its_line() -> None:
+    plan = a_plan([a_spec()], [an_observed()], policy=OURS)
+
+    assert plan.converged
+    assert [(str(each.source), each.what, each.severity) for each in plan.warnings] == [
+        ("grants/a.yaml:2:5", "the policy is not met: every grant names its ticket", "warning")
+    ]
+
+
+def test_taking_away_a_grant_breaks_no_schema() -> None:
+    plan = a_plan([a_spec(client_id="other", description="OPS-1")], [an_observed()], policy=OURS, prune=True)
+
+    assert not plan.blocked
+    assert len(plan.changes) == 2
+
+
+def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
+    directory = a_directory({"billing": "Billing"}, [an_api()])
+    (desired,), _ = resolve([a_spec(client_id="billing", scope=("b", "a"))], directory)
+
+    assert described(desired, directory) == {
+        "client": "Billing",
+        "client_id": "billing",
+        "api": "Invoices API",
+        "audience": "https://api.example.com/invoices",
+        "subject_type": "client",
+        "description": "",
+        "scope": ["a", "b"],
+        "allow_all_scopes": False,
+        "organization_usage": "deny",
+        "allow_any_organization": False,
+        "authorization_details_types": [],
+    }

@@ -12,6 +12,10 @@ from reconciler.core.quoting import enumerated, quoted, visible
         ("line\nbreak", "line\\nbreak"),
         ("\u202egnp.exe", "\\u202egnp.exe"),
         ("\udcff", "\\udcff"),
+        ("a ::b::", "a ::b::"),
+        ("::error::x", "\\x3a:error::x"),
+        ("  ::add-mask::x", "  \\x3a:add-mask::x"),
+        ("a ##[group]x", "a #\\x23[group]x"),
     ],
 )
 def test_what_does_not_print_is_escaped(text: str, shown: str) -> None:

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
 from reconciler.auth0.credentials import credentials_from
-from reconciler.config import Kind
+from reconciler.config import Kind, Tenant
 from reconciler.doctor.described import described_credentials
 from reconciler.doctor.sight import Trouble
 
+AUTH0 = Tenant(name="x", domain="x.auth0.com")
+SANDBOX = Tenant(name="x", domain="x.auth0.com", kind=Kind.SANDBOX)
 ID = {"AUTH0_CLIENT_ID": "id"}
 
 
@@ -24,14 +28,24 @@ ID = {"AUTH0_CLIENT_ID": "id"}
 def test_credentials_are_told_by_their_kind_and_variables(environment: dict[str, str], told: str) -> None:
     credentials = credentials_from(environment, "x.auth0.com")
 
-    assert described_credentials(credentials, Kind.AUTH0, environment) == told
+    assert described_credentials(credentials, AUTH0, environment) == told
+
+
+def test_variables_are_told_by_the_tenants_prefix() -> None:
+    prod = replace(AUTH0, credentials="AUTH0_PROD_")
+    environment = {"AUTH0_PROD_CLIENT_ID": "id", "AUTH0_PROD_CLIENT_SECRET": "canary"}
+    credentials = credentials_from(environment, "x.auth0.com", prod.credentials)
+
+    told = described_credentials(credentials, prod, environment)
+
+    assert told == "a client secret from AUTH0_PROD_CLIENT_ID and AUTH0_PROD_CLIENT_SECRET"
 
 
 def test_a_sandbox_has_its_own() -> None:
     credentials = credentials_from({"AUTH0_ACCESS_TOKEN": "canary"}, "x.auth0.com")
 
-    assert described_credentials(credentials, Kind.SANDBOX, {}) == "the sandbox's own"
+    assert described_credentials(credentials, SANDBOX, {}) == "the sandbox's own"
 
 
 def test_trouble_stays_trouble() -> None:
-    assert described_credentials(Trouble("x", "y"), Kind.AUTH0, {}) == Trouble("x", "y")
+    assert described_credentials(Trouble("x", "y"), AUTH0, {}) == Trouble("x", "y")

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.files import document
-from reconciler.files.document import MOST_PROBLEMS, Document, too_many
-from reconciler.files.loader import MOST_CHARACTERS, MOST_LEVELS, parse
+from reconciler.files.document import MOST_PROBLEMS, Document, mark_of, too_many
+from reconciler.files.loader import MOST_CHARACTERS, parse
+from reconciler.files.syntax import MOST_LEVELS
 
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False) | st.text(),
@@ -29,12 +30,38 @@ def test_data_comes_with_the_place_of_everything() -> None:
     root = parsed.data
     assert isinstance(root, document.Mapping)
     assert root == {"grants": [{"client": "a", "scope": ["x", "y"]}]}
-    assert (root.mark, root.key_marks, root.value_marks) == ((1, 1), {"grants": (1, 1)}, {"grants": (2, 3)})
+    assert (root.mark, dict(root.value_marks)) == ((1, 1), {"grants": (2, 3)})
     grants = root["grants"]
-    assert (grants.mark, grants.item_marks) == ((2, 3), [(2, 5)])
-    assert grants[0].key_marks == {"client": (2, 5), "scope": (3, 5)}
+    assert (grants.mark, list(grants.item_marks)) == ((2, 3), [(2, 5)])
+    assert [mark_of(grants[0], [key], key=True) for key in grants[0]] == [(2, 5), (3, 5)]
     assert grants[0].value_marks == {"client": (2, 13), "scope": (3, 12)}
-    assert grants[0]["scope"].item_marks == [(3, 13), (3, 16)]
+    assert list(grants[0]["scope"].item_marks) == [(3, 13), (3, 16)]
+
+
+def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
+    """Yield what stands in `node`, however deep, with its place."""
+    if isinstance(node, document.Mapping):
+        placed = [(node.value_marks[key], value) for key, value in node.items()]
+        assert node.value_marks.keys() == node.keys()
+    else:
+        placed = list(zip(node.item_marks, node, strict=True)) if isinstance(node, document.Sequence) else []
+    for place, value in placed:
+        yield place, value
+        yield from places_in(value)
+
+
+@given(data=YAML_LIKE.map(str.encode))
+def test_places_are_found_of_everything_whatever_was_wrong(data: bytes) -> None:
+    for place, value in places_in(parse(data, "f.yaml").data):
+        assert not isinstance(value, document.Mapping | document.Sequence) or value.mark == place
+
+
+def test_a_refused_key_shifts_no_place() -> None:
+    root = parse(b"{4: a, b: [], <<: {c: d}, b: 5, '4': {e: f}}", "f.yaml").data
+    assert isinstance(root, document.Mapping)
+    assert dict(root.value_marks) == {"b": (1, 11), "4": (1, 38)}
+    assert list(root["b"].item_marks) == []
+    assert mark_of(root, ["4", "e"], key=True) == (1, 39)
 
 
 def test_columns_count_characters_not_bytes() -> None:
@@ -172,4 +199,4 @@ def test_what_pyyaml_writes_reads_back_as_the_same_data(data: object) -> None:
     parsed = parse(quoted_by_pyyaml(data), "f.yaml")
     assert parsed.problems == ()
     assert parsed.data == data
-    assert not isinstance(parsed.data, Mapping) or parsed.data.keys() == parsed.data.key_marks.keys()
+    assert not isinstance(parsed.data, Mapping) or parsed.data.keys() == parsed.data.places.keys()

@@ -95,6 +95,9 @@ def test_a_configuration_that_uses_everything_is_accepted() -> None:
     assert not config_says(
         """
 default_tenant: sandbox
+variables: {stage: dev}
+credentials: AUTH0_DEV_
+manage: [{client: "*", api: "*"}]
 protect:
   - {client: "Payroll*", reason: owned by the payroll team}
 limits: {deletes: 30, updates: 50}
@@ -102,6 +105,9 @@ tenants:
   sandbox: {kind: sandbox, seed: sandbox.yaml, database: .reconciler/sandbox.sqlite}
   production:
     domain: example.eu.auth0.com
+    variables: {stage: prod, region_2: eu}
+    credentials: AUTH0_PROD_
+    manage: [{client_id: a*}]
     protect: [{client_id: tpc_*, api: "A?", audience: "https://*", subject_type: user}]
     limits: {deletes: 0.5}
   staging: {kind: auth0, domain: "127.0.0.1:8321"}
@@ -127,6 +133,23 @@ tenants:
         (
             "protect: [{reason: because}]",
             "1:11: this protects nothing; give at least one of client, client_id, api, audience and subject_type",
+        ),
+        (
+            "manage: [{}]",
+            "1:10: this names nothing; give at least one of client, client_id, api, audience and subject_type",
+        ),
+        ("manage: []", '1:9: "manage" is an empty list; write an item, or remove it'),
+        (
+            "variables: {a-b: c}",
+            "1:13: this cannot name a variable; begin with a letter, go on with letters, digits or _",
+        ),
+        ("variables: {domain: c}", '1:13: "domain" is built in; give the variable another name'),
+        ("variables: {a: 5}", '1:16: "a" is the number 5, not text; put it in quotes'),
+        ("variables: {a: ''}", '1:16: "a" is empty; write its value'),
+        ('variables: {a: "\\e[2J"}', "1:13: a variable has a control character; remove it"),
+        (
+            "tenants: {dev: {domain: a, credentials: GITHUB_}}",
+            '1:28: this cannot begin the name of a variable; write it like "AUTH0_PROD_": AUTH0_, capitals, digits, _',
         ),
         ("limits: {deletes: 101}", '1:19: "deletes" is 101; write at most 100'),
         ("limits: {updates: 50%}", '1:19: "updates" is text, not a number; write a number'),

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from reconciler.files.document import MOST_PROBLEMS
+from reconciler.files.judge import judge
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 
@@ -103,3 +104,25 @@ def test_problems_of_one_file_are_limited_and_said_to_be() -> None:
 def test_every_missing_key_is_named() -> None:
     schema = {"required": ["a", "b", "c"]}
     assert said("b: 1", schema) == ['1:1: "a" is missing; add it', '1:1: "c" is missing; add it']
+
+
+def test_a_schema_of_somebody_else_tells_whether_data_meets_it() -> None:
+    is_met_by = judge({"properties": {"description": {"pattern": "^OPS-"}}})
+
+    assert [is_met_by({"description": text}) for text in ("OPS-1", "why not")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "grant"}, r"^type: 'grant' is not valid"),
+        ({"properties": 1}, r"^properties: 1 is not"),
+        ({"properties": {"client": {"pattern": "("}}}, r"^properties/client/pattern: '\(' is not a 'regex'"),
+        ({"properties": {"client": {"$ref": "https://elsewhere.example/schema.json"}}}, r"^references \(\$ref\) are"),
+        ({"anyOf": [{"$ref": "#"}]}, r"^references \(\$ref\) are not followed"),
+    ],
+    ids=["type", "properties", "pattern", "elsewhere", "itself"],
+)
+def test_what_is_no_schema_of_its_own_is_said(schema: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        judge(schema)

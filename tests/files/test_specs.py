@@ -1,7 +1,10 @@
 from typing import Any
 
+import pytest
+
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.spec import GrantSpec
+from reconciler.core.spec import GrantSpec, TenantPattern
+from reconciler.core.tenancy import Target, Tenants
 from reconciler.files.document import Mapping
 from reconciler.files.loader import parse
 from reconciler.files.specs import grant_specs, problems_of
@@ -93,7 +96,51 @@ def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
         {"api": None, "audience": "b"},
         {"subject_type": "user"},
     ]
-    assert not list(problems_of(a_spec(mark=(line, 1), **part) for line, part in enumerate(parts, 1)))
+    assert not list(problems_of([a_spec(mark=(line, 1), **part) for line, part in enumerate(parts, 1)]))
+
+
+ONE, TWO = Target("one", {"domain": "one", "x": "a"}), Target("two", {"domain": "two", "x": "c"})
+SEVERAL = Tenants((TWO, ONE), ("one", "two"))
+
+
+def test_two_grants_for_one_key_are_fine_in_different_tenants_only() -> None:
+    apart = "grants: [{client: a, api: b, tenants: [one]}, {client: a, api: b, tenants: [two]}]"
+    together = apart.replace("[two]", "['*']")
+
+    assert not list(problems_of(specs_in(apart), SEVERAL))
+    assert [problem.what for problem in problems_of(specs_in(together), SEVERAL)] == [
+        'the grant of "a" for "b" (client) is declared at f.yaml:1:10 already',
+    ]
+
+
+def test_a_variable_can_make_two_grants_one() -> None:
+    specs = specs_in("grants: [{client: a, api: b}, {client: '${x}', api: b}]")
+
+    assert [str(problem.source) for problem in problems_of(specs, SEVERAL)] == ["f.yaml:1:31"]
+    assert not list(problems_of(specs, Tenants((TWO,), ("one", "two"))))
+
+
+def test_a_scope_is_looked_at_with_its_values_in_it() -> None:
+    (odd,) = problems_of(
+        specs_in("grants: [{client: a, api: b, scope: ['${x}']}]"), Tenants((Target("t", {"x": "ü"}),))
+    )
+
+    assert odd.severity is Severity.WARNING
+
+
+def test_a_file_says_for_all_of_its_grants_where_they_apply() -> None:
+    text = "tenants: [one, t*]\ngrants:\n  - {client: a, api: b}\n  - {client: c, api: d, tenants: [two]}\n"
+
+    first, second = specs_in(text)
+
+    of_file = (TenantPattern("one", Source("f.yaml", 1, 11)), TenantPattern("t*", Source("f.yaml", 1, 16)))
+    assert first.tenants == (of_file,)
+    assert second.tenants == (of_file, (TenantPattern("two", Source("f.yaml", 4, 35)),))
+
+
+@pytest.mark.parametrize("tenants", ["", "dev", "5", "[]", "[5]", "[[dev]]", "{dev: 1}", "[dev, null]"])
+def test_where_a_file_does_not_tell_its_tenants_nothing_of_it_is_taken(tenants: str) -> None:
+    assert specs_in(f"grants:\n  - {{client: a, api: b}}\ntenants: {tenants}\n") == ()
 
 
 def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:

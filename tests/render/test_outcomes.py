@@ -30,7 +30,7 @@ def test_each_outcome_has_a_row_with_its_detail_below(result: Result) -> None:
     [
         (DONE, "", "the tenant equals the files."),
         (PLAN, "", "the tenant does not equal the files yet, run again."),
-        (DIFFERING, "", "no declared grant is missing any more."),
+        (DIFFERING, "", "the tenant has what was asked for."),
         (None, "the tenant could not be read again: GET: 500", "the tenant could not be read again: GET: 500."),
     ],
     ids=["converged", "not-converged", "create-only", "unread"],

@@ -7,7 +7,8 @@ from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.guards import Limits, Protect, Untouchable
 from reconciler.core.plan import Plan
 from reconciler.core.quoting import visible
-from reconciler.render.plan_text import grant_label, plan_lines, summary
+from reconciler.render.plan_text import plan_lines
+from reconciler.render.plan_words import grant_label, summary
 from reconciler.render.styled import Style, plain
 
 EVERYTHING = a_grant(
@@ -178,7 +179,7 @@ def test_the_last_line_counts_everything(plan: Plan, said: str) -> None:
     ("create_only", "said"),
     [
         (False, "No changes: the tenant has what the files declare."),
-        (True, "No changes: no declared grant is missing."),
+        (True, "No changes: the tenant has what was asked for."),
     ],
 )
 def test_no_changes_claims_no_more_than_is_true(*, create_only: bool, said: str) -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.grant import ClientGrant, Key
 
-names = st.text(alphabet="abcxyz:*/ é$`", min_size=1, max_size=6)
+names = st.text(alphabet="abcxyz:*/ é$`{}", min_size=1, max_size=6)
 scopes = st.frozensets(names, max_size=4)
 
 
@@ -14,6 +14,7 @@ def keys() -> st.SearchStrategy[Key]:
         client_id=st.sampled_from(["a", "b", "c"]),
         audience=st.sampled_from(["https://one", "https://two"]),
         subject_type=st.sampled_from(["client", "user", "anonymous_user"]),
+        default_for=st.none(),
     )
 
 

@@ -1,0 +1,48 @@
+"""The one command by which every claim about speed, memory and requests is made: see the README beside this file.
+
+python -m benchmarks [--all] [--keep] [--show]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import goals, plot, report
+from benchmarks.readme import with_table
+from benchmarks.results import Results, as_json, from_json
+from benchmarks.suite import FULL, QUICK, Suite, carry_out
+from benchmarks.tools import ROOT, all_tools
+
+RESULTS = Path(__file__).parent / "results.json"
+PICTURE = ROOT / "docs" / "benchmarks.svg"
+README = ROOT / "README.md"
+
+
+def main() -> None:
+    """Measure, or take what was measured, and print it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, side by side.")
+    parser.add_argument("--all", action="store_true", help="measure everything, which takes an hour")
+    parser.add_argument("--show", action="store_true", help="measure nothing; print results.json once more")
+    parser.add_argument("--keep", action="store_true", help="write results.json, the picture and the README's table")
+    asked = parser.parse_args()
+    results = from_json(RESULTS.read_text()) if asked.show else measured(FULL if asked.all else QUICK)
+    print(report.as_text(results), goals.as_text(goals.goals(results)), sep="\n\n")
+    if asked.keep:
+        keep(results)
+
+
+def measured(suite: Suite) -> Results:
+    """Carry out a suite with what is installed."""
+    tools = [tool for tool in all_tools() if tool.version]
+    return carry_out(suite, tools, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def keep(results: Results) -> None:
+    """Write what the repository keeps of results."""
+    RESULTS.write_text(as_json(results))
+    PICTURE.write_text(plot.as_svg(results))
+    README.write_text(with_table(README.read_text(), results))
+
+
+if __name__ == "__main__":
+    main()

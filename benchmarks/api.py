@@ -1,0 +1,200 @@
+"""Pure but for the tenant that it holds: what the Management API answers, as far as the measured tools ask.
+
+Shapes, paging and statuses are those of the documentation. Bodies are not checked: that is the sandbox's job, and no
+tool is measured by its mistakes.
+"""
+
+import base64
+import json
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count, islice
+
+from benchmarks.tenants import (
+    OWN_AUDIENCE,
+    OWN_CLIENT_ID,
+    OWN_SCOPES,
+    Case,
+    Grant,
+    Json,
+    apis,
+    applications,
+    wire_grant,
+)
+
+API = "/api/v2/"
+MOST_ON_A_PAGE = 100
+USUAL_ON_A_PAGE = 50
+FILTERS = frozenset({"client_id", "audience", "subject_type"})
+
+Query = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request; `body` is parsed JSON, empty if there is none."""
+
+    method: str
+    path: str
+    query: Query
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, and the JSON text that goes with it."""
+
+    status: int
+    body: bytes = b""
+
+
+def token() -> str:
+    """Return the access token: a JWT that nobody signed."""
+    claims = {"azp": OWN_CLIENT_ID, "aud": OWN_AUDIENCE, "scope": " ".join(sorted(OWN_SCOPES)), "exp": 1 << 32}
+    parts = (json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims))
+    return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), "unsigned"])
+
+
+def error(status: int, reason: str, message: str) -> Answer:
+    """Return a refusal."""
+    return Answer(status, json.dumps({"statusCode": status, "error": reason, "message": message}).encode())
+
+
+NO_SUCH_THING = error(404, "Not Found", "Not Found")
+
+
+class Tenant:
+    """A tenant in memory. Grants are kept as JSON texts in the order of their ids, which is that of listings."""
+
+    def __init__(self, size: int, grants: Iterable[Grant]) -> None:
+        self._applications = applications(size)
+        self._application_texts = [_text(each) for each in self._applications]
+        self._api_texts = [_text(each) for each in apis()]
+        self._known = {each["client_id"] for each in self._applications} | {each["identifier"] for each in apis()}
+        self._numbers = count(1)
+        self._grants: dict[str, Json] = {}
+        self._texts: dict[str, bytes] = {}
+        self._keys: set[tuple[object, object]] = set()
+        self._ids: list[str] = []
+        for grant in grants:
+            self._add(wire_grant("", grant))
+
+    @property
+    def grants(self) -> list[Json]:
+        """All grants, as they are."""
+        return [self._grants[grant_id] for grant_id in self._ids]
+
+    def answer(self, asked: Asked) -> Answer:
+        """Return the answer to an authorised request, after it took effect."""
+        collection, _, grant_id = asked.path.removeprefix(API).partition("/")
+        if asked.method == "GET" and not grant_id:
+            return self._listed(collection, asked.query)
+        match asked.method, collection, bool(grant_id):
+            case "POST", "client-grants", False:
+                return self._created(asked.body)
+            case "PATCH", "client-grants", True:
+                return self._updated(grant_id, asked.body)
+            case "DELETE", "client-grants", True:
+                return self._deleted(grant_id)
+            case _:
+                return NO_SUCH_THING
+
+    def _listed(self, collection: str, query: Query) -> Answer:
+        match collection:
+            case "client-grants":
+                return self._listed_grants(query)
+            case "clients":
+                return self._listed_applications(query)
+            case "resource-servers":
+                return _numbered_page(self._api_texts, "resource_servers", query)
+            case _:
+                return NO_SUCH_THING
+
+    def _listed_grants(self, query: Query) -> Answer:
+        filters = {name: value for name, value in query.items() if name in FILTERS}
+        if "take" not in query and "from" not in query:
+            found = [self._texts[grant_id] for grant_id in self._found(self._ids, filters)]
+            return _numbered_page(found, "client_grants", query)
+        take = min(int(query.get("take", USUAL_ON_A_PAGE)), MOST_ON_A_PAGE)
+        start = bisect_right(self._ids, query.get("from", ""))
+        page = list(islice(self._found(islice(self._ids, start, None), filters), take + 1))
+        following = page[take - 1] if len(page) > take else None
+        return _cursor_page([self._texts[grant_id] for grant_id in page[:take]], "client_grants", following)
+
+    def _found(self, ids: Iterable[str], filters: Query) -> Iterator[str]:
+        if not filters:
+            return iter(ids)
+        return (each for each in ids if all(self._grants[each].get(name) == wanted for name, wanted in filters.items()))
+
+    def _listed_applications(self, query: Query) -> Answer:
+        texts = self._application_texts
+        if "take" not in query and "from" not in query:
+            return _numbered_page(texts, "clients", query)
+        take = min(int(query.get("take", USUAL_ON_A_PAGE)), MOST_ON_A_PAGE)
+        start = int(query.get("from", 0))
+        end = start + take
+        page = texts[start:end]
+        if "fields" in query:
+            fields = query["fields"].split(",")
+            page = [_text({name: each[name] for name in fields}) for each in self._applications[start:end]]
+        return _cursor_page(page, "clients", str(end) if end < len(texts) else None)
+
+    def _created(self, body: Json) -> Answer:
+        key = (body.get("client_id"), body.get("audience"))
+        if missing := [each for each in key if each not in self._known]:
+            return error(404, "Not Found", f"No resource with identifier {missing[0]}")
+        if key in self._keys:
+            return error(409, "Conflict", f"A client grant already exists between {key[0]} and {key[1]}")
+        return Answer(201, self._texts[self._add({"subject_type": "client", **body})])
+
+    def _updated(self, grant_id: str, body: Json) -> Answer:
+        if grant_id not in self._grants:
+            return error(404, "Not Found", "The grant does not exist.")
+        self._grants[grant_id] |= body
+        self._texts[grant_id] = _text(self._grants[grant_id])
+        return Answer(200, self._texts[grant_id])
+
+    def _deleted(self, grant_id: str) -> Answer:
+        gone = self._grants.pop(grant_id, None)
+        if gone is not None:
+            del self._texts[grant_id]
+            self._keys.remove((gone["client_id"], gone["audience"]))
+            del self._ids[bisect_right(self._ids, grant_id) - 1]
+        return Answer(204)
+
+    def _add(self, grant: Json) -> str:
+        grant_id = f"cgr_{next(self._numbers):016}"
+        self._grants[grant_id] = grant | {"id": grant_id}
+        self._texts[grant_id] = _text(self._grants[grant_id])
+        self._keys.add((grant["client_id"], grant["audience"]))
+        insort(self._ids, grant_id)
+        return grant_id
+
+
+def tenant_of(case: Case) -> Tenant:
+    """Return the tenant on which a case begins."""
+    return Tenant(case.size, case.before)
+
+
+def _text(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _listing(texts: Iterable[bytes]) -> bytes:
+    return b"[" + b",".join(texts) + b"]"
+
+
+def _cursor_page(texts: Iterable[bytes], name: str, following: str | None) -> Answer:
+    next_page = f',"next":"{following}"'.encode() if following else b""
+    return Answer(200, b'{"%s":%s%s}' % (name.encode(), _listing(texts), next_page))
+
+
+def _numbered_page(texts: list[bytes], name: str, query: Query) -> Answer:
+    limit = min(int(query.get("per_page", USUAL_ON_A_PAGE)), MOST_ON_A_PAGE)
+    start = int(query.get("page", 0)) * limit
+    page = _listing(texts[start : start + limit])
+    if query.get("include_totals") != "true":
+        return Answer(200, page)
+    head = f'{{"total":{len(texts)},"start":{start},"limit":{limit},"{name}":'
+    return Answer(200, head.encode() + page + b"}")

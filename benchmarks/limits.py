@@ -1,0 +1,63 @@
+"""Pure: the rate limits that the load server keeps to, and the least time that they leave. Times are seconds.
+
+Auth0 documents token buckets for the whole Management API, by plan (operational policies, August 2026); client grants
+have none of their own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, inf
+
+TINY = 1e-9  # of a token: what sums of fractions may miss
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bucket of `burst` tokens to which `rate` are added each second, continuously."""
+
+    burst: float
+    rate: float
+
+    def least_seconds(self, calls: int) -> float:
+        """Return how long so many calls take at least, from a full bucket on."""
+        return max(0.0, calls - self.burst) / self.rate
+
+
+PLANS: Mapping[str, Plan] = {
+    "none": Plan(inf, inf),
+    "free": Plan(2, 2),
+    "enterprise-nonprod": Plan(10, 2),
+    "enterprise-prod": Plan(50, 16),
+    "private-100": Plan(50, 50),
+}
+
+
+class Bucket:
+    """The tokens of one tenant, all there at first."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._tokens = plan.burst
+        self._filled_at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Take a token; return whether there was one."""
+        if self._plan.burst == inf:
+            return True
+        added = (now - self._filled_at) * self._plan.rate if self._filled_at else 0.0
+        self._tokens, self._filled_at = min(self._plan.burst, self._tokens + added), now
+        if self._tokens < 1 - TINY:
+            return False
+        self._tokens -= 1
+        return True
+
+    def headers(self, now: float) -> str:
+        """Return the header lines that tell of it; `reset` is the second in which a token is next added."""
+        if self._plan.burst == inf:
+            return ""
+        missing = 1 - (self._tokens + TINY) % 1
+        return (
+            f"x-ratelimit-limit: {int(self._plan.burst)}\r\n"
+            f"x-ratelimit-remaining: {int(self._tokens + TINY)}\r\n"
+            f"x-ratelimit-reset: {ceil(now + missing / self._plan.rate)}\r\n"
+        )

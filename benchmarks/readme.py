@@ -1,0 +1,55 @@
+"""Pure: the table of ratios and counts in the project's README, made from results."""
+
+import re
+from collections.abc import Iterator
+
+from benchmarks.floor import least_requests
+from benchmarks.measure import Run
+from benchmarks.report import markdown_table, ratio
+from benchmarks.results import Results
+from benchmarks.tenants import Case, Work
+from benchmarks.tools import DEPLOY, OURS, SDK
+
+BEGIN, END = "<!-- benchmarks: made by make bench-all -->", "<!-- end of benchmarks -->"
+TABLE = re.compile(f"(?<={re.escape(BEGIN)}\n\n).*?(?=\n\n{re.escape(END)})", re.DOTALL)
+NONE = "-"
+SHOWN = (
+    Case(Work.NOTHING, 1000),
+    Case(Work.NOTHING, 1000, latency=0.3),
+    Case(Work.CHANGED, 1000),
+    Case(Work.CHANGED, 1000, latency=0.3),
+    Case(Work.MISSING, 1000),
+    Case(Work.MISSING, 1000, plan="enterprise-prod"),
+    Case(Work.REMOVED, 1000),
+    Case(Work.NOTHING, 10_000),
+    Case(Work.NOTHING, 100_000),
+)
+
+
+def with_table(readme: str, results: Results) -> str:
+    """Return the README with the table of these results."""
+    table = made(results)
+    return TABLE.sub(lambda _: table, readme)
+
+
+def made(results: Results) -> str:
+    """Return the table."""
+    return markdown_table(("work", "fewest requests", OURS, SDK, DEPLOY), _rows(results))
+
+
+def _rows(results: Results) -> Iterator[tuple[str, ...]]:
+    for case in SHOWN:
+        runs = [results.find(tool, case) for tool in (OURS, SDK, DEPLOY)]
+        if runs[0] is not None:
+            ours = runs[0]
+            yield (str(case), f"{least_requests(case):,}", *(_cell(run, ours) for run in runs))
+
+
+def _cell(run: Run | None, ours: Run) -> str:
+    """Return a tool's requests and those refused by the rate limit, and its time and memory as multiples of ours."""
+    if run is None or run.took is None or ours.took is None:
+        return NONE
+    requests = f"{sum(run.requests.values()):,}" + (f", {run.refused:,} refused" if run.refused else "")
+    if run.tool == OURS:
+        return f"{requests}; {run.took.wall:.1f} s, {run.took.peak_mb:.0f} MB"
+    return f"{requests}; {ratio(run.took.wall, ours.took.wall)}, {ratio(run.took.peak_mb, ours.took.peak_mb)}"

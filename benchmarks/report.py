@@ -1,0 +1,64 @@
+"""Pure: results as a table to read: the tools side by side, case by case, beside the floor."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from benchmarks.floor import least_requests, least_seconds, requests_of_care
+from benchmarks.measure import Run, Took
+from benchmarks.results import Results
+from benchmarks.starting import Start
+from benchmarks.tenants import Case
+from benchmarks.tools import BARE, OURS
+
+TENS = 10
+HEAD = f"{'':30} {'requests':>9} {'429':>5} {'wall s':>8} {'cpu s':>8} {'peak MB':>8}  against {OURS}"
+
+
+def as_text(results: Results) -> str:
+    """Return all results as text for a terminal."""
+    versions = ", ".join(f"{name} {version or 'not installed'}" for name, version in results.versions.items())
+    lines = [f"Python {results.python}, {results.processors} processors; {versions.removesuffix(f', {BARE} -')}"]
+    lines += ["", "starting", *(_start_line(each) for each in results.starts)]
+    for case in dict.fromkeys(run.case for run in results.runs):
+        runs = [run for run in results.runs if run.case == case]
+        lines += ["", str(case), HEAD, _floor_line(case), *_run_lines(runs, results.took(OURS, case))]
+    return "\n".join(lines)
+
+
+def against(theirs: Took, ours: Took | None) -> str:
+    """Return how many times our time by the clock and our memory a tool took."""
+    if ours is None:
+        return ""
+    return f"{ratio(theirs.wall, ours.wall)} the time, {ratio(theirs.peak_mb, ours.peak_mb)} the memory"
+
+
+def ratio(theirs: float, ours: float) -> str:
+    """Return a ratio with two significant digits: 0.87x, 3.1x, 42x."""
+    value = theirs / ours
+    return f"{value:.{2 if value < 1 else 1 if value < TENS else 0}f}x"
+
+
+def _start_line(start: Start) -> str:
+    took = start.took
+    failed = f"  failed with {took.status}" if took.status else ""
+    return f"  {start.program:42} {took.wall:8.3f} {took.cpu:8.3f} {took.peak_mb:8.0f}{failed}"
+
+
+def _floor_line(case: Case) -> str:
+    care = f" (+ {requests_of_care(case)} for a look at scopes{' and effects' if case.writes else ''})"
+    return f"  {'the least possible':28} {least_requests(case):>9} {'':>5} {least_seconds(case):8.2f}{care}"
+
+
+def _run_lines(runs: Iterable[Run], ours: Took | None) -> Iterator[str]:
+    for run in runs:
+        if run.took is None:
+            yield f"  {run.tool:28} {run.outcome}"
+        else:
+            figures = f"{run.took.wall:8.2f} {run.took.cpu:8.2f} {run.took.peak_mb:8.0f}"
+            compared = "" if run.tool == OURS else against(run.took, ours)
+            yield f"  {run.tool:28} {sum(run.requests.values()):>9} {run.refused:>5} {figures}  {compared}".rstrip()
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown; every column but the first is flushed right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,147 @@
+"""Which measurements are made, the quick ones or all, and how a suite of them is carried out."""
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from benchmarks.floor import least_seconds
+from benchmarks.measure import Run, run
+from benchmarks.results import Results
+from benchmarks.starting import Start, starts
+from benchmarks.tenants import Case, Work
+from benchmarks.tools import Tool
+
+SMALLEST = 10  # shows what a tool takes before it does anything
+LATENCY_SECONDS = 0.3
+AT_ONCE = 4  # runs that wait for rate limits; they leave the processors alone
+IN_NO_TIME_SECONDS = 5.0
+REPEATS = 3  # of what is done in no time; the median counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What is measured: tenant sizes for each kind of measurement, and the patience with each run, in seconds.
+
+    What would take longer is not run, except a no-op of `headline` grants: its figures are those that the README tells.
+    """
+
+    sizes: Sequence[int]
+    no_op_sizes: Sequence[int]
+    planned_sizes: Sequence[int] = ()
+    latency_sizes: Sequence[int] = ()
+    limited: Mapping[str, int] = field(default_factory=dict)
+    limited_tools: int = 2
+    validated: Sequence[int] = ()
+    starts: int = 0
+    patience: float
+    headline: int = 0
+
+
+QUICK = Suite(
+    sizes=(100, 1000, 10_000),
+    no_op_sizes=(SMALLEST, 100, 1000, 10_000, 30_000),
+    planned_sizes=(10_000, 30_000),
+    latency_sizes=(100, 1000),
+    limited={"free": 100, "enterprise-nonprod": 100, "enterprise-prod": 1000, "private-100": 1000},
+    validated=(1, 100, 10_000),
+    starts=5,
+    patience=60,
+    headline=1000,
+)
+FULL = Suite(
+    sizes=(100, 1000, 10_000),
+    no_op_sizes=(SMALLEST, 100, 1000, 10_000, 30_000, 100_000),
+    planned_sizes=(10_000, 30_000, 100_000),
+    latency_sizes=(100, 1000, 10_000),
+    limited=dict.fromkeys(QUICK.limited, 1000),
+    limited_tools=3,
+    validated=(1, 100, 10_000),
+    starts=15,
+    patience=600,
+)
+
+Tell = Callable[[str], None]
+
+
+def carry_out(suite: Suite, tools: Sequence[Tool], tell: Tell) -> Results:
+    """Make the measurements of a suite; `tell` hears of each that is over."""
+    begun = tuple(_told(starts(suite.validated, suite.starts), tell)) if suite.starts else ()
+    runs: list[Run] = []
+    for case in _alone(suite):
+        for tool in tools:
+            if case.work not in tool.lacks:
+                runs.append(_patiently(tool, case, suite, runs))
+                tell(_line(runs[-1]))
+    runs += _limited(suite, tools, tell)
+    versions = {tool.name: tool.version for tool in tools}
+    return Results(platform.python_version(), os.cpu_count() or 0, versions, begun, tuple(runs))
+
+
+def _alone(suite: Suite) -> Iterator[Case]:
+    """Yield the cases that are run one after the other, smaller tenants first."""
+    yield from (Case(Work.NOTHING, size) for size in suite.no_op_sizes)
+    works = [Work.CHANGED, Work.MISSING, Work.REMOVED, Work.EXPORT]
+    yield from (Case(work, size) for work in works for size in suite.sizes)
+    yield from (Case(Work.PLANNED, size) for size in suite.planned_sizes)
+    slow = [Work.NOTHING, Work.CHANGED]
+    yield from (Case(work, size, latency=LATENCY_SECONDS) for work in slow for size in suite.latency_sizes)
+
+
+def _patiently(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]) -> Run:
+    """Run a tool if it can be expected to end in time; several times if it takes no time."""
+    expected = expected_seconds(tool.name, case, earlier)
+    headline = case == Case(Work.NOTHING, suite.headline)
+    if expected > suite.patience and not headline:
+        return Run(tool.name, case, f"not run: about {expected:,.0f} s expected")
+    first = run(tool, case, limit=2 * max(suite.patience, expected))
+    if first.took is None or first.took.wall > IN_NO_TIME_SECONDS or not suite.starts:
+        return first
+    again = [first, *(run(tool, case, limit=suite.patience) for _ in range(REPEATS - 1))]
+    return sorted(again, key=lambda each: each.took.wall if each.took else 0.0)[REPEATS // 2]
+
+
+def expected_seconds(tool: str, case: Case, earlier: Iterable[Run]) -> float:
+    """Return how long a run will take, judging by the largest smaller tenant; 0 if none was tried.
+
+    What the smallest one took for nothing counts as the start, which does not grow.
+    """
+    took = {each.case: each.took.wall for each in earlier if each.tool == tool and each.took}
+    start = took.get(Case(Work.NOTHING, SMALLEST), 0.0)
+    smaller = [each for each in took if replace(each, size=case.size) == case and each.size < case.size]
+    if not smaller:
+        return 0.0
+    last = max(smaller, key=lambda each: each.size)
+    start = min(start, took[last])
+    return start + max(0.0, took[last] - start) * case.size / last.size
+
+
+def _limited(suite: Suite, tools: Sequence[Tool], tell: Tell) -> list[Run]:
+    """Run bootstraps under rate limits, several at the same time: they mostly wait."""
+    jobs = [
+        (tool, Case(Work.MISSING, size, plan=plan))
+        for plan, size in suite.limited.items()
+        for tool in tools[: suite.limited_tools]
+        if Work.MISSING not in tool.lacks
+    ]
+
+    def one(job: tuple[Tool, Case]) -> Run:
+        tool, case = job
+        done = run(tool, case, limit=max(suite.patience, 2 * least_seconds(case)))
+        tell(_line(done))
+        return done
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, jobs))
+
+
+def _told(begun: Iterable[Start], tell: Tell) -> Iterator[Start]:
+    for start in begun:
+        tell(f"{start.program}: {start.took.wall:.3f} s")
+        yield start
+
+
+def _line(done: Run) -> str:
+    seconds = f"{done.took.wall:.2f} s" if done.took else done.outcome
+    return f"{done.case}: {done.tool}: {seconds}"

@@ -1,0 +1,222 @@
+"""Pure: tenants of any size, work to be done on them, and the grant files that ask for it.
+
+A tenant of N grants has N/10 applications and 20 APIs; one application and one grant are those of the tool itself.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+
+Json = dict[str, object]
+
+APIS = 20
+GRANTS_PER_APPLICATION = 10
+SCOPES = frozenset({"list:things", "read:things", "write:things"})
+OLD_SCOPES = SCOPES - {"list:things"}  # what the tenant has where it is behind the files
+CHANGED_EVERY = 10
+GRANTS_PER_FILE = 1000
+CLIENT_PREFIX = "client"
+
+OWN_CLIENT_ID = "benchmark-tool-00000000000000000"
+OWN_SECRET = "opens-nothing"
+OWN_AUDIENCE = "https://benchmark.invalid/api/v2/"
+OWN_SCOPES = frozenset(
+    {
+        *("create:client_grants", "read:client_grants", "update:client_grants", "delete:client_grants"),
+        *("read:clients", "read:resource_servers"),
+    },
+)
+
+
+class Work(StrEnum):
+    """What there is to do."""
+
+    NOTHING = "nothing to do"
+    CHANGED = "a tenth changed"
+    MISSING = "all missing"
+    REMOVED = "all to be removed"
+    EXPORT = "export to files"
+    PLANNED = "all missing, planned and saved"
+
+
+EMPTY_AT_FIRST = frozenset({Work.MISSING, Work.PLANNED})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A grant by what identifies it, and its scopes."""
+
+    client_id: str
+    audience: str
+    scopes: frozenset[str] = SCOPES
+
+
+OWN_GRANT = Grant(OWN_CLIENT_ID, OWN_AUDIENCE, OWN_SCOPES)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Work on a tenant of `size` grants, which answers after `latency` seconds and has the rate limits of `plan`."""
+
+    work: Work
+    size: int
+    latency: float = 0.0
+    plan: str = "none"
+
+    def __str__(self) -> str:
+        latency = f", answers after {self.latency * 1000:.0f} ms" if self.latency else ""
+        plan = f", limits of {self.plan}" if self.plan != "none" else ""
+        return f"{self.work}, {many(self.size)}{latency}{plan}"
+
+    @property
+    def declared(self) -> tuple[Grant, ...]:
+        """What the files say, without the tool's own grant. Where all goes, one stays: no tool takes empty files."""
+        return tuple(islice(grants(self.size), 1 if self.work is Work.REMOVED else None))
+
+    @property
+    def before(self) -> tuple[Grant, ...]:
+        """What the tenant has at first."""
+        if self.work in EMPTY_AT_FIRST:
+            return (OWN_GRANT,)
+        behind = CHANGED_EVERY if self.work is Work.CHANGED else self.size + 1
+        theirs = (
+            Grant(grant.client_id, grant.audience, OLD_SCOPES) if number % behind == 0 else grant
+            for number, grant in enumerate(grants(self.size), start=1)
+        )
+        return (OWN_GRANT, *theirs)
+
+    @property
+    def after(self) -> tuple[Grant, ...]:
+        """What the tenant must have in the end."""
+        return self.before if self.work is Work.PLANNED else (OWN_GRANT, *self.declared)
+
+    @property
+    def count_before(self) -> int:
+        """How many grants the tenant has at first; counted, because large tenants take long to be made."""
+        return 1 if self.work in EMPTY_AT_FIRST else self.size
+
+    @property
+    def count_after(self) -> int:
+        """How many grants the tenant must have in the end."""
+        return {Work.REMOVED: 2, Work.PLANNED: 1}.get(self.work, self.size)
+
+    @property
+    def writes(self) -> int:
+        """How many grants differ."""
+        changed = (self.size - 1) // CHANGED_EVERY if self.work is Work.CHANGED else 0
+        return changed + abs(self.count_after - self.count_before)
+
+
+def many(count: int) -> str:
+    """Return a number of grants in words: 1 grant, 1,000 grants."""
+    return f"{count:,} grant{'' if count == 1 else 's'}"
+
+
+def application_count(size: int) -> int:
+    """Return how many applications hold the grants of a tenant, without the tool's own."""
+    return max(1, size // GRANTS_PER_APPLICATION - 1)
+
+
+def client_id(number: int) -> str:
+    """Return the id of an application."""
+    return f"{CLIENT_PREFIX}{number:026}"
+
+
+def audience(number: int) -> str:
+    """Return the identifier of an API."""
+    return f"https://api{number}.example/"
+
+
+def grants(size: int) -> Iterator[Grant]:
+    """Yield the grants of a tenant in the order of their ids, without the tool's own: `size` - 1 of them."""
+    holders = application_count(size)
+    return (Grant(client_id(number % holders), audience(number // holders)) for number in range(size - 1))
+
+
+def applications(size: int) -> list[Json]:
+    """Return the applications of a tenant as its API lists them, with the fields that applications mostly have."""
+    names = {OWN_CLIENT_ID: "Benchmark Tool"} | {client_id(n): f"App {n}" for n in range(application_count(size))}
+    return [
+        {
+            "tenant": "benchmark",
+            "global": False,
+            "is_token_endpoint_ip_header_trusted": False,
+            "name": name,
+            "description": "Calls APIs by itself",
+            "is_first_party": True,
+            "oidc_conformant": True,
+            "sso_disabled": False,
+            "cross_origin_authentication": False,
+            "refresh_token": {"rotation_type": "non-rotating", "expiration_type": "non-expiring", "leeway": 0},
+            "callbacks": [],
+            "allowed_logout_urls": [],
+            "client_id": identifier,
+            "jwt_configuration": {"alg": "RS256", "lifetime_in_seconds": 36000, "secret_encoded": False},
+            "token_endpoint_auth_method": "client_secret_post",
+            "app_type": "non_interactive",
+            "grant_types": ["client_credentials"],
+            "custom_login_page_on": True,
+        }
+        for identifier, name in names.items()
+    ]
+
+
+def apis() -> list[Json]:
+    """Return the APIs of every tenant as its API lists them, the Management API among them."""
+    theirs = [_api(number, f"API {number}", audience(number), SCOPES) for number in range(APIS)]
+    return [_api(APIS, "Auth0 Management API", OWN_AUDIENCE, OWN_SCOPES) | {"is_system": True}, *theirs]
+
+
+def _api(number: int, name: str, identifier: str, scopes: Iterable[str]) -> Json:
+    return {
+        "id": f"{number:024x}",
+        "name": name,
+        "identifier": identifier,
+        "is_system": False,
+        "allow_offline_access": False,
+        "signing_alg": "RS256",
+        "token_lifetime": 86400,
+        "scopes": [{"value": scope, "description": scope} for scope in sorted(scopes)],
+    }
+
+
+def wire_grant(grant_id: str, grant: Grant) -> Json:
+    """Return a grant as the API answers it."""
+    return {
+        "id": grant_id,
+        "client_id": grant.client_id,
+        "audience": grant.audience,
+        "scope": sorted(grant.scopes),
+        "subject_type": "client",
+    }
+
+
+def grant_files(case: Case) -> Iterator[tuple[str, str]]:
+    """Yield names and contents of grant files, by applications' names and APIs' identifiers; six lines a grant."""
+    declared = case.declared
+    for start in range(0, len(declared), GRANTS_PER_FILE):
+        items = (
+            f"  - client: {application_name(grant)}\n    audience: {grant.audience}\n    scope:\n{_scope_lines(grant)}"
+            for grant in declared[start : start + GRANTS_PER_FILE]
+        )
+        yield f"{start:06}.yaml", "grants:\n" + "".join(items)
+
+
+def deploy_cli_file(case: Case) -> str:
+    """Return the same in auth0-deploy-cli's form, which names them alike."""
+    items = (
+        f"  - client_id: {application_name(grant)}\n    audience: {grant.audience}\n    subject_type: client\n"
+        f"    scope:\n{_scope_lines(grant)}"
+        for grant in case.declared
+    )
+    return "clientGrants:\n" + "".join(items)
+
+
+def application_name(grant: Grant) -> str:
+    """Return the name of the application that holds a grant."""
+    return f"App {int(grant.client_id.removeprefix(CLIENT_PREFIX))}"
+
+
+def _scope_lines(grant: Grant) -> str:
+    return "".join(f"      - {scope}\n" for scope in sorted(grant.scopes))

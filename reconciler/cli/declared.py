@@ -1,0 +1,67 @@
+"""What the grant files declare, now and in a revision of git, for the tenants of a command."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.cli.memory import kept
+from reconciler.cli.options import Options
+from reconciler.cli.settings import read_settings_at
+from reconciler.cli.shaping import Shape
+from reconciler.config import Config, Tenant
+from reconciler.core.problems import errors
+from reconciler.core.tenancy import Target
+from reconciler.errors import ProblemsError
+from reconciler.files.read import Declared, read_grants, read_grants_at
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What all grant files declare, and what they declared at the base, for whichever tenant.
+
+    `then` has the tenants, by name, as the base knew them.
+    """
+
+    declared: Declared
+    base: Declared | None = None
+    then: Mapping[str, Target] = field(default_factory=dict)
+
+    def at(self, target: Target) -> tuple[Declared, Declared | None]:
+        """Return both for one tenant."""
+        return self.declared.at(target), self.base and self.base.at(self.then[target.name])
+
+
+def read_files(
+    options: Options, shape: Shape, config: Config, tenants: Sequence[Tenant], folders: Sequence[Path] | None = None
+) -> Files:
+    """Return what the files declare, and what they declared at the base, with the values that tenants had then.
+
+    Where the base cannot tell these, because the configuration was not there yet, or not valid, they are as now.
+
+    Raises:
+        ProblemsError: with every problem of the files; with those of the base only if drift is to be left out.
+    """
+    declared = read_declared(options, config, tenants, folders)
+    if not shape.base:
+        return Files(declared)
+    was = read_settings_at(shape.base, config.file) or config
+    then = [was.tenants.get(tenant.name, tenant) for tenant in tenants]
+    base = read_grants_at(shape.base, Path(options.grants), was.readers(*then))
+    if shape.only_branch and errors(base.problems):
+        raise ProblemsError(base.problems, base.texts)
+    return Files(declared, base, {tenant.name: tenant.target for tenant in then})
+
+
+def read_declared(
+    options: Options, config: Config, tenants: Sequence[Tenant], folders: Sequence[Path] | None = None
+) -> Declared:
+    """Return what the grant files (in `folders`, or that of --grants) declare.
+
+    Raises:
+        ProblemsError: with all that is wrong for any of `tenants`.
+    """
+    with kept():
+        declared = read_grants([Path(options.grants)] if folders is None else folders, config.readers(*tenants))
+    if errors(declared.problems):
+        raise ProblemsError(declared.problems, declared.texts)
+    return declared

@@ -1,0 +1,72 @@
+"""`reconciler fmt`: grant files in canonical order, byte for byte what they were but for the order."""
+
+import os
+import stat
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import also_global_options, options
+from reconciler.cli.settings import read_settings
+from reconciler.core.problems import Problem, errors
+from reconciler.core.quoting import counted
+from reconciler.disk import replace_file
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.files.canonical import canonical
+from reconciler.files.discover import find, name_of
+from reconciler.files.read import Declared, read_grants
+from reconciler.render.styled import line
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+@also_global_options
+@click.command("fmt")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--check", is_flag=True, help="Write nothing; name the files that are not in order and exit with 1.")
+def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
+    """Put grant files and folders of them in canonical order. Default: the folder of --grants.
+
+    Grants are sorted by who holds them, then by API; the keys of a grant and its scopes are sorted, too. Comments go
+    with what they speak of; nothing else changes. A file that has problems is left alone.
+    """
+    given = options()
+    console = Console(given)
+    wanted = list(paths) or [Path(given.grants)]
+    declared = read_grants(wanted, read_settings(given.config).readers())
+    moved, unusual = _moved(wanted, declared)
+    if not check:
+        for path, text in moved.items():
+            _write(path, text)
+    console.problems(sorted([*declared.problems, *unusual]), declared.texts)
+    console.result(line(f"{'Not in order' if check else 'Put in order'}: {name_of(path)}") for path in moved)
+    failed = bool(errors(declared.problems) or unusual or (check and moved))
+    if not moved and not failed:
+        console.say([line(f"{counted(len(declared.texts), 'file')} in order.")])
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _moved(wanted: list[Path], declared: Declared) -> tuple[dict[Path, str], list[Problem]]:
+    """Return the new texts of the files that are not in order, and what kept others from being put in order."""
+    refused = {problem.source.file for problem in errors(declared.problems)}
+    moved: dict[Path, str] = {}
+    unusual: list[Problem] = []
+    for path in find(wanted)[0]:
+        text = declared.texts.get(name_of(path), "")
+        match canonical(text, name_of(path)) if text and name_of(path) not in refused else text:
+            case Problem() as problem:
+                unusual.append(problem)
+            case ordered if ordered != text:
+                moved[path] = ordered
+    return moved, unusual
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file itself, not a link to it; its mode and its byte order mark stay."""
+    file = Path(os.path.realpath(path))
+    try:
+        marked = file.read_bytes().startswith(BYTE_ORDER_MARK.encode())
+        replace_file(file, f"{BYTE_ORDER_MARK if marked else ''}{text}", stat.S_IMODE(file.stat().st_mode))
+    except OSError as error:
+        raise ReconcilerError(f"{name_of(path)} cannot be written: {error.strerror}") from error

@@ -1,0 +1,159 @@
+"""`reconciler import`: grant files for what a tenant has and no file declares, and a plan that shows it."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from os.path import lexists, relpath
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.reaching import Reach, reaching_options
+from reconciler.cli.session import Session
+from reconciler.cli.settings import read_settings
+from reconciler.cli.shaping import Shape
+from reconciler.cli.together import Together, together
+from reconciler.core.adopt import Adoption, Choice, adopt
+from reconciler.core.desired import resolve
+from reconciler.core.file_names import FreeNames
+from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.planner import Observation
+from reconciler.core.template import restored
+from reconciler.disk import write_new_files
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.files.discover import name_of
+from reconciler.render.adoption import adoption_lines, left_out_lines
+from reconciler.render.grant_file import Heading, import_file, portions
+from reconciler.render.plan_text import plan_lines
+from reconciler.render.styled import line
+
+SCHEMA = Path("schemas", "grants.schema.json")
+"""Where editors find the schema of grant files, beside the configuration."""
+
+
+@also_global_options
+@click.command("import")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the files go.  [default: the folder of --grants]",
+)
+@click.option(
+    "--client", "clients", metavar="PATTERN", multiple=True, help="Only grants of applications by this name or id."
+)
+@click.option(
+    "--audience", "audiences", metavar="PATTERN", multiple=True, help="Only grants for APIs by this identifier or name."
+)
+@reaching_options
+def command(*, out: Path | None, clients: tuple[str, ...], audiences: tuple[str, ...], reach: Reach) -> Exit:
+    """Write grant files for what the tenant has and no file declares.
+
+    Each application gets a file of its own; no file is ever overwritten. A plan at the end shows that the files say
+    what the tenant has.
+    """
+    given = options()
+    wanted = Wanted(out or Path(given.grants), Choice(clients, audiences))
+    return bring_in(given, Console(given), wanted, reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which grants are to go into files, and in which folder; `agrees` is asked once their number is known."""
+
+    folder: Path
+    choice: Choice = field(default_factory=Choice)
+    agrees: Callable[[int], bool] = lambda _: True
+
+
+def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> Exit:
+    """Write files for the grants that are wanted and that none declares yet, and plan.
+
+    Raises:
+        ReconcilerError: if the files that are there cannot be planned, or the tenant not be read; nothing was written.
+    """
+    folder = wanted.folder
+    with _reached(given, console, folder, reach) as (tenants, sessions):
+        ((session, observation),) = ((done.session, done.result) for done in tenants.each(sessions, Session.surveyed))
+        adoption = adopt(
+            observation.grants,
+            observation.directory,
+            choice=wanted.choice,
+            untouchable=session.untouchable(),
+            declared=_declared(session, observation),
+        )
+        if adoption.holders and not wanted.agrees(adoption.count):
+            return Exit.DONE
+        heading = _heading(session, given, folder)
+        say = partial(restored, values=session.tenant.target.values)
+        texts = _texts(adoption, folder, lambda some: import_file(some, observation.directory, heading, say))
+        _write(folder, texts)
+        console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
+        console.result(adoption_lines(adoption, [name_of(path) for path in texts], every=given.verbose))
+        any_declared = bool(texts or session.declared.specs)
+    if any_declared:
+        _plan(given, console, folder, reach)
+    return Exit.DONE
+
+
+@contextmanager
+def _reached(given: Options, console: Console, folder: Path, reach: Reach) -> Iterator[tuple[Together, list[Session]]]:
+    """Reach the one tenant. Before the first import there may be no folder of grant files."""
+    there = [path for path in (Path(given.grants), folder) if lexists(path)]
+    with together(given, Shape(), reach, console, there) as (tenants, sessions):
+        if tenants.are_several:
+            raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
+        yield tenants, sessions
+
+
+def _declared(session: Session, observation: Observation) -> Collection[Key]:
+    """Return the keys that files declare, once it is sure that a plan can be made of them."""
+    if not session.declared.specs:
+        return ()
+    session.plan(observation)
+    return {each.key for each in resolve(session.declared.specs, observation.directory)[0]}
+
+
+def _heading(session: Session, given: Options, folder: Path) -> Heading:
+    """Return what is said at the top of each file; where there are other tenants, that it is for this one."""
+    schema = session.folder.parent / SCHEMA
+    editors = [f"yaml-language-server: $schema={way_to(schema, folder)}"] if schema.exists() else []
+    tenants = read_settings(given.config).tenants
+    name = session.tenant.name
+    only = name if name in tenants and len(tenants) > 1 else None
+    return Heading([*editors, f"Imported from {name} ({session.tenant.host})."], only)
+
+
+def way_to(file: Path, folder: Path) -> str:
+    """Return the path to `file` from `folder`, as files tell it on every system."""
+    return Path(relpath(file, folder)).as_posix()
+
+
+def _texts(adoption: Adoption, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]) -> dict[Path, str]:
+    free = FreeNames(path.stem for path in folder.iterdir()) if folder.is_dir() else FreeNames(())
+    return {
+        folder / f"{free(name)}.yaml": text_of(some) for name, grants in adoption.holders for some in portions(grants)
+    }
+
+
+def _write(folder: Path, texts: dict[Path, str]) -> None:
+    try:
+        if texts:
+            folder.mkdir(parents=True, exist_ok=True)
+        write_new_files(texts)
+    except OSError as error:
+        raise ReconcilerError(
+            f"nothing was written: {name_of(Path(error.filename or folder))}: {error.strerror}"
+        ) from error
+
+
+def _plan(given: Options, console: Console, folder: Path, reach: Reach) -> None:
+    """Do what `reconciler plan` does, with the files as they are now."""
+    with _reached(given, console, folder, reach) as (tenants, sessions):
+        ((session, plan),) = ((done.session, done.result.plan) for done in tenants.each(sessions, Session.planned))
+        console.problems(session.warnings(plan), session.declared.texts)
+        console.result([line()])
+        console.result(plan_lines(plan, every=given.verbose))

@@ -1,0 +1,144 @@
+"""`reconciler init`: the first files of a repository of grants, and for a tenant that has grants, theirs."""
+
+import os
+import sys
+from collections.abc import Mapping
+from os.path import lexists, realpath
+from pathlib import Path
+from stat import S_IMODE
+
+import click
+
+from reconciler import beginning
+from reconciler.cli.console import Console
+from reconciler.cli.imports import SCHEMA, Wanted, bring_in, way_to
+from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.reaching import USUAL
+from reconciler.cli.settings import read_settings
+from reconciler.config import DEFAULT_FILE, Tenant, choose_tenant
+from reconciler.connect import route_to
+from reconciler.core.quoting import counted
+from reconciler.disk import replace_file, write_new_files
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.files.discover import name_of
+from reconciler.render.styled import Span, Style, line
+
+WORKFLOW = Path(".github", "workflows", "grants.yml")
+NEXT = (
+    f"- in {WORKFLOW.as_posix()}, name the reconciler that you have reviewed",
+    "- reconciler plan, whenever a file or the tenant has changed",
+)
+NEXT_WITHOUT_CREDENTIALS = (
+    "- put AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET into the environment, then",
+    "  reconciler import; reconciler doctor tells what is missing",
+)
+
+
+@also_global_options
+@click.command("init")
+@click.option("--domain", metavar="DOMAIN", help="The tenant's domain.  [default: AUTH0_DOMAIN]")
+@click.option("--yes", is_flag=True, help="Ask nothing, and import what the tenant has.")
+def command(*, domain: str | None, yes: bool) -> Exit:
+    """Write the first files: configuration, schemas for editors, a workflow for GitHub.
+
+    Nothing that exists is overwritten; .gitignore gets a line for .reconciler/. --tenant says what the tenant is to be
+    called. If it has grants, and the environment has credentials for it, files are written for these, too.
+    """
+    given = options()
+    asking = Asking(Console(given), asks=not yes and sys.stdin.isatty(), yes=yes)
+    file, grants = Path(given.config or DEFAULT_FILE), Path(given.grants)
+    tenant = _declared(given) if file.exists() else _new(given, domain, asking)
+    _write(_first_files(tenant, file), asking.console)
+    _ignore(file.parent / ".gitignore", asking.console)
+    reached = _has_credentials(tenant)
+    if reached:
+        bring_in(given, asking.console, Wanted(grants, agrees=asking.agrees), USUAL)
+    if not grants.exists():
+        schema = way_to(file.parent / SCHEMA, grants)
+        _write({grants / "example.yaml": beginning.example(schema)}, asking.console)
+    asking.console.result(map(line, ["", "Next:", *NEXT, *([] if reached else NEXT_WITHOUT_CREDENTIALS)]))
+    return Exit.DONE
+
+
+def _first_files(tenant: Tenant, file: Path) -> dict[Path, str]:
+    return {
+        file: beginning.configuration(tenant.name, tenant.domain),
+        **{file.parent / SCHEMA.parent / name: text for name, text in beginning.schemas().items()},
+        file.parent / WORKFLOW: beginning.workflow(tenant.name),
+    }
+
+
+class Asking:
+    """Asks whoever sits at the terminal; where nobody does, or is not to be asked, defaults are the answers."""
+
+    def __init__(self, console: Console, *, asks: bool, yes: bool) -> None:
+        self.console = console
+        self._asks = asks
+        self._yes = yes
+
+    def text(self, question: str, default: str) -> str:
+        """Return an answer, or the default."""
+        shown = f"{question} [{default}]: " if default else f"{question}: "
+        return (self.console.asked(shown) if self._asks else "") or default
+
+    def agrees(self, grants: int) -> bool:
+        """Return whether files are to be written for so many grants; if nobody can be asked, only --yes is a yes."""
+        if not self._asks:
+            return self._yes
+        question = f"The tenant has {counted(grants, 'grant')} that no file declares. Write files for them? [Y/n]: "
+        return self.console.asked(question).lower() in {"", "y", "yes"}
+
+
+def _declared(given: Options) -> Tenant:
+    return choose_tenant(read_settings(given.config), given.tenant, os.environ)
+
+
+def _new(given: Options, domain: str | None, asking: Asking) -> Tenant:
+    """Return the tenant that is asked for. Raises ReconcilerError if its domain is none."""
+    domain = domain or os.environ.get("AUTH0_DOMAIN", "").strip() or asking.text("Domain of the tenant", "")
+    if not domain:
+        raise ReconcilerError("which tenant? name its domain by --domain, or set AUTH0_DOMAIN")
+    label = Tenant(name="", domain=domain).host.partition(".")[0]
+    usual = "local" if label.isdigit() else label
+    return Tenant(name=given.tenant or asking.text("Name for it", usual), domain=domain)
+
+
+def _write(texts: Mapping[Path, str], console: Console) -> None:
+    """Write the files that are not there, and tell which."""
+    new = {path: text for path, text in texts.items() if not lexists(path)}
+    try:
+        for path in new:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_new_files(new)
+    except OSError as error:
+        raise ReconcilerError(f"nothing was written: {error.filename}: {error.strerror}") from error
+    for path in texts:
+        _told(console, "written" if path in new else "kept", path)
+
+
+def _ignore(file: Path, console: Console) -> None:
+    """Let git pass over what reconciler keeps for itself."""
+    if not lexists(file):
+        _write({file: beginning.ignoring("")}, console)
+        return
+    try:
+        before = file.read_text(encoding="utf-8")
+        after = beginning.ignoring(before)
+        if after != before:
+            replace_file(Path(realpath(file)), after, S_IMODE(file.stat().st_mode))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReconcilerError(f"{name_of(file)} cannot be changed: {error}") from error
+    _told(console, "kept" if after == before else "changed", file)
+
+
+def _told(console: Console, what: str, path: Path) -> None:
+    console.result([line(Span(f"{what:9}", Style.MUTED), name_of(path))])
+
+
+def _has_credentials(tenant: Tenant) -> bool:
+    try:
+        with route_to(tenant, os.environ) as route:
+            route.credentials()
+    except ReconcilerError:
+        return False
+    return True

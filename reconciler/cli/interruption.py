@@ -1,0 +1,64 @@
+"""Signals while tenants are being changed: noted rather than died of."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reconciler.apply import Stop
+from reconciler.cli.console import Console
+from reconciler.errors import Exit
+
+EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+GRACE_SECONDS = 5.0
+"""What is under way when a run is interrupted has this long to finish."""
+
+
+class Interruption:
+    """What signals ask of all runs of a command.
+
+    After the first, nothing new is begun; after the second, or a while, what is under way is left too: `left` is set.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stops: list[Stop] = []
+        self._signals: list[signal.Signals] = []
+        self.left = asyncio.Event()
+
+    @property
+    def exit_code(self) -> Exit | None:
+        """The exit code that the first signal stands for; None without one."""
+        return EXIT_CODES[self._signals[0]] if self._signals else None
+
+    def stop(self) -> Stop:
+        """Return what tells one more run to stop."""
+        stop = Stop()
+        self._stops.append(stop)
+        return stop
+
+    @contextmanager
+    def listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Take the signals as long as this lasts."""
+        for each in EXIT_CODES:
+            loop.add_signal_handler(each, self._note, each, loop)
+        try:
+            yield
+        finally:
+            for each in EXIT_CODES:
+                loop.remove_signal_handler(each)
+
+    def _note(self, number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
+        self._signals.append(number)
+        if len(self._signals) > 1:
+            self._leave()
+            return
+        self._console.note("Interrupted: finishing what is under way; once more leaves it.")
+        for stop in self._stops:
+            stop.ask("interrupted before it began")
+        loop.call_later(GRACE_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        self.left.set()
+        for stop in self._stops:
+            stop.cut.set()

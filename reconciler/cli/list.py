@@ -1,0 +1,52 @@
+"""`reconciler list`: what the files declare for a tenant, and where each grant comes from."""
+
+import os
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.declared import read_declared
+from reconciler.cli.options import Options, also_global_options, format_option, options
+from reconciler.cli.reaching import Reach, reaching_options
+from reconciler.cli.session import Session
+from reconciler.cli.settings import read_settings
+from reconciler.cli.shaping import Shape
+from reconciler.cli.together import together
+from reconciler.config import meant
+from reconciler.core.listing import Listed, as_declared
+from reconciler.core.plan import TenantName
+from reconciler.errors import Exit
+from reconciler.render.listing import listing_json, listing_lines
+
+
+@also_global_options
+@click.command("list")
+@click.option("--offline", is_flag=True, help="Name grants as the files do, and ask no tenant.")
+@reaching_options
+@format_option("list")
+def command(*, offline: bool, reach: Reach, form: str) -> Exit:
+    """List the grants that the files declare for a tenant, with its values in them, and where each comes from.
+
+    Names are looked up in the tenant: each grant is shown with its ids. The grants that it has are not read.
+    """
+    given = options().of_one_tenant()
+    console = Console(given)
+    tenant, listed = _as_declared(given) if offline else _as_resolved(given, reach, console)
+    if form == "json":
+        console.data(listing_json(tenant, listed, resolved=not offline))
+    else:
+        console.result(listing_lines(tenant, listed))
+    return Exit.DONE
+
+
+def _as_declared(given: Options) -> tuple[TenantName, list[Listed]]:
+    config = read_settings(given.config)
+    tenant = meant(config, given.tenant, os.environ)
+    specs = read_declared(given, config, [tenant]).at(tenant.target).specs
+    return TenantName(tenant.name, tenant.host), [as_declared(spec) for spec in specs]
+
+
+def _as_resolved(given: Options, reach: Reach, console: Console) -> tuple[TenantName, list[Listed]]:
+    with together(given, Shape(), reach, console) as (tenants, sessions):
+        (done,) = tenants.each(sessions, Session.listed)
+        return done.session.name, done.result

@@ -1,0 +1,123 @@
+"""The forms that results come in: one to stdout by --format, any number into files by --report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.options import format_option
+from reconciler.errors import Exit, ReconcilerError
+
+MOST_BYTES = 60_000
+TENANT = "{tenant}"
+"""What stands for the tenant's name in the path of a file; each tenant has a file of its own then."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A form, and the file that takes it."""
+
+    form: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """The form for stdout, the files that take others, and the most bytes of a comment in Markdown."""
+
+    stdout: str
+    files: tuple[ReportFile, ...]
+    most_bytes: int
+
+    def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
+        """Write each report file; `render` gives the text in a form for the tenants of these names.
+
+        Raises:
+            ReconcilerError: if one cannot be written.
+        """
+        for file in self.files:
+            for path, some in files_for(file.path, names):
+                _write(path, render(file.form, some))
+
+
+def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
+    """Return the files that a path stands for, and of which tenants each tells.
+
+    Raises:
+        ReconcilerError: if the name of a tenant cannot be part of a file's name.
+    """
+    if TENANT not in path:
+        return [(Path(path), names)]
+    unfit = [name for name in names if "/" in name or "\\" in name or "\0" in name]
+    if unfit:
+        raise ReconcilerError(f"a tenant named {unfit[0]!r} cannot have a file of its own: {path}")
+    return [(Path(path.replace(TENANT, name)), [name]) for name in names]
+
+
+class ReportType(click.ParamType[ReportFile]):
+    """`FORMAT=FILE`."""
+
+    name = "report"
+
+    def __init__(self, forms: Sequence[str]) -> None:
+        self._forms = forms
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ReportFile:  # noqa: ANN401 - click's own
+        """Return the report. Fails as click does."""
+        form, _, file = str(value).partition("=")
+        if form not in self._forms or not file:
+            known = ", ".join(self._forms)
+            self.fail(f"{value!r} is no report; write FORMAT=FILE, with a format of {known}", param, ctx)
+        return ReportFile(form, file)
+
+
+Command = Callable[..., Exit]
+
+
+def forms_options(name: str, *forms: str) -> Callable[[Command], Command]:
+    """Give the command of that name the options of its Forms; it receives them as `forms`."""
+    options = [format_option(name, *forms), _report_option(forms), *([_most_bytes_option()] * ("markdown" in forms))]
+
+    def with_options(command: Command) -> Command:
+        @wraps(command)
+        def giving(*, form: str, reports: tuple[ReportFile, ...], max_bytes: int = MOST_BYTES, **others: Any) -> Exit:  # noqa: ANN401 - click's own
+            return command(forms=Forms(form, reports, max_bytes), **others)
+
+        decorated: Command = giving
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return with_options
+
+
+def _report_option(forms: Sequence[str]) -> Callable[[Command], Command]:
+    return click.option(
+        "--report",
+        "reports",
+        type=ReportType(("text", "json", *forms)),
+        multiple=True,
+        metavar="FORMAT=FILE",
+        help="Write the result into a file, too; {tenant} in its name stands for the tenant's. Repeatable.",
+    )
+
+
+def _most_bytes_option() -> Callable[[Command], Command]:
+    return click.option(
+        "--max-bytes",
+        type=click.IntRange(min=1000),
+        default=MOST_BYTES,
+        show_default=True,
+        metavar="N",
+        help="Leave details out of Markdown, the last first, beyond so many bytes.",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ReconcilerError(f"the report {path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,188 @@
+"""Tenants that are worked on at the same time, each by itself: what goes wrong with one stops no other."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from reconciler.auth0.backoff import Persistence
+from reconciler.auth0.management import Manner
+from reconciler.auth0.pace import Pacing
+from reconciler.cli.console import Console
+from reconciler.cli.declared import Files, read_files
+from reconciler.cli.options import Options
+from reconciler.cli.reaching import Reach
+from reconciler.cli.session import Session
+from reconciler.cli.settings import own_folder, read_settings
+from reconciler.cli.shaping import Shape
+from reconciler.config import Config, Tenant, choose_tenants
+from reconciler.connect import open_tenant
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.tasks import run_by
+
+T = TypeVar("T")
+
+FROM_BEST_TO_WORST = (
+    Exit.DONE,
+    Exit.CHANGES,
+    Exit.STALE,
+    Exit.REFUSED,
+    Exit.FAILED,
+    Exit.INCOMPLETE,
+    Exit.TERMINATED,
+    Exit.INTERRUPTED,
+)
+"""Half done is worse than not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """What work on one tenant came to."""
+
+    session: Session
+    result: T
+
+
+class Together:
+    """The tenants of one command. Make it with `together`.
+
+    Of a single tenant every error is raised. Of several, an error is told at once, and its tenant is left out of what
+    follows; `failed` has these errors by the tenant's name.
+    """
+
+    def __init__(self, tenants: Sequence[Tenant], runner: asyncio.Runner, console: Console) -> None:
+        self._tenants = tenants
+        self._console = console
+        self._opened = AsyncExitStack()
+        self.runner = runner
+        self.failed: dict[str, ReconcilerError] = {}
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there is more than one tenant."""
+        return len(self._tenants) > 1
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all tenants."""
+        return [tenant.name for tenant in self._tenants]
+
+    def open(self, reach: Callable[[Tenant, AsyncExitStack], Awaitable[Session]]) -> list[Session]:
+        """Reach all tenants. Raises ReconcilerError of a single one."""
+        found = self._at_once([(each.name, partial(reach, each, self._opened)) for each in self._tenants])
+        return list(found.values())
+
+    def close(self) -> None:
+        """Leave all tenants."""
+        self.runner.run(self._opened.aclose())
+
+    def each(self, sessions: Iterable[Session], work: Callable[[Session], Awaitable[T]]) -> list[Done[T]]:
+        """Do `work` on sessions, all at the same time; return what it came to where it went well.
+
+        Raises:
+            ReconcilerError: of a single tenant.
+        """
+        by_name = {session.tenant.name: session for session in sessions}
+        found = self._at_once([(name, partial(work, session)) for name, session in by_name.items()])
+        return [Done(by_name[name], result) for name, result in found.items()]
+
+    @contextmanager
+    def alone(self, tenant: Tenant) -> Iterator[None]:
+        """Keep an error of one tenant from the others. Raises ReconcilerError of a single one."""
+        try:
+            yield
+        except ReconcilerError as error:
+            self._fail(tenant.name, error)
+
+    def worst(self, codes: Iterable[Exit]) -> Exit:
+        """Return the worst of exit codes, those of failed tenants among them."""
+        all_codes = [*codes, *(error.exit_code for error in self.failed.values())]
+        return max(all_codes, key=FROM_BEST_TO_WORST.index, default=Exit.DONE)
+
+    def _at_once(self, work: Sequence[tuple[str, Callable[[], Awaitable[T]]]]) -> dict[str, T]:
+        async def guarded(begin: Callable[[], Awaitable[T]]) -> T | ReconcilerError:
+            try:
+                return await begin()
+            except ReconcilerError as error:
+                return error
+
+        async def all_of_it() -> list[T | ReconcilerError]:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(guarded(begin)) for _, begin in work]
+            return [task.result() for task in tasks]
+
+        results: dict[str, T] = {}
+        for (name, _), result in zip(work, run_by(self.runner, all_of_it()), strict=True):
+            if isinstance(result, ReconcilerError):
+                self._fail(name, result)
+            else:
+                results[name] = result
+        return results
+
+    def _fail(self, name: str, error: ReconcilerError) -> None:
+        if not self.are_several:
+            raise error
+        self.failed[name] = error
+        self._console.failure(error, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a command begins: with its options, the configuration, and the files."""
+
+    options: Options
+    shape: Shape
+    reach: Reach
+    config: Config
+    files: Files
+    console: Console = field(repr=False)
+
+    async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
+        """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
+        prefix = f"{tenant.name}: " if by_name else ""
+        note = partial(self._note, prefix)
+        pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
+        manner = Manner(pacing, Persistence(self.reach.attempts))
+        policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
+        declared, base = self.files.at(tenant.target)
+        client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner))
+        return Session(
+            tenant=tenant,
+            declared=declared,
+            base=base,
+            shape=self.shape,
+            policy=policy,
+            client=client,
+            deadline=asyncio.get_running_loop().time() + self.reach.timeout,
+            folder=own_folder(self.config.file),
+            note=note,
+        )
+
+    def _note(self, prefix: str, text: str) -> None:
+        self.console.note(f"{prefix}{text}")
+
+
+@contextmanager
+def together(
+    options: Options, shape: Shape, reach: Reach, console: Console, folders: Sequence[Path] | None = None
+) -> Iterator[tuple[Together, list[Session]]]:
+    """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
+
+    Raises:
+        ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
+    """
+    config = read_settings(options.config)
+    tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
+    files = read_files(options, shape, config, tenants, folders)
+    beginning = Beginning(options, shape, reach, config, files, console)
+    with asyncio.Runner() as runner:
+        tenants_together = Together(tenants, runner, console)
+        try:
+            several = tenants_together.are_several
+            yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))
+        finally:
+            tenants_together.close()

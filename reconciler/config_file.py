@@ -1,0 +1,133 @@
+"""The content of reconciler.yaml, turned into a value, or into every problem that its schema cannot see."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from reconciler.config import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Kind, Tenant, which
+from reconciler.core.domain import CREDENTIALS_PREFIX, parts_of
+from reconciler.core.guards import Border, Limits, Protect
+from reconciler.core.pattern import NAMES, Pattern
+from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
+from reconciler.core.problems import Problem, Source
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.document import mark_of
+
+
+def parse_config(data: Mapping[str, Any], file: str) -> Config:
+    """Turn the content of reconciler.yaml, which has passed its schema, into a value.
+
+    Paths in it are relative to the file. A tenant's `protect` adds to the shared one; its `credentials` and `manage`
+    replace the shared, its `variables` and `limits` do so one by one; the rules of its `policy` decide before the
+    shared ones.
+
+    Raises:
+        ProblemsError: if a domain is none, or the default tenant is not declared.
+    """
+    if problems := tuple(_problems(data, file)):
+        raise ProblemsError(problems)
+    shared = Config(
+        file=file,
+        default_tenant=data.get("default_tenant"),
+        variables=data.get("variables") or {},
+        credentials=data.get("credentials", CREDENTIALS_PREFIX),
+        border=_border(data),
+        protect=_protect(data),
+        limits=_limits(data, Limits()),
+        policy=_policy(data),
+    )
+    folder = Path(file).parent
+    tenants = {name: _tenant(name, item or {}, folder, shared) for name, item in (data.get("tenants") or {}).items()}
+    return replace(shared, tenants=tenants)
+
+
+def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield what the schema cannot see."""
+    tenants = data.get("tenants") or {}
+    for name, item in tenants.items():
+        try:
+            parts_of(str((item or {}).get("domain", SANDBOX_DOMAIN)))
+        except ReconcilerError as error:
+            what, _, fix = str(error).partition("; ")
+            yield Problem(Source(file, *mark_of(data, ("tenants", name, "domain"))), what, fix)
+    yield from _no_schemas(data, file)
+    default = data.get("default_tenant")
+    if default is not None and default not in tenants:
+        place = Source(file, *mark_of(data, ("default_tenant",)))
+        yield Problem(place, f'this file declares no tenant "{default}"', which(default, tenants))
+
+
+def _no_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    own = list(_own_schemas(data))
+    if not own:
+        return
+    from reconciler.files.judge import judge
+
+    for path, schema in own:
+        try:
+            judge(schema)
+        except ValueError as error:
+            yield Problem(Source(file, *mark_of(data, path)), f"this is no JSON Schema: {error}", "correct it")
+
+
+def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
+    """Yield each schema under `policy`, the shared one and those of tenants, with its place."""
+    tenants = data.get("tenants") or {}
+    places = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
+    for path, item in places:
+        for number, schema in enumerate((item.get("policy") or {}).get("schemas") or ()):
+            yield (*path, "policy", "schemas", number), schema
+
+
+def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) -> Tenant:
+    seed = item.get("seed")
+    return Tenant(
+        name=name,
+        domain=str(item.get("domain", SANDBOX_DOMAIN)),
+        kind=Kind(item.get("kind", Kind.AUTH0)),
+        variables={**shared.variables, **(item.get("variables") or {})},
+        credentials=item.get("credentials", shared.credentials),
+        border=_border(item) if item.get("manage") else shared.border,
+        protect=(*shared.protect, *_protect(item)),
+        limits=_limits(item, shared.limits),
+        policy=_policy(item).before(shared.policy),
+        database=folder / str(item.get("database", SANDBOX_DATABASE)),
+        seed=folder / str(seed) if seed else None,
+    )
+
+
+def _border(item: Mapping[str, Any]) -> Border:
+    return Border(tuple(Pattern(**patterns) for patterns in item.get("manage") or ()))
+
+
+def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:
+    return tuple(Protect(**patterns) for patterns in item.get("protect") or ())
+
+
+def _policy(item: Mapping[str, Any]) -> Policy:
+    said = item.get("policy") or {}
+    rules = tuple(_policy_rule(rule) for rule in said.get("rules") or ())
+    return Policy(rules, _grant_schemas(said.get("schemas") or ()))
+
+
+def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, ...]:
+    if not schemas:
+        return ()
+    from reconciler.files.judge import judge
+
+    return tuple(GrantSchema(each["title"], judge(each)) for each in schemas)
+
+
+def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
+    patterns = {name: rule[name] for name in NAMES if name in rule}
+    return PolicyRule(rule["rule"], Verdict(rule["verdict"]), Pattern(**patterns), rule.get("reason", ""))
+
+
+def _limits(item: Mapping[str, Any], shared: Limits) -> Limits:
+    said = item.get("limits") or {}
+    return Limits(
+        deletes_percent=said.get("deletes", shared.deletes_percent),
+        updates_percent=said.get("updates", shared.updates_percent),
+        organization_grants=said.get("organization_grants", shared.organization_grants),
+    )

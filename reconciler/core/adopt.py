@@ -1,0 +1,88 @@
+"""Pure: what of a tenant goes into which new grant file, and what is left out."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from reconciler.core.declarable import obstacle
+from reconciler.core.directory import Directory
+from reconciler.core.file_names import stem
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.guards import Untouchable
+from reconciler.core.pattern import meets
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which grants are wanted: those that meet one pattern of each kind that is given, by name or by id."""
+
+    clients: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+
+    def covers(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant with `key` is wanted."""
+        holders = [key.holder, directory.client_name(key) or ""]
+        apis = [key.audience, directory.api_name(key) or ""]
+        return _one_meets(holders, self.clients) and _one_meets(apis, self.audiences)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A grant that goes into no file, and why."""
+
+    key: Key
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """The new grants of each holder, under the name of a file; names may repeat. `declared` counts those in files."""
+
+    holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
+    left_out: tuple[LeftOut, ...]
+    declared: int
+
+    @property
+    def count(self) -> int:
+        """How many grants are new."""
+        return sum(len(grants) for _, grants in self.holders)
+
+
+def adopt(
+    observed: Iterable[ObservedGrant],
+    directory: Directory,
+    *,
+    choice: Choice,
+    untouchable: Untouchable,
+    declared: Collection[Key],
+) -> Adoption:
+    """Return what to write for the grants of `choice` that are not `declared`; those that are protected may be."""
+    wanted = [each for each in observed if choice.covers(each.key, directory)]
+    fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
+    foreign = replace(untouchable, protect=())
+    reasons = {each.key: _reason(each, foreign, directory) for each in fresh}
+    return Adoption(
+        holders=_by_holder((each.grant for each in fresh if not reasons[each.key]), directory),
+        left_out=tuple(LeftOut(key, why) for key, why in reasons.items() if why),
+        declared=len(wanted) - len(fresh),
+    )
+
+
+def _reason(each: ObservedGrant, foreign: Untouchable, directory: Directory) -> str | None:
+    if why := foreign.reason(each.key, each, directory):
+        return why[1]
+    why_not = obstacle(each.grant)
+    return why_not and f"no grant file can declare it: {why_not}"
+
+
+def _by_holder(grants: Iterable[ClientGrant], directory: Directory) -> tuple[tuple[str, tuple[ClientGrant, ...]], ...]:
+    groups: dict[tuple[str, str, str], list[ClientGrant]] = defaultdict(list)
+    for grant in grants:
+        key = grant.key
+        name = f"default for {key.default_for}" if key.default_for else directory.client_name(key) or ""
+        groups[stem(name, key.client_id or ""), key.client_id or "", key.default_for or ""].append(grant)
+    return tuple((name, tuple(group)) for (name, _, _), group in sorted(groups.items(), key=lambda item: item[0]))
+
+
+def _one_meets(values: Iterable[str], patterns: Collection[str]) -> bool:
+    return not patterns or any(meets(value, pattern) for value in values for pattern in patterns)

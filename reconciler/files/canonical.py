@@ -1,0 +1,196 @@
+"""Pure: a grant file in canonical order, byte for byte what it was but for the order, with every comment.
+
+A comment belongs to what stands below it, or before it on its line; one that is indented deeper than what follows
+belongs to what stands above. Blank lines stay where they are between the things that change places. Comments that a
+blank line separates from the first thing of a list stay at its top.
+"""
+
+import json
+from bisect import bisect
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from itertools import accumulate, chain, zip_longest
+from typing import Any
+
+from reconciler.core.canonical import SETS, field_order, grant_order
+from reconciler.core.problems import Problem, Source
+from reconciler.files.layout import Node, Part, layout, lines_of
+from reconciler.files.loader import parse
+
+
+class Kind(Enum):
+    """What a node of a grant file is, as far as its order counts."""
+
+    FILE = auto()
+    GRANTS = auto()
+    GRANT = auto()
+    SET = auto()
+    OTHER = auto()
+
+
+def canonical(text: str, file: str) -> str | Problem:
+    """Return the grant file `text`, which has no problems, in canonical order; `file` is its name.
+
+    What would not declare the same, or lose a comment, is never returned, but why.
+    """
+    before = layout(text)
+    if _in_order(before.root, Kind.FILE):
+        return text
+    whole = text if text.endswith(("\n", "\r")) else f"{text}\n"
+    ordered = "".join(_Lines(_flow(whole, before.root, Kind.FILE, 0, len(whole))).ordered())
+    if not _declares_the_same(text, ordered) or Counter(layout(ordered).comments) != Counter(before.comments):
+        return Problem(Source(file), "this layout cannot be put in order", "write keys and items on lines of their own")
+    return text if ordered == whole else ordered
+
+
+def _in_order(node: Node, kind: Kind) -> bool:
+    """Return whether a node and all that it holds stand in order."""
+    order = _order(kind, node.parts)
+    return order == sorted(order) and all(_in_order(part.node, _kind(kind, part)) for part in node.parts)
+
+
+def _kind(outer: Kind, part: Part) -> Kind:
+    """Return what `part` of an `outer` node holds."""
+    match outer:
+        case Kind.FILE if part.name == "grants":
+            return Kind.GRANTS
+        case Kind.GRANTS:
+            return Kind.GRANT
+        case Kind.GRANT if part.name in SETS:
+            return Kind.SET
+        case _:
+            return Kind.OTHER
+
+
+def _order(kind: Kind, parts: Sequence[Part]) -> list[int]:
+    """Return the indexes of a node's parts in canonical order; equals stay in theirs."""
+    match kind:
+        case Kind.GRANTS:
+            places = [grant_order({each.name: each.node.text for each in part.node.parts}) for part in parts]
+        case Kind.GRANT:
+            places = [(f"{field_order(part.name):04}",) for part in parts]
+        case Kind.SET:
+            places = [(part.node.text,) for part in parts]
+        case Kind.FILE | Kind.OTHER:
+            places = [() for _ in parts]
+    return sorted(range(len(parts)), key=places.__getitem__)
+
+
+def _flow(text: str, node: Node, kind: Kind, start: int, end: int) -> str:
+    """Return `text` from `start` to `end`, around `node`, with all that stands between brackets in order.
+
+    What separates the parts stays where it is. Brackets that hold comments are left as they are.
+    """
+    if not node.parts:
+        return text[start:end]
+    pieces = [_flow(text, part.node, _kind(kind, part), part.start, part.node.end) for part in node.parts]
+    starts, ends = [part.start for part in node.parts], [part.node.end for part in node.parts]
+    between = [text[one:other] for one, other in zip([start, *ends], [*starts, end], strict=True)]
+    inside = [text[node.start : starts[0]], *between[1:-1], text[ends[-1] : node.end]]
+    if not node.is_block and not any("#" in each for each in inside):
+        pieces = [pieces[index] for index in _order(kind, node.parts)]
+    return "".join(chain.from_iterable(zip_longest(between, pieces, fillvalue="")))
+
+
+class _Lines:
+    """A text in lines, whose blocks can be put in order."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = lines_of(text)
+        self._starts = [0, *accumulate(map(len, self._lines))]
+        self._root = layout(text).root
+
+    def ordered(self) -> list[str]:
+        """Return the lines with all blocks in order."""
+        return self._value(self._root, Kind.FILE, 0, len(self._lines))
+
+    def _value(self, node: Node, kind: Kind, begin: int, end: int) -> list[str]:
+        """Return the lines from `begin` to before `end`, which `node` takes."""
+        if not node.is_block:
+            return self._lines[begin:end]
+        first = self._line(node.parts[0].start)
+        column = node.parts[0].start - self._starts[first]
+        opening = self._lines[begin:first]
+        top = max((place for place, each in enumerate(opening, start=1) if not each.strip()), default=0)
+        slots, closing = self._slots(node, kind, column, end)
+        slots[0] = replace(slots[0], head=opening[top:])
+        ordered = _moved(slots, [slots[index] for index in _order(kind, node.parts)], column)
+        return [*opening[:top], *ordered, *closing]
+
+    def _slots(self, node: Node, kind: Kind, column: int, end: int) -> tuple[list["_Slot"], list[str]]:
+        """Return the parts of a block with what belongs to them, and the lines behind them all."""
+        begins = [self._line(part.start) for part in node.parts]
+        slots: list[_Slot] = []
+        gap: list[str] = []
+        head: list[str] = []
+        for part, begin, following in zip(node.parts, begins, [*begins[1:], end], strict=True):
+            done = self._line(part.node.end - 1) + 1
+            loose = self._lines[done:following]
+            tail, blank = _split(loose, column)
+            slots.append(_Slot(gap, head, self._part(part, kind, begin, done + tail)))
+            gap, head = loose[tail:blank], loose[blank:]
+        return slots, [*gap, *head]
+
+    def _part(self, part: Part, kind: Kind, begin: int, end: int) -> list[str]:
+        node = part.node
+        starts_here = node.is_block and self._line(node.parts[0].start) == begin
+        inner = begin if starts_here or not node.is_block else begin + 1
+        return [*self._lines[begin:inner], *self._value(node, _kind(kind, part), inner, end)]
+
+    def _line(self, index: int) -> int:
+        return bisect(self._starts, index) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A part of a block: blank lines that stay, comments above that go with it, and its own lines."""
+
+    gap: list[str]
+    head: list[str]
+    lines: list[str]
+
+
+def _split(loose: list[str], column: int) -> tuple[int, int]:
+    """Return where in lines without values the comments of what stands above end, and where the blank lines do."""
+    indented = ((place, len(each) - len(each.lstrip(" \t"))) for place, each in enumerate(loose) if each.strip())
+    blank = next((place for place, indent in indented if indent <= column), len(loose))
+    tail = blank
+    while tail and not loose[tail - 1].strip():
+        tail -= 1
+    return tail, blank
+
+
+def _moved(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
+    """Return the lines of `ordered`, where the blank lines of `slots` stay; what stood before the first does, too."""
+    before = slots[0].lines[0][:column]
+    outer = before[: len(before) - len(before.lstrip())]
+    lines: list[str] = []
+    for slot, each in zip(slots, ordered, strict=True):
+        head, own = each.head, each.lines
+        if each is slots[0]:
+            own = [" " * column + own[0][column:], *own[1:]]
+        if not lines:
+            head = [outer + one.lstrip() if one.strip() else one for one in head]
+            own = [before + own[0][column:], *own[1:]]
+        lines += [*slot.gap, *head, *own]
+    return lines
+
+
+def _declares_the_same(before: str, after: str) -> bool:
+    one, other = (parse(text.encode(), "") for text in (before, after))
+    return not other.problems and _meaning(one.data) == _meaning(other.data)
+
+
+def _meaning(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - a document's data; it has passed the schema
+    """Return what a grant file declares, whatever its order."""
+    grants = sorted(
+        json.dumps({name: _unordered(name, value) for name, value in item.items()}, sort_keys=True)
+        for item in data["grants"]
+    )
+    return ({name: value for name, value in data.items() if name != "grants"}, grants)
+
+
+def _unordered(name: str, value: Any) -> Any:  # noqa: ANN401 - see above
+    return sorted(value) if name in SETS else value

@@ -1,0 +1,129 @@
+"""Notes of a merge request and issues of a project on GitLab, by its REST API.
+
+https://docs.gitlab.com/api/notes/ and https://docs.gitlab.com/api/issues/
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from reconciler.errors import ReconcilerError
+from reconciler.forge.errors import ForgeError
+from reconciler.forge.http import Answer, Api, connected
+from reconciler.forge.job import GITLAB_GRANTED_BY, GitLabJob
+from reconciler.forge.report import Entry
+
+MOST_CHARACTERS = 1_000_000
+PAGE_SIZE = 20  # notes may be long
+MOST_PAGES = 1000
+OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
+
+
+def open_gitlab(job: GitLabJob) -> AbstractContextManager[Api]:
+    """Reach the API of the job's GitLab. Raises ReconcilerError."""
+    return connected(job.address, job.token, {"PRIVATE-TOKEN": job.token})
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """The notes of the job's merge request."""
+
+    api: Api
+    job: GitLabJob
+    most_characters = MOST_CHARACTERS
+
+    def entries(self) -> Iterable[Entry]:
+        """Yield all notes, oldest first."""
+        return _entries(self.api, self._path(), "body", OLDEST_FIRST)
+
+    def add(self, body: str) -> None:
+        """Put a note on the merge request."""
+        _ask(self.api, "POST", self._path(), body={"body": body})
+
+    def edit(self, entry_id: str, body: str) -> None:
+        """Give a note another text."""
+        _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"body": body})
+
+    def _path(self) -> str:
+        if self.job.merge_request is None:
+            raise ReconcilerError(
+                "CI_MERGE_REQUEST_IID is not set; GitLab sets it in jobs with the rule "
+                '$CI_PIPELINE_SOURCE == "merge_request_event"',
+            )
+        return f"{_project(self.job)}/merge_requests/{self.job.merge_request}/notes"
+
+
+@dataclass(frozen=True, slots=True)
+class Issues:
+    """The open issues of the job's project."""
+
+    api: Api
+    job: GitLabJob
+    title: str
+    most_characters = MOST_CHARACTERS
+
+    def entries(self) -> Iterable[Entry]:
+        """Yield all open issues, oldest first."""
+        return _entries(self.api, self._path(), "description", {**OLDEST_FIRST, "state": "opened"})
+
+    def add(self, body: str) -> None:
+        """Open an issue."""
+        _ask(self.api, "POST", self._path(), body={"title": self.title, "description": body})
+
+    def edit(self, entry_id: str, body: str) -> None:
+        """Give an issue another text."""
+        _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body})
+
+    def close(self, entry_id: str, body: str) -> None:
+        """Give an issue its last text, and close it."""
+        _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body, "state_event": "close"})
+
+    def _path(self) -> str:
+        return f"{_project(self.job)}/issues"
+
+
+def _project(job: GitLabJob) -> str:
+    return f"projects/{quote(job.project, safe='')}"
+
+
+def _entries(api: Api, path: str, text: str, query: Mapping[str, str]) -> Iterator[Entry]:
+    """Yield a whole listing, whose entries have their body under the name `text`; an issue is named by its iid."""
+    ourselves = _ask(api, "GET", "user").data
+    our_id = ourselves.get("id") if isinstance(ourselves, dict) else None
+    for number in range(1, MOST_PAGES + 1):
+        page = _ask(api, "GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
+        for item in _items(page.data):
+            ours = our_id is not None and _author(item) == our_id
+            yield Entry(str(item.get("iid", item.get("id"))), str(item.get(text) or ""), ours)
+        if not page.has_next:
+            return
+    raise ForgeError("GitLab's listing has no end")
+
+
+def _author(item: Mapping[str, Any]) -> object:
+    author = item.get("author")
+    return author.get("id") if isinstance(author, dict) else None
+
+
+def _items(data: object) -> list[Mapping[str, Any]]:
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        raise ForgeError("GitLab's answer is no list of objects")
+    return data
+
+
+def _ask(
+    api: Api,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, object] | None = None,
+) -> Answer:
+    try:
+        return api.call(method, path, query=query, body=body)
+    except ForgeError as error:
+        if error.status in {401, 403, 404}:  # GitLab hides what a token may not see
+            raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_GRANTED_BY}") from error
+        raise

@@ -1,0 +1,133 @@
+"""One call to the API of a hosting service: a request out and a whole answer in, within a deadline and a size."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from reconciler.errors import ReconcilerError
+from reconciler.forge.errors import ForgeError, PassingError
+
+TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
+DEADLINE_SECONDS = 60.0
+LARGEST_BODY_BYTES = 50_000_000  # a page of the longest comments there may be
+LONGEST_MESSAGE = 500
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success. `data` is its JSON; `has_next` says whether the listing goes on."""
+
+    data: Any
+    has_next: bool
+
+
+class Api:
+    """An API under one address. Make one with `connected`."""
+
+    def __init__(self, http: httpx.Client, address: str, token: str, deadline: float) -> None:
+        self._http = http
+        self._address = address
+        self._token = token
+        self._deadline = deadline
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Answer:
+        """Send a request to a path under the address, or to itself, and return the answer of a success.
+
+        Raises:
+            PassingError: if it may work in a moment.
+            ForgeError: for any other status, redirects too, and for what is no JSON.
+        """
+        url = "/".join(filter(None, [self._address, path]))
+        request = self._http.build_request(method, url, params=query, json=body)
+        call = f"{method} {request.url.host} {request.url.path}"
+        try:
+            response, content = self._exchange(call, request)
+        except httpx.HTTPError as error:
+            raise PassingError(f"{call}: {str(error) or type(error).__name__}") from error
+        if not response.is_success:
+            raise self._refusal(call, response, content)
+        try:
+            return Answer(json.loads(content), "next" in response.links)
+        except (ValueError, RecursionError) as error:
+            raise ForgeError(f"{call}: the answer is no JSON") from error
+
+    def _exchange(self, call: str, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        deadline = time.monotonic() + self._deadline
+        response = self._http.send(request, stream=True)
+        content = bytearray()
+        try:
+            for chunk in response.iter_raw():
+                content += chunk
+                if len(content) > LARGEST_BODY_BYTES:
+                    raise ForgeError(f"{call}: the answer is larger than {LARGEST_BODY_BYTES // 1_000_000} MB")
+                if time.monotonic() > deadline:
+                    raise PassingError(f"{call}: no whole answer within {self._deadline:.0f} s")
+        finally:
+            response.close()
+        return response, bytes(content)
+
+    def _refusal(self, call: str, response: httpx.Response, content: bytes) -> ForgeError:
+        """Return what a status other than a success stands for. 403 with a wait is GitHub's second rate limit."""
+        message = f"{call}: {response.status_code} {self._message(response, content)}".rstrip()
+        wait = response.headers.get("retry-after", "")
+        asked = float(wait) if wait.isascii() and wait.isdigit() else 0.0
+        limited = response.status_code == httpx.codes.FORBIDDEN and asked
+        if limited or response.is_server_error or response.status_code in {408, 429}:
+            return PassingError(message, asked)
+        if response.is_redirect:
+            return ForgeError(f"{message}; redirects are not followed")
+        return ForgeError(message, status=response.status_code)
+
+    def _message(self, response: httpx.Response, content: bytes) -> str:
+        """Return what the service says, without the token, should it repeat that."""
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):
+            said = None
+        words = said.get("message") or said.get("error") if isinstance(said, dict) else None
+        return self.blotted(str(words or response.reason_phrase))
+
+    def blotted(self, message: str) -> str:
+        """Return `message` cut to a length, with the token blotted out."""
+        return message.replace(self._token, "***")[:LONGEST_MESSAGE]
+
+
+@contextmanager
+def connected(
+    address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
+) -> Iterator[Api]:
+    """Give the API at `address`, which a variable named; `headers` carry the token, `deadline` holds for one call.
+
+    Raises:
+        ReconcilerError: if the token would travel in plain text, or nothing can be reached that way.
+    """
+    try:
+        url = httpx.URL(address)
+        if url.scheme != "https" and not (url.scheme == "http" and url.host in LOOPBACK):
+            raise ReconcilerError(f"{address} is no https address: a token is sent by https only")
+        http = httpx.Client(
+            headers={**headers, "Accept-Encoding": "identity", "User-Agent": "reconciler"},
+            timeout=TIMEOUTS,
+            follow_redirects=False,
+            mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
+        )
+    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+        # What httpx says of a proxy may hold its password.
+        raise ReconcilerError(
+            "the hosting service cannot be reached this way: look at its address, HTTPS_PROXY and SSL_CERT_FILE",
+        ) from error
+    with http:
+        yield Api(http, address.rstrip("/"), token, deadline)

@@ -1,0 +1,102 @@
+"""The job of a hosting service that runs us, as the environment tells it: where its API is, and what it is about."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.errors import ReconcilerError
+
+TOKEN = re.compile(r"[!-~]+")
+REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
+GITHUB_GRANTED_BY = "in the step's env, give GITHUB_TOKEN: ${{ github.token }}"
+GITLAB_GRANTED_BY = "keep a project access token with the scope api as a masked CI/CD variable of that name"
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubJob:
+    """A job of GitHub Actions; `pull_request` is None where the event that started it is about none."""
+
+    address: str
+    owner: str
+    name: str
+    pull_request: int | None
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GitLabJob:
+    """A job of GitLab CI; `merge_request` is its number in the project, None outside of merge request pipelines."""
+
+    address: str
+    project: str
+    merge_request: int | None
+    token: str = field(repr=False)
+
+
+Job = GitHubJob | GitLabJob
+
+
+def job_of(environment: Mapping[str, str]) -> Job:
+    """Return the job that runs us.
+
+    Raises:
+        ReconcilerError: if this is no such job, or it lacks something.
+    """
+    if environment.get("GITHUB_ACTIONS") == "true":
+        return _github(environment)
+    if environment.get("GITLAB_CI") == "true":
+        return _gitlab(environment)
+    raise ReconcilerError(
+        "this is no job of GitHub Actions or GitLab CI (neither GITHUB_ACTIONS nor GITLAB_CI is true), so there is "
+        "nothing to comment on",
+    )
+
+
+def _github(environment: Mapping[str, str]) -> GitHubJob:
+    repository = REPOSITORY.fullmatch(_needed(environment, "GITHUB_REPOSITORY", "the runner sets it: owner/name"))
+    if not repository:
+        raise ReconcilerError("GITHUB_REPOSITORY is not of the form owner/name")
+    return GitHubJob(
+        address=_needed(environment, "GITHUB_GRAPHQL_URL", "the runner sets it"),
+        owner=repository["owner"],
+        name=repository["name"],
+        pull_request=_pull_request(_needed(environment, "GITHUB_EVENT_PATH", "the runner sets it")),
+        token=_token(environment, "GITHUB_TOKEN", GITHUB_GRANTED_BY),
+    )
+
+
+def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
+    request = environment.get("CI_MERGE_REQUEST_IID", "")
+    return GitLabJob(
+        address=_needed(environment, "CI_API_V4_URL", "the runner sets it"),
+        project=_needed(environment, "CI_PROJECT_ID", "the runner sets it"),
+        merge_request=int(request) if request.isascii() and request.isdigit() else None,
+        token=_token(environment, "GITLAB_TOKEN", GITLAB_GRANTED_BY),
+    )
+
+
+def _pull_request(path: str) -> int | None:
+    """Return the number that the event in the file at `path` names; GitHub's own name for it is taken, no other."""
+    try:
+        event = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ReconcilerError(f"GITHUB_EVENT_PATH: {path} cannot be read as the event of this run") from error
+    request = event.get("pull_request") if isinstance(event, dict) else None
+    number = request.get("number") if isinstance(request, dict) else None
+    return number if isinstance(number, int) else None
+
+
+def _token(environment: Mapping[str, str], name: str, whence: str) -> str:
+    token = _needed(environment, name, whence).strip()
+    if not TOKEN.fullmatch(token):
+        raise ReconcilerError(f"{name} holds no token: it has a blank, or a character that no token has")
+    return token
+
+
+def _needed(environment: Mapping[str, str], name: str, whence: str) -> str:
+    value = environment.get(name, "")
+    if not value.strip():
+        raise ReconcilerError(f"{name} is not set; {whence}")
+    return value

@@ -1,0 +1,105 @@
+"""Pure: reports, and which of the entries that a place has already is the one of a report.
+
+A report is Markdown whose first line is a marker, a comment that no reader sees. It names what the report is about, so
+that a newer report takes the place of the older one.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from reconciler.core.quoting import visible
+from reconciler.errors import ReconcilerError
+
+MARKER = re.compile(r"<!-- reconciler:[A-Za-z0-9._~%-]+ -->")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be put. `body` is the whole text, its marker included."""
+
+    file: str
+    marker: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A comment or an issue that is there; `ours` if the holder of our token wrote it."""
+
+    id: str
+    body: str
+    ours: bool
+
+
+class Place(Protocol):
+    """Where reports are put: the comments of one request, or the open issues of one project."""
+
+    most_characters: int
+
+    def entries(self) -> Iterable[Entry]:
+        """Yield all that is there, oldest first. Raises ForgeError."""
+
+    def add(self, body: str) -> None:
+        """Put a new entry. Raises ForgeError."""
+
+    def edit(self, entry_id: str, body: str) -> None:
+        """Give an entry another body. Raises ForgeError."""
+
+
+class Tracker(Place, Protocol):
+    """A place whose entries can be closed."""
+
+    def close(self, entry_id: str, body: str) -> None:
+        """Give an entry its last body, and close it. Raises ForgeError."""
+
+
+def parse_report(file: str, text: str) -> Report:
+    """Return the report that `text` is.
+
+    Raises:
+        ReconcilerError: if its first line is no marker.
+    """
+    marker = _first_line(text)
+    if not MARKER.fullmatch(marker):
+        raise ReconcilerError(
+            f"{visible(file)}:1:1: the first line is no marker, so this is no report; make one with: "
+            f"reconciler plan --report markdown={visible(file)}",
+        )
+    return Report(file, marker, text)
+
+
+def refuse_what_cannot_stand(reports: Iterable[Report], most_characters: int) -> None:
+    """Raise ReconcilerError for a report that is too long, or that another of `reports` would overwrite."""
+    seen: dict[str, str] = {}
+    for report in reports:
+        if len(report.body) > most_characters:
+            raise ReconcilerError(
+                f"{visible(report.file)}: {len(report.body)} characters are more than the {most_characters} that fit; "
+                "make it smaller with --max-bytes",
+            )
+        other = seen.setdefault(report.marker, report.file)
+        if other != report.file:
+            raise ReconcilerError(f"{visible(other)} and {visible(report.file)} are about the same: give one of them")
+
+
+def entry_of(report: Report, entries: Iterable[Entry]) -> Entry | None:
+    """Return the first entry that we wrote and that begins with the report's marker, if there is one.
+
+    Anybody can copy a marker. What somebody else wrote stays theirs to change, so it never stands for ours.
+    """
+    return next((each for each in entries if each.ours and _first_line(each.body) == report.marker), None)
+
+
+def says_the_same(entry: Entry, report: Report) -> bool:
+    """Return whether nothing has to be written; services change line ends and drop blanks around a text."""
+    return _settled(entry.body) == _settled(report.body)
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0].rstrip()
+
+
+def _settled(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()

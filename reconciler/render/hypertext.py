@@ -1,0 +1,45 @@
+"""Pure: text from files and tenants inside Markdown and HTML, as nothing but itself.
+
+GitHub and GitLab turn `@name`, `#1`, addresses and hashes in a comment into links and mentions, but not in code. So
+whatever is not ours stands in code: in a code span between lines of Markdown, in an element within HTML.
+"""
+
+import re
+from html import escape
+from urllib.parse import quote
+
+from reconciler.core.quoting import visible
+
+BACKTICKS = re.compile("`+")
+MARKED = "reconciler"
+
+
+def marker(name: str) -> str:
+    """Return the comment by which a document about `name` is found again; nobody sees it on the page."""
+    return f"<!-- {MARKED}:{quote(name, safe='').replace('-', '%2D')} -->"
+
+
+def span(text: str) -> str:
+    """Return `text` as a code span of Markdown (CommonMark 6.1); not for tables, where a `|` ends even code."""
+    shown = visible(text)
+    if not shown:
+        return "(empty)"
+    fence = "`" * (1 + _longest_run(shown))
+    edges = {shown[0], shown[-1]}
+    padding = " " if "`" in edges or (edges == {" "} and not shown.isspace()) else ""
+    return f"{fence}{padding}{shown}{padding}{fence}"
+
+
+def element(text: str) -> str:
+    """Return `text` as an element of HTML."""
+    return f"<code>{escape(visible(text))}</code>"
+
+
+def block(lines: list[str], language: str) -> list[str]:
+    """Return `lines`, which hold no line breaks, as a fenced code block."""
+    fence = "`" * max(3, 1 + max(map(_longest_run, lines), default=0))
+    return [f"{fence}{language}", *lines, fence]
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, BACKTICKS.findall(text)), default=0)

@@ -1,0 +1,83 @@
+"""Pure: the grants that are declared for a tenant: a few lines each for a person, an object for a program."""
+
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
+
+from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.listing import Listed
+from reconciler.core.plan import TenantName
+from reconciler.core.quoting import counted, visible
+from reconciler.core.spec import GrantSpec
+from reconciler.render.plan_json import Json
+from reconciler.render.styled import Line, Span, Style, line
+
+WIDTH = 80
+INDENT = "      "
+
+
+def listing_lines(tenant: TenantName, grants: Iterable[Listed]) -> Iterator[Line]:
+    """Yield each grant, sorted by name, with its ids, its place and what it says, wrapped to 80 columns."""
+    listed = sorted(grants, key=lambda each: each.order)
+    yield line(Span(f"Tenant {visible(tenant.name)} ({visible(tenant.domain)})", Style.STRONG))
+    yield line()
+    for each in listed:
+        yield from _grant(each)
+    yield line(Span(f"Declared: {counted(len(listed), 'grant')}.", Style.STRONG))
+
+
+def listing_json(tenant: TenantName, grants: Iterable[Listed], *, resolved: bool) -> Json:
+    """Return `{"tenant", "resolved", "grants"}`; each grant has every field, and the place where it is declared."""
+    return {
+        "tenant": {"name": tenant.name, "domain": tenant.domain},
+        "resolved": resolved,
+        "grants": [_json(each) for each in sorted(grants, key=lambda each: each.order)],
+    }
+
+
+def _grant(each: Listed) -> Iterator[Line]:
+    spec = each.spec
+    holder = each.client or each.client_id or f"default for {spec.default_for}"
+    subject = "" if spec.subject_type == SUBJECT_CLIENT else f" ({spec.subject_type})"
+    label = f"{holder} -> {each.api or each.audience}{subject}"
+    yield line("  ", Span(visible(label), Style.STRONG))
+    ids = f"{each.client_id} -> {each.audience}"
+    if each.client and each.client_id and each.audience:
+        yield line(INDENT, Span(visible(ids), Style.MUTED))
+    place = f"{spec.source.file}:{spec.source.line}"
+    for text in (f"{place}  {spec.description}" if spec.description else place, *_settings(spec)):
+        for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
+            yield line(INDENT, part)
+    yield line()
+
+
+def _settings(spec: GrantSpec) -> Iterator[str]:
+    """Yield what a grant says beyond its defaults."""
+    if spec.scope:
+        yield ", ".join(sorted(set(spec.scope)))
+    if spec.allow_all_scopes:
+        yield "all scopes"
+    if spec.authorization_details_types:
+        yield f"authorization_details_types: {', '.join(sorted(spec.authorization_details_types))}"
+    if spec.organization_usage != USAGE_DENY:
+        yield f"organization_usage: {spec.organization_usage}"
+    if spec.allow_any_organization:
+        yield "any organization"
+
+
+def _json(each: Listed) -> Json:
+    spec = each.spec
+    return {
+        "client": each.client,
+        "client_id": each.client_id,
+        "default_for": spec.default_for,
+        "api": each.api,
+        "audience": each.audience,
+        "subject_type": spec.subject_type,
+        "scope": sorted(set(spec.scope)),
+        "allow_all_scopes": spec.allow_all_scopes,
+        "organization_usage": spec.organization_usage,
+        "allow_any_organization": spec.allow_any_organization,
+        "authorization_details_types": sorted(set(spec.authorization_details_types)),
+        "description": spec.description,
+        "source": {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
+    }

@@ -1,0 +1,60 @@
+"""Pure: the ends of runs at one or several tenants as a whole text, in any of the forms that can be asked for."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.core.outcome import Report
+from reconciler.core.plan import Plan
+from reconciler.render.data import json_text
+from reconciler.render.hypertext import marker, span
+from reconciler.render.outcomes import report_json, report_lines
+from reconciler.render.outcomes_markdown import report_markdown
+from reconciler.render.plan_json import Json
+from reconciler.render.styled import plain
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A plan, and what became of it."""
+
+    plan: Plan
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How a command ended at its tenants: runs, and by the tenant's name why there was none."""
+
+    ends: Sequence[End]
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, names: Collection[str]) -> "Ends":
+        """Return the part about the tenants of these names."""
+        ends = [end for end in self.ends if end.plan.tenant.name in names]
+        return Ends(ends, {name: why for name, why in self.failed.items() if name in names})
+
+
+def ends_as(form: str, ends: Ends, most_bytes: int) -> str:
+    """Return `ends` as one text: text, json or markdown."""
+    if form == "json":
+        return json_text(_json(ends))
+    if form == "markdown":
+        return "\n".join(_documents(ends, most_bytes))
+    return "\n".join(plain(report_lines(end.report, end.plan.directory)) for end in ends.ends)
+
+
+def _json(ends: Ends) -> Json:
+    if len(ends.ends) == 1 and not ends.failed:
+        return report_json(ends.ends[0].report)
+    return {
+        "tenants": [{"tenant": end.plan.tenant.name, **report_json(end.report)} for end in ends.ends],
+        "failed": [{"tenant": name, "error": error} for name, error in ends.failed.items()],
+    }
+
+
+def _documents(ends: Ends, most_bytes: int) -> list[str]:
+    share = most_bytes // max(1, len(ends.ends) + len(ends.failed))
+    told = [
+        report_markdown(end.report, end.plan.directory, end.plan.tenant.name, most_bytes=share) for end in ends.ends
+    ]
+    return told + [f"{marker(name)}\n### {span(name)}: failed\n\n{span(why)}\n" for name, why in ends.failed.items()]

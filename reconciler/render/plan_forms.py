@@ -1,0 +1,83 @@
+"""Pure: plans of one or several tenants as a whole text, in any of the forms that can be asked for."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.core.plan import Plan
+from reconciler.core.risk import Level
+from reconciler.render.data import json_text
+from reconciler.render.hypertext import marker, span
+from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
+from reconciler.render.plan_markdown import MOST_BYTES, plan_markdown
+from reconciler.render.plan_text import plan_lines
+from reconciler.render.plan_words import dangers
+from reconciler.render.sarif import plans_sarif
+from reconciler.render.styled import plain
+
+PLAN_FORMS = ("text", "json", "markdown", "sarif")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What shapes a text: `every` grant that is left alone is told, files are linked below `links`, bytes limited."""
+
+    every: bool = False
+    links: str = ""
+    most_bytes: int = MOST_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What planning came to: plans, and by the tenant's name why there is none."""
+
+    plans: Sequence[Plan]
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether one tenant was planned for."""
+        return len(self.plans) + len(self.failed) == 1
+
+    def of(self, names: Collection[str]) -> "Planned":
+        """Return the part about the tenants of these names."""
+        plans = [plan for plan in self.plans if plan.tenant.name in names]
+        return Planned(plans, {name: why for name, why in self.failed.items() if name in names})
+
+
+def plans_as(form: str, planned: Planned, view: View) -> str:
+    """Return `planned` as one text in a form of PLAN_FORMS."""
+    if form == "json":
+        return json_text(_json(planned))
+    if form == "sarif":
+        return json_text(plans_sarif(planned.plans))
+    if form == "markdown":
+        return "\n".join(_documents(planned, view))
+    return "\n".join(plain(plan_lines(plan, every=view.every)) for plan in planned.plans)
+
+
+def outputs_of(planned: Planned) -> dict[str, str]:
+    """Return what steps of a pipeline ask of plans: counts over all of them, and their ids."""
+    changes = Counter(action_of(change) for plan in planned.plans for change in plan.changes)
+    return {
+        "has_changes": str(changes.total() > 0).lower(),
+        **{f"{action}s": str(changes[action]) for action in ("create", "update", "delete")},
+        "blocked": str(sum(len(plan.blocked) for plan in planned.plans)),
+        "critical": str(sum(len(dangers(plan, Level.CRITICAL)) for plan in planned.plans)),
+        "plan_id": " ".join(plan_id(plan) for plan in planned.plans),
+    }
+
+
+def _json(planned: Planned) -> Json:
+    if planned.is_one and planned.plans:
+        return plan_json(planned.plans[0])
+    failed = [{"tenant": name, "error": error} for name, error in planned.failed.items()]
+    return {"plans": [plan_json(plan) for plan in planned.plans], "failed": failed}
+
+
+def _documents(planned: Planned, view: View) -> list[str]:
+    share = view.most_bytes // max(1, len(planned.plans) + len(planned.failed))
+    plans = [plan_markdown(plan, links=view.links, most_bytes=share) for plan in planned.plans]
+    return plans + [
+        f"{marker(name)}\n### {span(name)}: no plan\n\n{span(why)}\n" for name, why in planned.failed.items()
+    ]

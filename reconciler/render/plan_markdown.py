@@ -1,0 +1,190 @@
+"""Pure: a plan as a comment on a pull request: what is dangerous first, then a table, then each grant's difference.
+
+Alerts (`[!CAUTION]`) and folded details are GitHub's and GitLab's; elsewhere alerts read as quotations.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from html import escape
+from urllib.parse import quote
+
+from reconciler.core.diff import FieldChange, SetChange, ValueChange
+from reconciler.core.directory import Directory
+from reconciler.core.plan import Change, Delete, Plan
+from reconciler.core.problems import Source
+from reconciler.core.quoting import visible
+from reconciler.core.risk import Level
+from reconciler.render.budget import Part, fitted
+from reconciler.render.hypertext import block, element, marker, span
+from reconciler.render.plan_json import action_of, plan_id
+from reconciler.render.plan_words import (
+    by_origin,
+    counted_reasons,
+    counted_risks,
+    dangers,
+    grant_label,
+    nothing,
+    origins_summary,
+)
+
+MOST_BYTES = 60_000
+"""GitHub cuts a comment at 65,536 characters."""
+NOTHING = Part(())
+MARKS = {"create": "+", "update": "~", "delete": "-"}
+
+
+def plan_markdown(plan: Plan, *, links: str = "", most_bytes: int = MOST_BYTES) -> str:
+    """Return the comment, which begins with the tenant's marker.
+
+    `links` is the address below which the files are shown, without it they are named only. Details are left out, the
+    last first, until the whole has at most `most_bytes`; never the counts, never a critical line.
+    """
+    return fitted(list(_parts(plan, partial(_place, links=links))), most_bytes)
+
+
+Placed = Callable[[Source], str]
+
+
+def _parts(plan: Plan, place: Placed) -> Iterator[Part]:
+    yield Part((marker(plan.tenant.name) + "\n", *_head(plan)))
+    yield _alert("CAUTION", "Critical", plan, Level.CRITICAL, noun="")
+    yield _blocked(plan)
+    yield _alert("WARNING", "High", plan, Level.HIGH, noun="high risk")
+    yield _notes(plan)
+    for title, changes in by_origin(plan):
+        yield _table(title, changes, plan, place)
+    changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
+    yield Part(tuple(_details(change, plan) for change in changes), noun="difference")
+    yield _left_alone(plan)
+    yield Part((_foot(plan),))
+
+
+def _head(plan: Plan) -> Iterator[str]:
+    actions = Counter(action_of(change) for change in plan.changes)
+    counts = ", ".join(f"{actions[action]} to {action}" for action in MARKS)
+    blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
+    yield f"### {span(plan.tenant.name)}: {counts}{blocked}\n\n"
+    rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
+    rest += [f"{plan.differing} differing but not asked for"] if plan.differing else []
+    rest += [f"{plan.skipped} skipped"] if plan.skipped else []
+    risks = f"Risks: {told}. " if (told := counted_risks(plan)) else ""
+    origins = f" {origins_summary(plan)}" if plan.origins else ""
+    yield f"{risks}Besides: {', '.join(rest)}.{origins}\n\n"
+    if not plan.changes and not plan.blocked:
+        yield f"No changes: {nothing(plan)}.\n\n"
+
+
+def _alert(kind: str, title: str, plan: Plan, level: Level, *, noun: str) -> Part:
+    found = dangers(plan, level)
+    lines = tuple(f"> - {span(each.label)}: {span(each.risk.message)} ({each.risk.rule})\n" for each in found)
+    head = f"> [!{kind}]\n> **{title} ({len(found)})**\n>\n"
+    return Part(lines, head=head, tail="\n", noun=noun) if lines else NOTHING
+
+
+def _blocked(plan: Plan) -> Part:
+    labels = [(grant_label(each.change.key, plan.directory), each) for each in plan.blocked]
+    lines = tuple(f"> - {_mark(each.change)} {span(label)}: {span(each.reason)}\n" for label, each in labels)
+    title = f"Blocked ({len(lines)}): nothing of this plan can be applied"
+    return Part(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change") if lines else NOTHING
+
+
+def _notes(plan: Plan) -> Part:
+    lines = tuple(f"> - {span(note)}\n" for note in plan.notes)
+    return Part(lines, head="> [!NOTE]\n", tail="\n", noun="note") if lines else NOTHING
+
+
+def _table(title: str, changes: Iterable[Change], plan: Plan, place: Placed) -> Part:
+    """Return the table as HTML: in a table of Markdown a `|` in a name would end its cell."""
+    rows = tuple(_row(change, plan, place) for change in _worst_first(changes, plan))
+    heading = f"**{title} ({len(rows)})**\n\n" if title else ""
+    head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
+    return Part(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
+
+
+def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
+    """Return the changes with critical risks ahead of those with high ones and these ahead of the others."""
+    levels = {key: min(risk.level.order for risk in risks) for key, risks in plan.risks.items() if risks}
+    return sorted(changes, key=lambda change: levels.get(change.key, len(Level)))
+
+
+def _row(change: Change, plan: Plan, place: Placed) -> str:
+    risks = plan.risks.get(change.key, ())
+    cells = (
+        f"{_mark(change)} {action_of(change)}",
+        element(grant_label(change.key, plan.directory)),
+        "<br>".join(_shortly(field) for field in change.fields),
+        risks[0].level if risks else "",
+        "" if isinstance(change, Delete) else place(change.after.spec.source),
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+
+
+def _shortly(field: FieldChange) -> str:
+    match field:
+        case SetChange():
+            counts = [f"{sign}{len(items)}" for sign, items in (("+", field.added), ("-", field.removed)) if items]
+            return f"{' '.join(counts)} {field.field}"
+        case ValueChange(before=None):
+            return f"{field.field}: {element(_said(field.after))}"
+        case ValueChange(after=None):
+            return f"{field.field}: no longer {element(_said(field.before))}"
+        case ValueChange():
+            return f"{field.field}: {element(_said(field.before))} to {element(_said(field.after))}"
+
+
+def _place(source: Source, links: str) -> str:
+    text = element(f"{source.file}:{source.line}")
+    if not links:
+        return text
+    address = f"{links}/{quote(source.file)}#L{source.line}"
+    return f'<a href="{escape(address)}">{text}</a>'
+
+
+def _details(change: Change, plan: Plan) -> str:
+    summary = f"{_mark(change)} {element(grant_label(change.key, plan.directory))}"
+    description = "" if isinstance(change, Delete) else change.after.spec.description
+    why = f"{span(description)}\n\n" if description else ""
+    lines = [line for field in change.fields for line in _difference(field, plan.directory)]
+    fenced = "\n".join(block(lines, "diff"))
+    return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
+
+
+def _difference(field: FieldChange, directory: Directory) -> Iterator[str]:
+    match field:
+        case SetChange(field="organizations"):
+            for sign, items in (("+", field.added), ("-", field.removed)):
+                labels = sorted(map(directory.organization_label, items))
+                yield from (f"{sign} organization: {visible(label)}" for label in labels)
+        case SetChange():
+            name = "" if field.field == "scope" else f"{field.field}: "
+            yield from (f"+ {name}{visible(item)}" for item in field.added)
+            yield from (f"- {name}{visible(item)}" for item in field.removed)
+        case ValueChange():
+            sides = (("-", field.before), ("+", field.after))
+            yield from (f"{sign} {field.field}: {visible(_said(value))}" for sign, value in sides if value is not None)
+
+
+def _left_alone(plan: Plan) -> Part:
+    listed = sorted((grant_label(each.observed.key, plan.directory), str(each.reason)) for each in plan.left_alone)
+    items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
+    summary = f"Left alone ({len(items)}): {counted_reasons(plan)}"
+    head = f"<details><summary>{summary}</summary>\n\n"
+    return Part(items, head=head, tail="\n</details>\n\n", noun="other grant") if items else NOTHING
+
+
+def _foot(plan: Plan) -> str:
+    identity = f"Plan <code>{plan_id(plan)}</code> for {element(plan.tenant.domain)}."
+    if plan.blocked:
+        return f"{identity} It cannot be applied while a change is blocked.\n"
+    if not plan.changes:
+        return f"{identity}\n"
+    return f"{identity} Exactly this, or nothing, is done by `reconciler apply PLANFILE` with the saved plan.\n"
+
+
+def _mark(change: Change) -> str:
+    return MARKS[action_of(change)]
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else str(value).lower()

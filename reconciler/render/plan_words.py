@@ -1,0 +1,93 @@
+"""Pure: what all renderings of a plan say in the same words."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.core.directory import Directory
+from reconciler.core.grant import SUBJECT_CLIENT, Key
+from reconciler.core.origin import TITLES, Origin
+from reconciler.core.plan import Change, Create, Delete, Plan, Reason, Update
+from reconciler.core.quoting import counted, visible
+from reconciler.core.risk import Level, Risk
+
+TOLD = (Level.CRITICAL, Level.HIGH)
+"""Lower risks say what the lines of a change say already; plans as data have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """A risk beside the grant that it is about."""
+
+    label: str
+    key: Key
+    risk: Risk
+
+
+def dangers(plan: Plan, level: Level) -> list[Danger]:
+    """Return the risks of one level, of blocked changes too, sorted by the grant's name."""
+    found = [
+        Danger(grant_label(key, plan.directory), key, risk)
+        for key, risks in plan.risks.items()
+        for risk in risks
+        if risk.level is level
+    ]
+    return sorted(found, key=lambda each: (each.label, each.key.order, each.risk.rule, each.risk.message))
+
+
+def counted_risks(plan: Plan) -> str:
+    """Return how many risks of the levels that are told there are; nothing if there are none."""
+    count = Counter(risk.level for risks in plan.risks.values() for risk in risks)
+    return ", ".join(f"{count[level]} {level}" for level in TOLD if count[level])
+
+
+def by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
+    """Yield each section's title and its changes: one section without a title where nothing is known of origins."""
+    if not plan.origins:
+        yield "", list(plan.changes)
+        return
+    for origin in Origin:
+        changes = [change for change in plan.changes if plan.origins[change.key] is origin]
+        if changes:
+            yield TITLES[origin], changes
+
+
+def origins_summary(plan: Plan) -> str:
+    """Return how many changes, blocked ones too, come from where."""
+    count = Counter(plan.origins.values())
+    return (
+        f"Origin: {count[Origin.BRANCH]} from this branch, {count[Origin.DRIFT]} drift, {count[Origin.BOTH]} from both."
+    )
+
+
+def nothing(plan: Plan) -> str:
+    """Return why a plan has no changes."""
+    if plan.skipped:
+        return f"the tenant lacks what {counted(plan.skipped, 'declared grant')} would need"
+    return "the tenant has what was asked for" if plan.differing else "the tenant has what the files declare"
+
+
+def summary(plan: Plan) -> str:
+    """Return the plan in one line of counts."""
+    count = Counter(type(change) for change in plan.changes)
+    parts = [f"{count[Create]} to create, {count[Update]} to update, {count[Delete]} to delete"]
+    if plan.blocked:
+        parts.append(f"{len(plan.blocked)} blocked")
+    rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
+    if plan.differing:
+        rest.insert(1, f"{plan.differing} differing but not asked for")
+    if plan.skipped:
+        rest.append(f"{plan.skipped} skipped")
+    return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
+
+
+def counted_reasons(plan: Plan) -> str:
+    """Return how many grants are left alone for which reason."""
+    count = Counter(each.reason for each in plan.left_alone)
+    return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
+
+
+def grant_label(key: Key, directory: Directory) -> str:
+    """Return `application -> API`, by name where the names are known; the subject type where it is not the usual."""
+    subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
+    return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

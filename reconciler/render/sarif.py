@@ -1,0 +1,94 @@
+"""Pure: problems of files, and risks of plans, as SARIF 2.1.0 (OASIS), which code scanning shows on their lines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
+
+from reconciler import __version__
+from reconciler.core.plan import Delete, Plan
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.quoting import visible
+from reconciler.core.risk import Level
+from reconciler.core.risks import RULES
+from reconciler.render.plan_json import Json, digest, key_json
+from reconciler.render.plan_words import Danger, dangers
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
+SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
+"""By which GitHub's code scanning grades results: from 9.0 critical, from 7.0 high, below 4.0 low."""
+GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file says something that cannot be"}}
+
+
+def problems_sarif(problems: Iterable[Problem]) -> Json:
+    """Return a log of the problems of files."""
+    results: list[Json] = [
+        {
+            "ruleId": GRANT_FILE["id"],
+            "level": "error" if problem.severity is Severity.ERROR else "warning",
+            "message": {"text": visible(problem.message)},
+            "locations": [_location(problem.source)],
+            "partialFingerprints": _fingerprint([problem.source.file, problem.what]),
+        }
+        for problem in problems
+    ]
+    return _log([GRANT_FILE], results)
+
+
+def plans_sarif(plans: Iterable[Plan]) -> Json:
+    """Return a log of the risks of plans; a delete has no line in any file, its grant is named only."""
+    return _log(_rules(), [result for plan in plans for result in _results(plan)])
+
+
+def rules_sarif() -> Json:
+    """Return a log that tells the rules and has no results."""
+    return _log(_rules(), [])
+
+
+def _results(plan: Plan) -> Iterator[Json]:
+    changes = [*plan.changes, *(each.change for each in plan.blocked)]
+    sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
+    for level in Level:
+        for each in dangers(plan, level):
+            yield _result(each, sources.get(each.key), plan.tenant.name)
+
+
+def _result(danger: Danger, source: Source | None, tenant: str) -> Json:
+    place = _location(source) if source else {}
+    grant = [{"fullyQualifiedName": f"{visible(tenant)}: {danger.label}", "kind": "resource"}]
+    return {
+        "ruleId": danger.risk.rule,
+        "level": LEVELS[danger.risk.level],
+        "message": {"text": f"{visible(tenant)}: {danger.label}: {visible(danger.risk.message)}"},
+        "locations": [{**place, "logicalLocations": grant}],
+        "partialFingerprints": _fingerprint([tenant, danger.risk.rule, key_json(danger.key)]),
+    }
+
+
+def _rules() -> list[Json]:
+    return [
+        {
+            "id": rule.name,
+            "shortDescription": {"text": rule.meaning},
+            "defaultConfiguration": {"level": LEVELS[rule.level]},
+            "properties": {"tags": ["security"], "security-severity": SECURITY_SEVERITY[rule.level]},
+        }
+        for rule in RULES
+    ]
+
+
+def _location(source: Source) -> Json:
+    file: Json = {"artifactLocation": {"uri": quote(source.file)}}
+    if source.line:
+        file["region"] = {"startLine": source.line, "startColumn": source.column}
+    return {"physicalLocation": file}
+
+
+def _fingerprint(value: object) -> Json:
+    """Return what tells results apart, wherever in the file they stand by now."""
+    return {"reconciler/v1": digest(value)}
+
+
+def _log(rules: Sequence[Json], results: Sequence[Json]) -> Json:
+    driver = {"name": "reconciler", "semanticVersion": __version__, "rules": list(rules)}
+    run: Json = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": list(results)}
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}

@@ -1,0 +1,123 @@
+"""A tool is run as a process against the load server, and gets figures only for work that it has done."""
+
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.api import token
+from benchmarks.floor import least_requests, requests_of_care
+from benchmarks.measure import DONE, Served, load_server, run
+from benchmarks.starting import EMPTY_HELP, OUR_HELP, parsing, starts, validating
+from benchmarks.suite import Suite, carry_out
+from benchmarks.tenants import Case, Work
+from benchmarks.tools import BARE, DEPLOY, OURS, SDK, Tool, all_tools
+from reconciler.sandbox.tls import certificates
+
+AUTHORIZED = {"Authorization": f"Bearer {token()}"}
+SMALL = Suite(sizes=(10,), no_op_sizes=(10,), planned_sizes=(10,), limited={"enterprise-prod": 10}, patience=60)
+
+
+def serving(case: Case, folder: Path) -> Iterator[tuple[Served, httpx.Client]]:
+    with load_server(case, certificates(folder / "tls", datetime.now(UTC))) as server:
+        context = ssl.create_default_context(cafile=str(server.authority))
+        with httpx.Client(base_url=f"https://localhost:{server.port}", verify=context, headers=AUTHORIZED) as http:
+            yield server, http
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[tuple[Served, httpx.Client]]:
+    yield from serving(Case(Work.NOTHING, 20, latency=0.05, plan="free"), tmp_path)
+
+
+def a_tool(*command: str) -> Tool:
+    return Tool(name="a tool", version="1", prepare=lambda _case, _folder: list(command))
+
+
+@pytest.fixture(scope="module")
+def ours() -> Tool:
+    return all_tools()[0]
+
+
+def test_every_request_takes_the_latency_and_counts_and_the_rate_limit_is_kept(
+    limited: tuple[Served, httpx.Client],
+) -> None:
+    server, http = limited
+    started = time.perf_counter()
+    paths = ["/api/v2/client-grants?take=1", "/api/v2/client-grants/cgr_1", "/api/v2/clients"]
+    statuses = [http.request("GET" if "cgr" not in path else "DELETE", path).status_code for path in paths]
+    token_status = http.post("/oauth/token").status_code
+
+    assert time.perf_counter() - started >= 4 * 0.05
+    assert (statuses, token_status) == ([200, 204, 429], 200)  # a burst of two; tokens have no part in it
+    told = server.told()
+    assert told.refused == 1
+    assert told.requests == {
+        "GET /api/v2/client-grants": 1,
+        "DELETE /api/v2/client-grants/{id}": 1,
+        "GET /api/v2/clients": 1,
+        "POST /oauth/token": 1,
+    }
+
+
+def test_a_request_without_the_token_is_refused(tmp_path: Path) -> None:
+    for _, http in serving(Case(Work.NOTHING, 20), tmp_path):
+        assert http.get("/api/v2/clients", headers={"Authorization": "Bearer guessed"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [
+        (("true",), "wrong: 9 grants lack, 0 are too many"),
+        (("sh", "-c", "echo first; echo it went wrong; exit 7"), "failed with 7: it went wrong"),
+        (("sleep", "60"), "stopped after 0.2 s"),
+    ],
+    ids=["does nothing", "fails", "never ends"],
+)
+def test_a_tool_that_did_not_do_the_work_gets_no_figures(command: tuple[str, ...], outcome: str) -> None:
+    done = run(a_tool(*command), Case(Work.MISSING, 10), limit=0.2 if "sleep" in command else 30)
+
+    assert (done.outcome, done.took) == (outcome, None)
+
+
+def test_an_export_of_nothing_gets_no_figures() -> None:
+    assert run(a_tool("true"), Case(Work.EXPORT, 10), limit=30).outcome == "wrong: 0 grants in the files, not 9"
+
+
+def test_a_process_is_measured_without_the_size_of_whoever_measures() -> None:
+    ballast = b"\1" * 200_000_000
+    done = run(a_tool("true"), Case(Work.NOTHING, 10), limit=30)
+
+    assert done.took
+    assert 0 < done.took.peak_mb < 20 < len(ballast) / 1e6
+
+
+def test_a_suite_of_ten_grants_is_done_by_us_with_the_fewest_requests(ours: Tool) -> None:
+    bare = next(tool for tool in all_tools() if tool.name == BARE)
+    heard: list[str] = []
+    results = carry_out(SMALL, [ours, replace(bare, version="")], heard.append)
+
+    assert [each for each in results.runs if each.outcome != DONE] == []
+    assert len(heard) == len(results.runs)
+    for case in {each.case for each in results.runs} - {Case(Work.REMOVED, 10)}:
+        done = results.find(OURS, case)
+        assert done
+        assert sum(done.requests.values()) <= least_requests(case) + requests_of_care(case)
+        assert done.refused == 0
+
+
+def test_starting_is_measured_of_an_empty_program_ours_and_the_parser() -> None:
+    begun = list(islice(starts((1,), 1), 4))
+
+    assert [each.program for each in begun] == [EMPTY_HELP, OUR_HELP, parsing(1), validating(1)]
+    assert {each.took.status for each in begun} == {0}
+
+
+def test_the_tools_beside_ours_are_those_that_the_readme_names() -> None:
+    assert [tool.name for tool in all_tools()] == [OURS, SDK, DEPLOY, BARE]

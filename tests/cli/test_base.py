@@ -1,0 +1,123 @@
+"""plan --base: what a pull request changes, apart from what somebody else has done to the tenant."""
+
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, grants_of, reconciler
+from support.repository import committed
+
+PORTAL = "  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
+WIDER = PORTAL.replace("'read:invoices'", "'read:invoices', 'void:invoices'")
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    """Billing is declared and missing in the tenant (drift); this branch widens Portal."""
+    declare(here, GRANTS + PORTAL)
+    committed(here)
+    declare(here, GRANTS + WIDER)
+    return here
+
+
+def declare(here: Path, text: str) -> None:
+    (here / "grants" / "billing.yaml").write_text(text)
+
+
+def test_sections_tell_change_from_drift() -> None:
+    shown = reconciler("plan", "--base", "main").stdout
+
+    branch, _, drift = shown.partition("Drift: the tenant has moved, this branch has not (1)")
+    assert "From this branch (1)" in branch
+    assert "~ Portal -> Invoices API" in branch
+    assert "+ Billing -> Invoices API" in drift
+    assert "Origin: 1 from this branch, 1 drift, 0 from both.\n" in drift
+
+
+def test_without_a_base_nothing_is_said() -> None:
+    ran = reconciler("plan")
+
+    assert "branch" not in ran.stdout
+    assert "Origin" not in ran.stdout
+
+
+def test_a_value_that_this_branch_changes_is_no_drift(here: Path) -> None:
+    config = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").write_text(config + "variables: {verb: read}\n")
+    declare(here, "grants: [{client: Portal, api: Invoices API, scope: ['${verb}:invoices']}]")
+    committed(here)
+    (here / "reconciler.yaml").write_text(config + "variables: {verb: write}\n")
+
+    shown = reconciler("plan", "--base", "main").stdout
+
+    assert "From this branch (1)" in shown
+    assert "Origin: 1 from this branch, 0 drift, 0 from both.\n" in shown
+
+
+@pytest.mark.parametrize("config", [None, "tenants: ["], ids=["missing", "not valid"])
+def test_without_a_configuration_in_the_base_todays_is_taken(here: Path, config: str | None) -> None:
+    today = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").unlink()
+    if config:
+        (here / "reconciler.yaml").write_text(config)
+    committed(here)
+    (here / "reconciler.yaml").write_text(today)
+
+    assert reconciler("plan", "--base", "main").code == 0
+
+
+def test_drift_can_be_left_out_and_stays_as_it_is(here: Path) -> None:
+    assert reconciler("plan", "--base", "HEAD", "--only-branch", "--out", "plan.json").code == 0
+
+    ran = reconciler("apply", "plan.json", "--base", "HEAD", "--only-branch")
+
+    assert ran.code == 0
+    assert "1 differing but not asked for" in ran.stdout
+    assert ran.stdout.endswith("Apply: 1 applied; the tenant has what was asked for.\n")
+    assert [(each["client_id"], len(each["scope"])) for each in grants_of(here)[1:]] == [("portal", 2)]
+
+
+def test_a_saved_plan_tells_origins_again() -> None:
+    made = reconciler("plan", "--base", "HEAD", "--out", "plan.json")
+
+    assert reconciler("show", "plan.json").stdout == made.stdout
+
+
+def test_a_plan_of_the_branch_alone_does_not_approve_drift(here: Path) -> None:
+    reconciler("plan", "--base", "HEAD", "--only-branch", "--out", "plan.json")
+
+    ran = reconciler("apply", "plan.json")
+
+    assert ran.code == 1
+    assert "--only-branch: the plan was made with; say the same" in ran.stderr
+    assert len(grants_of(here)) == 2
+
+
+def test_only_the_branch_needs_a_base() -> None:
+    ran = reconciler("plan", "--only-branch")
+
+    assert (ran.code, ran.stderr) == (
+        1,
+        "error: --only-branch needs to know what the branch comes from: name it with --base\n",
+    )
+
+
+def test_a_base_with_problems_is_said_and_told_from_the_rest(here: Path) -> None:
+    declare(here, "grants:\n  - client: Portal\n")
+    committed(here)
+    declare(here, GRANTS + WIDER)
+
+    ran = reconciler("plan", "--base", "HEAD")
+
+    assert ran.code == 0
+    assert ran.stderr.startswith('grants/billing.yaml in HEAD:2:5: warning: there is neither "api" nor "audience"')
+    assert reconciler("plan", "--base", "HEAD", "--only-branch").code == 1
+
+
+def test_a_blocked_change_tells_its_origin_too(here: Path) -> None:
+    config = here / "reconciler.yaml"
+    config.write_text(config.read_text() + "protect: [{client: Portal}]\n")
+
+    ran = reconciler("plan", "--base", "HEAD")
+
+    assert ran.code == 4
+    assert "~ Portal -> Invoices API  [branch]\n" in ran.stdout

@@ -1,0 +1,319 @@
+"""`reconciler comment` against stand-ins for GitHub and GitLab: what it puts where, and what it leaves alone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.commands import Ran, reconciler
+from support.forges import NUMBER, STRANGER, TOKEN, Fault, Forge, GitHub, GitLab, Said, standing_in
+
+MARKER = "<!-- reconciler:prod -->"
+OTHER = "<!-- reconciler:dev%20eu -->"
+NO_NODES = b'{"data": {"repository": {"owner": {"id": "PR", "listing": {"pageInfo": {}}}}}}'
+PLAN = f"{MARKER}\n## Plan: 1 to create\n"
+
+
+@pytest.fixture(params=[GitHub, GitLab])
+def forge(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """Stand in for a forge, with a job of it about a request, and a report to put there."""
+    (here / "plan.md").write_text(PLAN, encoding="utf-8")
+    (here / "event.json").write_text(json.dumps({"pull_request": {"number": NUMBER}}), encoding="utf-8")
+    stand_in: Forge = request.param()
+    with standing_in(stand_in):
+        monkeypatch.setenv("GITHUB_EVENT_PATH", str(here / "event.json"))
+        for name, value in stand_in.environment().items():
+            monkeypatch.setenv(name, value)
+        yield stand_in
+
+
+def comment(*options: str) -> Ran:
+    ran = reconciler("comment", "plan.md", *options)
+    assert TOKEN not in ran.said
+    return ran
+
+
+def test_a_report_becomes_a_comment(forge: Forge) -> None:
+    forge.comments = [forge.says("Looks good to me")]
+
+    ran = comment()
+
+    assert (ran.code, ran.stdout, ran.stderr) == (0, "plan.md: added\n", "")
+    assert forge.bodies() == ["Looks good to me", PLAN]
+
+
+def test_the_next_report_takes_the_place_of_the_last(forge: Forge, here: Path) -> None:
+    comment()
+    (here / "plan.md").write_text(f"{MARKER}\nnothing to do\n", encoding="utf-8")
+
+    assert comment().stdout == "plan.md: updated\n"
+    assert forge.bodies() == [f"{MARKER}\nnothing to do\n"]
+
+
+def test_what_is_said_already_is_not_written_again(forge: Forge) -> None:
+    forge.comments = [forge.says(PLAN.strip().replace("\n", "\r\n"))]
+
+    assert comment().stdout == "plan.md: said already\n"
+    assert forge.writes() == []
+
+
+def test_our_comment_is_found_behind_many_others(forge: Forge) -> None:
+    forge.comments = [forge.says(f"comment {number}", STRANGER) for number in range(120)]
+    forge.comments.append(forge.says(f"{MARKER}\nold"))
+
+    comment()
+
+    assert len(forge.comments) == 121
+    assert forge.bodies()[-1] == PLAN
+
+
+@pytest.mark.usefixtures("forge")
+def test_each_tenant_has_its_own_comment(here: Path) -> None:
+    (here / "dev.md").write_text(f"{OTHER}\nnothing to do\n", encoding="utf-8")
+
+    assert reconciler("comment", "plan.md", "dev.md").stdout == "plan.md: added\ndev.md: added\n"
+    assert reconciler("comment", "dev.md", "plan.md").stdout == "dev.md: said already\nplan.md: said already\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "author"),
+    [(f"{MARKER}\nfine, merge it", STRANGER), (f"> {MARKER}\nquoted by us", 1), (f"hello\n{MARKER}\n", 1)],
+    ids=["a stranger copies the marker", "a quotation", "a marker that is not first"],
+)
+def test_only_what_we_wrote_as_a_report_is_changed(forge: Forge, body: str, author: int) -> None:
+    forge.comments = [forge.says(body, author)]
+
+    comment()
+
+    assert forge.bodies() == [body, PLAN]
+
+
+@pytest.mark.parametrize("forge", [GitLab], indirect=True)
+def test_where_nobody_says_who_we_are_nothing_is_ours(forge: Forge) -> None:
+    note = {"id": 1, "body": f"{MARKER}\nold", "author": None}
+    forge.faults = [lambda _, __: Said(200, {}), lambda _, __: Said(200, [note])]
+
+    assert comment("--attempts", "1").stdout == "plan.md: added\n"
+
+
+def test_of_two_comments_of_ours_the_older_one_stays_the_one(forge: Forge) -> None:
+    forge.comments = [forge.says(f"{MARKER}\nolder"), forge.says(f"{MARKER}\nnewer")]
+
+    comment()
+
+    assert forge.bodies() == [PLAN, f"{MARKER}\nnewer"]
+
+
+def test_drift_opens_one_issue_that_is_updated_and_closed(forge: Forge, here: Path) -> None:
+    assert comment("--issue", "Drift in prod").stdout == "plan.md: added\n"
+    (here / "plan.md").write_text(f"{MARKER}\n2 to update\n", encoding="utf-8")
+    assert comment("--issue", "Drift in prod").stdout == "plan.md: updated\n"
+    (here / "plan.md").write_text(f"{MARKER}\nnothing to do\n", encoding="utf-8")
+    assert comment("--close").stdout == "plan.md: closed\n"
+
+    (issue,) = forge.issues
+    assert (issue.title, issue.body, issue.is_open) == ("Drift in prod", f"{MARKER}\nnothing to do\n", False)
+    assert comment("--close").stdout == "plan.md: nothing to close\n"
+    assert forge.comments == []
+
+
+def test_drift_that_comes_again_opens_another_issue(forge: Forge) -> None:
+    forge.issues = [forge.says(PLAN, is_open=False), forge.says(PLAN, STRANGER)]
+
+    comment("--issue", "Drift in prod")
+
+    assert [each.title for each in forge.issues] == ["", "", "Drift in prod"]
+
+
+def test_issues_need_no_request(forge: Forge, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "event.json").write_text('{"schedule": "0 4 * * *"}', encoding="utf-8")
+    monkeypatch.delenv("CI_MERGE_REQUEST_IID", raising=False)
+
+    assert comment("--issue", "Drift in prod").code == 0
+    assert len(forge.issues) == 1
+    assert comment().code == 1
+
+
+def fails(status: int) -> Fault:
+    return lambda _, __: Said(status, {"message": "no"})
+
+
+def test_what_may_pass_is_tried_again(forge: Forge) -> None:
+    forge.faults = [fails(502)]
+
+    assert (comment("--attempts", "2").code, forge.bodies()) == (0, [PLAN])
+
+
+def test_it_gives_up_after_the_attempts_that_it_was_given(forge: Forge) -> None:
+    forge.faults = [fails(503)] * 2
+
+    ran = comment("--attempts", "2")
+
+    assert (ran.code, ran.stdout, forge.comments) == (1, "", [])
+    assert "503 no" in ran.stderr
+    assert len(forge.asked) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 301, 307])
+def test_a_refusal_is_final(forge: Forge, status: int) -> None:
+    elsewhere = {"Location": f"{forge.url}/elsewhere"}
+    forge.faults = [lambda _, __: Said(status, {"message": f"no, {TOKEN}"}, elsewhere)]
+
+    ran = comment()
+
+    assert ran.code == 1
+    assert f"{status} no, ***" in ran.stderr
+    assert len(forge.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[" * 100_000,
+        b"7",
+        b"[7]",
+        b"{}",
+        b'{"data": {"repository": {"owner": {}}}}',
+        b'{"data": null}',
+        NO_NODES,
+    ],
+    ids=["no JSON", "deep", "a number", "a list", "nothing", "no listing", "null", "no nodes"],
+)
+def test_an_answer_that_makes_no_sense_is_an_error_not_a_traceback(forge: Forge, body: bytes) -> None:
+    forge.faults = [lambda _, __: Said(200, body)] * 3
+
+    ran = comment()
+
+    assert (ran.code, forge.comments) == (1, [])
+    assert ran.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("## Plan\n", "plan.md:1:1: the first line is no marker"),
+        (f" {MARKER}\n", "plan.md:1:1: the first line is no marker"),
+        ("<!-- reconciler: --> --> @everybody -->\n", "plan.md:1:1: the first line is no marker"),
+        ("", "plan.md:1:1: the first line is no marker"),
+        (f"{MARKER}\n{'é' * 1_000_000}", "are more than the"),
+    ],
+    ids=["no marker", "a blank before it", "a marker that ends early", "empty", "too long"],
+)
+def test_what_is_no_report_is_refused_before_any_call(forge: Forge, here: Path, text: str, message: str) -> None:
+    (here / "plan.md").write_text(text, encoding="utf-8")
+
+    ran = comment()
+
+    assert (ran.code, forge.asked) == (1, [])
+    assert message in ran.stderr
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "no text"])
+def test_a_file_that_cannot_be_read_is_an_error(forge: Forge, here: Path, content: bytes | None) -> None:
+    (here / "plan.md").unlink()
+    if content:
+        (here / "plan.md").write_bytes(content)
+
+    assert "plan.md cannot be read as a report" in comment().stderr
+    assert forge.asked == []
+
+
+def test_two_reports_about_the_same_would_overwrite_each_other(forge: Forge, here: Path) -> None:
+    (here / "again.md").write_text(PLAN, encoding="utf-8")
+
+    ran = reconciler("comment", "plan.md", "again.md")
+
+    assert ran.stderr == "error: plan.md and again.md are about the same: give one of them\n"
+    assert forge.asked == []
+
+
+def test_opening_and_closing_at_once_is_refused(forge: Forge) -> None:
+    assert comment("--close", "--issue", "Drift").code == 1
+    assert forge.asked == []
+
+
+@pytest.mark.parametrize("forge", [GitHub], indirect=True)
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_GRAPHQL_URL", "GITHUB_EVENT_PATH"])
+@pytest.mark.usefixtures("forge")
+def test_on_github_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(name)
+
+    assert f"error: {name} is not set; " in comment().stderr
+
+
+@pytest.mark.parametrize("forge", [GitLab], indirect=True)
+@pytest.mark.parametrize("name", ["GITLAB_TOKEN", "CI_PROJECT_ID", "CI_API_V4_URL", "CI_MERGE_REQUEST_IID"])
+@pytest.mark.usefixtures("forge")
+def test_on_gitlab_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(name)
+
+    assert f"error: {name} is not set; " in comment().stderr
+
+
+SPOILT = {
+    "no job": ("GITHUB_ACTIONS", "false", "this is no job of GitHub Actions or GitLab CI"),
+    "plain http": ("GITHUB_GRAPHQL_URL", "http://api.example.com/graphql", "is no https address"),
+    "no address": ("GITHUB_GRAPHQL_URL", "api.example.com", "is no https address"),
+    "proxy": ("HTTPS_PROXY", f"foo://user:{TOKEN}@127.0.0.1", "look at its address, HTTPS_PROXY"),
+    "repository": ("GITHUB_REPOSITORY", "grants", "not of the form owner/name"),
+    "token of two lines": ("GITHUB_TOKEN", f"{TOKEN}\n{TOKEN}", "holds no token"),
+    "no such event": ("GITHUB_EVENT_PATH", "nowhere.json", "cannot be read as the event"),
+    "event about nothing": ("GITHUB_EVENT_PATH", "list.json", "is about no pull request"),
+}
+
+
+@pytest.mark.parametrize("forge", [GitHub], indirect=True)
+@pytest.mark.parametrize(("name", "value", "message"), SPOILT.values(), ids=SPOILT)
+def test_what_is_wrong_with_a_job_is_said(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    Path("list.json").write_text("[]", encoding="utf-8")
+    monkeypatch.setenv(name, value)
+
+    ran = comment()
+
+    assert (ran.code, forge.asked) == (1, [])
+    assert message in ran.stderr
+
+
+@pytest.mark.parametrize("forge", [GitHub], indirect=True)
+@pytest.mark.parametrize("kind", ["FORBIDDEN", "NOT_FOUND"])
+@pytest.mark.parametrize(
+    ("options", "permission"), [((), "pull-requests: write"), (("--issue", "Drift"), "issues: write")], ids=str
+)
+def test_a_permission_that_github_misses_is_named(
+    forge: Forge, kind: str, options: tuple[str, ...], permission: str
+) -> None:
+    refusal = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible by integration"}]}
+    forge.faults = [lambda _, answer: answer()] * 2 + [lambda _, __: Said(200, refusal)]
+
+    ran = comment(*options)
+
+    assert f"not accessible by integration; the job needs the permission {permission}" in ran.stderr
+    assert len(forge.asked) == 3
+
+
+@pytest.mark.parametrize("forge", [GitHub], indirect=True)
+def test_any_other_error_of_github_is_final(forge: Forge) -> None:
+    forge.faults = [lambda _, __: Said(200, {"errors": [{"type": "UNPROCESSABLE", "message": "locked"}]})]
+
+    assert comment().stderr == "error: GitHub: locked\n"
+
+
+@pytest.mark.parametrize("forge", [GitLab], indirect=True)
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_token_that_gitlab_refuses_is_named(forge: Forge, status: int) -> None:
+    forge.faults = [fails(status)]
+
+    assert "GITLAB_TOKEN needs the scope api" in comment().stderr
+
+
+def test_a_forge_that_is_not_there_is_an_error(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_GRAPHQL_URL", "CI_API_V4_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1/api")
+
+    ran = comment("--attempts", "1")
+
+    assert (ran.code, forge.asked) == (1, [])
+    assert "127.0.0.1" in ran.stderr

@@ -1,0 +1,292 @@
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import CONFIG, DOMAIN, SECRET, a_workspace, grants_of, reconciler
+
+from reconciler.sandbox.store import Kind
+from reconciler.sandbox.tenant import open_sandbox
+
+TENANT = f"""
+tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}
+applications:
+  - {{name: Billing Worker, client_id: billing}}
+  - {{name: Portal, client_id: portal-1}}
+  - {{name: Portal, client_id: portal-2}}
+  - {{name: PORTAL!, client_id: portal-3}}
+  - {{name: Express, client_id: express}}
+apis:
+  - {{name: Invoices API, identifier: "https://api.example.com/invoices", scopes: ["read:invoices", "a b"]}}
+  - {{name: Reports, identifier: "https://api.example.com/reports", scopes: ["read:reports"]}}
+  - {{name: Reports, identifier: "urn:reports", scopes: ["read:reports"]}}
+grants:
+  - {{client_id: billing, audience: "urn:reports", scope: ["read:reports"], subject_type: user}}
+  - client_id: billing
+    api: Invoices API
+    scope: ["read:invoices", "a b"]
+    organization_usage: allow
+    allow_any_organization: true
+  - {{client_id: portal-1, api: Invoices API, allow_all_scopes: true}}
+  - {{client_id: portal-2, api: Invoices API}}
+  - {{client_id: portal-3, api: Invoices API, scope: [gone]}}
+  - {{default_for: third_party_clients, api: Invoices API, scope: ["read:invoices"]}}
+  - {{client_id: express, api: Invoices API, is_system: true}}
+  - {{client_id: portal-3, api: Invoices API, subject_type: anonymous_user}}
+"""
+BILLING = """\
+# Imported from local (sandbox.localhost).
+grants:
+  - client: Billing Worker
+    api: Invoices API
+    scope:
+      - a b
+      - read:invoices
+    organization_usage: allow
+    allow_any_organization: true
+
+  - client: Billing Worker
+    audience: urn:reports  # Reports
+    subject_type: user
+    scope:
+      - read:reports
+"""
+FILES = [
+    "billing-worker.yaml",
+    "default-for-third-party-clients.yaml",
+    "portal-2.yaml",
+    "portal-3.yaml",
+    "portal.yaml",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace without grant files."""
+    a_workspace(tmp_path, monkeypatch, tenant=TENANT)
+    (tmp_path / "grants" / "billing.yaml").unlink()
+    (tmp_path / "grants").rmdir()
+    monkeypatch.setenv("RECONCILER_IMPORT_ATTEMPTS", "1")
+    return tmp_path
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_each_application_gets_a_file_and_a_plan_shows_that_they_say_what_the_tenant_has(folder: Path) -> None:
+    ran = reconciler("import")
+
+    assert ran.code == 0
+    assert files_in(folder / "grants") == FILES
+    assert ran.stdout.startswith("Imported: 6 grants in 5 new files; 0 declared already, 3 left out.\n")
+    assert "\nNo changes: the tenant has what the files declare.\n" in ran.stdout
+    assert ran.stdout.endswith("Plan: 0 to create, 0 to update, 0 to delete; 6 unchanged, 3 left alone.\n")
+
+
+def test_a_file_names_what_has_a_name_of_its_own_and_says_only_what_is_not_the_default(folder: Path) -> None:
+    reconciler("import")
+
+    assert (folder / "grants" / "billing-worker.yaml").read_text(encoding="utf-8") == BILLING
+    assert "client_id: portal-1  # Portal\n" in (folder / "grants" / "portal.yaml").read_text(encoding="utf-8")
+    assert (folder / "grants" / "portal-3.yaml").read_text(encoding="utf-8").splitlines()[2:] == [
+        '  - client: "PORTAL!"',
+        "    api: Invoices API",
+        "    scope:",
+        "      - gone",
+    ]
+
+
+def test_what_belongs_to_others_and_what_no_file_can_declare_is_named(folder: Path) -> None:
+    ran = reconciler("import")
+
+    assert ran.stderr.startswith("""\
+Left out: Express -> Invoices API
+    Auth0 made this grant and lets nobody change it
+Left out: Reconciler -> Auth0 Management API
+    this is the grant by which reconciler itself reaches the tenant
+Left out: PORTAL! -> Invoices API (anonymous_user)
+    no grant file can declare it: its subject type "anonymous_user" is unknown
+""")
+    assert "express" not in "".join(path.read_text(encoding="utf-8") for path in (folder / "grants").iterdir())
+
+
+def test_a_second_import_has_nothing_to_write(folder: Path) -> None:
+    reconciler("import")
+    before = {path: path.read_bytes() for path in (folder / "grants").iterdir()}
+
+    ran = reconciler("import")
+
+    assert ran.code == 0
+    assert ran.stdout.startswith("Imported: nothing new; 6 declared already, 3 left out.\n")
+    assert {path: path.read_bytes() for path in (folder / "grants").iterdir()} == before
+
+
+def test_what_is_declared_is_skipped_and_files_that_are_there_are_never_touched(folder: Path) -> None:
+    (folder / "grants").mkdir()
+    mine = folder / "grants" / "Billing-Worker.yml"
+    mine.write_text("grants:\n  - {client_id: billing, api: Invoices API}\n", encoding="utf-8")
+
+    ran = reconciler("import", "--client", "Billing*")
+
+    assert ran.stdout.startswith("Imported: 1 grant in 1 new file; 1 declared already, 0 left out.\n")
+    assert files_in(folder / "grants") == ["Billing-Worker.yml", "billing-worker-2.yaml"]
+    assert "~ Billing Worker -> Invoices API" in ran.stdout  # the file says less than the tenant has
+    assert mine.read_text(encoding="utf-8") == "grants:\n  - {client_id: billing, api: Invoices API}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        (["--client", "Portal"], ["portal-2.yaml", "portal.yaml"]),
+        (["--client", "portal-[12]", "--client", "billing"], ["billing-worker.yaml", "portal-2.yaml", "portal.yaml"]),
+        (["--audience", "urn:*"], ["billing-worker.yaml"]),
+        (["--client", "Portal", "--audience", "Reports"], []),
+    ],
+    ids=" ".join,
+)
+def test_patterns_choose_what_is_imported(folder: Path, options: list[str], files: list[str]) -> None:
+    ran = reconciler("import", *options)
+
+    assert ran.code == 0
+    assert files_in(folder / "grants") == files
+
+
+@pytest.mark.usefixtures("folder")
+def test_another_folder_is_planned_together_with_the_usual_one() -> None:
+    reconciler("import", "--client", "billing")
+
+    ran = reconciler("import", "--out", "more/deeper")
+
+    assert ran.code == 0
+    assert "    more/deeper/portal.yaml\n" in ran.stdout
+    assert "0 to create, 0 to update, 0 to delete; 6 unchanged" in ran.stdout
+
+
+def test_editors_are_told_where_the_schema_is_if_it_is_there(folder: Path) -> None:
+    (folder / "schemas").mkdir()
+    (folder / "schemas" / "grants.schema.json").write_text("{}", encoding="utf-8")
+
+    reconciler("import", "--out", "grants/of/local")
+
+    text = (folder / "grants" / "of" / "local" / "portal.yaml").read_text(encoding="utf-8")
+    assert text.startswith(
+        "# yaml-language-server: $schema=../../../schemas/grants.schema.json\n# Imported from local "
+    )
+
+
+def test_problems_of_files_that_are_there_come_before_anything_is_written(folder: Path) -> None:
+    (folder / "grants").mkdir()
+    (folder / "grants" / "a.yaml").write_text("grants:\n  - {client: Nobody, api: Invoices API}\n", encoding="utf-8")
+
+    ran = reconciler("import")
+
+    assert ran.code == 1
+    assert 'grants/a.yaml:2:14: the tenant has no application named "Nobody"' in ran.stderr
+    assert files_in(folder / "grants") == ["a.yaml"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_and_nothing_is_left_behind(folder: Path) -> None:
+    (folder / "here").write_text("", encoding="utf-8")
+
+    ran = reconciler("import", "--out", "here/grants")
+
+    assert ran.code == 1
+    assert ran.stderr.splitlines()[-1] == "error: nothing was written: here/grants: Not a directory"
+
+
+def test_a_tenant_without_grants_leaves_nothing_behind(folder: Path) -> None:
+    (folder / "tenant.yaml").write_text("applications: [{name: Billing}]\n", encoding="utf-8")
+
+    ran = reconciler("import")
+
+    assert (ran.code, ran.stdout) == (0, "Imported: nothing new; 0 declared already, 1 left out.\n")
+    assert files_in(folder / "grants") == []
+
+
+def test_where_the_token_may_not_list_names_ids_stand_in_the_files(folder: Path) -> None:
+    seed = TENANT.replace("client_id: own,", "client_id: own, scope: ['read:client_grants'],")
+    (folder / "tenant.yaml").write_text(seed, encoding="utf-8")
+
+    ran = reconciler("import")
+
+    assert ran.code == 0
+    assert ran.stderr.startswith("""\
+Applications stand by id: the token may not list them (read:clients).
+APIs stand by id: the token may not list them (read:resource_servers).
+""")
+    text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
+    assert "  - client_id: billing\n    audience: https://api.example.com/invoices\n" in text
+    assert "0 to create, 0 to update, 0 to delete; 6 unchanged" in ran.stdout
+
+
+def test_values_of_the_tenant_go_back_to_their_variables(folder: Path) -> None:
+    config = f"{CONFIG}\nvariables: {{biller: Billing Worker, reading: 'read:invoices'}}\n"
+    (folder / "reconciler.yaml").write_text(config, encoding="utf-8")
+
+    assert reconciler("import", "--client", "billing").code == 0
+
+    text = (folder / "grants" / "billing-worker.yaml").read_text(encoding="utf-8")
+    assert '  - client: "${biller}"\n' in text
+    assert '      - "${reading}"\n' in text
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+def test_the_domain_in_an_identifier_stands_as_a_variable_where_the_api_has_no_name_to_use(folder: Path) -> None:
+    seed = TENANT.replace("client_id: own,", "client_id: own, scope: ['read:client_grants'],")
+    on_management = f'  - {{client_id: billing, audience: "https://{DOMAIN}/api/v2/", scope: ["read:logs"]}}\n'
+    (folder / "tenant.yaml").write_text(seed + on_management, encoding="utf-8")
+
+    assert reconciler("import", "--client", "billing").code == 0
+
+    text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
+    assert '    audience: "https://${domain}/api/v2/"\n' in text
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+def test_among_several_tenants_a_file_is_for_the_one_that_it_comes_from(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text(
+        f"{CONFIG}  other: {{kind: sandbox, seed: tenant.yaml}}\n", encoding="utf-8"
+    )
+
+    assert reconciler("import", "--client", "billing").code == 0
+
+    text = (folder / "grants" / "billing-worker.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# Imported from local (sandbox.localhost).\ntenants: [local]\ngrants:\n")
+    assert reconciler("import", "--tenant", "other", "--client", "billing").code == 0
+    assert files_in(folder / "grants") == ["billing-worker-2.yaml", "billing-worker.yaml"]
+
+
+def test_what_lies_beyond_the_border_is_left_out(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text(f"{CONFIG}\nmanage: [{{client: Billing *}}]\n", encoding="utf-8")
+
+    ran = reconciler("import")
+
+    assert ran.code == 0
+    assert files_in(folder / "grants") == ["billing-worker.yaml"]
+    assert "\n    manage in reconciler.yaml does not cover this grant\n" in ran.stderr
+
+
+def test_several_tenants_are_refused(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text(f"{CONFIG}  other: {{kind: sandbox}}\n", encoding="utf-8")
+
+    ran = reconciler("import", "--tenant", "local", "--tenant", "other")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr == "error: import works on one tenant at a time: name one with --tenant\n"
+
+
+def test_settings_that_a_system_api_has_already_are_no_problem(folder: Path) -> None:
+    with open_sandbox(folder / ".reconciler/sandbox.db", folder / "tenant.yaml", DOMAIN) as sandbox:
+        row = sandbox.store.find(Kind.RESOURCE_SERVERS, {"identifier": "urn:reports"}, limit=1)[0]
+        sandbox.store.replace(Kind.RESOURCE_SERVERS, row.id, json.loads(row.text) | {"is_system": True})
+        grant = sandbox.store.find(Kind.CLIENT_GRANTS, {"audience": "urn:reports"}, limit=1)[0]
+        sandbox.store.replace(
+            Kind.CLIENT_GRANTS, grant.id, json.loads(grant.text) | {"allow_all_scopes": True, "scope": []}
+        )
+
+    ran = reconciler("import")
+
+    assert ran.code == 0
+    assert 'warning: Auth0 refuses allow_all_scopes on its own API "Reports"; leave it out' in ran.stderr
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+    assert grants_of(folder)

@@ -1,0 +1,180 @@
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from support.commands import SEED, grants_of, reconciler, served, stand_in
+
+from reconciler.contract import stored
+
+FIRST = {
+    "reconciler.yaml",
+    ".gitignore",
+    ".github/workflows/grants.yml",
+    "grants/example.yaml",
+    "schemas/grants.schema.json",
+    "schemas/reconciler.schema.json",
+}
+CONFIGURATION = """\
+# yaml-language-server: $schema=schemas/reconciler.schema.json
+default_tenant: example
+tenants:
+  example:
+    domain: example.eu.auth0.com
+"""
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    stand_in(folder, monkeypatch)
+    return folder
+
+
+@pytest.fixture
+def tenant(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, str]]:
+    """A served tenant, to which the environment has the credentials."""
+    (empty.parent / "tenant.yaml").write_text(SEED, encoding="utf-8")
+    with served(empty.parent) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield environment
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def test_the_first_files_are_written_and_are_valid(empty: Path) -> None:
+    ran = reconciler("init", "--domain", "example.eu.auth0.com")
+
+    files = files_in(empty)
+    assert ran.code == 0
+    assert files.keys() == FIRST
+    assert files["reconciler.yaml"] == CONFIGURATION
+    assert files[".gitignore"] == ".reconciler/\n"
+    assert files["schemas/grants.schema.json"] == (stored.folder() / stored.GRANTS).read_text(encoding="utf-8")
+    assert files["grants/example.yaml"].startswith("# yaml-language-server: $schema=../schemas/grants.schema.json\n")
+    assert reconciler("validate").code == 0
+    assert reconciler("fmt", "--check").code == 0
+
+
+def test_the_example_is_a_grant_once_its_signs_are_taken_away(empty: Path) -> None:
+    reconciler("init", "--domain", "example.eu.auth0.com")
+    example = empty / "grants" / "example.yaml"
+    text = example.read_text(encoding="utf-8").replace("grants: []", "grants:")
+    example.write_text(re.sub("^#  ", "  ", text, flags=re.MULTILINE), encoding="utf-8")
+
+    assert reconciler("validate").stdout == "1 grant in 1 file: valid.\n"
+
+
+def test_the_workflow_plans_for_the_tenant_by_its_name(empty: Path) -> None:
+    reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", "prod: eu")
+
+    workflow = files_in(empty)[".github/workflows/grants.yml"]
+    assert '        tenant: ["prod: eu"]\n' in workflow
+    assert "[dev, prod]" not in workflow
+
+
+def test_what_is_there_is_kept(empty: Path) -> None:
+    mine = {
+        "reconciler.yaml": "tenants: {mine: {domain: mine.auth0.com}}\n",
+        ".gitignore": "/.reconciler\n",
+        ".github/workflows/grants.yml": "mine",
+        "grants/a.yaml": "grants: []\n",
+    }
+    for name, text in mine.items():
+        (empty / name).parent.mkdir(parents=True, exist_ok=True)
+        (empty / name).write_text(text, encoding="utf-8")
+
+    ran = reconciler("init")
+
+    files = files_in(empty)
+    assert ran.code == 0
+    assert {name: files[name] for name in mine} == mine
+    assert files.keys() == (FIRST | mine.keys()) - {"grants/example.yaml"}
+    assert re.findall("^kept +(.*)$", ran.stdout, re.MULTILINE) == [
+        "reconciler.yaml",
+        ".github/workflows/grants.yml",
+        ".gitignore",
+    ]
+
+
+def test_gitignore_gets_a_line_more(empty: Path) -> None:
+    (empty / ".gitignore").write_text("*.log", encoding="utf-8")
+
+    ran = reconciler("init", "--domain", "example.eu.auth0.com")
+
+    assert files_in(empty)[".gitignore"] == "*.log\n.reconciler/\n"
+    assert "changed  .gitignore\n" in ran.stdout
+
+
+def test_on_a_terminal_domain_and_name_are_asked_for(empty: Path) -> None:
+    ran = reconciler("init", terminal=True, typed="example.eu.auth0.com\n\n")
+
+    assert ran.code == 0
+    assert "Domain of the tenant: " in ran.stderr
+    assert "Name for it [example]: " in ran.stderr
+    assert files_in(empty)["reconciler.yaml"] == CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "error: which tenant? name its domain by --domain, or set AUTH0_DOMAIN\n"),
+        (["--domain", "no domain"], 'error: "no domain" is no domain; write it like example.eu.auth0.com\n'),
+    ],
+    ids=["none", "wrong"],
+)
+def test_without_a_domain_nothing_is_written(empty: Path, arguments: list[str], said: str) -> None:
+    ran = reconciler("init", *arguments)
+
+    assert (ran.code, ran.said) == (1, said)
+    assert files_in(empty) == {}
+
+
+@pytest.mark.usefixtures("tenant")
+def test_an_existing_tenant_is_adopted_without_a_question(empty: Path, tmp_path: Path) -> None:
+    before = grants_of(tmp_path)
+
+    ran = reconciler("init", "--yes")
+
+    files = files_in(empty)
+    assert ran.code == 0
+    assert files.keys() == (FIRST | {"grants/portal.yaml"}) - {"grants/example.yaml"}
+    assert files["grants/portal.yaml"].startswith("# yaml-language-server: $schema=../schemas/grants.schema.json\n")
+    assert "\nNo changes: the tenant has what the files declare.\n" in ran.stdout
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+    assert grants_of(tmp_path) == before
+
+
+@pytest.mark.usefixtures("tenant")
+@pytest.mark.parametrize(("answer", "files"), [("", {"portal.yaml"}), ("y", {"portal.yaml"}), ("n", {"example.yaml"})])
+def test_on_a_terminal_the_import_is_offered(empty: Path, answer: str, files: set[str]) -> None:
+    ran = reconciler("init", terminal=True, typed=f"prod\n{answer}\n")
+
+    assert ran.code == 0
+    assert "The tenant has 1 grant that no file declares. Write files for them? [Y/n]: " in ran.stderr
+    assert {path.name for path in (empty / "grants").iterdir()} == files
+
+
+@pytest.mark.usefixtures("tenant")
+def test_where_nobody_can_be_asked_and_no_yes_is_given_nothing_is_imported(empty: Path) -> None:
+    ran = reconciler("init")
+
+    assert ran.code == 0
+    assert files_in(empty).keys() == FIRST
+
+
+def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
+    empty: Path, tenant: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTH0_CLIENT_SECRET", f"not-{tenant['AUTH0_CLIENT_SECRET']}")
+
+    ran = reconciler("init", "--yes")
+
+    assert ran.code == 1
+    assert "/oauth/token: 401 Unauthorized\n" in ran.stderr
+    assert files_in(empty).keys() == FIRST - {"grants/example.yaml"}

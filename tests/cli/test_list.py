@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import pytest
+from support.commands import SEED, reconciler
+
+GRANTS = """\
+grants:
+  - client: Portal
+    audience: https://api.example.com/invoices
+    subject_type: user
+    description: People see their own invoices, and those of everybody in their household who agreed to it
+    scope: [read:invoices]
+  - client_id: ${billing}
+    api: Invoices API
+    scope: [write:invoices, read:invoices]
+    organization_usage: allow
+    allow_any_organization: true
+  - default_for: third_party_clients
+    api: Invoices API
+    allow_all_scopes: true
+"""
+BY_NAME = "  - {client: Billing, audience: https://elsewhere}\n"
+CONFIG = "tenants: {local: {kind: sandbox, seed: tenant.yaml, variables: {billing: billing}}}\n"
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    (here / "reconciler.yaml").write_text(CONFIG)
+    (here / "grants/billing.yaml").write_text(GRANTS)
+    return here
+
+
+def test_grants_are_listed_as_the_tenant_knows_them_with_their_places() -> None:
+    ran = reconciler("list")
+
+    assert (ran.code, ran.stderr) == (0, "")
+    assert (
+        ran.stdout
+        == """\
+Tenant local (sandbox.localhost)
+
+  default for third_party_clients -> Invoices API
+      grants/billing.yaml:12
+      all scopes
+
+  Billing -> Invoices API
+      billing -> https://api.example.com/invoices
+      grants/billing.yaml:7
+      read:invoices, write:invoices
+      organization_usage: allow
+      any organization
+
+  Portal -> Invoices API (user)
+      portal -> https://api.example.com/invoices
+      grants/billing.yaml:2  People see their own invoices, and those of
+      everybody in their household who agreed to it
+      read:invoices
+
+Declared: 3 grants.
+"""
+    )
+
+
+def test_offline_nobody_is_asked_and_values_stand_in_their_places(here: Path) -> None:
+    (here / "tenant.yaml").unlink()
+    (here / "reconciler.yaml").write_text("tenants: {live: {domain: login.example.com, variables: {billing: b}}}\n")
+
+    ran = reconciler("list", "--offline")
+
+    assert ran.stdout.startswith("Tenant live (login.example.com)\n")
+    assert "  b -> Invoices API\n      grants/billing.yaml:7\n" in ran.stdout
+    assert "  Portal -> https://api.example.com/invoices (user)\n      grants/billing.yaml:2" in ran.stdout
+
+
+def test_as_data_each_grant_has_every_field_and_its_place() -> None:
+    resolved = reconciler("list", "--format", "json").data
+    offline = reconciler("list", "--format", "json", "--offline").data
+
+    assert resolved["tenant"] == {"name": "local", "domain": "sandbox.localhost"}
+    assert (resolved["resolved"], offline["resolved"]) == (True, False)
+    assert resolved["grants"][2] == {
+        "client": "Portal",
+        "client_id": "portal",
+        "default_for": None,
+        "api": "Invoices API",
+        "audience": "https://api.example.com/invoices",
+        "subject_type": "user",
+        "scope": ["read:invoices"],
+        "allow_all_scopes": False,
+        "organization_usage": "deny",
+        "allow_any_organization": False,
+        "authorization_details_types": [],
+        "description": "People see their own invoices, and those of everybody in their household who agreed to it",
+        "source": {"file": "grants/billing.yaml", "line": 2, "column": 5},
+    }
+    differing = {name for name, value in offline["grants"][2].items() if resolved["grants"][2][name] != value}
+    assert differing == {"client_id", "api"}
+
+
+def test_a_name_that_stands_for_nothing_is_told_at_its_line(here: Path) -> None:
+    (here / "grants/billing.yaml").write_text(GRANTS.replace("client: Portal", "client: Portl"))
+
+    ran = reconciler("list")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        'grants/billing.yaml:2:13: the tenant has no application named "Portl"; did you mean "Portal"?\n'
+    )
+
+
+def test_files_that_are_wrong_are_told_offline_too(here: Path) -> None:
+    (here / "grants/billing.yaml").write_text(GRANTS.replace("${billing}", "${biling}"))
+
+    assert reconciler("list", "--offline").stderr == (
+        'grants/billing.yaml:7:16: local has no variable "biling"; did you mean "billing"?\n'
+    )
+
+
+def test_what_a_tenant_calls_its_things_cannot_steer_the_terminal(here: Path) -> None:
+    (here / "tenant.yaml").write_text(SEED.replace("Portal,", '"Por\\e[31mtal",'))
+    (here / "grants/billing.yaml").write_text(GRANTS.replace("client: Portal", "client_id: portal") + BY_NAME)
+
+    ran = reconciler("list", "--color", "never")
+
+    assert "Por\\x1b[31mtal -> Invoices API" in ran.stdout
+    assert "\x1b" not in ran.said

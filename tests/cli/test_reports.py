@@ -1,0 +1,191 @@
+"""--report beside --format, and what a pipeline is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, process, reconciler
+from support.repository import committed
+
+
+def outputs(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
+
+
+@pytest.fixture
+def in_github(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "company/grants",
+        "GITHUB_SHA": "abc123",
+        "GITHUB_WORKSPACE": str(here),
+        "GITHUB_STEP_SUMMARY": str(here / "summary.md"),
+        "GITHUB_OUTPUT": str(here / "outputs"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return here
+
+
+@pytest.fixture(autouse=True)
+def outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    return here
+
+
+def test_reports_say_what_stdout_would_say_in_their_form(here: Path) -> None:
+    forms = ("text", "json", "markdown", "sarif")
+
+    reconciler("plan", "-q", *(word for form in forms for word in ("--report", f"{form}={form}.out")))
+
+    for form in forms:
+        assert (here / f"{form}.out").read_text() == reconciler("plan", "--format", form).stdout
+
+
+def test_a_saved_plan_is_shown_in_every_form(here: Path) -> None:
+    reconciler("plan", "--out", "plan.json")
+
+    for form in ("text", "json", "markdown", "sarif"):
+        shown = reconciler("show", "plan.json", "--format", form, "--report", f"{form}=again")
+        assert shown.stdout == reconciler("plan", "--format", form).stdout == (here / "again").read_text()
+
+
+@pytest.mark.parametrize("report", ["markdown", "=x", "html=x", "markdown="])
+def test_what_is_no_report_is_said(report: str) -> None:
+    ran = reconciler("plan", "--report", report)
+
+    assert ran.code == 1
+    assert "is no report; write FORMAT=FILE, with a format of text, json, markdown, sarif" in ran.stderr
+
+
+def test_a_report_that_cannot_be_written_is_said() -> None:
+    ran = reconciler("plan", "--report", "json=nowhere/x")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr.endswith("error: the report nowhere/x cannot be written: No such file or directory\n")
+
+
+def test_after_an_apply_a_report_that_is_lost_exits_with_3() -> None:
+    ran = process("apply", "--yes", "--report", "json=nowhere/x")
+
+    assert ran.code == 3
+    assert "Apply: 1 applied; the tenant equals the files." in ran.stdout
+
+
+def test_an_apply_reports_what_became_of_each_change(here: Path) -> None:
+    ran = reconciler("apply", "--yes", "--report", "markdown=done.md", "--report", "text=done.txt", "--format", "json")
+
+    assert (ran.code, ran.data["summary"]["applied"]) == (0, 1)
+    markdown = (here / "done.md").read_text()
+    row = "<tr><td>applied</td><td>create</td><td><code>Billing -&gt; Invoices API</code></td><td></td></tr>"
+    assert markdown.startswith(
+        "<!-- reconciler:local -->\n### `local`: 1 applied\n\nDone: the tenant equals the files."
+    )
+    assert row in markdown
+    assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant equals the files.\n")
+
+
+def test_validate_reports_too(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text("grants: 1\n")
+    forms = ("text", "json", "github", "sarif")
+
+    ran = reconciler("validate", *(word for form in forms for word in ("--report", f"{form}={form}.out")))
+
+    assert ran.code == 1
+    assert (here / "text.out").read_text() == ran.stderr
+    for form in ("json", "github", "sarif"):
+        assert (here / f"{form}.out").read_text() == reconciler("validate", "--format", form).stdout
+    (result,) = json.loads((here / "sarif.out").read_text())["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "grants/billing.yaml"
+
+
+def test_valid_files_are_told_as_text(here: Path) -> None:
+    ran = reconciler("validate", "--report", "text=out")
+
+    assert ran.stdout == (here / "out").read_text() == "1 grant in 1 file: valid.\n"
+
+
+def test_the_rules_are_given_as_sarif() -> None:
+    assert reconciler("risks", "--format", "sarif").data["version"] == "2.1.0"
+
+
+def test_a_comment_keeps_within_its_bytes(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", "x" * 3000))
+
+    small = reconciler("plan", "--format", "markdown", "--max-bytes", "2000").stdout
+
+    assert len(small.encode()) < 2000
+    assert "_1 difference not shown here._" in small
+
+
+def test_a_step_of_github_gets_a_summary_and_outputs(in_github: Path) -> None:
+    ran = reconciler("plan", "--detailed-exitcode")
+
+    assert ran.code == 2
+    assert outputs(in_github / "outputs") == {
+        "has_changes": "true",
+        "creates": "1",
+        "updates": "0",
+        "deletes": "0",
+        "blocked": "0",
+        "critical": "0",
+        "plan_id": ran.stdout.split("plan ")[1].split()[0],
+        "exit_code": "2",
+    }
+    summary = (in_github / "summary.md").read_text()
+    assert summary.startswith("<!-- reconciler:local -->")
+    assert '<a href="https://github.example/company/grants/blob/abc123/grants/billing.yaml#L2">' in summary
+
+
+def test_an_apply_tells_the_step_too(in_github: Path) -> None:
+    reconciler("apply", "--yes")
+
+    assert outputs(in_github / "outputs")["exit_code"] == "0"
+    assert "### `local`: 1 applied" in (in_github / "summary.md").read_text()
+
+
+def test_a_failure_tells_its_exit_code(in_github: Path) -> None:
+    assert reconciler("plan", "--tenant", "nobody").code == 1
+    assert outputs(in_github / "outputs") == {"exit_code": "1"}
+
+
+def test_outputs_that_cannot_be_written_are_an_error(in_github: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(in_github / "nowhere" / "x"))
+
+    ran = reconciler("plan")
+
+    assert ran.code == 1
+    assert "GITHUB_OUTPUT" in ran.stderr
+
+
+def test_links_lead_to_the_folder_within_the_repository(in_github: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(in_github.parent))
+
+    assert f"/blob/abc123/{in_github.name}/grants/billing.yaml#L2" in reconciler("plan", "--format", "markdown").stdout
+
+
+def test_links_in_gitlab(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITLAB_CI", "true")
+    monkeypatch.setenv("CI_PROJECT_URL", "https://gitlab.example/company/grants")
+    monkeypatch.setenv("CI_COMMIT_SHA", "abc123")
+    monkeypatch.setenv("CI_PROJECT_DIR", str(here))
+
+    markdown = reconciler("plan", "--format", "markdown").stdout
+
+    assert 'href="https://gitlab.example/company/grants/-/blob/abc123/grants/billing.yaml#L2"' in markdown
+
+
+def test_text_from_a_file_is_no_command_to_the_runner(here: Path) -> None:
+    nasty = "::add-mask::x ##[group]y " + "z" * 80
+    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", f'"{nasty}"'))
+    committed(here)
+
+    for form in ("text", "json", "markdown", "sarif"):
+        for said in reconciler("plan", "--base", "HEAD", "--format", form).said.splitlines():
+            assert not said.lstrip().startswith("::")
+            assert "##[" not in said

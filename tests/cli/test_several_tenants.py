@@ -1,0 +1,171 @@
+"""Several tenants in one go, at the same time: one that fails stops no other, one report, the worst exit code."""
+
+from pathlib import Path
+
+import pytest
+from support.commands import SEED, reconciler
+
+SANDBOX = "{kind: sandbox, seed: %s.yaml, database: %s.db}"
+OTHER = SEED.replace("client_id: billing,", "client_id: other-id-of-billing,")
+CONFIG = f"""
+tenants:
+  dev: {SANDBOX % ("tenant", "dev")}
+  prod: {SANDBOX % ("other", "prod")}
+"""
+BROKEN = "  broken: {domain: example.eu.auth0.com}\n"
+
+
+@pytest.fixture(autouse=True)
+def tenants(here: Path) -> Path:
+    (here / "other.yaml").write_text(OTHER)
+    (here / "reconciler.yaml").write_text(CONFIG)
+    return here
+
+
+def with_a_broken_one(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(CONFIG + BROKEN)
+
+
+def test_each_tenant_has_its_plan_in_the_order_that_was_asked_for() -> None:
+    shown = reconciler("plan", "--tenant", "prod", "--tenant", "dev").stdout
+
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("Tenant ")] == ["prod", "dev"]
+    assert shown.count("Plan: 1 to create") == 2
+
+
+def test_all_tenants_are_those_of_the_configuration() -> None:
+    ran = reconciler("plan", "--all-tenants", "--format", "json", "--detailed-exitcode")
+
+    assert ran.code == 2
+    assert [plan["tenant"]["name"] for plan in ran.data["plans"]] == ["dev", "prod"]
+    ids = [plan["changes"][0]["key"]["client_id"] for plan in ran.data["plans"]]
+    assert ids == ["billing", "other-id-of-billing"]
+
+
+def test_the_environment_can_name_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_TENANT", "prod, dev")
+
+    assert len(reconciler("plan", "--format", "json").data["plans"]) == 2
+
+
+def test_one_that_fails_stops_no_other(here: Path) -> None:
+    with_a_broken_one(here)
+
+    ran = reconciler("apply", "--all-tenants", "--yes", "--format", "json")
+
+    assert ran.code == 1
+    assert "error: broken: no credentials for example.eu.auth0.com" in ran.stderr
+    assert {each["tenant"]: each["summary"]["applied"] for each in ran.data["tenants"]} == {"dev": 1, "prod": 1}
+    assert [each["tenant"] for each in ran.data["failed"]] == ["broken"]
+
+
+def test_the_tenant_that_fails_is_in_the_report_of_a_plan(here: Path) -> None:
+    with_a_broken_one(here)
+
+    ran = reconciler("plan", "--all-tenants", "--format", "markdown")
+
+    assert "<!-- reconciler:broken -->\n### `broken`: no plan\n\n`no credentials for" in ran.stdout
+    assert ran.stdout.count("<!-- reconciler:") == 3
+
+
+@pytest.mark.parametrize(
+    ("policies", "code"),
+    [({"dev": "deny", "prod": "warn"}, 4), ({"dev": "warn", "prod": "warn"}, 0)],
+    ids=["one-denied", "none-denied"],
+)
+def test_the_worst_exit_code_is_that_of_the_command(here: Path, policies: dict[str, str], code: int) -> None:
+    (here / "grants" / "billing.yaml").write_text(
+        "grants:\n  - {client: Billing, api: Invoices API, scope: ['read:invoices'], organization_usage: allow}\n"
+    )
+    rule = "{rules: [{rule: organization-usage-loosened, verdict: %s}]}"
+    text = CONFIG
+    for name, verdict in policies.items():
+        text = text.replace(f"{name}.db}}", f"{name}.db, policy: {rule % verdict}}}")
+    (here / "reconciler.yaml").write_text(text)
+
+    ran = reconciler("apply", "--all-tenants", "--yes")
+
+    assert ran.code == code
+    assert ran.stdout.count("Apply: 1 applied") == sum(verdict == "warn" for verdict in policies.values())
+
+
+def test_each_is_asked_about_and_one_refusal_stops_no_other() -> None:
+    ran = reconciler("apply", "--all-tenants", "--color", "never", terminal=True, typed="no\nyes\n")
+
+    assert ran.code == 1
+    assert "error: dev: nothing was written: the answer was not yes" in ran.stderr
+    _, _, end = ran.stdout.partition("Tenant prod\napplied")
+    assert end == "   + Billing -> Invoices API\n\nApply: 1 applied; the tenant equals the files.\n"
+    assert reconciler("plan", "--tenant", "prod", "--detailed-exitcode").code == 0
+    assert reconciler("plan", "--tenant", "dev", "--detailed-exitcode").code == 2
+
+
+def test_plans_are_saved_to_files_of_their_own(here: Path) -> None:
+    assert reconciler("plan", "--all-tenants", "--out", "plan-{tenant}.json").code == 0
+    assert (here / "plan-dev.json").exists()
+
+    assert reconciler("apply", "plan-prod.json", "--tenant", "prod").code == 0
+
+
+def test_plans_of_several_do_not_fit_into_one_file() -> None:
+    ran = reconciler("plan", "--all-tenants", "--out", "plan.json")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "several tenants have a plan each; write {tenant} into the name" in ran.stderr
+
+
+def test_a_saved_plan_is_for_one_tenant() -> None:
+    reconciler("plan", "--tenant", "dev", "--out", "plan.json")
+
+    ran = reconciler("apply", "plan.json", "--all-tenants")
+
+    assert ran.code == 1
+    assert ran.stderr == "error: a saved plan is for one tenant: name it with --tenant\n"
+
+
+def test_a_saved_plan_of_another_tenant_is_refused() -> None:
+    reconciler("plan", "--tenant", "dev", "--out", "plan.json")
+
+    ran = reconciler("apply", "plan.json", "--tenant", "prod")
+
+    assert ran.code == 5
+    assert "the plan was made for dev (sandbox.localhost), not for prod (sandbox.localhost)" in ran.stderr
+
+
+def test_reports_can_have_a_file_per_tenant(here: Path) -> None:
+    reconciler("plan", "--all-tenants", "--report", "markdown={tenant}.md", "--report", "json=all.json")
+
+    assert (here / "dev.md").read_text().startswith("<!-- reconciler:dev -->")
+    assert (here / "prod.md").read_text().startswith("<!-- reconciler:prod -->")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--all-tenants", "--tenant", "dev"], "--all-tenants and --tenant: use one of them"),
+        (
+            ["plan", "--tenant", "dve"],
+            'reconciler.yaml declares no tenant "dve"; did you mean "dev"?',
+        ),
+        (["doctor", "--all-tenants"], "this command works on one tenant at a time: name one with --tenant"),
+        (["plan", "--config", "empty.yaml", "--all-tenants"], "--all-tenants: empty.yaml declares no tenant"),
+    ],
+    ids=["both", "misspelt", "doctor", "none declared"],
+)
+def test_wrong_usage_is_said(here: Path, arguments: list[str], message: str) -> None:
+    (here / "empty.yaml").write_text("protect: []\n")
+
+    ran = reconciler(*arguments)
+
+    assert (ran.code, ran.stdout, ran.stderr) == (1, "", f"error: {message}\n")
+
+
+def test_problems_of_one_tenant_are_told_with_its_name(here: Path) -> None:
+    (here / "other.yaml").write_text(OTHER.replace("name: Billing", "name: Billing 2"))
+
+    ran = reconciler("plan", "--all-tenants")
+
+    assert ran.code == 1
+    told = 'error: prod: 1 problem(s)\ngrants/billing.yaml:2:13: the tenant has no application named "Billing"'
+    assert ran.stderr.startswith(told)
+    assert ran.stdout.count("Plan: 1 to create") == 1

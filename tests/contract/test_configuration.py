@@ -1,0 +1,60 @@
+import os
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.contract import stored
+from reconciler.contract.configuration import PATTERN_PARTS, SHARED, config_schema
+from reconciler.contract.derive import render
+from reconciler.contract.rules import Schema
+from reconciler.core.pattern import NAMES
+from reconciler.core.risks import RULES
+
+SCHEMA = config_schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+PARTS = SCHEMA["$defs"]
+
+
+def test_the_committed_schema_is_what_the_function_yields() -> None:
+    committed = stored.folder() / stored.CONFIG
+    if "REMAKE_SCHEMAS" in os.environ:
+        committed.write_text(render(SCHEMA), encoding="utf-8")
+
+    assert committed.read_text(encoding="utf-8") == render(SCHEMA)
+
+
+def test_it_is_valid_json_schema() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_what_all_tenants_share_can_be_said_of_one_as_well() -> None:
+    assert set(SHARED) < set(SCHEMA["properties"])
+    assert set(SHARED) < set(PARTS["tenant"]["properties"])
+
+
+@pytest.mark.parametrize(
+    "item",
+    [PARTS["manage"]["items"], PARTS["protect"]["items"], PARTS["policy"]["properties"]["rules"]["items"]],
+    ids=["manage", "protect", "policy"],
+)
+def test_patterns_are_the_same_wherever_grants_are_named(item: Schema) -> None:
+    named = {name: field for name, field in item["properties"].items() if name in NAMES}
+
+    assert tuple(named) == tuple(PATTERN_PARTS) == NAMES
+    assert named == {name: PARTS["protect"]["items"]["properties"][name] for name in NAMES}
+
+
+def test_a_policy_can_decide_on_every_rule_there_is() -> None:
+    rule = PARTS["policy"]["properties"]["rules"]["items"]["properties"]["rule"]
+
+    assert rule["enum"] == [each.name for each in RULES]
+
+
+@pytest.mark.parametrize("prefix", ["AUTH0_", "AUTH0_PROD_", "AUTH0_EU_2_"])
+def test_credentials_begin_with_a_prefix_of_auth0s(prefix: str) -> None:
+    assert VALIDATOR.is_valid({"credentials": prefix})
+
+
+@pytest.mark.parametrize("prefix", ["", "PROD_", "AWS_", "AUTH0", "AUTH0_PROD", "AUTH0__", "AUTH0_prod_", "X_AUTH0_"])
+def test_no_other_variable_of_the_environment_can_be_named(prefix: str) -> None:
+    assert not VALIDATOR.is_valid({"credentials": prefix})

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+from support.repository import committed
+
+from reconciler.core.problems import Problem
+from reconciler.errors import ReconcilerError
+from reconciler.files.discover import MOST_BYTES
+from reconciler.files.read import read_grants, read_grants_at
+from reconciler.files.revision import read_revision
+
+GRANT = "grants:\n  - {client: A, api: B, scope: [%s]}\n"
+
+
+@pytest.fixture
+def grants(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository" / "grants"
+    (folder / "apps").mkdir(parents=True)
+    (folder / "apps" / "a.yaml").write_text(GRANT % "read")
+    return folder
+
+
+def read(revision: str, path: Path) -> dict[str, bytes | Problem]:
+    return dict(read_revision(revision, path))
+
+
+def test_files_are_read_as_they_were(grants: Path) -> None:
+    before = committed(grants.parent)
+    (grants / "apps" / "a.yaml").write_text(GRANT % "write")
+    (grants / "new.yaml").write_text(GRANT % "x")
+
+    assert list(read(before, grants).values()) == [(GRANT % "read").encode()]
+    assert [spec.scope for spec in read_grants_at(before, grants).specs] == [("read",)]
+
+
+def test_a_revision_reads_like_the_folder_that_was_committed(grants: Path) -> None:
+    (grants / ".hidden.yaml").write_text("no: [")
+    (grants / ".folder").mkdir()
+    (grants / ".folder" / "x.yaml").write_text("no: [")
+    (grants / "é ü.YML").write_text("# nothing\ngrants: []\n")
+    (grants / "notes.txt").write_text("no: [")
+    (grants / "link.yaml").symlink_to("apps/a.yaml")
+    (grants / "out.yaml").symlink_to(grants.parent / "elsewhere.yaml")
+
+    at = read_grants_at(committed(grants.parent), grants)
+
+    assert at.problems == ()
+    assert [spec.scope for spec in at.specs] == [spec.scope for spec in read_grants([grants]).specs]
+    assert len(at.texts) == 2
+
+
+def test_one_file_can_be_asked_for(grants: Path) -> None:
+    file = grants / "apps" / "a.yaml"
+
+    assert [spec.scope for spec in read_grants_at(committed(grants.parent), file).specs] == [("read",)]
+
+
+def test_a_folder_that_was_not_there_yet_has_no_files(grants: Path) -> None:
+    before = committed(grants.parent)
+    (grants.parent / "more").mkdir()
+
+    assert read(before, grants.parent / "more") == {}
+
+
+def test_problems_name_the_revision(grants: Path) -> None:
+    (grants / "apps" / "a.yaml").write_text("grants: 1\n")
+    committed(grants.parent)
+
+    (problem,) = read_grants_at("main", grants).problems
+
+    assert str(problem.source) == f"{grants}/apps/a.yaml in main:1:9"
+
+
+def test_what_is_too_large_is_not_read(grants: Path) -> None:
+    (grants / "apps" / "a.yaml").write_text("#" * (MOST_BYTES + 1))
+    (grants / "b.yaml").write_text(GRANT % "x")
+
+    first, second = read(committed(grants.parent), grants).values()
+
+    assert isinstance(first, Problem)
+    assert second == (GRANT % "x").encode()
+
+
+@pytest.mark.parametrize("revision", ["nowhere", "-h", "--output=x", "main:nothing"])
+def test_what_is_no_revision_is_said(grants: Path, revision: str) -> None:
+    committed(grants.parent)
+
+    with pytest.raises(ReconcilerError, match=r"revision of git|git cannot tell"):
+        read(revision, grants)
+
+
+def test_a_folder_outside_of_a_repository_is_said(grants: Path) -> None:
+    with pytest.raises(ReconcilerError, match="git cannot tell what the files were"):
+        read("main", grants)
+
+
+def test_without_git_it_is_said(grants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(ReconcilerError, match="there is no git here"):
+        read("main", grants)

@@ -1,0 +1,99 @@
+"""Answers that are no answers, and ways that must not be taken: the one call that all of the forge is made of."""
+
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+
+import pytest
+from support.forges import TOKEN
+
+from reconciler.errors import ReconcilerError
+from reconciler.forge.errors import ForgeError, PassingError
+from reconciler.forge.http import LARGEST_BODY_BYTES, connected
+
+HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+Serve = Callable[[Callable[[bytes], object], Event], None]
+
+
+@pytest.fixture
+def failure() -> Iterator[Callable[..., ForgeError]]:
+    """Return the error of a call to a server that writes what it likes, until it is told to stop."""
+    stop = Event()
+    servers: list[ThreadingHTTPServer] = []
+
+    def fail(serve: Serve, deadline: float = 10.0) -> ForgeError:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                serve(self.connection.sendall, stop)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the server's own names
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that has left is what is wanted here."""
+
+        server = Server(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with connected(url, TOKEN, {}, deadline=deadline) as api, pytest.raises(ForgeError) as caught:
+            api.call("GET", "x")
+        return caught.value
+
+    yield fail
+    stop.set()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_answer_that_drips_is_left_in_time(failure: Callable[..., ForgeError]) -> None:
+    def drip(send: Callable[[bytes], object], stop: Event) -> None:
+        send(HEAD)
+        while not stop.wait(0.02):
+            send(b" ")
+
+    error = failure(drip, deadline=0.2)
+
+    assert isinstance(error, PassingError)
+    assert "no whole answer within 0 s" in str(error)
+
+
+def test_an_answer_without_end_is_left(failure: Callable[..., ForgeError]) -> None:
+    def flood(send: Callable[[bytes], object], stop: Event) -> None:
+        send(HEAD)
+        for _ in range(2 * LARGEST_BODY_BYTES // 1_000_000):
+            if not stop.is_set():
+                send(bytes(1_000_000))
+
+    error = failure(flood)
+
+    assert not isinstance(error, PassingError)
+    assert "larger than 50 MB" in str(error)
+
+
+@pytest.mark.parametrize("sent", [b"", HEAD[:20], b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"], ids=str)
+def test_an_answer_that_breaks_off_may_be_better_next_time(failure: Callable[..., ForgeError], sent: bytes) -> None:
+    assert isinstance(failure(lambda send, _: send(sent) and None), PassingError)
+
+
+def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[..., ForgeError]) -> None:
+    gzipped = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n\x1f\x8b\x08"
+
+    assert "the answer is no JSON" in str(failure(lambda send, _: send(gzipped) and None))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://api.example.com", "http://127.0.0.1.example.com", "http://localhost@api.example.com", "ftp://localhost"],
+)
+def test_a_token_is_sent_by_https_only_but_on_loopback(address: str) -> None:
+    with pytest.raises(ReconcilerError, match="is no https address"), connected(address, TOKEN, {}):
+        pass
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://localhost"])
+def test_these_addresses_are_taken(address: str) -> None:
+    with connected(address, TOKEN, {}):
+        pass

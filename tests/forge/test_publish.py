@@ -1,0 +1,121 @@
+"""Failures at every call of a publication: it is done again from its first look on, and never doubles anything."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from support.forges import NAME, NUMBER, OWNER, TOKEN, Fault, Forge, GitHub, GitLab, Request, Said, standing_in
+
+from reconciler.forge import github, gitlab
+from reconciler.forge.errors import ForgeError, PassingError
+from reconciler.forge.job import GitHubJob, GitLabJob
+from reconciler.forge.publish import Deed, close, persistently, put
+from reconciler.forge.report import Place, Report, Tracker
+
+MARKER = "<!-- reconciler:prod -->"
+REPORT = Report("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
+
+
+@contextmanager
+def places(forge: Forge) -> Iterator[tuple[Place, Tracker]]:
+    with standing_in(forge):
+        if isinstance(forge, GitHub):
+            github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, TOKEN)
+            with github.open_github(github_job) as api:
+                yield github.Comments(api, github_job), github.Issues(api, github_job, "Drift")
+        else:
+            job = GitLabJob(f"{forge.url}/api/v4/", "42", NUMBER, TOKEN)
+            with gitlab.open_gitlab(job) as api:
+                yield gitlab.Notes(api, job), gitlab.Issues(api, job, "Drift")
+
+
+every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
+
+
+def fails(status: int, body: object = None, **headers: str) -> Fault:
+    return lambda _, __: Said(status, body, headers)
+
+
+def breaks(_: Request, __: Callable[[], Said]) -> None:
+    """Close the connection before anything was done."""
+
+
+def loses_the_answer(_: Request, answer: Callable[[], Said]) -> None:
+    answer()
+
+
+def goes_well(_: Request, answer: Callable[[], Said]) -> Said:
+    return answer()
+
+
+ANYWHERE: dict[str, Fault] = {
+    "408": fails(408),
+    "429": fails(429),
+    "502": fails(502),
+    "second-rate-limit": fails(403, **{"Retry-After": "3"}),
+    "before": breaks,
+    "after": loses_the_answer,
+}
+IN_GRAPHQL: dict[str, Fault] = {
+    "rate-limit-of-graphql": fails(200, {"errors": [{"type": "RATE_LIMITED"}]}),
+    "trouble-of-graphql": fails(200, {"errors": [{"message": "Something went wrong"}]}),
+}
+
+
+STRIKES = [
+    pytest.param(kind, fault, calls_before, id=f"{kind.__name__}-{name}-{calls_before}")
+    for kind, faults in ((GitHub, ANYWHERE | IN_GRAPHQL), (GitLab, ANYWHERE))
+    for name, fault in faults.items()
+    for calls_before in range(3)
+]
+
+
+@pytest.mark.parametrize(("kind", "fault", "calls_before"), STRIKES)
+@pytest.mark.parametrize("deed", [Deed.ADDED, Deed.UPDATED, Deed.CLOSED])
+def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
+    kind: type[Forge], deed: Deed, fault: Fault, calls_before: int
+) -> None:
+    forge = kind()
+    forge.faults = [*[goes_well] * calls_before, fault]
+    if deed is not Deed.ADDED:
+        forge.comments, forge.issues = [forge.says(f"{MARKER}\nold")], [forge.says(f"{MARKER}\nold")]
+    waits: list[float] = []
+
+    with places(forge) as (comments, issues):
+        work = partial(close, issues, REPORT) if deed is Deed.CLOSED else partial(put, comments, REPORT)
+        persistently(work, 2, waits.append)
+
+    if deed is Deed.CLOSED:
+        assert [each.is_open for each in forge.issues] == [False]
+    else:
+        assert forge.bodies() == [REPORT.body]
+    assert len(waits) <= 1
+
+
+@every_forge
+def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) -> None:
+    forge = kind()
+    forge.faults = [fails(502), fails(429, **{"Retry-After": "30"}), fails(429, **{"Retry-After": "9999"}), fails(502)]
+    waits: list[float] = []
+
+    with places(forge) as (comments, _), pytest.raises(PassingError):
+        persistently(partial(put, comments, REPORT), 4, waits.append)
+
+    assert 0.5 <= waits[0] <= 1.0
+    assert waits[1:] == [30.0, 60.0]
+
+
+@every_forge
+def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
+    forge = kind()
+    page = {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "same"}}
+    if kind is GitHub:
+        endless = Said(200, {"data": {"repository": {"owner": {"id": "PR", "listing": page}}}})
+        forge.faults = [lambda _, __: endless] * 2000
+    else:
+        endless = Said(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
+        forge.faults = [goes_well, *[lambda _, __: endless] * 2000]
+
+    with places(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
+        put(comments, REPORT)

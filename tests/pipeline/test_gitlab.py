@@ -1,0 +1,155 @@
+"""The pipeline of examples/gitlab, run by gitlab-ci-local: what a reviewer sees, and what the tenant gets."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER, TIMEOUT_SECONDS, Project
+from support.commands import SECRET, reconciler
+from support.forges import TOKEN, GitLab, standing_in
+
+CLI = Path(sys.prefix) / "node_modules" / ".bin" / "gitlab-ci-local"
+STAND_INS = Path(__file__).parent / "bin"
+BEFORE = [("portal", ("read:invoices",))]
+AFTER = [("billing", ("read:invoices",)), *BEFORE]
+PROJECT_ID = "42"
+
+pytestmark = pytest.mark.skipif(
+    not (CLI.exists() and shutil.which("node")), reason="no npm here, so no gitlab-ci-local"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GitLabRunner:
+    """A machine for the pipelines of a project."""
+
+    project: Project
+    forge: GitLab
+    home: Path
+
+    def merge_request(self, *, of: str = PROJECT_ID) -> tuple[int, str]:
+        """Ask to merge what is not committed to the main branch, and run the pipeline for that."""
+        self.project.branch("Change")
+        return self.run(
+            CI_PIPELINE_SOURCE="merge_request_event",
+            CI_MERGE_REQUEST_PROJECT_ID=PROJECT_ID,
+            CI_MERGE_REQUEST_SOURCE_PROJECT_ID=of,
+            CI_MERGE_REQUEST_DIFF_BASE_SHA=self.project.git("merge-base", "main", "change"),
+            CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main",
+        )
+
+    def run(self, *words: str, **variables: str) -> tuple[int, str]:
+        """Run a pipeline, or the jobs that `words` name; returns its exit code and its log."""
+        given = {**self.project.reaches, "AUTH0_CLIENT_ID": "own", **self.forge.environment(), **variables}
+        if variables.get("CI_PIPELINE_SOURCE") != "merge_request_event":
+            del given["CI_MERGE_REQUEST_IID"]
+        done = subprocess.run(
+            [
+                *("node", str(CLI), "--force-shell-executor", "--shell-isolation", "--home", str(self.home)),
+                *(word for each in given.items() for word in ("--variable", "=".join(each))),
+                *words,
+            ],
+            cwd=self.project.folder,
+            env={**os.environ, "PATH": f"{STAND_INS}:{BIN}:{os.environ['PATH']}"},
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+        return done.returncode, done.stdout
+
+    def plan_ids(self) -> set[str]:
+        """Return the ids of all plans for prod that jobs have kept."""
+        kept = (self.project.folder / ".gitlab-ci-local" / "artifacts").glob("plan*/plan-prod.json")
+        return {str(reconciler("show", file, "--format", "json").data["plan_id"]) for file in kept}
+
+
+@pytest.fixture
+def runner(project: Project, tmp_path: Path) -> Iterator[GitLabRunner]:
+    forge = GitLab()
+    with standing_in(forge):
+        yield GitLabRunner(project, forge, tmp_path / "home")
+
+
+def test_a_dangerous_grant_is_noted_and_refused_whatever_the_branch_says_of_the_policy(runner: GitLabRunner) -> None:
+    runner.project.write(more=DANGEROUS)
+    runner.project.configuration(policy="")
+
+    code, log = runner.merge_request()
+
+    assert code != 0
+    assert len(runner.forge.comments) == 2, log
+    assert all(TAKEOVER in body for body in runner.forge.bodies())
+    assert "ask the security team" in log
+    assert runner.project.grants() == BEFORE
+    assert SECRET not in log
+    assert TOKEN not in log
+
+
+def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) -> None:
+    runner.project.write(more=HARMLESS)
+
+    code, log = runner.merge_request()
+
+    assert code == 0, log
+    assert runner.project.grants() == BEFORE
+    assert {body.partition("\n")[0] for body in runner.forge.bodies()} == {
+        "<!-- reconciler:dev -->",
+        "<!-- reconciler:prod -->",
+    }
+    (reviewed,) = runner.plan_ids()
+    assert all(reviewed in body for body in runner.forge.bodies())
+
+    runner.project.merge()
+    assert runner.run()[0] == 0
+    assert (runner.project.grants(), runner.plan_ids()) == (BEFORE, {reviewed})
+
+    code, log = runner.run("apply: [prod]")
+    assert code == 0, log
+    assert runner.project.grants() == AFTER
+
+
+def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: GitLabRunner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.project.branch("Change")
+    runner.project.merge()
+    runner.run()
+    runner.project.write(portal=PORTAL.replace("read:", "write:"), more=PORTAL.replace("Portal", "Billing"))
+    runner.project.commit("Change once more")
+
+    code, log = runner.run("apply: [prod]")
+
+    assert code != 0
+    assert "files or tenant have changed since the plan" in log
+    assert runner.project.grants() == BEFORE
+
+
+def test_the_merge_request_of_a_fork_is_validated_and_reaches_no_secret(runner: GitLabRunner) -> None:
+    runner.project.write(more=HARMLESS)
+
+    code, log = runner.merge_request(of="4711")
+
+    assert (code, runner.forge.asked, runner.plan_ids()) == (0, [], set())
+    assert "2 grants in 2 files: valid." in log
+
+
+def test_drift_opens_an_issue_and_its_end_closes_it(runner: GitLabRunner) -> None:
+    runner.project.write(portal=PORTAL.replace("read:", "write:"))
+    runner.project.commit("Expect something else")
+
+    code, log = runner.run(CI_PIPELINE_SOURCE="schedule")
+
+    assert code == 0, log
+    assert {each.title for each in runner.forge.issues} == {"Drift in dev", "Drift in prod"}
+
+    runner.project.write(portal=PORTAL)
+    runner.project.commit("Expect what there is")
+    runner.run(CI_PIPELINE_SOURCE="schedule")
+
+    assert [each.is_open for each in runner.forge.issues] == [False, False]

@@ -1,0 +1,17 @@
+"""zizmor, which knows the holes that workflows have had, finds none in the action and the examples."""
+
+import subprocess
+
+import pytest
+from pipeline.project import BIN, EXAMPLES, ROOT
+
+FILES = [ROOT / "action.yml", *sorted((EXAMPLES / "github").glob("*.yml"))]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_zizmor_finds_nothing_even_at_its_strictest(file: str) -> None:
+    words = [str(BIN / "zizmor"), "--offline", "--persona", "auditor", "--no-ignores", str(file)]
+
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout.strip()) == (0, "No findings to report. Good job!")

@@ -1,0 +1,130 @@
+"""Hypothesis: tenants as years of clicking leave them behind, as seeds of sandboxes."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+ODD_NAMES = (
+    *("Billing", "billing", "BILLING ", " Billing", "Billing\t", "Bil/ling", "..", ".", "../../etc", ".hidden"),
+    *("CON", "nul.yaml", "com1", "true", "no", "null", "~", "0x10", "1:30", "2001-01-01", "1e3", "-", "---", "..."),
+    *("# not a comment", "a #b", "a: b", "a:", "- a", "&a", "*a", "!a", "%a", "@a", "`a`", "'a'", '"a"', "[a]", "{a}"),
+    *("${domain}", "$${x}", "$", "${", "\\", "a\nb", "a\r\nb", "\x00", "\x1b[2J", "\x7f", "\x85", "\u2028", "\ufeff"),
+    *(
+        "a\u202eb",
+        "\u200b",
+        "e\u0301",
+        "\u00e9",
+        "\u0301",
+        "ﬁ",
+        "日本",
+        "🂡",
+        "\U000e0001",
+        "\ue000",
+        "\uffff",
+        "x" * 300,
+    ),
+    "default for third_party_clients",
+)
+texts = st.sampled_from(ODD_NAMES) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+scopes = st.sampled_from(["read:x", "write:x", "a b", "é", "${domain}", "true", "s" * 280, "t" * 281, "a\x07", "'"])
+DEFINED = ["read:x", "write:x", "a b", "é", "${domain}", "true", "s" * 280, "'"]
+
+
+@dataclass(frozen=True)
+class Nasty:
+    """A tenant: applications and APIs as (id, name), and its grants."""
+
+    applications: tuple[tuple[str, str], ...]
+    apis: tuple[tuple[str, str], ...]
+    grants: tuple[dict[str, Any], ...]
+
+    @property
+    def seed(self) -> str:
+        """The tenant as a seed file: YAML in which every text is written in escapes."""
+        items = {
+            "tool": {"client_id": "own", "client_secret": "secret"},
+            "applications": [{"client_id": identity, "name": name} for identity, name in self.applications],
+            "apis": [{"identifier": identity, "name": name, "scopes": DEFINED} for identity, name in self.apis],
+            "grants": list(self.grants),
+        }
+        return _flow(items)
+
+    def elsewhere(self) -> "Nasty":
+        """Another tenant with the same applications and APIs and no grants: ids differ, but where names repeat."""
+        names = [name for _, name in self.applications]
+        moved = [
+            (f"moved-{identity}" if names.count(name) == 1 else identity, name) for identity, name in self.applications
+        ]
+        return replace(self, applications=tuple(moved), grants=())
+
+
+def _flow(value: object) -> str:
+    match value:
+        case dict():
+            return f"{{{', '.join(f'{_flow(name)}: {_flow(each)}' for name, each in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(_flow, value))}]"
+        case str():
+            return '"' + "".join(f"\\U{ord(character):08x}" for character in value) + '"'
+        case _:
+            return json.dumps(value)
+
+
+@st.composite
+def _things(draw: st.DrawFn, kind: str) -> tuple[tuple[str, str], ...]:
+    """Up to five things: ids in which the sandbox takes all but NUL, names that are alike or the same."""
+    pool = draw(st.lists(texts, min_size=1, max_size=3))
+    names = st.sampled_from(pool) | st.sampled_from([name.upper() for name in pool]) | st.sampled_from([*pool, "Other"])
+    odd = draw(st.lists(st.tuples(st.just("") | texts, names), min_size=1, max_size=5))
+    return tuple((f"{kind}{place}{text}".replace("\0", ""), name) for place, (text, name) in enumerate(odd))
+
+
+@st.composite
+def tenants(draw: st.DrawFn, *, declarable: bool = False) -> Nasty:
+    """Tenants; with `declarable`, whose grants Auth0 would take if they were made anew."""
+    applications, apis = draw(_things("app")), draw(_things("api"))
+    holders = [("client_id", identity) for identity, _ in applications] + [("default_for", "third_party_clients")]
+    grants = draw(
+        st.lists(
+            st.builds(_grant, st.sampled_from(holders), st.sampled_from(apis), _settings(declarable=declarable)),
+            min_size=1,
+            max_size=6,
+            unique_by=lambda grant: json.dumps([grant.get(part) for part in KEY]),
+        )
+    )
+    return Nasty(applications, apis, tuple(grants))
+
+
+KEY = ("client_id", "default_for", "audience", "subject_type")
+ORGANIZATIONS = ("organization_usage", "allow_any_organization")
+
+
+def _settings(*, declarable: bool) -> st.SearchStrategy[dict[str, Any]]:
+    allowed = st.sampled_from(DEFINED) if declarable else scopes
+    types = st.lists(texts.filter(lambda text: len(text) <= 255 and text.isprintable()), max_size=2, unique=True)
+    by_client = st.fixed_dictionaries(
+        {},
+        optional={
+            "organization_usage": st.sampled_from(["allow", "require"]),
+            "allow_any_organization": st.booleans(),
+        },
+    )
+    for_user = st.fixed_dictionaries({"subject_type": st.just("user")}, optional={"authorization_details_types": types})
+    others = st.just({"subject_type": "anonymous_user"}) if not declarable else st.nothing()
+    reach = st.just({"allow_all_scopes": True}) | st.builds(
+        lambda listed: {"scope": listed}, st.lists(allowed, max_size=4, unique=True)
+    )
+    return st.builds(lambda one, other: one | other, by_client | for_user | others, reach)
+
+
+def _grant(holder: tuple[str, str], api: tuple[str, str], settings: dict[str, Any]) -> dict[str, Any]:
+    name, identity = holder
+    usable = {
+        field: value
+        for field, value in settings.items()
+        if not (name == "default_for" and field in ORGANIZATIONS)
+        and not (field == "allow_any_organization" and "organization_usage" not in settings)
+    }
+    return {name: identity, "audience": api[0], "subject_type": "client"} | usable

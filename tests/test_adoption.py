@@ -1,0 +1,82 @@
+"""Tenants with nasty names are adopted: what is written declares what they have, here and elsewhere."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from support.commands import CONFIG, grants_of, reconciler, stand_in
+from support.nasty import KEY, Nasty, tenants
+
+VARIABLES = """
+variables:
+  billing: Billing
+  read: read:x
+  name: e\u0301
+  odd: "${domain}"
+  opening: "${"
+"""
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@contextmanager
+def adopting(tenant: Nasty, others: str = "") -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        (folder / "reconciler.yaml").write_text(f"{CONFIG}{others}{VARIABLES}", encoding="utf-8")
+        (folder / "tenant.yaml").write_text(tenant.seed, encoding="utf-8")
+        stand_in(folder, patch)
+        yield folder
+        os.chdir("/")
+
+
+def without_own(grants: list[dict[str, object]]) -> list[dict[str, object]]:
+    """What a person would call the same grants: scopes have no order, defaults are not said, own ones do not count."""
+    said = [
+        {name: sorted(value) if isinstance(value, list) else value for name, value in grant.items() if value}
+        for grant in grants
+        if grant.get("client_id") != "own"
+    ]
+    return sorted(said, key=lambda grant: [str(grant.get(part, "")) for part in KEY])
+
+
+@few
+@given(tenants())
+def test_a_plan_after_an_import_is_empty(tenant: Nasty) -> None:
+    with adopting(tenant, "  other: {domain: other.auth0.com}\n") as folder:
+        imported = reconciler("import")
+        assert imported.code == 0, imported.said
+        files = sorted(path.name for path in folder.glob("grants/*"))
+        assert len({name.casefold() for name in files}) == len(files)
+        if files:
+            planned = reconciler("plan", "--detailed-exitcode")
+            assert planned.code == 0, planned.said
+            assert "0 to create, 0 to update, 0 to delete; " in imported.stdout
+            assert imported.stdout.splitlines()[-1] == planned.stdout.splitlines()[-1]
+        again = reconciler("import")
+        assert again.stdout.startswith("Imported: nothing new; ")
+        assert not files or reconciler("fmt", "--check").code == 0
+        assert sorted(path.name for path in folder.glob("grants/*")) == files
+
+
+@few
+@given(tenants(declarable=True))
+def test_what_is_imported_here_and_applied_elsewhere_gives_equal_grants(tenant: Nasty) -> None:
+    with adopting(tenant) as folder:
+        assert reconciler("import").code == 0
+        before = without_own(grants_of(folder))
+        other = tenant.elsewhere()
+        ids = {here: there for (here, _), (there, _) in zip(tenant.applications, other.applications, strict=True)}
+        (folder / "tenant.yaml").write_text(other.seed, encoding="utf-8")
+        assert reconciler("sandbox", "reset").code == 0
+        if not before:
+            return
+        applied = reconciler("apply", "--yes")
+        assert applied.code == 0, applied.said
+        moved = [
+            grant | {"client_id": ids[str(grant["client_id"])]} if "client_id" in grant else grant for grant in before
+        ]
+        assert without_own(grants_of(folder)) == without_own(moved)
