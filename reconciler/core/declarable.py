@@ -54,11 +54,7 @@ def _organizations(grant: ClientGrant) -> Iterator[str]:
         yield f"its organization_usage {quoted(grant.organization_usage)} is unknown"
     elif grant.organization_usage == USAGE_DENY and grant.allow_any_organization:
         yield "it allows any organization although it denies organizations"
-    elif (grant.organization_usage != USAGE_DENY or grant.organizations) and (
+    elif (grant.organization_usage != USAGE_DENY or grant.organizations is not None) and (
         grant.key.subject_type != SUBJECT_CLIENT or grant.key.default_for is not None
     ):
         yield "it has settings for organizations, which work for applications by themselves only"
-    elif grant.organizations is not None and (
-        grant.key.subject_type != SUBJECT_CLIENT or grant.key.default_for is not None
-    ):
-        yield "it has organizations, which work for applications by themselves only"

@@ -139,11 +139,7 @@ def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:
         "authorization_details_types": sorted(grant.authorization_details_types),
     }
     defaults = {"subject_type": SUBJECT_CLIENT, "organization_usage": plain.organization_usage}
-    told = {name: value for name, value in said.items() if value and value != defaults.get(name)}
-    organizations: dict[str, Said] = (
-        {} if grant.organizations is None else {"organizations": sorted(grant.organizations)}
-    )
-    return {**told, **organizations}
+    return {name: value for name, value in said.items() if value and value != defaults.get(name)}
 
 
 def _listed(said: Mapping[str, Said], comments: Mapping[str, str]) -> Iterator[str]:

@@ -90,6 +90,7 @@ def test_as_data_each_grant_has_every_field_and_its_place() -> None:
         "organization_usage": "deny",
         "allow_any_organization": False,
         "authorization_details_types": [],
+        "organizations": None,
         "description": "People see their own invoices, and those of everybody in their household who agreed to it",
         "source": {"file": "grants/billing.yaml", "line": 2, "column": 5},
     }
