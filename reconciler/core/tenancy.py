@@ -39,7 +39,9 @@ UNTOLD = Tenants(targets=())
 def for_tenant(specs: Iterable[GrantSpec], target: Target) -> tuple[GrantSpec, ...]:
     """Return those of `specs` that apply to a tenant, with its values in the places of their names."""
     return tuple(
-        spec if is_plain(spec) else _filled(spec, target.values) for spec in specs if applies(spec, target.name)
+        spec if is_plain(spec) else _filled(spec, target.values)
+        for spec in specs
+        if not spec.tenants or applies(spec, target.name)
     )
 
 

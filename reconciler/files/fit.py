@@ -5,22 +5,19 @@ these keys comes along: most rules for a grant are about keys that it does not h
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import gt, lt
 from typing import Any
 
+from reconciler.files.verdicts import AtKeys, Check, Verdict, all_of, as_check, counted, opposite, remembering
+
 # What data and schemas hold is for schemas to say, not for Python's types, hence Any.
 Schema = Mapping[str, Any]
-Check = Callable[[Any], bool]
-Verdict = Check | bool
-"""What is left to look at: a check, or nothing where all is settled already."""
 
 MOST_SETS_OF_KEYS = 256
 """How many are remembered for each mapping that a schema describes."""
-MOST_TEXTS = 4096
-"""How many are remembered for each place where a schema describes one."""
 SIDE_WORDS = frozenset(
     {
         *("$defs", "$schema", "default", "defaultSnippets", "description", "errorMessage", "examples"),
@@ -77,13 +74,13 @@ Word = Callable[[Any, _Look], Verdict]
 
 def _check(schema: Schema, root: Schema) -> Check:
     look = _Look(schema, root)
-    of_others = _as_check(_verdict(look))
+    of_others = as_check(_verdict(look))
     if "object" not in _listed(schema.get("type", "object")):
         return of_others
 
     @lru_cache(maxsize=MOST_SETS_OF_KEYS)
     def of_mapping(*keys: str) -> Check:
-        return _as_check(_verdict(replace(look, keys=frozenset(keys))))
+        return as_check(_verdict(replace(look, keys=frozenset(keys))))
 
     return lambda value: of_mapping(*value)(value) if isinstance(value, dict) else of_others(value)
 
@@ -92,84 +89,7 @@ def _verdict(look: _Look) -> Verdict:
     words = look.schema.keys() - SIDE_WORDS
     if not WORDS.keys() >= words:
         raise _UnknownWordError
-    return _all(word(look.schema[name], look) for name, word in WORDS.items() if name in words)
-
-
-@dataclass(frozen=True, slots=True)
-class _AtKeys:
-    """What is left to look at in the values of a mapping: each key with its checks."""
-
-    checks: Mapping[str, tuple[Check, ...]]
-
-    def __call__(self, mapping: Mapping[str, object]) -> bool:
-        return all(check(mapping[key]) for key, checks in self.checks.items() for check in checks)
-
-    def at_once(self) -> Check:
-        """Return the same in a form that takes less time: all checks of a value together."""
-        pairs = tuple((key, _remembering(_in_turn(checks))) for key, checks in self.checks.items())
-
-        def check(mapping: Mapping[str, object]) -> bool:
-            for key, each in pairs:  # noqa: SIM110 - all() takes twice as long for a few
-                if not each(mapping[key]):
-                    return False
-            return True
-
-        return check
-
-
-def _all(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return one verdict for several; what they say of the value of one key is brought together."""
-    checks: list[Check] = []
-    at_keys: dict[str, tuple[Check, ...]] = {}
-    for verdict in verdicts:
-        if verdict is False:
-            return False
-        if isinstance(verdict, _AtKeys):
-            for key, more in verdict.checks.items():
-                at_keys[key] = (*at_keys.get(key, ()), *more)
-        elif verdict is not True:
-            checks.append(verdict)
-    if not at_keys:
-        return _in_turn(tuple(checks)) if checks else True
-    return _in_turn((*checks, _AtKeys(at_keys).at_once())) if checks else _AtKeys(at_keys)
-
-
-def _remembering(check: Check) -> Check:
-    """Remember the verdicts on texts: the names of applications, APIs and scopes come again and again."""
-    of_text = lru_cache(maxsize=MOST_TEXTS)(check)
-    return lambda value: of_text(value) if isinstance(value, str) else check(value)
-
-
-def _in_turn(checks: tuple[Check, ...]) -> Check:
-    if len(checks) == 1:
-        return checks[0]
-
-    def check(value: object) -> bool:
-        for each in checks:  # noqa: SIM110 - all() takes twice as long for two or three
-            if not each(value):
-                return False
-        return True
-
-    return check
-
-
-def _as_check(verdict: Verdict) -> Check:
-    if isinstance(verdict, _AtKeys):
-        return verdict.at_once()
-    return verdict if callable(verdict) else lambda _: verdict
-
-
-def _not(verdict: Verdict) -> Verdict:
-    return (lambda value: not verdict(value)) if callable(verdict) else not verdict
-
-
-def _count(verdicts: Iterable[Verdict], counts: Callable[[int], bool]) -> Verdict:
-    """Settle how many of `verdicts` are good, if that can be."""
-    verdicts = tuple(verdicts)
-    if not any(map(callable, verdicts)):
-        return counts(sum(map(bool, verdicts)))
-    checks = [_as_check(verdict) for verdict in verdicts]
-    return lambda value: counts(sum(check(value) for check in checks))
+    return all_of(word(look.schema[name], look) for name, word in WORDS.items() if name in words)
 
 
 def _listed(kinds: str | list[str]) -> list[str]:
@@ -180,14 +100,14 @@ def _type(expected: str | list[str], look: _Look) -> Verdict:
     kinds = _listed(expected)
     if look.keys is not None:
         return "object" in kinds
-    return _count((KINDS[kind] for kind in kinds), bool) if len(kinds) > 1 else KINDS[kinds[0]]
+    return counted((KINDS[kind] for kind in kinds), bool) if len(kinds) > 1 else KINDS[kinds[0]]
 
 
 def _enum(expected: list[Any], look: _Look) -> Verdict:
     if all(isinstance(each, str) for each in expected):
         texts = frozenset(expected)
         return look.keys is None and (lambda value: isinstance(value, str) and value in texts)
-    return _count((_const(each, look) for each in expected), bool)
+    return counted((_const(each, look) for each in expected), bool)
 
 
 def _const(expected: object, look: _Look) -> Verdict:
@@ -204,14 +124,14 @@ def _required(expected: list[str], look: _Look) -> Verdict:
 
 
 def _properties(expected: Mapping[str, Schema], look: _Look) -> Verdict:
-    return _all(_AtKeys({key: (look.inside(part),)}) for key, part in expected.items() if key in (look.keys or ()))
+    return all_of(AtKeys({key: (look.inside(part),)}) for key, part in expected.items() if key in (look.keys or ()))
 
 
 def _additional_properties(expected: bool | Schema, look: _Look) -> Verdict:  # noqa: FBT001 - the keyword's own
     more = (look.keys or frozenset()) - look.schema.get("properties", {}).keys()
     if isinstance(expected, bool):
         return expected or not more
-    return _all(_AtKeys({key: (look.inside(expected),)}) for key in more)
+    return all_of(AtKeys({key: (look.inside(expected),)}) for key in more)
 
 
 def _property_names(expected: Schema, look: _Look) -> Verdict:
@@ -219,7 +139,7 @@ def _property_names(expected: Schema, look: _Look) -> Verdict:
 
 
 def _items(expected: Schema, look: _Look) -> Verdict:
-    check = _remembering(look.inside(expected))
+    check = remembering(look.inside(expected))
 
     def each(value: object) -> bool:
         return not isinstance(value, list) or all(map(check, value))
@@ -259,7 +179,7 @@ def _if(expected: Schema, look: _Look) -> Verdict:
     then, otherwise = (look.through(look.schema.get(word, {})) for word in ("then", "else"))
     if not callable(condition):
         return then if condition else otherwise
-    good, bad = _as_check(then), _as_check(otherwise)
+    good, bad = as_check(then), as_check(otherwise)
     return lambda value: good(value) if condition(value) else bad(value)
 
 
@@ -290,8 +210,8 @@ WORDS: Mapping[str, Word] = {
     "type": _type,  # what is of the wrong kind need not be looked at any more
     "$ref": _ref,
     "additionalProperties": _additional_properties,
-    "allOf": lambda expected, look: _all(map(look.through, expected)),
-    "anyOf": lambda expected, look: _count(map(look.through, expected), bool),
+    "allOf": lambda expected, look: all_of(map(look.through, expected)),
+    "anyOf": lambda expected, look: counted(map(look.through, expected), bool),
     "const": _const,
     "enum": _enum,
     "if": _if,
@@ -302,8 +222,8 @@ WORDS: Mapping[str, Word] = {
     "minItems": _length(list, lt),
     "minLength": _length(str, lt),
     "minimum": _bound(lt),
-    "not": lambda expected, look: _not(look.through(expected)),
-    "oneOf": lambda expected, look: _count(map(look.through, expected), lambda count: count == 1),
+    "not": lambda expected, look: opposite(look.through(expected)),
+    "oneOf": lambda expected, look: counted(map(look.through, expected), lambda count: count == 1),
     "pattern": _pattern,
     "properties": _properties,
     "propertyNames": _property_names,

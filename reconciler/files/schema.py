@@ -7,7 +7,8 @@ from typing import Any
 
 from reconciler.core.problems import Problem
 from reconciler.files.document import Node
-from reconciler.files.fit import Check, fitting
+from reconciler.files.fit import fitting
+from reconciler.files.verdicts import Check
 
 
 def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:

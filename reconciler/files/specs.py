@@ -81,8 +81,8 @@ def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterato
     """
     seen: set[Problem] = set()
     special = [spec for spec in specs if not is_plain(spec)]
-    targets = tenants.targets if special else tenants.targets[:1]
-    read = [for_tenant(specs, target) for target in targets] or [tuple(filter(is_plain, specs))]
+    read = [for_tenant(specs, target) for target in tenants.targets] if special else [specs]
+    read = read or [tuple(filter(is_plain, specs))]
     for problem in chain(misdirected(special, tenants), chain.from_iterable(map(_problems_at_one, read))):
         if problem not in seen:
             seen.add(problem)
