@@ -3,11 +3,11 @@
 JSON Lines, one file a run, mode 0600. An intent without a result marks a write that nobody saw the end of.
 """
 
+import asyncio
 import json
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,23 +24,31 @@ class JournalError(ReconcilerError):
     """The journal cannot be written, so nothing may be sent."""
 
 
-@dataclass(frozen=True, slots=True)
 class Journal:
-    """One run's journal, open for writing. Times are UTC."""
+    """One run's journal, open for writing. Times are UTC.
 
-    run: str
-    path: Path
-    descriptor: int
+    What is noted is on disk when it is done. Changes that are under way at once share a call to the disk (group
+    commit): it takes longer than most answers of a tenant.
+    """
 
-    def begin(self, plan: Plan) -> None:
+    def __init__(self, run: str, path: Path, descriptor: int, flush: Callable[[int], None] = os.fsync) -> None:
+        self.run = run
+        self.path = path
+        self._descriptor = descriptor
+        self._flush = flush
+        self._noted = 0
+        self._on_disk = 0
+        self._lost = ""
+
+    async def begin(self, plan: Plan) -> None:
         """Note the start of a run. Raises JournalError, as all of these do."""
         tenant = {"name": plan.tenant.name, "domain": plan.tenant.domain}
-        self._write({"event": "begin", "tenant": tenant, "changes": len(plan.changes)})
+        await self._note({"event": "begin", "tenant": tenant, "changes": len(plan.changes)})
 
-    def intend(self, number: int, change: Change) -> None:
+    async def intend(self, number: int, change: Change) -> None:
         """Note that a change is about to be sent."""
         before, after = grant_before(change), grants_after(change)
-        self._write(
+        await self._note(
             {
                 "event": "intent",
                 "number": number,
@@ -51,29 +59,51 @@ class Journal:
             }
         )
 
-    def settle(self, number: int, outcome: Outcome) -> None:
+    async def settle(self, number: int, outcome: Outcome) -> None:
         """Note what became of a change."""
         result = {"outcome": str(outcome.result), "detail": outcome.detail}
-        self._write({"event": "result", "number": number, **result})
+        await self._note({"event": "result", "number": number, **result})
 
-    def end(self, *, converged: bool) -> None:
+    async def end(self, *, converged: bool) -> None:
         """Note the end of a run."""
-        self._write({"event": "end", "converged": converged})
+        await self._note({"event": "end", "converged": converged})
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self.descriptor)
+        os.close(self._descriptor)
+
+    async def _note(self, entry: Mapping[str, object]) -> None:
+        self._write(entry)
+        self._noted += 1
+        mine = self._noted
+        await asyncio.sleep(0)  # whoever is ready as well writes first
+        if self._on_disk < mine:
+            self._keep()
 
     def _write(self, entry: Mapping[str, object]) -> None:
         line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "run": self.run, **entry})
         data = f"{line}\n".encode()
         try:
-            written = os.write(self.descriptor, data)
-            os.fsync(self.descriptor)
+            written = os.write(self._descriptor, data)
         except OSError as error:
-            raise JournalError(f"the journal {self.path} cannot be written: {error.strerror}") from error
+            raise self._error(error) from error
         if written != len(data):
             raise JournalError(f"the journal {self.path} cannot be written: no room is left")
+
+    def _keep(self) -> None:
+        """Bring all that is noted to the disk. What it once lost, a later success does not bring back."""
+        noted = self._noted
+        if self._lost:
+            raise JournalError(self._lost)
+        try:
+            self._flush(self._descriptor)
+        except OSError as error:
+            self._lost = str(self._error(error))
+            raise JournalError(self._lost) from error
+        self._on_disk = noted
+
+    def _error(self, error: OSError) -> JournalError:
+        return JournalError(f"the journal {self.path} cannot be written: {error.strerror}")
 
 
 def open_journal(folder: Path) -> Journal:

@@ -171,7 +171,8 @@ async def look_up(client: ManagementClient, needs: Needs) -> Directory:
     async with at_once() as group:
         applications = group.create_task(_applications(client, needs))
         apis = group.create_task(_apis(client, replace(needs, scopes=False)))
-    return Directory(applications.result(), apis.result())
+        organizations = group.create_task(_organizations(client, needs))
+    return Directory(applications.result(), apis.result(), organizations.result())
 
 
 def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:

@@ -73,6 +73,7 @@ class Work:
         self._change = change
         self._means = means
         self._client = means.client
+        self._intended = False
         self._sent = False
         self._in_doubt = False  # sent, and not known what became of it
         self._taken = False  # one call of several has taken effect
@@ -81,9 +82,9 @@ class Work:
     async def do(self, seen: Seen | None) -> Outcome:
         """Carry the change out; `seen` is what the tenant has right now, None to look for oneself."""
         outcome = await unless(self._means.stop.cut, self._guarded(seen)) or self._left()
-        if self._sent:
+        if self._intended:
             try:
-                self._means.journal.settle(self._number, outcome)
+                await self._means.journal.settle(self._number, outcome)
             except JournalError as error:
                 self._means.stop.ask(str(error))
         return outcome
@@ -230,10 +231,11 @@ class Work:
             return self._outcome(Result.FAILED, f"interrupted before it was sent again; it took {took} effect")
         return self._outcome(Result.SKIPPED, "interrupted before it was sent")
 
-    def _leave(self) -> None:
+    async def _leave(self) -> None:
         """Note the intent. Once a change has begun, a journal that fails does not keep it from its end."""
+        self._intended = True
         try:
-            self._means.journal.intend(self._number, self._change)
+            await self._means.journal.intend(self._number, self._change)
         except JournalError as error:
             if not self._sent:
                 raise

@@ -1,24 +1,29 @@
+import asyncio
 import json
 import os
 import stat
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.builders import a_plan, a_spec, an_observed
 
 from reconciler.core.outcome import Outcome, Result
+from reconciler.core.plan import Plan
 from reconciler.journal import Journal, JournalError, open_journal
+
+
+async def a_run(journal: Journal, plan: Plan) -> None:
+    await journal.begin(plan)
+    await journal.intend(1, plan.changes[0])
+    await journal.settle(1, Outcome(plan.changes[0], Result.APPLIED))
+    await journal.end(converged=True)
 
 
 def test_a_run_leaves_a_line_before_and_after_each_write(tmp_path: Path) -> None:
     plan = a_plan([a_spec()])
     with closing(open_journal(tmp_path)) as journal:
-        journal.begin(plan)
-        journal.intend(1, plan.changes[0])
-        journal.settle(1, Outcome(plan.changes[0], Result.APPLIED))
-        journal.end(converged=True)
+        asyncio.run(a_run(journal, plan))
 
     entries = [json.loads(line) for line in journal.path.read_text().splitlines()]
     assert [entry["event"] for entry in entries] == ["begin", "intent", "result", "end"]
@@ -32,7 +37,7 @@ def test_a_run_leaves_a_line_before_and_after_each_write(tmp_path: Path) -> None
 def test_an_update_keeps_both_sides(tmp_path: Path) -> None:
     plan = a_plan([a_spec(scope=("x",))], [an_observed()])
     with closing(open_journal(tmp_path)) as journal:
-        journal.intend(1, plan.changes[0])
+        asyncio.run(journal.intend(1, plan.changes[0]))
 
     entry = json.loads(journal.path.read_text())
     assert (entry["before"]["scope"], entry["after"]["scope"]) == (["read:invoices"], ["x"])
@@ -57,12 +62,37 @@ def test_a_journal_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
-    with closing(open_journal(tmp_path)) as journal:
-        full = replace(journal, descriptor=os.open("/dev/full", os.O_WRONLY))
-        with closing(full), pytest.raises(JournalError, match="No space left on device"):
-            full.end(converged=True)
+    full = Journal("run", tmp_path, os.open("/dev/full", os.O_WRONLY))
+
+    with closing(full), pytest.raises(JournalError, match="No space left on device"):
+        asyncio.run(full.end(converged=True))
 
 
-def test_a_journal_is_a_value(tmp_path: Path) -> None:
-    with closing(open_journal(tmp_path)) as journal:
-        assert Journal(journal.run, journal.path, journal.descriptor) == journal
+def test_changes_that_are_under_way_at_once_share_a_call_to_the_disk(tmp_path: Path) -> None:
+    calls: list[int] = []
+    plan = a_plan([a_spec()])
+
+    async def at_once() -> None:
+        await asyncio.gather(*(journal.intend(number, plan.changes[0]) for number in range(8)))
+        await journal.end(converged=True)
+
+    with (tmp_path / "journal").open("w") as file:
+        journal = Journal("run", tmp_path, file.fileno(), calls.append)
+        asyncio.run(at_once())
+
+    assert len(calls) == 2
+    assert len((tmp_path / "journal").read_text().splitlines()) == 9
+
+
+def test_what_the_disk_once_lost_a_later_success_does_not_bring_back(tmp_path: Path) -> None:
+    failures = [OSError(5, "Input/output error"), None]
+
+    def flush(_: int) -> None:
+        if failure := failures.pop(0):
+            raise failure
+
+    with (tmp_path / "journal").open("w") as file:
+        journal = Journal("run", tmp_path, file.fileno(), flush)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="cannot be written: Input/output error"):
+                asyncio.run(journal.end(converged=True))

@@ -1,6 +1,6 @@
 """Calls to the Management API: authenticated, paced, and repeated where repeating is harmless."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -22,16 +22,16 @@ UNTOLD_WAIT_SECONDS = (0.5, 2.0)
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
-def nothing() -> None:
+async def nothing() -> None:
     """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a write is known: `correlation` lands in the tenant's logs, `leaving` is called right before it is sent."""
+    """How a write is known: `correlation` lands in the tenant's logs, `leaving` is awaited right before it is sent."""
 
     correlation: str = ""
-    leaving: Callable[[], None] = nothing
+    leaving: Callable[[], Awaitable[None]] = nothing
 
 
 UNMARKED = Mark()
@@ -110,7 +110,7 @@ class Management:
 
     async def _paced(self, call: Call, token: str) -> Answer:
         async with self._pace.turn(call.family) as turn:
-            call.mark.leaving()
+            await call.mark.leaving()
             answer = await exchange(self._http, self._request(call, token))
             self._report(answer, turn)
             return answer

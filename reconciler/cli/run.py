@@ -40,7 +40,7 @@ class Run:
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
-            journal.begin(plan)
+            await journal.begin(plan)
             untouchable = session.untouchable()
             snapshot = write_snapshot(session.folder, journal.run, plan, self._observation, untouchable)
             session.note(f"Run {journal.run}, journal {journal.path}")
@@ -49,7 +49,7 @@ class Run:
             with self._within_the_time():
                 outcomes = await carry_out(plan, self._means(journal, tell))
                 report = await self._verified(outcomes)
-            _end(journal, report, console)
+            await _end(journal, report, console)
         return report, self._exit_code(report)
 
     def _means(self, journal: Journal, tell: Callable[[Outcome], None]) -> Means:
@@ -101,9 +101,9 @@ class Run:
         return Exit.DONE if done else Exit.INCOMPLETE
 
 
-def _end(journal: Journal, report: Report, console: Console) -> None:
+async def _end(journal: Journal, report: Report, console: Console) -> None:
     """Note the end. What was done has to be told even if the journal cannot be written any more."""
     try:
-        journal.end(converged=report.converged)
+        await journal.end(converged=report.converged)
     except JournalError as error:
         console.error(str(error))

@@ -17,7 +17,6 @@ from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
-from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
 from reconciler.observe import Needs, look_up, needs_of, observe, observe_organizations, survey
@@ -74,16 +73,12 @@ class Session:
 
     async def _with_organizations(self, observation: Observation) -> Observation:
         pruned = self.untouchable() if self.shape.prune else None
-        return await observe_organizations(self.client, observation, DeclaredOrganizations(self._specs, pruned))
+        return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
 
     def _needs(self) -> Needs:
         patterns = (*self.tenant.patterns, *self.policy.patterns)
-        return needs_of(self._specs, patterns, prunes=self.shape.prune)
-
-    @property
-    def _specs(self) -> tuple[GrantSpec, ...]:
-        """What the files declare, now and at the base: all of it is compared with the tenant."""
-        return (*self.declared.specs, *(self.base.specs if self.base else ()))
+        specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
+        return needs_of(specs, patterns, prunes=self.shape.prune)
 
     async def listed(self) -> list[Listed]:
         """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""

@@ -13,6 +13,7 @@ Schema = dict[str, Any]
 
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
+LISTS = ("scope", "organizations")
 ORGANIZATION_SETTINGS = ("organization_usage", "allow_any_organization", "organizations")
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 NOTHING: Schema = {"not": {}}
@@ -56,9 +57,9 @@ def _about_placeholders(fields: Collection[str]) -> Iterator[Schema]:
         "not": {"type": "string", "pattern": BROKEN},
         "errorMessage": 'what begins with "${" is no name of a variable; write ${name}, or $${ for a plain ${',
     }
-    for name in (*HOLDERS, *APIS, "scope"):
+    for name in (*HOLDERS, *APIS, *LISTS):
         if name in fields and name != "default_for":
-            yield {"properties": {name: {"items": whole} if name == "scope" else whole}}
+            yield {"properties": {name: {"items": whole} if name in LISTS else whole}}
 
 
 def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:

@@ -58,3 +58,7 @@ def _organizations(grant: ClientGrant) -> Iterator[str]:
         grant.key.subject_type != SUBJECT_CLIENT or grant.key.default_for is not None
     ):
         yield "it has settings for organizations, which work for applications by themselves only"
+    elif grant.organizations is not None and (
+        grant.key.subject_type != SUBJECT_CLIENT or grant.key.default_for is not None
+    ):
+        yield "it has organizations, which work for applications by themselves only"

@@ -54,6 +54,8 @@ def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
 
 def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:
     key = _key(spec, directory, guess)
+    if not spec.organizations:
+        return DesiredGrant(_grant(spec, key, frozenset()), spec) if isinstance(key, Key) else key
     organizations = [_organization(*placed, directory, guess) for placed in spec.placed_organizations()]
     problems = [each for each in organizations if isinstance(each, Problem)]
     if isinstance(key, Key) and not problems:

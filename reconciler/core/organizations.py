@@ -43,7 +43,7 @@ class DeclaredOrganizations:
         return frozenset(_gains(resolve(self.specs, directory)[0], observed))
 
     def _goes(self, observed: ObservedGrant, directory: Directory) -> bool:
-        return self.pruned is not None and self.pruned.reason(observed.key, observed, directory) is None
+        return self.pruned is not None and self.pruned.reason_to_keep(observed, directory, prunes=True) is None
 
 
 def may_have_organizations(observed: ObservedGrant) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from reconciler.core.desired import DesiredGrant
-from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.grant import ClientGrant, Key, as_far_as_told
 from reconciler.core.origin import Origin
-from reconciler.core.plan import Change, Create, grants_after
+from reconciler.core.plan import Change, grant_before, grants_after
 
 
 def all_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapping[Key, Origin]:
@@ -17,5 +17,10 @@ def all_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapp
 def _origin(change: Change, base: ClientGrant | None) -> Origin:
     if base == grants_after(change):
         return Origin.DRIFT  # the files say what they said: it is the tenant that has moved
-    before = None if isinstance(change, Create) else change.before.grant
-    return Origin.BRANCH if before == base else Origin.BOTH
+    before = grant_before(change)
+    return Origin.BRANCH if before == base or (before and base and _agree(before, base)) else Origin.BOTH
+
+
+def _agree(before: ClientGrant, base: ClientGrant) -> bool:
+    """Return whether both are equal in what both tell of: organizations may have been declared, and read, on a side."""
+    return as_far_as_told(before, base) == as_far_as_told(base, before)

@@ -64,6 +64,7 @@ class GrantSpec:
             if text := getattr(self, name):
                 yield text, self.source_of(name)
         yield from self.placed_scopes()
+        yield from self.placed_organizations()
 
     def placed_scopes(self) -> Iterator[tuple[str, Source]]:
         """Yield each scope with the place where it stands."""

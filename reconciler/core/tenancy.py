@@ -51,7 +51,7 @@ def applies(spec: GrantSpec, tenant: str) -> bool:
 def is_plain(spec: GrantSpec) -> bool:
     """Return whether `spec` says the same to every tenant, word for word; nearly all do, so it is told quickly."""
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
-    return not spec.tenants and OPENING not in "\n".join((*names, *spec.scope))
+    return not spec.tenants and OPENING not in "\n".join((*names, *spec.scope, *(spec.organizations or ())))
 
 
 def misdirected(specs: Iterable[GrantSpec], tenants: Tenants) -> Iterator[Problem]:
@@ -79,6 +79,7 @@ def _filled(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
         api=put_in(spec.api),
         audience=put_in(spec.audience),
         scope=tuple(filled(scope, values) for scope in spec.scope),
+        organizations=spec.organizations and tuple(filled(each, values) for each in spec.organizations),
     )
 
 

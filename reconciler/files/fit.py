@@ -214,6 +214,10 @@ def _additional_properties(expected: bool | Schema, look: _Look) -> Verdict:  # 
     return _all(_AtKeys({key: (look.inside(expected),)}) for key in more)
 
 
+def _property_names(expected: Schema, look: _Look) -> Verdict:
+    return look.keys is None or all(map(look.inside(expected), look.keys))
+
+
 def _items(expected: Schema, look: _Look) -> Verdict:
     check = _remembering(look.inside(expected))
 
@@ -262,6 +266,8 @@ def _if(expected: Schema, look: _Look) -> Verdict:
 def _ref(expected: str, look: _Look) -> Verdict:
     part = look.root
     for step in expected.removeprefix("#/").split("/"):
+        if step not in part:
+            raise _UnknownWordError
         part = part[step]
     return look.through(part)
 
@@ -300,6 +306,7 @@ WORDS: Mapping[str, Word] = {
     "oneOf": lambda expected, look: _count(map(look.through, expected), lambda count: count == 1),
     "pattern": _pattern,
     "properties": _properties,
+    "propertyNames": _property_names,
     "required": _required,
     "uniqueItems": _unique_items,
 }

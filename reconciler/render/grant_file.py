@@ -58,7 +58,7 @@ def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: He
 
 
 def _imported(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
-    return _by_name(grant.key, directory, say) | _settings(grant, say) | _organizations(grant, directory)
+    return _by_name(grant.key, directory, say) | _settings(grant, say) | _organizations(grant, directory, say)
 
 
 def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
@@ -79,7 +79,7 @@ def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     """Yield the lines of a grant in a snapshot."""
     said = _by_id(grant.key, literal) | _settings(grant, literal)
     if grant.organizations is not None:
-        said["organizations"] = sorted(grant.organizations)
+        said["organizations"] = sorted(map(literal, grant.organizations))
     lines = _listed(said, _comments_of_ids(grant, directory))
     if obstacle(grant) is None:
         yield from lines
@@ -104,9 +104,9 @@ def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
     return said
 
 
-def _organizations(grant: ClientGrant, directory: Directory) -> dict[str, Said]:
+def _organizations(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
     """Return the organizations by name where plans can look it up, else by id; nothing where there are none."""
-    said = [_organization(each, directory) for each in grant.organizations or ()]
+    said = [say(_organization(each, directory)) for each in grant.organizations or ()]
     return {"organizations": sorted(said)} if said else {}
 
 

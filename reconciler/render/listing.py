@@ -62,6 +62,8 @@ def _settings(spec: GrantSpec) -> Iterator[str]:
         yield f"organization_usage: {spec.organization_usage}"
     if spec.allow_any_organization:
         yield "any organization"
+    if spec.organizations is not None:
+        yield f"organizations: {', '.join(sorted(spec.organizations)) or 'none'}"
 
 
 def _json(each: Listed) -> Json:
@@ -78,6 +80,7 @@ def _json(each: Listed) -> Json:
         "organization_usage": spec.organization_usage,
         "allow_any_organization": spec.allow_any_organization,
         "authorization_details_types": sorted(set(spec.authorization_details_types)),
+        "organizations": None if spec.organizations is None else sorted(spec.organizations),
         "description": spec.description,
         "source": {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
     }

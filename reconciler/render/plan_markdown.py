@@ -10,6 +10,7 @@ from html import escape
 from urllib.parse import quote
 
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
+from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Delete, Plan
 from reconciler.core.problems import Source
 from reconciler.core.quoting import visible
@@ -144,13 +145,17 @@ def _details(change: Change, plan: Plan) -> str:
     summary = f"{_mark(change)} {element(grant_label(change.key, plan.directory))}"
     description = "" if isinstance(change, Delete) else change.after.spec.description
     why = f"{span(description)}\n\n" if description else ""
-    lines = [line for field in change.fields for line in _difference(field)]
+    lines = [line for field in change.fields for line in _difference(field, plan.directory)]
     fenced = "\n".join(block(lines, "diff"))
     return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
 
 
-def _difference(field: FieldChange) -> Iterator[str]:
+def _difference(field: FieldChange, directory: Directory) -> Iterator[str]:
     match field:
+        case SetChange(field="organizations"):
+            for sign, items in (("+", field.added), ("-", field.removed)):
+                labels = sorted(map(directory.organization_label, items))
+                yield from (f"{sign} organization: {visible(label)}" for label in labels)
         case SetChange():
             name = "" if field.field == "scope" else f"{field.field}: "
             yield from (f"+ {name}{visible(item)}" for item in field.added)

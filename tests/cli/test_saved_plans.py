@@ -147,3 +147,5 @@ def test_organizations_are_part_of_what_was_approved(tmp_path: Path, monkeypatch
     taken = reconciler("apply", saved)
 
     assert (refused.code, taken.code) == (5, 0)
+    assert "+ organization globex" in refused.stdout
+    assert [grant.get("organizations") for grant in grants_of(here) if grant["client_id"] == "billing"] == [["acme"]]

@@ -83,3 +83,26 @@ def test_drift_that_is_left_out_counts_towards_no_limit() -> None:
     part = a_plan([KEPT], observed, base=(KEPT,), only_branch=True, prune=True)
 
     assert (part.blocked, part.changes, len(part.left_alone)) == ((), (), 20)
+
+
+ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
+
+
+@pytest.mark.parametrize(
+    ("base", "tenant", "files", "origin"),
+    [
+        (None, (), (ACME,), Origin.BRANCH),
+        ((), (), (ACME,), Origin.BRANCH),
+        ((ACME,), (), (ACME,), Origin.DRIFT),
+        ((ACME,), (GLOBEX,), (), Origin.BOTH),
+    ],
+    ids=["said for the first time", "said otherwise", "taken away by hand", "changed here and there"],
+)
+def test_a_change_of_organizations_tells_where_it_comes_from(
+    base: tuple[str, ...] | None, tenant: tuple[str, ...], files: tuple[str, ...], origin: Origin
+) -> None:
+    observed = an_observed(a_grant(organizations=frozenset(tenant)))
+
+    plan = a_plan([a_spec(organizations=files)], [observed], base=[a_spec(organizations=base)])
+
+    assert plan.origins == {a_key(): origin}

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import a_grant, a_key, a_spec, an_observed
 from support.strategies import grants
@@ -37,6 +37,7 @@ def taken(grant: ClientGrant, step: Step) -> ClientGrant:
             return replace(grant, organizations=had - {step.organization})
 
 
+@settings(deadline=None)  # the first comparison loads deepdiff
 @given(pairs())
 def test_the_steps_lead_to_the_end_and_wherever_they_stop_the_rest_leads_there_too(
     pair: tuple[ClientGrant, ClientGrant],
@@ -51,6 +52,7 @@ def test_the_steps_lead_to_the_end_and_wherever_they_stop_the_rest_leads_there_t
     assert now == after
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_an_organization_is_given_the_grant_before_another_loses_it(pair: tuple[ClientGrant, ClientGrant]) -> None:
     before, after = pair

@@ -114,3 +114,12 @@ def test_without_tenants_only_the_domain_is_known() -> None:
         'grants/a.yaml:3:5: there is no variable "x"; add it to variables in reconciler.yaml',
     ]
     assert NOBODY.targets == (ANY_TENANT,)
+
+
+def test_organizations_may_differ_from_tenant_to_tenant() -> None:
+    spec = a_spec(organizations=("acme-${stage}", "org_1"))
+    dev, none = for_tenant([spec, a_spec(client="${stage}", organizations=())], DEV)
+
+    assert not is_plain(spec)
+    assert (dev.organizations, none.organizations) == (("acme-dev", "org_1"), ())
+    assert said([a_spec(organizations=("x", "${stagee}"))])[0].startswith("grants/a.yaml:83:9: dev and prod have no")

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support.builders import a_plan, a_spec, an_observed
 
 from reconciler.contract import stored
-from reconciler.files.breaches import breaches
+from reconciler.files.breaches import breaches, validator
 from reconciler.files.fit import fitting
 from reconciler.files.loader import parse
 from reconciler.render.plan_json import plan_json
@@ -61,6 +61,7 @@ def schemas_over(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             "oneOf": several,
             "pattern": st.sampled_from(["^a", "b$", "[\\u0000-\\u001f\\u007f]"]),
             "properties": st.dictionaries(KEYS, inner, max_size=3),
+            "propertyNames": inner,
             "required": st.lists(KEYS, unique=True, max_size=2),
             "then": inner,
             "title": st.just("words change nothing"),
@@ -69,12 +70,58 @@ def schemas_over(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-SCHEMAS: st.SearchStrategy[dict[str, Any]] = st.recursive(st.just({}), schemas_over, max_leaves=6)
+SCHEMAS: st.SearchStrategy[dict[str, Any]] = st.recursive(st.just({}), schemas_over, max_leaves=10)
 
 
+@pytest.mark.parametrize(
+    ("schema", "data"),
+    [
+        pytest.param({"const": 1}, True, id="a boolean is no number"),
+        pytest.param({"const": 0.0}, False, id="no number at all"),
+        pytest.param({"const": False}, 0, id="a number is no boolean"),
+        pytest.param({"enum": [1, 2]}, True, id="a boolean is not listed as a number"),
+        pytest.param({"type": ["integer", "null"]}, True, id="a boolean is no whole number"),
+        pytest.param({"type": "integer"}, 1.5, id="half a number"),
+        pytest.param({"oneOf": [{"type": "string"}, {"minLength": 1}]}, "a", id="both of one value"),
+        pytest.param({"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"a": 1, "b": 1}, id="both keys"),
+        pytest.param(
+            {"properties": {"a": {"type": "string"}}, "allOf": [{"properties": {"a": {"minLength": 2}}}]},
+            {"a": 1},
+            id="what the first of two says of a value",
+        ),
+        pytest.param(
+            {"properties": {"a": {"type": "string"}}, "allOf": [{"properties": {"a": {"minLength": 2}}}]},
+            {"a": "b"},
+            id="what the second of two says of a value",
+        ),
+        pytest.param(
+            {"allOf": [{"if": {"properties": {"a": {"const": 1}}}, "then": {"properties": {"b": {"const": 1}}}}]},
+            {"a": 1, "b": 2},
+            id="what depends on another value",
+        ),
+        pytest.param({"not": {"properties": {"a": {"const": 1}}}}, {"a": 1}, id="the opposite of what a value is"),
+        pytest.param({"propertyNames": {"maxLength": 1}}, {"a": 1, "bb": 2}, id="a key that is too long"),
+        pytest.param({"items": {"maxLength": 1}}, ["a", "bb", "bb"], id="a text that comes again"),
+    ],
+)
+def test_what_breaches_a_schema_does_not_fit(schema: dict[str, Any], data: object) -> None:
+    assert not fitting(schema)(data)
+    assert not Draft202012Validator(schema).is_valid(data)
+
+
+@settings(max_examples=400)
 @given(schema=SCHEMAS, data=DATA)
 def test_data_fits_exactly_where_jsonschema_finds_no_breach(schema: dict[str, Any], data: object) -> None:
     assert fitting(schema)(data) is Draft202012Validator(schema).is_valid(data)
+
+
+@given(schema=SCHEMAS, data=st.lists(DATA, max_size=4) | DATA, first=st.booleans())
+def test_what_is_explained_are_the_breaches_that_jsonschema_finds(
+    schema: dict[str, Any], data: Any, *, first: bool
+) -> None:
+    schema = {"items": schema, **({"prefixItems": [{"type": "string"}]} if first else {})}
+    found = Draft202012Validator(schema).iter_errors(data)
+    assert sorted(map(str, validator(json.dumps(schema)).iter_errors(data))) == sorted(map(str, found))
 
 
 @given(inner=SCHEMAS, data=DATA)

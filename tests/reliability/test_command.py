@@ -145,7 +145,7 @@ def test_two_commands_at_once_come_to_one_tenant(place: Place) -> None:
 KEY = generate_private_key(65537, 2048)
 PRIVATE_PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 PUBLIC_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-NEEDED = ", ".join(f'"{each}:client_grants"' for each in ("create", "read", "update", "delete"))
+NEEDED = ", ".join(['"read:clients"', *(f'"{each}:client_grants"' for each in ("create", "read", "update", "delete"))])
 WITH_KEY = SEED.replace("client_id: own,", f"client_id: own, scope: [{NEEDED}], public_key: {json.dumps(PUBLIC_PEM)},")
 
 

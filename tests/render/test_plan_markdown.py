@@ -128,3 +128,14 @@ def test_names_that_deceive_change_nothing_but_themselves() -> None:
     assert len(rows(markdown)) == len(names)
     assert markdown.count("\n</table>\n") == 1
     assert markdown.count("\n<details>") == len(names)
+
+
+def test_organizations_are_told_by_name() -> None:
+    directory = a_directory(organizations={"org_1": "acme", "org_2": "globex"})
+    before = a_grant(organization_usage="allow", organizations=frozenset({"org_2"}))
+    spec = a_spec(organization_usage="allow", organizations=("acme",))
+
+    markdown = plan_markdown(a_plan([spec], [an_observed(before)], directory))
+
+    assert "<td>+1 -1 organizations</td>" in markdown
+    assert "```diff\n+ organization: acme\n- organization: globex\n```\n" in markdown
