@@ -1,8 +1,9 @@
 """Read what a plan needs to know of the tenant: its grants always, all else only where a file needs it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError
@@ -14,6 +15,8 @@ from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
+
+T = TypeVar("T")
 
 NO_APPLICATIONS = (
     "files, manage, protect or policy name applications, but the token may not list them: give its application "
@@ -35,9 +38,7 @@ NO_ASSOCIATIONS = (
     "files declare the organizations of grants, but the token may not read them: give its application "
     "read:organization_client_grants"
 )
-ORGANIZATIONS_UNREAD = (
-    "organizations of grants were not read: the token may not (read:organizations, read:organization_client_grants)"
-)
+ORGANIZATIONS_UNREAD = "organizations of grants were not read: the token may not (read:organization_client_grants)"
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
 
 
@@ -118,20 +119,26 @@ async def observe_organizations(
 async def survey(client: ManagementClient, needs: Needs) -> Observation:
     """Read all that the tenant has, as far as the token may; organizations only of the grants that allow some.
 
-    Raises as `observe` does.
+    Where it may not list organizations, those that grants have are known all the same. Raises as `observe` does.
     """
     observation = await observe(client, needs, everything=True)
     concerned = [each for each in observation.grants if may_have_organizations(each)]
-    if not concerned:
-        return observation
+    organized = await _unless_forbidden(_with_organizations(client, observation, concerned))
+    if organized is None:
+        return replace(observation, notes=(*observation.notes, ORGANIZATIONS_UNREAD))
+    if not organized.directory.associated:
+        return organized
+    listed = await _unless_forbidden(client.organizations())
+    return replace(organized, directory=replace(organized.directory, organizations=listed))
+
+
+async def _unless_forbidden(reading: Awaitable[T]) -> T | None:
     try:
-        organized = await _with_organizations(client, observation, concerned)
-        names = await client.organizations() if organized.directory.associated else None
+        return await reading
     except RefusedCallError as error:
         if not forbidden(error):
             raise
-        return replace(observation, notes=(*observation.notes, ORGANIZATIONS_UNREAD))
-    return replace(organized, directory=replace(organized.directory, organizations=names))
+        return None
 
 
 async def _with_organizations(

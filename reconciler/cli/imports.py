@@ -91,6 +91,8 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
         say = partial(restored, values=session.tenant.target.values)
         texts = _texts(adoption, folder, lambda some: import_file(some, observation.directory, heading, say))
         _write(folder, texts)
+        for note in observation.notes:
+            console.note(f"Note: {note}")
         console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
         for note in observation.notes:
             console.note(f"Note: {note}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.core.canonical import field_order, grant_order
 from reconciler.core.declarable import obstacle, writable
-from reconciler.core.directory import Directory
+from reconciler.core.directory import ORGANIZATION_ID, Directory
 from reconciler.core.grant import SUBJECT_CLIENT, ClientGrant, Key
 from reconciler.core.quoting import visible
 from reconciler.core.template import literal
@@ -50,9 +50,9 @@ def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: st
 def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: Heading, say: Saying = literal) -> str:
     """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible."""
     items = sorted(
-        ((_imported(grant, directory, say), grant.key) for grant in grants), key=lambda item: grant_order(item[0])
+        ((_imported(grant, directory, say), grant) for grant in grants), key=lambda item: grant_order(item[0])
     )
-    lines = [line for said, key in items for line in ("", *_listed(said, _comments(key, directory)))]
+    lines = [line for said, grant in items for line in ("", *_listed(said, _comments(grant, directory)))]
     tenants = [] if heading.tenant is None else [f"tenants: [{scalar(heading.tenant)}]"]
     return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
 
@@ -105,14 +105,15 @@ def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
 
 
 def _organizations(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
-    """Return the organizations by name, by id where the name stands for another, too; nothing where there are none."""
+    """Return the organizations by name where plans can look it up, else by id; nothing where there are none."""
     said = [say(_organization(each, directory)) for each in grant.organizations or ()]
     return {"organizations": sorted(said)} if said else {}
 
 
 def _organization(identity: str, directory: Directory) -> str:
     name = directory.organization_label(identity)
-    return name if directory.organizations_called(name) == (identity,) else identity
+    known = directory.organizations is not None and directory.organizations_called(name) == (identity,)
+    return name if known and writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
 
 
 def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
@@ -122,9 +123,10 @@ def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, s
     return {"client_id": directory.client_name(grant.key) or "", "organizations": names}
 
 
-def _comments(key: Key, directory: Directory) -> Mapping[str, str]:
+def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
     """Return the names that help a reader where ids have to stand."""
-    return {"client_id": directory.client_name(key) or "", "audience": directory.api_name(key) or ""}
+    beside = {**_comments_of_ids(grant, directory), "audience": directory.api_name(grant.key) or ""}
+    return beside if directory.organizations is None else {**beside, "organizations": ""}
 
 
 def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,7 @@ def test_where_the_token_may_not_list_names_ids_stand_in_the_files(folder: Path)
 
     assert ran.code == 0
     assert ran.stderr.startswith("""\
+Note: organizations of grants were not read: the token may not (read:organization_client_grants)
 Applications stand by id: the token may not list them (read:clients).
 APIs stand by id: the token may not list them (read:resource_servers).
 """)
@@ -316,3 +318,24 @@ def test_organizations_are_imported_by_name_where_there_are_some(
     assert text.endswith("    organization_usage: require\n    organizations:\n      - acme\n      - globex\n")
     assert "organizations:" not in (here / "grants" / "portal.yaml").read_text()
     assert reconciler("fmt", "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("permission", "said"),
+    [
+        ("read:organization_client_grants", "    organizations:  # "),
+        ("read:organizations", "    organization_usage: require\n"),
+    ],
+)
+def test_of_organizations_as_much_is_said_as_the_token_may_read(folder: Path, permission: str, said: str) -> None:
+    scope = f"['read:client_grants', 'read:clients', 'read:resource_servers', '{permission}']"
+    seed = OF_ORGANIZATIONS.replace("client_id: own,", f"client_id: own, scope: {scope},")
+    (folder / "tenant.yaml").write_text(seed, encoding="utf-8")
+
+    ran = reconciler("import")
+
+    text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
+    assert said in text
+    assert len(re.findall("^      - org_[A-Za-z0-9]{16}$", text, re.MULTILINE)) == 2 * ("organizations:" in text)
+    assert ran.stderr.startswith("Note: organizations of grants were not read: ") is ("organizations:" not in text)
+    assert "0 to create, 0 to update, 0 to delete; 2 unchanged" in ran.stdout

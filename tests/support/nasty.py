@@ -29,6 +29,7 @@ ODD_NAMES = (
 )
 texts = st.sampled_from(ODD_NAMES) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 scopes = st.sampled_from(["read:x", "write:x", "a b", "é", "${domain}", "true", "s" * 280, "t" * 281, "a\x07", "'"])
+ORGANIZATIONS = ("acme", "Ünïted: a #b", "org_0123456789abcdef")
 DEFINED = ["read:x", "write:x", "a b", "é", "${domain}", "true", "s" * 280, "'"]
 
 
@@ -46,6 +47,7 @@ class Nasty:
         items = {
             "tool": {"client_id": "own", "client_secret": "secret"},
             "applications": [{"client_id": identity, "name": name} for identity, name in self.applications],
+            "organizations": [{"name": name} for name in ORGANIZATIONS],
             "apis": [{"identifier": identity, "name": name, "scopes": DEFINED} for identity, name in self.apis],
             "grants": list(self.grants),
         }
@@ -98,7 +100,7 @@ def tenants(draw: st.DrawFn, *, declarable: bool = False) -> Nasty:
 
 
 KEY = ("client_id", "default_for", "audience", "subject_type")
-ORGANIZATIONS = ("organization_usage", "allow_any_organization")
+OF_ORGANIZATIONS = ("organization_usage", "allow_any_organization", "organizations")
 
 
 def _settings(*, declarable: bool) -> st.SearchStrategy[dict[str, Any]]:
@@ -109,6 +111,7 @@ def _settings(*, declarable: bool) -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "organization_usage": st.sampled_from(["allow", "require"]),
             "allow_any_organization": st.booleans(),
+            "organizations": st.lists(st.sampled_from(ORGANIZATIONS), max_size=3, unique=True),
         },
     )
     for_user = st.fixed_dictionaries({"subject_type": st.just("user")}, optional={"authorization_details_types": types})
@@ -124,7 +127,7 @@ def _grant(holder: tuple[str, str], api: tuple[str, str], settings: dict[str, An
     usable = {
         field: value
         for field, value in settings.items()
-        if not (name == "default_for" and field in ORGANIZATIONS)
-        and not (field == "allow_any_organization" and "organization_usage" not in settings)
+        if not (name == "default_for" and field in OF_ORGANIZATIONS)
+        and not (field in OF_ORGANIZATIONS and "organization_usage" not in settings)
     }
     return {name: identity, "audience": api[0], "subject_type": "client"} | usable
