@@ -13,7 +13,7 @@ The entry point catches the base only; anything else is a bug and keeps its trac
 from collections.abc import Mapping
 from enum import IntEnum
 
-from reconciler.core.problems import Problem
+from reconciler.core.problems import Problem, errors
 
 
 class Exit(IntEnum):
@@ -30,9 +30,15 @@ class Exit(IntEnum):
 
 
 class ReconcilerError(Exception):
-    """The run cannot go on; the message says why and what to do."""
+    """The run cannot go on; the message says why and what to do. `tenant` names the one that it is about, if one is."""
 
     exit_code = Exit.FAILED
+    tenant = ""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a report says of it, one line each."""
+        return (str(self),)
 
 
 class ProblemsError(ReconcilerError):
@@ -42,6 +48,11 @@ class ProblemsError(ReconcilerError):
         super().__init__(f"{len(problems)} problem(s)")
         self.problems = problems
         self.texts = texts or {}
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Every problem that stops the run, with its place."""
+        return tuple(f"{problem.source}: {problem.message}" for problem in errors(self.problems))
 
 
 class RefusedError(ReconcilerError):

@@ -51,7 +51,7 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
         applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
         ended = applying.carried_out(applying.agreed(tenants.each(sessions, Session.planned)), reach)
     ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
-    ends = Ends([end for end, _ in ended], {name: str(error) for name, error in tenants.failed.items()})
+    ends = Ends([end for end, _ in ended], {name: error.told for name, error in tenants.failed.items()})
     try:
         _tell(ends, forms, console)
     except (OSError, ReconcilerError) as error:

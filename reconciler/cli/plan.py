@@ -7,12 +7,12 @@ import click
 
 from reconciler.cli import ci
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
 from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import together
+from reconciler.cli.together import Together, together
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
@@ -34,17 +34,26 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
     """Show what would change in the tenant; nothing is written."""
     given = options()
     console = Console(given)
-    with together(given, shape, reach, console) as (tenants, sessions):
-        if out and tenants.are_several and TENANT not in out:
-            raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
-        plans = [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)]
+    try:
+        plans, tenants = _planned(given, shape, reach, out, console)
+    except ReconcilerError as error:
+        if error.tenant:
+            _report(Planned([], {error.tenant: error.told}), forms, every=given.verbose)
+        raise
     for session, plan in plans:
         console.problems(session.warnings(plan), session.declared.texts)
         if out:
             _save(out, plan, session)
-    failed = {name: str(error) for name, error in tenants.failed.items()}
+    failed = {name: error.told for name, error in tenants.failed.items()}
     _tell(Planned([plan for _, plan in plans], failed), forms, console, every=given.verbose)
     return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
+
+
+def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, console: Console) -> tuple[Plans, Together]:
+    with together(given, shape, reach, console) as (tenants, sessions):
+        if out and tenants.are_several and TENANT not in out:
+            raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
+        return [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)], tenants
 
 
 def _save(out: str, plan: Plan, session: Session) -> None:
@@ -52,12 +61,18 @@ def _save(out: str, plan: Plan, session: Session) -> None:
     write_plan(path, plan, session.declared.specs, session.shape.options(), datetime.now(UTC))
 
 
-def _tell(planned: Planned, forms: Forms, console: Console, *, every: bool) -> None:
+def _report(planned: Planned, forms: Forms, *, every: bool) -> None:
+    """Write report files, and what a pipeline is told. An older report, of a plan that was, must not outlive it."""
     view = View(every=every, links=ci.links(), most_bytes=forms.most_bytes)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
     forms.write(names, lambda form, some: plans_as(form, planned.of(some), view))
     ci.tell_summary(plans_as("markdown", planned, View(links=view.links, most_bytes=ci.SUMMARY_BYTES)))
-    ci.tell_outputs(outputs_of(planned))
+    if planned.plans:
+        ci.tell_outputs(outputs_of(planned))
+
+
+def _tell(planned: Planned, forms: Forms, console: Console, *, every: bool) -> None:
+    _report(planned, forms, every=every)
     if forms.stdout == "text":
         for number, plan in enumerate(planned.plans):
             console.result([line()] * bool(number))
@@ -66,7 +81,7 @@ def _tell(planned: Planned, forms: Forms, console: Console, *, every: bool) -> N
     for plan in planned.plans:
         for note in plan.notes:
             console.note(f"Note: {note}")
-    console.text(plans_as(forms.stdout, planned, view))
+    console.text(plans_as(forms.stdout, planned, View(every=every, links=ci.links(), most_bytes=forms.most_bytes)))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

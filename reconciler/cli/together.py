@@ -124,6 +124,7 @@ class Together:
         return results
 
     def _fail(self, name: str, error: ReconcilerError) -> None:
+        error.tenant = name
         if not self.are_several:
             raise error
         self.failed[name] = error
@@ -167,6 +168,16 @@ class Beginning:
 
 
 @contextmanager
+def about(tenants: Sequence[Tenant]) -> Iterator[None]:
+    """Let an error say which tenant it is about, if it can be about one only."""
+    try:
+        yield
+    except ReconcilerError as error:
+        error.tenant = tenants[0].name if len(tenants) == 1 else ""
+        raise
+
+
+@contextmanager
 def together(
     options: Options, shape: Shape, reach: Reach, console: Console, folders: Sequence[Path] | None = None
 ) -> Iterator[tuple[Together, list[Session]]]:
@@ -177,7 +188,8 @@ def together(
     """
     config = read_settings(options.config)
     tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    files = read_files(options, shape, config, tenants, folders)
+    with about(tenants):
+        files = read_files(options, shape, config, tenants, folders)
     beginning = Beginning(options, shape, reach, config, files, console)
     with asyncio.Runner() as runner:
         tenants_together = Together(tenants, runner, console)

@@ -1,12 +1,12 @@
 """Pure: the ends of runs at one or several tenants as a whole text, in any of the forms that can be asked for."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.outcome import Report
 from reconciler.core.plan import Plan
 from reconciler.render.data import json_text
-from reconciler.render.hypertext import marker, span
+from reconciler.render.failures import Failures, failures_json, failures_markdown
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.outcomes_markdown import report_markdown
 from reconciler.render.plan_json import Json
@@ -26,7 +26,7 @@ class Ends:
     """How a command ended at its tenants: runs, and by the tenant's name why there was none."""
 
     ends: Sequence[End]
-    failed: Mapping[str, str] = field(default_factory=dict)
+    failed: Failures = field(default_factory=dict)
 
     def of(self, names: Collection[str]) -> "Ends":
         """Return the part about the tenants of these names."""
@@ -48,7 +48,7 @@ def _json(ends: Ends) -> Json:
         return report_json(ends.ends[0].report)
     return {
         "tenants": [{"tenant": end.plan.tenant.name, **report_json(end.report)} for end in ends.ends],
-        "failed": [{"tenant": name, "error": error} for name, error in ends.failed.items()],
+        "failed": failures_json(ends.failed),
     }
 
 
@@ -57,4 +57,4 @@ def _documents(ends: Ends, most_bytes: int) -> list[str]:
     told = [
         report_markdown(end.report, end.plan.directory, end.plan.tenant.name, most_bytes=share) for end in ends.ends
     ]
-    return told + [f"{marker(name)}\n### {span(name)}: failed\n\n{span(why)}\n" for name, why in ends.failed.items()]
+    return told + failures_markdown(ends.failed, "failed", share)

@@ -1,13 +1,13 @@
 """Pure: plans of one or several tenants as a whole text, in any of the forms that can be asked for."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
 from reconciler.render.data import json_text
-from reconciler.render.hypertext import marker, span
+from reconciler.render.failures import Failures, failures_json, failures_markdown
 from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
 from reconciler.render.plan_markdown import MOST_BYTES, plan_markdown
 from reconciler.render.plan_text import plan_lines
@@ -32,7 +32,7 @@ class Planned:
     """What planning came to: plans, and by the tenant's name why there is none."""
 
     plans: Sequence[Plan]
-    failed: Mapping[str, str] = field(default_factory=dict)
+    failed: Failures = field(default_factory=dict)
 
     @property
     def is_one(self) -> bool:
@@ -71,13 +71,10 @@ def outputs_of(planned: Planned) -> dict[str, str]:
 def _json(planned: Planned) -> Json:
     if planned.is_one and planned.plans:
         return plan_json(planned.plans[0])
-    failed = [{"tenant": name, "error": error} for name, error in planned.failed.items()]
-    return {"plans": [plan_json(plan) for plan in planned.plans], "failed": failed}
+    return {"plans": [plan_json(plan) for plan in planned.plans], "failed": failures_json(planned.failed)}
 
 
 def _documents(planned: Planned, view: View) -> list[str]:
     share = view.most_bytes // max(1, len(planned.plans) + len(planned.failed))
     plans = [plan_markdown(plan, links=view.links, most_bytes=share) for plan in planned.plans]
-    return plans + [
-        f"{marker(name)}\n### {span(name)}: no plan\n\n{span(why)}\n" for name, why in planned.failed.items()
-    ]
+    return plans + failures_markdown(planned.failed, "no plan", share)

@@ -9,7 +9,7 @@ from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level
 from reconciler.core.risks import RULES
-from reconciler.render.plan_json import Json, digest, key_json
+from reconciler.render.plan_json import Json, digest, key_json, plan_id
 from reconciler.render.plan_words import Danger, dangers
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -36,7 +36,10 @@ def problems_sarif(problems: Iterable[Problem]) -> Json:
 
 def plans_sarif(plans: Iterable[Plan]) -> Json:
     """Return a log of the risks of plans; a delete has no line in any file, its grant is named only."""
-    return _log(_rules(), [result for plan in plans for result in _results(plan)])
+    plans = tuple(plans)
+    log = _log(_rules(), [result for plan in plans for result in _results(plan)])
+    log["properties"] = {"plans": [{"tenant": plan.tenant.name, "plan_id": plan_id(plan)} for plan in plans]}
+    return log
 
 
 def rules_sarif() -> Json:

@@ -189,3 +189,38 @@ def test_text_from_a_file_is_no_command_to_the_runner(here: Path) -> None:
         for said in reconciler("plan", "--base", "HEAD", "--format", form).said.splitlines():
             assert not said.lstrip().startswith("::")
             assert "##[" not in said
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            {"grants/billing.yaml": GRANTS.replace("Invoices", "Invoice")},
+            "billing.yaml:3:10: the tenant has no API",
+        ),
+        ({"grants/billing.yaml": "grants: 1\n"}, 'grants/billing.yaml:1:9: "grants" is the number 1, not a list'),
+        ({"tenant.yaml": "applications: 1\n"}, "tenant.yaml"),
+    ],
+    ids=["a name", "a file", "a tenant"],
+)
+def test_where_there_is_no_plan_the_report_says_why_in_the_place_of_an_older_one(
+    here: Path, files: dict[str, str], told: str
+) -> None:
+    reconciler("plan", "--report", "markdown=plan.md")
+    for name, text in files.items():
+        (here / name).write_text(text)
+    (here / ".reconciler" / "sandbox.db").unlink()
+
+    ran = reconciler("plan", "--report", "markdown=plan.md", "--format", "json")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    report = (here / "plan.md").read_text()
+    assert report.startswith("<!-- reconciler:local -->\n### `local`: no plan\n\n- `")
+    assert told in report
+    assert "to create" not in report
+
+
+def test_the_plan_is_named_in_every_form() -> None:
+    identity = reconciler("plan", "--format", "json").data["plan_id"]
+
+    assert all(identity in reconciler("plan", "--format", form).stdout for form in ("text", "markdown", "sarif"))

@@ -64,7 +64,7 @@ def test_the_tenant_that_fails_is_in_the_report_of_a_plan(here: Path) -> None:
 
     ran = reconciler("plan", "--all-tenants", "--format", "markdown")
 
-    assert "<!-- reconciler:broken -->\n### `broken`: no plan\n\n`no credentials for" in ran.stdout
+    assert "<!-- reconciler:broken -->\n### `broken`: no plan\n\n- `no credentials for" in ran.stdout
     assert ran.stdout.count("<!-- reconciler:") == 3
 
 

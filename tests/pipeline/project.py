@@ -116,7 +116,7 @@ def a_project(folder: Path) -> Iterator[Project]:
 
 def copied(source: Path, target: Path, *more: str) -> None:
     """Copy what an installation from a checkout needs, and `more` files."""
-    for name in ("reconciler", "schemas"):
+    for name in ("reconciler", "schemas", "examples"):
         shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", *more):
         shutil.copy(source / name, target / name)

@@ -1,0 +1,25 @@
+"""Pure: tenants for which there is no result, and why, beside those for which there is one."""
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.render.budget import Part, fitted
+from reconciler.render.hypertext import marker, span
+from reconciler.render.plan_json import Json
+
+Failures = Mapping[str, Sequence[str]]
+"""By the tenant's name what is wrong, line by line."""
+
+
+def failures_json(failed: Failures) -> list[Json]:
+    """Return `{"tenant", "errors"}` for each."""
+    return [{"tenant": name, "errors": list(lines)} for name, lines in failed.items()]
+
+
+def failures_markdown(failed: Failures, title: str, most_bytes: int) -> list[str]:
+    """Return a document for each tenant, of `most_bytes`; it stands in the place of the one that is missing."""
+    return [_document(name, lines, title, most_bytes) for name, lines in failed.items()]
+
+
+def _document(name: str, lines: Sequence[str], title: str, most_bytes: int) -> str:
+    head = Part((f"{marker(name)}\n### {span(name)}: {title}\n\n",))
+    return fitted([head, Part(tuple(f"- {span(line)}\n" for line in lines), noun="problem")], most_bytes)
