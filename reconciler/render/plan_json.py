@@ -25,6 +25,7 @@ from reconciler.core.plan import (
 )
 from reconciler.core.risk import Level, Risk
 from reconciler.core.spec import GrantSpec
+from reconciler.render.plan_words import Danger, dangers
 
 FORMAT_VERSION = "1"
 ID_LENGTH = 10
@@ -47,6 +48,7 @@ def plan_json(plan: Plan) -> Json:
             "unmanaged": len(plan.left_alone),
             "blocked": len(plan.blocked),
         },
+        "critical": [_critical(each) for each in dangers(plan, Level.CRITICAL)],
         "organization_names": _organization_names(plan),
         "changes": [
             *(_change(change, plan, None) for change in plan.changes),
@@ -160,6 +162,10 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
         "origin": plan.origins.get(change.key),
     }
+
+
+def _critical(danger: Danger) -> Json:
+    return {"grant": danger.label, "rule": danger.risk.rule, "message": danger.risk.message}
 
 
 def _risk(risk: Risk) -> Json:

@@ -172,3 +172,19 @@ def test_changes_stand_in_the_order_in_which_they_are_carried_out() -> None:
     changes = as_data(a_plan(specs, observed, prune=True))["changes"]
 
     assert [change["key"]["client_id"] for change in changes] == ["d", "c", "b", "a"]
+
+
+def test_critical_risks_stand_ahead_of_all_changes() -> None:
+    management = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
+    specs = [a_spec(), a_spec(line=9, client_id="zed", audience=management.identifier, scope=("create:clients",))]
+
+    data = plan_json(a_plan(specs, [], a_directory(None, [an_api(), management])))
+
+    assert data["critical"] == [
+        {
+            "grant": "zed -> Auth0 Management API",
+            "rule": "management-api-takeover",
+            "message": "can take the tenant over: create:clients",
+        }
+    ]
+    assert list(data).index("critical") < list(data).index("changes")
