@@ -16,6 +16,8 @@ from benchmarks.tools import Tool
 SMALLEST = 10  # shows what a tool takes before it does anything
 LATENCY_SECONDS = 0.3
 AT_ONCE = 4  # runs that wait for rate limits; they leave the processors alone
+NOT_RUN = "not run"
+HEADLINE_SECONDS = 600.0
 IN_NO_TIME_SECONDS = 5.0
 REPEATS = 3  # of what is done in no time; the median counts
 
@@ -93,13 +95,21 @@ def _patiently(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]) -> 
     """Run a tool if it can be expected to end in time; several times if it takes no time."""
     expected = expected_seconds(tool.name, case, earlier)
     headline = case == Case(Work.NOTHING, suite.headline)
-    if expected > suite.patience and not headline:
-        return Run(tool.name, case, f"not run: about {expected:,.0f} s expected")
-    first = run(tool, case, limit=2 * max(suite.patience, expected))
+    if not headline and _gave_up(tool.name, case, earlier):
+        return Run(tool.name, case, f"{NOT_RUN}: it did not manage a smaller tenant")
+    if not headline and expected > suite.patience:
+        return Run(tool.name, case, f"{NOT_RUN}: about {expected:,.0f} s expected")
+    first = run(tool, case, limit=HEADLINE_SECONDS if headline else 2 * suite.patience)
     if first.took is None or first.took.wall > IN_NO_TIME_SECONDS or not suite.starts:
         return first
     again = [first, *(run(tool, case, limit=suite.patience) for _ in range(REPEATS - 1))]
     return sorted(again, key=lambda each: each.took.wall if each.took else 0.0)[REPEATS // 2]
+
+
+def _gave_up(tool: str, case: Case, earlier: Iterable[Run]) -> bool:
+    """Tell whether a tool was stopped at, or failed with, a smaller tenant; what was not run says nothing."""
+    alike = (each for each in earlier if each.tool == tool and replace(each.case, size=case.size) == case)
+    return any(each.took is None and not each.outcome.startswith(NOT_RUN) for each in alike)
 
 
 def expected_seconds(tool: str, case: Case, earlier: Iterable[Run]) -> float:

@@ -115,6 +115,15 @@ def test_a_suite_of_ten_grants_is_done_by_us_with_the_fewest_requests(ours: Tool
         assert done.refused == 0
 
 
+def test_a_tool_that_did_not_manage_a_tenant_is_spared_larger_ones() -> None:
+    suite = Suite(sizes=(), no_op_sizes=(10, 20), patience=30)
+    results = carry_out(suite, [a_tool("false")], print)
+
+    first, second = results.runs
+    assert first.outcome.startswith("failed with 1")
+    assert second.outcome == "not run: it did not manage a smaller tenant"
+
+
 def test_starting_is_measured_of_an_empty_program_ours_and_the_parser() -> None:
     begun = list(islice(starts((1,), 1), 4))
 
