@@ -39,7 +39,7 @@ picture: .venv/dev.installed
 bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m benchmarks
 
-# all of it, in an hour; writes the results, the picture and the table of README.md
+# all of it, in half an hour; writes the results, the picture and the table of README.md
 bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m benchmarks --all --keep
 

@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 def main() -> None:
     """Measure, or take what was measured, and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, side by side.")
-    parser.add_argument("--all", action="store_true", help="measure everything, which takes an hour")
+    parser.add_argument("--all", action="store_true", help="measure everything, which takes half an hour")
     parser.add_argument("--show", action="store_true", help="measure nothing; print results.json once more")
     parser.add_argument("--keep", action="store_true", help="write results.json, the picture and the README's table")
     asked = parser.parse_args()

@@ -15,7 +15,7 @@ from benchmarks.tools import Tool
 
 SMALLEST = 10  # shows what a tool takes before it does anything
 LATENCY_SECONDS = 0.3
-AT_ONCE = 4  # runs that wait for rate limits; they leave the processors alone
+AT_ONCE = 8  # runs that wait for rate limits; they leave the processors alone
 NOT_RUN = "not run"
 HEADLINE_SECONDS = 600.0
 IN_NO_TIME_SECONDS = 5.0
@@ -58,10 +58,11 @@ FULL = Suite(
     planned_sizes=(10_000, 30_000, 100_000),
     latency_sizes=(100, 1000, 10_000),
     limited=dict.fromkeys(QUICK.limited, 1000),
-    limited_tools=3,
+    limited_tools=2,
     validated=(1, 100, 10_000),
     starts=15,
-    patience=600,
+    patience=120,
+    headline=1000,
 )
 
 Tell = Callable[[str], None]

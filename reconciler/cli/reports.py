@@ -10,8 +10,8 @@ import click
 
 from reconciler.cli.options import format_option
 from reconciler.errors import Exit, ReconcilerError
+from reconciler.render.budget import MOST_BYTES
 
-MOST_BYTES = 60_000
 TENANT = "{tenant}"
 """What stands for the tenant's name in the path of a file; each tenant has a file of its own then."""
 

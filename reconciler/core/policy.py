@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Directory
-from reconciler.core.grant import Key
+from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Blocked, Change, Delete
 from reconciler.core.problems import Problem, Severity
@@ -72,7 +72,8 @@ class Policy:
 def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
     """Return a grant as a grant file would say it with nothing left out: names beside ids, defaults filled in.
 
-    Left out is what there is not: a name that nobody knows, the application of a default grant.
+    Left out is what there is not: a name that nobody knows, the application of a default grant, organizations where the
+    file says nothing of them.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -88,8 +89,15 @@ def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
         "organization_usage": grant.organization_usage,
         "allow_any_organization": grant.allow_any_organization,
         "authorization_details_types": sorted(grant.authorization_details_types),
+        "organizations": _organization_names(grant, directory),
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _organization_names(grant: ClientGrant, directory: Directory) -> list[str] | None:
+    if grant.organizations is None:
+        return None
+    return sorted(map(directory.organization_label, grant.organizations))
 
 
 Risks = Mapping[Key, tuple[Risk, ...]]

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 LONGEST_REMARK_BYTES = 100
+MOST_BYTES = 60_000
+"""Of a comment: GitHub cuts one at 65,536 characters."""
 
 
 @dataclass(frozen=True, slots=True)

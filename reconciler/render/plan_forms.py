@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
+from reconciler.render.budget import MOST_BYTES
 from reconciler.render.data import json_text
 from reconciler.render.failures import Failures, failures_json, failures_markdown
 from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
-from reconciler.render.plan_markdown import MOST_BYTES, plan_markdown
+from reconciler.render.plan_markdown import plan_markdown
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.plan_words import dangers
 from reconciler.render.sarif import plans_sarif

@@ -15,7 +15,7 @@ from reconciler.core.plan import Change, Delete, Plan
 from reconciler.core.problems import Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level
-from reconciler.render.budget import Part, fitted
+from reconciler.render.budget import MOST_BYTES, Part, fitted
 from reconciler.render.hypertext import block, element, marker, span
 from reconciler.render.plan_json import action_of, plan_id
 from reconciler.render.plan_words import (
@@ -28,8 +28,6 @@ from reconciler.render.plan_words import (
     origins_summary,
 )
 
-MOST_BYTES = 60_000
-"""GitHub cuts a comment at 65,536 characters."""
 NOTHING = Part(())
 MARKS = {"create": "+", "update": "~", "delete": "-"}
 

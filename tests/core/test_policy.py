@@ -102,8 +102,8 @@ def test_taking_away_a_grant_breaks_no_schema() -> None:
 
 
 def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
-    directory = a_directory({"billing": "Billing"}, [an_api()])
-    (desired,), _ = resolve([a_spec(client_id="billing", scope=("b", "a"))], directory)
+    directory = a_directory({"billing": "Billing"}, [an_api()], {"org_1": "acme"})
+    (desired,), _ = resolve([a_spec(client_id="billing", scope=("b", "a"), organizations=("acme",))], directory)
 
     assert described(desired, directory) == {
         "client": "Billing",
@@ -117,4 +117,5 @@ def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
         "organization_usage": "deny",
         "allow_any_organization": False,
         "authorization_details_types": [],
+        "organizations": ["acme"],
     }
