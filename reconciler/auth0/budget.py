@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT_SECONDS = 60.0
 """No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
+HALF_A_SECOND = 0.5
 ANSWER_NEEDED = math.inf
 """The wait of a call that may go out only after an answer to an earlier one has come."""
 
@@ -53,6 +54,10 @@ class Budget:
 
     Answers overtake each other, so what is left is the lowest that any answer since tokens were last added has told,
     less the calls under way, which may not be counted in it.
+
+    The tenant's clock shows whole seconds. Who comes in the later half of each one hears each time of the second after
+    the next, and waits for twice as long as is needed. So we come half a second later then: the clock has gone on, and
+    shows how far.
     """
 
     def __init__(self, share: float) -> None:
@@ -126,7 +131,7 @@ class Budget:
         """
         if said.date is None or said.reset is None:
             return 1.0
-        at = max(said.reset, said.date + 1)
+        at = max(said.reset, said.date + 1) + (HALF_A_SECOND if said.reset > said.date + 1 else 0.0)
         return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
 
 
