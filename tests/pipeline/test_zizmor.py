@@ -10,7 +10,7 @@ FILES = [ROOT / "action.yml", *sorted((EXAMPLES / "github").glob("*.yml"))]
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_zizmor_finds_nothing_even_at_its_strictest(file: str) -> None:
-    words = [str(BIN / "zizmor"), "--offline", "--persona", "auditor", "--no-ignores", str(file)]
+    words = [str(BIN / "zizmor"), "--color", "never", "--offline", "--persona", "auditor", "--no-ignores", str(file)]
 
     done = subprocess.run(words, check=False, capture_output=True, text=True)
 
