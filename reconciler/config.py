@@ -137,7 +137,7 @@ def meant(config: Config, name: str | None, environment: Mapping[str, str]) -> T
     if name is not None:
         return named(config, name)
     if domain:
-        return _by_domain(config, domain)
+        return by_domain(config, domain)
     if config.default_tenant is not None:
         return named(config, config.default_tenant)
     if len(config.tenants) == 1:
@@ -158,9 +158,19 @@ def _refuse_strange_host(tenant: Tenant, environment: Mapping[str, str]) -> None
         )
 
 
-def _by_domain(config: Config, domain: str) -> Tenant:
+def by_domain(config: Config, domain: str) -> Tenant:
+    """Return the tenant at a domain: one of the configuration, or one with what the configuration says for all.
+
+    Raises:
+        ReconcilerError: if several tenants of the configuration are there.
+    """
     host = parts_of(domain)[1]
     known = [tenant for tenant in config.tenants.values() if tenant.kind is Kind.AUTH0 and tenant.host == host]
+    if len(known) > 1:
+        names = ", ".join(tenant.name for tenant in known)
+        raise ReconcilerError(
+            f"{host} is the domain of several tenants of {config.file}: {names}; say which by --tenant"
+        )
     if known:
         return known[0]
     return Tenant(

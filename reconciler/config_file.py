@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from reconciler.core.guards import Border, Limits, Protect
 from reconciler.core.pattern import NAMES, Pattern
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
+from reconciler.core.quoting import quoted, visible
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 
@@ -52,10 +54,24 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
             what, _, fix = str(error).partition("; ")
             yield Problem(Source(file, *mark_of(data, ("tenants", name, "domain"))), what, fix)
     yield from _no_schemas(data, file)
+    yield from _shared_databases(tenants, data, file)
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
         place = Source(file, *mark_of(data, ("default_tenant",)))
         yield Problem(place, f'this file declares no tenant "{default}"', which(default, tenants))
+
+
+def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each sandbox that would be the same one as another before it."""
+    first: dict[str, str] = {}
+    for name, item in tenants.items():
+        if (item or {}).get("kind") == Kind.SANDBOX:
+            database = normpath(str(item.get("database", SANDBOX_DATABASE)))
+            earlier = first.setdefault(database, name)
+            if earlier != name:
+                place = Source(file, *mark_of(data, ("tenants", name, "database")))
+                what = f"this sandbox has the database of {quoted(earlier)}: they would be one tenant"
+                yield Problem(place, what, f"give it one of its own, like database: .reconciler/{visible(name)}.db")
 
 
 def _no_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:

@@ -73,6 +73,8 @@ class Journal:
         os.close(self._descriptor)
 
     async def _note(self, entry: Mapping[str, object]) -> None:
+        if self._lost:
+            raise JournalError(self._lost)
         self._write(entry)
         self._noted += 1
         mine = self._noted
@@ -86,9 +88,9 @@ class Journal:
         try:
             written = os.write(self._descriptor, data)
         except OSError as error:
-            raise self._error(error) from error
+            raise self._broken(self._error(error)) from error
         if written != len(data):
-            raise JournalError(f"the journal {self.path} cannot be written: no room is left")
+            raise self._broken(JournalError(f"the journal {self.path} cannot be written: no room is left"))
 
     def _keep(self) -> None:
         """Bring all that is noted to the disk. What it once lost, a later success does not bring back."""
@@ -98,9 +100,13 @@ class Journal:
         try:
             self._flush(self._descriptor)
         except OSError as error:
-            self._lost = str(self._error(error))
-            raise JournalError(self._lost) from error
+            raise self._broken(self._error(error)) from error
         self._on_disk = noted
+
+    def _broken(self, error: JournalError) -> JournalError:
+        """Remember an error: behind half a line, or one that the disk lost, no other line can be trusted."""
+        self._lost = str(error)
+        return error
 
     def _error(self, error: OSError) -> JournalError:
         return JournalError(f"the journal {self.path} cannot be written: {error.strerror}")

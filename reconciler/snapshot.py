@@ -13,16 +13,18 @@ from reconciler.render.grant_file import portions, snapshot_file
 FOLDER = "snapshots"
 
 
-def write_snapshot(
+def write_snapshot(  # noqa: PLR0913, PLR0917 - where, of what, and for whom
     folder: Path,
     run: str,
     plan: Plan,
     observation: Observation,
     untouchable: Untouchable,
+    only_for: str | None = None,
 ) -> Path | None:
     """Write the tenant's grants into the folder `folder`/snapshots/RUN if `plan` takes something away; return it.
 
-    Left out is what no run can change: grants that Auth0 made, the tool's own, and what lies beyond the border.
+    With `only_for`, the name of a tenant of the configuration, the files apply to no other. Left out is what no run can
+    change: grants that Auth0 made, the tool's own, and what lies beyond the border.
 
     Raises:
         ReconcilerError: if it cannot be written; nothing may be sent then.
@@ -40,7 +42,7 @@ def write_snapshot(
     try:
         place.mkdir(parents=True)
         for number, some in enumerate(portions(changeable), start=1):
-            _write(place / f"{number:03}.yaml", snapshot_file(some, observation.directory, title, run))
+            _write(place / f"{number:03}.yaml", snapshot_file(some, observation.directory, title, run, only_for))
     except OSError as error:
         raise ReconcilerError(
             f"the snapshot {place} cannot be written, so nothing was sent: {error.strerror}"

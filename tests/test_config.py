@@ -113,7 +113,11 @@ def test_a_domain_that_no_file_names_takes_the_shared_settings() -> None:
 def test_the_option_wins_over_auth0_domain_which_wins_over_the_default(
     name: str | None, environment: dict[str, str], chosen: str
 ) -> None:
-    tenants = {"default": {"kind": "sandbox"}, "live": {"domain": LIVE}, "other": {"kind": "sandbox"}}
+    tenants = {
+        "default": {"kind": "sandbox"},
+        "live": {"domain": LIVE},
+        "other": {"kind": "sandbox", "database": "other.db"},
+    }
     parsed = parse_config({"default_tenant": "default", "tenants": tenants}, "reconciler.yaml")
 
     assert choose_tenant(parsed, name, environment).name == chosen
@@ -296,3 +300,21 @@ def test_plain_http_is_refused_outside_loopback(domain: str) -> None:
         config(live={"domain": domain})
     with pytest.raises(ReconcilerError, match="plain http"):
         choose_tenant(Config(), None, {"AUTH0_DOMAIN": domain})
+
+
+def test_two_sandboxes_with_one_database_would_be_one_tenant() -> None:
+    text = "tenants:\n  a: {kind: sandbox}\n  b: {kind: sandbox, database: ./.reconciler/sandbox.db}\n"
+
+    (said,) = problems(text)
+
+    assert said == (
+        'reconciler.yaml:3:32: this sandbox has the database of "a": they would be one tenant; '
+        "give it one of its own, like database: .reconciler/b.db"
+    )
+
+
+def test_a_domain_of_several_tenants_does_not_say_which() -> None:
+    twice = config(one={"domain": LIVE}, other={"domain": f"https://{LIVE}/"})
+
+    with pytest.raises(ReconcilerError, match=r"several tenants of reconciler\.yaml: one, other; say which by --tenant"):
+        choose_tenant(twice, None, {"AUTH0_DOMAIN": LIVE})

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import resource
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -96,3 +97,20 @@ def test_what_the_disk_once_lost_a_later_success_does_not_bring_back(tmp_path: P
         for _ in range(2):
             with pytest.raises(JournalError, match="cannot be written: Input/output error"):
                 asyncio.run(journal.end(converged=True))
+
+
+def test_behind_half_a_line_no_other_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with path.open("w") as file:
+        journal = Journal("run", tmp_path, file.fileno())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+        try:
+            with pytest.raises(JournalError, match="no room is left"):
+                asyncio.run(journal.end(converged=True))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with pytest.raises(JournalError, match="no room is left"):
+            asyncio.run(journal.end(converged=True))
+
+    assert len(path.read_bytes()) == 20

@@ -1,14 +1,14 @@
 """What the grant files declare, now and in a revision of git, for the tenants of a command."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
 from reconciler.cli.settings import read_settings_at
 from reconciler.cli.shaping import Shape
-from reconciler.config import Config, Tenant
+from reconciler.config import Config, Tenant, by_domain
 from reconciler.core.problems import errors
 from reconciler.core.tenancy import Target
 from reconciler.errors import ProblemsError
@@ -19,7 +19,7 @@ from reconciler.files.read import Declared, read_grants, read_grants_at
 class Files:
     """What all grant files declare, and what they declared at the base, for whichever tenant.
 
-    `then` has the tenants, by name, as the base knew them.
+    `then` has the tenants, by name, as the base knew them; to one that it did not know, it declared nothing.
     """
 
     declared: Declared
@@ -28,7 +28,11 @@ class Files:
 
     def at(self, target: Target) -> tuple[Declared, Declared | None]:
         """Return both for one tenant."""
-        return self.declared.at(target), self.base and self.base.at(self.then[target.name])
+        declared = self.declared.at(target)
+        if self.base is None:
+            return declared, None
+        then = self.then.get(target.name)
+        return declared, self.base.at(then) if then else replace(self.base, specs=())
 
 
 def read_files(
@@ -44,12 +48,20 @@ def read_files(
     declared = read_declared(options, config, tenants, folders)
     if not shape.base:
         return Files(declared)
-    was = read_settings_at(shape.base, config.file) or config
-    then = [was.tenants.get(tenant.name, tenant) for tenant in tenants]
+    was = read_settings_at(shape.base, config.file)
+    then = tenants if was is None else [old for each in tenants if (old := _then(each, config, was))]
+    was = was or config
     base = read_grants_at(shape.base, Path(options.grants), was.readers(*then))
     if shape.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
     return Files(declared, base, {tenant.name: tenant.target for tenant in then})
+
+
+def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:
+    """Return a tenant as the base knew it, by its name, or by its domain alone; None where it is new."""
+    if tenant.name in was.tenants:
+        return was.tenants[tenant.name]
+    return None if tenant.name in now.tenants else replace(by_domain(was, tenant.domain), name=tenant.name)
 
 
 def read_declared(

@@ -94,8 +94,6 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
         for note in observation.notes:
             console.note(f"Note: {note}")
         console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
-        for note in observation.notes:
-            console.note(f"Note: {note}")
         console.result(adoption_lines(adoption, [name_of(path) for path in texts], every=given.verbose))
         any_declared = bool(texts or session.declared.specs)
     if any_declared:
@@ -127,6 +125,10 @@ def _heading(session: Session, given: Options, folder: Path) -> Heading:
     editors = [f"yaml-language-server: $schema={way_to(schema, folder)}"] if schema.exists() else []
     tenants = read_settings(given.config).tenants
     name = session.tenant.name
+    if tenants and name not in tenants:
+        raise ReconcilerError(
+            f"{name} is no tenant of the configuration, whose tenants these files would be for; add it"
+        )
     only = name if name in tenants and len(tenants) > 1 else None
     return Heading([*editors, f"Imported from {name} ({session.tenant.host})."], only)
 

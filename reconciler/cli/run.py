@@ -1,6 +1,7 @@
 """One run that writes: from the journal's first line to the last look at the tenant, whatever signals come between."""
 
 import asyncio
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -42,10 +43,12 @@ class Run:
         with closing(open_journal(session.folder)) as journal:
             await journal.begin(plan)
             untouchable = session.untouchable()
-            snapshot = write_snapshot(session.folder, journal.run, plan, self._observation, untouchable)
+            only_for = plan.tenant.name if session.named else None
+            snapshot = write_snapshot(session.folder, journal.run, plan, self._observation, untouchable, only_for)
             session.note(f"Run {journal.run}, journal {journal.path}")
             if snapshot:
-                session.note(f"Rolling back: reconciler --grants {snapshot} apply (--prune takes back what was added)")
+                back = shlex.join(["reconciler", *session.address, "--grants", str(snapshot), "apply"])
+                session.note(f"Rolling back: {back} (--prune takes back what was added)")
             with self._within_the_time():
                 outcomes = await carry_out(plan, self._means(journal, tell))
                 report = await self._verified(outcomes)

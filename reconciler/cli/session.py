@@ -1,7 +1,7 @@
 """A tenant within reach: what the files declare for it, a look at it, a plan."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,7 +41,8 @@ class Planning:
 class Session:
     """A tenant within reach, and what the files declare for it; `base` has what they declared before this branch.
 
-    `deadline` is a time of the event loop's clock, `note` tells a person what is good to know.
+    `deadline` is a time of the event loop's clock, `note` tells a person what is good to know. `named` says that the
+    configuration declares the tenant, `address` has the options by which it is found again.
     """
 
     tenant: Tenant
@@ -53,6 +54,8 @@ class Session:
     deadline: float
     folder: Path
     note: Callable[[str], None]
+    named: bool
+    address: Sequence[str]
 
     @property
     def name(self) -> TenantName:
@@ -78,7 +81,9 @@ class Session:
     def _needs(self) -> Needs:
         patterns = (*self.tenant.patterns, *self.policy.patterns)
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
-        return needs_of(specs, patterns, prunes=self.shape.prune)
+        needs = needs_of(specs, patterns, prunes=self.shape.prune)
+        told_by_name = needs.organizations and bool(self.policy.schemas)
+        return replace(needs, organization_names=needs.organization_names or told_by_name)
 
     async def listed(self) -> list[Listed]:
         """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""

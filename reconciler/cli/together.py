@@ -161,7 +161,13 @@ class Beginning:
             deadline=asyncio.get_running_loop().time() + self.reach.timeout,
             folder=own_folder(self.config.file),
             note=note,
+            named=tenant.name in self.config.tenants,
+            address=self._address(tenant),
         )
+
+    def _address(self, tenant: Tenant) -> Sequence[str]:
+        config = ["--config", self.options.config] if self.options.config else []
+        return [*config, *(["--tenant", tenant.name] if tenant.name in self.config.tenants else [])]
 
     def _note(self, prefix: str, text: str) -> None:
         self.console.note(f"{prefix}{text}")

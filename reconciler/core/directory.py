@@ -126,6 +126,10 @@ class Directory:
         application = self.applications_by_id.get(key.client_id or "")
         return key.holder.startswith(STRICT_THIRD_PARTY) or bool(application and application.is_third_party)
 
+    def may_be_third_party(self, key: Key) -> bool:
+        """Return whether the application may be a third party's: one that is in no list has just been registered."""
+        return self.is_third_party(key) or (self.applications is not None and self.client_name(key) is None)
+
     def client_label(self, key: Key) -> str:
         """Return who holds the grant, for a person: the name, with the id where the name could be another's too."""
         if key.client_id is None:

@@ -72,13 +72,16 @@ class Untouchable:
     def reason_to_keep(self, observed: ObservedGrant, directory: Directory, *, prunes: bool) -> Reason | None:
         """Return why a grant that no file declares is left alone; None if the run that `prunes` deletes it.
 
-        What belongs to a third party goes only where `manage` spells its application out: others live by it.
+        What belongs to a third party goes only where `manage` spells its application out: others live by it. So do they
+        by what is granted to all of them, which goes only where `manage` says what is ours.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0]
         if not prunes:
             return Reason.UNMANAGED
-        spared = directory.is_third_party(observed.key) and not self.border.names(observed.key, directory)
+        if observed.key.default_for is not None:
+            return None if self.border.patterns else Reason.THIRD_PARTY
+        spared = directory.may_be_third_party(observed.key) and not self.border.names(observed.key, directory)
         return Reason.THIRD_PARTY if spared else None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.core.checks import check
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import Key, ObservedGrant
+from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
 from reconciler.core.guards import Border, Limits, Untouchable, forbid_too_many, forbid_untouchable
 from reconciler.core.organizations import check_organizations
 from reconciler.core.origin import Origin
@@ -19,11 +19,13 @@ from reconciler.core.plan import (
     Plan,
     Reason,
     TenantName,
+    Update,
     compare,
     in_order_of_apply,
 )
 from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.core.quoting import counted
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError, RefusedError
@@ -191,8 +193,21 @@ def _notes(comparison: Comparison, observation: Observation, rules: Rules) -> It
     for protect in rules.untouchable.protect:
         if not any(protect.covers(key, observation.directory) for key in keys):
             yield f"protect covers no grant: {protect.told()}; is it spelt as in the tenant?"
+    opened = sum(_opens_to_unknown(each) for each in comparison.updates)
+    if opened:
+        yield (
+            f"{counted(opened, 'grant')} will deny organizations no longer: those that are assigned already may use it "
+            "then; declare organizations to see them"
+        )
     if comparison.creates and observation.directory.apis is None and observation.directory.applications is None:
         yield "ids and identifiers of new grants were not looked up, because no file needs the tenant's lists"
+
+
+def _opens_to_unknown(update: Update) -> bool:
+    """Return whether organizations of which nobody has said or read anything get access."""
+    before, after = update.before.grant, update.after.grant
+    denied = before.organization_usage == USAGE_DENY != after.organization_usage
+    return denied and after.organizations is None
 
 
 def _undeclared(

@@ -43,7 +43,8 @@ class Effect(StrEnum):
 def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     """Return the calls that lead from what the tenant has `now` to `after`: access is given before it is taken.
 
-    Where organizations are denied now, the settings come first: only they make an organization of use.
+    Where organizations are denied now, none has access that it could lose: those that are to go do so first, or the
+    settings would let them in meanwhile.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -51,7 +52,7 @@ def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     given = tuple(Associate(each) for each in sorted(wanted - had))
     taken = tuple(Dissociate(each) for each in sorted(had - wanted))
     denied = now.grant.organization_usage == USAGE_DENY
-    return (*settings, *given, *taken) if denied else (*given, *settings, *taken)
+    return (*taken, *settings, *given) if denied else (*given, *settings, *taken)
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:

@@ -4,6 +4,7 @@ Nothing is checked out, and git is asked for plain objects only, so that no hook
 plays a part.
 """
 
+import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ from reconciler.files.discover import MOST_BYTES, SUFFIXES, too_large
 
 PLAIN_FILES = ("100644", "100755")
 SECONDS = 60
+OF_A_REPOSITORY = frozenset(
+    {
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_INDEX_FILE"),
+        *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+    }
+)
+"""What git sets for hooks; it would say where we are, and be wrong in a sub-folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ def read_revision(revision: str, path: Path) -> Iterator[tuple[str, bytes | Prob
     entries = [
         entry
         for entry in _listed(revision, folder, "." if path.is_dir() else path.name)
-        if entry.mode in PLAIN_FILES and _is_read(entry.path)
+        if entry.mode in PLAIN_FILES and (entry.path == path.name or _is_read(entry.path))
     ]
     contents = _contents([entry.object for entry in entries if entry.size <= MOST_BYTES], folder)
     for entry in entries:
@@ -83,6 +91,7 @@ def _git(folder: Path, arguments: list[str], revision: str, asked: bytes = b"") 
             capture_output=True,
             check=True,
             timeout=SECONDS,
+            env={name: value for name, value in os.environ.items() if name not in OF_A_REPOSITORY},
         )
     except FileNotFoundError as error:
         raise ReconcilerError("--base asks git what the files were, and there is no git here") from error

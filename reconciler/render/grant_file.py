@@ -33,17 +33,26 @@ class Heading:
     tenant: str | None = None
 
 
-def snapshot_file(grants: Iterable[ClientGrant], directory: Directory, title: str, run: str) -> str:
+def snapshot_file(
+    grants: Iterable[ClientGrant], directory: Directory, title: str, run: str, only_for: str | None = None
+) -> str:
     """Return the grant file of a snapshot: `grants` sorted by key, under a comment that says `title`.
 
     Names stand in comments only: ids are what a snapshot has to keep. A grant that no file can declare (a setting that
-    the contract of grant files does not know) stands in a comment, too.
+    the contract of grant files does not know) stands in a comment, too. `only_for` names the tenant that it is for.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
     lines = [line for grant in ordered for line in _kept(grant, directory)]
     declares = any(not line.startswith("#") for line in lines)
     return "\n".join(
-        [f"# {visible(title)}", f"snapshot: {quoted(run)}", "grants:" if declares else "grants: []", *lines, ""]
+        [
+            f"# {visible(title)}",
+            f"snapshot: {quoted(run)}",
+            *([] if only_for is None else [f"tenants: [{scalar(only_for)}]"]),
+            "grants:" if declares else "grants: []",
+            *lines,
+            "",
+        ]
     )
 
 

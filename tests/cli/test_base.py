@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.commands import GRANTS, grants_of, reconciler
+from support.commands import GRANTS, grants_of, reconciler, served
 from support.repository import committed
 
 PORTAL = "  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
@@ -121,3 +121,57 @@ def test_a_blocked_change_tells_its_origin_too(here: Path) -> None:
 
     assert ran.code == 4
     assert "~ Portal -> Invoices API  [branch]\n" in ran.stdout
+
+
+TWO_TENANTS = """
+variables: {scope: "read:invoices"}
+tenants:
+  local: {kind: sandbox, seed: tenant.yaml}
+"""
+
+
+def test_to_a_tenant_that_is_new_the_base_declared_nothing(here: Path) -> None:
+    declare(here, GRANTS)
+    (here / "reconciler.yaml").write_text(TWO_TENANTS)
+    committed(here)
+    (here / "reconciler.yaml").write_text(TWO_TENANTS + "  new: {kind: sandbox, seed: tenant.yaml, database: n.db}\n")
+
+    ran = reconciler("plan", "--tenant", "new", "--base", "HEAD", "--only-branch")
+
+    assert "From this branch (1)" in ran.stdout
+    assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
+
+
+def test_a_tenant_without_a_name_has_the_values_that_all_had_then(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(here, GRANTS.replace("write:invoices", "${scope}"))
+    (here / "reconciler.yaml").write_text(TWO_TENANTS.replace("read:", "write:"))
+    committed(here)
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert reconciler("apply", "--yes").code == 0
+        (here / "reconciler.yaml").write_text(TWO_TENANTS.replace("read:", "void:"))
+
+        ran = reconciler("plan", "--base", "HEAD", "--only-branch")
+
+    assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
+
+
+@pytest.mark.parametrize("name", [".reconciler.yaml", "settings.conf"])
+def test_a_configuration_of_any_name_is_read_as_it_was(here: Path, name: str) -> None:
+    declare(here, GRANTS.replace("write:invoices", "${scope}"))
+    (here / name).write_text(TWO_TENANTS.replace("read:", "write:"))
+    committed(here)
+    assert reconciler("--config", name, "apply", "--yes").code == 0
+    (here / name).write_text(TWO_TENANTS.replace("read:", "void:"))
+
+    ran = reconciler("--config", name, "plan", "--base", "HEAD", "--only-branch")
+
+    assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
+
+
+def test_what_git_sets_for_hooks_changes_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = reconciler("plan", "--base", "HEAD").stdout
+    monkeypatch.setenv("GIT_DIR", str(here / ".git"))
+
+    assert reconciler("plan", "--base", "HEAD").stdout == expected

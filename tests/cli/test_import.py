@@ -247,7 +247,7 @@ def test_the_domain_in_an_identifier_stands_as_a_variable_where_the_api_has_no_n
 
 def test_among_several_tenants_a_file_is_for_the_one_that_it_comes_from(folder: Path) -> None:
     (folder / "reconciler.yaml").write_text(
-        f"{CONFIG}  other: {{kind: sandbox, seed: tenant.yaml}}\n", encoding="utf-8"
+        f"{CONFIG}  other: {{kind: sandbox, seed: tenant.yaml, database: other.db}}\n", encoding="utf-8"
     )
 
     assert reconciler("import", "--client", "billing").code == 0
@@ -269,7 +269,9 @@ def test_what_lies_beyond_the_border_is_left_out(folder: Path) -> None:
 
 
 def test_several_tenants_are_refused(folder: Path) -> None:
-    (folder / "reconciler.yaml").write_text(f"{CONFIG}  other: {{kind: sandbox}}\n", encoding="utf-8")
+    (folder / "reconciler.yaml").write_text(
+        f"{CONFIG}  other: {{kind: sandbox, database: other.db}}\n", encoding="utf-8"
+    )
 
     ran = reconciler("import", "--tenant", "local", "--tenant", "other")
 

@@ -105,3 +105,23 @@ def test_a_schema_that_is_none_is_said_at_its_line(here: Path, schema: str, mess
 
     assert ran.code == 1
     assert ran.stderr.startswith(message)
+
+
+NOT_FOR_GLOBEX = """
+policy:
+  schemas: [{title: nothing for globex, properties: {organizations: {not: {contains: {const: globex}}}}}]
+"""
+
+
+@pytest.mark.parametrize("organization", ["globex", "org_globexglobexglob"])
+def test_an_organization_is_judged_by_its_name_however_the_file_says_it(here: Path, organization: str) -> None:
+    config, seed = here / "reconciler.yaml", here / "tenant.yaml"
+    config.write_text(config.read_text() + NOT_FOR_GLOBEX)
+    seed.write_text(seed.read_text() + "organizations: [{name: globex, id: org_globexglobexglob}]\n")
+    grant = {**GRANT["grants"][0], "organizations": [organization]}
+    (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
+
+    ran = reconciler("plan")
+
+    assert ran.code == 4
+    assert "policy: nothing for globex" in ran.stdout

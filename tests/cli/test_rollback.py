@@ -33,7 +33,8 @@ def test_applying_the_snapshot_gives_the_tenant_back_as_it_was(demo: Path) -> No
     (snapshot,) = (demo / ".reconciler" / "snapshots").iterdir()
     back = reconciler("--grants", str(snapshot), "apply", "--yes", "--prune", "--max-deletes", "9")
 
-    assert f"reconciler --grants .reconciler/snapshots/{snapshot.name} apply" in applied.stderr
+    words = f"reconciler --tenant sandbox --grants .reconciler/snapshots/{snapshot.name} apply"
+    assert words in applied.stderr
     assert (applied.code, back.code) == (0, 0)
     assert 'warning: the API "Reports API" defines no scope "schedule:reports"' in back.stderr
     assert without_order(grants_of(demo)) == before
@@ -66,3 +67,24 @@ def test_a_snapshot_gives_organizations_back(tmp_path: Path, monkeypatch: pytest
     assert "# acme, globex" in (snapshot / "001.yaml").read_text(encoding="utf-8")
     assert reconciler("--grants", snapshot, "apply", "--yes", "--prune").code == 0
     assert grants_of(here) == before
+
+
+TENANTS = """
+default_tenant: dev
+tenants:
+  dev: {kind: sandbox, seed: tenant.yaml, database: dev.db}
+  prod: {kind: sandbox, seed: tenant.yaml, database: prod.db}
+"""
+
+
+def test_the_snapshot_of_one_tenant_rolls_no_other_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = a_workspace(tmp_path, monkeypatch, reconciler=TENANTS)
+    applied = reconciler("--tenant", "prod", "apply", "--prune", "--yes")
+    (snapshot,) = (here / ".reconciler" / "snapshots").iterdir()
+
+    elsewhere = reconciler("--grants", str(snapshot), "apply", "--prune", "--yes")
+    back = reconciler("--tenant", "prod", "--grants", str(snapshot), "apply", "--prune", "--yes")
+
+    assert f"reconciler --tenant prod --grants .reconciler/snapshots/{snapshot.name} apply" in applied.stderr
+    assert (applied.code, elsewhere.code, back.code) == (0, 4, 0)
+    assert "no grant is declared" in elsewhere.stderr

@@ -279,3 +279,35 @@ def test_a_grant_is_left_out_for_an_organization_that_only_counting_shows_to_be_
 
     assert ([change.key for change in plan.changes], plan.skipped) == ([a_key()], 1)
     assert [str(problem.source) for problem in plan.warnings] == ["grants/a.yaml:281:9"]
+
+
+def test_what_is_granted_to_all_third_parties_is_pruned_only_within_a_border() -> None:
+    default = an_observed(a_grant(a_key(None, default_for="third_party_clients")))
+    border = Border((Pattern(audience="https://*"),))
+
+    spared = a_plan([a_spec()], [an_observed(), default], prune=True)
+    pruned = a_plan([a_spec()], [an_observed(), default], prune=True, untouchable=Untouchable(OWN, border=border))
+
+    assert [each.reason for each in spared.left_alone] == [Reason.THIRD_PARTY]
+    assert pruned.changes == (Delete(default),)
+
+
+def test_an_application_that_is_in_no_list_is_not_taken_for_ours() -> None:
+    directory = a_directory({"billing": "Billing"})
+    stray = an_observed(a_grant(a_key("registered-meanwhile")))
+
+    plan = a_plan([a_spec()], [an_observed(), stray], directory, prune=True)
+
+    assert plan.changes == ()
+    assert [each.reason for each in plan.left_alone] == [Reason.THIRD_PARTY]
+
+
+@pytest.mark.parametrize(("organizations", "told"), [(None, 1), (("org_aaaaaaaaaaaaaaaa",), 0)], ids=["unsaid", "said"])
+def test_a_grant_that_denies_organizations_no_longer_is_told_if_nobody_says_which(
+    organizations: tuple[str, ...] | None, told: int
+) -> None:
+    spec = a_spec(organization_usage="allow", organizations=organizations)
+
+    notes = a_plan([spec], [an_observed()]).notes
+
+    assert sum("1 grant will deny organizations no longer" in note for note in notes) == told

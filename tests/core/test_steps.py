@@ -59,7 +59,7 @@ def test_an_organization_is_given_the_grant_before_another_loses_it(pair: tuple[
     kinds = [type(step) for step in steps(an_observed(before), DesiredGrant(after, a_spec()))]
 
     assert kinds.count(Update) <= 1
-    order = [Update, Associate, Dissociate] if before.organization_usage == "deny" else [Associate, Update, Dissociate]
+    order = [Dissociate, Update, Associate] if before.organization_usage == "deny" else [Associate, Update, Dissociate]
     assert kinds == sorted(kinds, key=order.index)
 
 
