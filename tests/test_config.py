@@ -316,5 +316,5 @@ def test_two_sandboxes_with_one_database_would_be_one_tenant() -> None:
 def test_a_domain_of_several_tenants_does_not_say_which() -> None:
     twice = config(one={"domain": LIVE}, other={"domain": f"https://{LIVE}/"})
 
-    with pytest.raises(ReconcilerError, match=r"several tenants of reconciler\.yaml: one, other; say which by --tenant"):
+    with pytest.raises(ReconcilerError, match=r"several tenants of reconciler\.yaml: one, other; say"):
         choose_tenant(twice, None, {"AUTH0_DOMAIN": LIVE})

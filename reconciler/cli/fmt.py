@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
 from reconciler.cli.settings import read_settings
-from reconciler.core.problems import Problem, errors
+from reconciler.core.problems import Problem, Source, errors
 from reconciler.core.quoting import counted
 from reconciler.disk import replace_file
 from reconciler.errors import Exit, ReconcilerError
@@ -52,7 +53,13 @@ def _moved(wanted: list[Path], declared: Declared) -> tuple[dict[Path, str], lis
     refused = {problem.source.file for problem in errors(declared.problems)}
     moved: dict[Path, str] = {}
     unusual: list[Problem] = []
-    for path in find(wanted)[0]:
+    paths = find(wanted)[0]
+    shown = Counter(map(name_of, paths))
+    for path in paths:
+        if shown[name_of(path)] > 1:
+            what = "several files have this name, as far as it can be shown"
+            unusual.append(Problem(Source(name_of(path)), what, "rename them"))
+            continue
         text = declared.texts.get(name_of(path), "")
         match canonical(text, name_of(path)) if text and name_of(path) not in refused else text:
             case Problem() as problem:

@@ -159,3 +159,16 @@ def test_an_imported_file_is_in_order(file: Path) -> None:
     assert reconciler("import").code == 0
 
     assert reconciler("fmt", "--check").code == 0
+
+
+def test_files_that_are_shown_by_one_name_are_left_alone(tmp_path: Path) -> None:
+    grant = "grants:\n  - {scope: [a], api: A, client: %s}\n"
+    files = {tmp_path / name: grant % letter for name, letter in (("a\x07.yaml", "X"), ("a\\x07.yaml", "Y"))}
+    for file, text in files.items():
+        file.write_text(text)
+
+    ran = reconciler("fmt", tmp_path)
+
+    assert ran.code == 1
+    assert ran.stderr.count("several files have this name, as far as it can be shown; rename them") == 2
+    assert {file: file.read_text() for file in files} == files
