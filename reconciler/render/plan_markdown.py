@@ -5,6 +5,7 @@ Alerts (`[!CAUTION]`) and folded details are GitHub's and GitLab's; elsewhere al
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from html import escape
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Delete, Plan
 from reconciler.core.problems import Source
 from reconciler.core.quoting import visible
-from reconciler.core.risk import Level
+from reconciler.core.risk import Level, Risk
 from reconciler.render.budget import MOST_BYTES, Part, fitted
 from reconciler.render.hypertext import block, element, marker, span
 from reconciler.render.plan_json import action_of, plan_id
@@ -38,15 +39,15 @@ def plan_markdown(plan: Plan, *, links: str = "", most_bytes: int = MOST_BYTES) 
     `links` is the address below which the files are shown, without it they are named only. Details are left out, the
     last first, until the whole has at most `most_bytes`; never the counts, never a critical line.
     """
-    return fitted(list(_parts(plan, partial(_place, links=links))), most_bytes)
+    return fitted(list(_parts(plan, partial(_place, links=links), most_bytes)), most_bytes)
 
 
 Placed = Callable[[Source], str]
 
 
-def _parts(plan: Plan, place: Placed) -> Iterator[Part]:
+def _parts(plan: Plan, place: Placed, most_bytes: int) -> Iterator[Part]:
     yield Part((marker(plan.tenant.name) + "\n", *_head(plan)))
-    yield _alert("CAUTION", "Critical", plan, Level.CRITICAL, noun="")
+    yield _critical(plan, most_bytes // 2)
     yield _blocked(plan)
     yield _alert("WARNING", "High", plan, Level.HIGH, noun="high risk")
     yield _notes(plan)
@@ -71,6 +72,21 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"{risks}Besides: {', '.join(rest)}.{origins}\n\n"
     if not plan.changes and not plan.blocked:
         yield f"No changes: {nothing(plan)}.\n\n"
+
+
+def _critical(plan: Plan, most_bytes: int) -> Part:
+    """Return a line for each critical risk; beyond `most_bytes` one for each kind of them, with all grants that have it.
+
+    They are fixed: none is ever left out.
+    """
+    part = _alert("CAUTION", "Critical", plan, Level.CRITICAL, noun="")
+    if sum(len(line.encode()) for line in part.items) <= most_bytes:
+        return part
+    kinds: dict[Risk, list[str]] = {}
+    for each in dangers(plan, Level.CRITICAL):
+        kinds.setdefault(each.risk, []).append(span(each.label))
+    lines = (f"> - {span(risk.message)} ({risk.rule}): {', '.join(labels)}\n" for risk, labels in kinds.items())
+    return replace(part, items=tuple(lines))
 
 
 def _alert(kind: str, title: str, plan: Plan, level: Level, *, noun: str) -> Part:

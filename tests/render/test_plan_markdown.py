@@ -108,14 +108,28 @@ def test_what_is_left_out_is_counted() -> None:
     assert f"_{len(plan.changes)} differences not shown here._" in markdown
 
 
-def test_critical_lines_are_kept_even_beyond_the_budget() -> None:
+def test_many_critical_risks_of_one_kind_share_a_line_that_names_every_grant() -> None:
+    specs = [
+        a_spec(line=n, client_id=f"a{n}", audience=MANAGEMENT.identifier, scope=("create:clients",)) for n in range(900)
+    ]
+
+    markdown = plan_markdown(a_plan(specs, [], a_directory(None, [MANAGEMENT])), most_bytes=60_000)
+
+    assert len(markdown.encode()) <= 60_000
+    assert "> **Critical (900)**\n" in markdown
+    assert markdown.count("can take the tenant over") == 1
+    critical, _, _ = markdown.partition("<table>")
+    assert all(f"`a{n} -> Auth0 Management API`" in critical for n in range(900))
+
+
+def test_critical_risks_are_kept_even_beyond_the_budget() -> None:
     specs = [
         a_spec(line=n, client_id=f"a{n}", audience=MANAGEMENT.identifier, scope=("create:clients",)) for n in range(99)
     ]
 
     markdown = plan_markdown(a_plan(specs, [], a_directory(None, [MANAGEMENT])), most_bytes=1000)
 
-    assert markdown.count("can take the tenant over") == 99
+    assert all(f"`a{n} -> Auth0 Management API`" in markdown for n in range(99))
 
 
 def test_names_that_deceive_change_nothing_but_themselves() -> None:
