@@ -75,7 +75,7 @@ def _head(plan: Plan) -> Iterator[str]:
 
 
 def _critical(plan: Plan, most_bytes: int) -> Part:
-    """Return a line for each critical risk; beyond `most_bytes` one for each kind of them, with all grants that have it.
+    """Return a line for each critical risk; beyond `most_bytes` one for each kind of them, with all their grants.
 
     They are fixed: none is ever left out.
     """
