@@ -71,6 +71,17 @@ class Project:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
 
+    def by_hand(self, text: str) -> None:
+        """Give the tenant the grants of `text`, which no file of the project declares."""
+        others = self.tenant.parent / "others"
+        others.mkdir()
+        (others / "all.yaml").write_text(text, encoding="utf-8")
+        words = [str(BIN / "reconciler"), "--grants", str(others), "apply", "--yes"]
+        environment = {**os.environ, **self.reaches}
+        subprocess.run(
+            words, cwd=self.folder, env=environment, check=True, capture_output=True, timeout=TIMEOUT_SECONDS
+        )
+
     def configuration(self, policy: str = POLICY) -> None:
         domain = self.reaches["AUTH0_DOMAIN"]
         tenants = "".join(f"  {name}: {{domain: '{domain}'}}\n" for name in ("dev", "prod"))
