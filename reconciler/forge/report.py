@@ -59,7 +59,7 @@ def parse_report(file: str, text: str) -> Report:
     """Return the report that `text` is.
 
     Raises:
-        ReconcilerError: if its first line is no marker.
+        ReconcilerError: if its first line is no marker, or another line is one, too.
     """
     marker = _first_line(text)
     if not MARKER.fullmatch(marker):
@@ -67,6 +67,12 @@ def parse_report(file: str, text: str) -> Report:
             f"{visible(file)}:1:1: the first line is no marker, so this is no report; make one with: "
             f"reconciler plan --report markdown={visible(file)}",
         )
+    for number, line in enumerate(text.split("\n")[1:], start=2):
+        if MARKER.fullmatch(line.rstrip()):
+            raise ReconcilerError(
+                f"{visible(file)}:{number}:1: a second report begins here, and a file holds one; "
+                "use {tenant} in the name of the report",
+            )
     return Report(file, marker, text)
 
 

@@ -1,8 +1,10 @@
 """What is a report, and which entry is its own: whatever names tenants have, and whatever others write."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.errors import ReconcilerError
 from reconciler.forge.report import Entry, entry_of, parse_report, says_the_same
 from reconciler.render.hypertext import marker
 
@@ -15,6 +17,16 @@ def test_what_is_rendered_for_a_tenant_is_a_report_whatever_its_name(name: str) 
     report = parse_report("plan.md", f"{marker(name)}\n## Plan\n")
 
     assert report.marker == marker(name)
+
+
+@given(NAMES, NAMES, st.sampled_from(["\n", "\r\n"]))
+def test_two_reports_in_one_file_are_refused_because_the_second_would_never_be_found(
+    name: str, another: str, end: str
+) -> None:
+    text = end.join([marker(name), "## Plan", marker(another), "## Plan", ""])
+
+    with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in the name"):
+        parse_report("plan.md", text)
 
 
 @given(ENTRIES, NAMES, NAMES, st.text())

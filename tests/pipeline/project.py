@@ -71,10 +71,21 @@ class Project:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
 
-    def configuration(self, policy: str = POLICY) -> None:
+    def by_hand(self, text: str) -> None:
+        """Give the tenant the grants of `text`, which no file of the project declares."""
+        others = self.tenant.parent / "others"
+        others.mkdir()
+        (others / "all.yaml").write_text(text, encoding="utf-8")
+        words = [str(BIN / "reconciler"), "--grants", str(others), "apply", "--yes"]
+        environment = {**os.environ, **self.reaches}
+        subprocess.run(
+            words, cwd=self.folder, env=environment, check=True, capture_output=True, timeout=TIMEOUT_SECONDS
+        )
+
+    def configuration(self, policy: str = POLICY, name: str = "reconciler.yaml") -> None:
         domain = self.reaches["AUTH0_DOMAIN"]
-        tenants = "".join(f"  {name}: {{domain: '{domain}'}}\n" for name in ("dev", "prod"))
-        (self.folder / "reconciler.yaml").write_text(f"tenants:\n{tenants}{policy}", encoding="utf-8")
+        tenants = "".join(f"  {each}: {{domain: '{domain}'}}\n" for each in ("dev", "prod"))
+        (self.folder / name).write_text(f"tenants:\n{tenants}{policy}", encoding="utf-8")
 
     def grants(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return who holds what in the tenant, but for the grant of reconciler itself."""

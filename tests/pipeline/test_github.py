@@ -1,8 +1,10 @@
 """The action and the workflows of examples/github, run by act: what a reviewer sees, and what the tenant gets."""
 
 import json
+import sys
 from pathlib import Path
 
+import pytest
 from pipeline.acting import Runner
 from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER
 from support.commands import SECRET, reconciler
@@ -127,7 +129,19 @@ def test_wrong_files_are_shown_on_their_lines(runner: Runner) -> None:
 
     assert acted.code != 0
     assert "file=grants/more.yaml" in acted.log
-    assert not acted.ran("Plan for prod")
+
+
+def test_wrong_files_leave_no_comment_of_a_plan_that_holds_no_more(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+    runner.project.git("checkout", "--quiet", "main")
+    runner.project.write(more=HARMLESS.replace("scope", "scop"))
+
+    acted = runner.pull_request()
+
+    assert acted.code != 0
+    assert len(runner.forge.comments) == 2
+    assert all(": no plan\n" in body and "grants/more.yaml:2:" in body for body in runner.forge.bodies())
 
 
 def test_the_pull_request_of_a_fork_is_validated_and_reaches_no_secret(runner: Runner) -> None:
@@ -160,6 +174,55 @@ def test_the_action_refuses_an_event_that_gives_secrets_to_strangers(runner: Run
     assert "run on pull_request" in acted.log
 
 
+@pytest.mark.parametrize(
+    ("config", "variable"),
+    [
+        ("${{ github.workspace }}/reconciler.yaml", ""),
+        ("grants/../reconciler.yaml", ""),
+        ("", "conf.yaml"),
+    ],
+)
+def test_the_policy_of_the_base_holds_however_the_configuration_is_named(
+    runner: Runner, config: str, variable: str
+) -> None:
+    if variable:
+        runner.project.git("mv", "reconciler.yaml", variable)
+        runner.project.commit("Name it otherwise")
+    runner.project.write(more=DANGEROUS)
+    runner.project.configuration(policy="", name=variable or "reconciler.yaml")
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1", "config": config})
+
+    acted = runner.pull_request(workflow, RECONCILER_CONFIG=variable)
+
+    assert acted.code != 0
+    assert "ask the security team" in acted.log
+
+
+def test_a_base_that_cannot_be_read_never_means_no_policy(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    plan = {"command": "plan", "tenant": "prod"}
+    workflow = with_action(
+        runner, plan | {"base": "f" * 40}, plan | {"base": "HEAD^1", "config": "/outside/reconciler.yaml"}
+    )
+
+    acted = runner.pull_request(workflow)
+
+    assert acted.log.count("Failure - Main Run reconciler") == 2
+    assert "The revision of the input base is not in the checkout" in acted.log
+    assert "The configuration file is not in the repository" in acted.log
+
+
+def test_a_configuration_that_the_base_lacks_brings_its_own_policy(runner: Runner) -> None:
+    folder = runner.project.folder
+    (folder / "new.yaml").write_bytes((folder / "reconciler.yaml").read_bytes())
+    runner.project.write(more=HARMLESS)
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1", "config": "new.yaml"})
+
+    acted = runner.pull_request(workflow)
+
+    assert acted.code == 0, acted.log
+
+
 def test_no_input_is_ever_taken_for_code(runner: Runner) -> None:
     run = f"touch {runner.folder}/taken"
     evil = f'$({run})"; {run}; "'
@@ -182,12 +245,18 @@ def test_no_input_is_ever_taken_for_code(runner: Runner) -> None:
     assert not (runner.folder / "taken").exists()
 
 
-def test_the_action_installs_what_it_needs(runner: Runner) -> None:
+def test_the_action_installs_what_it_needs_and_shows_it_no_secret(runner: Runner) -> None:
+    seen, python = runner.folder / "seen", runner.folder / "python"
+    python.write_text(f'#!/bin/sh\nenv >{seen}\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
     workflow = with_action(runner, {"command": "validate", "args": "-v\n\ngrants/portal.yaml"})
 
-    acted = runner.pull_request(workflow, PREPARED="")
+    acted = runner.pull_request(workflow, PREPARED="", PYTHON=str(python))
 
     assert acted.code == 0, acted.log
+    assert "RUNNER_TEMP=" in seen.read_text(encoding="utf-8")
+    assert "AUTH0_" not in seen.read_text(encoding="utf-8")
+    assert SECRET not in seen.read_text(encoding="utf-8")
 
 
 def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:
@@ -205,3 +274,12 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:
     runner.run("schedule", "drift.yml", {})
 
     assert [each.is_open for each in runner.forge.issues] == [False, False]
+
+
+def test_a_grant_that_is_added_by_hand_is_drift(runner: Runner) -> None:
+    runner.project.by_hand(HARMLESS)
+
+    runner.run("schedule", "drift.yml", {})
+
+    assert {each.title for each in runner.forge.issues} == {"Drift in dev", "Drift in prod"}
+    assert all("Billing" in each.body for each in runner.forge.issues)

@@ -153,3 +153,25 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: GitLabRunner) -> Non
     runner.run(CI_PIPELINE_SOURCE="schedule")
 
     assert [each.is_open for each in runner.forge.issues] == [False, False]
+
+
+def test_a_grant_that_is_added_by_hand_is_drift(runner: GitLabRunner) -> None:
+    runner.project.by_hand(HARMLESS)
+
+    _, log = runner.run(CI_PIPELINE_SOURCE="schedule")
+
+    assert {each.title for each in runner.forge.issues} == {"Drift in dev", "Drift in prod"}, log
+    assert all("Billing" in each.body for each in runner.forge.issues)
+
+
+def test_wrong_files_leave_no_note_of_a_plan_that_holds_no_more(runner: GitLabRunner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.merge_request()
+    runner.project.git("checkout", "--quiet", "main")
+    runner.project.write(more=HARMLESS.replace("scope", "scop"))
+
+    code, log = runner.merge_request()
+
+    assert code != 0
+    assert len(runner.forge.comments) == 2, log
+    assert all(": no plan\n" in body and "grants/more.yaml:2:" in body for body in runner.forge.bodies())
