@@ -212,6 +212,30 @@ def test_a_base_that_cannot_be_read_never_means_no_policy(runner: Runner) -> Non
     assert "The configuration file is not in the repository" in acted.log
 
 
+def test_a_link_leads_to_no_other_policy_than_that_of_the_base(runner: Runner) -> None:
+    runner.project.write(more=DANGEROUS)
+    runner.project.configuration(policy="", name="other.yaml")
+    (runner.project.folder / "reconciler.yaml").unlink()
+    (runner.project.folder / "reconciler.yaml").symlink_to("other.yaml")
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1"})
+
+    acted = runner.pull_request(workflow)
+
+    assert "ask the security team" in acted.log
+
+
+def test_a_tenant_whose_name_begins_with_a_dot_gets_its_comment(runner: Runner) -> None:
+    file = runner.project.folder / "reconciler.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("prod:", ".prod:"), encoding="utf-8")
+    runner.project.write(more=HARMLESS)
+    workflow = with_action(runner, {"command": "plan", "tenant": ".prod", "comment": "true"})
+
+    acted = runner.pull_request(workflow)
+
+    assert acted.code == 0, acted.log
+    assert [body.partition("\n")[0] for body in runner.forge.bodies()] == ["<!-- reconciler:.prod -->"]
+
+
 def test_a_configuration_that_the_base_lacks_brings_its_own_policy(runner: Runner) -> None:
     folder = runner.project.folder
     (folder / "new.yaml").write_bytes((folder / "reconciler.yaml").read_bytes())
