@@ -46,10 +46,15 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     """
     console = Console(options())
     approval.check_options(shape)
-    with together(options(), shape, reach, console) as (tenants, sessions):
-        approval.check_tenants(sessions)
-        applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
-        ended = applying.carried_out(applying.agreed(tenants.each(sessions, Session.planned)), reach)
+    try:
+        with together(options(), shape, reach, console) as (tenants, sessions):
+            approval.check_tenants(sessions)
+            applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
+            ended = applying.carried_out(applying.agreed(tenants.each(sessions, Session.planned)), reach)
+    except ReconcilerError as error:
+        if error.tenant:
+            _report(Ends([], {error.tenant: error.told}), forms)
+        raise
     ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
     ends = Ends([end for end, _ in ended], {name: error.told for name, error in tenants.failed.items()})
     try:
@@ -92,7 +97,7 @@ class Applying:
         if plan.blocked or not plan.changes:
             self._ended.append((End(plan, Report((), plan)), _nothing_done(plan)))
             return False
-        self._approval.check_changes(plan, self._console)
+        self._approval.check_changes(plan, self._console, data=self._data)
         _refuse_without_permissions(session, plan)
         if asks:
             _ask(plan, self._console)
@@ -121,16 +126,21 @@ def _nothing_done(plan: Plan) -> Exit:
 
 
 def _tell(ends: Ends, forms: Forms, console: Console) -> None:
-    names = [*(end.plan.tenant.name for end in ends.ends), *ends.failed]
     if forms.stdout != "text":
         console.text(ends_as(forms.stdout, ends, forms.most_bytes))
     for end in ends.ends:
         if forms.stdout == "text" and end.report.outcomes:
-            name = [line(f"Tenant {visible(end.plan.tenant.name)}")] if len(names) > 1 else []
+            name = [line(f"Tenant {visible(end.plan.tenant.name)}")] if len(ends.ends) + len(ends.failed) > 1 else []
             console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
+    _report(ends, forms)
+    ci.tell_outputs(outputs_of(Planned([end.plan for end in ends.ends])))
+
+
+def _report(ends: Ends, forms: Forms) -> None:
+    """Write report files and the summary of a step; an older report must not outlive what it tells of."""
+    names = [*(end.plan.tenant.name for end in ends.ends), *ends.failed]
     forms.write(names, lambda form, some: ends_as(form, ends.of(some), forms.most_bytes))
     ci.tell_summary(ends_as("markdown", ends, ci.SUMMARY_BYTES))
-    ci.tell_outputs(outputs_of(Planned([end.plan for end in ends.ends])))
 
 
 def _refuse_without_permissions(session: Session, plan: Plan) -> None:

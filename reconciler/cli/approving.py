@@ -44,15 +44,16 @@ class Approval:
         for session in sessions:
             refuse_unless_current(self.saved, session.name, self.oldest, datetime.now(UTC))
 
-    def check_changes(self, fresh: Plan, console: Console) -> None:
+    def check_changes(self, fresh: Plan, console: Console, *, data: bool) -> None:
         """Raise StalePlanError if `fresh` does more than was approved, after printing what is different."""
         excess = unapproved(fresh, self.saved.plan) if self.saved else ()
         if not self.saved or not excess:
             return
         keys = {change.key for change in excess}
         otherwise = [change for change in self.saved.plan.changes if change.key in keys]
-        console.result(group_lines("Not approved", excess, fresh.directory, fresh.risks))
-        console.result(group_lines("Approved instead", otherwise, self.saved.plan.directory, self.saved.plan.risks))
+        was = self.saved.plan
+        console.plan(group_lines("Not approved", excess, fresh.directory, fresh.risks), data=data, asks=False)
+        console.plan(group_lines("Approved instead", otherwise, was.directory, was.risks), data=data, asks=False)
         raise StalePlanError("nothing was written: files or tenant have changed since the plan; plan and review again")
 
 

@@ -54,4 +54,5 @@ def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Break `text` between words only: what is too long for a line is a path or a name, to be copied whole."""
-    return wrap(visible(text), width, break_long_words=False, break_on_hyphens=False) or [""]
+    parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
+    return list(map(visible, parts)) or [""]  # a part may begin with what only a beginning makes a command

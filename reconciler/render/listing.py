@@ -46,7 +46,7 @@ def _grant(each: Listed) -> Iterator[Line]:
     place = f"{spec.source.file}:{spec.source.line}"
     for text in (f"{place}  {spec.description}" if spec.description else place, *_settings(spec)):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
-            yield line(INDENT, part)
+            yield line(INDENT, visible(part))  # a part may begin with what only a beginning makes a command
     yield line()
 
 

@@ -31,12 +31,16 @@ def report_lines(report: Report, directory: Directory) -> Iterator[Line]:
 
 
 def report_json(report: Report) -> Json:
-    """Return `{"summary": {a count per result, "converged"}, "outcomes": [...]}`."""
+    """Return `{"summary": {a count per result, "converged"}, "blocked": [...], "outcomes": [...]}`."""
     return {
         "summary": {
             **{str(result): count for result, count in counts(report.outcomes).items()},
             "converged": report.converged,
         },
+        "blocked": [
+            {"key": key_json(each.change.key), "reason": each.reason}
+            for each in (report.remaining.blocked if report.remaining and not report.outcomes else ())
+        ],
         "outcomes": [
             {
                 "action": action_of(outcome.change),
@@ -68,6 +72,8 @@ def state(report: Report) -> str:
     """Return how the tenant stands to the files in the end."""
     if report.trouble:
         return visible(report.trouble)
+    if report.remaining and report.remaining.blocked and not report.outcomes:
+        return f"{counted(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
         skipped = counted(report.remaining.skipped, "declared grant")
         return f"the tenant equals the files but for {skipped}, which it lacks the application, API or organization for"

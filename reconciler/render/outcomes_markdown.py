@@ -17,7 +17,9 @@ def report_markdown(report: Report, directory: Directory, tenant: str, *, most_b
     """Return the end of a run at `tenant`, which begins with the tenant's marker; the last rows go first."""
     rows = tuple(_row(outcome, directory) for outcome in report.outcomes)
     table = Part(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Part(())
-    return fitted([Part(tuple(_title(report, tenant))), table], most_bytes)
+    blocked = report.remaining.blocked if report.remaining and not rows else ()
+    reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
+    return fitted([Part(tuple(_title(report, tenant))), table, Part(reasons, noun="blocked change")], most_bytes)
 
 
 def _title(report: Report, tenant: str) -> Iterator[str]:

@@ -125,3 +125,13 @@ def test_what_a_tenant_calls_its_things_cannot_steer_the_terminal(here: Path) ->
 
     assert "Por\\x1b[31mtal -> Invoices API" in ran.stdout
     assert "\x1b" not in ran.said
+
+
+def test_no_line_that_is_wrapped_becomes_a_command_of_a_workflow(here: Path) -> None:
+    text = f'grants: [{{client: A, api: B, description: "{"a" * 60} ::error::pwned"}}]\n'
+    (here / "grants" / "billing.yaml").write_text(text, encoding="utf-8")
+
+    said = reconciler("list", "--offline").stdout
+
+    assert "error::pwned" in said
+    assert not any(line.lstrip().startswith("::") for line in said.splitlines())

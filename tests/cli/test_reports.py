@@ -224,3 +224,32 @@ def test_the_plan_is_named_in_every_form() -> None:
     identity = reconciler("plan", "--format", "json").data["plan_id"]
 
     assert all(identity in reconciler("plan", "--format", form).stdout for form in ("text", "markdown", "sarif"))
+
+
+def test_an_apply_that_is_refused_says_why_in_the_place_of_an_older_report(in_github: Path) -> None:
+    reconciler("plan", "--out", "plan.json")
+    (in_github / "done.md").write_text("an older one")
+    (in_github / "grants" / "billing.yaml").write_text(GRANTS.replace("write:invoices", "void:invoices"))
+
+    ran = reconciler("apply", "plan.json", "--report", "markdown=done.md", "--format", "json")
+
+    assert (ran.code, ran.stdout) == (5, "")
+    assert "Not approved (1)" in ran.stderr
+    assert (
+        (in_github / "done.md")
+        .read_text()
+        .startswith("<!-- reconciler:local -->\n### `local`: failed\n\n- `nothing was")
+    )
+    assert "nothing was written" in (in_github / "summary.md").read_text()
+
+
+def test_an_apply_that_is_blocked_tells_what_blocks_it(here: Path) -> None:
+    config = here / "reconciler.yaml"
+    config.write_text(config.read_text() + "protect: [{client: Billing, reason: ask first}]\n")
+
+    ran = reconciler("apply", "--yes", "--report", "markdown=done.md", "--format", "json")
+
+    assert (ran.code, [each["reason"] for each in ran.data["blocked"]]) == (4, ["protected: ask first"])
+    report = (here / "done.md").read_text()
+    assert "Not done: 1 change blocked, so nothing was written.\n" in report
+    assert "- `Billing -> Invoices API`: `protected: ask first`\n" in report

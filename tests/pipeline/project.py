@@ -76,7 +76,7 @@ class Project:
         others = self.tenant.parent / "others"
         others.mkdir()
         (others / "all.yaml").write_text(text, encoding="utf-8")
-        words = [str(BIN / "reconciler"), "--grants", str(others), "apply", "--yes"]
+        words = [str(BIN / "reconciler"), "--tenant", "dev", "--grants", str(others), "apply", "--yes"]
         environment = {**os.environ, **self.reaches}
         subprocess.run(
             words, cwd=self.folder, env=environment, check=True, capture_output=True, timeout=TIMEOUT_SECONDS

@@ -61,6 +61,7 @@ def test_a_report_as_data_has_every_count_and_every_outcome() -> None:
 
     assert report_json(report) == {
         "summary": {"applied": 0, "failed": 0, "conflict": 0, "unknown": 1, "skipped": 0, "converged": False},
+        "blocked": [],
         "outcomes": [
             {
                 "action": "create",
