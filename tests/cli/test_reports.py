@@ -235,11 +235,8 @@ def test_an_apply_that_is_refused_says_why_in_the_place_of_an_older_report(in_gi
 
     assert (ran.code, ran.stdout) == (5, "")
     assert "Not approved (1)" in ran.stderr
-    assert (
-        (in_github / "done.md")
-        .read_text()
-        .startswith("<!-- reconciler:local -->\n### `local`: failed\n\n- `nothing was")
-    )
+    report = (in_github / "done.md").read_text()
+    assert report.startswith("<!-- reconciler:local -->\n### `local`: failed\n\n- `nothing was written")
     assert "nothing was written" in (in_github / "summary.md").read_text()
 
 
