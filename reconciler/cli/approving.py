@@ -13,6 +13,7 @@ from reconciler.cli.reaching import Duration
 from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape
 from reconciler.core.plan import Plan
+from reconciler.core.quoting import enumerated
 from reconciler.errors import Exit, ReconcilerError, StalePlanError
 from reconciler.render.plan_text import group_lines
 from reconciler.saved_plan import SavedPlan, read_plan, refuse_unless_current, unapproved
@@ -30,10 +31,8 @@ class Approval:
         options = shape.options()
         if self.saved and self.saved.options != options:
             differing = sorted(name for name in options if self.saved.options[name] != options[name])
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in differing)
-            raise ReconcilerError(
-                f"{names}: the plan was made {'without' if options[differing[0]] else 'with'}; say the same"
-            )
+            said = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
+            raise ReconcilerError(f"the plan was made {enumerated(said, 'and')}; say the same")
 
     def check_tenants(self, sessions: Sequence[Session]) -> None:
         """Raise StalePlanError if the plan is another tenant's, or too old; ReconcilerError for several tenants."""

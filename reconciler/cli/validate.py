@@ -8,12 +8,12 @@ import click
 from reconciler.cli.console import Console
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options, also_global_options, options
-from reconciler.cli.reports import Forms, forms_options
+from reconciler.cli.reports import TENANT, Forms, forms_options
 from reconciler.cli.settings import read_settings
 from reconciler.config import named
 from reconciler.core.problems import errors
 from reconciler.core.tenancy import UNTOLD
-from reconciler.errors import Exit, ProblemsError
+from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
 from reconciler.render.annotations import annotations
 from reconciler.render.data import json_text
@@ -37,6 +37,8 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     with kept():
         declared = _declared(given, list(paths) or [Path(given.grants)])
     failed = bool(errors(declared.problems))
+    if any(TENANT in file.path for file in forms.files):
+        raise ReconcilerError(f"--report: what validate finds is not about one tenant; leave {TENANT} out of the name")
     forms.write([], lambda form, _: _as(form, declared, valid=not failed))
     if forms.stdout == "text":
         console.problems(declared.problems, declared.texts)

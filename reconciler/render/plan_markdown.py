@@ -4,15 +4,14 @@ Alerts (`[!CAUTION]`) and folded details are GitHub's and GitLab's; elsewhere al
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 from html import escape
 from urllib.parse import quote
 
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.plan import Change, Delete, Plan
+from reconciler.core.plan import Blocked, Change, Delete, Plan
 from reconciler.core.problems import Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level, Risk
@@ -39,20 +38,17 @@ def plan_markdown(plan: Plan, *, links: str = "", most_bytes: int = MOST_BYTES) 
     `links` is the address below which the files are shown, without it they are named only. Details are left out, the
     last first, until the whole has at most `most_bytes`; never the counts, never a critical line.
     """
-    return fitted(list(_parts(plan, partial(_place, links=links), most_bytes)), most_bytes)
+    return fitted(list(_parts(plan, links, most_bytes)), most_bytes)
 
 
-Placed = Callable[[Source], str]
-
-
-def _parts(plan: Plan, place: Placed, most_bytes: int) -> Iterator[Part]:
+def _parts(plan: Plan, links: str, most_bytes: int) -> Iterator[Part]:
     yield Part((marker(plan.tenant.name) + "\n", *_head(plan)))
     yield _critical(plan, most_bytes // 2)
-    yield _blocked(plan)
+    yield _blocked(plan, links)
     yield _alert("WARNING", "High", plan, Level.HIGH, noun="high risk")
     yield _notes(plan)
     for title, changes in by_origin(plan):
-        yield _table(title, changes, plan, place)
+        yield _table(title, changes, plan, links)
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Part(tuple(_details(change, plan) for change in changes), noun="difference")
     yield _left_alone(plan)
@@ -96,9 +92,13 @@ def _alert(kind: str, title: str, plan: Plan, level: Level, *, noun: str) -> Par
     return Part(lines, head=head, tail="\n", noun=noun) if lines else NOTHING
 
 
-def _blocked(plan: Plan) -> Part:
-    labels = [(grant_label(each.change.key, plan.directory), each) for each in plan.blocked]
-    lines = tuple(f"> - {_mark(each.change)} {span(label)}: {span(each.reason)}\n" for label, each in labels)
+def _blocked(plan: Plan, links: str) -> Part:
+    def told(blocked: Blocked) -> str:
+        change = blocked.change
+        where = "" if isinstance(change, Delete) else f", {_link(change.after.spec.source, links)}"
+        return f"> - {_mark(change)} {span(grant_label(change.key, plan.directory))}: {span(blocked.reason)}{where}\n"
+
+    lines = tuple(map(told, plan.blocked))
     title = f"Blocked ({len(lines)}): nothing of this plan can be applied"
     return Part(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change") if lines else NOTHING
 
@@ -108,9 +108,9 @@ def _notes(plan: Plan) -> Part:
     return Part(lines, head="> [!NOTE]\n", tail="\n", noun="note") if lines else NOTHING
 
 
-def _table(title: str, changes: Iterable[Change], plan: Plan, place: Placed) -> Part:
+def _table(title: str, changes: Iterable[Change], plan: Plan, links: str) -> Part:
     """Return the table as HTML: in a table of Markdown a `|` in a name would end its cell."""
-    rows = tuple(_row(change, plan, place) for change in _worst_first(changes, plan))
+    rows = tuple(_row(change, plan, links) for change in _worst_first(changes, plan))
     heading = f"**{title} ({len(rows)})**\n\n" if title else ""
     head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
     return Part(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
@@ -122,14 +122,14 @@ def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
     return sorted(changes, key=lambda change: levels.get(change.key, len(Level)))
 
 
-def _row(change: Change, plan: Plan, place: Placed) -> str:
+def _row(change: Change, plan: Plan, links: str) -> str:
     risks = plan.risks.get(change.key, ())
     cells = (
         f"{_mark(change)} {action_of(change)}",
         element(grant_label(change.key, plan.directory)),
         "<br>".join(_shortly(field) for field in change.fields),
         risks[0].level if risks else "",
-        "" if isinstance(change, Delete) else place(change.after.spec.source),
+        "" if isinstance(change, Delete) else _place(change.after.spec.source, links),
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
 
@@ -148,11 +148,19 @@ def _shortly(field: FieldChange) -> str:
 
 
 def _place(source: Source, links: str) -> str:
+    """Return a place within HTML."""
     text = element(f"{source.file}:{source.line}")
-    if not links:
-        return text
-    address = f"{links}/{quote(source.file)}#L{source.line}"
-    return f'<a href="{escape(address)}">{text}</a>'
+    return f'<a href="{escape(_address(source, links))}">{text}</a>' if links else text
+
+
+def _link(source: Source, links: str) -> str:
+    """Return a place within Markdown."""
+    text = span(f"{source.file}:{source.line}")
+    return f"[{text}](<{_address(source, links)}>)" if links else text
+
+
+def _address(source: Source, links: str) -> str:
+    return f"{links}/{quote(source.file)}#L{source.line}"
 
 
 def _details(change: Change, plan: Plan) -> str:

@@ -13,6 +13,8 @@ from reconciler.render.plan_json import Json, digest, key_json, plan_id
 from reconciler.render.plan_words import Danger, dangers
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+NOWHERE = Source("reconciler.yaml", 1, 1)
+"""Where a delete is shown: no file declares it any more, but code scanning wants a place for every result."""
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
 """By which GitHub's code scanning grades results: from 9.0 critical, from 7.0 high, below 4.0 low."""
@@ -56,7 +58,7 @@ def _results(plan: Plan) -> Iterator[Json]:
 
 
 def _result(danger: Danger, source: Source | None, tenant: str) -> Json:
-    place = _location(source) if source else {}
+    place = _location(source or NOWHERE)
     grant = [{"fullyQualifiedName": f"{visible(tenant)}: {danger.label}", "kind": "resource"}]
     return {
         "ruleId": danger.risk.rule,

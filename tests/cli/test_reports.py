@@ -250,3 +250,10 @@ def test_an_apply_that_is_blocked_tells_what_blocks_it(here: Path) -> None:
     report = (here / "done.md").read_text()
     assert "Not done: 1 change blocked, so nothing was written.\n" in report
     assert "- `Billing -> Invoices API`: `protected: ask first`\n" in report
+
+
+def test_what_validate_finds_has_no_file_for_each_tenant() -> None:
+    ran = reconciler("validate", "--report", "json={tenant}.json")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "leave {tenant} out of the name" in ran.stderr
