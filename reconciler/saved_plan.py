@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_
 
 OWNER_ONLY = 0o600
 LARGEST_FILE_BYTES = 500_000_000
-PLACES = frozenset({"file", "mark", "marks", "scope_marks", "organization_marks", "description", "tenants"})
+PLACES = frozenset({"file", "places", "description", "tenants"})
 """Of a spec what changes nothing."""
 
 
@@ -35,7 +35,7 @@ class SavedPlan:
 
 def desired_digest(specs: Iterable[GrantSpec]) -> str:
     """Return the digest of what files declare, wherever in them it stands."""
-    names = [field.name for field in fields(GrantSpec) if field.name not in PLACES]
+    names = [name for name in GrantSpec._fields if name not in PLACES]
     return digest(sorted(([getattr(spec, name) for name in names] for spec in specs), key=str))
 
 

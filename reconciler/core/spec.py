@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.problems import Source
@@ -17,19 +18,45 @@ class TenantPattern:
     source: Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantSpec:
+class Places(Protocol):
+    """Where a grant stands in its file, and what it says of itself."""
+
+    @property
+    def mark(self) -> Mark:
+        """Where the grant begins."""
+
+    @property
+    def value_marks(self) -> Mapping[str, Mark]:
+        """Where the value of each field stands that the file has."""
+
+    def marks_within(self, name: str) -> Iterable[Mark]:
+        """Return where each item of the list `name` stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a grant stands, as far as that is known without its file."""
+
+    mark: Mark
+    value_marks: Mapping[str, Mark] = field(default_factory=dict)
+    item_marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
+
+    def marks_within(self, name: str) -> Iterable[Mark]:
+        """Return where each item of the list `name` stands."""
+        return self.item_marks.get(name, ())
+
+
+class GrantSpec(NamedTuple):
     """One item under `grants:`; it has passed the schema, so exactly one of each alternative is set.
 
     `tenants` has the lists that say where it applies, the file's and its own: each has to fit; none, and it applies
     everywhere. `is_snapshot` says that a run wrote the file to roll back to.
     `organizations` is None where the file says nothing about them; an empty one says that there are none.
-    `marks` tells where the value of each field stands, `scope_marks` and `organization_marks` where each item of these
-    lists does.
+    A tuple, because there is one for each item, and nothing that is frozen is made as fast.
     """
 
     file: str
-    mark: Mark
+    places: Places
     client: str | None = None
     client_id: str | None = None
     default_for: str | None = None
@@ -45,18 +72,15 @@ class GrantSpec:
     organizations: tuple[str, ...] | None = None
     is_snapshot: bool = False
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
-    marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
-    scope_marks: Iterable[Mark] = field(default=(), repr=False, compare=False)
-    organization_marks: Iterable[Mark] = field(default=(), repr=False, compare=False)
 
     @property
     def source(self) -> Source:
         """Where the grant stands."""
-        return Source(self.file, *self.mark)
+        return Source(self.file, *self.places.mark)
 
     def source_of(self, name: str) -> Source:
         """Where the value of the field `name` stands; the grant itself where the file does not say it."""
-        return Source(self.file, *self.marks.get(name, self.mark))
+        return Source(self.file, *self.places.value_marks.get(name, self.places.mark))
 
     def placed_texts(self) -> Iterator[tuple[str, Source]]:
         """Yield each text that may hold the name of a variable, with the place where it stands."""
@@ -68,10 +92,10 @@ class GrantSpec:
 
     def placed_scopes(self) -> Iterator[tuple[str, Source]]:
         """Yield each scope with the place where it stands."""
-        for scope, mark in zip(self.scope, self.scope_marks, strict=True):
+        for scope, mark in zip(self.scope, self.places.marks_within("scope"), strict=True):
             yield scope, Source(self.file, *mark)
 
     def placed_organizations(self) -> Iterator[tuple[str, Source]]:
         """Yield each organization, as the file names it, with the place where it stands."""
-        for organization, mark in zip(self.organizations or (), self.organization_marks, strict=True):
+        for organization, mark in zip(self.organizations or (), self.places.marks_within("organizations"), strict=True):
             yield organization, Source(self.file, *mark)

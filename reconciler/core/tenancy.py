@@ -1,7 +1,7 @@
 """Pure: what grant files say to one tenant: the grants that apply there, with its own values in them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconciler.core.pattern import meets
 from reconciler.core.problems import Problem
@@ -74,8 +74,7 @@ def _filled(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
     def put_in(text: str | None) -> str | None:
         return None if text is None else filled(text, values)
 
-    return replace(
-        spec,
+    return spec._replace(
         client=put_in(spec.client),
         client_id=put_in(spec.client_id),
         api=put_in(spec.api),

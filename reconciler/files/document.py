@@ -1,6 +1,6 @@
 """Pure: a YAML document as plain data that remembers where everything stands."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as Lookup
 from collections.abc import Sequence as Steps
 from dataclasses import dataclass, field
@@ -79,18 +79,6 @@ class Marks(Lookup[str, Mark]):
         return len(self._mapping.places)
 
 
-class ItemMarks:
-    """Where the items of a sequence stand, looked up in the same way."""
-
-    __slots__ = ("_sequence",)
-
-    def __init__(self, sequence: "Sequence") -> None:
-        self._sequence = sequence
-
-    def __iter__(self) -> Iterator[Mark]:
-        return map(mark_at, self._sequence.places)
-
-
 # What the values are is for a schema to say, not for Python's types, hence Any.
 class Mapping(dict[str, Any]):
     """A YAML mapping that knows its own place, and whom to ask for those of its keys and values."""
@@ -116,6 +104,11 @@ class Mapping(dict[str, Any]):
         """Where each value stands."""
         return Marks(self)
 
+    def marks_within(self, name: str) -> Iterable[Mark]:
+        """Return where each item of the list stands that is the value of `name`; none where it is no list."""
+        items = self.get(name)
+        return items.item_marks if isinstance(items, Sequence) else ()
+
 
 class Sequence(list[Any]):
     """A YAML sequence that knows its own place, and whom to ask for those of its items."""
@@ -137,9 +130,9 @@ class Sequence(list[Any]):
         return self._within.found.in_sequences[self.place.index] if self.place else []
 
     @property
-    def item_marks(self) -> ItemMarks:
+    def item_marks(self) -> Iterator[Mark]:
         """Where each item stands, as people count it."""
-        return ItemMarks(self)
+        return map(mark_at, self.places)
 
 
 Node = Mapping | Sequence | Scalar

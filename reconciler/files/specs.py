@@ -34,29 +34,26 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
 
 
 def _grant_spec(item: Mapping, file: str, whole: Mapping) -> GrantSpec:
-    scope: Sequence = item.get("scope") or Sequence()
-    organizations: Sequence | None = item.get("organizations")
+    said = item.get
+    organizations: Sequence | None = said("organizations")
     return GrantSpec(
         file=file,
-        mark=item.mark,
-        client=item.get("client"),
-        client_id=item.get("client_id"),
-        default_for=item.get("default_for"),
-        api=item.get("api"),
-        audience=item.get("audience"),
-        description=item.get("description", ""),
-        subject_type=item.get("subject_type", SUBJECT_CLIENT),
-        scope=tuple(scope),
-        organization_usage=item.get("organization_usage", USAGE_DENY),
-        allow_any_organization=item.get("allow_any_organization", False),
-        authorization_details_types=tuple(item.get("authorization_details_types", ())),
-        allow_all_scopes=item.get("allow_all_scopes", False),
+        places=item,
+        client=said("client"),
+        client_id=said("client_id"),
+        default_for=said("default_for"),
+        api=said("api"),
+        audience=said("audience"),
+        description=said("description", ""),
+        subject_type=said("subject_type", SUBJECT_CLIENT),
+        scope=tuple(said("scope", ())),
+        organization_usage=said("organization_usage", USAGE_DENY),
+        allow_any_organization=said("allow_any_organization", False),
+        authorization_details_types=tuple(said("authorization_details_types", ())),
+        allow_all_scopes=said("allow_all_scopes", False),
         organizations=None if organizations is None else tuple(organizations),
         is_snapshot="snapshot" in whole,
         tenants=tuple(_tenants(each["tenants"], file) for each in (whole, item) if "tenants" in each),
-        marks=item.value_marks,
-        scope_marks=scope.item_marks,
-        organization_marks=() if organizations is None else organizations.item_marks,
     )
 
 
@@ -91,7 +88,7 @@ def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterato
 
 def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
     first: dict[DeclaredKey, GrantSpec] = {}
-    for spec in sorted(specs, key=lambda spec: (spec.file, spec.mark)):
+    for spec in specs:
         earlier = first.setdefault(_declared_key(spec), spec)
         if earlier is not spec:
             yield _duplicate(spec, earlier)

@@ -24,7 +24,7 @@ from reconciler.core.plan import (
     grants_after,
 )
 from reconciler.core.risk import Level, Risk
-from reconciler.core.spec import GrantSpec
+from reconciler.core.spec import GrantSpec, Place
 from reconciler.render.plan_words import Danger, dangers
 
 FORMAT_VERSION = "1"
@@ -209,9 +209,8 @@ def _risks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Risk, ...]:
 
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     source = data["source"]
-    return GrantSpec(
-        file=source["file"], mark=(source["line"], source["column"]), description=data["description"] or ""
-    )
+    place = Place((source["line"], source["column"]))
+    return GrantSpec(file=source["file"], places=place, description=data["description"] or "")
 
 
 def _grant_from(data: Mapping[str, Any]) -> ClientGrant:

@@ -8,7 +8,7 @@ from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, Untouchable
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
-from reconciler.core.spec import GrantSpec
+from reconciler.core.spec import GrantSpec, Place
 
 INVOICES = "https://api.example.com/invoices"
 OWN = Key("own-client", "https://sandbox.localhost/api/v2/")
@@ -36,16 +36,11 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
     if not {"api", "audience"} & fields.keys():
         fields["audience"] = INVOICES
     marks = {name: (line + place, 5) for place, name in enumerate(fields)}
-    scope_marks = tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"]))
-    organization_marks = tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ()))
-    return GrantSpec(
-        file="grants/a.yaml",
-        mark=(line, 5),
-        marks=marks,
-        scope_marks=scope_marks,
-        organization_marks=organization_marks,
-        **fields,
-    )
+    within = {
+        "scope": tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"])),
+        "organizations": tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ())),
+    }
+    return GrantSpec(file="grants/a.yaml", places=Place((line, 5), marks, within), **fields)
 
 
 def a_directory(
