@@ -7,17 +7,14 @@ these keys comes along: most rules for a grant are about keys that it does not h
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from operator import gt, lt
 from typing import Any
 
-from reconciler.files.verdicts import AtKeys, Check, Verdict, all_of, as_check, counted, opposite, remembering
+from reconciler.files.verdicts import Check, Part, Verdict, Within, all_of, as_check, check_of, counted, opposite
 
 # What data and schemas hold is for schemas to say, not for Python's types, hence Any.
 Schema = Mapping[str, Any]
 
-MOST_SETS_OF_KEYS = 256
-"""How many are remembered for each mapping that a schema describes."""
 SIDE_WORDS = frozenset(
     {
         *("$defs", "$schema", "default", "defaultSnippets", "description", "errorMessage", "examples"),
@@ -34,7 +31,7 @@ def fitting(schema: Schema) -> Check:
     `uniqueItems` is about texts only. Where a keyword comes in that is not known here, data does not fit.
     """
     try:
-        root = _check(schema, schema)
+        root = check_of([_part(schema, schema)])
     except _UnknownWordError:
         return lambda _: False
 
@@ -63,26 +60,17 @@ class _Look:
         """Return the verdict of another part on the same data."""
         return _verdict(replace(self, schema=schema))
 
-    def inside(self, schema: Schema) -> Check:
-        """Return the check of another part for what the data holds."""
-        return _check(schema, self.root)
+    def inside(self, schema: Schema) -> Part:
+        """Return another part, for what the data holds."""
+        return _part(schema, self.root)
 
 
 Word = Callable[[Any, _Look], Verdict]
 """Makes a verdict of what a keyword expects."""
 
 
-def _check(schema: Schema, root: Schema) -> Check:
-    look = _Look(schema, root)
-    of_others = as_check(_verdict(look))
-    if "object" not in _listed(schema.get("type", "object")):
-        return of_others
-
-    @lru_cache(maxsize=MOST_SETS_OF_KEYS)
-    def of_mapping(*keys: str) -> Check:
-        return as_check(_verdict(replace(look, keys=frozenset(keys))))
-
-    return lambda value: of_mapping(*value)(value) if isinstance(value, dict) else of_others(value)
+def _part(schema: Schema, root: Schema) -> Part:
+    return lambda keys: _verdict(_Look(schema, root, keys))
 
 
 def _verdict(look: _Look) -> Verdict:
@@ -124,27 +112,22 @@ def _required(expected: list[str], look: _Look) -> Verdict:
 
 
 def _properties(expected: Mapping[str, Schema], look: _Look) -> Verdict:
-    return all_of(AtKeys({key: (look.inside(part),)}) for key, part in expected.items() if key in (look.keys or ()))
+    return Within({key: (look.inside(part),) for key, part in expected.items() if key in (look.keys or ())})
 
 
 def _additional_properties(expected: bool | Schema, look: _Look) -> Verdict:  # noqa: FBT001 - the keyword's own
     more = (look.keys or frozenset()) - look.schema.get("properties", {}).keys()
     if isinstance(expected, bool):
         return expected or not more
-    return all_of(AtKeys({key: (look.inside(expected),)}) for key in more)
+    return Within(dict.fromkeys(more, (look.inside(expected),)))
 
 
 def _property_names(expected: Schema, look: _Look) -> Verdict:
-    return look.keys is None or all(map(look.inside(expected), look.keys))
+    return look.keys is None or all(map(check_of([look.inside(expected)]), look.keys))
 
 
 def _items(expected: Schema, look: _Look) -> Verdict:
-    check = remembering(look.inside(expected))
-
-    def each(value: object) -> bool:
-        return not isinstance(value, list) or all(map(check, value))
-
-    return look.keys is not None or each
+    return look.keys is not None or Within(items=(look.inside(expected),))
 
 
 def _unique_items(expected: bool, look: _Look) -> Verdict:  # noqa: FBT001 - the keyword's own
@@ -177,10 +160,10 @@ def _bound(beyond: Callable[[float, float], bool]) -> Word:
 def _if(expected: Schema, look: _Look) -> Verdict:
     condition = look.through(expected)
     then, otherwise = (look.through(look.schema.get(word, {})) for word in ("then", "else"))
-    if not callable(condition):
+    if isinstance(condition, bool):
         return then if condition else otherwise
-    good, bad = as_check(then), as_check(otherwise)
-    return lambda value: good(value) if condition(value) else bad(value)
+    holds, good, bad = as_check(condition), as_check(then), as_check(otherwise)
+    return lambda value: good(value) if holds(value) else bad(value)
 
 
 def _ref(expected: str, look: _Look) -> Verdict:
