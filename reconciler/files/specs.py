@@ -4,6 +4,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Several
+from functools import lru_cache
 from itertools import chain
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
@@ -17,6 +18,10 @@ SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """What OAuth allows in a scope (RFC 6749, 3.3). Auth0 does not insist, and tenants have others."""
 
 DeclaredKey = tuple[str | None, ...]
+Lists = tuple[tuple[TenantPattern, ...], ...]
+
+MOST_SETS_OF_SCOPES = 4096
+"""How many are remembered, with whether they have an odd one."""
 
 
 def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
@@ -30,10 +35,12 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
         return ()
     marks = list(items.item_marks) if places else []
     unsound = {bisect(marks, place) - 1 for place in places}
-    return tuple(_grant_spec(item, file, data) for index, item in enumerate(items) if index not in unsound)
+    sound = [item for index, item in enumerate(items) if index not in unsound] if unsound else items
+    of_file, is_snapshot = _tenants(data, file), "snapshot" in data
+    return tuple(_grant_spec(item, file, of_file, is_snapshot=is_snapshot) for item in sound)
 
 
-def _grant_spec(item: Mapping, file: str, whole: Mapping) -> GrantSpec:
+def _grant_spec(item: Mapping, file: str, of_file: Lists, *, is_snapshot: bool) -> GrantSpec:
     said = item.get
     organizations: Sequence | None = said("organizations")
     return GrantSpec(
@@ -52,8 +59,8 @@ def _grant_spec(item: Mapping, file: str, whole: Mapping) -> GrantSpec:
         authorization_details_types=tuple(said("authorization_details_types", ())),
         allow_all_scopes=said("allow_all_scopes", False),
         organizations=None if organizations is None else tuple(organizations),
-        is_snapshot="snapshot" in whole,
-        tenants=tuple(_tenants(each["tenants"], file) for each in (whole, item) if "tenants" in each),
+        is_snapshot=is_snapshot,
+        tenants=of_file + _tenants(item, file) if "tenants" in item else of_file,
     )
 
 
@@ -65,9 +72,12 @@ def _tells_where(data: Mapping) -> bool:
     )
 
 
-def _tenants(patterns: Sequence, file: str) -> tuple[TenantPattern, ...]:
-    placed = zip(patterns, patterns.item_marks, strict=True)
-    return tuple(TenantPattern(text, Source(file, *mark)) for text, mark in placed)
+def _tenants(data: Mapping, file: str) -> Lists:
+    """Return the list of tenants that a file or a grant has, or none."""
+    if "tenants" not in data:
+        return ()
+    placed = zip(data["tenants"], data.marks_within("tenants"), strict=True)
+    return (tuple(TenantPattern(text, Source(file, *mark)) for text, mark in placed),)
 
 
 def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterator[Problem]:
@@ -92,7 +102,7 @@ def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
         earlier = first.setdefault(_declared_key(spec), spec)
         if earlier is not spec:
             yield _duplicate(spec, earlier)
-        if not all(map(SCOPE_TOKEN.fullmatch, spec.scope)):
+        if not _are_usual(spec.scope):
             yield from _odd_scopes(spec)
         if spec.organizations and spec.organization_usage == USAGE_DENY:
             yield _useless_organizations(spec)
@@ -108,6 +118,11 @@ def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:
     api = quoted(spec.api or spec.audience or "")
     what = f"the grant of {holder} for {api} ({spec.subject_type}) is declared at {earlier.source} already"
     return Problem(spec.source, what, "remove one of them, or merge their scopes")
+
+
+@lru_cache(maxsize=MOST_SETS_OF_SCOPES)
+def _are_usual(scopes: tuple[str, ...]) -> bool:
+    return all(map(SCOPE_TOKEN.fullmatch, scopes))
 
 
 def _odd_scopes(spec: GrantSpec) -> Iterator[Problem]:
