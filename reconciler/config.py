@@ -6,8 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from reconciler.core.domain import CREDENTIALS_PREFIX, base_url, is_auth0s, parts_of
-from reconciler.core.guards import Border, Limits, Protect
-from reconciler.core.pattern import Pattern
+from reconciler.core.limits import Limits
+from reconciler.core.pattern import Border, Pattern, Protect
 from reconciler.core.policy import Policy
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.template import BUILT_IN

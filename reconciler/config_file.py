@@ -8,8 +8,8 @@ from typing import Any
 
 from reconciler.config import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Kind, Tenant, which
 from reconciler.core.domain import CREDENTIALS_PREFIX, parts_of
-from reconciler.core.guards import Border, Limits, Protect
-from reconciler.core.pattern import NAMES, Pattern
+from reconciler.core.limits import Limits
+from reconciler.core.pattern import NAMES, Border, Pattern, Protect
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import quoted, visible

@@ -5,8 +5,8 @@ import pytest
 
 from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant
 from reconciler.config_file import parse_config
-from reconciler.core.guards import Border, Limits, Protect
-from reconciler.core.pattern import Pattern
+from reconciler.core.limits import Limits
+from reconciler.core.pattern import Border, Pattern, Protect
 from reconciler.core.policy import Policy, PolicyRule, Verdict
 from reconciler.core.tenancy import Target, Tenants
 from reconciler.errors import ProblemsError, ReconcilerError

@@ -9,8 +9,9 @@ from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import RefusedCallError
-from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.guards import Untouchable
 from reconciler.core.organizations import DeclaredOrganizations
+from reconciler.core.pattern import Protect
 from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError

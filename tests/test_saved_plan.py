@@ -16,7 +16,8 @@ from support.strategies import grants
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant
-from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.guards import Untouchable
+from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan, TenantName, compare, in_order_of_apply
 from reconciler.core.problems import Source
 from reconciler.core.spec import TenantPattern

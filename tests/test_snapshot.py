@@ -12,8 +12,8 @@ from reconciler.contract import stored
 from reconciler.core.desired import resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant
-from reconciler.core.guards import Border, Untouchable
-from reconciler.core.pattern import Pattern
+from reconciler.core.guards import Untouchable
+from reconciler.core.pattern import Border, Pattern
 from reconciler.core.planner import Observation
 from reconciler.core.tenancy import ANY_TENANT
 from reconciler.errors import ReconcilerError

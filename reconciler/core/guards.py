@@ -5,47 +5,12 @@ from dataclasses import dataclass, field
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
-from reconciler.core.pattern import Pattern
+from reconciler.core.limits import Limits
+from reconciler.core.pattern import Border, Protect
 from reconciler.core.plan import Blocked, Change, Create, Delete, Reason, Update
 
 COUNTED_FROM = 10
 """Limits count from so many managed grants up: in a small set every change is a large share (octoDNS's rule)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protect(Pattern):
-    """Protects the grants that it covers."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Border:
-    """What is ours: the grants that one of `patterns` covers, all of them where there are none."""
-
-    patterns: tuple[Pattern, ...] = ()
-
-    def surrounds(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant is within."""
-        return not self.patterns or any(each.covers(key, directory) for each in self.patterns)
-
-    def names(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant is within because a pattern spells its application out."""
-        return any(each.names(key, directory) for each in self.patterns)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much may change in one run: shares in percent of the managed grants, or numbers that lift them.
-
-    `organization_grants` is Auth0's own limit: how many grants an organization may have, 100 in the public cloud.
-    """
-
-    deletes_percent: int = 30
-    updates_percent: int = 50
-    max_deletes: int | None = None
-    max_updates: int | None = None
-    organization_grants: int = 100
 
 
 @dataclass(frozen=True, slots=True)

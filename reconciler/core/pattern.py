@@ -1,4 +1,4 @@
-"""Pure: patterns (`*`, `?`, `[…]`) by which the configuration names grants."""
+"""Pure: patterns (`*`, `?`, `[…]`) by which the configuration names grants: to protect them, to say which are ours."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -41,6 +41,28 @@ class Pattern:
             (self.subject_type, key.subject_type),
         )
         return all(pattern is None or meets(value or "", pattern) for pattern, value in patterns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protect(Pattern):
+    """Protects the grants that it covers."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """What is ours: the grants that one of `patterns` covers, all of them where there are none."""
+
+    patterns: tuple[Pattern, ...] = ()
+
+    def surrounds(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant is within."""
+        return not self.patterns or any(each.covers(key, directory) for each in self.patterns)
+
+    def names(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant is within because a pattern spells its application out."""
+        return any(each.names(key, directory) for each in self.patterns)
 
 
 def meets(value: str, pattern: str) -> bool:

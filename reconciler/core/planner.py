@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.checks import check
+from reconciler.core.denials import broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
-from reconciler.core.guards import Border, Limits, Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.guards import Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.limits import Limits
 from reconciler.core.organizations import check_organizations
 from reconciler.core.origin import Origin
 from reconciler.core.origins import all_origins
+from reconciler.core.pattern import Border
 from reconciler.core.plan import (
     Change,
     Comparison,
@@ -23,7 +26,7 @@ from reconciler.core.plan import (
     compare,
     in_order_of_apply,
 )
-from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
+from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.quoting import counted
 from reconciler.core.risks import all_risks

@@ -104,8 +104,9 @@ class _Reader:
         return root
 
     def _value(self, event: Event, level: int) -> Node:
-        if isinstance(event, ScalarEvent):
-            return self._scalar(event)
+        return self._scalar(event) if isinstance(event, ScalarEvent) else self._collection(event, level)
+
+    def _collection(self, event: Event, level: int) -> Node:
         if isinstance(event, MappingStartEvent):
             return self._mapping(event, level)
         if isinstance(event, SequenceStartEvent):

@@ -5,7 +5,6 @@ plays a part.
 """
 
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -84,6 +83,8 @@ def _contents(objects: Sequence[str], folder: Path) -> Iterator[bytes]:
 
 
 def _git(folder: Path, arguments: list[str], revision: str, asked: bytes = b"") -> bytes:
+    import subprocess
+
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and the revision cannot be an option
             ["git", "-C", str(folder), *arguments],  # noqa: S607 - git is wherever its user has it

@@ -3,8 +3,8 @@ from support.builders import OWN, a_directory, a_grant, a_key, an_api, an_observ
 
 from reconciler.core.adopt import Adoption, Choice, adopt
 from reconciler.core.grant import ClientGrant, ObservedGrant
-from reconciler.core.guards import Border, Protect, Untouchable
-from reconciler.core.pattern import Pattern
+from reconciler.core.guards import Untouchable
+from reconciler.core.pattern import Border, Pattern, Protect
 
 INVOICES = a_grant()
 PORTAL = a_grant(a_key("portal"))

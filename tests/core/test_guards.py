@@ -6,8 +6,9 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec,
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import Key
-from reconciler.core.guards import Border, Limits, Protect, Untouchable, forbid_too_many, forbid_untouchable
-from reconciler.core.pattern import Pattern
+from reconciler.core.guards import Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.limits import Limits
+from reconciler.core.pattern import Border, Pattern, Protect
 from reconciler.core.plan import Change, Create, Delete, Reason, Update
 
 DIRECTORY = a_directory({"billing": "Billing Worker"}, [an_api()])

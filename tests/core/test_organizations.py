@@ -5,8 +5,9 @@ from support.builders import OWN, a_directory, a_grant, a_key, a_spec, an_observ
 
 from reconciler.core.desired import resolve
 from reconciler.core.grant import ObservedGrant
-from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.guards import Untouchable
 from reconciler.core.organizations import DeclaredOrganizations, check_organizations
+from reconciler.core.pattern import Protect
 from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec
 

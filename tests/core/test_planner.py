@@ -8,8 +8,9 @@ from support.strategies import grants
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Border, Limits, Protect, Untouchable
-from reconciler.core.pattern import Pattern
+from reconciler.core.guards import Untouchable
+from reconciler.core.limits import Limits
+from reconciler.core.pattern import Border, Pattern, Protect
 from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity

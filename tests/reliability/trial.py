@@ -20,9 +20,10 @@ from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
-from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.guards import Untouchable
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Outcome, Result
+from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec

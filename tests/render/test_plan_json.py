@@ -7,8 +7,9 @@ from jsonschema import Draft202012Validator
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.contract import stored
-from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.guards import Untouchable
 from reconciler.core.origin import Origin
+from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan, grants_after
 from reconciler.core.risk import Level, Risk
 from reconciler.render.plan_json import plan_from_json, plan_json

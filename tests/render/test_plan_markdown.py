@@ -2,7 +2,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
-from reconciler.core.guards import Protect, Untouchable
+from reconciler.core.guards import Untouchable
+from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.spec import GrantSpec
 from reconciler.render.plan_markdown import plan_markdown

@@ -4,7 +4,9 @@ from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.guards import Limits, Protect, Untouchable
+from reconciler.core.guards import Untouchable
+from reconciler.core.limits import Limits
+from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.quoting import visible
 from reconciler.render.plan_text import plan_lines

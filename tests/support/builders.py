@@ -5,7 +5,8 @@ from typing import Any
 
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Limits, Untouchable
+from reconciler.core.guards import Untouchable
+from reconciler.core.limits import Limits
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.spec import GrantSpec, Place
