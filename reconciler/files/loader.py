@@ -37,10 +37,10 @@ from reconciler.files.document import (
     mark_at,
     too_many,
 )
-from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
+from reconciler.files.glance import at_a_glance
+from reconciler.files.scalars import FIRST_CHARACTERS, MOST_CHARACTERS, Scalar, resolve
 from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
 
-MOST_CHARACTERS = 8 * 1024  # of one scalar
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
 CORE_TAGS = "tag:yaml.org,2002:"  # what !! stands for
@@ -65,6 +65,12 @@ def parse(data: bytes, file: str) -> Document:
         what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
         problem = Problem(Source(file, *_place(data[: error.start].decode())), what, "save the file as UTF-8")
         return Document(file, None, text, (problem,), whole=False)
+    plain = at_a_glance(text, Places(partial(_found, text, file)))
+    return parse_by_events(text, file) if plain is None else Document(file, plain, text)
+
+
+def parse_by_events(text: str, file: str) -> Document:
+    """Return what `parse` does; this is what reads all that cannot be read at a glance."""
     reader = _Reader(text, file, Places(partial(_found, text, file)))
     try:
         root = reader.document()

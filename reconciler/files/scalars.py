@@ -21,6 +21,7 @@ FIRST_OF_NUMBERS = "-+.0123456789"
 FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
 """What begins with none of these, and is not empty, is text: the quick way for nearly all scalars."""
 
+MOST_CHARACTERS = 8 * 1024  # of one scalar
 MOST_DIGITS = 64  # Python itself gives up at 4,300, and nothing here counts that far
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from reconciler.files import document
 from reconciler.files.document import MOST_PROBLEMS, Document, mark_of, too_many
-from reconciler.files.loader import MOST_CHARACTERS, parse
+from reconciler.files.loader import parse
+from reconciler.files.scalars import MOST_CHARACTERS
 from reconciler.files.syntax import MOST_LEVELS
 
 JSON_LIKE = st.recursive(
