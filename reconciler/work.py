@@ -206,7 +206,7 @@ class Work:
         if now is None or not speaks_of_organizations(self._change):
             return now
         organizations = frozenset(await self._client.organizations_of(now.id))
-        return replace(now, grant=replace(now.grant, organizations=organizations))
+        return replace(now, grant=now.grant._replace(organizations=organizations))
 
     async def _look_again(self, trouble: str) -> Outcome:
         """Settle a write by reading its key: applied if it took effect, failed if not, else a conflict."""

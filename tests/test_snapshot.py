@@ -1,5 +1,4 @@
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,8 +115,7 @@ def valid(grant: ClientGrant) -> ClientGrant:
     """The grant as Auth0 would have it: settings of organizations for clients only, and so on."""
     user = grant.key.subject_type == "user"
     usage = "deny" if user else grant.organization_usage
-    return replace(
-        grant,
+    return grant._replace(
         key=grant.key._replace(subject_type="user" if user else "client"),
         organization_usage=usage,
         allow_any_organization=usage != "deny" and grant.allow_any_organization,
@@ -178,7 +176,7 @@ def test_any_tenant_reads_back_as_it_was(
     tenant = {each.key: each for each in map(valid, several)}
     if tenant:
         last = next(reversed(tenant))
-        tenant[last] = replace(tenant[last], scope=frozenset() if tenant[last].allow_all_scopes else scopes)
+        tenant[last] = tenant[last]._replace(scope=frozenset() if tenant[last].allow_all_scopes else scopes)
     path = tmp_path / "snapshot.yaml"
     path.write_text(snapshot_file(tenant.values(), Directory(), f"title {key}", "run"), encoding="utf-8")
 

@@ -6,12 +6,11 @@ from typing import Any
 from reconciler.auth0.errors import UnreadableError
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Api, Application, Organization
-from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
+from reconciler.core.grant import NOTHING, SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
 
 Json = Mapping[str, Any]
 
-NOTHING: frozenset[str] = frozenset()
 KNOWN_FIELDS = frozenset(
     {
         "id",
@@ -49,7 +48,7 @@ def observed_grant(answer: Json) -> ObservedGrant:
     all_scopes = _flag(answer, "allow_all_scopes")
     grant = ClientGrant(
         key=key,
-        scope=frozenset() if all_scopes else _texts(answer, "scope"),
+        scope=NOTHING if all_scopes else _texts(answer, "scope"),
         organization_usage=_text_or_none(answer, "organization_usage") or USAGE_DENY,
         allow_any_organization=_flag(answer, "allow_any_organization"),
         authorization_details_types=_texts(answer, "authorization_details_types"),

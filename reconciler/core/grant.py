@@ -1,12 +1,13 @@
 """Pure: the client grant, the one type that both the files and the tenant are turned into."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 SUBJECT_CLIENT = "client"
 SUBJECT_USER = "user"
 USAGE_DENY = "deny"
+NOTHING: frozenset[str] = frozenset()
 
 # What organization_usage allows, from the least to the most; a value that Auth0 may add later counts as the least.
 USAGE_WIDTH: Mapping[str, int] = {USAGE_DENY: 0, "require": 1, "allow": 2}
@@ -35,19 +36,19 @@ class Key(NamedTuple):
         return (self.client_id or "", self.default_for or "", self.audience, self.subject_type)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientGrant:
+class ClientGrant(NamedTuple):
     """What a grant allows. Defaults are filled in, sets have no order: two equal grants need no call.
 
     With `allow_all_scopes` the scope set is empty, as in Auth0's answers. `organizations` are the ids of those that may
     use the grant; None says nothing about them: the files do not, so that they were not read either.
+    A tuple, as its key is: two are made for each grant, and compared.
     """
 
     key: Key
-    scope: frozenset[str] = field(default_factory=frozenset)
+    scope: frozenset[str] = NOTHING
     organization_usage: str = USAGE_DENY
     allow_any_organization: bool = False
-    authorization_details_types: frozenset[str] = field(default_factory=frozenset)
+    authorization_details_types: frozenset[str] = NOTHING
     allow_all_scopes: bool = False
     organizations: frozenset[str] | None = None
 
@@ -62,7 +63,7 @@ class ObservedGrant:
     id: str
     grant: ClientGrant
     is_system: bool = False
-    unfamiliar: frozenset[str] = field(default_factory=frozenset, compare=False)
+    unfamiliar: frozenset[str] = field(default=NOTHING, compare=False)
 
     @property
     def key(self) -> Key:
@@ -74,7 +75,7 @@ def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
     """Return `observed` without organizations where `desired` says nothing about them: then equal means converged."""
     if desired.organizations is not None or observed.organizations is None:
         return observed
-    return replace(observed, organizations=None)
+    return observed._replace(organizations=None)
 
 
 def narrows(before: ClientGrant, after: ClientGrant) -> bool:

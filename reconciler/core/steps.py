@@ -3,7 +3,7 @@
 A grant and its organizations are written by a call each, so that a change can stop half-way.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.desired import DesiredGrant
@@ -57,7 +57,7 @@ def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
     """Return the grant as it is right after its creation."""
-    return grant if grant.organizations is None else replace(grant, organizations=NOBODY)
+    return grant if grant.organizations is None else grant._replace(organizations=NOBODY)
 
 
 def speaks_of_organizations(change: Change) -> bool:
@@ -81,8 +81,8 @@ def effect(change: Change, now: ClientGrant | None) -> Effect:
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:
     settings = [before, after]
     if before.allow_all_scopes and not after.allow_all_scopes:  # it may take two steps, see ManagementClient.update
-        settings.append(replace(after, scope=frozenset()))
+        settings.append(after._replace(scope=frozenset()))
     ours, theirs, wanted = (each.organizations or NOBODY for each in (before, now, after))
     return ours & wanted <= theirs <= ours | wanted and any(
-        replace(each, organizations=now.organizations) == now for each in settings
+        each._replace(organizations=now.organizations) == now for each in settings
     )

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,7 +125,7 @@ def test_an_update_sends_what_differs_and_all_of_it_at_once(
 
 @given(grants(), grants())
 def test_what_an_update_sends_turns_before_into_after(before: ClientGrant, after: ClientGrant) -> None:
-    after = replace(after, key=before.key)
+    after = after._replace(key=before.key)
     stored = {"id": "cgr_1", **wire.create_body(before)}
 
     stored.update(wire.update_body(an_update(before, after)))

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +16,7 @@ some = st.frozensets(st.sampled_from(["org_a", "org_b", "org_c"]))
 def pairs(draw: st.DrawFn) -> tuple[ClientGrant, ClientGrant]:
     """Two grants with one key that both say something about organizations."""
     before, after = draw(grants()), draw(grants())
-    return replace(before, organizations=draw(some)), replace(after, key=before.key, organizations=draw(some))
+    return before._replace(organizations=draw(some)), after._replace(key=before.key, organizations=draw(some))
 
 
 def an_update(before: ClientGrant, after: ClientGrant) -> Update:
@@ -30,11 +28,11 @@ def taken(grant: ClientGrant, step: Step) -> ClientGrant:
     had = grant.organizations or frozenset()
     match step:
         case Update():
-            return replace(step.after.grant, organizations=had)
+            return step.after.grant._replace(organizations=had)
         case Associate():
-            return replace(grant, organizations=had | {step.organization})
+            return grant._replace(organizations=had | {step.organization})
         case Dissociate():
-            return replace(grant, organizations=had - {step.organization})
+            return grant._replace(organizations=had - {step.organization})
 
 
 @settings(deadline=None)  # the first comparison loads deepdiff
@@ -67,8 +65,8 @@ NEW = a_grant(organization_usage="allow", organizations=frozenset({"org_a", "org
 CREATE = Create(DesiredGrant(NEW, a_spec()))
 DELETE = Delete(an_observed(NEW))
 NARROWER = an_update(
-    replace(NEW, allow_all_scopes=True, scope=frozenset()),
-    replace(NEW, scope=frozenset("a"), organizations=frozenset()),
+    NEW._replace(allow_all_scopes=True, scope=frozenset()),
+    NEW._replace(scope=frozenset("a"), organizations=frozenset()),
 )
 
 
@@ -76,18 +74,18 @@ NARROWER = an_update(
     ("change", "now", "expected"),
     [
         (CREATE, None, Effect.NONE),
-        (CREATE, replace(NEW, organizations=frozenset()), Effect.HALF),
-        (CREATE, replace(NEW, organizations=frozenset({"org_b"})), Effect.HALF),
+        (CREATE, NEW._replace(organizations=frozenset()), Effect.HALF),
+        (CREATE, NEW._replace(organizations=frozenset({"org_b"})), Effect.HALF),
         (CREATE, NEW, Effect.WHOLE),
-        (CREATE, replace(NEW, organizations=frozenset({"org_z"})), Effect.FOREIGN),
-        (CREATE, replace(NEW, scope=frozenset({"else"})), Effect.FOREIGN),
+        (CREATE, NEW._replace(organizations=frozenset({"org_z"})), Effect.FOREIGN),
+        (CREATE, NEW._replace(scope=frozenset({"else"})), Effect.FOREIGN),
         (DELETE, None, Effect.WHOLE),
         (DELETE, NEW, Effect.NONE),
-        (DELETE, replace(NEW, organizations=frozenset({"org_a"})), Effect.FOREIGN),
+        (DELETE, NEW._replace(organizations=frozenset({"org_a"})), Effect.FOREIGN),
         (NARROWER, None, Effect.FOREIGN),
-        (NARROWER, replace(NEW, scope=frozenset()), Effect.HALF),
-        (NARROWER, replace(NEW, scope=frozenset("a"), organizations=frozenset({"org_a"})), Effect.HALF),
-        (NARROWER, replace(NEW, scope=frozenset("b")), Effect.FOREIGN),
+        (NARROWER, NEW._replace(scope=frozenset()), Effect.HALF),
+        (NARROWER, NEW._replace(scope=frozenset("a"), organizations=frozenset({"org_a"})), Effect.HALF),
+        (NARROWER, NEW._replace(scope=frozenset("b")), Effect.FOREIGN),
         (NARROWER, a_grant(a_key("other")), Effect.FOREIGN),
     ],
 )
