@@ -63,7 +63,7 @@ class ManagementClient:
         """
 
         async def listing() -> tuple[ObservedGrant, ...]:
-            listed = [wire.observed_grant(item) for item in await self._by_cursor(GRANTS, {})]
+            listed = await self._by_cursor(GRANTS, {}, wire.observed_grant)
             return _distinct(listed, GRANTS, lambda grant: grant.key)
 
         return await _whole(listing)
@@ -71,8 +71,7 @@ class ManagementClient:
     async def find(self, key: Key) -> ObservedGrant | None:
         """Return the grant with `key` as it is right now, None where there is none. By key: ids come and go."""
         holder = {"client_id": key.client_id} if key.client_id else {"default_for": key.default_for or ""}
-        found = await self._by_cursor(GRANTS, {**holder, "audience": key.audience})
-        grants = [wire.observed_grant(item) for item in found]
+        grants = await self._by_cursor(GRANTS, {**holder, "audience": key.audience}, wire.observed_grant)
         return next((each for each in grants if each.key == key), None)
 
     async def applications(self) -> tuple[Application, ...]:
@@ -80,7 +79,7 @@ class ManagementClient:
         wanted = {"fields": "client_id,name,is_first_party", "include_fields": "true", "is_global": "false"}
 
         async def listing() -> tuple[Application, ...]:
-            listed = [wire.application(item) for item in await self._by_cursor(APPLICATIONS, wanted)]
+            listed = await self._by_cursor(APPLICATIONS, wanted, wire.application)
             return _distinct(listed, APPLICATIONS, lambda application: application.client_id)
 
         return await _whole(listing)
@@ -106,7 +105,7 @@ class ManagementClient:
         """Return every organization of the tenant."""
 
         async def listing() -> tuple[Organization, ...]:
-            listed = [wire.organization(item) for item in await self._by_cursor(ORGANIZATIONS, {})]
+            listed = await self._by_cursor(ORGANIZATIONS, {}, wire.organization)
             return _distinct(listed, ORGANIZATIONS, lambda organization: organization.id)
 
         return await _whole(listing)
@@ -115,7 +114,7 @@ class ManagementClient:
         """Return the organizations that may use a grant, by id; none if the grant has gone meanwhile."""
 
         async def listing() -> Mapping[str, Organization]:
-            listed = map(wire.organization, await self._by_cursor(f"{_grant(grant_id)}/{ORGANIZATIONS}", {}))
+            listed = await self._by_cursor(f"{_grant(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
             return {organization.id: organization for organization in listed}
 
         try:
@@ -166,16 +165,19 @@ class ManagementClient:
     async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: Mark) -> None:
         await self._management.call(Call(method, path, body=body, mark=mark), Answer.acknowledge)
 
-    async def _by_cursor(self, path: str, query: Mapping[str, str]) -> list[wire.Json]:
-        """Read a whole listing in checkpoint mode: until `next` is absent; pages may be empty, the cursor is opaque."""
+    async def _by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[wire.Json], T]) -> list[T]:
+        """Read a whole listing in checkpoint mode: until `next` is absent; pages may be empty, the cursor is opaque.
+
+        Each page is made into values before the next is asked for: its JSON takes several times the memory.
+        """
         name = path.rpartition("/")[2].replace("-", "_")
-        items: list[wire.Json] = []
+        items: list[T] = []
         seen: set[str] = set()
         position: dict[str, str] = {}
         while True:
             call = Call("GET", path, {**query, "take": str(PAGE_SIZE), **position})
             page = await self._management.call(call, lambda answer: _page(answer, name))
-            items += page[name]
+            items += map(read, page[name])
             cursor = page.get("next")
             if not cursor:
                 return items

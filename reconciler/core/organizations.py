@@ -64,7 +64,7 @@ def check_organizations(
     `counted` has how many grants an organization has now, None where the tenant lacks it; others are not checked. Each
     may have `most`.
     """
-    desired = tuple(desired)
+    desired = [each for each in desired if each.grant.organizations]
     gains = _gains(desired, observed)
     places: dict[str, list[Source]] = {}
     for identity, place in _placed(desired, directory):
