@@ -30,10 +30,10 @@ class Exit(IntEnum):
 
 
 class ReconcilerError(Exception):
-    """The run cannot go on; the message says why and what to do. `tenant` names the one that it is about, if one is."""
+    """The run cannot go on; the message says why and what to do. `tenants` names those that it is about, if any are."""
 
     exit_code = Exit.FAILED
-    tenant = ""
+    tenants: tuple[str, ...] = ()
 
     @property
     def told(self) -> tuple[str, ...]:

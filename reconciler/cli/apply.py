@@ -52,8 +52,8 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
             applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
             ended = applying.carried_out(applying.agreed(tenants.each(sessions, Session.planned)), reach)
     except ReconcilerError as error:
-        if error.tenant:
-            _report(Ends([], {error.tenant: error.told}), forms)
+        if error.tenants:
+            _report(Ends([], dict.fromkeys(error.tenants, error.told)), forms)
         raise
     ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
     ends = Ends([end for end, _ in ended], {name: error.told for name, error in tenants.failed.items()})

@@ -37,8 +37,8 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
     try:
         plans, tenants = _planned(given, shape, reach, out, console)
     except ReconcilerError as error:
-        if error.tenant:
-            _report(Planned([], {error.tenant: error.told}), forms, every=given.verbose)
+        if error.tenants:
+            _report(Planned([], dict.fromkeys(error.tenants, error.told)), forms, every=given.verbose)
         raise
     for session, plan in plans:
         console.problems(session.warnings(plan), session.declared.texts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from reconciler.core.quoting import visible
 from reconciler.render.budget import Part, fitted
 from reconciler.render.hypertext import marker, span
 from reconciler.render.plan_json import Json
@@ -13,6 +14,14 @@ Failures = Mapping[str, Sequence[str]]
 def failures_json(failed: Failures) -> list[Json]:
     """Return `{"tenant", "errors"}` for each."""
     return [{"tenant": name, "errors": list(lines)} for name, lines in failed.items()]
+
+
+def failures_text(failed: Failures, title: str) -> list[str]:
+    """Return a paragraph for each tenant."""
+    return [
+        "".join(f"{text}\n" for text in (f"Tenant {visible(name)}: {title}", *(f"  {visible(each)}" for each in lines)))
+        for name, lines in failed.items()
+    ]
 
 
 def failures_markdown(failed: Failures, title: str, most_bytes: int) -> list[str]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from reconciler.core.outcome import Report
 from reconciler.core.plan import Plan
 from reconciler.render.data import json_text
-from reconciler.render.failures import Failures, failures_json, failures_markdown
+from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.outcomes_markdown import report_markdown
 from reconciler.render.plan_json import Json
 from reconciler.render.styled import plain
+
+FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def ends_as(form: str, ends: Ends, most_bytes: int) -> str:
         return json_text(_json(ends))
     if form == "markdown":
         return "\n".join(_documents(ends, most_bytes))
-    return "\n".join(plain(report_lines(end.report, end.plan.directory)) for end in ends.ends)
+    told = [plain(report_lines(end.report, end.plan.directory)) for end in ends.ends]
+    return "\n".join(told + failures_text(ends.failed, FAILED))
 
 
 def _json(ends: Ends) -> Json:
@@ -57,4 +60,4 @@ def _documents(ends: Ends, most_bytes: int) -> list[str]:
     told = [
         report_markdown(end.report, end.plan.directory, end.plan.tenant.name, most_bytes=share) for end in ends.ends
     ]
-    return told + failures_markdown(ends.failed, "failed", share)
+    return told + failures_markdown(ends.failed, FAILED, share)

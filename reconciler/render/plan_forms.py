@@ -8,7 +8,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
 from reconciler.render.budget import MOST_BYTES
 from reconciler.render.data import json_text
-from reconciler.render.failures import Failures, failures_json, failures_markdown
+from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
 from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
 from reconciler.render.plan_markdown import plan_markdown
 from reconciler.render.plan_text import plan_lines
@@ -17,6 +17,7 @@ from reconciler.render.sarif import plans_sarif
 from reconciler.render.styled import plain
 
 PLAN_FORMS = ("text", "json", "markdown", "sarif")
+NO_PLAN = "no plan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,8 @@ def plans_as(form: str, planned: Planned, view: View) -> str:
         return json_text(plans_sarif(planned.plans))
     if form == "markdown":
         return "\n".join(_documents(planned, view))
-    return "\n".join(plain(plan_lines(plan, every=view.every)) for plan in planned.plans)
+    plans = [plain(plan_lines(plan, every=view.every)) for plan in planned.plans]
+    return "\n".join(plans + failures_text(planned.failed, NO_PLAN))
 
 
 def outputs_of(planned: Planned) -> dict[str, str]:
@@ -78,4 +80,4 @@ def _json(planned: Planned) -> Json:
 def _documents(planned: Planned, view: View) -> list[str]:
     share = view.most_bytes // max(1, len(planned.plans) + len(planned.failed))
     plans = [plan_markdown(plan, links=view.links, most_bytes=share) for plan in planned.plans]
-    return plans + failures_markdown(planned.failed, "no plan", share)
+    return plans + failures_markdown(planned.failed, NO_PLAN, share)
