@@ -12,13 +12,13 @@ from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
 from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Together, together
+from reconciler.cli.together import Together, about, chosen, together
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import line
-from reconciler.saved_plan import write_plan
+from reconciler.saved_plan import discard_plan, write_plan
 
 Plans = Sequence[tuple[Session, Plan]]
 
@@ -40,20 +40,33 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
         if error.tenants:
             _report(Planned([], dict.fromkeys(error.tenants, error.told)), forms, every=given.verbose)
         raise
-    for session, plan in plans:
-        console.problems(session.warnings(plan), session.declared.texts)
-        if out:
-            _save(out, plan, session)
     failed = {name: error.told for name, error in tenants.failed.items()}
     _tell(Planned([plan for _, plan in plans], failed), forms, console, every=given.verbose)
     return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
 
 
 def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, console: Console) -> tuple[Plans, Together]:
+    """Plan, and save the plans."""
+    if out:
+        _discard_older(out, given, console)
     with together(given, shape, reach, console) as (tenants, sessions):
-        if out and tenants.are_several and TENANT not in out:
+        plans = [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)]
+        for session, plan in plans:
+            console.problems(session.warnings(plan), session.declared.texts)
+            if out:
+                _save(out, plan, session)
+        return plans, tenants
+
+
+def _discard_older(out: str, given: Options, console: Console) -> None:
+    """Remove the plans of an earlier run: nobody may apply them should this one come to nothing."""
+    _, tenants = chosen(given)
+    with about(tenants):
+        if len(tenants) > 1 and TENANT not in out:
             raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
-        return [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)], tenants
+        for path, _ in files_for(out, [tenant.name for tenant in tenants]):
+            if discard_plan(path):
+                console.note(f"{path}: the plan of an earlier run is removed")
 
 
 def _save(out: str, plan: Plan, session: Session) -> None:

@@ -173,6 +173,12 @@ class Beginning:
         self.console.note(f"{prefix}{text}")
 
 
+def chosen(options: Options) -> tuple[Config, list[Tenant]]:
+    """Return the configuration, and the tenants of it that a command works on. Raises ReconcilerError."""
+    config = read_settings(options.config)
+    return config, choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
+
+
 @contextmanager
 def about(tenants: Sequence[Tenant]) -> Iterator[None]:
     """Let an error that does not say which tenants it is about be about all of these."""
@@ -192,8 +198,7 @@ def together(
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
     """
-    config = read_settings(options.config)
-    tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
+    config, tenants = chosen(options)
     with about(tenants), asyncio.Runner() as runner:
         files = read_files(options, shape, config, tenants, folders)
         beginning = Beginning(options, shape, reach, config, files, console)
