@@ -3,7 +3,7 @@
     ReconcilerError              exit 1: usage, configuration; nothing was written
     ├── ProblemsError            exit 1: files say something wrong; carries every problem
     ├── RefusedError             exit 4: a guard says no
-    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old or another tenant's
+    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old, another tenant's or made otherwise
     ├── ReportLostError          exit 3: the tenant was changed, and nobody could be told how
     └── Auth0Error               exit 1: the Management API or the way to it (auth0/errors.py has its leaves)
 

@@ -102,7 +102,7 @@ def test_the_options_that_shape_a_plan_are_said_again(made: list[str], applied: 
 
     ran = reconciler("apply", "plan.json", *applied)
 
-    assert (ran.code, ran.stderr) == (1, f"error: the plan was made {how}; say the same\n")
+    assert (ran.code, ran.stderr) == (5, f"error: the plan was made {how}; say the same\n")
 
 
 def test_a_saved_plan_is_shown_offline(here: Path) -> None:
