@@ -35,7 +35,7 @@ class Approval:
             raise StalePlanError(f"the plan was made {enumerated(said, 'and')}; say the same")
 
     def check_tenants(self, sessions: Sequence[Session]) -> None:
-        """Raise StalePlanError if the plan is another tenant's, or too old; for several tenants, because it approves one."""
+        """Raise StalePlanError if the plan is another tenant's, or too old, or there are several tenants."""
         if not self.saved:
             return
         if len(sessions) > 1:

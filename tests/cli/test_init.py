@@ -176,7 +176,7 @@ def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
     ran = reconciler("init", "--yes")
 
     assert ran.code == 1
-    assert "/oauth/token: 401 Unauthorized\n" in ran.stderr
+    assert "/oauth/token: 401 Unauthorized; check AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET: " in ran.stderr
     assert files_in(empty).keys() == FIRST - {"grants/example.yaml"}
 
 
