@@ -67,5 +67,7 @@ def _places(job: Job, title: str) -> Iterator[tuple[Place, Tracker]]:
 def _read(file: Path) -> Report:
     try:
         return parse_report(str(file), file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReconcilerError(f"{visible(str(file))} cannot be read as a report: {error}") from error
+    except OSError as error:
+        raise ReconcilerError(f"the report {visible(str(file))} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ReconcilerError(f"{visible(str(file))} is no report: it is no text in UTF-8") from error
