@@ -38,10 +38,10 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
         plans, tenants = _planned(given, shape, reach, out, console)
     except ReconcilerError as error:
         if error.tenants:
-            _report(Planned([], dict.fromkeys(error.tenants, error.told)), forms, every=given.verbose)
+            _report(Planned([], dict.fromkeys(error.tenants, error.told)), forms, given)
         raise
     failed = {name: error.told for name, error in tenants.failed.items()}
-    _tell(Planned([plan for _, plan in plans], failed), forms, console, every=given.verbose)
+    _tell(Planned([plan for _, plan in plans], failed), forms, console, given)
     return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
 
 
@@ -74,27 +74,31 @@ def _save(out: str, plan: Plan, session: Session) -> None:
     write_plan(path, plan, session.declared.specs, session.shape.options(), datetime.now(UTC))
 
 
-def _report(planned: Planned, forms: Forms, *, every: bool) -> None:
+def _view(forms: Forms, given: Options) -> View:
+    return View(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
+
+
+def _report(planned: Planned, forms: Forms, given: Options) -> None:
     """Write report files, and what a pipeline is told. An older report, of a plan that was, must not outlive it."""
-    view = View(every=every, links=ci.links(), most_bytes=forms.most_bytes)
+    view = _view(forms, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
     forms.write(names, lambda form, some: plans_as(form, planned.of(some), view))
-    ci.tell_summary(plans_as("markdown", planned, View(links=view.links, most_bytes=ci.SUMMARY_BYTES)))
+    ci.tell_summary(plans_as("markdown", planned, View(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)))
     if planned.plans:
         ci.tell_outputs(outputs_of(planned))
 
 
-def _tell(planned: Planned, forms: Forms, console: Console, *, every: bool) -> None:
-    _report(planned, forms, every=every)
+def _tell(planned: Planned, forms: Forms, console: Console, given: Options) -> None:
+    _report(planned, forms, given)
     if forms.stdout == "text":
         for number, plan in enumerate(planned.plans):
             console.result([line()] * bool(number))
-            console.result(plan_lines(plan, every=every))
+            console.result(plan_lines(plan, every=given.verbose))
         return
     for plan in planned.plans:
         for note in plan.notes:
             console.note(f"Note: {note}")
-    console.text(plans_as(forms.stdout, planned, View(every=every, links=ci.links(), most_bytes=forms.most_bytes)))
+    console.text(plans_as(forms.stdout, planned, _view(forms, given)))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
 from reconciler.render.budget import MOST_BYTES
+from reconciler.render.checkout import JUST_HERE, Checkout
 from reconciler.render.data import json_text
 from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
 from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
@@ -22,10 +23,10 @@ NO_PLAN = "no plan"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What shapes a text: `every` grant that is left alone is told, files are linked below `links`, bytes limited."""
+    """What shapes a text: `every` grant that is left alone is told, files are those of `checkout`, bytes limited."""
 
     every: bool = False
-    links: str = ""
+    checkout: Checkout = JUST_HERE
     most_bytes: int = MOST_BYTES
 
 
@@ -52,7 +53,7 @@ def plans_as(form: str, planned: Planned, view: View) -> str:
     if form == "json":
         return json_text(_json(planned))
     if form == "sarif":
-        return json_text(plans_sarif(planned.plans))
+        return json_text(plans_sarif(planned.plans, view.checkout))
     if form == "markdown":
         return "\n".join(_documents(planned, view))
     plans = [plain(plan_lines(plan, every=view.every)) for plan in planned.plans]
@@ -79,5 +80,5 @@ def _json(planned: Planned) -> Json:
 
 def _documents(planned: Planned, view: View) -> list[str]:
     share = view.most_bytes // max(1, len(planned.plans) + len(planned.failed))
-    plans = [plan_markdown(plan, links=view.links, most_bytes=share) for plan in planned.plans]
-    return plans + failures_markdown(planned.failed, NO_PLAN, share)
+    plans = [plan_markdown(plan, checkout=view.checkout, most_bytes=share) for plan in planned.plans]
+    return plans + failures_markdown(planned.failed, NO_PLAN, view.checkout, share)
