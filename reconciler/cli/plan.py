@@ -12,7 +12,7 @@ from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
 from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Together, about, chosen, together
+from reconciler.cli.together import Together, chosen, together
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
@@ -50,6 +50,8 @@ def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, consol
     if out:
         _discard_older(out, given, console)
     with together(given, shape, reach, console) as (tenants, sessions):
+        if out and tenants.are_several and TENANT not in out:
+            raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
         plans = [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)]
         for session, plan in plans:
             console.problems(session.warnings(plan), session.declared.texts)
@@ -60,13 +62,10 @@ def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, consol
 
 def _discard_older(out: str, given: Options, console: Console) -> None:
     """Remove the plans of an earlier run: nobody may apply them should this one come to nothing."""
-    _, tenants = chosen(given)
-    with about(tenants):
-        if len(tenants) > 1 and TENANT not in out:
-            raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
-        for path, _ in files_for(out, [tenant.name for tenant in tenants]):
-            if discard_plan(path):
-                console.note(f"{path}: the plan of an earlier run is removed")
+    names = [tenant.name for tenant in chosen(given)[1]] if TENANT in out else []
+    for path, _ in files_for(out, names):
+        if discard_plan(path):
+            console.note(f"{path}: the plan of an earlier run is removed")
 
 
 def _save(out: str, plan: Plan, session: Session) -> None:

@@ -160,8 +160,14 @@ def test_organizations_are_part_of_what_was_approved(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("broken", "options"),
-    [("grants: 1\n", []), (GRANTS.replace("Billing", "Nobody"), []), (GRANTS, ["--base", "no-such-revision"])],
-    ids=["files", "names", "options"],
+    [
+        ("grants: 1\n", []),
+        (GRANTS.replace("Billing", "Nobody"), []),
+        (GRANTS, ["--base", "no-such-revision"]),
+        (GRANTS, ["--tenant", "nobody"]),
+        (GRANTS, ["--config", "tenant.yaml"]),
+    ],
+    ids=["files", "names", "revision", "tenant", "configuration"],
 )
 def test_a_plan_does_not_outlive_a_later_one_that_fails(here: Path, broken: str, options: list[str]) -> None:
     (here / "grants" / "billing.yaml").write_text(broken)
