@@ -71,3 +71,14 @@ class StalePlanError(ReconcilerError):
     """A saved plan does not approve what would be done now; nothing was written."""
 
     exit_code = Exit.STALE
+
+
+def reason(error: Exception) -> str:
+    """Return what went wrong in plain words: the system's, without the number that Python puts before them."""
+    match error:
+        case OSError(strerror=str(words)):
+            return words
+        case UnicodeDecodeError():
+            return "it is no text in UTF-8"
+        case _:
+            return str(error)

@@ -21,7 +21,7 @@ from reconciler.core.outcome import Report
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Delete, Plan
 from reconciler.core.quoting import visible
-from reconciler.errors import Exit, ReconcilerError, ReportLostError
+from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 from reconciler.render.checkout import Checkout
 from reconciler.render.outcome_forms import End, Ends, ends_as
 from reconciler.render.outcomes import report_lines
@@ -61,7 +61,7 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     try:
         _tell(ends, forms, console)
     except (OSError, ReconcilerError) as error:
-        raise ReportLostError(str(error)) from error
+        raise ReportLostError(reason(error)) from error
     return tenants.worst(exit_code for _, exit_code in ended)
 
 

@@ -213,7 +213,7 @@ def test_what_is_no_report_is_refused_before_any_call(forge: Forge, here: Path, 
     ("content", "said"),
     [
         (None, "the report plan.md cannot be read: No such file or directory"),
-        (b"\xff\xfe", "plan.md is no report: it is no text in UTF-8"),
+        (b"\xff\xfe", "the report plan.md cannot be read: it is no text in UTF-8"),
     ],
     ids=["missing", "no text"],
 )

@@ -199,7 +199,7 @@ def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
     ("name", "said"),
     [
         ("schemas", "error: nothing was written: schemas: File exists\n"),
-        (".gitignore", "error: .gitignore cannot be changed: "),
+        (".gitignore", "error: .gitignore cannot be changed: it is no text in UTF-8\n"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, said: str) -> None:
