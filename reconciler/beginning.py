@@ -23,6 +23,9 @@ grants: []
 """
 WORKFLOW = Path("github", "pull-request.yml")
 TENANTS_OF_EXAMPLES = "[dev, prod]"
+ARTIFACT = "name: plan-${{ matrix.tenant }}"
+ARTIFACT_BY_NUMBER = "name: plan-${{ strategy.job-index }} # no artifact may have the tenant's name"
+REFUSED_IN_ARTIFACTS = frozenset('":<>|*?\\/\r\n')
 MORE = "examples/README.md"
 OURS = ".reconciler/"
 ALIKE = frozenset({OURS, ".reconciler", "/.reconciler", "/.reconciler/"})
@@ -46,6 +49,8 @@ def schemas() -> dict[str, str]:
 def workflow(name: str) -> str:
     """Return a workflow for GitHub that shows in pull requests what they would do to the tenant `name`."""
     text = (stored.folder("examples") / WORKFLOW).read_text(encoding="utf-8")
+    if REFUSED_IN_ARTIFACTS & set(name):
+        text = text.replace(ARTIFACT, ARTIFACT_BY_NUMBER)
     return text.replace(TENANTS_OF_EXAMPLES, f"[{scalar(name)}]").replace(MORE, f"reconciler's {MORE}")
 
 

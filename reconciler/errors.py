@@ -3,7 +3,7 @@
     ReconcilerError              exit 1: usage, configuration; nothing was written
     ├── ProblemsError            exit 1: files say something wrong; carries every problem
     ├── RefusedError             exit 4: a guard says no
-    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old or another tenant's
+    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old, another tenant's or made otherwise
     ├── ReportLostError          exit 3: the tenant was changed, and nobody could be told how
     └── Auth0Error               exit 1: the Management API or the way to it (auth0/errors.py has its leaves)
 
@@ -30,10 +30,10 @@ class Exit(IntEnum):
 
 
 class ReconcilerError(Exception):
-    """The run cannot go on; the message says why and what to do. `tenant` names the one that it is about, if one is."""
+    """The run cannot go on; the message says why and what to do. `tenants` names those that it is about, if any are."""
 
     exit_code = Exit.FAILED
-    tenant = ""
+    tenants: tuple[str, ...] = ()
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -71,3 +71,14 @@ class StalePlanError(ReconcilerError):
     """A saved plan does not approve what would be done now; nothing was written."""
 
     exit_code = Exit.STALE
+
+
+def reason(error: Exception) -> str:
+    """Return what went wrong in plain words: the system's, without the number that Python puts before them."""
+    match error:
+        case OSError(strerror=str(words)):
+            return words
+        case UnicodeDecodeError():
+            return "it is no text in UTF-8"
+        case _:
+            return str(error)

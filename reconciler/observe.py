@@ -38,6 +38,10 @@ NO_ASSOCIATIONS = (
     "files declare the organizations of grants, but the token may not read them: give its application "
     "read:organization_client_grants"
 )
+LOST_UNSEEN = (
+    "organizations that lose a deleted grant are neither shown nor kept in the snapshot: the token may not read them "
+    "(read:organization_client_grants)"
+)
 ORGANIZATIONS_UNREAD = "organizations of grants were not read: the token may not (read:organization_client_grants)"
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
 
@@ -97,22 +101,26 @@ async def observe(client: ManagementClient, needs: Needs, *, everything: bool = 
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Add the organizations of the grants that they are declared for, or that go; nothing is read where none are.
+    """Add the organizations of the grants that they are declared for, or that go; of no others are they read.
+
+    Where only a delete asks for them, and the token may not read them, a note says so.
 
     Raises:
         Auth0Error: if a listing fails.
-        ReconcilerError: if the token may not read them.
+        ReconcilerError: if the token may not read what files declare.
     """
-    if not declared:
+    if not declared.are_said and declared.pruned is None:
         return observation
     try:
         concerned = declared.concerned(observation.grants, observation.directory)
         organized = await _with_organizations(client, observation, concerned)
         counted = await _counted(client, declared.gaining(organized.grants, organized.directory))
     except RefusedCallError as error:
-        if forbidden(error):
+        if not forbidden(error):
+            raise
+        if declared.are_said:
             raise ReconcilerError(NO_ASSOCIATIONS) from error
-        raise
+        return replace(observation, notes=tuple(dict.fromkeys((*observation.notes, LOST_UNSEEN))))
     return replace(organized, organization_grants=counted)
 
 

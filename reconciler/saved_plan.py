@@ -1,6 +1,7 @@
 """Plans on disk: approvals, never instructions. Whoever applies one plans afresh and may do no more than it says."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_
 
 OWNER_ONLY = 0o600
 LARGEST_FILE_BYTES = 500_000_000
+BEGINNING = re.compile(rb'\s*\{\s*"format_version"\s*:')
+BEGINNING_BYTES = 100
 PLACES = frozenset({"file", "places", "description", "tenants"})
 """Of a spec what changes nothing."""
 
@@ -57,6 +60,35 @@ def write_plan(path: Path, plan: Plan, specs: Iterable[GrantSpec], options: Mapp
         replace_file(path, json.dumps(content, indent=2) + "\n", OWNER_ONLY)
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
+
+
+def discard_plan(path: Path) -> bool:
+    """Remove the plan that `path` holds, so that nobody applies it any more; return whether there was one.
+
+    Raises:
+        ReconcilerError: if something else is there, which stays, or what is there cannot be removed.
+    """
+    try:
+        if not path.exists() or _is_empty(path):
+            return False
+        if not _begins_as_a_plan(path):
+            raise ReconcilerError(f"{path} is no saved plan, so it is not replaced by one; give --out another name")
+        path.unlink()
+    except OSError as error:
+        raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
+    return True
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == 0
+
+
+def _begins_as_a_plan(path: Path) -> bool:
+    """Return whether a file begins as plans of every format do, whatever became of the rest."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return BEGINNING.match(file.read(BEGINNING_BYTES)) is not None
 
 
 def read_plan(path: Path) -> SavedPlan:

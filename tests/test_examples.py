@@ -94,6 +94,11 @@ def test_one_run_at_a_time_applies_to_a_tenant_and_none_is_cut_off() -> None:
     assert read(GITLAB)["apply"]["resource_group"] == "$TENANT"
 
 
+@pytest.mark.parametrize("job", ["plan", "drift"])
+def test_what_tells_of_wrong_files_does_not_wait_until_they_are_right(job: str) -> None:
+    assert read(GITLAB)[job]["needs"] == []
+
+
 @pytest.mark.parametrize("file", [ACTION, GITLAB], ids=lambda file: file.name)
 def test_the_commands_that_are_called_know_their_options(file: Path) -> None:
     text = file.read_text(encoding="utf-8")

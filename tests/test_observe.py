@@ -16,6 +16,7 @@ from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.observe import (
+    LOST_UNSEEN,
     NO_APIS,
     NO_APPLICATIONS,
     NO_ASSOCIATIONS,
@@ -237,7 +238,7 @@ def read_of(observation: Observation) -> dict[str, frozenset[str] | None]:
 
 
 def test_where_no_file_says_organizations_none_are_read(tmp_path: Path) -> None:
-    observation, calls = organized(tmp_path, a_spec(client_id="a", scope=()), prune=True)
+    observation, calls = organized(tmp_path, a_spec(client_id="a", scope=()))
 
     assert calls == []
     assert set(read_of(observation).values()) == {None}
@@ -292,6 +293,22 @@ def test_more_organizations_than_a_page_holds_are_all_read(tmp_path: Path) -> No
     assert read_of(observation)["a"] == frozenset(many.values())
     assert [calls.count(call) for call in sorted(set(calls))] == [2, 2, 1]
     assert len(observation.directory.organizations or ()) == 152
+
+
+def test_of_what_is_pruned_they_are_read_even_where_no_file_says_any(tmp_path: Path) -> None:
+    specs = [a_spec(client_id=client_id, scope=()) for client_id in ("a", "b")]
+
+    observation, calls = organized(tmp_path, *specs, prune=True)
+
+    assert calls == ["GET client-grants/cgr_cccccccccccccccc/organizations"]
+    assert read_of(observation) == {"a": None, "b": None, "stray": {ACME, GLOBEX}}
+
+
+def test_where_only_what_is_pruned_has_them_a_token_that_may_not_read_them_is_worth_a_note(tmp_path: Path) -> None:
+    observation, _ = organized(tmp_path, a_spec(client_id="a", scope=()), scope='"read:client_grants"', prune=True)
+
+    assert observation.notes == (LOST_UNSEEN,)
+    assert set(read_of(observation).values()) == {None}
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,15 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """What a token is fetched with. `audience` is the Management API's identifier."""
+    """What a token is fetched with. `audience` is the Management API's identifier.
+
+    `prefix` is how the names of the variables begin that it comes from.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     audience: str
+    prefix: str = CREDENTIALS_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class PrivateKey:
     algorithm: str
     issuer: str
     audience: str
+    prefix: str = CREDENTIALS_PREFIX
 
 
 Credentials = AccessToken | ClientSecret | PrivateKey
@@ -95,9 +100,9 @@ def credentials_from(environment: Mapping[str, str], domain: str, prefix: str = 
     audience = given.text("AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
     private_key = _private_key(given)
     if client_id and private_key:
-        return PrivateKey(client_id, private_key, _algorithm(given), f"https://{domain}/", audience)
+        return PrivateKey(client_id, private_key, _algorithm(given), f"https://{domain}/", audience, prefix)
     if client_id and secret:
-        return ClientSecret(client_id, secret, audience)
+        return ClientSecret(client_id, secret, audience, prefix)
     raise ReconcilerError(
         f"no credentials for {domain}: set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, or {prefix}{TOKENS[0]}",
     )

@@ -23,7 +23,15 @@ class NotSentError(Auth0Error):
 
 
 class NoTokenError(Auth0Error):
-    """No token could be had, after all attempts at one. Never to be taken for an answer to the call that needs it."""
+    """No token could be had, after all attempts at one. Never to be taken for an answer to the call that needs it.
+
+    `reason` says why, `advice` what to do about it, if that is known.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason}; {advice}" if advice else reason)
+        self.reason = reason
+        self.advice = advice
 
 
 class RefusedCallError(Auth0Error):

@@ -9,7 +9,7 @@ from functools import partial
 from reconciler.auth0.assertion import ASSERTION_TYPE, assertion
 from reconciler.auth0.backoff import Persistence, persistently
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
-from reconciler.auth0.errors import Auth0Error, NoTokenError, UnreadableError
+from reconciler.auth0.errors import Auth0Error, NoTokenError, RateLimitedError, RefusedCallError, UnreadableError
 from reconciler.auth0.exchange import Answer
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
@@ -70,7 +70,7 @@ class Tokens:
         try:
             return await persistently(partial(self._fetch, source, now), self._persistence)
         except Auth0Error as error:
-            raise NoTokenError(str(error)) from error
+            raise NoTokenError(str(error), _advice(source, error)) from error
 
     async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _Held:
         """Ask for a token; an assertion is signed anew each time, because it is good for one request only."""
@@ -84,6 +84,24 @@ def _form(source: ClientSecret | PrivateKey) -> dict[str, str]:
             return {**form, "client_secret": source.client_secret}
         case PrivateKey():
             return {**form, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion(source, time.time())}
+
+
+def _advice(source: ClientSecret | PrivateKey, error: Auth0Error) -> str:
+    """Return what to do where the tenant refuses these credentials; nothing where it may be something else."""
+    names = source.prefix
+    match error:
+        case RefusedCallError(status=401):
+            proof = f"{names}CLIENT_SECRET" if isinstance(source, ClientSecret) else "the private key"
+            return f"check {names}CLIENT_ID and {proof}: they are not those of an application of this tenant"
+        case RefusedCallError(status=403):
+            return (
+                f"let the application of {names}CLIENT_ID use client credentials, and authorize it for the Auth0 "
+                f"Management API; behind a custom domain, set {names}AUDIENCE"
+            )
+        case RateLimitedError():
+            return "the tenant gives out no more tokens for now: try again later"
+        case _:
+            return ""
 
 
 def _held(answer: Answer, now: float) -> _Held:

@@ -21,7 +21,8 @@ from reconciler.core.outcome import Report
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Delete, Plan
 from reconciler.core.quoting import visible
-from reconciler.errors import Exit, ReconcilerError, ReportLostError
+from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
+from reconciler.render.checkout import Checkout
 from reconciler.render.outcome_forms import End, Ends, ends_as
 from reconciler.render.outcomes import report_lines
 from reconciler.render.plan_forms import Planned, outputs_of
@@ -52,15 +53,15 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
             applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
             ended = applying.carried_out(applying.agreed(tenants.each(sessions, Session.planned)), reach)
     except ReconcilerError as error:
-        if error.tenant:
-            _report(Ends([], {error.tenant: error.told}), forms)
+        if error.tenants:
+            _report(Ends([], dict.fromkeys(error.tenants, error.told)), forms, ci.checkout(options().config))
         raise
     ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
     ends = Ends([end for end, _ in ended], {name: error.told for name, error in tenants.failed.items()})
     try:
         _tell(ends, forms, console)
     except (OSError, ReconcilerError) as error:
-        raise ReportLostError(str(error)) from error
+        raise ReportLostError(reason(error)) from error
     return tenants.worst(exit_code for _, exit_code in ended)
 
 
@@ -126,21 +127,22 @@ def _nothing_done(plan: Plan) -> Exit:
 
 
 def _tell(ends: Ends, forms: Forms, console: Console) -> None:
+    checkout = ci.checkout(options().config)
     if forms.stdout != "text":
-        console.text(ends_as(forms.stdout, ends, forms.most_bytes))
+        console.text(ends_as(forms.stdout, ends, checkout, forms.most_bytes))
     for end in ends.ends:
         if forms.stdout == "text" and end.report.outcomes:
             name = [line(f"Tenant {visible(end.plan.tenant.name)}")] if len(ends.ends) + len(ends.failed) > 1 else []
             console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
-    _report(ends, forms)
+    _report(ends, forms, checkout)
     ci.tell_outputs(outputs_of(Planned([end.plan for end in ends.ends])))
 
 
-def _report(ends: Ends, forms: Forms) -> None:
+def _report(ends: Ends, forms: Forms, checkout: Checkout) -> None:
     """Write report files and the summary of a step; an older report must not outlive what it tells of."""
     names = [*(end.plan.tenant.name for end in ends.ends), *ends.failed]
-    forms.write(names, lambda form, some: ends_as(form, ends.of(some), forms.most_bytes))
-    ci.tell_summary(ends_as("markdown", ends, ci.SUMMARY_BYTES))
+    forms.write(names, lambda form, some: ends_as(form, ends.of(some), checkout, forms.most_bytes))
+    ci.tell_summary(ends_as("markdown", ends, checkout, ci.SUMMARY_BYTES))
 
 
 def _refuse_without_permissions(session: Session, plan: Plan) -> None:

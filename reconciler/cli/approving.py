@@ -14,7 +14,7 @@ from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape
 from reconciler.core.plan import Plan
 from reconciler.core.quoting import enumerated
-from reconciler.errors import Exit, ReconcilerError, StalePlanError
+from reconciler.errors import Exit, StalePlanError
 from reconciler.render.plan_text import group_lines
 from reconciler.saved_plan import SavedPlan, read_plan, refuse_unless_current, unapproved
 
@@ -27,19 +27,19 @@ class Approval:
     oldest: timedelta = timedelta()
 
     def check_options(self, shape: Shape) -> None:
-        """Raise ReconcilerError if this run is shaped by other options than the plan was."""
+        """Raise StalePlanError if this run is shaped by other options than the plan was: it may do something else."""
         options = shape.options()
         if self.saved and self.saved.options != options:
             differing = sorted(name for name in options if self.saved.options[name] != options[name])
             said = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
-            raise ReconcilerError(f"the plan was made {enumerated(said, 'and')}; say the same")
+            raise StalePlanError(f"the plan was made {enumerated(said, 'and')}; say the same")
 
     def check_tenants(self, sessions: Sequence[Session]) -> None:
-        """Raise StalePlanError if the plan is another tenant's, or too old; ReconcilerError for several tenants."""
+        """Raise StalePlanError if the plan is another tenant's, or too old, or there are several tenants."""
         if not self.saved:
             return
         if len(sessions) > 1:
-            raise ReconcilerError("a saved plan is for one tenant: name it with --tenant")
+            raise StalePlanError("a saved plan is for one tenant: name it with --tenant")
         for session in sessions:
             refuse_unless_current(self.saved, session.name, self.oldest, datetime.now(UTC))
 

@@ -1,31 +1,37 @@
-"""What a pipeline tells of itself, and what is told to it: links to files, the summary of a step, its outputs."""
+"""What a pipeline tells of itself, and what is told to it: where files are, the summary of a step, its outputs."""
 
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePath
-from urllib.parse import quote
 
+from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
+from reconciler.render.checkout import USUAL_CONFIG, Checkout
 
 SUMMARY_BYTES = 1_000_000
 """GitHub takes a mebibyte per step."""
 
 
-def links() -> str:
-    """Return the address below which the files of the current folder are shown; nothing outside of a pipeline.
+def checkout(config: str | None) -> Checkout:
+    """Return where the files of a run with that configuration stand: in the pipeline's repository, or just here.
+
+    A configuration outside of the repository, which may be anywhere, goes by its name alone.
 
     https://docs.github.com/en/actions/reference/variables-reference and
     https://docs.gitlab.com/ci/variables/predefined_variables/
     """
-    told = os.environ
+    told, root, address = os.environ, "", ""
     if _in_github():
-        root, place = f"{told.get('GITHUB_SERVER_URL')}/{told.get('GITHUB_REPOSITORY')}/blob", "GITHUB_WORKSPACE"
-        return f"{root}/{told.get('GITHUB_SHA')}{_below(told.get(place))}"
-    if told.get("GITLAB_CI") == "true":
-        root = f"{told.get('CI_PROJECT_URL')}/-/blob"
-        return f"{root}/{told.get('CI_COMMIT_SHA')}{_below(told.get('CI_PROJECT_DIR'))}"
-    return ""
+        root = told.get("GITHUB_WORKSPACE", "")
+        address = f"{told.get('GITHUB_SERVER_URL')}/{told.get('GITHUB_REPOSITORY')}/blob/{told.get('GITHUB_SHA')}"
+    elif told.get("GITLAB_CI") == "true":
+        root = told.get("CI_PROJECT_DIR", "")
+        address = f"{told.get('CI_PROJECT_URL')}/-/blob/{told.get('CI_COMMIT_SHA')}"
+    here = Checkout(_real(root or "."), _real("."), address)
+    file = PurePath(config or USUAL_CONFIG)
+    return replace(here, config=visible(here.inside(file.as_posix()) or file.name))
 
 
 def tell_summary(markdown: str) -> None:
@@ -59,9 +65,5 @@ def _in_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _below(root: str | None) -> str:
-    """Return the current folder as the path below `root`, with a slash before it; nothing where it is not below."""
-    here = PurePath(os.path.realpath(Path.cwd()))
-    top = PurePath(os.path.realpath(root or here))
-    inside = here.relative_to(top).as_posix() if here.is_relative_to(top) else "."
-    return "" if inside == "." else f"/{quote(inside)}"
+def _real(folder: str) -> str:
+    return Path(os.path.realpath(folder)).as_posix()

@@ -11,7 +11,7 @@ import click
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
 from reconciler.core.quoting import visible
-from reconciler.errors import Exit, ReconcilerError
+from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge import github, gitlab
 from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
 from reconciler.forge.publish import close, persistently, put
@@ -68,4 +68,4 @@ def _read(file: Path) -> Report:
     try:
         return parse_report(str(file), file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ReconcilerError(f"{visible(str(file))} cannot be read as a report: {error}") from error
+        raise ReconcilerError(f"the report {visible(str(file))} cannot be read: {reason(error)}") from error

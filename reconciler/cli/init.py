@@ -19,7 +19,7 @@ from reconciler.config import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.quoting import counted
 from reconciler.disk import replace_file, write_new_files
-from reconciler.errors import Exit, ReconcilerError
+from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.render.styled import Span, Style, line
 
@@ -128,7 +128,7 @@ def _ignore(file: Path, console: Console) -> None:
         if after != before:
             replace_file(Path(realpath(file)), after, S_IMODE(file.stat().st_mode))
     except (OSError, UnicodeDecodeError) as error:
-        raise ReconcilerError(f"{name_of(file)} cannot be changed: {error}") from error
+        raise ReconcilerError(f"{name_of(file)} cannot be changed: {reason(error)}") from error
     _told(console, "kept" if after == before else "changed", file)
 
 

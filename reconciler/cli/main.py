@@ -14,7 +14,7 @@ from reconciler.cli.ci import tell_exit_code
 from reconciler.cli.console import Console
 from reconciler.cli.memory import look_seldom
 from reconciler.cli.options import Options, global_options, options
-from reconciler.errors import Exit, ReconcilerError, ReportLostError
+from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
 COMMANDS: Mapping[str, str] = {
@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str]) -> int:
     except OSError as error:
         _give_stdout_up()
         if not isinstance(error, BrokenPipeError):  # whoever read us has seen enough
-            Console(Options()).error(str(error))
+            Console(Options()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
         return Exit.FAILED
 
 

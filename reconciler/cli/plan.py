@@ -12,13 +12,13 @@ from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
 from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Together, together
+from reconciler.cli.together import Together, chosen, together
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import line
-from reconciler.saved_plan import write_plan
+from reconciler.saved_plan import discard_plan, write_plan
 
 Plans = Sequence[tuple[Session, Plan]]
 
@@ -37,23 +37,35 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
     try:
         plans, tenants = _planned(given, shape, reach, out, console)
     except ReconcilerError as error:
-        if error.tenant:
-            _report(Planned([], {error.tenant: error.told}), forms, every=given.verbose)
+        if error.tenants:
+            _report(Planned([], dict.fromkeys(error.tenants, error.told)), forms, given)
         raise
-    for session, plan in plans:
-        console.problems(session.warnings(plan), session.declared.texts)
-        if out:
-            _save(out, plan, session)
     failed = {name: error.told for name, error in tenants.failed.items()}
-    _tell(Planned([plan for _, plan in plans], failed), forms, console, every=given.verbose)
+    _tell(Planned([plan for _, plan in plans], failed), forms, console, given)
     return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
 
 
 def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, console: Console) -> tuple[Plans, Together]:
+    """Plan, and save the plans."""
+    if out:
+        _discard_older(out, given, console)
     with together(given, shape, reach, console) as (tenants, sessions):
         if out and tenants.are_several and TENANT not in out:
             raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
-        return [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)], tenants
+        plans = [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)]
+        for session, plan in plans:
+            console.problems(session.warnings(plan), session.declared.texts)
+            if out:
+                _save(out, plan, session)
+        return plans, tenants
+
+
+def _discard_older(out: str, given: Options, console: Console) -> None:
+    """Remove the plans of an earlier run: nobody may apply them should this one come to nothing."""
+    names = [tenant.name for tenant in chosen(given)[1]] if TENANT in out else []
+    for path, _ in files_for(out, names):
+        if discard_plan(path):
+            console.note(f"{path}: the plan of an earlier run is removed")
 
 
 def _save(out: str, plan: Plan, session: Session) -> None:
@@ -61,27 +73,31 @@ def _save(out: str, plan: Plan, session: Session) -> None:
     write_plan(path, plan, session.declared.specs, session.shape.options(), datetime.now(UTC))
 
 
-def _report(planned: Planned, forms: Forms, *, every: bool) -> None:
+def _view(forms: Forms, given: Options) -> View:
+    return View(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
+
+
+def _report(planned: Planned, forms: Forms, given: Options) -> None:
     """Write report files, and what a pipeline is told. An older report, of a plan that was, must not outlive it."""
-    view = View(every=every, links=ci.links(), most_bytes=forms.most_bytes)
+    view = _view(forms, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
     forms.write(names, lambda form, some: plans_as(form, planned.of(some), view))
-    ci.tell_summary(plans_as("markdown", planned, View(links=view.links, most_bytes=ci.SUMMARY_BYTES)))
+    ci.tell_summary(plans_as("markdown", planned, View(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)))
     if planned.plans:
         ci.tell_outputs(outputs_of(planned))
 
 
-def _tell(planned: Planned, forms: Forms, console: Console, *, every: bool) -> None:
-    _report(planned, forms, every=every)
+def _tell(planned: Planned, forms: Forms, console: Console, given: Options) -> None:
+    _report(planned, forms, given)
     if forms.stdout == "text":
         for number, plan in enumerate(planned.plans):
             console.result([line()] * bool(number))
-            console.result(plan_lines(plan, every=every))
+            console.result(plan_lines(plan, every=given.verbose))
         return
     for plan in planned.plans:
         for note in plan.notes:
             console.note(f"Note: {note}")
-    console.text(plans_as(forms.stdout, planned, View(every=every, links=ci.links(), most_bytes=forms.most_bytes)))
+    console.text(plans_as(forms.stdout, planned, _view(forms, given)))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

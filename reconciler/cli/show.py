@@ -23,7 +23,7 @@ def command(*, planfile: Path, forms: Forms) -> Exit:
     given = options()
     console = Console(given)
     plan = read_plan(planfile).plan
-    view = View(every=given.verbose, links=ci.links(), most_bytes=forms.most_bytes)
+    view = View(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
     forms.write([plan.tenant.name], lambda form, _: plans_as(form, Planned([plan]), view))
     if forms.stdout == "text":
         console.result(plan_lines(plan, every=given.verbose))

@@ -124,7 +124,7 @@ class Together:
         return results
 
     def _fail(self, name: str, error: ReconcilerError) -> None:
-        error.tenant = name
+        error.tenants = (name,)
         if not self.are_several:
             raise error
         self.failed[name] = error
@@ -173,13 +173,19 @@ class Beginning:
         self.console.note(f"{prefix}{text}")
 
 
+def chosen(options: Options) -> tuple[Config, list[Tenant]]:
+    """Return the configuration, and the tenants of it that a command works on. Raises ReconcilerError."""
+    config = read_settings(options.config)
+    return config, choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
+
+
 @contextmanager
 def about(tenants: Sequence[Tenant]) -> Iterator[None]:
-    """Let an error say which tenant it is about, if it can be about one only."""
+    """Let an error that does not say which tenants it is about be about all of these."""
     try:
         yield
     except ReconcilerError as error:
-        error.tenant = tenants[0].name if len(tenants) == 1 else ""
+        error.tenants = error.tenants or tuple(tenant.name for tenant in tenants)
         raise
 
 
@@ -192,12 +198,10 @@ def together(
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
     """
-    config = read_settings(options.config)
-    tenants = choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
-    with about(tenants):
+    config, tenants = chosen(options)
+    with about(tenants), asyncio.Runner() as runner:
         files = read_files(options, shape, config, tenants, folders)
-    beginning = Beginning(options, shape, reach, config, files, console)
-    with asyncio.Runner() as runner:
+        beginning = Beginning(options, shape, reach, config, files, console)
         tenants_together = Together(tenants, runner, console)
         try:
             several = tenants_together.are_several

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options, also_global_options, options
@@ -16,6 +17,7 @@ from reconciler.core.tenancy import UNTOLD
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
 from reconciler.render.annotations import annotations
+from reconciler.render.checkout import Checkout
 from reconciler.render.data import json_text
 from reconciler.render.problem_text import problem_json, problem_lines
 from reconciler.render.styled import line, plain
@@ -39,13 +41,14 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     failed = bool(errors(declared.problems))
     if any(TENANT in file.path for file in forms.files):
         raise ReconcilerError(f"--report: what validate finds is not about one tenant; leave {TENANT} out of the name")
-    forms.write([], lambda form, _: _as(form, declared, valid=not failed))
+    checkout = ci.checkout(given.config)
+    forms.write([], lambda form, _: _as(form, declared, checkout, valid=not failed))
     if forms.stdout == "text":
         console.problems(declared.problems, declared.texts)
         if not failed:
             console.result([line(_grants(declared))])
     else:
-        console.text(_as(forms.stdout, declared, valid=not failed))
+        console.text(_as(forms.stdout, declared, checkout, valid=not failed))
     return Exit.FAILED if failed else Exit.DONE
 
 
@@ -60,16 +63,16 @@ def _declared(given: Options, paths: list[Path]) -> Declared:
     return read_grants(paths, config.readers(*(named(config, name) for name in given.tenants)))
 
 
-def _as(form: str, declared: Declared, *, valid: bool) -> str:
+def _as(form: str, declared: Declared, checkout: Checkout, *, valid: bool) -> str:
     match form:
         case "json":
             return json_text(_report(declared, valid=valid))
         case "github":
-            return "".join(f"{command}\n" for command in annotations(declared.problems))
+            return "".join(f"{command}\n" for command in annotations(declared.problems, checkout))
         case "sarif":
             from reconciler.render.sarif import problems_sarif
 
-            return json_text(problems_sarif(declared.problems))
+            return json_text(problems_sarif(declared.problems, checkout))
         case _:
             problems = plain(problem_lines(declared.problems, {}, excerpts=False))
             return problems + (f"{_grants(declared)}\n" if valid else "")

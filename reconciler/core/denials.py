@@ -22,8 +22,8 @@ def broken_by(desired: DesiredGrant, policy: Policy, directory: Directory) -> li
 def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
     """Return a grant as a grant file would say it with nothing left out: names beside ids, defaults filled in.
 
-    Left out is what there is not: a name that nobody knows, the application of a default grant, organizations where the
-    file says nothing of them.
+    Left out is what there is not: a name that nobody knows, the application of a default grant, a description or
+    organizations where the file says nothing of them.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -33,7 +33,7 @@ def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
         "api": directory.api_name(key),
         "audience": key.audience,
         "subject_type": key.subject_type,
-        "description": desired.spec.description,
+        "description": desired.spec.description or None,
         "scope": sorted(grant.scope),
         "allow_all_scopes": grant.allow_all_scopes,
         "organization_usage": grant.organization_usage,

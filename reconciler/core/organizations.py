@@ -14,7 +14,7 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class DeclaredOrganizations:
-    """What files say about organizations. Falsy where they say nothing: then nothing is read of the tenant either.
+    """What files say about organizations.
 
     `pruned` tells what may not be deleted where undeclared grants are, and is None where none is.
     """
@@ -22,7 +22,8 @@ class DeclaredOrganizations:
     specs: tuple[GrantSpec, ...]
     pruned: Untouchable | None = None
 
-    def __bool__(self) -> bool:
+    @property
+    def are_said(self) -> bool:
         """Whether a file says `organizations`."""
         return any(spec.organizations is not None for spec in self.specs)
 

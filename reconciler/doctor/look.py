@@ -26,11 +26,6 @@ NO_CREDENTIALS = Unseen("there are no credentials")
 NO_TOKEN = Unseen("there is no token")
 
 SET_CREDENTIALS = "the variables are told in the README, under Tenants"
-TOKEN_ADVICE = {
-    401: "check that client id and secret (or key) are an application's of this tenant, and typed as they are there",
-    403: "authorize the application for the Auth0 Management API; behind a custom domain, set AUTH0_AUDIENCE",
-    429: "the tenant gives out no more tokens for now: try again later",
-}
 LISTING_ADVICE = {
     401: "is the token one of this tenant, and not expired? get a new one",
     403: "add read:client_grants to the grant of reconciler's own application on the Management API",
@@ -135,8 +130,10 @@ async def _token(probe: Probe | None, credentials: Credentials | Trouble) -> Tok
         case _:
             try:
                 return Token(await probe.token(credentials), renewable=True)
+            except NoTokenError as error:
+                return Trouble(error.reason, error.advice or ELSE_ADVICE)
             except ReconcilerError as error:
-                return Trouble(str(error), _advice(error, TOKEN_ADVICE))
+                return Trouble(str(error), ELSE_ADVICE)
 
 
 async def _listing(probe: Probe | None, token: Token | Trouble | Unseen) -> Listing | Trouble | Unseen:
@@ -149,7 +146,7 @@ async def _listing(probe: Probe | None, token: Token | Trouble | Unseen) -> List
     except Auth0Error as error:
         return Trouble(str(error), ELSE_ADVICE)
     wrong = _wrong(answer)
-    return Listing(str(wrong or ""), _advice(wrong, LISTING_ADVICE) if wrong else "", said)
+    return Listing(str(wrong or ""), _advice(wrong) if wrong else "", said)
 
 
 def _wrong(answer: Answer) -> Auth0Error | None:
@@ -160,6 +157,5 @@ def _wrong(answer: Answer) -> Auth0Error | None:
     return None
 
 
-def _advice(error: ReconcilerError, known: Mapping[int, str]) -> str:
-    refusal = error.__cause__ if isinstance(error, NoTokenError) else error
-    return known.get(refusal.status, ELSE_ADVICE) if isinstance(refusal, RefusedCallError) else ELSE_ADVICE
+def _advice(error: Auth0Error) -> str:
+    return LISTING_ADVICE.get(error.status, ELSE_ADVICE) if isinstance(error, RefusedCallError) else ELSE_ADVICE

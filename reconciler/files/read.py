@@ -16,7 +16,7 @@ from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
 from reconciler.files.revision import read_revision
 from reconciler.files.schema import violations
-from reconciler.files.specs import grant_specs, problems_of
+from reconciler.files.specs import grant_specs, legible_specs, problems_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,11 @@ def _declared(
     schema = stored.load(stored.GRANTS)
     all_read = [_understood(file, content, schema) for file, content in contents]
     specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
+    legible = (spec for one in all_read for spec in legible_specs(one.data, one.file, one.problems))
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
         specs=specs,
-        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants))))),
+        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants, legible))))),
         texts={one.file: one.text for one in all_read},
     )
 

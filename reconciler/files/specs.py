@@ -4,6 +4,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Several
+from copy import copy
 from functools import lru_cache
 from itertools import chain
 
@@ -16,6 +17,10 @@ from reconciler.files.document import Mapping, Sequence
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """What OAuth allows in a scope (RFC 6749, 3.3). Auth0 does not insist, and tenants have others."""
+
+TEXTS = frozenset({"client", "client_id", "api", "audience"})
+LISTS = frozenset({"scope", "organizations", "tenants"})
+"""Which fields hold names that stand for something: variables, and tenants."""
 
 DeclaredKey = tuple[str | None, ...]
 Lists = tuple[tuple[TenantPattern, ...], ...]
@@ -30,14 +35,49 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
     Where the file's own `tenants` are unsound, nothing is known of any of its items.
     """
     items = data.get("grants")
-    places = [(problem.source.line, problem.source.column) for problem in problems]
-    if not isinstance(items, Sequence) or any(line == 0 for line, _ in places) or not _tells_where(data):
+    unsound = _unsound(data, problems)
+    if unsound is None or not isinstance(items, Sequence):
         return ()
-    marks = list(items.item_marks) if places else []
-    unsound = {bisect(marks, place) - 1 for place in places}
     sound = [item for index, item in enumerate(items) if index not in unsound] if unsound else items
     of_file, is_snapshot = _tenants(data, file), "snapshot" in data
     return tuple(_grant_spec(item, file, of_file, is_snapshot=is_snapshot) for item in sound)
+
+
+def legible_specs(data: Mapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
+    """Return what can be read of the items that `grant_specs` leaves out: the names in them are looked at, too."""
+    items = data.get("grants")
+    unsound = _unsound(data, problems)
+    if not unsound or not isinstance(items, Sequence):
+        return ()
+    of_file, is_snapshot = _tenants(data, file), "snapshot" in data
+    legible = (_legible(item) for index, item in enumerate(items) if index in unsound and isinstance(item, Mapping))
+    return tuple(_grant_spec(item, file, of_file, is_snapshot=is_snapshot) for item in legible if item is not None)
+
+
+def _unsound(data: Mapping, problems: Iterable[Problem]) -> set[int] | None:
+    """Return the numbers of the items that problems stand in; None where nothing is known of any."""
+    places = [(problem.source.line, problem.source.column) for problem in problems]
+    if any(line == 0 for line, _ in places) or not _tells_where(data):
+        return None
+    marks = list(data["grants"].item_marks) if places and isinstance(data.get("grants"), Sequence) else []
+    return {bisect(marks, place) - 1 for place in places}
+
+
+def _legible(item: Mapping) -> Mapping | None:
+    """Return an item with those of its fields alone that hold names; None if it is unsound where it applies."""
+    legible = copy(item)
+    for name, value in item.items():
+        if not (_is_text(value) if name in TEXTS else name in LISTS and _are_texts(value)):
+            del legible[name]
+    return None if "tenants" in item and not legible.get("tenants") else legible
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, Sequence) and all(map(_is_text, value))
 
 
 def _grant_spec(item: Mapping, file: str, of_file: Lists, *, is_snapshot: bool) -> GrantSpec:
@@ -80,17 +120,20 @@ def _tenants(data: Mapping, file: str) -> Lists:
     return (tuple(TenantPattern(text, Source(file, *mark)) for text, mark in placed),)
 
 
-def problems_of(specs: Several[GrantSpec], tenants: Tenants = NOBODY) -> Iterator[Problem]:
+def problems_of(
+    specs: Several[GrantSpec], tenants: Tenants = NOBODY, legible: Iterable[GrantSpec] = ()
+) -> Iterator[Problem]:
     """Yield what no schema can see, each problem once, as far as it concerns one of `tenants`.
 
     That is: names of tenants and variables that stand for none, grants declared twice for a tenant, and, as warnings,
     what OAuth or Auth0 has no use for. Where no tenant is told, only what says the same to all of them is looked at.
+    Of `legible` specs, which are not whole, only the names are.
     """
     seen: set[Problem] = set()
     special = [spec for spec in specs if not is_plain(spec)]
     read = [for_tenant(specs, target) for target in tenants.targets] if special else [specs]
     read = read or [tuple(filter(is_plain, specs))]
-    for problem in chain(misdirected(special, tenants), chain.from_iterable(map(_problems_at_one, read))):
+    for problem in chain(misdirected([*special, *legible], tenants), chain.from_iterable(map(_problems_at_one, read))):
         if problem not in seen:
             seen.add(problem)
             yield problem

@@ -12,7 +12,7 @@ from typing import Protocol
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 
-MARKER = re.compile(r"<!-- reconciler:[A-Za-z0-9._~%-]+ -->")
+MARKER = re.compile(r"<!-- reconciler(:[A-Za-z0-9._~%-]+){1,2} -->")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,23 @@ from html import escape
 from urllib.parse import quote
 
 from reconciler.core.quoting import visible
+from reconciler.render.checkout import JUST_HERE, USUAL_CONFIG, Checkout
 
 BACKTICKS = re.compile("`+")
 MARKED = "reconciler"
 
 
-def marker(name: str) -> str:
-    """Return the comment by which a document about `name` is found again; nobody sees it on the page."""
-    return f"<!-- {MARKED}:{quote(name, safe='').replace('-', '%2D')} -->"
+def marker(tenant: str, checkout: Checkout = JUST_HERE) -> str:
+    """Return the comment by which a document about a tenant is found again; nobody sees it on the page.
+
+    It names the configuration, too, where that is not the usual one: another may have a tenant of the same name.
+    """
+    names = [tenant, *([checkout.config] if checkout.config != USUAL_CONFIG else [])]
+    return f"<!-- {':'.join([MARKED, *map(_marked, names)])} -->"
+
+
+def _marked(name: str) -> str:
+    return quote(name, safe="").replace("-", "%2D")
 
 
 def span(text: str) -> str:

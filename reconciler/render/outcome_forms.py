@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 
 from reconciler.core.outcome import Report
 from reconciler.core.plan import Plan
+from reconciler.render.checkout import Checkout
 from reconciler.render.data import json_text
-from reconciler.render.failures import Failures, failures_json, failures_markdown
+from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.outcomes_markdown import report_markdown
 from reconciler.render.plan_json import Json
 from reconciler.render.styled import plain
+
+FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,14 @@ class Ends:
         return Ends(ends, {name: why for name, why in self.failed.items() if name in names})
 
 
-def ends_as(form: str, ends: Ends, most_bytes: int) -> str:
+def ends_as(form: str, ends: Ends, checkout: Checkout, most_bytes: int) -> str:
     """Return `ends` as one text: text, json or markdown."""
     if form == "json":
         return json_text(_json(ends))
     if form == "markdown":
-        return "\n".join(_documents(ends, most_bytes))
-    return "\n".join(plain(report_lines(end.report, end.plan.directory)) for end in ends.ends)
+        return "\n".join(_documents(ends, checkout, most_bytes))
+    told = [plain(report_lines(end.report, end.plan.directory)) for end in ends.ends]
+    return "\n".join(told + failures_text(ends.failed, FAILED))
 
 
 def _json(ends: Ends) -> Json:
@@ -52,9 +56,7 @@ def _json(ends: Ends) -> Json:
     }
 
 
-def _documents(ends: Ends, most_bytes: int) -> list[str]:
+def _documents(ends: Ends, checkout: Checkout, most_bytes: int) -> list[str]:
     share = most_bytes // max(1, len(ends.ends) + len(ends.failed))
-    told = [
-        report_markdown(end.report, end.plan.directory, end.plan.tenant.name, most_bytes=share) for end in ends.ends
-    ]
-    return told + failures_markdown(ends.failed, "failed", share)
+    told = [report_markdown(end.report, end.plan, checkout, share) for end in ends.ends]
+    return told + failures_markdown(ends.failed, FAILED, checkout, share)

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import Outcome, Report
+from reconciler.core.plan import Plan
 from reconciler.render.budget import Part, fitted
+from reconciler.render.checkout import Checkout
 from reconciler.render.hypertext import element, marker, span
 from reconciler.render.outcomes import counted_outcomes, state
 from reconciler.render.plan_json import action_of
@@ -13,17 +15,18 @@ from reconciler.render.plan_words import grant_label
 HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
 
 
-def report_markdown(report: Report, directory: Directory, tenant: str, *, most_bytes: int) -> str:
-    """Return the end of a run at `tenant`, which begins with the tenant's marker; the last rows go first."""
+def report_markdown(report: Report, plan: Plan, checkout: Checkout, most_bytes: int) -> str:
+    """Return the end of a run that was to carry out `plan`, with its tenant's marker first; the last rows go first."""
+    directory = plan.directory
     rows = tuple(_row(outcome, directory) for outcome in report.outcomes)
     table = Part(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Part(())
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
-    return fitted([Part(tuple(_title(report, tenant))), table, Part(reasons, noun="blocked change")], most_bytes)
+    head = Part((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant.name)))
+    return fitted([head, table, Part(reasons, noun="blocked change")], most_bytes)
 
 
 def _title(report: Report, tenant: str) -> Iterator[str]:
-    yield f"{marker(tenant)}\n"
     yield f"### {span(tenant)}: {counted_outcomes(report) or 'nothing to do'}\n\n"
     yield f"{'Done' if report.converged else 'Not done'}: {state(report)}.\n\n"
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
 from reconciler.render.budget import MOST_BYTES
+from reconciler.render.checkout import JUST_HERE, Checkout
 from reconciler.render.data import json_text
-from reconciler.render.failures import Failures, failures_json, failures_markdown
+from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
 from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
 from reconciler.render.plan_markdown import plan_markdown
 from reconciler.render.plan_text import plan_lines
@@ -17,14 +18,15 @@ from reconciler.render.sarif import plans_sarif
 from reconciler.render.styled import plain
 
 PLAN_FORMS = ("text", "json", "markdown", "sarif")
+NO_PLAN = "no plan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What shapes a text: `every` grant that is left alone is told, files are linked below `links`, bytes limited."""
+    """What shapes a text: `every` grant that is left alone is told, files are those of `checkout`, bytes limited."""
 
     every: bool = False
-    links: str = ""
+    checkout: Checkout = JUST_HERE
     most_bytes: int = MOST_BYTES
 
 
@@ -51,10 +53,11 @@ def plans_as(form: str, planned: Planned, view: View) -> str:
     if form == "json":
         return json_text(_json(planned))
     if form == "sarif":
-        return json_text(plans_sarif(planned.plans))
+        return json_text(plans_sarif(planned.plans, view.checkout))
     if form == "markdown":
         return "\n".join(_documents(planned, view))
-    return "\n".join(plain(plan_lines(plan, every=view.every)) for plan in planned.plans)
+    plans = [plain(plan_lines(plan, every=view.every)) for plan in planned.plans]
+    return "\n".join(plans + failures_text(planned.failed, NO_PLAN))
 
 
 def outputs_of(planned: Planned) -> dict[str, str]:
@@ -77,5 +80,5 @@ def _json(planned: Planned) -> Json:
 
 def _documents(planned: Planned, view: View) -> list[str]:
     share = view.most_bytes // max(1, len(planned.plans) + len(planned.failed))
-    plans = [plan_markdown(plan, links=view.links, most_bytes=share) for plan in planned.plans]
-    return plans + failures_markdown(planned.failed, "no plan", share)
+    plans = [plan_markdown(plan, checkout=view.checkout, most_bytes=share) for plan in planned.plans]
+    return plans + failures_markdown(planned.failed, NO_PLAN, view.checkout, share)

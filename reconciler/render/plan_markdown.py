@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from html import escape
-from urllib.parse import quote
 
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
@@ -16,6 +15,7 @@ from reconciler.core.problems import Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level, Risk
 from reconciler.render.budget import MOST_BYTES, Part, fitted
+from reconciler.render.checkout import JUST_HERE, Checkout
 from reconciler.render.hypertext import block, element, marker, span
 from reconciler.render.plan_json import action_of, plan_id
 from reconciler.render.plan_words import (
@@ -32,23 +32,23 @@ NOTHING = Part(())
 MARKS = {"create": "+", "update": "~", "delete": "-"}
 
 
-def plan_markdown(plan: Plan, *, links: str = "", most_bytes: int = MOST_BYTES) -> str:
+def plan_markdown(plan: Plan, *, checkout: Checkout = JUST_HERE, most_bytes: int = MOST_BYTES) -> str:
     """Return the comment, which begins with the tenant's marker.
 
-    `links` is the address below which the files are shown, without it they are named only. Details are left out, the
-    last first, until the whole has at most `most_bytes`; never the counts, never a critical line.
+    Files are linked where `checkout` knows their address, else named only. Details are left out, the last first, until
+    the whole has at most `most_bytes`; never the counts, never a critical line.
     """
-    return fitted(list(_parts(plan, links, most_bytes)), most_bytes)
+    return fitted(list(_parts(plan, checkout, most_bytes)), most_bytes)
 
 
-def _parts(plan: Plan, links: str, most_bytes: int) -> Iterator[Part]:
-    yield Part((marker(plan.tenant.name) + "\n", *_head(plan)))
+def _parts(plan: Plan, checkout: Checkout, most_bytes: int) -> Iterator[Part]:
+    yield Part((marker(plan.tenant.name, checkout) + "\n", *_head(plan)))
     yield _critical(plan, most_bytes // 2)
-    yield _blocked(plan, links)
+    yield _blocked(plan, checkout)
     yield _alert("WARNING", "High", plan, Level.HIGH, noun="high risk")
     yield _notes(plan)
     for title, changes in by_origin(plan):
-        yield _table(title, changes, plan, links)
+        yield _table(title, changes, plan, checkout)
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Part(tuple(_details(change, plan) for change in changes), noun="difference")
     yield _left_alone(plan)
@@ -92,10 +92,10 @@ def _alert(kind: str, title: str, plan: Plan, level: Level, *, noun: str) -> Par
     return Part(lines, head=head, tail="\n", noun=noun) if lines else NOTHING
 
 
-def _blocked(plan: Plan, links: str) -> Part:
+def _blocked(plan: Plan, checkout: Checkout) -> Part:
     def told(blocked: Blocked) -> str:
         change = blocked.change
-        where = "" if isinstance(change, Delete) else f", {_link(change.after.spec.source, links)}"
+        where = "" if isinstance(change, Delete) else f", {_link(change.after.spec.source, checkout)}"
         return f"> - {_mark(change)} {span(grant_label(change.key, plan.directory))}: {span(blocked.reason)}{where}\n"
 
     lines = tuple(map(told, plan.blocked))
@@ -108,9 +108,9 @@ def _notes(plan: Plan) -> Part:
     return Part(lines, head="> [!NOTE]\n", tail="\n", noun="note") if lines else NOTHING
 
 
-def _table(title: str, changes: Iterable[Change], plan: Plan, links: str) -> Part:
+def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: Checkout) -> Part:
     """Return the table as HTML: in a table of Markdown a `|` in a name would end its cell."""
-    rows = tuple(_row(change, plan, links) for change in _worst_first(changes, plan))
+    rows = tuple(_row(change, plan, checkout) for change in _worst_first(changes, plan))
     heading = f"**{title} ({len(rows)})**\n\n" if title else ""
     head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
     return Part(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
@@ -122,14 +122,14 @@ def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
     return sorted(changes, key=lambda change: levels.get(change.key, len(Level)))
 
 
-def _row(change: Change, plan: Plan, links: str) -> str:
+def _row(change: Change, plan: Plan, checkout: Checkout) -> str:
     risks = plan.risks.get(change.key, ())
     cells = (
         f"{_mark(change)} {action_of(change)}",
         element(grant_label(change.key, plan.directory)),
         "<br>".join(_shortly(field) for field in change.fields),
         risks[0].level if risks else "",
-        "" if isinstance(change, Delete) else _place(change.after.spec.source, links),
+        "" if isinstance(change, Delete) else _place(change.after.spec.source, checkout),
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
 
@@ -147,20 +147,18 @@ def _shortly(field: FieldChange) -> str:
             return f"{field.field}: {element(_said(field.before))} to {element(_said(field.after))}"
 
 
-def _place(source: Source, links: str) -> str:
+def _place(source: Source, checkout: Checkout) -> str:
     """Return a place within HTML."""
     text = element(f"{source.file}:{source.line}")
-    return f'<a href="{escape(_address(source, links))}">{text}</a>' if links else text
+    address = checkout.link_to(source)
+    return f'<a href="{escape(address)}">{text}</a>' if address else text
 
 
-def _link(source: Source, links: str) -> str:
+def _link(source: Source, checkout: Checkout) -> str:
     """Return a place within Markdown."""
     text = span(f"{source.file}:{source.line}")
-    return f"[{text}](<{_address(source, links)}>)" if links else text
-
-
-def _address(source: Source, links: str) -> str:
-    return f"{links}/{quote(source.file)}#L{source.line}"
+    address = checkout.link_to(source)
+    return f"[{text}](<{address}>)" if address else text
 
 
 def _details(change: Change, plan: Plan) -> str:

@@ -9,26 +9,25 @@ from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level
 from reconciler.core.risks import RULES
+from reconciler.render.checkout import Checkout
 from reconciler.render.plan_json import Json, digest, key_json, plan_id
 from reconciler.render.plan_words import Danger, dangers
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-NOWHERE = Source("reconciler.yaml", 1, 1)
-"""Where a delete is shown: no file declares it any more, but code scanning wants a place for every result."""
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
 """By which GitHub's code scanning grades results: from 9.0 critical, from 7.0 high, below 4.0 low."""
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file says something that cannot be"}}
 
 
-def problems_sarif(problems: Iterable[Problem]) -> Json:
+def problems_sarif(problems: Iterable[Problem], checkout: Checkout) -> Json:
     """Return a log of the problems of files."""
     results: list[Json] = [
         {
             "ruleId": GRANT_FILE["id"],
             "level": "error" if problem.severity is Severity.ERROR else "warning",
             "message": {"text": visible(problem.message)},
-            "locations": [_location(problem.source)],
+            "locations": [_location(problem.source, checkout)],
             "partialFingerprints": _fingerprint([problem.source.file, problem.what]),
         }
         for problem in problems
@@ -36,10 +35,13 @@ def problems_sarif(problems: Iterable[Problem]) -> Json:
     return _log([GRANT_FILE], results)
 
 
-def plans_sarif(plans: Iterable[Plan]) -> Json:
-    """Return a log of the risks of plans; a delete has no line in any file, its grant is named only."""
+def plans_sarif(plans: Iterable[Plan], checkout: Checkout) -> Json:
+    """Return a log of the risks of plans.
+
+    No file declares what is deleted, but code scanning wants a place for every result: the configuration stands in.
+    """
     plans = tuple(plans)
-    log = _log(_rules(), [result for plan in plans for result in _results(plan)])
+    log = _log(_rules(), [result for plan in plans for result in _results(plan, checkout)])
     log["properties"] = {"plans": [{"tenant": plan.tenant.name, "plan_id": plan_id(plan)} for plan in plans]}
     return log
 
@@ -49,16 +51,17 @@ def rules_sarif() -> Json:
     return _log(_rules(), [])
 
 
-def _results(plan: Plan) -> Iterator[Json]:
+def _results(plan: Plan, checkout: Checkout) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
     for level in Level:
         for each in dangers(plan, level):
-            yield _result(each, sources.get(each.key), plan.tenant.name)
+            source = sources.get(each.key)
+            place = _location(source, checkout) if source else _physical(checkout.config, 1, 1)
+            yield _result(each, place, plan.tenant.name)
 
 
-def _result(danger: Danger, source: Source | None, tenant: str) -> Json:
-    place = _location(source or NOWHERE)
+def _result(danger: Danger, place: Json, tenant: str) -> Json:
     grant = [{"fullyQualifiedName": f"{visible(tenant)}: {danger.label}", "kind": "resource"}]
     return {
         "ruleId": danger.risk.rule,
@@ -81,10 +84,14 @@ def _rules() -> list[Json]:
     ]
 
 
-def _location(source: Source) -> Json:
-    file: Json = {"artifactLocation": {"uri": quote(source.file)}}
-    if source.line:
-        file["region"] = {"startLine": source.line, "startColumn": source.column}
+def _location(source: Source, checkout: Checkout) -> Json:
+    return _physical(checkout.path_of(source.file), source.line, source.column)
+
+
+def _physical(path: str, line: int, column: int) -> Json:
+    file: Json = {"artifactLocation": {"uri": quote(path)}}
+    if line:
+        file["region"] = {"startLine": line, "startColumn": column}
     return {"physicalLocation": file}
 
 

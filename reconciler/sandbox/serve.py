@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, reason
 from reconciler.sandbox.tenant import Sandbox
 from reconciler.sandbox.wire import BREAK
 
@@ -148,7 +148,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.listen(BACKLOG)
         except (OSError, OverflowError) as error:
             raise ReconcilerError(
-                f"cannot listen on {host}:{port}: {error}; stop what uses the port, or name another one (0 takes any)"
+                f"cannot listen on {host}:{port}: {reason(error)}; stop what uses the port, or name another one "
+                "(0 takes any)"
             ) from error
         yield listener
 

@@ -17,7 +17,7 @@ from threading import RLock
 from time import monotonic, sleep
 from typing import Any
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, reason
 from reconciler.sandbox.documents import Document, dump, parse
 from reconciler.sandbox.queries import Filters, selection, sql
 from reconciler.sandbox.tables import STATEMENTS, VERSION
@@ -193,7 +193,7 @@ def open_store(path: Path) -> Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
-        raise ReconcilerError(f"cannot open the sandbox database {path}: {error}") from error
+        raise ReconcilerError(f"cannot open the sandbox database {path}: {reason(error)}") from error
     try:
         _use_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, reason
 
 # where curl, Node, and Python's httpx and requests look for an authority to trust
 TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -60,7 +60,7 @@ def certificates(database: Path, now: datetime) -> Certificates:
         # read again, because another process may have been faster: the two files must fit
         _write(files.authority, _authority_in(files.server.read_bytes()), READABLE)
     except OSError as error:
-        raise ReconcilerError(f"cannot keep certificates beside {database}: {error}") from error
+        raise ReconcilerError(f"cannot keep certificates beside {database}: {reason(error)}") from error
     return files
 
 

@@ -60,7 +60,9 @@ def test_another_prefix_stands_for_other_variables_all_along() -> None:
 
     credentials = credentials_from(ours | theirs, "t.auth0.com", "AUTH0_PROD_")
 
-    assert credentials == PrivateKey("prod", CANARY, "PS256", "https://t.auth0.com/", "https://t/api/v2/")
+    assert credentials == PrivateKey(
+        "prod", CANARY, "PS256", "https://t.auth0.com/", "https://t/api/v2/", "AUTH0_PROD_"
+    )
     assert credentials_from(ours | theirs, "t.auth0.com") == AccessToken(CANARY)
     assert credentials_from(theirs | {"AUTH0_PROD_API_TOKEN": "t"}, "t", "AUTH0_PROD_") == AccessToken("t")
 

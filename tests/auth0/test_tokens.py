@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -12,7 +13,7 @@ from support.virtual_time import run_virtually
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
-from reconciler.auth0.errors import NotSentError, RefusedCallError
+from reconciler.auth0.errors import NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.errors import ReconcilerError
@@ -186,3 +187,25 @@ def test_a_tenant_that_is_not_there_is_tried_five_times() -> None:
 
     # a listing is started over once: two times four waits
     assert seconds == pytest.approx(1 + 2 + 4 + 8, abs=1)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_is_refused_a_token_is_told_which_variables_to_look_at_and_no_value(status: int) -> None:
+    credentials = replace(SECRET, prefix="AUTH0_PROD_")
+
+    with pytest.raises(NoTokenError) as caught:
+        talk(lambda _: an_answer(status, {"error_description": "canary-5ecret is wrong"}), many, credentials)
+
+    assert f"/oauth/token: {status} *** is wrong; " in str(caught.value)
+    assert "AUTH0_PROD_CLIENT_ID" in caught.value.advice
+    assert "canary" not in str(caught.value)
+
+
+def test_where_a_private_key_is_refused_no_secret_is_spoken_of() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+    with pytest.raises(NoTokenError, match="check AUTH0_CLIENT_ID and the private key: "):
+        talk(lambda _: an_answer(401, {}), many, PrivateKey("id", pem, "RS256", "https://t.auth0.com/", AUDIENCE))

@@ -87,7 +87,7 @@ def test_a_plan_of_the_branch_alone_does_not_approve_drift(here: Path) -> None:
 
     ran = reconciler("apply", "plan.json")
 
-    assert ran.code == 1
+    assert ran.code == 5
     assert "the plan was made with --only-branch; say the same" in ran.stderr
     assert len(grants_of(here)) == 2
 

@@ -209,13 +209,20 @@ def test_what_is_no_report_is_refused_before_any_call(forge: Forge, here: Path, 
     assert message in ran.stderr
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "no text"])
-def test_a_file_that_cannot_be_read_is_an_error(forge: Forge, here: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "the report plan.md cannot be read: No such file or directory"),
+        (b"\xff\xfe", "the report plan.md cannot be read: it is no text in UTF-8"),
+    ],
+    ids=["missing", "no text"],
+)
+def test_a_file_that_cannot_be_read_is_an_error(forge: Forge, here: Path, content: bytes | None, said: str) -> None:
     (here / "plan.md").unlink()
     if content:
         (here / "plan.md").write_bytes(content)
 
-    assert "plan.md cannot be read as a report" in comment().stderr
+    assert comment().stderr == f"error: {said}\n"
     assert forge.asked == []
 
 

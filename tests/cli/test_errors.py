@@ -6,6 +6,7 @@ import pytest
 from support.commands import GRANTS, reconciler, served
 
 COMMANDS = [["plan"], ["apply", "--yes"], ["plan", "--format", "json"]]
+WRONG = "check AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET: they are not those of an application of this tenant"
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +29,11 @@ def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monke
     ("spoilt", "shown"),
     [
         ({"AUTH0_CLIENT_SECRET": ""}, "error: no credentials for 127.0.0.1:"),
-        ({"AUTH0_CLIENT_ID": "nobody"}, "/oauth/token: 401 Unauthorized\n"),
-        ({"AUTH0_CLIENT_SECRET": "wrong"}, "/oauth/token: 401 Unauthorized\n"),
+        ({"AUTH0_CLIENT_ID": "nobody"}, f"/oauth/token: 401 Unauthorized; {WRONG}\n"),
+        ({"AUTH0_CLIENT_SECRET": "wrong"}, f"/oauth/token: 401 Unauthorized; {WRONG}\n"),
         ({"AUTH0_ACCESS_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
         ({"AUTH0_API_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
-        ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, "/oauth/token: 403 Service not found"),
+        ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, "; behind a custom domain, set AUTH0_AUDIENCE\n"),
         ({"AUTH0_DOMAIN": "not a domain"}, 'error: "not a domain" is no domain; write it like example.eu.auth0.com\n'),
         ({"AUTH0_DOMAIN": "http://example.com"}, "plain http would show the credentials to the network"),
         ({"AUTH0_DOMAIN": "unknown.invalid"}, "error: POST unknown.invalid /oauth/token: "),

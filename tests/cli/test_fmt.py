@@ -172,3 +172,10 @@ def test_files_that_are_shown_by_one_name_are_left_alone(tmp_path: Path) -> None
     assert ran.code == 1
     assert ran.stderr.count("several files have this name, as far as it can be shown; rename them") == 2
     assert {file: file.read_text() for file in files} == files
+
+
+@pytest.mark.usefixtures("here")
+def test_our_own_grants_are_in_order() -> None:
+    ran = reconciler("fmt", "--check", "--grants", Path(__file__).parents[2] / "grants")
+
+    assert (ran.code, ran.said) == (0, "4 files in order.\n")

@@ -3,6 +3,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from support.commands import SEED, grants_of, reconciler, served, stand_in
 
 from reconciler.contract import stored
@@ -76,6 +77,20 @@ def test_the_workflow_plans_for_the_tenant_by_its_name(empty: Path) -> None:
     workflow = files_in(empty)[".github/workflows/grants.yml"]
     assert '        tenant: ["prod: eu"]\n' in workflow
     assert "[dev, prod]" not in workflow
+
+
+@pytest.mark.parametrize(
+    ("name", "artifact"),
+    [
+        ("prod (eu)", "plan-${{ matrix.tenant }}"),
+        *((f"a{sign}b", "plan-${{ strategy.job-index }}") for sign in '":<>|*?\\/'),
+    ],
+)
+def test_the_plan_goes_into_an_artifact_whose_name_is_allowed(empty: Path, name: str, artifact: str) -> None:
+    reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", name)
+
+    steps = yaml.safe_load(files_in(empty)[".github/workflows/grants.yml"])["jobs"]["plan"]["steps"]
+    assert steps[-1]["with"]["name"] == artifact
 
 
 def test_what_is_there_is_kept(empty: Path) -> None:
@@ -176,7 +191,7 @@ def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
     ran = reconciler("init", "--yes")
 
     assert ran.code == 1
-    assert "/oauth/token: 401 Unauthorized\n" in ran.stderr
+    assert "/oauth/token: 401 Unauthorized; check AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET: " in ran.stderr
     assert files_in(empty).keys() == FIRST - {"grants/example.yaml"}
 
 
@@ -184,7 +199,7 @@ def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
     ("name", "said"),
     [
         ("schemas", "error: nothing was written: schemas: File exists\n"),
-        (".gitignore", "error: .gitignore cannot be changed: "),
+        (".gitignore", "error: .gitignore cannot be changed: it is no text in UTF-8\n"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, said: str) -> None:

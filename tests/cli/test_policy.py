@@ -59,6 +59,7 @@ TICKETS = """
 policy:
   schemas:
     - title: every grant names its ticket
+      required: [description]
       properties: {description: {pattern: "^OPS-[0-9]+"}}
     - title: Billing asks for the payments team
       if: {properties: {client: {const: Billing}}}
@@ -66,7 +67,10 @@ policy:
 """
 
 
-def test_a_grant_that_breaks_a_schema_of_ones_own_is_refused_with_its_title(here: Path) -> None:
+@pytest.mark.parametrize("said", [{}, {"description": "Nightly"}], ids=["no description", "another description"])
+def test_a_grant_that_breaks_a_schema_of_ones_own_is_refused_with_its_title(here: Path, said: dict[str, str]) -> None:
+    grant = {name: value for name, value in GRANT["grants"][0].items() if name != "description"} | said
+    (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
     config = here / "reconciler.yaml"
     config.write_text(config.read_text() + TICKETS)
     before = grants_of(here)

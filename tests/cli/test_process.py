@@ -90,7 +90,7 @@ def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
     with FULL.open("w") as full:
         ran = process(*arguments, stdout=full)
 
-    assert (ran.code, ran.stderr) == (1, "error: [Errno 28] No space left on device\n")
+    assert (ran.code, ran.stderr) == (1, "error: the output cannot be used: No space left on device\n")
     assert "Create (1)" in reconciler("plan").stdout  # nothing was applied that could not be shown
 
 

@@ -1,6 +1,8 @@
 """--report beside --format, and what a pipeline is told."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,6 +171,57 @@ def test_links_lead_to_the_folder_within_the_repository(in_github: Path, monkeyp
     assert f"/blob/abc123/{in_github.name}/grants/billing.yaml#L2" in reconciler("plan", "--format", "markdown").stdout
 
 
+@pytest.mark.parametrize("grants", ["{here}/grants", "../{name}/grants"], ids=["absolute", "from above"])
+def test_files_are_found_in_the_repository_however_the_folder_is_named(in_github: Path, grants: str) -> None:
+    folder = grants.format(here=in_github, name=in_github.name)
+
+    assert (
+        "/blob/abc123/grants/billing.yaml#L2" in reconciler("plan", "--grants", folder, "--format", "markdown").stdout
+    )
+    (in_github / "grants" / "billing.yaml").write_text("grants: 1\n")
+    assert "::error file=grants/billing.yaml," in reconciler("validate", folder, "--format", "github").stdout
+    assert '"uri": "grants/billing.yaml"' in reconciler("validate", folder, "--format", "sarif").stdout
+
+
+def test_a_file_outside_of_the_repository_has_no_link(in_github: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(in_github / "schemas"))
+
+    assert "href" not in reconciler("plan", "--format", "markdown").stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such name")
+def test_a_file_whose_name_is_no_text_has_no_dead_link(in_github: Path) -> None:
+    (in_github / "grants" / "billing.yaml").rename(os.fsdecode(bytes(in_github / "grants") + b"/caf\xe9.yaml"))
+
+    markdown = reconciler("plan", "--format", "markdown").stdout
+
+    assert "href" not in markdown
+    assert r"grants/caf\udce9.yaml:2" in markdown
+
+
+def test_configurations_of_one_repository_have_reports_of_their_own(
+    in_github: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (in_github / "team-b.yaml").write_text((in_github / "reconciler.yaml").read_text())
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(in_github.parent))
+    elsewhere = f"{in_github.name}%2F".replace("-", "%2D")
+
+    markers = [
+        reconciler(*command, "--format", "markdown", "--config", config).stdout.partition("\n")[0]
+        for command in (["plan"], ["apply", "--yes"])
+        for config in ("reconciler.yaml", in_github / "team-b.yaml")
+    ]
+
+    assert (
+        markers
+        == [
+            f"<!-- reconciler:local:{elsewhere}reconciler.yaml -->",
+            f"<!-- reconciler:local:{elsewhere}team%2Db.yaml -->",
+        ]
+        * 2
+    )
+
+
 def test_links_in_gitlab(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITLAB_CI", "true")
     monkeypatch.setenv("CI_PROJECT_URL", "https://gitlab.example/company/grants")
@@ -257,3 +310,12 @@ def test_what_validate_finds_has_no_file_for_each_tenant() -> None:
 
     assert (ran.code, ran.stdout) == (1, "")
     assert "leave {tenant} out of the name" in ran.stderr
+
+
+def test_an_apply_of_a_plan_that_is_too_old_says_so_in_the_report(here: Path) -> None:
+    reconciler("plan", "--out", "plan.json")
+
+    ran = reconciler("apply", "plan.json", "--max-plan-age", "0.001s", "--report", "text=done.txt")
+
+    assert ran.code == 5
+    assert (here / "done.txt").read_text().startswith("Tenant local: failed\n  the plan was made ")

@@ -54,8 +54,17 @@ grants:
   - {client: Billing, api: Invoices API, scope: ["read:invoices"], organizations: []}
 """
 
+NOTHING_SAID = """
+grants:
+  - {client: Billing, api: Invoices API, scope: ["read:invoices"]}
+"""
 
-@pytest.mark.parametrize("grants", [ONE_OF_THEM, NONE_OF_IT], ids=["an organization is taken away", "all is deleted"])
+
+@pytest.mark.parametrize(
+    "grants",
+    [ONE_OF_THEM, NONE_OF_IT, NOTHING_SAID],
+    ids=["an organization is taken away", "all is deleted", "no file says any"],
+)
 def test_a_snapshot_gives_organizations_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grants: str) -> None:
     here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": grants})
     reconciler("sandbox", "reset")

@@ -102,7 +102,7 @@ def test_the_options_that_shape_a_plan_are_said_again(made: list[str], applied: 
 
     ran = reconciler("apply", "plan.json", *applied)
 
-    assert (ran.code, ran.stderr) == (1, f"error: the plan was made {how}; say the same\n")
+    assert (ran.code, ran.stderr) == (5, f"error: the plan was made {how}; say the same\n")
 
 
 def test_a_saved_plan_is_shown_offline(here: Path) -> None:
@@ -156,3 +156,66 @@ def test_organizations_are_part_of_what_was_approved(tmp_path: Path, monkeypatch
     assert (refused.code, taken.code) == (5, 0)
     assert "+ organization globex" in refused.stdout
     assert [grant.get("organizations") for grant in grants_of(here) if grant["client_id"] == "billing"] == [["acme"]]
+
+
+@pytest.mark.parametrize(
+    ("broken", "options"),
+    [
+        ("grants: 1\n", []),
+        (GRANTS.replace("Billing", "Nobody"), []),
+        (GRANTS, ["--base", "no-such-revision"]),
+        (GRANTS, ["--tenant", "nobody"]),
+        (GRANTS, ["--config", "tenant.yaml"]),
+    ],
+    ids=["files", "names", "revision", "tenant", "configuration"],
+)
+def test_a_plan_does_not_outlive_a_later_one_that_fails(here: Path, broken: str, options: list[str]) -> None:
+    (here / "grants" / "billing.yaml").write_text(broken)
+
+    ran = reconciler("plan", "--out", "plan.json", *options)
+
+    assert (ran.code, (here / "plan.json").exists()) == (1, False)
+    assert ran.stderr.startswith("plan.json: the plan of an earlier run is removed\n")
+
+
+def test_the_plan_of_a_tenant_that_fails_is_gone_and_that_of_another_is_new(here: Path) -> None:
+    two = "tenants: {local: {kind: sandbox, seed: tenant.yaml}, broken: {domain: example.eu.auth0.com}}\n"
+    (here / "reconciler.yaml").write_text(two)
+    older = (here / "plan.json").read_bytes()
+    for name in ("local", "broken"):
+        (here / f"{name}.json").write_bytes(older)
+
+    assert reconciler("plan", "--all-tenants", "--out", "{tenant}.json").code == 1
+
+    assert (here / "local.json").exists()
+    assert not (here / "broken.json").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [GRANTS, '{"x": {"format_version": "1"}}', "\0"], ids=["a grant file", "other JSON", "bytes"]
+)
+def test_a_file_that_is_no_plan_is_never_overwritten(here: Path, content: str) -> None:
+    (here / "other").write_text(content)
+
+    ran = reconciler("plan", "--out", "other")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr == "error: other is no saved plan, so it is not replaced by one; give --out another name\n"
+    assert (here / "other").read_text() == content
+
+
+def test_a_plan_is_saved_over_an_empty_file_and_over_a_plan_that_was_cut_off(here: Path) -> None:
+    (here / "empty").touch()
+    (here / "half").write_text((here / "plan.json").read_text()[:50])
+
+    for name in ("empty", "half"):
+        assert reconciler("plan", "--out", name).code == 0
+        assert reconciler("show", name).code == 0
+
+
+@pytest.mark.parametrize("place", ["grants", "/dev/null"], ids=["a folder", "a device"])
+def test_what_is_no_plain_file_stays_what_it_is(place: str) -> None:
+    ran = reconciler("plan", "--out", place)
+
+    assert (ran.code, f"{place} is no saved plan" in ran.stderr) == (1, True)
+    assert not Path(place).is_file()

@@ -119,7 +119,7 @@ def test_a_saved_plan_is_for_one_tenant() -> None:
 
     ran = reconciler("apply", "plan.json", "--all-tenants")
 
-    assert ran.code == 1
+    assert ran.code == 5
     assert ran.stderr == "error: a saved plan is for one tenant: name it with --tenant\n"
 
 
@@ -137,6 +137,25 @@ def test_reports_can_have_a_file_per_tenant(here: Path) -> None:
 
     assert (here / "dev.md").read_text().startswith("<!-- reconciler:dev -->")
     assert (here / "prod.md").read_text().startswith("<!-- reconciler:prod -->")
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=["plan", "apply"])
+def test_what_is_wrong_for_all_stands_in_the_report_of_each_in_the_place_of_an_older_one(
+    here: Path, command: list[str]
+) -> None:
+    reports = ("--report", "markdown={tenant}.md", "--report", "text=all.txt")
+    reconciler("plan", "--all-tenants", *reports)
+    (here / "grants" / "billing.yaml").write_text("grants: 1\n")
+
+    ran = reconciler(*command, "--all-tenants", *reports)
+
+    problem = 'grants/billing.yaml:1:9: "grants" is the number 1, not a list'
+    assert (ran.code, ran.stderr.count(problem)) == (1, 1)
+    title = "no plan" if command == ["plan"] else "failed"
+    for name in ("dev", "prod"):
+        assert (here / f"{name}.md").read_text().startswith(f"<!-- reconciler:{name} -->\n### `{name}`: {title}\n\n- `")
+        assert problem in (here / f"{name}.md").read_text()
+        assert f"Tenant {name}: {title}\n  {problem}" in (here / "all.txt").read_text()
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def concerned(*specs: GrantSpec, pruned: Untouchable | None = None, grants: Iter
     [(a_spec(), False), (a_spec(organizations=()), True), (SAYS_SO, True)],
     ids=["nothing", "none", "one"],
 )
-def test_files_that_say_nothing_about_organizations_ask_for_nothing(spec: GrantSpec, *, says: bool) -> None:
-    assert bool(DeclaredOrganizations((spec,))) is says
+def test_files_say_organizations_where_one_grant_does(spec: GrantSpec, *, says: bool) -> None:
+    assert DeclaredOrganizations((spec,)).are_said is says
 
 
 def test_the_organizations_of_a_grant_are_read_only_where_its_own_file_entry_says_some() -> None:
@@ -57,6 +57,7 @@ def test_what_is_pruned_is_read_too_where_it_may_have_organizations() -> None:
     ]
 
     assert concerned(SAYS_SO, pruned=untouchable, grants=grants) == {"stray"}
+    assert concerned(a_spec(), pruned=untouchable, grants=grants) == {"stray"}
 
 
 def test_an_organization_gains_what_is_declared_and_not_there_yet() -> None:

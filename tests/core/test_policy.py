@@ -73,7 +73,7 @@ def test_other_guards_come_first_and_no_policy_lifts_them() -> None:
 
 
 def described_only(data: Mapping[str, object]) -> bool:
-    return str(data["description"]).startswith("OPS-")
+    return str(data.get("description")).startswith("OPS-")
 
 
 OURS = Policy(schemas=(GrantSchema("every grant names its ticket", described_only),))
@@ -104,7 +104,9 @@ def test_taking_away_a_grant_breaks_no_schema() -> None:
 
 def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
     directory = a_directory({"billing": "Billing"}, [an_api()], {"org_1": "acme"})
-    (desired,), _ = resolve([a_spec(client_id="billing", scope=("b", "a"), organizations=("acme",))], directory)
+    (desired,), _ = resolve(
+        [a_spec(client_id="billing", description="why", scope=("b", "a"), organizations=("acme",))], directory
+    )
 
     assert described(desired, directory) == {
         "client": "Billing",
@@ -112,7 +114,7 @@ def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
         "api": "Invoices API",
         "audience": "https://api.example.com/invoices",
         "subject_type": "client",
-        "description": "",
+        "description": "why",
         "scope": ["a", "b"],
         "allow_all_scopes": False,
         "organization_usage": "deny",
@@ -120,3 +122,10 @@ def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
         "authorization_details_types": [],
         "organizations": ["acme"],
     }
+
+
+def test_a_schema_sees_no_description_and_no_organizations_where_the_file_says_none() -> None:
+    directory = a_directory({"billing": "Billing"}, [an_api()])
+    (desired,), _ = resolve([a_spec(client_id="billing", description="")], directory)
+
+    assert described(desired, directory).keys().isdisjoint({"description", "organizations"})

@@ -164,7 +164,12 @@ def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(401, "check that client id"), (403, "authorize the application"), (429, "the tenant gives"), (500, "try again;")],
+    [
+        (401, "check AUTH0_CLIENT_ID"),
+        (403, "let the application of AUTH0_CLIENT_ID"),
+        (429, "the tenant gives"),
+        (500, "try again;"),
+    ],
 )
 def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: str) -> None:
     sight = seen_at(lambda _: an_answer(status, {"error": "access_denied", "error_description": "No"}))

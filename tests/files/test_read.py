@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.core.tenancy import Target, Tenants
 from reconciler.errors import ReconcilerError
 from reconciler.files.read import Declared, read_config, read_grants, read_yaml
 
@@ -66,6 +67,46 @@ def test_a_grant_beside_a_wrong_one_counts_and_can_be_declared_twice() -> None:
         ("grants/b.yaml:2:5", 'the grant of "x" for "'),
     ]
     assert [spec.file for spec in declared.specs] == ["grants/a.yaml", "grants/b.yaml"]
+
+
+TWO_TENANTS = Tenants((Target("dev", {"stage": "dev"}), Target("prod", {})), ("dev", "prod"))
+
+
+@pytest.mark.parametrize(
+    ("item", "problems"),
+    [
+        ("client: ${no name}\n    api: ${stgae}", {"2:5": "what begins", "3:10": "dev and prod have no variable"}),
+        ("client: a\n    api: ${stage}\n    colour: red", {"3:10": "prod has no variable", "4:5": "the key"}),
+        ("client: a\n    scope: ['${x}', '${']", {"2:5": "there is neither", "3:13": "dev and", "3:21": "what begins"}),
+        ("client: a\n    tenants: [test]", {"2:5": "there is neither", "3:15": "the configuration declares no tenant"}),
+        ("client: ${stage}\n    tenants: [dev]", {"2:5": "there is neither"}),
+        ("client: ${stage}\n    api: b\n    tenants: 5", {"4:14": '"tenants" is the number 5'}),
+        ("client: ${stage}\n    api: b\n    tenants: []", {"4:14": '"tenants" is'}),
+        ("client: 5\n    api: b\n    scope: [5, '${x}']", {"2:13": '"client" is', "4:13": "an item of"}),
+    ],
+    ids=[
+        "no name",
+        "unknown key",
+        "in a list",
+        "no such tenant",
+        "another tenant",
+        "no list",
+        "nobody",
+        "not only texts",
+    ],
+)
+def test_names_that_stand_for_nothing_are_told_together_with_what_else_is_wrong(
+    item: str, problems: dict[str, str]
+) -> None:
+    Path("grants/a.yaml").write_text(f"grants:\n  - {item}\n", encoding="utf-8")
+
+    found = {
+        str(each.source).removeprefix("grants/a.yaml:"): each.what
+        for each in read_grants([Path("grants")], TWO_TENANTS).problems
+    }
+
+    assert found.keys() == problems.keys()
+    assert all(found[place].startswith(what) for place, what in problems.items())
 
 
 def test_a_file_that_cannot_be_read_has_no_text_and_its_problem() -> None:

@@ -176,22 +176,25 @@ def test_the_action_refuses_an_event_that_gives_secrets_to_strangers(runner: Run
 
 
 @pytest.mark.parametrize(
-    ("config", "variable"),
+    ("name", "told", "variable"),
     [
-        ("${{ github.workspace }}/reconciler.yaml", ""),
-        ("grants/../reconciler.yaml", ""),
-        ("", "conf.yaml"),
+        ("reconciler.yaml", {"config": "${{ github.workspace }}/reconciler.yaml"}, ""),
+        ("reconciler.yaml", {"config": "grants/../reconciler.yaml"}, ""),
+        ("conf.yaml", {}, "conf.yaml"),
+        ("conf.yaml", {"args": "--config\nconf.yaml"}, ""),
+        ("conf.yaml", {"args": "-v\n--config=conf.yaml"}, ""),
     ],
+    ids=["absolute", "around", "variable", "args", "args in one"],
 )
 def test_the_policy_of_the_base_holds_however_the_configuration_is_named(
-    runner: Runner, config: str, variable: str
+    runner: Runner, name: str, told: dict[str, str], variable: str
 ) -> None:
-    if variable:
-        runner.project.git("mv", "reconciler.yaml", variable)
+    if name != "reconciler.yaml":
+        runner.project.git("mv", "reconciler.yaml", name)
         runner.project.commit("Name it otherwise")
     runner.project.write(more=DANGEROUS)
-    runner.project.configuration(policy="", name=variable or "reconciler.yaml")
-    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1", "config": config})
+    runner.project.configuration(policy="", name=name)
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1", **told})
 
     acted = runner.pull_request(workflow, RECONCILER_CONFIG=variable)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.render.annotations import annotations
+from reconciler.render.checkout import JUST_HERE
 
 
 @pytest.mark.parametrize(
@@ -28,15 +29,15 @@ from reconciler.render.annotations import annotations
     ids=["error", "warning-of-a-file", "hostile-name"],
 )
 def test_a_problem_is_a_command_on_its_line(problem: Problem, command: str) -> None:
-    assert list(annotations([problem])) == [command]
+    assert list(annotations([problem], JUST_HERE)) == [command]
 
 
 @given(file=st.text(min_size=1), what=st.text(min_size=1))
 def test_no_text_ends_a_command_or_begins_another(file: str, what: str) -> None:
-    (command,) = annotations([Problem(Source(file, 1, 2), what)])
+    (command,) = annotations([Problem(Source(file, 1, 2), what)], JUST_HERE)
 
     assert command.isprintable()
     properties, _, message = command.removeprefix("::error ").partition("::")
     named = dict(each.split("=", 1) for each in properties.split(","))
-    assert (unquote(named["file"]), named["line"], named["col"]) == (visible(file), "1", "2")
+    assert (unquote(named["file"]), named["line"], named["col"]) == (visible(JUST_HERE.path_of(file)), "1", "2")
     assert message.replace("%25", "%") == visible(what)

@@ -6,6 +6,7 @@ from reconciler.core.guards import Untouchable
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.spec import GrantSpec
+from reconciler.render.checkout import Checkout
 from reconciler.render.plan_markdown import plan_markdown
 
 MANAGEMENT = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
@@ -33,7 +34,7 @@ def test_a_change_has_a_row_with_a_link_and_its_difference() -> None:
     spec = a_spec(line=7, scope=("read:invoices",), organization_usage="allow", description="OPS-1 @team")
     plan = a_plan([spec], [an_observed(a_grant(scope=("write:invoices",)))], NAMES)
 
-    markdown = plan_markdown(plan, links="https://code.example/blob/abc")
+    markdown = plan_markdown(plan, checkout=Checkout(address="https://code.example/blob/abc"))
 
     (row,) = rows(markdown)
     assert row == (
@@ -68,7 +69,7 @@ def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
     assert "1 to create, 0 to update, 0 to delete, 1 blocked" in head
     assert "> [!CAUTION]\n> **Blocked (1): nothing of this plan can be applied**\n>\n" in head
     assert "> - + `Portal -> Invoices API`: `protected: ask | first`, `grants/a.yaml:9`\n" in head
-    linked = plan_markdown(plan, links="https://code.example/blob/abc")
+    linked = plan_markdown(plan, checkout=Checkout(address="https://code.example/blob/abc"))
     assert "[`grants/a.yaml:9`](<https://code.example/blob/abc/grants/a.yaml#L9>)\n" in linked
     assert markdown.endswith("It cannot be applied while a change is blocked.\n")
 

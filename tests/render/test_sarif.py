@@ -11,6 +11,7 @@ from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api
 
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.risks import RULES
+from reconciler.render.checkout import JUST_HERE
 from reconciler.render.sarif import plans_sarif, problems_sarif, rules_sarif
 
 MANAGEMENT = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
@@ -36,7 +37,13 @@ def schema() -> Any:
 
 @pytest.mark.parametrize(
     "log",
-    [problems_sarif(PROBLEMS), problems_sarif([]), plans_sarif([PLAN, PLAN]), plans_sarif([]), rules_sarif()],
+    [
+        problems_sarif(PROBLEMS, JUST_HERE),
+        problems_sarif([], JUST_HERE),
+        plans_sarif([PLAN, PLAN], JUST_HERE),
+        plans_sarif([], JUST_HERE),
+        rules_sarif(),
+    ],
     ids=["problems", "no problems", "plans", "no plans", "rules"],
 )
 def test_a_log_is_valid(log: Any) -> None:
@@ -52,7 +59,7 @@ def results(log: Any) -> list[Any]:
 
 
 def test_problems_stand_on_their_lines() -> None:
-    first, second = results(problems_sarif(PROBLEMS))
+    first, second = results(problems_sarif(PROBLEMS, JUST_HERE))
 
     assert first["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "grants/a%20b.yaml"},
@@ -64,7 +71,7 @@ def test_problems_stand_on_their_lines() -> None:
 
 
 def test_risks_stand_on_the_lines_of_their_grants_the_worst_first() -> None:
-    found = results(plans_sarif([PLAN]))
+    found = results(plans_sarif([PLAN], JUST_HERE))
 
     assert [(each["ruleId"], each["level"]) for each in found] == [
         ("management-api-takeover", "error"),
