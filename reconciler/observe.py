@@ -1,5 +1,6 @@
 """Read what a plan needs to know of the tenant: its grants always, all else only where a file needs it."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
@@ -83,15 +84,22 @@ async def observe(client: ManagementClient, needs: Needs, *, everything: bool = 
         ReconcilerError: if names are needed that the token may not read.
     """
     async with at_once() as group:
-        grants = group.create_task(client.grants())
+        grants = group.create_task(observe_grants(client))
         applications = group.create_task(_applications(client, needs, everything=everything))
         apis = group.create_task(_apis(client, needs, everything=everything))
         organizations = group.create_task(_organizations(client, needs))
-    notes = _unfamiliar(grants.result())
+    listed, listed_at = grants.result()
+    notes = _unfamiliar(listed)
     if needs.scopes and apis.result() is None:
         notes.append(SCOPES_UNCHECKED)
     directory = Directory(applications.result(), apis.result(), organizations.result())
-    return Observation(grants.result(), directory, tuple(notes))
+    return Observation(listed, directory, tuple(notes), listed_at=listed_at)
+
+
+async def observe_grants(client: ManagementClient) -> tuple[tuple[ObservedGrant, ...], float]:
+    """Return the tenant's grants, and when that listing ended by the event loop's clock. Raises as `observe` does."""
+    grants = await client.grants()
+    return grants, asyncio.get_running_loop().time()
 
 
 async def observe_organizations(

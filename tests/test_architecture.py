@@ -77,7 +77,7 @@ HOMES = {
     "uvicorn": {"sandbox.serve"},
     "yaml": {"files.layout", "files.loader"},
     "asyncio": {
-        *("apply", "auth0", "doctor.look", "journal", "sandbox", "tasks", "work"),
+        *("apply", "auth0", "doctor.look", "journal", "observe", "sandbox", "tasks", "work"),
         *("cli.doctor", "cli.interruption", "cli.run", "cli.session", "cli.together"),
     },
     "socket": {"sandbox.serve"},

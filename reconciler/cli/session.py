@@ -19,7 +19,7 @@ from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
-from reconciler.observe import Needs, look_up, needs_of, observe, observe_organizations, survey
+from reconciler.observe import Needs, look_up, needs_of, observe, observe_grants, observe_organizations, survey
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -102,7 +102,8 @@ class Session:
         return await self._in_time(unless(cut, self._observed_again(before)), SECOND_LOOK_SECONDS)
 
     async def _observed_again(self, before: Observation) -> Observation:
-        return await self._with_organizations(replace(before, grants=await self.client.grants()))
+        grants, listed_at = await observe_grants(self.client)
+        return await self._with_organizations(replace(before, grants=grants, listed_at=listed_at))
 
     def plan(self, observation: Observation) -> Plan:
         """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""
