@@ -182,4 +182,4 @@ def test_every_package_that_is_imported_is_declared_and_the_other_way_round() ->
 
     declared = {re.split(r"[^\w-]", requirement)[0] for requirement in needed}
     imported = {DISTRIBUTIONS.get(name, name) for name in HOMES if name not in sys.stdlib_module_names}
-    assert declared == imported - {"pytest"}  # which loads us, not the other way round
+    assert declared == imported - {"pytest"} | {"sniffio"}  # the one loads us, the other is for httpcore
