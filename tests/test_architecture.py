@@ -72,7 +72,6 @@ HOMES = {
     "jsonschema": {"files.breaches", "files.judge"},
     "pytest": {"sandbox.pytest_plugin"},
     "jwt": {"auth0.assertion", "sandbox.access", "sandbox.keys"},
-    "rich": {"cli.progress"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox.serve"},
     "yaml": {"files.layout", "files.loader"},
@@ -87,7 +86,7 @@ HOMES = {
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}
 IMPURE = {
     *("asyncio", "io", "os", "random", "secrets", "signal", "socket", "sqlite3", "subprocess", "sys", "time"),
-    *("click", "httpx", "rich", "uvicorn"),
+    *("click", "httpx", "uvicorn"),
 }
 
 MODULES = {

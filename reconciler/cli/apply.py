@@ -114,7 +114,7 @@ class Applying:
         }
         with (
             interruption.listening(self._tenants.runner.get_loop()),
-            progress(total, shown=self._console.shows_progress and bool(agreed)) as tell,
+            progress(total, self._console) as tell,
         ):
             sessions = [done.session for done in agreed]
             carried = self._tenants.each(sessions, lambda session: runs[session.tenant.name].done(self._console, tell))
