@@ -1,13 +1,15 @@
 """What is looked at between a plan and its writes, and what is written on the strength of the plan's own look."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from reliability.place import Place, a_place
 from support.builders import TENANT, a_spec, rules
+from support.commands import reconciler
 from support.tenants import Forward, a_sandbox, reached, stored_grants
 from support.virtual_time import run_virtually
 
@@ -139,3 +141,26 @@ def test_an_edit_since_the_plan_is_not_overwritten_where(tmp_path: Path, waits: 
 
     assert results == {"one": Result.CONFLICT, "two": Result.APPLIED, "stray": Result.APPLIED}
     assert calls == ["GET all", "PATCH", "GET", "DELETE"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    with a_place(tmp_path, monkeypatch) as place:
+        yield place
+
+
+def test_where_nobody_is_waited_for_the_plans_own_look_serves_the_first_update(place: Place) -> None:
+    assert place.apply().code == 0
+    assert place.looks() == 3  # for the plan, before the delete, and in the end
+
+
+@pytest.mark.parametrize("how", ["typed", "saved"])
+def test_behind_an_approval_grants_are_looked_at_before_the_first_update(place: Place, how: str) -> None:
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    before = place.looks()
+
+    approved = ["--color", "never"] if how == "typed" else ["plan.json"]
+    ran = reconciler("apply", *approved, terminal=how == "typed", typed="yes\n")
+
+    assert ran.code == 0
+    assert place.looks() - before == 3  # for the plan, before the update, and in the end

@@ -121,23 +121,6 @@ def test_without_a_complete_listing_nothing_is_written(place: Place, fault: Faul
     place.assert_settles()
 
 
-def test_where_nobody_is_waited_for_the_plans_own_look_serves_the_first_update(place: Place) -> None:
-    assert place.apply().code == 0
-    assert place.looks() == 3  # for the plan, before the delete, and in the end
-
-
-@pytest.mark.parametrize("how", ["typed", "saved"])
-def test_behind_an_approval_grants_are_looked_at_before_the_first_update(place: Place, how: str) -> None:
-    assert reconciler("plan", "--out", "plan.json").code == 0
-    before = place.looks()
-
-    approved = ["--color", "never"] if how == "typed" else ["plan.json"]
-    ran = reconciler("apply", *approved, terminal=how == "typed", typed="yes\n")
-
-    assert ran.code == 0
-    assert place.looks() - before == 3  # for the plan, before the update, and in the end
-
-
 @pytest.mark.parametrize("seconds", [-7200, 7200])
 def test_a_clock_that_is_off_by_hours_holds_nothing_up(place: Place, seconds: float) -> None:
     place.tenant.misbehave(Rule(Clock(seconds=seconds)))
