@@ -10,7 +10,7 @@ import pytest
 from reliability.place import Place, a_place
 from support.builders import TENANT, a_spec, rules
 from support.commands import reconciler
-from support.tenants import Forward, a_sandbox, reached, stored_grants
+from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.apply import FRESH_SECONDS, Look, Means, Stop, by_key, carry_out
@@ -56,10 +56,11 @@ def applied(
     meddle: Meddle = lambda _: None,
     at_write: Meddle = lambda _: None,
     write_takes: float = 0.0,
+    write_fails: bool = False,
 ) -> tuple[dict[str, Result], list[str]]:
     """Plan, let `meddle` change the tenant, wait, apply; results by client, and the calls of the apply.
 
-    `at_write` changes the tenant right behind our first write, which takes its time.
+    `at_write` changes the tenant right behind our first write, which takes its time, or does not reach the tenant.
     """
     calls: list[str] = []
 
@@ -68,7 +69,7 @@ def applied(
             return await forward()
         is_first = request.method != "GET" and {*calls} <= {"GET", "GET all"}
         calls.append("GET all" if request.method == "GET" and "audience" not in request.url.params else request.method)
-        answer = await forward()
+        answer = instead(request, 503) if is_first and write_fails else await forward()
         if is_first:
             at_write(sandbox)
             await asyncio.sleep(write_takes)
@@ -129,6 +130,16 @@ def test_an_edit_behind_a_write_is_seen_before_the_next_kind_of_write(tmp_path: 
     results, _ = applied(tmp_path, *WIDER, at_write=stray_edited)
 
     assert results == {"one": Result.APPLIED, "two": Result.APPLIED, "stray": Result.CONFLICT}
+
+
+@pytest.mark.parametrize(
+    ("edit", "result"), [(lambda _: None, Result.APPLIED), (edited, Result.CONFLICT)], ids=["as it was", "edited"]
+)
+def test_what_becomes_of_a_write_is_never_told_by_the_plans_look(tmp_path: Path, edit: Meddle, result: Result) -> None:
+    results, calls = applied(tmp_path, *WIDER, at_write=edit, write_fails=True)
+
+    assert results == {"one": result, "two": Result.APPLIED, "stray": Result.APPLIED}
+    assert calls[:2] == ["PATCH", "GET"]
 
 
 @pytest.mark.parametrize(
