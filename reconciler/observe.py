@@ -106,9 +106,7 @@ async def observe_grants(client: ManagementClient) -> tuple[tuple[ObservedGrant,
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Add the organizations of the grants that they are declared for, or that go, as far as they are not known yet.
-
-    Nothing is read where none are declared.
+    """Add the organizations of the grants that they are declared for, or that go; nothing is read where none are.
 
     Raises:
         Auth0Error: if a listing fails.
@@ -118,7 +116,6 @@ async def observe_organizations(
         return observation
     try:
         concerned = declared.concerned(observation.grants, observation.directory)
-        concerned = tuple(each for each in concerned if each.grant.organizations is None)
         organized = await _with_organizations(client, observation, concerned)
         counted = await _counted(client, declared.gaining(organized.grants, organized.directory))
     except RefusedCallError as error:
@@ -156,8 +153,9 @@ async def _unless_forbidden(reading: Awaitable[T]) -> T | None:
 async def _with_organizations(
     client: ManagementClient, observation: Observation, concerned: Iterable[ObservedGrant]
 ) -> Observation:
+    unread = [each.id for each in concerned if each.grant.organizations is None]
     async with at_once() as group:
-        tasks = {each.id: group.create_task(client.organizations_of(each.id)) for each in concerned}
+        tasks = {each: group.create_task(client.organizations_of(each)) for each in unread}
     read = {identity: task.result() for identity, task in tasks.items()}
     found = {organization for organizations in read.values() for organization in organizations.values()}
     met = found.union(observation.directory.associated)
