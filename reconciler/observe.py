@@ -1,13 +1,14 @@
 """Read what a plan needs to know of the tenant: its grants always, all else only where a file needs it."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError
-from reconciler.core.directory import ORGANIZATION_ID, Api, Application, Directory, Organization
+from reconciler.core.directory import ORGANIZATION_ID, Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
@@ -44,6 +45,7 @@ LOST_UNSEEN = (
 )
 ORGANIZATIONS_UNREAD = "organizations of grants were not read: the token may not (read:organization_client_grants)"
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
+NOTHING_KNOWN = Directory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +89,22 @@ async def observe(client: ManagementClient, needs: Needs, *, everything: bool = 
         ReconcilerError: if names are needed that the token may not read.
     """
     async with at_once() as group:
-        grants = group.create_task(client.grants())
-        applications = group.create_task(_applications(client, needs, everything=everything))
-        apis = group.create_task(_apis(client, needs, everything=everything))
-        organizations = group.create_task(_organizations(client, needs))
-    notes = _unfamiliar(grants.result())
-    if needs.scopes and apis.result() is None:
-        notes.append(SCOPES_UNCHECKED)
-    directory = Directory(applications.result(), apis.result(), organizations.result())
-    return Observation(grants.result(), directory, tuple(notes))
+        grants = group.create_task(observe_grants(client))
+        directory = group.create_task(_directory(client, needs, everything=everything))
+    listed, listed_at = grants.result()
+    return _with_notes(Observation(listed, directory.result(), listed_at=listed_at), needs)
+
+
+async def observe_further(client: ManagementClient, known: Observation, needs: Needs) -> Observation:
+    """Return what was observed for other needs, with what these ask for beyond it; raises as `observe` does."""
+    directory = await _directory(client, needs, known.directory)
+    return _with_notes(replace(known, directory=directory), needs)
+
+
+async def observe_grants(client: ManagementClient) -> tuple[tuple[ObservedGrant, ...], float]:
+    """Return the tenant's grants, and when that listing ended by the event loop's clock. Raises as `observe` does."""
+    grants = await client.grants()
+    return grants, asyncio.get_running_loop().time()
 
 
 async def observe_organizations(
@@ -134,7 +143,7 @@ async def survey(client: ManagementClient, needs: Needs) -> Observation:
     organized = await _unless_forbidden(_with_organizations(client, observation, concerned))
     if organized is None:
         return replace(observation, notes=(*observation.notes, ORGANIZATIONS_UNREAD))
-    if not organized.directory.associated:
+    if organized.directory.organizations is not None or not organized.directory.associated:
         return organized
     listed = await _unless_forbidden(client.organizations())
     return replace(organized, directory=replace(organized.directory, organizations=listed))
@@ -152,10 +161,12 @@ async def _unless_forbidden(reading: Awaitable[T]) -> T | None:
 async def _with_organizations(
     client: ManagementClient, observation: Observation, concerned: Iterable[ObservedGrant]
 ) -> Observation:
+    unread = [each.id for each in concerned if each.grant.organizations is None]
     async with at_once() as group:
-        tasks = {each.id: group.create_task(client.organizations_of(each.id)) for each in concerned}
+        tasks = {each: group.create_task(client.organizations_of(each)) for each in unread}
     read = {identity: task.result() for identity, task in tasks.items()}
-    met = {organization for organizations in read.values() for organization in organizations.values()}
+    found = {organization for organizations in read.values() for organization in organizations.values()}
+    met = found.union(observation.directory.associated)
     return replace(
         observation,
         grants=tuple(
@@ -176,11 +187,48 @@ async def _counted(client: ManagementClient, gaining: Iterable[str]) -> dict[str
 
 async def look_up(client: ManagementClient, needs: Needs) -> Directory:
     """Read the tenant's names only; raises as `observe` does. Scopes are nothing that a list of names checks."""
+    return await _directory(client, replace(needs, scopes=False))
+
+
+async def _directory(
+    client: ManagementClient, needs: Needs, known: Directory = NOTHING_KNOWN, *, everything: bool = False
+) -> Directory:
+    """Read the listings that are needed, and with `everything` those that may be read, but for what is known."""
+    no_applications = NO_APPLICATIONS if needs.application_names else NO_THIRD_PARTIES if needs.third_parties else ""
+    no_apis = NO_APIS if needs.api_names else ""
+    no_organizations = NO_ORGANIZATIONS if needs.organization_names else ""
     async with at_once() as group:
-        applications = group.create_task(_applications(client, needs))
-        apis = group.create_task(_apis(client, replace(needs, scopes=False)))
-        organizations = group.create_task(_organizations(client, needs))
-    return Directory(applications.result(), apis.result(), organizations.result())
+        applications = group.create_task(
+            _listing(client.applications, known.applications, no_applications, wanted=everything)
+        )
+        apis = group.create_task(_listing(client.apis, known.apis, no_apis, wanted=everything or needs.scopes))
+        organizations = group.create_task(_listing(client.organizations, known.organizations, no_organizations))
+    return Directory(applications.result(), apis.result(), organizations.result(), known.associated)
+
+
+async def _listing(read: Callable[[], Awaitable[T]], known: T | None, needed: str, *, wanted: bool = False) -> T | None:
+    """Read a listing that is not known and that is wanted, or needed: then `needed` says so where the token may not.
+
+    Raises:
+        ReconcilerError: with `needed`.
+        Auth0Error: if the listing fails.
+    """
+    if known is not None or not (wanted or needed):
+        return known
+    try:
+        return await read()
+    except RefusedCallError as error:
+        if not forbidden(error):
+            raise
+        if needed:
+            raise ReconcilerError(needed) from error
+        return None
+
+
+def _with_notes(observation: Observation, needs: Needs) -> Observation:
+    """Add what an observation could not tell."""
+    unchecked = [SCOPES_UNCHECKED] if needs.scopes and observation.directory.apis is None else []
+    return replace(observation, notes=(*_unfamiliar(observation.grants), *unchecked))
 
 
 def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
@@ -190,43 +238,3 @@ def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
         f"passed over in {count} of the tenant's grants, because unknown: {thing}"
         for thing, count in sorted(counted.items())
     ]
-
-
-async def _applications(
-    client: ManagementClient, needs: Needs, *, everything: bool = False
-) -> tuple[Application, ...] | None:
-    needed = needs.application_names or needs.third_parties
-    if not needed and not everything:
-        return None
-    try:
-        return await client.applications()
-    except RefusedCallError as error:
-        if not forbidden(error):
-            raise
-        if needed:
-            raise ReconcilerError(NO_APPLICATIONS if needs.application_names else NO_THIRD_PARTIES) from error
-        return None
-
-
-async def _apis(client: ManagementClient, needs: Needs, *, everything: bool = False) -> tuple[Api, ...] | None:
-    if not needs.api_names and not needs.scopes and not everything:
-        return None
-    try:
-        return await client.apis()
-    except RefusedCallError as error:
-        if not forbidden(error):
-            raise
-        if needs.api_names:
-            raise ReconcilerError(NO_APIS) from error
-        return None
-
-
-async def _organizations(client: ManagementClient, needs: Needs) -> tuple[Organization, ...] | None:
-    if not needs.organization_names:
-        return None
-    try:
-        return await client.organizations()
-    except RefusedCallError as error:
-        if forbidden(error):
-            raise ReconcilerError(NO_ORGANIZATIONS) from error
-        raise

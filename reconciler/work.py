@@ -36,6 +36,14 @@ GONE_ALREADY = "the grant was gone already"
 Seen = Mapping[Key, ObservedGrant]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All grants of the tenant as they were at a time, in seconds of the event loop's clock."""
+
+    seen: Seen
+    at: float
+
+
 class Stop:
     """How a run is told to stop. `reason` says why nothing new is begun; `cut` leaves even what is under way."""
 
@@ -53,7 +61,8 @@ class Means:
     """What carrying out a plan takes.
 
     `tell` hears each outcome as it comes; `concurrency` changes are under way at once; `observed` counts the tenant's
-    grants, which tells what a listing costs.
+    grants, which tells what a listing costs. `look` is what the plan was made from, None if somebody has approved the
+    plan since: then nothing is written on its strength.
     """
 
     client: ManagementClient
@@ -62,6 +71,7 @@ class Means:
     tell: Callable[[Outcome], None]
     concurrency: int
     observed: int
+    look: Look | None = None
     persistence: Persistence = field(default_factory=Persistence)
 
 

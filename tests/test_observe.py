@@ -25,7 +25,9 @@ from reconciler.observe import (
     Needs,
     needs_of,
     observe,
+    observe_further,
     observe_organizations,
+    survey,
 )
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
@@ -320,3 +322,56 @@ def test_without_permission_organizations_cannot_be_declared(tmp_path: Path, lac
         organized(tmp_path, of("a", "acme"), scope=PERMITTED.replace(f'"{lacking}"', '"read:clients"'))
 
     assert str(caught.value) == message
+
+
+def further(
+    folder: Path, first: Needs, then: Needs, *specs: GrantSpec, scope: str = PERMITTED
+) -> tuple[Observation, Observation, list[str]]:
+    """Survey a tenant, then look further for other needs; also return the calls of the second look."""
+    calls: list[str] = []
+
+    async def note(request: httpx.Request, forward: Forward) -> httpx.Response:
+        calls.append(f"{request.method} {request.url.path.removeprefix('/api/v2/')}")
+        return await forward()
+
+    async def run() -> tuple[Observation, Observation]:
+        organizations = ", ".join(f"{{name: {name}, id: {identity}}}" for name, identity in TWO.items())
+        with a_sandbox(folder, MANY.format(scope=scope, organizations=organizations, tied="acme")) as sandbox:
+            async with reached(sandbox, note) as client:
+                surveyed = await survey(client, first)
+                calls.clear()
+                observation = await observe_further(client, surveyed, then)
+                return surveyed, await observe_organizations(client, observation, DeclaredOrganizations(specs))
+
+    (surveyed, observation), _ = run_virtually(run())
+    return surveyed, observation, sorted(calls)
+
+
+def test_after_a_survey_other_needs_take_no_further_call(tmp_path: Path) -> None:
+    every = replace(EVERYTHING, organizations=True, organization_names=True)
+
+    surveyed, observation, calls = further(tmp_path, NOTHING, every, of("a", "acme"), scope=f"{PERMITTED}, {ALL}")
+
+    assert calls == []
+    assert observation == surveyed
+
+
+def test_what_a_survey_was_not_allowed_to_read_is_asked_for_where_it_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ReconcilerError) as caught:
+        further(tmp_path, NOTHING, EVERYTHING)
+
+    assert str(caught.value) == NO_APPLICATIONS
+
+
+def test_scopes_that_a_survey_cannot_check_are_noted_once_there_are_some(tmp_path: Path) -> None:
+    surveyed, observation, calls = further(tmp_path, NOTHING, replace(NOTHING, scopes=True))
+
+    assert (surveyed.notes, observation.notes) == ((), (SCOPES_UNCHECKED,))
+    assert calls == ["GET resource-servers"]
+
+
+def test_organizations_that_are_gained_are_counted_after_a_survey_too(tmp_path: Path) -> None:
+    _, observation, calls = further(tmp_path, NOTHING, NOTHING, of("a", ACME, GLOBEX))
+
+    assert calls == [f"GET organizations/{GLOBEX}/client-grants"]
+    assert observation.organization_grants == {GLOBEX: 1}

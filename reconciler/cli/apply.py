@@ -108,10 +108,14 @@ class Applying:
         """Carry the plans out, and return how each tenant ended, in no order."""
         interruption = Interruption(self._console)
         total = sum(len(done.result.plan.changes) for done in agreed)
-        runs = {done.session.tenant.name: Run(done.session, done.result, reach, interruption) for done in agreed}
+        approved = self._asks or self._approval.saved is not None
+        runs = {
+            done.session.tenant.name: Run(done.session, done.result, reach, interruption, approved=approved)
+            for done in agreed
+        }
         with (
             interruption.listening(self._tenants.runner.get_loop()),
-            progress(total, shown=self._console.shows_progress and bool(agreed)) as tell,
+            progress(total, self._console) as tell,
         ):
             sessions = [done.session for done in agreed]
             carried = self._tenants.each(sessions, lambda session: runs[session.tenant.name].done(self._console, tell))

@@ -35,10 +35,11 @@ class Console:
     def __init__(self, options: Options) -> None:
         self._color = options.color
         self._quiet = options.quiet
+        self._last_line = ""
 
     def result(self, lines: Iterable[Line]) -> None:
         """Write what was asked for to stdout."""
-        self._write(sys.stdout, lines)
+        _write(sys.stdout, self._drawn(sys.stdout, lines))
 
     def plan(self, lines: Iterable[Line], *, data: bool, asks: bool) -> None:
         """Write a plan: to stdout, or where that is kept for data to stderr; there always if a question follows."""
@@ -94,19 +95,21 @@ class Console:
             self._comment([line()])
         return answer.strip()
 
-    @property
-    def shows_progress(self) -> bool:
-        """Whether somebody watches stderr."""
-        return sys.stderr.isatty() and not self._quiet
+    def last_line(self, text: str) -> None:
+        """Keep a short text below all that is said, where somebody watches stderr; an empty one ends that."""
+        if sys.stderr.isatty() and not self._quiet:
+            with suppress(OSError):
+                _write(sys.stderr, _erasing(self._last_line) + text)
+            self._last_line = text
 
     def _comment(self, lines: Iterable[Line]) -> None:
         """Write to stderr, if it takes anything: what is said there must never steer a run that changes a tenant."""
         with suppress(OSError):
-            self._write(sys.stderr, lines)
+            said = self._drawn(sys.stderr, lines)
+            _write(sys.stderr, f"{_erasing(self._last_line)}{said}{self._last_line}")
 
-    def _write(self, stream: IO[str], lines: Iterable[Line]) -> None:
-        colored = self._is_colored(stream)
-        _write(stream, "".join(map(_colored, lines)) if colored else plain(lines))
+    def _drawn(self, stream: IO[str], lines: Iterable[Line]) -> str:
+        return "".join(map(_colored, lines)) if self._is_colored(stream) else plain(lines)
 
     def _is_colored(self, stream: IO[str]) -> bool:
         if self._color != "auto":
@@ -118,6 +121,11 @@ def _write(stream: IO[str], text: str) -> None:
     """Write at once: somebody may wait for the line, and a full disk should be known before the tenant is changed."""
     stream.write(text)
     stream.flush()
+
+
+def _erasing(text: str) -> str:
+    """Return what takes a text off the line that it was written on, whatever the terminal understands."""
+    return f"\r{' ' * len(text)}\r" if text else ""
 
 
 def _colored(styled: Line) -> str:

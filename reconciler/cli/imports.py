@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os.path import lexists, relpath
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
+from reconciler.cli.declared import read_declared
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.session import Session
@@ -95,20 +96,22 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
             console.note(f"Note: {note}")
         console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
         console.result(adoption_lines(adoption, [name_of(path) for path in texts], every=given.verbose))
-        any_declared = bool(texts or session.declared.specs)
-    if any_declared:
-        _plan(given, console, folder, reach)
+        if texts or session.declared.specs:
+            _plan(tenants, _afresh(session, given, folder), observation, console, every=given.verbose)
     return Exit.DONE
 
 
 @contextmanager
 def _reached(given: Options, console: Console, folder: Path, reach: Reach) -> Iterator[tuple[Together, list[Session]]]:
     """Reach the one tenant. Before the first import there may be no folder of grant files."""
-    there = [path for path in (Path(given.grants), folder) if lexists(path)]
-    with together(given, Shape(), reach, console, there) as (tenants, sessions):
+    with together(given, Shape(), reach, console, _folders(given, folder)) as (tenants, sessions):
         if tenants.are_several:
             raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
         yield tenants, sessions
+
+
+def _folders(given: Options, folder: Path) -> list[Path]:
+    return [path for path in (Path(given.grants), folder) if lexists(path)]
 
 
 def _declared(session: Session, observation: Observation) -> Collection[Key]:
@@ -156,10 +159,16 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
         ) from error
 
 
-def _plan(given: Options, console: Console, folder: Path, reach: Reach) -> None:
-    """Do what `reconciler plan` does, with the files as they are now."""
-    with _reached(given, console, folder, reach) as (tenants, sessions):
-        ((session, plan),) = ((done.session, done.result.plan) for done in tenants.each(sessions, Session.planned))
-        console.problems(session.warnings(plan), session.declared.texts)
-        console.result([line()])
-        console.result(plan_lines(plan, every=given.verbose))
+def _afresh(session: Session, given: Options, folder: Path) -> Session:
+    """Return the session with what the files declare as they are now."""
+    declared = read_declared(given, read_settings(given.config), [session.tenant], _folders(given, folder))
+    return replace(session, declared=declared.at(session.tenant.target))
+
+
+def _plan(tenants: Together, session: Session, observation: Observation, console: Console, *, every: bool) -> None:
+    """Do what `reconciler plan` does, with the tenant as it has just been observed."""
+    (done,) = tenants.each([session], lambda each: each.planned_from(observation))
+    plan = done.result.plan
+    console.problems(session.warnings(plan), session.declared.texts)
+    console.result([line()])
+    console.result(plan_lines(plan, every=every))

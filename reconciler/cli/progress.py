@@ -1,26 +1,25 @@
-"""Progress on a terminal; rich is loaded only where somebody watches."""
+"""How far a run has come, on the last line of a terminal."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
+from reconciler.cli.console import Console
 from reconciler.core.outcome import Outcome
 
 
 @contextmanager
-def progress(total: int, *, shown: bool) -> Iterator[Callable[[Outcome], None]]:
-    """Give a function that is told each outcome, and show how many of `total` there are, on stderr."""
-    if not shown:
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def progress(total: int, console: Console) -> Iterator[Callable[[Outcome], None]]:
+    """Give a function that is told each outcome, and show how many of `total` there are to whoever watches stderr."""
+    told = 0
 
-    columns = (TextColumn("Applying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("apply", total=total)
+    def tell(_: Outcome) -> None:
+        nonlocal told
+        told += 1
+        console.last_line(f"Applying: {told} of {total}")
 
-        def tell(_: Outcome) -> None:
-            with suppress(OSError):  # a screen that is gone must not steer the run
-                bar.advance(task)
-
+    if total:
+        console.last_line(f"Applying: 0 of {total}")
+    try:
         yield tell
+    finally:
+        console.last_line("")

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from reconciler.apply import Means, carry_out
+from reconciler.apply import Look, Means, by_key, carry_out
 from reconciler.auth0.backoff import Persistence
 from reconciler.cli.console import Console
 from reconciler.cli.interruption import GRACE_SECONDS, Interruption
@@ -23,12 +23,18 @@ LOOK_AGAIN_SECONDS = 1.5
 
 
 class Run:
-    """One run that writes: from the journal's first line to the last look at the tenant."""
+    """One run that writes: from the journal's first line to the last look at the tenant.
 
-    def __init__(self, session: Session, planning: Planning, reach: Reach, interruption: Interruption) -> None:
+    `approved` says that the plan has been shown to somebody, now or as a file, and that time has passed since.
+    """
+
+    def __init__(
+        self, session: Session, planning: Planning, reach: Reach, interruption: Interruption, *, approved: bool
+    ) -> None:
         self._session = session
         self._plan = planning.plan
         self._observation = planning.observation
+        self._approved = approved
         self._reach = reach
         self._interruption = interruption
         self._stop = interruption.stop()
@@ -64,6 +70,7 @@ class Run:
             concurrency=self._reach.concurrency,
             persistence=Persistence(self._reach.attempts),
             observed=len(self._observation.grants),
+            look=None if self._approved else Look(by_key(self._observation.grants), self._observation.listed_at),
         )
 
     @contextmanager

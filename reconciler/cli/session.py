@@ -19,7 +19,16 @@ from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
-from reconciler.observe import Needs, look_up, needs_of, observe, observe_organizations, survey
+from reconciler.observe import (
+    Needs,
+    look_up,
+    needs_of,
+    observe,
+    observe_further,
+    observe_grants,
+    observe_organizations,
+    survey,
+)
 from reconciler.tasks import unless
 
 T = TypeVar("T")
@@ -71,8 +80,16 @@ class Session:
         """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
         return await self._in_time(survey(self.client, self._needs()))
 
+    async def planned_from(self, known: Observation) -> Planning:
+        """Plan from a look that was taken for other files; what these need beyond it is read. Raises as `planned`."""
+        observation = await self._in_time(self._observed_further(known))
+        return Planning(self.plan(observation), observation)
+
     async def _observed(self) -> Observation:
         return await self._with_organizations(await observe(self.client, self._needs()))
+
+    async def _observed_further(self, known: Observation) -> Observation:
+        return await self._with_organizations(await observe_further(self.client, known, self._needs()))
 
     async def _with_organizations(self, observation: Observation) -> Observation:
         pruned = self.untouchable() if self.shape.prune else None
@@ -102,7 +119,8 @@ class Session:
         return await self._in_time(unless(cut, self._observed_again(before)), SECOND_LOOK_SECONDS)
 
     async def _observed_again(self, before: Observation) -> Observation:
-        return await self._with_organizations(replace(before, grants=await self.client.grants()))
+        grants, listed_at = await observe_grants(self.client)
+        return await self._with_organizations(replace(before, grants=grants, listed_at=listed_at))
 
     def plan(self, observation: Observation) -> Plan:
         """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""

@@ -1,5 +1,6 @@
 """Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -42,12 +43,14 @@ class Observation:
     """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read.
 
     `organization_grants` counts the grants of the organizations that get more; None for one that does not exist.
+    `listed_at` is when the listing of grants ended, in seconds of the reader's clock; too long ago where nobody says.
     """
 
     grants: tuple[ObservedGrant, ...]
     directory: Directory
     notes: tuple[str, ...] = ()
     organization_grants: Mapping[str, int | None] = field(default_factory=dict)
+    listed_at: float = field(default=-math.inf, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,7 @@ def test_a_real_terminal_is_asked(here: Path, answer: bytes, code: int) -> None:
         assert process.wait(TIMEOUT_SECONDS) == code
 
     assert b"\x1b[" in shown
+    assert (b"Applying: 1 of 1\r" in shown) is (code == 0)
     assert (b"Apply: 1 applied" in shown) is (code == 0)
     assert holders(here) == (["billing", "own", "portal"] if code == 0 else ["own", "portal"])
 

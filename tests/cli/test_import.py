@@ -1,10 +1,12 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.commands import CONFIG, DOMAIN, SECRET, a_workspace, grants_of, reconciler
 
+from reconciler.sandbox.served import served
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import open_sandbox
 
@@ -341,3 +343,24 @@ def test_of_organizations_as_much_is_said_as_the_token_may_read(folder: Path, pe
     assert len(re.findall("^      - org_[A-Za-z0-9]{16}$", text, re.MULTILINE)) == 2 * ("organizations:" in text)
     assert ran.stderr.startswith("Note: organizations of grants were not read: ") is ("organizations:" not in text)
     assert "0 to create, 0 to update, 0 to delete; 2 unchanged" in ran.stdout
+
+
+def test_the_tenant_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "tenant.yaml").write_text(OF_ORGANIZATIONS, encoding="utf-8")
+    (folder / "reconciler.yaml").unlink()
+    with served(folder / "tenant.db", folder / "tenant.yaml") as tenant:
+        for name, value in tenant.environment.items():
+            monkeypatch.setenv(name, value)
+
+        ran = reconciler("import")
+
+        tally: Any = tenant.statistics()
+    assert ran.stdout.endswith("Plan: 0 to create, 0 to update, 0 to delete; 2 unchanged, 1 left alone.\n")
+    assert {each["path"].removeprefix("/api/v2/"): each["requests"] for each in tally["endpoints"]} == {
+        "/oauth/token": 1,
+        "client-grants": 1,
+        "client-grants/{id}/organizations": 2,
+        "clients": 1,
+        "organizations": 1,
+        "resource-servers": 1,
+    }

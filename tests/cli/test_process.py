@@ -9,7 +9,7 @@ import pytest
 from support.commands import SEED, Ran, process, reconciler
 
 FULL = Path("/dev/full")
-# httpx draws in rich by itself, for a command line of its own
+# httpx draws rich in by itself where it is installed, for a command line of its own
 HEAVY = {"httpx", "jsonschema", "deepdiff", "rich", "yaml", "starlette", "uvicorn", "jwt", "sqlite3", "asyncio"}
 LOADED = """
 import sys

@@ -56,8 +56,15 @@ class Place:
 
     def writes(self) -> int:
         """How many calls that write were made so far."""
+        return sum(number for (method, path), number in self._calls() if method in WRITES and "oauth" not in path)
+
+    def looks(self) -> int:
+        """How many calls that read grants were made so far."""
+        return sum(number for endpoint, number in self._calls() if endpoint == ("GET", "/api/v2/client-grants"))
+
+    def _calls(self) -> Iterator[tuple[tuple[str, str], int]]:
         endpoints: Any = self.tenant.statistics()["endpoints"]
-        return sum(each["requests"] for each in endpoints if each["method"] in WRITES and "oauth" not in each["path"])
+        return (((each["method"], each["path"]), each["requests"]) for each in endpoints)
 
     def journal(self) -> str:
         """All that journals hold."""

@@ -1,0 +1,177 @@
+"""What is looked at between a plan and its writes, and what is written on the strength of the plan's own look."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+from reliability.place import Place, a_place
+from support.builders import TENANT, a_spec, rules
+from support.commands import reconciler
+from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
+from support.virtual_time import run_virtually
+
+from reconciler.apply import FRESH_SECONDS, Look, Means, Stop, by_key, carry_out
+from reconciler.core.guards import Untouchable
+from reconciler.core.outcome import Result
+from reconciler.core.planner import make_plan
+from reconciler.core.spec import GrantSpec
+from reconciler.journal import open_journal
+from reconciler.observe import Needs, observe
+from reconciler.sandbox.store import Kind
+from reconciler.sandbox.tenant import Sandbox
+
+NO_NAMES = Needs(application_names=False, api_names=False, scopes=False)
+SEED = """
+applications:
+  - {name: New, client_id: new}
+  - {name: One, client_id: one}
+  - {name: Two, client_id: two}
+  - {name: Stray, client_id: stray}
+apis: [{name: Invoices, identifier: "https://api.example.com/invoices", scopes: [a, b]}]
+grants:
+  - {client: One, api: Invoices, scope: [a]}
+  - {client: Two, api: Invoices, scope: [a]}
+  - {client: Stray, api: Invoices, scope: [a]}
+"""
+NEW = a_spec(client_id="new", scope=("a",))
+WIDER = tuple(a_spec(client_id=each, scope=("a", "b")) for each in ("one", "two"))
+AS_IT_IS = tuple(a_spec(client_id=each, scope=("a",)) for each in ("one", "two"))
+
+Meddle = Callable[[Sandbox], None]
+
+
+def edited(sandbox: Sandbox) -> None:
+    (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == "one")
+    sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
+
+
+def applied(
+    folder: Path,
+    *specs: GrantSpec,
+    waits: float = 0.0,
+    approved: bool = False,
+    meddle: Meddle = lambda _: None,
+    at_write: Meddle = lambda _: None,
+    write_takes: float = 0.0,
+    write_fails: bool = False,
+) -> tuple[dict[str, Result], list[str]]:
+    """Plan, let `meddle` change the tenant, wait, apply; results by client, and the calls of the apply.
+
+    `at_write` changes the tenant right behind our first write, which takes its time, or does not reach the tenant.
+    """
+    calls: list[str] = []
+
+    async def interfere(request: httpx.Request, forward: Forward) -> httpx.Response:
+        if "client-grants" not in request.url.path:
+            return await forward()
+        is_first = request.method != "GET" and {*calls} <= {"GET", "GET all"}
+        calls.append("GET all" if request.method == "GET" and "audience" not in request.url.params else request.method)
+        answer = instead(request, 503) if is_first and write_fails else await forward()
+        if is_first:
+            at_write(sandbox)
+            await asyncio.sleep(write_takes)
+        return answer
+
+    async def run() -> dict[str, Result]:
+        async with reached(sandbox, interfere) as client:
+            observation = await observe(client, NO_NAMES)
+            plan = make_plan(specs, observation, rules(untouchable=Untouchable(client.own_key()), prune=True), TENANT)
+            calls.clear()
+            meddle(sandbox)
+            await asyncio.sleep(waits)
+            means = Means(
+                client=client,
+                journal=journal,
+                stop=Stop(),
+                tell=lambda _: None,
+                concurrency=1,
+                observed=len(observation.grants),
+                look=None if approved else Look(by_key(observation.grants), observation.listed_at),
+            )
+            return {each.change.key.holder: each.result for each in await carry_out(plan, means)}
+
+    with a_sandbox(folder, SEED) as sandbox, closing(open_journal(folder)) as journal:
+        results, _ = run_virtually(run())
+    return results, calls
+
+
+def test_the_look_that_the_plan_was_made_from_serves_the_first_updates(tmp_path: Path) -> None:
+    _, calls = applied(tmp_path, NEW, *WIDER, a_spec(client_id="stray", scope=("a",)))
+
+    assert calls == ["POST", "PATCH", "PATCH"]
+
+
+def test_it_serves_once(tmp_path: Path) -> None:
+    _, calls = applied(tmp_path, *WIDER)
+
+    assert calls == ["PATCH", "PATCH", "GET", "DELETE"]
+
+
+def test_it_serves_no_more_where_creates_took_long(tmp_path: Path) -> None:
+    _, calls = applied(tmp_path, NEW, *WIDER, write_takes=FRESH_SECONDS + 0.1)
+
+    assert calls == ["POST", "GET all", "PATCH", "PATCH", "GET", "DELETE"]
+
+
+def test_it_serves_deletes_too(tmp_path: Path) -> None:
+    _, calls = applied(tmp_path, *AS_IT_IS)
+
+    assert calls == ["DELETE"]
+
+
+def test_an_edit_behind_a_write_is_seen_before_the_next_kind_of_write(tmp_path: Path) -> None:
+    def stray_edited(sandbox: Sandbox) -> None:
+        (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == "stray")
+        sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
+
+    results, _ = applied(tmp_path, *WIDER, at_write=stray_edited)
+
+    assert results == {"one": Result.APPLIED, "two": Result.APPLIED, "stray": Result.CONFLICT}
+
+
+@pytest.mark.parametrize(
+    ("edit", "result"), [(lambda _: None, Result.APPLIED), (edited, Result.CONFLICT)], ids=["as it was", "edited"]
+)
+def test_what_becomes_of_a_write_is_never_told_by_the_plans_look(tmp_path: Path, edit: Meddle, result: Result) -> None:
+    results, calls = applied(tmp_path, *WIDER, at_write=edit, write_fails=True)
+
+    assert results == {"one": result, "two": Result.APPLIED, "stray": Result.APPLIED}
+    assert calls[:2] == ["PATCH", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("waits", "approved"),
+    [(FRESH_SECONDS + 0.1, False), (0.0, True)],
+    ids=["time has passed", "somebody has approved"],
+)
+def test_an_edit_since_the_plan_is_not_overwritten_where(tmp_path: Path, waits: float, *, approved: bool) -> None:
+    results, calls = applied(tmp_path, *WIDER, waits=waits, approved=approved, meddle=edited)
+
+    assert results == {"one": Result.CONFLICT, "two": Result.APPLIED, "stray": Result.APPLIED}
+    assert calls == ["GET all", "PATCH", "GET", "DELETE"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    with a_place(tmp_path, monkeypatch) as place:
+        yield place
+
+
+def test_where_nobody_is_waited_for_the_plans_own_look_serves_the_first_update(place: Place) -> None:
+    assert place.apply().code == 0
+    assert place.looks() == 3  # for the plan, before the delete, and in the end
+
+
+@pytest.mark.parametrize("how", ["typed", "saved"])
+def test_behind_an_approval_grants_are_looked_at_before_the_first_update(place: Place, how: str) -> None:
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    before = place.looks()
+
+    approved = ["--color", "never"] if how == "typed" else ["plan.json"]
+    ran = reconciler("apply", *approved, terminal=how == "typed", typed="yes\n")
+
+    assert ran.code == 0
+    assert place.looks() - before == 3  # for the plan, before the update, and in the end
