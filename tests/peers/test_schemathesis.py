@@ -16,8 +16,8 @@ SEED = "20260131"
 PHASES = {
     "examples": ("--phases=examples",),
     "coverage": ("--phases=coverage",),
-    "fuzzing": ("--phases=fuzzing", "--max-examples=60"),
-    "stateful": ("--phases=stateful", "--max-time=30"),  # repeated until then
+    "fuzzing": ("--phases=fuzzing", "--max-examples=40"),
+    "stateful": ("--phases=stateful", "--max-time=15"),  # repeated until then
 }
 
 

@@ -12,15 +12,17 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 0.005
+OF_THE_LOOP_ITSELF = 1  # the socket by which it is woken
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Gives sockets a moment, then lets the time pass that it was to wait."""
+    """Gives sockets a moment, then lets the time pass that it was to wait; without sockets, at once."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(None if timeout is None else min(timeout, PATIENCE_SECONDS))
+        patience = PATIENCE_SECONDS if len(self.get_map()) > OF_THE_LOOP_ITSELF else 0.0
+        ready = super().select(None if timeout is None else min(timeout, patience))
         if not ready and timeout:
             self.now += timeout
         return ready
