@@ -38,10 +38,11 @@ def measured(suite: Suite) -> Results:
 
 
 def keep(results: Results) -> None:
-    """Write what the repository keeps of results."""
+    """Write what the repository keeps of results; picture and table show them as they are kept, rounded."""
     RESULTS.write_text(as_json(results))
-    PICTURE.write_text(plot.as_svg(results))
-    README.write_text(with_table(README.read_text(), results))
+    kept = from_json(RESULTS.read_text())
+    PICTURE.write_text(plot.as_svg(kept))
+    README.write_text(with_table(README.read_text(), kept))
 
 
 if __name__ == "__main__":
