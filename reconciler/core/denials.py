@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.plan import Blocked, Change, Delete
+from reconciler.core.guards import Guarded, guarded
+from reconciler.core.plan import Change, Delete
 from reconciler.core.policy import Policy, Verdict
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.risk import Risk
@@ -62,41 +63,27 @@ def shown(risks: Risks, policy: Policy, directory: Directory) -> Risks:
     return {key: found for key, found in kept.items() if found}
 
 
-def forbid_denied(
-    changes: Iterable[Change],
-    risks: Risks,
-    policy: Policy,
-    directory: Directory,
-) -> tuple[tuple[Change, ...], tuple[Blocked, ...]]:
-    """Split changes into those without a risk that the policy denies, and those with one."""
-    allowed: list[Change] = []
-    blocked: list[Blocked] = []
-    for change in changes:
+def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, directory: Directory) -> Guarded:
+    """Forbid the changes with a risk that the policy denies."""
+
+    def reason(change: Change) -> str | None:
         decided = (policy.on(risk, change.key, directory) for risk in risks.get(change.key, ()))
         denial = next((each for each in decided if each.verdict is Verdict.DENY), None)
         if denial is None:
-            allowed.append(change)
-        else:
-            why = f", {denial.reason}" if denial.reason else ""
-            blocked.append(Blocked(change, f"policy: {denial.rule} is denied{why}"))
-    return tuple(allowed), tuple(blocked)
+            return None
+        return f"policy: {denial.rule} is denied{f', {denial.reason}' if denial.reason else ''}"
+
+    return guarded(changes, reason)
 
 
-def forbid_broken(
-    changes: Iterable[Change],
-    policy: Policy,
-    directory: Directory,
-) -> tuple[tuple[Change, ...], tuple[Blocked, ...]]:
-    """Split changes into those after which the grant meets all schemas of the policy, and those after which not."""
-    allowed: list[Change] = []
-    blocked: list[Blocked] = []
-    for change in changes:
+def forbid_broken(changes: Iterable[Change], policy: Policy, directory: Directory) -> Guarded:
+    """Forbid the changes after which the grant does not meet all schemas of the policy."""
+
+    def reason(change: Change) -> str | None:
         broken = [] if isinstance(change, Delete) else broken_by(change.after, policy, directory)
-        if broken:
-            blocked.append(Blocked(change, f"policy: {'; '.join(broken)}"))
-        else:
-            allowed.append(change)
-    return tuple(allowed), tuple(blocked)
+        return f"policy: {'; '.join(broken)}" if broken else None
+
+    return guarded(changes, reason)
 
 
 def broken_already(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:

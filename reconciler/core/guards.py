@@ -1,6 +1,6 @@
 """Pure: what a plan may not do. A guard turns changes into blocked ones; no option of `apply` lifts that."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.directory import Directory
@@ -50,30 +50,34 @@ class Untouchable:
         return Reason.THIRD_PARTY if spared else None
 
 
-def forbid_untouchable(
-    changes: Iterable[Change],
-    untouchable: Untouchable,
-    directory: Directory,
-) -> tuple[tuple[Change, ...], tuple[Blocked, ...]]:
-    """Split changes into those that may be made and those that would touch a protected grant."""
+Guarded = tuple[tuple[Change, ...], tuple[Blocked, ...]]
+"""The changes that a guard lets pass, and those that it forbids."""
+
+
+def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> Guarded:
+    """Return what becomes of changes where `reason` says why one must not be made, or nothing if it may."""
     allowed: list[Change] = []
     blocked: list[Blocked] = []
     for change in changes:
-        why = untouchable.reason(change.key, None if isinstance(change, Create) else change.before, directory)
-        if why is None:
-            allowed.append(change)
+        if why := reason(change):
+            blocked.append(Blocked(change, why))
         else:
-            word, sentence = why
-            blocked.append(Blocked(change, f"{word}: {sentence}"))
+            allowed.append(change)
     return tuple(allowed), tuple(blocked)
 
 
-def forbid_too_many(
-    changes: Sequence[Change],
-    limits: Limits,
-    managed: int,
-) -> tuple[tuple[Change, ...], tuple[Blocked, ...]]:
-    """Split changes into those within the limits and those of a kind that passes its limit.
+def forbid_untouchable(changes: Iterable[Change], untouchable: Untouchable, directory: Directory) -> Guarded:
+    """Forbid the changes that would touch what no change may touch."""
+
+    def reason(change: Change) -> str | None:
+        why = untouchable.reason(change.key, None if isinstance(change, Create) else change.before, directory)
+        return why and f"{why[0]}: {why[1]}"
+
+    return guarded(changes, reason)
+
+
+def forbid_too_many(changes: Sequence[Change], limits: Limits, managed: int) -> Guarded:
+    """Forbid all changes of a kind that passes its limit.
 
     `managed` counts the grants of the tenant that are declared or to be deleted.
     """
@@ -81,9 +85,7 @@ def forbid_too_many(
         Update: _over(changes, Update, limits.updates_percent, limits.max_updates, managed),
         Delete: _over(changes, Delete, limits.deletes_percent, limits.max_deletes, managed),
     }
-    allowed = tuple(change for change in changes if not reasons.get(type(change)))
-    blocked = tuple(Blocked(change, reason) for change in changes if (reason := reasons.get(type(change))))
-    return allowed, blocked
+    return guarded(changes, lambda change: reasons.get(type(change)))
 
 
 def _over(

@@ -27,7 +27,7 @@ HEAD = re.compile(rf"(?P<between>{BETWEEN})grants:{END}")
 GRANT = re.compile(rf"(?P<between>{BETWEEN})  - (?P<fields>{FIELD}(?:    {FIELD})*)")
 TAIL = re.compile(BETWEEN)
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
-BEFORE_COMMENT = re.compile(rf"  - {SCALAR}|{KEY}(?: (?:{SCALAR}|{LIST}))?")
+WITH_COMMENT = re.compile(rf"(  - {SCALAR}|{KEY}(?: (?:{SCALAR}|{LIST}))?) +{COMMENT}")
 
 
 class Spot(NamedTuple):
@@ -95,8 +95,8 @@ def _grant(fields: str, begin: Spot, places: Places) -> Mapping | None:
 
 
 def _before_comment(said: str) -> str:
-    found = BEFORE_COMMENT.match(said)
-    return found[0] if found else said
+    commented = WITH_COMMENT.fullmatch(said)
+    return commented[1] if commented else said
 
 
 def _scalar(text: str) -> Scalar:

@@ -24,7 +24,7 @@ from reconciler.core.plan import (
     grants_after,
 )
 from reconciler.core.risk import Level, Risk
-from reconciler.core.spec import GrantSpec, Place
+from reconciler.core.spec import GrantSpec, KnownPlaces
 from reconciler.render.plan_words import Danger, dangers
 
 FORMAT_VERSION = "1"
@@ -209,7 +209,7 @@ def _risks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Risk, ...]:
 
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     source = data["source"]
-    place = Place((source["line"], source["column"]))
+    place = KnownPlaces((source["line"], source["column"]))
     return GrantSpec(file=source["file"], places=place, description=data["description"] or "")
 
 

@@ -7,7 +7,7 @@ from support.layouts import grant_files
 
 from reconciler.core.canonical import field_order, grant_order
 from reconciler.core.problems import Problem
-from reconciler.core.spec import GrantSpec, Place
+from reconciler.core.spec import GrantSpec, KnownPlaces
 from reconciler.files.canonical import canonical
 from reconciler.files.loader import parse
 from reconciler.files.specs import grant_specs
@@ -30,7 +30,7 @@ def declared(text: str) -> list[GrantSpec]:
     """What a file declares, wherever in it."""
     data: Any = parse(text.encode(), "file").data
     specs = grant_specs(data, "file")
-    placeless = [spec._replace(places=Place((1, 1)), scope=tuple(sorted(spec.scope))) for spec in specs]
+    placeless = [spec._replace(places=KnownPlaces((1, 1)), scope=tuple(sorted(spec.scope))) for spec in specs]
     return sorted(placeless, key=repr)
 
 

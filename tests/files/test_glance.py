@@ -106,6 +106,8 @@ LINES = (
         "    scope:#",
         "    api: [a]x",
         "    scope: []",
+        '      - "  - a # b"',
+        '    api: "  api: a # b" # c',
         "    scope: [a,b]",
         "    scope: [a, ]",
         "    scope: [a: b]",

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.spec import GrantSpec, Place, TenantPattern
+from reconciler.core.spec import GrantSpec, KnownPlaces, TenantPattern
 from reconciler.core.tenancy import Target, Tenants
 from reconciler.files.document import Mapping
 from reconciler.files.loader import parse
@@ -17,7 +17,7 @@ def specs_in(text: str, file: str = "f.yaml") -> tuple[GrantSpec, ...]:
 
 
 def a_spec(**fields: Any) -> GrantSpec:
-    return GrantSpec(**{"file": "f.yaml", "places": Place((1, 1)), "client": "a", "api": "b", **fields})
+    return GrantSpec(**{"file": "f.yaml", "places": KnownPlaces((1, 1)), "client": "a", "api": "b", **fields})
 
 
 def test_what_a_grant_leaves_out_has_its_default() -> None:
@@ -64,7 +64,7 @@ def test_no_organizations_are_told_from_nothing_said_about_them() -> None:
 
 def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
     denying, allowing, none = (
-        a_spec(client="d", organizations=("x",), places=Place((6, 5), {"organizations": (7, 5)})),
+        a_spec(client="d", organizations=("x",), places=KnownPlaces((6, 5), {"organizations": (7, 5)})),
         a_spec(client="a", organizations=("x",), organization_usage="allow"),
         a_spec(client="n", organizations=()),
     )
@@ -74,8 +74,8 @@ def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
 
 def test_a_grant_declared_twice_names_both_places() -> None:
     earlier, later = (
-        a_spec(file="a.yaml", places=Place((9, 9))),
-        a_spec(file="b.yaml", places=Place((3, 5), {}, {"scope": ((4, 4),)}), scope=("s",)),
+        a_spec(file="a.yaml", places=KnownPlaces((9, 9))),
+        a_spec(file="b.yaml", places=KnownPlaces((3, 5), {}, {"scope": ((4, 4),)}), scope=("s",)),
     )
     assert list(problems_of([earlier, later])) == [
         Problem(
@@ -96,7 +96,7 @@ def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
         {"api": None, "audience": "b"},
         {"subject_type": "user"},
     ]
-    assert not list(problems_of([a_spec(places=Place((line, 1)), **part) for line, part in enumerate(parts, 1)]))
+    assert not list(problems_of([a_spec(places=KnownPlaces((line, 1)), **part) for line, part in enumerate(parts, 1)]))
 
 
 ONE, TWO = Target("one", {"domain": "one", "x": "a"}), Target("two", {"domain": "two", "x": "c"})
@@ -146,7 +146,7 @@ def test_where_a_file_does_not_tell_its_tenants_nothing_of_it_is_taken(tenants: 
 def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:
     scopes = ("read:x", "ünï", "read:x write:x", 'a"b', "a\\b", "!#[]~")
     marks = tuple((1, column) for column in range(1, 7))
-    problems = list(problems_of([a_spec(scope=scopes, places=Place((1, 1), {}, {"scope": marks}))]))
+    problems = list(problems_of([a_spec(scope=scopes, places=KnownPlaces((1, 1), {}, {"scope": marks}))]))
     assert [problem.source.column for problem in problems] == [2, 3, 4, 5]
     assert {problem.severity for problem in problems} == {Severity.WARNING}
     assert [problem.fix for problem in problems].count("write each scope as an item of its own") == 1

@@ -4,7 +4,7 @@ from reconciler.core.problems import Source
 from reconciler.render.checkout import Checkout
 
 BLOB = "https://code.example/blob/abc"
-CHECKOUT = Checkout("/home/runner/work/grants", "/home/runner/work/grants/eu", BLOB)
+CHECKOUT = Checkout("/repository", "/repository/eu", BLOB)
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ CHECKOUT = Checkout("/home/runner/work/grants", "/home/runner/work/grants/eu", B
         ("grants/a.yaml", "eu/grants/a.yaml"),
         ("./grants/../a.yaml", "eu/a.yaml"),
         ("../us/a.yaml", "us/a.yaml"),
-        ("/home/runner/work/grants/us/a.yaml", "us/a.yaml"),
+        ("/repository/us/a.yaml", "us/a.yaml"),
     ],
     ids=["below", "around", "beside", "absolute"],
 )
@@ -22,7 +22,7 @@ def test_a_file_is_found_in_the_repository_however_it_is_named(file: str, path: 
     assert CHECKOUT.link_to(Source(file, 3, 1)) == f"{BLOB}/{path}#L3"
 
 
-@pytest.mark.parametrize("file", ["../../grants-of-others/a.yaml", "/home/runner/work/grants-of-others/a.yaml"])
+@pytest.mark.parametrize("file", ["../../repository-of-others/a.yaml", "/repository-of-others/a.yaml"])
 def test_a_file_outside_keeps_its_name_and_has_no_link(file: str) -> None:
     assert (CHECKOUT.path_of(file), CHECKOUT.link_to(Source(file, 3, 1))) == (file, "")
 

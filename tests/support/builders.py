@@ -9,7 +9,7 @@ from reconciler.core.guards import Untouchable
 from reconciler.core.limits import Limits
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
-from reconciler.core.spec import GrantSpec, Place
+from reconciler.core.spec import GrantSpec, KnownPlaces
 
 INVOICES = "https://api.example.com/invoices"
 OWN = Key("own-client", "https://sandbox.localhost/api/v2/")
@@ -41,7 +41,7 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
         "scope": tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"])),
         "organizations": tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ())),
     }
-    return GrantSpec(file="grants/a.yaml", places=Place((line, 5), marks, within), **fields)
+    return GrantSpec(file="grants/a.yaml", places=KnownPlaces((line, 5), marks, within), **fields)
 
 
 def a_directory(
