@@ -19,9 +19,6 @@ class Place(Protocol):
     """Where something begins, as the parser says it: everything counts from 0."""
 
     @property
-    def index(self) -> int: ...  # noqa: D102 - the class says it
-
-    @property
     def line(self) -> int: ...  # noqa: D102 - the class says it
 
     @property
@@ -35,10 +32,10 @@ PlacesOfItems = list[Place | None]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands in each mapping and each sequence of a file, by the index at which that begins."""
+    """What stands in each mapping and each sequence of a file, by where that begins."""
 
-    in_mappings: dict[int, PlacesOfKeys] = field(default_factory=dict)
-    in_sequences: dict[int, PlacesOfItems] = field(default_factory=dict)
+    in_mappings: dict[Mark, PlacesOfKeys] = field(default_factory=dict)
+    in_sequences: dict[Mark, PlacesOfItems] = field(default_factory=dict)
 
 
 class Places:
@@ -97,7 +94,7 @@ class Mapping(dict[str, Any]):
     @property
     def places(self) -> PlacesOfKeys:
         """Where each key and its value stand."""
-        return self._within.found.in_mappings[self.place.index] if self.place else {}
+        return self._within.found.in_mappings[self.mark] if self.place else {}
 
     @property
     def value_marks(self) -> Marks:
@@ -127,7 +124,7 @@ class Sequence(list[Any]):
     @property
     def places(self) -> PlacesOfItems:
         """Where each item stands."""
-        return self._within.found.in_sequences[self.place.index] if self.place else []
+        return self._within.found.in_sequences[self.mark] if self.place else []
 
     @property
     def item_marks(self) -> Iterator[Mark]:

@@ -1,14 +1,17 @@
 """Pure: grant files that are laid out plainly, as `import` writes them, read at a glance.
 
-This knows a sliver of YAML in which no line can mean two things, and reads it in a third of the time that the parser
-takes. Whatever is beyond it, or wrong, is left to the parser; of what is read here, both say the same, places and all.
+This knows a sliver of YAML in which each line means one thing, wherever it stands: so a line that was met before is
+understood already. Whatever is beyond that, or wrong, is left to the parser; of what is read here, both say the same,
+places and all.
 """
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from reconciler.files.document import Mapping, Places, Sequence
-from reconciler.files.scalars import FIRST_CHARACTERS, MOST_CHARACTERS, Scalar, resolve
+from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
 
 WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # no colon at its end: that would make it a key
 WORD_IN_BLOCK = WORD.replace("@", "@{},")
@@ -18,92 +21,119 @@ QUOTED = r'"[\w !#-\[\]^`{|}~]*"'  # whatever prints but for quotes and backslas
 ITEM_OF_LIST = rf"(?:{PLAIN}|{QUOTED})"
 LIST = rf"\[(?:{ITEM_OF_LIST}(?:, {ITEM_OF_LIST})*)?\]"
 SCALAR = rf"(?:{PLAIN_IN_BLOCK}|{QUOTED})"
-KEY = r"(?!(?:true|false|null):)[a-z_]+:"
+KEY = r"(?!(?:true|false|null):)[a-z_]+"
 COMMENT = r"#[\w !-~]*"
-END = rf"(?: +{COMMENT})?\n"
-FIELD = rf"{KEY}(?: (?:{SCALAR}|{LIST}){END}|{END}(?:      - {SCALAR}{END})+)"
-BETWEEN = rf"(?: *{COMMENT}\n|\n)*"
-HEAD = re.compile(rf"(?P<between>{BETWEEN})grants:{END}")
-GRANT = re.compile(rf"(?P<between>{BETWEEN})  - (?P<fields>{FIELD}(?:    {FIELD})*)")
-TAIL = re.compile(BETWEEN)
+
+LINE = re.compile(
+    rf"(?:(?P<lead>  - |    )(?P<key>{KEY}):(?: (?P<value>{SCALAR}|{LIST}))?|      - (?P<item>{SCALAR})|grants:)"
+    rf"(?: +{COMMENT})?"
+)
+NOTHING = re.compile(rf"(?: *{COMMENT})?")
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
-WITH_COMMENT = re.compile(rf"(  - {SCALAR}|{KEY}(?: (?:{SCALAR}|{LIST}))?) +{COMMENT}")
+
+GRANT, FIELD, ITEM = 2, 4, 6
+"""At which column lines stand that begin a grant, say more of it, or list what its last field is to hold."""
+MOST_LINES = 4096
+"""How many are remembered, none of them longer than:"""
+MOST_CHARACTERS = 1024
+
+
+class Line(NamedTuple):
+    """What a line says: a key, its value or both; a field without a value opens a list, which null does not."""
+
+    column: int
+    key: str = ""
+    value: Scalar | tuple[Scalar, ...] = None
+
+
+ASIDE = Line(0)
+HEAD = Line(0, "grants")
 
 
 class Spot(NamedTuple):
     """Where something begins, counted from 0, as the parser counts."""
 
-    index: int  # type: ignore[assignment] # it hides a method of tuples that nobody needs
     line: int
     column: int
 
 
+class _BeyondError(ValueError):
+    """This is for the parser to read."""
+
+
 def at_a_glance(text: str, places: Places) -> Mapping | None:
     """Return the data of a file, with `places` to ask where everything stands; None: let the parser read it."""
+    *lines, rest = text.split("\n")
+    said = enumerate(map(_line, lines))
     try:
-        return _grants(text, places)
-    except ValueError:  # a number of absurd length
+        number, head = next((each for each in said if each[1] is not ASIDE), (0, ASIDE))
+        grants = _grants(said, places) if head is HEAD and not rest else None
+    except ValueError:  # beyond us, or a number of absurd length
         return None
-
-
-def _grants(text: str, places: Places) -> Mapping | None:
-    head = HEAD.match(text)
-    first = head and GRANT.match(text, head.end())
-    if not head or not first:
+    if not grants:
         return None
-    root = Mapping(_spot(text, head.end("between")), places)
-    root["grants"] = items = Sequence(_spot(text, first.start("fields") - len("- ")), places)
-    end, line = head.end(), text.count("\n", 0, head.end())
-    while found := GRANT.match(text, end):
-        begin, after = found.span("fields")
-        line += text.count("\n", end, begin)
-        grant = _grant(text[begin : after - 1], Spot(begin, line, len("  - ")), places)
-        if grant is None:
-            return None
-        items.append(grant)
-        line += text.count("\n", begin, after)
-        end = after
-    return root if TAIL.fullmatch(text, end) else None
+    root = Mapping(Spot(number, 0), places)
+    root["grants"] = grants
+    grants.place = Spot(grants[0].place.line, GRANT)
+    return root
 
 
-def _grant(fields: str, begin: Spot, places: Places) -> Mapping | None:
-    """Return one grant; None where it says something twice, or something so long that it may be a problem."""
-    if len(fields) > MOST_CHARACTERS:
-        return None
-    grant, (index, line, _) = Mapping(begin, places), begin
-    items = Sequence()
-    for said in fields.split("\n    "):
-        before = _before_comment(said) if "#" in said else said
-        if before[0] == " ":
-            items.append(_scalar(before[len("  - ") :]))
-        else:
-            key, _, value = before.removesuffix(":").partition(": ")
-            if key in grant:
-                return None
-            if value and value[0] != "[":
-                grant[key] = _scalar(value)
-            elif value:
-                ahead = len(key) + len(": ")
-                grant[key] = inline = Sequence(Spot(index + ahead, line, len("    ") + ahead), places)
-                inline.extend(map(_scalar, ITEMS_OF_LIST.findall(value)))
+def _grants(said: Iterable[tuple[int, Line]], places: Places) -> Sequence | None:
+    """Return what stands below `grants:`, from the lines there with their numbers; None where a list has no item."""
+    grants, grant = Sequence(None, places), Mapping()
+    opened, items = list[Sequence](), None
+    for number, (column, key, value) in said:
+        if column == ITEM:
+            if items is None:
+                raise _BeyondError
+            if not items:
+                items.place = Spot(number, ITEM)
+            items.append(value)
+        elif column:
+            if column == GRANT:
+                grants.append(grant := Mapping(Spot(number, FIELD), places))
+            if not grants or key in grant:
+                raise _BeyondError
+            if value is None:
+                grant[key] = items = Sequence(None, places)
+                opened.append(items)
             else:
-                spot = Spot(index + len(said) + len("\n      "), line + 1, len("      "))
-                grant[key] = items = Sequence(spot, places)
-        index += len(said) + len("\n    ")
-        line += 1
-    return grant
+                grant[key] = _in_line(value, number, key, places) if isinstance(value, tuple) else value
+                items = None
+        elif key:
+            raise _BeyondError
+    return grants if all(opened) else None
 
 
-def _before_comment(said: str) -> str:
-    commented = WITH_COMMENT.fullmatch(said)
-    return commented[1] if commented else said
+def _in_line(items: tuple[Scalar, ...], number: int, key: str, places: Places) -> Sequence:
+    sequence = Sequence(Spot(number, FIELD + len(f"{key}: ")), places)
+    sequence.extend(items)
+    return sequence
+
+
+@lru_cache(MOST_LINES)
+def _line(text: str) -> Line:
+    if NOTHING.fullmatch(text):
+        return ASIDE
+    found = LINE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
+    if found is None:
+        raise _BeyondError
+    lead, key, value, item = found.groups()
+    if item is not None:
+        return Line(ITEM, value=_scalar(item))
+    if key is None:
+        return HEAD
+    meant = None if value is None else _value(value)
+    if value is not None and meant is None:
+        raise _BeyondError
+    return Line(GRANT if lead == "  - " else FIELD, key, meant)
+
+
+def _value(text: str) -> Scalar | tuple[Scalar, ...]:
+    return tuple(map(_scalar, ITEMS_OF_LIST.findall(text))) if text[0] == "[" else _scalar(text)
 
 
 def _scalar(text: str) -> Scalar:
     if text[0] in FIRST_CHARACTERS:
         return resolve(text)
     return text[1:-1] if text[0] == '"' else text
-
-
-def _spot(text: str, index: int) -> Spot:
-    return Spot(index, text.count("\n", 0, index), index - text.rfind("\n", 0, index) - 1)

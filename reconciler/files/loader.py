@@ -146,7 +146,7 @@ class _Reader:
                 mapping[key] = value
                 events += (event_of_key, event_of_value)
         if self._found:
-            self._found.in_mappings[_index(event)] = {
+            self._found.in_mappings[mark_at(event.start_mark)] = {
                 key: (of_key.start_mark, of_value.start_mark)
                 for key, of_key, of_value in zip(mapping, events[::2], events[1::2], strict=True)
             }
@@ -155,7 +155,7 @@ class _Reader:
     def _sequence(self, event: SequenceStartEvent, level: int) -> Sequence:
         self._enter(event, level)
         sequence, next_event = Sequence(event.start_mark, self._places), self._next
-        places = self._found.in_sequences.setdefault(_index(event), []) if self._found else None
+        places = self._found.in_sequences.setdefault(mark_at(event.start_mark), []) if self._found else None
         while not isinstance(event_of_item := next_event(), SequenceEndEvent):
             sequence.append(self._value(event_of_item, level + 1))
             if places is not None:
@@ -209,11 +209,6 @@ class _Reader:
     def _stop(self, event: Event, what: str, fix: str) -> NoReturn:
         self._report(event, what, fix)
         raise _StopError
-
-
-def _index(event: Event) -> int:
-    """Return where an event begins; no two mappings or sequences begin at one index."""
-    return event.start_mark.index if event.start_mark else 0
 
 
 def _place(text: str) -> Mark:
