@@ -170,7 +170,7 @@ async def _with_organizations(
     return replace(
         observation,
         grants=tuple(
-            replace(each, grant=each.grant._replace(organizations=frozenset(read[each.id])))
+            each._replace(grant=each.grant._replace(organizations=frozenset(read[each.id])))
             if each.id in read
             else each
             for each in observation.grants

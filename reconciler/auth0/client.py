@@ -261,6 +261,7 @@ def _distinct(items: Iterable[T], path: str, identity: Callable[[T], object]) ->
     """Drop what shifted pages list twice; two different things with one identity cannot both be true."""
     known: dict[object, T] = {}
     for item in items:
-        if known.setdefault(identity(item), item) != item:
+        first = known.setdefault(identity(item), item)
+        if first is not item and first != item:
             raise UnreadableError(f"GET {API}/{path}: two different entries for {identity(item)}")
     return tuple(known.values())

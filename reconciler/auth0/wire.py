@@ -6,7 +6,7 @@ from typing import Any
 from reconciler.auth0.errors import UnreadableError
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Api, Application, Organization
-from reconciler.core.grant import NOTHING, SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
+from reconciler.core.grant import NOTHING, SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant, set_of
 from reconciler.core.plan import Update
 
 Json = Mapping[str, Any]
@@ -182,7 +182,7 @@ def _texts(answer: Json, name: str) -> frozenset[str]:
     if not values:
         return NOTHING
     if isinstance(values, list) and {str}.issuperset(map(type, values)):
-        return frozenset(values)
+        return set_of(tuple(values))
     raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of texts")
 
 

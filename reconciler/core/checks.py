@@ -1,6 +1,7 @@
 """Pure: what the tenant would refuse, or take without effect, found before anything is sent."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Api, Directory
@@ -24,7 +25,8 @@ def check(
     Nothing is checked against a list that was not read.
     """
     guess = Suggestions()
-    return tuple(problem for each in desired for problem in _check(each, observed.get(each.key), directory, guess))
+    found = (_check(each, observed.get(each.key), directory, guess) for each in desired)
+    return tuple(chain.from_iterable(found))
 
 
 def _check(
@@ -32,18 +34,20 @@ def _check(
     observed: ObservedGrant | None,
     directory: Directory,
     guess: Suggestions,
-) -> Iterator[Problem]:
-    if directory.applications is not None and observed is None:
-        yield from _unknown_application(each, directory, guess)
+) -> list[Problem]:
+    problems: list[Problem] = []
+    if observed is None and directory.applications is not None:
+        problems += _unknown_application(each, directory, guess)
     if directory.apis is None:
-        return
+        return problems
     api = directory.apis_by_identifier.get(each.key.audience)
     if api is None:
-        yield _unknown_api(each, observed, directory, guess)
-        return
-    yield from _undefined_scopes(each, observed, api, guess)
+        return [*problems, _unknown_api(each, observed, directory, guess)]
+    if not each.grant.scope <= api.scopes_for(each.key):
+        problems += _undefined_scopes(each, observed, api, guess)
     if api.is_system:
-        yield from _refused_on_system_apis(each, observed, api)
+        problems += _refused_on_system_apis(each, observed, api)
+    return problems
 
 
 def _unknown_application(each: DesiredGrant, directory: Directory, guess: Suggestions) -> Iterator[Problem]:
@@ -78,8 +82,6 @@ def _undefined_scopes(
     Only Auth0's own APIs refuse such scopes; on others they are of no use, but they can be given back.
     """
     defined = api.scopes_for(each.key)
-    if each.grant.scope <= defined:
-        return
     there = observed.grant.scope if observed else frozenset()
     for scope, place in each.spec.placed_scopes():
         if scope not in defined:

@@ -1,19 +1,17 @@
 """Pure: from grant specs to the desired state: names become the tenant's ids, or problems at their line."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from reconciler.core.directory import Directory
-from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.grant import NOTHING, ClientGrant, Key, set_of
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import Suggestions
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredGrant:
-    """A client grant that the tenant should have, and the spec that says so."""
+class DesiredGrant(NamedTuple):
+    """A client grant that the tenant should have, and the spec that says so; a tuple, as both are."""
 
     grant: ClientGrant
     spec: GrantSpec
@@ -30,7 +28,7 @@ def resolve(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Tie `specs` to a tenant.
 
-    Returns the desired grants sorted by key, and a problem for each name that stands for no or for several things,
+    Returns the desired grants in the order of their specs, and a problem for each name that stands for no or for several things,
     and for each key that two specs come to (one by name, the other by id, say).
     """
     problems: list[Problem] = []
@@ -44,7 +42,7 @@ def resolve(
                     problems.append(declared_twice(spec, first.spec))
             case found:
                 problems.extend(found)
-    return tuple(sorted(desired.values(), key=lambda each: each.key.order)), tuple(problems)
+    return tuple(desired.values()), tuple(problems)
 
 
 def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
@@ -55,7 +53,7 @@ def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
 def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:
     key = _key(spec, directory, guess)
     if not spec.organizations:
-        return DesiredGrant(_grant(spec, key, frozenset()), spec) if isinstance(key, Key) else key
+        return DesiredGrant(_grant(spec, key, NOTHING), spec) if isinstance(key, Key) else key
     organizations = [_organization(*placed, directory, guess) for placed in spec.placed_organizations()]
     problems = [each for each in organizations if isinstance(each, Problem)]
     if isinstance(key, Key) and not problems:
@@ -109,10 +107,10 @@ def _organization(text: str, place: Source, directory: Directory, guess: Suggest
 def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
     return ClientGrant(
         key=key,
-        scope=frozenset(spec.scope),
+        scope=set_of(spec.scope),
         organization_usage=spec.organization_usage,
         allow_any_organization=spec.allow_any_organization,
-        authorization_details_types=frozenset(spec.authorization_details_types),
+        authorization_details_types=set_of(spec.authorization_details_types),
         allow_all_scopes=spec.allow_all_scopes,
         organizations=None if spec.organizations is None else organizations,
     )

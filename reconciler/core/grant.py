@@ -1,7 +1,7 @@
 """Pure: the client grant, the one type that both the files and the tenant are turned into."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 SUBJECT_CLIENT = "client"
@@ -11,6 +11,20 @@ NOTHING: frozenset[str] = frozenset()
 
 # What organization_usage allows, from the least to the most; a value that Auth0 may add later counts as the least.
 USAGE_WIDTH: Mapping[str, int] = {USAGE_DENY: 0, "require": 1, "allow": 2}
+
+MOST_SETS = 4096
+"""How many are remembered."""
+
+
+@lru_cache(MOST_SETS)
+def set_of(texts: tuple[str, ...]) -> frozenset[str]:
+    """Return `texts` without their order, and one set for all that are equal: grants have few different ones."""
+    return _one_for_all(frozenset(texts))
+
+
+@lru_cache(MOST_SETS)
+def _one_for_all(texts: frozenset[str]) -> frozenset[str]:
+    return texts
 
 
 class Key(NamedTuple):
@@ -53,17 +67,17 @@ class ClientGrant(NamedTuple):
     organizations: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedGrant:
+class ObservedGrant(NamedTuple):
     """A client grant as the tenant has it, with the id under which it is addressed.
 
     `unfamiliar` names what the tenant says of it that this version does not know; it is passed over.
+    A tuple, as what it holds is.
     """
 
     id: str
     grant: ClientGrant
     is_system: bool = False
-    unfamiliar: frozenset[str] = field(default=NOTHING, compare=False)
+    unfamiliar: frozenset[str] = NOTHING
 
     @property
     def key(self) -> Key:

@@ -1,7 +1,7 @@
 """Pure: compare the desired with the observed state; the plan is a value that is shown and then carried out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.desired import DesiredGrant
@@ -152,8 +152,9 @@ def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) 
     """Return what differs, each part sorted by key; time grows with the number of grants, not faster."""
     theirs = {each.key: each for each in observed}
     ours = {each.key: each for each in desired}
-    pairs = [(_as_far_as_told(theirs[key], each), each) for key, each in ours.items() if key in theirs]
-    differing = [(before, after) for before, after in pairs if before.grant != after.grant]
+    pairs = [(theirs[key], each) for key, each in ours.items() if key in theirs]
+    unequal = [(_as_far_as_told(*pair), pair[1]) for pair in pairs if pair[0].grant != pair[1].grant]
+    differing = [(before, after) for before, after in unequal if before.grant != after.grant]
     return Comparison(
         creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - theirs.keys(), key=_order)),
         updates=tuple(
@@ -167,7 +168,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) 
 
 def _as_far_as_told(observed: ObservedGrant, desired: DesiredGrant) -> ObservedGrant:
     grant = as_far_as_told(observed.grant, desired.grant)
-    return observed if grant is observed.grant else replace(observed, grant=grant)
+    return observed if grant is observed.grant else observed._replace(grant=grant)
 
 
 def in_order_of_apply(changes: Iterable[Change]) -> tuple[Change, ...]:

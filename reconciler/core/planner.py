@@ -116,6 +116,8 @@ def _beyond_the_border(
     directory: Directory,
 ) -> tuple[Problem, ...]:
     """Return a problem for each declared grant that is not ours to change."""
+    if not border.patterns:
+        return ()
     what, fix = "this grant is beyond the border: manage does not cover it", "add it to manage, or remove it here"
     outside = (each for each in desired if not border.surrounds(each.key, directory))
     return tuple(Problem(each.spec.source, what, fix) for each in outside)

@@ -8,7 +8,7 @@ from copy import copy
 from functools import lru_cache
 from itertools import chain
 
-from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.grant import USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import GrantSpec, TenantPattern
@@ -21,6 +21,9 @@ SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 TEXTS = frozenset({"client", "client_id", "api", "audience"})
 LISTS = frozenset({"scope", "organizations", "tenants"})
 """Which fields hold names that stand for something: variables, and tenants."""
+
+SETS = ("scope", "authorization_details_types", "organizations")
+"""Which fields hold what has no order, in the order in which the file says it."""
 
 DeclaredKey = tuple[str | None, ...]
 Lists = tuple[tuple[TenantPattern, ...], ...]
@@ -81,27 +84,13 @@ def _are_texts(value: object) -> bool:
 
 
 def _grant_spec(item: Mapping, file: str, of_file: Lists, *, is_snapshot: bool) -> GrantSpec:
-    said = item.get
-    organizations: Sequence | None = said("organizations")
-    return GrantSpec(
-        file=file,
-        places=item,
-        client=said("client"),
-        client_id=said("client_id"),
-        default_for=said("default_for"),
-        api=said("api"),
-        audience=said("audience"),
-        description=said("description", ""),
-        subject_type=said("subject_type", SUBJECT_CLIENT),
-        scope=tuple(said("scope", ())),
-        organization_usage=said("organization_usage", USAGE_DENY),
-        allow_any_organization=said("allow_any_organization", False),
-        authorization_details_types=tuple(said("authorization_details_types", ())),
-        allow_all_scopes=said("allow_all_scopes", False),
-        organizations=None if organizations is None else tuple(organizations),
-        is_snapshot=is_snapshot,
-        tenants=of_file + _tenants(item, file) if "tenants" in item else of_file,
-    )
+    """Return what an item says: a spec's fields are called as in the file, and have the same defaults."""
+    said = dict(item)
+    for name in SETS:
+        if name in said:
+            said[name] = tuple(said[name])
+    said["tenants"] = of_file + _tenants(item, file) if "tenants" in said else of_file
+    return GrantSpec(file=file, places=item, is_snapshot=is_snapshot, **said)
 
 
 def _tells_where(data: Mapping) -> bool:

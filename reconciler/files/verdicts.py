@@ -10,7 +10,7 @@ Check = Callable[[Any], bool]
 
 MOST_SETS_OF_KEYS = 256
 """How many are remembered for each place where a schema describes a mapping."""
-MOST_TEXTS = 4096
+MOST_TEXTS = 65536
 """How many are remembered for each place where a schema describes one."""
 
 
