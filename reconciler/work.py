@@ -6,7 +6,7 @@ anything else is a conflict. A change of several calls that stops half-way goes 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.client import ManagementClient, conflicts, missing
@@ -216,7 +216,7 @@ class Work:
         if now is None or not speaks_of_organizations(self._change):
             return now
         organizations = frozenset(await self._client.organizations_of(now.id))
-        return replace(now, grant=now.grant._replace(organizations=organizations))
+        return now._replace(grant=now.grant._replace(organizations=organizations))
 
     async def _look_again(self, trouble: str) -> Outcome:
         """Settle a write by reading its key: applied if it took effect, failed if not, else a conflict."""

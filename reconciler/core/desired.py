@@ -28,8 +28,8 @@ def resolve(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Tie `specs` to a tenant.
 
-    Returns the desired grants in the order of their specs, and a problem for each name that stands for no or for several things,
-    and for each key that two specs come to (one by name, the other by id, say).
+    Returns the desired grants in the order of their specs, and a problem for each name that stands for no or for
+    several things, and for each key that two specs come to (one by name, the other by id, say).
     """
     problems: list[Problem] = []
     guess = Suggestions()

@@ -5,7 +5,7 @@ from collections.abc import Mapping as Lookup
 from collections.abc import Sequence as Steps
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import Mark
@@ -15,27 +15,16 @@ START: Mark = (1, 1)
 MOST_PROBLEMS = 1000  # of one file: nobody reads more, and a hostile file could make millions
 
 
-class Place(Protocol):
-    """Where something begins, as the parser says it: everything counts from 0."""
-
-    @property
-    def line(self) -> int: ...  # noqa: D102 - the class says it
-
-    @property
-    def column(self) -> int: ...  # noqa: D102 - the class says it
-
-
-PlacesOfKeys = dict[str, tuple[Place | None, Place | None]]
-"""Each key's place, and its value's."""
-PlacesOfItems = list[Place | None]
+MarksOfKeys = dict[str, tuple[Mark, Mark]]
+"""Where each key stands, and where its value does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What stands in each mapping and each sequence of a file, by where that begins."""
 
-    in_mappings: dict[Mark, PlacesOfKeys] = field(default_factory=dict)
-    in_sequences: dict[Mark, PlacesOfItems] = field(default_factory=dict)
+    in_mappings: dict[Mark, MarksOfKeys] = field(default_factory=dict)
+    in_sequences: dict[Mark, list[Mark]] = field(default_factory=dict)
 
 
 class Places:
@@ -53,11 +42,6 @@ class Places:
 NOWHERE = Places(Found)
 
 
-def mark_at(place: Place | None) -> Mark:
-    """Return a place as people count it; the start of the file where there is none."""
-    return (place.line + 1, place.column + 1) if place else START
-
-
 class Marks(Lookup[str, Mark]):
     """Where the values of a mapping stand, looked up when it is asked for."""
 
@@ -67,34 +51,29 @@ class Marks(Lookup[str, Mark]):
         self._mapping = mapping
 
     def __getitem__(self, key: str) -> Mark:
-        return mark_at(self._mapping.places[key][1])
+        return self._mapping.marks[key][1]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._mapping.places)
+        return iter(self._mapping.marks)
 
     def __len__(self) -> int:
-        return len(self._mapping.places)
+        return len(self._mapping.marks)
 
 
 # What the values are is for a schema to say, not for Python's types, hence Any.
 class Mapping(dict[str, Any]):
     """A YAML mapping that knows its own place, and whom to ask for those of its keys and values."""
 
-    __slots__ = ("_within", "place")
+    __slots__ = ("_within", "mark")
 
-    def __init__(self, place: Place | None = None, within: Places = NOWHERE) -> None:
-        self.place = place
+    def __init__(self, mark: Mark = START, within: Places = NOWHERE) -> None:
+        self.mark = mark
         self._within = within
 
     @property
-    def mark(self) -> Mark:
-        """Where the mapping begins."""
-        return mark_at(self.place)
-
-    @property
-    def places(self) -> PlacesOfKeys:
+    def marks(self) -> MarksOfKeys:
         """Where each key and its value stand."""
-        return self._within.found.in_mappings[self.mark] if self.place else {}
+        return self._within.found.in_mappings.get(self.mark, {})
 
     @property
     def value_marks(self) -> Marks:
@@ -110,26 +89,16 @@ class Mapping(dict[str, Any]):
 class Sequence(list[Any]):
     """A YAML sequence that knows its own place, and whom to ask for those of its items."""
 
-    __slots__ = ("_within", "place")
+    __slots__ = ("_within", "mark")
 
-    def __init__(self, place: Place | None = None, within: Places = NOWHERE) -> None:
-        self.place = place
+    def __init__(self, mark: Mark = START, within: Places = NOWHERE) -> None:
+        self.mark = mark
         self._within = within
 
     @property
-    def mark(self) -> Mark:
-        """Where the sequence begins."""
-        return mark_at(self.place)
-
-    @property
-    def places(self) -> PlacesOfItems:
+    def item_marks(self) -> list[Mark]:
         """Where each item stands."""
-        return self._within.found.in_sequences[self.mark] if self.place else []
-
-    @property
-    def item_marks(self) -> Iterator[Mark]:
-        """Where each item stands, as people count it."""
-        return map(mark_at, self.places)
+        return self._within.found.in_sequences.get(self.mark, [])
 
 
 Node = Mapping | Sequence | Scalar
@@ -154,19 +123,19 @@ def mark_of(data: object, path: Steps[str | int], *, key: bool = False) -> Mark:
 
     A path that leads nowhere ends at the last node there is.
     """
-    place = data.place if isinstance(data, Mapping | Sequence) else None
+    mark = data.mark if isinstance(data, Mapping | Sequence) else START
     for step in path:
         match data, step:
             case Mapping(), str() if step in data:
-                of_key, of_value = data.places[step]
-                place = of_key if key else of_value
+                of_key, of_value = data.marks[step]
+                mark = of_key if key else of_value
                 data = data[step]
             case Sequence(), int():
-                place = data.places[step]
+                mark = data.item_marks[step]
                 data = data[step]
             case _:
                 break
-    return mark_at(place)
+    return mark
 
 
 def too_many(file: str) -> Problem:

@@ -31,8 +31,8 @@ LINE = re.compile(
 NOTHING = re.compile(rf"(?: *{COMMENT})?")
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
 
-GRANT, FIELD, ITEM = 2, 4, 6
-"""At which column lines stand that begin a grant, say more of it, or list what its last field is to hold."""
+GRANT, FIELD, ITEM = 3, 5, 7
+"""The column, from 1, of lines that begin a grant, that say more of it, and that list what its last field holds."""
 MOST_LINES = 4096
 """How many are remembered, none of them longer than:"""
 MOST_CHARACTERS = 1024
@@ -50,13 +50,6 @@ ASIDE = Line(0)
 HEAD = Line(0, "grants")
 
 
-class Spot(NamedTuple):
-    """Where something begins, counted from 0, as the parser counts."""
-
-    line: int
-    column: int
-
-
 class _BeyondError(ValueError):
     """This is for the parser to read."""
 
@@ -64,38 +57,38 @@ class _BeyondError(ValueError):
 def at_a_glance(text: str, places: Places) -> Mapping | None:
     """Return the data of a file, with `places` to ask where everything stands; None: let the parser read it."""
     *lines, rest = text.split("\n")
-    said = enumerate(map(_line, lines))
+    said = enumerate(map(_line, lines), 1)
     try:
-        number, head = next((each for each in said if each[1] is not ASIDE), (0, ASIDE))
+        number, head = next((each for each in said if each[1] is not ASIDE), (1, ASIDE))
         grants = _grants(said, places) if head is HEAD and not rest else None
     except ValueError:  # beyond us, or a number of absurd length
         return None
     if not grants:
         return None
-    root = Mapping(Spot(number, 0), places)
+    root = Mapping((number, 1), places)
     root["grants"] = grants
-    grants.place = Spot(grants[0].place.line, GRANT)
+    grants.mark = (grants[0].mark[0], GRANT)
     return root
 
 
 def _grants(said: Iterable[tuple[int, Line]], places: Places) -> Sequence | None:
     """Return what stands below `grants:`, from the lines there with their numbers; None where a list has no item."""
-    grants, grant = Sequence(None, places), Mapping()
+    grants, grant = Sequence(within=places), Mapping()
     opened, items = list[Sequence](), None
     for number, (column, key, value) in said:
         if column == ITEM:
             if items is None:
                 raise _BeyondError
             if not items:
-                items.place = Spot(number, ITEM)
+                items.mark = (number, ITEM)
             items.append(value)
         elif column:
             if column == GRANT:
-                grants.append(grant := Mapping(Spot(number, FIELD), places))
+                grants.append(grant := Mapping((number, FIELD), places))
             if not grants or key in grant:
                 raise _BeyondError
             if value is None:
-                grant[key] = items = Sequence(None, places)
+                grant[key] = items = Sequence(within=places)
                 opened.append(items)
             else:
                 grant[key] = _in_line(value, number, key, places) if isinstance(value, tuple) else value
@@ -106,7 +99,7 @@ def _grants(said: Iterable[tuple[int, Line]], places: Places) -> Sequence | None
 
 
 def _in_line(items: tuple[Scalar, ...], number: int, key: str, places: Places) -> Sequence:
-    sequence = Sequence(Spot(number, FIELD + len(f"{key}: ")), places)
+    sequence = Sequence((number, FIELD + len(f"{key}: ")), places)
     sequence.extend(items)
     return sequence
 

@@ -28,13 +28,13 @@ from reconciler.core.spec import Mark
 from reconciler.files.document import (
     MOST_PROBLEMS,
     NOWHERE,
+    START,
     Document,
     Found,
     Mapping,
     Node,
     Places,
     Sequence,
-    mark_at,
     too_many,
 )
 from reconciler.files.glance import at_a_glance
@@ -136,7 +136,7 @@ class _Reader:
 
     def _mapping(self, event: MappingStartEvent, level: int) -> Mapping:
         self._enter(event, level)
-        mapping, next_event = Mapping(event.start_mark, self._places), self._next
+        mapping, next_event = Mapping(_mark(event), self._places), self._next
         events: list[Event] = []
         while not isinstance(event_of_key := next_event(), MappingEndEvent):
             key = self._key(event_of_key, mapping, events)
@@ -146,20 +146,20 @@ class _Reader:
                 mapping[key] = value
                 events += (event_of_key, event_of_value)
         if self._found:
-            self._found.in_mappings[mark_at(event.start_mark)] = {
-                key: (of_key.start_mark, of_value.start_mark)
+            self._found.in_mappings[mapping.mark] = {
+                key: (_mark(of_key), _mark(of_value))
                 for key, of_key, of_value in zip(mapping, events[::2], events[1::2], strict=True)
             }
         return mapping
 
     def _sequence(self, event: SequenceStartEvent, level: int) -> Sequence:
         self._enter(event, level)
-        sequence, next_event = Sequence(event.start_mark, self._places), self._next
-        places = self._found.in_sequences.setdefault(mark_at(event.start_mark), []) if self._found else None
+        sequence, next_event = Sequence(_mark(event), self._places), self._next
+        marks = self._found.in_sequences.setdefault(sequence.mark, []) if self._found else None
         while not isinstance(event_of_item := next_event(), SequenceEndEvent):
             sequence.append(self._value(event_of_item, level + 1))
-            if places is not None:
-                places.append(event_of_item.start_mark)
+            if marks is not None:
+                marks.append(_mark(event_of_item))
         return sequence
 
     def _key(self, event: Event, mapping: Mapping, events: list[Event]) -> str | None:
@@ -177,7 +177,7 @@ class _Reader:
         elif key == MERGE_KEY:
             self._report(event, 'merge keys ("<<") are not allowed', "write the keys out")
         elif key in mapping:
-            line, _ = mark_at(events[2 * list(mapping).index(key)].start_mark)
+            line, _ = _mark(events[2 * list(mapping).index(key)])
             self._report(event, f"the key {quoted(key)} stands here twice, first in line {line}", "keep one of them")
         else:
             return key
@@ -201,7 +201,7 @@ class _Reader:
         self._stop(event, f"aliases ({quoted(f'*{anchor}')}) are not allowed", "write the value out")
 
     def _report(self, event: Event, what: str, fix: str) -> None:
-        self.problems.append(Problem(Source(self._file, *mark_at(event.start_mark)), what, fix))
+        self.problems.append(Problem(Source(self._file, *_mark(event)), what, fix))
         if len(self.problems) >= MOST_PROBLEMS:
             self.problems.append(too_many(self._file))
             raise _StopError
@@ -209,6 +209,12 @@ class _Reader:
     def _stop(self, event: Event, what: str, fix: str) -> NoReturn:
         self._report(event, what, fix)
         raise _StopError
+
+
+def _mark(event: Event) -> Mark:
+    """Return where an event begins, as people count; the C parser always knows."""
+    place = event.start_mark
+    return (place.line + 1, place.column + 1) if place else START
 
 
 def _place(text: str) -> Mark:

@@ -73,12 +73,6 @@ def test_two_grants_that_differ_in_subject_type_only_are_two() -> None:
     assert (len(desired), problems) == (2, ())
 
 
-def test_the_order_of_specs_does_not_matter() -> None:
-    specs = [a_spec(client_id=name) for name in "bca"]
-
-    assert resolve(specs, DIRECTORY)[0] == resolve(specs[::-1], DIRECTORY)[0]
-
-
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
 ORGANIZATIONS = a_directory(organizations={ACME: "acme", GLOBEX: "globex", "org_1": "org_2", "org_2": "initech"})
 

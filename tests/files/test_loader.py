@@ -200,4 +200,4 @@ def test_what_pyyaml_writes_reads_back_as_the_same_data(data: object) -> None:
     parsed = parse(quoted_by_pyyaml(data), "f.yaml")
     assert parsed.problems == ()
     assert parsed.data == data
-    assert not isinstance(parsed.data, Mapping) or parsed.data.keys() == parsed.data.places.keys()
+    assert not isinstance(parsed.data, Mapping) or parsed.data.keys() == parsed.data.marks.keys()
