@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from reconciler import __version__
-from reconciler.core.plan import Delete, Plan
+from reconciler.core.plan import Delete, Plan, TenantName
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level
@@ -28,7 +28,7 @@ def problems_sarif(problems: Iterable[Problem], checkout: Checkout) -> Json:
             "level": "error" if problem.severity is Severity.ERROR else "warning",
             "message": {"text": visible(problem.message)},
             "locations": [_location(problem.source, checkout)],
-            "partialFingerprints": _fingerprint([problem.source.file, problem.what]),
+            "partialFingerprints": _fingerprint([checkout.path_of(problem.source.file), problem.what]),
         }
         for problem in problems
     ]
@@ -58,17 +58,17 @@ def _results(plan: Plan, checkout: Checkout) -> Iterator[Json]:
         for each in dangers(plan, level):
             source = sources.get(each.key)
             place = _location(source, checkout) if source else _physical(checkout.config, 1, 1)
-            yield _result(each, place, plan.tenant.name)
+            yield _result(each, place, plan.tenant)
 
 
-def _result(danger: Danger, place: Json, tenant: str) -> Json:
-    grant = [{"fullyQualifiedName": f"{visible(tenant)}: {danger.label}", "kind": "resource"}]
+def _result(danger: Danger, place: Json, tenant: TenantName) -> Json:
+    grant = [{"fullyQualifiedName": f"{visible(tenant.name)}: {danger.label}", "kind": "resource"}]
     return {
         "ruleId": danger.risk.rule,
         "level": LEVELS[danger.risk.level],
-        "message": {"text": f"{visible(tenant)}: {danger.label}: {visible(danger.risk.message)}"},
+        "message": {"text": f"{visible(tenant.name)}: {danger.label}: {visible(danger.risk.message)}"},
         "locations": [{**place, "logicalLocations": grant}],
-        "partialFingerprints": _fingerprint([tenant, danger.risk.rule, key_json(danger.key)]),
+        "partialFingerprints": _fingerprint([tenant.domain, danger.risk.rule, key_json(danger.key)]),
     }
 
 
@@ -96,7 +96,7 @@ def _physical(path: str, line: int, column: int) -> Json:
 
 
 def _fingerprint(value: object) -> Json:
-    """Return what tells results apart, wherever in the file they stand by now."""
+    """Return what tells results apart, whichever line they stand in by now, and wherever they were looked at from."""
     return {"reconciler/v1": digest(value)}
 
 

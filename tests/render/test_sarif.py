@@ -1,6 +1,7 @@
 """The logs are valid against the schema of OASIS, which a package of others carries."""
 
 import json
+from dataclasses import replace
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 from jsonschema import Draft4Validator
 from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
+from reconciler.core.plan import TenantName
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.risks import RULES
-from reconciler.render.checkout import JUST_HERE
+from reconciler.render.checkout import JUST_HERE, Checkout
 from reconciler.render.sarif import plans_sarif, problems_sarif, rules_sarif
 
 MANAGEMENT = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
@@ -82,6 +84,32 @@ def test_risks_stand_on_the_lines_of_their_grants_the_worst_first() -> None:
     assert lines == [4, 9, 1]  # what no file declares any more has to have a place, too
     named = found[2]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
     assert named == "test: gone -> Invoices API"
+
+
+def fingerprints(log: Any) -> set[str]:
+    return {each["partialFingerprints"]["reconciler/v1"] for each in results(log)}
+
+
+def test_a_risk_is_the_same_whatever_the_tenant_is_called_and_another_in_another_tenant() -> None:
+    renamed = replace(PLAN, tenant=TenantName("renamed", PLAN.tenant.domain))
+    elsewhere = replace(PLAN, tenant=TenantName(PLAN.tenant.name, "elsewhere.example.com"))
+
+    here = fingerprints(plans_sarif([PLAN], JUST_HERE))
+
+    assert len(here) == 3
+    assert fingerprints(plans_sarif([renamed], JUST_HERE)) == here
+    assert here.isdisjoint(fingerprints(plans_sarif([elsewhere], JUST_HERE)))
+
+
+def test_a_problem_is_the_same_in_another_line_and_from_wherever_it_is_looked_at() -> None:
+    first = PROBLEMS[0]
+    moved = replace(first, source=Source("b/grants/a b.yaml", 30))
+    another = replace(first, source=Source("c/grants/a b.yaml", 3, 5))
+
+    seen = fingerprints(problems_sarif([first], Checkout("/r", "/r/b")))
+
+    assert fingerprints(problems_sarif([moved], Checkout("/r", "/r"))) == seen
+    assert fingerprints(problems_sarif([another], Checkout("/r", "/r"))) != seen
 
 
 def test_every_rule_is_told() -> None:
