@@ -12,7 +12,8 @@ from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT_SECONDS = 60.0
 """No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
-HALF_A_SECOND = 0.5
+JUST_OVER_A_SECOND = 1.01
+TWO_AND_A_HALF_SECONDS = 2.5
 ANSWER_NEEDED = math.inf
 """The wait of a call that may go out only after an answer to an earlier one has come."""
 
@@ -55,6 +56,9 @@ class Budget:
     Answers overtake each other, so what is left is the lowest that any answer since tokens were last added has told,
     less the calls under way, which may not be counted in it.
 
+    Who comes for new tokens a moment less than a second after the last time may find one too few and wait a second for
+    it, while a small bucket spills. So we come just over a second after the last time, never earlier.
+
     The tenant's clock shows whole seconds. Who comes in the later half of each one hears each time of the second after
     the next, and waits for twice as long as is needed. So we come half a second later then: the clock has gone on, and
     shows how far.
@@ -70,19 +74,22 @@ class Budget:
         self._next_tokens = 0.0
         self._blocked_until = 0.0
         self._behind = -math.inf  # the least that the tenant's clock is ahead of the caller's
+        self._came = -math.inf  # when a call last went out to find new tokens
 
     def wait(self, now: float) -> float:
         """Return for how long the next call has to wait: 0 to go now, ANSWER_NEEDED for an answer under way."""
         if now < self._blocked_until:
             return self._blocked_until - now
-        if not self._limited or self._left() > self._reserve():
+        if not self._limited or not self._spent():
             return 0.0
         if now < self._next_tokens:
             return self._next_tokens - now
         return ANSWER_NEEDED if self._in_flight else 0.0
 
-    def sent(self) -> None:
+    def sent(self, now: float) -> None:
         """Note that a call goes out."""
+        if self._spent():
+            self._came = now
         self._in_flight += 1
 
     def lost(self) -> None:
@@ -104,7 +111,7 @@ class Budget:
             self._period, self._lowest = period, said.remaining
         elif period == self._period:
             self._lowest = min(self._lowest, said.remaining)
-        self._next_tokens = now + self._until_tokens(said, now)
+        self._next_tokens = max(now + self._until_tokens(said, now), self._came + _pause(said))
 
     def refused(self, said: Heard, now: float, otherwise: float) -> float:
         """Note a 429 after `answered`; return the wait that it asks for, `otherwise` where it does not say."""
@@ -118,11 +125,9 @@ class Budget:
         self._blocked_until = max(self._blocked_until, now + wait)
         return wait
 
-    def _left(self) -> int:
-        return self._lowest - self._in_flight
-
-    def _reserve(self) -> int:
-        return math.floor(self._share * (self._limit or 0))
+    def _spent(self) -> bool:
+        reserve = math.floor(self._share * (self._limit or 0))
+        return self._lowest - self._in_flight <= reserve
 
     def _until_tokens(self, said: Heard, now: float) -> float:
         """Return how long until tokens are added. The tenant's clock shows whole seconds: the running one never counts.
@@ -131,8 +136,15 @@ class Budget:
         """
         if said.date is None or said.reset is None:
             return 1.0
-        at = max(said.reset, said.date + 1) + (HALF_A_SECOND if said.reset > said.date + 1 else 0.0)
+        at = max(said.reset, said.date + 1)
         return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
+
+
+def _pause(said: Heard) -> float:
+    """Return how long after we last came for new tokens we come again, at the earliest."""
+    if said.date is None or said.reset is None or said.reset <= said.date + 1:
+        return JUST_OVER_A_SECOND
+    return TWO_AND_A_HALF_SECONDS
 
 
 def _number(text: str | None) -> float | None:

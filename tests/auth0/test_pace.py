@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ from reconciler.sandbox.transport import SandboxTransport
 
 START = 1_800_000_000.4
 LATENCY_SECONDS = 0.3  # what real tenants take
+JITTER_SECONDS = (0.003, 0.0, 0.005, 0.002, 0.004, 0.001, 0.0045)  # each way, in turn
 APIS = 12
 ACME = "org_acmeacmeacmeacme"
 SEED = "\n".join(
@@ -57,6 +59,7 @@ class Tenant:
         self.statuses: Counter[int] = Counter()
         self.lowest = 1000
         self._folder, self._profile, self._refill, self._skew, self._fault = folder, profile, refill, skew, fault
+        self._jitter = cycle(JITTER_SECONDS)
 
     def opened(self) -> Sandbox:
         seed = self._folder / "seed.yaml"
@@ -72,11 +75,11 @@ class Tenant:
         )
 
     async def note(self, request: httpx.Request, forward: Forward) -> httpx.Response:
-        await asyncio.sleep(LATENCY_SECONDS / 2)
+        await asyncio.sleep(LATENCY_SECONDS / 2 + next(self._jitter))
         response = self._fault(request) or await forward()
         self.statuses[response.status_code] += 1
         self.lowest = min(self.lowest, int(response.headers.get("x-ratelimit-remaining", self.lowest)))
-        await asyncio.sleep(LATENCY_SECONDS / 2)
+        await asyncio.sleep(LATENCY_SECONDS / 2 + next(self._jitter))
         return response
 
 
