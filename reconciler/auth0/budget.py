@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 LONGEST_WAIT_SECONDS = 60.0
 """No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
 TENTH_OF_A_SECOND = 0.1
+QUARTER_OF_A_SECOND = 0.25
 JUST_OVER_A_SECOND = 1.01  # so that a call that takes a little less long than the last one is no earlier
 TWO_AND_A_HALF_SECONDS = 2.5
 ANSWER_NEEDED = math.inf
@@ -61,7 +62,7 @@ class Budget:
     second for it. So we come just over a second after the last time, never earlier. That leads into the later half of
     the tenant's seconds, sooner or later: as its clock shows whole ones, answers may then tell each time of the second
     after the next, and make us wait for twice as long as is needed. So we come two and a half seconds after the last
-    time then: the clock has gone on, and shows how far.
+    time then, unless we know that we came late: the clock has gone on, and shows how far.
 
     A bucket that is filled all the time spills while a whole second is waited for. Each call takes a token, so a number
     that is told twice in a period shows that tokens trickle in. Then we look for them after a tenth of a second, as
@@ -156,7 +157,7 @@ class Budget:
         """Return when a call may go out to find new tokens."""
         if self._trickles and self._left() == self._reserve() > 0:
             return now + TENTH_OF_A_SECOND
-        return max(now + self._until_tokens(said, now), self._came + _pause(said))
+        return max(now + self._until_tokens(said, now), self._came + self._pause(said))
 
     def _until_tokens(self, said: Heard, now: float) -> float:
         """Return how long until tokens are added. The tenant's clock shows whole seconds: the running one never counts.
@@ -168,12 +169,12 @@ class Budget:
         at = max(said.reset, said.date + 1)
         return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
 
-
-def _pause(said: Heard) -> float:
-    """Return how long after we last came for new tokens we come again, at the earliest."""
-    if said.date is None or said.reset is None or said.reset <= said.date + 1:
-        return JUST_OVER_A_SECOND
-    return TWO_AND_A_HALF_SECONDS
+    def _pause(self, said: Heard) -> float:
+        """Return how long after we last came for new tokens we come again, at the earliest."""
+        if said.date is None or said.reset is None or said.reset <= said.date + 1:
+            return JUST_OVER_A_SECOND
+        came_late = self._came + self._behind > said.date + QUARTER_OF_A_SECOND
+        return JUST_OVER_A_SECOND if came_late else TWO_AND_A_HALF_SECONDS
 
 
 def _number(text: str | None) -> float | None:

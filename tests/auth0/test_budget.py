@@ -150,10 +150,15 @@ def test_a_refusal_takes_no_token_so_that_its_number_shows_nothing() -> None:
     assert budget.wait(0.0) == pytest.approx(1.01)
 
 
-def test_who_hears_of_the_second_after_the_next_comes_half_a_second_later_than_that() -> None:
+@pytest.mark.parametrize(("came", "seconds"), [(1.0, 2.5), (1.3, 1.7)], ids=["it seems in time", "late, and knows it"])
+def test_who_hears_of_the_second_after_the_next_comes_half_a_second_later_unless_it_came_late(
+    came: float,
+    seconds: float,
+) -> None:
     budget = Budget(0.25)
+    hear(budget, 0)
 
-    budget.sent(0.0)
-    budget.answered(Heard(2, 0, NOON + 2, NOON), 0.0)
+    budget.sent(came)
+    budget.answered(Heard(8, 0, NOON + 3, NOON + 1), came)
 
-    assert budget.wait(0.0) == pytest.approx(2.5)
+    assert budget.wait(came) == pytest.approx(seconds)
