@@ -12,7 +12,10 @@ from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT_SECONDS = 60.0
 """No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
-HALF_A_SECOND = 0.5
+TENTH_OF_A_SECOND = 0.1
+QUARTER_OF_A_SECOND = 0.25
+JUST_OVER_A_SECOND = 1.01  # so that a call that takes a little less long than the last one is no earlier
+TWO_AND_A_HALF_SECONDS = 2.5
 ANSWER_NEEDED = math.inf
 """The wait of a call that may go out only after an answer to an earlier one has come."""
 
@@ -55,9 +58,16 @@ class Budget:
     Answers overtake each other, so what is left is the lowest that any answer since tokens were last added has told,
     less the calls under way, which may not be counted in it.
 
-    The tenant's clock shows whole seconds. Who comes in the later half of each one hears each time of the second after
-    the next, and waits for twice as long as is needed. So we come half a second later then: the clock has gone on, and
-    shows how far.
+    Who comes for new tokens a moment less than a second after the last time may find one too few, and waits another
+    second for it. So we come just over a second after the last time, never earlier. That leads into the later half of
+    the tenant's seconds, sooner or later: as its clock shows whole ones, answers may then tell each time of the second
+    after the next, and make us wait for twice as long as is needed. So we come two and a half seconds after the last
+    time then, unless we know that we came late: the clock has gone on, and shows how far.
+
+    A bucket that is filled all the time spills while a whole second is waited for. Each call takes a token, so a number
+    that is told twice in a period shows that tokens trickle in. Then we look for them after a tenth of a second, as
+    long as the others' share is whole. A look that finds none has taken one of theirs: then the second is waited out,
+    and nothing but another number told twice makes us look as soon again.
     """
 
     def __init__(self, share: float) -> None:
@@ -70,19 +80,26 @@ class Budget:
         self._next_tokens = 0.0
         self._blocked_until = 0.0
         self._behind = -math.inf  # the least that the tenant's clock is ahead of the caller's
+        self._came = -math.inf  # when a call last went out to find new tokens
+        self._looking = False  # such a call is under way, alone
+        self._told: set[int] = set()  # the numbers of tokens left that were told in this period
+        self._trickles = False  # tokens are added within a period, too
 
     def wait(self, now: float) -> float:
         """Return for how long the next call has to wait: 0 to go now, ANSWER_NEEDED for an answer under way."""
         if now < self._blocked_until:
             return self._blocked_until - now
-        if not self._limited or self._left() > self._reserve():
+        if not self._limited or not self._spent():
             return 0.0
         if now < self._next_tokens:
             return self._next_tokens - now
         return ANSWER_NEEDED if self._in_flight else 0.0
 
-    def sent(self) -> None:
+    def sent(self, now: float) -> None:
         """Note that a call goes out."""
+        self._looking = self._spent()
+        if self._looking:
+            self._came = now
         self._in_flight += 1
 
     def lost(self) -> None:
@@ -100,14 +117,12 @@ class Budget:
             return
         self._limited, self._limit = True, said.limit
         period = said.reset if said.reset is not None else said.date or 0.0
-        if period > self._period:
-            self._period, self._lowest = period, said.remaining
-        elif period == self._period:
-            self._lowest = min(self._lowest, said.remaining)
-        self._next_tokens = now + self._until_tokens(said, now)
+        self._count(said.remaining, period)
+        self._next_tokens = self._tokens_at(said, now)
 
     def refused(self, said: Heard, now: float, otherwise: float) -> float:
         """Note a 429 after `answered`; return the wait that it asks for, `otherwise` where it does not say."""
+        self._trickles = False  # it took no token: that its number was told before shows nothing
         if said.retry_after is not None:
             wait = said.retry_after
         elif said.reset is not None and said.date is not None:
@@ -118,11 +133,31 @@ class Budget:
         self._blocked_until = max(self._blocked_until, now + wait)
         return wait
 
+    def _count(self, remaining: int, period: float) -> None:
+        """Take in how many tokens an answer of a period tells to be left."""
+        if self._looking and remaining < self._lowest:
+            self._trickles = False
+        if self._looking or period > self._period:
+            self._period, self._lowest, self._told = period, remaining, {remaining}
+        elif period == self._period:
+            self._trickles |= remaining in self._told
+            self._lowest = min(self._lowest, remaining)
+            self._told.add(remaining)
+
     def _left(self) -> int:
         return self._lowest - self._in_flight
 
     def _reserve(self) -> int:
         return math.floor(self._share * (self._limit or 0))
+
+    def _spent(self) -> bool:
+        return self._left() <= self._reserve()
+
+    def _tokens_at(self, said: Heard, now: float) -> float:
+        """Return when a call may go out to find new tokens."""
+        if self._trickles and self._left() == self._reserve() > 0:
+            return now + TENTH_OF_A_SECOND
+        return max(now + self._until_tokens(said, now), self._came + self._pause(said))
 
     def _until_tokens(self, said: Heard, now: float) -> float:
         """Return how long until tokens are added. The tenant's clock shows whole seconds: the running one never counts.
@@ -131,8 +166,15 @@ class Budget:
         """
         if said.date is None or said.reset is None:
             return 1.0
-        at = max(said.reset, said.date + 1) + (HALF_A_SECOND if said.reset > said.date + 1 else 0.0)
+        at = max(said.reset, said.date + 1)
         return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
+
+    def _pause(self, said: Heard) -> float:
+        """Return how long after we last came for new tokens we come again, at the earliest."""
+        if said.date is None or said.reset is None or said.reset <= said.date + 1:
+            return JUST_OVER_A_SECOND
+        came_late = self._came + self._behind > said.date + QUARTER_OF_A_SECOND
+        return JUST_OVER_A_SECOND if came_late else TWO_AND_A_HALF_SECONDS
 
 
 def _number(text: str | None) -> float | None:

@@ -88,9 +88,10 @@ class Pace:
             while wait := self._wait(turn, loop.time()):
                 self._announce(wait, loop.time())
                 await self._pause(wait)
-            self._next_departure = loop.time() + self._gap
+            now = loop.time()
+            self._next_departure = now + self._gap
             for budget in turn.budgets:
-                budget.sent()
+                budget.sent(now)
 
     def _wait(self, turn: Turn, now: float) -> float:
         return max(self._next_departure - now, 0.0, *(budget.wait(now) for budget in turn.budgets))

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ from reconciler.sandbox.transport import SandboxTransport
 
 START = 1_800_000_000.4
 LATENCY_SECONDS = 0.3  # what real tenants take
+JITTER_SECONDS = (0.003, 0.0, 0.005, 0.002, 0.004, 0.001, 0.0045)  # each way, in turn
 APIS = 12
 ACME = "org_acmeacmeacmeacme"
 SEED = "\n".join(
@@ -52,11 +54,14 @@ class Tenant:
         profile: str,
         refill: str = "window",
         skew: float = 0.0,
+        *,
+        latency: float = LATENCY_SECONDS,
         fault: Callable[[httpx.Request], httpx.Response | None] = lambda _: None,
     ) -> None:
         self.statuses: Counter[int] = Counter()
         self.lowest = 1000
         self._folder, self._profile, self._refill, self._skew, self._fault = folder, profile, refill, skew, fault
+        self._ways = (latency / 2 + jitter for jitter in cycle(JITTER_SECONDS))
 
     def opened(self) -> Sandbox:
         seed = self._folder / "seed.yaml"
@@ -72,11 +77,11 @@ class Tenant:
         )
 
     async def note(self, request: httpx.Request, forward: Forward) -> httpx.Response:
-        await asyncio.sleep(LATENCY_SECONDS / 2)
+        await asyncio.sleep(next(self._ways))
         response = self._fault(request) or await forward()
         self.statuses[response.status_code] += 1
         self.lowest = min(self.lowest, int(response.headers.get("x-ratelimit-remaining", self.lowest)))
-        await asyncio.sleep(LATENCY_SECONDS / 2)
+        await asyncio.sleep(next(self._ways))
         return response
 
 
@@ -136,13 +141,27 @@ def test_no_limit_is_passed_and_hardly_any_of_our_part_is_left_unused(
 ) -> None:
     bucket, rate = SUSTAINED[profile]
     ours = bucket - bucket // 4
-    number = ours + (12 if rate > FEW else 40) * min(rate, ours)  # to learn when the tenant's seconds begin takes some
+    ours_a_second = min(rate, ours) if refill == "window" else rate  # a reserve in the bucket need not be added again
+    number = ours + (12 if rate > FEW else 40) * ours_a_second  # to learn when the tenant's seconds begin takes some
     tenant = Tenant(tmp_path, profile, refill, skew)
 
     seconds = asked(tenant, number)
 
     assert tenant.statuses[429] == 0
-    assert seconds <= (number - ours) / min(rate, ours) * 1.15 + 4 * LATENCY_SECONDS
+    assert seconds <= (number - ours) / ours_a_second * 1.15 + 4 * LATENCY_SECONDS
+
+
+@pytest.mark.parametrize("profile", ["enterprise-nonprod", "enterprise-prod", "private-100"])
+def test_what_is_left_to_others_makes_no_bucket_spill_and_lacks_a_token_at_most(tmp_path: Path, profile: str) -> None:
+    bucket, rate = SUSTAINED[profile]
+    number = bucket + 12 * rate
+    tenant = Tenant(tmp_path, profile, "continuous", latency=0.005)
+
+    seconds = asked(tenant, number, Pacing())
+
+    assert tenant.statuses[429] == 0
+    assert tenant.lowest >= bucket // 4 - 1
+    assert seconds <= (number - bucket + bucket // 4) / rate * 1.05 + 1
 
 
 def test_a_cap_of_calls_a_second_holds_whatever_the_tenant_allows(tmp_path: Path) -> None:
