@@ -17,6 +17,7 @@ from reconciler.disk import replace_file
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations
+from reconciler.render.data import json_by_items
 from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_json, plan_json
 
 OWNER_ONLY = 0o600
@@ -57,7 +58,7 @@ def write_plan(path: Path, plan: Plan, specs: Iterable[GrantSpec], options: Mapp
     }
     content["digest"] = digest(content)
     try:
-        replace_file(path, json.dumps(content, indent=2) + "\n", OWNER_ONLY)
+        replace_file(path, json_by_items(content), OWNER_ONLY)
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
 

@@ -82,7 +82,16 @@ def test_the_same_inputs_give_the_same_bytes_but_for_the_time(tmp_path: Path) ->
 
     assert saved(tmp_path).read_text() == one
     differing = [a.split('"')[1] for a, b in zip(one.splitlines(), two.splitlines(), strict=True) if a != b]
-    assert differing == ["created_at", "digest"]
+    assert differing == ["saved", "digest"]
+    first, second = json.loads(one)["saved"], json.loads(two)["saved"]
+    assert {name for name in first | second if first[name] != second[name]} == {"created_at"}
+
+
+def test_each_change_has_a_line_of_its_own(tmp_path: Path) -> None:
+    lines = saved(tmp_path).read_text().splitlines()
+
+    changes = [json.loads(line.removesuffix(",")) for line in lines if line.strip().startswith('{"action"')]
+    assert changes == json.loads("".join(lines))["changes"] != []
 
 
 @pytest.mark.parametrize("folder", ["missing", "file"])

@@ -139,14 +139,14 @@ def _tell(ends: Ends, forms: Forms, console: Console) -> None:
             name = [line(f"Tenant {visible(end.plan.tenant.name)}")] if len(ends.ends) + len(ends.failed) > 1 else []
             console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
     _report(ends, forms, checkout)
-    ci.tell_outputs(outputs_of(Planned([end.plan for end in ends.ends])))
+    ci.tell_outputs(lambda: outputs_of(Planned([end.plan for end in ends.ends])))
 
 
 def _report(ends: Ends, forms: Forms, checkout: Checkout) -> None:
     """Write report files and the summary of a step; an older report must not outlive what it tells of."""
     names = [*(end.plan.tenant.name for end in ends.ends), *ends.failed]
     forms.write(names, lambda form, some: ends_as(form, ends.of(some), checkout, forms.most_bytes))
-    ci.tell_summary(ends_as("markdown", ends, checkout, ci.SUMMARY_BYTES))
+    ci.tell_summary(lambda: ends_as("markdown", ends, checkout, ci.SUMMARY_BYTES))
 
 
 def _refuse_without_permissions(session: Session, plan: Plan) -> None:

@@ -1,7 +1,7 @@
 """What a pipeline tells of itself, and what is told to it: where files are, the summary of a step, its outputs."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -34,29 +34,30 @@ def checkout(config: str | None) -> Checkout:
     return replace(here, config=visible(here.inside(file.as_posix()) or file.name))
 
 
-def tell_summary(markdown: str) -> None:
-    """Add to the summary of a step of GitHub Actions; elsewhere do nothing. Raises ReconcilerError."""
+def tell_summary(markdown: Callable[[], str]) -> None:
+    """Add to the summary of a step of GitHub Actions; elsewhere it is not even made. Raises ReconcilerError."""
     _append("GITHUB_STEP_SUMMARY", markdown)
 
 
-def tell_outputs(values: Mapping[str, str]) -> None:
-    """Set outputs of a step of GitHub Actions, to words of ours; elsewhere do nothing. Raises ReconcilerError."""
-    _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
+def tell_outputs(values: Callable[[], Mapping[str, str]]) -> None:
+    """Set outputs of a step of GitHub Actions, to words of ours; elsewhere do not even ask. Raises ReconcilerError."""
+    _append("GITHUB_OUTPUT", lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
 
 
 def tell_exit_code(code: int) -> None:
     """Set the output `exit_code` of a step of GitHub Actions; elsewhere, or if that fails, do nothing."""
     with suppress(ReconcilerError):
-        tell_outputs({"exit_code": str(int(code))})
+        tell_outputs(lambda: {"exit_code": str(int(code))})
 
 
-def _append(variable: str, text: str) -> None:
+def _append(variable: str, text: Callable[[], str]) -> None:
     file = os.environ.get(variable)
     if not _in_github() or not file:
         return
+    content = text()
     try:
         with Path(file).open("a", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(content)
     except OSError as error:
         raise ReconcilerError(f"{variable}: {file} cannot be written: {error.strerror}") from error
 

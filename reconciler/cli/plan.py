@@ -82,9 +82,10 @@ def _report(planned: Planned, forms: Forms, given: Options) -> None:
     view = _view(forms, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
     forms.write(names, lambda form, some: plans_as(form, planned.of(some), view))
-    ci.tell_summary(plans_as("markdown", planned, View(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)))
+    summary = View(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)
+    ci.tell_summary(lambda: plans_as("markdown", planned, summary))
     if planned.plans:
-        ci.tell_outputs(outputs_of(planned))
+        ci.tell_outputs(lambda: outputs_of(planned))
 
 
 def _tell(planned: Planned, forms: Forms, console: Console, given: Options) -> None:
