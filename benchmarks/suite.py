@@ -73,10 +73,10 @@ def carry_out(suite: Suite, tools: Sequence[Tool], tell: Tell) -> Results:
     begun = tuple(_told(starts(suite.validated, suite.starts), tell)) if suite.starts else ()
     runs: list[Run] = []
     for case in _alone(suite):
-        for tool in tools:
-            if case.work not in tool.lacks:
-                runs.append(_patiently(tool, case, suite, runs))
-                tell(_line(runs[-1]))
+        able = [tool for tool in tools if case.work not in tool.lacks]
+        for done in _side_by_side(able, case, suite, runs):
+            runs.append(done)
+            tell(_line(done))
     runs += _limited(suite, tools, tell)
     versions = {tool.name: tool.version for tool in tools}
     return Results(platform.python_version(), os.cpu_count() or 0, versions, begun, tuple(runs))
@@ -92,19 +92,26 @@ def _alone(suite: Suite) -> Iterator[Case]:
     yield from (Case(work, size, latency=LATENCY_SECONDS) for work in slow for size in suite.latency_sizes)
 
 
+def _side_by_side(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Sequence[Run]) -> Iterator[Run]:
+    """Run tools in turn, those that take no time several times: what disturbs the machine disturbs all of them."""
+    tries = [[_patiently(tool, case, suite, earlier)] for tool in tools]
+    for _ in range(REPEATS - 1 if suite.starts else 0):
+        for tool, done in zip(tools, tries, strict=True):
+            if done[0].took and done[0].took.wall <= IN_NO_TIME_SECONDS:
+                done.append(run(tool, case, limit=suite.patience))
+    for done in tries:
+        yield sorted(done, key=lambda each: each.took.wall if each.took else 0.0)[len(done) // 2]
+
+
 def _patiently(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]) -> Run:
-    """Run a tool if it can be expected to end in time; several times if it takes no time."""
+    """Run a tool if it can be expected to end in time."""
     expected = expected_seconds(tool.name, case, earlier)
     headline = case == Case(Work.NOTHING, suite.headline)
     if not headline and _gave_up(tool.name, case, earlier):
         return Run(tool.name, case, f"{NOT_RUN}: it did not manage a smaller tenant")
     if not headline and expected > suite.patience:
         return Run(tool.name, case, f"{NOT_RUN}: about {expected:,.0f} s expected")
-    first = run(tool, case, limit=HEADLINE_SECONDS if headline else 2 * suite.patience)
-    if first.took is None or first.took.wall > IN_NO_TIME_SECONDS or not suite.starts:
-        return first
-    again = [first, *(run(tool, case, limit=suite.patience) for _ in range(REPEATS - 1))]
-    return sorted(again, key=lambda each: each.took.wall if each.took else 0.0)[REPEATS // 2]
+    return run(tool, case, limit=HEADLINE_SECONDS if headline else 2 * suite.patience)
 
 
 def _gave_up(tool: str, case: Case, earlier: Iterable[Run]) -> bool:
