@@ -1,17 +1,17 @@
 """Carry out a plan and tell what became of each change. The plan is a value: nothing is decided anew."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from reconciler.auth0.client import PAGE_SIZE
 from reconciler.auth0.errors import Auth0Error
-from reconciler.core.grant import ObservedGrant
+from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, phase, takes_access
 from reconciler.work import Look, Means, Seen, Stop, Work
 
-__all__ = ["Look", "Means", "Stop", "by_key", "carry_out"]
+__all__ = ["Look", "Means", "Stop", "carry_out"]
 
 HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
 CHANGES_A_PAGE = 10
@@ -92,11 +92,6 @@ class Looks:
             return by_key(await self._means.client.grants())
         except Auth0Error:
             return None  # each change looks for itself, and tells what goes wrong then
-
-
-def by_key(grants: Iterable[ObservedGrant]) -> Seen:
-    """Return grants as changes look for them."""
-    return {each.key: each for each in grants}
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: Stop) -> str:

@@ -13,7 +13,8 @@ from support.commands import reconciler
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
-from reconciler.apply import FRESH_SECONDS, Look, Means, Stop, by_key, carry_out
+from reconciler.apply import FRESH_SECONDS, Look, Means, Stop, carry_out
+from reconciler.core.grant import by_key
 from reconciler.core.guards import Untouchable
 from reconciler.core.outcome import Result
 from reconciler.core.planner import make_plan

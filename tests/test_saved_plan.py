@@ -15,7 +15,7 @@ from support.strategies import grants
 
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Directory
-from reconciler.core.grant import ClientGrant, ObservedGrant
+from reconciler.core.grant import ClientGrant, ObservedGrant, by_key
 from reconciler.core.guards import Untouchable
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan, TenantName, compare, in_order_of_apply
@@ -210,7 +210,7 @@ def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Pla
     observed = [
         ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate({g.key: g for g in tenant}.values())
     ]
-    comparison = compare([DesiredGrant(grant, a_spec()) for grant in desired], observed)
+    comparison = compare([DesiredGrant(grant, a_spec()) for grant in desired], by_key(observed))
     changes = in_order_of_apply([*comparison.creates, *comparison.updates])
     return Plan(tenant=TenantName("t", "d"), changes=changes)
 

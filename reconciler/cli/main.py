@@ -51,7 +51,11 @@ class Commands(click.Group):
         command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
         """Write the table of commands from the texts above."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))

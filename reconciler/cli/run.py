@@ -5,12 +5,13 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from reconciler.apply import Look, Means, by_key, carry_out
+from reconciler.apply import Look, Means, carry_out
 from reconciler.auth0.backoff import Persistence
 from reconciler.cli.console import Console
 from reconciler.cli.interruption import GRACE_SECONDS, Interruption
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import OUT_OF_TIME, Planning, Session
+from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.journal import Journal, JournalError, open_journal

@@ -1,6 +1,6 @@
 """Pure: the client grant, the one type that both the files and the tenant are turned into."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -83,6 +83,11 @@ class ObservedGrant(NamedTuple):
     def key(self) -> Key:
         """The grant's key."""
         return self.grant.key
+
+
+def by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
+    """Return grants as they are looked for."""
+    return {each.key: each for each in grants}
 
 
 def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:

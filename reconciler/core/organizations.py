@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, Key, ObservedGrant
+from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, Key, ObservedGrant, by_key
 from reconciler.core.guards import Untouchable
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
@@ -40,7 +40,7 @@ class DeclaredOrganizations:
 
     def gaining(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
         """Return the ids of the organizations that get grants; those `grants` that are concerned know theirs now."""
-        observed = {each.key: each for each in grants}
+        observed = by_key(grants)
         return frozenset(_gains(resolve(self.specs, directory)[0], observed))
 
     def _goes(self, observed: ObservedGrant, directory: Directory) -> bool:

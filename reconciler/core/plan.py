@@ -148,20 +148,19 @@ class Comparison:
     unchanged: int
 
 
-def compare(desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]) -> Comparison:
+def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:
     """Return what differs, each part sorted by key; time grows with the number of grants, not faster."""
-    theirs = {each.key: each for each in observed}
     ours = {each.key: each for each in desired}
-    pairs = [(theirs[key], each) for key, each in ours.items() if key in theirs]
+    pairs = [(observed[key], each) for key, each in ours.items() if key in observed]
     unequal = [(_as_far_as_told(*pair), pair[1]) for pair in pairs if pair[0].grant != pair[1].grant]
     differing = [(before, after) for before, after in unequal if before.grant != after.grant]
     return Comparison(
-        creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - theirs.keys(), key=_order)),
+        creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - observed.keys(), key=_order)),
         updates=tuple(
             Update(before, after, changed_fields(before.grant, after.grant))
             for before, after in sorted(differing, key=lambda pair: pair[0].key.order)
         ),
-        undeclared=tuple(theirs[key] for key in sorted(theirs.keys() - ours.keys(), key=_order)),
+        undeclared=tuple(observed[key] for key in sorted(observed.keys() - ours.keys(), key=_order)),
         unchanged=len(pairs) - len(differing),
     )
 

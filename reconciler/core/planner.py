@@ -8,7 +8,7 @@ from reconciler.core.checks import check
 from reconciler.core.denials import broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
+from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant, by_key
 from reconciler.core.guards import Untouchable, forbid_too_many, forbid_untouchable
 from reconciler.core.limits import Limits
 from reconciler.core.organizations import check_organizations
@@ -95,7 +95,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     desired, problems = resolve(specs, observation.directory)
     if not desired and not problems:
         raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
-    observed = {each.key: each for each in observation.grants}
+    observed = by_key(observation.grants)
     problems += check(desired, observed, observation.directory)
     problems += _beyond_the_border(desired, rules.untouchable.border, observation.directory)
     problems += check_organizations(
@@ -106,7 +106,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
     warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
-    plan = _guarded(compare(desired, observation.grants), observation, rules, tenant, tuple(warnings))
+    plan = _guarded(compare(desired, observed), observation, rules, tenant, tuple(warnings))
     return replace(plan, skipped=len(specs) - len(desired))
 
 

@@ -15,7 +15,7 @@ from benchmarks.api import token
 from benchmarks.floor import least_requests, requests_of_care
 from benchmarks.measure import DONE, Served, load_server, run
 from benchmarks.starting import EMPTY_HELP, OUR_HELP, parsing, starts, validating
-from benchmarks.suite import Suite, carry_out
+from benchmarks.suite import REPEATS, Suite, carry_out
 from benchmarks.tenants import Case, Work
 from benchmarks.tools import BARE, DEPLOY, OURS, SDK, Tool, all_tools
 from reconciler.sandbox.tls import certificates
@@ -122,6 +122,16 @@ def test_a_tool_that_did_not_manage_a_tenant_is_spared_larger_ones() -> None:
     first, second = results.runs
     assert first.outcome.startswith("failed with 1")
     assert second.outcome == "not run: it did not manage a smaller tenant"
+
+
+def test_quick_runs_of_several_tools_take_turns(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    tools = [replace(a_tool("sh", "-c", f"echo {name} >> {log}"), name=name) for name in "ab"]
+
+    results = carry_out(Suite(sizes=(), no_op_sizes=(10,), starts=1, patience=30), tools, print)
+
+    assert [each.tool for each in results.runs] == ["a", "b"]
+    assert log.read_text().split() == ["a", "b"] * REPEATS
 
 
 def test_starting_is_measured_of_an_empty_program_ours_and_the_parser() -> None:

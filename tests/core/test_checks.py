@@ -6,7 +6,7 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec,
 from reconciler.core.checks import check
 from reconciler.core.desired import resolve
 from reconciler.core.directory import CURRENT_USER_SCOPES, Directory
-from reconciler.core.grant import ObservedGrant
+from reconciler.core.grant import ObservedGrant, by_key
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.spec import GrantSpec
 
@@ -16,7 +16,7 @@ MANAGEMENT = an_api(OWN.audience, "Auth0 Management API", scopes=frozenset({"rea
 
 def checked(spec: GrantSpec, directory: Directory = DIRECTORY, *observed: ObservedGrant) -> tuple[Problem, ...]:
     desired, _ = resolve([spec], directory)
-    return check(desired, {each.key: each for each in observed}, directory)
+    return check(desired, by_key(observed), directory)
 
 
 def test_a_scope_that_the_api_does_not_define_is_a_problem_where_it_would_be_added() -> None:

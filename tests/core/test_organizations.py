@@ -4,7 +4,7 @@ import pytest
 from support.builders import OWN, a_directory, a_grant, a_key, a_spec, an_observed
 
 from reconciler.core.desired import resolve
-from reconciler.core.grant import ObservedGrant
+from reconciler.core.grant import ObservedGrant, by_key
 from reconciler.core.guards import Untouchable
 from reconciler.core.organizations import DeclaredOrganizations, check_organizations
 from reconciler.core.pattern import Protect
@@ -72,7 +72,7 @@ def problems(
     *specs: GrantSpec, counted: Mapping[str, int | None], most: int = 100, grants: Iterable[ObservedGrant] = ()
 ) -> tuple[Problem, ...]:
     desired, _ = resolve(specs, DIRECTORY)
-    return check_organizations(desired, {each.key: each for each in grants}, counted, DIRECTORY, most)
+    return check_organizations(desired, by_key(grants), counted, DIRECTORY, most)
 
 
 BOTH = (SAYS_SO, a_spec(line=200, client_id="b", organizations=("globex", "acme")))

@@ -5,7 +5,7 @@ from support.builders import a_grant, a_key, a_spec, an_observed
 
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import SetChange
-from reconciler.core.grant import ClientGrant
+from reconciler.core.grant import ClientGrant, by_key
 from reconciler.core.plan import (
     Create,
     Delete,
@@ -29,7 +29,7 @@ def update(client_id: str, before: str, after: str) -> Update:
 def test_what_only_files_have_is_created_and_what_only_the_tenant_has_is_undeclared() -> None:
     ours, theirs = a_grant(a_key("ours")), a_grant(a_key("theirs"))
 
-    comparison = compare([desired(ours)], [an_observed(theirs)])
+    comparison = compare([desired(ours)], by_key([an_observed(theirs)]))
 
     assert [change.key for change in comparison.creates] == [ours.key]
     assert [each.key for each in comparison.undeclared] == [theirs.key]
@@ -37,19 +37,19 @@ def test_what_only_files_have_is_created_and_what_only_the_tenant_has_is_undecla
 
 
 def test_equal_grants_need_nothing() -> None:
-    comparison = compare([desired(a_grant())], [an_observed()])
+    comparison = compare([desired(a_grant())], by_key([an_observed()]))
 
     assert (comparison.unchanged, comparison.creates, comparison.updates, comparison.undeclared) == (1, (), (), ())
 
 
 def test_a_grant_with_another_subject_type_is_another_grant() -> None:
-    comparison = compare([desired(a_grant(a_key(subject_type="user")))], [an_observed(a_grant())])
+    comparison = compare([desired(a_grant(a_key(subject_type="user")))], by_key([an_observed(a_grant())]))
 
     assert (len(comparison.creates), len(comparison.undeclared)) == (1, 1)
 
 
 def test_a_grant_that_differs_is_updated_in_the_fields_that_differ() -> None:
-    comparison = compare([desired(a_grant(scope=("a", "b")))], [an_observed(a_grant(scope=("b", "c")))])
+    comparison = compare([desired(a_grant(scope=("a", "b")))], by_key([an_observed(a_grant(scope=("b", "c")))]))
 
     assert [change.fields for change in comparison.updates] == [(SetChange("scope", ("a",), ("c",)),)]
 
@@ -60,14 +60,16 @@ SOME = frozenset({"org_a"})
 def test_organizations_are_compared_only_where_the_files_say_some() -> None:
     unsaid, none, theirs = a_grant(), a_grant(organizations=frozenset()), an_observed(a_grant(organizations=SOME))
 
-    assert compare([desired(unsaid)], [theirs]).unchanged == 1
-    assert compare([desired(theirs.grant)], [theirs]).unchanged == 1
-    (update,) = compare([desired(none)], [theirs]).updates
+    assert compare([desired(unsaid)], by_key([theirs])).unchanged == 1
+    assert compare([desired(theirs.grant)], by_key([theirs])).unchanged == 1
+    (update,) = compare([desired(none)], by_key([theirs])).updates
     assert update.fields == (SetChange("organizations", (), ("org_a",)),)
 
 
 def test_a_grant_that_differs_elsewhere_keeps_the_organizations_that_the_files_leave_unsaid() -> None:
-    (update,) = compare([desired(a_grant(scope="b"))], [an_observed(a_grant(scope="a", organizations=SOME))]).updates
+    (update,) = compare(
+        [desired(a_grant(scope="b"))], by_key([an_observed(a_grant(scope="a", organizations=SOME))])
+    ).updates
 
     assert update.fields == (SetChange("scope", ("b",), ("a",)),)
     assert update.before.grant.organizations is None
@@ -85,7 +87,7 @@ def test_to_take_an_organization_away_takes_access(
 
 
 def test_another_id_of_the_same_grant_is_no_change() -> None:
-    assert compare([desired(a_grant())], [an_observed(grant_id="cgr_toggled")]).unchanged == 1
+    assert compare([desired(a_grant())], by_key([an_observed(grant_id="cgr_toggled")])).unchanged == 1
 
 
 def test_access_is_given_before_it_is_taken() -> None:
