@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from reconciler.core.domain import CREDENTIALS_PREFIX, base_url, is_auth0s, parts_of
+from reconciler.core.domain import (
+    AUTH0_HOSTS,
+    CREDENTIALS_PREFIX,
+    base_url,
+    comparable,
+    host_of,
+    is_auth0_host,
+    is_loopback,
+    is_same_host,
+    name_of,
+)
+from reconciler.core.identity import ALLOW_UNNAMED, IdentityCheck, identity_of, management_api_of
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import Border, Pattern, Protect
 from reconciler.core.policy import Policy
@@ -17,6 +28,7 @@ from reconciler.errors import ReconcilerError
 DEFAULT_FILE = "reconciler.yaml"
 SANDBOX_DOMAIN = "sandbox.localhost"
 SANDBOX_DATABASE = ".reconciler/sandbox.db"
+CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
 
 
 class Kind(StrEnum):
@@ -30,11 +42,13 @@ class Kind(StrEnum):
 class Tenant:
     """A tenant as configured. `domain` is as written, so it may carry `https://`.
 
-    `credentials` is how the names of the environment variables begin that hold its credentials.
+    `canonical_domain` is the domain that Auth0 gave the tenant, where `domain` is a custom one. The names of the
+    environment variables with its credentials begin with `credentials`.
     """
 
     name: str
     domain: str
+    canonical_domain: str | None = None
     kind: Kind = Kind.AUTH0
     variables: Mapping[str, str] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
@@ -47,8 +61,26 @@ class Tenant:
 
     @property
     def host(self) -> str:
-        """The domain without a scheme."""
-        return parts_of(self.domain)[1]
+        """The canonical host of the domain."""
+        return host_of(self.domain)
+
+    @property
+    def canonical_host(self) -> str | None:
+        """The host that Auth0 gave the tenant; None where the configuration does not say it."""
+        if self.canonical_domain is not None:
+            return name_of(host_of(self.canonical_domain))
+        name = name_of(self.host)
+        return name if name.endswith(AUTH0_HOSTS) else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All hosts that the configuration gives for the tenant."""
+        return tuple(dict.fromkeys(filter(None, (self.host, self.canonical_host))))
+
+    @property
+    def domain_variable(self) -> str:
+        """The environment variable that names the domain which the tenant's credentials belong to."""
+        return f"{self.credentials}DOMAIN"
 
     @property
     def base_url(self) -> str:
@@ -97,8 +129,12 @@ def choose_tenants(
     environment: Mapping[str, str],
     *,
     every: bool = False,
+    allow_unnamed: bool = False,
 ) -> list[Tenant]:
     """Return the tenants of these names (from --tenant), each once; with `every`, all; else the one that is chosen.
+
+    Of several tenants, one whose credentials belong to another domain is not refused here: `check_environment` refuses
+    it when it is reached, and the others go on.
 
     Raises:
         ReconcilerError: as `choose_tenant` does; if none is declared; if both are asked for.
@@ -107,28 +143,30 @@ def choose_tenants(
         raise ReconcilerError("--all-tenants and --tenant: use one of them")
     if every and not config.tenants:
         raise ReconcilerError(f"--all-tenants: {config.file} declares no tenant")
-    chosen = config.tenants if every else dict.fromkeys(names)
-    if not chosen:
-        return [choose_tenant(config, None, environment)]
-    return [choose_tenant(config, name, environment) for name in chosen]
+    chosen = list(config.tenants if every else dict.fromkeys(names))
+    if len(chosen) > 1:
+        return [named(config, name) for name in chosen]
+    return [choose_tenant(config, next(iter(chosen), None), environment, allow_unnamed=allow_unnamed)]
 
 
-def choose_tenant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:
+def choose_tenant(
+    config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
+) -> Tenant:
     """Return the tenant to work on, the one that is `meant`, if credentials may go there.
 
     Raises:
-        ReconcilerError: as `meant` does, or if only reconciler.yaml, which a pull request can change, says that
-            credentials should go to a host outside Auth0.
+        ReconcilerError: as `meant` and `check_environment` do.
     """
-    tenant = meant(config, name, environment)
-    _refuse_strange_host(tenant, environment)
+    tenant = meant(config, name, environment, allow_unnamed=allow_unnamed)
+    check_environment(tenant, environment)
     return tenant
 
 
-def meant(config: Config, name: str | None, environment: Mapping[str, str]) -> Tenant:
+def meant(config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False) -> Tenant:
     """Return the tenant of `name` (from --tenant), else the one of AUTH0_DOMAIN, else the default one.
 
-    AUTH0_DOMAIN may name a domain of reconciler.yaml, whose settings it then takes, or any other.
+    AUTH0_DOMAIN may name a domain of reconciler.yaml, whose settings it then takes. It may name any other domain if
+    reconciler.yaml declares no tenant, if the domain is this machine (loopback), or with `allow_unnamed`.
 
     Raises:
         ReconcilerError: if there is no such tenant, or none is named.
@@ -137,44 +175,123 @@ def meant(config: Config, name: str | None, environment: Mapping[str, str]) -> T
     if name is not None:
         return named(config, name)
     if domain:
-        return by_domain(config, domain)
+        return at_domain(config, domain) or _unnamed(config, domain, allowed=allow_unnamed)
     if config.default_tenant is not None:
         return named(config, config.default_tenant)
     if len(config.tenants) == 1:
         return next(iter(config.tenants.values()))
-    raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in {config.file}")
+    empty = " (it is empty)" if "AUTH0_DOMAIN" in environment else ""
+    raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN{empty}, or name default_tenant in {config.file}")
 
 
-def _refuse_strange_host(tenant: Tenant, environment: Mapping[str, str]) -> None:
-    """Let credentials go to a host outside Auth0 only where the environment names both by the same prefix."""
-    if tenant.kind is Kind.SANDBOX or is_auth0s(tenant.host):
-        return
-    variable = f"{tenant.credentials}DOMAIN"
-    agreed = environment.get(variable, "").strip()
-    if not agreed or parts_of(agreed)[1] != tenant.host:
+def _unnamed(config: Config, domain: str, *, allowed: bool) -> Tenant:
+    """Return a tenant that reconciler.yaml does not declare. Raises ReconcilerError if that is not allowed."""
+    tenant = unnamed(config, domain)
+    if config.tenants and not allowed and not is_loopback(tenant.host):
         raise ReconcilerError(
-            f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there all the same, "
-            f"set {variable}={tenant.domain} in the environment",
+            f"AUTH0_DOMAIN: {tenant.host} is not the domain of a tenant that {config.file} declares "
+            f"({', '.join(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} "
+            "to go on with the shared settings",
         )
+    return tenant
 
 
-def by_domain(config: Config, domain: str) -> Tenant:
-    """Return the tenant at a domain: one of the configuration, or one with what the configuration says for all.
+def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
+    """Check that the environment's credentials may be sent to `tenant`. Call this before anything is sent.
+
+    reconciler.yaml alone, which a pull request can change, must not decide where credentials go: they go to the domain
+    that the environment names by the same prefix. If it names none, they go to hosts of Auth0 only.
 
     Raises:
-        ReconcilerError: if several tenants of the configuration are there.
+        ReconcilerError: if the environment names another domain, or another tenant's Management API; if it names no
+            domain and the tenant's host is not one of Auth0's.
     """
-    host = parts_of(domain)[1]
-    known = [tenant for tenant in config.tenants.values() if tenant.kind is Kind.AUTH0 and tenant.host == host]
-    if len(known) > 1:
-        names = ", ".join(tenant.name for tenant in known)
+    if tenant.kind is Kind.SANDBOX:
+        return
+    _check_domain(tenant, environment)
+    variable = f"{tenant.credentials}AUDIENCE"
+    audience, canonical = environment.get(variable, "").strip(), tenant.canonical_host
+    if audience and canonical and not is_same_host(identity_of(audience) or "", canonical):
         raise ReconcilerError(
-            f"{host} is the domain of several tenants of {config.file}: {names}; say which by --tenant"
+            f"tenant {tenant.name}: {variable} is {audience}, but the canonical domain is {canonical}; nothing was "
+            f"sent: unset {variable}, or set it to {management_api_of(canonical)}",
         )
-    if known:
-        return known[0]
+
+
+def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
+    variable = tenant.domain_variable
+    agreed = _domain_for(tenant, environment)
+    if agreed and is_same_host(agreed, tenant.host):
+        return
+    if not is_auth0_host(tenant.host):
+        empty = "" if agreed or variable not in environment else f" ({variable} is empty)"
+        raise ReconcilerError(
+            f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there all the same, "
+            f"set {variable}={tenant.domain} in the environment{empty}",
+        )
+    if agreed:
+        raise ReconcilerError(
+            f"tenant {tenant.name}: {variable} is {agreed}, but the tenant's domain is {tenant.host}; nothing was "
+            f"sent: set {variable}={tenant.host} with the credentials of that tenant; if several tenants use variables "
+            f"that begin with {tenant.credentials}, give each a prefix of its own, like credentials: "
+            f"{CREDENTIALS_PREFIX}PROD_",
+        )
+
+
+def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
+    """Return the canonical host that the environment names for the credentials; None if it names none."""
+    domain = environment.get(tenant.domain_variable, "").strip()
+    try:
+        return host_of(domain) if domain else None
+    except ReconcilerError as error:
+        raise ReconcilerError(f"{tenant.domain_variable}: {error}") from error
+
+
+def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return what is wrong, and what to do, if in CI only reconciler.yaml says where credentials go; else None."""
+    in_ci = any(environment.get(name, "").strip().lower() not in {"", "0", "false"} for name in CI_VARIABLES)
+    if not in_ci or tenant.kind is Kind.SANDBOX or _domain_for(tenant, environment):
+        return None
+    variable = tenant.domain_variable
+    what = f"{variable} is not set: a change of the domain of {tenant.name} would send credentials elsewhere"
+    return what, f"set {variable}={tenant.host} where the credentials are set"
+
+
+def identity_check(
+    config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
+) -> IdentityCheck | None:
+    """Return what the identity of `tenant` is compared with; None for a sandbox in this process, which is known."""
+    if tenant.kind is Kind.SANDBOX:
+        return None
+    is_declared = config.tenants.get(tenant.name) == tenant
+    others = [each for each in config.tenants.values() if each.kind is Kind.AUTH0 and each != tenant]
+    variable = f"{tenant.credentials}AUDIENCE"
+    configured = tenant.canonical_host
+    return IdentityCheck(
+        tenant=tenant.name,
+        host=tenant.host,
+        file=config.file,
+        expected=configured or identity_of(environment.get(variable, "").strip()),
+        source=variable if configured is None else "domain" if tenant.canonical_domain is None else "canonical_domain",
+        is_configured=configured is not None,
+        others={comparable(host): other.name for other in others for host in other.hosts},
+        unknown=tuple(other.name for other in others if other.canonical_host is None),
+        is_declared=is_declared,
+        may_be_real=is_declared or allow_unnamed or not config.tenants or not is_loopback(tenant.host),
+    )
+
+
+def at_domain(config: Config, domain: str) -> Tenant | None:
+    """Return the declared tenant at a domain, in whichever way that is written; None if there is none."""
+    host = host_of(domain)
+    declared = (tenant for tenant in config.tenants.values() if tenant.kind is Kind.AUTH0)
+    return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)
+
+
+def unnamed(config: Config, domain: str) -> Tenant:
+    """Return the tenant at a domain with what the configuration says for all tenants."""
     return Tenant(
-        name=host,
+        name=host_of(domain),
         domain=domain,
         variables=config.variables,
         credentials=config.credentials,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.config import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Kind, Tenant, which
-from reconciler.core.domain import CREDENTIALS_PREFIX, parts_of
+from reconciler.core.domain import AUTH0_HOSTS, CREDENTIALS_PREFIX, comparable, host_of, is_same_host, name_of
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import NAMES, Border, Pattern, Protect
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
@@ -25,7 +25,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
     shared ones.
 
     Raises:
-        ProblemsError: if a domain is none, or the default tenant is not declared.
+        ProblemsError: if a domain is none, if two tenants have the same one, or if the default tenant is not declared.
     """
     if problems := tuple(_problems(data, file)):
         raise ProblemsError(problems)
@@ -47,18 +47,45 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield what the schema cannot see."""
     tenants = data.get("tenants") or {}
-    for name, item in tenants.items():
-        try:
-            parts_of(str((item or {}).get("domain", SANDBOX_DOMAIN)))
-        except ReconcilerError as error:
-            what, _, fix = str(error).partition("; ")
-            yield Problem(Source(file, *mark_of(data, ("tenants", name, "domain"))), what, fix)
+    yield from _domains(tenants, data, file)
     yield from _no_schemas(data, file)
     yield from _shared_databases(tenants, data, file)
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
         place = Source(file, *mark_of(data, ("default_tenant",)))
         yield Problem(place, f'this file declares no tenant "{default}"', which(default, tenants))
+
+
+def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each domain that is not valid, belongs to another tenant, or contradicts the other one."""
+    first: dict[str, str] = {}
+    for name, item in tenants.items():
+        hosts: dict[str, str] = {}
+        for key in ("domain", "canonical_domain"):
+            place = Source(file, *mark_of(data, ("tenants", name, key)))
+            try:
+                hosts[key] = host_of(str((item or {}).get(key, SANDBOX_DOMAIN)))
+            except ReconcilerError as error:
+                what, _, fix = str(error).partition("; ")
+                yield Problem(place, what, fix)
+                continue
+            if key not in (item or {}) or item.get("kind", Kind.AUTH0) != Kind.AUTH0:
+                continue
+            earlier = first.setdefault(comparable(hosts[key]), name)
+            if earlier != name:
+                what = f"{hosts[key]} is a domain of the tenant {quoted(earlier)} already: they would be one tenant"
+                yield Problem(place, what, "remove one of the two, or correct its domain")
+        yield from _two_identities(hosts, place, item or {})
+
+
+def _two_identities(hosts: Mapping[str, str], place: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem if the domain is one that Auth0 gave, and the canonical domain another."""
+    if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
+        return
+    domain = name_of(hosts["domain"])
+    if domain.endswith(AUTH0_HOSTS) and not is_same_host(domain, hosts["canonical_domain"]):
+        what = f"the domain {domain} is a canonical one; this is another tenant's"
+        yield Problem(place, what, "remove canonical_domain, or correct one of the two")
 
 
 def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
@@ -101,6 +128,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
     return Tenant(
         name=name,
         domain=str(item.get("domain", SANDBOX_DOMAIN)),
+        canonical_domain=item.get("canonical_domain"),
         kind=Kind(item.get("kind", Kind.AUTH0)),
         variables={**shared.variables, **(item.get("variables") or {})},
         credentials=item.get("credentials", shared.credentials),

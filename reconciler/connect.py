@@ -6,25 +6,35 @@ from functools import partial
 
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.connection import Route
-from reconciler.auth0.credentials import ClientSecret, credentials_from
+from reconciler.auth0.credentials import ClientSecret, credentials_from, identities_of
 from reconciler.auth0.management import Manner
-from reconciler.config import Kind, Tenant
+from reconciler.config import Kind, Tenant, check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
+from reconciler.core.identity import IdentityCheck, management_api_of
 from reconciler.errors import ReconcilerError
 
 
 @asynccontextmanager
 async def open_tenant(
-    tenant: Tenant, environment: Mapping[str, str], manner: Manner
+    tenant: Tenant, environment: Mapping[str, str], manner: Manner, identity: IdentityCheck | None = None
 ) -> AsyncIterator[ManagementClient]:
-    """Give a client for `tenant`.
+    """Give a client for `tenant`. Its calls raise ReconcilerError if `identity` refuses the tenant of the token.
 
     Raises:
-        ReconcilerError: if there are no credentials, or the sandbox is not installed or cannot be opened.
+        ReconcilerError: if there are no credentials, or they must not be sent to this tenant; if the sandbox is not
+            installed or cannot be opened.
     """
+    check_environment(tenant, environment)
+
+    def check_token(token: str) -> None:
+        if identity is not None:
+            identity.verify(identities_of(token))
+
     with route_to(tenant, environment) as route:
         credentials = route.credentials()
-        async with connected(route.base_url, credentials, transport=route.transport, manner=manner) as client:
+        async with connected(
+            route.base_url, credentials, transport=route.transport, manner=manner, check_token=check_token
+        ) as client:
             yield client
 
 
@@ -39,7 +49,8 @@ def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
         with _inside(tenant) as route:
             yield route
     else:
-        yield Route(tenant.base_url, partial(credentials_from, environment, tenant.host, tenant.credentials))
+        audience = management_api_of(tenant.canonical_host or tenant.host)
+        yield Route(tenant.base_url, partial(credentials_from, environment, tenant.host, tenant.credentials, audience))
 
 
 @contextmanager

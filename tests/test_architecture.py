@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "config_file": {"config", "core", "errors", "files.document", "files.judge"},
     # the tenant that tests trust knows nothing of the client and the planner that are tested against it
     "sandbox": {"core.problems", "core.suggest", "contract.stored", "files", "errors"},
-    "connect": {"auth0", "config", "core.directory", "sandbox.tenant", "sandbox.transport", "errors"},
+    "connect": {"auth0", "config", "core.directory", "core.identity", "sandbox.tenant", "sandbox.transport", "errors"},
     "observe": {"auth0", "core", "errors", "tasks"},
     "journal": {"core", "errors", "render.plan_json"},
     "saved_plan": {"", "contract.stored", "core", "disk", "errors", "files.schema", "render.plan_json"},

@@ -3,7 +3,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant, choose_tenant
+from reconciler.config import (
+    SANDBOX_DOMAIN,
+    Config,
+    Kind,
+    Tenant,
+    check_environment,
+    choose_tenant,
+    choose_tenants,
+    identity_check,
+    unconfirmed_domain,
+)
 from reconciler.config_file import parse_config
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import Border, Pattern, Protect
@@ -13,6 +23,7 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.loader import parse
 
 LIVE = "live.eu.auth0.com"
+OTHER = "other.eu.auth0.com"
 STRANGE = "login.example.com"
 
 
@@ -80,7 +91,7 @@ def test_the_rules_of_a_tenants_policy_decide_before_the_shared_ones() -> None:
     parsed = parse_config(
         {
             "policy": {"rules": [shared]},
-            "tenants": {"live": {"domain": LIVE, "policy": {"rules": [own]}}, "other": {"domain": LIVE}},
+            "tenants": {"live": {"domain": LIVE, "policy": {"rules": [own]}}, "other": {"domain": OTHER}},
         },
         "reconciler.yaml",
     )
@@ -104,11 +115,11 @@ def test_a_domain_that_no_file_names_takes_the_shared_settings() -> None:
         ("other", {"AUTH0_DOMAIN": LIVE}, "other"),
         (None, {"AUTH0_DOMAIN": LIVE}, "live"),
         (None, {"AUTH0_DOMAIN": f"https://{LIVE.upper()}/"}, "live"),
-        (None, {"AUTH0_DOMAIN": "new.auth0.com"}, "new.auth0.com"),
+        (None, {"AUTH0_DOMAIN": "127.0.0.1:8321"}, "127.0.0.1:8321"),
         (None, {"AUTH0_DOMAIN": " "}, "default"),
         (None, {}, "default"),
     ],
-    ids=["option-wins", "domain", "domain-as-address", "domain-in-no-file", "domain-empty", "default"],
+    ids=["option-wins", "domain", "domain-as-address", "loopback-in-no-file", "domain-empty", "default"],
 )
 def test_the_option_wins_over_auth0_domain_which_wins_over_the_default(
     name: str | None, environment: dict[str, str], chosen: str
@@ -128,7 +139,9 @@ def test_the_only_tenant_needs_no_default() -> None:
 
 
 def test_auth0_domain_never_chooses_a_sandbox() -> None:
-    tenant = choose_tenant(config(local={"kind": "sandbox", "domain": LIVE}), None, {"AUTH0_DOMAIN": LIVE})
+    only_a_sandbox = config(local={"kind": "sandbox", "domain": LIVE})
+
+    tenant = choose_tenant(only_a_sandbox, None, {"AUTH0_DOMAIN": LIVE}, allow_unnamed=True)
 
     assert (tenant.name, tenant.kind) == (LIVE, Kind.AUTH0)
 
@@ -137,7 +150,7 @@ def test_auth0_domain_never_chooses_a_sandbox() -> None:
     ("tenants", "name", "message"),
     [
         ({}, None, "no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in reconciler.yaml"),
-        ({"a": {"domain": LIVE}, "b": {"domain": LIVE}}, None, "no tenant: use --tenant"),
+        ({"a": {"domain": LIVE}, "b": {"domain": OTHER}}, None, "no tenant: use --tenant"),
         ({"live": {"domain": LIVE}}, "lvie", 'no tenant "lvie"; did you mean "live"'),
         ({"live": {"domain": LIVE}}, "zzz", 'no tenant "zzz"; declared are: live'),
         ({}, "zzz", 'no tenant "zzz"; declared are: none'),
@@ -185,7 +198,7 @@ def test_a_tenants_own_variables_go_before_the_shared_ones_and_its_host_is_built
     )
 
     assert parsed.tenants["live"].target == Target("live", {"stage": "prod", "region": "eu", "domain": LIVE})
-    elsewhere = choose_tenant(parsed, None, {"AUTH0_DOMAIN": "new.auth0.com"})
+    elsewhere = choose_tenant(parsed, None, {"AUTH0_DOMAIN": "new.auth0.com"}, allow_unnamed=True)
     assert elsewhere.target == Target("new.auth0.com", {**shared, "domain": "new.auth0.com"})
 
 
@@ -202,7 +215,7 @@ def test_a_border_of_its_own_takes_the_shared_ones_place() -> None:
     parsed = parse_config(
         {
             "manage": [{"client": "*"}],
-            "tenants": {"live": {"domain": LIVE, "manage": [{"client": "Billing *"}]}, "other": {"domain": LIVE}},
+            "tenants": {"live": {"domain": LIVE, "manage": [{"client": "Billing *"}]}, "other": {"domain": OTHER}},
         },
         "reconciler.yaml",
     )
@@ -212,12 +225,12 @@ def test_a_border_of_its_own_takes_the_shared_ones_place() -> None:
 
 
 def test_credentials_of_another_prefix_are_not_vouched_for_by_auth0_domain() -> None:
-    parsed = config(prod={"domain": STRANGE, "credentials": "AUTH0_PROD_"}, dev={"domain": STRANGE})
+    parsed = config(prod={"domain": STRANGE, "credentials": "AUTH0_PROD_"}, dev={"domain": "dev.example.com"})
 
     with pytest.raises(ReconcilerError, match=f"set AUTH0_PROD_DOMAIN={STRANGE} in the environment"):
         choose_tenant(parsed, "prod", {"AUTH0_DOMAIN": STRANGE})
-    with pytest.raises(ReconcilerError, match=f"set AUTH0_DOMAIN={STRANGE} in the environment"):
-        choose_tenant(parsed, "dev", {"AUTH0_PROD_DOMAIN": STRANGE})
+    with pytest.raises(ReconcilerError, match=r"set AUTH0_DOMAIN=dev\.example\.com in the environment"):
+        choose_tenant(parsed, "dev", {"AUTH0_PROD_DOMAIN": "dev.example.com"})
     assert choose_tenant(parsed, "prod", {"AUTH0_PROD_DOMAIN": f"https://{STRANGE}/"}).name == "prod"
 
 
@@ -235,7 +248,8 @@ def test_a_host_outside_auth0_needs_the_environment_to_agree(domain: str) -> Non
 
 @pytest.mark.parametrize("name", ["ours", None], ids=["named", "the-only-one"])
 def test_the_environment_need_not_agree_on_hosts_of_auth0(name: str | None) -> None:
-    assert choose_tenant(config(ours={"domain": "a.b.us.auth0.com:443"}), name, {}).host == "a.b.us.auth0.com:443"
+    for domain in (LIVE, f"{LIVE}:443", f"{LIVE}.", "old-tenant.auth0.com", "abc.ca.auth0.com"):
+        assert choose_tenant(config(ours={"domain": domain}), name, {}).name == "ours"
 
 
 @pytest.mark.parametrize(
@@ -254,6 +268,14 @@ def test_the_environment_need_not_agree_on_hosts_of_auth0(name: str | None) -> N
         ("localhost.example.com", "localhost.example.com", "https://localhost.example.com"),
         ("127.0.0.1.example.com", "127.0.0.1.example.com", "https://127.0.0.1.example.com"),
         ("127.0.0.2:8321", "127.0.0.2:8321", "https://127.0.0.2:8321"),
+        (f"{LIVE}.", LIVE, f"https://{LIVE}"),
+        (f"{LIVE}:443", LIVE, f"https://{LIVE}"),
+        (f"HTTPS://{LIVE.upper()}.:0443/", LIVE, f"https://{LIVE}"),
+        (f"{LIVE}:80", f"{LIVE}:80", f"https://{LIVE}:80"),
+        ("LOCALHOST.:08321", "localhost:8321", "http://localhost:8321"),
+        ("localhost:80", "localhost", "http://localhost"),
+        ("localhost:443", "localhost:443", "http://localhost:443"),
+        ("https://localhost:443", "localhost", "https://localhost"),
     ],
 )
 def test_it_is_https_everywhere_but_on_loopback(domain: str, host: str, base_url: str) -> None:
@@ -277,6 +299,14 @@ def test_it_is_https_everywhere_but_on_loopback(domain: str, host: str, base_url
         f"{LIVE}:123456",
         f"{LIVE}\r\nHost: evil.example",
         "example。auth0.com",
+        "a..b",
+        ".a",
+        "a...",
+        "-a.example.com",
+        "a-.example.com",
+        f"{'a' * 64}.example.com",
+        f"{'a.' * 126}aa",
+        f"{LIVE}:٤٤٣",
         "münchen.auth0.com",
     ],
 )
@@ -313,8 +343,205 @@ def test_two_sandboxes_with_one_database_would_be_one_tenant() -> None:
     )
 
 
-def test_a_domain_of_several_tenants_does_not_say_which() -> None:
-    twice = config(one={"domain": LIVE}, other={"domain": f"https://{LIVE}/"})
+@pytest.mark.parametrize(
+    "written",
+    [LIVE, LIVE.upper(), f"{LIVE}.", f"{LIVE}:443", f"https://{LIVE}/", f"HTTPS://{LIVE}.:443/"],
+)
+def test_a_domain_in_any_spelling_is_the_declared_tenant_with_its_guards(written: str) -> None:
+    parsed = config(live={"domain": LIVE, "protect": [{"client": "Legacy"}]}, other={"domain": OTHER})
 
-    with pytest.raises(ReconcilerError, match=r"several tenants of reconciler\.yaml: one, other; say"):
-        choose_tenant(twice, None, {"AUTH0_DOMAIN": LIVE})
+    tenant = choose_tenant(parsed, None, {"AUTH0_DOMAIN": written})
+
+    assert (tenant.name, tenant.protect) == ("live", (Protect(client="Legacy"),))
+    assert choose_tenant(parsed, "live", {"AUTH0_DOMAIN": written}) == tenant
+
+
+@pytest.mark.parametrize("written", ["localhost:8321", "127.0.0.1:8321", "[::1]:8321", "http://LOCALHOST.:8321/"])
+def test_all_names_of_loopback_are_one_host(written: str) -> None:
+    parsed = config(live={"domain": "127.0.0.1:8321", "protect": [{"client": "Legacy"}]})
+
+    assert choose_tenant(parsed, None, {"AUTH0_DOMAIN": written}).name == "live"
+    assert choose_tenant(parsed, None, {"AUTH0_DOMAIN": "localhost:8322"}).name == "localhost:8322"
+
+
+@pytest.mark.parametrize("domain", ["new.auth0.com", f"{LIVE}:8443", f"x.{LIVE}", STRANGE, "127.0.0.2", "127.1"])
+def test_a_domain_that_is_none_of_the_declared_ones_is_refused(domain: str) -> None:
+    declared = {"live": {"domain": LIVE}, "local": {"kind": "sandbox"}}
+    parsed = parse_config({"protect": [{"client": "A"}], "tenants": declared}, "reconciler.yaml")
+
+    with pytest.raises(
+        ReconcilerError, match=r"not the domain of a tenant that reconciler.yaml declares \(live, local\); .*"
+    ) as caught:
+        choose_tenant(parsed, None, {"AUTH0_DOMAIN": domain})
+    allowed = choose_tenant(parsed, None, {"AUTH0_DOMAIN": domain}, allow_unnamed=True)
+
+    assert "--allow-unnamed-tenant" in str(caught.value)
+    assert (allowed.name, allowed.protect) == (domain, (Protect(client="A"),))
+
+
+def test_without_declared_tenants_every_domain_may_be_unnamed() -> None:
+    assert choose_tenant(Config(), None, {"AUTH0_DOMAIN": "new.auth0.com"}).name == "new.auth0.com"
+
+
+@pytest.mark.parametrize(
+    ("domains", "place"),
+    [
+        ("a: {domain: live.eu.auth0.com}\n  b: {domain: https://LIVE.eu.auth0.com.:443/}", "3:15"),
+        ("a: {domain: 127.0.0.1:1}\n  b: {domain: localhost:1}", "3:15"),
+        ("a: {domain: live.eu.auth0.com}\n  b: {domain: x.example, canonical_domain: live.eu.auth0.com}", "3:44"),
+        ("a: {domain: x.example, canonical_domain: live.eu.auth0.com}\n  b: {domain: live.eu.auth0.com}", "3:15"),
+        (
+            "a: {domain: x.xy, canonical_domain: z.xy}\n  b: {domain: y.xy, canonical_domain: z.xy}",
+            "3:39",
+        ),
+    ],
+    ids=["spelling", "loopback", "canonical", "canonical-first", "both-canonical"],
+)
+def test_two_tenants_with_one_host_are_a_problem_at_the_second_one(domains: str, place: str) -> None:
+    (said,) = problems(f"tenants:\n  {domains}\n")
+
+    assert said.startswith(f"reconciler.yaml:{place}: ")
+    assert said.endswith(
+        ' is a domain of the tenant "a" already: they would be one tenant; remove one of the two, or correct its domain'
+    )
+
+
+def test_sandboxes_may_share_a_domain_with_anybody() -> None:
+    parsed = config(
+        live={"domain": LIVE}, one={"kind": "sandbox", "domain": LIVE}, two={"kind": "sandbox", "database": "2.db"}
+    )
+
+    assert len(parsed.tenants) == 3
+
+
+def test_a_canonical_domain_that_contradicts_the_domain_is_a_problem() -> None:
+    (said,) = problems("tenants:\n  a: {domain: live.eu.auth0.com, canonical_domain: other.eu.auth0.com}\n")
+    assert said == (
+        "reconciler.yaml:2:52: the domain live.eu.auth0.com is a canonical one; this is another tenant's; "
+        "remove canonical_domain, or correct one of the two"
+    )
+    assert problems("tenants:\n  a: {domain: x.example, canonical_domain: a b}\n") == [
+        'reconciler.yaml:2:44: "a b" is no domain; write it like example.eu.auth0.com',
+    ]
+    assert problems("tenants:\n  a: {domain: a b, canonical_domain: other.eu.auth0.com}\n") == [
+        'reconciler.yaml:2:15: "a b" is no domain; write it like example.eu.auth0.com',
+    ]
+
+
+@pytest.mark.parametrize("name", ["live", None], ids=["named", "the-only-one"])
+@pytest.mark.parametrize("domain", [OTHER, "live.us.auth0.com", f"{LIVE}:8443", STRANGE, "127.0.0.1:1"])
+def test_credentials_of_another_domain_are_never_sent_to_a_tenant(name: str | None, domain: str) -> None:
+    parsed = config(live={"domain": LIVE, "credentials": "AUTH0_LIVE_"})
+
+    with pytest.raises(ReconcilerError, match=rf"AUTH0_LIVE_DOMAIN is {domain}, but the tenant's domain is {LIVE}"):
+        choose_tenant(parsed, name, {"AUTH0_LIVE_DOMAIN": domain})
+    assert choose_tenant(parsed, "live", {"AUTH0_DOMAIN": domain}).name == "live"
+
+
+def test_a_domain_variable_that_is_not_a_domain_is_named() -> None:
+    parsed = config(live={"domain": LIVE, "credentials": "AUTH0_LIVE_"})
+
+    with pytest.raises(ReconcilerError, match='AUTH0_LIVE_DOMAIN: "a b" is no domain'):
+        choose_tenant(parsed, "live", {"AUTH0_LIVE_DOMAIN": "a b"})
+
+
+def test_of_several_tenants_the_one_that_differs_is_refused_when_it_is_reached() -> None:
+    parsed = config(dev={"domain": OTHER}, prod={"domain": LIVE})
+    environment = {"AUTH0_DOMAIN": OTHER}
+
+    dev, prod = choose_tenants(parsed, [], environment, every=True)
+
+    check_environment(dev, environment)
+    with pytest.raises(ReconcilerError, match="give each a prefix of its own, like credentials: AUTH0_PROD_"):
+        check_environment(prod, environment)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        f"{LIVE}:8443",
+        "a.b.us.auth0.com",
+        "live.xx.auth0.com",
+        "live.eu-1.auth0.com",
+        "ab.eu.auth0.com",
+        "eu.auth0.com",
+        "auth0.com",
+        "xn--abc.eu.auth0.com",
+        "live.eu.auth0.com.example.com",
+        "liveauth0.com",
+    ],
+)
+def test_only_the_documented_forms_are_hosts_of_auth0(domain: str) -> None:
+    with pytest.raises(ReconcilerError, match="is not a host of Auth0"):
+        choose_tenant(config(ours={"domain": domain}), "ours", {})
+    assert choose_tenant(config(ours={"domain": domain}), "ours", {"AUTH0_DOMAIN": domain}).name == "ours"
+
+
+def test_a_domain_variable_that_is_empty_is_told() -> None:
+    with pytest.raises(ReconcilerError, match=r"in the environment \(AUTH0_DOMAIN is empty\)"):
+        choose_tenant(config(ours={"domain": STRANGE}), "ours", {"AUTH0_DOMAIN": " "})
+    with pytest.raises(ReconcilerError, match=r"set AUTH0_DOMAIN \(it is empty\)"):
+        choose_tenant(Config(), None, {"AUTH0_DOMAIN": ""})
+
+
+@pytest.mark.parametrize(
+    ("tenant", "audience"),
+    [
+        ({"domain": LIVE}, f"https://{OTHER}/api/v2/"),
+        ({"domain": LIVE}, f"https://{LIVE}/api/v2"),
+        ({"domain": LIVE}, "urn:x"),
+        ({"domain": STRANGE, "canonical_domain": LIVE}, f"https://{OTHER}/api/v2/"),
+        ({"domain": STRANGE, "canonical_domain": LIVE}, f"https://{STRANGE}/api/v2/"),
+    ],
+)
+def test_an_audience_of_another_tenant_is_refused(tenant: dict[str, str], audience: str) -> None:
+    environment = {"AUTH0_DOMAIN": tenant["domain"], "AUTH0_AUDIENCE": audience}
+
+    with pytest.raises(ReconcilerError, match=f"AUTH0_AUDIENCE is {audience}, but the canonical domain is {LIVE}"):
+        choose_tenant(config(ours=tenant), "ours", environment)
+    agreed = environment | {"AUTH0_AUDIENCE": f" https://{LIVE.upper()}/api/v2/\n"}
+    assert choose_tenant(config(ours=tenant), "ours", agreed).name == "ours"
+
+
+@pytest.mark.parametrize("ci", [{"CI": "true"}, {"GITHUB_ACTIONS": "true"}, {"GITLAB_CI": "1"}], ids=str)
+def test_in_ci_credentials_without_a_domain_are_reported(ci: dict[str, str]) -> None:
+    tenant = config(live={"domain": LIVE, "credentials": "AUTH0_LIVE_"}).tenants["live"]
+
+    assert unconfirmed_domain(tenant, ci) == (
+        "AUTH0_LIVE_DOMAIN is not set: a change of the domain of live would send credentials elsewhere",
+        f"set AUTH0_LIVE_DOMAIN={LIVE} where the credentials are set",
+    )
+    assert unconfirmed_domain(tenant, {**ci, "AUTH0_DOMAIN": LIVE}) is not None
+    assert unconfirmed_domain(tenant, {**ci, "AUTH0_LIVE_DOMAIN": LIVE}) is None
+    assert unconfirmed_domain(tenant, dict.fromkeys(ci, "false")) is None
+    assert unconfirmed_domain(Tenant(name="local", domain=SANDBOX_DOMAIN, kind=Kind.SANDBOX), ci) is None
+
+
+def test_the_identity_is_the_one_that_the_configuration_or_the_audience_says() -> None:
+    parsed = config(
+        live={"domain": f"{LIVE}:8443"},
+        custom={"domain": STRANGE, "canonical_domain": "https://Custom.eu.auth0.com/"},
+        unknown={"domain": "login.example.net"},
+        local={"kind": "sandbox"},
+    )
+
+    def expected(name: str, **environment: str) -> tuple[str | None, str, bool]:
+        check = identity_check(parsed, parsed.tenants[name], environment)
+        assert check
+        return check.expected, check.source, check.is_configured
+
+    audience = "https://seen.eu.auth0.com/api/v2/"
+    assert expected("live") == (LIVE, "domain", True)
+    assert expected("custom") == ("custom.eu.auth0.com", "canonical_domain", True)
+    assert expected("unknown") == (None, "AUTH0_AUDIENCE", False)
+    assert expected("unknown", AUTH0_AUDIENCE=audience) == ("seen.eu.auth0.com", "AUTH0_AUDIENCE", False)
+    assert identity_check(parsed, parsed.tenants["local"], {}) is None
+
+
+def test_a_name_that_looks_like_a_domain_does_not_declare_that_domain() -> None:
+    parsed = config(**{"localhost:1": {"domain": LIVE}})
+    tenant = choose_tenant(parsed, None, {"AUTH0_DOMAIN": "localhost:1"})
+    check = identity_check(parsed, tenant, {})
+
+    assert check
+    assert (check.is_declared, check.others) == (False, {f"{LIVE}": "localhost:1"})

@@ -10,7 +10,7 @@ import httpx
 from reconciler.auth0 import wire
 from reconciler.auth0.associations import ORGANIZATIONS, Associations
 from reconciler.auth0.connection import open_http
-from reconciler.auth0.credentials import Credentials, own_key, scopes_of
+from reconciler.auth0.credentials import Credentials, identities_of, own_key, scopes_of
 from reconciler.auth0.errors import (
     NoTokenError,
     NotSentError,
@@ -20,7 +20,7 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.exchange import Answer
-from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark
+from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark, accept
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
@@ -54,6 +54,10 @@ class ManagementClient:
     def permissions(self) -> frozenset[str] | None:
         """Return what our token may do, None if it does not say; to be asked after a first call."""
         return scopes_of(self._management.token)
+
+    def identities(self) -> frozenset[str]:
+        """Return the tenant's identity by our token, none if the token does not say; to be asked after a first call."""
+        return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:
         """Return every client grant of the tenant.
@@ -207,15 +211,18 @@ async def connected(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     manner: Manner = DEFAULT_MANNER,
+    check_token: Callable[[str], None] = accept,
 ) -> AsyncIterator[ManagementClient]:
     """Give a client for the tenant at `base_url`; `transport` reaches a tenant that lives in this process.
+
+    `check_token` may refuse an access token before it is sent to the API, by a ReconcilerError.
 
     Raises:
         ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
     """
     connections = manner.pacing.concurrency + 1
     async with open_http(base_url, transport=transport, connections=connections) as http:
-        yield ManagementClient(Management(http, credentials, manner))
+        yield ManagementClient(Management(http, credentials, manner, check_token))
 
 
 def forbidden(error: RefusedCallError) -> bool:

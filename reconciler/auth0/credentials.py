@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.domain import CREDENTIALS_PREFIX
 from reconciler.core.grant import Key
+from reconciler.core.identity import identity_of
+from reconciler.core.quoting import enumerated
 from reconciler.errors import ReconcilerError
 
 CLIENT_SUFFIX = "@clients"
@@ -66,29 +68,37 @@ class Variables:
     prefix: str = CREDENTIALS_PREFIX
 
     def name(self, *endings: str) -> str:
-        """Return the name of the first variable of those that says something; of the very first where none does."""
+        """Return the name of the first of these variables that is not empty; of the first one if all are."""
         names = [f"{self.prefix}{ending}" for ending in endings]
         return next((name for name in names if self.environment.get(name, "").strip()), names[0])
 
     def text(self, *endings: str) -> str:
-        """Return what the first variable of those says that says something, nothing where none does.
+        """Return the first of these variables that is not empty, without whitespace around it; "" if all are empty.
 
         Raises:
             ReconcilerError: if it is no text.
         """
         name = self.name(*endings)
-        value = self.environment.get(name, "")
+        value = self.environment.get(name, "").strip()
         try:
             value.encode()
         except UnicodeEncodeError as error:
             raise ReconcilerError(f"{name} holds bytes that are no text") from error
         return value
 
+    def empty(self, *endings: str) -> list[str]:
+        """Return the names of those of these variables that are set, but empty."""
+        names = [f"{self.prefix}{ending}" for ending in endings]
+        return [name for name in names if name in self.environment and not self.environment[name].strip()]
 
-def credentials_from(environment: Mapping[str, str], domain: str, prefix: str = CREDENTIALS_PREFIX) -> Credentials:
+
+def credentials_from(
+    environment: Mapping[str, str], domain: str, prefix: str = CREDENTIALS_PREFIX, audience: str = ""
+) -> Credentials:
     """Return the credentials that `environment` holds for the tenant at `domain` (a host, perhaps with a port).
 
     The names of the variables begin with `prefix`. A ready token wins over a private key, which wins over a secret.
+    `audience` is the Management API's identifier where the environment does not name it.
 
     Raises:
         ReconcilerError: if there are none, or some that cannot be.
@@ -97,23 +107,25 @@ def credentials_from(environment: Mapping[str, str], domain: str, prefix: str = 
     if token := environment.get(name := given.name(*TOKENS), "").strip():
         return AccessToken(_checked(name, token))
     client_id, secret = given.text("CLIENT_ID"), given.text("CLIENT_SECRET")
-    audience = given.text("AUDIENCE") or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
+    audience = given.text("AUDIENCE") or audience or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
     private_key = _private_key(given)
     if client_id and private_key:
         return PrivateKey(client_id, private_key, _algorithm(given), f"https://{domain}/", audience, prefix)
     if client_id and secret:
         return ClientSecret(client_id, secret, audience, prefix)
+    empty = given.empty("CLIENT_ID", "CLIENT_SECRET", PRIVATE_KEY, PRIVATE_KEY_PATH, *TOKENS)
+    which = f"{enumerated(empty, 'and')} {'is' if len(empty) == 1 else 'are'} empty; " if empty else ""
     raise ReconcilerError(
-        f"no credentials for {domain}: set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, or {prefix}{TOKENS[0]}",
+        f"no credentials for {domain}: {which}set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, or {prefix}{TOKENS[0]}",
     )
 
 
 def _private_key(given: Variables) -> str:
     r"""Return the PEM from the variable, where line feeds may be written as `\n`, or from the file that one names."""
-    if key := given.environment.get(f"{given.prefix}{PRIVATE_KEY}"):
+    if key := given.environment.get(f"{given.prefix}{PRIVATE_KEY}", "").strip():
         return key.replace("\\n", "\n")
     name = f"{given.prefix}{PRIVATE_KEY_PATH}"
-    path = given.environment.get(name)
+    path = given.environment.get(name, "").strip()
     try:
         return Path(path).read_text(encoding="ascii") if path else ""
     except (OSError, ValueError) as error:
@@ -137,12 +149,25 @@ def own_key(token: str) -> Key:
     """
     claims = _claims(token)
     client_id = claims.get("azp") or str(claims.get("sub", "")).removesuffix(CLIENT_SUFFIX)
-    audiences = claims.get("aud")
-    candidates = [audiences] if isinstance(audiences, str) else audiences or []
-    audience = next((each for each in candidates if str(each).endswith(MANAGEMENT_API_SUFFIX)), None)
+    audience = next(_management_audiences(claims), None)
     if not client_id or audience is None:
         raise ReconcilerError("the access token is not one for the Management API: its claims lack azp, or aud")
-    return Key(str(client_id), str(audience))
+    return Key(str(client_id), audience)
+
+
+def identities_of(token: str) -> frozenset[str]:
+    """Return the identities of the tenants whose Management API `token` is for: one, or none if it does not say."""
+    try:
+        claims = _claims(token)
+    except ReconcilerError:
+        return frozenset()
+    return frozenset(filter(None, map(identity_of, _management_audiences(claims))))
+
+
+def _management_audiences(claims: Mapping[str, Any]) -> Iterator[str]:
+    audiences = claims.get("aud")
+    candidates = audiences if isinstance(audiences, list) else [audiences]
+    return (each for each in candidates if isinstance(each, str) and each.endswith(MANAGEMENT_API_SUFFIX))
 
 
 def scopes_of(token: str) -> frozenset[str] | None:

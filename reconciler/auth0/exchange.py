@@ -19,6 +19,7 @@ from reconciler.auth0.errors import (
     UnclearError,
     UnreadableError,
 )
+from reconciler.auth0.proxy import by_proxy
 
 DEADLINE_SECONDS = 60.0
 """For the whole exchange: a server that drips a byte at a time must not hold us for ever."""
@@ -107,13 +108,18 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Answer:
             finally:
                 await response.aclose()
     except NOT_SENT as error:
-        raise NotSentError(f"{call}: {_reason(error)}") from error
+        raise NotSentError(f"{call}: {_reason(error)}{_by_proxy(request)}") from error
     except httpx.HTTPError as error:
-        raise UnclearError(f"{call}: {_reason(error)}") from error
+        raise UnclearError(f"{call}: {_reason(error)}{_by_proxy(request)}") from error
     except TimeoutError as error:
-        raise UnclearError(f"{call}: no whole answer within {DEADLINE_SECONDS:.0f} s") from error
+        raise UnclearError(f"{call}: no whole answer within {DEADLINE_SECONDS:.0f} s{_by_proxy(request)}") from error
     secrets = _secrets_in(request)
     return Answer(call, response.status_code, response.reason_phrase, response.headers, body, secrets)
+
+
+def _by_proxy(request: httpx.Request) -> str:
+    """Name the proxy. Only https uses one: plain http is spoken on loopback and inside this process."""
+    return by_proxy(str(request.url)) if request.url.scheme == "https" else ""
 
 
 def _secrets_in(request: httpx.Request) -> frozenset[str]:

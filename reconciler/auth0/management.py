@@ -9,10 +9,11 @@ import httpx
 from reconciler.auth0.backoff import Persistence, persistently
 from reconciler.auth0.budget import heard
 from reconciler.auth0.credentials import Credentials
-from reconciler.auth0.errors import UnclearError
+from reconciler.auth0.errors import NoTokenError, UnclearError
 from reconciler.auth0.exchange import Answer, exchange
 from reconciler.auth0.pace import WHOLE_TENANT, Pace, Pacing, Turn
 from reconciler.auth0.tokens import Tokens
+from reconciler.errors import ReconcilerError
 
 T = TypeVar("T")
 
@@ -24,6 +25,10 @@ CORRELATION_HEADER = "X-Correlation-ID"
 
 async def nothing() -> None:
     """Do nothing."""
+
+
+def accept(token: str) -> None:
+    """Accept any access token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,21 @@ class Manner:
 
 
 class Management:
-    """A tenant's Management API."""
+    """A tenant's Management API.
 
-    def __init__(self, http: httpx.AsyncClient, credentials: Credentials, manner: Manner) -> None:
+    `check_token` gets each access token before the token is sent to the API; it raises ReconcilerError to refuse it.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        credentials: Credentials,
+        manner: Manner,
+        check_token: Callable[[str], None] = accept,
+    ) -> None:
         self._http = http
+        self._check_token = check_token
+        self._checked = ""
         self._pace = Pace(manner.pacing)
         self._persistence = manner.persistence
         self._tokens = Tokens(credentials, self._post_form, manner.persistence)
@@ -102,11 +118,29 @@ class Management:
         )
 
     async def _once(self, call: Call, understand: Callable[[Answer], T]) -> T:
-        token = await self._tokens.give()
+        token = await self._token()
         answer = await self._paced(call, token)
         if answer.status == httpx.codes.UNAUTHORIZED and self._tokens.renewable:
-            answer = await self._paced(call, await self._tokens.give(refused=token))
+            answer = await self._paced(call, await self._token(refused=token))
         return understand(answer)
+
+    async def _token(self, refused: str = "") -> str:
+        """Return a token that `check_token` has accepted.
+
+        Raises:
+            ReconcilerError: if the first one is refused: nothing was written.
+            NoTokenError: if a later one is, or if there is none.
+        """
+        token = await self._tokens.give(refused=refused)
+        if token != self._checked:
+            try:
+                self._check_token(token)
+            except ReconcilerError as error:
+                if self._checked:
+                    raise NoTokenError(str(error)) from error
+                raise
+            self._checked = token
+        return token
 
     async def _paced(self, call: Call, token: str) -> Answer:
         async with self._pace.turn(call.family) as turn:

@@ -51,7 +51,7 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
         with together(options(), shape, reach, console) as (tenants, sessions):
             approval.check_tenants(sessions)
             applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
-            ended = applying.carried_out(applying.agreed(tenants.each(sessions, Session.planned)), reach)
+            ended = applying.carried_out(applying.agreed(tenants.planned(sessions)), reach)
     except ReconcilerError as error:
         if error.tenants:
             _report(Ends([], dict.fromkeys(error.tenants, error.told)), forms, ci.checkout(options().config))

@@ -8,7 +8,7 @@ from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
 from reconciler.cli.settings import read_settings_at
 from reconciler.cli.shaping import Shape
-from reconciler.config import Config, Tenant, by_domain
+from reconciler.config import Config, Tenant, at_domain, unnamed
 from reconciler.core.problems import errors
 from reconciler.core.tenancy import Target
 from reconciler.errors import ProblemsError
@@ -61,7 +61,9 @@ def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:
     """Return a tenant as the base knew it, by its name, or by its domain alone; None where it is new."""
     if tenant.name in was.tenants:
         return was.tenants[tenant.name]
-    return None if tenant.name in now.tenants else replace(by_domain(was, tenant.domain), name=tenant.name)
+    if tenant.name in now.tenants:
+        return None
+    return replace(at_domain(was, tenant.domain) or unnamed(was, tenant.domain), name=tenant.name)
 
 
 def read_declared(

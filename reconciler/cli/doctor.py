@@ -10,13 +10,12 @@ import click
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options, also_global_options, format_option, options
 from reconciler.cli.settings import read_settings
-from reconciler.config import Tenant
+from reconciler.config import identity_check
 from reconciler.core.findings import Finding, Status
 from reconciler.doctor import setup
 from reconciler.doctor.look import look
 from reconciler.doctor.verdicts import skipped_findings, tenant_findings
 from reconciler.errors import Exit
-from reconciler.observe import Needs
 from reconciler.render.findings import finding_lines, findings_json
 
 
@@ -40,12 +39,11 @@ def command(*, form: str) -> Exit:
 
 def _findings(given: Options) -> list[Finding]:
     of_configuration, config = setup.configuration(partial(read_settings, given.config))
-    of_tenant, tenant = setup.tenant(config, given.tenant, os.environ)
+    allowed = given.allow_unnamed_tenant
+    of_tenant, tenant = setup.tenant(config, given.tenant, os.environ, allow_unnamed=allowed)
     of_grants, needs = setup.grants(Path(given.grants), config, tenant)
-    return [of_configuration, of_tenant, of_grants, *_at_the_tenant(tenant, needs)]
-
-
-def _at_the_tenant(tenant: Tenant | None, needs: Needs) -> list[Finding]:
-    if tenant is None:
-        return skipped_findings("there is no tenant")
-    return tenant_findings(asyncio.run(look(tenant, os.environ)), needs)
+    if config is None or tenant is None:
+        return [of_configuration, of_tenant, of_grants, *skipped_findings("there is no tenant")]
+    identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)
+    seen = asyncio.run(look(tenant, os.environ, identity))
+    return [of_configuration, of_tenant, of_grants, *tenant_findings(seen, needs)]

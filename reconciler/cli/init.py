@@ -91,7 +91,8 @@ class Asking:
 
 
 def _declared(given: Options) -> Tenant:
-    return choose_tenant(read_settings(given.config), given.tenant, os.environ)
+    config = read_settings(given.config)
+    return choose_tenant(config, given.tenant, os.environ, allow_unnamed=given.allow_unnamed_tenant)
 
 
 def _new(given: Options, domain: str | None, asking: Asking) -> Tenant:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from reconciler.core.identity import ALLOW_UNNAMED
 from reconciler.errors import Exit, ReconcilerError
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
@@ -14,8 +15,8 @@ AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 _GIVEN = "reconciler.options"
 
 ALSO = (
-    "Also, before or behind the command: --config, --grants, --tenant, --all-tenants, --color, -q, -v; "
-    "see reconciler --help."
+    "Also, before or behind the command: --config, --grants, --tenant, --all-tenants, --allow-unnamed-tenant, "
+    "--color, -q, -v; see reconciler --help."
 )
 
 
@@ -27,6 +28,7 @@ class Options:
     grants: str = "grants"
     tenants: tuple[str, ...] = ()
     all_tenants: bool = False
+    allow_unnamed_tenant: bool = False
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
@@ -100,6 +102,11 @@ def _declared(*, hidden: bool) -> list[click.Parameter]:
             help="The tenant; plan and apply take several.  [default: AUTH0_DOMAIN, else the configuration's]",
         ),
         _option("--all-tenants", is_flag=True, help="All tenants of the configuration, for plan and apply."),
+        _option(
+            ALLOW_UNNAMED,
+            is_flag=True,
+            help="Allow an AUTH0_DOMAIN that the configuration does not declare; the shared settings apply.",
+        ),
         _option("--color", type=colors, help="Colour; auto means on a terminal only.  [default: auto]"),
         _option("-q", "--quiet", is_flag=True, help="Say only what was asked for, and problems."),
         _option("-v", "--verbose", is_flag=True, help="Leave nothing out."),

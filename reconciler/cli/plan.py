@@ -52,7 +52,7 @@ def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, consol
     with together(given, shape, reach, console) as (tenants, sessions):
         if out and tenants.are_several and TENANT not in out:
             raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
-        plans = [(done.session, done.result.plan) for done in tenants.each(sessions, Session.planned)]
+        plans = [(done.session, done.result.plan) for done in tenants.planned(sessions)]
         for session, plan in plans:
             console.problems(session.warnings(plan), session.declared.texts)
             if out:

@@ -11,6 +11,7 @@ from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant
 from reconciler.core.desired import resolve
 from reconciler.core.guards import Untouchable
+from reconciler.core.identity import IdentityCheck, identities_in
 from reconciler.core.listing import Listed, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.plan import Plan, TenantName
@@ -51,7 +52,8 @@ class Session:
     """A tenant within reach, and what the files declare for it; `base` has what they declared before this branch.
 
     `deadline` is a time of the event loop's clock, `note` tells a person what is good to know. `named` says that the
-    configuration declares the tenant, `address` has the options by which it is found again.
+    configuration declares the tenant, `address` has the options by which it is found again. `identity` is what the
+    tenant's identity is compared with.
     """
 
     tenant: Tenant
@@ -60,6 +62,7 @@ class Session:
     shape: Shape
     policy: Policy
     client: ManagementClient
+    identity: IdentityCheck | None
     deadline: float
     folder: Path
     note: Callable[[str], None]
@@ -78,18 +81,34 @@ class Session:
 
     async def surveyed(self) -> Observation:
         """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
-        return await self._in_time(survey(self.client, self._needs()))
+        return self._identified(await self._in_time(survey(self.client, self._needs())))
 
     async def planned_from(self, known: Observation) -> Planning:
         """Plan from a look that was taken for other files; what these need beyond it is read. Raises as `planned`."""
         observation = await self._in_time(self._observed_further(known))
         return Planning(self.plan(observation), observation)
 
+    def identities(self, observation: Observation) -> frozenset[str]:
+        """Return the tenant's identities by the access token and by the list of APIs, if that was read."""
+        if self.identity is None:
+            return frozenset()
+        return self.client.identities() | identities_in(observation.directory.apis or ())
+
+    def _identified(self, observation: Observation) -> Observation:
+        """Return the observation with what is to be said of the tenant's identity. Raises as `IdentityCheck.verify`."""
+        if self.identity is None:
+            return observation
+        seen = self.identities(observation)
+        self.identity.verify(seen)
+        notes = (*observation.notes, *self.identity.notes(seen))
+        return replace(observation, notes=tuple(dict.fromkeys(notes)))
+
     async def _observed(self) -> Observation:
-        return await self._with_organizations(await observe(self.client, self._needs()))
+        return await self._with_organizations(self._identified(await observe(self.client, self._needs())))
 
     async def _observed_further(self, known: Observation) -> Observation:
-        return await self._with_organizations(await observe_further(self.client, known, self._needs()))
+        observed = await observe_further(self.client, known, self._needs())
+        return await self._with_organizations(self._identified(observed))
 
     async def _with_organizations(self, observation: Observation) -> Observation:
         pruned = self.untouchable() if self.shape.prune else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ from reconciler.cli.console import Console
 from reconciler.cli.declared import Files, read_files
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
-from reconciler.cli.session import Session
+from reconciler.cli.session import Planning, Session
 from reconciler.cli.settings import own_folder, read_settings
 from reconciler.cli.shaping import Shape
-from reconciler.config import Config, Tenant, choose_tenants
+from reconciler.config import Config, Tenant, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
+from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
+from reconciler.core.problems import Problem, Severity, Source
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.tasks import run_by
 
@@ -90,6 +93,25 @@ class Together:
         found = self._at_once([(name, partial(work, session)) for name, session in by_name.items()])
         return [Done(by_name[name], result) for name, result in found.items()]
 
+    def planned(self, sessions: Iterable[Session]) -> list[Done[Planning]]:
+        """Plan for all tenants. Declared tenants that turn out to be one tenant fail, all of them.
+
+        Raises:
+            ReconcilerError: of a single tenant.
+        """
+        done = self.each(sessions, Session.planned)
+        by_identity: dict[str, list[str]] = defaultdict(list)
+        for each in done:
+            for identity in each.session.identities(each.result.observation):
+                by_identity[identity].append(each.session.tenant.name)
+        failures = [error for error in self.failed.values() if isinstance(error, SameTenantError)]
+        failures += [same_tenants(identity, names) for identity, names in by_identity.items() if len(names) > 1]
+        for error in failures:
+            for each in done:
+                if each.session.tenant.name in error.names and each.session.tenant.name not in self.failed:
+                    self._fail(each.session.tenant.name, SameTenantError(str(error), error.names))
+        return [each for each in done if each.session.tenant.name not in self.failed]
+
     @contextmanager
     def alone(self, tenant: Tenant) -> Iterator[None]:
         """Keep an error of one tenant from the others. Raises ReconcilerError of a single one."""
@@ -150,7 +172,9 @@ class Beginning:
         manner = Manner(pacing, Persistence(self.reach.attempts))
         policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
         declared, base = self.files.at(tenant.target)
-        client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner))
+        self._warn(tenant)
+        identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
+        client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner, identity))
         return Session(
             tenant=tenant,
             declared=declared,
@@ -158,16 +182,30 @@ class Beginning:
             shape=self.shape,
             policy=policy,
             client=client,
+            identity=identity,
             deadline=asyncio.get_running_loop().time() + self.reach.timeout,
             folder=own_folder(self.config.file),
             note=note,
-            named=tenant.name in self.config.tenants,
+            named=self._is_declared(tenant),
             address=self._address(tenant),
         )
 
     def _address(self, tenant: Tenant) -> Sequence[str]:
         config = ["--config", self.options.config] if self.options.config else []
-        return [*config, *(["--tenant", tenant.name] if tenant.name in self.config.tenants else [])]
+        return [*config, *(["--tenant", tenant.name] if self._is_declared(tenant) else self._unnamed())]
+
+    def _is_declared(self, tenant: Tenant) -> bool:
+        return self.config.tenants.get(tenant.name) == tenant
+
+    def _unnamed(self) -> Sequence[str]:
+        return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
+
+    def _warn(self, tenant: Tenant) -> None:
+        """Warn before anything is sent if only the configuration decides where credentials go."""
+        unconfirmed = unconfirmed_domain(tenant, os.environ)
+        if unconfirmed:
+            warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
+            self.console.problems([warning], {})
 
     def _note(self, prefix: str, text: str) -> None:
         self.console.note(f"{prefix}{text}")
@@ -176,7 +214,14 @@ class Beginning:
 def chosen(options: Options) -> tuple[Config, list[Tenant]]:
     """Return the configuration, and the tenants of it that a command works on. Raises ReconcilerError."""
     config = read_settings(options.config)
-    return config, choose_tenants(config, options.tenants, os.environ, every=options.all_tenants)
+    tenants = choose_tenants(
+        config,
+        options.tenants,
+        os.environ,
+        every=options.all_tenants,
+        allow_unnamed=options.allow_unnamed_tenant,
+    )
+    return config, tenants
 
 
 @contextmanager

@@ -72,11 +72,16 @@ def _tenant() -> Schema:
         "default": "auth0",
     }
     domain = "The tenant's domain. One on loopback is spoken to in plain http unless it begins with https://."
+    canonical_domain = (
+        "Where the domain is a custom one: the domain that Auth0 gave the tenant. Each run compares it with what the "
+        "tenant says of itself, and stops before it writes if they differ."
+    )
     seed = "For a sandbox: the YAML file with what it holds at the start, relative to this file."
     database = "For a sandbox: the file that keeps its state, relative to this file."
     fields = {
         "kind": kind,
         "domain": {**_text("Domain", domain), "examples": ["example.eu.auth0.com", "127.0.0.1:8321"]},
+        "canonical_domain": {**_text("Canonical domain", canonical_domain), "examples": ["example.eu.auth0.com"]},
         "seed": {**_text("Seed", seed), "examples": ["sandbox.yaml"]},
         "database": {**_text("Database", database), "examples": [".reconciler/sandbox.sqlite"]},
         **_shared(),
@@ -94,6 +99,10 @@ def _about_kinds() -> Iterator[Schema]:
         for name in ("seed", "database")
     }
     yield {"if": of_auth0, "then": {"properties": refused}}
+    of_sandbox = {"properties": {"kind": {"const": "sandbox"}}, "required": ["kind"]}
+    sentence = '"canonical_domain" belongs to tenants of Auth0 only; remove it'
+    canonical = {"canonical_domain": {**NOTHING, "errorMessage": sentence}}
+    yield {"if": of_sandbox, "then": {"properties": canonical}}
 
 
 def _variables() -> Schema:

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from reconciler.auth0.connection import Route, open_http
-from reconciler.auth0.credentials import AccessToken, Credentials
+from reconciler.auth0.credentials import AccessToken, Credentials, identities_of
 from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.exchange import Answer
 from reconciler.auth0.probe import Greeting, Probe
-from reconciler.config import Kind, Tenant
+from reconciler.auth0.proxy import Proxy, proxy_for
+from reconciler.config import Kind, Tenant, unconfirmed_domain
 from reconciler.connect import route_to
+from reconciler.core.identity import IdentityCheck
 from reconciler.doctor.described import described_credentials
-from reconciler.doctor.proxy import Proxy, proxy_for
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.errors import ReconcilerError
 
@@ -24,6 +25,7 @@ INSIDE = Unseen("the tenant lives in this process")
 NO_CONNECTION = Unseen("there is no connection")
 NO_CREDENTIALS = Unseen("there are no credentials")
 NO_TOKEN = Unseen("there is no token")
+OTHER_TENANT = Unseen("the token is for another tenant")
 
 SET_CREDENTIALS = "the variables are told in the README, under Tenants"
 LISTING_ADVICE = {
@@ -34,7 +36,7 @@ LISTING_ADVICE = {
 ELSE_ADVICE = "try again; if it stays, check that the domain is the tenant's, and what stands in between"
 
 
-async def look(tenant: Tenant, environment: Mapping[str, str]) -> Sight:
+async def look(tenant: Tenant, environment: Mapping[str, str], identity: IdentityCheck | None = None) -> Sight:
     """Return what a look at `tenant` shows. Raises nothing that the tenant, the network or the environment did."""
     inside = tenant.kind is Kind.SANDBOX
     proxy = None if inside else proxy_for(tenant.base_url)
@@ -43,7 +45,7 @@ async def look(tenant: Tenant, environment: Mapping[str, str]) -> Sight:
         with route_to(tenant, environment) as route:
             credentials = _credentials(route)
             described: str | Trouble | Unseen = described_credentials(credentials, tenant, environment)
-            greeting, token, listing = await _talk(route, credentials, addresses)
+            greeting, token, listing = await _talk(route, credentials, addresses, identity)
     except ReconcilerError as error:
         described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
         greeting = Trouble(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")
@@ -55,6 +57,8 @@ async def look(tenant: Tenant, environment: Mapping[str, str]) -> Sight:
         greeting=greeting,
         token=token,
         listing=listing,
+        identity=identity,
+        unconfirmed=unconfirmed_domain(tenant, environment),
     )
 
 
@@ -81,7 +85,10 @@ Talk = tuple[Greeting | Trouble | Unseen, Token | Trouble | Unseen, Listing | Tr
 
 
 async def _talk(
-    route: Route, credentials: Credentials | Trouble, addresses: tuple[str, ...] | Trouble | Unseen
+    route: Route,
+    credentials: Credentials | Trouble,
+    addresses: tuple[str, ...] | Trouble | Unseen,
+    identity: IdentityCheck | None,
 ) -> Talk:
     if isinstance(addresses, Trouble):
         return Unseen("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
@@ -91,7 +98,7 @@ async def _talk(
             greeting = await _greeting(probe)
             reached = None if isinstance(greeting, Trouble) else probe
             token = await _token(reached, credentials)
-            return greeting, token, await _listing(reached, token)
+            return greeting, token, await _listing(reached, token, identity)
     except ReconcilerError as error:
         trouble = Trouble(str(error), "correct what they name, or unset them")
         return trouble, await _token(None, credentials), NO_CONNECTION
@@ -136,17 +143,29 @@ async def _token(probe: Probe | None, credentials: Credentials | Trouble) -> Tok
                 return Trouble(str(error), ELSE_ADVICE)
 
 
-async def _listing(probe: Probe | None, token: Token | Trouble | Unseen) -> Listing | Trouble | Unseen:
+async def _listing(
+    probe: Probe | None, token: Token | Trouble | Unseen, identity: IdentityCheck | None
+) -> Listing | Trouble | Unseen:
     if probe is None:
         return NO_CONNECTION
     if not isinstance(token, Token):
         return NO_TOKEN
+    if identity is not None and not _is_for(identity, token):
+        return OTHER_TENANT
     try:
         answer, said = await probe.list_grants(token.text)
     except Auth0Error as error:
         return Trouble(str(error), ELSE_ADVICE)
     wrong = _wrong(answer)
     return Listing(str(wrong or ""), _advice(wrong) if wrong else "", said)
+
+
+def _is_for(identity: IdentityCheck, token: Token) -> bool:
+    try:
+        identity.verify(identities_of(token.text))
+    except ReconcilerError:
+        return False
+    return True
 
 
 def _wrong(answer: Answer) -> Auth0Error | None:

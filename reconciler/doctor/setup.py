@@ -27,12 +27,14 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
     return Finding("configuration", Status.OK, f"{config.file} names {counted(len(config.tenants), 'tenant')}"), config
 
 
-def tenant(config: Config | None, name: str | None, environment: Mapping[str, str]) -> tuple[Finding, Tenant | None]:
+def tenant(
+    config: Config | None, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
+) -> tuple[Finding, Tenant | None]:
     """Check which tenant is chosen, by --tenant (`name`), the environment or the configuration."""
     if config is None:
         return Finding("tenant", Status.SKIPPED, "the configuration cannot be read"), None
     try:
-        chosen = choose_tenant(config, name, environment)
+        chosen = choose_tenant(config, name, environment, allow_unnamed=allow_unnamed)
     except ReconcilerError as error:
         return Finding("tenant", Status.FAILED, str(error), "`reconciler --help` tells which tenant is taken"), None
     place = "a sandbox in this process" if chosen.kind is Kind.SANDBOX else chosen.base_url

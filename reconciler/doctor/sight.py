@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from reconciler.auth0.budget import Heard
 from reconciler.auth0.probe import Greeting
+from reconciler.auth0.proxy import Proxy
 from reconciler.config import Tenant
-from reconciler.doctor.proxy import Proxy
+from reconciler.core.identity import IdentityCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Sight:
     """All that a look at a tenant showed.
 
     `credentials` says which ones and where they come from; `addresses` are those of the host that is connected to.
+    `identity` is what the tenant's identity is compared with, `unconfirmed` says what is wrong, and what to do, if only
+    the configuration decides where credentials go.
     """
 
     tenant: Tenant
@@ -54,3 +57,5 @@ class Sight:
     greeting: Greeting | Trouble | Unseen
     token: Token | Trouble | Unseen
     listing: Listing | Trouble | Unseen
+    identity: IdentityCheck | None = None
+    unconfirmed: tuple[str, str] | None = None

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from reconciler.auth0.credentials import expiry_of, own_key
+from reconciler.auth0.credentials import expiry_of, identities_of, own_key
 from reconciler.auth0.probe import Greeting
+from reconciler.auth0.proxy import Proxy
 from reconciler.core.findings import Finding, Status
+from reconciler.core.identity import IdentityCheck
 from reconciler.core.quoting import counted
 from reconciler.doctor.permissions import permission_findings
-from reconciler.doctor.proxy import Proxy
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.errors import ReconcilerError
 from reconciler.observe import Needs
@@ -25,6 +26,7 @@ DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
 """What runs leave to others unless --rate-share says something else."""
 NO_CONNECTION = Unseen("there is no connection")
+NO_TOKEN = Unseen("there is no token")
 
 AT_THE_TENANT = (
     "credentials",
@@ -33,6 +35,7 @@ AT_THE_TENANT = (
     "connection",
     "clock",
     "token",
+    "identity",
     "API",
     "may plan",
     "may apply",
@@ -46,12 +49,13 @@ def tenant_findings(sight: Sight, needs: Needs) -> list[Finding]:
     """Return what is to be said about `sight`, where files need `needs`; one finding per check of AT_THE_TENANT."""
     now = _tenants_time(sight.greeting)
     return [
-        _finding("credentials", sight.credentials, lambda text: _ok("credentials", text)),
+        _finding("credentials", sight.credentials, lambda text: _credentials(text, sight.unconfirmed)),
         _proxy(sight.proxy),
         _finding("name resolution", sight.addresses, lambda addresses: _addresses(addresses, sight.proxy)),
         _finding("connection", sight.greeting, lambda greeting: _connection(greeting, sight)),
         _finding("clock", _behind(sight.greeting, NO_CONNECTION), _clock),
         _finding("token", sight.token, lambda token: _token(token, now)),
+        _finding("identity", _behind(sight.token, NO_TOKEN), lambda token: _identity(token, sight.identity)),
         _finding("API", sight.listing, _api),
         *permission_findings(sight.token, needs),
         _finding("rate limit", _behind(sight.listing, Unseen("the API did not answer")), _rate_limit),
@@ -78,6 +82,30 @@ def _behind(seen: T | Trouble | Unseen, reason: Unseen) -> T | Unseen:
 
 def _ok(check: str, found: str) -> Finding:
     return Finding(check, Status.OK, found)
+
+
+def _credentials(text: str, unconfirmed: tuple[str, str] | None) -> Finding:
+    if unconfirmed is None:
+        return _ok("credentials", text)
+    what, fix = unconfirmed
+    return Finding("credentials", Status.WARNING, f"{text}; {what}", fix)
+
+
+def _identity(token: Token, expected: IdentityCheck | None) -> Finding:
+    """Compare the tenant that issued the token with the configuration, as each run does."""
+    if expected is None:
+        return _ok("identity", "a sandbox")
+    seen = identities_of(token.text)
+    if not seen:
+        return Finding("identity", Status.SKIPPED, "the token does not say which tenant it is for")
+    try:
+        expected.verify(seen)
+    except ReconcilerError as error:
+        return Finding("identity", Status.FAILED, str(error), "no run works on this tenant until this is corrected")
+    for note in expected.notes(seen):
+        found, _, advice = note.partition("; ")
+        return Finding("identity", Status.WARNING, found, advice)
+    return _ok("identity", ", ".join(sorted(seen)))
 
 
 def _proxy(proxy: Proxy | None) -> Finding:

@@ -4,7 +4,7 @@ import json
 import pytest
 from support.builders import OWN
 
-from reconciler.auth0.credentials import AccessToken, ClientSecret, PrivateKey, credentials_from, own_key
+from reconciler.auth0.credentials import AccessToken, ClientSecret, PrivateKey, credentials_from, identities_of, own_key
 from reconciler.core.grant import Key
 from reconciler.errors import ReconcilerError
 
@@ -86,6 +86,72 @@ def test_errors_name_the_variables_of_that_prefix(name: str, value: str) -> None
 def test_without_credentials_the_error_names_the_variables(environment: dict[str, str]) -> None:
     with pytest.raises(ReconcilerError, match="AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN"):
         credentials_from(environment, "t.auth0.com")
+
+
+def test_whitespace_around_a_value_is_not_a_part_of_it() -> None:
+    padded = {
+        "AUTH0_CLIENT_ID": " id\n",
+        "AUTH0_CLIENT_SECRET": f"\t{CANARY}\r\n",
+        "AUTH0_AUDIENCE": " https://t/api/v2/\n",
+    }
+    key = {"AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": f" {CANARY}\n", "AUTH0_CLIENT_ASSERTION_SIGNING_ALG": " PS256\n"}
+
+    assert credentials_from(padded, "t") == ClientSecret("id", CANARY, "https://t/api/v2/")
+    assert credentials_from(padded | key, "t") == PrivateKey(
+        "id", CANARY, "PS256", "https://t/", "https://t/api/v2/", "AUTH0_"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": ""}, ": AUTH0_CLIENT_SECRET is empty; set "),
+        ({"AUTH0_CLIENT_ID": " ", "AUTH0_CLIENT_SECRET": CANARY}, ": AUTH0_CLIENT_ID is empty; set "),
+        (
+            {"AUTH0_CLIENT_ID": "\n", "AUTH0_CLIENT_SECRET": "", "AUTH0_ACCESS_TOKEN": " "},
+            ": AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET and AUTH0_ACCESS_TOKEN are empty; set ",
+        ),
+        (
+            {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": "\n"},
+            ": AUTH0_CLIENT_ASSERTION_PRIVATE_KEY is empty; set ",
+        ),
+        ({"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SIGNING_KEY_PATH": ""}, ": AUTH0_CLIENT_SIGNING_KEY_PATH is empty; "),
+    ],
+)
+def test_a_variable_that_is_set_but_empty_is_named(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(ReconcilerError) as caught:
+        credentials_from(environment, "t.auth0.com")
+
+    assert f"no credentials for t.auth0.com{said}" in str(caught.value)
+
+
+def test_an_empty_variable_that_is_not_needed_is_no_matter() -> None:
+    environment = {
+        "AUTH0_CLIENT_ID": "id",
+        "AUTH0_CLIENT_SECRET": CANARY,
+        "AUTH0_ACCESS_TOKEN": "",
+        "AUTH0_AUDIENCE": "",
+    }
+
+    assert credentials_from(environment, "t", audience="https://canonical/api/v2/") == ClientSecret(
+        "id", CANARY, "https://canonical/api/v2/"
+    )
+
+
+@pytest.mark.parametrize(
+    ("audience", "identities"),
+    [
+        (OWN.audience, {"sandbox.localhost"}),
+        (["https://a.auth0.com/userinfo", "https://a.auth0.com/api/v2/"], {"a.auth0.com"}),
+        (["https://a.auth0.com/api/v2/", "https://b.auth0.com/api/v2/"], {"a.auth0.com", "b.auth0.com"}),
+        ("x/api/v2/", set()),
+        (None, set()),
+        ([1, {}], set()),
+    ],
+)
+def test_a_token_shows_the_identity_of_its_tenant(audience: object, identities: set[str]) -> None:
+    assert identities_of(a_token(aud=audience)) == identities
+    assert identities_of("opaque") == set()
 
 
 @pytest.mark.parametrize("credentials", [AccessToken(CANARY), ClientSecret("id", CANARY, "aud")], ids=repr)

@@ -209,3 +209,44 @@ def test_where_a_private_key_is_refused_no_secret_is_spoken_of() -> None:
 
     with pytest.raises(NoTokenError, match="check AUTH0_CLIENT_ID and the private key: "):
         talk(lambda _: an_answer(401, {}), many, PrivateKey("id", pem, "RS256", "https://t.auth0.com/", AUDIENCE))
+
+
+def refused_from(number: int, calls: int) -> tuple[Exception, list[str]]:
+    """Return what `calls` reads end with if the check refuses the token of that number, and the tokens that were sent.
+
+    The tenant takes each token once.
+    """
+    sent: list[str] = []
+
+    def takes(token: str) -> bool:
+        sent.append(token)
+        return sent.count(token) == 1
+
+    def check(token: str) -> None:
+        if token == f"t{number}":
+            raise ReconcilerError("another tenant's")
+
+    async def run() -> Exception:
+        async with (
+            hostile_server(Issuer(takes)) as server,
+            connected(server.url, SECRET, manner=EAGER, check_token=check) as client,
+        ):
+            for _ in range(calls - 1):
+                await client.grants()
+            with pytest.raises(ReconcilerError, match="another tenant's") as caught:
+                await client.grants()
+            return caught.value
+
+    return run_virtually(run())[0], sent
+
+
+def test_a_token_that_is_refused_is_not_sent() -> None:
+    error, sent = refused_from(1, calls=1)
+
+    assert (type(error), sent) == (ReconcilerError, [])
+
+
+def test_a_later_token_that_is_refused_counts_as_none() -> None:
+    error, sent = refused_from(2, calls=2)
+
+    assert (type(error), sent) == (NoTokenError, ["t1", "t1"])

@@ -28,8 +28,31 @@ def test_without_any_hint_it_is_the_default_tenant() -> None:
 
 def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
+    refused, allowed = reconciler("plan"), reconciler("plan", "--allow-unnamed-tenant")
 
-    assert reconciler("plan").stderr.startswith("error: no credentials for example.eu.auth0.com: set AUTH0_CLIENT_ID")
+    assert (refused.code, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "error: AUTH0_DOMAIN: example.eu.auth0.com is not the domain of a tenant that reconciler.yaml declares "
+        "(first, second); use --tenant NAME, declare the tenant, or use --allow-unnamed-tenant to go on with the "
+        "shared settings\n"
+    )
+    assert allowed.stderr.startswith("error: no credentials for example.eu.auth0.com: set AUTH0_CLIENT_ID")
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"], ["import"], ["list"], ["list", "--offline"]])
+def test_every_command_refuses_an_undeclared_domain(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
+    ran = reconciler(*command)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "--allow-unnamed-tenant" in ran.stderr
+
+
+def test_the_environment_can_allow_an_unnamed_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
+    monkeypatch.setenv("RECONCILER_ALLOW_UNNAMED_TENANT", "true")
+
+    assert reconciler("plan").stderr.startswith("error: no credentials for example.eu.auth0.com")
 
 
 def test_the_tenant_option_beats_auth0_domain(monkeypatch: pytest.MonkeyPatch) -> None:

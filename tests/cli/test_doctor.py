@@ -37,8 +37,8 @@ def test_where_all_is_well_every_check_says_so() -> None:
     ran = reconciler("doctor")
 
     assert (ran.code, ran.stderr) == (0, "")
-    assert [line.split()[0] for line in ran.stdout.splitlines()[:14]] == ["ok"] * 5 + ["skipped"] + ["ok"] * 8
-    assert ran.stdout.endswith("\n\nChecks: 13 ok, 1 skipped.\n")
+    assert [line.split()[0] for line in ran.stdout.splitlines()[:15]] == ["ok"] * 5 + ["skipped"] + ["ok"] * 9
+    assert ran.stdout.endswith("\n\nChecks: 14 ok, 1 skipped.\n")
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 

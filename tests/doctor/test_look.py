@@ -97,16 +97,19 @@ def test_a_sandbox_that_cannot_be_opened_is_no_connection(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("domain", "text"),
+    ("proxy", "text"),
     [
-        ("unknown.invalid", "unknown.invalid cannot be resolved: "),
-        ("a..b", "a..b cannot be resolved: it is no host name"),
-        (f"{'a' * 64}.com", "cannot be resolved: it is no host name"),
+        ("", "unknown.invalid cannot be resolved: "),
+        ("http://a..b:1", "a..b cannot be resolved: it is no host name"),
+        (f"http://{'a' * 64}.com:1", "cannot be resolved: it is no host name"),
     ],
     ids=["unknown", "empty-label", "long-label"],
 )
-def test_a_host_without_an_address_is_trouble_and_the_token_is_still_looked_at(domain: str, text: str) -> None:
-    sight = seen(domain, READY)
+def test_a_host_without_an_address_is_trouble_and_the_token_is_still_looked_at(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, text: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    sight = seen("unknown.invalid", READY)
 
     assert isinstance(sight.addresses, Trouble)
     assert text in sight.addresses.text

@@ -5,9 +5,9 @@ import pytest
 
 from reconciler.auth0.budget import Heard
 from reconciler.auth0.probe import Certificate, Greeting
+from reconciler.auth0.proxy import Proxy
 from reconciler.config import Tenant
 from reconciler.core.findings import Finding, Status
-from reconciler.doctor.proxy import Proxy
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.doctor.verdicts import AT_THE_TENANT, skipped_findings, tenant_findings
 from reconciler.observe import Needs

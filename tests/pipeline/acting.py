@@ -62,6 +62,7 @@ class Runner:
             "GITHUB_GRAPHQL_URL": f"{self.forge.url}/graphql",
         }
         reaches = self.project.reaches
+        seen |= {name: value for name, value in reaches.items() if name.startswith("AUTH0_DEV_")}
         words = [
             *(str(BIN / "act"), name, "--workflows", f".github/workflows/{workflow}", "--eventpath", str(file)),
             *("--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode"),

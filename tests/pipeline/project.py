@@ -83,9 +83,10 @@ class Project:
         )
 
     def configuration(self, policy: str = POLICY, name: str = "reconciler.yaml") -> None:
-        domain = self.reaches["AUTH0_DOMAIN"]
-        tenants = "".join(f"  {each}: {{domain: '{domain}'}}\n" for each in ("dev", "prod"))
-        (self.folder / name).write_text(f"tenants:\n{tenants}{policy}", encoding="utf-8")
+        """Declare dev and prod, which are two addresses of one tenant."""
+        dev = f"  dev: {{domain: '{self.reaches['AUTH0_DEV_DOMAIN']}', credentials: AUTH0_DEV_}}\n"
+        prod = f"  prod: {{domain: '{self.reaches['AUTH0_DOMAIN']}'}}\n"
+        (self.folder / name).write_text(f"tenants:\n{dev}{prod}{policy}", encoding="utf-8")
 
     def grants(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return who holds what in the tenant, but for the grant of reconciler itself."""
@@ -109,7 +110,8 @@ def a_project(folder: Path) -> Iterator[Project]:
     tenant.mkdir()
     (tenant / "tenant.yaml").write_text(SEED, encoding="utf-8")
     (clone / "grants").mkdir(parents=True)
-    with served(tenant) as reaches:
+    with served(tenant) as prod, served(tenant) as dev:
+        reaches = {**prod} | {name.replace("AUTH0_", "AUTH0_DEV_"): value for name, value in dev.items()}
         project = Project(clone, tenant, reaches)
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
         project.git("init", "--quiet", "--initial-branch=main")

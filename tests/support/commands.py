@@ -25,7 +25,19 @@ DATABASE = Path(".reconciler/sandbox.db")
 DOMAIN = "sandbox.localhost"
 SECRET = "canary-secret-that-nobody-should-see"
 TIMEOUT_SECONDS = 30
-OURS = ("AUTH0_", "RECONCILER_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "TERM", "COLUMNS", "PYTHONIOENCODING")
+OURS = (
+    "AUTH0_",
+    "RECONCILER_",
+    "CI",
+    "GITHUB_ACTIONS",
+    "GITLAB_CI",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR",
+    "TERM",
+    "COLUMNS",
+    "PYTHONIOENCODING",
+)
 
 CONFIG = """
 default_tenant: local

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.doctor.proxy import Proxy, choose_proxy, proxy_for
+from reconciler.auth0.proxy import Proxy, by_proxy, choose_proxy, proxy_for
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["none", "other-scheme", "empty", "own-first", "all", "bare", "password", "no-port"],
 )
 def test_the_environment_names_the_proxy(proxies: dict[str, str], proxy: Proxy | None, address: str | None) -> None:
-    chosen = choose_proxy(proxies, "https")
+    chosen = choose_proxy(proxies, "https", {})
 
     assert chosen == proxy
     assert (chosen and chosen.address) == address
@@ -47,3 +47,17 @@ def test_the_world_outside_is_reached_by_it(*, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("NO_PROXY", "inside.example")
 
     assert (proxy_for(url) is not None) is proxied
+
+
+def test_the_variable_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
+    assert by_proxy("https://x.auth0.com") == " (through the proxy upper:1, which HTTPS_PROXY names)"
+
+    monkeypatch.setenv("https_proxy", "http://user:secret@[2001:db8::1]:2")
+    assert by_proxy("https://x.auth0.com") == " (through the proxy [2001:db8::1]:2, which https_proxy names)"
+
+
+def test_a_direct_connection_has_no_proxy_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
+
+    assert by_proxy("https://localhost:1") == ""

@@ -1,0 +1,389 @@
+"""A tenant must not lose its guards, and credentials must not leave it, because somebody names it differently."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from support.commands import GRANTS, SECRET, a_workspace, reconciler
+from support.tenants import stored_grants
+
+from reconciler.sandbox.access import Permit, issue
+from reconciler.sandbox.serve import serving
+from reconciler.sandbox.tenant import Sandbox, open_sandbox
+
+IDENTITY = "prod.eu.auth0.com"
+SEED = f"""
+tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}
+applications:
+  - {{name: Billing, client_id: billing, client_secret: {SECRET}-of-billing}}
+  - {{name: Legacy Batch, client_id: legacy}}
+  - {{name: Portal, client_id: portal}}
+apis:
+  - {{name: Invoices API, identifier: https://api.example.com/invoices, scopes: ["read:invoices", "write:invoices"]}}
+grants:
+  - {{client: Billing, api: Invoices API, scope: ["read:invoices", "write:invoices"]}}
+  - {{client: Legacy Batch, api: Invoices API, scope: ["read:invoices"]}}
+  - {{client: Portal, api: Invoices API, scope: ["read:invoices"]}}
+"""
+PROTECT = "protect: [{client: Legacy Batch, reason: ask first}]"
+LIMITS = "limits: {deletes: 100}"
+PRUNE = ("apply", "--prune", "--yes")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A tenant that is served under one address, or several."""
+
+    sandbox: Sandbox
+    addresses: list[str]
+    requests: list[str]
+
+    @property
+    def holders(self) -> set[str]:
+        """The applications that hold a grant, without the tool itself."""
+        return {grant["client_id"] for grant in stored_grants(self.sandbox)} - {"own"}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch, tenant=SEED, **{"grants/billing": GRANTS})
+
+
+@contextmanager
+def a_tenant(
+    here: Path, identity: str = IDENTITY, addresses: int = 2, around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+) -> Iterator[Served]:
+    """Serve a tenant that identifies itself as `identity`."""
+    with ExitStack() as opened:
+        sandbox = opened.enter_context(open_sandbox(here / f"{identity}.db", here / "tenant.yaml", identity))
+        requests: list[str] = []
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            requests.append(scope["path"])
+            await around(sandbox.app)(scope, receive, send)
+
+        reached = replace(sandbox, app=counted)
+        yield Served(sandbox, [opened.enter_context(serving(reached)) for _ in range(addresses)], requests)
+
+
+@pytest.fixture
+def prod(here: Path) -> Iterator[Served]:
+    with a_tenant(here) as served:
+        yield served
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch, here: Path) -> Callable[[str], None]:  # noqa: ARG001 - goes first
+    def at(domain: str) -> None:
+        for name, value in {"DOMAIN": domain, "CLIENT_ID": "own", "CLIENT_SECRET": SECRET}.items():
+            monkeypatch.setenv(f"AUTH0_{name}", value)
+
+    return at
+
+
+def configure(here: Path, text: str) -> None:
+    (here / "reconciler.yaml").write_text(f"{LIMITS}\n{text}\n")
+
+
+def declare(here: Path, *tenants: str) -> None:
+    configure(here, "tenants:\n" + "".join(f"  {each}\n" for each in tenants))
+
+
+@pytest.mark.parametrize("spelling", ["localhost:{}", "http://LOCALHOST:{}/", "localhost.:{}", "127.0.0.1.:{}"])
+def test_another_spelling_of_the_host_keeps_the_guards(
+    here: Path, prod: Served, credentials: Callable[[str], None], spelling: str
+) -> None:
+    address = prod.addresses[0]
+    declare(here, f"prod: {{domain: '{address}', {PROTECT}}}")
+    credentials(spelling.format(address.rpartition(":")[2]))
+
+    ran = reconciler(*PRUNE)
+
+    assert ran.code == 0, ran.said
+    assert "Tenant prod" in ran.stdout
+    assert prod.holders == {"billing", "legacy"}
+
+
+def test_another_address_of_a_declared_tenant_is_refused(
+    here: Path, prod: Served, credentials: Callable[[str], None]
+) -> None:
+    first, second = prod.addresses
+    declare(here, f"prod: {{domain: '{first}', canonical_domain: {IDENTITY}, {PROTECT}}}")
+    credentials(second)
+
+    for options in ([], ["--allow-unnamed-tenant"]):
+        ran = reconciler(*options, *PRUNE)
+        assert ran.code == 1
+        assert f"identifies itself as {IDENTITY}, which is the tenant prod of reconciler.yaml" in ran.stderr
+        assert "use --tenant prod" in ran.stderr
+    assert prod.holders == {"billing", "legacy", "portal"}
+
+
+def test_a_way_around_to_a_tenant_of_auth0_is_not_a_sandbox(
+    here: Path, prod: Served, credentials: Callable[[str], None]
+) -> None:
+    declare(here, f"prod: {{domain: login.example.com, {PROTECT}}}")
+    credentials(prod.addresses[0])
+
+    refused = reconciler(*PRUNE)
+
+    assert refused.code == 1
+    assert f"identifies itself as {IDENTITY}, which reconciler.yaml does not declare" in refused.stderr
+    assert "--allow-unnamed-tenant" in refused.stderr
+    assert prod.holders == {"billing", "legacy", "portal"}
+    assert reconciler("--allow-unnamed-tenant", "plan").code == 0
+
+
+@pytest.mark.parametrize("command", [PRUNE, ("plan",), ("import",)], ids=" ".join)
+def test_another_name_in_the_file_does_not_take_the_guards_away(
+    here: Path, prod: Served, credentials: Callable[[str], None], command: tuple[str, ...]
+) -> None:
+    first, second = prod.addresses
+    declare(
+        here,
+        f"prod: {{domain: '{first}', canonical_domain: {IDENTITY}, {PROTECT}}}",
+        f"staging: {{domain: '{second}'}}",
+    )
+    credentials(second)
+
+    ran = reconciler("--tenant", "staging", *command)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "tenant staging: " in ran.stderr
+    assert "which is the tenant prod of reconciler.yaml" in ran.stderr
+    assert prod.holders == {"billing", "legacy", "portal"}
+
+
+@pytest.mark.parametrize("canonical", ["", f", canonical_domain: {IDENTITY}"], ids=["seen", "configured"])
+def test_declared_tenants_that_are_one_tenant_are_all_refused(
+    here: Path, prod: Served, credentials: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, canonical: str
+) -> None:
+    first, second = prod.addresses
+    declare(
+        here,
+        f"prod: {{domain: '{first}'{canonical}, {PROTECT}}}",
+        f"staging: {{domain: '{second}', credentials: AUTH0_STAGING_}}",
+    )
+    credentials(first)
+    for name, value in {"DOMAIN": second, "CLIENT_ID": "own", "CLIENT_SECRET": SECRET}.items():
+        monkeypatch.setenv(f"AUTH0_STAGING_{name}", value)
+
+    ran = reconciler("--all-tenants", *PRUNE)
+
+    assert ran.code == 1
+    said = ran.stderr.splitlines()
+    assert [line.split(": ")[1] for line in said if line.startswith("error: ")] in (
+        ["prod", "staging"],
+        ["staging", "prod"],
+    )
+    assert all("prod" in line and "staging" in line and IDENTITY in line for line in said if line.startswith("error: "))
+    assert prod.holders == {"billing", "legacy", "portal"}
+
+
+@pytest.mark.parametrize("command", [PRUNE, ("plan",), ("import",), ("list",)], ids=" ".join)
+def test_a_tenant_that_is_not_the_configured_one_is_not_touched(
+    here: Path, prod: Served, credentials: Callable[[str], None], command: tuple[str, ...]
+) -> None:
+    address = prod.addresses[0]
+    declare(here, f"dev: {{domain: '{address}', canonical_domain: dev.eu.auth0.com}}")
+    credentials(address)
+
+    ran = reconciler(*command)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert prod.holders == {"billing", "legacy", "portal"}
+
+
+@pytest.mark.parametrize("command", [PRUNE, ("plan",), ("import",), ("list",)], ids=" ".join)
+def test_a_token_of_another_tenant_is_never_sent(
+    here: Path, prod: Served, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    address = prod.addresses[0]
+    declare(here, f"dev: {{domain: '{address}', canonical_domain: dev.eu.auth0.com}}")
+    tenant = prod.sandbox.store.tenant()
+    token = issue(tenant, Permit(client_id="own", audience=tenant.management_audience, scope=["read:clients"]), 2e9)
+    monkeypatch.setenv("AUTH0_DOMAIN", address)
+    monkeypatch.setenv("AUTH0_ACCESS_TOKEN", token)
+
+    ran = reconciler(*command)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert f"identifies itself as {IDENTITY}, but canonical_domain says dev.eu.auth0.com" in ran.stderr
+    assert prod.requests == []
+
+
+def rewriting(old: bytes, new: bytes) -> Callable[[ASGIApp], ASGIApp]:
+    """Return what puts `new` for `old` into the list of APIs, both of the same length."""
+    assert len(old) == len(new)
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def rewritten(scope: Scope, receive: Receive, send: Send) -> None:
+            async def pass_on(message: Message) -> None:
+                if "resource-servers" in scope["path"] and "body" in message:
+                    message = {**message, "body": message["body"].replace(old, new)}
+                await send(message)
+
+            await app(scope, receive, pass_on)
+
+        return rewritten
+
+    return around
+
+
+def test_a_list_of_apis_of_another_tenant_ends_the_run_before_any_write(
+    here: Path, credentials: Callable[[str], None]
+) -> None:
+    with a_tenant(here, around=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
+        address = prod.addresses[0]
+        declare(here, f"prod: {{domain: '{address}', canonical_domain: {IDENTITY}}}")
+        credentials(address)
+
+        ran = reconciler(*PRUNE)
+
+        assert ran.code == 1
+        assert f"identifies itself as evil.eu.auth0.com, but canonical_domain says {IDENTITY}" in ran.stderr
+        assert prod.holders == {"billing", "legacy", "portal"}
+
+
+def test_a_tenant_that_gives_two_identities_is_refused(here: Path, credentials: Callable[[str], None]) -> None:
+    with a_tenant(here, around=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
+        declare(here, f"prod: {{domain: '{prod.addresses[0]}'}}")
+        credentials(prod.addresses[0])
+
+        ran = reconciler(*PRUNE)
+
+        assert ran.code == 1
+        assert "identifies itself as evil.eu.auth0.com and as prod.eu.auth0.com" in ran.stderr
+        assert prod.holders == {"billing", "legacy", "portal"}
+
+
+@pytest.mark.parametrize("audience", [IDENTITY, None], ids=["audience", "no-audience"])
+def test_a_custom_domain_works_and_the_note_says_what_to_write(
+    here: Path,
+    prod: Served,
+    credentials: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    audience: str | None,
+) -> None:
+    address = prod.addresses[0]
+    declare(here, f"prod: {{domain: '{address}', {PROTECT}}}")
+    credentials(address)
+    if audience:
+        monkeypatch.setenv("AUTH0_AUDIENCE", f"https://{audience}/api/v2/")
+
+    without = reconciler("plan", "--prune")
+    declare(here, f"prod: {{domain: '{address}', canonical_domain: {IDENTITY}, {PROTECT}}}")
+    with_it = reconciler("plan", "--prune")
+
+    advice = f"write canonical_domain: {IDENTITY} under the tenant prod in reconciler.yaml"
+    assert (without.code, with_it.code) == (0, 0)
+    assert advice in without.stdout
+    assert "identifies itself" not in with_it.stdout
+    assert reconciler(*PRUNE).code == 0
+    assert prod.holders == {"billing", "legacy"}
+
+
+def test_an_audience_of_another_tenant_ends_the_run_before_anything_is_sent(
+    here: Path, prod: Served, credentials: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = prod.addresses[0]
+    declare(here, f"prod: {{domain: '{address}', canonical_domain: dev.eu.auth0.com, {PROTECT}}}")
+    credentials(address)
+    monkeypatch.setenv("AUTH0_AUDIENCE", f"https://{IDENTITY}/api/v2/")
+
+    ran = reconciler(*PRUNE)
+
+    assert ran.code == 1
+    assert f"AUTH0_AUDIENCE is https://{IDENTITY}/api/v2/, but the canonical domain is dev.eu.auth0.com" in ran.stderr
+    assert prod.requests == []
+
+
+def test_the_comparison_costs_no_request(here: Path, prod: Served, credentials: Callable[[str], None]) -> None:
+    address = prod.addresses[0]
+    (here / "grants" / "billing.yaml").write_text(GRANTS)
+    credentials(address)
+    counts = []
+    for canonical in ("", f", canonical_domain: {IDENTITY}"):
+        declare(here, f"prod: {{domain: '{address}'{canonical}}}")
+        prod.requests.clear()
+        assert reconciler("plan", "--detailed-exitcode").code == 0
+        counts.append(len(prod.requests))
+
+    assert counts[0] == counts[1]
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch, here: Path) -> Iterator[list[bytes]]:  # noqa: ARG001 - goes first
+    """A proxy that records whatever reaches it."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        stopped = threading.Event()
+
+        def listen() -> None:
+            while not stopped.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    heard.append(connection.recv(1000))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.getsockname()[1]}")
+        yield heard
+        stopped.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("prefix", ["AUTH0_", "AUTH0_PROD_"])
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--yes"), ("import",), ("list",), ("doctor",)], ids=" ".join)
+def test_a_domain_that_a_pull_request_changed_gets_no_credentials(
+    here: Path, listener: list[bytes], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], prefix: str
+) -> None:
+    declare(here, f"prod: {{domain: evil.eu.auth0.com, credentials: {prefix}}}")
+    for name, value in {"DOMAIN": IDENTITY, "CLIENT_ID": "own", "CLIENT_SECRET": SECRET}.items():
+        monkeypatch.setenv(f"{prefix}{name}", value)
+
+    ran = reconciler("--tenant", "prod", *command)
+
+    assert ran.code == 1
+    assert f"{prefix}DOMAIN is {IDENTITY}, but the tenant's domain is evil.eu.auth0.com" in " ".join(ran.said.split())
+    assert listener == []
+
+
+def test_of_several_tenants_only_the_one_of_the_domain_gets_the_credentials(
+    here: Path, prod: Served, listener: list[bytes], credentials: Callable[[str], None]
+) -> None:
+    declare(here, f"dev: {{domain: '{prod.addresses[0]}'}}", "prod: {domain: evil.eu.auth0.com}")
+    credentials(prod.addresses[0])
+
+    ran = reconciler("--all-tenants", "apply", "--yes")
+
+    assert ran.code == 1
+    assert "error: prod: tenant prod: AUTH0_DOMAIN is " in ran.stderr
+    assert "give each a prefix of its own, like credentials: AUTH0_PROD_" in ran.stderr
+    assert "error: dev" not in ran.stderr
+    assert listener == []
+
+
+def test_in_ci_credentials_without_a_domain_are_a_warning(
+    here: Path, listener: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(here, f"prod: {{domain: {IDENTITY}}}")
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setenv("AUTH0_CLIENT_ID", "own")
+    monkeypatch.setenv("AUTH0_CLIENT_SECRET", SECRET)
+
+    planned, doctor = reconciler("plan"), " ".join(reconciler("doctor").stdout.split())
+
+    assert "reconciler.yaml: warning: AUTH0_DOMAIN is not set" in planned.stderr
+    assert "warning credentials" in doctor
+    assert f"set AUTH0_DOMAIN={IDENTITY} where the credentials are set" in doctor
+    assert listener != []

@@ -1,0 +1,115 @@
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.directory import Api
+from reconciler.core.identity import (
+    IdentityCheck,
+    SameTenantError,
+    identities_in,
+    identity_of,
+    management_api_of,
+    same_tenants,
+)
+from reconciler.errors import ReconcilerError
+
+PROD, DEV, CUSTOM = "prod.eu.auth0.com", "dev.eu.auth0.com", "login.example.com"
+CHECK = IdentityCheck(
+    tenant="prod",
+    host=CUSTOM,
+    file="reconciler.yaml",
+    expected=PROD,
+    source="canonical_domain",
+    is_configured=True,
+    others={DEV: "dev"},
+)
+UNNAMED = IdentityCheck(
+    tenant=CUSTOM, host=CUSTOM, file="reconciler.yaml", others={DEV: "dev"}, unknown=("stage",), is_declared=False
+)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "identity"),
+    [
+        (f"https://{PROD}/api/v2/", PROD),
+        ("https://PROD.eu.auth0.com.:443/api/v2/", PROD),
+        ("https://127.0.0.1:8321/api/v2/", "127.0.0.1:8321"),
+        (f"https://{PROD}/api/v2", None),
+        (f"http://{PROD}/api/v2/", None),
+        (f"https://user@{PROD}/api/v2/", None),
+        (f"https://{PROD}/x/api/v2/", None),
+        (f"https://{PROD}//api/v2/", None),
+        ("https:///api/v2/", None),
+        ("/api/v2/", None),
+        ("", None),
+    ],
+)
+def test_the_identity_is_the_host_of_the_management_api(identifier: str, identity: str | None) -> None:
+    assert identity_of(identifier) == identity
+
+
+def test_the_management_api_of_a_host_has_that_identity() -> None:
+    assert identity_of(management_api_of(PROD)) == PROD
+
+
+def test_only_system_apis_show_the_identity() -> None:
+    own = Api(f"https://{PROD}/api/v2/", "Auth0 Management API", is_system=True)
+    other_system = Api(f"https://{PROD}/my-org/", "My Organization", is_system=True)
+    a_users = Api(f"https://{DEV}/api/v2/", "Mine")
+
+    assert identities_in([own, other_system, a_users]) == {PROD}
+
+
+@pytest.mark.parametrize("seen", [[PROD], []], ids=["same", "none"])
+def test_the_expected_identity_and_an_unknown_one_are_accepted(seen: list[str]) -> None:
+    CHECK.verify(seen)
+
+
+@pytest.mark.parametrize(
+    ("check", "seen", "message"),
+    [
+        (CHECK, ["x.eu.auth0.com"], f"identifies itself as x.eu.auth0.com, but canonical_domain says {PROD}"),
+        (CHECK, [PROD, "x.eu.auth0.com"], "identifies itself as x.eu.auth0.com, but"),
+        (CHECK, [DEV], "which is the tenant dev of reconciler.yaml; remove prod or dev"),
+        (UNNAMED, [DEV], "which is the tenant dev of reconciler.yaml; use --tenant dev"),
+        (UNNAMED, ["a.auth0.com", "b.auth0.com"], "identifies itself as a.auth0.com and as b.auth0.com"),
+        (replace(UNNAMED, may_be_real=False), [PROD], "which reconciler.yaml does not declare; use --tenant NAME"),
+    ],
+    ids=["other", "one-of-two", "declared", "declared-unnamed", "two", "not-a-sandbox"],
+)
+def test_another_identity_is_refused(check: IdentityCheck, seen: list[str], message: str) -> None:
+    with pytest.raises(ReconcilerError) as caught:
+        check.verify(seen)
+
+    assert message in str(caught.value)
+
+
+def test_tenants_that_are_the_same_are_all_named() -> None:
+    with pytest.raises(SameTenantError) as caught:
+        CHECK.verify([DEV])
+
+    assert caught.value.names == ("prod", "dev")
+    assert str(same_tenants(PROD, ["a", "b"])).startswith("the tenants a and b are the same tenant: they identify")
+
+
+@pytest.mark.parametrize(
+    ("check", "seen", "notes"),
+    [
+        (CHECK, [PROD], []),
+        (CHECK, [], [f"does not show its identity, which was not compared with canonical_domain ({PROD})"]),
+        (replace(CHECK, expected=None, is_configured=False), [], ["does not show its identity, which is unknown"]),
+        (replace(CHECK, is_configured=False), [PROD], [f"canonical_domain: {PROD} under the tenant prod"]),
+        (replace(CHECK, is_configured=False, host=PROD), [PROD], []),
+        (UNNAMED, ["other.example"], ["write canonical_domain: other.example for it in reconciler.yaml"]),
+        (UNNAMED, [PROD], [f"write canonical_domain: {PROD} for it", f"{PROD} was not compared with stage"]),
+        (replace(UNNAMED, expected=PROD, unknown=()), [PROD], []),
+        (replace(UNNAMED, host="127.0.0.1:8321"), ["sandbox.localhost"], []),
+    ],
+)
+def test_notes_say_what_was_not_compared_and_how_to_write_it_down(
+    check: IdentityCheck, seen: list[str], notes: list[str]
+) -> None:
+    found = check.notes(seen)
+
+    assert len(found) == len(notes)
+    assert all(part in note for part, note in zip(notes, found, strict=True))
