@@ -50,6 +50,22 @@ def test_a_policy_can_decide_on_every_rule_there_is() -> None:
     assert rule["enum"] == [each.name for each in RULES]
 
 
+@pytest.mark.parametrize(
+    ("tenant", "is_valid"),
+    [
+        ({"domain": "login.example.com", "canonical_domain": "example.eu.auth0.com"}, True),
+        ({"domain": "login.example.com", "canonical_domain": ""}, False),
+        ({"canonical_domain": "example.eu.auth0.com"}, False),
+        ({"kind": "sandbox", "canonical_domain": "example.eu.auth0.com"}, False),
+    ],
+    ids=["custom-domain", "empty", "alone", "sandbox"],
+)
+def test_a_canonical_domain_stands_beside_the_domain_of_a_tenant_of_auth0(
+    tenant: dict[str, str], *, is_valid: bool
+) -> None:
+    assert VALIDATOR.is_valid({"tenants": {"a": tenant}}) is is_valid
+
+
 @pytest.mark.parametrize("prefix", ["AUTH0_", "AUTH0_PROD_", "AUTH0_EU_2_"])
 def test_credentials_begin_with_a_prefix_of_auth0s(prefix: str) -> None:
     assert VALIDATOR.is_valid({"credentials": prefix})

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -8,6 +9,7 @@ from reconciler.auth0.probe import Certificate, Greeting
 from reconciler.auth0.proxy import Proxy
 from reconciler.config import Tenant
 from reconciler.core.findings import Finding, Status
+from reconciler.core.identity import IdentityCheck
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.doctor.verdicts import AT_THE_TENANT, skipped_findings, tenant_findings
 from reconciler.observe import Needs
@@ -46,6 +48,35 @@ def test_there_is_one_finding_per_check_in_a_fixed_order() -> None:
 
     assert tuple(each.check for each in tenant_findings(a_sight(), needs)) == AT_THE_TENANT
     assert tuple(each.check for each in skipped_findings("no tenant")) == AT_THE_TENANT
+
+
+EXPECTED = IdentityCheck(
+    tenant="x", host="login.example.com", file="reconciler.yaml", expected="x.auth0.com", source="canonical_domain"
+)
+
+
+@pytest.mark.parametrize(
+    ("identity", "audience", "status", "text"),
+    [
+        (replace(EXPECTED, is_configured=True), "https://x.auth0.com/api/v2/", Status.OK, "x.auth0.com"),
+        (EXPECTED, "https://x.auth0.com/api/v2/", Status.WARNING, "identifies itself as x.auth0.com"),
+        (EXPECTED, "https://y.auth0.com/api/v2/", Status.FAILED, "but canonical_domain says x.auth0.com"),
+        (EXPECTED, "urn:x", Status.SKIPPED, "does not say which tenant"),
+        (None, "https://x.auth0.com/api/v2/", Status.OK, "a sandbox"),
+    ],
+    ids=["same", "not-written-down", "other", "unknown", "sandbox"],
+)
+def test_the_identity_is_compared(identity: IdentityCheck | None, audience: str, status: Status, text: str) -> None:
+    finding = found("identity", identity=identity, token=a_token(aud=audience))
+
+    assert (finding.status, bool(finding.advice)) == (status, status in {Status.WARNING, Status.FAILED})
+    assert text in finding.found
+
+
+def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None:
+    finding = found("credentials", unconfirmed=("X_DOMAIN is not set", "set X_DOMAIN"))
+
+    assert finding == Finding("credentials", Status.WARNING, "a client secret; X_DOMAIN is not set", "set X_DOMAIN")
 
 
 @pytest.mark.parametrize(
