@@ -84,6 +84,12 @@ HOMES = {
     "subprocess": {"git.command"},
     "sqlite3": {"sandbox.past", "sandbox.store"},
 }
+STARTS_A_PROGRAM = re.compile(
+    r"(system|popen|startfile|fork|forkpty|exec[lv]p?e?|posix_spawnp?|spawn[lv]p?e?|subprocess_(exec|shell)"
+    r"|create_subprocess_(exec|shell))"
+)
+"""Names in os and asyncio."""
+
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}
 IMPURE = {
     *("asyncio", "io", "os", "random", "secrets", "signal", "socket", "sqlite3", "subprocess", "sys", "time"),
@@ -145,6 +151,16 @@ def test_a_package_is_imported_in_its_home_only(module: str) -> None:
     }
 
     assert strangers == set()
+
+
+@every_module
+def test_git_is_run_in_one_place_and_no_other_program_is_started(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    named = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
+
+    assert not [name for name in called | named if STARTS_A_PROGRAM.fullmatch(name)]
+    assert others(module).isdisjoint({"multiprocessing", "pty"})
 
 
 @every_module

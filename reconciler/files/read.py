@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.contract import stored
-from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.problems import Problem
 from reconciler.core.quoting import visible
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
@@ -18,7 +18,7 @@ from reconciler.files.loader import parse
 from reconciler.files.revision import read_one, read_revision
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, legible_specs, problems_of
-from reconciler.files.workspace import Workspace
+from reconciler.files.workspace import Workspace, git_warnings
 from reconciler.git.revision import Revision
 
 
@@ -72,8 +72,8 @@ def read_grants_at(revision: Revision, path: Path, tenants: Tenants = NOBODY) ->
     Raises:
         GitError: if git cannot read them.
     """
-    said = (Problem(Source(visible(revision.name)), visible(text), "", Severity.WARNING) for text in revision.warnings)
-    return _declared(read_revision(revision, path), tenants, tuple(said))
+    warnings = git_warnings(revision.repository, visible(revision.name))  # looked at once all is read
+    return _declared(read_revision(revision, path), tenants, warnings)
 
 
 def _declared(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
 
-from reconciler.core.problems import Problem, Source
+from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted, visible
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
@@ -19,22 +19,25 @@ from reconciler.git.repository import Repository, find_root, open_repository
 class Workspace:
     """`config` is the path of reconciler.yaml, which need not exist, `folder` the real path of its folder.
 
-    `root` is the folder with the entry `.git`, at `folder` or above it; None outside a repository.
+    `root` is the folder with the entry `.git`, at `folder` or above it, else at the current folder or above it; None
+    outside a repository. `bounds` are the folders that links may not lead out of.
     """
 
     config: Path
     folder: Path
     root: Path | None
+    bounds: frozenset[Path]
 
     @classmethod
     def around(cls, config: Path) -> "Workspace":
         """Return the workspace of a configuration."""
         folder = Path(os.path.realpath(config.parent))
-        return cls(config, folder, find_root(folder))
+        roots = [root for root in (find_root(folder), find_root(Path.cwd())) if root]
+        return cls(config, folder, next(iter(roots), None), frozenset([folder, *roots]))
 
     def repository(self) -> Repository:
         """Return the repository. Raises GitError if there is none that git accepts."""
-        return open_repository(self.folder)
+        return open_repository(self.root or self.folder)
 
     def refuse_stray_links(self, paths: Iterable[Path]) -> None:
         """Refuse a path from inside the workspace that a link leads out of it.
@@ -53,8 +56,8 @@ class Workspace:
                     )
 
     def _includes(self, path: Path) -> bool:
-        real = os.path.realpath(path)
-        return any(folder and Path(real).is_relative_to(folder) for folder in (self.folder, self.root))
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(folder) for folder in self.bounds)
 
     def altered(self, files: Mapping[str, Path]) -> Iterator[Problem]:
         """Yield a problem for each of `files`, by real path, and for the configuration, that git alters at checkout.
@@ -79,3 +82,10 @@ class Workspace:
         for file, attribute, value in altering_attributes(repository, inside):
             what = f"git alters this file at checkout ({visible(attribute)}={visible(value)}): a review shows another"
             yield Problem(Source(name_of(inside[file])), what, f"remove {attribute} for it from .gitattributes")
+        yield from git_warnings(repository, name_of(self.root))
+
+
+def git_warnings(repository: Repository, place: str) -> Iterator[Problem]:
+    """Yield what git has warned about, as warnings about `place`."""
+    for text in repository.warnings:
+        yield Problem(Source(place), f"git: {visible(text.removeprefix('warning: '))}", severity=Severity.WARNING)

@@ -5,8 +5,6 @@ named there. Every such way is closed here, for all callers, and git gets an env
 """
 
 import os
-import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +70,8 @@ class Answer:
 
     @property
     def lines(self) -> list[str]:
-        """The result as lines of text."""
-        return self.data.decode(errors="surrogateescape").splitlines()
+        """The result as lines of text, without empty ones."""
+        return [line for line in os.fsdecode(self.data).split("\n") if line]
 
 
 def find_program(checkout: Path) -> str:
@@ -82,6 +80,8 @@ def find_program(checkout: Path) -> str:
     Raises:
         GitMissingError: if there is none.
     """
+    import shutil
+
     for folder in os.get_exec_path():
         program = shutil.which("git", path=folder) if Path(folder).is_absolute() else None
         if program and not any(_is_inside(path, checkout) for path in (folder, program)):
@@ -114,6 +114,7 @@ def run_git(  # noqa: PLR0913 - what a process has
     Raises:
         GitError: if git fails, takes too long, or answers with more than `most_bytes`.
     """
+    import signal
     import subprocess
     import tempfile
     import threading

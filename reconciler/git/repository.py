@@ -1,7 +1,7 @@
 """Find the repository of a run, once, and from outside the files that are read; run git in it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.quoting import quoted, visible
@@ -19,18 +19,19 @@ class Repository:
     """A repository that git accepts as the user's own. All paths are real paths.
 
     `root` is the folder of the checkout, `git_dir` the repository's own folder, `common_dir` the one that all its
-    worktrees share.
+    worktrees share. `warnings` has every warning of git so far, each once.
     """
 
     root: Path
     git_dir: Path
     common_dir: Path
     program: str
+    warnings: list[str] = field(default_factory=list, compare=False)
 
     def run(self, *arguments: str, asked: bytes = b"", most_bytes: int = MOST_BYTES) -> Answer:
         """Run a command of git that only reads. Raises GitError."""
         place = (f"--git-dir={self.git_dir}", f"--work-tree={self.root}")
-        return run_git(
+        answer = run_git(
             self.program,
             (*place, *arguments),
             folder=self.root,
@@ -38,6 +39,8 @@ class Repository:
             asked=asked,
             most_bytes=most_bytes,
         )
+        self.warnings.extend(text for text in answer.warnings if text not in self.warnings)
+        return answer
 
     def path_of(self, path: Path) -> str:
         """Return the path of a file or folder from the root of the checkout, with `/`; empty for the root itself.
@@ -98,13 +101,12 @@ def open_repository(start: Path) -> Repository:
     if root is None:
         raise GitError(f"{quoted(str(Path(os.path.realpath(start))))} is not in a git repository")
     program = find_program(root)
-    git_dir, common_dir = _discovered(root, program)
-    repository = Repository(root, git_dir, common_dir, program)
+    repository = _discovered(root, program)
     _refuse_alternates(repository)
     return repository
 
 
-def _discovered(root: Path, program: str) -> tuple[Path, Path]:
+def _discovered(root: Path, program: str) -> Repository:
     """Let git find the repository at `root` and nowhere else, so that it checks who owns it (safe.directory)."""
     try:
         found = run_git(
@@ -124,7 +126,7 @@ def _discovered(root: Path, program: str) -> tuple[Path, Path]:
     paths = [Path(os.path.realpath(line)) for line in found.lines]
     if len(paths) != 2 or paths[0] != git_dir_of(root):  # noqa: PLR2004 - as many as were asked for
         raise GitError(f"git cannot use the repository {quoted(str(root))}: .git is not a valid repository")
-    return paths[0], paths[1]
+    return Repository(root, paths[0], paths[1], program, list(found.warnings))
 
 
 def _safe_directories(program: str) -> list[str]:

@@ -37,12 +37,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit; `name` is what the user called it, `warnings` what git said about that name."""
+    """A commit; `name` is what the user called it."""
 
     repository: Repository
     name: str
     commit: str
-    warnings: tuple[str, ...] = ()
 
     def find(self, path: str) -> Entry | str | None:
         """Return the folder or file at `path`, which counts from the root of the checkout. Links are followed.
@@ -60,12 +59,14 @@ class Revision:
         answer = self.repository.run("cat-file", "--batch-check", "--follow-symlinks", asked=asked)
         first, *_ = answer.lines or [""]
         match first.split(" "):
-            case [identity, ("tree" | "blob") as kind, size]:
+            case [identity, ("tree" | "blob") as kind, size] if size.isdigit():
                 return Entry(FOLDER if kind == "tree" else "100644", identity, int(size))
             case ["symlink", _]:
                 return "is a link that leads out of the repository"
-            case [("dangling" | "loop" | "notdir"), _]:
+            case [("dangling" | "loop"), _]:
                 return "is a link that leads to no file or folder"
+            case ["notdir", _]:
+                return "is inside a file, not a folder"
             case _:  # missing: either absent, or an object that is not here
                 pass
         try:
@@ -135,12 +136,13 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
     if not name or name.startswith("-") or CONTROL.search(name):
         raise GitError(f"{quoted(name)} is not a revision of git")
     try:
-        answer = repository.run("rev-parse", "--verify", f"{name}^{{commit}}")
+        searches = name.startswith(":/")  # to the end of the name
+        answer = repository.run("rev-parse", "--verify", name if searches else f"{name}^{{commit}}")
     except GitError as error:
         raise GitError(f"git does not know the revision {quoted(name)}: {error}; {FETCH_IT}") from error
     (commit,) = answer.lines
     _refuse_ambiguous(repository, name, answer.warnings)
-    return Revision(repository, name, commit, answer.warnings)
+    return Revision(repository, name, commit)
 
 
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:

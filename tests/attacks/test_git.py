@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from support.commands import GRANTS, Ran, a_workspace, reconciler
 from support.repository import committed, git
 
@@ -14,6 +16,7 @@ from reconciler.git import command
 SECRET = "canary-that-no-program-may-see"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
 OTHER_USER = 12345
+GITLAB = Path(__file__).parent.parent.parent / "examples" / "gitlab" / ".gitlab-ci.yml"
 WIDER = GRANTS.replace("      - write:invoices\n", "      - write:invoices\n      - void:invoices\n")
 
 
@@ -425,6 +428,27 @@ def test_an_unset_variable_is_not_taken_for_no_option(command: str, option: str,
 
     assert ran.code == 1
     assert ran.stderr.startswith(f"error: --{option} is empty")
+
+
+@pytest.mark.parametrize("option", ["config", "grants"])
+@pytest.mark.usefixtures("here")
+def test_nor_for_the_usual_value(option: str) -> None:
+    ran = reconciler("plan", f"--{option}", "")
+
+    assert ran.code == 1
+    assert f"'--{option}': it is empty" in ran.stderr
+
+
+def test_the_example_for_gitlab_fetches_the_branch_and_not_a_tag_of_its_name(here: Path) -> None:
+    tagged(here, "main")
+    git(here.parent, "clone", "--quiet", "--no-tags", str(here), "clone")
+    script = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))["plan"]["script"]
+    (fetch,) = [line for line in script if "git fetch" in line]
+
+    environment = {**os.environ, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    subprocess.run(["sh", "-c", fetch], cwd=here.parent / "clone", env=environment, check=True)
+
+    assert git(here.parent / "clone", "rev-parse", "FETCH_HEAD") == git(here, "rev-parse", "refs/heads/main")
 
 
 # --- links ---
