@@ -16,6 +16,7 @@ class Stray(StrEnum):
     """Why a link leads to no place in its folder."""
 
     OUT = "leads out of the folder"
+    ABSOLUTE = "leads out of the folder (its target is an absolute path)"
     CIRCLE = "leads to itself"
 
 
@@ -45,7 +46,7 @@ def follow(path: str, text_of: Callable[[str], str | None]) -> str | Stray:
         if links > MOST_LINKS:
             return Stray.CIRCLE
         if text.startswith("/"):
-            return Stray.OUT
+            return Stray.ABSOLUTE
         rest += text.split("/")[::-1]
     return "/".join(done)
 

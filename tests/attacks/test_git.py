@@ -505,6 +505,38 @@ def test_the_base_is_read_from_where_it_had_the_grants(here: Path) -> None:
     assert "1 from both" in ran.stdout
 
 
+def test_a_configuration_that_was_a_link_at_the_base_is_read_there(here: Path) -> None:
+    config = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").unlink()
+    (here / "reconciler.yaml").symlink_to("settings/all.yaml")
+    (here / "settings").mkdir()
+    (here / "settings" / "all.yaml").write_text(f"{config}variables: {{verb: read}}\n")
+    (here / "grants" / "billing.yaml").write_text(
+        GRANTS.replace("write:", "${verb}:").replace("      - read:invoices\n", "")
+    )
+    committed(here)
+    (here / "settings" / "all.yaml").write_text(f"{config}variables: {{verb: write}}\n")
+
+    assert "1 from both" in plan(base="HEAD").stdout
+
+
+@pytest.mark.parametrize("kind", ["folder", "stray"])
+def test_a_configuration_that_was_no_file_at_the_base_is_not_looked_for_elsewhere(here: Path, kind: str) -> None:
+    config = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").unlink()
+    if kind == "folder":
+        (here / "reconciler.yaml").mkdir()
+        (here / "reconciler.yaml" / "x.yaml").write_text("tenants: {other: {kind: sandbox}}\n")
+    else:
+        (here / "reconciler.yaml").symlink_to("/etc/passwd")
+    committed(here)
+    git(here, "rm", "--quiet", "-r", "--cached", "reconciler.yaml")
+    shutil.rmtree(here / "reconciler.yaml") if kind == "folder" else (here / "reconciler.yaml").unlink()
+    (here / "reconciler.yaml").write_text(config)
+
+    assert_plans(plan(base="HEAD"))
+
+
 def test_a_base_whose_grants_lead_out_of_the_repository_is_not_an_empty_one(here: Path) -> None:
     shutil.move(here / "grants", here.parent / "grants")
     (here / "grants").symlink_to("../grants")

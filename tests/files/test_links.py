@@ -79,7 +79,7 @@ def trouble(contents: Iterable[tuple[object, bytes | Problem]]) -> list[Problem]
         ({"l.yaml": "a/../b.yaml", "a": "c/d"}, "c/b.yaml"),
         ({"l.yaml": ".."}, Stray.OUT),
         ({"l.yaml": "."}, ""),
-        ({"l.yaml": "/x"}, Stray.OUT),
+        ({"l.yaml": "/x"}, Stray.ABSOLUTE),
         ({"l.yaml": "m.yaml", "m.yaml": "l.yaml"}, Stray.CIRCLE),
     ],
 )
