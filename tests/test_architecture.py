@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "errors": {"core.problems"},
     "render": {"core"},
     "contract": {"core.domain", "core.pattern", "core.risks", "core.template", "errors"},
-    "files": {"core", "contract.stored", "errors"},
+    "git": {"core.quoting", "errors"},
+    "files": {"core", "contract.stored", "errors", "git"},
     "tasks": set(),
     "disk": set(),
     "auth0": {"core", "errors", "tasks"},
@@ -43,13 +44,13 @@ MAY_IMPORT = {
     "cli.together": {"auth0", "cli", "config", "connect", "core", "errors", "files.read", "tasks"},
     "cli.run": {"apply", "auth0.backoff", "cli", "core", "errors", "journal", "snapshot", "tasks"},
     "cli.interruption": {"apply", "cli", "errors"},
-    "cli.settings": {"config", "config_file", "core.problems", "errors", "files.read"},
+    "cli.settings": {"config", "config_file", "core.problems", "errors", "files", "git.revision"},
     "beginning": {"contract.stored", "render.scalars"},
     "cli.init": {"beginning", "cli", "config", "connect", "core", "disk", "errors", "files.discover", "render.styled"},
     "cli.fmt": {"cli", "core.problems", "core.quoting", "disk", "errors", "files", "render.styled"},
     "cli.imports": {"cli", "core", "disk", "errors", "files", "render"},
     "cli.comment": {"cli", "core.quoting", "errors", "forge", "render.styled"},
-    "cli.declared": {"cli", "config", "core", "errors", "files.read"},
+    "cli.declared": {"cli", "config", "core", "errors", "files.read", "git.revision"},
     "cli.validate": {"cli", "config", "core", "errors", "files.read", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},
     "cli.journal": {"cli", "core.runs", "errors", "past", "render"},
@@ -80,9 +81,15 @@ HOMES = {
         *("cli.doctor", "cli.interruption", "cli.run", "cli.session", "cli.together"),
     },
     "socket": {"sandbox.serve"},
-    "subprocess": {"files.revision"},
+    "subprocess": {"git.command"},
     "sqlite3": {"sandbox.past", "sandbox.store"},
 }
+STARTS_A_PROGRAM = re.compile(
+    r"(system|popen|startfile|fork|forkpty|exec[lv]p?e?|posix_spawnp?|spawn[lv]p?e?|subprocess_(exec|shell)"
+    r"|create_subprocess_(exec|shell))"
+)
+"""Names in os and asyncio."""
+
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}
 IMPURE = {
     *("asyncio", "io", "os", "random", "secrets", "signal", "socket", "sqlite3", "subprocess", "sys", "time"),
@@ -144,6 +151,16 @@ def test_a_package_is_imported_in_its_home_only(module: str) -> None:
     }
 
     assert strangers == set()
+
+
+@every_module
+def test_git_is_run_in_one_place_and_no_other_program_is_started(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    named = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
+
+    assert not [name for name in called | named if STARTS_A_PROGRAM.fullmatch(name)]
+    assert others(module).isdisjoint({"multiprocessing", "pty"})
 
 
 @every_module

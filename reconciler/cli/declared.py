@@ -6,13 +6,14 @@ from pathlib import Path
 
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
-from reconciler.cli.settings import read_settings_at
+from reconciler.cli.settings import read_settings_at, workspace_of
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, at_domain, unnamed
 from reconciler.core.problems import errors
 from reconciler.core.tenancy import Target
 from reconciler.errors import ProblemsError
 from reconciler.files.read import Declared, read_grants, read_grants_at
+from reconciler.git.revision import resolve_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,11 @@ def read_files(
     declared = read_declared(options, config, tenants, folders)
     if not shape.base:
         return Files(declared)
-    was = read_settings_at(shape.base, config.file)
+    revision = resolve_revision(workspace_of(options.config).repository(), shape.base)
+    was = read_settings_at(revision, config.file)
     then = tenants if was is None else [old for each in tenants if (old := _then(each, config, was))]
     was = was or config
-    base = read_grants_at(shape.base, Path(options.grants), was.readers(*then))
+    base = read_grants_at(revision, Path(options.grants), was.readers(*then))
     if shape.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
     return Files(declared, base, {tenant.name: tenant.target for tenant in then})
@@ -75,7 +77,8 @@ def read_declared(
         ProblemsError: with all that is wrong for any of `tenants`.
     """
     with kept():
-        declared = read_grants([Path(options.grants)] if folders is None else folders, config.readers(*tenants))
+        paths = [Path(options.grants)] if folders is None else folders
+        declared = read_grants(paths, config.readers(*tenants), workspace_of(options.config))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
-from reconciler.cli.settings import read_settings
+from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.core.problems import Problem, Source, errors
 from reconciler.core.quoting import counted
 from reconciler.disk import replace_file
@@ -35,7 +35,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     given = options()
     console = Console(given)
     wanted = list(paths) or [Path(given.grants)]
-    declared = read_grants(wanted, read_settings(given.config).readers())
+    declared = read_grants(wanted, read_settings(given.config).readers(), workspace_of(given.config))
     moved, unusual = _moved(wanted, declared)
     if not check:
         for path, text in moved.items():

@@ -83,6 +83,8 @@ def format_option(command: str, *more: str) -> Callable[[Callable[..., Exit]], C
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
     source = context.get_parameter_source(parameter.name or "")
+    if value == "" and source is ParameterSource.COMMANDLINE:
+        raise click.BadParameter("it is empty, as if from a variable that is not set", context, parameter)
     given = context.meta.setdefault(_GIVEN, {})
     if source is ParameterSource.COMMANDLINE or (source is ParameterSource.ENVIRONMENT and parameter.name not in given):
         given[parameter.name] = value

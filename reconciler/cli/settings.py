@@ -7,6 +7,8 @@ from reconciler.config_file import parse_config
 from reconciler.core.problems import errors
 from reconciler.errors import ProblemsError
 from reconciler.files.read import read_config, read_config_at
+from reconciler.files.workspace import Workspace
+from reconciler.git.revision import Revision
 
 OWN_FOLDER = ".reconciler"
 
@@ -29,11 +31,11 @@ def read_settings(file: str | None) -> Config:
         raise ProblemsError(error.problems, {read.file: read.text}) from error
 
 
-def read_settings_at(revision: str, file: str) -> Config | None:
+def read_settings_at(revision: Revision, file: str) -> Config | None:
     """Return the configuration as `file` said it in a revision of git; None where it was not there, or was not valid.
 
     Raises:
-        ReconcilerError: if git cannot tell.
+        GitError: if git cannot read it.
     """
     read = read_config_at(revision, Path(file))
     if read is None or errors(read.problems):
@@ -47,3 +49,8 @@ def read_settings_at(revision: str, file: str) -> Config | None:
 def own_folder(file: str | None) -> Path:
     """Return where we keep what is ours, beside the configuration `file`, which need not exist."""
     return Path(file or DEFAULT_FILE).parent / OWN_FOLDER
+
+
+def workspace_of(file: str | None) -> Workspace:
+    """Return the folder and the repository that belong to the configuration `file`, which need not exist."""
+    return Workspace.around(Path(file or DEFAULT_FILE))

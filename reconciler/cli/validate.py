@@ -10,7 +10,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reports import TENANT, Forms, forms_options
-from reconciler.cli.settings import read_settings
+from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.config import named
 from reconciler.core.problems import errors
 from reconciler.core.tenancy import UNTOLD
@@ -54,13 +54,15 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
 
 def _declared(given: Options, paths: list[Path]) -> Declared:
     """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
+    workspace = workspace_of(given.config)
     try:
         config = read_settings(given.config)
     except ProblemsError as error:
-        declared = read_grants(paths, UNTOLD)
+        declared = read_grants(paths, UNTOLD, workspace)
         problems = tuple(sorted({*error.problems, *declared.problems}))
         return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
-    return read_grants(paths, config.readers(*(named(config, name) for name in given.tenants)))
+    tenants = (named(config, name) for name in given.tenants)
+    return read_grants(paths, config.readers(*tenants), workspace)
 
 
 def _as(form: str, declared: Declared, checkout: Checkout, *, valid: bool) -> str:

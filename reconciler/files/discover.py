@@ -7,12 +7,14 @@ folder, or fill the memory: whatever is not a plain small file is a problem.
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
+from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link_problem
 
 SUFFIXES = (".yaml", ".yml")
 MEGABYTE = 1_000_000
@@ -30,12 +32,18 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     """Return the YAML files that `paths` name, each once, and what could not be looked into.
 
     A file is taken as it is. A folder stands for the `*.yaml` and `*.yml` in it and in its sub-folders, sorted by name.
-    Links are followed only within the folder. What is hidden is skipped, a hidden file that looks like one with a
-    warning: a grant that is silently not read would be deleted by a run that prunes.
+    Links are followed only within the folder, and only to grant files. What is hidden is skipped, a hidden file that
+    looks like one with a warning: a grant that is silently not read would be deleted by a run that prunes.
 
     Raises:
         ReconcilerError: one of `paths` does not exist.
     """
+    found, problems = find_real(paths)
+    return tuple(found.values()), problems
+
+
+def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
+    """Return what `find` does, the files by their real paths."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
     for path in paths:
@@ -46,7 +54,7 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
                 problems.append(item)
             else:
                 found.setdefault(os.path.realpath(item), item)
-    return tuple(found.values()), tuple(problems)
+    return found, tuple(problems)
 
 
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem]:
@@ -84,18 +92,27 @@ def _hidden(path: Path) -> Iterator[Problem]:
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield the link if it is to a file within `root`; a folder within `root` is read at its own place."""
+    """Yield the link if it leads to a grant file within `root`; a folder within `root` is read at its own place."""
     if not (link.is_dir() or _is_yaml(link)):
         return
-    target = Path(os.path.realpath(link))
-    if not target.is_relative_to(root):
-        what = "this symbolic link leads out of the folder"
-        yield Problem(Source(name_of(link)), what, "put the file itself into the folder")
-    elif not link.is_dir():
+    target = follow(Path(os.path.realpath(link.parent), link.name).relative_to(root).as_posix(), partial(_text, root))
+    if isinstance(target, Stray):
+        yield link_problem(name_of(link), target)
+    elif Path(root, target).is_dir():
+        if any(part.startswith(".") for part in Path(target).parts):
+            yield link_problem(name_of(link), TO_HIDDEN)
+    elif Path(root, target).exists() and not _is_yaml(Path(target)):
+        yield link_problem(name_of(link), NO_GRANT_FILE)
+    else:
         yield link
-    elif any(part.startswith(".") for part in target.relative_to(root).parts):
-        what = "this symbolic link leads to a hidden folder, which is not read"
-        yield Problem(Source(name_of(link)), what, "put the folder itself in its place")
+
+
+def _text(root: str, path: str) -> str | None:
+    """Return the text of the link at a path below `root`, None where there is none."""
+    try:
+        return Path(root, path).readlink().as_posix()
+    except OSError:
+        return None
 
 
 def read(path: Path, most: int = MOST_BYTES) -> bytes | Problem:

@@ -8,15 +8,18 @@ from typing import Any
 
 from reconciler.contract import stored
 from reconciler.core.problems import Problem
+from reconciler.core.quoting import visible
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
-from reconciler.files.revision import read_revision
+from reconciler.files.revision import read_one, read_revision
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, legible_specs, problems_of
+from reconciler.files.workspace import Workspace, git_warnings
+from reconciler.git.revision import Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +48,32 @@ class Declared:
         return replace(self, specs=for_tenant(self.specs, target))
 
 
-def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY) -> Declared:
+def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY, workspace: Workspace | None = None) -> Declared:
     """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
 
-    Raises:
-        ReconcilerError: one of `paths` does not exist.
-    """
-    files, problems = discover.find(paths)
-    return _declared(((discover.name_of(path), discover.read(path)) for path in files), tenants, problems)
-
-
-def read_grants_at(revision: str, path: Path, tenants: Tenants = NOBODY) -> Declared:
-    """Return what the grant files of `path` declared in a revision of git, and what was wrong for any of `tenants`.
+    In a `workspace`, neither links nor attributes of git may put other files in the place of those that are reviewed.
 
     Raises:
-        ReconcilerError: if git cannot tell.
+        ReconcilerError: one of `paths` does not exist, or is a link that leads out of the workspace; or git cannot
+            read attributes that may apply.
     """
-    return _declared(read_revision(revision, path), tenants)
+    paths = list(paths)
+    if workspace:
+        workspace.refuse_stray_links(paths)
+    files, problems = discover.find_real(paths)
+    if workspace:
+        problems = (*problems, *workspace.altered(files))
+    return _declared(((discover.name_of(path), discover.read(path)) for path in files.values()), tenants, problems)
+
+
+def read_grants_at(revision: Revision, path: Path, tenants: Tenants = NOBODY) -> Declared:
+    """Return what the grant files of `path` declare in a revision of git, and what is wrong for any of `tenants`.
+
+    Raises:
+        GitError: if git cannot read them.
+    """
+    warnings = git_warnings(revision.repository, visible(revision.name))  # looked at once all is read
+    return _declared(read_revision(revision, path), tenants, warnings)
 
 
 def _declared(
@@ -91,11 +103,10 @@ def read_config(path: Path) -> Read:
     return read_yaml(path, stored.load(stored.CONFIG))
 
 
-def read_config_at(revision: str, path: Path) -> Read | None:
-    """Return what `reconciler.yaml` said in a revision of git, None where it was not there. Raises ReconcilerError."""
-    for file, content in read_revision(revision, path):
-        return _understood(file, content, stored.load(stored.CONFIG))
-    return None
+def read_config_at(revision: Revision, path: Path) -> Read | None:
+    """Return what `reconciler.yaml` says in a revision of git, None where it does not exist. Raises GitError."""
+    found = read_one(revision, path)
+    return _understood(*found, stored.load(stored.CONFIG)) if found else None
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:

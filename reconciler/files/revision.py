@@ -1,107 +1,109 @@
-"""Shell: grant files as they are in a revision of git, under the same limits as those in a folder.
+"""Grant files as they are in a revision of git, under the same limits as those in a folder."""
 
-Nothing is checked out, and git is asked for plain objects only, so that no hook, filter or attribute of the repository
-plays a part.
-"""
-
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import quoted, visible
-from reconciler.errors import ReconcilerError
+from reconciler.core.quoting import visible
 from reconciler.files.discover import MOST_BYTES, SUFFIXES, too_large
+from reconciler.files.links import LEADS_NOWHERE, NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link_problem
+from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Entry, Revision
 
-PLAIN_FILES = ("100644", "100755")
-SECONDS = 60
-OF_A_REPOSITORY = frozenset(
-    {
-        *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_INDEX_FILE"),
-        *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
-    }
-)
-"""What git sets for hooks; it would say where we are, and be wrong in a sub-folder."""
+MOST_LINK_BYTES = 4_096
+"""No system has longer paths."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A file of a revision; `path` is relative to the folder that was asked about."""
-
-    mode: str
-    object: str
-    size: int
-    path: str
-
-
-def read_revision(revision: str, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
-    """Yield the name and the bytes of each grant file that `path`, a file or folder, had in `revision`.
-
-    Links are left out: a file that one leads to within the folder is there itself. A path that was not there yet has no
-    files.
+def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:
+    """Return the name and the bytes of the file at `path` in `revision`, None where nothing is there.
 
     Raises:
-        ReconcilerError: if git is missing, the path is in no repository, or there is no such revision.
+        GitError: if git cannot read it, or `path` is not in the repository.
     """
-    if revision.startswith("-"):
-        raise ReconcilerError(f"{quoted(revision)} is no revision of git")
-    folder = path if path.is_dir() else path.parent
-    entries = [
-        entry
-        for entry in _listed(revision, folder, "." if path.is_dir() else path.name)
-        if entry.mode in PLAIN_FILES and (entry.path == path.name or _is_read(entry.path))
-    ]
-    contents = _contents([entry.object for entry in entries if entry.size <= MOST_BYTES], folder)
+    name = _name(path, revision)
+    match revision.find(revision.repository.path_of(path)):
+        case None:
+            return None
+        case Entry() as file if file.mode != FOLDER:
+            return next(_read(revision, [(name, file)]))
+        case found:
+            what = found if isinstance(found, str) else "is a folder"
+            return name, Problem(Source(name), f"this {what}", "put the file itself in its place")
+
+
+def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
+    """Yield the name and the bytes of each grant file that `path`, a file or folder, has in `revision`.
+
+    Links are followed as in a folder of the checkout. A path that does not exist in the revision has no files.
+
+    Raises:
+        GitError: if git cannot read the files, or `path` is not in the repository.
+    """
+    match revision.find(revision.repository.path_of(path)):
+        case None:
+            return
+        case str(trouble):
+            name = _name(path, revision)
+            yield name, Problem(Source(name), f"this {trouble}", "put the files themselves in its place")
+        case Entry() as found if found.mode == FOLDER:
+            yield from _in_folder(revision, path, revision.list(found))
+        case file:
+            yield from _read(revision, [(_name(path, revision), file)])
+
+
+def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> Iterator[tuple[str, bytes | Problem]]:
+    """Read the entries of a folder: its files, and those that links lead to, each file once."""
+    by_path = {entry.path: entry for entry in entries}
+    texts = _link_texts(revision, entries)
+    folders = {str(parent) for path in by_path for parent in PurePosixPath(path).parents}
+    files: list[tuple[str, Entry]] = []
+    seen: set[str] = set()
     for entry in entries:
-        name = f"{visible((folder / entry.path).as_posix())} in {visible(revision)}"
+        if _is_hidden(entry.path):
+            continue
+        name = _name(folder / entry.path, revision)
+        if entry.mode == SUBMODULE:
+            yield name, Problem(Source(name), "this is a submodule, which is not read", "put its files in its place")
+            continue
+        target = follow(entry.path, texts.get) if entry.mode == LINK else entry.path
+        if not isinstance(target, Stray) and (target or ".") in folders:
+            if _is_hidden(target):
+                yield name, link_problem(name, TO_HIDDEN)
+        elif not _is_yaml(entry.path):
+            continue
+        elif isinstance(target, Stray) or target not in by_path:
+            yield name, link_problem(name, target if isinstance(target, Stray) else LEADS_NOWHERE)
+        elif not _is_yaml(target):
+            yield name, link_problem(name, NO_GRANT_FILE)
+        elif target not in seen:
+            seen.add(target)
+            files.append((name, by_path[target]))
+    yield from _read(revision, files)
+
+
+def _link_texts(revision: Revision, entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the text of each link; of one that is too long for any system, a text that leads out of the folder."""
+    links = [entry for entry in entries if entry.mode == LINK]
+    short = [entry for entry in links if entry.size <= MOST_LINK_BYTES]
+    texts = {entry.path: "/" for entry in links}
+    for entry, text in zip(short, revision.contents(short), strict=True):
+        texts[entry.path] = text.decode(errors="surrogateescape")
+    return texts
+
+
+def _read(revision: Revision, files: Sequence[tuple[str, Entry]]) -> Iterator[tuple[str, bytes | Problem]]:
+    contents = revision.contents([entry for _, entry in files if entry.size <= MOST_BYTES])
+    for name, entry in files:
         yield name, next(contents) if entry.size <= MOST_BYTES else too_large(Source(name), entry.size, MOST_BYTES)
 
 
-def _is_read(path: str) -> bool:
-    """Return whether a file of a folder is one that is read there: named as YAML, and not hidden."""
-    return path.lower().endswith(SUFFIXES) and not any(part.startswith(".") for part in PurePosixPath(path).parts)
+def _is_yaml(path: str) -> bool:
+    return path.lower().endswith(SUFFIXES)
 
 
-def _listed(revision: str, folder: Path, name: str) -> Iterator[_Entry]:
-    for line in _git(folder, ["ls-tree", "-r", "-l", "-z", revision, "--", name], revision).split(b"\0"):
-        about, _, path = line.partition(b"\t")
-        if path:
-            mode, _, identity, size = about.decode().split()
-            yield _Entry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
+def _is_hidden(path: str) -> bool:
+    """Return whether a file or folder is hidden, or inside a hidden folder."""
+    return any(part.startswith(".") for part in PurePosixPath(path).parts)
 
 
-def _contents(objects: Sequence[str], folder: Path) -> Iterator[bytes]:
-    """Yield what each of `objects` holds, read in one go."""
-    told = _git(folder, ["cat-file", "--batch"], "", "".join(f"{each}\n" for each in objects).encode())
-    start = 0
-    for _ in objects:
-        end_of_head = told.index(b"\n", start)
-        size = int(told[start:end_of_head].split()[-1])
-        yield told[end_of_head + 1 : end_of_head + 1 + size]
-        start = end_of_head + 1 + size + 1
-
-
-def _git(folder: Path, arguments: list[str], revision: str, asked: bytes = b"") -> bytes:
-    import subprocess
-
-    try:
-        done = subprocess.run(  # noqa: S603 - no shell, and the revision cannot be an option
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - git is wherever its user has it
-            input=asked,
-            capture_output=True,
-            check=True,
-            timeout=SECONDS,
-            env={name: value for name, value in os.environ.items() if name not in OF_A_REPOSITORY},
-        )
-    except FileNotFoundError as error:
-        raise ReconcilerError("--base asks git what the files were, and there is no git here") from error
-    except subprocess.TimeoutExpired as error:
-        raise ReconcilerError(f"git did not say within {SECONDS} seconds what the files were") from error
-    except subprocess.CalledProcessError as error:
-        said = visible(error.stderr.decode(errors="replace").strip().removeprefix("fatal: "))
-        raise ReconcilerError(
-            f"git cannot tell what the files were in {quoted(revision)}: {said}; "
-            "a shallow clone has to fetch it first (fetch-depth: 0 where actions/checkout makes it)"
-        ) from error
-    return done.stdout
+def _name(path: Path, revision: Revision) -> str:
+    return f"{visible(path.as_posix())} in {visible(revision.name)}"

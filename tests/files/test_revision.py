@@ -3,11 +3,13 @@ from pathlib import Path
 import pytest
 from support.repository import committed
 
-from reconciler.core.problems import Problem
+from reconciler.core.problems import Problem, errors
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import MOST_BYTES
 from reconciler.files.read import read_grants, read_grants_at
 from reconciler.files.revision import read_revision
+from reconciler.git.repository import open_repository
+from reconciler.git.revision import Revision, resolve_revision
 
 GRANT = "grants:\n  - {client: A, api: B, scope: [%s]}\n"
 
@@ -20,8 +22,12 @@ def grants(tmp_path: Path) -> Path:
     return folder
 
 
+def at(revision: str, path: Path) -> Revision:
+    return resolve_revision(open_repository(path.parent), revision)
+
+
 def read(revision: str, path: Path) -> dict[str, bytes | Problem]:
-    return dict(read_revision(revision, path))
+    return dict(read_revision(at(revision, path), path))
 
 
 def test_files_are_read_as_they_were(grants: Path) -> None:
@@ -30,7 +36,7 @@ def test_files_are_read_as_they_were(grants: Path) -> None:
     (grants / "new.yaml").write_text(GRANT % "x")
 
     assert list(read(before, grants).values()) == [(GRANT % "read").encode()]
-    assert [spec.scope for spec in read_grants_at(before, grants).specs] == [("read",)]
+    assert [spec.scope for spec in read_grants_at(at(before, grants), grants).specs] == [("read",)]
 
 
 def test_a_revision_reads_like_the_folder_that_was_committed(grants: Path) -> None:
@@ -40,19 +46,22 @@ def test_a_revision_reads_like_the_folder_that_was_committed(grants: Path) -> No
     (grants / "é ü.YML").write_text("# nothing\ngrants: []\n")
     (grants / "notes.txt").write_text("no: [")
     (grants / "link.yaml").symlink_to("apps/a.yaml")
-    (grants / "out.yaml").symlink_to(grants.parent / "elsewhere.yaml")
+    (grants / "out.yaml").symlink_to("../elsewhere.yaml")
 
-    at = read_grants_at(committed(grants.parent), grants)
+    commit = committed(grants.parent)
+    found, today = read_grants_at(at(commit, grants), grants), read_grants([grants])
 
-    assert at.problems == ()
-    assert [spec.scope for spec in at.specs] == [spec.scope for spec in read_grants([grants]).specs]
-    assert len(at.texts) == 2
+    whats = [(problem.source.file.removesuffix(f" in {commit}"), problem.what) for problem in found.problems]
+    assert whats == [(f"{grants}/out.yaml", "this symbolic link leads out of the folder")]
+    assert whats == [(problem.source.file, problem.what) for problem in errors(today.problems)]
+    assert [spec.scope for spec in found.specs] == [spec.scope for spec in today.specs]
+    assert len(found.texts) == 3
 
 
 def test_one_file_can_be_asked_for(grants: Path) -> None:
     file = grants / "apps" / "a.yaml"
 
-    assert [spec.scope for spec in read_grants_at(committed(grants.parent), file).specs] == [("read",)]
+    assert [spec.scope for spec in read_grants_at(at(committed(grants.parent), grants), file).specs] == [("read",)]
 
 
 def test_a_folder_that_was_not_there_yet_has_no_files(grants: Path) -> None:
@@ -66,7 +75,7 @@ def test_problems_name_the_revision(grants: Path) -> None:
     (grants / "apps" / "a.yaml").write_text("grants: 1\n")
     committed(grants.parent)
 
-    (problem,) = read_grants_at("main", grants).problems
+    (problem,) = read_grants_at(at("main", grants), grants).problems
 
     assert str(problem.source) == f"{grants}/apps/a.yaml in main:1:9"
 
@@ -85,17 +94,18 @@ def test_what_is_too_large_is_not_read(grants: Path) -> None:
 def test_what_is_no_revision_is_said(grants: Path, revision: str) -> None:
     committed(grants.parent)
 
-    with pytest.raises(ReconcilerError, match=r"revision of git|git cannot tell"):
+    with pytest.raises(ReconcilerError, match=r"is not a revision of git|git does not know the revision"):
         read(revision, grants)
 
 
 def test_a_folder_outside_of_a_repository_is_said(grants: Path) -> None:
-    with pytest.raises(ReconcilerError, match="git cannot tell what the files were"):
+    with pytest.raises(ReconcilerError, match="is not in a git repository"):
         read("main", grants)
 
 
 def test_without_git_it_is_said(grants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(grants.parent)
     monkeypatch.setenv("PATH", "")
 
-    with pytest.raises(ReconcilerError, match="there is no git here"):
+    with pytest.raises(ReconcilerError, match="git was not found on the PATH"):
         read("main", grants)

@@ -1,0 +1,91 @@
+"""What surrounds the files of a run: the folder of reconciler.yaml and the git repository around that folder."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from os.path import relpath
+from pathlib import Path
+
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.quoting import quoted, visible
+from reconciler.errors import ReconcilerError
+from reconciler.files.discover import name_of
+from reconciler.git.attributes import altering_attributes, may_alter
+from reconciler.git.command import GitMissingError
+from reconciler.git.repository import Repository, find_root, open_repository
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """`config` is the path of reconciler.yaml, which need not exist, `folder` the real path of its folder.
+
+    `root` is the folder with the entry `.git`, at `folder` or above it, else at the current folder or above it; None
+    outside a repository. `bounds` are the folders that links may not lead out of.
+    """
+
+    config: Path
+    folder: Path
+    root: Path | None
+    bounds: frozenset[Path]
+
+    @classmethod
+    def around(cls, config: Path) -> "Workspace":
+        """Return the workspace of a configuration."""
+        folder = Path(os.path.realpath(config.parent))
+        roots = [root for root in (find_root(folder), find_root(Path.cwd())) if root]
+        return cls(config, folder, next(iter(roots), None), frozenset([folder, *roots]))
+
+    def repository(self) -> Repository:
+        """Return the repository. Raises GitError if there is none that git accepts."""
+        return open_repository(self.root or self.folder)
+
+    def refuse_stray_links(self, paths: Iterable[Path]) -> None:
+        """Refuse a path from inside the workspace that a link leads out of it.
+
+        Raises:
+            ReconcilerError: naming the path and the link.
+        """
+        for path in paths:
+            whole = Path.cwd() / path
+            for step in (*reversed(whole.parents), whole):
+                if step.is_symlink() and self._includes(step.parent) and not self._includes(step):
+                    link = name_of(path if step == whole else step)
+                    raise ReconcilerError(
+                        f"{quoted(name_of(path))} is not read: {quoted(link)} is a link that leads out of "
+                        f"{quoted(str(self.root or self.folder))}; put the folder itself in its place"
+                    )
+
+    def _includes(self, path: Path) -> bool:
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(folder) for folder in self.bounds)
+
+    def altered(self, files: Mapping[str, Path]) -> Iterator[Problem]:
+        """Yield a problem for each of `files`, by real path, and for the configuration, that git alters at checkout.
+
+        Attributes in a commit can make the file in the checkout differ from its reviewed text. Where git is missing,
+        nothing is checked.
+
+        Raises:
+            GitError: if attributes may apply and git cannot read them.
+        """
+        if self.root is None:
+            return
+        every = {**files, **({os.path.realpath(self.config): self.config} if self.config.exists() else {})}
+        if not may_alter(self.root, {real.rpartition(os.sep)[0] for real in every}):
+            return
+        try:
+            repository = self.repository()
+        except GitMissingError:
+            return
+        in_root = (real for real in every if Path(real).is_relative_to(self.root))
+        inside = {relpath(real, self.root): every[real] for real in in_root}
+        for file, attribute, value in altering_attributes(repository, inside):
+            what = f"git alters this file at checkout ({visible(attribute)}={visible(value)}): a review shows another"
+            yield Problem(Source(name_of(inside[file])), what, f"remove {attribute} for it from .gitattributes")
+        yield from git_warnings(repository, name_of(self.root))
+
+
+def git_warnings(repository: Repository, place: str) -> Iterator[Problem]:
+    """Yield what git has warned about, as warnings about `place`."""
+    for text in repository.warnings:
+        yield Problem(Source(place), f"git: {visible(text.removeprefix('warning: '))}", severity=Severity.WARNING)

@@ -1,0 +1,194 @@
+"""Read a revision of a repository: its files, by plain objects only. Nothing is checked out, no filter runs."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.quoting import enumerated, quoted
+from reconciler.git.command import GitError
+from reconciler.git.repository import Repository
+
+FETCH_IT = "fetch it first: git fetch, or fetch-depth: 0 for actions/checkout"
+BATCH_BYTES = 32_000_000
+"""How many bytes of files one call asks for."""
+
+WHOLE_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+OF_ONE_WORKTREE = re.compile("HEAD|[A-Z_]+_HEAD")
+"""Names that git keeps beside its branches and tags, and prefers to these."""
+
+END_OF_NAME = re.compile(r"[~^:]|@\{")
+CONTROL = re.compile("[\x00-\x1f\x7f]")
+GLOB = re.compile(r"[*?\[\\ ]")
+REFS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
+"""What git takes a short name for, in this order."""
+
+LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, link or submodule of a revision, or a folder; `path` counts from the folder that was listed."""
+
+    mode: str
+    object: str
+    size: int
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit; `name` is what the user called it."""
+
+    repository: Repository
+    name: str
+    commit: str
+
+    def find(self, path: str) -> Entry | str | None:
+        """Return the folder or file at `path`, which counts from the root of the checkout. Links are followed.
+
+        Returns:
+            None where the revision has nothing there; where a link leads to nothing that can be read, a text that
+            says so.
+
+        Raises:
+            GitError: if git cannot read it.
+        """
+        if "\n" in path:
+            raise GitError(f"{quoted(path)} cannot be read at a revision: its name contains a line break")
+        asked = f"{self.commit}:{path}\n".encode(errors="surrogateescape")
+        answer = self.repository.run("cat-file", "--batch-check", "--follow-symlinks", asked=asked)
+        first, *_ = answer.lines or [""]
+        match first.split(" "):
+            case [identity, ("tree" | "blob") as kind, size] if size.isdigit():
+                return Entry(FOLDER if kind == "tree" else "100644", identity, int(size))
+            case ["symlink", _]:
+                return "is a link that leads out of the repository"
+            case [("dangling" | "loop"), _]:
+                return "is a link that leads to no file or folder"
+            case ["notdir", _]:
+                return "is inside a file, not a folder"
+            case _:  # missing: either absent, or an object that is not here
+                pass
+        try:
+            exists = self.repository.run("ls-tree", "-z", "--full-tree", self.commit, "--", path or ".").data
+        except GitError as error:
+            raise self._incomplete(str(error)) from error
+        if exists:
+            raise self._incomplete(f"{quoted(path)} is missing")
+        return None
+
+    def list(self, folder: Entry) -> list[Entry]:
+        """Return everything in a folder and its sub-folders but the folders themselves. Raises GitError."""
+        try:
+            answer = self.repository.run("ls-tree", "-r", "-l", "-z", folder.object)
+        except GitError as error:
+            raise self._incomplete(str(error)) from error
+        return [self._entry(line) for line in answer.data.split(b"\0") if line]
+
+    def _entry(self, line: bytes) -> Entry:
+        about, _, path = line.partition(b"\t")
+        mode, kind, identity, size = about.decode().split()
+        if kind == "blob" and not size.isdigit():
+            raise self._incomplete(f"the object {identity} is missing")
+        return Entry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
+
+    def contents(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+        """Yield the bytes of each of `entries`, which are files or links. Raises GitError."""
+        for batch in _batches(entries):
+            yield from self._contents(batch)
+
+    def _contents(self, batch: Sequence[Entry]) -> Iterator[bytes]:
+        asked = "".join(f"{entry.object}\n" for entry in batch).encode()
+        most = sum(entry.size + 100 for entry in batch)
+        data = self.repository.run("cat-file", "--batch", asked=asked, most_bytes=most).data
+        start = 0
+        for entry in batch:
+            head, _, _ = data[start : start + 100].partition(b"\n")
+            if head.split() != [entry.object.encode(), b"blob", str(entry.size).encode()]:
+                raise self._incomplete(f"the object {entry.object} is missing")
+            start += len(head) + 1
+            yield data[start : start + entry.size]
+            start += entry.size + 1
+
+    def _incomplete(self, reason: str) -> GitError:
+        return GitError(f"git cannot read the files in {quoted(self.name)}: {reason}; {FETCH_IT}")
+
+
+def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        if batch and size + entry.size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(entry)
+        size += entry.size
+    if batch:
+        yield batch
+
+
+def resolve_revision(repository: Repository, name: str) -> Revision:
+    """Return the commit that `name` stands for.
+
+    Raises:
+        GitError: if it does not exist, or could mean something else as well.
+    """
+    if not name or name.startswith("-") or CONTROL.search(name):
+        raise GitError(f"{quoted(name)} is not a revision of git")
+    try:
+        searches = name.startswith(":/")  # to the end of the name
+        answer = repository.run("rev-parse", "--verify", name if searches else f"{name}^{{commit}}")
+    except GitError as error:
+        raise GitError(f"git does not know the revision {quoted(name)}: {error}; {FETCH_IT}") from error
+    (commit,) = answer.lines
+    _refuse_ambiguous(repository, name, answer.warnings)
+    return Revision(repository, name, commit)
+
+
+def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
+    """Refuse a name that a tag or another branch shares: otherwise whoever pushes a tag chooses the revision.
+
+    A whole id, a full name (refs/heads/main), and HEAD and the like mean the same whatever refs exist.
+
+    Raises:
+        GitError: naming all that the name could mean.
+    """
+    short = END_OF_NAME.split(name, maxsplit=1)[0]
+    if not short or WHOLE_ID.fullmatch(short):
+        return
+    refs = _refs_called(repository, short)
+    if OF_ONE_WORKTREE.fullmatch(short):
+        is_certain = (repository.git_dir / short).exists()
+    else:
+        is_certain = short.startswith("refs/") and short in refs
+    if is_certain:
+        return
+    meanings = {form.format(short): None for form in REFS}
+    found = [ref for ref in meanings if ref in refs]
+    if OF_ONE_WORKTREE.fullmatch(short) or short.startswith("refs/"):
+        if found:
+            raise GitError(f"git does not know {quoted(short)}, only {enumerated(found, 'and')}; {FETCH_IT}")
+        return
+    if found == [f"refs/tags/{short}"]:  # where no branch of that name is checked out, people mean the remote one
+        found += [ref for ref in refs if ref not in meanings and refs[ref] != refs[found[0]]]
+    if len(found) == 1 and any("ambiguous" in warning for warning in warnings):
+        found += repository.run("rev-parse", f"--disambiguate={short}").lines
+    if len(found) > 1:
+        full = f"refs/heads/{short}"
+        example = full if full in found else found[0]
+        raise GitError(
+            f"the revision {quoted(name)} is ambiguous: {quoted(short)} can mean {enumerated(found, 'or')}; "
+            f"write the full name, like {example}"
+        )
+
+
+def _refs_called(repository: Repository, short: str) -> dict[str, str]:
+    """Return the refs that a short name may stand for, and the branches of remotes that end with it, with their ids."""
+    if GLOB.search(short):  # git allows none of these in the name of a ref
+        return {}
+    patterns = [form.format(short) for form in (*REFS, "refs/remotes/*/{}")]
+    form = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"
+    lines = repository.run("for-each-ref", f"--format={form}", *patterns).lines
+    exact = {form.format(short) for form in REFS}  # a pattern also matches the refs below it
+    named = (line.partition(" ") for line in lines)
+    return {ref: identity for identity, _, ref in named if ref in exact or ref.endswith(f"/{short}")}

@@ -1,0 +1,725 @@
+"""A pull request, or a step before ours, tries to make git run a program, leak credentials, or show other files."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from support.commands import GRANTS, Ran, a_workspace, reconciler
+from support.repository import committed, git
+
+from reconciler.git import command
+
+SECRET = "canary-that-no-program-may-see"
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
+OTHER_USER = 12345
+GITLAB = Path(__file__).parent.parent.parent / "examples" / "gitlab" / ".gitlab-ci.yml"
+WIDER = GRANTS.replace("      - write:invoices\n", "      - write:invoices\n      - void:invoices\n")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a commit on `main`, and a change since; credentials in the environment."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    a_workspace(folder, monkeypatch)
+    committed(folder)
+    monkeypatch.setenv("AUTH0_CLIENT_SECRET", SECRET)
+    (folder / "grants" / "billing.yaml").write_text(WIDER)
+    return folder
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    """What `payload` writes."""
+    return tmp_path / "marker"
+
+
+@pytest.fixture
+def payload(tmp_path: Path, marker: Path) -> str:
+    """A program that writes its environment into the marker, and fails."""
+    program = tmp_path / "payload"
+    program.write_text(f"#!/bin/sh\n/usr/bin/env >>{marker}\nexit 1\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def plan(*more: str, base: str = "main") -> Ran:
+    return reconciler("plan", "--base", base, *more)
+
+
+def assert_plans(ran: Ran) -> None:
+    assert (ran.code, ran.stderr) == (0, "")
+    assert "1 from this branch" in ran.stdout or "Origin: 0 from this branch" in ran.stdout
+
+
+def section(name: str, **settings: str) -> str:
+    return f"[{name}]\n" + "".join(f'\t{key} = "{value}"\n' for key, value in settings.items())
+
+
+def promisor(url: str, **more: str) -> str:
+    """Return settings of a partial clone: git fetches each object that is missing from `url`."""
+    remote = section('remote "evil"', url=url, promisor="true", partialclonefilter="blob:none", **more)
+    return section("core", repositoryformatversion="1") + section("extensions", partialClone="evil") + remote
+
+
+def transports(payload: str) -> Mapping[str, str]:
+    """Return configurations by which a fetch runs the payload."""
+    return {
+        "ssh": promisor("ssh://evil/x") + section("core", sshCommand=payload),
+        "upload-pack": promisor("file:///evil", uploadpack=payload),
+        "proxy": promisor("git://evil/x") + section("core", gitProxy=payload),
+        "ext": promisor(f"ext::{payload}") + section('protocol "ext"', allow="always"),
+        "instead-of": promisor("evil:x")
+        + section(f'url "ext::{payload} "', insteadOf="evil:")
+        + section("protocol", allow="always"),
+    }
+
+
+TRANSPORTS = list(transports(""))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_folder_of_grants_that_looks_like_a_repository_is_none(
+    here: Path, marker: Path, payload: str, transport: str
+) -> None:
+    commit = git(here, "rev-parse", "HEAD")
+    bare = here / "grants"
+    (bare / "HEAD").write_text("ref: refs/heads/main\n")
+    (bare / "config").write_text(section("core", bare="true") + transports(payload)[transport])
+    for name, text in {"objects/info/x": "", "refs/heads/main": commit}.items():
+        (bare / name).parent.mkdir(parents=True)
+        (bare / name).write_text(f"{text}\n")
+
+    ran = plan()
+
+    assert not marker.exists()
+    assert_plans(ran)
+
+
+@pytest.fixture(params=["git", "old git"])
+def old_or_new_git(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older git, which does not know GIT_NO_LAZY_FETCH, too."""
+    if request.param == "old git":
+        without = {name: value for name, value in command.ENVIRONMENT.items() if name != "GIT_NO_LAZY_FETCH"}
+        monkeypatch.setattr(command, "ENVIRONMENT", without)
+
+
+@pytest.mark.usefixtures("old_or_new_git")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_object_that_is_missing_is_not_fetched(here: Path, marker: Path, payload: str, transport: str) -> None:
+    (here / ".git" / "config").write_text(transports(payload)[transport])
+    lose(here, "main:grants/billing.yaml")
+
+    ran = plan()
+
+    assert not marker.exists()
+    assert ran.code == 1
+    assert "fetch it first" in ran.stderr
+
+
+def lose(folder: Path, *names: str) -> None:
+    for name in names:
+        identity = git(folder, "rev-parse", name)
+        (folder / ".git" / "objects" / identity[:2] / identity[2:]).unlink()
+
+
+def settings(payload: str) -> Mapping[str, str]:
+    """Return settings that run the payload in some command of git."""
+    return {
+        "fsmonitor": section("core", fsmonitor=payload),
+        "pager": section("core", pager=payload) + section("pager", **{"rev-parse": payload, "ls-tree": payload}),
+        "alias": section("alias", **{"ls-tree": f"!{payload}", "cat-file": f"!{payload}", "rev-parse": f"!{payload}"}),
+        "hooks": section("core", hooksPath=str(Path(payload).parent / "hooks")),
+        "filter": section('filter "evil"', clean=payload, smudge=payload, process=payload, required="true"),
+        "diff": section("diff", external=payload) + section('diff "evil"', textconv=payload, command=payload),
+        "alternates": section("core", alternateRefsCommand=payload),
+        "editor": section("core", editor=payload, askPass=payload) + section("credential", helper=f"!{payload}"),
+        "gpg": section("gpg", program=payload) + section("log", showSignature="true"),
+        "include": section("include", path=str(Path(payload).parent / "included")),
+    }
+
+
+@pytest.mark.parametrize("setting", list(settings("")))
+def test_no_setting_of_the_repository_runs_a_program(here: Path, marker: Path, payload: str, setting: str) -> None:
+    hooks = Path(payload).parent / "hooks"
+    hooks.mkdir()
+    for name in ("post-index-change", "fsmonitor-watchman", "reference-transaction", "post-checkout"):
+        shutil.copy(payload, hooks / name)
+    Path(payload).parent.joinpath("included").write_text(section("core", fsmonitor=payload, sshCommand=payload))
+    (here / ".gitattributes").write_text("* diff=evil\n/other filter=evil\n")
+    with (here / ".git" / "config").open("a") as config:
+        config.write(settings(payload)[setting])
+
+    for ran in (plan(), reconciler("validate")):
+        assert ran.code == 0, ran.stderr
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_PAGER", "GIT_EXTERNAL_DIFF", "GIT_ASKPASS", "GIT_PROXY_COMMAND"]
+)
+def test_no_variable_runs_a_program(
+    here: Path, marker: Path, payload: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, payload)
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ssh:git:ext")
+    (here / ".git" / "config").write_text(promisor("ssh://evil/x"))
+    lose(here, "main:grants/billing.yaml")
+
+    assert plan().code == 1
+    assert not marker.exists()
+
+
+def test_git_in_the_checkout_is_not_run(
+    here: Path, marker: Path, payload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "bin").mkdir()
+    shutil.copy(payload, here / "bin" / "git")
+    (here.parent / "link").symlink_to(here / "bin")
+    monkeypatch.setenv("PATH", f"bin:{here / 'bin'}:{here.parent / 'link'}::{os.environ['PATH']}")
+
+    assert_plans(plan())
+    assert not marker.exists()
+
+
+def test_git_gets_no_credentials(here: Path, marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = here.parent / "wrapper"
+    folder.mkdir()
+    (folder / "git").write_text(f'#!/bin/sh\n/usr/bin/env >>{marker}\nexec {shutil.which("git")} "$@"\n')
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("SOME_OTHER_VARIABLE", SECRET)
+    attribute(here, "*.png filter=lfs")
+
+    assert_plans(plan())
+    assert reconciler("validate").code == 0
+    assert "GIT_TERMINAL_PROMPT=0" in marker.read_text()
+    assert SECRET not in marker.read_text()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("cat /dev/zero", "answered with more than"),
+        ("yes >&2", "y; y; y"),
+        ("sleep 60 & sleep 60", "did not answer"),
+    ],
+    ids=["endless", "endless complaint", "hangs"],
+)
+def test_git_that_does_not_end_is_ended(here: Path, script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = here.parent / "wrapper"
+    folder.mkdir()
+    real = shutil.which("git")
+    (folder / "git").write_text(f'#!/bin/sh\ncase "$*" in *ls-tree*) {script} ;; *) exec {real} "$@" ;; esac\n')
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(command, "SECONDS", 2.0)
+
+    ran = plan()
+
+    assert ran.code == 1
+    assert said in ran.stderr
+    assert len(ran.stderr) < 1000
+
+
+def test_replaced_objects_and_grafts_change_nothing(here: Path) -> None:
+    expected = plan(base="main").stdout
+    (here / "grants" / "billing.yaml").write_text("grants: []\n")
+    evil = committed(here)
+    git(here, "reset", "--quiet", "--soft", "HEAD^")
+    (here / "grants" / "billing.yaml").write_text(WIDER)
+    git(here, "replace", "main", evil)
+    with (here / ".git" / "info" / "grafts").open("w") as grafts:
+        grafts.write(f"{git(here, '--no-replace-objects', 'rev-parse', 'main')}\n")
+
+    assert plan(base="main").stdout == expected
+
+
+@pytest.mark.parametrize("by", ["file", "variable"])
+def test_objects_of_another_repository_do_not_count(here: Path, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = here.parent / "other"
+    shutil.copytree(here / ".git", other)
+    lose(here, "main:grants/billing.yaml")
+    if by == "file":
+        (here / ".git" / "objects" / "info" / "alternates").write_text(f"# ours\n{other / 'objects'}\n")
+    else:
+        monkeypatch.setenv("GIT_ALTERNATE_OBJECT_DIRECTORIES", str(other / "objects"))
+
+    ran = plan()
+
+    assert ran.code == 1
+    assert ("borrows objects" if by == "file" else "fetch it first") in ran.stderr
+
+
+@pytest.mark.parametrize("lost", ["main:grants/billing.yaml", "main:grants", "main^{tree}", "main"])
+def test_what_is_missing_in_a_partial_clone_is_an_error_and_not_an_empty_folder(here: Path, lost: str) -> None:
+    commit = git(here, "rev-parse", "main")
+    lose(here, lost)
+
+    ran = plan(base=commit)
+
+    assert ran.code == 1
+    assert "fetch it first" in ran.stderr
+
+
+@AS_ROOT
+@pytest.mark.parametrize("where", [".git", "."])
+def test_a_repository_of_another_user_is_refused_until_it_is_called_safe(
+    here: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.chown(here / where, OTHER_USER, OTHER_USER)
+    (here.parent / "settings").write_text(section("safe", directory=str(here)))
+
+    ran = plan()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(here.parent / "settings"))
+
+    assert_plans(plan())
+    assert ran.code == 1
+    advice = f"git config --global --add safe.directory {here}"
+    assert f"because another user owns it; if you trust it: {advice}" in ran.stderr
+
+
+def test_of_the_users_own_settings_nothing_but_the_safe_folders_counts(
+    here: Path, marker: Path, payload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here.parent / "settings").write_text(section("core", fsmonitor=payload, sshCommand=payload, pager=payload))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(here.parent / "settings"))
+    attribute(here, "*.png filter=lfs")
+
+    assert_plans(plan())
+    assert reconciler("validate").code == 0
+    assert not marker.exists()
+
+
+# --- revisions that can be taken for others ---
+
+
+def tagged(here: Path, name: str, ref: str = "tags") -> str:
+    """Give the name to a commit that declares what the branch declares, so that nothing would be a change."""
+    commit = git(here, "stash", "create")
+    git(here, "update-ref", f"refs/{ref}/{name}", commit)
+    return commit
+
+
+def test_a_tag_named_like_the_base_is_not_taken_for_it(here: Path) -> None:
+    tagged(here, "main")
+
+    ran = plan(base="main")
+
+    assert ran.code == 1
+    assert ran.stderr == (
+        'error: the revision "main" is ambiguous: "main" can mean refs/tags/main or refs/heads/main; '
+        "write the full name, like refs/heads/main\n"
+    )
+
+
+@pytest.mark.parametrize("base", ["main~0", "main^{commit}", "main@{0}", "heads/main"])
+def test_nor_by_another_spelling(here: Path, base: str) -> None:
+    tagged(here, "main")
+    tagged(here, "heads/main")
+
+    ran = plan(base=base)
+
+    assert ran.code == 1
+    assert "refs/heads/main" in ran.stderr
+    assert "ambiguous" in ran.stderr
+
+
+def test_the_full_name_means_the_branch_whatever_tags_there_are(here: Path) -> None:
+    expected = plan(base="main").stdout
+    tagged(here, "main")
+    tagged(here, "refs/heads/main")
+
+    ran = plan(base="refs/heads/main")
+
+    assert ran.code == 0
+    assert ran.stdout == expected
+    assert "is ambiguous" in ran.stderr  # git's own warning is passed on
+
+
+@pytest.mark.parametrize("base", ["refs/heads/next", "FETCH_HEAD"])
+def test_a_tag_is_not_taken_for_what_is_not_fetched(here: Path, base: str) -> None:
+    tagged(here, base)
+
+    ran = plan(base=base)
+
+    assert ran.code == 1
+    assert f"refs/tags/{base}" in ran.stderr
+
+
+def test_head_is_head(here: Path) -> None:
+    expected = plan(base="HEAD").stdout
+    tagged(here, "HEAD")
+
+    ran = plan(base="HEAD")
+
+    assert (ran.code, ran.stdout) == (0, expected)
+    assert "is ambiguous" in ran.stderr
+
+
+def test_a_tag_is_not_taken_for_the_branch_of_a_remote(here: Path) -> None:
+    git(here, "update-ref", "refs/remotes/origin/next", "main")
+    tagged(here, "next")
+
+    ran = plan(base="next")
+
+    assert ran.code == 1
+    assert "refs/tags/next or refs/remotes/origin/next" in ran.stderr
+    assert plan(base="refs/remotes/origin/next").code == 0
+
+
+def test_a_tag_is_not_taken_for_a_remote_branch_by_its_short_name(here: Path) -> None:
+    git(here, "update-ref", "refs/remotes/origin/next", "main")
+    assert_plans(plan(base="origin/next"))
+    tagged(here, "origin/next")
+
+    ran = plan(base="origin/next")
+
+    assert ran.code == 1
+    assert "refs/tags/origin/next or refs/remotes/origin/next" in ran.stderr
+
+
+def test_a_tag_is_not_taken_for_a_commit_by_its_short_id(here: Path) -> None:
+    commit = git(here, "rev-parse", "main")
+    tagged(here, commit[:8])
+    tagged(here, commit)
+
+    ran = plan(base=commit[:8])
+
+    assert ran.code == 1
+    assert f"refs/tags/{commit[:8]} or {commit}" in ran.stderr
+    assert plan(base=commit).code == 0
+
+
+def test_tags_that_share_no_name_are_no_trouble(here: Path) -> None:
+    tagged(here, "v1")
+    git(here, "update-ref", "refs/remotes/origin/main", "main")
+    git(here, "update-ref", "refs/remotes/origin/HEAD", "main")
+
+    assert_plans(plan(base="main"))
+    assert_plans(plan(base="origin"))
+    assert_plans(plan(base="main@{0}"))
+    assert plan(base="v1").code == 0
+
+
+@pytest.mark.parametrize(
+    "base", ["--output=x", "-h", "--all", "a\nb", "main:grants", "main..HEAD", "nowhere", ":/state\x1b"]
+)
+def test_what_is_not_a_revision_is_an_error(here: Path, base: str) -> None:
+    ran = reconciler("plan", f"--base={base}")
+
+    assert ran.code == 1
+    assert ran.stderr.startswith("error: ")
+    assert not (here / "x").exists()
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+@pytest.mark.parametrize("option", ["base", "policy"])
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.usefixtures("here")
+def test_an_unset_variable_is_not_taken_for_no_option(command: str, option: str, value: str) -> None:
+    ran = reconciler(command, f"--{option}", value)
+
+    assert ran.code == 1
+    assert ran.stderr.startswith(f"error: --{option} is empty")
+
+
+@pytest.mark.parametrize("option", ["config", "grants"])
+@pytest.mark.usefixtures("here")
+def test_nor_for_the_usual_value(option: str) -> None:
+    ran = reconciler("plan", f"--{option}", "")
+
+    assert ran.code == 1
+    assert f"'--{option}': it is empty" in ran.stderr
+
+
+def test_the_example_for_gitlab_fetches_the_branch_and_not_a_tag_of_its_name(here: Path) -> None:
+    tagged(here, "main")
+    git(here.parent, "clone", "--quiet", "--no-tags", str(here), "clone")
+    script = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))["plan"]["script"]
+    (fetch,) = [line for line in script if "git fetch" in line]
+
+    environment = {**os.environ, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    subprocess.run(["sh", "-c", fetch], cwd=here.parent / "clone", env=environment, check=True)
+
+    assert git(here.parent / "clone", "rev-parse", "FETCH_HEAD") == git(here, "rev-parse", "refs/heads/main")
+
+
+# --- links ---
+
+
+@pytest.mark.parametrize("target", ["../../outside", "{outside}", "../grants-too"])
+def test_a_folder_of_grants_that_is_a_link_out_of_the_repository_is_refused(here: Path, target: str) -> None:
+    outside = here.parent / "outside"
+    shutil.move(here / "grants", outside)
+    (here / "grants-too").symlink_to(outside)
+    (here / "grants").symlink_to(target.format(outside=outside).removeprefix("../"))
+
+    for words in (["validate"], ["plan"], ["apply", "--yes"], ["fmt"], ["import"], ["validate", "grants/."]):
+        ran = reconciler(*words)
+        assert ran.code == 1, words
+        assert '"grants" is a link that leads out of' in ran.stderr
+
+
+def test_a_link_on_the_way_to_the_grants_is_refused_too(here: Path) -> None:
+    outside = here.parent / "outside"
+    outside.mkdir()
+    shutil.move(here / "grants", outside / "grants")
+    (here / "team").symlink_to("../outside")
+
+    ran = reconciler("--grants", "team/grants", "plan")
+
+    assert ran.code == 1
+    assert '"team/grants" is not read' in ran.stderr
+
+
+def test_links_that_stay_inside_are_followed_today_and_at_the_base(here: Path) -> None:
+    shutil.move(here / "grants", here / "real")
+    (here / "grants").symlink_to("real")
+    (here / "real" / "billing.yaml").write_text(GRANTS)
+    committed(here)
+    (here / "real" / "billing.yaml").write_text(WIDER)
+
+    assert "void:invoices" in plan(base="HEAD").stdout
+    assert "1 from both" in plan(base="HEAD").stdout
+
+
+def test_the_base_is_read_from_where_it_had_the_grants(here: Path) -> None:
+    """A pull request that moves a link must not have the base read from the new place."""
+    for team, text in {"a": GRANTS, "b": WIDER}.items():
+        (here / team / "grants").mkdir(parents=True)
+        (here / team / "grants" / "x.yaml").write_text(text)
+    (here / "team").symlink_to("a")
+    committed(here)
+    (here / "team").unlink()
+    (here / "team").symlink_to("b")
+
+    ran = reconciler("--grants", "team/grants", "plan", "--base", "HEAD")
+
+    assert "1 from both" in ran.stdout
+
+
+def test_a_configuration_that_was_a_link_at_the_base_is_read_there(here: Path) -> None:
+    config = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").unlink()
+    (here / "reconciler.yaml").symlink_to("settings/all.yaml")
+    (here / "settings").mkdir()
+    (here / "settings" / "all.yaml").write_text(f"{config}variables: {{verb: read}}\n")
+    (here / "grants" / "billing.yaml").write_text(
+        GRANTS.replace("write:", "${verb}:").replace("      - read:invoices\n", "")
+    )
+    committed(here)
+    (here / "settings" / "all.yaml").write_text(f"{config}variables: {{verb: write}}\n")
+
+    assert "1 from both" in plan(base="HEAD").stdout
+
+
+@pytest.mark.parametrize("kind", ["folder", "stray"])
+def test_a_configuration_that_was_no_file_at_the_base_is_not_looked_for_elsewhere(here: Path, kind: str) -> None:
+    config = (here / "reconciler.yaml").read_text()
+    (here / "reconciler.yaml").unlink()
+    if kind == "folder":
+        (here / "reconciler.yaml").mkdir()
+        (here / "reconciler.yaml" / "x.yaml").write_text("tenants: {other: {kind: sandbox}}\n")
+    else:
+        (here / "reconciler.yaml").symlink_to("/etc/passwd")
+    committed(here)
+    git(here, "rm", "--quiet", "-r", "--cached", "reconciler.yaml")
+    shutil.rmtree(here / "reconciler.yaml") if kind == "folder" else (here / "reconciler.yaml").unlink()
+    (here / "reconciler.yaml").write_text(config)
+
+    assert_plans(plan(base="HEAD"))
+
+
+def test_a_base_whose_grants_lead_out_of_the_repository_is_not_an_empty_one(here: Path) -> None:
+    shutil.move(here / "grants", here.parent / "grants")
+    (here / "grants").symlink_to("../grants")
+    committed(here)
+    (here / "grants").unlink()
+    shutil.move(here.parent / "grants", here / "grants")
+
+    assert "grants in HEAD: warning: this is a link that leads out of the repository" in plan(base="HEAD").stderr
+    assert plan("--only-branch", base="HEAD").code == 1
+
+
+LINKS = {
+    "to a file that is no grant file": ("n.yaml", "notes.txt", "does not lead to a grant file (*.yaml, *.yml)"),
+    "out of the folder": ("n.yaml", "../reconciler.yaml", "leads out of the folder"),
+    "out of the repository": ("n.yaml", "../../elsewhere.yaml", "leads out of the folder"),
+    "out and back": ("n.yaml", "../grants/billing.yaml", "leads out of the folder"),
+    "by an absolute path": ("n.yaml", "{here}/grants/billing.yaml", "leads out of the folder"),
+    "to itself": ("n.yaml", "n.yaml", "leads to itself"),
+    "to a hidden folder": ("team", ".team", "leads to a hidden folder, which is not read"),
+    "over another link": ("n.yaml", "hop", "does not lead to a grant file (*.yaml, *.yml)"),
+    "over a link that leads out": ("n.yaml", "out/grants/billing.yaml", "leads out of the folder"),
+}
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_link_that_leads_to_no_grant_file_is_a_problem_today_and_at_the_base(here: Path, kind: str) -> None:
+    name, target, said = LINKS[kind]
+    grants = here / "grants"
+    (grants / ".team").mkdir()
+    (grants / ".team" / "a.yaml").write_text("grants: []\n")
+    (grants / "notes.txt").write_text("grants: []\n")
+    (grants / "hop").symlink_to("notes.txt")
+    if "out" in target:
+        (grants / "out").symlink_to("..")
+    (here.parent / "elsewhere.yaml").write_text("grants: []\n")
+    (grants / name).symlink_to(target.format(here=here))
+    committed(here)
+
+    today = reconciler("validate")
+    (grants / name).unlink()
+    (grants / "out").unlink(missing_ok=True)
+    base = plan(base="HEAD")
+
+    assert today.code == 1
+    assert f"grants/{name}: this symbolic link {said}" in today.stderr
+    assert base.code == 0
+    assert f"grants/{name} in HEAD: warning: this symbolic link {said}" in base.stderr
+
+
+def test_a_link_to_a_grant_file_is_read_once_today_and_at_the_base(here: Path) -> None:
+    """As a mounted ConfigMap has it."""
+    grants = here / "grants"
+    (grants / "..2026").mkdir()
+    (grants / "..2026" / "a.yaml").write_text(GRANTS)
+    (grants / "billing.yaml").unlink()
+    (grants / "..data").symlink_to("..2026")
+    (grants / "a.yaml").symlink_to("..data/a.yaml")
+    (grants / "b.yaml").symlink_to("./a.yaml")
+    committed(here)
+
+    assert reconciler("validate").stdout == "1 grant in 1 file: valid.\n"
+    assert "Origin: 0 from this branch, 1 drift" in plan(base="HEAD").stdout
+
+
+def test_grants_may_be_a_link_of_a_mounted_configmap(here: Path) -> None:
+    shutil.rmtree(here / ".git")
+    (here / "..2026").mkdir()
+    (here / "..data").symlink_to("..2026")
+    for name in ("grants", "reconciler.yaml"):
+        shutil.move(here / name, here / "..2026" / name)
+        (here / name).symlink_to(f"..data/{name}")
+
+    assert reconciler("validate").code == 0
+
+
+def test_a_base_that_has_a_submodule_says_that_it_is_not_read(here: Path) -> None:
+    commit = git(here, "rev-parse", "HEAD")
+    git(here, "update-index", "--add", "--cacheinfo", f"160000,{commit},grants/sub")
+    git(here, "commit", "--quiet", "--message", "sub")
+
+    assert "grants/sub in HEAD: warning: this is a submodule, which is not read" in plan(base="HEAD").stderr
+
+
+# --- attributes ---
+
+
+def attribute(folder: Path, *lines: str) -> None:
+    (folder / ".gitattributes").write_text("".join(f"{line}\n" for line in lines))
+
+
+ALTERING = {
+    "encoding": ("", "*.yaml working-tree-encoding=SHIFT_JIS", "working-tree-encoding=SHIFT_JIS"),
+    "ident": ("", "*.yaml ident", "ident=set"),
+    "filter": ("", "*.yaml filter=evil", "filter=evil"),
+    "in the folder": ("grants", "billing.yaml ident", "ident=set"),
+    "by a macro": ("", "[attr]harmless ident\n*.yaml harmless", "ident=set"),
+    "in the repository": (".git/info/attributes", "*.yaml ident", "ident=set"),
+}
+
+
+@pytest.mark.parametrize("kind", ALTERING)
+def test_attributes_that_alter_grant_files_at_checkout_are_refused(here: Path, kind: str) -> None:
+    place, text, said = ALTERING[kind]
+    file = here / place if "info" in place else here / place / ".gitattributes"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"{text}\n")
+
+    for words in (["validate"], ["plan"], ["apply", "--yes"]):
+        ran = reconciler(*words)
+        assert ran.code == 1
+        assert f"grants/billing.yaml: git alters this file at checkout ({said})" in ran.stderr
+
+
+def test_a_quoted_text_that_swallows_lines_in_the_checkout_only_is_refused(here: Path) -> None:
+    """The reviewed blob has a yen sign where the checkout has a backslash."""
+    attribute(here, "billing.yaml working-tree-encoding=SHIFT_JIS")
+    text = GRANTS.replace("Nightly run", '"Nightly \\"')
+    (here / "grants" / "billing.yaml").write_bytes(text.encode("ascii"))
+
+    assert "git alters this file" in reconciler("validate").stderr
+
+
+def test_attributes_of_the_configuration_count_too(here: Path) -> None:
+    attribute(here, "/reconciler.yaml ident")
+
+    assert "reconciler.yaml: git alters this file" in reconciler("validate").stderr
+    assert reconciler("plan").code == 1
+
+
+def test_attributes_of_a_hidden_folder_count_where_a_link_leads_there(here: Path) -> None:
+    hidden = here / "grants" / ".hidden"
+    hidden.mkdir()
+    attribute(hidden, "a.yaml ident")
+    (hidden / "a.yaml").write_text("grants: []\n")
+    (here / "grants" / "a.yaml").symlink_to(".hidden/a.yaml")
+
+    assert "grants/a.yaml: git alters this file" in reconciler("validate").stderr
+
+
+@pytest.mark.parametrize("how", ["sparse", "link"])
+def test_attributes_that_only_the_index_has_count(here: Path, how: str) -> None:
+    if how == "sparse":
+        attribute(here, "*.yaml ident")
+        git(here, "add", ".gitattributes")
+        (here / ".gitattributes").unlink()
+        (here / ".git" / "info").mkdir(exist_ok=True)
+        (here / ".git" / "info" / "sparse-checkout").write_text("/grants\n")
+    else:
+        (here / ".gitattributes").symlink_to("*.yaml ident")
+        git(here, "add", ".gitattributes")
+
+    assert "grants/billing.yaml: git alters this file" in reconciler("validate").stderr
+
+
+def test_harmless_attributes_are_no_trouble(here: Path) -> None:
+    attribute(here, "*.png filter=lfs diff=lfs", "*.yaml text eol=lf", "*.yaml -ident !filter")
+
+    assert reconciler("validate").code == 0
+
+
+def test_attributes_that_git_refuses_to_read_are_not_taken_for_harmless(here: Path) -> None:
+    attribute(here, "*.yaml ident")
+    shutil.rmtree(here / ".git")
+    (here / ".git").mkdir()
+
+    ran = reconciler("validate")
+
+    assert ran.code == 1
+    assert "git cannot use the repository" in ran.stderr
+
+
+def test_without_git_attributes_are_not_checked(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attribute(here, "*.yaml ident")
+    monkeypatch.setenv("PATH", "")
+
+    assert reconciler("validate").code == 0
+
+
+def test_a_worktree_is_read_like_a_clone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(here, "worktree", "add", "--quiet", "--detach", str(here.parent / "tree"), "main")
+    monkeypatch.chdir(here.parent / "tree")
+
+    assert_plans(plan())
+    (here / ".git" / "info").mkdir(exist_ok=True)
+    (here / ".git" / "info" / "attributes").write_text("*.yaml ident\n")
+    assert reconciler("validate").code == 1
