@@ -1,6 +1,6 @@
 """Shell: YAML files in, checked values and every problem out, in one run."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -45,13 +45,17 @@ class Declared:
         return replace(self, specs=for_tenant(self.specs, target))
 
 
-def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY) -> Declared:
+def read_grants(paths: Sequence[Path], tenants: Tenants = NOBODY, *, may_lack_files: bool = True) -> Declared:
     """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
+
+    Unless folders `may_lack_files`, one without a grant file is a problem.
 
     Raises:
         ReconcilerError: one of `paths` does not exist.
     """
     files, problems = discover.find(paths)
+    if not may_lack_files:
+        problems = (*problems, *discover.without_files(paths))
     return _declared(((discover.name_of(path), discover.read(path)) for path in files), tenants, problems)
 
 
