@@ -30,6 +30,8 @@ from reconciler.render.styled import line, plain
 def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
 
+    A folder without a grant file fails.
+
     They are checked for every tenant of the configuration, or for those of --tenant; the configuration, too.
 
     The format github gives commands by which a workflow on GitHub shows each problem on its line of the pull request.
@@ -58,11 +60,11 @@ def _declared(given: Options, paths: list[Path]) -> Declared:
     try:
         config = read_settings(given.config)
     except ProblemsError as error:
-        declared = read_grants(paths, UNTOLD, workspace)
+        declared = read_grants(paths, UNTOLD, workspace, may_lack_files=False)
         problems = tuple(sorted({*error.problems, *declared.problems}))
         return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
-    tenants = (named(config, name) for name in given.tenants)
-    return read_grants(paths, config.readers(*tenants), workspace)
+    tenants = config.readers(*(named(config, name) for name in given.tenants))
+    return read_grants(paths, tenants, workspace, may_lack_files=False)
 
 
 def _as(form: str, declared: Declared, checkout: Checkout, *, valid: bool) -> str:

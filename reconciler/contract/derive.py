@@ -131,4 +131,4 @@ def _grant(request: dict[str, Any]) -> Schema:
 
 def render(schema: dict[str, Any]) -> str:
     """Return the text of a schema file."""
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema, indent=2) + "\n"

@@ -1,22 +1,25 @@
 """Pure: how text from files and from the tenant is shown: on one line, without anything that a terminal obeys."""
 
+from reconciler.core.invisible import has_invisible, is_invisible
+
 LONGEST = 60
 
 
 def visible(text: str) -> str:
-    """Return `text` with every character escaped that does not print: controls, bidirectional marks, stray bytes.
+    """Return `text` with every character escaped that a reader cannot see: controls, joiners, blanks, stray bytes.
 
-    A terminal or a reviewer's page must show what is there, not obey it. Nor must the runner of a workflow, which takes
-    lines that begin with `::`, and whatever follows `##[`, for commands of its own.
+    So no two names look the same because of a character that is not drawn. A terminal or a reviewer's page must show
+    what is there, not obey it. Nor must the runner of a workflow, which takes lines that begin with `::`, and whatever
+    follows `##[`, for commands of its own.
     """
-    shown = text if text.isprintable() else "".join(map(_printed, text))
+    shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_printed, text))
     if shown.lstrip().startswith("::"):
         shown = shown.replace("::", r"\x3a:", 1)
     return shown.replace("##[", r"#\x23[")
 
 
 def _printed(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode()
+    return char if char.isprintable() and not is_invisible(char) else char.encode("unicode_escape").decode()
 
 
 def quoted(text: str) -> str:

@@ -38,7 +38,7 @@ def canonical(text: str, file: str) -> str | Problem:
     before = layout(text)
     if _in_order(before.root, Kind.FILE):
         return text
-    whole = text if text.endswith(("\n", "\r")) else f"{text}\n"
+    whole = text if text.endswith("\n") else f"{text}\n"
     ordered = "".join(_Lines(_flow(whole, before.root, Kind.FILE, 0, len(whole))).ordered())
     if not _declares_the_same(text, ordered) or Counter(layout(ordered).comments) != Counter(before.comments):
         return Problem(Source(file), "this layout cannot be put in order", "write keys and items on lines of their own")

@@ -5,8 +5,10 @@ folder, or fill the memory: whatever is not a plain small file is a problem.
 """
 
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +19,10 @@ from reconciler.errors import ReconcilerError
 from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link_problem
 
 SUFFIXES = (".yaml", ".yml")
+UNREAD = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
+"""In names of files that look like grants: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
+SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
+MOST_UNREAD = 10  # files of one folder that are named in warnings; the others are counted
 MEGABYTE = 1_000_000
 MOST_BYTES = 5 * MEGABYTE
 MOST_LEVELS = 32  # of folders
@@ -31,9 +37,10 @@ def name_of(path: Path) -> str:
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     """Return the YAML files that `paths` name, each once, and what could not be looked into.
 
-    A file is taken as it is. A folder stands for the `*.yaml` and `*.yml` in it and in its sub-folders, sorted by name.
-    Links are followed only within the folder, and only to grant files. What is hidden is skipped, a hidden file that
-    looks like one with a warning: a grant that is silently not read would be deleted by a run that prunes.
+    A file is taken as it is. A folder stands for the `*.yaml` and `*.yml` in it and in its sub-folders, sorted by name,
+    in upper case or lower case. Links are followed only within the folder, and only to grant files. Hidden files and
+    folders are skipped. A file that is skipped and looks like grants gets a warning: a run that prunes would delete the
+    grants that it declares.
 
     Raises:
         ReconcilerError: one of `paths` does not exist.
@@ -46,18 +53,45 @@ def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ..
     """Return what `find` does, the files by their real paths."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
+    unread: list[_Unread] = []
     for path in paths:
         if not os.path.lexists(path):
             raise ReconcilerError(f"there is no {name_of(path)}; check the path")
         for item in _in_folder(path, os.path.realpath(path), 1) if path.is_dir() else [path]:
-            if isinstance(item, Problem):
-                problems.append(item)
-            else:
-                found.setdefault(os.path.realpath(item), item)
+            match item:
+                case Problem():
+                    problems.append(item)
+                case _Unread():
+                    unread.append(item)
+                case _:
+                    found.setdefault(os.path.realpath(item), item)
+    for folder in unread:
+        problems += _warnings([path for path in folder.paths if os.path.realpath(path) not in found])
     return found, tuple(problems)
 
 
-def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem]:
+def without_files(paths: Iterable[Path]) -> Iterator[Problem]:
+    """Yield a problem for each folder among `paths` that could be looked into and has no grant file."""
+    for path in paths:
+        if path.is_dir() and not any(map(_is_answer, _in_folder(path, os.path.realpath(path), 1))):
+            what = "this folder has no grant files (*.yaml, *.yml)"
+            fix = 'add one ("reconciler import" writes those of the tenant; "grants: []" in a file declares none)'
+            yield Problem(Source(name_of(path)), what, fix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """Files of one folder that look like grants and are not read, unless a link or an argument leads to them."""
+
+    paths: Sequence[Path]
+
+
+def _is_answer(item: Path | Problem | _Unread) -> bool:
+    """Return whether an item is a grant file, or says that a part of the folder could not be read."""
+    return isinstance(item, Path) or (isinstance(item, Problem) and item.severity is Severity.ERROR)
+
+
+def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _Unread]:
     """Yield what is to be read in `folder`, `level` deep in the folder with the real path `root`."""
     if level > MOST_LEVELS:
         yield Problem(Source(name_of(folder)), f"this folder is more than {MOST_LEVELS} levels deep", "move it up")
@@ -69,26 +103,60 @@ def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem]:
             Source(name_of(folder)), f"this folder cannot be read ({error.strerror})", "check its permissions"
         )
         return
+    unread: list[Path] = []
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith("."):
-            yield from _hidden(path)
+        is_hidden = entry.name.startswith(".")
+        if is_hidden and entry.is_dir(follow_symlinks=False):
+            yield _Unread(_hidden_files(path))
+        elif is_hidden or not (_is_yaml(path) or path.is_dir()):
+            if _looks_like_grants(path):
+                unread.append(path)
         elif entry.is_symlink():
             yield from _link(path, root)
         elif entry.is_dir():
             yield from _in_folder(path, root, level + 1)
-        elif _is_yaml(path):
+        else:
             yield path
+    yield _Unread(unread)
 
 
 def _is_yaml(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def _hidden(path: Path) -> Iterator[Problem]:
-    if _is_yaml(path) and not path.is_dir():
-        what = "this file is hidden, so it is not read"
-        yield Problem(Source(name_of(path)), what, "take the dot from its name if it declares grants", Severity.WARNING)
+def _looks_like_grants(path: Path) -> bool:
+    """Return whether the name is one that a file of grants could have, apart from the swap files of an editor."""
+    return bool(UNREAD.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
+
+
+def _hidden_files(folder: Path) -> list[Path]:
+    """Return the YAML files in a hidden folder, not those in its sub-folders."""
+    try:
+        return sorted(path for path in folder.iterdir() if _is_yaml(path) and not path.is_dir())
+    except OSError:
+        return []
+
+
+def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
+    """Yield warnings that files of one folder are not read; where there are many, for the first of them."""
+    for path in paths[:MOST_UNREAD]:
+        yield Problem(Source(name_of(path)), *_why_unread(path), Severity.WARNING)
+    if len(paths) > MOST_UNREAD:
+        what = f"{len(paths)} files here look like grants and are not read; the first {MOST_UNREAD} are named"
+        yield Problem(Source(name_of(paths[0].parent)), what, "", Severity.WARNING)
+
+
+def _why_unread(path: Path) -> tuple[str, str]:
+    """Return why a file is not read, and how to bring its grants in."""
+    if path.suffix.lower() == ".json":
+        fix = 'if it declares grants, declare them in a *.yaml file ("reconciler import" writes those of the tenant)'
+        return "this is a JSON file, so it is not read", fix
+    if not _is_yaml(path):
+        return "this file is not read: its name does not end in .yaml or .yml", "rename it if it declares grants"
+    if path.name.startswith("."):
+        return "this file is hidden, so it is not read", "take the dot from its name if it declares grants"
+    return "this file is in a hidden folder, so it is not read", "move it to another folder if it declares grants"
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
@@ -104,7 +172,9 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     elif Path(root, target).exists() and not _is_yaml(Path(target)):
         yield link_problem(name_of(link), NO_GRANT_FILE)
     else:
-        yield link
+        # the system cannot follow "a/../x" where there is no folder "a"; revisions have no folders, so there it leads on
+        real = Path(root, target)
+        yield real if real.exists() and not link.exists() else link
 
 
 def _text(root: str, path: str) -> str | None:

@@ -2,15 +2,20 @@
 
 import re
 from bisect import bisect
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 
 import yaml
-from yaml.events import CollectionEndEvent, CollectionStartEvent, Event, MappingStartEvent, ScalarEvent
+from yaml.events import CollectionEndEvent, CollectionStartEvent, Event, MappingStartEvent, NodeEvent, ScalarEvent
 from yaml.tokens import BlockEntryToken, Token
 
-LINE = re.compile("[^\n\r\x85\u2028\u2029]*(?:\r\n|[\n\r\x85\u2028\u2029]|$)")
-COMMENT = re.compile("#[^\n\r\x85\u2028\u2029]*")
+COMMENT = re.compile("#[^\n\r]*")
+FOR_READERS = frozenset({"description", "reason"})
+"""Keys whose values are read by people only."""
+OF_NAMES = "variables"
+"""The key of a mapping whose own keys are chosen by the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,49 @@ def layout(text: str) -> Layout:
 
 
 def lines_of(text: str) -> list[str]:
-    """Split `text` where YAML does; each line keeps its end."""
-    return [found.group() for found in LINE.finditer(text) if found.group()]
+    """Split `text` where editors do; each line keeps its end. The strict loader accepts no other line ends."""
+    return StringIO(text, newline="\n").readlines()
+
+
+@dataclass(slots=True)
+class _Collection:
+    """A collection that is being read: the key that it is the value of, and the key whose value comes next."""
+
+    name: str
+    is_mapping: bool
+    key: str | None = None
+
+
+def name_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the keys and values stand that a program reads: all but descriptions and reasons.
+
+    The text may be any; in what is no YAML, nothing is looked for from the first error on.
+    """
+    spans: list[tuple[int, int]] = []
+    within = [_Collection("", is_mapping=False)]
+    with suppress(yaml.YAMLError):
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            _take(event, within, spans, text)
+    return spans
+
+
+def _take(event: Event, within: list[_Collection], spans: list[tuple[int, int]], text: str) -> None:
+    """Add the span of a scalar that a program reads, and keep `within`, the open collections, up to date."""
+    if isinstance(event, CollectionEndEvent):
+        within.pop()
+        return
+    if not isinstance(event, NodeEvent):
+        return
+    outer = within[-1]
+    is_key, name = outer.is_mapping and outer.key is None, outer.key or ""
+    if isinstance(event, ScalarEvent) and (is_key or name not in FOR_READERS or outer.name == OF_NAMES):
+        start, end = _span(event)
+        header = text.find("\n", start, end) if event.style in {"|", ">"} else -1
+        spans.append((max(start, header), end))
+    if outer.is_mapping:
+        outer.key = (event.value if isinstance(event, ScalarEvent) else "") if is_key else None
+    if isinstance(event, CollectionStartEvent):
+        within.append(_Collection(name, isinstance(event, MappingStartEvent)))
 
 
 class _Reader:

@@ -4,7 +4,7 @@ It reads the events of PyYAML's C parser and builds the data itself: PyYAML's ow
 equal keys without a word, follow aliases into gigabytes, read `no` as false, and crash on deep nesting.
 """
 
-import re
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -38,14 +38,13 @@ from reconciler.files.document import (
     too_many,
 )
 from reconciler.files.glance import at_a_glance
+from reconciler.files.raw_characters import is_misread, raw_character_problems
 from reconciler.files.scalars import FIRST_CHARACTERS, MOST_CHARACTERS, Scalar, resolve
 from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
 CORE_TAGS = "tag:yaml.org,2002:"  # what !! stands for
-# YAML's c-printable (chapter 5.1), turned around.
-UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class _StopError(Exception):
@@ -65,8 +64,24 @@ def parse(data: bytes, file: str) -> Document:
         what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
         problem = Problem(Source(file, *_place(data[: error.start].decode())), what, "save the file as UTF-8")
         return Document(file, None, text, (problem,), whole=False)
+    if text.isascii() and (plain := _at_a_glance(text, file)):  # it leaves lone CRs and controls to the parser
+        return plain
+    if raw := raw_character_problems(text, file):
+        return _with(raw, text, file)
+    return (None if text.isascii() else _at_a_glance(text, file)) or parse_by_events(text, file)
+
+
+def _at_a_glance(text: str, file: str) -> Document | None:
     plain = at_a_glance(text, Places(partial(_found, text, file)))
-    return parse_by_events(text, file) if plain is None else Document(file, plain, text)
+    return None if plain is None else Document(file, plain, text)
+
+
+def _with(raw: tuple[Problem, ...], text: str, file: str) -> Document:
+    """Return a document with these problems of its characters, and those that the parser finds beside them."""
+    if is_misread(text):
+        return Document(file, None, text, raw, whole=False)
+    parsed = parse_by_events(text, file)
+    return replace(parsed, problems=(*raw, *parsed.problems))
 
 
 def parse_by_events(text: str, file: str) -> Document:
@@ -76,7 +91,7 @@ def parse_by_events(text: str, file: str) -> Document:
         root = reader.document()
     except _StopError:
         return Document(file, None, text, tuple(reader.problems), whole=False)
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
         return Document(file, None, text, (*reader.problems, _syntax_problem(error, text, file)), whole=False)
     return Document(file, root, text, tuple(reader.problems))
 
@@ -219,21 +234,11 @@ def _mark(event: Event) -> Mark:
 
 def _place(text: str) -> Mark:
     """Return the place right behind `text`."""
-    lines = f"{text}.".splitlines()
-    return len(lines), len(lines[-1])
+    return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
-def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     """Say what the parser stumbled over."""
-    if isinstance(error, yaml.MarkedYAMLError):
-        return _marked_problem(error, text, file)
-    found = UNPRINTABLE.search(text)
-    index = found.start() if found else 0
-    what = f"the character U+{ord(text[index]):04X} is not allowed in YAML"
-    return Problem(Source(file, *_place(text[:index])), what, "remove it, or write it as an escape in double quotes")
-
-
-def _marked_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     complaint = error.problem or str(error)
     mark = error.context_mark if complaint in AT_THE_OPENING else error.problem_mark
     line, column, index = (mark.line + 1, mark.column + 1, mark.index) if mark else (0, 0, 0)

@@ -48,10 +48,13 @@ class Declared:
         return replace(self, specs=for_tenant(self.specs, target))
 
 
-def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY, workspace: Workspace | None = None) -> Declared:
+def read_grants(
+    paths: Iterable[Path], tenants: Tenants = NOBODY, workspace: Workspace | None = None, *, may_lack_files: bool = True
+) -> Declared:
     """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
 
     In a `workspace`, neither links nor attributes of git may put other files in the place of those that are reviewed.
+    Unless folders `may_lack_files`, one without a grant file is a problem.
 
     Raises:
         ReconcilerError: one of `paths` does not exist, or is a link that leads out of the workspace; or git cannot
@@ -61,6 +64,8 @@ def read_grants(paths: Iterable[Path], tenants: Tenants = NOBODY, workspace: Wor
     if workspace:
         workspace.refuse_stray_links(paths)
     files, problems = discover.find_real(paths)
+    if not may_lack_files:
+        problems = (*problems, *discover.without_files(paths))
     if workspace:
         problems = (*problems, *workspace.altered(files))
     return _declared(((discover.name_of(path), discover.read(path)) for path in files.values()), tenants, problems)

@@ -8,9 +8,9 @@ def json_text(value: object) -> str:
     """Return a value as indented JSON with a line feed.
 
     The runner of a workflow takes what follows `##[` for a command, wherever it stands; to a reader of JSON an escape
-    is the same.
+    is the same. Whatever is not ASCII is an escape, too, and so is U+007F, which json leaves as it is.
     """
-    return json.dumps(value, indent=2).replace("##[", "#\\u0023[") + "\n"
+    return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
 
 
 def json_by_items(value: Mapping[str, object]) -> str:

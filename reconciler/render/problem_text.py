@@ -1,13 +1,11 @@
 """Pure: problems as a person reads them, on a terminal with the offending line and a caret, and as data."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.quoting import visible
 from reconciler.render.styled import Line, Span, Style, line
 
-LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as one
 LONGEST_EXCERPT = 200
 
 
@@ -38,10 +36,10 @@ def problem_json(problem: Problem) -> dict[str, object]:
 
 
 def _excerpt(problem: Problem, text: str) -> Iterator[Line]:
-    lines = LINE_BREAK.split(text)
+    lines = text.split("\n")
     if problem.source.line > len(lines):
         return
-    offending = lines[problem.source.line - 1]
+    offending = lines[problem.source.line - 1].removesuffix("\r")
     column = problem.source.column - 1
     if column > LONGEST_EXCERPT:
         return

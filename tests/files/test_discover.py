@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.problems import Problem
+from reconciler.core.problems import Problem, Severity
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import MOST_BYTES, find, name_of, read
+from reconciler.files.discover import MOST_BYTES, find, name_of, read, without_files
 
 
 def lay(folder: Path, *names: str) -> Path:
@@ -25,20 +25,96 @@ def found_in(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def test_a_folder_gives_its_yaml_files_in_order_with_those_of_its_sub_folders(tmp_path: Path) -> None:
-    lay(tmp_path, "b.yaml", "a.yml", "teams/x.yaml", "teams/deep/y.yaml", "notes.md", "c.yaml.bak")
+    lay(tmp_path, "b.yaml", "a.yml", "teams/x.yaml", "teams/deep/y.yaml", "notes.md", "yaml.txt")
     assert found_in(tmp_path) == (["a.yml", "b.yaml", "teams/deep/y.yaml", "teams/x.yaml"], [])
 
 
-def test_hidden_files_and_folders_are_skipped_a_file_of_grants_not_without_a_word(tmp_path: Path) -> None:
-    lay(tmp_path, ".hidden.yaml", ".git/a.yaml", ".notes.md", "seen.YAML")
-    assert found_in(tmp_path) == (["seen.YAML"], [".hidden.yaml this file is hidden, so it is not read"])
+def test_hidden_files_and_folders_are_skipped_what_looks_like_grants_not_without_a_word(tmp_path: Path) -> None:
+    lay(tmp_path, ".hidden.yaml", ".old/a.yaml", ".old/notes.md", ".git/config", ".notes.md", "seen.YAML")
+    assert found_in(tmp_path) == (
+        ["seen.YAML"],
+        [
+            ".old/a.yaml this file is in a hidden folder, so it is not read",
+            ".hidden.yaml this file is hidden, so it is not read",
+        ],
+    )
 
 
 def test_a_link_to_a_hidden_folder_is_no_way_to_lose_grants(tmp_path: Path) -> None:
     lay(tmp_path, ".team/a.yaml")
     (tmp_path / "team").symlink_to(".team")
-    what = "team this symbolic link leads to a hidden folder, which is not read"
-    assert found_in(tmp_path) == ([], [what])
+    files, problems = found_in(tmp_path)
+    assert (files, problems[0]) == ([], "team this symbolic link leads to a hidden folder, which is not read")
+
+
+def test_a_mounted_configmap_is_read_without_a_word(tmp_path: Path) -> None:
+    lay(tmp_path, "..2026_01/a.yaml", "..2026_01/b.yaml")
+    (tmp_path / "..data").symlink_to("..2026_01")
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    assert found_in(tmp_path) == (["a.yaml", "b.yaml"], [])
+
+
+JSON = "this is a JSON file, so it is not read"
+ELSE = "this file is not read: its name does not end in .yaml or .yml"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        *(("tenant.json", JSON), ("A.JSON", JSON), ("sub/x.json", JSON), (".hidden.json", JSON)),
+        *((name, ELSE) for name in ("a.yaml.bak", "a.yml~", "a.yaml.disabled", "a.yaml_", "a.YML.orig", "#a.yaml#")),
+        *((name, ELSE) for name in ("a.ymal", "a.yam", "a.yaml2", "a.yaml ", "a.json5", ".a.yaml.swap", "sub/a.yamll")),
+    ],
+)
+def test_a_file_that_looks_like_grants_and_is_not_read_gets_a_warning(tmp_path: Path, name: str, what: str) -> None:
+    lay(tmp_path, "a.yaml", name)
+    files, problems = find([tmp_path])
+    assert [file.name for file in files] == ["a.yaml"]
+    assert [(str(each.source), each.what, each.severity) for each in problems] == [
+        (f"{tmp_path.as_posix()}/{name}", what, Severity.WARNING)
+    ]
+    assert "grants" in problems[0].fix
+
+
+@pytest.mark.parametrize("name", ["notes.md", "yaml.txt", "json", ".a.yaml.swp", "a.sh", "README", "x.json/b.md"])
+def test_other_files_are_nobodys_grants(tmp_path: Path, name: str) -> None:
+    lay(tmp_path, "a.yaml", name)
+    assert found_in(tmp_path) == (["a.yaml"], [])
+
+
+@pytest.mark.parametrize("name", ["A.YAML", "b.Yml", "c.yaml", "d.YML"])
+def test_upper_and_lower_case_make_no_difference(tmp_path: Path, name: str) -> None:
+    assert found_in(lay(tmp_path, name)) == ([name], [])
+
+
+def test_links_that_are_not_read_get_the_warning_as_well(tmp_path: Path) -> None:
+    lay(tmp_path, "in/a.yaml", "out/b.yaml")
+    (tmp_path / "in" / "b.json").symlink_to("../out/b.yaml")
+    assert found_in(tmp_path / "in") == (["a.yaml"], [f"b.json {JSON}"])
+
+
+def test_of_many_files_that_are_not_read_the_first_are_named(tmp_path: Path) -> None:
+    lay(tmp_path, *(f"{number:02}.json" for number in range(12)))
+    _, problems = find([tmp_path])
+    assert [problem.source.file.rsplit("/", 1)[-1] for problem in problems[:-1]] == [f"{n:02}.json" for n in range(10)]
+    assert problems[-1].what == "12 files here look like grants and are not read; the first 10 are named"
+
+
+def test_what_is_named_itself_is_read_and_no_warning_given(tmp_path: Path) -> None:
+    lay(tmp_path, "a.json", ".b.yaml", ".old/c.yaml")
+    files, problems = find([tmp_path, tmp_path / "a.json", tmp_path / ".b.yaml", tmp_path / ".old"])
+    assert ([file.name for file in files], problems) == (["a.json", ".b.yaml", "c.yaml"], ())
+
+
+def test_a_folder_without_grant_files_is_a_problem_where_one_is_needed(tmp_path: Path) -> None:
+    lay(tmp_path, "empty/x.json", "hidden/.a.yaml", "whole/sub/a.YML", "single.txt")
+    (tmp_path / "bare").mkdir()
+    folders = [tmp_path / name for name in ("empty", "hidden", "whole", "bare", "single.txt", "nothing")]
+    problems = list(without_files(folders))
+    assert [Path(problem.source.file).name for problem in problems] == ["empty", "hidden", "bare"]
+    assert {problem.what for problem in problems} == {"this folder has no grant files (*.yaml, *.yml)"}
+    assert {problem.severity for problem in problems} == {Severity.ERROR}
 
 
 def test_folders_are_followed_so_deep_and_no_deeper(tmp_path: Path) -> None:

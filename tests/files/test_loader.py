@@ -120,13 +120,15 @@ def test_reading_goes_on_after_what_can_be_skipped() -> None:
         ),
         pytest.param("a: b".encode("utf-16"), "1:1: byte 0xff is not valid UTF-8; save the file as UTF-8", id="UTF-16"),
         pytest.param(
-            b"\x7fELF\x02\x01\x00",
-            "1:1: the character U+007F is not allowed in YAML; remove it, or write it as an escape in double quotes",
+            b"ELF \x02",
+            "1:5: the control character U+0002 is not allowed in YAML; "
+            'remove it, or write it as "\\u0002" in double quotes',
             id="binary",
         ),
         pytest.param(
             b"a: b\nc: d\x07e",
-            "2:5: the character U+0007 is not allowed in YAML; remove it, or write it as an escape in double quotes",
+            "2:5: the control character U+0007 is not allowed in YAML; "
+            'remove it, or write it as "\\u0007" in double quotes',
             id="control character",
         ),
         pytest.param(
@@ -192,7 +194,7 @@ def quoted_by_pyyaml(data: Any) -> bytes:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
 
     Dumper.add_representer(str, quoted)
-    return yaml.dump(data, Dumper=Dumper, allow_unicode=True).encode()
+    return yaml.dump(data, Dumper=Dumper).encode()
 
 
 @given(data=JSON_LIKE)

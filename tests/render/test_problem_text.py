@@ -39,9 +39,14 @@ def test_the_caret_stands_right_behind_characters_that_are_written_out() -> None
     assert shown(a_problem(1, 3), "a\x1bb")[1:] == ["    1 | a\\x1bb", "             ^"]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"], ids=ascii)
-def test_lines_are_counted_as_yaml_counts_them(end: str) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+def test_lines_are_counted_as_editors_count_them(end: str) -> None:
     assert shown(a_problem(2, 1), f"one{end}two{end}three")[1] == "    2 | two"
+
+
+@pytest.mark.parametrize("char", ["\r", "\x85", "\u2028", "\u2029", "\v", "\f"], ids=ascii)
+def test_what_ends_a_line_elsewhere_is_shown_within_its_line(char: str) -> None:
+    assert shown(a_problem(2, 4), f"one\ntwo{char}three")[1].startswith("    2 | two\\")
 
 
 @pytest.mark.parametrize(

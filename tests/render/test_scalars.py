@@ -1,8 +1,11 @@
+import sys
+
 import pytest
 import yaml
 from hypothesis import given
 from support.nasty import texts
 
+from reconciler.core.invisible import escape, has_invisible, is_invisible
 from reconciler.files.loader import parse
 from reconciler.render.scalars import quoted, scalar
 
@@ -44,10 +47,17 @@ def test_what_does_not_print_is_written_out() -> None:
     assert quoted('a\x1b\u202e\U000e0001"\\日') == '"a\\u001b\\u202e\\U000e0001\\"\\\\日"'
 
 
+def test_no_scalar_holds_a_character_that_a_reader_cannot_see() -> None:
+    for number in range(sys.maxunicode + 1):
+        if is_invisible(char := chr(number)):
+            assert scalar(f"a{char}b") == quoted(f"a{char}b") == f'"a{escape(char)}b"'
+
+
 @given(texts)
 def test_every_text_reads_back_as_itself_in_every_place_and_by_others_too(text: str) -> None:
     for written in (scalar(text), quoted(text)):
         assert written.isprintable()
+        assert not has_invisible(written)
         document = f"{written}: [{written}]\nlist:\n  - {written}  # {written if written.isprintable() else ''}\n"
         read = parse(document.encode(), "file.yaml")
         assert read.problems == ()

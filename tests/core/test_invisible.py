@@ -1,0 +1,94 @@
+import sys
+import unicodedata
+
+import pytest
+
+from reconciler.core.invisible import belongs_to_text, escape, has_invisible, is_invisible, name_of
+from reconciler.core.quoting import visible
+
+EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
+
+
+def test_all_format_characters_and_spaces_that_python_knows_are_in_the_table() -> None:
+    missing = [
+        name_of(char)
+        for char in EVERY
+        if unicodedata.category(char) in {"Cf", "Zs"} and char != " " and not is_invisible(char)
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        *("AD", "34F", "61C", "115F-1160", "17B4-17B5", "180B-180F", "200B-200F", "202A-202E", "2060-206F", "2800"),
+        *("3164", "FE00-FE0F", "FEFF", "FFA0", "FFF0-FFFC", "1BCA0-1BCA3", "1D173-1D17A", "E0000-E0FFF", "3000"),
+    ],
+)
+def test_a_character_is_invisible_whether_it_is_assigned_or_not(ranges: str) -> None:
+    first, _, last = ranges.partition("-")
+
+    assert all(map(is_invisible, map(chr, range(int(first, 16), int(last or first, 16) + 1))))
+
+
+@pytest.mark.parametrize("char", ["a", " ", "é", "日", "\u0301", "⚠", "~", "\u2011", "\U000e1000", "\ue000"])
+def test_what_a_font_draws_is_not_invisible(char: str) -> None:
+    assert not is_invisible(char)
+
+
+def test_a_text_has_an_invisible_character_if_one_of_its_characters_is() -> None:
+    found = {char for char in EVERY if has_invisible(f"é{char}")}
+
+    assert found == {char for char in EVERY if is_invisible(char)}
+
+
+def test_no_character_is_shown_raw_that_a_reader_cannot_see() -> None:
+    for char in EVERY:
+        shown = visible(f"a{char}b")
+        assert shown.isprintable()
+        assert not has_invisible(shown)
+        if is_invisible(char):
+            assert shown.isascii()
+
+
+def test_a_name_is_the_number_and_what_unicode_calls_it() -> None:
+    assert name_of("\u200b") == "U+200B ZERO WIDTH SPACE"
+    assert name_of("\x85") == "U+0085 NEXT LINE"
+    assert name_of("\U000e0002") == "U+E0002"
+
+
+def test_an_escape_has_four_digits_or_eight() -> None:
+    assert [escape("\xad"), escape("\uffff"), escape("\U000e0100")] == ["\\u00ad", "\\uffff", "\\U000e0100"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("⚠[\ufe0f]", "⚠[\ufe0e] x", "1[\ufe0f]\u20e3", "#[\ufe0f]\u20e3", "❤[\ufe0f]\u200d🔥", "❤\ufe0f[\u200d]🔥"),
+        *("👩[\u200d]💻", "👩🏽[\u200d]💻", "👨[\u200d]👩\u200d👧", "👨\u200d👩[\u200d]👧"),
+        *("می[\u200c]رود", "क्[\u200d]ष", "क्[\u200c]ष", "ශ්[\u200d]රී", "ক্[\u200d]য", "മന്[\u200d]റെ"),
+        *("a[\xa0]b", "[\u3000]日本", "5[\u202f]%"),
+    ],
+    ids=ascii,
+)
+def test_what_ordinary_text_needs_belongs_to_it(text: str) -> None:
+    before, _, after = text.partition("[")
+    assert belongs_to_text(before + after.replace("]", "", 1), len(before))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[\ufe0f]", "a[\ufe0f]", "1[\ufe0f]", "1[\ufe0f]x", "日[\ufe00]", "⚠[\ufe00]", "⚠\ufe0f[\ufe0f]"),
+        *("⚠ [\ufe0f]", "[\u200d]", "[\u200d]💻", "👩[\u200d]", "👩[\u200d]a", "a[\u200d]💻", "👩[\u200c]💻"),
+        *("👩\u200d[\u200d]💻", "a[\u200d]b", "a[\u200c]b", "می[\u200c]", "[\u200c]می", "می[\u200c] رود"),
+        *("ن[\u200c]क", "ن\u200c[\u200c]ن", "\u0661[\u200c]\u0662", "é[\u200c]é", "🏴[\U000e0067]", "a[\u200b]b"),
+        *("a[\u2800]b", "a[\xad]b", "\u202e[\u202c]", "[\ufeff]"),
+        "ខ[\u17b4]ខ",
+    ],
+    ids=ascii,
+)
+def test_whatever_else_cannot_be_seen_does_not(text: str) -> None:
+    before, _, after = text.partition("[")
+    assert not belongs_to_text(before + after.replace("]", "", 1), len(before))

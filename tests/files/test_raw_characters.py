@@ -1,0 +1,206 @@
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.invisible import escape, is_invisible
+from reconciler.files.document import MOST_PROBLEMS, too_many
+from reconciler.files.loader import parse
+from reconciler.files.read import read_grants
+from reconciler.render.scalars import quoted, scalar
+
+CONTROLS = [chr(number) for number in (*range(0x20), *range(0x7F, 0xA0)) if chr(number) not in "\t\n\r"]
+REFUSED = [
+    *CONTROLS,
+    *("\r", "\u2028", "\u2029", "\ufffe", "\uffff"),
+    *(chr(number) for number in range(sys.maxunicode + 1) if is_invisible(chr(number))),
+]
+SOME = [char for char in REFUSED if not "\U000e0080" <= char <= "\U000e0ffe"]
+SPACES = [char for char in REFUSED if char.isspace() and is_invisible(char)]
+GRANT = "grants:\n  - client: Billing\n    api: Invoices\n    scope: [read]\n"
+
+
+def portions(chars: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (chars[start : start + size] for start in range(0, len(chars), size))
+
+
+def said(text: str) -> list[str]:
+    return [f"{each.source.line}:{each.source.column}: {each.message}" for each in parse(text.encode(), "f").problems]
+
+
+def places(text: str) -> list[tuple[int, int]]:
+    return [(each.source.line, each.source.column) for each in parse(text.encode(), "f").problems]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("grants:\n  - client: Bill", "ing\n    api: Invoices\n", id="a word"),
+        pytest.param("grants:\n  - client: Billing", " \n    api: Invoices\n", id="the end of a word"),
+        pytest.param('grants:\n  - client: "', '"\n', id="double quotes"),
+        pytest.param("grants:\n  - client: 'a", "b'\n", id="single quotes"),
+        pytest.param("grants:\n  - scope: [read", "]\n", id="a list in brackets"),
+        pytest.param("grants:\n  - scope:\n      - read", " \n", id="a list"),
+        pytest.param("grants:\n  - client: |\n      a", " \n", id="a block"),
+        pytest.param("grants:\n  - cli", "ent: Billing\n", id="a key"),
+        pytest.param("variables: {description: a", "b}\n", id="a variable"),
+        pytest.param("description: {a", ": b}\n", id="a key in a description"),
+    ],
+)
+def test_each_is_refused_in_what_a_program_reads(before: str, after: str) -> None:
+    place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+    assert [char for char in SOME if place not in places(f"{before}{char}{after}")] == []
+
+
+@pytest.mark.parametrize("before", ["# about", "grants: []  # about", "description: about"])
+def test_each_is_refused_in_comments_and_descriptions_but_for_spaces(before: str) -> None:
+    allowed = [char for char in REFUSED if not places(f"{before}{char}it\n")]
+
+    assert allowed == SPACES
+
+
+def test_each_reads_back_as_itself_where_it_is_an_escape_in_double_quotes() -> None:
+    for chars in portions(REFUSED, 500):
+        written = "".join(map(escape, chars))
+        for text in (f'"{written}"', quoted("".join(chars))):
+            parsed = parse(f"grants: [{{client: {text}}}]\n".encode(), "f")
+            assert (parsed.problems, parsed.data) == ((), {"grants": [{"client": "".join(chars)}]})
+
+
+def test_every_character_is_written_in_a_way_that_is_read() -> None:
+    every = [chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF]
+    for chars in portions(every, 4000):
+        text = "".join(chars)
+        parsed = parse(f"- {quoted(text)}\n- {scalar(f'a{text}a')}\n".encode(), "f")
+        assert (parsed.data, parsed.problems) == ([text, f"a{text}a"], ())
+
+
+def test_every_other_character_may_stand_as_it_is() -> None:
+    every = {chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF}
+    for chars in portions(sorted(every.difference(REFUSED, "'\t\n")), 4000):
+        text = "".join(chars)
+        parsed = parse(f"- '{text}x'  # {text}\n".encode(), "f")
+        assert (parsed.data, parsed.problems) == ([f"{text}x"], ())
+
+
+@pytest.mark.parametrize("end", ["\r", "\x85", "\u2028", "\u2029"], ids=ascii)
+def test_a_comment_cannot_end_where_no_editor_ends_it(end: str) -> None:
+    text = f"grants:\n# old:{end}  - client: X{end}    api: Y{end}    allow_all_scopes: true\n"
+
+    parsed = parse(text.encode(), "f")
+
+    assert (parsed.data, parsed.whole) == (None, False)
+    assert [(each.source.line, each.source.column) for each in parsed.problems] == [(2, 7), (2, 21), (2, 32)]
+    assert "ends a line in YAML only" in parsed.problems[0].what
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+def test_lines_and_columns_are_those_of_an_editor(end: str) -> None:
+    lines = ["\ufeffgrants:", "  - client: ключ\u200b", "    # a\u2028b", "    api: 'x\u202e'", "# \ufeff"]
+
+    assert places(end.join(lines)) == [(2, 17), (3, 8), (4, 12), (5, 3)]
+
+
+def test_a_message_says_what_it_is_and_how_to_write_it() -> None:
+    told = said("a: [b\u200b, c\u202e, d\u2028, e\xa0, f\x07, g\U000e0041, 'h\ri']")
+
+    escapes = ["\\u200b", "\\u202e", "\\u2028", "\\u00a0", "\\u0007", "\\U000e0041", "\\u000d"]
+    assert [
+        each.removesuffix(f', or write it as "{written}" in double quotes')
+        for each, written in zip(told, escapes, strict=True)
+    ] == [
+        "1:6: U+200B ZERO WIDTH SPACE is invisible; remove it",
+        "1:10: U+202E RIGHT-TO-LEFT OVERRIDE changes the direction of text; remove it",
+        "1:14: U+2028 LINE SEPARATOR ends a line in YAML only; remove it",
+        "1:18: U+00A0 NO-BREAK SPACE looks like an ordinary space; write a space",
+        "1:22: the control character U+0007 is not allowed in YAML; remove it",
+        "1:26: U+E0041 TAG LATIN CAPITAL LETTER A is invisible; remove it",
+        "1:31: U+000D CARRIAGE RETURN without a line feed ends a line in YAML only; end lines with LF or CRLF",
+    ]
+
+
+LEGITIMATE = ["⚠\ufe0f", "1\ufe0f\u20e3", "👩🏽\u200d💻", "❤\ufe0f\u200d🔥", "می\u200cرود", "क्\u200dष", "5\u202f%"]
+
+
+@pytest.mark.parametrize("text", LEGITIMATE, ids=ascii)
+def test_people_may_write_what_their_language_needs(text: str) -> None:
+    file = f"""\
+# {text}
+grants:  # {text}
+  - client: >  # {text}
+      Billing
+    api: Invoices
+    # {text}
+    description: {text}
+  - client: "#"  # {text}
+    api: Invoices
+    description: |
+      # first
+      {text}
+  - {{client: A, api: Invoices, description: "{text}"}} # {text}
+"""
+    parsed = parse(file.encode(), "f")
+
+    assert parsed.problems == ()
+    assert isinstance(parsed.data, dict)
+    assert parsed.data["grants"][0]["description"] == text
+    assert parse(f"policy: {{rules: [{{rule: x, reason: '{text}'}}]}}".encode(), "f").problems == ()
+
+
+@pytest.mark.parametrize("text", LEGITIMATE, ids=ascii)
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("client: TEXT", "client: 'TEXT'", 'client: "# TEXT"', "client: |\n  # TEXT", "client: >\n\n  a\n  TEXT"),
+        *("TEXT: x", "scope: [a, TEXT]", "scope:\n- TEXT", "? TEXT\n: x", "tenants: {TEXT: {}}", "[a, TEXT]"),
+        *("{description: [TEXT]}", "? [a]\n: TEXT", "? {a: b}\n: {c: TEXT}"),
+        *("variables: {description: TEXT}", "TEXT", "title: TEXT", "description: x\nclient: TEXT", "a\x07: b\nc: TEXT"),
+    ],
+)
+def test_names_are_written_so_that_two_cannot_look_the_same(file: str, text: str) -> None:
+    whole = file.replace("TEXT", text)
+    first = re.search("[\ufe0f\u200d\u200c\u202f]", whole)
+    assert first
+
+    place = (whole.count("\n", 0, first.start()) + 1, first.start() - whole.rfind("\n", 0, first.start()))
+    assert place in places(whole)
+
+
+def test_files_in_the_plain_layout_are_held_to_the_same() -> None:
+    assert places(GRANT.replace("Billing", "Bill\u3164ing")) == [(2, 17)]
+    assert places(GRANT.replace("read", "\uffa0")) == [(4, 13)]
+    assert places(f"# \u115f\n{GRANT}") == [(1, 3)]
+    assert places(GRANT.replace("Billing", "Bill\ring")) == [(2, 17)]
+
+
+def test_other_problems_of_the_file_are_reported_as_well() -> None:
+    assert places("a: &x b\u200b\nc: d\nc: e\n") == [(1, 8), (1, 4), (3, 1)]
+
+
+def test_what_cannot_be_parsed_is_reported_with_all_that_cannot_be_seen() -> None:
+    assert places("a: [\nb\u200b: # ⚠\ufe0f\n") == [(2, 2), (3, 1)]
+
+
+def test_a_file_full_of_them_is_given_up() -> None:
+    problems = parse(("\u200b" * 2000).encode(), "f").problems
+
+    assert len(problems) == MOST_PROBLEMS + 1
+    assert problems[-2].source.column == MOST_PROBLEMS
+    assert problems[-1] == too_many("f")
+
+
+def test_no_grant_is_declared_by_what_holds_one(tmp_path: Path) -> None:
+    files = {"a.yaml": GRANT.replace("Billing", "Billing\ufe0f"), "b.yaml": f"# \u2029{GRANT}", "c.yaml": GRANT}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    declared = read_grants([tmp_path])
+
+    assert [spec.file for spec in declared.specs] == [f"{tmp_path.as_posix()}/c.yaml"]
+    assert [str(each.source).removeprefix(f"{tmp_path.as_posix()}/") for each in declared.problems] == [
+        "a.yaml:2:20",
+        "b.yaml:1:3",
+    ]
