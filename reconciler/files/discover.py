@@ -172,7 +172,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     elif Path(root, target).exists() and not _is_yaml(Path(target)):
         yield link_problem(name_of(link), NO_GRANT_FILE)
     else:
-        # the system cannot follow "a/../x" where there is no folder "a"; revisions have no folders, so there it leads on
+        # the system cannot follow "a/../x" where there is no folder "a"; a revision has no folders, so there it can
         real = Path(root, target)
         yield real if real.exists() and not link.exists() else link
 
