@@ -163,18 +163,19 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     """Yield the link if it leads to a grant file within `root`; a folder within `root` is read at its own place."""
     if not (link.is_dir() or _is_yaml(link)):
         return
-    target = follow(Path(os.path.realpath(link.parent), link.name).relative_to(root).as_posix(), partial(_text, root))
+    path = Path(os.path.realpath(link.parent), link.name).relative_to(root).as_posix()
+    target = follow(path, partial(_text, root), lambda folder: Path(root, folder).is_dir())
     if isinstance(target, Stray):
         yield link_problem(name_of(link), target)
     elif Path(root, target).is_dir():
         if any(part.startswith(".") for part in Path(target).parts):
             yield link_problem(name_of(link), TO_HIDDEN)
-    elif Path(root, target).exists() and not _is_yaml(Path(target)):
+    elif not Path(root, target).exists():
+        yield link_problem(name_of(link), Stray.NOWHERE)
+    elif not _is_yaml(Path(target)):
         yield link_problem(name_of(link), NO_GRANT_FILE)
     else:
-        # the system cannot follow "a/../x" where there is no folder "a"; a revision has no folders, so there it can
-        real = Path(root, target)
-        yield real if real.exists() and not link.exists() else link
+        yield link
 
 
 def _text(root: str, path: str) -> str | None:

@@ -7,7 +7,6 @@ from reconciler.core.problems import Problem, Source
 
 TO_HIDDEN = "leads to a hidden folder, which is not read"
 NO_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
-LEADS_NOWHERE = "leads to no file"
 MOST_LINKS = 40
 """As many as Linux follows."""
 
@@ -18,13 +17,15 @@ class Stray(StrEnum):
     OUT = "leads out of the folder"
     ABSOLUTE = "leads out of the folder (its target is an absolute path)"
     CIRCLE = "leads to itself"
+    NOWHERE = "leads to no file"
 
 
-def follow(path: str, text_of: Callable[[str], str | None]) -> str | Stray:
+def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | Stray:
     """Return the path that `path` stands for once all links are followed. Both count from the folder, with `/`.
 
-    `text_of` gives the text of the link at a path, None where there is no link. No step may leave the folder, not even
-    to come back: what lies outside differs from one checkout to the next, and is not there in a revision.
+    `text_of` returns the text of the link at a path, or None if there is no link. `is_folder` tells whether a path is a
+    folder: `missing/../x` leads nowhere. No step may leave the folder, not even to come back, because a revision does
+    not contain what is outside.
     """
     done: list[str] = []
     rest = path.split("/")[::-1]
@@ -36,6 +37,8 @@ def follow(path: str, text_of: Callable[[str], str | None]) -> str | Stray:
         if part == "..":
             if not done:
                 return Stray.OUT
+            if not is_folder("/".join(done)):
+                return Stray.NOWHERE
             done.pop()
             continue
         text = text_of("/".join([*done, part]))

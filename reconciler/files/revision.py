@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import visible
 from reconciler.files.discover import MOST_BYTES, SUFFIXES, too_large
-from reconciler.files.links import LEADS_NOWHERE, NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link_problem
+from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link_problem
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Entry, Revision
 
 MOST_LINK_BYTES = 4_096
@@ -64,14 +64,14 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> It
         if entry.mode == SUBMODULE:
             yield name, Problem(Source(name), "this is a submodule, which is not read", "put its files in its place")
             continue
-        target = follow(entry.path, texts.get) if entry.mode == LINK else entry.path
+        target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path
         if not isinstance(target, Stray) and (target or ".") in folders:
             if _is_hidden(target):
                 yield name, link_problem(name, TO_HIDDEN)
         elif not _is_yaml(entry.path):
             continue
         elif isinstance(target, Stray) or target not in by_path:
-            yield name, link_problem(name, target if isinstance(target, Stray) else LEADS_NOWHERE)
+            yield name, link_problem(name, target if isinstance(target, Stray) else Stray.NOWHERE)
         elif not _is_yaml(target):
             yield name, link_problem(name, NO_GRANT_FILE)
         elif target not in seen:
