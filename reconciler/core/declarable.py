@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from reconciler.core.grant import SUBJECT_CLIENT, SUBJECT_USER, USAGE_DENY, USAGE_WIDTH, ClientGrant
+from reconciler.core.grant import SUBJECT_CLIENT, SUBJECT_USER, USAGE_DENY, ClientGrant
+from reconciler.core.organization_usage import CALLERS
 from reconciler.core.quoting import quoted
 from reconciler.core.template import literal
 
@@ -50,7 +51,7 @@ def _fits(text: str, longest: int) -> bool:
 
 
 def _organizations(grant: ClientGrant) -> Iterator[str]:
-    if grant.organization_usage not in USAGE_WIDTH:
+    if grant.organization_usage not in CALLERS:
         yield f"its organization_usage {quoted(grant.organization_usage)} is unknown"
     elif grant.organization_usage == USAGE_DENY and grant.allow_any_organization:
         yield "it allows any organization although it denies organizations"

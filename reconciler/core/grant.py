@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from reconciler.core.organization_usage import gaining, losing
+
 SUBJECT_CLIENT = "client"
 SUBJECT_USER = "user"
 USAGE_DENY = "deny"
 NOTHING: frozenset[str] = frozenset()
-
-# What organization_usage allows, from the least to the most; a value that Auth0 may add later counts as the least.
-USAGE_WIDTH: Mapping[str, int] = {USAGE_DENY: 0, "require": 1, "allow": 2}
 
 MOST_SETS = 4096
 """How many are remembered."""
@@ -97,13 +96,25 @@ def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
     return observed._replace(organizations=None)
 
 
+def widens(before: ClientGrant, after: ClientGrant) -> bool:
+    """Return whether `after` allows something that `before` does not."""
+    return bool(
+        (after.scope - before.scope and not before.allow_all_scopes)
+        or (after.allow_all_scopes and not before.allow_all_scopes)
+        or after.authorization_details_types - before.authorization_details_types
+        or gaining(before.organization_usage, after.organization_usage)
+        or (after.allow_any_organization and not before.allow_any_organization)
+        or (after.organizations or frozenset()) - (before.organizations or frozenset())
+    )
+
+
 def narrows(before: ClientGrant, after: ClientGrant) -> bool:
     """Return whether something that `before` allows is not allowed by `after` any more."""
     loses_scopes = before.allow_all_scopes or not before.scope <= after.scope
-    return (
+    return bool(
         (loses_scopes and not after.allow_all_scopes)
         or not before.authorization_details_types <= after.authorization_details_types
-        or USAGE_WIDTH.get(after.organization_usage, 0) < USAGE_WIDTH.get(before.organization_usage, 0)
+        or losing(before.organization_usage, after.organization_usage)
         or (before.allow_any_organization and not after.allow_any_organization)
         or not (before.organizations or frozenset()) <= (after.organizations or frozenset())
     )

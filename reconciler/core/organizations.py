@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY, Key, ObservedGrant, by_key
+from reconciler.core.grant import SUBJECT_CLIENT, Key, ObservedGrant, by_key
 from reconciler.core.guards import Untouchable
+from reconciler.core.organization_usage import lets_organizations_in
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
 
@@ -49,8 +50,8 @@ class DeclaredOrganizations:
 
 def may_have_organizations(observed: ObservedGrant) -> bool:
     """Return whether Auth0 would let organizations use the grant."""
-    usage = observed.grant.organization_usage
-    return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and usage != USAGE_DENY
+    lets_in = lets_organizations_in(observed.grant.organization_usage)
+    return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and lets_in
 
 
 def check_organizations(

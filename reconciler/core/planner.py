@@ -8,9 +8,10 @@ from reconciler.core.checks import check
 from reconciler.core.denials import broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant, by_key
+from reconciler.core.grant import Key, ObservedGrant, by_key
 from reconciler.core.guards import Untouchable, forbid_too_many, forbid_untouchable
 from reconciler.core.limits import Limits
+from reconciler.core.organization_usage import WITH_ORGANIZATION, gaining
 from reconciler.core.organizations import check_organizations
 from reconciler.core.origin import Origin
 from reconciler.core.origins import all_origins
@@ -214,8 +215,8 @@ def _notes(comparison: Comparison, observation: Observation, rules: Rules) -> It
 def _opens_to_unknown(update: Update) -> bool:
     """Return whether organizations of which nobody has said or read anything get access."""
     before, after = update.before.grant, update.after.grant
-    denied = before.organization_usage == USAGE_DENY != after.organization_usage
-    return denied and after.organizations is None
+    lets_in = WITH_ORGANIZATION in gaining(before.organization_usage, after.organization_usage)
+    return lets_in and after.organizations is None
 
 
 def _undeclared(

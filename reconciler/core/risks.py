@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory
-from reconciler.core.grant import USAGE_WIDTH, ClientGrant, Key
+from reconciler.core.grant import ClientGrant, Key, widens
 from reconciler.core.management_scopes import level_of
+from reconciler.core.organization_usage import gaining
 from reconciler.core.plan import Change, Create, Delete
 from reconciler.core.risk import Level, Risk
 
@@ -22,6 +23,7 @@ class Gain:
     key: Key
     before: ClientGrant
     after: ClientGrant
+    creates: bool
     deletes: bool
     own: bool
     third_party: bool
@@ -32,23 +34,12 @@ class Gain:
         return sorted(self.after.scope - self.before.scope)
 
     @property
-    def loosens_organizations(self) -> bool:
-        """Whether organization_usage gets wider; a value that Auth0 may add later counts as the widest."""
-        widest = max(USAGE_WIDTH.values()) + 1
-        width = USAGE_WIDTH.get(self.before.organization_usage, widest)
-        return USAGE_WIDTH.get(self.after.organization_usage, widest) > width
-
-    @property
     def widens(self) -> bool:
-        """Whether anything is allowed that was not."""
-        return bool(
-            self.scopes
-            or (self.after.allow_all_scopes and not self.before.allow_all_scopes)
-            or (self.after.allow_any_organization and not self.before.allow_any_organization)
-            or self.after.authorization_details_types - self.before.authorization_details_types
-            or (self.after.organizations or frozenset()) - (self.before.organizations or frozenset())
-            or self.loosens_organizations
-        )
+        """Whether the change allows anything that was not allowed.
+
+        A new grant without scopes does: an application gets a token as soon as a grant exists.
+        """
+        return self.creates or widens(self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +71,7 @@ def _gain(change: Change, own: Key, directory: Directory) -> Gain:
         key=key,
         before=nothing if isinstance(change, Create) else change.before.grant,
         after=nothing if isinstance(change, Delete) else change.after.grant,
+        creates=isinstance(change, Create),
         deletes=isinstance(change, Delete),
         own=key == own,
         third_party=directory.is_third_party(key),
@@ -95,6 +87,12 @@ def _management(level: Level, what: str) -> Callable[[Gain], str]:
     return found
 
 
+def _management_access(gain: Gain) -> str:
+    if gain.creates and not gain.scopes and gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
+        return "can get tokens for the Management API, without scopes"
+    return _management(Level.LOW, "reaches the Management API")(gain)
+
+
 def _all_scopes(gain: Gain) -> str:
     new = gain.after.allow_all_scopes and not gain.before.allow_all_scopes
     return "every scope of the API, also those it gets later" if new else ""
@@ -106,8 +104,12 @@ def _any_organization(gain: Gain) -> str:
 
 
 def _organization_usage(gain: Gain) -> str:
-    change = f"{gain.before.organization_usage} -> {gain.after.organization_usage}"
-    return f"organization_usage is loosened: {change}" if gain.loosens_organizations else ""
+    callers = (
+        ""
+        if gain.deletes
+        else " and ".join(sorted(gaining(gain.before.organization_usage, gain.after.organization_usage)))
+    )
+    return f"organization_usage gives access to {callers}" if callers else ""
 
 
 def _default_grant(gain: Gain) -> str:
@@ -167,7 +169,12 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "any-organization", Level.HIGH, "allow_any_organization: no organization is asked", _any_organization
     )
-    yield RiskRule("organization-usage-loosened", Level.HIGH, "organization_usage gets wider", _organization_usage)
+    yield RiskRule(
+        "organization-usage-loosened",
+        Level.HIGH,
+        "a change of organization_usage gives callers access",
+        _organization_usage,
+    )
     yield RiskRule("default-grant", Level.HIGH, "default_for reaches all third-party applications", _default_grant)
     yield RiskRule("third-party", Level.HIGH, "more access for an application that others own", _third_party)
     yield RiskRule("administration", Level.HIGH, "scopes that look like administration of an API", _administration)
@@ -175,7 +182,7 @@ def _rules() -> Iterator[RiskRule]:
         "management-api-access",
         Level.LOW,
         "other new access to the Management API",
-        _management(Level.LOW, "reaches the Management API"),
+        _management_access,
     )
     yield RiskRule("delete", Level.LOW, "a grant is deleted", _delete)
 

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import ORGANIZATIONS, changed_fields
-from reconciler.core.grant import USAGE_DENY, ClientGrant, ObservedGrant
+from reconciler.core.grant import ClientGrant, ObservedGrant
+from reconciler.core.organization_usage import lets_organizations_in
 from reconciler.core.plan import Change, Delete, Update, grant_before, grants_after
 
 NOBODY: frozenset[str] = frozenset()
@@ -51,8 +52,8 @@ def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     had, wanted = now.grant.organizations or NOBODY, after.grant.organizations or NOBODY
     given = tuple(Associate(each) for each in sorted(wanted - had))
     taken = tuple(Dissociate(each) for each in sorted(had - wanted))
-    denied = now.grant.organization_usage == USAGE_DENY
-    return (*taken, *settings, *given) if denied else (*given, *settings, *taken)
+    let_in = lets_organizations_in(now.grant.organization_usage)
+    return (*given, *settings, *taken) if let_in else (*taken, *settings, *given)
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:

@@ -23,6 +23,7 @@ from reconciler.render.plan_words import (
     counted_reasons,
     counted_risks,
     dangers,
+    effect_of_field,
     grant_label,
     nothing,
     origins_summary,
@@ -144,7 +145,9 @@ def _shortly(field: FieldChange) -> str:
         case ValueChange(after=None):
             return f"{field.field}: no longer {element(_said(field.before))}"
         case ValueChange():
-            return f"{field.field}: {element(_said(field.before))} to {element(_said(field.after))}"
+            effect = effect_of_field(field)
+            values = f"{field.field}: {element(_said(field.before))} to {element(_said(field.after))}"
+            return f"{values} ({effect})" if effect else values
 
 
 def _place(source: Source, checkout: Checkout) -> str:

@@ -17,6 +17,7 @@ from reconciler.render.plan_words import (
     counted_reasons,
     counted_risks,
     dangers,
+    effect_of_field,
     grant_label,
     nothing,
     origins_summary,
@@ -152,13 +153,20 @@ def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
                 yield line(INDENT, Span(f"+ {visible(item)}{note}", Style.CREATE))
             for item in change.removed:
                 yield line(INDENT, Span(f"- {visible(item)}{note}", Style.DELETE))
-        case ValueChange(before=None):
-            yield line(INDENT, Span(f"+ {change.field}: {_said(change.after)}", Style.CREATE))
-        case ValueChange(after=None):
-            yield line(INDENT, Span(f"- {change.field}: {_said(change.before)}", Style.DELETE))
         case ValueChange():
-            text = f"~ {change.field}: {_said(change.before)} -> {_said(change.after)}"
-            yield line(INDENT, Span(text, Style.UPDATE))
+            yield from _setting(change)
+
+
+def _setting(change: ValueChange) -> Iterator[Line]:
+    if change.before is None:
+        yield line(INDENT, Span(f"+ {change.field}: {_said(change.after)}", Style.CREATE))
+    elif change.after is None:
+        yield line(INDENT, Span(f"- {change.field}: {_said(change.before)}", Style.DELETE))
+    else:
+        text = f"~ {change.field}: {_said(change.before)} -> {_said(change.after)}"
+        yield line(INDENT, Span(text, Style.UPDATE))
+        if effect := effect_of_field(change):
+            yield line(INDENT, "  ", Span(effect, Style.MUTED))
 
 
 def _said(value: object) -> str:

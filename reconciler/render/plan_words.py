@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, Key
+from reconciler.core.organization_usage import effect_of
 from reconciler.core.origin import TITLES, Origin
 from reconciler.core.plan import Change, Create, Delete, Plan, Reason, Update
 from reconciler.core.quoting import counted, visible
@@ -85,6 +87,13 @@ def counted_reasons(plan: Plan) -> str:
     """Return how many grants are left alone for which reason."""
     count = Counter(each.reason for each in plan.left_alone)
     return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
+
+
+def effect_of_field(change: ValueChange) -> str:
+    """Return what a changed setting does to callers, where the values alone do not say it; else nothing."""
+    if change.field != "organization_usage":
+        return ""
+    return effect_of(str(change.before), str(change.after))
 
 
 def grant_label(key: Key, directory: Directory) -> str:

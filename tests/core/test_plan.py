@@ -108,6 +108,8 @@ def test_access_is_given_before_it_is_taken() -> None:
         ({"organization_usage": "deny"}, {"organization_usage": "allow"}, False),
         ({"organization_usage": "require"}, {"organization_usage": "allow"}, False),
         ({"organization_usage": "allow"}, {"organization_usage": "require"}, True),
+        ({"organization_usage": "deny"}, {"organization_usage": "require"}, True),
+        ({"organization_usage": "require"}, {"organization_usage": "deny"}, True),
         ({"allow_any_organization": False}, {"allow_any_organization": True}, False),
         ({"allow_any_organization": True}, {"allow_any_organization": False}, True),
         ({"authorization_details_types": frozenset("a")}, {"authorization_details_types": frozenset()}, True),

@@ -89,6 +89,31 @@ def test_what_gets_wider_is_told_and_what_gets_narrower_is_not(
     assert rules_of(plan) == rules
 
 
+@pytest.mark.parametrize(
+    ("client_id", "audience", "rule"),
+    [
+        ("tpc_partner", INVOICES, "third-party"),
+        ("billing", MANAGEMENT, "management-api-access"),
+    ],
+)
+def test_a_new_grant_without_scopes_gives_access(client_id: str, audience: str, rule: str) -> None:
+    plan = a_plan([a_spec(client_id=client_id, audience=audience, scope=())])
+
+    assert rule in rules_of(plan)
+
+
+def test_a_new_default_grant_without_scopes_gives_access() -> None:
+    assert rules_of(a_plan([a_spec(default_for="third_party_clients", scope=())])) == ["default-grant"]
+
+
+def test_a_new_grant_of_our_own_without_scopes_gives_access() -> None:
+    own = a_key(audience=MANAGEMENT)
+
+    plan = a_plan([a_spec(audience=MANAGEMENT, scope=())], untouchable=Untouchable(own))
+
+    assert "own-grant-widened" in rules_of(plan)
+
+
 def test_a_harmless_create_has_no_risk() -> None:
     assert a_plan([a_spec()]).risks == {}
 

@@ -39,7 +39,8 @@ def test_a_change_has_a_row_with_a_link_and_its_difference() -> None:
     (row,) = rows(markdown)
     assert row == (
         "<tr><td>~ update</td><td><code>Billing -&gt; Invoices API</code></td>"
-        "<td>+1 -1 scope<br>organization_usage: <code>deny</code> to <code>allow</code></td><td>high</td>"
+        "<td>+1 -1 scope<br>organization_usage: <code>deny</code> to <code>allow</code>"
+        " (callers with an organization gain access)</td><td>high</td>"
         '<td><a href="https://code.example/blob/abc/grants/a.yaml#L7"><code>grants/a.yaml:7</code></a></td></tr>'
     )
     assert (

@@ -48,7 +48,7 @@ def test_a_create_shows_where_it_is_declared_and_what_it_gives() -> None:
         "  + Billing Worker -> Invoices API",
         "      grants/a.yaml:7  why\\x07",
         "      ! high: may be used for every organization, not only for assigned ones",
-        "      ! high: organization_usage is loosened: deny -> allow",
+        "      ! high: organization_usage gives access to callers with an organization",
         "      + read:invoices",
         "      + write:invoices",
         "      + invoice  (authorization_details_types)",
@@ -69,6 +69,7 @@ def test_an_update_shows_both_sides_of_what_differs_and_nothing_else() -> None:
         "      - invoice  (authorization_details_types)",
         "      - payment  (authorization_details_types)",
         "      ~ organization_usage: allow -> require",
+        "        callers without an organization lose access",
         "      ~ allow_any_organization: true -> false",
     ]
 
