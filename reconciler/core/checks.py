@@ -8,11 +8,10 @@ from reconciler.core.directory import Api, Directory
 from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.suggest import Suggestions
+from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 
 # Identifiers are addresses, mostly, and those of one company resemble each other.
 CLOSENESS_OF_IDENTIFIERS = 0.9
-# The one system API whose grants carry organization settings (seen on a live tenant).
-MY_ORGANIZATION_SUFFIX = "/my-org/"
 
 
 def check(
@@ -96,7 +95,7 @@ def _refused_on_system_apis(each: DesiredGrant, observed: ObservedGrant | None, 
         "allow_all_scopes": each.grant.allow_all_scopes,
         "default_for": each.key.default_for is not None,
     }
-    if not api.identifier.endswith(MY_ORGANIZATION_SUFFIX):
+    if not api.identifier.endswith(MY_ORGANIZATION_SUFFIX):  # the only system API with organization settings
         refused["organization_usage"] = each.grant.organization_usage != USAGE_DENY
         refused["allow_any_organization"] = each.grant.allow_any_organization
         refused["organizations"] = bool(each.grant.organizations)

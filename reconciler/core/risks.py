@@ -10,10 +10,31 @@ from reconciler.core.management_scopes import level_of
 from reconciler.core.organization_usage import gaining
 from reconciler.core.plan import Change, Create, Delete
 from reconciler.core.risk import Level, Risk
+from reconciler.core.system_apis import system_api_of
 
 MOST_SCOPES_NAMED = 5
-ADMINISTRATION = re.compile(r"\*|(^|[^a-z])(admin|administrator|administer|manage|root|superuser|sudo|all)([^a-z]|$)")
-"""Words that name administration in a scope of somebody's own API, as words of their own, whatever stands between."""
+SEPARATOR = "[^a-z]?"
+ADMINISTRATION_WORDS = (
+    "[a-z]*admin(s|ister|istrat[a-z]*)?",
+    "all",
+    "bypass",
+    f"break{SEPARATOR}glass",
+    "(elevat|escalat|impersonat|masquerad)[a-z]*",
+    "everything",
+    f"full{SEPARATOR}(access|control|permissions?|rights?)",
+    f"god({SEPARATOR}mode)?",
+    "manage",
+    f"(act|log{SEPARATOR}in|run|sign{SEPARATOR}in){SEPARATOR}as",
+    f"on{SEPARATOR}behalf{SEPARATOR}of",
+    f"(co{SEPARATOR})?owner(s|ship)?",
+    "privileged?s?",
+    "root",
+    f"(power|super){SEPARATOR}users?",
+    "sudo",
+    "(unlimited|unrestricted|wildcard)",
+)
+ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
+"""Words that name administration in a scope of any API. They count as whole words only, whatever separates them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,7 @@ class Gain:
     deletes: bool
     own: bool
     third_party: bool
+    is_custom_api: bool
 
     @property
     def scopes(self) -> list[str]:
@@ -75,7 +97,14 @@ def _gain(change: Change, own: Key, directory: Directory) -> Gain:
         deletes=isinstance(change, Delete),
         own=key == own,
         third_party=directory.is_third_party(key),
+        is_custom_api=_is_custom(directory, key.audience),
     )
+
+
+def _is_custom(directory: Directory, audience: str) -> bool:
+    """Return whether the tenant lists the API, and not as one of Auth0's own."""
+    api = directory.apis_by_identifier.get(audience)
+    return api is not None and not api.is_system
 
 
 def _management(level: Level, what: str) -> Callable[[Gain], str]:
@@ -91,6 +120,29 @@ def _management_access(gain: Gain) -> str:
     if gain.creates and not gain.scopes and gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return "can get tokens for the Management API, without scopes"
     return _management(Level.LOW, "reaches the Management API")(gain)
+
+
+def _system_api(level: Level, what: str) -> Callable[[Gain], str]:
+    """Find the scopes of a level on one of Auth0's other system APIs.
+
+    A custom API may end like one of them: there, only scopes that the system API defines count.
+    """
+
+    def found(gain: Gain) -> str:
+        api = system_api_of(gain.key.audience)
+        if api is None:
+            return ""
+        scopes = [scope for scope in gain.scopes if api.has(scope) or not gain.is_custom_api]
+        return _with_scopes(f"{what} {api.name}", [scope for scope in scopes if api.level_of(scope) is level])
+
+    return found
+
+
+def _system_api_access(gain: Gain) -> str:
+    api = system_api_of(gain.key.audience)
+    if api and gain.creates and not gain.scopes and not gain.is_custom_api:
+        return f"can get tokens for {api.name}, without scopes"
+    return _system_api(Level.LOW, "reaches")(gain)
 
 
 def _all_scopes(gain: Gain) -> str:
@@ -154,6 +206,12 @@ def _rules() -> Iterator[RiskRule]:
         _management(Level.CRITICAL, "can take the tenant over"),
     )
     yield RiskRule(
+        "system-api-takeover",
+        Level.CRITICAL,
+        "scopes of Auth0's other system APIs with which their holder can sign in as others",
+        _system_api(Level.CRITICAL, "can take over accounts through"),
+    )
+    yield RiskRule(
         "own-grant-widened",
         Level.CRITICAL,
         "more access for the application that reconciler works as",
@@ -164,6 +222,12 @@ def _rules() -> Iterator[RiskRule]:
         Level.HIGH,
         "scopes of the Management API that weaken the tenant, destroy, or read out persons and secrets",
         _management(Level.HIGH, "can weaken the tenant or read it out"),
+    )
+    yield RiskRule(
+        "system-api-sensitive",
+        Level.HIGH,
+        "scopes of Auth0's other system APIs that destroy, or read out persons and settings; also unknown scopes",
+        _system_api(Level.HIGH, "can weaken or read out accounts through"),
     )
     yield RiskRule("all-scopes", Level.HIGH, "allow_all_scopes: also scopes that nobody has reviewed", _all_scopes)
     yield RiskRule(
@@ -184,6 +248,7 @@ def _rules() -> Iterator[RiskRule]:
         "other new access to the Management API",
         _management_access,
     )
+    yield RiskRule("system-api-access", Level.LOW, "other new access to Auth0's other system APIs", _system_api_access)
     yield RiskRule("delete", Level.LOW, "a grant is deleted", _delete)
 
 

@@ -161,12 +161,27 @@ def test_the_own_grant_is_told_even_where_it_is_blocked() -> None:
     assert "own-grant-widened" in rules_of(plan)
 
 
-@pytest.mark.parametrize("scope", ["admin", "Admin", "manage:users", "write:*", "*", "users.admin", "all", "userAdmin"])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        *("admin", "Admin", "manage:users", "write:*", "*", "users.admin", "all", "userAdmin"),
+        *("impersonate", "impersonate:users", "users.impersonation", "canImpersonate"),
+        *("full_access", "fullAccess", "FULL-ACCESS", "access:full", "full", "full_control:files"),
+        *("owner", "org_owner", "transfer:ownership", "superadmin", "SuperAdmin", "sysadmins", "super-user"),
+        *("god_mode", "sudo", "login_as", "actAs:user", "on_behalf_of", "privileged", "breakglass", "unrestricted"),
+    ],
+)
 def test_a_scope_that_is_named_as_administration_looks_like_it(scope: str) -> None:
     assert is_administration(scope)
 
 
-@pytest.mark.parametrize("scope", ["read:invoices", "read:badminton", "manager-notes", "read:allowances", "call"])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        *("read:invoices", "read:badminton", "manager-notes", "read:allowances", "call", "read:full_name"),
+        *("goddess", "rooted", "downer", "read:homeowner_list", "class", "lowercase", "contact_as"),
+    ],
+)
 def test_other_scopes_do_not(scope: str) -> None:
     assert not is_administration(scope)
 

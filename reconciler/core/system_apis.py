@@ -1,0 +1,133 @@
+"""Pure: the scopes of Auth0's own APIs other than the Management API, each by the worst that its holder can do with it.
+
+The names come from Auth0's documentation and SDKs. The levels are ours and follow those of the Management API.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.core.risk import Level
+
+MY_ORGANIZATION_SUFFIX = "/my-org/"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemApi:
+    """One of Auth0's own APIs. `unknown` is the level of a scope that `levels` lacks."""
+
+    name: str
+    identifier: str
+    levels: Mapping[str, Level]
+    unknown: Level = Level.HIGH
+
+    def level_of(self, scope: str) -> Level:
+        """Return how dangerous a scope is."""
+        return self.levels.get(_normalized(scope), self.unknown)
+
+    def has(self, scope: str) -> bool:
+        """Return whether this version knows the scope."""
+        return _normalized(scope) in self.levels
+
+
+def _normalized(scope: str) -> str:
+    """Return a scope as the tables spell it: Auth0's pages have hyphens and underscores for the same scope."""
+    return scope.strip().replace("-", "_")
+
+
+def system_api_of(audience: str) -> SystemApi | None:
+    """Return the system API with this audience; None for the Management API and for all other APIs."""
+    ending = audience.removesuffix("/") + "/"
+    return next((api for api in SYSTEM_APIS if ending.endswith(api.identifier)), None)
+
+
+def _graded(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dict[str, Level]:
+    return {
+        f"{verb}:{prefix}{noun}": level
+        for level, table in tables.items()
+        for noun, verbs in table.items()
+        for verb in verbs.split()
+    }
+
+
+# Who adds an identity provider, a domain or a member to an organization can sign in as anybody in it.
+MY_ORGANIZATION = _graded(
+    "my_org:",
+    {
+        Level.CRITICAL: {
+            "domains": "create update",
+            "organization_domains": "create update",
+            "identity_providers": "create update",
+            "identity_providers_domains": "create",
+            "identity_provider_domains": "create",
+            "identity_providers_provisioning": "create update",
+            "identity_provider_provisioning": "create update",
+            "identity_providers_scim_tokens": "create",
+            "scim_tokens": "create",
+            "member_invitations": "create read",
+            "invitations": "create read",
+            "member_roles": "create update",
+            "members": "create update",
+            "memberships": "create update",
+        },
+        Level.HIGH: {
+            "details": "update",
+            "domains": "delete",
+            "organization_domains": "delete",
+            "identity_providers": "delete read",
+            "identity_providers_detach": "update",
+            "identity_provider_detach": "update",
+            "identity_providers_domains": "delete",
+            "identity_provider_domains": "delete",
+            "identity_providers_provisioning": "delete",
+            "identity_provider_provisioning": "delete",
+            "identity_providers_scim_tokens": "delete",
+            "scim_tokens": "delete",
+            "member_invitations": "delete",
+            "invitations": "delete",
+            "member_roles": "delete",
+            "members": "delete read",
+            "memberships": "delete read",
+        },
+        Level.LOW: {
+            "configuration": "read",
+            "details": "read",
+            "domains": "read",
+            "organization_domains": "read",
+            "identity_providers_domains": "read",
+            "identity_provider_domains": "read",
+            "identity_providers_provisioning": "read",
+            "identity_provider_provisioning": "read",
+            "identity_providers_scim_tokens": "read",
+            "scim_tokens": "read",
+            "member_roles": "read",
+            "roles": "read",
+        },
+    },
+)
+
+# Who enrolls an authentication method for a user can sign in as this user later.
+MY_ACCOUNT = _graded(
+    "me:",
+    {
+        Level.CRITICAL: {"authentication_methods": "create update"},
+        Level.HIGH: {
+            "authentication_methods": "delete read",
+            "connected_accounts": "create delete read",
+        },
+        Level.LOW: {"enrollments": "read", "factors": "read"},
+    },
+)
+
+MFA = {
+    "enroll": Level.CRITICAL,
+    "remove:authenticators": Level.HIGH,
+    "read:authenticators": Level.LOW,
+}
+
+SYSTEM_APIS = (
+    SystemApi("the My Organization API", MY_ORGANIZATION_SUFFIX, MY_ORGANIZATION),
+    SystemApi("the My Account API", "/me/", MY_ACCOUNT),
+    SystemApi("the MFA API", "/mfa/", MFA),
+    # Every scope of this API configures how the users of an enterprise sign in.
+    SystemApi("the express configuration API", "urn:auth0:express-configure/", {}, Level.CRITICAL),
+)
