@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 
 from reconciler.core.domain import (
@@ -19,7 +20,7 @@ from reconciler.core.domain import (
 from reconciler.core.identity import ALLOW_UNNAMED, IdentityCheck, identity_of, management_api_of
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import Border, Pattern, Protect
-from reconciler.core.policy import Policy
+from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.template import BUILT_IN
 from reconciler.core.tenancy import ANY_TENANT, Target, Tenants
@@ -112,9 +113,37 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
 
-    def policy_of(self, tenant: str) -> Policy:
-        """Return the policy for the tenant of that name, declared here or not."""
-        return self.tenants[tenant].policy if tenant in self.tenants else self.policy
+    def knows(self, tenant: Tenant) -> bool:
+        """Return whether this declares the domain of a tenant of another configuration; of a sandbox, the name.
+
+        Without any tenants, this knows each tenant that has no other name than its domain.
+        """
+        if not self.tenants:
+            return tenant.name == tenant.host
+        if tenant.kind is Kind.SANDBOX:
+            namesake = self.tenants.get(tenant.name)
+            return namesake is not None and namesake.kind is Kind.SANDBOX
+        return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
+
+    def policy_for(self, tenant: Tenant) -> Policy:
+        """Return the policy for a tenant of another configuration, which somebody else may have written.
+
+        The name and the domain are theirs: the strictest policy for either of them decides. If this does not know the
+        tenant, all denials of all tenants apply, without their exceptions.
+        """
+        if not self.knows(tenant):
+            return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
+        if not self.tenants:
+            return self.policy
+        named_alike = [self.tenants[tenant.name]] if tenant.name in self.tenants else []
+        at_its_hosts = [] if tenant.kind is Kind.SANDBOX else self._at_hosts(tenant.hosts)
+        return strictest(each.policy for each in (*named_alike, *at_its_hosts))
+
+    def _at_auth0(self) -> list[Tenant]:
+        return [each for each in self.tenants.values() if each.kind is Kind.AUTH0]
+
+    def _at_hosts(self, hosts: Sequence[str]) -> list[Tenant]:
+        return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
 
     def readers(self, *tenants: Tenant) -> Tenants:
         """Return whom grant files are read for: `tenants`, else all that are declared, else whichever there may be."""

@@ -97,8 +97,8 @@ def test_the_rules_of_a_tenants_policy_decide_before_the_shared_ones() -> None:
     )
 
     of_all = PolicyRule("delete", Verdict.DENY, Pattern(client="Legacy*"), "ask first")
-    assert parsed.policy_of("live") == Policy((PolicyRule("delete", Verdict.ALLOW), of_all))
-    assert parsed.policy_of("other") == parsed.policy_of("undeclared") == Policy((of_all,))
+    assert parsed.tenants["live"].policy == Policy((PolicyRule("delete", Verdict.ALLOW), of_all))
+    assert parsed.tenants["other"].policy == parsed.policy == Policy((of_all,))
 
 
 def test_a_domain_that_no_file_names_takes_the_shared_settings() -> None:

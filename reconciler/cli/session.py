@@ -53,7 +53,7 @@ class Session:
 
     `deadline` is a time of the event loop's clock, `note` tells a person what is good to know. `named` says that the
     configuration declares the tenant, `address` has the options by which it is found again. `identity` is what the
-    tenant's identity is compared with.
+    tenant's identity is compared with, `notes` are part of every plan for it.
     """
 
     tenant: Tenant
@@ -61,6 +61,7 @@ class Session:
     base: Declared | None
     shape: Shape
     policy: Policy
+    notes: tuple[str, ...]
     client: ManagementClient
     identity: IdentityCheck | None
     deadline: float
@@ -154,9 +155,10 @@ class Session:
             only_branch=self.shape.only_branch,
         )
         try:
-            return make_plan(self.declared.specs, observation, rules, self.name)
+            plan = make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
+        return replace(plan, notes=(*self.notes, *plan.notes))
 
     def warnings(self, plan: Plan) -> list[Problem]:
         """Return what is odd but stops nothing, in the files, in those of the base, and beside the tenant."""

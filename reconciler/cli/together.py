@@ -24,6 +24,7 @@ from reconciler.config import Config, Tenant, choose_tenants, identity_check, un
 from reconciler.connect import open_tenant
 from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
 from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.quoting import quoted
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.tasks import run_by
 
@@ -155,7 +156,10 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a command begins: with its options, the configuration, and the files."""
+    """How a command begins: with its options, the configuration, and the files.
+
+    `policies` is the configuration that --policy names; None without the option.
+    """
 
     options: Options
     shape: Shape
@@ -163,6 +167,7 @@ class Beginning:
     config: Config
     files: Files
     console: Console = field(repr=False)
+    policies: Config | None = None
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
         """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
@@ -170,7 +175,6 @@ class Beginning:
         note = partial(self._note, prefix)
         pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
         manner = Manner(pacing, Persistence(self.reach.attempts))
-        policy = read_settings(self.shape.policy).policy_of(tenant.name) if self.shape.policy else tenant.policy
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
@@ -180,7 +184,8 @@ class Beginning:
             declared=declared,
             base=base,
             shape=self.shape,
-            policy=policy,
+            policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
+            notes=self._policy_notes(tenant),
             client=client,
             identity=identity,
             deadline=asyncio.get_running_loop().time() + self.reach.timeout,
@@ -188,6 +193,14 @@ class Beginning:
             note=note,
             named=self._is_declared(tenant),
             address=self._address(tenant),
+        )
+
+    def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
+        if self.policies is None or self.policies.knows(tenant):
+            return ()
+        known = f"{self.policies.file} does not declare it at {tenant.host}"
+        return (
+            f"{quoted(tenant.name)} is a new tenant: {known}; every denial in that file applies, without exceptions",
         )
 
     def _address(self, tenant: Tenant) -> Sequence[str]:
@@ -245,8 +258,9 @@ def together(
     """
     config, tenants = chosen(options)
     with about(tenants), asyncio.Runner() as runner:
+        policies = read_settings(shape.policy) if shape.policy else None
         files = read_files(options, shape, config, tenants, folders)
-        beginning = Beginning(options, shape, reach, config, files, console)
+        beginning = Beginning(options, shape, reach, config, files, console, policies)
         tenants_together = Together(tenants, runner, console)
         try:
             several = tenants_together.are_several

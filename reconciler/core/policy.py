@@ -1,6 +1,6 @@
 """Pure: what the configuration thinks of risks: allowed, worth a warning, or denied, and for whom."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from reconciler.core.risk import Risk
 
 
 class Verdict(StrEnum):
-    """What becomes of a risk: not shown, shown, or its change blocked."""
+    """What becomes of a risk: not shown, shown, or its change blocked. The strictest comes last."""
 
     ALLOW = "allow"
     WARN = "warn"
@@ -38,10 +38,14 @@ class GrantSchema:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The first rule that names a risk and covers its grant decides; where none does, the risk is shown."""
+    """The first rule that names a risk and covers its grant decides; where none does, the risk is shown.
+
+    `others` are further lists of rules, each with a first rule of its own: the strictest of these rules decides.
+    """
 
     rules: tuple[PolicyRule, ...] = ()
     schemas: tuple[GrantSchema, ...] = ()
+    others: tuple[tuple[PolicyRule, ...], ...] = ()
 
     def before(self, other: "Policy") -> "Policy":
         """Return both together; what this one says on a risk comes first."""
@@ -51,9 +55,37 @@ class Policy:
     def patterns(self) -> tuple[Pattern, ...]:
         """All patterns by which grants are told apart; schemas may speak of any name."""
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
-        return (*(rule.grants for rule in self.rules), *names)
+        return (*(rule.grants for rules in (self.rules, *self.others) for rule in rules), *names)
 
     def on(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
         """Return the rule that decides on `risk`."""
-        covering = (each for each in self.rules if each.rule == risk.rule and each.grants.covers(key, directory))
-        return next(covering, PolicyRule(risk.rule, Verdict.WARN))
+        decided = [_first(rules, risk, key, directory) for rules in (self.rules, *self.others)]
+        return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
+
+    @property
+    def denials(self) -> "Policy":
+        """What this policy forbids, without its exceptions."""
+        denials = (rule for rules in (self.rules, *self.others) for rule in rules if rule.verdict is Verdict.DENY)
+        return Policy(tuple(dict.fromkeys(denials)), self.schemas)
+
+
+STRICTNESS = tuple(Verdict)
+
+
+def _first(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directory) -> PolicyRule:
+    covering = (each for each in rules if each.rule == risk.rule and each.grants.covers(key, directory))
+    return next(covering, PolicyRule(risk.rule, Verdict.WARN))
+
+
+def strictest(policies: Iterable[Policy]) -> Policy:
+    """Return the policy that forbids what any of `policies` forbids, and allows only what all of them allow."""
+    policies = tuple(policies)
+    rules = dict.fromkeys(rules for policy in policies for rules in (policy.rules, *policy.others))
+    schemas = dict.fromkeys(schema for policy in policies for schema in policy.schemas)
+    first, *others = rules or [()]
+    return Policy(first, tuple(schemas), tuple(others))
+
+
+def all_denials(policies: Iterable[Policy]) -> Policy:
+    """Return the policy that forbids what any rule or schema of `policies` forbids, without exceptions."""
+    return strictest(policies).denials

@@ -1,0 +1,123 @@
+"""A pull request must not choose the policy that judges it by what it calls its tenants."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from support.commands import Ran, a_workspace, grants_of, reconciler, served
+
+from reconciler.config import Config, Tenant
+from reconciler.config_file import parse_config
+from reconciler.core.policy import Policy, PolicyRule, Verdict
+
+GRANT = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "organization_usage": "allow"}
+RULE = "organization-usage-loosened"
+DENIED = f"policy: {RULE} is denied"
+
+
+def rules(verdict: str) -> str:
+    return f"policy: {{rules: [{{rule: {RULE}, verdict: {verdict}}}]}}"
+
+
+def tenant(name: str, fields: str, verdict: str = "") -> str:
+    return f"  {name}: {{{fields}{', ' + rules(verdict) if verdict else ''}}}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch, **{"grants/billing": json.dumps({"grants": [GRANT]})})
+
+
+def applied(here: Path, base: str, own: str, name: str) -> Ran:
+    """Apply a pull request's configuration `own`, judged by `base`."""
+    (here / "base.yaml").write_text(base)
+    (here / "reconciler.yaml").write_text(own)
+    return reconciler("--tenant", name, "apply", "--yes", "--policy", "base.yaml")
+
+
+SANDBOX = "kind: sandbox, seed: tenant.yaml"
+BASE = f"{rules('allow')}\ntenants:\n{tenant('prod', SANDBOX, 'deny')}{tenant('dev', SANDBOX, 'allow')}"
+
+
+@pytest.mark.parametrize("name", ["production", "Prod"])
+def test_a_renamed_tenant_keeps_the_denials_and_is_called_new(here: Path, name: str) -> None:
+    before = grants_of(here)
+
+    ran = applied(here, BASE.replace("dev: {", "dev: {database: d.db, "), f"tenants:\n{tenant(name, SANDBOX)}", name)
+
+    assert (ran.code, grants_of(here)) == (4, before)
+    assert DENIED in ran.stdout
+    assert "is a new tenant: base.yaml does not declare it" in ran.stdout
+
+
+def test_a_tenant_that_takes_the_place_of_another_is_judged_by_the_strictest_of_both(here: Path) -> None:
+    with served(here) as environment:
+        address = environment["AUTH0_DOMAIN"]
+        at_address = f"domain: {address!r}"
+        dev = tenant("dev", "domain: dev.eu.auth0.com", "allow")
+        base = f"tenants:\n{tenant('prod', at_address, 'deny')}{dev}"
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in environment.items():
+                patch.setenv(variable, value)
+            swapped = applied(here, base, f"tenants:\n{tenant('dev', at_address)}", "dev")
+            renamed = applied(here, base, f"tenants:\n{tenant('live', at_address)}", "live")
+            (here / "reconciler.yaml").unlink()
+            removed = reconciler("apply", "--yes", "--policy", "base.yaml")
+
+    for ran in (swapped, renamed, removed):
+        assert ran.code == 4, ran.said
+        assert DENIED in ran.stdout
+        assert "new tenant" not in ran.stdout
+
+
+def test_a_tenant_that_the_base_knows_is_judged_by_its_own_policy_only(here: Path) -> None:
+    base = BASE.replace("dev: {", "dev: {database: d.db, ")
+
+    ran = applied(here, base, f"tenants:\n{tenant('dev', SANDBOX)}", "dev")
+
+    assert ran.code == 0, ran.said
+    assert "new tenant" not in ran.stdout
+
+
+LIVE = {"domain": "live.eu.auth0.com"}
+
+
+def judge(**tenants: Mapping[str, object]) -> Config:
+    return parse_config(
+        {"policy": {"rules": [{"rule": "delete", "verdict": "allow"}]}, "tenants": tenants}, "base.yaml"
+    )
+
+
+def policy(verdict: str, **more: str) -> dict[str, object]:
+    return {"policy": {"rules": [{"rule": "delete", "verdict": verdict, **more}]}}
+
+
+def verdicts(found: Policy) -> set[Verdict]:
+    return {rule.verdict for rules_of_one in (found.rules, *found.others) for rule in rules_of_one}
+
+
+def test_a_custom_domain_that_the_base_does_not_name_is_new_whatever_the_name() -> None:
+    base = judge(prod=LIVE | policy("deny"), dev={"domain": "dev.eu.auth0.com"} | policy("allow"))
+    moved = Tenant(name="dev", domain="login.example.com", canonical_domain="dev.eu.auth0.com")
+
+    assert not base.knows(moved)
+    assert base.policy_for(moved) == Policy((PolicyRule("delete", Verdict.DENY),))
+
+
+def test_exceptions_do_not_hold_for_a_new_tenant() -> None:
+    base = judge(prod=LIVE | {"policy": {"rules": [*excepted(), {"rule": "delete", "verdict": "deny"}]}})
+
+    assert verdicts(base.policy_for(Tenant(name="new", domain="new.eu.auth0.com"))) == {Verdict.DENY}
+    assert verdicts(base.policy_for(Tenant(name="prod", domain=LIVE["domain"]))) == {Verdict.ALLOW, Verdict.DENY}
+
+
+def excepted() -> list[dict[str, str]]:
+    return [{"rule": "delete", "verdict": "allow", "client_id": "billing"}]
+
+
+def test_a_known_domain_in_another_spelling_is_known() -> None:
+    base = judge(prod=LIVE | policy("deny"))
+
+    for domain in ("LIVE.eu.auth0.com", "https://live.eu.auth0.com/", "live.eu.auth0.com."):
+        assert base.knows(Tenant(name="x", domain=domain))
