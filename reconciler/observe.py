@@ -13,6 +13,7 @@ from reconciler.core.grant import ObservedGrant
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
 from reconciler.core.planner import Observation
+from reconciler.core.quoting import counted
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.tasks import at_once
@@ -232,9 +233,9 @@ def _with_notes(observation: Observation, needs: Needs) -> Observation:
 
 
 def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
-    """Return a note for each thing that grants say and this version does not know; it is passed over."""
-    counted = Counter(thing for grant in grants for thing in grant.unfamiliar)
+    """Return a note for each field of grants that this version does not know and ignores."""
+    counts = Counter(thing for grant in grants for thing in grant.unfamiliar)
     return [
-        f"passed over in {count} of the tenant's grants, because unknown: {thing}"
-        for thing, count in sorted(counted.items())
+        f"ignored in {counted(count, 'grant')} of the tenant, because unknown: {thing}"
+        for thing, count in sorted(counts.items())
     ]

@@ -153,7 +153,7 @@ def test_what_this_version_does_not_know_is_said_and_passed_over(tmp_path: Path)
 
     observation, _ = seen(tmp_path, NOTHING, meddle=meddle)
 
-    assert observation.notes == ('passed over in 2 of the tenant\'s grants, because unknown: field "colour"',)
+    assert observation.notes == ('ignored in 2 grants of the tenant, because unknown: field "colour"',)
 
 
 @pytest.mark.parametrize(

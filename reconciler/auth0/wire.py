@@ -26,11 +26,6 @@ KNOWN_FIELDS = frozenset(
         "default_for",
     },
 )
-KNOWN_VALUES: Mapping[str, frozenset[str | None]] = {
-    "organization_usage": frozenset({"deny", "allow", "require", None}),
-    "subject_type": frozenset({"client", "user", "anonymous_user", None}),
-    "default_for": frozenset({"third_party_clients", None}),
-}
 
 
 def observed_grant(answer: Json) -> ObservedGrant:
@@ -39,12 +34,8 @@ def observed_grant(answer: Json) -> ObservedGrant:
     Raises:
         UnreadableError: if a field that identifies the grant is missing, or one has the wrong type.
     """
-    key = Key(
-        client_id=_text_or_none(answer, "client_id"),
-        audience=_text(answer, "audience"),
-        subject_type=_text_or_none(answer, "subject_type") or SUBJECT_CLIENT,
-        default_for=_text_or_none(answer, "default_for"),
-    )
+    identity = _text(answer, "id")
+    key = _key(answer, identity)
     all_scopes = _flag(answer, "allow_all_scopes")
     grant = ClientGrant(
         key=key,
@@ -54,17 +45,24 @@ def observed_grant(answer: Json) -> ObservedGrant:
         authorization_details_types=_texts(answer, "authorization_details_types"),
         allow_all_scopes=all_scopes,
     )
-    if not key.holder:
-        raise UnreadableError(f"client grant {answer.get('id')} names neither client_id nor default_for")
-    return ObservedGrant(_text(answer, "id"), grant, _flag(answer, "is_system"), _unfamiliar(answer))
+    return ObservedGrant(identity, grant, _flag(answer, "is_system"), _unfamiliar(answer))
+
+
+def _key(answer: Json, identity: str) -> Key:
+    client_id, default_for = _text_or_none(answer, "client_id"), _text_or_none(answer, "default_for")
+    audience = _text(answer, "audience")
+    subject_type = _text_or_none(answer, "subject_type") or SUBJECT_CLIENT
+    if bool(client_id) != bool(default_for):
+        return Key(client_id or None, audience, subject_type, default_for or None)
+    both = f"{client_id} and the default for {default_for}"
+    holder = both if client_id else "unknown holder"
+    return Key(None, audience, subject_type, other_holder=f"{holder} ({identity})")
 
 
 def _unfamiliar(answer: Json) -> frozenset[str]:
-    values = [name for name, known in KNOWN_VALUES.items() if answer.get(name) not in known]
-    if not values and KNOWN_FIELDS.issuperset(answer):
+    if KNOWN_FIELDS.issuperset(answer):
         return NOTHING
-    fields = {f'field "{name}"' for name in answer.keys() - KNOWN_FIELDS}
-    return frozenset(fields.union(f'{name} "{answer[name]}"' for name in values))
+    return frozenset(f'field "{name}"' for name in answer.keys() - KNOWN_FIELDS)
 
 
 def application(answer: Json) -> Application:

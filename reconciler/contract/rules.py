@@ -15,6 +15,12 @@ HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
 LISTS = ("scope", "organizations")
 ORGANIZATION_SETTINGS = ("organization_usage", "allow_any_organization", "organizations")
+USER_SETTINGS_OF_MY_ORGANIZATION = ("organization_usage", "allow_any_organization")
+MY_ORGANIZATION_OF_USERS: Schema = {
+    "required": ["subject_type", "audience"],
+    "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
+}
+"""Live tenants have such grants with organization settings."""
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 NOTHING: Schema = {"not": {}}
 
@@ -96,8 +102,9 @@ def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]
         }
     people = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "client"]
     for setting in _settings(fields) if people else ():
+        excepted = setting in USER_SETTINGS_OF_MY_ORGANIZATION and "audience" in fields
         yield {
-            "if": _stated("subject_type", {"enum": people}),
+            "if": _stated("subject_type", {"enum": people}) | ({"not": MY_ORGANIZATION_OF_USERS} if excepted else {}),
             "then": _bound(
                 setting,
                 NOTHING,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
+from reconciler.core.declarable import MY_ORGANIZATION_SUFFIX
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Api, Directory
 from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant

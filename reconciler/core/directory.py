@@ -132,6 +132,8 @@ class Directory:
 
     def client_label(self, key: Key) -> str:
         """Return who holds the grant, for a person: the name, with the id where the name could be another's too."""
+        if key.other_holder:
+            return key.other_holder
         if key.client_id is None:
             return f"default for {key.default_for}"
         return _label(self.client_name(key), key.client_id, self.client_ids_by_name)

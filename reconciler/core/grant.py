@@ -8,6 +8,8 @@ from reconciler.core.organization_usage import gaining, losing
 
 SUBJECT_CLIENT = "client"
 SUBJECT_USER = "user"
+SUBJECT_ANONYMOUS = "anonymous_user"
+"""Documented by Auth0 since July 2026."""
 USAGE_DENY = "deny"
 NOTHING: frozenset[str] = frozenset()
 
@@ -29,7 +31,8 @@ def _one_for_all(texts: frozenset[str]) -> frozenset[str]:
 class Key(NamedTuple):
     """A grant's identity: exactly what Auth0 cannot change in place. Never the `cgr_` id.
 
-    One of `client_id` and `default_for` is set. Values of `subject_type` that Auth0 may add later are kept as they are.
+    One of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a holder of a kind that this
+    version does not know, with the grant's id. Unknown values of `subject_type` are kept as they are.
     A tuple, because it is looked up a dozen times for each grant, and nothing is compared and hashed as fast.
     """
 
@@ -37,16 +40,17 @@ class Key(NamedTuple):
     audience: str
     subject_type: str = SUBJECT_CLIENT
     default_for: str | None = None
+    other_holder: str = ""
 
     @property
     def holder(self) -> str:
-        """Who holds the grant: the application's id or the group it is the default for."""
-        return self.client_id or self.default_for or ""
+        """Who holds the grant: the application's id, the group it is the default for, or a description."""
+        return self.client_id or self.default_for or self.other_holder
 
     @property
     def order(self) -> tuple[str, str, str, str]:
         """What grants are sorted by."""
-        return (self.client_id or "", self.default_for or "", self.audience, self.subject_type)
+        return (self.client_id or "", self.default_for or self.other_holder, self.audience, self.subject_type)
 
 
 class ClientGrant(NamedTuple):
@@ -69,7 +73,7 @@ class ClientGrant(NamedTuple):
 class ObservedGrant(NamedTuple):
     """A client grant as the tenant has it, with the id under which it is addressed.
 
-    `unfamiliar` names what the tenant says of it that this version does not know; it is passed over.
+    `unfamiliar` names the fields in the tenant's answer that this version does not know and ignores.
     A tuple, as what it holds is.
     """
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.core.declarable import obstacle
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.limits import Limits
@@ -37,11 +38,13 @@ class Untouchable:
     def reason_to_keep(self, observed: ObservedGrant, directory: Directory, *, prunes: bool) -> Reason | None:
         """Return why a grant that no file declares is left alone; None if the run that `prunes` deletes it.
 
-        What belongs to a third party goes only where `manage` spells its application out: others live by it. So do they
-        by what is granted to all of them, which goes only where `manage` says what is ours.
+        A grant that no file can declare is always left alone. A third party's grant is deleted only if `manage` names
+        its application: others depend on it. A default grant is deleted only if `manage` says which grants are ours.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0]
+        if obstacle(observed.grant):
+            return Reason.NOT_EXPRESSIBLE
         if not prunes:
             return Reason.UNMANAGED
         if observed.key.default_for is not None:

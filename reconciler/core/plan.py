@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.core.declarable import obstacle, with_kept_values
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
 from reconciler.core.directory import Directory
@@ -86,14 +87,21 @@ class Reason(StrEnum):
     SYSTEM = "system"
     OWN = "own"
     PROTECTED = "protected"
+    NOT_EXPRESSIBLE = "not-expressible"
 
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """A grant of the tenant that no file declares and no change touches."""
+    """A grant of the tenant that no file declares and no change touches; `detail` says more of the reason."""
 
     observed: ObservedGrant
     reason: Reason
+    detail: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason with its detail."""
+        return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +148,23 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The bare difference between both sides, before any guard has looked at it."""
+    """The bare difference between both sides, before any guard has looked at it.
+
+    `kept` has the declared grants of the tenant with values that no file can declare, which are left as they are.
+    """
 
     creates: tuple[Create, ...]
     updates: tuple[Update, ...]
     undeclared: tuple[ObservedGrant, ...]
     unchanged: int
+    kept: tuple[ObservedGrant, ...] = ()
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:
     """Return what differs, each part sorted by key; time grows with the number of grants, not faster."""
     ours = {each.key: each for each in desired}
     pairs = [(observed[key], each) for key, each in ours.items() if key in observed]
-    unequal = [(_as_far_as_told(*pair), pair[1]) for pair in pairs if pair[0].grant != pair[1].grant]
+    unequal = [_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
     differing = [(before, after) for before, after in unequal if before.grant != after.grant]
     return Comparison(
         creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - observed.keys(), key=_order)),
@@ -162,12 +174,20 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
         ),
         undeclared=tuple(observed[key] for key in sorted(observed.keys() - ours.keys(), key=_order)),
         unchanged=len(pairs) - len(differing),
+        kept=tuple(
+            sorted((before for before, _ in unequal if obstacle(before.grant)), key=lambda before: before.key.order)
+        ),
     )
 
 
-def _as_far_as_told(observed: ObservedGrant, desired: DesiredGrant) -> ObservedGrant:
+def _comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
+    """Return both sides without what the files leave open: undeclared organizations, values no file can declare."""
     grant = as_far_as_told(observed.grant, desired.grant)
-    return observed if grant is observed.grant else observed._replace(grant=grant)
+    wanted = with_kept_values(desired.grant, grant)
+    return (
+        observed if grant is observed.grant else observed._replace(grant=grant),
+        desired if wanted is desired.grant else desired._replace(grant=wanted),
+    )
 
 
 def in_order_of_apply(changes: Iterable[Change]) -> tuple[Change, ...]:

@@ -1,10 +1,12 @@
 """Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.checks import check
+from reconciler.core.declarable import obstacle
 from reconciler.core.denials import broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
@@ -202,6 +204,7 @@ def _notes(comparison: Comparison, observation: Observation, rules: Rules) -> It
     for protect in rules.untouchable.protect:
         if not any(protect.covers(key, observation.directory) for key in keys):
             yield f"protect covers no grant: {protect.told()}; is it spelt as in the tenant?"
+    yield from _kept(comparison.kept, observation.directory)
     opened = sum(_opens_to_unknown(each) for each in comparison.updates)
     if opened:
         yield (
@@ -210,6 +213,17 @@ def _notes(comparison: Comparison, observation: Observation, rules: Rules) -> It
         )
     if comparison.creates and observation.directory.apis is None and observation.directory.applications is None:
         yield "ids and identifiers of new grants were not looked up, because no file needs the tenant's lists"
+
+
+def _kept(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
+    """Yield a note for each kind of value that no file can declare, and that declared grants keep."""
+    counts = Counter(obstacle(each.grant) for each in grants)
+    examples = {obstacle(each.grant): each.key for each in grants}
+    for why, count in counts.items():
+        key = examples[why]
+        label = f"{directory.client_label(key)} -> {directory.api_label(key)}"
+        more = f" and {counted(count - 1, 'other grant')}" if count > 1 else ""
+        yield f"{label}{more}: {why}; no grant file can declare this, so it stays as it is"
 
 
 def _opens_to_unknown(update: Update) -> bool:
@@ -233,5 +247,6 @@ def _undeclared(
         if why is None:
             deletes.append(Delete(each))
         else:
-            left_alone.append(LeftAlone(each, why))
+            detail = obstacle(each.grant) if why is Reason.NOT_EXPRESSIBLE else None
+            left_alone.append(LeftAlone(each, why, detail or ""))
     return tuple(deletes), tuple(left_alone)

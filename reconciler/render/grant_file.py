@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.canonical import field_order, grant_order
-from reconciler.core.declarable import obstacle, writable
+from reconciler.core.declarable import (
+    declarable_part,
+    has_declarable_key,
+    is_exception_for_users,
+    obstacle,
+    writable,
+)
 from reconciler.core.directory import ORGANIZATION_ID, Directory
 from reconciler.core.grant import SUBJECT_CLIENT, ClientGrant, Key
 from reconciler.core.quoting import visible
@@ -86,15 +92,22 @@ def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
 
 def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     """Yield the lines of a grant in a snapshot."""
+    why = obstacle(grant)
+    if why is None:
+        yield from _by_ids(grant, directory)
+    elif has_declarable_key(grant.key):
+        yield f"# no grant file can declare all of the next grant: {visible(why)}; this stays as it is"
+        yield from _by_ids(declarable_part(grant), directory)
+    else:
+        yield "# no grant file can declare this grant; restore it by hand:"
+        yield from (f"# {line}" for line in _by_ids(grant, directory))
+
+
+def _by_ids(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     said = _by_id(grant.key, literal) | _settings(grant, literal)
     if grant.organizations is not None:
         said["organizations"] = sorted(map(literal, grant.organizations))
-    lines = _listed(said, _comments_of_ids(grant, directory))
-    if obstacle(grant) is None:
-        yield from lines
-    else:
-        yield "# no grant file can declare this one; give it back by hand:"
-        yield from (f"# {line}" for line in lines)
+    yield from _listed(said, _comments_of_ids(grant, directory))
 
 
 def _by_id(key: Key, say: Saying) -> dict[str, Said]:
@@ -108,7 +121,7 @@ def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
     client, api = directory.client_name(key), directory.api_name(key)
     if client and writable(client) and len(directory.client_ids_by_name[client]) == 1:
         said = {"client": say(client), "audience": said["audience"]}
-    if api and writable(api) and len(directory.identifiers_by_name[api]) == 1:
+    if api and writable(api) and not is_exception_for_users(key) and len(directory.identifiers_by_name[api]) == 1:
         said = {name: value for name, value in said.items() if name != "audience"} | {"api": say(api)}
     return said
 

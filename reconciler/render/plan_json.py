@@ -114,8 +114,9 @@ def action_of(change: Change) -> str:
 
 
 def key_json(key: Key) -> Json:
-    """Return a key as an object with all four parts."""
+    """Return a key as an object with its parts; `other_holder` only where the holder is of an unknown kind."""
     return {
+        **({"other_holder": key.other_holder} if key.other_holder else {}),
         "client_id": key.client_id,
         "default_for": key.default_for,
         "audience": key.audience,
@@ -188,6 +189,7 @@ def _left_alone(each: LeftAlone, directory: Directory) -> Json:
         "client_name": directory.client_name(key),
         "api_name": directory.api_name(key),
         "reason": str(each.reason),
+        **({"detail": each.detail} if each.detail else {}),
     }
 
 
@@ -227,11 +229,14 @@ def _grant_from(data: Mapping[str, Any]) -> ClientGrant:
 
 
 def _key_from(data: Mapping[str, Any]) -> Key:
-    return Key(data["client_id"], data["audience"], data["subject_type"], data["default_for"])
+    return Key(
+        data["client_id"], data["audience"], data["subject_type"], data["default_for"], data.get("other_holder", "")
+    )
 
 
 def _left_alone_from(data: Mapping[str, Any]) -> LeftAlone:
-    return LeftAlone(ObservedGrant(data["id"], ClientGrant(_key_from(data["key"]))), Reason(data["reason"]))
+    observed = ObservedGrant(data["id"], ClientGrant(_key_from(data["key"])))
+    return LeftAlone(observed, Reason(data["reason"]), data.get("detail", ""))
 
 
 def _directory_from(items: Iterable[Mapping[str, Any]], organizations: Mapping[str, str]) -> Directory:

@@ -10,7 +10,7 @@ from html import escape
 
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.plan import Blocked, Change, Delete, Plan
+from reconciler.core.plan import Blocked, Change, Delete, LeftAlone, Plan
 from reconciler.core.problems import Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level, Risk
@@ -189,11 +189,15 @@ def _difference(field: FieldChange, directory: Directory) -> Iterator[str]:
 
 
 def _left_alone(plan: Plan) -> Part:
-    listed = sorted((grant_label(each.observed.key, plan.directory), str(each.reason)) for each in plan.left_alone)
+    listed = sorted((grant_label(each.observed.key, plan.directory), _reason(each)) for each in plan.left_alone)
     items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
     summary = f"Left alone ({len(items)}): {counted_reasons(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
     return Part(items, head=head, tail="\n</details>\n\n", noun="other grant") if items else NOTHING
+
+
+def _reason(each: LeftAlone) -> str:
+    return f"{each.reason}: {span(each.detail)}" if each.detail else str(each.reason)
 
 
 def _foot(plan: Plan) -> str:

@@ -177,7 +177,9 @@ def _left_alone(plan: Plan, *, every: bool) -> Iterator[Line]:
     if not plan.left_alone:
         return
     yield line(Span(f"Left alone ({len(plan.left_alone)})", Style.STRONG), f" {counted_reasons(plan)}")
-    listed = sorted(f"{grant_label(each.observed.key, plan.directory)}  [{each.reason}]" for each in plan.left_alone)
+    listed = sorted(
+        f"{grant_label(each.observed.key, plan.directory)}  [{visible(each.why)}]" for each in plan.left_alone
+    )
     hidden = 0 if every else max(0, len(listed) - MOST_LEFT_ALONE)
     for label in listed[: len(listed) - hidden]:
         yield line("    ", Span(label, Style.MUTED))

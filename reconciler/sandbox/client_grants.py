@@ -1,7 +1,5 @@
 """The endpoints of /client-grants."""
 
-from dataclasses import replace
-
 from reconciler.sandbox import paging
 from reconciler.sandbox.answers import (
     NO_CONTENT,
@@ -16,7 +14,6 @@ from reconciler.sandbox.answers import (
 from reconciler.sandbox.contract import endpoint
 from reconciler.sandbox.documents import Document
 from reconciler.sandbox.exchange import Call
-from reconciler.sandbox.grant_bodies import create_body
 from reconciler.sandbox.grant_rules import canonical, check_holder, check_rules, check_shape, merged
 from reconciler.sandbox.identities import grant_id, randomly
 from reconciler.sandbox.incoming import invalid_query
@@ -117,7 +114,7 @@ def _exists(call: Call, grant: Document) -> RefusalError:
 
 ENDPOINTS = (
     endpoint("GET", "/client-grants", list_grants),
-    replace(endpoint("POST", "/client-grants", create_grant), body=create_body),
+    endpoint("POST", "/client-grants", create_grant),
     endpoint("GET", "/client-grants/{id}", get_grant),
     endpoint("PATCH", "/client-grants/{id}", update_grant),
     endpoint("DELETE", "/client-grants/{id}", delete_grant),

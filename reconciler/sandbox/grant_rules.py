@@ -21,6 +21,7 @@ ATTRIBUTES = (
     "allow_all_scopes",
     "default_for",
 )
+_MY_ORGANIZATION = "/my-org/"
 _ORGANIZATION = ("organization_usage", "allow_any_organization")
 # What the Management API offers to signed-in users; these are not among the scopes that it lists.
 CURRENT_USER_SCOPES = frozenset(
@@ -100,7 +101,8 @@ def _broken_rule(sent: Document, grant: Document) -> str:
         return "scope cannot be provided when allow_all_scopes is true"
     if names_organizations and "default_for" in grant:
         return "organization settings cannot be provided with default_for"
-    if names_organizations and grant["subject_type"] != "client":
+    for_my_organization = grant["subject_type"] == "user" and grant["audience"].endswith(_MY_ORGANIZATION)
+    if names_organizations and grant["subject_type"] != "client" and not for_my_organization:
         return f"organization settings cannot be provided when subject_type is {grant['subject_type']}"
     if grant.get("allow_any_organization") is True and grant.get("organization_usage", "deny") == "deny":
         return "allow_any_organization requires organization_usage to be allow or require"
@@ -113,7 +115,7 @@ def _check_system_api(sent: Document, grant: Document, api: Document, settings: 
     if "allow_all_scopes" in sent:  # even as false
         raise bad_request("`allow_all_scopes` cannot be provided when `audience` is a system API", settings.rule_code)
     # grants on the My Organization API carry organization settings in live tenants
-    if any(name in sent for name in _ORGANIZATION) and not grant["audience"].endswith("/my-org/"):
+    if any(name in sent for name in _ORGANIZATION) and not grant["audience"].endswith(_MY_ORGANIZATION):
         raise bad_request("Organization settings cannot be provided for a system API", "reserved_identifier")
     if not frozenset(sent.get("scope") or ()) <= _known_scopes(grant, api):
         raise _unknown_scope()

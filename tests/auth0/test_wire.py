@@ -31,7 +31,7 @@ def test_null_is_as_good_as_absent_and_unknown_fields_and_values_are_kept_out_of
     observed = wire.observed_grant({**answer, "organization_usage": "sometimes"})
 
     assert wire.observed_grant(answer).grant == a_grant(a_key(subject_type="anonymous_user"))
-    assert observed.unfamiliar == {'field "new"', 'organization_usage "sometimes"'}
+    assert observed.unfamiliar == {'field "new"'}
 
 
 def test_all_scopes_leave_no_list_of_scopes() -> None:
@@ -45,11 +45,27 @@ def test_a_default_grant_has_no_client() -> None:
 
 
 @pytest.mark.parametrize(
+    ("holder", "described"),
+    [
+        ({"client_id": None}, "unknown holder (cgr_1)"),
+        ({"client_id": "", "group_id": "grp_1"}, "unknown holder (cgr_1)"),
+        ({"default_for": "third_party_clients"}, "billing and the default for third_party_clients (cgr_1)"),
+    ],
+)
+def test_an_unknown_kind_of_holder_is_described_and_no_application_holds_the_grant(
+    holder: dict[str, object], described: str
+) -> None:
+    key = wire.observed_grant({**ANSWER, **holder}).key
+
+    assert key == a_key(None, other_holder=described)
+    assert key.holder == described
+
+
+@pytest.mark.parametrize(
     "broken",
     [
         {"id": None},
         {"audience": ""},
-        {"client_id": None},
         {"client_id": 7},
         {"scope": "read:invoices"},
         {"scope": [1]},

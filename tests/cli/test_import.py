@@ -34,7 +34,7 @@ grants:
   - {{client_id: portal-3, api: Invoices API, scope: [gone]}}
   - {{default_for: third_party_clients, api: Invoices API, scope: ["read:invoices"]}}
   - {{client_id: express, api: Invoices API, is_system: true}}
-  - {{client_id: portal-3, api: Invoices API, subject_type: anonymous_user}}
+  - {{client_id: portal-3, api: Invoices API, subject_type: robot}}
 """
 BILLING = """\
 # Imported from local (sandbox.localhost).
@@ -107,8 +107,8 @@ Left out: Express -> Invoices API
     Auth0 made this grant and lets nobody change it
 Left out: Reconciler -> Auth0 Management API
     this is the grant by which reconciler itself reaches the tenant
-Left out: PORTAL! -> Invoices API (anonymous_user)
-    no grant file can declare it: its subject type "anonymous_user" is unknown
+Left out: PORTAL! -> Invoices API (robot)
+    no grant file can declare it: its subject type "robot" is unknown
 """)
     assert "express" not in "".join(path.read_text(encoding="utf-8") for path in (folder / "grants").iterdir())
 

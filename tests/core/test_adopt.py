@@ -44,14 +44,14 @@ def test_applications_whose_names_come_to_one_file_name_are_kept_apart() -> None
 
 def test_what_is_not_ours_and_what_no_file_can_say_is_left_out_with_its_reason() -> None:
     system = an_observed(a_grant(a_key("auth0")), is_system=True)
-    odd = an_observed(a_grant(a_key("odd", subject_type="anonymous_user")))
+    odd = an_observed(a_grant(a_key("odd", subject_type="robot")))
 
     adoption = adopted(system, an_observed(a_grant(OWN)), odd)
 
     assert adoption.holders == ()
     assert [(each.key.client_id, each.why) for each in adoption.left_out] == [
         ("auth0", "Auth0 made this grant and lets nobody change it"),
-        ("odd", 'no grant file can declare it: its subject type "anonymous_user" is unknown'),
+        ("odd", 'no grant file can declare it: its subject type "robot" is unknown'),
         ("own-client", "this is the grant by which reconciler itself reaches the tenant"),
     ]
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, rules
-from support.strategies import grants
+from support.strategies import declarable_grants, grants
 
+from reconciler.core.declarable import obstacle, with_kept_values
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Untouchable
@@ -162,6 +163,15 @@ def tenants() -> st.SearchStrategy[dict[Key, ClientGrant]]:
     return st.lists(grants(), max_size=8).map(lambda several: {grant.key: grant for grant in several})
 
 
+def files() -> st.SearchStrategy[dict[Key, ClientGrant]]:
+    return st.lists(declarable_grants(), max_size=8).map(lambda several: {grant.key: grant for grant in several})
+
+
+def declared(desired: dict[Key, ClientGrant], tenant: dict[Key, ClientGrant]) -> dict[Key, ClientGrant]:
+    """What the tenant has under declared keys after an apply: values that no file can declare stay."""
+    return {key: with_kept_values(grant, tenant.get(key, ClientGrant(key))) for key, grant in desired.items()}
+
+
 def carried_out(plan: Plan, tenant: dict[Key, ClientGrant]) -> dict[Key, ClientGrant]:
     after = dict(tenant)
     for change in plan.changes:
@@ -176,7 +186,7 @@ def carried_out(plan: Plan, tenant: dict[Key, ClientGrant]) -> dict[Key, ClientG
     return after
 
 
-@given(tenants().filter(bool), tenants(), st.booleans())
+@given(files().filter(bool), tenants(), st.booleans())
 def test_after_applying_the_tenant_equals_the_desired_state(
     desired: dict[Key, ClientGrant],
     tenant: dict[Key, ClientGrant],
@@ -186,31 +196,36 @@ def test_after_applying_the_tenant_equals_the_desired_state(
 
     plan = a_plan([spec_of(grant) for grant in desired.values()], observed, prune=bool(prune))
 
-    kept = {} if prune else {key: grant for key, grant in tenant.items() if key not in desired}
-    assert carried_out(plan, tenant) == {**kept, **desired}
+    undeclared = {key: grant for key, grant in tenant.items() if key not in desired}
+    kept = {key: grant for key, grant in undeclared.items() if not prune or obstacle(grant)}
+    assert carried_out(plan, tenant) == {**kept, **declared(desired, tenant)}
 
 
-@given(tenants(), tenants(), st.sampled_from(["a", "[ab]", "*"]), st.sampled_from(["client", "*"]))
+@given(files(), tenants(), st.sampled_from(["a", "[ab]", "*"]), st.sampled_from(["client", "*"]))
 def test_nothing_beyond_the_border_is_touched_and_all_within_is_as_declared(
-    files: dict[Key, ClientGrant],
+    declaring: dict[Key, ClientGrant],
     tenant: dict[Key, ClientGrant],
     client_id: str,
     subject_type: str,
 ) -> None:
     border = Border((Pattern(client_id=client_id, subject_type=subject_type),))
-    ours = {key: grant for key, grant in files.items() if border.surrounds(key, Directory())}
+    ours = {key: grant for key, grant in declaring.items() if border.surrounds(key, Directory())}
     assume(ours)
     observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
     untouchable = Untouchable(OWN, border=border)
 
     plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, untouchable=untouchable)
 
-    theirs = {key: grant for key, grant in tenant.items() if not border.surrounds(key, Directory())}
-    assert carried_out(plan, tenant) == {**theirs, **ours}
+    theirs = {
+        key: grant
+        for key, grant in tenant.items()
+        if not border.surrounds(key, Directory()) or (key not in ours and obstacle(grant))
+    }
+    assert carried_out(plan, tenant) == {**theirs, **declared(ours, tenant)}
     assert {each.observed.key for each in plan.left_alone} == set(theirs)
 
 
-@given(tenants().filter(bool), tenants(), st.randoms(use_true_random=False))
+@given(files().filter(bool), tenants(), st.randoms(use_true_random=False))
 def test_the_order_of_files_and_listings_does_not_matter(
     desired: dict[Key, ClientGrant],
     tenant: dict[Key, ClientGrant],

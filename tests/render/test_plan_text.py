@@ -17,7 +17,6 @@ EVERYTHING = a_grant(
     scope=("write:invoices", "read:invoices"),
     organization_usage="allow",
     allow_any_organization=True,
-    authorization_details_types=frozenset({"payment", "invoice"}),
 )
 NAMES = a_directory({"billing": "Billing Worker", "portal": "Portal"}, [an_api()])
 
@@ -66,8 +65,6 @@ def test_an_update_shows_both_sides_of_what_differs_and_nothing_else() -> None:
         "  ~ billing -> https://api.example.com/invoices",
         "      grants/a.yaml:2",
         "      - write:invoices",
-        "      - invoice  (authorization_details_types)",
-        "      - payment  (authorization_details_types)",
         "      ~ organization_usage: allow -> require",
         "        callers without an organization lose access",
         "      ~ allow_any_organization: true -> false",
@@ -95,8 +92,6 @@ def test_a_delete_shows_what_is_taken_away() -> None:
         "  - billing -> https://api.example.com/invoices",
         "      - read:invoices",
         "      - write:invoices",
-        "      - invoice  (authorization_details_types)",
-        "      - payment  (authorization_details_types)",
         "      - organization_usage: allow",
         "      - allow_any_organization: true",
     ]

@@ -14,7 +14,6 @@ from reconciler.sandbox import (
     organizations,
     resource_servers,
 )
-from reconciler.sandbox.grant_bodies import create_body
 from reconciler.sandbox.validation import UNDERSTOOD
 
 DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
@@ -80,11 +79,6 @@ def test_a_change_takes_null_where_it_can_take_something_away() -> None:
     nullable = {name for name, schema in properties.items() if "null" in schema["type"]}
     assert nullable == {"scope", "organization_usage", "allow_any_organization", "allow_all_scopes"}
     assert set(properties) == nullable | {"authorization_details_types"}
-
-
-def test_a_grant_takes_the_kind_of_subject_that_tenants_have_learnt_since() -> None:
-    assert create_body()["properties"]["subject_type"]["enum"] == ["client", "user", "anonymous_user"]
-    assert create_body()["required"] == ["audience"]
 
 
 def test_an_operation_that_is_not_described_cannot_be_served() -> None:

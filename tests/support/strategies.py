@@ -4,6 +4,7 @@ from importlib import import_module
 
 from hypothesis import strategies as st
 
+from reconciler.core.declarable import declarable_part
 from reconciler.core.grant import ClientGrant, Key
 
 import_module("deepdiff")  # it is loaded when two grants first differ: no example shall pay for that
@@ -19,7 +20,13 @@ def keys() -> st.SearchStrategy[Key]:
         audience=st.sampled_from(["https://one", "https://two"]),
         subject_type=st.sampled_from(["client", "user", "anonymous_user"]),
         default_for=st.none(),
+        other_holder=st.just(""),
     )
+
+
+def declarable_grants() -> st.SearchStrategy[ClientGrant]:
+    """Grants that a grant file can declare."""
+    return grants().map(declarable_part)
 
 
 @st.composite
