@@ -1,5 +1,6 @@
-"""Evidence of what a run did: a line before and after each write, on disk before the next step. No run reads it back.
+"""Evidence of what a run did: a line before and after each write, on disk before the next step.
 
+Runs read one thing back: which saved plans earlier runs have applied.
 JSON Lines, one file a run, mode 0600. An intent without a result marks a write that nobody saw the end of.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from reconciler.core.outcome import Outcome
 from reconciler.core.plan import Change, Plan, grant_before, grants_after
+from reconciler.core.runs import SAVED_PLAN
 from reconciler.errors import ReconcilerError
 from reconciler.render.plan_json import action_of, grant_json, key_json
 
@@ -40,10 +42,14 @@ class Journal:
         self._on_disk = 0
         self._lost = ""
 
-    async def begin(self, plan: Plan) -> None:
-        """Note the start of a run. Raises JournalError, as all of these do."""
+    async def begin(self, plan: Plan, saved_plan: str | None = None) -> None:
+        """Note the start of a run, and the checksum of the saved plan that approves it.
+
+        Raises JournalError, as all of these do.
+        """
         tenant = {"name": plan.tenant.name, "domain": plan.tenant.domain}
-        await self._note({"event": "begin", "tenant": tenant, "changes": len(plan.changes)})
+        approval = {SAVED_PLAN: saved_plan} if saved_plan else {}
+        await self._note({"event": "begin", "tenant": tenant, "changes": len(plan.changes), **approval})
 
     async def intend(self, number: int, change: Change) -> None:
         """Note that a change is about to be sent."""

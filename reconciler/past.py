@@ -1,12 +1,17 @@
 """Find and read the journals that runs have left in a folder."""
 
+import os
+import stat
 from pathlib import Path
 
 from reconciler.core.runs import PastRun, parse_run
 from reconciler.errors import ReconcilerError
+from reconciler.files.discover import NEVER_WAIT
 from reconciler.journal import FOLDER
 
 SUFFIX = ".jsonl"
+BEGINNING_BYTES = 65_536
+"""The first line of a journal is far shorter."""
 
 
 def run_names(folder: Path) -> list[str]:
@@ -36,6 +41,29 @@ def read_run(folder: Path, name: str) -> PastRun:
         return parse_run(name, path.read_bytes())
     except OSError as error:
         raise ReconcilerError(f"the journal {path} cannot be read: {error.strerror}") from error
+
+
+def run_that_applied(folder: Path, saved_plan: str) -> str | None:
+    """Return the run that has applied all of the saved plan with this checksum; None if no journal tells of one.
+
+    Raises:
+        ReconcilerError: if a journal that tells of the saved plan cannot be read.
+    """
+    runs = (read_run(folder, name) for name in run_names(folder) if _begins_with(folder, name, saved_plan))
+    return next((run.name for run in runs if run.has_applied(saved_plan)), None)
+
+
+def _begins_with(folder: Path, name: str, saved_plan: str) -> bool:
+    """Return whether the first line of a journal may tell of the saved plan. What is not a file tells of nothing."""
+    try:
+        with open(journal_path(folder, name), "rb", opener=_opener) as file:
+            return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and saved_plan.encode() in file.read(BEGINNING_BYTES)
+    except OSError:
+        return False
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | NEVER_WAIT)
 
 
 def journal_path(folder: Path, name: str) -> Path:

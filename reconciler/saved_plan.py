@@ -1,8 +1,11 @@
-"""Plans on disk: approvals, never instructions. Whoever applies one plans afresh and may do no more than it says."""
+"""Saved plans: approvals, never instructions. `apply` plans again and may do no more than the saved plan shows.
+
+The checksum of a saved plan finds accidents. It proves nothing about who wrote the file, since anybody can compute it.
+"""
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,40 +13,37 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.contract import stored
-from reconciler.core.plan import Change, Plan, TenantName
+from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Problem, errors
-from reconciler.core.spec import GrantSpec
+from reconciler.core.quoting import quoted
 from reconciler.disk import replace_file
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations
 from reconciler.render.data import json_by_items
-from reconciler.render.plan_json import FORMAT_VERSION, deed, digest, plan_from_json, plan_json
+from reconciler.render.plan_json import FORMAT_VERSION, Json, digest, plan_from_json, plan_json
 
 OWNER_ONLY = 0o600
 LARGEST_FILE_BYTES = 500_000_000
 BEGINNING = re.compile(rb'\s*\{\s*"format_version"\s*:')
 BEGINNING_BYTES = 100
-PLACES = frozenset({"file", "places", "description", "tenants"})
-"""Of a spec what changes nothing."""
+BYTES_PER_BRACKET = 8
+"""A saved plan has far more bytes than this for each list and object; a file with fewer only fills memory."""
+MOST_EXACT = 2**53
+"""JSON numbers beyond this are not the same to every reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan as it was approved, when, and with which options it was made."""
+    """A plan as it was approved, when, and with which options it was made. `checksum` identifies the file."""
 
     plan: Plan
     created_at: datetime
     options: Mapping[str, bool]
+    checksum: str
 
 
-def desired_digest(specs: Iterable[GrantSpec]) -> str:
-    """Return the digest of what files declare, wherever in them it stands."""
-    names = [name for name in GrantSpec._fields if name not in PLACES]
-    return digest(sorted(([getattr(spec, name) for name in names] for spec in specs), key=str))
-
-
-def write_plan(path: Path, plan: Plan, specs: Iterable[GrantSpec], options: Mapping[str, bool], now: datetime) -> None:
+def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
     """Write `plan` to `path`, whole or not at all, readable by its owner only. Same inputs, same bytes but for `now`.
 
     Raises:
@@ -53,10 +53,9 @@ def write_plan(path: Path, plan: Plan, specs: Iterable[GrantSpec], options: Mapp
     content["saved"] = {
         "tool_version": __version__,
         "created_at": now.astimezone(UTC).isoformat(timespec="seconds"),
-        "desired_digest": desired_digest(specs),
         "options": dict(options),
     }
-    content["digest"] = digest(content)
+    content["checksum"] = digest(content)
     try:
         replace_file(path, json_by_items(content), OWNER_ONLY)
     except OSError as error:
@@ -73,7 +72,7 @@ def discard_plan(path: Path) -> bool:
         if not path.exists() or _is_empty(path):
             return False
         if not _begins_as_a_plan(path):
-            raise ReconcilerError(f"{path} is no saved plan, so it is not replaced by one; give --out another name")
+            raise ReconcilerError(f"{path} is not a saved plan, so it is not replaced by one; give --out another name")
         path.unlink()
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
@@ -97,22 +96,37 @@ def read_plan(path: Path) -> SavedPlan:
 
     Raises:
         ReconcilerError: if the file cannot be read.
-        StalePlanError: if it is no plan, is of a newer format, or was altered.
+        StalePlanError: if it is not a plan, is of another format, or was altered.
     """
     content = _content(path)
-    if isinstance(content, dict) and content.get("format_version") != FORMAT_VERSION:
-        raise StalePlanError(
-            f"{path} has the format {content.get('format_version')!r}; this version knows {FORMAT_VERSION}"
-        )
+    if isinstance(content, dict) and content.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+        version = quoted(str(content["format_version"]))
+        raise StalePlanError(f"{path} has the format {version}; this version knows {quoted(FORMAT_VERSION)}")
     if not isinstance(content, dict) or "saved" not in content:
-        raise StalePlanError(f"{path} is no saved plan; make one with plan --out")
-    without = {name: value for name, value in content.items() if name != "digest"}
-    if content.get("digest") != digest(without) or errors(
-        violations(content, stored.load(stored.PLAN), file=str(path))
-    ):
+        raise StalePlanError(f"{path} is not a saved plan; make one with plan --out")
+    try:
+        saved = _saved(content, path)
+    except RecursionError:
+        saved = None
+    if saved is None:
         raise StalePlanError(f"{path} was altered after it was made; plan and review again")
-    saved = content["saved"]
-    return SavedPlan(plan_from_json(content), datetime.fromisoformat(saved["created_at"]), saved["options"])
+    return saved
+
+
+def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
+    """Return the saved plan that `content` is; None if it is not what `write_plan` writes."""
+    without = {name: value for name, value in content.items() if name != "checksum"}
+    checksum = digest(without)
+    if content.get("checksum") != checksum or errors(violations(content, stored.load(stored.PLAN), file=str(path))):
+        return None
+    saved, plan = content["saved"], plan_from_json(content)
+    try:
+        created_at = datetime.fromisoformat(saved["created_at"])
+    except ValueError:
+        return None
+    if {**plan_json(plan), "saved": saved} != without:
+        return None
+    return SavedPlan(plan, created_at, saved["options"], checksum)
 
 
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, oldest: timedelta, now: datetime) -> None:
@@ -126,17 +140,40 @@ def refuse_unless_current(saved: SavedPlan, tenant: TenantName, oldest: timedelt
         )
 
 
-def unapproved(fresh: Plan, approved: Plan) -> tuple[Change, ...]:
-    """Return the changes of `fresh` that do not stand in `approved` with the same before and after."""
-    known = {digest(deed(change)) for change in approved.changes}
-    return tuple(change for change in fresh.changes if digest(deed(change)) not in known)
-
-
 def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema says what it is
     data = read(path, LARGEST_FILE_BYTES)
     if isinstance(data, Problem):
         raise ReconcilerError(f"{data.source}: {data.what}")
     try:
-        return json.loads(data)
+        return _parsed(data)
     except (ValueError, RecursionError) as error:
-        raise StalePlanError(f"{path} is no saved plan: it is no JSON") from error
+        raise StalePlanError(f"{path} is not a saved plan; make one with plan --out") from error
+
+
+def _parsed(data: bytes) -> Any:  # noqa: ANN401 - JSON; the schema says what it is
+    """Return the JSON value in `data`. Raises ValueError or RecursionError for what no saved plan has."""
+    if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + BEGINNING_BYTES:
+        raise ValueError("more lists and objects than a plan has")
+    content = json.loads(
+        data, object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
+    )
+    json.dumps(content, ensure_ascii=False).encode()  # fails for lone surrogates
+    return content
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) > MOST_EXACT:
+        raise ValueError("a number is too large")
+    return number
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(f"{text} is not in any plan")

@@ -15,6 +15,7 @@ from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import Forms, forms_options
 from reconciler.cli.run import Run
 from reconciler.cli.session import Planning, Session
+from reconciler.cli.settings import own_folder
 from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.cli.together import Done, Together, together
 from reconciler.core.outcome import Report
@@ -47,8 +48,9 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     """
     console = Console(options())
     approval.check_options(shape)
+    approval.check_not_applied(own_folder(options().config))
     try:
-        with together(options(), shape, reach, console) as (tenants, sessions):
+        with together(options(), shape, reach, console, names=approval.shows_names) as (tenants, sessions):
             approval.check_tenants(sessions)
             applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
             ended = applying.carried_out(applying.agreed(tenants.planned(sessions)), reach)
@@ -86,19 +88,21 @@ class Applying:
             if number:
                 self._console.plan([line()], data=self._data, asks=False)
             with self._tenants.alone(done.session.tenant):
-                if self._is_agreed(done.session, done.result.plan):
-                    agreed.append(done)
+                planning = self._approval.with_notes(done.result)
+                if self._is_agreed(done.session, planning):
+                    agreed.append(Done(done.session, planning))
         return agreed
 
-    def _is_agreed(self, session: Session, plan: Plan) -> bool:
+    def _is_agreed(self, session: Session, planning: Planning) -> bool:
         """Show a plan and return whether it is to be carried out. Raises ReconcilerError if that is not allowed."""
+        plan = planning.plan
         self._console.problems(session.warnings(plan), session.declared.texts)
         asks = self._asks and bool(plan.changes) and not plan.blocked
         self._console.plan(plan_lines(plan, every=options().verbose), data=self._data, asks=asks)
         if plan.blocked or not plan.changes:
             self._ended.append((End(plan, Report((), plan)), _nothing_done(plan)))
             return False
-        self._approval.check_changes(plan, self._console, data=self._data)
+        self._approval.check_changes(planning, self._console, data=self._data)
         _refuse_without_permissions(session, plan)
         if asks:
             _ask(plan, self._console)
@@ -108,9 +112,16 @@ class Applying:
         """Carry the plans out, and return how each tenant ended, in no order."""
         interruption = Interruption(self._console)
         total = sum(len(done.result.plan.changes) for done in agreed)
-        approved = self._asks or self._approval.saved is not None
+        saved = self._approval.saved
+        approved = self._asks or saved is not None
         runs = {
-            done.session.tenant.name: Run(done.session, done.result, reach, interruption, approved=approved)
+            done.session.tenant.name: Run(
+                done,
+                reach,
+                interruption,
+                approved=approved,
+                saved_plan=saved.checksum if saved else None,
+            )
             for done in agreed
         }
         with (

@@ -1,7 +1,7 @@
-"""What `apply PLANFILE` adds: the saved plan is an approval, and what is planned afresh has to keep within it."""
+"""What `apply PLANFILE` adds: the saved plan is an approval, and the plan that is made now has to keep within it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -10,13 +10,20 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.reaching import Duration
-from reconciler.cli.session import Session
+from reconciler.cli.session import Planning, Session
 from reconciler.cli.shaping import Shape
-from reconciler.core.plan import Plan
+from reconciler.core.approval import Deviations, deviations
+from reconciler.core.directory import Directory
+from reconciler.core.plan import Change, Plan, takes_access
 from reconciler.core.quoting import enumerated
 from reconciler.errors import Exit, StalePlanError
+from reconciler.past import run_that_applied
+from reconciler.render.plan_json import action_of
 from reconciler.render.plan_text import group_lines
-from reconciler.saved_plan import SavedPlan, read_plan, refuse_unless_current, unapproved
+from reconciler.render.plan_words import grant_label
+from reconciler.saved_plan import SavedPlan, read_plan, refuse_unless_current
+
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,20 @@ class Approval:
             said = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
             raise StalePlanError(f"the plan was made {enumerated(said, 'and')}; say the same")
 
+    @property
+    def shows_names(self) -> bool:
+        """Whether the plan shows names, which then have to be compared with the tenant's."""
+        if not self.saved:
+            return False
+        directory = self.saved.plan.directory
+        return bool(directory.applications or directory.apis or directory.associated)
+
+    def check_not_applied(self, folder: Path) -> None:
+        """Raise StalePlanError if a journal in `folder` says that a run has applied the whole plan."""
+        run = run_that_applied(folder, self.saved.checksum) if self.saved else None
+        if run:
+            raise StalePlanError(f"nothing was written: the run {run} has applied this plan already; plan again")
+
     def check_tenants(self, sessions: Sequence[Session]) -> None:
         """Raise StalePlanError if the plan is another tenant's, or too old, or there are several tenants."""
         if not self.saved:
@@ -43,17 +64,57 @@ class Approval:
         for session in sessions:
             refuse_unless_current(self.saved, session.name, self.oldest, datetime.now(UTC))
 
-    def check_changes(self, fresh: Plan, console: Console, *, data: bool) -> None:
-        """Raise StalePlanError if `fresh` does more than was approved, after printing what is different."""
-        excess = unapproved(fresh, self.saved.plan) if self.saved else ()
-        if not self.saved or not excess:
+    def with_notes(self, planning: Planning) -> Planning:
+        """Return `planning` with notes on the approved changes that it lacks."""
+        fresh = planning.plan
+        if not self.saved or fresh.blocked:
+            return planning
+        found = self._deviations(self.saved, planning)
+        notes = [
+            *_notes("already as approved, so skipped", found.done, fresh.directory),
+            *_notes("approved, but not planned any more", found.dropped, fresh.directory),
+        ]
+        if self.saved.plan.changes and not fresh.changes and not found.dropped:
+            notes.append("nothing left to do: the tenant is as the approved plan leaves it")
+        return replace(planning, plan=replace(fresh, notes=(*fresh.notes, *notes)))
+
+    def check_changes(self, planning: Planning, console: Console, *, data: bool) -> None:
+        """Raise StalePlanError if the plan does more than was approved, after printing what is different."""
+        if not self.saved:
             return
-        keys = {change.key for change in excess}
-        otherwise = [change for change in self.saved.plan.changes if change.key in keys]
-        was = self.saved.plan
-        console.plan(group_lines("Not approved", excess, fresh.directory, fresh.risks), data=data, asks=False)
-        console.plan(group_lines("Approved instead", otherwise, was.directory, was.risks), data=data, asks=False)
-        raise StalePlanError("nothing was written: files or tenant have changed since the plan; plan and review again")
+        found, fresh, approved = self._deviations(self.saved, planning), planning.plan, self.saved.plan
+        for changes, title, why in (
+            (found.unapproved, "Not approved", "files or tenant have changed since the plan"),
+            (found.renamed, "Not approved by this name", "the approved plan has other names"),
+            (found.riskier, "Not approved with these risks", "the approved plan does not show all risks"),
+        ):
+            if changes:
+                keys = {change.key for change in changes}
+                otherwise = [change for change in approved.changes if change.key in keys]
+                _show(title, changes, fresh, console, data=data)
+                _show("Approved instead", otherwise, approved, console, data=data)
+                raise StalePlanError(f"nothing was written: {why}; plan and review again")
+        if found.loses_narrowing:
+            narrowing = [change for change in (*found.done, *found.dropped) if takes_access(change)]
+            _show("Not planned any more", narrowing, approved, console, data=data)
+            raise StalePlanError(
+                "nothing was written: access was approved to be given and taken together, but none is left to be "
+                "taken here; plan and review again"
+            )
+
+    def _deviations(self, saved: SavedPlan, planning: Planning) -> Deviations:
+        return deviations(planning.plan, saved.plan, planning.observation.grants)
+
+
+def _show(title: str, changes: Iterable[Change], plan: Plan, console: Console, *, data: bool) -> None:
+    console.plan(group_lines(title, changes, plan.directory, plan.risks), data=data, asks=False)
+
+
+def _notes(what: str, changes: Sequence[Change], directory: Directory) -> Iterator[str]:
+    named = [f"{action_of(change)} {grant_label(change.key, directory)}" for change in changes[:MOST_NAMED]]
+    more = f" and {len(changes) - MOST_NAMED} more" if len(changes) > MOST_NAMED else ""
+    if changes:
+        yield f"{what}: {', '.join(named)}{more}"
 
 
 def approval_options(command: Callable[..., Exit]) -> Callable[..., Exit]:

@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
     "import": "Write grant files for what a tenant has.",
-    "show": "Print a saved plan once more.",
+    "show": "Print a saved plan.",
     "comment": "Put reports on a pull or merge request, or into an issue.",
     "list": "List the grants that the files declare for a tenant.",
     "risks": "List what counts as dangerous in a plan.",

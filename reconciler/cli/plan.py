@@ -70,7 +70,7 @@ def _discard_older(out: str, given: Options, console: Console) -> None:
 
 def _save(out: str, plan: Plan, session: Session) -> None:
     ((path, _),) = files_for(out, [plan.tenant.name])
-    write_plan(path, plan, session.declared.specs, session.shape.options(), datetime.now(UTC))
+    write_plan(path, plan, session.shape.options(), datetime.now(UTC))
 
 
 def _view(forms: Forms, given: Options) -> View:

@@ -10,7 +10,8 @@ from reconciler.auth0.backoff import Persistence
 from reconciler.cli.console import Console
 from reconciler.cli.interruption import GRACE_SECONDS, Interruption
 from reconciler.cli.reaching import Reach
-from reconciler.cli.session import OUT_OF_TIME, Planning, Session
+from reconciler.cli.session import OUT_OF_TIME, Planning
+from reconciler.cli.together import Done
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.errors import Exit, ReconcilerError
@@ -27,14 +28,22 @@ class Run:
     """One run that writes: from the journal's first line to the last look at the tenant.
 
     `approved` says that the plan has been shown to somebody, now or as a file, and that time has passed since.
+    `saved_plan` is the checksum of the saved plan that approves the run; None without one.
     """
 
     def __init__(
-        self, session: Session, planning: Planning, reach: Reach, interruption: Interruption, *, approved: bool
+        self,
+        planned: Done[Planning],
+        reach: Reach,
+        interruption: Interruption,
+        *,
+        approved: bool,
+        saved_plan: str | None,
     ) -> None:
-        self._session = session
-        self._plan = planning.plan
-        self._observation = planning.observation
+        self._saved_plan = saved_plan
+        self._session = planned.session
+        self._plan = planned.result.plan
+        self._observation = planned.result.observation
         self._approved = approved
         self._reach = reach
         self._interruption = interruption
@@ -48,7 +57,7 @@ class Run:
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
-            await journal.begin(plan)
+            await journal.begin(plan, self._saved_plan)
             untouchable = session.untouchable()
             only_for = plan.tenant.name if session.named else None
             snapshot = write_snapshot(session.folder, journal.run, plan, self._observation, untouchable, only_for)

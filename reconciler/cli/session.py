@@ -14,6 +14,7 @@ from reconciler.core.guards import Untouchable
 from reconciler.core.identity import IdentityCheck, identities_in
 from reconciler.core.listing import Listed, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
+from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
@@ -53,7 +54,8 @@ class Session:
 
     `deadline` is a time of the event loop's clock, `note` tells a person what is good to know. `named` says that the
     configuration declares the tenant, `address` has the options by which it is found again. `identity` is what the
-    tenant's identity is compared with, `notes` are part of every plan for it.
+    tenant's identity is compared with, `notes` are part of every plan for it, and with `names` every plan knows
+    all names.
     """
 
     tenant: Tenant
@@ -62,6 +64,7 @@ class Session:
     shape: Shape
     policy: Policy
     notes: tuple[str, ...]
+    names: bool
     client: ManagementClient
     identity: IdentityCheck | None
     deadline: float
@@ -116,10 +119,11 @@ class Session:
         return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
 
     def _needs(self) -> Needs:
-        patterns = (*self.tenant.patterns, *self.policy.patterns)
+        any_name = (Pattern(client="*", api="*"),) if self.names else ()
+        patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
         needs = needs_of(specs, patterns, prunes=self.shape.prune)
-        told_by_name = needs.organizations and bool(self.policy.schemas)
+        told_by_name = needs.organizations and (self.names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or told_by_name)
 
     async def listed(self) -> list[Listed]:

@@ -1,4 +1,4 @@
-"""`reconciler show`: a saved plan once more, offline."""
+"""`reconciler show`: print a saved plan, offline."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
 from reconciler.cli.reports import Forms, forms_options
+from reconciler.core.approval import as_unverified
 from reconciler.errors import Exit
 from reconciler.render.plan_forms import Planned, View, plans_as
 from reconciler.render.plan_text import plan_lines
@@ -19,10 +20,13 @@ from reconciler.saved_plan import read_plan
 @click.argument("planfile", type=click.Path(path_type=Path))
 @forms_options("show", "markdown", "sarif")
 def command(*, planfile: Path, forms: Forms) -> Exit:
-    """Print a saved plan once more. Reads the file, and nothing else."""
+    """Print a saved plan, offline.
+
+    Nothing vouches for the file: names and all else that cannot be derived from its changes are marked as unverified.
+    """
     given = options()
     console = Console(given)
-    plan = read_plan(planfile).plan
+    plan = as_unverified(read_plan(planfile).plan)
     view = View(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
     forms.write([plan.tenant.name], lambda form, _: plans_as(form, Planned([plan]), view))
     if forms.stdout == "text":

@@ -158,7 +158,8 @@ class Together:
 class Beginning:
     """How a command begins: with its options, the configuration, and the files.
 
-    `policies` is the configuration that --policy names; None without the option.
+    `policies` is the configuration that --policy names; None without the option. With `names`, the names of all
+    applications, APIs and organizations in a plan are read, whether the plan needs them or not.
     """
 
     options: Options
@@ -168,6 +169,7 @@ class Beginning:
     files: Files
     console: Console = field(repr=False)
     policies: Config | None = None
+    names: bool = False
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
         """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
@@ -186,6 +188,7 @@ class Beginning:
             shape=self.shape,
             policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
             notes=self._policy_notes(tenant),
+            names=self.names,
             client=client,
             identity=identity,
             deadline=asyncio.get_running_loop().time() + self.reach.timeout,
@@ -248,10 +251,18 @@ def about(tenants: Sequence[Tenant]) -> Iterator[None]:
 
 
 @contextmanager
-def together(
-    options: Options, shape: Shape, reach: Reach, console: Console, folders: Sequence[Path] | None = None
+def together(  # noqa: PLR0913 - what commands differ in
+    options: Options,
+    shape: Shape,
+    reach: Reach,
+    console: Console,
+    folders: Sequence[Path] | None = None,
+    *,
+    names: bool = False,
 ) -> Iterator[tuple[Together, list[Session]]]:
     """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
+
+    With `names`, plans have the names of all that is in them.
 
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
@@ -260,7 +271,7 @@ def together(
     with about(tenants), asyncio.Runner() as runner:
         policies = read_settings(shape.policy) if shape.policy else None
         files = read_files(options, shape, config, tenants, folders)
-        beginning = Beginning(options, shape, reach, config, files, console, policies)
+        beginning = Beginning(options, shape, reach, config, files, console, policies, names)
         tenants_together = Together(tenants, runner, console)
         try:
             several = tenants_together.are_several

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
-from reconciler.core.declarable import MY_ORGANIZATION_SUFFIX
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Api, Directory
 from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
@@ -96,7 +95,7 @@ def _refused_on_system_apis(each: DesiredGrant, observed: ObservedGrant | None, 
         "allow_all_scopes": each.grant.allow_all_scopes,
         "default_for": each.key.default_for is not None,
     }
-    if not api.identifier.endswith(MY_ORGANIZATION_SUFFIX):  # the only system API with organization settings
+    if not api.identifier.endswith(MY_ORGANIZATION_SUFFIX):
         refused["organization_usage"] = each.grant.organization_usage != USAGE_DENY
         refused["allow_any_organization"] = each.grant.allow_any_organization
         refused["organizations"] = bool(each.grant.organizations)

@@ -18,12 +18,11 @@ from reconciler.core.grant import (
 )
 from reconciler.core.organization_usage import CALLERS
 from reconciler.core.quoting import quoted
+from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 from reconciler.core.template import literal
 
 SUBJECTS = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
 DEFAULT_HOLDERS = frozenset({"third_party_clients"})
-MY_ORGANIZATION_SUFFIX = "/my-org/"
-"""The one system API whose grants have organization settings, those of users too (seen on a live tenant)."""
 LONGEST_TEXT = 8 * 1024  # of one scalar in a grant file
 LONGEST_SCOPE = 280
 LONGEST_TYPE = 255

@@ -11,6 +11,8 @@ from reconciler.errors import ReconcilerError
 
 LAST = "last"
 MOST_NAMED = 5
+SAVED_PLAN = "saved_plan"
+"""What the checksum of the saved plan is called in the line that begins a run."""
 
 
 class Event(StrEnum):
@@ -85,6 +87,15 @@ class PastRun:
         """Whether the tenant was seen to equal the files in the end; None if the run did not come to its end."""
         ends = self._of(Event.END)
         return ends[-1].content.get("converged") is True if ends else None
+
+    def has_applied(self, saved_plan: str) -> bool:
+        """Return whether the run applied every change that was left to do of the saved plan with this checksum."""
+        begun = self.begun
+        return (
+            begun is not None
+            and begun.text(SAVED_PLAN) == saved_plan
+            and self.results.get("applied", 0) == self.changes
+        )
 
     def _of(self, event: Event) -> list[Entry]:
         return [entry for entry in self.entries if entry.event == event]

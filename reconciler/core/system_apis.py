@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reconciler.core.risk import Level
 
 MY_ORGANIZATION_SUFFIX = "/my-org/"
+"""The one system API whose grants have organization settings, those of users too (seen on a live tenant)."""
 
 
 @dataclass(frozen=True, slots=True)

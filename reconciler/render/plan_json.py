@@ -241,8 +241,8 @@ def _left_alone_from(data: Mapping[str, Any]) -> LeftAlone:
 
 def _directory_from(items: Iterable[Mapping[str, Any]], organizations: Mapping[str, str]) -> Directory:
     items = list(items)
-    names = {each["key"]["client_id"]: each["client_name"] for each in items if each["client_name"]}
-    apis = {each["key"]["audience"]: each["api_name"] for each in items if each["api_name"]}
+    names = {each["key"]["client_id"]: each["client_name"] for each in items if each["client_name"] is not None}
+    apis = {each["key"]["audience"]: each["api_name"] for each in items if each["api_name"] is not None}
     return Directory(
         tuple(Application(client_id, name) for client_id, name in names.items() if client_id),
         tuple(Api(identifier, name) for identifier, name in apis.items()),

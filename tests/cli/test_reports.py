@@ -54,7 +54,8 @@ def test_a_saved_plan_is_shown_in_every_form(here: Path) -> None:
 
     for form in ("text", "json", "markdown", "sarif"):
         shown = reconciler("show", "plan.json", "--format", form, "--report", f"{form}=again")
-        assert shown.stdout == reconciler("plan", "--format", form).stdout == (here / "again").read_text()
+        assert shown.stdout == (here / "again").read_text()
+        assert form == "sarif" or "unverified" in shown.stdout  # SARIF has findings only, and there are none
 
 
 @pytest.mark.parametrize("report", ["markdown", "=x", "html=x", "markdown="])

@@ -105,3 +105,22 @@ def test_a_run_that_cannot_be_chosen_is_told_with_those_that_can(word: str, name
         choose_run(word, names)
 
     assert shown in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("begin", "outcomes", "applied"),
+    [
+        ({"saved_plan": "abc"}, ("applied", "applied"), True),
+        ({"saved_plan": "abc"}, ("applied", "conflict"), False),
+        ({"saved_plan": "abc"}, ("applied",), False),
+        ({"saved_plan": "xyz"}, ("applied", "applied"), False),
+        ({}, ("applied", "applied"), False),
+    ],
+    ids=["all", "a conflict", "broken off", "another plan", "no plan"],
+)
+def test_a_saved_plan_is_applied_if_all_of_it_was(
+    begin: dict[str, Any], outcomes: tuple[str, ...], *, applied: bool
+) -> None:
+    results = (a_result(number, outcome) for number, outcome in enumerate(outcomes))
+
+    assert a_run({**BEGIN, **begin}, *results).has_applied("abc") is applied

@@ -1,0 +1,156 @@
+"""Pure: compare a plan with the saved plan that a reviewer approved, and mark what nobody can verify in one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.core.desired import DesiredGrant
+from reconciler.core.directory import Api, Application, Directory, Organization
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant, as_far_as_told, by_key, widens
+from reconciler.core.plan import (
+    Blocked,
+    Change,
+    Create,
+    Delete,
+    Plan,
+    Update,
+    grant_before,
+    grants_after,
+    takes_access,
+)
+from reconciler.core.quoting import quoted
+from reconciler.core.risk import Risk
+from reconciler.core.risks import all_risks
+
+UNVERIFIED = "unverified"
+UNVERIFIED_NOTE = (
+    "names, descriptions, places in files, origins, notes, reasons, and counts of grants that do not change are "
+    "unverified: they are as this file says. Ids, fields and risks come from the changes, which apply compares"
+)
+NOBODY = Key(None, "", "", None)
+"""A key that no grant has."""
+
+Deed = tuple[Key, ClientGrant | None, ClientGrant | None]
+"""The key of a change, and the grant before and after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deviations:
+    """How a plan differs from the approved one.
+
+    `unapproved` changes have another before or after, `renamed` changes other names, `riskier` changes more risks.
+    Approved changes that are not planned any more are `done` if the tenant is as approved already, else `dropped`.
+    `loses_narrowing` says that one of these would have taken access, while a planned change gives access.
+    """
+
+    unapproved: tuple[Change, ...]
+    renamed: tuple[Change, ...]
+    riskier: tuple[Change, ...]
+    done: tuple[Change, ...]
+    dropped: tuple[Change, ...]
+    loses_narrowing: bool
+
+
+def deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
+    """Return how `fresh`, which is made for a tenant with the grants `observed`, differs from `approved`."""
+    approved_deeds, fresh_deeds = set(map(_deed, approved.changes)), set(map(_deed, fresh.changes))
+    known = [change for change in fresh.changes if _deed(change) in approved_deeds]
+    void = [change for change in approved.changes if _deed(change) not in fresh_deeds]
+    tenant = by_key(observed)
+    return Deviations(
+        unapproved=tuple(change for change in fresh.changes if _deed(change) not in approved_deeds),
+        renamed=tuple(change for change in known if not _are_names_approved(change, fresh, approved)),
+        riskier=tuple(change for change in known if not _risks(change, fresh) <= _risks(change, approved)),
+        done=tuple(change for change in void if _is_done(change, tenant)),
+        dropped=tuple(change for change in void if not _is_done(change, tenant)),
+        loses_narrowing=any(map(takes_access, void)) and any(map(_gives_access, fresh.changes)),
+    )
+
+
+def _deed(change: Change) -> Deed:
+    return change.key, grant_before(change), grants_after(change)
+
+
+def _is_done(change: Change, tenant: Mapping[Key, ObservedGrant]) -> bool:
+    observed, after = tenant.get(change.key), grants_after(change)
+    if observed is None or after is None:
+        return observed is None and after is None
+    return as_far_as_told(observed.grant, after) == after
+
+
+def _gives_access(change: Change) -> bool:
+    match change:
+        case Create():
+            return True
+        case Update():
+            return widens(change.before.grant, change.after.grant)
+        case Delete():
+            return False
+
+
+def _risks(change: Change, plan: Plan) -> frozenset[Risk]:
+    return frozenset(plan.risks.get(change.key, ()))
+
+
+def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
+    """Return whether the approved plan shows no other names. Where it shows an id alone, the name does not matter."""
+    shown, now = _names(change, approved.directory), _names(change, fresh.directory)
+    return all(now[identity] == name for identity, name in shown.items() if name is not None)
+
+
+def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str | None]:
+    organizations = {
+        each for grant in (grant_before(change), grants_after(change)) if grant for each in grant.organizations or ()
+    }
+    known = directory.organizations_by_id
+    return {
+        ("client", change.key.holder): directory.client_name(change.key),
+        ("api", change.key.audience): directory.api_name(change.key),
+        **{("organization", each): known[each].name if each in known else None for each in organizations},
+    }
+
+
+def as_unverified(plan: Plan) -> Plan:
+    """Return a plan that was read from a file, with a mark on all that the file alone says.
+
+    Anybody can write such a file. Its risks are found once more in its changes.
+    """
+    blocked = tuple(Blocked(_marked(each.change), _mark(each.reason)) for each in plan.blocked)
+    changes = tuple(map(_marked, plan.changes))
+    found = all_risks((*changes, *(each.change for each in blocked)), NOBODY, Directory())
+    return replace(
+        plan,
+        changes=changes,
+        blocked=blocked,
+        directory=_marked_names(plan.directory),
+        notes=(UNVERIFIED_NOTE, *map(_mark, plan.notes)),
+        risks={key: _all_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},
+    )
+
+
+def _mark(text: str) -> str:
+    return f"{UNVERIFIED}: {text}"
+
+
+def _marked(change: Change) -> Change:
+    if isinstance(change, Delete) or not change.after.spec.description:
+        return change
+    spec = change.after.spec._replace(description=_mark(change.after.spec.description))
+    return replace(change, after=DesiredGrant(change.after.grant, spec))
+
+
+def _all_risks(found: Iterable[Risk], said: Iterable[Risk]) -> tuple[Risk, ...]:
+    """Return the risks that are `found`, and those that the file alone `said`, the worst first."""
+    found = tuple(found)
+    more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in said if risk not in found)
+    return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))
+
+
+def _marked_names(directory: Directory) -> Directory:
+    def name(identity: str, said: str) -> str:
+        return f"{identity} ({UNVERIFIED}: {quoted(said)})"
+
+    return Directory(
+        tuple(Application(each.client_id, name(each.client_id, each.name)) for each in directory.applications or ()),
+        tuple(Api(each.identifier, name(each.identifier, each.name)) for each in directory.apis or ()),
+        associated=tuple(Organization(each.id, name(each.id, each.name)) for each in directory.associated),
+    )

@@ -1,0 +1,339 @@
+"""A saved plan may be forged, replayed, overtaken or malformed: it must not approve what no reviewer saw."""
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.builders import INVOICES
+from support.commands import GRANTS, SEED, Ran, a_workspace, grants_of, reconciler
+
+from reconciler.errors import StalePlanError
+from reconciler.render.plan_json import digest
+from reconciler.saved_plan import read_plan
+
+MANAGEMENT = "https://sandbox.localhost/api/v2/"
+NARROWED = "  - {client: Portal, api: Invoices API, scope: []}\n"
+Forgery = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch)
+
+
+def a_saved_plan(here: Path, grants: str = GRANTS, *options: str) -> Path:
+    (here / "grants" / "billing.yaml").write_text(grants)
+    assert reconciler("plan", "--out", "plan.json", *options).code == 0
+    return here / "plan.json"
+
+
+def forge(path: Path, change: Forgery) -> None:
+    """Alter a saved plan, and give it the checksum that belongs to it then."""
+    content = json.loads(path.read_text())
+    change(content)
+    del content["checksum"]
+    content["checksum"] = digest(content)
+    path.write_text(json.dumps(content))
+
+
+def refused(here: Path, *options: str) -> Ran:
+    """Apply the plan, and see that nothing was written."""
+    before = grants_of(here)
+    ran = reconciler("apply", "plan.json", *options)
+    assert (ran.code, grants_of(here)) == (5, before), ran.said
+    return ran
+
+
+def renamed(field: str) -> Forgery:
+    return lambda content: [each.update({field: "Harmless"}) for each in (*content["changes"], *content["unmanaged"])]
+
+
+def each_change(**fields: object) -> Forgery:
+    return lambda content: [change.update(fields) for change in content["changes"]]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+@pytest.mark.parametrize("forgery", [renamed("client_name"), renamed("api_name"), each_change(description="Harmless")])
+def test_a_forged_name_is_shown_as_unverified(here: Path, forgery: Forgery, form: str) -> None:
+    forge(a_saved_plan(here), forgery)
+
+    shown = unescape(reconciler("show", "plan.json", "--format", form).stdout.replace("\\", ""))
+
+    assert "Harmless" in shown
+    assert shown.count("Harmless") == len(re.findall('unverified: "?Harmless', shown))
+    assert "billing" in shown
+    assert INVOICES in shown
+
+
+@pytest.mark.parametrize("field", ["client_name", "api_name"])
+def test_a_forged_name_approves_nothing(here: Path, field: str) -> None:
+    forge(a_saved_plan(here), renamed(field))
+
+    ran = refused(here)
+
+    assert "the approved plan has other names" in ran.stderr
+    assert "Billing -> Invoices API" in ran.stdout
+    assert "Harmless" in ran.stdout
+
+
+def test_a_name_is_compared_even_where_the_files_have_ids_only(here: Path) -> None:
+    by_id = GRANTS.replace("client: Billing", "client_id: billing").replace(
+        "api: Invoices API", f"audience: {INVOICES}"
+    )
+    forge(a_saved_plan(here, by_id), each_change(client_name="Harmless"))
+
+    refused(here)
+
+
+def test_a_forged_name_of_an_organization_approves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = SEED.replace("grants:", "organizations: [{name: acme, id: org_acmeacmeacmeacme}]\ngrants:")
+    here = a_workspace(tmp_path, monkeypatch, tenant=seed)
+    grants = GRANTS + "    organization_usage: require\n    organizations: [acme]\n"
+    forge(a_saved_plan(here, grants), lambda content: content["organization_names"].update(org_acmeacmeacmeacme="safe"))
+
+    assert 'unverified: "safe"' in reconciler("show", "plan.json").stdout
+    refused(here)
+
+
+def test_risks_are_found_in_the_changes_whatever_the_file_says(here: Path) -> None:
+    grants = f"grants: [{{client: Billing, audience: '{MANAGEMENT}', scope: ['update:users']}}]\n"
+    path = a_saved_plan(here, grants)
+    forge(path, lambda content: (each_change(risks=[])(content), content.update(critical=[])))
+
+    assert "management-api-takeover" in reconciler("show", "plan.json").stdout
+    assert "the approved plan does not show all risks" in refused(here).stderr
+
+
+def test_an_invented_risk_is_marked(here: Path) -> None:
+    forge(
+        a_saved_plan(here),
+        each_change(risks=[{"rule": "third-party", "level": "high", "message": "look away"}]),
+    )
+
+    assert "look away (unverified)" in reconciler("show", "plan.json").stdout
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["summary"].update(create=0),
+        lambda content: content.update(plan_id="0" * 10),
+        lambda content: content.update(critical=[{"grant": "a", "rule": "b", "message": "c"}]),
+        each_change(fields=[]),
+        each_change(action="delete"),
+    ],
+    ids=["counts", "id", "critical", "fields", "action"],
+)
+@pytest.mark.parametrize("command", ["show", "apply"])
+def test_what_contradicts_the_changes_is_refused(here: Path, change: Forgery, command: str) -> None:
+    forge(a_saved_plan(here), change)
+
+    ran = reconciler(command, "plan.json")
+
+    assert (ran.code, ran.stdout) == (5, "")
+
+
+def test_a_plan_is_not_applied_twice_where_the_journal_tells_of_it(here: Path) -> None:
+    a_saved_plan(here)
+    assert reconciler("apply", "plan.json").code == 0
+    (run,) = (here / ".reconciler" / "journal").iterdir()
+    (here / "tenant.yaml").write_text(SEED)
+    reconciler("sandbox", "reset")  # the grant is taken back, and the plan would fit once more
+
+    ran = refused(here)
+
+    assert f"the run {run.stem} has applied this plan already" in ran.stderr
+
+
+def test_a_job_that_is_run_again_elsewhere_finds_nothing_to_do(here: Path) -> None:
+    a_saved_plan(here)
+    assert reconciler("apply", "plan.json").code == 0
+    for journal in (here / ".reconciler" / "journal").iterdir():
+        journal.unlink()
+    after = grants_of(here)
+
+    ran = reconciler("apply", "plan.json")
+
+    assert (ran.code, grants_of(here)) == (0, after)
+    assert "nothing left to do" in ran.stdout
+    assert "already as approved, so skipped: create Billing -> Invoices API" in ran.stdout
+
+
+@pytest.mark.parametrize("kind", ["link to a device", "folder", "half a line"])
+def test_a_journal_that_is_no_journal_stops_nothing(here: Path, kind: str) -> None:
+    a_saved_plan(here)
+    place = here / ".reconciler" / "journal"
+    place.mkdir(parents=True)
+    match kind:
+        case "folder":
+            (place / "x.jsonl").mkdir()
+        case "half a line":
+            (place / "x.jsonl").write_text('{"event": "begin", "saved_plan": "')
+        case _:
+            (place / "x.jsonl").symlink_to("/dev/zero")
+
+    assert reconciler("apply", "plan.json").code == 0
+
+
+def by_hand(here: Path, *grants: str) -> None:
+    """Bring the tenant to what `grants` say, as somebody does at the console."""
+    file = here / "grants" / "billing.yaml"
+    planned = file.read_text()
+    file.write_text("grants:\n" + "".join(grants))
+    assert reconciler("apply", "--yes").code == 0
+    file.write_text(planned)
+
+
+def test_without_the_narrowing_that_was_approved_nothing_is_widened(here: Path) -> None:
+    a_saved_plan(here, GRANTS + NARROWED)
+    by_hand(here, NARROWED)
+
+    ran = refused(here)
+
+    assert "none is left to be taken" in ran.stderr
+    assert "Not planned any more (1)" in ran.stdout
+
+
+def test_a_narrowing_that_the_files_have_dropped_stops_the_widening_too(here: Path) -> None:
+    a_saved_plan(here, GRANTS + NARROWED)
+    (here / "grants" / "billing.yaml").write_text(GRANTS)
+
+    assert "none is left to be taken" in refused(here).stderr
+
+
+def test_a_widening_that_is_done_already_is_skipped_and_named(here: Path) -> None:
+    a_saved_plan(here, GRANTS + NARROWED)
+    by_hand(here, GRANTS.partition("\n")[2])
+
+    ran = reconciler("apply", "plan.json", "--format", "json")
+
+    assert ran.code == 0, ran.said
+    assert "already as approved, so skipped: create Billing -> Invoices API" in ran.said
+    assert [grant["scope"] for grant in grants_of(here) if grant["client_id"] == "portal"] == [[]]
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("genuine")
+    with pytest.MonkeyPatch.context() as patch:
+        a_workspace(folder, patch)
+        return a_saved_plan(folder).read_text()
+
+
+def texts(content: str) -> list[str]:
+    """Return malformed variants of a saved plan's text."""
+    return [
+        content.replace('"line": 2', '"line": NaN'),
+        content.replace('"line": 2', '"line": 2e999'),
+        content.replace('"line": 2', '"line": 2.0'),
+        content.replace('"line": 2', f'"line": {"9" * 5000}'),
+        content.replace('"line": 2', f'"line": {"9" * 300}'),
+        content.replace('"line": 2', '"line": 2, "line": 2'),
+        content.replace('"format_version": "1"', '"format_version": "1", "format_version": "1"'),
+        content.replace('"format_version": "1"', '"format_version": {"a": []}'),
+        content.replace('"format_version": "1"', f'"format_version": "{"9" * 100_000}"'),
+        content.replace('"Nightly run"', '"\\ud800"'),
+        content.replace('"Nightly run"', "[" * 900 + "]" * 900),
+        content.replace('"Nightly run"', '{"a":' * 100_000 + "1" + "}" * 100_000),
+        content.replace('"Nightly run"', "[" + "[]," * 1_000_000 + "[]]"),
+        content[: len(content) // 2],
+        content + content,
+        content.encode().decode("latin-1") + "\0",
+        "null",
+        "[]",
+        '"text"',
+        "{}",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("number", range(len(texts(""))))
+def test_a_malformed_plan_ends_with_its_exit_code(here: Path, genuine: str, number: int) -> None:
+    (here / "plan.json").write_text(texts(genuine)[number], encoding="utf-8")
+
+    for command in ("show", "apply"):
+        ran = reconciler(command, "plan.json")
+        assert (ran.code, ran.stdout) == (5, "")
+        assert len(ran.stderr) < 300
+
+
+DATES = [
+    "2026-13-45T00:00:00+00:00",
+    "2026-02-30T00:00:00+00:00",
+    "0000-01-01T00:00:00+00:00",
+    "9999-12-31T23:59:60+00:00",
+    "2026-11-23T08:00:00",
+    "2026-11-23T08:00:00-00:00",
+    "yesterday",
+    "٢٠٢٦-11-23T08:00:00+00:00",
+    "2026-11-23T08:00:00+00:00\n",
+]
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_a_date_that_is_none_is_refused(here: Path, genuine: str, date: str) -> None:
+    (here / "plan.json").write_text(genuine)
+    forge(here / "plan.json", lambda content: content["saved"].update(created_at=date))
+
+    assert (reconciler("show", "plan.json").code, reconciler("apply", "plan.json").code) == (5, 5)
+
+
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"])
+def test_a_date_far_away_is_refused(here: Path, genuine: str, date: str) -> None:
+    (here / "plan.json").write_text(genuine)
+    forge(here / "plan.json", lambda content: content["saved"].update(created_at=date))
+
+    assert reconciler("apply", "plan.json").code == 5
+
+
+odd = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=5),
+    st.just([]),
+    st.just({}),
+    st.just([[]]),
+    st.just({"": 1}),
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), value=odd)
+def test_no_change_of_a_value_is_a_traceback(tmp_path: Path, genuine: str, data: st.DataObject, value: object) -> None:
+    content = json.loads(genuine)
+    parent: Any = content
+    key: Any = data.draw(st.sampled_from(sorted(parent)))
+    while isinstance(parent[key], dict | list) and parent[key] and data.draw(st.booleans()):
+        parent = parent[key]
+        key = data.draw(st.sampled_from(sorted(parent) if isinstance(parent, dict) else range(len(parent))))
+    parent[key] = value
+    content.pop("checksum", None)
+    content["checksum"] = digest(content)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(content))
+
+    with suppress(StalePlanError):
+        read_plan(path)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_damage_of_bytes_is_a_traceback(tmp_path: Path, genuine: str, data: st.DataObject) -> None:
+    raw = bytearray(genuine.encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(raw)))
+        raw[start : start + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    path = tmp_path / "plan.json"
+    path.write_bytes(raw)
+
+    if bytes(raw) != genuine.encode():
+        with suppress(StalePlanError):
+            read_plan(path)
