@@ -12,13 +12,20 @@ from reconciler.config import Kind, Tenant, check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.identity import IdentityCheck, management_api_of
 from reconciler.errors import ReconcilerError
+from reconciler.redaction import Secrets
 
 
 @asynccontextmanager
 async def open_tenant(
-    tenant: Tenant, environment: Mapping[str, str], manner: Manner, identity: IdentityCheck | None = None
+    tenant: Tenant,
+    environment: Mapping[str, str],
+    manner: Manner,
+    secrets: Secrets,
+    identity: IdentityCheck | None = None,
 ) -> AsyncIterator[ManagementClient]:
     """Give a client for `tenant`. Its calls raise ReconcilerError if `identity` refuses the tenant of the token.
+
+    `secrets` are those of the run; those of the tenant are added.
 
     Raises:
         ReconcilerError: if there are no credentials, or they must not be sent to this tenant; if the sandbox is not
@@ -33,7 +40,12 @@ async def open_tenant(
     with route_to(tenant, environment) as route:
         credentials = route.credentials()
         async with connected(
-            route.base_url, credentials, transport=route.transport, manner=manner, check_token=check_token
+            route.base_url,
+            credentials,
+            transport=route.transport,
+            manner=manner,
+            check_token=check_token,
+            secrets=secrets,
         ) as client:
             yield client
 

@@ -24,6 +24,7 @@ from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner,
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
+from reconciler.redaction import Secrets
 from reconciler.tasks import at_once
 
 T = TypeVar("T")
@@ -205,24 +206,27 @@ class ManagementClient:
 
 
 @asynccontextmanager
-async def connected(
+async def connected(  # noqa: PLR0913 - each is a choice of its own, most have a default
     base_url: str,
     credentials: Credentials,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     manner: Manner = DEFAULT_MANNER,
     check_token: Callable[[str], None] = accept,
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[ManagementClient]:
     """Give a client for the tenant at `base_url`; `transport` reaches a tenant that lives in this process.
 
-    `check_token` may refuse an access token before it is sent to the API, by a ReconcilerError.
+    `check_token` may refuse an access token before it is sent to the API, by a ReconcilerError. `secrets` are those of
+    the run, which no error shows; the tenant's own are added.
 
     Raises:
         ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
     """
     connections = manner.pacing.concurrency + 1
     async with open_http(base_url, transport=transport, connections=connections) as http:
-        yield ManagementClient(Management(http, credentials, manner, check_token))
+        known = Secrets() if secrets is None else secrets
+        yield ManagementClient(Management(http, credentials, manner, check_token, known))
 
 
 def forbidden(error: RefusedCallError) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.domain import CREDENTIALS_PREFIX
@@ -21,6 +21,8 @@ PRIVATE_KEY, PRIVATE_KEY_PATH = "CLIENT_ASSERTION_PRIVATE_KEY", "CLIENT_SIGNING_
 ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """What a bearer token may consist of (RFC 6750, 2.1)."""
+LONGEST_TOKEN = 16_384
+"""Servers refuse headers that are longer."""
 END_OF_CALENDAR = 253_402_300_800.0
 """The year 10000, in UNIX seconds: no date can be made of what lies behind it."""
 
@@ -186,9 +188,28 @@ def expiry_of(token: str) -> float | None:
     return float(expiry) if isinstance(expiry, int | float) and 0 <= expiry < END_OF_CALENDAR else None
 
 
+def is_token(value: object) -> TypeGuard[str]:
+    """Return whether a value can be an access token, given or fetched: no header can carry anything else."""
+    return isinstance(value, str) and len(value) <= LONGEST_TOKEN and TOKEN.fullmatch(value) is not None
+
+
+def secrets_of(credentials: Credentials) -> tuple[str, ...]:
+    """Return what of the credentials nobody may read."""
+    match credentials:
+        case AccessToken():
+            return (credentials.token,)
+        case ClientSecret():
+            return (credentials.client_secret,)
+        case PrivateKey():
+            return (credentials.private_key, "".join(credentials.private_key.splitlines()[1:-1]))
+
+
 def _checked(name: str, token: str) -> str:
-    if not TOKEN.fullmatch(token):
-        raise ReconcilerError(f"{name} holds no access token: it has a blank, or a character that no token has")
+    if not is_token(token):
+        raise ReconcilerError(
+            f"{name} does not hold a valid access token: it is too long, or has a blank or a character that no token "
+            "has; set it again"
+        )
     return token
 
 

@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, quote, quote_plus
 
 import httpx
 
@@ -20,13 +19,17 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.proxy import by_proxy
+from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0
 """For the whole exchange: a server that drips a byte at a time must not hold us for ever."""
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 LARGEST_BODY_BYTES = 10_000_000  # decoded; a page of a hundred grants of 257 scopes has less than one
 LONGEST_MESSAGE = 500
-SECRET_FIELDS = ("client_secret", "client_assertion")
+LONGEST_READ = 5 * LONGEST_MESSAGE
+"""Of a message, as much as is searched for secrets."""
+SECRET_FIELDS = frozenset({"access_token", "client_secret", "encryption_key", "signing_keys"})
+"""Fields of answers that hold secrets by design. Only the token is ever read."""
 
 NOT_SENT = (
     httpx.ConnectError,
@@ -39,28 +42,34 @@ NOT_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. `call` names the request; header names are in lower case; `body` is decoded bytes."""
+    """A whole answer. `call` names the request; header names are in lower case; `body` is decoded bytes.
+
+    `secrets` are those of the run. No text that an answer repeats them in leaves this class.
+    """
 
     call: str
     status: int
     reason: str
     headers: Mapping[str, str]
     body: bytes
-    secrets: frozenset[str] = field(default_factory=frozenset, repr=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
 
     def json(self) -> Any:  # noqa: ANN401 - JSON; the callers parse it into values
         """Return the content of a success.
 
         Raises:
             RateLimitedError, RefusedCallError, UnclearError: as the status says.
-            UnreadableError: if the body is no JSON.
+            UnreadableError: if the body is not JSON, or repeats a secret of the run: no plan may show it.
         """
         if not httpx.codes.is_success(self.status):
             raise self.refusal()
         try:
-            return json.loads(self.body)
+            content = json.loads(self.body)
         except (ValueError, RecursionError) as error:
             raise UnreadableError(f"{self.call}: the answer is no JSON") from error
+        if self._repeats_a_secret(content):
+            raise UnreadableError(f"{self.call}: the answer repeats a secret of this run")
+        return content
 
     def acknowledge(self) -> None:
         """Take a success as done; what it took effect as is looked up in the end. Raises as `json` does."""
@@ -79,21 +88,37 @@ class Answer:
         try:
             body = json.loads(self.body)
         except (ValueError, RecursionError):
-            return self.reason
-        if not isinstance(body, dict):
-            return self.reason
-        message = body.get("message") or body.get("error_description") or body.get("error") or self.reason
-        return self._without_secrets(str(message))[:LONGEST_MESSAGE]
+            body = None
+        said = [body.get(name) for name in ("message", "error_description", "error")] if isinstance(body, dict) else []
+        words = next((each for each in said if isinstance(each, str) and each), self.reason)
+        return shown(words, self.secrets)
 
-    def _without_secrets(self, message: str) -> str:
-        """Blot out what we sent: a gateway that answers with the request must not bring a secret into a log."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            message = message.replace(secret, "***")
-        return message
+    def _repeats_a_secret(self, content: object) -> bool:
+        """Return whether a key or a text of the content contains a secret, apart from fields that hold some."""
+        if not self.secrets.may_occur_in(self.body.decode("utf-8", errors="replace")):
+            return False
+        rest = [content]
+        while rest:
+            match rest.pop():
+                case str(text) if self.secrets.occur_in(text):
+                    return True
+                case list(items):
+                    rest += items
+                case dict(fields):
+                    rest += fields
+                    rest += [value for name, value in fields.items() if name not in SECRET_FIELDS]
+                case _:
+                    pass
+        return False
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Answer:
-    """Send `request` and return the whole answer, whatever its status.
+def shown(text: str, secrets: Secrets) -> str:
+    """Return text from the network or of a library as it may be shown: without secrets, and cut to a length."""
+    return secrets.redact(text[:LONGEST_READ])[:LONGEST_MESSAGE]
+
+
+async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> Answer:
+    """Send `request` and return the whole answer, whatever its status. Errors show nothing of `secrets`.
 
     Raises:
         NotSentError: if it never reached the tenant.
@@ -104,16 +129,16 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Answer:
         async with asyncio.timeout(DEADLINE_SECONDS):
             response = await http.send(request, stream=True)
             try:
-                body = await _body(call, response)
+                body = await _body(call, response, secrets)
             finally:
                 await response.aclose()
     except NOT_SENT as error:
-        raise NotSentError(f"{call}: {_reason(error)}{_by_proxy(request)}") from error
-    except httpx.HTTPError as error:
-        raise UnclearError(f"{call}: {_reason(error)}{_by_proxy(request)}") from error
+        raise NotSentError(f"{call}: {_reason(error, secrets)}{_by_proxy(request)}") from error
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
+        # Besides its own errors, httpx lets those of the standard library through when it reads a malformed answer.
+        raise UnclearError(f"{call}: {_reason(error, secrets)}{_by_proxy(request)}") from error
     except TimeoutError as error:
         raise UnclearError(f"{call}: no whole answer within {DEADLINE_SECONDS:.0f} s{_by_proxy(request)}") from error
-    secrets = _secrets_in(request)
     return Answer(call, response.status_code, response.reason_phrase, response.headers, body, secrets)
 
 
@@ -122,22 +147,11 @@ def _by_proxy(request: httpx.Request) -> str:
     return by_proxy(str(request.url)) if request.url.scheme == "https" else ""
 
 
-def _secrets_in(request: httpx.Request) -> frozenset[str]:
-    """Return what of `request` nobody may read: the bearer token, and what a form signs in with, encoded or not."""
-    found = {request.headers.get("authorization", "").removeprefix("Bearer ")}
-    if request.headers.get("content-type") == "application/x-www-form-urlencoded":
-        form = parse_qs(request.content.decode())
-        found |= {value for name in SECRET_FIELDS for value in form.get(name, ())}
-    return frozenset(
-        form for secret in found if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))
-    )
-
-
-async def _body(call: str, response: httpx.Response) -> bytes:
+async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
     """Read and decode the body, never holding more than the limit and one chunk off the wire."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
-        raise UnreadableError(f"{call}: the answer is encoded as {encoding}, which nobody asked for")
+        raise UnreadableError(f"{call}: the answer is encoded as {shown(encoding, secrets)}, which nobody asked for")
     unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     body = bytearray()
     try:
@@ -152,5 +166,5 @@ async def _body(call: str, response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _reason(error: httpx.HTTPError) -> str:
-    return str(error) or type(error).__name__
+def _reason(error: Exception, secrets: Secrets) -> str:
+    return shown(str(error), secrets) or type(error).__name__

@@ -9,11 +9,12 @@ import httpx
 from reconciler.auth0.backoff import Persistence, persistently
 from reconciler.auth0.budget import heard
 from reconciler.auth0.credentials import Credentials
-from reconciler.auth0.errors import NoTokenError, UnclearError
+from reconciler.auth0.errors import NoTokenError, NotSentError, UnclearError
 from reconciler.auth0.exchange import Answer, exchange
 from reconciler.auth0.pace import WHOLE_TENANT, Pace, Pacing, Turn
 from reconciler.auth0.tokens import Tokens
 from reconciler.errors import ReconcilerError
+from reconciler.redaction import Secrets
 
 T = TypeVar("T")
 
@@ -79,6 +80,7 @@ class Management:
     """A tenant's Management API.
 
     `check_token` gets each access token before the token is sent to the API; it raises ReconcilerError to refuse it.
+    `secrets` are those of the run; the tokens that are fetched are added.
     """
 
     def __init__(
@@ -86,14 +88,16 @@ class Management:
         http: httpx.AsyncClient,
         credentials: Credentials,
         manner: Manner,
-        check_token: Callable[[str], None] = accept,
+        check_token: Callable[[str], None],
+        secrets: Secrets,
     ) -> None:
         self._http = http
+        self._secrets = secrets
         self._check_token = check_token
         self._checked = ""
         self._pace = Pace(manner.pacing)
         self._persistence = manner.persistence
-        self._tokens = Tokens(credentials, self._post_form, manner.persistence)
+        self._tokens = Tokens(credentials, self._post_form, manner.persistence, secrets)
 
     @property
     def token(self) -> str:
@@ -143,9 +147,10 @@ class Management:
         return token
 
     async def _paced(self, call: Call, token: str) -> Answer:
+        request = self._request(call, token)
         async with self._pace.turn(call.family) as turn:
             await call.mark.leaving()
-            answer = await exchange(self._http, self._request(call, token))
+            answer = await exchange(self._http, request, self._secrets)
             self._report(answer, turn)
             return answer
 
@@ -161,7 +166,10 @@ class Management:
             headers[CORRELATION_HEADER] = call.mark.correlation
         content: dict[str, Any] = {} if call.body is None else {"json": call.body}
         url = f"{API}/{call.path}"
-        return self._http.build_request(call.method, url, params=call.query, headers=headers, **content)
+        try:
+            return self._http.build_request(call.method, url, params=call.query, headers=headers, **content)
+        except (ValueError, httpx.InvalidURL) as error:
+            raise NotSentError(f"{call.method} {API}/{call.family}: HTTP cannot carry this request") from error
 
     async def _post_form(self, path: str, form: dict[str, str]) -> Answer:
-        return await exchange(self._http, self._http.build_request("POST", path, data=form))
+        return await exchange(self._http, self._http.build_request("POST", path, data=form), self._secrets)

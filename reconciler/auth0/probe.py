@@ -17,6 +17,7 @@ from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.exchange import Answer, exchange
 from reconciler.auth0.management import API
 from reconciler.auth0.tokens import Tokens
+from reconciler.redaction import Secrets
 
 LISTING = f"{API}/client-grants"
 ONCE = Persistence(attempts=1)
@@ -46,20 +47,21 @@ class Greeting:
 class Probe:
     """Asks a tenant as a run would."""
 
-    def __init__(self, http: httpx.AsyncClient, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, http: httpx.AsyncClient, secrets: Secrets, clock: Callable[[], float] = time.time) -> None:
         self._http = http
+        self._secrets = secrets
         self._clock = clock
 
     async def greet(self) -> Greeting:
         """Send a request without credentials; any answer will do. Raises NotSentError, UnclearError."""
         trace = _Trace(self._clock)
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, extensions={"trace": trace.note})
-        answer = await exchange(self._http, request)
+        answer = await exchange(self._http, request, self._secrets)
         return Greeting(trace.sent, self._clock(), heard(answer.headers).date, trace.certificate)
 
     async def token(self, credentials: Credentials) -> str:
         """Return a token by `credentials`. Raises NoTokenError, and ReconcilerError if they cannot be used."""
-        return await Tokens(credentials, self._post_form, ONCE).give()
+        return await Tokens(credentials, self._post_form, ONCE, self._secrets).give()
 
     async def list_grants(self, token: str) -> tuple[Answer, Heard]:
         """Ask for one grant; return the answer, whatever its status, and what it says of the rate limit.
@@ -68,13 +70,12 @@ class Probe:
             NotSentError, UnclearError: if there is no whole answer.
         """
         headers = {"Authorization": f"Bearer {token}"}
-        answer = await exchange(
-            self._http, self._http.build_request("GET", LISTING, params={"take": "1"}, headers=headers)
-        )
+        request = self._http.build_request("GET", LISTING, params={"take": "1"}, headers=headers)
+        answer = await exchange(self._http, request, self._secrets)
         return answer, heard(answer.headers)
 
     async def _post_form(self, path: str, form: dict[str, str]) -> Answer:
-        return await exchange(self._http, self._http.build_request("POST", path, data=form))
+        return await exchange(self._http, self._http.build_request("POST", path, data=form), self._secrets)
 
 
 class _Trace:

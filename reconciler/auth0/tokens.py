@@ -8,9 +8,17 @@ from functools import partial
 
 from reconciler.auth0.assertion import ASSERTION_TYPE, assertion
 from reconciler.auth0.backoff import Persistence, persistently
-from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
+from reconciler.auth0.credentials import (
+    AccessToken,
+    ClientSecret,
+    Credentials,
+    PrivateKey,
+    is_token,
+    secrets_of,
+)
 from reconciler.auth0.errors import Auth0Error, NoTokenError, RateLimitedError, RefusedCallError, UnreadableError
 from reconciler.auth0.exchange import Answer
+from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
 EARLY_SECONDS = 60.0
@@ -28,9 +36,14 @@ class _Held:
 
 
 class Tokens:
-    """Gives the token for each call. Calls that need a new one at the same time share one request for it."""
+    """Gives the token for each call. Calls that need a new one at the same time share one request for it.
 
-    def __init__(self, credentials: Credentials, post: Post, persistence: Persistence) -> None:
+    Everything that is sent or fetched is added to `secrets` first.
+    """
+
+    def __init__(self, credentials: Credentials, post: Post, persistence: Persistence, secrets: Secrets) -> None:
+        secrets.add(*secrets_of(credentials))
+        self._secrets = secrets
         self._ready = credentials.token if isinstance(credentials, AccessToken) else ""
         self._source = None if isinstance(credentials, AccessToken) else credentials
         self._post = post
@@ -74,7 +87,11 @@ class Tokens:
 
     async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _Held:
         """Ask for a token; an assertion is signed anew each time, because it is good for one request only."""
-        return _held(await self._post(TOKEN_PATH, _form(source)), now)
+        form = _form(source)
+        self._secrets.add(form.get("client_assertion", ""))
+        held = _held(await self._post(TOKEN_PATH, form), now)
+        self._secrets.add(held.token)
+        return held
 
 
 def _form(source: ClientSecret | PrivateKey) -> dict[str, str]:
@@ -106,8 +123,9 @@ def _advice(source: ClientSecret | PrivateKey, error: Auth0Error) -> str:
 
 def _held(answer: Answer, now: float) -> _Held:
     content = answer.json()
-    if not isinstance(content, dict) or not isinstance(content.get("access_token"), str):
-        raise UnreadableError(f"{answer.call}: the answer holds no access token")
+    token = content.get("access_token") if isinstance(content, dict) else None
+    if not is_token(token):
+        raise UnreadableError(f"{answer.call}: the answer does not hold a valid access token")
     lifetime = content.get("expires_in")
     seconds = lifetime if isinstance(lifetime, int) and lifetime > 0 else DEFAULT_LIFETIME_SECONDS
-    return _Held(content["access_token"], now + max(seconds - EARLY_SECONDS, seconds / 2))
+    return _Held(token, now + max(seconds - EARLY_SECONDS, seconds / 2))

@@ -26,6 +26,7 @@ from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenant
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.errors import Exit, ReconcilerError
+from reconciler.redaction import Secrets, secrets_in
 from reconciler.tasks import run_by
 
 T = TypeVar("T")
@@ -170,6 +171,7 @@ class Beginning:
     console: Console = field(repr=False)
     policies: Config | None = None
     names: bool = False
+    secrets: Secrets = field(default_factory=partial(secrets_in, os.environ))
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
         """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
@@ -180,7 +182,7 @@ class Beginning:
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
-        client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner, identity))
+        client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner, self.secrets, identity))
         return Session(
             tenant=tenant,
             declared=declared,

@@ -19,6 +19,7 @@ from reconciler.core.identity import IdentityCheck
 from reconciler.doctor.described import described_credentials
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.errors import ReconcilerError
+from reconciler.redaction import Secrets, secrets_in
 
 RESOLVING_SECONDS = 10.0
 INSIDE = Unseen("the tenant lives in this process")
@@ -45,7 +46,7 @@ async def look(tenant: Tenant, environment: Mapping[str, str], identity: Identit
         with route_to(tenant, environment) as route:
             credentials = _credentials(route)
             described: str | Trouble | Unseen = described_credentials(credentials, tenant, environment)
-            greeting, token, listing = await _talk(route, credentials, addresses, identity)
+            greeting, token, listing = await _talk(route, credentials, addresses, identity, secrets_in(environment))
     except ReconcilerError as error:
         described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
         greeting = Trouble(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")
@@ -89,12 +90,13 @@ async def _talk(
     credentials: Credentials | Trouble,
     addresses: tuple[str, ...] | Trouble | Unseen,
     identity: IdentityCheck | None,
+    secrets: Secrets,
 ) -> Talk:
     if isinstance(addresses, Trouble):
         return Unseen("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
     try:
         async with open_http(route.base_url, transport=route.transport) as http:
-            probe = Probe(http)
+            probe = Probe(http, secrets)
             greeting = await _greeting(probe)
             reached = None if isinstance(greeting, Trouble) else probe
             token = await _token(reached, credentials)

@@ -164,10 +164,11 @@ def _ask(api: Api, permission: str, document: str, variables: Mapping[str, objec
     if not errors:
         return _dug(answer, "data")
     first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
-    message = f"GitHub: {api.blotted(str(first.get('message', 'an error without a message')))}"
-    if first.get("type") in REFUSALS:
+    said, kind = first.get("message"), first.get("type")
+    message = f"GitHub: {api.blotted(said) if isinstance(said, str) else 'an error without a message'}"
+    if isinstance(kind, str) and kind in REFUSALS:
         raise _refusal(message, permission)
-    raise PassingError(message) if first.get("type") in {None, "RATE_LIMITED"} else ForgeError(message)
+    raise PassingError(message) if kind in (None, "RATE_LIMITED") else ForgeError(message)
 
 
 def _refusal(message: str, permission: str) -> ForgeError:

@@ -1,6 +1,7 @@
 """One call to the API of a hosting service: a request out and a whole answer in, within a deadline and a size."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import httpx
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.errors import ForgeError, PassingError
+from reconciler.redaction import Secrets, secrets_in
 
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 DEADLINE_SECONDS = 60.0
@@ -30,10 +32,10 @@ class Answer:
 class Api:
     """An API under one address. Make one with `connected`."""
 
-    def __init__(self, http: httpx.Client, address: str, token: str, deadline: float) -> None:
+    def __init__(self, http: httpx.Client, address: str, secrets: Secrets, deadline: float) -> None:
         self._http = http
         self._address = address
-        self._token = token
+        self._secrets = secrets
         self._deadline = deadline
 
     def call(
@@ -51,12 +53,16 @@ class Api:
             ForgeError: for any other status, redirects too, and for what is no JSON.
         """
         url = "/".join(filter(None, [self._address, path]))
-        request = self._http.build_request(method, url, params=query, json=body)
+        try:
+            request = self._http.build_request(method, url, params=query, json=body)
+        except (ValueError, httpx.InvalidURL) as error:
+            raise ForgeError(f"{method} {self.blotted(url)}: HTTP cannot carry this request") from error
         call = f"{method} {request.url.host} {request.url.path}"
         try:
             response, content = self._exchange(call, request)
-        except httpx.HTTPError as error:
-            raise PassingError(f"{call}: {str(error) or type(error).__name__}") from error
+        except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
+            # Besides its own errors, httpx lets those of the standard library through when it reads a malformed answer.
+            raise PassingError(f"{call}: {self.blotted(str(error)) or type(error).__name__}") from error
         if not response.is_success:
             raise self._refusal(call, response, content)
         try:
@@ -92,17 +98,18 @@ class Api:
         return ForgeError(message, status=response.status_code)
 
     def _message(self, response: httpx.Response, content: bytes) -> str:
-        """Return what the service says, without the token, should it repeat that."""
+        """Return what the service says, as it may be shown."""
         try:
             said = json.loads(content)
         except (ValueError, RecursionError):
             said = None
-        words = said.get("message") or said.get("error") if isinstance(said, dict) else None
-        return self.blotted(str(words or response.reason_phrase))
+        found = [said.get(name) for name in ("message", "error")] if isinstance(said, dict) else []
+        words = next((each for each in found if isinstance(each, str) and each), response.reason_phrase)
+        return self.blotted(words)
 
-    def blotted(self, message: str) -> str:
-        """Return `message` cut to a length, with the token blotted out."""
-        return message.replace(self._token, "***")[:LONGEST_MESSAGE]
+    def blotted(self, text: str) -> str:
+        """Return text from the network or of a library as it may be shown: without secrets, and cut to a length."""
+        return self._secrets.redact(text[: 5 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
 
 
 @contextmanager
@@ -130,4 +137,6 @@ def connected(
             "the hosting service cannot be reached this way: look at its address, HTTPS_PROXY and SSL_CERT_FILE",
         ) from error
     with http:
-        yield Api(http, address.rstrip("/"), token, deadline)
+        secrets = secrets_in(os.environ)
+        secrets.add(token)
+        yield Api(http, address.rstrip("/"), secrets, deadline)

@@ -11,12 +11,13 @@ from support.virtual_time import run_virtually
 from reconciler.auth0.errors import Auth0Error, RateLimitedError, UnclearError, UnreadableError
 from reconciler.auth0.exchange import DEADLINE_SECONDS, LARGEST_BODY_BYTES, TIMEOUTS, exchange
 from reconciler.auth0.exchange import Answer as WholeAnswer
+from reconciler.redaction import Secrets
 
 
 def exchanged(answer: Answer) -> tuple[WholeAnswer, float]:
     async def run() -> WholeAnswer:
         async with hostile_server(answer) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
-            return await exchange(http, http.build_request("GET", f"{server.url}/x"))
+            return await exchange(http, http.build_request("GET", f"{server.url}/x"), Secrets())
 
     return run_virtually(run())
 
@@ -118,7 +119,7 @@ def test_a_drip_does_not_hold_us_for_ever() -> None:
     async def run() -> None:
         async with hostile_server(lambda _: drip()) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
             with pytest.raises(UnclearError, match="no whole answer within 60 s"):
-                await exchange(http, http.build_request("GET", server.url))
+                await exchange(http, http.build_request("GET", server.url), Secrets())
 
     _, seconds = run_virtually(run())
 
@@ -154,7 +155,7 @@ def test_an_answer_that_repeats_a_secret_does_not_bring_it_into_a_message(echo: 
             httpx.AsyncClient(timeout=TIMEOUTS) as http,
         ):
             headers = {"Authorization": f"Bearer {token}"}
-            return await exchange(http, http.build_request("GET", server.url, headers=headers))
+            return await exchange(http, http.build_request("GET", server.url, headers=headers), Secrets([token]))
 
     answer, _ = run_virtually(run())
 
@@ -164,13 +165,14 @@ def test_an_answer_that_repeats_a_secret_does_not_bring_it_into_a_message(echo: 
 
 def test_a_form_that_is_repeated_keeps_its_secrets() -> None:
     form = {"client_id": "id", "client_secret": "canary&5ecret", "client_assertion": "canary.jwt.x"}
+    secrets = Secrets([form["client_secret"], form["client_assertion"]])
 
     async def run() -> WholeAnswer:
         async with (
             hostile_server(lambda asked: an_answer(400, {"error_description": asked.body.decode()})) as server,
             httpx.AsyncClient(timeout=TIMEOUTS) as http,
         ):
-            return await exchange(http, http.build_request("POST", server.url, data=form))
+            return await exchange(http, http.build_request("POST", server.url, data=form), secrets)
 
     answer, _ = run_virtually(run())
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -74,6 +75,28 @@ async def hostile_server(answer: Answer) -> AsyncIterator[Server]:
             for connection in connections:
                 connection.cancel()
             await asyncio.gather(*connections, return_exceptions=True)
+
+
+@contextmanager
+def hostile_tenant(answer: Answer) -> Iterator[Server]:
+    """Run the server in a thread of its own, for commands that run in this one."""
+    ready, done = threading.Event(), threading.Event()
+    servers: list[Server] = []
+
+    async def serve() -> None:
+        async with hostile_server(answer) as server:
+            servers.append(server)
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield servers[0]
+    finally:
+        done.set()
+        thread.join()
 
 
 async def _send(writer: asyncio.StreamWriter, content: bytes | Iterable[bytes]) -> None:
