@@ -16,6 +16,9 @@ from reconciler.core.quoting import quoted, visible
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 
+MOST_PATTERNS = 200
+"""In all schemas of a configuration: each may take a megabyte, and time for each grant."""
+
 
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
     """Turn the content of reconciler.yaml, which has passed its schema, into a value.
@@ -48,7 +51,7 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield what the schema cannot see."""
     tenants = data.get("tenants") or {}
     yield from _domains(tenants, data, file)
-    yield from _no_schemas(data, file)
+    yield from _unusable_schemas(data, file)
     yield from _shared_databases(tenants, data, file)
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
@@ -101,17 +104,23 @@ def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file:
                 yield Problem(place, what, f"give it one of its own, like database: .reconciler/{visible(name)}.db")
 
 
-def _no_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+def _unusable_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     own = list(_own_schemas(data))
     if not own:
         return
-    from reconciler.files.judge import judge
+    from reconciler.files.judge import NotASchemaError, count_patterns, judge
 
+    patterns = 0
     for path, schema in own:
+        patterns += count_patterns(schema)
+        if patterns > MOST_PATTERNS:
+            place = Source(file, *mark_of(data, path))
+            yield Problem(place, f"the schemas of this file have more than {MOST_PATTERNS} patterns", "write fewer")
+            return
         try:
             judge(schema)
-        except ValueError as error:
-            yield Problem(Source(file, *mark_of(data, path)), f"this is no JSON Schema: {error}", "correct it")
+        except NotASchemaError as error:
+            yield Problem(Source(file, *mark_of(data, (*path, *error.path))), error.what, error.fix)
 
 
 def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:

@@ -74,7 +74,8 @@ HOMES = {
     "cryptography": {"sandbox.keys", "sandbox.tls"},
     "deepdiff": {"core.diff"},
     "httpx": {"auth0", "forge.http", "sandbox.transport"},
-    "jsonschema": {"files.breaches", "files.judge"},
+    "jsonschema": {"files.breaches"},
+    "jsonschema_rs": {"files.judge"},
     "pytest": {"sandbox.pytest_plugin"},
     "jwt": {"auth0.assertion", "sandbox.access", "sandbox.keys"},
     "starlette": {"sandbox"},
@@ -94,7 +95,7 @@ STARTS_A_PROGRAM = re.compile(
 )
 """Names in os and asyncio."""
 
-DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT"}
+DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT", "jsonschema_rs": "jsonschema-rs"}
 IMPURE = {
     *("asyncio", "io", "os", "random", "secrets", "signal", "socket", "sqlite3", "subprocess", "sys", "time"),
     *("click", "httpx", "uvicorn"),

@@ -1,37 +1,106 @@
-"""Schemas that somebody else has written, for rules of their own."""
+"""Schemas that users write as rules of their own.
+
+jsonschema-rs checks them, since its patterns can run in linear time: a pattern must not hold up a run for ever.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError, ValidationErrorKind
+
+from reconciler.core.quoting import quoted
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
+MOST_PATTERN_BYTES = 1_000_000
+"""Of one compiled pattern: the time to match a text grows with it."""
+LONGEST_MESSAGE = 200
+Path = tuple[str | int, ...]
+
+
+class NotASchemaError(Exception):
+    """A schema cannot be used; `path` leads to the part of it that is wrong."""
+
+    def __init__(self, what: str, fix: str, path: Path = ()) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+        self.path = path
 
 
 def judge(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
-    """Return what tells whether data meets a schema.
+    """Return the check whether data meets `schema`. Data that cannot be checked does not meet it.
 
-    References are refused: nothing is fetched, and nothing turns in circles.
+    References are refused: nothing is fetched, and nothing goes round in circles.
 
     Raises:
-        ValueError: if it is no schema (JSON Schema 2020-12), or holds a reference.
+        NotASchemaError: if it is not a JSON Schema (2020-12), holds a reference, or a pattern that cannot run.
     """
+    for path in _references(schema):
+        raise NotASchemaError(f"references ({path[-1]}) are not followed", "write out what it refers to", path)
+    options = RegexOptions(size_limit=MOST_PATTERN_BYTES)
     try:
-        Draft202012Validator.check_schema(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-    except SchemaError as error:
-        path = "/".join(map(str, error.absolute_path))
-        raise ValueError(f"{path}: {error.message}" if path else error.message) from error
-    if _refers(schema):
-        raise ValueError("references ($ref) are not followed; write out what it refers to")
-    return Draft202012Validator(schema).is_valid
+        validator = Draft202012Validator(
+            _plain(schema), pattern_options=options, validate_formats=False, retriever=_fetch_nothing
+        )
+    except ValidationError as error:
+        raise _explained(error) from error
+    except (OverflowError, ReferencingError, ValueError) as error:
+        raise NotASchemaError(f"this is not a JSON Schema: {error}", "correct it") from error
+
+    def is_met_by(data: Mapping[str, object]) -> bool:
+        try:
+            return validator.is_valid(data)
+        except (OverflowError, ValidationError, ValueError):
+            return False
+
+    return is_met_by
 
 
-def _refers(node: object) -> bool:
+def _explained(error: ValidationError) -> NotASchemaError:
+    path = tuple(error.instance_path)
+    if isinstance(error.kind, ValidationErrorKind.Format) and error.kind.format == "regex":
+        what = f"the pattern {quoted(str(error.instance))} cannot run in linear time"
+        return NotASchemaError(what, "correct it; look-around, back-references and large counts do not work", path)
+    where = f"{'/'.join(map(str, path))}: " if path else ""
+    why = error.message if len(error.message) <= LONGEST_MESSAGE else f"{error.message[:LONGEST_MESSAGE]}…"
+    return NotASchemaError(f"this is not a JSON Schema: {where}{why}", "correct it", path)
+
+
+def count_patterns(node: object) -> int:
+    """Return how many patterns a schema has."""
     match node:
         case dict():
-            return not REFERENCES.isdisjoint(node) or any(map(_refers, node.values()))
+            named = node.get("patternProperties")
+            own = isinstance(node.get("pattern"), str) + (len(named) if isinstance(named, dict) else 0)
+            return own + sum(map(count_patterns, node.values()))
         case list():
-            return any(map(_refers, node))
+            return sum(map(count_patterns, node))
         case _:
-            return False
+            return 0
+
+
+def _references(node: object, path: Path = ()) -> list[Path]:
+    """Return where a schema refers to another one."""
+    match node:
+        case dict():
+            found = [(*path, key) for key in node if key in REFERENCES]
+            return found + [each for key, value in node.items() for each in _references(value, (*path, key))]
+        case list():
+            return [each for index, item in enumerate(node) for each in _references(item, (*path, index))]
+        case _:
+            return []
+
+
+def _plain(node: Any) -> Any:  # noqa: ANN401 - whatever a schema holds
+    """Return a copy in lists and dicts of Python itself: jsonschema-rs takes no others."""
+    match node:
+        case dict():
+            return {key: _plain(value) for key, value in node.items()}
+        case list():
+            return [_plain(item) for item in node]
+        case _:
+            return node
+
+
+def _fetch_nothing(uri: str) -> NoReturn:
+    raise ValueError(f"{uri} is not fetched")

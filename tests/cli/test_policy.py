@@ -95,11 +95,19 @@ def test_a_grant_that_meets_all_schemas_is_planned(here: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ("{title: a, type: grant}", "reconciler.yaml:6:14: this is no JSON Schema: type: 'grant' is not valid"),
-        ("{title: a, $ref: '#'}", "reconciler.yaml:6:14: this is no JSON Schema: references ($ref) are not followed"),
+        ("{title: a, type: grant}", 'reconciler.yaml:6:31: this is not a JSON Schema: type: "grant" is not valid'),
+        (
+            "{title: a, $ref: '#'}",
+            "reconciler.yaml:6:31: references ($ref) are not followed; write out what it refers to",
+        ),
         ("{type: object}", 'reconciler.yaml:6:14: "title" is missing; add it'),
+        ("{title: a, pattern: (}", 'reconciler.yaml:6:34: the pattern "(" cannot run in linear time; correct it'),
+        ("{title: a, pattern: (?=a)}", 'reconciler.yaml:6:34: the pattern "(?=a)" cannot run in linear time'),
+        (r"{title: a, pattern: (a)\1}", r'reconciler.yaml:6:34: the pattern "(a)\1" cannot run in linear time'),
+        ("{title: a, patternProperties: {(: true}}", 'reconciler.yaml:6:48: the pattern "(" cannot run'),
+        ("{title: a, maximum: 1" + "0" * 400 + "}", "reconciler.yaml:6:34: "),
     ],
-    ids=["no-schema", "reference", "no-title"],
+    ids=["no-schema", "reference", "no-title", "broken", "look-ahead", "back-reference", "key", "large"],
 )
 def test_a_schema_that_is_none_is_said_at_its_line(here: Path, schema: str, message: str) -> None:
     config = here / "reconciler.yaml"

@@ -10,7 +10,10 @@ from support.commands import SEED, Ran, process, reconciler
 
 FULL = Path("/dev/full")
 # httpx draws rich in by itself where it is installed, for a command line of its own
-HEAVY = {"httpx", "jsonschema", "deepdiff", "rich", "yaml", "starlette", "uvicorn", "jwt", "sqlite3", "asyncio"}
+HEAVY = {
+    *("httpx", "jsonschema", "jsonschema_rs", "deepdiff", "rich", "yaml", "starlette", "uvicorn", "jwt", "sqlite3"),
+    "asyncio",
+}
 LOADED = """
 import sys
 before = set(sys.modules)

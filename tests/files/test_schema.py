@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from reconciler.files.document import MOST_PROBLEMS
-from reconciler.files.judge import judge
+from reconciler.files.judge import NotASchemaError, judge
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 
@@ -115,14 +115,14 @@ def test_a_schema_of_somebody_else_tells_whether_data_meets_it() -> None:
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ({"type": "grant"}, r"^type: 'grant' is not valid"),
-        ({"properties": 1}, r"^properties: 1 is not"),
-        ({"properties": {"client": {"pattern": "("}}}, r"^properties/client/pattern: '\(' is not a 'regex'"),
+        ({"type": "grant"}, r'JSON Schema: type: "grant" is not valid'),
+        ({"properties": 1}, r"JSON Schema: properties: 1 is not"),
+        ({"properties": {"client": {"pattern": "("}}}, r'^the pattern "\(" cannot run in linear time'),
         ({"properties": {"client": {"$ref": "https://elsewhere.example/schema.json"}}}, r"^references \(\$ref\) are"),
         ({"anyOf": [{"$ref": "#"}]}, r"^references \(\$ref\) are not followed"),
     ],
     ids=["type", "properties", "pattern", "elsewhere", "itself"],
 )
 def test_what_is_no_schema_of_its_own_is_said(schema: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(NotASchemaError, match=message):
         judge(schema)

@@ -1,0 +1,131 @@
+"""A schema of the policy, or a name that it judges, must neither hold a run up nor end it with a traceback."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.commands import CONFIG, Ran, a_workspace, process
+
+from reconciler.files.judge import NotASchemaError, judge
+
+LONG = "a" * 8000 + "!"
+SLOW = ["^(a+)+$", "^(a|aa)+$", "(a*)*b", "^(([a-z])+.)+[A-Z]([a-z])+$", "(.*a){20}$"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch)
+
+
+def planned(here: Path, schema: object) -> Ran:
+    (here / "reconciler.yaml").write_text(CONFIG + f"policy: {{schemas: [{json.dumps(schema)}]}}\n")
+    grant = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "description": LONG}
+    (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
+    return process("plan")
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+def test_no_pattern_takes_longer_than_the_text_is_long(here: Path, pattern: str) -> None:
+    ran = planned(here, {"title": "slow", "properties": {"description": {"pattern": pattern}}})
+
+    assert ran.code in {0, 4}, ran.said
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"pattern": "("},
+        {"pattern": "(?<!a)b"},
+        {"pattern": "a{1000}{1000}"},
+        {"patternProperties": {"[": {}}},
+        {"properties": {f"p{number}": {"pattern": "a"} for number in range(201)}},
+        {"multipleOf": 0},
+        {"$id": "::"},
+        {"not": {"$dynamicRef": "#"}},
+    ],
+    ids=["broken", "look-behind", "large", "key", "many", "zero", "address", "reference"],
+)
+def test_a_schema_that_cannot_be_used_is_a_problem_at_its_line(here: Path, schema: dict[str, object]) -> None:
+    ran = planned(here, {"title": "no", **schema})
+
+    assert ran.code == 1
+    assert ran.stderr.startswith("reconciler.yaml:5:"), ran.stderr
+
+
+@pytest.mark.parametrize(
+    "schema", [{"multipleOf": 5e-324}, {"minimum": 1e308}, {"maxLength": 10**30}, {"enum": [10**30]}], ids=str
+)
+def test_numbers_beyond_all_bounds_are_compared(here: Path, schema: dict[str, object]) -> None:
+    ran = planned(here, {"title": "no", "properties": {"scope": {"items": schema}}})
+
+    assert ran.code in {0, 1, 4}
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_text_that_cannot_be_checked_does_not_meet_a_schema() -> None:
+    is_met_by = judge({"properties": {"client": {"not": {"pattern": "^Admin"}}}})
+
+    assert is_met_by({"client": "Portal"})
+    assert not is_met_by({"client": "\ud800"})
+
+
+WORDS = [
+    "type",
+    "enum",
+    "const",
+    "multipleOf",
+    "maximum",
+    "minimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "items",
+    "prefixItems",
+    "uniqueItems",
+    "contains",
+    "minContains",
+    "required",
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "dependentSchemas",
+    "dependentRequired",
+    "propertyNames",
+    "unevaluatedProperties",
+    "not",
+    "if",
+    "then",
+    "else",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "format",
+    "$id",
+    "$schema",
+    "$anchor",
+    "$defs",
+    "$vocabulary",
+]
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.sampled_from(["string", "object", "^(a+)+$", "(?=a)", "#", "http://localhost/", 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400)
+@given(st.dictionaries(st.sampled_from(WORDS), values, max_size=4))
+def test_any_schema_is_a_check_or_an_error(schema: dict[str, object]) -> None:
+    try:
+        check = judge(schema)
+    except NotASchemaError:
+        return
+    assert check({"client": "Billing", "scope": ["a"]}) in {True, False}
