@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler.auth0.client import ManagementClient, forbidden
-from reconciler.auth0.errors import RefusedCallError
-from reconciler.core.directory import ORGANIZATION_ID, Directory
+from reconciler.auth0.errors import RefusedCallError, UnreadableError
+from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
@@ -46,6 +46,16 @@ LOST_UNSEEN = (
 )
 ORGANIZATIONS_UNREAD = "organizations of grants were not read: the token may not (read:organization_client_grants)"
 SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
+MOST_COUNTED = 100
+"""Organizations whose grants are counted, one request each, although nobody has listed what organizations exist."""
+MANY_ORGANIZATIONS = (
+    f"files give grants to more than {MOST_COUNTED} organizations by their ids, but the token may not list them: give "
+    "its application read:organizations"
+)
+MOST_ASSOCIATIONS = 1_000_000
+"""Organizations of all grants together. They have to fit into memory."""
+MOST_UNFAMILIAR = 20
+"""Notes about fields and values that this version does not know."""
 NOTHING_KNOWN = Directory()
 
 
@@ -124,14 +134,18 @@ async def observe_organizations(
     try:
         concerned = declared.concerned(observation.grants, observation.directory)
         organized = await _with_organizations(client, observation, concerned)
-        counted = await _counted(client, declared.gaining(organized.grants, organized.directory))
+        gaining = declared.gaining(organized.grants, organized.directory)
+        if len(gaining) > MOST_COUNTED and organized.directory.organizations is None:
+            organized = await _with_names(client, organized)
+            gaining = declared.gaining(organized.grants, organized.directory)
+        counts = await _counted(client, gaining)
     except RefusedCallError as error:
         if not forbidden(error):
             raise
         if declared.are_said:
             raise ReconcilerError(NO_ASSOCIATIONS) from error
         return replace(observation, notes=tuple(dict.fromkeys((*observation.notes, LOST_UNSEEN))))
-    return replace(organized, organization_grants=counted)
+    return replace(organized, organization_grants=counts)
 
 
 async def survey(client: ManagementClient, needs: Needs) -> Observation:
@@ -163,8 +177,9 @@ async def _with_organizations(
     client: ManagementClient, observation: Observation, concerned: Iterable[ObservedGrant]
 ) -> Observation:
     unread = [each.id for each in concerned if each.grant.organizations is None]
+    read_of = _organizations_reader(client)
     async with at_once() as group:
-        tasks = {each: group.create_task(client.organizations_of(each)) for each in unread}
+        tasks = {each: group.create_task(read_of(each)) for each in unread}
     read = {identity: task.result() for identity, task in tasks.items()}
     found = {organization for organizations in read.values() for organization in organizations.values()}
     met = found.union(observation.directory.associated)
@@ -178,6 +193,35 @@ async def _with_organizations(
         ),
         directory=replace(observation.directory, associated=tuple(sorted(met, key=lambda each: each.id))),
     )
+
+
+def _organizations_reader(
+    client: ManagementClient,
+) -> Callable[[str], Coroutine[Any, Any, Mapping[str, Organization]]]:
+    """Return what reads the organizations of grants, and refuses more for all grants together than can be true."""
+    total = 0
+
+    async def read(grant_id: str) -> Mapping[str, Organization]:
+        nonlocal total
+        found = await client.organizations_of(grant_id)
+        total += len(found)
+        if total > MOST_ASSOCIATIONS:
+            raise UnreadableError(f"the tenant lists more than {MOST_ASSOCIATIONS:,} organizations of grants")
+        return found
+
+    return read
+
+
+async def _with_names(client: ManagementClient, observation: Observation) -> Observation:
+    """List the organizations, so that ids that none has are found by one listing and not by a request for each.
+
+    Raises:
+        ReconcilerError: if the token may not list them.
+    """
+    listed = await _unless_forbidden(client.organizations())
+    if listed is None:
+        raise ReconcilerError(MANY_ORGANIZATIONS)
+    return replace(observation, directory=replace(observation.directory, organizations=listed))
 
 
 async def _counted(client: ManagementClient, gaining: Iterable[str]) -> dict[str, int | None]:
@@ -235,7 +279,9 @@ def _with_notes(observation: Observation, needs: Needs) -> Observation:
 def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
     """Return a note for each field of grants that this version does not know and ignores."""
     counts = Counter(thing for grant in grants for thing in grant.unfamiliar)
+    named = sorted(counts.items())[:MOST_UNFAMILIAR]
+    others = len(counts) - len(named)
     return [
-        f"ignored in {counted(count, 'grant')} of the tenant, because unknown: {thing}"
-        for thing, count in sorted(counts.items())
+        *(f"ignored in {counted(count, 'grant')} of the tenant, because unknown: {thing}" for thing, count in named),
+        *([f"ignored in grants of the tenant, because unknown: {counted(others, 'other field')}"] * bool(others)),
     ]

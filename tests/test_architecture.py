@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "tasks": set(),
     "disk": set(),
     "redaction": set(),
-    "auth0": {"core", "errors", "redaction", "tasks"},
+    "cookies": set(),
+    "auth0": {"cookies", "core", "errors", "redaction", "tasks"},
     "config": {"core", "errors"},
     "config_file": {"config", "core", "errors", "files.document", "files.judge"},
     # the tenant that tests trust knows nothing of the client and the planner that are tested against it
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     "saved_plan": {"", "contract.stored", "core", "disk", "errors", "files.schema", "render.plan_json"},
     "past": {"core.runs", "errors", "files.discover", "journal"},
     "doctor": {"auth0", "config", "connect", "core", "errors", "files.read", "observe", "redaction"},
-    "forge": {"core.quoting", "errors", "redaction"},
+    "forge": {"cookies", "core.quoting", "errors", "redaction"},
     "snapshot": {"core", "errors", "journal", "render.grant_file"},
     "apply": {"auth0", "core", "work"},
     "work": {"auth0", "core", "journal", "tasks"},

@@ -7,6 +7,7 @@ import httpx
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
 from reconciler.auth0.exchange import Answer
 from reconciler.auth0.management import UNMARKED, Call, Management, Mark
+from reconciler.auth0.values import count
 
 ORGANIZATIONS = "organizations"
 
@@ -48,8 +49,7 @@ def _grants_of(organization: str) -> str:
 
 
 def _total(answer: Answer) -> int:
-    page = answer.json()
-    total = page.get("total") if isinstance(page, dict) else None
-    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise UnreadableError(f"{answer.call}: the answer lacks a total that can be")
+    total = count(answer.json(), "total")
+    if total is None:
+        raise UnreadableError(f"{answer.call}: the answer has no valid total")
     return total

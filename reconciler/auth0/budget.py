@@ -12,6 +12,8 @@ from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT_SECONDS = 60.0
 """No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
+LARGEST_NUMBER = 1e12
+"""No limit and no UNIX time is larger."""
 TENTH_OF_A_SECOND = 0.1
 QUARTER_OF_A_SECOND = 0.25
 JUST_OVER_A_SECOND = 1.01  # so that a call that takes a little less long than the last one is no earlier
@@ -182,11 +184,11 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return number if 0 <= number < math.inf else None
+    return number if 0 <= number <= LARGEST_NUMBER else None
 
 
 def _http_date(text: str | None) -> float | None:
     try:
         return parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, IndexError, TypeError, OSError):  # the library does not catch its own
         return None

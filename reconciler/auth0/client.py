@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,14 +17,17 @@ from reconciler.auth0.errors import (
     NotSentError,
     RateLimitedError,
     RefusedCallError,
+    TooLargeError,
     UnclearError,
     UnreadableError,
 )
 from reconciler.auth0.exchange import Answer
 from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark, accept
+from reconciler.auth0.values import Json, count, cursor
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
+from reconciler.core.quoting import quoted
 from reconciler.redaction import Secrets
 from reconciler.tasks import at_once
 
@@ -36,6 +40,8 @@ APIS = "resource-servers"
 PAGE_SIZE = 100
 MOST_ENTRIES = 200_000
 """Twice what the largest tenant may have: a listing beyond that has no end, or lies."""
+LARGEST_LISTING_BYTES = 128_000_000
+"""Over a kilobyte for each grant of the largest tenant, where a grant usually takes a third of that."""
 MOST_EMPTY_PAGES = 100
 LEAST_ON_A_PAGE = 10  # on average, beyond those that may be empty
 DEFAULT_MANNER = Manner()
@@ -69,7 +75,8 @@ class ManagementClient:
 
         async def listing() -> tuple[ObservedGrant, ...]:
             listed = await self._by_cursor(GRANTS, {}, wire.observed_grant)
-            return _distinct(listed, GRANTS, lambda grant: grant.key)
+            grants = _distinct(listed, GRANTS, lambda grant: grant.key)
+            return _distinct(grants, GRANTS, lambda grant: grant.id)
 
         return await _whole(listing)
 
@@ -93,15 +100,15 @@ class ManagementClient:
         """Return every API of the tenant with its scopes; this listing knows page numbers only."""
 
         async def listing() -> tuple[Api, ...]:
-            first = await self._numbered_page(APIS, 0)
-            numbers = range(1, -(-first["total"] // PAGE_SIZE))
+            size = _Size(APIS)
+            first, total = await self._numbered_page(APIS, 0, wire.api, size)
+            numbers = range(1, -(-total // PAGE_SIZE))
             async with at_once() as group:
-                rest = [group.create_task(self._numbered_page(APIS, number)) for number in numbers]
-            pages = (first, *(task.result() for task in rest))
-            listed = [wire.api(item) for page in pages for item in page["resource_servers"]]
+                rest = [group.create_task(self._numbered_page(APIS, number, wire.api, size)) for number in numbers]
+            listed = [*first, *(api for task in rest for api in task.result()[0])]
             apis = _distinct(listed, APIS, lambda api: api.identifier)
-            if len(apis) != first["total"]:
-                raise UnreadableError(f"GET {API}/{APIS}: {len(apis)} of {first['total']} listed; it changed meanwhile")
+            if len(apis) != total:
+                raise UnreadableError(f"GET {API}/{APIS}: {len(apis)} of {total} listed; it changed meanwhile")
             return apis
 
         return await _whole(listing)
@@ -136,7 +143,7 @@ class ManagementClient:
             RefusedCallError (409 where its key is taken), UnclearError, NotSentError.
         """
         call = Call("POST", GRANTS, body=wire.create_body(grant), mark=mark)
-        return await self._management.call(call, lambda answer: wire.created_id(answer.json()))
+        return await self._management.call(call, lambda answer: wire.created_id(answer.json(), grant))
 
     async def update(self, grant_id: str, update: Update, mark: Mark = UNMARKED) -> None:
         """Send the changed fields, in one call if the tenant takes that. Raises as `create` does; 404: it is gone."""
@@ -170,7 +177,7 @@ class ManagementClient:
     async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: Mark) -> None:
         await self._management.call(Call(method, path, body=body, mark=mark), Answer.acknowledge)
 
-    async def _by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[wire.Json], T]) -> list[T]:
+    async def _by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
         """Read a whole listing in checkpoint mode: until `next` is absent; pages may be empty, the cursor is opaque.
 
         Each page is made into values before the next is asked for: its JSON takes several times the memory.
@@ -179,30 +186,58 @@ class ManagementClient:
         items: list[T] = []
         seen: set[str] = set()
         position: dict[str, str] = {}
+        size = _Size(path)
         while True:
             call = Call("GET", path, {**query, "take": str(PAGE_SIZE), **position})
-            page = await self._management.call(call, lambda answer: _page(answer, name))
-            items += map(read, page[name])
-            cursor = page.get("next")
-            if not cursor:
+            some, following = await self._management.call(call, partial(_understood, name=name, read=read, size=size))
+            items += some
+            if not following:
                 return items
             if len(items) > MOST_ENTRIES or len(seen) > len(items) / LEAST_ON_A_PAGE + MOST_EMPTY_PAGES:
                 raise UnreadableError(f"GET {API}/{path}: the listing has no end")
-            if not isinstance(cursor, str) or cursor in seen:
-                raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles, or leads nowhere")
-            seen.add(cursor)
-            position = {"from": cursor}
+            if following in seen:
+                raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles")
+            seen.add(following)
+            position = {"from": following}
 
-    async def _numbered_page(self, path: str, number: int) -> dict[str, Any]:
+    async def _numbered_page(
+        self, path: str, number: int, read: Callable[[Json], T], size: "_Size"
+    ) -> tuple[list[T], int]:
+        """Return what a page lists, and how many entries all pages have."""
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
 
-        def understood(answer: Answer) -> dict[str, Any]:
+        def understood(answer: Answer) -> tuple[list[T], int]:
             page = _page(answer, path.replace("-", "_"))
-            if not isinstance(page.get("total"), int) or not 0 <= page["total"] <= MOST_ENTRIES:
-                raise UnreadableError(f"{answer.call}: the answer lacks a total that can be")
-            return page
+            total = count(page, "total", MOST_ENTRIES)
+            if total is None:
+                raise UnreadableError(f"{answer.call}: the answer has no valid total")
+            size.add(answer)
+            return [read(item) for item in page[path.replace("-", "_")]], total
 
         return await self._management.call(Call("GET", path, query), understood)
+
+
+class _Size:
+    """How many bytes a listing has had so far."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._bytes = 0
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer. Raises TooLargeError."""
+        self._bytes += len(answer.body)
+        if self._bytes > LARGEST_LISTING_BYTES:
+            raise TooLargeError(
+                f"GET {API}/{self._path}: the listing is larger than {LARGEST_LISTING_BYTES // 1_000_000} MB"
+            )
+
+
+def _understood(answer: Answer, name: str, read: Callable[[Json], T], size: _Size) -> tuple[list[T], str]:
+    """Return what a page lists, and where the next page begins."""
+    page = _page(answer, name)
+    size.add(answer)
+    return [read(item) for item in page[name]], cursor(page, "next")
 
 
 @asynccontextmanager
@@ -249,11 +284,11 @@ async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
     try:
         return await listing()
     except UnclearError:
-        return await listing()
+        pass  # and let go of what was read so far, which the error keeps
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
-        return await listing()
+    return await listing()
 
 
 def _grant(grant_id: str) -> str:
@@ -274,5 +309,5 @@ def _distinct(items: Iterable[T], path: str, identity: Callable[[T], object]) ->
     for item in items:
         first = known.setdefault(identity(item), item)
         if first is not item and first != item:
-            raise UnreadableError(f"GET {API}/{path}: two different entries for {identity(item)}")
+            raise UnreadableError(f"GET {API}/{path}: two different entries for {quoted(str(identity(item)))}")
     return tuple(known.values())

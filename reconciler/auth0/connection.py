@@ -8,6 +8,7 @@ import httpx
 
 from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.exchange import TIMEOUTS
+from reconciler.cookies import NoCookies
 from reconciler.errors import ReconcilerError
 
 # A proxy named in the environment is for the world outside.
@@ -47,6 +48,7 @@ async def open_http(
             limits=httpx.Limits(max_connections=connections),
             timeout=TIMEOUTS,
             headers={"Accept-Encoding": "gzip"},
+            cookies=NoCookies(),
             follow_redirects=False,
         )
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:

@@ -1,13 +1,13 @@
 """Credentials: only from the environment, under the names that Auth0's own tools use."""
 
 import base64
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from reconciler.auth0.values import LONGEST_ID, LONGEST_TEXT, parse, text_or_none
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.domain import CREDENTIALS_PREFIX
 from reconciler.core.grant import Key
@@ -150,11 +150,12 @@ def own_key(token: str) -> Key:
         ReconcilerError: if the token does not say whose it is.
     """
     claims = _claims(token)
-    client_id = claims.get("azp") or str(claims.get("sub", "")).removesuffix(CLIENT_SUFFIX)
+    holder = text_or_none(claims, "azp", LONGEST_ID) or text_or_none(claims, "sub", LONGEST_ID) or ""
+    client_id = holder.removesuffix(CLIENT_SUFFIX)
     audience = next(_management_audiences(claims), None)
     if not client_id or audience is None:
         raise ReconcilerError("the access token is not one for the Management API: its claims lack azp, or aud")
-    return Key(str(client_id), audience)
+    return Key(client_id, audience)
 
 
 def identities_of(token: str) -> frozenset[str]:
@@ -169,7 +170,8 @@ def identities_of(token: str) -> frozenset[str]:
 def _management_audiences(claims: Mapping[str, Any]) -> Iterator[str]:
     audiences = claims.get("aud")
     candidates = audiences if isinstance(audiences, list) else [audiences]
-    return (each for each in candidates if isinstance(each, str) and each.endswith(MANAGEMENT_API_SUFFIX))
+    of_management = (each for each in candidates if isinstance(each, str) and each.endswith(MANAGEMENT_API_SUFFIX))
+    return (each for each in of_management if len(each) <= LONGEST_TEXT and each.isascii())
 
 
 def scopes_of(token: str) -> frozenset[str] | None:
@@ -216,7 +218,7 @@ def _checked(name: str, token: str) -> str:
 def _claims(token: str) -> dict[str, Any]:
     try:
         _, payload, _ = token.split(".")
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, RecursionError) as error:
+        claims = parse(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError as error:
         raise ReconcilerError("the access token is no JWT, so it does not tell which grant is our own") from error
     return claims if isinstance(claims, dict) else {}

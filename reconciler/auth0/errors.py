@@ -3,6 +3,7 @@
     Auth0Error
     ├── NotSentError            the tenant has seen nothing: name resolution, connection, TLS
     ├── NoTokenError            the tenant gives no token, for whatever reason; the call itself was not made
+    ├── TooLargeError           a listing has more bytes than are read; reading it again would be no better
     ├── RefusedCallError        a complete answer that says no (4xx); nothing was changed
     │   └── RateLimitedError    429: not now
     └── UnclearError            sent, and no answer tells what became of it: 5xx, 408, timeout, a broken connection
@@ -49,6 +50,10 @@ class RateLimitedError(RefusedCallError):
     def __init__(self, call: str, status: int, message: str, retry_after: float = 0.0) -> None:
         super().__init__(call, status, message)
         self.retry_after = retry_after
+
+
+class TooLargeError(Auth0Error):
+    """A listing of the tenant is larger than what is read."""
 
 
 class UnclearError(Auth0Error):

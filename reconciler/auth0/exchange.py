@@ -1,7 +1,6 @@
 """One exchange with a tenant: a request out and a whole answer in, within a deadline and a size, or an error."""
 
 import asyncio
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.proxy import by_proxy
+from reconciler.auth0.values import parse
 from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0
@@ -64,9 +64,9 @@ class Answer:
         if not httpx.codes.is_success(self.status):
             raise self.refusal()
         try:
-            content = json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise UnreadableError(f"{self.call}: the answer is no JSON") from error
+            content = parse(self.body)
+        except ValueError as error:
+            raise UnreadableError(f"{self.call}: the answer is not valid JSON") from error
         if self._repeats_a_secret(content):
             raise UnreadableError(f"{self.call}: the answer repeats a secret of this run")
         return content
@@ -86,8 +86,8 @@ class Answer:
 
     def _message(self) -> str:
         try:
-            body = json.loads(self.body)
-        except (ValueError, RecursionError):
+            body = parse(self.body)
+        except ValueError:
             body = None
         said = [body.get(name) for name in ("message", "error_description", "error")] if isinstance(body, dict) else []
         words = next((each for each in said if isinstance(each, str) and each), self.reason)

@@ -18,12 +18,16 @@ from reconciler.auth0.credentials import (
 )
 from reconciler.auth0.errors import Auth0Error, NoTokenError, RateLimitedError, RefusedCallError, UnreadableError
 from reconciler.auth0.exchange import Answer
+from reconciler.auth0.values import count
 from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
 EARLY_SECONDS = 60.0
 """Tokens are renewed so long before they expire: a call that is under way must not see its token die."""
-DEFAULT_LIFETIME_SECONDS = 86_400.0
+DEFAULT_LIFETIME_SECONDS = 86_400
+"""Also where an answer says no valid number. A token that expires earlier is renewed after an answer of 401."""
+LONGEST_LIFETIME_SECONDS = 2_592_000
+"""Auth0 takes at most 30 days."""
 
 Post = Callable[[str, dict[str, str]], Awaitable[Answer]]
 """Sends a form to a path of the tenant and returns the answer."""
@@ -126,6 +130,5 @@ def _held(answer: Answer, now: float) -> _Held:
     token = content.get("access_token") if isinstance(content, dict) else None
     if not is_token(token):
         raise UnreadableError(f"{answer.call}: the answer does not hold a valid access token")
-    lifetime = content.get("expires_in")
-    seconds = lifetime if isinstance(lifetime, int) and lifetime > 0 else DEFAULT_LIFETIME_SECONDS
+    seconds = count(content, "expires_in", LONGEST_LIFETIME_SECONDS) or DEFAULT_LIFETIME_SECONDS
     return _Held(token, now + max(seconds - EARLY_SECONDS, seconds / 2))

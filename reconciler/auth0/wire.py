@@ -1,15 +1,14 @@
 """Pure: between the Management API's JSON and our values."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from reconciler.auth0.errors import UnreadableError
+from reconciler.auth0.values import LONGEST_ID, Json, flag, identifier, objects, text, text_or_none, texts
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Api, Application, Organization
-from reconciler.core.grant import NOTHING, SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant, set_of
+from reconciler.core.grant import NOTHING, SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
-
-Json = Mapping[str, Any]
+from reconciler.core.quoting import quoted
 
 KNOWN_FIELDS = frozenset(
     {
@@ -26,6 +25,8 @@ KNOWN_FIELDS = frozenset(
         "default_for",
     },
 )
+MOST_UNFAMILIAR = 20
+"""Unknown fields of one grant that are named."""
 
 
 def observed_grant(answer: Json) -> ObservedGrant:
@@ -34,24 +35,24 @@ def observed_grant(answer: Json) -> ObservedGrant:
     Raises:
         UnreadableError: if a field that identifies the grant is missing, or one has the wrong type.
     """
-    identity = _text(answer, "id")
+    identity = identifier(answer, "id")
     key = _key(answer, identity)
-    all_scopes = _flag(answer, "allow_all_scopes")
+    all_scopes = flag(answer, "allow_all_scopes")
     grant = ClientGrant(
         key=key,
-        scope=NOTHING if all_scopes else _texts(answer, "scope"),
-        organization_usage=_text_or_none(answer, "organization_usage") or USAGE_DENY,
-        allow_any_organization=_flag(answer, "allow_any_organization"),
-        authorization_details_types=_texts(answer, "authorization_details_types"),
+        scope=NOTHING if all_scopes else texts(answer, "scope"),
+        organization_usage=text_or_none(answer, "organization_usage") or USAGE_DENY,
+        allow_any_organization=flag(answer, "allow_any_organization"),
+        authorization_details_types=texts(answer, "authorization_details_types"),
         allow_all_scopes=all_scopes,
     )
-    return ObservedGrant(identity, grant, _flag(answer, "is_system"), _unfamiliar(answer))
+    return ObservedGrant(identity, grant, flag(answer, "is_system"), _unfamiliar(answer))
 
 
 def _key(answer: Json, identity: str) -> Key:
-    client_id, default_for = _text_or_none(answer, "client_id"), _text_or_none(answer, "default_for")
-    audience = _text(answer, "audience")
-    subject_type = _text_or_none(answer, "subject_type") or SUBJECT_CLIENT
+    client_id, default_for = text_or_none(answer, "client_id", LONGEST_ID), text_or_none(answer, "default_for")
+    audience = text(answer, "audience")
+    subject_type = text_or_none(answer, "subject_type") or SUBJECT_CLIENT
     if bool(client_id) != bool(default_for):
         return Key(client_id or None, audience, subject_type, default_for or None)
     both = f"{client_id} and the default for {default_for}"
@@ -62,35 +63,42 @@ def _key(answer: Json, identity: str) -> Key:
 def _unfamiliar(answer: Json) -> frozenset[str]:
     if KNOWN_FIELDS.issuperset(answer):
         return NOTHING
-    return frozenset(f'field "{name}"' for name in answer.keys() - KNOWN_FIELDS)
+    return frozenset(f"field {quoted(name)}" for name in sorted(answer.keys() - KNOWN_FIELDS)[:MOST_UNFAMILIAR])
 
 
 def application(answer: Json) -> Application:
     """Parse an application. Raises UnreadableError if it lacks its id."""
     return Application(
-        client_id=_text(answer, "client_id"),
-        name=_text_or_none(answer, "name") or "",
+        client_id=text(answer, "client_id"),
+        name=text_or_none(answer, "name") or "",
         is_third_party=answer.get("is_first_party") is False,
     )
 
 
 def api(answer: Json) -> Api:
     """Parse an API (resource server); one that never had scopes has no such field. Raises UnreadableError."""
-    scopes = frozenset(_text(scope, "value") for scope in _objects(answer, "scopes"))
-    identifier = _text(answer, "identifier")
-    return Api(identifier, _text_or_none(answer, "name") or "", scopes, is_system=_flag(answer, "is_system"))
+    scopes = frozenset(text(scope, "value") for scope in objects(answer, "scopes"))
+    identifier = text(answer, "identifier")
+    return Api(identifier, text_or_none(answer, "name") or "", scopes, is_system=flag(answer, "is_system"))
 
 
 def organization(answer: Json) -> Organization:
     """Parse an organization. Raises UnreadableError if it lacks its id."""
-    return Organization(_text(answer, "id"), _text_or_none(answer, "name") or "")
+    return Organization(identifier(answer, "id"), text_or_none(answer, "name") or "")
 
 
-def created_id(answer: object) -> str:
-    """Return the id of the grant that an answer to POST /client-grants tells of. Raises UnreadableError."""
+def created_id(answer: object, asked: ClientGrant) -> str:
+    """Return the id of the grant that was created.
+
+    Raises:
+        UnreadableError: if the answer is about another grant than the one that was asked for.
+    """
     if not isinstance(answer, dict):
-        raise UnreadableError("an answer of the tenant is no object")
-    return _text(answer, "id")
+        raise UnreadableError("an answer of the tenant is not an object")
+    created = observed_grant(answer)
+    if created.grant.key != asked.key:
+        raise UnreadableError("the tenant answered with another grant than the one to create")
+    return created.id
 
 
 def create_body(grant: ClientGrant) -> dict[str, object]:
@@ -152,40 +160,3 @@ def _value(change: FieldChange, after: ClientGrant) -> object:
             return sorted(after.authorization_details_types)
         case ValueChange():
             return change.after
-
-
-def _text(answer: Json, name: str) -> str:
-    value = _text_or_none(answer, name)
-    if not value:
-        raise UnreadableError(f"an answer of the tenant lacks {name}")
-    return value
-
-
-def _text_or_none(answer: Json, name: str) -> str | None:
-    value = answer.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise UnreadableError(f"an answer of the tenant has {name} with something else than a text")
-
-
-def _flag(answer: Json, name: str) -> bool:
-    value = answer.get(name)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise UnreadableError(f"an answer of the tenant has {name} with something else than true or false")
-
-
-def _texts(answer: Json, name: str) -> frozenset[str]:
-    values = answer.get(name)
-    if not values:
-        return NOTHING
-    if isinstance(values, list) and {str}.issuperset(map(type, values)):
-        return set_of(tuple(values))
-    raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of texts")
-
-
-def _objects(answer: Json, name: str) -> list[Json]:
-    values = answer.get(name) or []
-    if isinstance(values, list) and all(isinstance(value, dict) for value in values):
-        return values
-    raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of objects")

@@ -96,10 +96,18 @@ def _entries(api: Api, path: str, text: str, query: Mapping[str, str]) -> Iterat
         page = _ask(api, "GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
         for item in _items(page.data):
             ours = our_id is not None and _author(item) == our_id
-            yield Entry(str(item.get("iid", item.get("id"))), str(item.get(text) or ""), ours)
+            yield Entry(_number(item), str(item.get(text) or ""), ours)
         if not page.has_next:
             return
     raise ForgeError("GitLab's listing has no end")
+
+
+def _number(item: Mapping[str, Any]) -> str:
+    """Return the number of an issue or a note, which is a part of paths."""
+    number = item.get("iid", item.get("id"))
+    if type(number) is not int or number < 0:
+        raise ForgeError("GitLab's answer has an entry without a valid number")
+    return str(number)
 
 
 def _author(item: Mapping[str, Any]) -> object:

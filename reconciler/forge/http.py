@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from reconciler.cookies import NoCookies
 from reconciler.errors import ReconcilerError
 from reconciler.forge.errors import ForgeError, PassingError
 from reconciler.redaction import Secrets, secrets_in
@@ -128,6 +129,7 @@ def connected(
         http = httpx.Client(
             headers={**headers, "Accept-Encoding": "identity", "User-Agent": "reconciler"},
             timeout=TIMEOUTS,
+            cookies=NoCookies(),
             follow_redirects=False,
             mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
         )

@@ -130,7 +130,7 @@ def test_a_drip_does_not_hold_us_for_ever() -> None:
 def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
     answer, _ = exchanged(lambda _: an_answer(200, body))
 
-    with pytest.raises(UnreadableError, match="the answer is no JSON"):
+    with pytest.raises(UnreadableError, match="the answer is not valid JSON"):
         answer.json()
 
 

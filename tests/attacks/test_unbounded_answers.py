@@ -1,0 +1,269 @@
+"""Answers without end or measure: listings, numbers, ids, cursors and lists are bounded before they are used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from support.commands import CONFIG, SECRET, a_workspace, grants_of, reconciler, served
+
+SEED = f"""
+tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}
+applications: [{{name: Billing, client_id: billing}}, {{name: Portal, client_id: portal}}]
+apis:
+  - {{name: Invoices API, identifier: https://api.example.com/invoices, scopes: ["read:invoices", "write:invoices"]}}
+organizations: [{{name: acme, id: org_0123456789abcdef}}]
+grants: [{{client: Portal, api: Invoices API, scope: ["read:invoices"]}}]
+"""
+GRANTS = """
+grants:
+  - {client_id: billing, audience: https://api.example.com/invoices, scope: ["read:invoices"]}
+  - {client_id: portal, audience: https://api.example.com/invoices, scope: ["write:invoices"]}
+"""
+Alter = Callable[[str, str, Any], Any]
+
+
+def altering(alter: Alter) -> Callable[[ASGIApp], ASGIApp]:
+    """Put what `alter` makes of method, path and content in the place of each answer."""
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def altered(scope: Scope, receive: Receive, send: Send) -> None:
+            said: list[Message] = []
+
+            async def keep(message: Message) -> None:
+                said.append(message)
+
+            await app(scope, receive, keep)
+            whole = b"".join(message.get("body", b"") for message in said)
+            before = json.loads(whole) if whole else None
+            content = alter(scope["method"], scope["path"], before)
+            status = said[0]["status"] if content is before else 200
+            body = content if isinstance(content, bytes) else json.dumps(content).encode()
+            kept = [(name, value) for name, value in said[0]["headers"] if name != b"content-length"]
+            length = (b"content-length", str(len(body)).encode())
+            await send({"type": "http.response.start", "status": status, "headers": [*kept, length]})
+            await send({"type": "http.response.body", "body": body})
+
+        return altered
+
+    return around
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch, tenant=SEED, **{"grants/billing": GRANTS})
+
+
+@pytest.fixture
+def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Run a command against a tenant whose answers are altered; return its exit code and all that it printed."""
+
+    def running(alter: Alter, *arguments: str) -> tuple[int, str]:
+        with served(here, altering(alter)) as environment:
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.setenv("AUTH0_AUDIENCE", "https://sandbox.localhost/api/v2/")
+            ran = reconciler(*arguments)
+        return ran.code, ran.said
+
+    return running
+
+
+def replaced(name: str, value: object) -> Alter:
+    """Put a value into every entry of the listing of grants and every grant that was created."""
+
+    def alter(method: str, path: str, content: Any) -> Any:
+        if path == "/api/v2/client-grants" and method == "GET":
+            return {**content, "client_grants": [{**each, name: value} for each in content["client_grants"]]}
+        return {**content, name: value} if path == "/api/v2/client-grants" and isinstance(content, dict) else content
+
+    return alter
+
+
+IDS = ["", ".", "..", "a\x00b", "a\nb", "\x7f", "\x85", "\ud800", "x" * 70_000, "é" * 600, 5, None, ["x"], {"a": 1}]
+
+
+@pytest.mark.parametrize("identity", IDS, ids=lambda each: repr(each)[:20])
+def test_an_id_that_would_change_a_path_is_refused_when_it_is_read(
+    run: Callable[..., tuple[int, str]], here: Path, identity: object
+) -> None:
+    before = grants_of(here)
+
+    code, said = run(replaced("id", identity), "apply", "--yes")
+
+    assert code == 1, said
+    assert "an answer of the tenant" in said
+    assert len(said) < 500
+    assert grants_of(here) == before
+
+
+@pytest.mark.parametrize("identity", IDS, ids=lambda each: repr(each)[:20])
+def test_a_create_whose_answer_has_such_an_id_is_looked_up(
+    run: Callable[..., tuple[int, str]], identity: object
+) -> None:
+    def alter(method: str, path: str, content: Any) -> Any:
+        return {**content, "id": identity} if (method, path) == ("POST", "/api/v2/client-grants") else content
+
+    code, said = run(alter, "apply", "--yes")
+
+    assert code == 0, said
+    assert "it took effect all the same" in said
+
+
+@pytest.mark.parametrize("name", ["client_id", "audience", "subject_type"])
+def test_a_create_that_is_answered_with_another_grant_is_looked_up(
+    run: Callable[..., tuple[int, str]], name: str
+) -> None:
+    def alter(method: str, path: str, content: Any) -> Any:
+        return {**content, name: "user"} if (method, path) == ("POST", "/api/v2/client-grants") else content
+
+    code, said = run(alter, "apply", "--yes")
+
+    assert code == 0, said
+    assert "another grant than the one to create; it took effect all the same" in said
+
+
+@pytest.mark.parametrize("lifetime", [b"1e400", b"-1e400", b"1" + b"0" * 400, b"true", b"0", b'"x"', b"[]"])
+def test_a_renewed_token_may_say_any_lifetime_after_a_write(
+    run: Callable[..., tuple[int, str]], lifetime: bytes
+) -> None:
+    written: list[str] = []
+
+    def alter(method: str, path: str, content: Any) -> Any:
+        if path != "/oauth/token":
+            written.extend([method] * (method in {"POST", "PATCH"}))
+            return content
+        seconds = lifetime if written else b"1"  # the first ones have expired before the next call
+        return (
+            json.dumps({**content, "expires_in": 0}).encode().replace(b'"expires_in": 0', b'"expires_in": ' + seconds)
+        )
+
+    code, said = run(alter, "apply", "--yes")
+
+    assert code == 0, said
+
+
+def test_a_cursor_that_no_url_can_carry_is_refused(run: Callable[..., tuple[int, str]], here: Path) -> None:
+    before = grants_of(here)
+
+    for cursor in ("x" * 70_000, "\ud800", "é" * 30_000, 5, ["x"], {"a": "b"}):
+
+        def alter(_: str, path: str, content: Any, cursor: object = cursor) -> Any:
+            return {**content, "next": cursor} if path == "/api/v2/client-grants" else content
+
+        code, said = run(alter, "apply", "--yes")
+
+        assert code == 1, said
+        assert "an answer of the tenant has next" in said
+        assert grants_of(here) == before
+
+
+@pytest.fixture
+def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the real limit, but in a tenth of its time."""
+    monkeypatch.setattr("reconciler.auth0.client.LARGEST_LISTING_BYTES", 20_000_000)
+
+
+@pytest.mark.usefixtures("smaller")
+def test_pages_that_are_large_and_have_no_end_are_left(run: Callable[..., tuple[int, str]]) -> None:
+    pages = 0
+
+    def alter(_: str, path: str, content: Any) -> Any:
+        nonlocal pages
+        if path != "/api/v2/client-grants":
+            return content
+        pages += 1
+        grants = [
+            {
+                "id": f"cgr_{pages}_{number}",
+                "client_id": "x",
+                "audience": f"{pages} {number}",
+                "scope": ["x" * 2_000] * 40,
+            }
+            for number in range(110)
+        ]
+        return {"client_grants": grants, "next": str(pages)}
+
+    code, said = run(alter, "plan")
+
+    assert code == 1
+    assert "the listing is larger than 20 MB" in said
+    assert pages <= 6
+
+
+@pytest.mark.usefixtures("smaller")
+def test_apis_are_not_listed_without_end_either(run: Callable[..., tuple[int, str]]) -> None:
+    apis = [{"identifier": f"{number}", "name": "x" * 2_000, "description": "x" * 80_000} for number in range(100)]
+    page = json.dumps({"resource_servers": apis, "total": 200_000}).encode()
+
+    def alter(_: str, path: str, content: Any) -> Any:
+        return page if path == "/api/v2/resource-servers" else content
+
+    code, said = run(alter, "plan", "--attempts", "3")
+
+    assert code == 1
+    assert "the listing is larger than 20 MB" in said
+
+
+def test_two_grants_with_one_id_are_a_contradiction(run: Callable[..., tuple[int, str]]) -> None:
+    def alter(method: str, path: str, content: Any) -> Any:
+        if method == "GET" and path == "/api/v2/client-grants":
+            return {"client_grants": [{**each, "id": "cgr_one"} for each in content["client_grants"]]}
+        return content
+
+    code, said = run(alter, "plan")
+
+    assert code == 1
+    assert "two different entries" in said
+
+
+def test_unknown_fields_are_named_up_to_a_number_and_a_length(run: Callable[..., tuple[int, str]]) -> None:
+    def alter(method: str, path: str, content: Any) -> Any:
+        if method == "GET" and path == "/api/v2/client-grants":
+            odd = {f"{number} {'x' * 9_000}": number for number in range(200)}
+            return {"client_grants": [{**each, **odd} for each in content["client_grants"]]}
+        return content
+
+    code, said = run(alter, "plan")
+
+    assert code == 0, said
+    assert len(said) < 5_000
+
+
+def test_ids_of_organizations_that_do_not_exist_cost_one_listing(
+    run: Callable[..., tuple[int, str]], here: Path
+) -> None:
+    requests: list[str] = []
+    invented = ", ".join(f"org_{number:016}" for number in range(3_000))
+    (here / "grants/billing.yaml").write_text(
+        "grants: [{client_id: billing, audience: https://api.example.com/invoices, scope: [], "
+        f"organization_usage: allow, organizations: [org_0123456789abcdef, {invented}]}}]"
+    )
+
+    def alter(_: str, path: str, content: Any) -> Any:
+        requests.append(path)
+        return content
+
+    code, said = run(alter, "plan")
+
+    assert code == 1
+    assert 'the tenant has no organization "org_0000000000000000"' in said
+    assert len(requests) < 10
+
+
+def test_many_ids_of_organizations_need_the_permission_to_list(here: Path) -> None:
+    invented = ", ".join(f"org_{number:016}" for number in range(200))
+    (here / "grants/billing.yaml").write_text(
+        "grants: [{client_id: billing, audience: https://api.example.com/invoices, scope: [], "
+        f"organization_usage: allow, organizations: [{invented}]}}]"
+    )
+    scope = '["read:client_grants", "read:resource_servers", "read:organization_client_grants"]'
+    (here / "tenant.yaml").write_text(SEED.replace(f"{SECRET}}}", f"{SECRET}, scope: {scope}}}"))
+    (here / "reconciler.yaml").write_text(CONFIG)
+
+    ran = reconciler("plan")
+
+    assert ran.code == 1
+    assert "more than 100 organizations by their ids" in ran.said
