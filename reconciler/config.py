@@ -21,6 +21,7 @@ from reconciler.core.identity import ALLOW_UNNAMED, IdentityCheck, identity_of, 
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import Border, Pattern, Protect
 from reconciler.core.policy import Policy, all_denials, strictest
+from reconciler.core.quoting import some
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.template import BUILT_IN
 from reconciler.core.tenancy import ANY_TENANT, Target, Tenants
@@ -219,7 +220,7 @@ def _unnamed(config: Config, domain: str, *, allowed: bool) -> Tenant:
     if config.tenants and not allowed and not is_loopback(tenant.host):
         raise ReconcilerError(
             f"AUTH0_DOMAIN: {tenant.host} is not the domain of a tenant that {config.file} declares "
-            f"({', '.join(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} "
+            f"({some(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} "
             "to go on with the shared settings",
         )
     return tenant
@@ -340,4 +341,4 @@ def named(config: Config, name: str) -> Tenant:
 
 def which(name: str, declared: Mapping[str, object]) -> str:
     """Return what to do about the name of a tenant that is none of `declared`."""
-    return did_you_mean(name, declared) or f"declared are: {', '.join(declared) or 'none'}"
+    return did_you_mean(name, declared) or f"declared are: {some(declared) or 'none'}"

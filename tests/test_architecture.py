@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "cli.validate": {"cli", "config", "core", "errors", "files.read", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},
     "cli.journal": {"cli", "core.runs", "errors", "past", "render"},
-    "cli.schema": {"cli", "contract", "core.quoting", "errors", "render.styled"},
+    "cli.schema": {"cli", "contract", "core", "errors", "files.discover", "render.styled"},
     "cli.approving": {"cli", "core", "errors", "past", "render", "saved_plan"},
     "cli.list": {"cli", "config", "core", "errors", "render"},
     "cli.plan": {"cli", "core", "errors", "render", "saved_plan"},

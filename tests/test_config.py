@@ -370,7 +370,7 @@ def test_a_domain_that_is_none_of_the_declared_ones_is_refused(domain: str) -> N
     parsed = parse_config({"protect": [{"client": "A"}], "tenants": declared}, "reconciler.yaml")
 
     with pytest.raises(
-        ReconcilerError, match=r"not the domain of a tenant that reconciler.yaml declares \(live, local\); .*"
+        ReconcilerError, match=r"not the domain of a tenant that reconciler.yaml declares \(live and local\); .*"
     ) as caught:
         choose_tenant(parsed, None, {"AUTH0_DOMAIN": domain})
     allowed = choose_tenant(parsed, None, {"AUTH0_DOMAIN": domain}, allow_unnamed=True)

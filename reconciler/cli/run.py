@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from reconciler.apply import Look, Means, carry_out
 from reconciler.auth0.backoff import Persistence
 from reconciler.cli.console import Console
+from reconciler.cli.deadline import OUT_OF_TIME
 from reconciler.cli.interruption import GRACE_SECONDS, Interruption
 from reconciler.cli.reaching import Reach
-from reconciler.cli.session import OUT_OF_TIME, Planning
+from reconciler.cli.session import SECOND_LOOK_SECONDS, Planning
 from reconciler.cli.together import Done
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Report, Result
@@ -110,7 +111,7 @@ class Run:
             observation = await self._session.observe_again(self._observation, self._interruption.left)
             if observation is None:
                 return Report(outcomes, None, "interrupted before the tenant was read again")
-            return Report(outcomes, self._session.plan(observation))
+            return Report(outcomes, self._session.plan(observation, SECOND_LOOK_SECONDS))
         except ReconcilerError as error:
             return Report(outcomes, None, f"the tenant could not be read again: {error}")
 

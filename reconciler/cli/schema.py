@@ -11,9 +11,13 @@ from reconciler.contract import stored
 from reconciler.contract.compare import differences
 from reconciler.contract.derive import grants_schema, render
 from reconciler.contract.openapi import create_request
+from reconciler.core.problems import Problem
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError
+from reconciler.files.discover import read
 from reconciler.render.styled import line
+
+LARGEST_DOCUMENT_BYTES = 64_000_000
 
 
 @also_global_options
@@ -40,9 +44,10 @@ def command(*, spec: Path | None, check: bool) -> Exit:
 
 
 def _document(path: Path) -> object:
+    data = read(path, LARGEST_DOCUMENT_BYTES)
+    if isinstance(data, Problem):
+        raise ReconcilerError(f"{path}: {data.what}; {data.fix}")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ReconcilerError(f"{path}: {error.strerror}") from error
+        return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ReconcilerError(f"{path} is no JSON: {error}") from error
+        raise ReconcilerError(f"{path} is not valid JSON: {error}") from error

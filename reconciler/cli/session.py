@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 from reconciler.auth0.client import ManagementClient
+from reconciler.cli.deadline import OUT_OF_TIME, within
 from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant
 from reconciler.core.desired import resolve
@@ -37,7 +39,6 @@ T = TypeVar("T")
 
 SECOND_LOOK_SECONDS = 60.0
 """What the look after the last write may take even where the time is up: what was done has to be known."""
-OUT_OF_TIME = "the time is up (--timeout)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,10 @@ class Planning:
 class Session:
     """A tenant within reach, and what the files declare for it; `base` has what they declared before this branch.
 
-    `deadline` is a time of the event loop's clock, `note` tells a person what is good to know. `named` says that the
-    configuration declares the tenant, `address` has the options by which it is found again. `identity` is what the
-    tenant's identity is compared with, `notes` are part of every plan for it, and with `names` every plan knows
-    all names.
+    `deadline` is a time of the monotonic clock, which is the event loop's too, `note` tells a person what is good to
+    know. `named` says that the configuration declares the tenant, `address` has the options by which it is found again.
+    `identity` is what the tenant's identity is compared with, `notes` are part of every plan for it, and with `names`
+    every plan knows all names.
     """
 
     tenant: Tenant
@@ -146,8 +147,13 @@ class Session:
         grants, listed_at = await observe_grants(self.client)
         return await self._with_organizations(replace(before, grants=grants, listed_at=listed_at))
 
-    def plan(self, observation: Observation) -> Plan:
-        """Return the plan. Raises RefusedError, and ProblemsError with the files' texts."""
+    def plan(self, observation: Observation, at_least: float = 0.0) -> Plan:
+        """Return the plan, made until the deadline, but for `at_least` so many seconds.
+
+        Raises:
+            RefusedError: as `make_plan` does; ProblemsError, with the files' texts.
+            ReconcilerError: if the time is up.
+        """
         rules = Rules(
             untouchable=self.untouchable(),
             limits=self.shape.lift(self.tenant.limits),
@@ -159,7 +165,8 @@ class Session:
             only_branch=self.shape.only_branch,
         )
         try:
-            plan = make_plan(self.declared.specs, observation, rules, self.name)
+            with within(max(self.deadline - monotonic(), at_least)):
+                plan = make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
         return replace(plan, notes=(*self.notes, *plan.notes))

@@ -5,15 +5,17 @@ import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Generic, TypeVar
 
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
 from reconciler.cli.console import Console
+from reconciler.cli.deadline import within
 from reconciler.cli.declared import Files, read_files
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
@@ -269,10 +271,14 @@ def together(  # noqa: PLR0913 - what commands differ in
     Raises:
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
     """
-    config, tenants = chosen(options)
+    started = monotonic()
+    with within(reach.timeout):
+        config, tenants = chosen(options)
     with about(tenants), asyncio.Runner() as runner:
-        policies = read_settings(shape.policy) if shape.policy else None
-        files = read_files(options, shape, config, tenants, folders)
+        with within(reach.timeout - (monotonic() - started)):
+            policies = read_settings(shape.policy) if shape.policy else None
+            files = read_files(options, shape, config, tenants, folders)
+        reach = replace(reach, timeout=max(0.0, reach.timeout - (monotonic() - started)))
         beginning = Beginning(options, shape, reach, config, files, console, policies, names)
         tenants_together = Together(tenants, runner, console)
         try:

@@ -8,6 +8,9 @@ from reconciler.errors import ReconcilerError
 
 COLLECTION = "/client-grants"
 EXTENSION = "x-"  # OpenAPI's prefix for what vendors add; it binds nobody
+MOST_LEVELS = 200
+MOST_PARTS = 10_000
+"""Of the request body with its references written out: a few references can stand for billions of parts."""
 
 
 def create_request(openapi: object) -> dict[str, Any]:
@@ -18,7 +21,8 @@ def create_request(openapi: object) -> dict[str, Any]:
     Raises:
         ReconcilerError: the document lacks the endpoint or its JSON body, or refers to itself, elsewhere or nowhere.
     """
-    body = _mapping(dict(_part(openapi, "paths", _collection_path(openapi), "post", "requestBody")), openapi, ())
+    request = dict(_part(openapi, "paths", _collection_path(openapi), "post", "requestBody"))
+    body = _WrittenOut(openapi).mapping(request, ())
     schema = _part(body, "content", "application/json", "schema")
     _part(schema, "properties")
     return dict(schema)
@@ -45,31 +49,45 @@ def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
     return _part(inner, *deeper) if deeper else inner
 
 
-def _written_out(node: object, openapi: object, trail: tuple[str, ...]) -> object:
-    """Return `node` with what its references name in their place; `trail` holds the references on the way here."""
-    match node:
-        case dict():
-            return _mapping(node, openapi, trail)
-        case list():
-            return [_written_out(item, openapi, trail) for item in node]
-        case _:
-            return node
+class _WrittenOut:
+    """Writes out what references in a document name; `trail` always holds the references on the way to a part."""
 
+    def __init__(self, openapi: object) -> None:
+        self._openapi = openapi
+        self._parts = 0
 
-def _mapping(node: dict[str, Any], openapi: object, trail: tuple[str, ...]) -> dict[str, Any]:
-    """Do the same for a mapping; what stands beside a reference is added to what it names (OpenAPI 3.1)."""
-    reference = node.get("$ref")
-    beside = {
-        key: _written_out(value, openapi, trail)
-        for key, value in node.items()
-        if key != "$ref" and not key.startswith(EXTENSION)
-    }
-    if reference is None:
-        return beside
-    if reference in trail:
-        raise ReconcilerError(f"the OpenAPI document's reference {reference} leads back to itself")
-    target = _target(openapi, str(reference))
-    return {**_mapping(dict(target), openapi, (*trail, str(reference))), **beside}
+    def mapping(self, node: dict[str, Any], trail: tuple[str, ...], level: int = 0) -> dict[str, Any]:
+        """Return a mapping with its references written out; what stands beside one is added to what it names."""
+        self._count(level)
+        reference = node.get("$ref")
+        beside = {
+            key: self._any(value, trail, level + 1)
+            for key, value in node.items()
+            if key != "$ref" and not key.startswith(EXTENSION)
+        }
+        if reference is None:
+            return beside
+        if reference in trail:
+            raise ReconcilerError(f"the OpenAPI document's reference {reference} leads back to itself")
+        target = _target(self._openapi, str(reference))
+        return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
+
+    def _count(self, level: int) -> None:
+        """Count a part. Raises ReconcilerError if there are too many, or too many levels of them."""
+        self._parts += 1
+        if self._parts > MOST_PARTS or level > MOST_LEVELS:
+            what = f"more than {MOST_PARTS:,} parts" if level <= MOST_LEVELS else f"more than {MOST_LEVELS} levels"
+            raise ReconcilerError(f"the request in the OpenAPI document has {what} once its references are written out")
+
+    def _any(self, node: object, trail: tuple[str, ...], level: int) -> object:
+        match node:
+            case dict():
+                return self.mapping(node, trail, level)
+            case list():
+                self._count(level)
+                return [self._any(item, trail, level + 1) for item in node]
+            case _:
+                return node
 
 
 def _target(openapi: object, reference: str) -> Mapping[str, Any]:

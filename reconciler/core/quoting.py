@@ -1,8 +1,12 @@
 """Pure: how text from files and from the tenant is shown: on one line, without anything that a terminal obeys."""
 
+from collections.abc import Collection
+from itertools import islice
+
 from reconciler.core.invisible import has_invisible, is_invisible
 
 LONGEST = 60
+MOST_WORDS = 10
 
 
 def visible(text: str) -> str:
@@ -24,13 +28,23 @@ def _printed(char: str) -> str:
 
 def quoted(text: str) -> str:
     """Return `text` in double quotes, cut off where it is long."""
-    shown = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    return f'"{visible(shown)}"'
+    return f'"{visible(_shortened(text))}"'
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def enumerated(words: list[str], conjunction: str) -> str:
     """Return `a, b and c`, with the conjunction given."""
     return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def some(words: Collection[str], conjunction: str = "and") -> str:
+    """Return the first of `words`, each cut off where it is long, and how many more there are."""
+    more = len(words) - MOST_WORDS
+    shown = [visible(_shortened(word)) for word in islice(words, MOST_WORDS)]
+    return enumerated([*shown, f"{more} more"] if more > 0 else shown, conjunction)
 
 
 def counted(count: int, noun: str) -> str:

@@ -1,14 +1,18 @@
 """Pure: what grant files say to one tenant: the grants that apply there, with its own values in them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from reconciler.core.pattern import meets
+from reconciler.core.pattern import WILDCARDS, meets
 from reconciler.core.problems import Problem
-from reconciler.core.quoting import enumerated, quoted, visible
-from reconciler.core.spec import GrantSpec, TenantPattern
-from reconciler.core.suggest import did_you_mean
+from reconciler.core.quoting import quoted, some
+from reconciler.core.spec import GrantSpec
+from reconciler.core.suggest import MOST_COMPARED, Suggestions
 from reconciler.core.template import BUILT_IN, OPENING, filled, names_in
+
+MOST_LISTS = 4096
+"""How many lists of patterns are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +42,97 @@ UNTOLD = Tenants(targets=())
 
 def for_tenant(specs: Iterable[GrantSpec], target: Target) -> tuple[GrantSpec, ...]:
     """Return those of `specs` that apply to a tenant, with its values in the places of their names."""
-    return tuple(
-        spec if is_plain(spec) else _filled(spec, target.values)
-        for spec in specs
-        if not spec.tenants or applies(spec, target.name)
+    found: list[GrantSpec] = []
+    known: dict[Patterns, bool] = {}
+    for spec in specs:
+        if spec.tenants:
+            patterns = patterns_of(spec)
+            if patterns not in known:
+                known[patterns] = applies(patterns, target.name)
+            if not known[patterns]:
+                continue
+        found.append(with_values(spec, target.values) if has_variables(spec) else spec)
+    return tuple(found)
+
+
+Patterns = tuple[tuple[str, ...], ...]
+"""The texts of a grant's lists of tenants."""
+
+
+def patterns_of(spec: GrantSpec) -> Patterns:
+    """Return the lists that say where `spec` applies."""
+    return tuple(tuple(pattern.text for pattern in patterns) for patterns in spec.tenants)
+
+
+def applies(patterns: Patterns, tenant: str) -> bool:
+    """Return whether each list of patterns has one for the tenant of that name."""
+    return all(
+        tenant in names or any(meets(tenant, pattern) for pattern in wildcards)
+        for names, wildcards in map(_names_and_wildcards, patterns)
     )
 
 
-def applies(spec: GrantSpec, tenant: str) -> bool:
-    """Return whether `spec` is for the tenant of that name."""
-    return all(any(meets(tenant, pattern.text) for pattern in patterns) for patterns in spec.tenants)
+@lru_cache(maxsize=MOST_LISTS)
+def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return all patterns, since any may be a name as it stands, and those that can also be met by other names."""
+    return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
 
 def is_plain(spec: GrantSpec) -> bool:
     """Return whether `spec` says the same to every tenant, word for word; nearly all do, so it is told quickly."""
+    return not spec.tenants and not has_variables(spec)
+
+
+def has_variables(spec: GrantSpec) -> bool:
+    """Return whether `spec` has texts that hold the name of a variable."""
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
-    return not spec.tenants and OPENING not in "\n".join((*names, *spec.scope, *(spec.organizations or ())))
+    return OPENING in "\n".join((*names, *spec.scope, *(spec.organizations or ())))
+
+
+def at_targets(specs: Iterable[GrantSpec], tenants: Tenants) -> Iterator[tuple[GrantSpec, Sequence[Target]]]:
+    """Yield each of `specs` with the tenants that it applies to."""
+    known: dict[Patterns, Sequence[Target]] = {(): tenants.targets}
+    for spec in specs:
+        patterns = patterns_of(spec)
+        if patterns not in known:
+            known[patterns] = [target for target in tenants.targets if applies(patterns, target.name)]
+        yield spec, known[patterns]
 
 
 def misdirected(specs: Iterable[GrantSpec], tenants: Tenants) -> Iterator[Problem]:
     """Yield a problem for each name of a tenant, and each of a variable, that stands for none; some come repeatedly."""
     if not tenants.targets:
         return
-    for spec in specs:
-        unknown = [problem for patterns in spec.tenants for problem in _unknown_tenants(patterns, tenants.known)]
-        yield from unknown
-        if spec.tenants and not unknown and not any(applies(spec, name) for name in tenants.known):
+    guess = Suggestions()
+    fitting: dict[Patterns, tuple[Collection[str], bool]] = {}
+    answers: dict[tuple[int, str], list[str]] = {}
+    for spec, targets in at_targets(specs, tenants):
+        patterns = patterns_of(spec)
+        if patterns not in fitting:
+            fitting[patterns] = _fitting(patterns, tenants.known)
+        unknown, fits = fitting[patterns]
+        yield from _unknown_tenants(spec, unknown, tenants.known, guess)
+        if spec.tenants and not unknown and not fits:
             what = "no tenant fits both the file's and this grant's tenants"
             yield Problem(spec.tenants[-1][0].source, what, "correct the one or the other")
-        if not is_plain(spec):
-            yield from _unknown_variables(spec, [each for each in tenants.targets if applies(spec, each.name)])
+        if has_variables(spec):
+            yield from _unknown_variables(spec, targets, answers, guess)
 
 
-def _filled(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
+def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
+    """Return the patterns that fit no known tenant, and whether there is a tenant that all lists fit."""
+    unknown = {
+        text
+        for texts, wildcards in map(_names_and_wildcards, patterns)
+        for text in texts.difference(known)
+        if text not in wildcards or not any(meets(name, text) for name in known)
+    }
+    return unknown, any(applies(patterns, name) for name in known)
+
+
+def with_values(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
+    """Return `spec` with the values in the places of their names."""
+
     def put_in(text: str | None) -> str | None:
         return None if text is None else filled(text, values)
 
@@ -84,33 +146,39 @@ def _filled(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
     )
 
 
-def _unknown_tenants(patterns: Iterable[TenantPattern], known: Collection[str]) -> Iterator[Problem]:
-    for pattern in patterns:
-        if not any(meets(name, pattern.text) for name in known):
+def _unknown_tenants(
+    spec: GrantSpec, unknown: Collection[str], known: Collection[str], guess: Suggestions
+) -> Iterator[Problem]:
+    for pattern in (pattern for patterns in spec.tenants for pattern in patterns):
+        if pattern.text in unknown:
             what = f"the configuration declares no tenant {quoted(pattern.text)}"
-            fix = did_you_mean(pattern.text, known) or _declared(known)
-            yield Problem(pattern.source, what, fix)
+            yield Problem(pattern.source, what, guess(pattern.text, known) or _declared(known))
 
 
 def _declared(known: Collection[str]) -> str:
     if not known:
         return 'it declares none at all; name your tenants in reconciler.yaml, or remove "tenants"'
-    return f"declared are {enumerated(list(known), 'and')}"
+    return f"declared are {some(known)}"
 
 
-def _unknown_variables(spec: GrantSpec, targets: Iterable[Target]) -> Iterator[Problem]:
-    targets = tuple(targets)
-    known = {name for target in targets for name in target.values}
+def _unknown_variables(
+    spec: GrantSpec, targets: Sequence[Target], answers: dict[tuple[int, str], list[str]], guess: Suggestions
+) -> Iterator[Problem]:
+    """Yield a problem for each variable that one of `targets` lacks; `answers` has who lacks what, by the targets."""
     for text, place in spec.placed_texts():
         for name in names_in(text):
-            lacking = [target.name for target in targets if name not in target.values]
-            if lacking:
-                guess = "" if name in known else did_you_mean(name, known)
-                yield Problem(place, _lacking(lacking, name), guess or "add it to variables in reconciler.yaml")
+            question = (id(targets), name)
+            if question not in answers:
+                answers[question] = [target.name for target in targets if name not in target.values]
+            if lacking := answers[question]:
+                has_some = len(lacking) < len(targets)
+                known = {} if has_some else {each for target in targets[:MOST_COMPARED] for each in target.values}
+                nearest = guess(name, known) if known else ""
+                yield Problem(place, _lacking(lacking, name), nearest or "add it to variables in reconciler.yaml")
 
 
 def _lacking(tenants: list[str], variable: str) -> str:
-    named = [visible(tenant) for tenant in tenants if tenant]
+    named = [tenant for tenant in tenants if tenant]
     if not named:
         return f"there is no variable {quoted(variable)}"
-    return f"{enumerated(named, 'and')} {'have' if named[1:] else 'has'} no variable {quoted(variable)}"
+    return f"{some(named)} {'have' if named[1:] else 'has'} no variable {quoted(variable)}"

@@ -12,7 +12,9 @@ from reconciler.core.spec import Mark
 from reconciler.files.scalars import Scalar
 
 START: Mark = (1, 1)
-MOST_PROBLEMS = 1000  # of one file: nobody reads more, and a hostile file could make millions
+MOST_PROBLEMS = 1000  # of one file, and of one run: nobody reads more, and a hostile file could make millions
+MOST_VALUES = 300_000
+"""Of one file, keys, lists and mappings included: each takes hundreds of bytes."""
 
 
 MarksOfKeys = dict[str, tuple[Mark, Mark]]
@@ -108,7 +110,7 @@ Node = Mapping | Sequence | Scalar
 class Document:
     """One file as read: its data, its text (for showing a problem's line), and what was wrong with it.
 
-    Where reading had to stop in the middle, `whole` is false and `data` is None.
+    Where reading had to stop in the middle, `whole` is false and `data` is None. `values` counts what the parser found.
     """
 
     file: str
@@ -116,6 +118,7 @@ class Document:
     text: str = field(default="", repr=False)
     problems: tuple[Problem, ...] = ()
     whole: bool = True
+    values: int = field(default=0, compare=False)
 
 
 def mark_of(data: object, path: Steps[str | int], *, key: bool = False) -> Mark:

@@ -27,6 +27,7 @@ from reconciler.core.quoting import quoted
 from reconciler.core.spec import Mark
 from reconciler.files.document import (
     MOST_PROBLEMS,
+    MOST_VALUES,
     NOWHERE,
     START,
     Document,
@@ -90,10 +91,11 @@ def parse_by_events(text: str, file: str) -> Document:
     try:
         root = reader.document()
     except _StopError:
-        return Document(file, None, text, tuple(reader.problems), whole=False)
+        return Document(file, None, text, tuple(reader.problems), whole=False, values=reader.values)
     except yaml.MarkedYAMLError as error:
-        return Document(file, None, text, (*reader.problems, _syntax_problem(error, text, file)), whole=False)
-    return Document(file, root, text, tuple(reader.problems))
+        problems = (*reader.problems, _syntax_problem(error, text, file))
+        return Document(file, None, text, problems, whole=False, values=reader.values)
+    return Document(file, root, text, tuple(reader.problems), values=reader.values)
 
 
 def _found(text: str, file: str) -> Found:
@@ -112,6 +114,7 @@ class _Reader:
         self._places = places
         self._found = found
         self.problems: list[Problem] = []
+        self.values = 0
 
     def document(self) -> Node:
         """Return the data of the only document."""
@@ -135,6 +138,7 @@ class _Reader:
         return self._stop_at_alias(event)
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
+        self._count(event)
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
         text = event.value
@@ -198,7 +202,13 @@ class _Reader:
             return key
         return None
 
+    def _count(self, event: Event) -> None:
+        self.values += 1
+        if self.values > MOST_VALUES:
+            self._stop(event, f"this file has more than {MOST_VALUES:,} keys and values", "split it")
+
     def _enter(self, event: CollectionStartEvent, level: int) -> None:
+        self._count(event)
         if level > MOST_LEVELS:
             self._stop(event, TOO_DEEP, WRITE_FLAT)
         if event.anchor is not None or event.tag is not None:

@@ -1,35 +1,48 @@
 """Shell: YAML files in, checked values and every problem out, in one run."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from reconciler.contract import stored
-from reconciler.core.problems import Problem
+from reconciler.core.problems import Problem, Source, errors
 from reconciler.core.quoting import visible
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.document import MOST_PROBLEMS, too_many
+from reconciler.files.fit import fitting
 from reconciler.files.loader import parse
 from reconciler.files.revision import read_one, read_revision
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, legible_specs, problems_of
+from reconciler.files.verdicts import Check
 from reconciler.files.workspace import Workspace, git_warnings
 from reconciler.git.revision import Revision
+
+MOST_CHARACTERS = 64_000_000
+"""Of all grant files together."""
+MOST_VALUES = 1_000_000
+"""Of all grant files that YAML's parser reads; those that `import` writes are read without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One file that should fit a schema: look at `problems` before you believe `data`, which is empty if unreadable."""
+    """One file that should fit a schema: look at `problems` before you believe `data`, which is empty if unreadable.
+
+    `values` counts what the YAML parser found.
+    """
 
     file: str
     data: document.Mapping
     problems: tuple[Problem, ...] = ()
     text: str = field(default="", repr=False)
+    values: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +98,60 @@ def _declared(
     contents: Iterable[tuple[str, bytes | Problem]], tenants: Tenants, problems: Iterable[Problem] = ()
 ) -> Declared:
     schema = stored.load(stored.GRANTS)
-    all_read = [_understood(file, content, schema) for file, content in contents]
+    all_read = list(_within_bounds(_understood(file, content, schema) for file, content in contents))
     specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
     legible = (spec for one in all_read for spec in legible_specs(one.data, one.file, one.problems))
     in_files = (problem for one in all_read for problem in one.problems)
     return Declared(
         specs=specs,
-        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants, legible))))),
+        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants, legible, _check_item))))),
         texts={one.file: one.text for one in all_read},
     )
+
+
+def _within_bounds(files: Iterable[Read]) -> Iterator[Read]:
+    """Yield `files` as long as one run may hold them all, with what is wrong if it may not."""
+    size = values = problems = 0
+    for one in files:
+        size += len(one.text)
+        values += one.values
+        problems += len(errors(one.problems))
+        yield one
+        bounds = (
+            (size, MOST_CHARACTERS, "characters"),
+            (values, MOST_VALUES, "keys and values"),
+            (problems, MOST_PROBLEMS, "problems"),
+        )
+        for count, most, what in bounds:
+            if count > most:
+                more = f"the files up to this one have more than {most:,} {what} together, so no further one is read"
+                fix = "correct these first" if what == "problems" else "check fewer files at once"
+                yield replace(one, data=document.Mapping(), problems=(Problem(Source(one.file), more, fix),))
+                return
+
+
+def _check_item(item: document.Mapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
+    """Return what is wrong with an item of `grants` that has `values` in the places of its own."""
+    if _fits_item()({**item, **values}):
+        return ()
+    replaced = copy(item)
+    for name, value in values.items():
+        if isinstance(value, list):
+            replaced[name] = copy(item[name])
+            replaced[name][:] = value
+        else:
+            replaced[name] = value
+    return violations(replaced, _item_schema(), file=file)
+
+
+@cache
+def _fits_item() -> Check:
+    return fitting(_item_schema())
+
+
+def _item_schema() -> Mapping[str, Any]:
+    items: Mapping[str, Any] = stored.load(stored.GRANTS)["properties"]["grants"]["items"]
+    return items
 
 
 def _at_most(problems: Iterator[Problem]) -> Iterator[Problem]:
@@ -133,4 +191,4 @@ def _understood(file: str, content: bytes | Problem, schema: Mapping[str, Any]) 
     if parsed.whole:
         problems = (*problems, *violations(parsed.data, schema, file=file))
     data = parsed.data if isinstance(parsed.data, document.Mapping) else document.Mapping()
-    return Read(file, data, tuple(sorted(problems)), parsed.text)
+    return Read(file, data, tuple(sorted(problems)), parsed.text, parsed.values)

@@ -2,17 +2,31 @@
 
 import re
 from bisect import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Mapping as Lookup
 from collections.abc import Sequence as Several
 from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 from reconciler.core.grant import USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import GrantSpec, TenantPattern
-from reconciler.core.tenancy import NOBODY, Tenants, for_tenant, is_plain, misdirected
+from reconciler.core.template import OPENING, literal
+from reconciler.core.tenancy import (
+    NOBODY,
+    Target,
+    Tenants,
+    at_targets,
+    has_variables,
+    is_plain,
+    misdirected,
+    patterns_of,
+    with_values,
+)
 from reconciler.files.document import Mapping, Sequence
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -25,6 +39,11 @@ LISTS = frozenset({"scope", "organizations", "tenants"})
 SETS = ("scope", "authorization_details_types", "organizations")
 """Which fields hold what has no order, in the order in which the file says it."""
 
+MOST_COMBINATIONS = 2_000_000
+"""Of the grants and texts in files with the tenants that they are for: each takes a microsecond or more."""
+
+Check = Callable[[Mapping, Lookup[str, Any], str], Iterable[Problem]]
+"""What is wrong with an item once it has other values, in a file of this name."""
 DeclaredKey = tuple[str | None, ...]
 Lists = tuple[tuple[TenantPattern, ...], ...]
 
@@ -110,22 +129,102 @@ def _tenants(data: Mapping, file: str) -> Lists:
 
 
 def problems_of(
-    specs: Several[GrantSpec], tenants: Tenants = NOBODY, legible: Iterable[GrantSpec] = ()
+    specs: Several[GrantSpec],
+    tenants: Tenants = NOBODY,
+    legible: Iterable[GrantSpec] = (),
+    check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
     """Yield what no schema can see, each problem once, as far as it concerns one of `tenants`.
 
-    That is: names of tenants and variables that stand for none, grants declared twice for a tenant, and, as warnings,
-    what OAuth or Auth0 has no use for. Where no tenant is told, only what says the same to all of them is looked at.
-    Of `legible` specs, which are not whole, only the names are.
+    That is: names of tenants and variables that stand for none, grants declared twice for a tenant, what `check` says
+    of an item with the values of a tenant in it, and, as warnings, what OAuth or Auth0 has no use for. Where no tenant
+    is told, only what says the same to all of them is looked at. Of `legible` specs, which are not whole, only the
+    names are.
     """
-    seen: set[Problem] = set()
     special = [spec for spec in specs if not is_plain(spec)]
-    read = [for_tenant(specs, target) for target in tenants.targets] if special else [specs]
-    read = read or [tuple(filter(is_plain, specs))]
-    for problem in chain(misdirected([*special, *legible], tenants), chain.from_iterable(map(_problems_at_one, read))):
+    named = [*special, *legible]
+    if (count := _combinations(named, tenants)) > MOST_COMBINATIONS:
+        yield _too_many_combinations(named[0].file, count)
+        return
+    seen: set[Problem] = set()
+    found = (
+        misdirected(named, tenants),
+        _problems_at_one(filter(is_plain, specs)),
+        _problems_at(specs, tenants, check),
+    )
+    for problem in chain.from_iterable(found):
         if problem not in seen:
             seen.add(problem)
             yield problem
+
+
+def _combinations(specs: Iterable[GrantSpec], tenants: Tenants) -> int:
+    """Return how much there is to look at in `specs` at all of `tenants`."""
+    specs = list(specs)
+    patterns = {each for spec in specs for each in patterns_of(spec)}
+    compared = sum(map(len, patterns)) * len({*tenants.known, *(target.name for target in tenants.targets)})
+    if compared > MOST_COMBINATIONS:
+        return compared
+    texts = (
+        len(targets) * (2 + len(spec.scope) + len(spec.organizations or ()) if has_variables(spec) else 1)
+        for spec, targets in at_targets(specs, tenants)
+    )
+    return compared + sum(texts)
+
+
+def _too_many_combinations(file: str, count: int) -> Problem:
+    what = f"grants and tenants have {count:,} combinations, more than {MOST_COMBINATIONS:,}, so they are not checked"
+    return Problem(
+        Source(file), what, "name fewer tenants with --tenant, or write fewer tenants and variables in grants"
+    )
+
+
+def _problems_at(specs: Several[GrantSpec], tenants: Tenants, check: Check) -> Iterator[Problem]:
+    """Yield what is wrong at a tenant with the grants that do not say the same to all of them."""
+    special = [(index, spec) for index, spec in enumerate(specs) if not is_plain(spec)]
+    if not special:
+        return
+    plain: dict[DeclaredKey, list[tuple[int, GrantSpec]]] = {}
+    for index, spec in enumerate(specs):
+        if is_plain(spec):
+            plain.setdefault(_declared_key(spec), []).append((index, spec))
+    at: dict[str, list[tuple[int, GrantSpec]]] = {target.name: [] for target in tenants.targets}
+    for (index, _), (spec, targets) in zip(special, at_targets((spec for _, spec in special), tenants), strict=True):
+        for target in targets:
+            if not has_variables(spec):
+                at[target.name].append((index, spec))
+                continue
+            filled = with_values(spec, target.values)
+            yield from _broken_by_values(filled, spec, target, check)
+            at[target.name].append((index, filled))
+    for here in at.values():
+        same = [each for _, spec in here for each in plain.get(_declared_key(spec), ())]
+        merged = sorted(dict((*same, *here)).items())
+        yield from _problems_at_one(spec for _, spec in merged)
+
+
+def _broken_by_values(filled: GrantSpec, spec: GrantSpec, target: Target, check: Check) -> Iterator[Problem]:
+    """Yield what is wrong with an item of a file once it has the values of a tenant, at its place in the file."""
+    if not isinstance(spec.places, Mapping):
+        return
+    values: dict[str, Any] = {name: _literal(getattr(filled, name)) for name in TEXTS if _holds(getattr(spec, name))}
+    for name in SETS:
+        said = getattr(spec, name) or ()
+        if any(map(_holds, said)):
+            texts = zip(said, getattr(filled, name), strict=True)
+            values[name] = [_literal(text) if _holds(each) else each for each, text in texts]
+    for problem in check(spec.places, values, spec.file):
+        whose = f", with the values of {quoted(target.name)}" if target.name else ""
+        yield replace(problem, what=f"{problem.what}{whose}")
+
+
+def _holds(text: str | None) -> bool:
+    return text is not None and OPENING in text
+
+
+def _literal(text: str | None) -> str:
+    """Return a text as a file would say it, so that a value is not taken for another variable."""
+    return literal(text or "")
 
 
 def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:

@@ -33,7 +33,7 @@ def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) 
     assert (refused.code, refused.stdout) == (1, "")
     assert refused.stderr == (
         "error: AUTH0_DOMAIN: example.eu.auth0.com is not the domain of a tenant that reconciler.yaml declares "
-        "(first, second); use --tenant NAME, declare the tenant, or use --allow-unnamed-tenant to go on with the "
+        "(first and second); use --tenant NAME, declare the tenant, or use --allow-unnamed-tenant to go on with the "
         "shared settings\n"
     )
     assert allowed.stderr.startswith("error: no credentials for example.eu.auth0.com: set AUTH0_CLIENT_ID")

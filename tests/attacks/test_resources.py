@@ -1,0 +1,251 @@
+"""What a pull request brings must not take all the time or memory of a run, nor hide its end behind a traceback."""
+
+import json
+import re
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support.commands import CONFIG, GRANTS, TIMEOUT_SECONDS, Ran, a_workspace, command_line
+
+from reconciler.contract.openapi import create_request
+from reconciler.core.suggest import did_you_mean
+from reconciler.errors import ReconcilerError
+
+MOST_MEMORY = 700_000_000
+MOST_SECONDS = 20.0
+"""Of a machine that does much else; on an idle one each of these takes a few seconds at most."""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch)
+
+
+def _limited() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(MOST_SECONDS), int(MOST_SECONDS)))
+
+
+def bounded(*arguments: str) -> Ran:
+    """Run a command that may take little memory and little time of the processor."""
+    done = subprocess.run(
+        command_line(*arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=_limited,
+        timeout=5 * TIMEOUT_SECONDS,
+    )
+    assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "item",
+    ["[],", "{},", "a,", "{a: },", "[[]],", "'',"],
+    ids=["lists", "mappings", "texts", "pairs", "nested", "empty"],
+)
+def test_a_file_of_nothing_but_values_ends_early(here: Path, item: str) -> None:
+    (here / "grants" / "billing.yaml").write_text(f"grants: [{item * (4_900_000 // len(item))}]\n")
+
+    ran = bounded("validate")
+
+    assert ran.code == 1
+    assert "more than 300,000 keys and values" in ran.stderr
+
+
+def test_many_files_of_nothing_but_values_end_early(here: Path) -> None:
+    for number in range(3):
+        (here / "grants" / f"{number}.yaml").write_text(f"grants: [{'[],' * 290_000}]\n")
+
+    ran = bounded("validate")
+
+    assert ran.code == 1
+    assert "problems together, so no further one is read" in ran.stderr
+
+
+def test_many_files_of_values_without_a_problem_end_early(here: Path) -> None:
+    for number in range(5):
+        many = "".join(f"{{client: a, api: b{number}-{each}}}," for each in range(50_000))
+        (here / "grants" / f"{number}.yaml").write_text(f"grants: [{many}]\n")
+
+    ran = bounded("validate")
+
+    assert ran.code == 1
+    assert "more than 1,000,000 keys and values together" in ran.stderr
+
+
+def test_many_large_files_end_early(here: Path) -> None:
+    comment = f"# {'x' * 4_900_000}\n"
+    for number in range(20):
+        (here / "grants" / f"{number}.yaml").write_text(comment + GRANTS.replace("Billing", f"B{number}"))
+
+    ran = bounded("validate")
+
+    assert ran.code == 1
+    assert "more than 64,000,000 characters together" in ran.stderr
+
+
+def test_problems_are_bounded_over_all_files(here: Path) -> None:
+    for number in range(50):
+        (here / "grants" / f"{number}.yaml").write_text("grants:\n" + "  - wrong\n" * 900)
+
+    ran = bounded("validate")
+
+    assert ran.code == 1
+    assert ran.stderr.count("\n") < 5000 * 3
+
+
+def configuration(names: list[str], **fields: object) -> str:
+    tenants = {name: {"domain": f"t{number}.eu.auth0.com", **fields} for number, name in enumerate(names)}
+    return json.dumps({"tenants": tenants})
+
+
+@pytest.mark.parametrize("length", [60, 1000], ids=["many names", "long names"])
+def test_no_suggestion_takes_long(here: Path, length: int) -> None:
+    count = min(1000, 96_000 // length)
+    names = [f"{'ab' * (length // 2 - 5)}{number:09}" for number in range(count)]
+    (here / "reconciler.yaml").write_text(configuration(names))
+    wrong = [f"x{name}" for name in names]
+    (here / "grants" / "billing.yaml").write_text(
+        json.dumps({"tenants": wrong, "grants": [{"client": "a", "api": "b"}]})
+    )
+
+    started = time.process_time()
+    ran = bounded("validate")
+
+    assert ran.code == 1
+    assert "declares no tenant" in ran.stderr
+    assert len(ran.stderr) < 3_000_000
+    assert time.process_time() - started < MOST_SECONDS
+
+
+def test_long_words_are_not_compared_and_near_ones_of_many_are_found() -> None:
+    many = [f"scope:{number:05}" for number in range(50_000)]
+
+    assert did_you_mean("a" * 5000, ["a" * 5001]) == ""
+    assert did_you_mean("write:invoces", [*many, "write:invoices"]) == 'did you mean "write:invoices"?'
+
+
+def fleet(here: Path, tenants: int, grants: int, item: dict[str, object]) -> None:
+    names = [f"tenant-{number}" for number in range(tenants)]
+    variables = {name: {"domain": f"{name}.eu.auth0.com", "variables": {"a": name}} for name in names}
+    (here / "reconciler.yaml").write_text(json.dumps({"tenants": variables}))
+    items = [{"client": f"c{number}", "api": "b", **item} for number in range(grants)]
+    (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": items}))
+
+
+@pytest.mark.parametrize(
+    ("tenants", "grants", "item"),
+    [
+        (20_000, 200, {"scope": ["read:${a}"]}),
+        (2_000, 2_000, {"tenants": [f"tenant-{number}" for number in range(50)], "scope": ["${a}"]}),
+        (5_000, 3_000, {"tenants": ["tenant-*"], "scope": ["${a}", "${b}", "${c}", "${d}"]}),
+    ],
+    ids=["variables", "names", "patterns"],
+)
+def test_tenants_and_grants_multiply_only_so_far(
+    here: Path, tenants: int, grants: int, item: dict[str, object]
+) -> None:
+    fleet(here, tenants, grants, item)
+
+    assert bounded("validate").code in {0, 1}
+
+
+def test_too_many_combinations_are_an_error_that_says_so(here: Path) -> None:
+    fleet(here, 20_000, 200, {"scope": ["read:${a}"]})
+
+    ran = bounded("validate")
+
+    assert ran.code == 1
+    assert "grants and tenants have 12,000,000 combinations, more than 2,000,000, so they are not checked" in ran.stderr
+    assert bounded("--tenant", "tenant-7", "validate").code == 0
+
+
+def test_a_large_honest_fleet_is_checked_whole(here: Path) -> None:
+    fleet(here, 200, 1_000, {"scope": ["read:${a}"]})
+
+    assert bounded("validate").code == 0
+
+
+def doubling(levels: int) -> dict[str, object]:
+    """Return an OpenAPI document whose references stand for 2 ** levels parts."""
+    schemas: dict[str, object] = {
+        f"L{number}": {"properties": {side: {"$ref": f"#/components/schemas/L{number + 1}"} for side in "ab"}}
+        for number in range(levels)
+    }
+    schemas[f"L{levels}"] = {"type": "string"}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/L0"}}}}
+    return {"paths": {"/client-grants": {"post": {"requestBody": body}}}, "components": {"schemas": schemas}}
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]], ids=["print", "check"])
+def test_references_are_written_out_only_so_far(here: Path, options: list[str]) -> None:
+    (here / "openapi.json").write_text(json.dumps(doubling(40)))
+
+    ran = bounded("schema", "--spec", "openapi.json", *options)
+
+    assert ran.code == 1
+    assert "more than 10,000 parts" in ran.stderr
+
+
+def test_a_document_that_is_nested_too_deeply_is_an_error() -> None:
+    document = doubling(0)
+    schema: dict[str, object] = {}
+    for _ in range(900):
+        schema = {"items": [schema]}
+    document["components"] = {"schemas": {"L0": schema}}
+
+    with pytest.raises(ReconcilerError, match="more than 200 levels"):
+        create_request(document)
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=" ".join)
+def test_the_deadline_holds_for_what_is_computed(here: Path, command: list[str]) -> None:
+    protect = [{"client": f"Nobody {number} *"} for number in range(40_000)]
+    (here / "reconciler.yaml").write_text(CONFIG + f"protect: {json.dumps(protect)}\n")
+    many = "".join(f"  - {{client: Billing, audience: 'https://a{number}/', scope: []}}\n" for number in range(3000))
+    (here / "grants" / "billing.yaml").write_text("grants:\n" + many)
+
+    ran = bounded(*command, "--timeout", "3s")
+
+    assert ran.code == 1
+    assert ran.stderr.endswith("error: the time is up (--timeout)\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [("x" * 400, "has 401 characters"), ("ead:invoices", "listed twice")],
+    ids=["too long", "twice"],
+)
+def test_a_value_is_checked_where_it_is_put_in(here: Path, value: str, what: str) -> None:
+    sandbox = {"kind": "sandbox", "seed": "tenant.yaml", "variables": {"value": value}}
+    (here / "reconciler.yaml").write_text(json.dumps({"tenants": {"local": sandbox}}))
+    (here / "grants" / "billing.yaml").write_text(
+        "grants:\n  - client: Billing\n    api: Invoices API\n    scope: ['read:invoices', 'r${value}']\n"
+    )
+
+    for command in (["validate"], ["plan"], ["apply", "--yes"]):
+        ran = bounded(*command)
+        assert ran.code == 1, ran.said
+        assert re.match(r"grants/billing\.yaml:4:\d+: .*, with the values of \"local\"", ran.stderr), ran.stderr
+        assert what in ran.stderr
+
+
+def test_a_blank_that_comes_from_a_value_is_a_warning_as_if_it_were_written_there(here: Path) -> None:
+    tenants = {"local": {"kind": "sandbox", "seed": "tenant.yaml", "variables": {"sp": "read: invoices"}}}
+    (here / "reconciler.yaml").write_text(json.dumps({"tenants": tenants}))
+    (here / "grants" / "billing.yaml").write_text("grants: [{client: Billing, api: Invoices API, scope: ['${sp}']}]\n")
+
+    assert "billing.yaml:1:55: warning: the scope" in bounded("validate").stderr
+
+
+def test_a_value_is_not_read_as_a_variable(here: Path) -> None:
+    tenants = {"local": {"kind": "sandbox", "seed": "tenant.yaml", "variables": {"a": "$${b} ${c}", "b": "x"}}}
+    (here / "reconciler.yaml").write_text(json.dumps({"tenants": tenants}))
+    (here / "grants" / "billing.yaml").write_text("grants: [{client: '${a}', api: Invoices API, scope: []}]\n")
+
+    assert bounded("validate").code == 0
