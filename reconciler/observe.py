@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
-from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization
+from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization, TenantList
 from reconciler.core.grant import ObservedGrant
+from reconciler.core.needs import lists_for_changes
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
 from reconciler.core.planner import Observation
@@ -45,7 +46,6 @@ LOST_UNSEEN = (
     "(read:organization_client_grants)"
 )
 ORGANIZATIONS_UNREAD = "organizations of grants were not read: the token may not (read:organization_client_grants)"
-SCOPES_UNCHECKED = "scopes were not checked: the token may not list APIs (read:resource_servers)"
 MOST_COUNTED = 100
 """Organizations whose grants are counted, one request each, although nobody has listed what organizations exist."""
 MANY_ORGANIZATIONS = (
@@ -57,14 +57,15 @@ MOST_ASSOCIATIONS = 1_000_000
 MOST_UNFAMILIAR = 20
 """Notes about fields and values that this version does not know."""
 NOTHING_KNOWN = Directory()
+NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
     """Which listings are needed.
 
-    Scopes alone can do without the listing of APIs where the token may not read it. `organizations` says that those of
-    grants are needed, `organization_names` that there has to be a listing of all.
+    If the token may not list APIs and only `scopes` needs them, scopes are reported as not checked. `organizations`
+    says that those of grants are needed, `organization_names` that the list of all is.
     """
 
     application_names: bool
@@ -73,6 +74,9 @@ class Needs:
     third_parties: bool = False
     organizations: bool = False
     organization_names: bool = False
+
+
+NO_NEEDS = Needs(application_names=False, api_names=False, scopes=False)
 
 
 def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> Needs:
@@ -101,15 +105,27 @@ async def observe(client: ManagementClient, needs: Needs, *, everything: bool = 
     """
     async with at_once() as group:
         grants = group.create_task(observe_grants(client))
-        directory = group.create_task(_directory(client, needs, everything=everything))
+        directory = group.create_task(_directory(client, needs, wanted=NAMES if everything else ()))
     listed, listed_at = grants.result()
-    return _with_notes(Observation(listed, directory.result(), listed_at=listed_at), needs)
+    return Observation(listed, directory.result(), notes=_unfamiliar(listed), listed_at=listed_at)
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: Needs) -> Observation:
     """Return what was observed for other needs, with what these ask for beyond it; raises as `observe` does."""
-    directory = await _directory(client, needs, known.directory)
-    return _with_notes(replace(known, directory=directory), needs)
+    return replace(known, directory=await _directory(client, needs, known.directory))
+
+
+async def observe_for_changes(
+    client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
+) -> Observation:
+    """Read the lists that are needed to judge what `specs` create or widen, as far as the token may read them.
+
+    Reads nothing if nothing is created or widened. Raises Auth0Error if a listing fails.
+    """
+    lists = lists_for_changes(specs, observation.grants, observation.directory)
+    if not lists:
+        return observation
+    return replace(observation, directory=await _directory(client, NO_NEEDS, observation.directory, wanted=lists))
 
 
 async def observe_grants(client: ManagementClient) -> tuple[tuple[ObservedGrant, ...], float]:
@@ -236,52 +252,57 @@ async def look_up(client: ManagementClient, needs: Needs) -> Directory:
 
 
 async def _directory(
-    client: ManagementClient, needs: Needs, known: Directory = NOTHING_KNOWN, *, everything: bool = False
+    client: ManagementClient,
+    needs: Needs,
+    known: Directory = NOTHING_KNOWN,
+    *,
+    wanted: Collection[TenantList] = (),
 ) -> Directory:
-    """Read the listings that are needed, and with `everything` those that may be read, but for what is known."""
-    no_applications = NO_APPLICATIONS if needs.application_names else NO_THIRD_PARTIES if needs.third_parties else ""
-    no_apis = NO_APIS if needs.api_names else ""
-    no_organizations = NO_ORGANIZATIONS if needs.organization_names else ""
-    async with at_once() as group:
-        applications = group.create_task(
-            _listing(client.applications, known.applications, no_applications, wanted=everything)
-        )
-        apis = group.create_task(_listing(client.apis, known.apis, no_apis, wanted=everything or needs.scopes))
-        organizations = group.create_task(_listing(client.organizations, known.organizations, no_organizations))
-    return Directory(applications.result(), apis.result(), organizations.result(), known.associated)
-
-
-async def _listing(read: Callable[[], Awaitable[T]], known: T | None, needed: str, *, wanted: bool = False) -> T | None:
-    """Read a listing that is not known and that is wanted, or needed: then `needed` says so where the token may not.
+    """Return `known` with the lists that are needed, and with those of `wanted` that the token may read.
 
     Raises:
-        ReconcilerError: with `needed`.
-        Auth0Error: if the listing fails.
+        ReconcilerError: if the token may not read a list that is needed.
+        Auth0Error: if a listing fails.
     """
-    if known is not None or not (wanted or needed):
-        return known
-    try:
-        return await read()
-    except RefusedCallError as error:
-        if not forbidden(error):
-            raise
-        if needed:
-            raise ReconcilerError(needed) from error
-        return None
+    needed = {
+        TenantList.APPLICATIONS: NO_APPLICATIONS
+        if needs.application_names
+        else (NO_THIRD_PARTIES if needs.third_parties else ""),
+        TenantList.APIS: NO_APIS if needs.api_names else "",
+        TenantList.ORGANIZATIONS: NO_ORGANIZATIONS if needs.organization_names else "",
+    }
+    asked = {each for each, message in needed.items() if message}.union(wanted)
+    if needs.scopes:
+        asked.add(TenantList.APIS)
+    reads = {each for each in asked - known.read if needed[each] or each not in known.refused}
+    async with at_once() as group:
+        applications = group.create_task(
+            _listing(client.applications, known.applications, reads, TenantList.APPLICATIONS)
+        )
+        apis = group.create_task(_listing(client.apis, known.apis, reads, TenantList.APIS))
+        organizations = group.create_task(
+            _listing(client.organizations, known.organizations, reads, TenantList.ORGANIZATIONS)
+        )
+    directory = Directory(applications.result(), apis.result(), organizations.result(), known.associated)
+    refused = reads - directory.read
+    if message := next((needed[each] for each in TenantList if each in refused and needed[each]), ""):
+        raise ReconcilerError(message)
+    return replace(directory, refused=(known.refused | refused) - directory.read)
 
 
-def _with_notes(observation: Observation, needs: Needs) -> Observation:
-    """Add what an observation could not tell."""
-    unchecked = [SCOPES_UNCHECKED] if needs.scopes and observation.directory.apis is None else []
-    return replace(observation, notes=(*_unfamiliar(observation.grants), *unchecked))
+async def _listing(
+    read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
+) -> T | None:
+    """Return a list if it is to be read, else `known`; None if the token may not read it."""
+    return await _unless_forbidden(read()) if name in reads else known
 
 
-def _unfamiliar(grants: Iterable[ObservedGrant]) -> list[str]:
+def _unfamiliar(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
     """Return a note for each field of grants that this version does not know and ignores."""
     counts = Counter(thing for grant in grants for thing in grant.unfamiliar)
     named = sorted(counts.items())[:MOST_UNFAMILIAR]
     others = len(counts) - len(named)
-    return [
+    return (
         *(f"ignored in {counted(count, 'grant')} of the tenant, because unknown: {thing}" for thing, count in named),
-        *([f"ignored in grants of the tenant, because unknown: {counted(others, 'other field')}"] * bool(others)),
-    ]
+        *((f"ignored in grants of the tenant, because unknown: {counted(others, 'other field')}",) * bool(others)),
+    )

@@ -9,6 +9,7 @@ from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import RefusedCallError
+from reconciler.core.directory import TenantList
 from reconciler.core.guards import Untouchable
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.pattern import Protect
@@ -21,7 +22,6 @@ from reconciler.observe import (
     NO_APPLICATIONS,
     NO_ASSOCIATIONS,
     NO_ORGANIZATIONS,
-    SCOPES_UNCHECKED,
     Needs,
     needs_of,
     observe,
@@ -107,7 +107,7 @@ def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
     observation, calls = seen(tmp_path, replace(NOTHING, third_parties=True))
 
     assert calls == ["GET /api/v2/client-grants", "GET /api/v2/clients", "POST /oauth/token"]
-    assert not observation.directory.is_third_party(a_key())
+    assert observation.directory.third_party(a_key()) is False
 
 
 def test_without_permission_third_parties_cannot_be_told(tmp_path: Path) -> None:
@@ -138,12 +138,12 @@ def test_names_take_one_call_each(tmp_path: Path) -> None:
     assert "All Applications" not in observation.directory.client_ids_by_name
 
 
-def test_without_permission_scopes_go_unchecked_and_that_is_said(tmp_path: Path) -> None:
+def test_without_permission_the_list_of_apis_is_refused(tmp_path: Path) -> None:
     needs = Needs(application_names=False, api_names=False, scopes=True)
 
     observation, _ = seen(tmp_path, needs, scope='"read:client_grants"')
 
-    assert observation.notes == (SCOPES_UNCHECKED,)
+    assert observation.directory.refused == {TenantList.APIS}
 
 
 def test_what_this_version_does_not_know_is_said_and_passed_over(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def organized(
     named: dict[str, str] = TWO,
     prune: bool = False,
 ) -> tuple[Observation, list[str]]:
-    """Observe a tenant for `specs`; also return the calls, but for those for tokens and grants."""
+    """Observe a tenant for `specs`; also return the calls, but for those for tokens, grants and applications."""
     calls: list[str] = []
 
     async def note(request: httpx.Request, forward: Forward) -> httpx.Response:
@@ -221,14 +221,19 @@ def organized(
 
     async def run() -> Observation:
         organizations = ", ".join(f"{{name: {name}, id: {identity}}}" for name, identity in named.items())
-        with a_sandbox(folder, MANY.format(scope=scope, organizations=organizations, tied=tied)) as sandbox:
+        permitted = f'{scope}, "read:clients"' if prune else scope
+        with a_sandbox(
+            folder,
+            MANY.format(scope=permitted, organizations=organizations, tied=tied),
+        ) as sandbox:
             async with reached(sandbox, note) as client:
-                observation = await observe(client, needs_of(specs, ()))
+                observation = await observe(client, needs_of(specs, (), prunes=prune))
                 declared = DeclaredOrganizations(specs, Untouchable(OWN) if prune else None)
                 return await observe_organizations(client, observation, declared)
 
     observation, _ = run_virtually(run())
-    return observation, sorted(call for call in calls if call not in {"POST /oauth/token", "GET client-grants"})
+    others = {"POST /oauth/token", "GET client-grants", "GET clients"}
+    return observation, sorted(call for call in calls if call not in others)
 
 
 def of(client_id: str, *organizations: str) -> GrantSpec:
@@ -336,7 +341,10 @@ def further(
 
     async def run() -> tuple[Observation, Observation]:
         organizations = ", ".join(f"{{name: {name}, id: {identity}}}" for name, identity in TWO.items())
-        with a_sandbox(folder, MANY.format(scope=scope, organizations=organizations, tied="acme")) as sandbox:
+        with a_sandbox(
+            folder,
+            MANY.format(scope=scope, organizations=organizations, tied="acme"),
+        ) as sandbox:
             async with reached(sandbox, note) as client:
                 surveyed = await survey(client, first)
                 calls.clear()
@@ -363,11 +371,11 @@ def test_what_a_survey_was_not_allowed_to_read_is_asked_for_where_it_is_needed(t
     assert str(caught.value) == NO_APPLICATIONS
 
 
-def test_scopes_that_a_survey_cannot_check_are_noted_once_there_are_some(tmp_path: Path) -> None:
+def test_a_list_that_a_survey_was_refused_is_not_asked_for_again_for_scopes(tmp_path: Path) -> None:
     surveyed, observation, calls = further(tmp_path, NOTHING, replace(NOTHING, scopes=True))
 
-    assert (surveyed.notes, observation.notes) == ((), (SCOPES_UNCHECKED,))
-    assert calls == ["GET resource-servers"]
+    assert surveyed.directory.refused == observation.directory.refused == {TenantList.APPLICATIONS, TenantList.APIS}
+    assert calls == []
 
 
 def test_organizations_that_are_gained_are_counted_after_a_survey_too(tmp_path: Path) -> None:

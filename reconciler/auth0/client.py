@@ -88,7 +88,7 @@ class ManagementClient:
 
     async def applications(self) -> tuple[Application, ...]:
         """Return every application of the tenant, without the pseudo application that stands for all."""
-        wanted = {"fields": "client_id,name,is_first_party", "include_fields": "true", "is_global": "false"}
+        wanted = {"fields": "client_id,name,is_first_party,app_type", "include_fields": "true", "is_global": "false"}
 
         async def listing() -> tuple[Application, ...]:
             listed = await self._by_cursor(APPLICATIONS, wanted, wire.application)
@@ -107,8 +107,7 @@ class ManagementClient:
                 rest = [group.create_task(self._numbered_page(APIS, number, wire.api, size)) for number in numbers]
             listed = [*first, *(api for task in rest for api in task.result()[0])]
             apis = _distinct(listed, APIS, lambda api: api.identifier)
-            if len(apis) != total:
-                raise UnreadableError(f"GET {API}/{APIS}: {len(apis)} of {total} listed; it changed meanwhile")
+            _refuse_incomplete(APIS, len(apis), total)
             return apis
 
         return await _whole(listing)
@@ -189,9 +188,12 @@ class ManagementClient:
         size = _Size(path)
         while True:
             call = Call("GET", path, {**query, "take": str(PAGE_SIZE), **position})
-            some, following = await self._management.call(call, partial(_understood, name=name, read=read, size=size))
+            some, following, total = await self._management.call(
+                call, partial(_understood, name=name, read=read, size=size)
+            )
             items += some
             if not following:
+                _refuse_incomplete(path, len(items), total)
                 return items
             if len(items) > MOST_ENTRIES or len(seen) > len(items) / LEAST_ON_A_PAGE + MOST_EMPTY_PAGES:
                 raise UnreadableError(f"GET {API}/{path}: the listing has no end")
@@ -233,11 +235,11 @@ class _Size:
             )
 
 
-def _understood(answer: Answer, name: str, read: Callable[[Json], T], size: _Size) -> tuple[list[T], str]:
-    """Return what a page lists, and where the next page begins."""
+def _understood(answer: Answer, name: str, read: Callable[[Json], T], size: _Size) -> tuple[list[T], str, int | None]:
+    """Return what a page lists, where the next page begins, and how many entries all pages have if the page says it."""
     page = _page(answer, name)
     size.add(answer)
-    return [read(item) for item in page[name]], cursor(page, "next")
+    return [read(item) for item in page[name]], cursor(page, "next"), count(page, "total", MOST_ENTRIES)
 
 
 @asynccontextmanager
@@ -289,6 +291,12 @@ async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
     return await listing()
+
+
+def _refuse_incomplete(path: str, listed: int, total: int | None) -> None:
+    """Raise UnreadableError if a listing ends before its `total`; it is then read once more (`_whole`)."""
+    if total is not None and listed < total:
+        raise UnreadableError(f"GET {API}/{path}: the listing is incomplete: {listed} of {total} entries")
 
 
 def _grant(grant_id: str) -> str:

@@ -72,9 +72,14 @@ def identifier(answer: Json, name: str) -> str:
 
 def flag(answer: Json, name: str) -> bool:
     """Return whether a flag is set."""
+    return bool(flag_or_none(answer, name))
+
+
+def flag_or_none(answer: Json, name: str) -> bool | None:
+    """Return a flag, None if the answer does not have it."""
     value = answer.get(name)
     if value is None or isinstance(value, bool):
-        return bool(value)
+        return value
     raise UnreadableError(f"an answer of the tenant has {name} with something else than true or false")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from reconciler.auth0.errors import UnreadableError
-from reconciler.auth0.values import LONGEST_ID, Json, flag, identifier, objects, text, text_or_none, texts
+from reconciler.auth0.values import LONGEST_ID, Json, flag, flag_or_none, identifier, objects, text, text_or_none, texts
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import NOTHING, SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant
@@ -68,10 +68,12 @@ def _unfamiliar(answer: Json) -> frozenset[str]:
 
 def application(answer: Json) -> Application:
     """Parse an application. Raises UnreadableError if it lacks its id."""
+    is_first_party = flag_or_none(answer, "is_first_party")
     return Application(
         client_id=text(answer, "client_id"),
         name=text_or_none(answer, "name") or "",
-        is_third_party=answer.get("is_first_party") is False,
+        is_third_party=None if is_first_party is None else not is_first_party,
+        app_type=text_or_none(answer, "app_type") or "",
     )
 
 

@@ -28,6 +28,7 @@ from reconciler.observe import (
     look_up,
     needs_of,
     observe,
+    observe_for_changes,
     observe_further,
     observe_grants,
     observe_organizations,
@@ -109,11 +110,16 @@ class Session:
         return replace(observation, notes=tuple(dict.fromkeys(notes)))
 
     async def _observed(self) -> Observation:
-        return await self._with_organizations(self._identified(await observe(self.client, self._needs())))
+        return await self._completed(await observe(self.client, self._needs()))
 
     async def _observed_further(self, known: Observation) -> Observation:
         observed = await observe_further(self.client, known, self._needs())
-        return await self._with_organizations(self._identified(observed))
+        return await self._completed(observed)
+
+    async def _completed(self, observation: Observation) -> Observation:
+        """Read what only the declared changes need: organizations, and lists to judge what gets more access."""
+        organized = await self._with_organizations(observation)
+        return self._identified(await observe_for_changes(self.client, organized, self.declared.specs))
 
     async def _with_organizations(self, observation: Observation) -> Observation:
         pruned = self.untouchable() if self.shape.prune else None
@@ -145,7 +151,7 @@ class Session:
 
     async def _observed_again(self, before: Observation) -> Observation:
         grants, listed_at = await observe_grants(self.client)
-        return await self._with_organizations(replace(before, grants=grants, listed_at=listed_at))
+        return await self._completed(replace(before, grants=grants, listed_at=listed_at))
 
     def plan(self, observation: Observation, at_least: float = 0.0) -> Plan:
         """Return the plan, made until the deadline, but for `at_least` so many seconds.

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 
 from reconciler.core.grant import SUBJECT_USER, Key
@@ -29,13 +30,30 @@ CURRENT_USER_SCOPES = frozenset(
 ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9]{16}")
 
 
+class TenantList(StrEnum):
+    """A list of the tenant's Management API."""
+
+    APPLICATIONS = "applications"
+    APIS = "APIs"
+    ORGANIZATIONS = "organizations"
+
+
+PERMISSIONS: Mapping[TenantList, str] = {
+    TenantList.APPLICATIONS: "read:clients",
+    TenantList.APIS: "read:resource_servers",
+    TenantList.ORGANIZATIONS: "read:organizations",
+}
+"""The permission that a token needs to read each list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application of the tenant. Names are not unique."""
+    """An application of the tenant. Names are not unique; `is_third_party` is None if the tenant does not say it."""
 
     client_id: str
     name: str
-    is_third_party: bool = False
+    is_third_party: bool | None = False
+    app_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +82,43 @@ class Organization:
 
 @dataclass(frozen=True)
 class Directory:
-    """What a tenant calls its things; None where they were not read (nobody needs them, or the token may not).
+    """The tenant's names and ids. A list is None if it was not read; `refused` has the lists the token may not read.
 
-    `associated` are organizations that were met beside grants: some of all there are.
+    `associated` are organizations that were read with grants: some of all there are.
     """
 
     applications: tuple[Application, ...] | None = None
     apis: tuple[Api, ...] | None = None
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
+    refused: frozenset[TenantList] = frozenset()
+
+    @cached_property
+    def read(self) -> frozenset[TenantList]:
+        """The lists that were read."""
+        lists = {
+            TenantList.APPLICATIONS: self.applications,
+            TenantList.APIS: self.apis,
+            TenantList.ORGANIZATIONS: self.organizations,
+        }
+        return frozenset(name for name, content in lists.items() if content is not None)
+
+    @property
+    def settled(self) -> frozenset[TenantList]:
+        """The lists that were read, or that the token may not read."""
+        return self.read | self.refused
+
+    def has_read(self, lists: Iterable[TenantList]) -> bool:
+        """Return whether all of `lists` were read."""
+        return self.read.issuperset(lists)
+
+    def why_unread(self, lists: Iterable[TenantList]) -> str:
+        """Return why some of `lists` were not read."""
+        unread = [each for each in TenantList if each in lists and each not in self.read]
+        refused = [each for each in unread if each in self.refused]
+        if refused:
+            return f"the token may not list {_and(refused)} ({_and(PERMISSIONS[each] for each in refused)})"
+        return f"{_and(unread)} were not listed"
 
     @cached_property
     def applications_by_id(self) -> Mapping[str, Application]:
@@ -114,21 +160,24 @@ class Directory:
     def client_name(self, key: Key) -> str | None:
         """Return the name of the application that holds the grant, None where it is unknown."""
         application = self.applications_by_id.get(key.client_id or "")
-        return application.name if application else None
+        return application.name or None if application else None
 
     def api_name(self, key: Key) -> str | None:
         """Return the name of the API that the grant opens, None where it is unknown."""
         api = self.apis_by_identifier.get(key.audience)
         return api.name if api else None
 
-    def is_third_party(self, key: Key) -> bool:
-        """Return whether the application that holds the grant is known to belong to a third party."""
-        application = self.applications_by_id.get(key.client_id or "")
-        return key.holder.startswith(STRICT_THIRD_PARTY) or bool(application and application.is_third_party)
+    def third_party(self, key: Key) -> bool | None:
+        """Return whether the application that holds the grant belongs to a third party; None if that is not known.
 
-    def may_be_third_party(self, key: Key) -> bool:
-        """Return whether the application may be a third party's: one that is in no list has just been registered."""
-        return self.is_third_party(key) or (self.applications is not None and self.client_name(key) is None)
+        It is not known for an application that is missing from the list: somebody may have just registered it.
+        """
+        if key.default_for is not None:
+            return False
+        if key.holder.startswith(STRICT_THIRD_PARTY):
+            return True
+        application = self.applications_by_id.get(key.client_id or "")
+        return application.is_third_party if application else None
 
     def client_label(self, key: Key) -> str:
         """Return who holds the grant, for a person: the name, with the id where the name could be another's too."""
@@ -146,6 +195,10 @@ class Directory:
         """Return an organization for a person: the name, the id where that is unknown."""
         organization = self.organizations_by_id.get(organization_id)
         return _label(organization.name if organization else None, organization_id, self.organization_ids_by_name)
+
+
+def _and(words: Iterable[str]) -> str:
+    return " and ".join(words)
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:

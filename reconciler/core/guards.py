@@ -49,7 +49,7 @@ class Untouchable:
             return Reason.UNMANAGED
         if observed.key.default_for is not None:
             return None if self.border.patterns else Reason.THIRD_PARTY
-        spared = directory.may_be_third_party(observed.key) and not self.border.names(observed.key, directory)
+        spared = directory.third_party(observed.key) is not False and not self.border.names(observed.key, directory)
         return Reason.THIRD_PARTY if spared else None
 
 

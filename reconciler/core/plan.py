@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.core.checks import NotChecked
 from reconciler.core.declarable import obstacle, with_kept_values
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
@@ -139,6 +140,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
     origins: Mapping[Key, Origin] = field(default_factory=dict)
+    not_checked: tuple[NotChecked, ...] = ()
 
     @property
     def converged(self) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.core.checks import check
+from reconciler.core.checks import NotChecked, check
 from reconciler.core.declarable import obstacle
 from reconciler.core.denials import broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.desired import DesiredGrant, resolve
@@ -99,7 +99,8 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     if not desired and not problems:
         raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
     observed = by_key(observation.grants)
-    problems += check(desired, observed, observation.directory)
+    found, not_checked = check(desired, observed, observation.directory)
+    problems += found
     problems += _beyond_the_border(desired, rules.untouchable.border, observation.directory)
     problems += check_organizations(
         desired, observed, observation.organization_grants, observation.directory, rules.limits.organization_grants
@@ -110,7 +111,8 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
         raise ProblemsError(tuple(sorted(problems)))
     warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
     plan = _guarded(compare(desired, observed), observation, rules, tenant, tuple(warnings))
-    return replace(plan, skipped=len(specs) - len(desired))
+    notes = (*plan.notes, *_unchecked(not_checked))
+    return replace(plan, skipped=len(specs) - len(desired), not_checked=not_checked, notes=notes)
 
 
 def _beyond_the_border(
@@ -211,8 +213,16 @@ def _notes(comparison: Comparison, observation: Observation, rules: Rules) -> It
             f"{counted(opened, 'grant')} will deny organizations no longer: those that are assigned already may use it "
             "then; declare organizations to see them"
         )
-    if comparison.creates and observation.directory.apis is None and observation.directory.applications is None:
-        yield "ids and identifiers of new grants were not looked up, because no file needs the tenant's lists"
+
+
+def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
+    """Yield a note for each cause for which checks were not made."""
+    causes: dict[str, list[NotChecked]] = {}
+    for each in not_checked:
+        causes.setdefault(each.why, []).append(each)
+    for why, checks in causes.items():
+        listed = "; ".join(f"{each.what} ({counted(each.grants, 'grant')})" for each in checks)
+        yield f"not checked, because {why}: {listed}"
 
 
 def _kept(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:

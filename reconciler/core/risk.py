@@ -19,8 +19,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What one rule says of one change: the rule's name, and in `message` what it found there."""
+    """What one rule says of one change: the rule's name, and in `message` what it found there.
+
+    `is_known` is False if the rule could not decide: something that it needs was not read.
+    """
 
     rule: str
     level: Level
     message: str
+    is_known: bool = True

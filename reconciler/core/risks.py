@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory
+from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
 from reconciler.core.grant import ClientGrant, Key, widens
 from reconciler.core.management_scopes import level_of
 from reconciler.core.organization_usage import gaining
@@ -13,6 +13,7 @@ from reconciler.core.risk import Level, Risk
 from reconciler.core.system_apis import system_api_of
 
 MOST_SCOPES_NAMED = 5
+APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 SEPARATOR = "[^a-z]?"
 ADMINISTRATION_WORDS = (
     "[a-z]*admin(s|ister|istrat[a-z]*)?",
@@ -47,8 +48,9 @@ class Gain:
     creates: bool
     deletes: bool
     own: bool
-    third_party: bool
+    third_party: bool | None
     is_custom_api: bool
+    why_unknown: str = ""
 
     @property
     def scopes(self) -> list[str]:
@@ -64,20 +66,30 @@ class Gain:
         return self.creates or widens(self.before, self.after)
 
 
+def _nothing_unknown(_: Gain) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class RiskRule:
-    """One row of the table: `found` returns what the rule finds in a change, nothing where it finds nothing."""
+    """One row of the table: `found` returns what the rule finds in a change, nothing if it finds nothing.
+
+    `needs` has the lists of the tenant without which the rule cannot decide; then `unknown` returns what is not known.
+    """
 
     name: str
     level: Level
     meaning: str
     found: Callable[[Gain], str]
+    needs: frozenset[TenantList] = frozenset()
+    unknown: Callable[[Gain], str] = _nothing_unknown
 
 
 def risks_of(change: Change, own: Key, directory: Directory) -> tuple[Risk, ...]:
     """Return what each rule finds in `change`, the worst first; `own` is the grant by which the tool works."""
     gain = _gain(change, own, directory)
-    found = (Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(gain)))
+    found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(gain))]
+    found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(gain))]
     return tuple(sorted(found, key=lambda risk: risk.level.order))
 
 
@@ -96,8 +108,9 @@ def _gain(change: Change, own: Key, directory: Directory) -> Gain:
         creates=isinstance(change, Create),
         deletes=isinstance(change, Delete),
         own=key == own,
-        third_party=directory.is_third_party(key),
+        third_party=directory.third_party(key),
         is_custom_api=_is_custom(directory, key.audience),
+        why_unknown=_why_unknown(directory),
     )
 
 
@@ -105,6 +118,12 @@ def _is_custom(directory: Directory, audience: str) -> bool:
     """Return whether the tenant lists the API, and not as one of Auth0's own."""
     api = directory.apis_by_identifier.get(audience)
     return api is not None and not api.is_system
+
+
+def _why_unknown(directory: Directory) -> str:
+    if directory.has_read(APPLICATIONS):
+        return "the tenant does not say it, or does not list the application"
+    return directory.why_unread(APPLICATIONS)
 
 
 def _management(level: Level, what: str) -> Callable[[Gain], str]:
@@ -182,6 +201,12 @@ def _third_party(gain: Gain) -> str:
     return "the application belongs to a third party" if gain.third_party and gain.widens else ""
 
 
+def _perhaps_third_party(gain: Gain) -> str:
+    if gain.third_party is not None or not gain.widens:
+        return ""
+    return f"not known whether the application belongs to a third party: {gain.why_unknown}"
+
+
 def _delete(gain: Gain) -> str:
     return "the application loses its access to the API" if gain.deletes else ""
 
@@ -240,7 +265,14 @@ def _rules() -> Iterator[RiskRule]:
         _organization_usage,
     )
     yield RiskRule("default-grant", Level.HIGH, "default_for reaches all third-party applications", _default_grant)
-    yield RiskRule("third-party", Level.HIGH, "more access for an application that others own", _third_party)
+    yield RiskRule(
+        "third-party",
+        Level.HIGH,
+        "more access for an application that others own",
+        _third_party,
+        APPLICATIONS,
+        _perhaps_third_party,
+    )
     yield RiskRule("administration", Level.HIGH, "scopes that look like administration of an API", _administration)
     yield RiskRule(
         "management-api-access",
@@ -253,3 +285,5 @@ def _rules() -> Iterator[RiskRule]:
 
 
 RULES: tuple[RiskRule, ...] = tuple(_rules())
+LISTS_OF_RULES = frozenset(needed for rule in RULES for needed in rule.needs)
+"""The lists that the rules need where something is created or widened."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reconciler.core.checks import NotChecked
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
 from reconciler.core.directory import Api, Application, Directory, Organization
@@ -58,6 +59,7 @@ def plan_json(plan: Plan) -> Json:
         "differing": plan.differing,
         "skipped": plan.skipped,
         "notes": list(plan.notes),
+        "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
     }
 
 
@@ -97,6 +99,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         skipped=data["skipped"],
         directory=_directory_from([*data["changes"], *data["unmanaged"]], data["organization_names"]),
         notes=tuple(data["notes"]),
+        not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
         risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in data["changes"] if each["risks"]},
         origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
     )
@@ -170,7 +173,7 @@ def _critical(danger: Danger) -> Json:
 
 
 def _risk(risk: Risk) -> Json:
-    return {"rule": risk.rule, "level": risk.level, "message": risk.message}
+    return {"rule": risk.rule, "level": risk.level, "message": risk.message, "known": risk.is_known}
 
 
 def _field(change: FieldChange) -> Json:
@@ -206,7 +209,7 @@ def _change_from(data: Mapping[str, Any]) -> Change:
 
 
 def _risks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Risk, ...]:
-    return tuple(Risk(each["rule"], Level(each["level"]), each["message"]) for each in data)
+    return tuple(Risk(each["rule"], Level(each["level"]), each["message"], each.get("known", True)) for each in data)
 
 
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:

@@ -117,6 +117,30 @@ def test_a_listing_that_cannot_be_trusted_is_no_listing(answer: Answer) -> None:
     assert isinstance(failure(answer, ManagementClient.grants), UnreadableError)
 
 
+def test_an_incomplete_listing_is_read_once_more_and_then_refused_with_both_numbers() -> None:
+    asked: list[Asked] = []
+
+    def incomplete(each: Asked) -> bytes:
+        asked.append(each)
+        return an_answer(200, {"client_grants": [a_listed(1)], "total": 5})
+
+    error = failure(incomplete, ManagementClient.grants)
+
+    assert str(error) == "GET /api/v2/client-grants: the listing is incomplete: 1 of 5 entries"
+    assert len(asked) == 2
+
+
+def test_a_listing_that_is_complete_at_the_second_reading_counts() -> None:
+    readings = iter(([a_listed(1)], [a_listed(1), a_listed(2)]))
+
+    grants, _ = talk(
+        lambda _: an_answer(200, {"client_grants": next(readings), "total": 2}),
+        ManagementClient.grants,
+    )
+
+    assert len(grants) == 2
+
+
 def test_a_grant_is_found_by_its_key() -> None:
     user = {**GRANT, "id": "cgr_2", "subject_type": "user"}
 
@@ -138,15 +162,23 @@ def test_a_default_grant_is_found_by_its_group() -> None:
     assert server.asked[0].query["default_for"] == "third_party_clients"
 
 
+A = {"client_id": "a", "name": "A", "is_first_party": True, "app_type": "spa"}
+B = {"client_id": "b", "is_first_party": False}
+
+
 def test_applications_come_with_few_fields() -> None:
     applications, server = talk(
-        lambda _: an_answer(200, {"clients": [{"client_id": "a", "name": "A"}, {"client_id": "b"}]}),
+        lambda _: an_answer(200, {"clients": [A, B, {"client_id": "c"}]}),
         ManagementClient.applications,
     )
 
-    assert applications == (Application("a", "A"), Application("b", ""))
+    assert applications == (
+        Application("a", "A", is_third_party=False, app_type="spa"),
+        Application("b", "", is_third_party=True),
+        Application("c", "", is_third_party=None),
+    )
     assert server.asked[0].query == {
-        "fields": "client_id,name,is_first_party",
+        "fields": "client_id,name,is_first_party,app_type",
         "include_fields": "true",
         "is_global": "false",
         "take": "100",

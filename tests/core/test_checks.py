@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec, an_api, an_observed
 
-from reconciler.core.checks import check
+from reconciler.core.checks import CHECKS, NotChecked, check
 from reconciler.core.desired import resolve
-from reconciler.core.directory import CURRENT_USER_SCOPES, Directory
+from reconciler.core.directory import CURRENT_USER_SCOPES, Application, Directory, TenantList
 from reconciler.core.grant import ObservedGrant, by_key
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.spec import GrantSpec
@@ -15,6 +15,17 @@ MANAGEMENT = an_api(OWN.audience, "Auth0 Management API", scopes=frozenset({"rea
 
 
 def checked(spec: GrantSpec, directory: Directory = DIRECTORY, *observed: ObservedGrant) -> tuple[Problem, ...]:
+    return both(spec, directory, *observed)[0]
+
+
+def unchecked(spec: GrantSpec, directory: Directory, *observed: ObservedGrant) -> dict[str, str]:
+    """What is not checked, with the reason."""
+    return {each.what: each.why for each in both(spec, directory, *observed)[1]}
+
+
+def both(
+    spec: GrantSpec, directory: Directory, *observed: ObservedGrant
+) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
     desired, _ = resolve([spec], directory)
     return check(desired, by_key(observed), directory)
 
@@ -35,8 +46,107 @@ def test_it_is_a_warning_where_the_tenant_has_it_already() -> None:
     assert problem.severity is Severity.WARNING
 
 
-def test_nothing_is_checked_against_lists_that_were_not_read() -> None:
-    assert checked(a_spec(scope=("anything",)), a_directory()) == ()
+def test_checks_whose_lists_were_not_read_are_reported_as_not_checked() -> None:
+    refused = Directory(refused=frozenset({TenantList.APPLICATIONS}))
+
+    assert checked(a_spec(), refused) == ()
+    assert unchecked(a_spec(), refused) == {
+        "the application exists": "the token may not list applications (read:clients)",
+        "the application can hold grants": "the token may not list applications (read:clients)",
+        "the API exists": "APIs were not listed",
+        "no third party has access to Auth0's own APIs": "the token may not list applications (read:clients)",
+        "the API defines the scopes": "APIs were not listed",
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"scope": ()},
+        {"default_for": "third_party_clients", "scope": ()},
+        {"organization_usage": "allow", "allow_any_organization": True, "scope": ()},
+        {"allow_all_scopes": True, "scope": ()},
+    ],
+    ids=str,
+)
+def test_of_a_new_grant_no_check_is_left_out_silently(fields: dict[str, Any]) -> None:
+    spec = a_spec(**fields)
+    complete = a_directory({"billing": "Billing"}, [an_api()])
+
+    assert unchecked(spec, complete) == {}
+    assert "the API exists" in unchecked(spec, a_directory({"billing": "Billing"}))
+    assert ("the application exists" in unchecked(spec, DIRECTORY)) == ("default_for" not in fields)
+
+
+def test_a_grant_that_the_tenant_has_needs_no_list() -> None:
+    assert unchecked(a_spec(scope=()), a_directory(), an_observed(a_grant(scope=()))) == {}
+
+
+def test_every_check_needs_a_list() -> None:
+    assert all(row.needs for row in CHECKS)
+
+
+def test_a_name_in_place_of_an_id_is_told_from_a_typo() -> None:
+    directory = a_directory({"billing": "Billing"}, [an_api()])
+
+    application, api = checked(a_spec(client_id="Billing", audience="Invoices API"), directory)
+
+    assert application.fix == "this is an application name: use client instead of client_id"
+    assert api.fix == "this is an API name: use api instead of audience"
+    assert application.is_missing
+    assert api.is_missing
+
+
+THIRD = Directory((Application("partner", "Partner", is_third_party=True),), (an_api(), MANAGEMENT))
+EXPRESS = Directory((Application("express", "Express", app_type="express_configuration"),), (an_api(),))
+
+
+@pytest.mark.parametrize(
+    ("spec", "directory", "what"),
+    [
+        (
+            a_spec(client="Express"),
+            EXPRESS,
+            'Auth0 refuses grants for "Express", an application of type express_configuration',
+        ),
+        (
+            a_spec(client_id="partner", audience=OWN.audience, scope=()),
+            THIRD,
+            'Auth0 refuses grants on its own API "Auth0 Management API" for the application of a third party',
+        ),
+        (
+            a_spec(client_id="partner", organization_usage="allow", allow_any_organization=True),
+            THIRD,
+            "Auth0 refuses allow_any_organization for the application of a third party",
+        ),
+    ],
+    ids=["type", "system API", "any organization"],
+)
+def test_refusals_that_depend_on_the_application_are_known_before(
+    spec: GrantSpec, directory: Directory, what: str
+) -> None:
+    assert [problem.what for problem in checked(spec, directory)] == [what]
+
+
+def test_a_system_api_refuses_a_list_with_a_scope_that_it_no_longer_defines() -> None:
+    directory = a_directory({"billing": "Billing"}, [MANAGEMENT])
+    observed = an_observed(a_grant(a_key(audience=OWN.audience), scope=("gone",)))
+    unchanged = a_spec(audience=OWN.audience, scope=("gone",))
+    widened = a_spec(audience=OWN.audience, scope=("gone", "read:clients"))
+
+    (warning,), (error,) = checked(unchanged, directory, observed), checked(widened, directory, observed)
+
+    assert (warning.severity, error.severity) == (Severity.WARNING, Severity.ERROR)
+    assert error.what.endswith('defines no scope "gone" any more, and Auth0 refuses the whole list')
+
+
+def test_other_apis_keep_a_scope_that_they_no_longer_define() -> None:
+    observed = an_observed(a_grant(scope=("gone",)))
+
+    (problem,) = checked(a_spec(scope=("gone", "read:invoices")), DIRECTORY, observed)
+
+    assert problem.severity is Severity.WARNING
 
 
 def test_an_identifier_that_no_api_has_is_a_problem() -> None:

@@ -12,7 +12,7 @@ from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec
 
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
-DIRECTORY = a_directory(organizations={ACME: "acme", GLOBEX: "globex"})
+DIRECTORY = a_directory({"stray": "Stray", "denying": "Denying"}, organizations={ACME: "acme", GLOBEX: "globex"})
 SAYS_SO = a_spec(client_id="a", organization_usage="allow", organizations=("acme",))
 
 

@@ -7,7 +7,7 @@ from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a
 from support.strategies import declarable_grants, grants
 
 from reconciler.core.declarable import obstacle, with_kept_values
-from reconciler.core.directory import Directory
+from reconciler.core.directory import Directory, TenantList
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Untouchable
 from reconciler.core.limits import Limits
@@ -244,17 +244,36 @@ def test_the_order_of_files_and_listings_does_not_matter(
 def test_a_protection_that_covers_nothing_is_said() -> None:
     protect = (Protect(client_id="billing"), Protect(client_id="biling", audience="https://*"))
 
-    plan = a_plan([a_spec()], [an_observed()], untouchable=Untouchable(OWN, protect))
+    plan = a_plan(
+        [a_spec()],
+        [an_observed()],
+        a_directory({"billing": "Billing"}, [an_api()]),
+        untouchable=Untouchable(OWN, protect),
+    )
 
     assert plan.notes == (
         'protect covers no grant: client_id "biling", audience "https://*"; is it spelt as in the tenant?',
     )
 
 
-def test_new_grants_that_nobody_looked_up_are_said() -> None:
-    assert a_plan([a_spec()]).notes == (
-        "ids and identifiers of new grants were not looked up, because no file needs the tenant's lists",
+def test_checks_that_were_not_made_are_noted_by_cause() -> None:
+    refused = Directory(refused=frozenset({TenantList.APPLICATIONS}))
+
+    assert a_plan([a_spec(), a_spec(client_id="portal")], directory=refused).notes == (
+        (
+            "not checked, because the token may not list applications (read:clients): "
+            "the application exists (2 grants); the application can hold grants (2 grants); "
+            "no third party has access to Auth0's own APIs (2 grants)"
+        ),
+        "not checked, because APIs were not listed: the API exists (2 grants); the API defines the scopes (2 grants)",
     )
+
+
+def test_a_grant_whose_holder_may_be_a_third_party_is_not_pruned() -> None:
+    plan = a_plan([a_spec()], [an_observed(), an_observed(a_grant(a_key("gone")))], Directory(), prune=True)
+
+    assert plan.changes == ()
+    assert [each.reason for each in plan.left_alone] == [Reason.THIRD_PARTY]
 
 
 def test_an_undefined_scope_that_a_snapshot_gives_back_is_a_warning() -> None:

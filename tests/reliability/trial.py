@@ -5,12 +5,12 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
-from support.builders import TENANT, a_spec, rules
+from support.builders import TENANT, a_spec, first_parties, rules
 from support.tenants import AUDIENCE, DOMAIN, Forward, Interfering, a_sandbox, organizations_of, stored_grants
 from support.virtual_time import run_virtually
 
@@ -214,7 +214,9 @@ async def planned(client: ManagementClient, wish: Wish) -> Plan:
     observation = await observe(client, NO_NAMES)
     untouchable = Untouchable(client.own_key(), (PROTECT,))
     declared = DeclaredOrganizations(wish.specs, untouchable if wish.prune else None)
-    observation = await observe_organizations(client, observation, declared)
+    # what is pruned must be known to belong to nobody else
+    directory = replace(first_parties(wish.specs, observation.grants), apis=observation.directory.apis)
+    observation = await observe_organizations(client, replace(observation, directory=directory), declared)
     return make_plan(wish.specs, observation, rules(untouchable=untouchable, prune=wish.prune), TENANT)
 
 

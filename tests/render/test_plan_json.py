@@ -35,7 +35,10 @@ PLANS = {
             an_observed(a_grant(organization_usage="allow", organizations=frozenset({"org_3", "org_1"}))),
             an_observed(a_grant(a_key("stray"), organizations=frozenset({"org_4"}))),
         ],
-        a_directory(organizations={"org_1": "acme", "org_2": "globex", "org_3": "initech", "org_9": "unconcerned"}),
+        a_directory(
+            {"billing": "Billing", "new": "New", "silent": "Silent", "stray": "Stray"},
+            organizations={"org_1": "acme", "org_2": "globex", "org_3": "initech", "org_9": "unconcerned"},
+        ),
         prune=True,
     ),
 }

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, first_parties
 
 from reconciler.core.guards import Untouchable
 from reconciler.core.pattern import Protect
@@ -88,7 +90,8 @@ def test_origins_have_tables_of_their_own() -> None:
 
 
 def of_many(count: int, most_bytes: int) -> tuple[Plan, str]:
-    plan = a_plan([*many(count), CRITICAL], [], a_directory(None, [an_api(), MANAGEMENT]))
+    specs = [*many(count), CRITICAL]
+    plan = a_plan(specs, [], replace(first_parties(specs), apis=(an_api(), MANAGEMENT)))
     return plan, plan_markdown(plan, most_bytes=most_bytes)
 
 

@@ -72,7 +72,9 @@ def test_an_update_shows_both_sides_of_what_differs_and_nothing_else() -> None:
 
 
 def test_organizations_are_shown_by_name_and_sorted_by_it() -> None:
-    directory = a_directory(organizations={"org_1": "zeta", "org_2": "acme\x1b[31m", "org_3": "globex"})
+    directory = a_directory(
+        {"billing": ""}, organizations={"org_1": "zeta", "org_2": "acme\x1b[31m", "org_3": "globex"}
+    )
     spec = a_spec(organization_usage="allow", organizations=("zeta", "acme\x1b[31m"))
     before = a_grant(organization_usage="allow", organizations=frozenset({"org_3", "org_gone"}))
 

@@ -72,5 +72,12 @@ def a_plan(
     directory: Directory | None = None,
     **fields: Any,
 ) -> Plan:
-    observation = Observation(tuple(observed), directory or Directory())
+    """Without a directory, all applications are known and first-party without names; APIs were not read."""
+    specs, observed = tuple(specs), tuple(observed)
+    observation = Observation(observed, first_parties(specs, observed) if directory is None else directory)
     return make_plan(specs, observation, rules(**fields), TENANT)
+
+
+def first_parties(specs: Iterable[GrantSpec], observed: Iterable[ObservedGrant] = ()) -> Directory:
+    ids = {*(spec.client_id for spec in specs), *(each.key.client_id for each in observed)} - {None}
+    return Directory(tuple(Application(str(each), "") for each in sorted(filter(None, ids))))
