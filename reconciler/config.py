@@ -56,6 +56,7 @@ class Tenant:
     credentials: str = CREDENTIALS_PREFIX
     border: Border = field(default_factory=Border)
     protect: tuple[Protect, ...] = ()
+    own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     database: Path = Path(SANDBOX_DATABASE)
@@ -111,6 +112,7 @@ class Config:
     credentials: str = CREDENTIALS_PREFIX
     border: Border = field(default_factory=Border)
     protect: tuple[Protect, ...] = ()
+    own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
 
@@ -327,6 +329,7 @@ def unnamed(config: Config, domain: str) -> Tenant:
         credentials=config.credentials,
         border=config.border,
         protect=config.protect,
+        own_applications=config.own_applications,
         limits=config.limits,
         policy=config.policy,
     )

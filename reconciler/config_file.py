@@ -23,9 +23,9 @@ MOST_PATTERNS = 200
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
     """Turn the content of reconciler.yaml, which has passed its schema, into a value.
 
-    Paths in it are relative to the file. A tenant's `protect` adds to the shared one; its `credentials` and `manage`
-    replace the shared, its `variables` and `limits` do so one by one; the rules of its `policy` decide before the
-    shared ones.
+    Paths in it are relative to the file. A tenant's `protect` and `own` add to the shared ones. Its `credentials` and
+    `manage` replace the shared, its `variables` and `limits` do so one by one. The rules of its `policy` decide before
+    the shared ones.
 
     Raises:
         ProblemsError: if a domain is none, if two tenants have the same one, or if the default tenant is not declared.
@@ -39,6 +39,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
         credentials=data.get("credentials", CREDENTIALS_PREFIX),
         border=_border(data),
         protect=_protect(data),
+        own_applications=frozenset(data.get("own") or ()),
         limits=_limits(data, Limits()),
         policy=_policy(data),
     )
@@ -143,6 +144,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         credentials=item.get("credentials", shared.credentials),
         border=_border(item) if item.get("manage") else shared.border,
         protect=(*shared.protect, *_protect(item)),
+        own_applications=shared.own_applications.union(item.get("own") or ()),
         limits=_limits(item, shared.limits),
         policy=_policy(item).before(shared.policy),
         database=folder / str(item.get("database", SANDBOX_DATABASE)),

@@ -35,7 +35,7 @@ def write_snapshot(  # noqa: PLR0913, PLR0917 - where, of what, and for whom
     changeable = [
         each.grant
         for each in observation.grants
-        if not each.is_system and each.key != untouchable.own and inside(each.key, directory)
+        if not each.is_system and untouchable.why_own(each.key, each) is None and inside(each.key, directory)
     ]
     title = f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this folder rolls back."
     place = folder / FOLDER / run

@@ -20,7 +20,7 @@ from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.cli.together import Done, Together, together
 from reconciler.core.outcome import Report
 from reconciler.core.permissions import missing_permissions
-from reconciler.core.plan import Delete, Plan
+from reconciler.core.plan import Plan, takes_everything
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 from reconciler.render.checkout import Checkout
@@ -170,10 +170,10 @@ def _refuse_without_permissions(session: Session, plan: Plan) -> None:
 
 
 def _ask(plan: Plan, console: Console) -> None:
-    """Ask for yes; where grants are deleted, for their number: who types it has read it."""
+    """Ask for yes, or for the number of grants that are deleted or lose all scopes: who types it has read it."""
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
-    deletes = sum(isinstance(change, Delete) for change in plan.changes)
+    deletes = sum(map(takes_everything, plan.changes))
     expected, what = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
     question = f"Apply this to {plan.tenant}? Only {what} is accepted: "
     if console.asked(question) != expected:

@@ -184,7 +184,7 @@ class Session:
 
     def untouchable(self) -> Untouchable:
         """Return what no change may touch; to be asked after a first call."""
-        return Untouchable(self.client.own_key(), self.tenant.protect, self.tenant.border)
+        return Untouchable(self.client.own_key(), self.tenant.protect, self.tenant.border, self.tenant.own_applications)
 
     async def _in_time(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
         """Do `work` until the deadline, but for `at_least` so many seconds.

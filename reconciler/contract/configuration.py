@@ -12,7 +12,7 @@ from reconciler.core.template import BUILT_IN, NAME
 
 PREFIX = "^AUTH0_([A-Z0-9]+_)*$"
 """No other variable of the environment can be named: a file that strangers may change must not choose a secret."""
-SHARED = ("variables", "credentials", "manage", "protect", "limits", "policy")
+SHARED = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
 """What stands at the top for all tenants, or beside one."""
 WILDCARDS = "In the patterns, * stands for any characters and ? for any single one"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
@@ -53,6 +53,7 @@ def config_schema() -> dict[str, Any]:
             "credentials": _credentials(),
             "manage": _manage(),
             "protect": _protect(),
+            "own": _own(),
             "limits": _limits(),
             "policy": _policy(),
         },
@@ -168,6 +169,19 @@ def _protect() -> Schema:
         ),
         "type": "array",
         "items": _covering("Protected", f"{WILDCARDS}.", "this protects nothing", fields),
+    }
+
+
+def _own() -> Schema:
+    return {
+        "title": "Own applications",
+        "description": (
+            "Client ids of applications that reconciler works as, for example one to plan and one to apply. Their "
+            "grants on the Management API are never changed or deleted. An application that may change client grants "
+            "counts as one without being named."
+        ),
+        "type": "array",
+        "items": {**_text("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
     }
 
 

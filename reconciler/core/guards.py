@@ -8,7 +8,8 @@ from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import Border, Protect
-from reconciler.core.plan import Blocked, Change, Create, Delete, Reason, Update
+from reconciler.core.permissions import WRITING
+from reconciler.core.plan import Blocked, Change, Create, Reason, Update, takes_everything
 
 COUNTED_FROM = 10
 """Limits count from so many managed grants up: in a small set every change is a large share (octoDNS's rule)."""
@@ -16,18 +17,39 @@ COUNTED_FROM = 10
 
 @dataclass(frozen=True, slots=True)
 class Untouchable:
-    """What no change may touch: the tool's own access, what the configuration protects, what lies beyond the border."""
+    """What no change may touch: reconciler's own access, protected grants, and grants that `manage` does not cover.
+
+    `own` is the key of the grant that the access token comes from. `own_applications` has the client ids that
+    reconciler.yaml names under `own`.
+    """
 
     own: Key
     protect: tuple[Protect, ...] = ()
     border: Border = field(default_factory=Border)
+    own_applications: frozenset[str] = frozenset()
+
+    def why_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
+        """Return why a grant on the Management API counts as reconciler's own; None if it does not.
+
+        Pipelines plan with one application and apply with another. So the grant of each application that may change
+        client grants counts as our own, whichever application runs.
+        """
+        if key == self.own:
+            return "this is the grant by which reconciler itself reaches the tenant"
+        if key.audience != self.own.audience:
+            return None
+        if key.client_id in self.own_applications:
+            return "reconciler.yaml names this application under own"
+        if observed is not None and not observed.grant.scope.isdisjoint(WRITING):
+            return "this application may change client grants, so reconciler may work as it"
+        return None
 
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
         """Return why the grant may not be touched, in a word and in a sentence; None if it may."""
         if observed is not None and observed.is_system:
             return Reason.SYSTEM, "Auth0 made this grant and lets nobody change it"
-        if key == self.own:
-            return Reason.OWN, "this is the grant by which reconciler itself reaches the tenant"
+        if own := self.why_own(key, observed):
+            return Reason.OWN, own
         for protect in self.protect:
             if protect.covers(key, directory):
                 return Reason.PROTECTED, protect.reason or "reconciler.yaml protects this grant"
@@ -74,34 +96,34 @@ def forbid_untouchable(changes: Iterable[Change], untouchable: Untouchable, dire
 
     def reason(change: Change) -> str | None:
         why = untouchable.reason(change.key, None if isinstance(change, Create) else change.before, directory)
-        return why and f"{why[0]}: {why[1]}"
+        advice = "; remove it from the files" if why and why[0] is Reason.OWN else ""
+        return why and f"{why[0]}: {why[1]}{advice}"
 
     return guarded(changes, reason)
 
 
 def forbid_too_many(changes: Sequence[Change], limits: Limits, managed: int) -> Guarded:
-    """Forbid all changes of a kind that passes its limit.
+    """Forbid all changes of a kind that passes its limit. An update that takes all scopes also counts as a delete.
 
     `managed` counts the grants of the tenant that are declared or to be deleted.
     """
-    reasons: dict[type, str | None] = {
-        Update: _over(changes, Update, limits.updates_percent, limits.max_updates, managed),
-        Delete: _over(changes, Delete, limits.deletes_percent, limits.max_deletes, managed),
-    }
-    return guarded(changes, lambda change: reasons.get(type(change)))
+    deletes = [change for change in changes if takes_everything(change)]
+    updates = [change for change in changes if isinstance(change, Update)]
+    too_many_deletes = _over(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, managed)
+    too_many_updates = _over(len(updates), "update", limits.updates_percent, limits.max_updates, managed)
+
+    def reason(change: Change) -> str | None:
+        if takes_everything(change) and too_many_deletes:
+            return too_many_deletes
+        return too_many_updates if isinstance(change, Update) else None
+
+    return guarded(changes, reason)
 
 
-def _over(
-    changes: Sequence[Change],
-    kind: type[Update | Delete],
-    percent: int,
-    at_most: int | None,
-    managed: int,
-) -> str | None:
-    count = sum(isinstance(change, kind) for change in changes)
-    option = f"--max-{kind.__name__.lower()}s"
+def _over(count: int, kind: str, percent: int, at_most: int | None, managed: int) -> str | None:
+    option = f"--max-{kind}s"
     if at_most is not None:
-        return None if count <= at_most else f"limit: {count} {kind.__name__.lower()}s, {option} allows {at_most}"
+        return None if count <= at_most else f"limit: {count} {kind}s, {option} allows {at_most}"
     if managed < COUNTED_FROM or count * 100 <= percent * managed:
         return None
     return (

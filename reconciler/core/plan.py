@@ -208,6 +208,15 @@ def takes_access(change: Change) -> bool:
             return True
 
 
+def takes_everything(change: Change) -> bool:
+    """Return whether a change deletes a grant or takes all its scopes. Without scopes an application can get tokens."""
+    if isinstance(change, Delete):
+        return True
+    before, after = grant_before(change), grants_after(change)
+    had = before is not None and (before.allow_all_scopes or bool(before.scope))
+    return had and after is not None and not after.allow_all_scopes and not after.scope
+
+
 def phase(change: Change) -> int:
     """Return when a change is carried out; changes of one phase do not depend on each other."""
     match change:

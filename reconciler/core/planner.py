@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.checks import NotChecked, check
@@ -21,6 +21,7 @@ from reconciler.core.pattern import Border
 from reconciler.core.plan import (
     Change,
     Comparison,
+    Create,
     Delete,
     LeftAlone,
     Plan,
@@ -156,7 +157,7 @@ def _guarded(
     wanted = _wanted(comparison, rules, directory)
     allowed, untouchable = forbid_untouchable(wanted.changes, rules.untouchable, directory)
     managed = comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in wanted.changes)
-    risks = all_risks(wanted.changes, rules.untouchable.own, directory)
+    risks = all_risks(wanted.changes, _is_own(rules.untouchable), directory)
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
     allowed, broken = forbid_broken(allowed, rules.policy, directory)
     allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
@@ -173,6 +174,13 @@ def _guarded(
         origins=wanted.origins,
         notes=(*observation.notes, *_notes(comparison, observation, rules)),
     )
+
+
+def _is_own(untouchable: Untouchable) -> Callable[[Change], bool]:
+    def is_own(change: Change) -> bool:
+        return untouchable.why_own(change.key, None if isinstance(change, Create) else change.before) is not None
+
+    return is_own
 
 
 def _wanted(comparison: Comparison, rules: Rules, directory: Directory) -> Wanted:

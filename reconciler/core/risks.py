@@ -8,7 +8,7 @@ from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantLi
 from reconciler.core.grant import ClientGrant, Key, widens
 from reconciler.core.management_scopes import level_of
 from reconciler.core.organization_usage import gaining
-from reconciler.core.plan import Change, Create, Delete
+from reconciler.core.plan import Change, Create, Delete, takes_everything
 from reconciler.core.risk import Level, Risk
 from reconciler.core.system_apis import system_api_of
 
@@ -47,6 +47,7 @@ class Gain:
     after: ClientGrant
     creates: bool
     deletes: bool
+    empties: bool
     own: bool
     third_party: bool | None
     is_custom_api: bool
@@ -85,21 +86,23 @@ class RiskRule:
     unknown: Callable[[Gain], str] = _nothing_unknown
 
 
-def risks_of(change: Change, own: Key, directory: Directory) -> tuple[Risk, ...]:
-    """Return what each rule finds in `change`, the worst first; `own` is the grant by which the tool works."""
-    gain = _gain(change, own, directory)
+def risks_of(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
+    """Return what each rule finds in `change`, the worst first; `is_own` tells reconciler's own grants."""
+    gain = _gain(change, is_own, directory)
     found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(gain))]
     found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(gain))]
     return tuple(sorted(found, key=lambda risk: risk.level.order))
 
 
-def all_risks(changes: Iterable[Change], own: Key, directory: Directory) -> Mapping[Key, tuple[Risk, ...]]:
+def all_risks(
+    changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
+) -> Mapping[Key, tuple[Risk, ...]]:
     """Return the risks of those changes that have any."""
-    found = ((change.key, risks_of(change, own, directory)) for change in changes)
+    found = ((change.key, risks_of(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
 
-def _gain(change: Change, own: Key, directory: Directory) -> Gain:
+def _gain(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> Gain:
     key, nothing = change.key, ClientGrant(change.key)
     return Gain(
         key=key,
@@ -107,7 +110,8 @@ def _gain(change: Change, own: Key, directory: Directory) -> Gain:
         after=nothing if isinstance(change, Delete) else change.after.grant,
         creates=isinstance(change, Create),
         deletes=isinstance(change, Delete),
-        own=key == own,
+        empties=takes_everything(change),
+        own=is_own(change),
         third_party=directory.third_party(key),
         is_custom_api=_is_custom(directory, key.audience),
         why_unknown=_why_unknown(directory),
@@ -208,7 +212,12 @@ def _perhaps_third_party(gain: Gain) -> str:
 
 
 def _delete(gain: Gain) -> str:
-    return "the application loses its access to the API" if gain.deletes else ""
+    return "the application loses its access to the API" if gain.empties else ""
+
+
+def _all_scopes_removed(gain: Gain) -> str:
+    lost = gain.empties and not gain.deletes
+    return "the grant loses all scopes; the application can still get tokens without scopes" if lost else ""
 
 
 def is_administration(scope: str) -> bool:
@@ -273,6 +282,12 @@ def _rules() -> Iterator[RiskRule]:
         APPLICATIONS,
         _perhaps_third_party,
     )
+    yield RiskRule(
+        "all-scopes-removed",
+        Level.HIGH,
+        "a grant loses all its scopes, which takes access like a delete",
+        _all_scopes_removed,
+    )
     yield RiskRule("administration", Level.HIGH, "scopes that look like administration of an API", _administration)
     yield RiskRule(
         "management-api-access",
@@ -281,7 +296,7 @@ def _rules() -> Iterator[RiskRule]:
         _management_access,
     )
     yield RiskRule("system-api-access", Level.LOW, "other new access to Auth0's other system APIs", _system_api_access)
-    yield RiskRule("delete", Level.LOW, "a grant is deleted", _delete)
+    yield RiskRule("delete", Level.LOW, "a grant is deleted or loses all its scopes", _delete)
 
 
 RULES: tuple[RiskRule, ...] = tuple(_rules())

@@ -230,3 +230,32 @@ def test_a_limit_on_deletes_leaves_the_other_changes() -> None:
     allowed, forbidden = forbid_too_many([*changes("delete", 4), create("new")], Limits(), 10)
 
     assert (allowed, len(forbidden)) == ((create("new"),), 4)
+
+
+@pytest.mark.parametrize("scope", ["create:client_grants", "update:client_grants", "delete:client_grants"])
+def test_the_grant_of_an_application_that_may_change_client_grants_is_our_own(scope: str) -> None:
+    other = a_key("deploy", OWN.audience)
+    writer, reader = an_observed(a_grant(other, scope=(scope,))), an_observed(a_grant(other, scope=("read:clients",)))
+
+    assert Untouchable(OWN).why_own(other, writer)
+    assert Untouchable(OWN).why_own(other, reader) is None
+    assert Untouchable(OWN).why_own(a_key("deploy"), an_observed(a_grant(a_key("deploy"), scope=(scope,)))) is None
+
+
+def test_an_application_that_the_configuration_names_is_our_own_on_the_management_api_only() -> None:
+    untouchable = Untouchable(OWN, own_applications=frozenset({"planner"}))
+
+    assert untouchable.why_own(a_key("planner", OWN.audience), None)
+    assert untouchable.why_own(a_key("planner"), None) is None
+    assert untouchable.why_own(a_key("other", OWN.audience), None) is None
+
+
+def test_updates_that_take_all_scopes_count_as_deletes() -> None:
+    emptied = [
+        Update(an_observed(a_grant(a_key(f"app{n}"))), DesiredGrant(a_grant(a_key(f"app{n}"), scope=()), a_spec()), ())
+        for n in range(4)
+    ]
+
+    assert forbid_too_many(emptied, Limits(deletes_percent=30), 10)[0] == ()
+    assert forbid_too_many(emptied[:3], Limits(deletes_percent=30), 10)[1] == ()
+    assert forbid_too_many(emptied, Limits(max_deletes=3, max_updates=9), 10)[0] == ()
