@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.config import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Kind, Tenant, which
 from reconciler.core.domain import AUTH0_HOSTS, CREDENTIALS_PREFIX, comparable, host_of, is_same_host, name_of
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import NAMES, Border, Pattern, Protect
+from reconciler.core.pattern import NAMES, WILDCARDS, Border, Pattern, Protect
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import quoted, visible
@@ -51,6 +51,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield what the schema cannot see."""
     tenants = data.get("tenants") or {}
+    yield from _wildcards(tenants, data, file)
     yield from _domains(tenants, data, file)
     yield from _unusable_schemas(data, file)
     yield from _shared_databases(tenants, data, file)
@@ -58,6 +59,15 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     if default is not None and default not in tenants:
         place = Source(file, *mark_of(data, ("default_tenant",)))
         yield Problem(place, f'this file declares no tenant "{default}"', which(default, tenants))
+
+
+def _wildcards(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each tenant whose name is a pattern: grant files would mean other tenants by it."""
+    for name in tenants:
+        if not WILDCARDS.isdisjoint(name):
+            place = Source(file, *mark_of(data, ("tenants", name)))
+            what = f"the tenant name {quoted(name)} has a wildcard (* or ?)"
+            yield Problem(place, what, "rename the tenant: grant files name tenants by patterns")
 
 
 def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:

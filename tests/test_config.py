@@ -545,3 +545,12 @@ def test_a_name_that_looks_like_a_domain_does_not_declare_that_domain() -> None:
 
     assert check
     assert (check.is_declared, check.others) == (False, {f"{LIVE}": "localhost:1"})
+
+
+@pytest.mark.parametrize("name", ["*", "eu-*", "eu-?"])
+def test_a_tenant_may_not_be_named_like_a_pattern(name: str) -> None:
+    with pytest.raises(ProblemsError) as caught:
+        parse_config({"tenants": {name: {"domain": "x.auth0.com"}}}, "reconciler.yaml")
+
+    (problem,) = caught.value.problems
+    assert problem.what == f'the tenant name "{name}" has a wildcard (* or ?)'

@@ -14,6 +14,8 @@ from reconciler.config import identity_check
 from reconciler.core.findings import Finding, Status
 from reconciler.doctor import setup
 from reconciler.doctor.look import look
+from reconciler.doctor.patterns import pattern_finding
+from reconciler.doctor.sight import Listing
 from reconciler.doctor.verdicts import skipped_findings, tenant_findings
 from reconciler.errors import Exit
 from reconciler.render.findings import finding_lines, findings_json
@@ -46,4 +48,6 @@ def _findings(given: Options) -> list[Finding]:
         return [of_configuration, of_tenant, of_grants, *skipped_findings("there is no tenant")]
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)
     seen = asyncio.run(look(tenant, os.environ, identity))
-    return [of_configuration, of_tenant, of_grants, *tenant_findings(seen, needs)]
+    answers = isinstance(seen.listing, Listing) and not seen.listing.wrong
+    patterns = asyncio.run(pattern_finding(tenant, os.environ, identity, answers=answers))
+    return [of_configuration, of_tenant, of_grants, *tenant_findings(seen, needs, patterns)]

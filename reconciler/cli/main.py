@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, str] = {
     "journal": "List past runs, or show what one of them did.",
     "sandbox": "Serve or reset the local tenant.",
 }
+NEVER_SUGGESTED = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
+"""The beginnings of options that no typo may lead to."""
 MODULES: Mapping[str, str] = {"import": "imports"}
 """Commands whose names cannot be names of modules."""
 
@@ -105,13 +107,23 @@ def _run(arguments: Sequence[str]) -> int:
         return done.exit_code
     except click.ClickException as error:
         with suppress(OSError):
-            error.show()
+            _with_safe_advice(error).show()
         return Exit.FAILED
     except OSError as error:
         _give_stdout_up()
         if not isinstance(error, BrokenPipeError):  # whoever read us has seen enough
             Console(Options()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
         return Exit.FAILED
+
+
+def _with_safe_advice(error: click.ClickException) -> click.ClickException:
+    """Keep a typo from being answered with an option that deletes more, asks less or lifts a limit."""
+    if not isinstance(error, click.NoSuchOption):
+        return error
+    if error.option_name == "--dry-run":
+        return click.UsageError(f"{error.message} Use `reconciler plan`.", error.ctx)
+    possible = [each for each in error.possibilities or () if not each.startswith(NEVER_SUGGESTED)]
+    return click.NoSuchOption(error.option_name, error.message, possible, error.ctx)
 
 
 def _give_stdout_up() -> None:

@@ -14,6 +14,8 @@ PREFIX = "^AUTH0_([A-Z0-9]+_)*$"
 """No other variable of the environment can be named: a file that strangers may change must not choose a secret."""
 SHARED = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
 """What stands at the top for all tenants, or beside one."""
+MOST_ITEMS = 1000
+"""Each item is compared with each grant."""
 WILDCARDS = "In the patterns, * stands for any characters and ? for any single one"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
     "client": ("Client", "the application's name", "Payroll*"),
@@ -155,6 +157,7 @@ def _manage() -> Schema:
         ),
         "type": "array",
         "minItems": 1,
+        "maxItems": MOST_ITEMS,
         "items": item,
     }
 
@@ -168,6 +171,7 @@ def _protect() -> Schema:
             "must fit."
         ),
         "type": "array",
+        "maxItems": MOST_ITEMS,
         "items": _covering("Protected", f"{WILDCARDS}.", "this protects nothing", fields),
     }
 
@@ -224,6 +228,7 @@ def _policy() -> Schema:
             "A risk that none decides on is shown."
         ),
         "type": "array",
+        "maxItems": MOST_ITEMS,
         "items": _policy_rule(),
     }
     schemas = {
@@ -259,8 +264,19 @@ def _policy_rule() -> Schema:
         **_patterns(),
         "reason": _reason("ask the security team"),
     }
-    description = f"{WILDCARDS}; without patterns the item covers every grant."
-    return {**_object("Policy rule", description, fields), "required": ["rule", "verdict"]}
+    exceptions = "Items that allow or warn give ids, because anybody can take a name."
+    description = f"{WILDCARDS}; without patterns the item covers every grant. {exceptions}"
+    by_id = [_allowed_by_id(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
+    return {**_object("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": by_id}
+
+
+def _allowed_by_id(name: str, identity: str) -> Schema:
+    """Return the rule that an exception names ids: whoever can rename an application could gain it otherwise."""
+    sentence = f'"{name}" cannot make an exception, because anybody can take a name; write "{identity}"'
+    return {
+        "if": {"required": ["verdict"], "properties": {"verdict": {"enum": ["allow", "warn"]}}},
+        "then": {"properties": {name: {**NOTHING, "errorMessage": sentence}}},
+    }
 
 
 def _patterns() -> Schema:

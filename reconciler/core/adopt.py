@@ -9,7 +9,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.file_names import stem
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Untouchable
-from reconciler.core.pattern import meets
+from reconciler.core.pattern import matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +85,4 @@ def _by_holder(grants: Iterable[ClientGrant], directory: Directory) -> tuple[tup
 
 
 def _one_meets(values: Iterable[str], patterns: Collection[str]) -> bool:
-    return not patterns or any(meets(value, pattern) for value in values for pattern in patterns)
+    return not patterns or any(matches(value, pattern) for value in values for pattern in patterns)

@@ -151,10 +151,14 @@ class Directory:
         return _grouped((organization.name, organization.id) for organization in self.organizations_by_id.values())
 
     def organizations_called(self, name_or_id: str) -> tuple[str, ...]:
-        """Return the ids of the organizations that have this name or id. Unread, what is formed as an id is one."""
-        if self.organizations is None and ORGANIZATION_ID.fullmatch(name_or_id):
-            return (name_or_id,)
+        """Return the ids of the organizations that have this name or id.
+
+        A text in the form of an id is an id only: anybody can give an organization the id of another as its name. If
+        organizations were not listed, such a text is taken as an id.
+        """
         by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
+        if ORGANIZATION_ID.fullmatch(name_or_id):
+            return by_id or ((name_or_id,) if self.organizations is None else ())
         return tuple(sorted({*by_id, *self.organization_ids_by_name.get(name_or_id, ())}))
 
     def client_name(self, key: Key) -> str | None:

@@ -7,7 +7,7 @@ from reconciler.core.declarable import obstacle
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import Border, Protect
+from reconciler.core.pattern import Border, Match, Protect
 from reconciler.core.permissions import WRITING
 from reconciler.core.plan import Blocked, Change, Create, Reason, Update, takes_everything
 
@@ -51,28 +51,36 @@ class Untouchable:
         if own := self.why_own(key, observed):
             return Reason.OWN, own
         for protect in self.protect:
-            if protect.covers(key, directory):
-                return Reason.PROTECTED, protect.reason or "reconciler.yaml protects this grant"
-        if not self.border.surrounds(key, directory):
-            return Reason.OUTSIDE, "manage in reconciler.yaml does not cover this grant"
+            if protect.matches(key, directory) is not Match.NO:
+                reason = protect.reason or "reconciler.yaml protects this grant"
+                return Reason.PROTECTED, f"{reason} (protect: {protect.why(key, directory)})"
+        if outside := self.border.reason_outside(key, directory):
+            return Reason.OUTSIDE, outside
         return None
 
-    def reason_to_keep(self, observed: ObservedGrant, directory: Directory, *, prunes: bool) -> Reason | None:
-        """Return why a grant that no file declares is left alone; None if the run that `prunes` deletes it.
+    def reason_to_keep(
+        self, observed: ObservedGrant, directory: Directory, *, prunes: bool
+    ) -> tuple[Reason, str] | None:
+        """Return why a grant that no file declares is left alone, with details if there are some.
 
-        A grant that no file can declare is always left alone. A third party's grant is deleted only if `manage` names
-        its application: others depend on it. A default grant is deleted only if `manage` says which grants are ours.
+        Returns None if the run that `prunes` deletes it.
+
+        A grant that no file can declare is always left alone. A third party's grant is deleted only if `manage` gives
+        the id of its application: others depend on it, and third parties choose their names. A default grant is deleted
+        only if `manage` says which grants are ours.
         """
         if why := self.reason(observed.key, observed, directory):
-            return why[0]
-        if obstacle(observed.grant):
-            return Reason.NOT_EXPRESSIBLE
+            return why[0], why[1] if why[0] is Reason.PROTECTED else ""
+        if detail := obstacle(observed.grant):
+            return Reason.NOT_EXPRESSIBLE, detail
         if not prunes:
-            return Reason.UNMANAGED
+            return Reason.UNMANAGED, ""
         if observed.key.default_for is not None:
-            return None if self.border.patterns else Reason.THIRD_PARTY
-        spared = directory.third_party(observed.key) is not False and not self.border.names(observed.key, directory)
-        return Reason.THIRD_PARTY if spared else None
+            return None if self.border.patterns else (Reason.THIRD_PARTY, "")
+        third_party = directory.third_party(observed.key)
+        if third_party is False or self.border.spells_out(observed.key, directory):
+            return None
+        return Reason.THIRD_PARTY, "" if third_party else "not known to be first-party"
 
 
 Guarded = tuple[tuple[Change, ...], tuple[Blocked, ...]]

@@ -1,18 +1,40 @@
-"""Pure: patterns (`*`, `?`, `[…]`) by which the configuration names grants: to protect them, to say which are ours."""
+"""Pure: patterns by which the configuration names grants. `*` stands for any characters, `?` for any single one."""
 
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from enum import Enum, StrEnum
+from functools import lru_cache
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 
-WILDCARDS = frozenset("*?[")
+WILDCARDS = frozenset("*?")
+ANYTHING = "*"
 NAMES = ("client", "client_id", "api", "audience", "subject_type")
+MOST_PARTS_REMEMBERED = 4096
+
+
+class Match(StrEnum):
+    """Whether a pattern matches a grant. It is unknown if a name was not read, or is in no list of the tenant."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Unread(Enum):
+    """Stands for a value that a grant has and that is not known."""
+
+    VALUE = "unread"
+
+
+Value = str | Unread | None
+"""A value of a grant. None stands for a grant that has no such value: a default grant has no application."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """Covers the grants that meet all that is given; with nothing given, every grant."""
+    """Matches the grants that fit all fields that are given; with nothing given, every grant."""
 
     client: str | None = None
     client_id: str | None = None
@@ -20,51 +42,116 @@ class Pattern:
     audience: str | None = None
     subject_type: str | None = None
 
-    def names(self, key: Key, directory: Directory) -> bool:
-        """Return whether this covers the grant with `key` and spells its application out, not by a wildcard."""
-        spelt = ((self.client, directory.client_name(key)), (self.client_id, key.client_id))
-        return self.covers(key, directory) and any(
-            given is not None and given == own and WILDCARDS.isdisjoint(given) for given, own in spelt
-        )
-
-    def told(self) -> str:
-        """Return the patterns as the configuration says them."""
+    def __str__(self) -> str:
+        """Return the pattern as the configuration writes it."""
         return ", ".join(f'{name} "{getattr(self, name)}"' for name in NAMES if getattr(self, name) is not None)
 
-    def covers(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant with `key` meets this."""
-        patterns = (
-            (self.client, directory.client_name(key)),
-            (self.client_id, key.client_id),
-            (self.api, directory.api_name(key)),
-            (self.audience, key.audience),
-            (self.subject_type, key.subject_type),
-        )
-        return all(pattern is None or meets(value or "", pattern) for pattern, value in patterns)
+    def matches(self, key: Key, directory: Directory) -> Match:
+        """Return whether the grant with `key` fits."""
+        answers = {
+            _match(pattern, value)
+            for name in NAMES
+            if (pattern := getattr(self, name)) is not None
+            for value in [value_of(name, key, directory)]
+        }
+        return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
+
+    def spells_out(self, key: Key) -> bool:
+        """Return whether this gives the application's id, not by a wildcard. A name can be taken by anybody."""
+        return self.client_id is not None and self.client_id == key.client_id
+
+    def why(self, key: Key, directory: Directory) -> str:
+        """Return how this matches the grant with `key`, for example `client "Legacy *" matches "Legacy CRM"`."""
+        if self.matches(key, directory) is Match.UNKNOWN:
+            return f"{self} may match: the name is not known"
+        values = {name: value_of(name, key, directory) for name in NAMES if getattr(self, name) is not None}
+        decided = [
+            f'{name} "{getattr(self, name)}" matches "{value}"' if value != getattr(self, name) else f'{name} "{value}"'
+            for name, value in values.items()
+        ]
+        return ", ".join(decided)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protect(Pattern):
-    """Protects the grants that it covers."""
+    """Protects the grants that it matches."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """What is ours: the grants that one of `patterns` covers, all of them where there are none."""
+    """Which grants are ours: those that one of `patterns` matches, or all if there are no patterns."""
 
     patterns: tuple[Pattern, ...] = ()
 
     def surrounds(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant is within."""
-        return not self.patterns or any(each.covers(key, directory) for each in self.patterns)
+        """Return whether the grant is ours."""
+        return not self.reason_outside(key, directory)
 
-    def names(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant is within because a pattern spells its application out."""
-        return any(each.names(key, directory) for each in self.patterns)
+    def reason_outside(self, key: Key, directory: Directory) -> str:
+        """Return why the grant is not ours, empty if it is. A grant whose name is not known is not ours."""
+        if not self.patterns:
+            return ""
+        answers = [each.matches(key, directory) for each in self.patterns]
+        if Match.YES in answers:
+            return ""
+        unknown = next(
+            (each for each, answer in zip(self.patterns, answers, strict=True) if answer is Match.UNKNOWN), None
+        )
+        if unknown is not None:
+            return f"manage in reconciler.yaml may not cover this grant: {unknown.why(key, directory)}"
+        return "manage in reconciler.yaml does not cover this grant"
+
+    def spells_out(self, key: Key, directory: Directory) -> bool:
+        """Return whether the grant is ours because a pattern gives the id of its application."""
+        return any(each.spells_out(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
 
 
-def meets(value: str, pattern: str) -> bool:
-    """Compare; a name that holds `[…]` or the like is met by its own spelling, too: protection must not fail open."""
-    return value == pattern or fnmatchcase(value, pattern)
+def value_of(name: str, key: Key, directory: Directory) -> Value:
+    """Return the value of a grant that the pattern field `name` is about."""
+    match name:
+        case "client_id":
+            return Unread.VALUE if key.other_holder else key.client_id
+        case "client":
+            has_application = key.client_id is not None or key.other_holder
+            return (directory.client_name(key) or Unread.VALUE) if has_application else None
+        case "api":
+            return directory.api_name(key) or Unread.VALUE
+        case "audience":
+            return key.audience
+        case _:
+            return key.subject_type
+
+
+def _match(pattern: str, value: Value) -> Match:
+    if value is None:
+        return Match.NO
+    if isinstance(value, Unread):
+        return Match.YES if pattern == ANYTHING else Match.UNKNOWN
+    return Match.YES if matches(value, pattern) else Match.NO
+
+
+def matches(value: str, pattern: str) -> bool:
+    """Return whether `pattern` fits the whole of `value`. Capitals count; `[` and all other characters are literal."""
+    if value == pattern or WILDCARDS.isdisjoint(pattern):
+        return value == pattern
+    if "*" not in pattern:
+        return len(value) == len(pattern) and _expression(pattern).match(value) is not None
+    first, *between, last = pattern.split("*")
+    end = len(value) - len(last)
+    if len(first) > end or not _expression(first).match(value) or not _expression(last).match(value, end):
+        return False
+    position = len(first)
+    for part in between:
+        found = _expression(part).search(value, position, end)
+        if found is None:
+            return False
+        position = found.end()
+    return True
+
+
+@lru_cache(MOST_PARTS_REMEMBERED)
+def _expression(part: str) -> re.Pattern[str]:
+    """Return a part of a pattern as a regular expression. It repeats nothing, so it cannot take long to match."""
+    return re.compile("".join("." if character == "?" else re.escape(character) for character in part), re.DOTALL)

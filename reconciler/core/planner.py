@@ -17,7 +17,7 @@ from reconciler.core.organization_usage import WITH_ORGANIZATION, gaining
 from reconciler.core.organizations import check_organizations
 from reconciler.core.origin import Origin
 from reconciler.core.origins import all_origins
-from reconciler.core.pattern import Border
+from reconciler.core.pattern import Border, Match
 from reconciler.core.plan import (
     Change,
     Comparison,
@@ -36,8 +36,10 @@ from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.quoting import counted
 from reconciler.core.risks import all_risks
 from reconciler.core.spec import GrantSpec
+from reconciler.core.unmatched import items_of, unmatched
 from reconciler.errors import ProblemsError, RefusedError
 
+MOST_NAMED = 5
 IDENTITIES = ("client_id", "audience")
 """The fields that may name an application or an API by what only one tenant knows; organizations stand in a list."""
 
@@ -124,9 +126,9 @@ def _beyond_the_border(
     """Return a problem for each declared grant that is not ours to change."""
     if not border.patterns:
         return ()
-    what, fix = "this grant is beyond the border: manage does not cover it", "add it to manage, or remove it here"
-    outside = (each for each in desired if not border.surrounds(each.key, directory))
-    return tuple(Problem(each.spec.source, what, fix) for each in outside)
+    reasons = ((each, border.reason_outside(each.key, directory)) for each in desired)
+    fix = "add it to manage, or remove it here"
+    return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
 
 
 def _without_missing(
@@ -172,7 +174,7 @@ def _guarded(
         warnings=warnings,
         risks=shown(risks, rules.policy, directory),
         origins=wanted.origins,
-        notes=(*observation.notes, *_notes(comparison, observation, rules)),
+        notes=(*observation.notes, *_notes(comparison, wanted, observation, rules)),
     )
 
 
@@ -208,12 +210,12 @@ def _of_the_branch(wanted: Wanted) -> Wanted:
     )
 
 
-def _notes(comparison: Comparison, observation: Observation, rules: Rules) -> Iterator[str]:
+def _notes(comparison: Comparison, wanted: Wanted, observation: Observation, rules: Rules) -> Iterator[str]:
     """Yield what could deceive: a protection that covers nothing, and new grants that nobody could look up."""
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
-    for protect in rules.untouchable.protect:
-        if not any(protect.covers(key, observation.directory) for key in keys):
-            yield f"protect covers no grant: {protect.told()}; is it spelt as in the tenant?"
+    guards = rules.untouchable
+    yield from unmatched(items_of(guards.protect, guards.border, rules.policy), keys, observation.directory)
+    yield from _deleted_by_pattern(wanted, rules.untouchable.border, observation.directory)
     yield from _kept(comparison.kept, observation.directory)
     opened = sum(_opens_to_unknown(each) for each in comparison.updates)
     if opened:
@@ -231,6 +233,21 @@ def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
     for why, checks in causes.items():
         listed = "; ".join(f"{each.what} ({counted(each.grants, 'grant')})" for each in checks)
         yield f"not checked, because {why}: {listed}"
+
+
+def _deleted_by_pattern(wanted: Wanted, border: Border, directory: Directory) -> Iterator[str]:
+    """Yield a note for each item of `manage` because of which grants are deleted: names can be taken by anybody."""
+    names: dict[str, list[str]] = {}
+    for change in wanted.changes:
+        if isinstance(change, Delete):
+            patterns = (each for each in border.patterns if each.matches(change.key, directory) is Match.YES)
+            pattern = next(patterns, None)
+            if pattern is not None and not pattern.spells_out(change.key):
+                names.setdefault(str(pattern), []).append(directory.client_label(change.key))
+    for pattern_text, labels in names.items():
+        more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+        listed = ", ".join(sorted(labels)[:MOST_NAMED])
+        yield f"{counted(len(labels), 'delete')} because manage matches: {pattern_text} ({listed}{more})"
 
 
 def _kept(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
@@ -265,6 +282,5 @@ def _undeclared(
         if why is None:
             deletes.append(Delete(each))
         else:
-            detail = obstacle(each.grant) if why is Reason.NOT_EXPRESSIBLE else None
-            left_alone.append(LeftAlone(each, why, detail or ""))
+            left_alone.append(LeftAlone(each, *why))
     return tuple(deletes), tuple(left_alone)

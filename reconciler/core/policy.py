@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
-from reconciler.core.pattern import Pattern
+from reconciler.core.pattern import Match, Pattern
 from reconciler.core.risk import Risk
 
 
@@ -52,10 +52,15 @@ class Policy:
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
     @property
+    def all_rules(self) -> tuple[PolicyRule, ...]:
+        """The rules of all lists."""
+        return tuple(rule for rules in (self.rules, *self.others) for rule in rules)
+
+    @property
     def patterns(self) -> tuple[Pattern, ...]:
         """All patterns by which grants are told apart; schemas may speak of any name."""
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
-        return (*(rule.grants for rules in (self.rules, *self.others) for rule in rules), *names)
+        return (*(rule.grants for rule in self.all_rules), *names)
 
     def on(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
         """Return the rule that decides on `risk`."""
@@ -65,7 +70,7 @@ class Policy:
     @property
     def denials(self) -> "Policy":
         """What this policy forbids, without its exceptions."""
-        denials = (rule for rules in (self.rules, *self.others) for rule in rules if rule.verdict is Verdict.DENY)
+        denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
         return Policy(tuple(dict.fromkeys(denials)), self.schemas)
 
 
@@ -73,8 +78,14 @@ STRICTNESS = tuple(Verdict)
 
 
 def _first(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directory) -> PolicyRule:
-    covering = (each for each in rules if each.rule == risk.rule and each.grants.covers(key, directory))
-    return next(covering, PolicyRule(risk.rule, Verdict.WARN))
+    """Return the first rule that decides. A denial also decides if it is not known whether it matches the grant."""
+    for rule in rules:
+        if rule.rule != risk.rule:
+            continue
+        match = rule.grants.matches(key, directory)
+        if match is Match.YES or (match is Match.UNKNOWN and rule.verdict is Verdict.DENY):
+            return rule
+    return PolicyRule(risk.rule, Verdict.WARN)
 
 
 def strictest(policies: Iterable[Policy]) -> Policy:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from reconciler.core.pattern import WILDCARDS, meets
+from reconciler.core.pattern import WILDCARDS, matches
 from reconciler.core.problems import Problem
 from reconciler.core.quoting import quoted, some
 from reconciler.core.spec import GrantSpec
@@ -67,7 +67,7 @@ def patterns_of(spec: GrantSpec) -> Patterns:
 def applies(patterns: Patterns, tenant: str) -> bool:
     """Return whether each list of patterns has one for the tenant of that name."""
     return all(
-        tenant in names or any(meets(tenant, pattern) for pattern in wildcards)
+        tenant in names or any(matches(tenant, pattern) for pattern in wildcards)
         for names, wildcards in map(_names_and_wildcards, patterns)
     )
 
@@ -125,7 +125,7 @@ def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
         for text in texts.difference(known)
-        if text not in wildcards or not any(meets(name, text) for name in known)
+        if text not in wildcards or not any(matches(name, text) for name in known)
     }
     return unknown, any(applies(patterns, name) for name in known)
 

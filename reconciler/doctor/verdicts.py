@@ -41,12 +41,13 @@ AT_THE_TENANT = (
     "may apply",
     "least privilege",
     "rate limit",
+    "patterns",
 )
 """The checks of `tenant_findings`, in their order."""
 
 
-def tenant_findings(sight: Sight, needs: Needs) -> list[Finding]:
-    """Return what is to be said about `sight`, where files need `needs`; one finding per check of AT_THE_TENANT."""
+def tenant_findings(sight: Sight, needs: Needs, patterns: Finding) -> list[Finding]:
+    """Return one finding per check of AT_THE_TENANT, where files need `needs`; `patterns` is the last one."""
     now = _tenants_time(sight.greeting)
     return [
         _finding("credentials", sight.credentials, lambda text: _credentials(text, sight.unconfirmed)),
@@ -59,6 +60,7 @@ def tenant_findings(sight: Sight, needs: Needs) -> list[Finding]:
         _finding("API", sight.listing, _api),
         *permission_findings(sight.token, needs),
         _finding("rate limit", _behind(sight.listing, Unseen("the API did not answer")), _rate_limit),
+        patterns,
     ]
 
 

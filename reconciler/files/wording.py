@@ -179,6 +179,10 @@ def _too_few(violation: Violation) -> tuple[str, str]:
     return f"{violation.name} is an empty list", "write an item, or remove it"
 
 
+def _too_many(violation: Violation) -> tuple[str, str]:
+    return f"{violation.name} has too many items", f"write at most {violation.expected}"
+
+
 def _too_small(violation: Violation) -> tuple[str, str]:
     return f"{violation.name} is {violation.found}", f"write at least {violation.expected}"
 
@@ -204,6 +208,7 @@ PLAIN: dict[str, Callable[[Violation], tuple[str, str]]] = {
     "enum": _not_listed,
     "maxLength": _too_long,
     "maximum": _too_large,
+    "maxItems": _too_many,
     "minItems": _too_few,
     "minLength": _too_short,
     "minimum": _too_small,

@@ -38,7 +38,7 @@ def test_where_all_is_well_every_check_says_so() -> None:
 
     assert (ran.code, ran.stderr) == (0, "")
     assert [line.split()[0] for line in ran.stdout.splitlines()[:15]] == ["ok"] * 5 + ["skipped"] + ["ok"] * 9
-    assert ran.stdout.endswith("\n\nChecks: 14 ok, 1 skipped.\n")
+    assert ran.stdout.endswith("\n\nChecks: 15 ok, 1 skipped.\n")
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
@@ -120,3 +120,23 @@ def test_what_strangers_wrote_does_not_move_the_cursor(tenant: pytest.MonkeyPatc
     tenant.setenv("AUTH0_DOMAIN", "x\x1b[2J")
 
     assert "\x1b" not in ran.stdout + reconciler("doctor").stdout
+
+
+def test_items_that_match_no_grant_are_a_finding(here: Path) -> None:
+    (here / "tenant.yaml").write_text(SEED, "utf-8")
+    config = here / "reconciler.yaml"
+    config.write_text(config.read_text("utf-8") + "protect: [{client: Biling}, {client_id: nobody}]\n", "utf-8")
+
+    ran = reconciler("doctor", "--format", "json")
+
+    assert ran.code == 0
+    assert statuses(ran)["patterns"] == "warning"
+    assert 'protect matches no grant: client \\"Biling\\"; did you mean \\"Billing\\"? (and 1 more)' in ran.stdout
+
+
+def test_patterns_are_not_checked_if_the_tenant_cannot_be_read(here: Path) -> None:
+    (here / "tenant.yaml").write_text('tool: {name: Tool, scope: ["read:clients"]}\n', "utf-8")
+    config = here / "reconciler.yaml"
+    config.write_text(config.read_text("utf-8") + "protect: [{client: Biling}]\n", "utf-8")
+
+    assert statuses(reconciler("doctor", "--format", "json"))["patterns"] == "skipped"

@@ -67,7 +67,7 @@ def test_the_command_line_wins_over_the_environment(arguments: list[str], monkey
     ("arguments", "shown"),
     [
         (["pla"], "No such command 'pla'"),
-        (["plan", "--prun"], "--prune"),
+        (["plan", "--create-onl"], "--create-only"),
         (["plan", "--format", "xml"], "'xml' is not one of"),
         (["plan", "--max-deletes", "-1"], "-1 is not in the range"),
         (["plan", "extra"], "unexpected extra argument"),
@@ -107,3 +107,26 @@ def test_help_lists_the_commands_in_the_order_in_which_they_are_used() -> None:
 
 def test_the_version_is_told() -> None:
     assert reconciler("--version").stdout == f"reconciler {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "typo", ["--prun", "--prunes", "--yess", "--ye", "--max-delete", "--max-update", "--skip-missin"]
+)
+def test_no_typo_is_answered_with_an_option_that_deletes_more_or_asks_less(typo: str) -> None:
+    ran = reconciler("apply", typo)
+
+    assert ran.code == 1
+    assert "No such option" in ran.stderr
+    advice = ran.stderr.partition(typo)[2]
+    assert not any(each in advice for each in ("--prune", "--yes", "--max", "--skip"))
+
+
+def test_other_typos_are_answered_with_near_misses() -> None:
+    assert "Did you mean '--create-only'?" in reconciler("apply", "--create-onl").stderr
+
+
+def test_a_dry_run_is_a_plan() -> None:
+    ran = reconciler("apply", "--dry-run")
+
+    assert ran.code == 1
+    assert "No such option '--dry-run'. Use `reconciler plan`." in ran.stderr

@@ -74,3 +74,17 @@ def test_credentials_begin_with_a_prefix_of_auth0s(prefix: str) -> None:
 @pytest.mark.parametrize("prefix", ["", "PROD_", "AWS_", "AUTH0", "AUTH0_PROD", "AUTH0__", "AUTH0_prod_", "X_AUTH0_"])
 def test_no_other_variable_of_the_environment_can_be_named(prefix: str) -> None:
     assert not VALIDATOR.is_valid({"credentials": prefix})
+
+
+@pytest.mark.parametrize("verdict", ["allow", "warn"])
+@pytest.mark.parametrize(("name", "identity"), [("client", "client_id"), ("api", "audience")])
+def test_a_policy_makes_exceptions_by_ids_only(verdict: str, name: str, identity: str) -> None:
+    def errors_of(field: str, said: str) -> list[str]:
+        rule = {"rule": "third-party", "verdict": said, field: "Deploy *"}
+        found = Draft202012Validator(SCHEMA).iter_errors({"policy": {"rules": [rule]}})
+        return [str(error.schema["errorMessage"]) for error in found]
+
+    assert errors_of(name, verdict) == [
+        f'"{name}" cannot make an exception, because anybody can take a name; write "{identity}"'
+    ]
+    assert errors_of(identity, verdict) == errors_of(name, "deny") == []

@@ -114,3 +114,12 @@ def test_a_name_that_is_spelt_as_the_id_of_another_organization_stands_for_neith
     _, (problem,) = resolve([a_spec(organizations=("org_2",))], ORGANIZATIONS)
 
     assert problem.what == '"org_2" is the id of one organization and the name of another'
+
+
+def test_an_organization_that_is_named_like_the_id_of_another_is_not_taken_for_it() -> None:
+    gone, other = "org_acmeacmeacmeacme", "org_globexglobexglob"
+    directory = a_directory(organizations={other: gone})
+
+    assert directory.organizations_called(gone) == ()
+    assert directory.organizations_called(other) == (other,)
+    assert a_directory().organizations_called(gone) == (gone,)

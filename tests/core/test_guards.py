@@ -8,7 +8,7 @@ from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import Key
 from reconciler.core.guards import Untouchable, forbid_too_many, forbid_untouchable
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import Border, Pattern, Protect
+from reconciler.core.pattern import Border, Match, Pattern, Protect
 from reconciler.core.plan import Change, Create, Delete, Reason, Update
 
 DIRECTORY = a_directory({"billing": "Billing Worker"}, [an_api()])
@@ -34,7 +34,8 @@ def test_what_the_configuration_protects_is_never_changed(change: Change) -> Non
 
     allowed, (blocked,) = forbid_untouchable([change], untouchable, NOBODY)
 
-    assert (allowed, blocked.change, blocked.reason) == ((), change, "protected: frozen until the audit")
+    assert (allowed, blocked.change) == ((), change)
+    assert blocked.reason == 'protected: frozen until the audit (protect: client_id "billing")'
 
 
 def test_auth0s_own_grants_are_never_changed() -> None:
@@ -64,7 +65,7 @@ def test_everything_else_may_be_changed() -> None:
         (Protect(client="billing*"), False),
         (Protect(api="Invoices API"), True),
         (Protect(audience="https://api.example.com/*"), True),
-        (Protect(client="[B]illing Worker"), True),
+        (Protect(client="[B]illing Worker"), False),
         (Protect(audience=INVOICES, client_id="other"), False),
         (Protect(audience=INVOICES, client_id="bill?ng"), True),
         (Protect(subject_type="user"), False),
@@ -73,17 +74,37 @@ def test_everything_else_may_be_changed() -> None:
     ids=str,
 )
 def test_a_protection_covers_what_meets_all_its_patterns(protect: Protect, covers: object) -> None:
-    assert protect.covers(a_key(), DIRECTORY) is covers
+    assert (protect.matches(a_key(), DIRECTORY) is Match.YES) is covers
 
 
 def test_a_name_that_looks_like_a_pattern_is_protected_by_its_own_spelling() -> None:
     directory = a_directory({"billing": "Billing [prod]"}, [an_api()])
 
-    assert Protect(client="Billing [prod]").covers(a_key(), directory)
+    assert Protect(client="Billing [prod]").matches(a_key(), directory) is Match.YES
 
 
-def test_a_protection_by_name_does_not_cover_what_has_no_known_name() -> None:
-    assert not Protect(client="*ing").covers(a_key(), NOBODY)
+def test_whether_a_name_matches_that_is_not_known_is_unknown() -> None:
+    assert Protect(client="*ing").matches(a_key(), NOBODY) is Match.UNKNOWN
+    assert Protect(client="*").matches(a_key(), NOBODY) is Match.YES
+    assert Protect(client="*ing", subject_type="user").matches(a_key(), NOBODY) is Match.NO
+
+
+def test_a_protection_by_a_name_that_is_not_known_protects() -> None:
+    untouchable = Untouchable(OWN, (Protect(client="Legacy *"),))
+
+    _, (blocked,) = forbid_untouchable([delete()], untouchable, NOBODY)
+
+    assert blocked.reason == (
+        'protected: reconciler.yaml protects this grant (protect: client "Legacy *" may match: the name is not known)'
+    )
+
+
+def test_a_default_grant_has_no_application() -> None:
+    default = a_key(None, default_for="third_party_clients")
+
+    assert Pattern(client="*").matches(default, DIRECTORY) is Match.NO
+    assert Pattern(client_id="*").matches(default, DIRECTORY) is Match.NO
+    assert Pattern(audience="*").matches(default, DIRECTORY) is Match.YES
 
 
 OURS = Border((Pattern(client="Billing *"), Pattern(client_id="por*", subject_type="user")))
@@ -98,7 +119,7 @@ OURS = Border((Pattern(client="Billing *"), Pattern(client_id="por*", subject_ty
         (OURS, a_key("portal"), False),
         (OURS, a_key("nameless"), False),
         (OURS, a_key(None, default_for="third_party_clients"), False),
-        (Border((Pattern(client="*"),)), a_key(None, default_for="third_party_clients"), True),
+        (Border((Pattern(audience="*"),)), a_key(None, default_for="third_party_clients"), True),
     ],
     ids=["no border", "by name", "by all patterns", "by one of two", "no known name", "default", "everything"],
 )
@@ -107,9 +128,16 @@ def test_the_border_surrounds_what_one_of_its_items_covers(border: Border, key: 
 
 
 def test_what_lies_beyond_the_border_is_never_changed() -> None:
-    _, (blocked,) = forbid_untouchable([delete("other")], Untouchable(OWN, border=OURS), DIRECTORY)
+    names = a_directory({"other": "Other"}, [an_api()])
 
-    assert blocked.reason == "outside: manage in reconciler.yaml does not cover this grant"
+    _, (known,) = forbid_untouchable([delete("other")], Untouchable(OWN, border=OURS), names)
+    _, (unknown,) = forbid_untouchable([delete("other")], Untouchable(OWN, border=OURS), DIRECTORY)
+
+    assert known.reason == "outside: manage in reconciler.yaml does not cover this grant"
+    assert unknown.reason == (
+        "outside: manage in reconciler.yaml may not cover this grant: "
+        'client "Billing *" may match: the name is not known'
+    )
 
 
 THIRD = a_directory({"tpc_1": "Partner", "partner": "Partner [eu]"}, [an_api()])
@@ -121,7 +149,7 @@ THIRD = a_directory({"tpc_1": "Partner", "partner": "Partner [eu]"}, [an_api()])
         ([], "tpc_1", Reason.THIRD_PARTY),
         ([Pattern(client_id="tpc_*")], "tpc_1", Reason.THIRD_PARTY),
         ([Pattern(client="Partne?")], "tpc_1", Reason.THIRD_PARTY),
-        ([Pattern(client="Partner"), Pattern(audience="*")], "tpc_1", None),
+        ([Pattern(client="Partner"), Pattern(audience="*")], "tpc_1", Reason.THIRD_PARTY),
         ([Pattern(client_id="tpc_1")], "tpc_1", None),
         (
             [Pattern(client_id="tpc_1", audience="https://elsewhere"), Pattern(audience="*")],
@@ -148,20 +176,22 @@ def test_pruning_takes_from_third_parties_only_what_the_border_spells_out(
     observed = an_observed(a_grant(a_key(client_id)))
     untouchable = Untouchable(OWN, border=Border(tuple(patterns)))
 
-    assert untouchable.reason_to_keep(observed, THIRD, prunes=True) is reason
+    why = untouchable.reason_to_keep(observed, THIRD, prunes=True)
+
+    assert (why and why[0]) is reason
 
 
 def test_without_pruning_nobody_asks_whose_a_grant_is() -> None:
     observed = an_observed(a_grant(a_key("tpc_1")))
 
-    assert Untouchable(OWN).reason_to_keep(observed, THIRD, prunes=False) is Reason.UNMANAGED
+    assert Untouchable(OWN).reason_to_keep(observed, THIRD, prunes=False) == (Reason.UNMANAGED, "")
 
 
 def test_a_third_party_can_be_told_by_the_directory_as_well() -> None:
     directory = Directory((Application("partner", "Partner", is_third_party=True),), ())
     observed = an_observed(a_grant(a_key("partner")))
 
-    assert Untouchable(OWN).reason_to_keep(observed, directory, prunes=True) is Reason.THIRD_PARTY
+    assert Untouchable(OWN).reason_to_keep(observed, directory, prunes=True) == (Reason.THIRD_PARTY, "")
 
 
 def test_a_name_that_is_a_wildcard_itself_spells_nothing_out() -> None:
@@ -170,7 +200,8 @@ def test_a_name_that_is_a_wildcard_itself_spells_nothing_out() -> None:
 
     kept = untouchable.reason_to_keep(an_observed(a_grant(a_key("tpc_1"))), directory, prunes=True)
 
-    assert kept is Reason.THIRD_PARTY
+    assert kept is not None
+    assert kept[0] is Reason.THIRD_PARTY
 
 
 def test_reasons_are_told_in_one_word_too() -> None:
@@ -178,7 +209,16 @@ def test_reasons_are_told_in_one_word_too() -> None:
 
     assert untouchable.reason(a_key(), None, NOBODY) == (
         Reason.PROTECTED,
-        "reconciler.yaml protects this grant",
+        'reconciler.yaml protects this grant (protect: client_id "billing")',
+    )
+
+
+def test_the_reason_says_which_pattern_and_which_name_decided() -> None:
+    untouchable = Untouchable(OWN, (Protect(client="Bill*", api="Invoices API"),))
+
+    assert untouchable.reason(a_key(), None, DIRECTORY) == (
+        Reason.PROTECTED,
+        'reconciler.yaml protects this grant (protect: client "Bill*" matches "Billing Worker", api "Invoices API")',
     )
 
 

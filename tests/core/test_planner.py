@@ -98,10 +98,7 @@ def test_a_declared_grant_beyond_the_border_is_a_problem_at_its_line() -> None:
         a_plan([a_spec(), a_spec(line=9, client_id="another")], [an_observed(ANOTHER)], untouchable=OURS)
 
     assert [f"{problem.source}: {problem.message}" for problem in caught.value.problems] == [
-        (
-            "grants/a.yaml:9:5: this grant is beyond the border: manage does not cover it; "
-            "add it to manage, or remove it here"
-        ),
+        ("grants/a.yaml:9:5: manage in reconciler.yaml does not cover this grant; add it to manage, or remove it here"),
     ]
 
 
@@ -252,7 +249,7 @@ def test_a_protection_that_covers_nothing_is_said() -> None:
     )
 
     assert plan.notes == (
-        'protect covers no grant: client_id "biling", audience "https://*"; is it spelt as in the tenant?',
+        'protect matches no grant: client_id "biling", audience "https://*"; did you mean "billing"?',
     )
 
 

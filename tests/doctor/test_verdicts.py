@@ -16,6 +16,7 @@ from reconciler.observe import Needs
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0
+PATTERNS = Finding("patterns", Status.OK, "")
 LIMITED = Heard(limit=50, remaining=40)
 
 
@@ -39,14 +40,14 @@ def a_sight(**fields: Any) -> Sight:
 
 def found(check: str, **fields: Any) -> Finding:
     needs = Needs(application_names=False, api_names=False, scopes=False)
-    (finding,) = [each for each in tenant_findings(a_sight(**fields), needs) if each.check == check]
+    (finding,) = [each for each in tenant_findings(a_sight(**fields), needs, PATTERNS) if each.check == check]
     return finding
 
 
 def test_there_is_one_finding_per_check_in_a_fixed_order() -> None:
     needs = Needs(application_names=False, api_names=False, scopes=False)
 
-    assert tuple(each.check for each in tenant_findings(a_sight(), needs)) == AT_THE_TENANT
+    assert tuple(each.check for each in tenant_findings(a_sight(), needs, PATTERNS)) == AT_THE_TENANT
     assert tuple(each.check for each in skipped_findings("no tenant")) == AT_THE_TENANT
 
 
@@ -188,8 +189,12 @@ def test_what_could_not_be_seen_is_skipped_and_what_failed_is_told_once() -> Non
     needs = Needs(application_names=True, api_names=True, scopes=True)
     sight = a_sight(addresses=trouble, credentials=trouble, greeting=unseen, token=unseen, listing=unseen)
 
-    assert [each.status for each in tenant_findings(sight, needs)].count(Status.FAILED) == 2
-    assert {each.status for each in tenant_findings(sight, needs)[3:]} == {Status.SKIPPED}
+    skipped = Finding("patterns", Status.SKIPPED, "")
+
+    found = tenant_findings(sight, needs, skipped)
+
+    assert [each.status for each in found].count(Status.FAILED) == 2
+    assert {each.status for each in found[3:]} == {Status.SKIPPED}
 
 
 def test_a_token_is_not_shown_by_accident() -> None:

@@ -1,0 +1,78 @@
+"""Pure: items of `protect`, `manage` and `policy` that match no grant, with near misses."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key
+from reconciler.core.pattern import NAMES, WILDCARDS, Border, Match, Pattern, Unread, Value, matches, value_of
+from reconciler.core.policy import Policy
+from reconciler.core.suggest import Suggestions
+
+MOST_REPORTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of the configuration; `setting` is the name of the list that it stands in."""
+
+    setting: str
+    pattern: Pattern
+
+
+def items_of(protect: Iterable[Pattern], border: Border, policy: Policy) -> Iterator[Item]:
+    """Yield the items of the configuration that name grants by patterns; those without patterns mean all grants."""
+    yield from (Item("protect", each) for each in protect)
+    yield from (Item("manage", each) for each in border.patterns)
+    yield from (Item(f"policy {each.rule}", each.grants) for each in policy.all_rules if str(each.grants))
+
+
+def unmatched(items: Iterable[Item], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
+    """Yield a sentence for each of `items` that certainly matches none of `keys`; beyond MOST_REPORTED their number."""
+    items, keys = tuple(items), tuple(keys)
+    if not items:
+        return
+    values = {name: {value_of(name, key, directory) for key in keys} for name in NAMES}
+    found = [item for item in items if not _matches_any(item.pattern, keys, values, directory)]
+    guess = Suggestions(MOST_REPORTED)
+    for item in found[:MOST_REPORTED]:
+        misses = (_near_miss(name, item.pattern, values[name] | _names(name, directory), guess) for name in NAMES)
+        near = next(filter(None, misses), "")
+        yield f"{item.setting} matches no grant: {item.pattern}; {near or 'is it spelt as in the tenant?'}"
+    if found[MOST_REPORTED:]:
+        yield f"{len(found) - MOST_REPORTED} more items of the configuration match no grant"
+
+
+Values = dict[str, set[Value]]
+
+
+def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
+    """Look at the distinct values of each field first: most items that match nothing need no look at the grants."""
+    given = {name: getattr(pattern, name) for name in NAMES if getattr(pattern, name) is not None}
+    for name, text in given.items():
+        if not any(_may_match(value, text) for value in values[name]):
+            return False
+    return any(pattern.matches(key, directory) is not Match.NO for key in keys)
+
+
+def _may_match(value: Value, text: str) -> bool:
+    return value is Unread.VALUE or (isinstance(value, str) and matches(value, text))
+
+
+def _names(name: str, directory: Directory) -> set[Value]:
+    """Return what the tenant has for a field of a pattern, with grants or without."""
+    known: dict[str, Iterable[str]] = {
+        "client": directory.client_ids_by_name,
+        "client_id": directory.applications_by_id,
+        "api": directory.identifiers_by_name,
+        "audience": directory.apis_by_identifier,
+    }
+    return set(known.get(name, ()))
+
+
+def _near_miss(name: str, pattern: Pattern, values: set[Value], guess: Suggestions) -> str:
+    text = getattr(pattern, name)
+    known = [value for value in values if isinstance(value, str)]
+    if text is None or any(matches(value, text) for value in known):
+        return ""
+    return guess("".join(character for character in text if character not in WILDCARDS), known)

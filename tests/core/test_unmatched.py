@@ -1,0 +1,52 @@
+from collections.abc import Iterator
+
+import pytest
+from support.builders import INVOICES, a_directory, a_key, an_api
+
+from reconciler.core.directory import Directory
+from reconciler.core.pattern import Pattern
+from reconciler.core.unmatched import MOST_REPORTED, Item, unmatched
+
+NAMES = a_directory({"crm": "CRM", "billing": "Billing Worker"}, [an_api()])
+KEYS = (a_key("crm"), a_key("billing"))
+
+
+def reported(*patterns: Pattern, directory: Directory = NAMES) -> Iterator[str]:
+    return unmatched([Item("protect", each) for each in patterns], KEYS, directory)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "end"),
+    [
+        (Pattern(client="CMR"), 'client "CMR"; did you mean "CRM"?'),
+        (Pattern(client="Biling *"), 'client "Biling *"; did you mean "Billing Worker"?'),
+        (Pattern(client_id="bil1ing"), 'client_id "bil1ing"; did you mean "billing"?'),
+        (Pattern(audience=f"{INVOICES}/"), f'audience "{INVOICES}/"; did you mean "{INVOICES}"?'),
+        (Pattern(subject_type="user"), 'subject_type "user"; is it spelt as in the tenant?'),
+        (Pattern(client="CRM", client_id="billing"), 'client_id "billing"; is it spelt as in the tenant?'),
+    ],
+    ids=str,
+)
+def test_an_item_that_matches_nothing_is_reported_with_near_misses(pattern: Pattern, end: str) -> None:
+    (sentence,) = reported(pattern)
+
+    assert sentence.startswith("protect matches no grant: ")
+    assert sentence.endswith(end)
+
+
+@pytest.mark.parametrize(
+    "pattern", [Pattern(), Pattern(client="C*"), Pattern(client_id="crm", audience=INVOICES)], ids=str
+)
+def test_an_item_that_matches_is_not_reported(pattern: Pattern) -> None:
+    assert list(reported(pattern)) == []
+
+
+def test_an_item_that_may_match_a_name_that_is_not_known_is_not_reported() -> None:
+    assert list(reported(Pattern(client="CMR"), directory=Directory())) == []
+
+
+def test_many_items_are_counted() -> None:
+    sentences = list(reported(*(Pattern(client_id=f"x{number}") for number in range(MOST_REPORTED + 7))))
+
+    assert len(sentences) == MOST_REPORTED + 1
+    assert sentences[-1] == "7 more items of the configuration match no grant"
