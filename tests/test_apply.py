@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.builders import TENANT, a_spec, rules
+from support.builders import TENANT, a_spec, first_parties, rules
 from support.tenants import Forward, Interference, a_sandbox, instead, no_interference, reached, stored_grants
 from support.virtual_time import run_virtually
 
@@ -77,6 +77,7 @@ def applied(
 async def _plan(sandbox: Sandbox, specs: Iterable[GrantSpec], **shape: bool) -> Plan:
     async with reached(sandbox) as client:
         observation = await observe(client, NO_NAMES)
+        observation = replace(observation, directory=first_parties(specs, observation.grants))
         return make_plan(specs, observation, rules(untouchable=Untouchable(client.own_key()), **shape), TENANT)
 
 

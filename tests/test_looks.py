@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from reliability.place import Place, a_place
-from support.builders import TENANT, a_spec, rules
+from support.builders import TENANT, a_spec, first_parties, rules
 from support.commands import reconciler
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
@@ -79,6 +80,7 @@ def applied(
     async def run() -> dict[str, Result]:
         async with reached(sandbox, interfere) as client:
             observation = await observe(client, NO_NAMES)
+            observation = replace(observation, directory=first_parties(specs, observation.grants))
             plan = make_plan(specs, observation, rules(untouchable=Untouchable(client.own_key()), prune=True), TENANT)
             calls.clear()
             meddle(sandbox)

@@ -26,8 +26,7 @@ UNVERIFIED_NOTE = (
     "names, descriptions, places in files, origins, notes, reasons, and counts of grants that do not change are "
     "unverified: they are as this file says. Ids, fields and risks come from the changes, which apply compares"
 )
-NOBODY = Key(None, "", "", None)
-"""A key that no grant has."""
+
 
 Deed = tuple[Key, ClientGrant | None, ClientGrant | None]
 """The key of a change, and the grant before and after it."""
@@ -116,7 +115,11 @@ def as_unverified(plan: Plan) -> Plan:
     """
     blocked = tuple(Blocked(_marked(each.change), _mark(each.reason)) for each in plan.blocked)
     changes = tuple(map(_marked, plan.changes))
-    found = all_risks((*changes, *(each.change for each in blocked)), NOBODY, Directory())
+    known = (*changes, *(each.change for each in blocked))
+    found = {
+        key: tuple(risk for risk in risks if risk.is_known)
+        for key, risks in all_risks(known, lambda _: False, Directory()).items()
+    }
     return replace(
         plan,
         changes=changes,

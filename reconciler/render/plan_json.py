@@ -173,7 +173,8 @@ def _critical(danger: Danger) -> Json:
 
 
 def _risk(risk: Risk) -> Json:
-    return {"rule": risk.rule, "level": risk.level, "message": risk.message, "known": risk.is_known}
+    unknown = {} if risk.is_known else {"known": False}
+    return {"rule": risk.rule, "level": risk.level, "message": risk.message, **unknown}
 
 
 def _field(change: FieldChange) -> Json:

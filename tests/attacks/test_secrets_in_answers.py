@@ -38,8 +38,10 @@ def a_tenant(asked: Asked) -> bytes:
             return an_answer(200, {"client_grants": []})
         case "resource-servers":
             return an_answer(200, {"resource_servers": [API], "total": 1})
-        case "clients" | "organizations" as name:
-            return an_answer(200, {name: []})
+        case "clients":
+            return an_answer(200, {"clients": [{"client_id": "billing", "name": "Billing", "is_first_party": True}]})
+        case "organizations":
+            return an_answer(200, {"organizations": []})
         case _:
             return an_answer(404)
 

@@ -14,7 +14,7 @@ EXPRESS = "urn:auth0:express-configure"
 
 
 def risks(audience: str, *scopes: str, directory: Directory | None = None) -> tuple[Risk, ...]:
-    plan = a_plan([a_spec(audience=audience, scope=scopes)], directory=directory or Directory())
+    plan = a_plan([a_spec(audience=audience, scope=scopes)], directory=directory)
     (found,) = plan.risks.values() or [()]
     return found
 

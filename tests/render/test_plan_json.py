@@ -148,7 +148,7 @@ def test_a_side_that_does_not_exist_is_null(name: str, *, before: bool, after: b
 def test_a_blocked_change_stays_among_the_changes_and_is_counted_as_blocked_only() -> None:
     data = as_data(PLANS["blocked"])
 
-    assert [change["blocked"] for change in data["changes"]] == ["protected: ask first"]
+    assert [change["blocked"] for change in data["changes"]] == ['protected: ask first (protect: client_id "kept")']
     assert data["summary"] == {
         "create": 0,
         "update": 0,
