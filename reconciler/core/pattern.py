@@ -61,15 +61,9 @@ class Pattern:
         return self.client_id is not None and self.client_id == key.client_id
 
     def why(self, key: Key, directory: Directory) -> str:
-        """Return how this matches the grant with `key`, for example `client "Legacy *" matches "Legacy CRM"`."""
-        if self.matches(key, directory) is Match.UNKNOWN:
-            return f"{self} may match: the name is not known"
-        values = {name: value_of(name, key, directory) for name in NAMES if getattr(self, name) is not None}
-        decided = [
-            f'{name} "{getattr(self, name)}" matches "{value}"' if value != getattr(self, name) else f'{name} "{value}"'
-            for name, value in values.items()
-        ]
-        return ", ".join(decided)
+        """Return the pattern, with a remark if it is not known whether it matches the grant with `key`."""
+        unknown = self.matches(key, directory) is Match.UNKNOWN
+        return f"{self} may match: the name is not known" if unknown else str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

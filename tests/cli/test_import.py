@@ -141,7 +141,10 @@ def test_what_is_declared_is_skipped_and_files_that_are_there_are_never_touched(
     ("options", "files"),
     [
         (["--client", "Portal"], ["portal-2.yaml", "portal.yaml"]),
-        (["--client", "portal-[12]", "--client", "billing"], ["billing-worker.yaml", "portal-2.yaml", "portal.yaml"]),
+        (
+            ["--client", "portal-?", "--client", "billing"],
+            ["billing-worker.yaml", "portal-2.yaml", "portal-3.yaml", "portal.yaml"],
+        ),
         (["--audience", "urn:*"], ["billing-worker.yaml"]),
         (["--client", "Portal", "--audience", "Reports"], []),
     ],

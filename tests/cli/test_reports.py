@@ -300,10 +300,13 @@ def test_an_apply_that_is_blocked_tells_what_blocks_it(here: Path) -> None:
 
     ran = reconciler("apply", "--yes", "--report", "markdown=done.md", "--format", "json")
 
-    assert (ran.code, [each["reason"] for each in ran.data["blocked"]]) == (4, ["protected: ask first"])
+    assert (ran.code, [each["reason"] for each in ran.data["blocked"]]) == (
+        4,
+        ['protected: ask first (protect: client "Billing")'],
+    )
     report = (here / "done.md").read_text()
     assert "Not done: 1 change blocked, so nothing was written.\n" in report
-    assert "- `Billing -> Invoices API`: `protected: ask first`\n" in report
+    assert '- `Billing -> Invoices API`: `protected: ask first (protect: client "Billing")`\n' in report
 
 
 def test_what_validate_finds_has_no_file_for_each_tenant() -> None:

@@ -71,7 +71,8 @@ def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
     head, _, _ = markdown.partition("<table>")
     assert "1 to create, 0 to update, 0 to delete, 1 blocked" in head
     assert "> [!CAUTION]\n> **Blocked (1): nothing of this plan can be applied**\n>\n" in head
-    assert "> - + `Portal -> Invoices API`: `protected: ask | first`, `grants/a.yaml:9`\n" in head
+    reason = 'protected: ask | first (protect: client "Portal")'
+    assert f"> - + `Portal -> Invoices API`: `{reason}`, `grants/a.yaml:9`\n" in head
     linked = plan_markdown(plan, checkout=Checkout(address="https://code.example/blob/abc"))
     assert "[`grants/a.yaml:9`](<https://code.example/blob/abc/grants/a.yaml#L9>)\n" in linked
     assert markdown.endswith("It cannot be applied while a change is blocked.\n")

@@ -134,7 +134,7 @@ def test_blocked_changes_stand_together_under_their_reason() -> None:
     specs = [a_spec(client_id=client_id) for client_id in ("b2", "b1", "free")]
 
     assert section(a_plan(specs, untouchable=protect), "Blocked") == [
-        "Blocked (2) protected: ask \\x1b[2Jfirst",
+        'Blocked (2) protected: ask \\x1b[2Jfirst (protect: client_id "b*")',
         "  + b1 -> https://api.example.com/invoices",
         "      grants/a.yaml:2",
         "      + read:invoices",
