@@ -32,6 +32,7 @@ EDITED = "somebody changed the grant since the plan was made"
 GONE = "the grant is gone since the plan was made"
 CHANGED_ALREADY = "the grant was as wanted already"
 GONE_ALREADY = "the grant was gone already"
+LATE_SECONDS = 2.0
 
 Seen = Mapping[Key, ObservedGrant]
 
@@ -140,10 +141,10 @@ class Work:
         except RefusedCallError as error:
             if not conflicts(error):
                 raise
-            outcome = await self._look_again(str(error))
+            outcome = await self._settle_refusal(error)
             if self._taken:  # all that the grant lacks are organizations
                 return await self._update(change, None)
-            return outcome if outcome.result is not Result.FAILED else self._outcome(Result.CONFLICT, str(error))
+            return outcome
         self._taken = True
         await self._go_on(ObservedGrant(grant_id, without_organizations(change.after.grant)), change)
         return self._outcome(Result.APPLIED)
@@ -166,7 +167,7 @@ class Work:
         except RefusedCallError as error:
             if self._taken or not (missing(error) or conflicts(error)):
                 raise
-            return self._outcome(Result.CONFLICT, str(error))
+            return await self._settle_refusal(error)
         return self._outcome(Result.APPLIED)
 
     async def _delete(self, change: Delete, seen: Seen | None) -> Outcome:
@@ -178,9 +179,9 @@ class Work:
         try:
             await self._client.delete(now.id, self._mark)
         except RefusedCallError as error:
-            if not missing(error):
+            if not (missing(error) or conflicts(error)):
                 raise
-            return self._outcome(Result.APPLIED, GONE_ALREADY)
+            return await self._settle_refusal(error)
         return self._outcome(Result.APPLIED)
 
     async def _go_on(self, now: ObservedGrant, change: Create | Update) -> None:
@@ -218,6 +219,18 @@ class Work:
         organizations = frozenset(await self._client.organizations_of(now.id))
         return now._replace(grant=now.grant._replace(organizations=organizations))
 
+    async def _settle_refusal(self, error: RefusedCallError) -> Outcome:
+        """Settle a write that the tenant answered with 404 or 409, which may also come after the effect.
+
+        A tenant may show late what was just written, so a second look follows if the first shows no effect.
+        """
+        outcome = await self._look_again(str(error))
+        if outcome.result is Result.FAILED and not self._taken and not self._means.stop.reason:
+            await asyncio.sleep(LATE_SECONDS)
+            outcome = await self._look_again(str(error))
+        is_conflict = outcome.result is Result.FAILED and conflicts(error) and not isinstance(self._change, Delete)
+        return self._outcome(Result.CONFLICT, outcome.detail) if is_conflict and not self._taken else outcome
+
     async def _look_again(self, trouble: str) -> Outcome:
         """Settle a write by reading its key: applied if it took effect, failed if not, else a conflict."""
         try:
@@ -228,7 +241,8 @@ class Work:
             case Effect.WHOLE:
                 return self._outcome(Result.APPLIED, f"{trouble}; it took effect all the same")
             case Effect.FOREIGN:
-                return self._outcome(Result.CONFLICT, f"{trouble}; the tenant has another grant there now")
+                what = "the tenant has another grant there now" if found else GONE
+                return self._outcome(Result.CONFLICT, f"{trouble}; {what}")
             case Effect.NONE | Effect.HALF:
                 self._taken = took is Effect.HALF
                 return self._outcome(Result.FAILED, f"{trouble}; it took {took} effect")

@@ -129,7 +129,7 @@ ROWS = (
         troubles={"before": Answer(status=409)},
         writes=(
             alike(
-                Write(CONFLICT, 1, 1, done=False), Write(CONFLICT, 1, 1, done=False), Write(FAILED, 1, 1, done=False)
+                Write(CONFLICT, 1, 2, done=False), Write(CONFLICT, 1, 3, done=False), Write(FAILED, 1, 3, done=False)
             ),
         )
         * 2,
@@ -138,7 +138,7 @@ ROWS = (
         name="409 after the effect",
         troubles={"after": Answer(status=409, when="after")},
         writes=(
-            alike(Write(APPLIED, 1, 1, done=True), Write(CONFLICT, 1, 1, done=True), Write(FAILED, 1, 1, done=True)),
+            alike(Write(APPLIED, 1, 1, done=True), Write(APPLIED, 1, 2, done=True), Write(APPLIED, 1, 2, done=True)),
         )
         * 2,
     ),
@@ -147,7 +147,7 @@ ROWS = (
         troubles={"not found": Answer(status=404)},
         reads=(Read(RefusedCallError, 1),) * 2,
         writes=(
-            alike(Write(FAILED, 1, 0, done=False), Write(CONFLICT, 1, 1, done=False), Write(APPLIED, 1, 1, done=False)),
+            alike(Write(FAILED, 1, 0, done=False), Write(FAILED, 1, 3, done=False), Write(FAILED, 1, 3, done=False)),
         )
         * 2,
     ),
