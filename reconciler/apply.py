@@ -9,9 +9,9 @@ from reconciler.auth0.errors import Auth0Error
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, phase, takes_access
-from reconciler.work import Look, Means, Seen, Stop, Work
+from reconciler.work import Look, Means, Seen, Stop, Work, reraise
 
-__all__ = ["Look", "Means", "Stop", "carry_out"]
+__all__ = ["Look", "Means", "Stop", "carry_out", "reraise"]
 
 HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
 CHANGES_A_PAGE = 10

@@ -5,11 +5,13 @@
     ├── RefusedError             exit 4: a guard says no
     ├── StalePlanError           exit 5: the saved plan is stale, altered, too old, another tenant's or made otherwise
     ├── ReportLostError          exit 3: the tenant was changed, and nobody could be told how
+    ├── CrashError               exit 1, 3 if something was written: a bug at one of several tenants
     └── Auth0Error               exit 1: the Management API or the way to it (auth0/errors.py has its leaves)
 
 The entry point catches the base only; anything else is a bug and keeps its traceback.
 """
 
+import traceback
 from collections.abc import Mapping
 from enum import IntEnum
 
@@ -65,6 +67,14 @@ class ReportLostError(ReconcilerError):
     """Stdout broke when the report of a run that wrote was due."""
 
     exit_code = Exit.INCOMPLETE
+
+
+class CrashError(ReconcilerError):
+    """A bug at one of several tenants: an exception that is no ReconcilerError. `trace` is its traceback."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"unexpected {type(error).__name__}: {error}; this is a bug, please report it")
+        self.trace = "".join(traceback.format_exception(error))
 
 
 class StalePlanError(ReconcilerError):

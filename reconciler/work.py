@@ -57,13 +57,18 @@ class Stop:
         self.reason = self.reason or reason
 
 
+def reraise(error: Exception) -> None:
+    """Let a bug end the run."""
+    raise error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What carrying out a plan takes.
 
     `tell` hears each outcome as it comes; `concurrency` changes are under way at once; `observed` counts the tenant's
     grants, which tells what a listing costs. `look` is what the plan was made from, None if somebody has approved the
-    plan since: then nothing is written on its strength.
+    plan since: then nothing is written on its strength. `crashed` hears of each exception that is a bug.
     """
 
     client: ManagementClient
@@ -73,6 +78,7 @@ class Means:
     concurrency: int
     observed: int
     look: Look | None = None
+    crashed: Callable[[Exception], None] = reraise
     persistence: Persistence = field(default_factory=Persistence)
 
 
@@ -109,6 +115,10 @@ class Work:
         except Auth0Error as error:
             took = f"; it took {Effect.HALF} effect" if self._taken else ""
             return self._outcome(Result.FAILED, f"{error}{took}")
+        except Exception as error:  # noqa: BLE001 - a bug must not hide what became of this change and of others
+            self._means.crashed(error)
+            unexpected = f"unexpected {type(error).__name__}: {error}"
+            return self._outcome(Result.UNKNOWN if self._sent else Result.FAILED, unexpected)
 
     async def _settled(self, seen: Seen | None) -> Outcome:
         """Write, and where the answer does not tell what became of it, look; write again only what took no effect."""

@@ -18,7 +18,7 @@ from reconciler.cli.session import Planning, Session
 from reconciler.cli.settings import own_folder
 from reconciler.cli.shaping import Shape, shaping_options
 from reconciler.cli.together import Done, Together, together
-from reconciler.core.outcome import Report
+from reconciler.core.outcome import Report, Result
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, takes_everything
 from reconciler.core.quoting import visible
@@ -64,10 +64,14 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
         _tell(ends, forms, console)
     except (OSError, ReconcilerError) as error:
         raise ReportLostError(reason(error)) from error
-    return tenants.worst(exit_code for _, exit_code in ended)
+    code = tenants.worst(exit_code for _, exit_code in ended)
+    wrote = any(outcome.result is not Result.SKIPPED for end in ends.ends for outcome in end.report.outcomes)
+    return Exit.INCOMPLETE if wrote and code in NOTHING_WRITTEN else code
 
 
 Agreed = Done[Planning]
+NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
+"""Exit codes that say so. Once one tenant was changed, they are not true of the run."""
 
 
 class Applying:

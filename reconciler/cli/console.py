@@ -12,7 +12,7 @@ import click
 from reconciler.cli.options import Options
 from reconciler.core.problems import Problem
 from reconciler.core.quoting import visible
-from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.errors import CrashError, ProblemsError, ReconcilerError
 from reconciler.render.data import json_text
 from reconciler.render.problem_text import problem_lines
 from reconciler.render.styled import Line, Span, Style, line, plain
@@ -78,6 +78,8 @@ class Console:
 
     def failure(self, error: ReconcilerError, tenant: str = "") -> None:
         """Write to stderr what an error says: a message, or every problem that it carries."""
+        if isinstance(error, CrashError):
+            self._comment(line(visible(each)) for each in error.trace.splitlines())
         if not isinstance(error, ProblemsError):
             self.error(str(error), tenant)
             return

@@ -4,8 +4,9 @@ import asyncio
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
-from reconciler.apply import Look, Means, carry_out
+from reconciler.apply import Look, Means, carry_out, reraise
 from reconciler.auth0.backoff import Persistence
 from reconciler.cli.console import Console
 from reconciler.cli.deadline import OUT_OF_TIME
@@ -15,7 +16,7 @@ from reconciler.cli.session import SECOND_LOOK_SECONDS, Planning
 from reconciler.cli.together import Done
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Report, Result
-from reconciler.errors import Exit, ReconcilerError
+from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.journal import Journal, JournalError, open_journal
 from reconciler.snapshot import write_snapshot
 from reconciler.tasks import unless
@@ -49,6 +50,7 @@ class Run:
         self._reach = reach
         self._interruption = interruption
         self._stop = interruption.stop()
+        self._crashed: Callable[[Exception], None] = reraise
 
     async def done(self, console: Console, tell: Callable[[Outcome], None]) -> tuple[Report, Exit]:
         """Carry the plan out and look at the tenant again; `tell` hears each outcome as it comes.
@@ -66,11 +68,29 @@ class Run:
             if snapshot:
                 back = shlex.join(["reconciler", *session.address, "--grants", str(snapshot), "apply"])
                 session.note(f"Rolling back: {back} (--prune takes back what was added)")
+            self._crashed = lambda error: console.failure(CrashError(error), plan.tenant.name)
             with self._within_the_time():
-                outcomes = await carry_out(plan, self._means(journal, tell))
+                outcomes = await self._carried_out(self._means(journal, tell))
                 report = await self._verified(outcomes)
             await _end(journal, report, console)
         return report, self._exit_code(report)
+
+    async def _carried_out(self, means: Means) -> tuple[Outcome, ...]:
+        """Carry the plan out. A bug between two changes leaves the rest undone, and does not hide what was done."""
+        told: list[Outcome] = []
+
+        def tell(outcome: Outcome) -> None:
+            told.append(outcome)
+            means.tell(outcome)
+
+        try:
+            return await carry_out(self._plan, replace(means, tell=tell))
+        except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
+            self._crashed(error)
+            known = {outcome.change.key for outcome in told}
+            skipped = f"not begun: unexpected {type(error).__name__}"
+            rest = (change for change in self._plan.changes if change.key not in known)
+            return (*told, *(Outcome(change, Result.SKIPPED, skipped) for change in rest))
 
     def _means(self, journal: Journal, tell: Callable[[Outcome], None]) -> Means:
         return Means(
@@ -81,6 +101,7 @@ class Run:
             concurrency=self._reach.concurrency,
             persistence=Persistence(self._reach.attempts),
             observed=len(self._observation.grants),
+            crashed=self._crashed,
             look=None if self._approved else Look(by_key(self._observation.grants), self._observation.listed_at),
         )
 
@@ -114,6 +135,9 @@ class Run:
             return Report(outcomes, self._session.plan(observation, SECOND_LOOK_SECONDS))
         except ReconcilerError as error:
             return Report(outcomes, None, f"the tenant could not be read again: {error}")
+        except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
+            self._crashed(error)
+            return Report(outcomes, None, f"the tenant could not be read again: unexpected {type(error).__name__}")
 
     def _exit_code(self, report: Report) -> Exit:
         if self._interruption.exit_code is not None:

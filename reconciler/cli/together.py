@@ -27,7 +27,7 @@ from reconciler.connect import open_tenant
 from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
-from reconciler.errors import Exit, ReconcilerError
+from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.redaction import Secrets, secrets_in
 from reconciler.tasks import run_by
 
@@ -135,6 +135,10 @@ class Together:
                 return await begin()
             except ReconcilerError as error:
                 return error
+            except Exception as error:  # a bug at one tenant must not cancel the writes of others
+                if not self.are_several:
+                    raise
+                return CrashError(error)
 
         async def all_of_it() -> list[T | ReconcilerError]:
             async with asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ from typing import Any
 OPENAPI = "client-grants.openapi.json"
 GRANTS = "grants.schema.json"
 PLAN = "plan.schema.json"
+OUTCOME = "outcome.schema.json"
 CONFIG = "reconciler.schema.json"
 
 _PACKAGE = Path(__file__).resolve().parent.parent

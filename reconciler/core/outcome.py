@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.core.grant import Key
 from reconciler.core.plan import Change, Plan
 
 
@@ -43,6 +44,17 @@ class Report:
     outcomes: tuple[Outcome, ...]
     remaining: Plan | None
     trouble: str = ""
+
+    @property
+    def differences(self) -> tuple[Change, ...]:
+        """What still differs after the run; nothing if the tenant could not be read again or nothing was to be done."""
+        return self.remaining.changes if self.remaining and self.outcomes else ()
+
+    @property
+    def not_kept(self) -> frozenset[Key]:
+        """The keys of changes that Auth0 accepted, and that the tenant does not show all the same."""
+        applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
+        return frozenset(change.key for change in self.differences if change.key in applied)
 
     @property
     def converged(self) -> bool:

@@ -6,12 +6,11 @@ from reconciler.core.directory import Directory
 from reconciler.core.outcome import Report, Result, counts
 from reconciler.core.plan import Change
 from reconciler.core.quoting import counted, visible
-from reconciler.render.plan_json import Json, action_of, key_json
-from reconciler.render.plan_text import mark_of
+from reconciler.render.plan_json import Json, action_of, field_json, key_json
+from reconciler.render.plan_text import group_lines, mark_of
 from reconciler.render.plan_words import grant_label
 from reconciler.render.styled import Line, Span, Style, line
 
-DIFFERS = "differs"
 STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
 WIDEST_RESULT = max(len(result) for result in Result)
 
@@ -22,16 +21,13 @@ def report_lines(report: Report, directory: Directory) -> Iterator[Line]:
         yield _row(outcome.result, outcome.change, directory)
         if outcome.detail:
             yield line(" " * (WIDEST_RESULT + 4), Span(visible(outcome.detail), Style.MUTED))
-    applied = {outcome.change.key for outcome in report.outcomes if outcome.result is Result.APPLIED}
-    for change in report.remaining.changes if report.remaining else ():
-        if change.key in applied:
-            yield _row(DIFFERS, change, directory)
     yield line()
+    yield from group_lines("Still differs", report.differences, directory, {})
     yield line(Span(f"Apply: {counted_outcomes(report)}; {state(report)}.", Style.STRONG))
 
 
 def report_json(report: Report) -> Json:
-    """Return `{"summary": {a count per result, "converged"}, "blocked": [...], "outcomes": [...]}`."""
+    """Return the report in the form of schemas/outcome.schema.json."""
     return {
         "summary": {
             **{str(result): count for result, count in counts(report.outcomes).items()},
@@ -40,6 +36,15 @@ def report_json(report: Report) -> Json:
         "blocked": [
             {"key": key_json(each.change.key), "reason": each.reason}
             for each in (report.remaining.blocked if report.remaining and not report.outcomes else ())
+        ],
+        "differences": [
+            {
+                "action": action_of(change),
+                "key": key_json(change.key),
+                "fields": [field_json(each) for each in change.fields],
+                "accepted": change.key in report.not_kept,
+            }
+            for change in report.differences
         ],
         "outcomes": [
             {
@@ -77,6 +82,9 @@ def state(report: Report) -> str:
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
         skipped = counted(report.remaining.skipped, "declared grant")
         return f"the tenant equals the files but for {skipped}, which it lacks the application, API or organization for"
+    if report.not_kept and len(report.not_kept) == len(report.differences):
+        count = counted(len(report.not_kept), "change")
+        return f"Auth0 accepted {count} and did not keep all of it; running again is likely to end the same way"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"
     return "the tenant has what was asked for" if report.remaining.differing else "the tenant equals the files"

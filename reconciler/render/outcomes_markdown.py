@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import Outcome, Report
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Change, Plan
 from reconciler.render.budget import Part, fitted
 from reconciler.render.checkout import Checkout
-from reconciler.render.hypertext import element, marker, span
+from reconciler.render.hypertext import block, element, marker, span
 from reconciler.render.outcomes import counted_outcomes, state
 from reconciler.render.plan_json import action_of
+from reconciler.render.plan_markdown import difference_lines
 from reconciler.render.plan_words import grant_label
 
 HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
@@ -23,7 +24,20 @@ def report_markdown(report: Report, plan: Plan, checkout: Checkout, most_bytes: 
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
     head = Part((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant.name)))
-    return fitted([head, table, Part(reasons, noun="blocked change")], most_bytes)
+    return fitted([head, _differences(report, directory), table, Part(reasons, noun="blocked change")], most_bytes)
+
+
+def _differences(report: Report, directory: Directory) -> Part:
+    """Return what still differs, by grant and field."""
+
+    def item(change: Change) -> str:
+        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_kept else ""
+        lines = [line for field in change.fields for line in difference_lines(field, directory)]
+        fenced = "\n".join(block(lines, "diff"))
+        return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
+
+    items = tuple(map(item, report.differences))
+    return Part(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Part(())
 
 
 def _title(report: Report, tenant: str) -> Iterator[str]:

@@ -159,7 +159,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         **deed(change),
         "client_name": plan.directory.client_name(change.key),
         "api_name": plan.directory.api_name(change.key),
-        "fields": [_field(field) for field in change.fields],
+        "fields": [field_json(field) for field in change.fields],
         "source": spec and {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
         "description": spec and spec.description,
         "blocked": blocked,
@@ -177,7 +177,8 @@ def _risk(risk: Risk) -> Json:
     return {"rule": risk.rule, "level": risk.level, "message": risk.message, **unknown}
 
 
-def _field(change: FieldChange) -> Json:
+def field_json(change: FieldChange) -> Json:
+    """Return a changed field: what a set gains and loses, or both values of a setting."""
     match change:
         case SetChange():
             return {"field": change.field, "added": list(change.added), "removed": list(change.removed)}

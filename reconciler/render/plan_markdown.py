@@ -168,12 +168,13 @@ def _details(change: Change, plan: Plan) -> str:
     summary = f"{_mark(change)} {element(grant_label(change.key, plan.directory))}"
     description = "" if isinstance(change, Delete) else change.after.spec.description
     why = f"{span(description)}\n\n" if description else ""
-    lines = [line for field in change.fields for line in _difference(field, plan.directory)]
+    lines = [line for field in change.fields for line in difference_lines(field, plan.directory)]
     fenced = "\n".join(block(lines, "diff"))
     return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
 
 
-def _difference(field: FieldChange, directory: Directory) -> Iterator[str]:
+def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
+    """Yield a changed field as lines of a difference, each with + or -."""
     match field:
         case SetChange(field="organizations"):
             for sign, items in (("+", field.added), ("-", field.removed)):

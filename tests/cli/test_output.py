@@ -71,6 +71,7 @@ def test_apply_as_data_tells_each_outcome_and_shows_the_plan_on_stderr() -> None
     assert ran.data == {
         "summary": {"applied": 1, "failed": 0, "conflict": 0, "unknown": 0, "skipped": 0, "converged": True},
         "blocked": [],
+        "differences": [],
         "outcomes": [
             {
                 "action": "create",

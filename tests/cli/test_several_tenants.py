@@ -5,6 +5,12 @@ from pathlib import Path
 import pytest
 from support.commands import SEED, reconciler
 
+from reconciler.auth0 import wire
+from reconciler.cli.session import Session
+from reconciler.core.grant import ClientGrant
+from reconciler.core.plan import Plan
+from reconciler.core.planner import Observation
+
 SANDBOX = "{kind: sandbox, seed: %s.yaml, database: %s.db}"
 OTHER = SEED.replace("client_id: billing,", "client_id: other-id-of-billing,")
 CONFIG = f"""
@@ -53,7 +59,7 @@ def test_one_that_fails_stops_no_other(here: Path) -> None:
 
     ran = reconciler("apply", "--all-tenants", "--yes", "--format", "json")
 
-    assert ran.code == 1
+    assert ran.code == 3
     assert "error: broken: no credentials for example.eu.auth0.com" in ran.stderr
     assert {each["tenant"]: each["summary"]["applied"] for each in ran.data["tenants"]} == {"dev": 1, "prod": 1}
     assert [each["tenant"] for each in ran.data["failed"]] == ["broken"]
@@ -70,8 +76,12 @@ def test_the_tenant_that_fails_is_in_the_report_of_a_plan(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("policies", "code"),
-    [({"dev": "deny", "prod": "warn"}, 4), ({"dev": "warn", "prod": "warn"}, 0)],
-    ids=["one-denied", "none-denied"],
+    [
+        ({"dev": "deny", "prod": "deny"}, 4),
+        ({"dev": "deny", "prod": "warn"}, 3),
+        ({"dev": "warn", "prod": "warn"}, 0),
+    ],
+    ids=["all-denied", "one-denied-and-one-written", "none-denied"],
 )
 def test_the_worst_exit_code_is_that_of_the_command(here: Path, policies: dict[str, str], code: int) -> None:
     (here / "grants" / "billing.yaml").write_text(
@@ -92,7 +102,7 @@ def test_the_worst_exit_code_is_that_of_the_command(here: Path, policies: dict[s
 def test_each_is_asked_about_and_one_refusal_stops_no_other() -> None:
     ran = reconciler("apply", "--all-tenants", "--color", "never", terminal=True, typed="no\nyes\n")
 
-    assert ran.code == 1
+    assert ran.code == 3
     assert "error: dev: nothing was written: the answer was not yes" in ran.stderr
     _, _, end = ran.stdout.partition("Tenant prod\napplied")
     assert end == "   + Billing -> Invoices API\n\nApply: 1 applied; the tenant equals the files.\n"
@@ -188,3 +198,48 @@ def test_problems_of_one_tenant_are_told_with_its_name(here: Path) -> None:
     told = 'error: prod: 1 problem(s)\ngrants/billing.yaml:2:13: the tenant has no application named "Billing"'
     assert ran.stderr.startswith(told)
     assert ran.stdout.count("Plan: 1 to create") == 1
+
+
+def test_a_bug_at_one_tenant_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Session.plan
+
+    def broken(session: Session, observation: Observation) -> Plan:
+        if session.tenant.name == "dev":
+            raise ZeroDivisionError("of dev")
+        return plan(session, observation)
+
+    monkeypatch.setattr(Session, "plan", broken)
+
+    ran = reconciler("apply", "--all-tenants", "--yes", "--format", "json")
+
+    assert ran.code == 3
+    assert [each["tenant"] for each in ran.data["failed"]] == ["dev"]
+    assert [(each["tenant"], each["summary"]["applied"]) for each in ran.data["tenants"]] == [("prod", 1)]
+    assert "Traceback" in ran.stderr
+    assert "error: dev: unexpected ZeroDivisionError: of dev; this is a bug" in ran.stderr
+
+
+def test_a_bug_after_a_write_hides_no_outcome(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bug strikes the second write: the first one is reported as applied."""
+    (here / "grants" / "billing.yaml").write_text(
+        "grants:\n"
+        "  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n"
+        "  - {client: Billing, api: Invoices API, subject_type: user, scope: ['read:invoices']}\n"
+    )
+    create_body = wire.create_body
+
+    def broken(grant: ClientGrant) -> dict[str, object]:
+        if grant.key.subject_type == "user":
+            raise OSError(24, "Too many open files")
+        return create_body(grant)
+
+    monkeypatch.setattr(wire, "create_body", broken)
+
+    ran = reconciler("apply", "--tenant", "dev", "--yes", "--format", "json")
+
+    assert ran.code == 3
+    assert {each["key"]["subject_type"]: each["outcome"] for each in ran.data["outcomes"]} == {
+        "client": "applied",
+        "user": "failed",
+    }
+    assert "Traceback" in ran.stderr

@@ -1,6 +1,8 @@
 import pytest
+from jsonschema import Draft202012Validator
 from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
+from reconciler.contract import stored
 from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.core.plan import Plan
 from reconciler.render.outcomes import report_json, report_lines
@@ -29,7 +31,11 @@ def test_each_outcome_has_a_row_with_its_detail_below(result: Result) -> None:
     ("remaining", "trouble", "end"),
     [
         (DONE, "", "the tenant equals the files."),
-        (PLAN, "", "the tenant does not equal the files yet, run again."),
+        (
+            PLAN,
+            "",
+            "Auth0 accepted 1 change and did not keep all of it; running again is likely to end the same way.",
+        ),
         (DIFFERING, "", "the tenant has what was asked for."),
         (None, "the tenant could not be read again: GET: 500", "the tenant could not be read again: GET: 500."),
     ],
@@ -39,14 +45,34 @@ def test_the_last_line_claims_no_more_than_was_seen(remaining: Plan | None, trou
     assert said([Outcome(CHANGE, Result.APPLIED)], remaining, trouble)[-1] == f"Apply: 1 applied; {end}"
 
 
-def test_what_was_applied_and_still_differs_is_shown() -> None:
-    rows = said([Outcome(CHANGE, Result.APPLIED)], PLAN)
+@pytest.mark.parametrize("result", [Result.APPLIED, Result.FAILED])
+def test_what_still_differs_is_shown_by_grant_and_field(result: Result) -> None:
+    rows = said([Outcome(CHANGE, result)], PLAN)
 
-    assert rows[:2] == ["applied   + Billing -> Invoices API", "differs   + Billing -> Invoices API"]
+    assert rows[:6] == [
+        f"{result:<8}  + Billing -> Invoices API",
+        "",
+        "Still differs (1)",
+        "  + Billing -> Invoices API",
+        "      grants/a.yaml:2",
+        "      + read:invoices",
+    ]
 
 
-def test_what_was_not_applied_differs_as_a_matter_of_course() -> None:
-    assert "differs" not in "".join(said([Outcome(CHANGE, Result.FAILED)], PLAN))
+def test_running_again_is_advised_unless_auth0_did_not_keep_what_it_accepted() -> None:
+    assert said([Outcome(CHANGE, Result.FAILED)], PLAN)[-1].endswith(
+        "the tenant does not equal the files yet, run again."
+    )
+
+
+def test_a_report_as_data_has_what_still_differs_and_fits_its_schema() -> None:
+    report = Report((Outcome(CHANGE, Result.APPLIED),), PLAN)
+    data = report_json(report)
+
+    (difference,) = data["differences"]  # type: ignore[misc] # an object of JSON
+    assert difference["fields"] == [{"field": "scope", "added": ["read:invoices"], "removed": []}]
+    assert difference["accepted"] is True
+    Draft202012Validator(stored.load(stored.OUTCOME)).validate(data)
 
 
 def test_the_last_line_counts_every_result_that_occurred() -> None:
@@ -62,6 +88,7 @@ def test_a_report_as_data_has_every_count_and_every_outcome() -> None:
     assert report_json(report) == {
         "summary": {"applied": 0, "failed": 0, "conflict": 0, "unknown": 1, "skipped": 0, "converged": False},
         "blocked": [],
+        "differences": [],
         "outcomes": [
             {
                 "action": "create",
