@@ -205,12 +205,14 @@ def test_a_document_that_is_nested_too_deeply_is_an_error() -> None:
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=" ".join)
 def test_the_deadline_holds_for_what_is_computed(here: Path, command: list[str]) -> None:
-    protect = [{"client": f"Nobody {number} *"} for number in range(40_000)]
+    protect = [{"client": f"Nobody {number} *"} for number in range(1_000)]
     (here / "reconciler.yaml").write_text(CONFIG + f"protect: {json.dumps(protect)}\n")
     many = "".join(f"  - {{client: Billing, audience: 'https://a{number}/', scope: []}}\n" for number in range(3000))
     (here / "grants" / "billing.yaml").write_text("grants:\n" + many)
+    apis = "".join(f"  - {{name: A{number}, identifier: 'https://a{number}/'}}\n" for number in range(3000))
+    (here / "tenant.yaml").write_text(f"applications: [{{name: Billing, client_id: billing}}]\napis:\n{apis}")
 
-    ran = bounded(*command, "--timeout", "3s")
+    ran = bounded(*command, "--timeout", "2s")
 
     assert ran.code == 1
     assert ran.stderr.endswith("error: the time is up (--timeout)\n")

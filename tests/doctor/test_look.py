@@ -189,7 +189,7 @@ def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: s
         (401, {"message": "Invalid token"}, "401 Invalid token", "is the token one of this tenant"),
         (403, {"message": "Insufficient scope"}, "403 Insufficient scope", "add read:client_grants"),
         (302, {}, "302 Because", "try again"),
-        (200, b"<html>", "the answer is no JSON", "try again"),
+        (200, b"<html>", "the answer is not valid JSON", "try again"),
     ],
     ids=["401", "403", "redirect", "html"],
 )

@@ -44,7 +44,7 @@ PICKY: dict[str, Any] = {
         ("must: a\nlong: ab", '2:7: "long" has 2 characters; write at least 3'),
         (
             "must: a\nlist: [[a], [b]]",
-            '2:7: "list" breaks the rule "maxItems" of its schema; compare it with the schema',
+            '2:7: "list" has too many items; write at most 1',
         ),
         ("must: a\nlist:\n- - 1", '3:5: an item of "list" is the number 1, not text; put it in quotes'),
         ("must: a\nlist:", '2:6: "list" is empty; write a list, or []'),
