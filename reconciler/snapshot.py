@@ -1,53 +1,87 @@
-"""What the tenant had before something is taken from it, as grant files: applying them rolls back."""
+"""What a run changes, as it was before, in a folder of grant files. Applying the folder undoes the run.
 
+The folder has a MANIFEST, a JSON file: the run, its tenant, the digest of each grant file, and the grants that the run
+creates. Only a folder of ours with a MANIFEST that lists its files is taken for a snapshot.
+"""
+
+import hashlib
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from reconciler.core.guards import Untouchable
-from reconciler.core.plan import Plan, takes_access
-from reconciler.core.planner import Observation
+from reconciler.core.directory import Directory
+from reconciler.core.plan import Create, Plan, grant_before
+from reconciler.core.rollback import Rollback
 from reconciler.errors import ReconcilerError
-from reconciler.journal import OWNER_ONLY
 from reconciler.render.grant_file import portions, snapshot_file
+from reconciler.render.plan_json import grant_from_json, grant_json
 
 FOLDER = "snapshots"
+OWNER_ONLY = 0o600
+MANIFEST = "MANIFEST"
 
 
-def write_snapshot(  # noqa: PLR0913, PLR0917 - where, of what, and for whom
-    folder: Path,
-    run: str,
-    plan: Plan,
-    observation: Observation,
-    untouchable: Untouchable,
-    only_for: str | None = None,
-) -> Path | None:
-    """Write the tenant's grants into the folder `folder`/snapshots/RUN if `plan` takes something away; return it.
+def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
+    """Write what `plan` changes, as the tenant has it now, into the folder `folder`/snapshots/RUN, and return that.
 
-    With `only_for`, the name of a tenant of the configuration, the files apply to no other. Left out is what no run can
-    change: grants that Auth0 made, the tool's own, and what lies beyond the border.
+    With `only_for`, the name of a tenant of the configuration, the files apply to no other.
 
     Raises:
         ReconcilerError: if it cannot be written; nothing may be sent then.
     """
-    if not any(takes_access(change) for change in plan.changes):
-        return None
-    inside, directory = untouchable.border.surrounds, observation.directory
-    changeable = [
-        each.grant
-        for each in observation.grants
-        if not each.is_system and untouchable.why_own(each.key, each) is None and inside(each.key, directory)
-    ]
-    title = f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this folder rolls back."
+    before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
+    title = (
+        f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this folder undoes the run."
+    )
+    texts = {
+        f"{number:03}.yaml": snapshot_file(some, directory, title, run, only_for)
+        for number, some in enumerate(portions(before) if before else [], start=1)
+    }
+    manifest = {
+        "run": run,
+        "tenant": plan.tenant.name,
+        "domain": plan.tenant.domain,
+        "files": {name: _digest(text.encode()) for name, text in texts.items()},
+        "created": [grant_json(change.after.grant) for change in plan.changes if isinstance(change, Create)],
+    }
     place = folder / FOLDER / run
     try:
         place.mkdir(parents=True)
-        for number, some in enumerate(portions(changeable), start=1):
-            _write(place / f"{number:03}.yaml", snapshot_file(some, observation.directory, title, run, only_for))
+        for name, text in {**texts, MANIFEST: json.dumps(manifest, separators=(",", ":")) + "\n"}.items():
+            _write(place / name, text)
     except OSError as error:
         raise ReconcilerError(
             f"the snapshot {place} cannot be written, so nothing was sent: {error.strerror}"
         ) from error
     return place
+
+
+def rollback_of(folder: Path, own: Path) -> Rollback | None:
+    """Return what the snapshot in `folder` undoes; None if `folder` is not a snapshot in our folder `own`.
+
+    Raises:
+        ReconcilerError: if it is one, and its files are not those that the run wrote.
+    """
+    if folder.is_symlink() or folder.resolve().parent != (own / FOLDER).resolve() or not (folder / MANIFEST).is_file():
+        return None
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = {path.name: _digest(path.read_bytes()) for path in _files(folder)}
+        if found != manifest["files"]:
+            raise ReconcilerError(f"{folder}: its files are not those that the run wrote; take another snapshot")
+        created = tuple(grant_from_json(each) for each in manifest["created"])
+        return Rollback(str(manifest["run"]), str(manifest["tenant"]), str(manifest["domain"]), created)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ReconcilerError(f"{folder / MANIFEST} cannot be read: it is not what the run wrote") from error
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.iterdir() if path.name != MANIFEST)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,7 +6,8 @@ What a folder holds:
     tenant.yaml       what the tenant holds before (the seed of a sandbox)
     reconciler.yaml   the configuration, where the plain one below does not do
     scenario.yaml     `options` of plan and apply, the exit code of `plan` and of `apply` (0 unless said),
-                      and whether the tenant `converges` (it does unless said)
+                      whether the tenant `converges` (it does unless said), and the exit code of the `rollback`
+                      if it cannot restore everything
     plan.txt          what `plan` prints to stdout
     apply.txt         what `apply --yes` prints below the plan, to stdout
     problems.txt      what `plan` prints to stderr
@@ -19,6 +20,7 @@ the difference before you commit it. A bug report becomes a folder.
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,6 +48,7 @@ SCENARIO = {
         "plan": {"type": "integer"},
         "apply": {"type": "integer"},
         "converges": {"type": "boolean"},
+        "rollback": {"type": "integer"},
     },
 }
 SUMMARY = re.compile(
@@ -142,6 +145,38 @@ def test_a_second_plan_finds_nothing_left_to_do(scenario: Scenario) -> None:
         assert "0 to create, 0 to update, 0 to delete;" in ran.stdout
     else:
         assert ran.code
+
+
+ROLLING_BACK = re.compile(r"Rolling back: reconciler (.*)")
+
+
+def test_the_printed_command_restores_what_the_run_wrote(scenario: Scenario) -> None:
+    before = _comparable(grants_of(Path()))
+    ran = scenario.run("apply", "--yes")
+    printed = ROLLING_BACK.search(ran.stderr)
+    if printed is None:
+        assert _comparable(grants_of(Path())) == before
+        return
+
+    back = reconciler(*shlex.split(printed.group(1)), "--yes")
+
+    assert back.code == scenario.said.get("rollback", 0), back.said
+    assert (_comparable(grants_of(Path())) == before) == ("rollback" not in scenario.said)
+
+
+def _comparable(grants: Iterable[Document]) -> list[str]:
+    """Return grants without their ids and the order of their lists; a default is as good as nothing said."""
+    return sorted(
+        json.dumps(
+            {
+                name: sorted(value) if isinstance(value, list) else value
+                for name, value in grant.items()
+                if name != "id" and value not in (False, "deny")
+            },
+            sort_keys=True,
+        )
+        for grant in grants
+    )
 
 
 def _own(grants: list[Document]) -> list[Document]:

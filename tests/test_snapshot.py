@@ -1,10 +1,13 @@
+import shutil
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_observed
+from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_observed
 from support.strategies import grants, keys
 
 from reconciler.contract import stored
@@ -12,25 +15,26 @@ from reconciler.core.declarable import with_kept_values
 from reconciler.core.desired import resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant
-from reconciler.core.guards import Untouchable
-from reconciler.core.pattern import Border, Pattern
-from reconciler.core.planner import Observation
+from reconciler.core.plan import Delete, Plan
+from reconciler.core.rollback import Rollback
 from reconciler.core.tenancy import ANY_TENANT
 from reconciler.errors import ReconcilerError
 from reconciler.files.loader import parse
 from reconciler.files.read import read_grants
 from reconciler.files.schema import violations
 from reconciler.render.grant_file import snapshot_file
-from reconciler.snapshot import write_snapshot
+from reconciler.snapshot import rollback_of, write_snapshot
 
-DELETING = a_plan([a_spec()], [an_observed(), an_observed(a_grant(a_key("other")))], prune=True)
 CREATING = a_plan([a_spec()])
 
 
+def deleting(*observed: ObservedGrant) -> Plan:
+    return replace(CREATING, changes=tuple(map(Delete, observed)))
+
+
 def written(folder: Path, *observed: ObservedGrant) -> tuple[Path, list[ClientGrant]]:
-    path = write_snapshot(folder, "run", DELETING, Observation(observed, Directory()), Untouchable(OWN))
-    assert path
-    declared = read_grants([path]).at(ANY_TENANT)
+    path = write_snapshot(folder, "run", deleting(*observed), Directory())
+    declared = read_grants([path], is_snapshot=True).at(ANY_TENANT)
     assert declared.problems == ()
     return path, [each.grant for each in resolve(declared.specs, Directory())[0]]
 
@@ -43,32 +47,55 @@ def test_a_snapshot_is_a_grant_file_that_declares_what_the_tenant_had(tmp_path: 
     assert declared == before
 
 
-def test_what_no_run_can_change_is_left_out(tmp_path: Path) -> None:
-    _, declared = written(
-        tmp_path, an_observed(), an_observed(a_grant(OWN)), an_observed(a_grant(a_key("s")), is_system=True)
-    )
+def test_a_snapshot_lists_its_files_and_what_the_run_creates(tmp_path: Path) -> None:
+    path = write_snapshot(tmp_path, "run", CREATING, Directory())
 
-    assert declared == [a_grant()]
+    assert [each.name for each in path.iterdir()] == ["MANIFEST"]
+    assert rollback_of(path, tmp_path) == Rollback("run", "test", "test.example", (a_grant(),))
 
 
-def test_what_lies_beyond_the_border_is_left_out(tmp_path: Path) -> None:
-    inside, outside = an_observed(), an_observed(a_grant(a_key("other")))
-    ours = Untouchable(OWN, border=Border((Pattern(client_id="billing"),)))
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda path: (path / "001.yaml").write_text("snapshot: run\ngrants: []\n"),
+        lambda path: (path / "002.yaml").write_text("snapshot: run\ngrants: []\n"),
+        lambda path: (path / "001.yaml").unlink(),
+        lambda path: (path / "MANIFEST").write_text("{}"),
+        lambda path: (path / "MANIFEST").write_text("[" * 100_000),
+    ],
+    ids=["altered", "added", "removed", "empty manifest", "deep manifest"],
+)
+def test_a_snapshot_that_was_altered_is_refused(tmp_path: Path, forge: Callable[[Path], object]) -> None:
+    path, _ = written(tmp_path, an_observed())
+    forge(path)
 
-    path = write_snapshot(tmp_path, "run", DELETING, Observation((inside, outside), Directory()), ours)
+    with pytest.raises(ReconcilerError, match=r"what the run wrote|those that the run wrote"):
+        rollback_of(path, tmp_path)
 
-    assert path
-    assert [spec.client_id for spec in read_grants([path]).specs] == ["billing"]
+
+def test_a_folder_elsewhere_is_no_snapshot(tmp_path: Path) -> None:
+    path, _ = written(tmp_path / "own", an_observed())
+    shutil.copytree(path, tmp_path / "grants")
+    (tmp_path / "own" / "snapshots" / "link").symlink_to(tmp_path / "grants")
+
+    assert rollback_of(path, tmp_path / "own")
+    assert rollback_of(tmp_path / "grants", tmp_path / "own") is None
+    assert rollback_of(tmp_path / "own" / "snapshots" / "link", tmp_path / "own") is None
+
+
+def test_the_key_snapshot_is_a_problem_anywhere_else(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, an_observed())
+
+    (problem,) = read_grants([path]).problems
+
+    assert problem.what.startswith("the key snapshot is valid only in a folder of snapshots")
+    assert problem.source.line == 2
 
 
 def test_what_looks_like_a_variable_stays_what_it_is(tmp_path: Path) -> None:
     before = a_grant(a_key("${domain}", "$${x"), scope=("${stage}:invoices",))
 
     assert written(tmp_path, an_observed(before))[1] == [before]
-
-
-def test_a_tenant_without_grants_gives_an_empty_file(tmp_path: Path) -> None:
-    assert written(tmp_path)[1] == []
 
 
 def test_names_stand_beside_the_ids() -> None:
@@ -91,25 +118,20 @@ def test_organizations_are_kept_where_they_were_read(tmp_path: Path, usage: str)
     path.write_text(snapshot_file(before, a_directory(organizations={ACME: "acme"}), "title", "run"))
 
     assert f"    organizations:  # acme, {GLOBEX}\n      - {ACME}\n      - {GLOBEX}\n" in path.read_text()
-    assert [each.grant for each in resolve(read_grants([path]).specs, Directory())[0]] == before
+    assert [each.grant for each in resolve(read_grants([path], is_snapshot=True).specs, Directory())[0]] == before
 
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     path, _ = written(tmp_path, an_observed())
 
-    assert [stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()] == [0o600]
-
-
-def test_a_plan_that_takes_nothing_needs_no_snapshot(tmp_path: Path) -> None:
-    assert write_snapshot(tmp_path, "run", CREATING, Observation((), Directory()), Untouchable(OWN)) is None
-    assert list(tmp_path.iterdir()) == []
+    assert [stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()] == [0o600] * 2
 
 
 def test_a_snapshot_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
     (tmp_path / "snapshots").write_text("in the way")
 
     with pytest.raises(ReconcilerError, match="cannot be written, so nothing was sent"):
-        write_snapshot(tmp_path, "run", DELETING, Observation((), Directory()), Untouchable(OWN))
+        write_snapshot(tmp_path, "run", CREATING, Directory())
 
 
 def valid(grant: ClientGrant) -> ClientGrant:
@@ -191,7 +213,7 @@ def test_any_tenant_reads_back_as_it_was(
     path = tmp_path / "snapshot.yaml"
     path.write_text(snapshot_file(tenant.values(), Directory(), f"title {key}", "run"), encoding="utf-8")
 
-    declared = read_grants([path]).at(ANY_TENANT)
+    declared = read_grants([path], is_snapshot=True).at(ANY_TENANT)
 
     assert [problem for problem in declared.problems if problem.severity == "error"] == []
     assert {each.key: each.grant for each in resolve(declared.specs, Directory())[0]} == tenant

@@ -6,14 +6,16 @@ from pathlib import Path
 
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
-from reconciler.cli.settings import read_settings_at, workspace_of
+from reconciler.cli.settings import own_folder, read_settings_at, workspace_of
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, at_domain, unnamed
 from reconciler.core.problems import errors
+from reconciler.core.rollback import Rollback
 from reconciler.core.tenancy import Target
-from reconciler.errors import ProblemsError
+from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants, read_grants_at
 from reconciler.git.revision import resolve_revision
+from reconciler.snapshot import rollback_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Files:
 
     declared: Declared
     base: Declared | None = None
+    rollback: Rollback | None = None
     then: Mapping[str, Target] = field(default_factory=dict)
 
     def at(self, target: Target) -> tuple[Declared, Declared | None]:
@@ -47,8 +50,11 @@ def read_files(
         ProblemsError: with every problem of the files; with those of the base only if drift is to be left out.
     """
     declared = read_declared(options, config, tenants, folders)
+    rollback = rollback_of(Path(options.grants), own_folder(options.config)) if folders is None else None
+    if rollback and shape.prune:
+        raise ReconcilerError("--prune does not go with a snapshot: applying it deletes just what the run created")
     if not shape.base:
-        return Files(declared)
+        return Files(declared, rollback=rollback)
     revision = resolve_revision(workspace_of(options.config).repository(), shape.base)
     was = read_settings_at(revision, config.file)
     then = tenants if was is None else [old for each in tenants if (old := _then(each, config, was))]
@@ -56,7 +62,7 @@ def read_files(
     base = read_grants_at(revision, Path(options.grants), was.readers(*then))
     if shape.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
-    return Files(declared, base, {tenant.name: tenant.target for tenant in then})
+    return Files(declared, base, rollback, {tenant.name: tenant.target for tenant in then})
 
 
 def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:
@@ -66,6 +72,11 @@ def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:
     if tenant.name in now.tenants:
         return None
     return replace(at_domain(was, tenant.domain) or unnamed(was, tenant.domain), name=tenant.name)
+
+
+def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
+    """Return whether `paths` is one snapshot that apply wrote. Raises ReconcilerError if it was altered."""
+    return len(paths) == 1 and rollback_of(paths[0], own_folder(config)) is not None
 
 
 def read_declared(
@@ -78,7 +89,12 @@ def read_declared(
     """
     with kept():
         paths = [Path(options.grants)] if folders is None else folders
-        declared = read_grants(paths, config.readers(*tenants), workspace_of(options.config))
+        declared = read_grants(
+            paths,
+            config.readers(*tenants),
+            workspace_of(options.config),
+            is_snapshot=is_snapshot(paths, options.config),
+        )
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

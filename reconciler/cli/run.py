@@ -61,13 +61,11 @@ class Run:
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
             await journal.begin(plan, self._saved_plan)
-            untouchable = session.untouchable()
             only_for = plan.tenant.name if session.named else None
-            snapshot = write_snapshot(session.folder, journal.run, plan, self._observation, untouchable, only_for)
+            snapshot = write_snapshot(session.folder, journal.run, plan, self._observation.directory, only_for)
             session.note(f"Run {journal.run}, journal {journal.path}")
-            if snapshot:
-                back = shlex.join(["reconciler", *session.address, "--grants", str(snapshot), "apply"])
-                session.note(f"Rolling back: {back} (--prune takes back what was added)")
+            back = shlex.join(["reconciler", *session.address, "--grants", str(snapshot), "apply"])
+            session.note(f"Rolling back: {back}")
             self._crashed = lambda error: console.failure(CrashError(error), plan.tenant.name)
             with self._within_the_time():
                 outcomes = await self._carried_out(self._means(journal, tell))

@@ -21,6 +21,7 @@ from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, Rules, make_plan
 from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.rollback import Rollback
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared
 from reconciler.observe import (
@@ -64,6 +65,7 @@ class Session:
     declared: Declared
     base: Declared | None
     shape: Shape
+    rollback: Rollback | None
     policy: Policy
     notes: tuple[str, ...]
     names: bool
@@ -169,6 +171,7 @@ class Session:
             skip_missing=self.shape.skip_missing,
             base=self.base.specs if self.base else None,
             only_branch=self.shape.only_branch,
+            rollback=self.rollback,
         )
         try:
             with within(max(self.deadline - monotonic(), at_least)):
@@ -184,7 +187,13 @@ class Session:
 
     def untouchable(self) -> Untouchable:
         """Return what no change may touch; to be asked after a first call."""
-        return Untouchable(self.client.own_key(), self.tenant.protect, self.tenant.border, self.tenant.own_applications)
+        return Untouchable(
+            self.client.own_key(),
+            self.tenant.protect,
+            self.tenant.border,
+            self.tenant.own_applications,
+            writers_are_own=self.rollback is None,
+        )
 
     async def _in_time(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
         """Do `work` until the deadline, but for `at_least` so many seconds.

@@ -194,6 +194,7 @@ class Beginning:
             declared=declared,
             base=base,
             shape=self.shape,
+            rollback=self.files.rollback,
             policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
             notes=self._policy_notes(tenant),
             names=self.names,

@@ -7,6 +7,7 @@ import click
 
 from reconciler.cli import ci
 from reconciler.cli.console import Console
+from reconciler.cli.declared import is_snapshot
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reports import TENANT, Forms, forms_options
@@ -64,7 +65,8 @@ def _declared(given: Options, paths: list[Path]) -> Declared:
         problems = tuple(sorted({*error.problems, *declared.problems}))
         return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
     tenants = config.readers(*(named(config, name) for name in given.tenants))
-    return read_grants(paths, tenants, workspace, may_lack_files=False)
+    snapshot = is_snapshot(paths, given.config)
+    return read_grants(paths, tenants, workspace, may_lack_files=snapshot, is_snapshot=snapshot)
 
 
 def _as(form: str, declared: Declared, checkout: Checkout, *, valid: bool) -> str:

@@ -20,13 +20,15 @@ class Untouchable:
     """What no change may touch: reconciler's own access, protected grants, and grants that `manage` does not cover.
 
     `own` is the key of the grant that the access token comes from. `own_applications` has the client ids that
-    reconciler.yaml names under `own`.
+    reconciler.yaml names under `own`. `writers_are_own` is False where a run is undone: what it created for another
+    application that may change client grants has to go.
     """
 
     own: Key
     protect: tuple[Protect, ...] = ()
     border: Border = field(default_factory=Border)
     own_applications: frozenset[str] = frozenset()
+    writers_are_own: bool = True
 
     def why_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
         """Return why a grant on the Management API counts as reconciler's own; None if it does not.
@@ -40,7 +42,7 @@ class Untouchable:
             return None
         if key.client_id in self.own_applications:
             return "reconciler.yaml names this application under own"
-        if observed is not None and not observed.grant.scope.isdisjoint(WRITING):
+        if self.writers_are_own and observed is not None and not observed.grant.scope.isdisjoint(WRITING):
             return "this application may change client grants, so reconciler may work as it"
         return None
 

@@ -35,6 +35,7 @@ from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.quoting import counted
 from reconciler.core.risks import all_risks
+from reconciler.core.rollback import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
 from reconciler.core.spec import GrantSpec
 from reconciler.core.unmatched import items_of, unmatched
 from reconciler.errors import ProblemsError, RefusedError
@@ -61,7 +62,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What shapes a plan: what it covers, and what it may not do.
+    """What shapes a plan: what it covers, and what it may not do. With `rollback`, the plan undoes a run.
 
     `base` has the specs as they were before this branch, None where nobody asks what comes from it; with `only_branch`
     the plan leaves out what comes from the tenant alone.
@@ -75,6 +76,7 @@ class Rules:
     skip_missing: bool = False
     base: tuple[GrantSpec, ...] | None = None
     only_branch: bool = False
+    rollback: Rollback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,9 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     """
     specs = tuple(specs)
     desired, problems = resolve(specs, observation.directory)
-    if not desired and not problems:
+    if rules.rollback:
+        _refuse_other_tenant(rules.rollback, tenant)
+    if not desired and not problems and not rules.rollback:
         raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
     observed = by_key(observation.grants)
     found, not_checked = check(desired, observed, observation.directory)
@@ -108,7 +112,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     problems += check_organizations(
         desired, observed, observation.organization_grants, observation.directory, rules.limits.organization_grants
     )
-    if rules.skip_missing:
+    if rules.skip_missing or rules.rollback:
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
@@ -162,7 +166,7 @@ def _guarded(
     risks = all_risks(wanted.changes, _is_own(rules.untouchable), directory)
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
     allowed, broken = forbid_broken(allowed, rules.policy, directory)
-    allowed, too_many = forbid_too_many(allowed, rules.limits, managed)
+    allowed, too_many = (allowed, ()) if rules.rollback else forbid_too_many(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
         changes=in_order_of_apply(allowed),
@@ -268,6 +272,29 @@ def _opens_to_unknown(update: Update) -> bool:
     return lets_in and after.organizations is None
 
 
+def _refuse_other_tenant(rollback: Rollback, tenant: TenantName) -> None:
+    if (rollback.tenant, rollback.domain) != (tenant.name, tenant.domain):
+        taken = TenantName(rollback.tenant, rollback.domain)
+        raise RefusedError(f"the snapshot was taken from {taken}, not from {tenant}")
+
+
+def _reason_to_keep(
+    observed: ObservedGrant, rules: Rules, directory: Directory, *, prunes: bool
+) -> tuple[Reason, str] | None:
+    """Return why a grant that no file declares is left alone; None if it is deleted.
+
+    A plan that undoes a run deletes just what the run created, third parties' grants included.
+    """
+    if rules.rollback is None:
+        return rules.untouchable.reason_to_keep(observed, directory, prunes=prunes)
+    if rules.rollback.deletes(observed) and rules.untouchable.reason(observed.key, observed, directory) is None:
+        return None
+    reason, detail = rules.untouchable.reason_to_keep(observed, directory, prunes=False) or (Reason.UNMANAGED, "")
+    if rules.rollback.has_created(observed.key):
+        detail = CREATED_AND_CHANGED if reason is Reason.UNMANAGED else CREATED_AND_KEPT
+    return reason, detail
+
+
 def _undeclared(
     grants: Iterable[ObservedGrant],
     rules: Rules,
@@ -278,7 +305,7 @@ def _undeclared(
     left_alone: list[LeftAlone] = []
     prunes = rules.prune and not rules.create_only
     for each in grants:
-        why = rules.untouchable.reason_to_keep(each, directory, prunes=prunes)
+        why = _reason_to_keep(each, rules, directory, prunes=prunes)
         if why is None:
             deletes.append(Delete(each))
         else:

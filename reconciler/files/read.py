@@ -62,12 +62,18 @@ class Declared:
 
 
 def read_grants(
-    paths: Iterable[Path], tenants: Tenants = NOBODY, workspace: Workspace | None = None, *, may_lack_files: bool = True
+    paths: Iterable[Path],
+    tenants: Tenants = NOBODY,
+    workspace: Workspace | None = None,
+    *,
+    may_lack_files: bool = True,
+    is_snapshot: bool = False,
 ) -> Declared:
     """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
 
     In a `workspace`, neither links nor attributes of git may put other files in the place of those that are reviewed.
-    Unless folders `may_lack_files`, one without a grant file is a problem.
+    Unless folders `may_lack_files`, one without a grant file is a problem. So is the key `snapshot`, which weakens
+    checks, unless the caller says that `paths` are a snapshot that apply wrote.
 
     Raises:
         ReconcilerError: one of `paths` does not exist, or is a link that leads out of the workspace; or git cannot
@@ -81,7 +87,8 @@ def read_grants(
         problems = (*problems, *discover.without_files(paths))
     if workspace:
         problems = (*problems, *workspace.altered(files))
-    return _declared(((discover.name_of(path), discover.read(path)) for path in files.values()), tenants, problems)
+    contents = ((discover.name_of(path), discover.read(path)) for path in files.values())
+    return _declared(contents, tenants, problems, is_snapshot=is_snapshot)
 
 
 def read_grants_at(revision: Revision, path: Path, tenants: Tenants = NOBODY) -> Declared:
@@ -95,18 +102,31 @@ def read_grants_at(revision: Revision, path: Path, tenants: Tenants = NOBODY) ->
 
 
 def _declared(
-    contents: Iterable[tuple[str, bytes | Problem]], tenants: Tenants, problems: Iterable[Problem] = ()
+    contents: Iterable[tuple[str, bytes | Problem]],
+    tenants: Tenants,
+    problems: Iterable[Problem] = (),
+    *,
+    is_snapshot: bool = False,
 ) -> Declared:
     schema = stored.load(stored.GRANTS)
     all_read = list(_within_bounds(_understood(file, content, schema) for file, content in contents))
     specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
     legible = (spec for one in all_read for spec in legible_specs(one.data, one.file, one.problems))
-    in_files = (problem for one in all_read for problem in one.problems)
+    in_files = [problem for one in all_read for problem in one.problems]
+    in_files += () if is_snapshot else filter(None, map(_forged_snapshot, all_read))
     return Declared(
         specs=specs,
         problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants, legible, _check_item))))),
         texts={one.file: one.text for one in all_read},
     )
+
+
+def _forged_snapshot(one: Read) -> Problem | None:
+    """Return the problem of a file that calls itself a snapshot and is not one that apply wrote."""
+    if "snapshot" not in one.data:
+        return None
+    what = "the key snapshot is valid only in a folder of snapshots that apply wrote, given by --grants"
+    return Problem(Source(one.file, *document.mark_of(one.data, ("snapshot",))), what, "remove it")
 
 
 def _within_bounds(files: Iterable[Read]) -> Iterator[Read]:

@@ -199,8 +199,8 @@ def _left_alone(each: LeftAlone, directory: Directory) -> Json:
 
 
 def _change_from(data: Mapping[str, Any]) -> Change:
-    before = data["before"] and ObservedGrant("", _grant_from(data["before"]))
-    after = data["after"] and DesiredGrant(_grant_from(data["after"]), _spec_from(data))
+    before = data["before"] and ObservedGrant("", grant_from_json(data["before"]))
+    after = data["after"] and DesiredGrant(grant_from_json(data["after"]), _spec_from(data))
     match before, after:
         case None, DesiredGrant():
             return Create(after)
@@ -220,7 +220,8 @@ def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     return GrantSpec(file=source["file"], places=place, description=data["description"] or "")
 
 
-def _grant_from(data: Mapping[str, Any]) -> ClientGrant:
+def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
+    """Return the grant that `grant_json` wrote."""
     organizations = data.get("organizations")
     return ClientGrant(
         key=_key_from(data),

@@ -34,8 +34,9 @@ def test_changes_are_counted_below_what_is_said_meanwhile() -> None:
 def test_in_the_end_the_count_is_gone_and_what_was_said_remains() -> None:
     ran = reconciler("apply", "--yes", "--color", "never", terminal=True)
 
-    said, end = shown(ran.stderr)
-    assert said.startswith("Run ")
+    run, rolling_back, end = shown(ran.stderr)
+    assert run.startswith("Run ")
+    assert rolling_back.startswith("Rolling back: ")
     assert end == ""
 
 

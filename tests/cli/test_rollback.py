@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_applying_the_snapshot_gives_the_tenant_back_as_it_was(demo: Path) -> No
     assert without_order(grants_of(demo)) != before
 
     (snapshot,) = (demo / ".reconciler" / "snapshots").iterdir()
-    back = reconciler("--grants", str(snapshot), "apply", "--yes", "--prune", "--max-deletes", "9")
+    back = reconciler("--grants", str(snapshot), "apply", "--yes")
 
     words = f"reconciler --tenant sandbox --grants .reconciler/snapshots/{snapshot.name} apply"
     assert words in applied.stderr
@@ -74,7 +75,7 @@ def test_a_snapshot_gives_organizations_back(tmp_path: Path, monkeypatch: pytest
 
     (snapshot,) = (here / ".reconciler" / "snapshots").iterdir()
     assert "# acme, globex" in (snapshot / "001.yaml").read_text(encoding="utf-8")
-    assert reconciler("--grants", snapshot, "apply", "--yes", "--prune").code == 0
+    assert reconciler("--grants", snapshot, "apply", "--yes").code == 0
     assert grants_of(here) == before
 
 
@@ -91,9 +92,34 @@ def test_the_snapshot_of_one_tenant_rolls_no_other_back(tmp_path: Path, monkeypa
     applied = reconciler("--tenant", "prod", "apply", "--prune", "--yes")
     (snapshot,) = (here / ".reconciler" / "snapshots").iterdir()
 
-    elsewhere = reconciler("--grants", str(snapshot), "apply", "--prune", "--yes")
-    back = reconciler("--tenant", "prod", "--grants", str(snapshot), "apply", "--prune", "--yes")
+    elsewhere = reconciler("--grants", str(snapshot), "apply", "--yes")
+    back = reconciler("--tenant", "prod", "--grants", str(snapshot), "apply", "--yes")
 
     assert f"reconciler --tenant prod --grants .reconciler/snapshots/{snapshot.name} apply" in applied.stderr
     assert (applied.code, elsewhere.code, back.code) == (0, 4, 0)
-    assert "no grant is declared" in elsewhere.stderr
+    assert "the snapshot was taken from prod (sandbox.localhost), not from dev" in elsewhere.stderr
+
+
+def test_a_snapshot_is_not_pruned_to(demo: Path) -> None:
+    """Pruning would delete everything that the run did not touch."""
+    reconciler("apply", "--yes")
+    (snapshot,) = (demo / ".reconciler" / "snapshots").iterdir()
+    before = grants_of(demo)
+
+    ran = reconciler("--grants", str(snapshot), "apply", "--yes", "--prune", "--max-deletes", "99")
+
+    assert (ran.code, grants_of(demo)) == (1, before)
+    assert "error: --prune does not go with a snapshot" in ran.stderr
+
+
+def test_what_somebody_changed_since_is_not_deleted(demo: Path) -> None:
+    reconciler("apply", "--yes")
+    (snapshot,) = (demo / ".reconciler" / "snapshots").iterdir()
+    manifest = json.loads((snapshot / "MANIFEST").read_text())
+    created = manifest["created"][0]
+    created["scope"] = ["something:else"]
+    (snapshot / "MANIFEST").write_text(json.dumps(manifest))
+
+    ran = reconciler("--grants", str(snapshot), "plan")
+
+    assert "created by the run and changed since, so it is not deleted" in ran.stdout

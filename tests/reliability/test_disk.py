@@ -41,7 +41,7 @@ def test_a_disk_that_is_full_from_the_start_lets_nothing_be_sent(place: Place, s
     place.assert_settles()
 
 
-@pytest.mark.parametrize("size", range(250, 1450, 150))
+@pytest.mark.parametrize("size", range(700, 1900, 150))
 def test_a_disk_that_fills_up_meanwhile_lets_nothing_be_sent_that_is_not_noted(place: Place, size: int) -> None:
     ran = with_room_for(size)
 
