@@ -93,7 +93,7 @@ def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> 
 
 
 def _two_identities(hosts: Mapping[str, str], place: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem if the domain is one that Auth0 gave, and the canonical domain another."""
+    """Yield a problem if both domains are canonical and differ."""
     if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
         return
     domain = name_of(hosts["domain"])

@@ -45,7 +45,7 @@ def _findings(given: Options) -> list[Finding]:
     of_tenant, tenant = setup.tenant(config, given.tenant, os.environ, allow_unnamed=allowed)
     of_grants, needs = setup.grants(Path(given.grants), config, tenant)
     if config is None or tenant is None:
-        return [of_configuration, of_tenant, of_grants, *skipped_findings("there is no tenant")]
+        return [of_configuration, of_tenant, of_grants, *skipped_findings("no tenant is chosen")]
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)
     seen = asyncio.run(look(tenant, os.environ, identity))
     answers = isinstance(seen.listing, Listing) and not seen.listing.wrong

@@ -1,7 +1,7 @@
 """Pure: compare the identity of a tenant with the configuration.
 
-A tenant has several hosts: the one that Auth0 gave it (the canonical one) and perhaps custom domains. Its identity is
-the canonical host. Auth0 writes it into the identifier of the tenant's Management API, and so into each access token.
+A tenant has one host from Auth0, the canonical host, and may have custom domains. Its identity is the canonical host.
+Auth0 writes it into the identifier of the tenant's Management API, and so into each access token.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -23,9 +23,9 @@ from reconciler.redaction import Secrets, secrets_in
 
 RESOLVING_SECONDS = 10.0
 INSIDE = Unseen("the tenant lives in this process")
-NO_CONNECTION = Unseen("there is no connection")
-NO_CREDENTIALS = Unseen("there are no credentials")
-NO_TOKEN = Unseen("there is no token")
+NO_CONNECTION = Unseen("no connection")
+NO_CREDENTIALS = Unseen("no credentials")
+NO_TOKEN = Unseen("no access token")
 OTHER_TENANT = Unseen("the token is for another tenant")
 
 SET_CREDENTIALS = "the variables are told in the README, under Tenants"

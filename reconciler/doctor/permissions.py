@@ -23,7 +23,7 @@ def permission_findings(token: Token | Trouble | Unseen, needs: Needs) -> list[F
 def _held(token: Token | Trouble | Unseen) -> frozenset[str] | str:
     """Return the permissions, or why they are not known."""
     if not isinstance(token, Token):
-        return "there is no token"
+        return "no access token"
     try:
         held = scopes_of(token.text)
     except ReconcilerError:

@@ -25,8 +25,8 @@ SHORT_TOKEN_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
 """What runs leave to others unless --rate-share says something else."""
-NO_CONNECTION = Unseen("there is no connection")
-NO_TOKEN = Unseen("there is no token")
+NO_CONNECTION = Unseen("no connection")
+NO_TOKEN = Unseen("no access token")
 
 AT_THE_TENANT = (
     "credentials",

@@ -126,7 +126,7 @@ def _is_yaml(path: Path) -> bool:
 
 
 def _looks_like_grants(path: Path) -> bool:
-    """Return whether the name is one that a file of grants could have, apart from the swap files of an editor."""
+    """Return whether a grant file could have this name. Swap files of editors do not count."""
     return bool(UNREAD.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
 
 

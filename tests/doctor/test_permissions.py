@@ -83,8 +83,8 @@ def test_what_is_never_needed_is_a_warning() -> None:
     [
         (a_token(), "the token does not say what it may do"),
         (Token("opaque", renewable=False), "the token cannot be read"),
-        (Unseen("x"), "there is no token"),
-        (Trouble("x", "y"), "there is no token"),
+        (Unseen("x"), "no access token"),
+        (Trouble("x", "y"), "no access token"),
     ],
     ids=["silent", "opaque", "unseen", "trouble"],
 )

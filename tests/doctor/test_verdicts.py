@@ -92,7 +92,7 @@ def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None
         (Greeting(NOW, NOW, NOW - 11), Status.OK, "10 s off"),
         (Greeting(NOW, NOW, NOW - 11.5), Status.WARNING, "10 s ahead of the tenant's"),
         (Greeting(NOW, NOW, None), Status.SKIPPED, "the tenant does not tell its time"),
-        (Trouble("x", "y"), Status.SKIPPED, "there is no connection"),
+        (Trouble("x", "y"), Status.SKIPPED, "no connection"),
     ],
     ids=["same", "slow", "little", "little-back", "ahead", "behind", "just", "too-much", "untold", "unconnected"],
 )
