@@ -1,6 +1,7 @@
 """What a pull request brings must not take all the time or memory of a run, nor hide its end behind a traceback."""
 
 import json
+import os
 import re
 import resource
 import subprocess
@@ -30,12 +31,13 @@ def _limited() -> None:
 
 
 def bounded(*arguments: str) -> Ran:
-    """Run a command that may take little memory and little time of the processor."""
+    """Run a command that may take little memory and little time of the processor, without measuring coverage."""
     done = subprocess.run(
         command_line(*arguments),
         capture_output=True,
         text=True,
         check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
         preexec_fn=_limited,
         timeout=5 * TIMEOUT_SECONDS,
     )
