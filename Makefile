@@ -25,7 +25,8 @@ test: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto -m 'not slow' --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto -m slow
 
 # clients that nobody here wrote judge the sandbox; the one in Node where npm is
 test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
@@ -43,7 +44,7 @@ picture: $(PICTURE)/python.installed
 bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m benchmarks
 
-# all of it, in half an hour; writes the results, the picture and the table of README.md
+# all of it, in half an hour; writes the results, the picture and the table of docs/performance.md
 bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m benchmarks --all --keep
 

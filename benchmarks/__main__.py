@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 from benchmarks import goals, plot, report
-from benchmarks.readme import with_table
+from benchmarks.page import with_table
 from benchmarks.results import Results, as_json, from_json
 from benchmarks.suite import FULL, QUICK, Suite, carry_out
 from benchmarks.tools import ROOT, all_tools
 
 RESULTS = Path(__file__).parent / "results.json"
 PICTURE = ROOT / "docs" / "benchmarks.svg"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "performance.md"
 
 
 def main() -> None:
@@ -23,7 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, side by side.")
     parser.add_argument("--all", action="store_true", help="measure everything, which takes half an hour")
     parser.add_argument("--show", action="store_true", help="measure nothing; print results.json once more")
-    parser.add_argument("--keep", action="store_true", help="write results.json, the picture and the README's table")
+    parser.add_argument(
+        "--keep", action="store_true", help="write results.json, the picture and the table of docs/performance.md"
+    )
     asked = parser.parse_args()
     results = from_json(RESULTS.read_text()) if asked.show else measured(FULL if asked.all else QUICK)
     print(report.as_text(results), goals.as_text(goals.goals(results)), sep="\n\n")
@@ -42,7 +44,7 @@ def keep(results: Results) -> None:
     RESULTS.write_text(as_json(results))
     kept = from_json(RESULTS.read_text())
     PICTURE.write_text(plot.as_svg(kept))
-    README.write_text(with_table(README.read_text(), kept))
+    PAGE.write_text(with_table(PAGE.read_text(), kept))
 
 
 if __name__ == "__main__":

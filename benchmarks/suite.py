@@ -26,7 +26,7 @@ REPEATS = 3  # of what is done in no time; the median counts
 class Suite:
     """What is measured: tenant sizes for each kind of measurement, and the patience with each run, in seconds.
 
-    What would take longer is not run, except a no-op of `headline` grants: its figures are those that the README tells.
+    What would take longer is not run, except a no-op of `headline` grants: docs/performance.md shows it.
     """
 
     sizes: Sequence[int]

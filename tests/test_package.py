@@ -11,6 +11,8 @@ import pytest
 
 from reconciler.contract import stored
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "reconciler"
 

@@ -28,7 +28,7 @@ NO_CREDENTIALS = Unseen("no credentials")
 NO_TOKEN = Unseen("no access token")
 OTHER_TENANT = Unseen("the token is for another tenant")
 
-SET_CREDENTIALS = "the variables are told in the README, under Tenants"
+SET_CREDENTIALS = "set the variables listed in docs/configuration.md"
 LISTING_ADVICE = {
     401: "is the token one of this tenant, and not expired? get a new one",
     403: "add read:client_grants to the grant of reconciler's own application on the Management API",

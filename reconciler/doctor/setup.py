@@ -21,7 +21,9 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
     try:
         config = read()
     except ReconcilerError as error:
-        return Finding("configuration", Status.FAILED, _said(error), "correct it; the README has an example"), None
+        return Finding(
+            "configuration", Status.FAILED, _said(error), "correct it; docs/configuration.md has an example"
+        ), None
     if not config.tenants:
         return Finding("configuration", Status.OK, "names no tenants"), config
     return Finding("configuration", Status.OK, f"{config.file} names {counted(len(config.tenants), 'tenant')}"), config

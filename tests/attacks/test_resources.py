@@ -15,6 +15,8 @@ from reconciler.contract.openapi import create_request
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
+pytestmark = pytest.mark.slow
+
 MOST_MEMORY = 700_000_000
 MOST_SECONDS = 20.0
 """Of a machine that does much else; on an idle one each of these takes a few seconds at most."""
@@ -47,8 +49,8 @@ def bounded(*arguments: str) -> Ran:
 
 @pytest.mark.parametrize(
     "item",
-    ["[],", "{},", "a,", "{a: },", "[[]],", "'',"],
-    ids=["lists", "mappings", "texts", "pairs", "nested", "empty"],
+    ["[],", "{a: },", "a,"],
+    ids=["lists", "mappings", "texts"],
 )
 def test_a_file_of_nothing_but_values_ends_early(here: Path, item: str) -> None:
     (here / "grants" / "billing.yaml").write_text(f"grants: [{item * (4_900_000 // len(item))}]\n")
@@ -143,11 +145,10 @@ def fleet(here: Path, tenants: int, grants: int, item: dict[str, object]) -> Non
 @pytest.mark.parametrize(
     ("tenants", "grants", "item"),
     [
-        (20_000, 200, {"scope": ["read:${a}"]}),
         (2_000, 2_000, {"tenants": [f"tenant-{number}" for number in range(50)], "scope": ["${a}"]}),
         (5_000, 3_000, {"tenants": ["tenant-*"], "scope": ["${a}", "${b}", "${c}", "${d}"]}),
     ],
-    ids=["variables", "names", "patterns"],
+    ids=["names", "patterns"],
 )
 def test_tenants_and_grants_multiply_only_so_far(
     here: Path, tenants: int, grants: int, item: dict[str, object]

@@ -21,6 +21,8 @@ from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.tenant import Sandbox, open_sandbox
 from reconciler.sandbox.transport import SandboxTransport
 
+pytestmark = pytest.mark.slow
+
 START = 1_800_000_000.4
 LATENCY_SECONDS = 0.3  # what real tenants take
 JITTER_SECONDS = (0.003, 0.0, 0.005, 0.002, 0.004, 0.001, 0.0045)  # each way, in turn

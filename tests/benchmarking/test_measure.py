@@ -20,6 +20,8 @@ from benchmarks.tenants import Case, Work
 from benchmarks.tools import BARE, DEPLOY, OURS, SDK, Tool, all_tools
 from reconciler.sandbox.tls import certificates
 
+pytestmark = pytest.mark.slow
+
 LATENCY = 0.05
 AUTHORIZED = {"Authorization": f"Bearer {token()}"}
 # Right before it deletes it reads the grants once more; what it has exported it plans, which reads everything again.

@@ -1,4 +1,4 @@
-"""What is made of results: JSON and back, expectations, goals, the picture, the README's table."""
+"""What is made of results: JSON and back, expectations, goals, the picture, the table of docs/performance.md."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -6,10 +6,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks import goals, plot, report
-from benchmarks.__main__ import PICTURE, README, RESULTS
+from benchmarks.__main__ import PAGE, PICTURE, RESULTS
 from benchmarks.floor import least_requests, least_seconds, requests_of_care
 from benchmarks.measure import DONE, Run, Took
-from benchmarks.readme import BEGIN, END, made, with_table
+from benchmarks.page import BEGIN, END, made, with_table
 from benchmarks.results import Results, as_json, from_json
 from benchmarks.starting import EMPTY_HELP, OUR_HELP, Start
 from benchmarks.suite import expected_seconds
@@ -37,7 +37,7 @@ def test_the_committed_picture_and_table_are_those_of_the_committed_results() ->
     kept = from_json(RESULTS.read_text(encoding="utf-8"))
 
     assert PICTURE.read_text(encoding="utf-8") == plot.as_svg(kept)
-    assert made(kept) in README.read_text(encoding="utf-8")
+    assert made(kept) in PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.commands import SEED, Ran, process, reconciler
 
+pytestmark = pytest.mark.slow
+
 FULL = Path("/dev/full")
 # httpx draws rich in by itself where it is installed, for a command line of its own
 HEAVY = {

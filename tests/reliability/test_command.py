@@ -27,6 +27,8 @@ from reconciler.sandbox.faults import (
     Series,
 )
 
+pytestmark = pytest.mark.slow
+
 WHERE = {"create": ("POST", GRANTS), "update": ("PATCH", GRANT), "delete": ("DELETE", GRANT)}
 SURVIVED = {
     "503 before": Answer(status=503),

@@ -9,6 +9,8 @@ import pytest
 from reliability.place import BEFORE, Place
 from support.commands import SECRET, TIMEOUT_SECONDS, Ran
 
+pytestmark = pytest.mark.slow
+
 LIMITED = """
 import atexit, resource, sys
 size = int(sys.argv.pop(1))

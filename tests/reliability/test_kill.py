@@ -12,6 +12,8 @@ from support.commands import TIMEOUT_SECONDS, command_line, reconciler
 
 from reconciler.sandbox.faults import Delay, Rule, When
 
+pytestmark = pytest.mark.slow
+
 LINES = ("begin", "intent", "result", "intent", "result", "intent", "result", "end")
 UNHURRIED_SECONDS = 0.15
 """Each call takes so long, so that the kill comes before the next line does."""

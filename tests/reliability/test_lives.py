@@ -53,6 +53,8 @@ from reconciler.sandbox.faults import (
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 OURS = ("a", "b", "c", "d", "e")

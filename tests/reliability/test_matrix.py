@@ -6,6 +6,8 @@ import pytest
 from reliability.rows import Case, cases
 from reliability.trial import BEFORE, HOLDERS, LIST, WISHES, assert_sound, read_tried, tried
 
+pytestmark = pytest.mark.slow
+
 READS = [case for case in cases() if case.verb == "read"]
 WRITES = [case for case in cases() if case.verb != "read"]
 

@@ -41,6 +41,8 @@ from reconciler.sandbox.faults import Answer, Delay, Drop, Fault, Lag, LoseWrite
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
 
+pytestmark = pytest.mark.slow
+
 APPLIED, FAILED, CONFLICT, UNKNOWN = Result.APPLIED, Result.FAILED, Result.CONFLICT, Result.UNKNOWN
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
 COUNT = f"GET {GRANTS_OF}"

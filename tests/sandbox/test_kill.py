@@ -13,6 +13,8 @@ from sandbox.talk import DOMAIN, INVOICES
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import open_sandbox
 
+pytestmark = pytest.mark.slow
+
 WORKERS = ("worker-1", "worker-2", "worker-3")
 APPLICATIONS = ", ".join(f"{{name: {name}, client_id: {name}}}" for name in WORKERS)
 SEED = f"""

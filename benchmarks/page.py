@@ -1,4 +1,4 @@
-"""Pure: the table of ratios and counts in the project's README, made from results."""
+"""Pure: the table of ratios and counts in docs/performance.md, made from results."""
 
 import re
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ SHOWN = (
 )
 
 
-def with_table(readme: str, results: Results) -> str:
-    """Return the README with the table of these results."""
+def with_table(page: str, results: Results) -> str:
+    """Return the page with the table of these results."""
     table = made(results)
-    return TABLE.sub(lambda _: table, readme)
+    return TABLE.sub(lambda _: table, page)
 
 
 def made(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""The README counts the faults that are tried here; `REMAKE_README=1` writes the count anew."""
+"""docs/reliability.md counts the faults tested here. `REMAKE_DOCS=1` writes the table again."""
 
 import os
 from collections import Counter
@@ -22,9 +22,9 @@ from reliability import (
 from reliability.rows import ROWS, cases
 from reliability.trial import VERBS
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults: made by tests/reliability -->\n", "<!-- end of faults -->\n"
-REMAKE = "REMAKE_README" in os.environ
+REMAKE = "REMAKE_DOCS" in os.environ
 CALLS = ("read", *VERBS)
 BEYOND = {
     "several faults in one change; no new token; half a change done": test_settling,
@@ -70,8 +70,8 @@ def test_the_matrix_is_what_is_counted() -> None:
     assert tried_in(test_matrix) == len(list(cases()))
 
 
-def test_the_readme_counts_the_faults_that_are_tried() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_page_counts_the_faults_that_are_tried() -> None:
+    text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
 
@@ -79,5 +79,5 @@ def test_the_readme_counts_the_faults_that_are_tried() -> None:
     real = f"{before}{BEGIN}\n{table}\n\n{end}{after}"
 
     if REMAKE:
-        README.write_text(real, encoding="utf-8")
+        PAGE.write_text(real, encoding="utf-8")
     assert text == real or REMAKE
