@@ -20,6 +20,7 @@ from reconciler.core.domain import (
 from reconciler.core.identity import ALLOW_UNNAMED, IdentityCheck, identity_of, management_api_of
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import Border, Pattern, Protect
+from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.quoting import some
 from reconciler.core.suggest import did_you_mean
@@ -96,6 +97,11 @@ class Tenant:
         return (*self.border.patterns, *self.protect)
 
     @property
+    def title(self) -> TenantName:
+        """The tenant as plans and reports name it."""
+        return TenantName(self.name, self.host, self.kind is Kind.SANDBOX)
+
+    @property
     def target(self) -> Target:
         """The tenant as grant files see it."""
         return Target(self.name, {**self.variables, BUILT_IN: self.host})
@@ -124,8 +130,7 @@ class Config:
         if not self.tenants:
             return tenant.name == tenant.host
         if tenant.kind is Kind.SANDBOX:
-            namesake = self.tenants.get(tenant.name)
-            return namesake is not None and namesake.kind is Kind.SANDBOX
+            return any(each.kind is Kind.SANDBOX for name, each in self.tenants.items() if name == tenant.name)
         return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
 
     def policy_for(self, tenant: Tenant) -> Policy:
@@ -165,8 +170,7 @@ def choose_tenants(
 ) -> list[Tenant]:
     """Return the tenants of these names (from --tenant), each once; with `every`, all; else the one that is chosen.
 
-    Of several tenants, one whose credentials belong to another domain is not refused here: `check_environment` refuses
-    it when it is reached, and the others go on.
+    Of several, one with credentials for another domain is refused when it is reached, so that the others go on.
 
     Raises:
         ReconcilerError: as `choose_tenant` does; if none is declared; if both are asked for.
@@ -235,8 +239,7 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     that the environment names by the same prefix. If it names none, they go to hosts of Auth0 only.
 
     Raises:
-        ReconcilerError: if the environment names another domain, or another tenant's Management API; if it names no
-            domain and the tenant's host is not one of Auth0's.
+        ReconcilerError: if the environment names another domain or Management API, or no domain for a foreign host.
     """
     if tenant.kind is Kind.SANDBOX:
         return

@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.config import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Kind, Tenant, which
-from reconciler.core.domain import AUTH0_HOSTS, CREDENTIALS_PREFIX, comparable, host_of, is_same_host, name_of
+from reconciler.core.domain import (
+    AUTH0_HOSTS,
+    CREDENTIALS_PREFIX,
+    comparable,
+    host_of,
+    is_reserved,
+    is_same_host,
+    name_of,
+)
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import NAMES, WILDCARDS, Border, Pattern, Protect
+from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import quoted, visible
@@ -51,7 +60,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield what the schema cannot see."""
     tenants = data.get("tenants") or {}
-    yield from _wildcards(tenants, data, file)
+    yield from _names(tenants, data, file)
     yield from _domains(tenants, data, file)
     yield from _unusable_schemas(data, file)
     yield from _shared_databases(tenants, data, file)
@@ -61,9 +70,17 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
         yield Problem(place, f'this file declares no tenant "{default}"', which(default, tenants))
 
 
-def _wildcards(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each tenant whose name is a pattern: grant files would mean other tenants by it."""
-    for name in tenants:
+def _names(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each name of a tenant that is a pattern, or that says SANDBOX where there is none.
+
+    Grant files would mean other tenants by a pattern. Plans write SANDBOX after the name of a sandbox only.
+    """
+    for name, item in tenants.items():
+        if SANDBOX in name and (item or {}).get("kind", Kind.AUTH0) != Kind.SANDBOX:
+            place = Source(file, *mark_of(data, ("tenants", name)))
+            yield Problem(
+                place, f"the tenant name {quoted(name)} says {SANDBOX}, but it is not one", "rename the tenant"
+            )
         if not WILDCARDS.isdisjoint(name):
             place = Source(file, *mark_of(data, ("tenants", name)))
             what = f"the tenant name {quoted(name)} has a wildcard (* or ?)"
@@ -83,13 +100,23 @@ def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> 
                 what, _, fix = str(error).partition("; ")
                 yield Problem(place, what, fix)
                 continue
-            if key not in (item or {}) or item.get("kind", Kind.AUTH0) != Kind.AUTH0:
+            if key not in (item or {}):
+                continue
+            if item.get("kind", Kind.AUTH0) != Kind.AUTH0:
+                yield from _real_domain(hosts[key], place)
                 continue
             earlier = first.setdefault(comparable(hosts[key]), name)
             if earlier != name:
                 what = f"{hosts[key]} is a domain of the tenant {quoted(earlier)} already: they would be one tenant"
                 yield Problem(place, what, "remove one of the two, or correct its domain")
         yield from _two_identities(hosts, place, item or {})
+
+
+def _real_domain(host: str, place: Source) -> Iterator[Problem]:
+    """Yield a problem if a sandbox has a domain that somebody can own: its plans would look like those of a tenant."""
+    if not is_reserved(host):
+        what = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
+        yield Problem(place, what, f"remove it, use a name that ends in .localhost, or remove kind: {Kind.SANDBOX}")
 
 
 def _two_identities(hosts: Mapping[str, str], place: Source, item: Mapping[str, Any]) -> Iterator[Problem]:

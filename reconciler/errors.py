@@ -14,6 +14,7 @@ The entry point catches the base only; anything else is a bug and keeps its trac
 import traceback
 from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 from reconciler.core.problems import Problem, errors
 
@@ -32,10 +33,13 @@ class Exit(IntEnum):
 
 
 class ReconcilerError(Exception):
-    """The run cannot go on; the message says why and what to do. `tenants` names those that it is about, if any are."""
+    """The run cannot go on; the message says why and what to do.
+
+    `tenants` has the names of the tenants that it is about, if any are, each with whether that is a sandbox.
+    """
 
     exit_code = Exit.FAILED
-    tenants: tuple[str, ...] = ()
+    tenants: Mapping[str, bool] = MappingProxyType({})
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from reconciler.core.outcome import Outcome
 from reconciler.core.plan import Change, Plan, grant_before, grants_after
 from reconciler.core.runs import SAVED_PLAN
 from reconciler.errors import ReconcilerError
-from reconciler.render.plan_json import action_of, grant_json, key_json
+from reconciler.render.plan_json import action_of, grant_json, key_json, tenant_json
 
 FOLDER = "journal"
 OWNER_ONLY = 0o600
@@ -47,7 +47,7 @@ class Journal:
 
         Raises JournalError, as all of these do.
         """
-        tenant = {"name": plan.tenant.name, "domain": plan.tenant.domain}
+        tenant = tenant_json(plan.tenant)
         approval = {SAVED_PLAN: saved_plan} if saved_plan else {}
         await self._note({"event": "begin", "tenant": tenant, "changes": len(plan.changes), **approval})
 

@@ -31,9 +31,7 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
         ReconcilerError: if it cannot be written; nothing may be sent then.
     """
     before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
-    title = (
-        f"Grants of {plan.tenant.name} ({plan.tenant.domain}) before run {run}; applying this folder undoes the run."
-    )
+    title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."
     texts = {
         f"{number:03}.yaml": snapshot_file(some, directory, title, run, only_for)
         for number, some in enumerate(portions(before) if before else [], start=1)

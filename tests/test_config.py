@@ -139,11 +139,11 @@ def test_the_only_tenant_needs_no_default() -> None:
 
 
 def test_auth0_domain_never_chooses_a_sandbox() -> None:
-    only_a_sandbox = config(local={"kind": "sandbox", "domain": LIVE})
+    only_a_sandbox = config(local={"kind": "sandbox", "domain": "local.test"})
 
-    tenant = choose_tenant(only_a_sandbox, None, {"AUTH0_DOMAIN": LIVE}, allow_unnamed=True)
+    tenant = choose_tenant(only_a_sandbox, None, {"AUTH0_DOMAIN": "local.test"}, allow_unnamed=True)
 
-    assert (tenant.name, tenant.kind) == (LIVE, Kind.AUTH0)
+    assert (tenant.name, tenant.kind) == ("local.test", Kind.AUTH0)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,9 @@ def test_two_tenants_with_one_host_are_a_problem_at_the_second_one(domains: str,
 
 def test_sandboxes_may_share_a_domain_with_anybody() -> None:
     parsed = config(
-        live={"domain": LIVE}, one={"kind": "sandbox", "domain": LIVE}, two={"kind": "sandbox", "database": "2.db"}
+        live={"domain": "a.example"},
+        one={"kind": "sandbox", "domain": "a.example"},
+        two={"kind": "sandbox", "database": "2.db"},
     )
 
     assert len(parsed.tenants) == 3

@@ -17,7 +17,7 @@ from reconciler.cli.run import Run
 from reconciler.cli.session import Planning, Session
 from reconciler.cli.settings import own_folder
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Done, Together, together
+from reconciler.cli.together import Done, Together, failures_of, together
 from reconciler.core.outcome import Report, Result
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, takes_everything
@@ -56,10 +56,10 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
             ended = applying.carried_out(applying.agreed(tenants.planned(sessions)), reach)
     except ReconcilerError as error:
         if error.tenants:
-            _report(Ends([], dict.fromkeys(error.tenants, error.told)), forms, ci.checkout(options().config))
+            _report(Ends([], failures_of(error)), forms, ci.checkout(options().config))
         raise
     ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
-    ends = Ends([end for end, _ in ended], {name: error.told for name, error in tenants.failed.items()})
+    ends = Ends([end for end, _ in ended], tenants.failures)
     try:
         _tell(ends, forms, console)
     except (OSError, ReconcilerError) as error:
@@ -151,7 +151,7 @@ def _tell(ends: Ends, forms: Forms, console: Console) -> None:
         console.text(ends_as(forms.stdout, ends, checkout, forms.most_bytes))
     for end in ends.ends:
         if forms.stdout == "text" and end.report.outcomes:
-            name = [line(f"Tenant {visible(end.plan.tenant.name)}")] if len(ends.ends) + len(ends.failed) > 1 else []
+            name = [line(f"Tenant {visible(end.plan.tenant.label)}")] if len(ends.ends) + len(ends.failed) > 1 else []
             console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
     _report(ends, forms, checkout)
     ci.tell_outputs(lambda: outputs_of(Planned([end.plan for end in ends.ends])))

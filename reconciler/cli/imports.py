@@ -133,7 +133,7 @@ def _heading(session: Session, given: Options, folder: Path) -> Heading:
             f"{name} is no tenant of the configuration, whose tenants these files would be for; add it"
         )
     only = name if name in tenants and len(tenants) > 1 else None
-    return Heading([*editors, f"Imported from {name} ({session.tenant.host})."], only)
+    return Heading([*editors, f"Imported from {session.tenant.title}."], only)
 
 
 def way_to(file: Path, folder: Path) -> str:

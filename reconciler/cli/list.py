@@ -43,7 +43,7 @@ def _as_declared(given: Options) -> tuple[TenantName, list[Listed]]:
     config = read_settings(given.config)
     tenant = meant(config, given.tenant, os.environ, allow_unnamed=given.allow_unnamed_tenant)
     specs = read_declared(given, config, [tenant]).at(tenant.target).specs
-    return TenantName(tenant.name, tenant.host), [as_declared(spec) for spec in specs]
+    return tenant.title, [as_declared(spec) for spec in specs]
 
 
 def _as_resolved(given: Options, reach: Reach, console: Console) -> tuple[TenantName, list[Listed]]:

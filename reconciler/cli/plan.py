@@ -12,7 +12,7 @@ from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
 from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Together, chosen, together
+from reconciler.cli.together import Together, chosen, failures_of, together
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
@@ -38,10 +38,9 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
         plans, tenants = _planned(given, shape, reach, out, console)
     except ReconcilerError as error:
         if error.tenants:
-            _report(Planned([], dict.fromkeys(error.tenants, error.told)), forms, given)
+            _report(Planned([], failures_of(error)), forms, given)
         raise
-    failed = {name: error.told for name, error in tenants.failed.items()}
-    _tell(Planned([plan for _, plan in plans], failed), forms, console, given)
+    _tell(Planned([plan for _, plan in plans], tenants.failures), forms, console, given)
     return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
 
 

@@ -80,7 +80,7 @@ class Session:
     @property
     def name(self) -> TenantName:
         """How the tenant is called, and where it is."""
-        return TenantName(self.tenant.name, self.tenant.host)
+        return self.tenant.title
 
     async def planned(self) -> Planning:
         """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""

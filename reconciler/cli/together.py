@@ -29,6 +29,7 @@ from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.redaction import Secrets, secrets_in
+from reconciler.render.failures import Failure
 from reconciler.tasks import run_by
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class Together:
 
     def __init__(self, tenants: Sequence[Tenant], runner: asyncio.Runner, console: Console) -> None:
         self._tenants = tenants
+        self._sandboxes = {each.name for each in tenants if each.title.is_sandbox}
         self._console = console
         self._opened = AsyncExitStack()
         self.runner = runner
@@ -77,6 +79,11 @@ class Together:
     def names(self) -> list[str]:
         """The names of all tenants."""
         return [tenant.name for tenant in self._tenants]
+
+    @property
+    def failures(self) -> dict[str, Failure]:
+        """What went wrong, by the tenant's name, as reports say it."""
+        return {name: failure for error in self.failed.values() for name, failure in failures_of(error).items()}
 
     def open(self, reach: Callable[[Tenant, AsyncExitStack], Awaitable[Session]]) -> list[Session]:
         """Reach all tenants. Raises ReconcilerError of a single one."""
@@ -154,7 +161,7 @@ class Together:
         return results
 
     def _fail(self, name: str, error: ReconcilerError) -> None:
-        error.tenants = (name,)
+        error.tenants = {name: name in self._sandboxes}
         if not self.are_several:
             raise error
         self.failed[name] = error
@@ -236,6 +243,11 @@ class Beginning:
         self.console.note(f"{prefix}{text}")
 
 
+def failures_of(error: ReconcilerError) -> dict[str, Failure]:
+    """Return what reports say of an error, by the names of the tenants that it is about."""
+    return {name: Failure(error.told, is_sandbox) for name, is_sandbox in error.tenants.items()}
+
+
 def chosen(options: Options) -> tuple[Config, list[Tenant]]:
     """Return the configuration, and the tenants of it that a command works on. Raises ReconcilerError."""
     config = read_settings(options.config)
@@ -255,7 +267,7 @@ def about(tenants: Sequence[Tenant]) -> Iterator[None]:
     try:
         yield
     except ReconcilerError as error:
-        error.tenants = error.tenants or tuple(tenant.name for tenant in tenants)
+        error.tenants = error.tenants or {each.name: each.title.is_sandbox for each in tenants}
         raise
 
 

@@ -14,6 +14,7 @@ AUTH0_HOST = re.compile(
 CREDENTIALS_PREFIX = "AUTH0_"
 """How the names of the variables with a tenant's credentials begin unless the configuration says otherwise."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
+RESERVED = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(com|net|org))")
 LAST_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_NAME = 253
@@ -31,6 +32,11 @@ def is_auth0_host(host: str) -> bool:
 def is_loopback(host: str) -> bool:
     """Return whether a canonical host is this machine."""
     return LOOPBACK.fullmatch(host) is not None
+
+
+def is_reserved(host: str) -> bool:
+    """Return whether a canonical host is this machine, or has a name that nobody can own (RFC 2606, RFC 6761)."""
+    return is_loopback(host) or RESERVED.fullmatch(name_of(host)) is not None
 
 
 def base_url(domain: str) -> str:

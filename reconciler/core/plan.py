@@ -105,16 +105,26 @@ class LeftAlone:
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
+SANDBOX = "SANDBOX"
+"""What follows the name of a sandbox wherever people read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class TenantName:
-    """How a tenant is called in the configuration, and where it is."""
+    """How a tenant is called in the configuration, where it is, and whether it is a sandbox."""
 
     name: str
     domain: str
+    is_sandbox: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name for a person. It says SANDBOX if nothing that is done to the tenant reaches Auth0."""
+        return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:
-        """`name (domain)`."""
-        return f"{self.name} ({self.domain})"
+        """Return `name (domain)` or `name SANDBOX (domain)`."""
+        return f"{self.label} ({self.domain})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def tenant(
     except ReconcilerError as error:
         return Finding("tenant", Status.FAILED, str(error), "`reconciler --help` tells which tenant is taken"), None
     place = "a sandbox in this process" if chosen.kind is Kind.SANDBOX else chosen.base_url
-    return Finding("tenant", Status.OK, f"{chosen.name}: {place}"), chosen
+    return Finding("tenant", Status.OK, f"{chosen.title.label}: {place}"), chosen
 
 
 def grants(folder: Path, config: Config | None, chosen: Tenant | None) -> tuple[Finding, Needs]:

@@ -1,27 +1,44 @@
 """Pure: tenants for which there is no result, and why, beside those for which there is one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from reconciler.core.plan import TenantName
 from reconciler.core.quoting import visible
 from reconciler.render.budget import Part, fitted
 from reconciler.render.checkout import Checkout
-from reconciler.render.hypertext import marker, span
+from reconciler.render.hypertext import marker, named, span
 from reconciler.render.plan_json import Json
 
-Failures = Mapping[str, Sequence[str]]
-"""By the tenant's name what is wrong, line by line."""
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no result for a tenant, line by line, and whether the tenant is a sandbox."""
+
+    lines: Sequence[str]
+    is_sandbox: bool = False
+
+
+Failures = Mapping[str, Failure]
+"""The failures by the tenant's name."""
 
 
 def failures_json(failed: Failures) -> list[Json]:
     """Return `{"tenant", "errors"}` for each."""
-    return [{"tenant": name, "errors": list(lines)} for name, lines in failed.items()]
+    return [{"tenant": name, "sandbox": each.is_sandbox, "errors": list(each.lines)} for name, each in failed.items()]
 
 
 def failures_text(failed: Failures, title: str) -> list[str]:
     """Return a paragraph for each tenant."""
     return [
-        "".join(f"{text}\n" for text in (f"Tenant {visible(name)}: {title}", *(f"  {visible(each)}" for each in lines)))
-        for name, lines in failed.items()
+        "".join(
+            f"{text}\n"
+            for text in (
+                f"Tenant {visible(_tenant(name, each).label)}: {title}",
+                *(f"  {visible(line)}" for line in each.lines),
+            )
+        )
+        for name, each in failed.items()
     ]
 
 
@@ -30,10 +47,14 @@ def failures_markdown(failed: Failures, title: str, checkout: Checkout, most_byt
     return [
         fitted(
             [
-                Part((f"{marker(name, checkout)}\n### {span(name)}: {title}\n\n",)),
-                Part(tuple(f"- {span(line)}\n" for line in lines), noun="problem"),
+                Part((f"{marker(name, checkout)}\n### {named(_tenant(name, each))}: {title}\n\n",)),
+                Part(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),
             ],
             most_bytes,
         )
-        for name, lines in failed.items()
+        for name, each in failed.items()
     ]
+
+
+def _tenant(name: str, failure: Failure) -> TenantName:
+    return TenantName(name, "", failure.is_sandbox)

@@ -8,6 +8,7 @@ import re
 from html import escape
 from urllib.parse import quote
 
+from reconciler.core.plan import SANDBOX, TenantName
 from reconciler.core.quoting import visible
 from reconciler.render.checkout import JUST_HERE, USUAL_CONFIG, Checkout
 
@@ -37,6 +38,11 @@ def span(text: str) -> str:
     edges = {shown[0], shown[-1]}
     padding = " " if "`" in edges or (edges == {" "} and not shown.isspace()) else ""
     return f"{fence}{padding}{shown}{padding}{fence}"
+
+
+def named(tenant: TenantName) -> str:
+    """Return the name of a tenant within Markdown, followed by SANDBOX for a sandbox. No name can imitate that."""
+    return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
 
 def element(text: str) -> str:

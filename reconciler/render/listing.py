@@ -8,7 +8,7 @@ from reconciler.core.listing import Listed
 from reconciler.core.plan import TenantName
 from reconciler.core.quoting import counted, visible
 from reconciler.core.spec import GrantSpec
-from reconciler.render.plan_json import Json
+from reconciler.render.plan_json import Json, tenant_json
 from reconciler.render.styled import Line, Span, Style, line
 
 WIDTH = 80
@@ -18,7 +18,7 @@ INDENT = "      "
 def listing_lines(tenant: TenantName, grants: Iterable[Listed]) -> Iterator[Line]:
     """Yield each grant, sorted by name, with its ids, its place and what it says, wrapped to 80 columns."""
     listed = sorted(grants, key=lambda each: each.order)
-    yield line(Span(f"Tenant {visible(tenant.name)} ({visible(tenant.domain)})", Style.STRONG))
+    yield line(Span(f"Tenant {visible(str(tenant))}", Style.STRONG))
     yield line()
     for each in listed:
         yield from _grant(each)
@@ -28,7 +28,7 @@ def listing_lines(tenant: TenantName, grants: Iterable[Listed]) -> Iterator[Line
 def listing_json(tenant: TenantName, grants: Iterable[Listed], *, resolved: bool) -> Json:
     """Return `{"tenant", "resolved", "grants"}`; each grant has every field, and the place where it is declared."""
     return {
-        "tenant": {"name": tenant.name, "domain": tenant.domain},
+        "tenant": tenant_json(tenant),
         "resolved": resolved,
         "grants": [_json(each) for each in sorted(grants, key=lambda each: each.order)],
     }

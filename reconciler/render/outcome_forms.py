@@ -49,11 +49,16 @@ def ends_as(form: str, ends: Ends, checkout: Checkout, most_bytes: int) -> str:
 
 def _json(ends: Ends) -> Json:
     if len(ends.ends) == 1 and not ends.failed:
-        return report_json(ends.ends[0].report)
+        return _end(ends.ends[0])
     return {
-        "tenants": [{"tenant": end.plan.tenant.name, **report_json(end.report)} for end in ends.ends],
+        "tenants": [_end(end) for end in ends.ends],
         "failed": failures_json(ends.failed),
     }
+
+
+def _end(end: End) -> Json:
+    tenant = end.plan.tenant
+    return {"tenant": tenant.name, "sandbox": tenant.is_sandbox, **report_json(end.report)}
 
 
 def _documents(ends: Ends, checkout: Checkout, most_bytes: int) -> list[str]:

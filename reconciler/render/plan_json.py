@@ -29,7 +29,7 @@ from reconciler.core.spec import GrantSpec, KnownPlaces
 from reconciler.render.plan_words import Danger, dangers
 
 FORMAT_VERSION = "1"
-ID_LENGTH = 10
+SHORT_ID_LENGTH = 10
 
 Json = dict[str, object]
 
@@ -40,7 +40,7 @@ def plan_json(plan: Plan) -> Json:
     return {
         "format_version": FORMAT_VERSION,
         "plan_id": plan_id(plan),
-        "tenant": {"name": plan.tenant.name, "domain": plan.tenant.domain},
+        "tenant": tenant_json(plan.tenant),
         "summary": {
             "create": kinds.count(Create),
             "update": kinds.count(Update),
@@ -63,10 +63,28 @@ def plan_json(plan: Plan) -> Json:
     }
 
 
+def tenant_json(tenant: TenantName) -> Json:
+    """Return how a tenant is called, where it is, and whether it is a sandbox."""
+    return {"name": tenant.name, "domain": tenant.domain, "sandbox": tenant.is_sandbox}
+
+
 def plan_id(plan: Plan) -> str:
-    """Return a short id that stays the same as long as the plan would do the same."""
-    deeds = [deed(change) for change in (*plan.changes, *(each.change for each in plan.blocked))]
-    return digest(deeds)[:ID_LENGTH]
+    """Return the digest of what the plan does: it stays the same as long as the plan does the same to the same tenant.
+
+    Programs compare the whole of it: somebody can find two plans that have a part of it in common.
+    """
+    return digest(
+        {
+            "tenant": tenant_json(plan.tenant),
+            "changes": [deed(change) for change in plan.changes],
+            "blocked": [deed(each.change) for each in plan.blocked],
+        }
+    )
+
+
+def short_id(plan: Plan) -> str:
+    """Return the beginning of the plan's id, for people only: it approves nothing."""
+    return plan_id(plan)[:SHORT_ID_LENGTH]
 
 
 def deed(change: Change) -> Json:
@@ -90,7 +108,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     """Return the plan that `data`, which has passed its schema, tells; places and names are as they were then."""
     changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
     return Plan(
-        tenant=TenantName(data["tenant"]["name"], data["tenant"]["domain"]),
+        tenant=TenantName(data["tenant"]["name"], data["tenant"]["domain"], data["tenant"]["sandbox"]),
         changes=tuple(change for change, blocked in changes if blocked is None),
         blocked=tuple(Blocked(change, blocked) for change, blocked in changes if blocked is not None),
         left_alone=tuple(_left_alone_from(each) for each in data["unmanaged"]),

@@ -16,7 +16,7 @@ from reconciler.core.quoting import visible
 from reconciler.core.risk import Level, Risk
 from reconciler.render.budget import MOST_BYTES, Part, fitted
 from reconciler.render.checkout import JUST_HERE, Checkout
-from reconciler.render.hypertext import block, element, marker, span
+from reconciler.render.hypertext import block, element, marker, named, span
 from reconciler.render.plan_json import action_of, plan_id
 from reconciler.render.plan_words import (
     by_origin,
@@ -60,7 +60,7 @@ def _head(plan: Plan) -> Iterator[str]:
     actions = Counter(action_of(change) for change in plan.changes)
     counts = ", ".join(f"{actions[action]} to {action}" for action in MARKS)
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
-    yield f"### {span(plan.tenant.name)}: {counts}{blocked}\n\n"
+    yield f"### {named(plan.tenant)}: {counts}{blocked}\n\n"
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [f"{plan.differing} differing but not asked for"] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
@@ -202,7 +202,7 @@ def _reason(each: LeftAlone) -> str:
 
 
 def _foot(plan: Plan) -> str:
-    identity = f"Plan <code>{plan_id(plan)}</code> for {element(plan.tenant.domain)}."
+    identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}."
     if plan.blocked:
         return f"{identity} It cannot be applied while a change is blocked.\n"
     if not plan.changes:

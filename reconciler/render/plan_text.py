@@ -10,7 +10,7 @@ from reconciler.core.plan import Change, Create, Delete, Plan, Update
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level, Risk
 from reconciler.core.spec import GrantSpec
-from reconciler.render.plan_json import plan_id
+from reconciler.render.plan_json import short_id
 from reconciler.render.plan_words import (
     TOLD,
     by_origin,
@@ -40,8 +40,7 @@ KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Up
 
 def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
     """Yield the lines of `plan`; `every` grant that is left alone is listed only if asked for."""
-    tenant = f"Tenant {visible(plan.tenant.name)} ({visible(plan.tenant.domain)})"
-    yield line(Span(tenant, Style.STRONG), Span(f"  plan {plan_id(plan)}", Style.MUTED))
+    yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
     yield line()
     yield from _critical(plan)
     yield from _blocked(plan)

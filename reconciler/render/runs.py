@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.core.outcome import Result
+from reconciler.core.plan import TenantName
 from reconciler.core.quoting import counted, visible
 from reconciler.core.runs import Entry, Event, PastRun
 from reconciler.render.plan_json import Json
@@ -78,7 +79,8 @@ def _when_and_where(begun: Entry | None) -> str:
         return "its beginning is not told"
     tenant = begun.parts("tenant")
     when = begun.time[:DATE_AND_SECOND].replace("T", " ")
-    return visible(f"{when} UTC  {tenant.get('name', '?')} ({tenant.get('domain', '?')})")
+    name = TenantName(str(tenant.get("name", "?")), str(tenant.get("domain", "?")), tenant.get("sandbox") is True)
+    return visible(f"{when} UTC  {name}")
 
 
 def _damage(run: PastRun) -> str:

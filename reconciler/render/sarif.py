@@ -42,7 +42,11 @@ def plans_sarif(plans: Iterable[Plan], checkout: Checkout) -> Json:
     """
     plans = tuple(plans)
     log = _log(_rules(), [result for plan in plans for result in _results(plan, checkout)])
-    log["properties"] = {"plans": [{"tenant": plan.tenant.name, "plan_id": plan_id(plan)} for plan in plans]}
+    log["properties"] = {
+        "plans": [
+            {"tenant": plan.tenant.name, "sandbox": plan.tenant.is_sandbox, "plan_id": plan_id(plan)} for plan in plans
+        ]
+    }
     return log
 
 
@@ -62,11 +66,11 @@ def _results(plan: Plan, checkout: Checkout) -> Iterator[Json]:
 
 
 def _result(danger: Danger, place: Json, tenant: TenantName) -> Json:
-    grant = [{"fullyQualifiedName": f"{visible(tenant.name)}: {danger.label}", "kind": "resource"}]
+    grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {
         "ruleId": danger.risk.rule,
         "level": LEVELS[danger.risk.level],
-        "message": {"text": f"{visible(tenant.name)}: {danger.label}: {visible(danger.risk.message)}"},
+        "message": {"text": f"{visible(tenant.label)}: {danger.label}: {visible(danger.risk.message)}"},
         "locations": [{**place, "logicalLocations": grant}],
         "partialFingerprints": _fingerprint([tenant.domain, danger.risk.rule, key_json(danger.key)]),
     }

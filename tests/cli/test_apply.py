@@ -40,7 +40,7 @@ def test_yes_on_a_terminal_continues(here: Path) -> None:
     ran = reconciler("apply", "--color", "never", terminal=True, typed="yes\n")
 
     assert ran.code == 0
-    assert "Apply this to local (sandbox.localhost)? Only yes" in ran.stderr
+    assert "Apply this to local SANDBOX (sandbox.localhost)? Only yes" in ran.stderr
     assert ran.stdout.endswith("\nApply: 1 applied; the tenant equals the files.\n")
     assert holders(here) == ["billing", "own", "portal"]
 

@@ -19,11 +19,11 @@ def two_tenants(here: Path) -> None:
 
 
 def without_tenant(plan: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in plan.items() if name != "tenant"}
+    return {name: value for name, value in plan.items() if name not in ("tenant", "plan_id")}
 
 
 def test_without_any_hint_it_is_the_default_tenant() -> None:
-    assert reconciler("plan").stdout.startswith("Tenant first (sandbox.localhost)  plan ")
+    assert reconciler("plan").stdout.startswith("Tenant first SANDBOX (sandbox.localhost)  plan ")
 
 
 def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_the_environment_can_allow_an_unnamed_tenant(monkeypatch: pytest.MonkeyP
 def test_the_tenant_option_beats_auth0_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
 
-    assert reconciler("plan", "--tenant", "second").stdout.startswith("Tenant second (")
+    assert reconciler("plan", "--tenant", "second").stdout.startswith("Tenant second SANDBOX (")
 
 
 def test_auth0_domain_is_enough_without_a_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +94,10 @@ def test_the_served_sandbox_gives_the_same_plan_as_the_one_in_this_process(
         outside = reconciler("plan", "--format", "json", "--prune")
 
     assert without_tenant(inside.data) == without_tenant(outside.data)
-    assert inside.data["tenant"] == {"name": "local", "domain": "sandbox.localhost"}
-    assert outside.data["tenant"] == {"name": environment["AUTH0_DOMAIN"], "domain": environment["AUTH0_DOMAIN"]}
+    assert inside.data["tenant"] == {"name": "local", "domain": "sandbox.localhost", "sandbox": True}
+    domain = environment["AUTH0_DOMAIN"]
+    assert outside.data["tenant"] == {"name": domain, "domain": domain, "sandbox": False}
+    assert inside.data["plan_id"] != outside.data["plan_id"]
 
 
 def test_apply_works_through_the_network_as_in_this_process(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ grants:
   - {{client_id: portal-3, api: Invoices API, subject_type: robot}}
 """
 BILLING = """\
-# Imported from local (sandbox.localhost).
+# Imported from local SANDBOX (sandbox.localhost).
 grants:
   - client: Billing Worker
     api: Invoices API
@@ -258,7 +258,7 @@ def test_among_several_tenants_a_file_is_for_the_one_that_it_comes_from(folder: 
     assert reconciler("import", "--client", "billing").code == 0
 
     text = (folder / "grants" / "billing-worker.yaml").read_text(encoding="utf-8")
-    assert text.startswith("# Imported from local (sandbox.localhost).\ntenants: [local]\ngrants:\n")
+    assert text.startswith("# Imported from local SANDBOX (sandbox.localhost).\ntenants: [local]\ngrants:\n")
     assert reconciler("import", "--tenant", "other", "--client", "billing").code == 0
     assert files_in(folder / "grants") == ["billing-worker-2.yaml", "billing-worker.yaml"]
 

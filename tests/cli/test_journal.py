@@ -31,7 +31,7 @@ def test_a_run_is_listed_and_shown(here: Path) -> None:
 
     assert (listed.code, shown.code) == (0, 0)
     assert listed.stdout.startswith(f"{journal.stem}  ")
-    assert listed.stdout.endswith(" UTC  local (sandbox.localhost)\n  1 change: 1 applied; converged\n")
+    assert listed.stdout.endswith(" UTC  local SANDBOX (sandbox.localhost)\n  1 change: 1 applied; converged\n")
     assert shown.stdout.startswith(listed.stdout)
     assert "result  1 applied\n" in shown.stdout
     assert "read:invoices" not in shown.stdout

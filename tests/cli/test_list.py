@@ -37,7 +37,7 @@ def test_grants_are_listed_as_the_tenant_knows_them_with_their_places() -> None:
     assert (
         ran.stdout
         == """\
-Tenant local (sandbox.localhost)
+Tenant local SANDBOX (sandbox.localhost)
 
   default for third_party_clients -> Invoices API
       grants/billing.yaml:12
@@ -76,7 +76,7 @@ def test_as_data_each_grant_has_every_field_and_its_place() -> None:
     resolved = reconciler("list", "--format", "json").data
     offline = reconciler("list", "--format", "json", "--offline").data
 
-    assert resolved["tenant"] == {"name": "local", "domain": "sandbox.localhost"}
+    assert resolved["tenant"] == {"name": "local", "domain": "sandbox.localhost", "sandbox": True}
     assert (resolved["resolved"], offline["resolved"]) == (True, False)
     assert resolved["grants"][2] == {
         "client": "Portal",

@@ -69,6 +69,8 @@ def test_apply_as_data_tells_each_outcome_and_shows_the_plan_on_stderr() -> None
 
     assert ran.stderr.startswith(f"{plan}Run 2")
     assert ran.data == {
+        "tenant": "local",
+        "sandbox": True,
         "summary": {"applied": 1, "failed": 0, "conflict": 0, "unknown": 0, "skipped": 0, "converged": True},
         "blocked": [],
         "differences": [],

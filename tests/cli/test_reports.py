@@ -87,7 +87,7 @@ def test_an_apply_reports_what_became_of_each_change(here: Path) -> None:
     markdown = (here / "done.md").read_text()
     row = "<tr><td>applied</td><td>create</td><td><code>Billing -&gt; Invoices API</code></td><td></td></tr>"
     assert markdown.startswith(
-        "<!-- reconciler:local -->\n### `local`: 1 applied\n\nDone: the tenant equals the files."
+        "<!-- reconciler:local -->\n### `local` **SANDBOX**: 1 applied\n\nDone: the tenant equals the files."
     )
     assert row in markdown
     assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant equals the files.\n")
@@ -137,7 +137,7 @@ def test_a_step_of_github_gets_a_summary_and_outputs(in_github: Path) -> None:
         "deletes": "0",
         "blocked": "0",
         "critical": "0",
-        "plan_id": ran.stdout.split("plan ")[1].split()[0],
+        "plan_id": reconciler("plan", "--format", "json").data["plan_id"],
         "exit_code": "2",
     }
     summary = (in_github / "summary.md").read_text()
@@ -149,7 +149,7 @@ def test_an_apply_tells_the_step_too(in_github: Path) -> None:
     reconciler("apply", "--yes")
 
     assert outputs(in_github / "outputs")["exit_code"] == "0"
-    assert "### `local`: 1 applied" in (in_github / "summary.md").read_text()
+    assert "### `local` **SANDBOX**: 1 applied" in (in_github / "summary.md").read_text()
 
 
 def test_a_failure_tells_its_exit_code(in_github: Path) -> None:
@@ -269,7 +269,7 @@ def test_where_there_is_no_plan_the_report_says_why_in_the_place_of_an_older_one
 
     assert (ran.code, ran.stdout) == (1, "")
     report = (here / "plan.md").read_text()
-    assert report.startswith("<!-- reconciler:local -->\n### `local`: no plan\n\n- `")
+    assert report.startswith("<!-- reconciler:local -->\n### `local` **SANDBOX**: no plan\n\n- `")
     assert told in report
     assert "to create" not in report
 
@@ -277,7 +277,9 @@ def test_where_there_is_no_plan_the_report_says_why_in_the_place_of_an_older_one
 def test_the_plan_is_named_in_every_form() -> None:
     identity = reconciler("plan", "--format", "json").data["plan_id"]
 
-    assert all(identity in reconciler("plan", "--format", form).stdout for form in ("text", "markdown", "sarif"))
+    assert len(identity) == 64
+    assert all(identity in reconciler("plan", "--format", form).stdout for form in ("markdown", "sarif"))
+    assert f"plan {identity[:10]}\n" in reconciler("plan").stdout
 
 
 def test_an_apply_that_is_refused_says_why_in_the_place_of_an_older_report(in_github: Path) -> None:
@@ -290,7 +292,7 @@ def test_an_apply_that_is_refused_says_why_in_the_place_of_an_older_report(in_gi
     assert (ran.code, ran.stdout) == (5, "")
     assert "Not approved (1)" in ran.stderr
     report = (in_github / "done.md").read_text()
-    assert report.startswith("<!-- reconciler:local -->\n### `local`: failed\n\n- `nothing was written")
+    assert report.startswith("<!-- reconciler:local -->\n### `local` **SANDBOX**: failed\n\n- `nothing was written")
     assert "nothing was written" in (in_github / "summary.md").read_text()
 
 
@@ -322,4 +324,4 @@ def test_an_apply_of_a_plan_that_is_too_old_says_so_in_the_report(here: Path) ->
     ran = reconciler("apply", "plan.json", "--max-plan-age", "0.001s", "--report", "text=done.txt")
 
     assert ran.code == 5
-    assert (here / "done.txt").read_text().startswith("Tenant local: failed\n  the plan was made ")
+    assert (here / "done.txt").read_text().startswith("Tenant local SANDBOX: failed\n  the plan was made ")

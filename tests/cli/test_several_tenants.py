@@ -104,7 +104,7 @@ def test_each_is_asked_about_and_one_refusal_stops_no_other() -> None:
 
     assert ran.code == 3
     assert "error: dev: nothing was written: the answer was not yes" in ran.stderr
-    _, _, end = ran.stdout.partition("Tenant prod\napplied")
+    _, _, end = ran.stdout.partition("Tenant prod SANDBOX\napplied")
     assert end == "   + Billing -> Invoices API\n\nApply: 1 applied; the tenant equals the files.\n"
     assert reconciler("plan", "--tenant", "prod", "--detailed-exitcode").code == 0
     assert reconciler("plan", "--tenant", "dev", "--detailed-exitcode").code == 2
@@ -139,7 +139,9 @@ def test_a_saved_plan_of_another_tenant_is_refused() -> None:
     ran = reconciler("apply", "plan.json", "--tenant", "prod")
 
     assert ran.code == 5
-    assert "the plan was made for dev (sandbox.localhost), not for prod (sandbox.localhost)" in ran.stderr
+    assert (
+        "the plan was made for dev SANDBOX (sandbox.localhost), not for prod SANDBOX (sandbox.localhost)" in ran.stderr
+    )
 
 
 def test_reports_can_have_a_file_per_tenant(here: Path) -> None:
@@ -163,9 +165,13 @@ def test_what_is_wrong_for_all_stands_in_the_report_of_each_in_the_place_of_an_o
     assert (ran.code, ran.stderr.count(problem)) == (1, 1)
     title = "no plan" if command == ["plan"] else "failed"
     for name in ("dev", "prod"):
-        assert (here / f"{name}.md").read_text().startswith(f"<!-- reconciler:{name} -->\n### `{name}`: {title}\n\n- `")
+        assert (
+            (here / f"{name}.md")
+            .read_text()
+            .startswith(f"<!-- reconciler:{name} -->\n### `{name}` **SANDBOX**: {title}\n\n- `")
+        )
         assert problem in (here / f"{name}.md").read_text()
-        assert f"Tenant {name}: {title}\n  {problem}" in (here / "all.txt").read_text()
+        assert f"Tenant {name} SANDBOX: {title}\n  {problem}" in (here / "all.txt").read_text()
 
 
 @pytest.mark.parametrize(

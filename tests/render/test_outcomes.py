@@ -74,7 +74,8 @@ def test_a_report_as_data_has_what_still_differs_and_fits_its_schema() -> None:
     (difference,) = data["differences"]
     assert difference["fields"] == [{"field": "scope", "added": ["read:invoices"], "removed": []}]
     assert difference["accepted"] is True
-    Draft202012Validator(stored.load(stored.OUTCOME)).validate(data)
+    tenant = {"tenant": "test", "sandbox": False}
+    Draft202012Validator(stored.load(stored.OUTCOME)).validate({**tenant, **data})
 
 
 def test_the_last_line_counts_every_result_that_occurred() -> None:

@@ -1,0 +1,68 @@
+"""A pull request makes a sandbox look like production: plan, comment and journal are harmless, and nothing changes."""
+
+from pathlib import Path
+
+import pytest
+from support.commands import a_workspace, reconciler
+
+DISGUISED = "default_tenant: prod\ntenants:\n  prod: {kind: sandbox, seed: tenant.yaml%s}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch)
+
+
+def declare(here: Path, more: str = "") -> None:
+    (here / "reconciler.yaml").write_text(DISGUISED % more)
+
+
+@pytest.mark.parametrize(
+    "domain", ["company.eu.auth0.com", "login.company.com", "company.localhost.com", "xexample.com", "10.0.0.1"]
+)
+def test_a_sandbox_cannot_have_a_real_domain(here: Path, domain: str) -> None:
+    declare(here, f", domain: {domain}")
+
+    for command in (["plan"], ["apply", "--yes"], ["validate"]):
+        ran = reconciler(*command)
+        assert (ran.code, ran.stdout) == (1, "")
+        assert f"reconciler.yaml:3:52: a sandbox cannot have the domain {domain}" in ran.stderr
+
+
+@pytest.mark.parametrize("domain", ["sandbox.localhost", "x.test", "a.example", "www.example.com", "localhost:8080"])
+def test_a_sandbox_may_have_a_domain_that_nobody_can_own(here: Path, domain: str) -> None:
+    declare(here, f", domain: {domain}")
+
+    assert reconciler("plan").code == 0
+
+
+def test_no_tenant_of_auth0_calls_itself_a_sandbox(here: Path) -> None:
+    (here / "reconciler.yaml").write_text("tenants:\n  prod SANDBOX: {domain: company.eu.auth0.com}\n")
+
+    assert 'the tenant name "prod SANDBOX" says SANDBOX' in reconciler("validate").stderr
+
+
+def test_every_format_says_so(here: Path) -> None:
+    declare(here)
+    reports = [f"--report={form}=plan.{form}" for form in ("text", "json", "markdown", "sarif")]
+    assert reconciler("plan", "--out", "saved.json", *reports).code == 0
+    assert reconciler("apply", "saved.json", "--report=text=done.text", "--report=markdown=done.markdown").code == 0
+
+    assert (here / "plan.text").read_text().startswith("Tenant prod SANDBOX (sandbox.localhost)")
+    assert "### `prod` **SANDBOX**: " in (here / "plan.markdown").read_text()
+    assert '"sandbox": true' in (here / "plan.json").read_text()
+    assert '"sandbox": true' in (here / "plan.sarif").read_text()
+    assert "### `prod` **SANDBOX**: " in (here / "done.markdown").read_text()
+    assert "prod SANDBOX (sandbox.localhost)" in reconciler("journal").stdout
+    assert "prod SANDBOX (sandbox.localhost)" in reconciler("show", "saved.json").stdout
+    assert "prod SANDBOX (sandbox.localhost)" in reconciler("list").stdout
+
+
+def test_a_failure_says_so(here: Path) -> None:
+    declare(here)
+    (here / "grants" / "billing.yaml").write_text("grants: 1\n")
+    reconciler("plan", "--report=markdown=plan.md", "--report=text=plan.txt", "--report=json=plan.json")
+
+    assert "### `prod` **SANDBOX**: no plan" in (here / "plan.md").read_text()
+    assert "Tenant prod SANDBOX: no plan" in (here / "plan.txt").read_text()
+    assert '"sandbox": true' in (here / "plan.json").read_text()
