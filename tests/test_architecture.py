@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "journal": {"core", "errors", "render.plan_json"},
     "saved_plan": {"", "contract.stored", "core", "disk", "errors", "files.schema", "render.plan_json"},
     "past": {"core.runs", "errors", "files.discover", "journal"},
-    "doctor": {"auth0", "config", "connect", "core", "errors", "files.read", "observe", "redaction"},
+    "doctor": {"auth0", "config", "connect", "core", "errors", "files", "observe", "redaction"},
     "forge": {"cookies", "core.quoting", "errors", "redaction"},
     "snapshot": {"core", "errors", "journal", "render.grant_file", "render.plan_json"},
     "apply": {"auth0", "core", "work"},

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options, also_global_options, format_option, options
-from reconciler.cli.settings import read_settings
+from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.config import identity_check
 from reconciler.core.findings import Finding, Status
 from reconciler.doctor import setup
@@ -43,7 +43,7 @@ def _findings(given: Options) -> list[Finding]:
     of_configuration, config = setup.configuration(partial(read_settings, given.config))
     allowed = given.allow_unnamed_tenant
     of_tenant, tenant = setup.tenant(config, given.tenant, os.environ, allow_unnamed=allowed)
-    of_grants, needs = setup.grants(Path(given.grants), config, tenant)
+    of_grants, needs = setup.grants(Path(given.grants), config, tenant, workspace_of(given.config))
     if config is None or tenant is None:
         return [of_configuration, of_tenant, of_grants, *skipped_findings("no tenant is chosen")]
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)

@@ -1,12 +1,14 @@
 """Read reconciler.yaml, where there is one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.config import DEFAULT_FILE, Config
+from reconciler.config import DEFAULT_FILE, Config, Kind
 from reconciler.config_file import parse_config
-from reconciler.core.problems import errors
+from reconciler.core.problems import Problem, Source, errors
 from reconciler.errors import ProblemsError
-from reconciler.files.read import read_config, read_config_at
+from reconciler.files.document import mark_of
+from reconciler.files.read import Read, read_config, read_config_at
 from reconciler.files.workspace import Workspace
 from reconciler.git.revision import Revision
 
@@ -26,9 +28,24 @@ def read_settings(file: str | None) -> Config:
     if errors(read.problems):
         raise ProblemsError(read.problems, {read.file: read.text})
     try:
-        return parse_config(read.data, str(path))
+        config = parse_config(read.data, str(path))
     except ProblemsError as error:
         raise ProblemsError(error.problems, {read.file: read.text}) from error
+    if problems := tuple(_stray_files(config, read)):
+        raise ProblemsError(problems, {read.file: read.text})
+    return config
+
+
+def _stray_files(config: Config, read: Read) -> Iterator[Problem]:
+    """Yield a problem for each file of a sandbox that is not inside the workspace, or is reached by a link."""
+    sandboxes = [tenant for tenant in config.tenants.values() if tenant.kind is Kind.SANDBOX]
+    workspace = workspace_of(config.file) if sandboxes else None
+    for tenant in sandboxes:
+        for key, path in (("database", tenant.database), ("seed", tenant.seed)):
+            reason = path and workspace and workspace.reason_not_ours(path)
+            if reason:
+                what, fix = reason
+                yield Problem(Source(read.file, *mark_of(read.data, ("tenants", tenant.name, key))), what, fix)
 
 
 def read_settings_at(revision: Revision, file: str) -> Config | None:

@@ -10,6 +10,7 @@ from reconciler.core.quoting import counted
 from reconciler.core.tenancy import NOBODY
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
+from reconciler.files.workspace import Workspace
 from reconciler.observe import Needs, needs_of
 
 EVERYTHING = Needs(application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True)
@@ -43,11 +44,11 @@ def tenant(
     return Finding("tenant", Status.OK, f"{chosen.title.label}: {place}"), chosen
 
 
-def grants(folder: Path, config: Config | None, chosen: Tenant | None) -> tuple[Finding, Needs]:
+def grants(folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace) -> tuple[Finding, Needs]:
     """Check the grant files for the tenant `chosen`, and return what must be read of it for them."""
     tenants = [chosen] if chosen else []
     try:
-        declared = read_grants([folder], config.readers(*tenants) if config else NOBODY)
+        declared = read_grants([folder], config.readers(*tenants) if config else NOBODY, workspace)
     except ReconcilerError as error:
         return Finding("grants", Status.FAILED, str(error), "name the folder of grant files by --grants"), EVERYTHING
     patterns = chosen.patterns if chosen else ()

@@ -11,7 +11,8 @@ from reconciler.core.quoting import quoted, visible
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.git.attributes import altering_attributes, may_alter
-from reconciler.git.command import GitMissingError
+from reconciler.git.command import GitError, GitMissingError
+from reconciler.git.index import tracked
 from reconciler.git.repository import Repository, find_root, open_repository
 
 
@@ -46,14 +47,58 @@ class Workspace:
             ReconcilerError: naming the path and the link.
         """
         for path in paths:
-            whole = Path.cwd() / path
-            for step in (*reversed(whole.parents), whole):
-                if step.is_symlink() and self._includes(step.parent) and not self._includes(step):
-                    link = name_of(path if step == whole else step)
+            for link in self._links(path):
+                if not self._includes(link):
+                    shown = name_of(path if link == Path.cwd() / path else link)
                     raise ReconcilerError(
-                        f"{quoted(name_of(path))} is not read: {quoted(link)} is a link that leads out of "
+                        f"{quoted(name_of(path))} is not read: {quoted(shown)} is a link that leads out of "
                         f"{quoted(str(self.root or self.folder))}; put the folder itself in its place"
                     )
+
+    def reason_not_ours(self, path: Path) -> tuple[str, str] | None:
+        """Return why a path that the configuration names must not be used, and what to do; None if it may be."""
+        real = Path(os.path.realpath(path))
+        if link := next(self._links(path), None):
+            return f"{quoted(name_of(path))} has a link in it ({quoted(name_of(link))})", "name the file itself"
+        if not self._includes(path):
+            return f"{quoted(name_of(path))} is outside {quoted(str(self.root or self.folder))}", "move the file there"
+        if ".git" in real.parts:
+            return f"{quoted(name_of(path))} is inside the folder of git", "name another file"
+        return None
+
+    def refuse_brought_links(self, path: Path, what: str) -> None:
+        """Refuse to write to `path` if a link in it may come from the checkout; `what` names the output.
+
+        Other links are the user's own: those that git does not track, and outside a repository those that stay inside.
+
+        Raises:
+            ReconcilerError: naming the path and the link.
+        """
+        for link in self._links(path):
+            if self._is_brought(link):
+                raise ReconcilerError(
+                    f"{what}: {quoted(name_of(path))} is not written: {quoted(name_of(link))} is a link that the "
+                    "checkout may have brought; remove the link, or give another path"
+                )
+
+    def _is_brought(self, link: Path) -> bool:
+        """Return whether a link may come from the checkout. git is asked; where it gives no answer, it may."""
+        root = find_root(link.parent)
+        if root is None:
+            return not self._includes(link)
+        try:
+            repository = open_repository(root)
+            place = Path(os.path.realpath(link.parent), link.name)
+            return any(tracked(repository, [repository.path_of(place)]))
+        except GitError:
+            return True
+
+    def _links(self, path: Path) -> Iterator[Path]:
+        """Yield each link in `path` that is in a folder of the workspace."""
+        whole = Path.cwd() / path
+        for step in (*reversed(whole.parents), whole):
+            if step.is_symlink() and self._includes(step.parent):
+                yield step
 
     def _includes(self, path: Path) -> bool:
         real = Path(os.path.realpath(path))

@@ -6,7 +6,6 @@ them, be it under a name of its own.
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from ipaddress import ip_address
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from reconciler.sandbox.answers import Answer, RefusalError, bad_request, ok, re
 from reconciler.sandbox.control import Control
 from reconciler.sandbox.fault_files import parse_faults
 from reconciler.sandbox.faults import NO_FAULTS
+from reconciler.sandbox.hosts import is_local
 from reconciler.sandbox.wire import JSON
 
 PREFIX = "/sandbox"
@@ -75,15 +75,8 @@ def _route(method: str, path: str, action: Action) -> Route:
 
 def _refuse_strangers(request: Request) -> None:
     """Refuse a call that a browser makes for another site, or under a name that merely leads here."""
-    if "origin" in request.headers or not _is_local(request.url.hostname or ""):
+    if "origin" in request.headers or not is_local(request.headers.get("host", "")):
         raise refusal(HTTPStatus.FORBIDDEN, "only programs on this machine may call this, by a name of this machine")
-
-
-def _is_local(name: str) -> bool:
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
 
 
 def _response(answer: Answer) -> Response:

@@ -24,6 +24,7 @@ from reconciler.sandbox import (
 from reconciler.sandbox.answers import RefusalError, refusal
 from reconciler.sandbox.control import Control
 from reconciler.sandbox.exchange import Endpoint
+from reconciler.sandbox.hosts import is_own
 from reconciler.sandbox.tally import UNKNOWN
 from reconciler.sandbox.traffic import Arrival, Handle, Proceed, Reply, reply
 from reconciler.sandbox.wire import response
@@ -94,7 +95,7 @@ class _Desk:
             path=request.url.path,
             parameters=request.path_params,
             query=tuple(request.query_params.multi_items()),
-            host=request.headers.get("host", ""),
+            host=_own_host(request),
             authorization=request.headers.get("authorization"),
             content_type=request.headers.get("content-type", ""),
             body=body,
@@ -118,6 +119,12 @@ def _proceed(handle: Handle) -> Proceed:
             return reply(error.answer)
 
     return proceed
+
+
+def _own_host(request: Request) -> str:
+    """Return the Host header if it names this server, else nothing: the sender chooses it."""
+    host = request.headers.get("host", "")
+    return host if is_own(host, request.url.scheme, request.scope.get("server")) else ""
 
 
 async def _read(request: Request) -> bytes:

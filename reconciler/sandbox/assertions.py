@@ -80,7 +80,8 @@ def _check(call: Call, claims: Document, client_id: str) -> None:
     if claims["iss"] != client_id:
         raise _refused("iss must be the client_id")
     # a text, not a list, and with the slash at its end
-    if claims.get("aud") not in (call.tenant.issuer, f"https://{call.host}/", f"http://{call.host}/"):
+    addresses = (f"https://{call.host}/", f"http://{call.host}/") if call.host else ()
+    if claims.get("aud") not in (call.tenant.issuer, *addresses):
         raise _refused(f"aud must be the text {call.tenant.issuer}")
     _check_times(claims, call.now)
 

@@ -14,8 +14,9 @@ from reconciler.sandbox.store import Store, Tenant
 class Call:
     """One request, checked: the token has the permission; path, query and body fit the endpoint's schemas.
 
-    `now` is in UNIX seconds. `scopes` are the token's. `body` is the parsed JSON (None for none) and `query` has
-    numbers and booleans as such; Any, because the endpoint's schema says what they are.
+    `now` is in UNIX seconds. `host` is the server's own name as the client used it, else empty. `scopes` are the
+    token's. `body` is the parsed JSON (None for none) and `query` has numbers and booleans as such; Any, because the
+    endpoint's schema says what they are.
     """
 
     store: Store

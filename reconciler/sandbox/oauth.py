@@ -85,7 +85,7 @@ def _audience(call: Call, asked: Mapping[str, str]) -> str:
     if not audience:
         description = "Non-global clients are not allowed access to APIv1"
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", description)
-    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")}
+    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")} if call.host else set()
     return call.tenant.management_audience if audience in reached_as else audience
 
 

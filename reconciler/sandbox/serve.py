@@ -7,17 +7,22 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from reconciler.errors import ReconcilerError, reason
+from reconciler.sandbox.answers import refusal
+from reconciler.sandbox.hosts import is_local
 from reconciler.sandbox.tenant import Sandbox
-from reconciler.sandbox.wire import BREAK
+from reconciler.sandbox.wire import BREAK, JSON
 
 LOCALHOST = "127.0.0.1"
 GRACE_SECONDS = 5  # for requests under way when the server is told to stop
@@ -70,7 +75,8 @@ def serving(
 
 def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await _run_or_break(sandbox.app, server.server_state, (scope, receive, send))
+        local = is_local(Headers(scope=scope).get("host", ""))
+        await _run_or_break(sandbox.app if local else _refuse, server.server_state, (scope, receive, send))
 
     # the application itself says the date, by the tenant's clock
     config = uvicorn.Config(
@@ -86,6 +92,12 @@ def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
     )
     server = uvicorn.Server(config)
     return server
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a call under a name that merely leads here, as a web page elsewhere can make it."""
+    answer = refusal(HTTPStatus.FORBIDDEN, "call the sandbox by a name of this machine, like localhost").answer
+    await Response(answer.text, answer.status, media_type=JSON)(scope, receive, send)
 
 
 async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Receive, Send]) -> None:

@@ -7,9 +7,11 @@ the lock at once, and a busy timeout. A commit has reached the operating system 
 survives the end of the process.
 """
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,11 +22,17 @@ from typing import Any
 from reconciler.errors import ReconcilerError, reason
 from reconciler.sandbox.documents import Document, dump, parse
 from reconciler.sandbox.queries import Filters, selection, sql
-from reconciler.sandbox.tables import STATEMENTS, VERSION
+from reconciler.sandbox.tables import APPLICATION_ID, STATEMENTS, TABLES, VERSION
 
 BUSY_TIMEOUT_SECONDS = 15.0
 RETRY_SECONDS = 0.005
+BIRTH_SECONDS = 2.0
+"""How long a file may be empty that another process is making."""
+
 MOST_ROWS = 2**62
+OWNER_ONLY = 0o600
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite adds to the name of a database for the files beside it."""
 
 
 class Kind(StrEnum):
@@ -186,15 +194,23 @@ class Store:
 def open_store(path: Path) -> Store:
     """Open or make the database file at `path`, and its folder; the tables are another step.
 
+    A new file is readable by its owner only. A file that is not a sandbox database stays as it is, and links are not
+    followed.
+
     Raises:
-        ReconcilerError: the file cannot be opened, or is no database.
+        ReconcilerError: the file cannot be opened, or is not a sandbox database.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = _make_file(path)
+        if not is_new:
+            _refuse_foreign(path)
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise ReconcilerError(f"cannot open the sandbox database {path}: {reason(error)}") from error
     try:
+        if is_new or connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         _use_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -202,6 +218,42 @@ def open_store(path: Path) -> Store:
         connection.close()
         raise ReconcilerError(f"cannot use {path} as sandbox database: {error}; name another file") from error
     return Store(connection)
+
+
+def _make_file(path: Path) -> bool:
+    """Make an empty file for its owner only, if nothing is there; return whether this did. Raises OSError."""
+    for file in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in BESIDE)):
+        if file.is_symlink():
+            raise ReconcilerError(f"{file} is a link, which the sandbox database must not be; remove it")
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise ReconcilerError unless the file is a sandbox database. It is read without any lock or file beside it."""
+    deadline = monotonic() + BIRTH_SECONDS
+    while stat.S_ISREG(path.lstat().st_mode) and not path.stat().st_size and monotonic() < deadline:
+        sleep(RETRY_SECONDS)  # another process has just made it
+    if not stat.S_ISREG(path.lstat().st_mode) or not _is_ours(path):
+        raise ReconcilerError(
+            f"{path} is not a sandbox database, so it is not opened; name another file, or remove this one"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a regular file has the mark of our databases, or the tables of an older sandbox."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            (mark,) = connection.execute("PRAGMA application_id").fetchone()
+            if mark:  # the tables of a database in use may change while they are read
+                return bool(mark == APPLICATION_ID)
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.DatabaseError:
+        return False
+    return tables >= TABLES
 
 
 def _use_log(connection: sqlite3.Connection) -> None:

@@ -5,6 +5,11 @@ Each kind has an id, the JSON text that is answered, and generated columns for w
 
 NO_TABLES = 0
 VERSION = 2  # to be raised with every change below
+APPLICATION_ID = 0x52534258
+"""Marks a database file as one of ours: PRAGMA application_id."""
+
+TABLES = frozenset({"tenant", "clients", "resource_servers", "client_grants"})
+"""A database without the mark is one of an older sandbox if it has all of these."""
 
 
 def _table(name: str, *columns: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox.store import Kind, Store, TakenError, open_store
-from reconciler.sandbox.tables import NO_TABLES, VERSION
+from reconciler.sandbox.tables import APPLICATION_ID, NO_TABLES, VERSION
 
 GRANTS = Kind.CLIENT_GRANTS
 
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ReconcilerError, match="cannot open"):
         open_store(tmp_path / "file" / "tenant.db")
-    with pytest.raises(ReconcilerError, match="cannot open"):
+    with pytest.raises(ReconcilerError, match="is not a sandbox database"):
         open_store(tmp_path)
 
 
@@ -140,6 +140,7 @@ def test_a_transaction_waits_for_the_one_before_it_reads(tmp_path: Path) -> None
 def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "tenant.db"
     other = sqlite3.connect(file, isolation_level=None)
+    other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor() as pool:
         opening = pool.submit(open_store, file)

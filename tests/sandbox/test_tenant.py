@@ -84,6 +84,7 @@ def test_reset_by_a_wrong_seed_leaves_the_tenant_alone(talk: Talk, tmp_path: Pat
 
 def test_a_database_of_another_version_is_refused_until_it_is_reset(tmp_path: Path) -> None:
     database = tmp_path / "tenant.db"
+    open_sandbox(database, None, DOMAIN).close()
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(ReconcilerError, match="another version"):

@@ -35,7 +35,7 @@ def test_over_http_only_the_call_that_is_meant_loses_its_connection(talk: Troubl
     with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}", headers=headers) as other:
         other.get(LIST)
         with closing(socket.create_connection((LOCALHOST, int(address.split(":")[1])))) as connection:
-            connection.sendall(b"DELETE /api/v2/client-grants/x HTTP/1.1\r\nhost: x\r\n\r\n")
+            connection.sendall(b"DELETE /api/v2/client-grants/x HTTP/1.1\r\nhost: localhost\r\n\r\n")
             with pytest.raises(ConnectionResetError):
                 connection.recv(1)
         kept = other.get(LIST).extensions["network_stream"]

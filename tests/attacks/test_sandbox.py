@@ -1,0 +1,263 @@
+"""A web page, another server or another user of this machine tries to use the local tenant."""
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from support.commands import DATABASE, a_workspace, reconciler
+
+from reconciler.sandbox.served import ServedSandbox, served
+
+TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+PATHS = ["/api/v2/client-grants", "/oauth/token", "/sandbox/state", "/nothing", "/"]
+KEY = generate_private_key(65537, 2048)
+PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+SEED = f"""
+applications:
+  - name: Signer
+    client_id: signer
+    public_key: |
+      {PEM.replace(chr(10), chr(10) + "      ")}
+apis:
+  - {{name: Invoices API, identifier: "https://api.example.com/invoices", scopes: [read]}}
+grants:
+  - {{client: Signer, api: Invoices API, scope: [read]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSandbox]:
+    folder = tmp_path_factory.mktemp("tenant")
+    (folder / "seed.yaml").write_text(SEED, encoding="utf-8")
+    with served(folder / "tenant.db", folder / "seed.yaml") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.com",
+        "evil.example.com:{port}",
+        "10.0.0.1",
+        "0.0.0.0",
+        "localhost.evil.example.com",
+        "127.0.0.1.nip.io:{port}",
+        "evil@127.0.0.1",
+        "127.0.0.1@evil.example.com",
+        "sandbox.localhost, evil.example.com",
+        "127.0.0.1/evil",
+        "",
+    ],
+)
+def test_a_page_whose_name_leads_to_this_machine_is_refused(tenant: ServedSandbox, host: str, path: str) -> None:
+    headers = {
+        "host": host.replace("{port}", tenant.domain.rpartition(":")[2]),
+        "authorization": f"Bearer {tenant.token()}",
+    }
+
+    answer = httpx.get(f"{tenant.url}{path}", headers=headers)
+
+    assert answer.status_code == 403
+    assert "this machine" in answer.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "sandbox.localhost", "LOCALHOST", "127.0.0.2"])
+def test_names_of_this_machine_are_served(tenant: ServedSandbox, host: str) -> None:
+    port = tenant.domain.rpartition(":")[2]
+    headers = {"host": f"{host}:{port}", "authorization": f"Bearer {tenant.token()}"}
+
+    assert httpx.get(f"{tenant.url}/api/v2/client-grants", headers=headers).status_code == 200
+
+
+def ask(tenant: ServedSandbox, audience: str, host: str) -> httpx.Response:
+    claims = {"iss": "signer", "sub": "signer", "aud": audience, "jti": f"{audience} {host}"[:64]}
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": TYPE,
+        "client_assertion": jwt.encode({**claims, "exp": int(time.time()) + 60}, KEY, "RS256"),
+        "audience": "https://api.example.com/invoices",
+    }
+    return httpx.post(f"{tenant.url}/oauth/token", data=form, headers={"host": host})
+
+
+@pytest.mark.parametrize(
+    ("audience", "host"),
+    [
+        ("https://evil.example.com/", "evil.example.com"),
+        ("http://127.0.0.1:1/", "127.0.0.1:1"),
+        ("https://localhost/", "localhost"),
+        ("https://other.eu.auth0.com/", "other.eu.auth0.com"),
+    ],
+)
+def test_an_assertion_for_another_server_is_refused(tenant: ServedSandbox, audience: str, host: str) -> None:
+    answer = ask(tenant, audience, host)
+
+    assert answer.status_code in {401, 403}
+    assert "access_token" not in answer.text
+
+
+def test_an_assertion_for_this_server_is_accepted(tenant: ServedSandbox) -> None:
+    port = tenant.domain.rpartition(":")[2]
+
+    for audience, host in (
+        (f"http://{tenant.domain}/", tenant.domain),
+        (f"https://localhost:{port}/", f"localhost:{port}"),
+        (tenant.sandbox.store.tenant().issuer, tenant.domain),
+    ):
+        assert ask(tenant, audience, host).status_code == 200
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_nobody_else_may_read_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_workspace(tmp_path, monkeypatch)
+
+    with served(tmp_path / DATABASE, tmp_path / "tenant.yaml"):
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / DATABASE).parent.iterdir()}
+
+    assert modes == dict.fromkeys(["sandbox.db", "sandbox.db-wal", "sandbox.db-shm"], 0o600)
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def foreign_database(path: Path) -> bytes:
+    """Write a database of another program."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE passwords (name TEXT, secret TEXT)")
+        connection.execute("INSERT INTO passwords VALUES ('a', 'b')")
+        connection.commit()
+    return path.read_bytes()
+
+
+def _config(folder: Path, settings: str) -> None:
+    text = f"default_tenant: local\ntenants:\n  local: {{kind: sandbox, seed: tenant.yaml, {settings}}}\n"
+    (folder / "reconciler.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    return a_workspace(folder, monkeypatch)
+
+
+COMMANDS = [
+    *(["validate"], ["plan"], ["apply", "--yes"], ["import"]),
+    *(["sandbox", "reset"], ["sandbox", "serve"], ["doctor"]),
+]
+in_every_command = pytest.mark.parametrize("arguments", COMMANDS, ids=lambda each: each[0] + each[-1])
+
+
+@in_every_command
+@pytest.mark.parametrize("place", ["../outside.db", "{folder}/outside.db", "link.db", "folder/outside.db"])
+def test_a_database_elsewhere_is_not_opened(here: Path, arguments: list[str], place: str) -> None:
+    outside = here.parent / "outside.db"
+    (here / "link.db").symlink_to(outside)
+    (here / "folder").symlink_to(here.parent)
+    _config(here, f"database: {place.replace('{folder}', str(here.parent))}")
+
+    ran = reconciler(*arguments)
+
+    assert ran.code == 1
+    assert "reconciler.yaml:3" in ran.said
+    assert "Traceback" not in ran.said
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("arguments", COMMANDS[1:], ids=lambda each: each[0] + each[-1])
+@pytest.mark.parametrize("what", ["database", "empty", "text", "folder", "version"])
+def test_a_file_that_is_no_sandbox_database_is_not_touched(here: Path, arguments: list[str], what: str) -> None:
+    file = here / "data.db"
+    content = b""
+    match what:
+        case "database":
+            content = foreign_database(file)
+        case "empty":
+            file.touch()
+        case "text":
+            content = b"This is a letter." * 1000
+            file.write_bytes(content)
+        case "folder":
+            file.mkdir()
+        case _:  # of another program that counts its versions, too
+            foreign_database(file)
+            with closing(sqlite3.connect(file)) as connection:
+                connection.execute("PRAGMA user_version = 2")
+            content = file.read_bytes()
+    _config(here, "database: data.db")
+
+    ran = reconciler(*arguments)
+
+    assert ran.code == 1
+    assert "data.db" in ran.said
+    assert "sandbox database" in ran.said
+    assert file.is_dir() if what == "folder" else file.read_bytes() == content
+    assert [path.name for path in here.glob("data.db*")] == ["data.db"]
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_link_beside_the_database_is_not_followed(here: Path, suffix: str) -> None:
+    target = here.parent / "target"
+    target.write_bytes(b"mine")
+    (here / DATABASE).parent.mkdir()
+    (here / f"{DATABASE}{suffix}").symlink_to(target)
+
+    ran = reconciler("plan")
+
+    assert ran.code == 1
+    assert "link" in ran.stderr
+    assert target.read_bytes() == b"mine"
+
+
+@in_every_command
+@pytest.mark.parametrize("place", ["../outside.yaml", "{folder}/outside.yaml", "link.yaml", "folder/outside.yaml"])
+def test_a_seed_elsewhere_is_not_read(here: Path, arguments: list[str], place: str) -> None:
+    (here.parent / "outside.yaml").write_text("applications: [{name: Stolen, client_id: stolen}]\n")
+    (here / "link.yaml").symlink_to(here.parent / "outside.yaml")
+    (here / "folder").symlink_to(here.parent)
+    text = f"default_tenant: local\ntenants:\n  local:\n    kind: sandbox\n    seed: {place}\n"
+    (here / "reconciler.yaml").write_text(text.replace("{folder}", str(here.parent)))
+
+    ran = reconciler(*arguments)
+
+    assert ran.code == 1
+    assert "reconciler.yaml:5" in ran.said
+    assert not (here / DATABASE).exists()
+
+
+def test_a_database_in_the_repository_above_the_configuration_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    below = tmp_path / "below"
+    below.mkdir()
+    a_workspace(below, monkeypatch)
+    _config(below, "database: ../shared.db")
+
+    assert reconciler("plan").code == 0
+    assert (tmp_path / "shared.db").exists()
+
+
+def test_a_database_of_an_older_sandbox_is_recognised_by_its_tables(here: Path) -> None:
+    assert reconciler("plan").code == 0
+    with closing(sqlite3.connect(here / DATABASE)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() != (0,)
+        connection.execute("PRAGMA application_id = 0")
+
+    assert reconciler("apply", "--yes").code == 0
+    with closing(sqlite3.connect(here / DATABASE)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() != (0,)
