@@ -1,5 +1,6 @@
 """The content of reconciler.yaml, turned into a value, or into every problem that its schema cannot see."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from os.path import normpath
@@ -208,7 +209,7 @@ def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, .
         return ()
     from reconciler.files.judge import judge
 
-    return tuple(GrantSchema(each["title"], judge(each)) for each in schemas)
+    return tuple(GrantSchema(each["title"], judge(each), json.dumps(each, sort_keys=True)) for each in schemas)
 
 
 def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:

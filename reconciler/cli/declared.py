@@ -9,13 +9,19 @@ from reconciler.cli.options import Options
 from reconciler.cli.settings import own_folder, read_settings_at, workspace_of
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, at_domain, unnamed
+from reconciler.core.config_changes import SHARED, config_changes, file_is_new, not_compared
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.problems import errors
+from reconciler.core.quoting import visible
 from reconciler.core.rollback import Rollback
 from reconciler.core.tenancy import Target
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants, read_grants_at
-from reconciler.git.revision import resolve_revision
+from reconciler.git.revision import Revision, resolve_revision
 from reconciler.snapshot import rollback_of
+
+SHARED_DOMAIN = "shared.invalid"
+"""Stands for the domain of the settings that tenants share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +29,15 @@ class Files:
     """What all grant files declare, and what they declared at the base, for whichever tenant.
 
     `then` has the tenants, by name, as the base knew them; to one that it did not know, it declared nothing.
+    `config_changes` are those of reconciler.yaml since the base, `guards` has the tenants with their settings then.
     """
 
     declared: Declared
     base: Declared | None = None
     rollback: Rollback | None = None
     then: Mapping[str, Target] = field(default_factory=dict)
+    config_changes: tuple[ConfigChange, ...] = ()
+    guards: Mapping[str, Tenant] = field(default_factory=dict)
 
     def at(self, target: Target) -> tuple[Declared, Declared | None]:
         """Return both for one tenant."""
@@ -56,13 +65,44 @@ def read_files(
     if not shape.base:
         return Files(declared, rollback=rollback)
     revision = resolve_revision(workspace_of(options.config).repository(), shape.base)
-    was = read_settings_at(revision, config.file)
+    was, changes = _base_config(revision, config, tenants)
     then = tenants if was is None else [old for each in tenants if (old := _then(each, config, was))]
+    guards = {each.name: each for each in then} if was else {}
     was = was or config
     base = read_grants_at(revision, Path(options.grants), was.readers(*then))
     if shape.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
-    return Files(declared, base, rollback, {tenant.name: tenant.target for tenant in then})
+    return Files(declared, base, rollback, {tenant.name: tenant.target for tenant in then}, changes, guards)
+
+
+def _base_config(
+    revision: Revision, config: Config, tenants: Sequence[Tenant]
+) -> tuple[Config | None, tuple[ConfigChange, ...]]:
+    """Return the configuration of the base, None if it cannot be used, and what has changed in it since.
+
+    Raises:
+        GitError: if git cannot read it.
+    """
+    try:
+        was = read_settings_at(revision, config.file)
+    except ProblemsError:
+        return None, not_compared(visible(config.file), visible(revision.name), "is not valid")
+    if was is None:
+        is_there = Path(config.file).exists()
+        return None, file_is_new(visible(config.file), visible(revision.name)) if is_there else ()
+    unnamed_now = [each for each in tenants if each.name not in config.tenants]
+    unnamed_then = [old for each in unnamed_now if (old := _then(each, config, was)) and old.name not in was.tenants]
+    changes = config_changes(
+        [*was.tenants.values(), *unnamed_then, _shared(was)],
+        [*config.tenants.values(), *unnamed_now, _shared(config)],
+        (was.default_tenant, config.default_tenant),
+    )
+    return was, changes
+
+
+def _shared(config: Config) -> Tenant:
+    """Return the shared settings as those of a tenant."""
+    return replace(unnamed(config, SHARED_DOMAIN), name=SHARED)
 
 
 def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:

@@ -1,7 +1,7 @@
 """A tenant within reach: what the files declare for it, a look at it, a plan."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -11,7 +11,10 @@ from reconciler.auth0.client import ManagementClient
 from reconciler.cli.deadline import OUT_OF_TIME, within
 from reconciler.cli.shaping import Shape
 from reconciler.config import Tenant
+from reconciler.core.config_changes import worst_first
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.desired import resolve
+from reconciler.core.guard_moves import guards_moved
 from reconciler.core.guards import Untouchable
 from reconciler.core.identity import IdentityCheck, identities_in
 from reconciler.core.listing import Listed, as_resolved
@@ -58,7 +61,8 @@ class Session:
     `deadline` is a time of the monotonic clock, which is the event loop's too, `note` tells a person what is good to
     know. `named` says that the configuration declares the tenant, `address` has the options by which it is found again.
     `identity` is what the tenant's identity is compared with, `notes` are part of every plan for it, and with `names`
-    every plan knows all names.
+    every plan knows all names. `config_changes` are those of reconciler.yaml since the base, where `guards` were the
+    tenant's settings.
     """
 
     tenant: Tenant
@@ -76,6 +80,8 @@ class Session:
     note: Callable[[str], None]
     named: bool
     address: Sequence[str]
+    config_changes: tuple[ConfigChange, ...] = ()
+    guards: Tenant | None = None
 
     @property
     def name(self) -> TenantName:
@@ -178,7 +184,16 @@ class Session:
                 plan = make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
-        return replace(plan, notes=(*self.notes, *plan.notes))
+        changes = (*self._moved(plan, observation), *self.config_changes)
+        return replace(plan, notes=(*self.notes, *plan.notes), config_changes=worst_first(changes))
+
+    def _moved(self, plan: Plan, observation: Observation) -> Iterator[ConfigChange]:
+        """Yield the changes of reconciler.yaml by which grants left or entered `manage` or `protect`."""
+        if self.guards is None:
+            return
+        keys = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
+        keys.update(each.key for each in observation.grants)
+        yield from guards_moved(keys, observation.directory, self.guards, self.tenant)
 
     def warnings(self, plan: Plan) -> list[Problem]:
         """Return what is odd but stops nothing, in the files, in those of the base, and beside the tenant."""

@@ -49,18 +49,18 @@ def _stray_files(config: Config, read: Read) -> Iterator[Problem]:
 
 
 def read_settings_at(revision: Revision, file: str) -> Config | None:
-    """Return the configuration as `file` said it in a revision of git; None where it was not there, or was not valid.
+    """Return the configuration as `file` said it in a revision of git; None if the revision has no such file.
 
     Raises:
         GitError: if git cannot read it.
+        ProblemsError: if it was not valid.
     """
     read = read_config_at(revision, Path(file))
-    if read is None or errors(read.problems):
+    if read is None:
         return None
-    try:
-        return parse_config(read.data, file)
-    except ProblemsError:
-        return None
+    if errors(read.problems):
+        raise ProblemsError(read.problems, {read.file: read.text})
+    return parse_config(read.data, file)
 
 
 def own_folder(file: str | None) -> Path:

@@ -212,6 +212,8 @@ class Beginning:
             note=note,
             named=self._is_declared(tenant),
             address=self._address(tenant),
+            config_changes=self.files.config_changes,
+            guards=self.files.guards.get(tenant.name),
         )
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, as_far_as_told, by_key, widens
@@ -126,12 +127,17 @@ def as_unverified(plan: Plan) -> Plan:
         blocked=blocked,
         directory=_marked_names(plan.directory),
         notes=(UNVERIFIED_NOTE, *map(_mark, plan.notes)),
+        config_changes=tuple(map(_marked_config, plan.config_changes)),
         risks={key: _all_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},
     )
 
 
 def _mark(text: str) -> str:
     return f"{UNVERIFIED}: {text}"
+
+
+def _marked_config(change: ConfigChange) -> ConfigChange:
+    return replace(change, risk=replace(change.risk, message=_mark(change.risk.message)))
 
 
 def _marked(change: Change) -> Change:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.checks import NotChecked
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.declarable import obstacle, with_kept_values
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
@@ -135,7 +136,7 @@ class Plan:
     this branch, was asked for.
     `skipped` counts those left out because the tenant lacks what they name; the warnings tell what that is.
     `risks` tells of changes, blocked ones too, what is dangerous in them, the worst first; `origins` tells of all of
-    them or, without a base, of none where they come from.
+    them or, without a base, of none where they come from. `config_changes` are those of reconciler.yaml since the base.
     """
 
     tenant: TenantName
@@ -151,6 +152,7 @@ class Plan:
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
     origins: Mapping[Key, Origin] = field(default_factory=dict)
     not_checked: tuple[NotChecked, ...] = ()
+    config_changes: tuple[ConfigChange, ...] = ()
 
     @property
     def converged(self) -> bool:

@@ -30,10 +30,14 @@ class PolicyRule:
 
 @dataclass(frozen=True, slots=True)
 class GrantSchema:
-    """A rule of one's own, which every grant must meet: `title` says it, `is_met_by` tells of a grant as data."""
+    """A rule of one's own, which every grant must meet: `title` says it, `is_met_by` tells of a grant as data.
+
+    `content` is the schema as canonical JSON. Schemas with the same content are equal.
+    """
 
     title: str
-    is_met_by: Callable[[Mapping[str, object]], bool]
+    is_met_by: Callable[[Mapping[str, object]], bool] = field(compare=False)
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from reconciler.render.failures import Failures, failures_json, failures_markdow
 from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
 from reconciler.render.plan_markdown import plan_markdown
 from reconciler.render.plan_text import plan_lines
-from reconciler.render.plan_words import dangers
+from reconciler.render.plan_words import all_risks_of
 from reconciler.render.sarif import plans_sarif
 from reconciler.render.styled import plain
 
@@ -67,7 +67,7 @@ def outputs_of(planned: Planned) -> dict[str, str]:
         "has_changes": str(changes.total() > 0).lower(),
         **{f"{action}s": str(changes[action]) for action in ("create", "update", "delete")},
         "blocked": str(sum(len(plan.blocked) for plan in planned.plans)),
-        "critical": str(sum(len(dangers(plan, Level.CRITICAL)) for plan in planned.plans)),
+        "critical": str(sum(risk.level is Level.CRITICAL for plan in planned.plans for risk in all_risks_of(plan))),
         "plan_id": " ".join(plan_id(plan) for plan in planned.plans),
     }
 

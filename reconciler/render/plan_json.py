@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.core.checks import NotChecked
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
 from reconciler.core.directory import Api, Application, Directory, Organization
@@ -59,6 +60,7 @@ def plan_json(plan: Plan) -> Json:
         "differing": plan.differing,
         "skipped": plan.skipped,
         "notes": list(plan.notes),
+        "config_changes": [{"tenants": list(each.tenants), **_risk(each.risk)} for each in plan.config_changes],
         "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
     }
 
@@ -117,6 +119,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         skipped=data["skipped"],
         directory=_directory_from([*data["changes"], *data["unmanaged"]], data["organization_names"]),
         notes=tuple(data["notes"]),
+        config_changes=tuple(_config_change_from(each) for each in data["config_changes"]),
         not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
         risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in data["changes"] if each["risks"]},
         origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
@@ -230,6 +233,10 @@ def _change_from(data: Mapping[str, Any]) -> Change:
 
 def _risks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Risk, ...]:
     return tuple(Risk(each["rule"], Level(each["level"]), each["message"], each.get("known", True)) for each in data)
+
+
+def _config_change_from(data: Mapping[str, Any]) -> ConfigChange:
+    return ConfigChange(tuple(data["tenants"]), *_risks_from([data]))
 
 
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:

@@ -19,6 +19,7 @@ from reconciler.render.checkout import JUST_HERE, Checkout
 from reconciler.render.hypertext import block, element, marker, named, span
 from reconciler.render.plan_json import action_of, plan_id
 from reconciler.render.plan_words import (
+    about,
     by_origin,
     counted_reasons,
     counted_risks,
@@ -45,6 +46,7 @@ def plan_markdown(plan: Plan, *, checkout: Checkout = JUST_HERE, most_bytes: int
 def _parts(plan: Plan, checkout: Checkout, most_bytes: int) -> Iterator[Part]:
     yield Part((marker(plan.tenant.name, checkout) + "\n", *_head(plan)))
     yield _critical(plan, most_bytes // 2)
+    yield _config_changes(plan)
     yield _blocked(plan, checkout)
     yield _alert("WARNING", "High", plan, Level.HIGH, noun="high risk")
     yield _notes(plan)
@@ -84,6 +86,17 @@ def _critical(plan: Plan, most_bytes: int) -> Part:
         kinds.setdefault(each.risk, []).append(span(each.label))
     lines = (f"> - {span(risk.message)} ({risk.rule}): {', '.join(labels)}\n" for risk, labels in kinds.items())
     return replace(part, items=tuple(lines))
+
+
+def _config_changes(plan: Plan) -> Part:
+    lines = tuple(
+        f"> - **{each.risk.level}** {span(f'{about(each)}{each.risk.message}')} ({each.risk.rule})\n"
+        for each in plan.config_changes
+    )
+    kinds = {Level.CRITICAL: "CAUTION", Level.HIGH: "WARNING", Level.LOW: "NOTE"}
+    worst = min((each.risk.level for each in plan.config_changes), key=lambda level: level.order, default=Level.LOW)
+    head = f"> [!{kinds[worst]}]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
+    return Part(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else NOTHING
 
 
 def _alert(kind: str, title: str, plan: Plan, level: Level, *, noun: str) -> Part:

@@ -13,6 +13,8 @@ from reconciler.core.spec import GrantSpec
 from reconciler.render.plan_json import short_id
 from reconciler.render.plan_words import (
     TOLD,
+    about,
+    all_risks_of,
     by_origin,
     counted_reasons,
     counted_risks,
@@ -43,6 +45,7 @@ def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
     yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
     yield line()
     yield from _critical(plan)
+    yield from _config_changes(plan)
     yield from _blocked(plan)
     for title, changes in by_origin(plan):
         if title:
@@ -97,9 +100,19 @@ def _critical(plan: Plan) -> Iterator[Line]:
     yield line()
 
 
+def _config_changes(plan: Plan) -> Iterator[Line]:
+    if not plan.config_changes:
+        return
+    yield line(Span(f"Changes to reconciler.yaml ({len(plan.config_changes)})", Style.STRONG))
+    for each in plan.config_changes:
+        said = f"{each.risk.level}: {about(each)}{visible(each.risk.message)}  ({each.risk.rule})"
+        yield line("  ", Span(f"! {said}", LEVEL_STYLES[each.risk.level]))
+    yield line()
+
+
 def _counted_risks(plan: Plan) -> Iterator[Line]:
     if told := counted_risks(plan):
-        critical = any(risk.level is Level.CRITICAL for risks in plan.risks.values() for risk in risks)
+        critical = any(risk.level is Level.CRITICAL for risk in all_risks_of(plan))
         yield line(Span(f"Risks: {told}.", LEVEL_STYLES[Level.CRITICAL if critical else Level.HIGH]))
 
 

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, Key
 from reconciler.core.organization_usage import effect_of
 from reconciler.core.origin import TITLES, Origin
 from reconciler.core.plan import Change, Create, Delete, Plan, Reason, Update
-from reconciler.core.quoting import counted, visible
+from reconciler.core.quoting import counted, some, visible
 from reconciler.core.risk import Level, Risk
 
 TOLD = (Level.CRITICAL, Level.HIGH)
@@ -37,9 +38,21 @@ def dangers(plan: Plan, level: Level) -> list[Danger]:
     return sorted(found, key=lambda each: (each.label, each.key.order, each.risk.rule, each.risk.message))
 
 
+def all_risks_of(plan: Plan) -> Iterator[Risk]:
+    """Yield the risks of a plan's changes, blocked ones too, and of the changes of reconciler.yaml."""
+    for risks in plan.risks.values():
+        yield from risks
+    yield from (each.risk for each in plan.config_changes)
+
+
+def about(change: ConfigChange) -> str:
+    """Return the names of the tenants that a change of reconciler.yaml is about, with a colon; nothing for none."""
+    return f"{some(change.tenants)}: " if change.tenants else ""
+
+
 def counted_risks(plan: Plan) -> str:
     """Return how many risks of the levels that are told there are; nothing if there are none."""
-    count = Counter(risk.level for risks in plan.risks.values() for risk in risks)
+    count = Counter(risk.level for risk in all_risks_of(plan))
     return ", ".join(f"{count[level]} {level}" for level in TOLD if count[level])
 
 

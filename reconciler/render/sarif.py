@@ -4,19 +4,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from reconciler import __version__
+from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
 from reconciler.core.plan import Delete, Plan, TenantName
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level
-from reconciler.core.risks import RULES
+from reconciler.core.risks import RULES, RiskRule
 from reconciler.render.checkout import Checkout
 from reconciler.render.plan_json import Json, digest, key_json, plan_id
-from reconciler.render.plan_words import Danger, dangers
+from reconciler.render.plan_words import Danger, about, dangers
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
 """By which GitHub's code scanning grades results: from 9.0 critical, from 7.0 high, below 4.0 low."""
+ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file says something that cannot be"}}
 
 
@@ -41,7 +43,7 @@ def plans_sarif(plans: Iterable[Plan], checkout: Checkout) -> Json:
     No file declares what is deleted, but code scanning wants a place for every result: the configuration stands in.
     """
     plans = tuple(plans)
-    log = _log(_rules(), [result for plan in plans for result in _results(plan, checkout)])
+    log = _log(_rules(), _once(result for plan in plans for result in _results(plan, checkout)))
     log["properties"] = {
         "plans": [
             {"tenant": plan.tenant.name, "sandbox": plan.tenant.is_sandbox, "plan_id": plan_id(plan)} for plan in plans
@@ -58,6 +60,7 @@ def rules_sarif() -> Json:
 def _results(plan: Plan, checkout: Checkout) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
+    yield from (_config_result(each, checkout) for each in plan.config_changes)
     for level in Level:
         for each in dangers(plan, level):
             source = sources.get(each.key)
@@ -76,6 +79,22 @@ def _result(danger: Danger, place: Json, tenant: TenantName) -> Json:
     }
 
 
+def _config_result(change: ConfigChange, checkout: Checkout) -> Json:
+    risk = change.risk
+    return {
+        "ruleId": risk.rule,
+        "level": LEVELS[risk.level],
+        "message": {"text": f"reconciler.yaml: {about(change)}{visible(risk.message)}"},
+        "locations": [_physical(checkout.config, 1, 1)],
+        "partialFingerprints": _fingerprint([checkout.config, risk.rule, list(change.tenants), risk.message]),
+    }
+
+
+def _once(results: Iterable[Json]) -> list[Json]:
+    """Return each result once: the changes of reconciler.yaml are in the plan of every tenant."""
+    return list({digest(result["partialFingerprints"]): result for result in results}.values())
+
+
 def _rules() -> list[Json]:
     return [
         {
@@ -84,7 +103,7 @@ def _rules() -> list[Json]:
             "defaultConfiguration": {"level": LEVELS[rule.level]},
             "properties": {"tags": ["security"], "security-severity": SECURITY_SEVERITY[rule.level]},
         }
-        for rule in RULES
+        for rule in ALL_RULES
     ]
 
 

@@ -1,0 +1,44 @@
+"""Pure: the grants that left or entered `protect` and `manage` because reconciler.yaml has changed since the base."""
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.core.config_changes import TenantSettings
+from reconciler.core.config_rules import ENTERED, LEFT, ConfigChange
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key
+from reconciler.core.pattern import Match
+from reconciler.core.quoting import counted, some
+
+
+def guards_moved(
+    keys: Iterable[Key], directory: Directory, was: TenantSettings, now: TenantSettings
+) -> Iterator[ConfigChange]:
+    """Yield a change for all grants that left `protect`, one for those that entered it, and the same of `manage`.
+
+    Names are those that the tenant has now: a grant whose application was renamed since moves by no change of the file.
+    """
+    if (was.protect, was.border) == (now.protect, now.border):
+        return
+    ordered = sorted(keys, key=lambda key: key.order)
+    for setting, is_in, leaving, entering in MOVES:
+        before, after = ([is_in(each, key, directory) for key in ordered] for each in (was, now))
+        both = list(zip(ordered, before, after, strict=True))
+        left = [key for key, then, since in both if then and not since]
+        entered = [key for key, then, since in both if since and not then]
+        for verb, rule, found in (("left", leaving, left), ("entered", entering, entered)):
+            if found:
+                labels = [f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in found]
+                risk = rule.risk(f"{counted(len(found), 'grant')} {verb} {setting}: {some(labels)}")
+                yield ConfigChange((now.name,), risk)
+
+
+def _is_protected(settings: TenantSettings, key: Key, directory: Directory) -> bool:
+    return any(each.matches(key, directory) is not Match.NO for each in settings.protect)
+
+
+def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> bool:
+    return settings.border.surrounds(key, directory)
+
+
+MOVES = (("protect", _is_protected, LEFT, ENTERED), ("manage", _is_managed, ENTERED, LEFT))
+"""For each guard: its name, whether it has a grant, and the rules for grants that leave and enter it."""

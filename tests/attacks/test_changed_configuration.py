@@ -1,0 +1,254 @@
+"""A pull request changes reconciler.yaml, where nobody looks, and the plan shows nothing of it."""
+
+from pathlib import Path
+
+import pytest
+from support.commands import a_workspace, reconciler
+from support.repository import committed, git
+
+BASE = """
+default_tenant: local
+protect: [{client: "Payroll*", reason: finance}]
+limits: {deletes: 20, updates: 40}
+variables: {stage: live}
+policy:
+  rules: [{rule: all-scopes, verdict: deny}]
+  schemas: [{title: described, required: [description]}]
+tenants:
+  local: {kind: sandbox, seed: tenant.yaml}
+  prod:
+    domain: company.eu.auth0.com
+    credentials: AUTH0_PROD_
+    manage: [{client: "Team A*"}]
+    own: [planner]
+  dev: {domain: company-dev.eu.auth0.com, credentials: AUTH0_DEV_}
+"""
+
+
+PROD = """\
+    domain: company.eu.auth0.com
+    credentials: AUTH0_PROD_
+    manage: [{client: "Team A*"}]
+"""
+UNREAL = "runs no longer change the real tenant"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = a_workspace(tmp_path, monkeypatch)
+    grants = folder / "grants" / "billing.yaml"
+    grants.write_text(grants.read_text().replace("- {", "- {description: invoices, "))
+    (folder / "reconciler.yaml").write_text(BASE)
+    committed(folder)
+    return folder
+
+
+def changes(*more: str) -> list[tuple[str, str, list[str], str]]:
+    ran = reconciler(*more, "plan", "--base", "HEAD", "--format", "json")
+    assert ran.code in (0, 4), ran.stderr
+    return [(each["level"], each["rule"], each["tenants"], each["message"]) for each in ran.data["config_changes"]]
+
+
+def test_without_a_change_there_is_none(here: Path) -> None:
+    assert changes() == []
+    (here / "reconciler.yaml").write_text(f"# a comment\n{BASE}")
+    assert changes() == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "domain: company.eu.auth0.com",
+            "domain: attacker.eu.auth0.com",
+            [
+                "critical tenant-moved prod: the domain changes from company.eu.auth0.com to attacker.eu.auth0.com",
+            ],
+        ),
+        (
+            "domain: company.eu.auth0.com",
+            "kind: sandbox\n    database: other.db",
+            [
+                "critical tenant-moved prod: the domain changes from company.eu.auth0.com to sandbox.localhost",
+                "critical tenant-moved prod: the kind changes from auth0 to sandbox: " + UNREAL,
+            ],
+        ),
+        (
+            "  prod:\n",
+            "  production:\n",
+            [
+                "high tenant-renamed production: the tenant at company.eu.auth0.com had the name prod",
+            ],
+        ),
+        (
+            f"  prod:\n{PROD}",
+            "  production:\n    domain: company.eu.auth0.com\n    credentials: AUTH0_PROD_\n",
+            [
+                "critical guard-loosened production: manage now covers: every grant, since it has no item",
+                "high tenant-renamed production: the tenant at company.eu.auth0.com had the name prod",
+            ],
+        ),
+        (
+            "  dev: {domain: company-dev.eu.auth0.com, credentials: AUTH0_DEV_}\n",
+            "",
+            ["high tenant-removed dev: the tenant at company-dev.eu.auth0.com is removed, and its settings with it"],
+        ),
+        (
+            "  dev: {",
+            "  test: {domain: company-test.eu.auth0.com}\n  dev: {",
+            ["high tenant-added test: new tenant of kind auth0 at company-test.eu.auth0.com"],
+        ),
+        (
+            '"Payroll*"',
+            '"Payroll"',
+            ['critical guard-loosened dev,local,prod: protect no longer has: client "Payroll*"'],
+        ),
+        ('"Payroll*"', '"Pay*"', ['low setting-changed dev,local,prod: protect now has: client "Pay*"']),
+        ("reason: finance", "reason: none", ["low setting-changed dev,local,prod: protect is written otherwise"]),
+        (
+            '    manage: [{client: "Team A*"}]',
+            '    manage: [{client: "Team *"}]',
+            ['critical guard-loosened prod: manage now covers: client "Team *"'],
+        ),
+        (
+            '    manage: [{client: "Team A*"}]',
+            '    manage: [{client: "Team A"}]',
+            ['low setting-changed prod: manage no longer covers: client "Team A*"'],
+        ),
+        ("    own: [planner]\n", "", ["critical guard-loosened prod: own no longer has: planner"]),
+        (
+            "deletes: 20",
+            "deletes: 100",
+            ["critical guard-loosened dev,local,prod: limits: deletes changes from 20 % to 100 %"],
+        ),
+        ("updates: 40", "updates: 4", ["low setting-changed dev,local,prod: limits: updates changes from 40 % to 4 %"]),
+        (
+            "verdict: deny",
+            "verdict: warn",
+            ["critical guard-loosened dev,local,prod: policy: no longer denies all-scopes for all grants"],
+        ),
+        (
+            "rules: [",
+            "rules: [{rule: all-scopes, verdict: allow, client_id: me}, ",
+            ['critical guard-loosened dev,local,prod: policy: now allows all-scopes for client_id "me"'],
+        ),
+        (
+            "rules: [",
+            "rules: [{rule: delete, verdict: deny}, ",
+            ["low setting-changed dev,local,prod: policy is stricter or written otherwise"],
+        ),
+        (
+            "required: [description]",
+            "required: []",
+            ["critical guard-loosened dev,local,prod: policy: the schema described is removed or changed"],
+        ),
+        (
+            "stage: live",
+            "stage: other",
+            ['high variable-changed dev,local,prod: the variable stage changes from "live" to "other"'],
+        ),
+        (
+            "credentials: AUTH0_PROD_",
+            "credentials: AUTH0_DEV_",
+            ["critical credentials-changed prod: credentials changes from AUTH0_PROD_ to AUTH0_DEV_"],
+        ),
+        (
+            "default_tenant: local",
+            "default_tenant: prod",
+            ['high default-tenant-changed : default_tenant changes from "local" to "prod"'],
+        ),
+    ],
+)
+def test_each_change_is_part_of_the_plan_with_its_risk(here: Path, old: str, new: str, expected: list[str]) -> None:
+    assert old in BASE
+    (here / "reconciler.yaml").write_text(BASE.replace(old, new))
+
+    found = changes("--tenant", "local")
+
+    assert [f"{level} {rule} {','.join(sorted(names))}: {what}" for level, rule, names, what in found] == expected
+
+
+def test_an_exchange_of_two_domains_loosens_no_guard_in_silence(here: Path) -> None:
+    swapped = BASE.replace("company-dev", "x").replace("company.eu", "company-dev.eu").replace("x.eu", "company.eu")
+    (here / "reconciler.yaml").write_text(swapped)
+
+    found = changes()
+
+    moved = [(names, what) for _, rule, names, what in found if rule == "tenant-moved"]
+    assert [names for names, _ in moved] == [["dev"], ["prod"]]
+    guards = [(*names, what) for _, rule, names, what in found if rule == "guard-loosened"]
+    assert ("dev", "manage now covers: every grant, since it has no item") in guards
+    assert ("dev", "own no longer has: planner") in guards
+
+
+def test_every_format_has_the_changes(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(BASE.replace("deletes: 20", "deletes: 100"))
+    forms = ("text", "markdown", "json", "sarif")
+    ran = reconciler("plan", "--base", "HEAD", "--out", "p.json", *(f"--report={form}=plan.{form}" for form in forms))
+    assert ran.code == 0
+
+    what = "limits: deletes changes from 20 % to 100 %"
+    for form in forms:
+        text = (here / f"plan.{form}").read_text()
+        assert what in text
+        assert "guard-loosened" in text
+    assert "Changes to reconciler.yaml (1)\n  ! critical: local, prod and dev: limits: deletes" in ran.stdout
+    assert "Risks: 1 critical." in ran.stdout
+    assert "> [!CAUTION]\n> **Changes to reconciler.yaml (1)**" in (here / "plan.markdown").read_text()
+    assert f"critical: local, prod and dev: unverified: {what}" in reconciler("show", "p.json").stdout
+
+
+def test_a_base_without_a_configuration_says_so(here: Path) -> None:
+    git(here, "rm", "--quiet", "--cached", "reconciler.yaml")
+    committed_without = git(here, "write-tree")
+    commit = git(here, "commit-tree", committed_without, "-m", "none")
+
+    ran = reconciler("plan", "--base", commit, "--format", "json")
+
+    (found,) = ran.data["config_changes"]
+    assert (found["level"], found["rule"]) == ("high", "config-new")
+    assert found["message"].startswith(f"{commit} has no reconciler.yaml: every setting is new, or the file was moved")
+
+
+def test_another_path_of_the_configuration_says_so(here: Path) -> None:
+    (here / "other.yaml").write_text(BASE)
+
+    ((level, rule, names, what),) = changes("--config", "other.yaml")
+
+    assert (level, rule, names) == ("high", "config-new", [])
+    assert what == "HEAD has no other.yaml: every setting is new, or the file was moved; read the whole file"
+
+
+@pytest.mark.parametrize("content", ["tenants: [\n", "tenants: {prod: {domain: a b}}\n", "nonsense: 1\n"])
+def test_a_base_that_cannot_be_read_says_so(here: Path, content: str) -> None:
+    (here / "reconciler.yaml").write_text(content)
+    committed(here)
+    (here / "reconciler.yaml").write_text(BASE)
+
+    ((level, rule, _, what),) = changes()
+
+    assert (level, rule) == ("critical", "config-not-compared")
+    assert what == "reconciler.yaml in HEAD is not valid; its changes are not known, so read the whole file"
+
+
+def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(
+        BASE.replace('"Payroll*"', '"Portal*"').replace(
+            "seed: tenant.yaml", 'seed: tenant.yaml, manage: [{client: "B*"}]'
+        )
+    )
+
+    moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
+
+    assert moved == [
+        ("low", "1 grant entered protect: Portal -> Invoices API"),
+        ("low", "2 grants left manage: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+    ]
+    committed(here)
+    (here / "reconciler.yaml").write_text(BASE)
+
+    moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
+    assert moved == [
+        ("critical", "1 grant left protect: Portal -> Invoices API"),
+        ("critical", "2 grants entered manage: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+    ]
