@@ -87,7 +87,7 @@ HOMES = {
     "deepdiff": {"core.diff"},
     "httpx": {"auth0", "forge.http", "sandbox.transport"},
     "jsonschema": {"files.breaches"},
-    "jsonschema_rs": {"files.judge"},
+    "jsonschema_rs": {"files.judge", "files.validity"},
     "pytest": {"sandbox.pytest_plugin"},
     "jwt": {"auth0.assertion", "sandbox.access", "sandbox.keys"},
     "starlette": {"sandbox"},

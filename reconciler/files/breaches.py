@@ -13,7 +13,7 @@ from jsonschema.validators import extend
 
 from reconciler.core.problems import Problem, Source
 from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
-from reconciler.files.fit import fitting
+from reconciler.files.validity import validity_check
 from reconciler.files.wording import Finding, Violation, explain
 
 
@@ -61,9 +61,9 @@ def _unfit_items(checker: Any, items: Any, found: object, schema: Mapping[str, A
     if not isinstance(items, dict) or "prefixItems" in schema:
         yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
     elif isinstance(found, list):
-        fits = fitting(items)
+        is_valid = validity_check(items)
         for index, item in enumerate(found):
-            if not fits(item):
+            if not is_valid(item):
                 yield from checker.descend(item, items, path=index)
 
 

@@ -16,12 +16,11 @@ from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.document import MOST_PROBLEMS, too_many
-from reconciler.files.fit import fitting
 from reconciler.files.loader import parse
 from reconciler.files.revision import read_one, read_revision
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, legible_specs, problems_of
-from reconciler.files.verdicts import Check
+from reconciler.files.validity import Check, validity_check
 from reconciler.files.workspace import Workspace, git_warnings
 from reconciler.git.revision import Revision
 
@@ -152,7 +151,7 @@ def _within_bounds(files: Iterable[Read]) -> Iterator[Read]:
 
 def _check_item(item: document.Mapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
     """Return what is wrong with an item of `grants` that has `values` in the places of its own."""
-    if _fits_item()({**item, **values}):
+    if _item_check()({**item, **values}):
         return ()
     replaced = copy(item)
     for name, value in values.items():
@@ -165,8 +164,8 @@ def _check_item(item: document.Mapping, values: Mapping[str, Any], file: str) ->
 
 
 @cache
-def _fits_item() -> Check:
-    return fitting(_item_schema())
+def _item_check() -> Check:
+    return validity_check(_item_schema())
 
 
 def _item_schema() -> Mapping[str, Any]:

@@ -45,7 +45,7 @@ def loaded_by(*arguments: str) -> set[str]:
     [
         (["--help"], set()),
         (["--version"], set()),
-        (["validate"], {"yaml"}),
+        (["validate"], {"yaml", "jsonschema_rs"}),
         (["validate", "--help"], {"yaml"}),
         (["schema"], set()),
         (["journal"], {"yaml", "asyncio"}),
