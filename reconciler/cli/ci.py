@@ -1,6 +1,8 @@
 """What a pipeline tells of itself, and what is told to it: where files are, the summary of a step, its outputs."""
 
+import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +12,7 @@ from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 from reconciler.render.checkout import USUAL_CONFIG, Checkout
 
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 SUMMARY_BYTES = 1_000_000
 """GitHub takes a mebibyte per step."""
 
@@ -22,16 +25,31 @@ def checkout(config: str | None) -> Checkout:
     https://docs.github.com/en/actions/reference/variables-reference and
     https://docs.gitlab.com/ci/variables/predefined_variables/
     """
-    told, root, address = os.environ, "", ""
+    told, root, address, commit = os.environ, "", "", ""
     if _in_github():
         root = told.get("GITHUB_WORKSPACE", "")
         address = f"{told.get('GITHUB_SERVER_URL')}/{told.get('GITHUB_REPOSITORY')}/blob/{told.get('GITHUB_SHA')}"
+        commit = _head_of_request(told.get("GITHUB_EVENT_PATH", "")) or told.get("GITHUB_SHA", "")
     elif told.get("GITLAB_CI") == "true":
         root = told.get("CI_PROJECT_DIR", "")
         address = f"{told.get('CI_PROJECT_URL')}/-/blob/{told.get('CI_COMMIT_SHA')}"
-    here = Checkout(_real(root or "."), _real("."), address)
+        commit = told.get("CI_COMMIT_SHA", "")
+    here = Checkout(_real(root or "."), _real("."), address, commit=commit)
     file = PurePath(config or USUAL_CONFIG)
     return replace(here, config=visible(here.inside(file.as_posix()) or file.name))
+
+
+def _head_of_request(path: str) -> str:
+    """Return the last commit of the pull request that the event in the file at `path` is about; nothing for others.
+
+    The runner checks out a merge of it, whose id reviewers see nowhere.
+    """
+    try:
+        event = json.loads(Path(path).read_bytes()) if path else None
+        head = event["pull_request"]["head"]["sha"] if event else ""
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return head if isinstance(head, str) and COMMIT.fullmatch(head) else ""
 
 
 def tell_summary(markdown: Callable[[], str]) -> None:

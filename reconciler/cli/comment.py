@@ -15,7 +15,7 @@ from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge import github, gitlab
 from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
 from reconciler.forge.publish import close, persistently, put
-from reconciler.forge.report import Place, Report, Tracker, parse_report, refuse_what_cannot_stand
+from reconciler.forge.report import Place, Report, Tracker, parse_report, refuse_equal_markers, shortened_report
 from reconciler.render.styled import line
 
 
@@ -45,8 +45,8 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     with _places(job_of(os.environ), issue or "") as (comments, issues):
         place: Place = issues if closes or issue is not None else comments
         work = partial(close, issues) if closes else partial(put, place)
-        refuse_what_cannot_stand(reports, place.most_characters)
-        for report in reports:
+        refuse_equal_markers(reports)
+        for report in [shortened_report(each, place.most_characters) for each in reports]:
             deed = persistently(partial(work, report), attempts)
             console.result([line(f"{visible(report.file)}: {deed}")])
     return Exit.DONE

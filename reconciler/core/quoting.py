@@ -35,6 +35,15 @@ def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+def shortened(text: str, most: int) -> str:
+    """Return `text` within `most` characters and a remark: its beginning and its end, if it is too long."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    begin = most - end
+    return f"{text[:begin]}… ({len(text) - most:,} characters left out) …{text[-end:]}"
+
+
 def enumerated(words: list[str], conjunction: str) -> str:
     """Return `a, b and c`, with the conjunction given."""
     return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -1,6 +1,5 @@
 """Pure: what is dangerous in a change, by a table of rules."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,33 +8,14 @@ from reconciler.core.grant import ClientGrant, Key, widens
 from reconciler.core.management_scopes import level_of
 from reconciler.core.organization_usage import gaining
 from reconciler.core.plan import Change, Create, Delete, takes_everything
+from reconciler.core.quoting import shortened
 from reconciler.core.risk import Level, Risk
+from reconciler.core.scope_severity import is_administration, scope_order
 from reconciler.core.system_apis import system_api_of
 
 MOST_SCOPES_NAMED = 5
+LONGEST_SCOPE = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
-SEPARATOR = "[^a-z]?"
-ADMINISTRATION_WORDS = (
-    "[a-z]*admin(s|ister|istrat[a-z]*)?",
-    "all",
-    "bypass",
-    f"break{SEPARATOR}glass",
-    "(elevat|escalat|impersonat|masquerad)[a-z]*",
-    "everything",
-    f"full{SEPARATOR}(access|control|permissions?|rights?)",
-    f"god({SEPARATOR}mode)?",
-    "manage",
-    f"(act|log{SEPARATOR}in|run|sign{SEPARATOR}in){SEPARATOR}as",
-    f"on{SEPARATOR}behalf{SEPARATOR}of",
-    f"(co{SEPARATOR})?owner(s|ship)?",
-    "privileged?s?",
-    "root",
-    f"(power|super){SEPARATOR}users?",
-    "sudo",
-    "(unlimited|unrestricted|wildcard)",
-)
-ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
-"""Words that name administration in a scope of any API. They count as whole words only, whatever separates them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +114,7 @@ def _management(level: Level, what: str) -> Callable[[Gain], str]:
     def found(gain: Gain) -> str:
         if not gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
             return ""
-        return _with_scopes(what, [scope for scope in gain.scopes if level_of(scope) is level])
+        return _with_scopes(what, gain, [scope for scope in gain.scopes if level_of(scope) is level])
 
     return found
 
@@ -156,7 +136,7 @@ def _system_api(level: Level, what: str) -> Callable[[Gain], str]:
         if api is None:
             return ""
         scopes = [scope for scope in gain.scopes if api.has(scope) or not gain.is_custom_api]
-        return _with_scopes(f"{what} {api.name}", [scope for scope in scopes if api.level_of(scope) is level])
+        return _with_scopes(f"{what} {api.name}", gain, [scope for scope in scopes if api.level_of(scope) is level])
 
     return found
 
@@ -198,7 +178,7 @@ def _own_grant(gain: Gain) -> str:
 def _administration(gain: Gain) -> str:
     if gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return ""
-    return _with_scopes("looks like administration", [each for each in gain.scopes if is_administration(each)])
+    return _with_scopes("looks like administration", gain, [each for each in gain.scopes if is_administration(each)])
 
 
 def _third_party(gain: Gain) -> str:
@@ -220,15 +200,11 @@ def _all_scopes_removed(gain: Gain) -> str:
     return "the grant loses all scopes; the application can still get tokens without scopes" if lost else ""
 
 
-def is_administration(scope: str) -> bool:
-    """Return whether a scope is named as those are that administer an API: `admin`, `manage:users`, `write:*`."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", scope)
-    return ADMINISTRATION.search(spaced.lower()) is not None
-
-
-def _with_scopes(what: str, scopes: list[str]) -> str:
+def _with_scopes(what: str, gain: Gain, scopes: list[str]) -> str:
+    """Name the worst scopes, so that no number of others can displace them."""
     more = len(scopes) - MOST_SCOPES_NAMED
-    named = ", ".join(scopes[:MOST_SCOPES_NAMED]) + (f" and {more} more" if more > 0 else "")
+    worst = sorted(scopes, key=lambda scope: scope_order(gain.key.audience, scope))[:MOST_SCOPES_NAMED]
+    named = ", ".join(shortened(scope, LONGEST_SCOPE) for scope in worst) + (f" and {more} more" if more > 0 else "")
     return f"{what}: {named}" if scopes else ""
 
 
@@ -300,5 +276,6 @@ def _rules() -> Iterator[RiskRule]:
 
 
 RULES: tuple[RiskRule, ...] = tuple(_rules())
+ORDER_OF_RULES: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
 LISTS_OF_RULES = frozenset(needed for rule in RULES for needed in rule.needs)
 """The lists that the rules need where something is created or widened."""

@@ -6,13 +6,15 @@ that a newer report takes the place of the older one.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 
 MARKER = re.compile(r"<!-- reconciler(:[A-Za-z0-9._~%-]+){1,2} -->")
+
+CUT = "\n> [!CAUTION]\n> This report is cut, because it is too long for a comment. Read the log of the job.\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +78,26 @@ def parse_report(file: str, text: str) -> Report:
     return Report(file, marker, text)
 
 
-def refuse_what_cannot_stand(reports: Iterable[Report], most_characters: int) -> None:
-    """Raise ReconcilerError for a report that is too long, or that another of `reports` would overwrite."""
+def shortened_report(report: Report, most_characters: int) -> Report:
+    """Return the report with as many of its lines as fit.
+
+    A report is never refused for its length: the older one, which may say "No changes", must not stay.
+    """
+    if len(report.body) <= most_characters:
+        return report
+    first, *lines = report.body.splitlines(keepends=True)
+    text = first.rstrip("\n") + CUT
+    for line in lines:
+        if len(text) + len(line) > most_characters:
+            break
+        text += line
+    return replace(report, body=text)
+
+
+def refuse_equal_markers(reports: Iterable[Report]) -> None:
+    """Raise ReconcilerError for a report that another of `reports` would overwrite."""
     seen: dict[str, str] = {}
     for report in reports:
-        if len(report.body) > most_characters:
-            raise ReconcilerError(
-                f"{visible(report.file)}: {len(report.body)} characters are more than the {most_characters} that fit; "
-                "make it smaller with --max-bytes",
-            )
         other = seen.setdefault(report.marker, report.file)
         if other != report.file:
             raise ReconcilerError(f"{visible(other)} and {visible(report.file)} are about the same: give one of them")

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+LEAST_BYTES = 1_000
+"""Of the document about one tenant."""
 LONGEST_REMARK_BYTES = 100
+ENDS_EARLY = "\n_This report is longer than what fits here. Read the whole plan in the log of the job._\n"
 MOST_BYTES = 60_000
 """Of a comment: GitHub cuts one at 65,536 characters."""
 
@@ -13,13 +16,16 @@ class Part:
     """A stretch of a document: `items` of which the last may be left out, each a text of whole lines.
 
     `head` and `tail` stand around the items and go with them; `noun` names an item in the remark on what is left out.
-    Without a noun nothing may be left out.
+    Without a noun nothing may be left out. Parts of a lower `rank` get their bytes first, wherever they stand. A part
+    gets at most `most_bytes`.
     """
 
     items: tuple[str, ...]
     head: str = ""
     tail: str = ""
     noun: str = ""
+    rank: int = 0
+    most_bytes: int | None = None
 
     @property
     def is_fixed(self) -> bool:
@@ -28,22 +34,45 @@ class Part:
 
 
 def fitted(parts: Sequence[Part], most_bytes: int) -> str:
-    """Return `parts` as one text of at most `most_bytes` (UTF-8), unless what is fixed takes more by itself.
+    """Return `parts` as one text of at most `most_bytes` (UTF-8).
 
-    The last items of the last parts go first; once one did not fit, none behind it is shown.
+    The last items of the last parts go first, by rank; once one did not fit, none behind it is shown. If the fixed
+    parts alone take more, the text ends early and says so.
     """
     left = most_bytes - sum(_size(_whole(part)) if part.is_fixed else LONGEST_REMARK_BYTES for part in parts)
-    texts: list[str] = []
-    for part in parts:
+    texts: dict[int, str] = {}
+    for number, part in sorted(enumerate(parts), key=lambda each: each[1].rank):
         if part.is_fixed:
-            texts.append(_whole(part))
+            texts[number] = _whole(part)
             continue
-        kept = list(_that_fit(part.items, left - _size(part.head + part.tail)))
-        left -= sum(map(_size, kept)) + _size(part.head + part.tail)
-        texts += _shown(part, kept)
-        if len(kept) < len(part.items):
+        around = _size(part.head + part.tail)
+        kept = list(_that_fit(part.items, min(left, part.most_bytes or left) - around))
+        needed = sum(map(_size, kept)) + around
+        texts[number] = "".join(_shown(part, kept))
+        if len(kept) < len(part.items) and needed + _size(part.items[len(kept)]) > left:
             left = 0
-    return "".join(texts)
+        else:
+            left -= needed if kept else 0
+    return within("".join(texts[number] for number in range(len(parts))), most_bytes)
+
+
+def share_of(most_bytes: int, documents: int) -> int:
+    """Return how many bytes each of several documents may have, so that all of them fit with a remark."""
+    return most_bytes if documents <= 1 else max(LEAST_BYTES, (most_bytes - LONGEST_REMARK_BYTES) // documents - 1)
+
+
+def joined(documents: Sequence[str], most_bytes: int) -> str:
+    """Return the documents about tenants as one text of at most `most_bytes`; those that do not fit are counted."""
+    items = tuple(f"\n{each}" if number else each for number, each in enumerate(documents))
+    return fitted([Part(items, noun="tenant")], most_bytes) if len(items) > 1 else "".join(items)
+
+
+def within(text: str, most_bytes: int) -> str:
+    """Return `text`, or as many of its lines as fit with a remark that there are more."""
+    if _size(text) <= most_bytes:
+        return text
+    lines = text.splitlines(keepends=True)
+    return "".join((*_that_fit(lines, most_bytes - _size(ENDS_EARLY)), ENDS_EARLY))
 
 
 def _that_fit(items: Iterable[str], room: int) -> Iterator[str]:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from reconciler.core.problems import Source
 
 USUAL_CONFIG = "reconciler.yaml"
+LONGEST_LINKED_PATH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +15,14 @@ class Checkout:
     """A repository at `root`, seen from the current folder `here`; both are absolute paths, with `/`.
 
     `address` is the one below which its files are shown, empty where there is none. `config` is the path of the
-    configuration in it: who has several tells their tenants apart by it.
+    configuration in it: who has several tells their tenants apart by it. `commit` is the commit under review, if known.
     """
 
     root: str = "/"
     here: str = "/"
     address: str = ""
     config: str = USUAL_CONFIG
+    commit: str = ""
 
     def path_of(self, file: str) -> str:
         """Return the path in the repository of a file, as the user named it; where it is outside, that name."""
@@ -32,7 +34,7 @@ class Checkout:
         A name with a backslash in it is not the file's own: bytes that are no text have been written out.
         """
         path = self.inside(source.file)
-        if not (self.address and path) or "\\" in path:
+        if not (self.address and path) or "\\" in path or len(path) > LONGEST_LINKED_PATH:
             return ""
         return f"{self.address}/{quote(path)}#L{source.line}"
 

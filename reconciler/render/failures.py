@@ -7,7 +7,7 @@ from reconciler.core.plan import TenantName
 from reconciler.core.quoting import visible
 from reconciler.render.budget import Part, fitted
 from reconciler.render.checkout import Checkout
-from reconciler.render.hypertext import marker, named, span
+from reconciler.render.hypertext import at_commit, marker, named, span
 from reconciler.render.plan_json import Json
 
 
@@ -47,7 +47,9 @@ def failures_markdown(failed: Failures, title: str, checkout: Checkout, most_byt
     return [
         fitted(
             [
-                Part((f"{marker(name, checkout)}\n### {named(_tenant(name, each))}: {title}\n\n",)),
+                Part(
+                    (f"{marker(name, checkout)}\n### {named(_tenant(name, each))}: {title}{at_commit(checkout)}\n\n",)
+                ),
                 Part(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),
             ],
             most_bytes,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from reconciler.core.outcome import Report
 from reconciler.core.plan import Plan
+from reconciler.render.budget import joined, share_of
 from reconciler.render.checkout import Checkout
 from reconciler.render.data import json_text
 from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
@@ -42,7 +43,7 @@ def ends_as(form: str, ends: Ends, checkout: Checkout, most_bytes: int) -> str:
     if form == "json":
         return json_text(_json(ends))
     if form == "markdown":
-        return "\n".join(_documents(ends, checkout, most_bytes))
+        return joined(_documents(ends, checkout, most_bytes), most_bytes)
     told = [plain(report_lines(end.report, end.plan.directory)) for end in ends.ends]
     return "\n".join(told + failures_text(ends.failed, FAILED))
 
@@ -62,6 +63,6 @@ def _end(end: End) -> Json:
 
 
 def _documents(ends: Ends, checkout: Checkout, most_bytes: int) -> list[str]:
-    share = most_bytes // max(1, len(ends.ends) + len(ends.failed))
+    share = share_of(most_bytes, len(ends.ends) + len(ends.failed))
     told = [report_markdown(end.report, end.plan, checkout, share) for end in ends.ends]
     return told + failures_markdown(ends.failed, FAILED, checkout, share)

@@ -7,7 +7,7 @@ from reconciler.core.outcome import Outcome, Report
 from reconciler.core.plan import Change, Plan, TenantName
 from reconciler.render.budget import Part, fitted
 from reconciler.render.checkout import Checkout
-from reconciler.render.hypertext import block, element, marker, named, span
+from reconciler.render.hypertext import at_commit, block, element, marker, named, span
 from reconciler.render.outcomes import counted_outcomes, state
 from reconciler.render.plan_json import action_of
 from reconciler.render.plan_markdown import difference_lines
@@ -23,7 +23,7 @@ def report_markdown(report: Report, plan: Plan, checkout: Checkout, most_bytes: 
     table = Part(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Part(())
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
-    head = Part((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant)))
+    head = Part((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant, checkout)))
     return fitted([head, _differences(report, directory), table, Part(reasons, noun="blocked change")], most_bytes)
 
 
@@ -40,9 +40,10 @@ def _differences(report: Report, directory: Directory) -> Part:
     return Part(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Part(())
 
 
-def _title(report: Report, tenant: TenantName) -> Iterator[str]:
+def _title(report: Report, tenant: TenantName, checkout: Checkout) -> Iterator[str]:
     yield f"### {named(tenant)}: {counted_outcomes(report) or 'nothing to do'}\n\n"
-    yield f"{'Done' if report.converged else 'Not done'}: {state(report)}.\n\n"
+    end = span(report.trouble) if report.trouble else state(report)
+    yield f"{'Done' if report.converged else 'Not done'}{at_commit(checkout)}: {end}.\n\n"
 
 
 def _row(outcome: Outcome, directory: Directory) -> str:

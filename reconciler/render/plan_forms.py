@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
-from reconciler.render.budget import MOST_BYTES
+from reconciler.render.budget import MOST_BYTES, joined, share_of
 from reconciler.render.checkout import JUST_HERE, Checkout
 from reconciler.render.data import json_text
 from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
@@ -55,7 +55,7 @@ def plans_as(form: str, planned: Planned, view: View) -> str:
     if form == "sarif":
         return json_text(plans_sarif(planned.plans, view.checkout))
     if form == "markdown":
-        return "\n".join(_documents(planned, view))
+        return joined(_documents(planned, view), view.most_bytes)
     plans = [plain(plan_lines(plan, every=view.every)) for plan in planned.plans]
     return "\n".join(plans + failures_text(planned.failed, NO_PLAN))
 
@@ -79,6 +79,6 @@ def _json(planned: Planned) -> Json:
 
 
 def _documents(planned: Planned, view: View) -> list[str]:
-    share = view.most_bytes // max(1, len(planned.plans) + len(planned.failed))
+    share = share_of(view.most_bytes, len(planned.plans) + len(planned.failed))
     plans = [plan_markdown(plan, checkout=view.checkout, most_bytes=share) for plan in planned.plans]
     return plans + failures_markdown(planned.failed, NO_PLAN, view.checkout, share)

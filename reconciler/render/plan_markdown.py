@@ -12,13 +12,17 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Blocked, Change, Delete, LeftAlone, Plan
 from reconciler.core.problems import Source
-from reconciler.core.quoting import visible
-from reconciler.core.risk import Level, Risk
+from reconciler.core.quoting import counted, visible
+from reconciler.core.risk import Level
+from reconciler.core.risks import ORDER_OF_RULES
+from reconciler.core.scope_severity import scope_order
 from reconciler.render.budget import MOST_BYTES, Part, fitted
 from reconciler.render.checkout import JUST_HERE, Checkout
-from reconciler.render.hypertext import block, element, marker, named, span
+from reconciler.render.hypertext import at_commit, block, element, marker, named, span
 from reconciler.render.plan_json import action_of, plan_id
 from reconciler.render.plan_words import (
+    HARMLESS,
+    DangerGroup,
     about,
     by_origin,
     counted_reasons,
@@ -26,19 +30,26 @@ from reconciler.render.plan_words import (
     dangers,
     effect_of_field,
     grant_label,
+    grouped,
     nothing,
     origins_summary,
+    severities,
 )
 
 NOTHING = Part(())
+MOST_BYTES_OF_EQUAL_RISKS = 2_000
+"""Of one line about equal risks of level high."""
+MORE_BYTES = 30
+"""Of the count of the grants that such a line does not name."""
+MOST_SORTED_BY_NAME = 20
 MARKS = {"create": "+", "update": "~", "delete": "-"}
 
 
 def plan_markdown(plan: Plan, *, checkout: Checkout = JUST_HERE, most_bytes: int = MOST_BYTES) -> str:
     """Return the comment, which begins with the tenant's marker.
 
-    Files are linked where `checkout` knows their address, else named only. Details are left out, the last first, until
-    the whole has at most `most_bytes`; never the counts, never a critical line.
+    Files are linked where `checkout` knows their address, else named only. The whole has at most `most_bytes`. Changes
+    and risks get theirs first, then notes, then other grants. Critical risks that do not fit are counted by rule.
     """
     return fitted(list(_parts(plan, checkout, most_bytes)), most_bytes)
 
@@ -46,16 +57,16 @@ def plan_markdown(plan: Plan, *, checkout: Checkout = JUST_HERE, most_bytes: int
 def _parts(plan: Plan, checkout: Checkout, most_bytes: int) -> Iterator[Part]:
     yield Part((marker(plan.tenant.name, checkout) + "\n", *_head(plan)))
     yield _critical(plan, most_bytes // 2)
-    yield _config_changes(plan)
-    yield _blocked(plan, checkout)
-    yield _alert("WARNING", "High", plan, Level.HIGH, noun="high risk")
+    yield replace(_config_changes(plan), most_bytes=most_bytes // 4)
+    yield replace(_blocked(plan, checkout), most_bytes=most_bytes // 4)
+    yield _high(plan, most_bytes // 4)
     yield _notes(plan)
     for title, changes in by_origin(plan):
         yield _table(title, changes, plan, checkout)
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
-    yield Part(tuple(_details(change, plan) for change in changes), noun="difference")
+    yield Part(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
     yield _left_alone(plan)
-    yield Part((_foot(plan),))
+    yield Part((_foot(plan, checkout),))
 
 
 def _head(plan: Plan) -> Iterator[str]:
@@ -74,18 +85,47 @@ def _head(plan: Plan) -> Iterator[str]:
 
 
 def _critical(plan: Plan, most_bytes: int) -> Part:
-    """Return a line for each critical risk; beyond `most_bytes` one for each kind of them, with all their grants.
+    """Return a line for each kind of critical risk with its grants; beyond `most_bytes` count the rest by rule.
 
-    They are fixed: none is ever left out.
+    The part is fixed: no critical risk is left out without being counted.
     """
-    part = _alert("CAUTION", "Critical", plan, Level.CRITICAL, noun="")
-    if sum(len(line.encode()) for line in part.items) <= most_bytes:
-        return part
-    kinds: dict[Risk, list[str]] = {}
-    for each in dangers(plan, Level.CRITICAL):
-        kinds.setdefault(each.risk, []).append(span(each.label))
-    lines = (f"> - {span(risk.message)} ({risk.rule}): {', '.join(labels)}\n" for risk, labels in kinds.items())
-    return replace(part, items=tuple(lines))
+    found = dangers(plan, Level.CRITICAL)
+    lines: list[str] = []
+    groups = grouped(found)
+    for number, group in enumerate(groups):
+        line = _danger_line(group, most_bytes)
+        most_bytes -= len(line.encode())
+        if most_bytes < 0:
+            lines += _counted_by_rule(groups[number:])
+            break
+        lines.append(line)
+    head = f"> [!CAUTION]\n> **Critical ({len(found)})**\n>\n"
+    return Part(tuple(lines), head=head, tail="\n") if lines else NOTHING
+
+
+def _counted_by_rule(groups: Iterable[DangerGroup]) -> Iterator[str]:
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[group.risk.rule] += len(group.labels)
+    for rule, count in counts.items():
+        yield f"> - and {counted(count, 'more critical risk')} ({rule})\n"
+    yield "> - They do not fit here: read them in the log of the job, or with `--report json=FILE`.\n"
+
+
+def _danger_line(group: DangerGroup, most_bytes: int) -> str:
+    """Return a line about equal risks that names as many of their grants as fit, at least one."""
+    first, *others = group.labels
+    if not others:
+        return f"> - {span(first)}: {span(group.risk.message)} ({group.risk.rule})\n"
+    line = f"> - {span(group.risk.message)} ({group.risk.rule}), {len(group.labels)} grants: {span(first)}"
+    room = most_bytes - len(line.encode()) - MORE_BYTES
+    for number, label in enumerate(others, start=1):
+        item = f", {span(label)}"
+        room -= len(item.encode())
+        if room < 0:
+            return f"{line} and {len(group.labels) - number:,} more\n"
+        line += item
+    return f"{line}\n"
 
 
 def _config_changes(plan: Plan) -> Part:
@@ -99,11 +139,11 @@ def _config_changes(plan: Plan) -> Part:
     return Part(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else NOTHING
 
 
-def _alert(kind: str, title: str, plan: Plan, level: Level, *, noun: str) -> Part:
-    found = dangers(plan, level)
-    lines = tuple(f"> - {span(each.label)}: {span(each.risk.message)} ({each.risk.rule})\n" for each in found)
-    head = f"> [!{kind}]\n> **{title} ({len(found)})**\n>\n"
-    return Part(lines, head=head, tail="\n", noun=noun) if lines else NOTHING
+def _high(plan: Plan, most_bytes: int) -> Part:
+    found = dangers(plan, Level.HIGH)
+    lines = tuple(_danger_line(group, MOST_BYTES_OF_EQUAL_RISKS) for group in grouped(found))
+    head = f"> [!WARNING]\n> **High ({len(found)})**\n>\n"
+    return Part(lines, head=head, tail="\n", noun="kind of high risk", most_bytes=most_bytes) if lines else NOTHING
 
 
 def _blocked(plan: Plan, checkout: Checkout) -> Part:
@@ -119,7 +159,7 @@ def _blocked(plan: Plan, checkout: Checkout) -> Part:
 
 def _notes(plan: Plan) -> Part:
     lines = tuple(f"> - {span(note)}\n" for note in plan.notes)
-    return Part(lines, head="> [!NOTE]\n", tail="\n", noun="note") if lines else NOTHING
+    return Part(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else NOTHING
 
 
 def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: Checkout) -> Part:
@@ -131,9 +171,15 @@ def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: Checkout
 
 
 def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
-    """Return the changes with critical risks ahead of those with high ones and these ahead of the others."""
-    levels = {key: min(risk.level.order for risk in risks) for key, risks in plan.risks.items() if risks}
-    return sorted(changes, key=lambda change: levels.get(change.key, len(Level)))
+    """Return the changes by their worst risk, then by the worst scope that they add."""
+    orders = {
+        key: min((risk.level.order, ORDER_OF_RULES.get(risk.rule, len(ORDER_OF_RULES))) for risk in risks)
+        for key, risks in plan.risks.items()
+        if risks
+    }
+    severity = severities(plan)
+    none = (len(Level), 0)
+    return sorted(changes, key=lambda each: (orders.get(each.key, none), severity.get(each.key, HARMLESS)))
 
 
 def _row(change: Change, plan: Plan, checkout: Checkout) -> str:
@@ -181,9 +227,19 @@ def _details(change: Change, plan: Plan) -> str:
     summary = f"{_mark(change)} {element(grant_label(change.key, plan.directory))}"
     description = "" if isinstance(change, Delete) else change.after.spec.description
     why = f"{span(description)}\n\n" if description else ""
-    lines = [line for field in change.fields for line in difference_lines(field, plan.directory)]
+    lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
     fenced = "\n".join(block(lines, "diff"))
     return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
+
+
+def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
+    """Yield the changed fields; of many scopes the first ones are shown, so the worst come first."""
+    for field in change.fields:
+        if isinstance(field, SetChange) and field.field == "scope" and len(field.added) > MOST_SORTED_BY_NAME:
+            worst = sorted(field.added, key=lambda scope: scope_order(change.key.audience, scope))
+            yield replace(field, added=tuple(worst))
+        else:
+            yield field
 
 
 def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
@@ -207,15 +263,15 @@ def _left_alone(plan: Plan) -> Part:
     items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
     summary = f"Left alone ({len(items)}): {counted_reasons(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
-    return Part(items, head=head, tail="\n</details>\n\n", noun="other grant") if items else NOTHING
+    return Part(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else NOTHING
 
 
 def _reason(each: LeftAlone) -> str:
     return f"{each.reason}: {span(each.detail)}" if each.detail else str(each.reason)
 
 
-def _foot(plan: Plan) -> str:
-    identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}."
+def _foot(plan: Plan, checkout: Checkout) -> str:
+    identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{at_commit(checkout)}."
     if plan.blocked:
         return f"{identity} It cannot be applied while a change is blocked.\n"
     if not plan.changes:

@@ -1,7 +1,7 @@
 """Pure: what all renderings of a plan say in the same words."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.config_rules import ConfigChange
@@ -10,12 +10,16 @@ from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, Key
 from reconciler.core.organization_usage import effect_of
 from reconciler.core.origin import TITLES, Origin
-from reconciler.core.plan import Change, Create, Delete, Plan, Reason, Update
+from reconciler.core.plan import Change, Create, Delete, Plan, Reason, Update, grant_before, grants_after
 from reconciler.core.quoting import counted, some, visible
 from reconciler.core.risk import Level, Risk
+from reconciler.core.risks import ORDER_OF_RULES
+from reconciler.core.scope_severity import scope_order
 
 TOLD = (Level.CRITICAL, Level.HIGH)
 """Lower risks say what the lines of a change say already; plans as data have them."""
+
+HARMLESS = (len(Level), True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,52 @@ class Danger:
 
 
 def dangers(plan: Plan, level: Level) -> list[Danger]:
-    """Return the risks of one level, of blocked changes too, sorted by the grant's name."""
+    """Return the risks of one level, of blocked changes too: the worst first, then by the grant's name."""
     found = [
         Danger(grant_label(key, plan.directory), key, risk)
         for key, risks in plan.risks.items()
         for risk in risks
         if risk.level is level
     ]
-    return sorted(found, key=lambda each: (each.label, each.key.order, each.risk.rule, each.risk.message))
+    severity = severities(plan)
+    return sorted(
+        found,
+        key=lambda each: (
+            ORDER_OF_RULES.get(each.risk.rule, len(ORDER_OF_RULES)),
+            severity.get(each.key, HARMLESS),
+            each.risk.message,
+            each.label,
+            each.key.order,
+        ),
+    )
+
+
+def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
+    """Return how severe the worst scope is that a change with a risk adds; changes without new scopes are missing."""
+    found: dict[Key, tuple[int, bool]] = {}
+    for change in (*plan.changes, *(each.change for each in plan.blocked)):
+        if change.key in plan.risks:
+            before, after = grant_before(change), grants_after(change)
+            added = (after.scope if after else frozenset()) - (before.scope if before else frozenset())
+            if added:
+                found[change.key] = min(scope_order(change.key.audience, scope)[:2] for scope in added)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DangerGroup:
+    """Equal risks of several grants."""
+
+    risk: Risk
+    labels: tuple[str, ...]
+
+
+def grouped(found: Iterable[Danger]) -> list[DangerGroup]:
+    """Return dangers as groups of equal risks, in the order of the first of each."""
+    groups: dict[Risk, list[str]] = {}
+    for each in found:
+        groups.setdefault(each.risk, []).append(each.label)
+    return [DangerGroup(risk, tuple(labels)) for risk, labels in groups.items()]
 
 
 def all_risks_of(plan: Plan) -> Iterator[Risk]:

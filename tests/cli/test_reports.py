@@ -120,9 +120,9 @@ def test_the_rules_are_given_as_sarif() -> None:
 def test_a_comment_keeps_within_its_bytes(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", "x" * 3000))
 
-    small = reconciler("plan", "--format", "markdown", "--max-bytes", "2000").stdout
+    small = reconciler("plan", "--format", "markdown", "--max-bytes", "1300").stdout
 
-    assert len(small.encode()) < 2000
+    assert len(small.encode()) <= 1300
     assert "_1 difference not shown here._" in small
 
 
@@ -292,7 +292,9 @@ def test_an_apply_that_is_refused_says_why_in_the_place_of_an_older_report(in_gi
     assert (ran.code, ran.stdout) == (5, "")
     assert "Not approved (1)" in ran.stderr
     report = (in_github / "done.md").read_text()
-    assert report.startswith("<!-- reconciler:local -->\n### `local` **SANDBOX**: failed\n\n- `nothing was written")
+    assert report.startswith(
+        "<!-- reconciler:local -->\n### `local` **SANDBOX**: failed at commit `abc123`\n\n- `nothing was written"
+    )
     assert "nothing was written" in (in_github / "summary.md").read_text()
 
 

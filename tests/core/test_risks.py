@@ -11,7 +11,8 @@ from reconciler.core.guards import Untouchable
 from reconciler.core.management_scopes import LEVELS, REST, TAKES_OVER, WEAKENS_OR_READS_OUT, level_of
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
-from reconciler.core.risks import RULES, is_administration
+from reconciler.core.risks import RULES
+from reconciler.core.scope_severity import is_administration
 
 MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
 KNOWN = (Path(__file__).parent / "management-api-scopes.txt").read_text(encoding="utf-8").split()

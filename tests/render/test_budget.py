@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.render.budget import Part, fitted
+from reconciler.render.budget import ENDS_EARLY, Part, fitted
 
 ROWS = Part(tuple(f"row {n}\n" for n in range(100)), head="<table>\n", tail="</table>\n", noun="row")
 FIXED = Part(("title\n",))
@@ -25,8 +25,26 @@ def test_the_last_items_of_the_last_parts_go_first_and_are_counted() -> None:
     assert text.endswith("\n_3 details not shown here._\n\n")
 
 
-def test_what_is_fixed_is_never_left_out() -> None:
-    assert "critical\n" * 50 in fitted([Part(("critical\n",) * 50), ROWS], 100)
+def test_what_is_fixed_comes_first_and_ends_early_where_it_does_not_fit() -> None:
+    assert "critical\n" * 50 in fitted([Part(("critical\n",) * 50), ROWS], 600)
+
+    text = fitted([Part(("critical\n",) * 50), ROWS], 200)
+    assert len(text.encode()) <= 200
+    assert text.startswith("critical\n" * 5)
+    assert text.endswith(ENDS_EARLY)
+
+
+def test_a_lower_rank_gets_its_bytes_first_and_a_part_no_more_than_its_own() -> None:
+    notes = Part(("note\n",) * 1000, noun="note", rank=1)
+    risks = Part(("risk\n",) * 1000, noun="risk", most_bytes=500)
+
+    text = fitted([notes, risks, ROWS], 2_000)
+
+    assert len(text.encode()) <= 2_000
+    assert text.count("risk\n") == 100
+    assert "row 99\n" in text
+    assert 0 < text.count("note\n") < 200
+    assert text.startswith("note\n")
 
 
 @given(sizes, st.integers(min_value=600, max_value=2000))

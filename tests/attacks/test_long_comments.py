@@ -1,0 +1,127 @@
+"""A pull request makes a comment long, so that what matters is pushed out of it, or no comment is written at all."""
+
+from dataclasses import replace
+from itertools import combinations, islice
+
+from support.builders import OWN, TENANT, a_plan, a_spec, an_api, first_parties
+
+from reconciler.core.directory import Api
+from reconciler.core.guards import Untouchable
+from reconciler.core.management_scopes import LEVELS
+from reconciler.core.pattern import Protect
+from reconciler.core.plan import Plan
+from reconciler.core.risk import Level
+from reconciler.core.spec import GrantSpec
+from reconciler.render.budget import MOST_BYTES
+from reconciler.render.checkout import Checkout
+from reconciler.render.failures import Failure
+from reconciler.render.plan_forms import Planned, View, plans_as
+from reconciler.render.plan_markdown import plan_markdown
+
+SCOPES = {level: sorted(scope for scope in LEVELS if LEVELS[scope] is level) for level in Level}
+MANAGEMENT = Api("https://test.example/api/v2/", "Auth0 Management API", frozenset(LEVELS), is_system=True)
+INVOICES = an_api(scopes=frozenset({"read:invoices", *(f"admin:{number}" for number in range(1000))}))
+
+
+def planned(specs: list[GrantSpec], **options: object) -> Plan:
+    return a_plan(specs, [], replace(first_parties(specs), apis=(INVOICES, MANAGEMENT)), **options)
+
+
+def critical(number: int, scopes: tuple[str, ...]) -> GrantSpec:
+    return a_spec(client_id=f"app{number:04}", audience=MANAGEMENT.identifier, scope=scopes)
+
+
+def test_many_critical_risks_always_fit_and_are_counted() -> None:
+    pairs = islice(combinations(SCOPES[Level.CRITICAL], 2), 1200)
+    plan = planned([critical(number, pair) for number, pair in enumerate(pairs)])
+
+    for most in (MOST_BYTES, 1_000):
+        markdown = plan_markdown(plan, most_bytes=most)
+        assert len(markdown.encode()) <= most
+        assert "> **Critical (1200)**" in markdown
+    markdown = plan_markdown(plan)
+    shown = sum(line.startswith("> - `app") for line in markdown.splitlines())
+    assert f"> - and {1200 - shown} more critical risks (management-api-takeover)\n" in markdown
+    assert "read them in the log of the job" in markdown
+    assert "<tr><td>+ create</td>" in markdown
+
+
+def test_harmless_risks_do_not_push_a_harmful_one_out() -> None:
+    harmless = [a_spec(client_id=f"app{number:04}", scope=(f"admin:{number}",)) for number in range(900)]
+    weak = [critical(number, pair) for number, pair in enumerate(combinations(["read:clients", "read:roles"], 1))]
+    harmful = a_spec(client_id="zzz", audience=MANAGEMENT.identifier, scope=("delete:users", "read:clients"))
+
+    markdown = plan_markdown(planned([*harmless, *weak, harmful]))
+
+    lines = [line for line in markdown.splitlines() if line.startswith("> - `")]
+    assert lines[0].startswith(
+        "> - `zzz -> Auth0 Management API`: `can weaken the tenant or read it out: delete:users`"
+    )
+    rows = [line for line in markdown.splitlines() if line.startswith("<tr><td>")]
+    assert "zzz" in rows[0]
+
+
+def test_equal_risks_share_a_line() -> None:
+    markdown = plan_markdown(planned([a_spec(client_id=f"app{number}", scope=("admin:1",)) for number in range(900)]))
+
+    assert "> **High (900)**" in markdown
+    assert markdown.count("looks like administration") == 1
+
+
+def test_a_risk_names_the_worst_scopes_first() -> None:
+    scopes = ("read:actions", *SCOPES[Level.CRITICAL][:40], "delete:users", "update:users")
+    markdown = plan_markdown(planned([critical(1, scopes)]))
+
+    assert "can weaken the tenant or read it out: delete:users" in markdown
+
+
+def test_notes_do_not_push_changes_out() -> None:
+    protect = tuple(Protect(client_id=f"{number}{'x' * 8_000}") for number in range(20))
+    specs = [a_spec(client_id=f"app{number:03}") for number in range(60)]
+
+    markdown = plan_markdown(planned(specs, untouchable=Untouchable(OWN, protect)))
+
+    assert len(markdown.encode()) <= MOST_BYTES
+    assert markdown.count("<tr><td>+ create</td>") == 60
+    assert markdown.count("<details>") >= 60
+
+
+def test_each_item_is_cut() -> None:
+    long = "x" * 50_000
+    spec = a_spec(client_id="billing", description=long, scope=("read:invoices", f"read:{long}"))
+    spec = spec._replace(file=f"grants/{long}.yaml")
+    checkout = Checkout("/r", "/r", "https://github.example/o/r/blob/1")
+
+    markdown = plan_markdown(a_plan([spec, a_spec(client_id="other")]), checkout=checkout)
+
+    assert max(map(len, markdown.splitlines())) < 2_000
+    assert "characters left out" in markdown
+    assert "<code>other -&gt;" in markdown
+
+
+def test_a_tenant_with_a_long_name_keeps_a_marker_of_its_own() -> None:
+    plans = [replace(planned([a_spec()]), tenant=replace(TENANT, name="é" * 40_000 + end)) for end in "ab"]
+
+    first = [plan_markdown(plan).splitlines()[0] for plan in plans]
+
+    assert first[0] != first[1]
+    assert all(len(line) < 300 for line in first)
+    assert all(len(plan_markdown(plan, most_bytes=1_000).encode()) <= 1_000 for plan in plans)
+
+
+def test_many_tenants_fit() -> None:
+    plan = planned([a_spec(client_id=f"app{number:04}") for number in range(10)])
+    plans = [replace(plan, tenant=replace(TENANT, name=f"tenant-{number}")) for number in range(100)]
+    failed = {f"failed-{number}": Failure(["x" * 10_000] * 10) for number in range(100)}
+
+    markdown = plans_as("markdown", Planned(plans, failed), View())
+
+    assert len(markdown.encode()) <= MOST_BYTES
+    shown = markdown.count("<!-- reconciler:")
+    assert f"_{200 - shown} more tenants not shown here._" in markdown
+
+
+def test_a_comment_names_its_commit() -> None:
+    checkout = Checkout(commit="0123456789abcdef0123456789abcdef01234567")
+
+    assert f" at commit `{checkout.commit}`." in plan_markdown(planned([a_spec()]), checkout=checkout)
