@@ -48,7 +48,7 @@ def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
 def _organization_names(grant: ClientGrant, directory: Directory) -> list[str] | None:
     if grant.organizations is None:
         return None
-    return sorted(map(directory.organization_label, grant.organizations))
+    return sorted(directory.organization_name(each) or each for each in grant.organizations)
 
 
 Risks = Mapping[Key, tuple[Risk, ...]]

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from reconciler.core.confusable import LONGEST_NAME, is_deceptive, skeleton, with_visible_blanks
 from reconciler.core.grant import SUBJECT_USER, Key
+from reconciler.core.quoting import shortened
 
+LONGEST_ID = 200
 STRICT_THIRD_PARTY = "tpc_"
 """How the ids of third-party applications in strict mode begin."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
@@ -84,7 +87,8 @@ class Organization:
 class Directory:
     """The tenant's names and ids. A list is None if it was not read; `refused` has the lists the token may not read.
 
-    `associated` are organizations that were read with grants: some of all there are.
+    `associated` are organizations that were read with grants: some of all there are. `confusable` has ids whose names
+    look like names that this does not have.
     """
 
     applications: tuple[Application, ...] | None = None
@@ -92,6 +96,7 @@ class Directory:
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
     refused: frozenset[TenantList] = frozenset()
+    confusable: frozenset[str] = frozenset()
 
     @cached_property
     def read(self) -> frozenset[TenantList]:
@@ -189,16 +194,71 @@ class Directory:
             return key.other_holder
         if key.client_id is None:
             return f"default for {key.default_for}"
-        return _label(self.client_name(key), key.client_id, self.client_ids_by_name)
+        return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
         """Return what the grant opens, for a person: the name, with the identifier where it could be another's too."""
-        return _label(self.api_name(key), key.audience, self.identifiers_by_name)
+        return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
         """Return an organization for a person: the name, the id where that is unknown."""
+        return self._label(self.organization_name(organization_id), organization_id, self._alike_organizations)
+
+    def organization_name(self, organization_id: str) -> str | None:
+        """Return the name of an organization, None where it is unknown."""
         organization = self.organizations_by_id.get(organization_id)
-        return _label(organization.name if organization else None, organization_id, self.organization_ids_by_name)
+        return organization.name or None if organization else None
+
+    def shown_with_id(self, keys: Iterable[Key], organizations: Iterable[str]) -> tuple[str, ...]:
+        """Return the ids that labels show beside names because of other names of the tenant, sorted."""
+        found = {
+            key.client_id
+            for key in keys
+            if key.client_id and self._is_confusable(key.client_id, self._alike_applications)
+        }
+        found |= {key.audience for key in keys if self._is_confusable(key.audience, self._alike_apis)}
+        found |= {each for each in organizations if self._is_confusable(each, self._alike_organizations)}
+        return tuple(sorted(found))
+
+    @cached_property
+    def _alike_applications(self) -> "Alike":
+        return Alike((each.name, each.client_id) for each in self.applications or ())
+
+    @cached_property
+    def _alike_apis(self) -> "Alike":
+        return Alike((each.name, each.identifier) for each in self.apis or ())
+
+    @cached_property
+    def _alike_organizations(self) -> "Alike":
+        return Alike((each.name, each.id) for each in self.organizations_by_id.values())
+
+    def _is_confusable(self, identity: str, alike: "Alike") -> bool:
+        return identity in self.confusable or alike.is_confusable(identity)
+
+    def _label(self, name: str | None, identity: str, alike: "Alike") -> str:
+        if not name:
+            return shortened(identity, LONGEST_ID)
+        if not is_deceptive(name) and not self._is_confusable(identity, alike):
+            return name
+        return f"{shortened(with_visible_blanks(name), LONGEST_NAME)} ({shortened(identity, LONGEST_ID)})"
+
+
+class Alike:
+    """The names of applications, APIs or organizations, by what they look like."""
+
+    def __init__(self, named: Iterable[tuple[str, str]]) -> None:
+        self._names = {identity: name for name, identity in named}
+        self._by_skeleton = _grouped((skeleton(name), identity) for identity, name in self._names.items())
+
+    def is_confusable(self, identity: str) -> bool:
+        """Return whether the name of `identity` looks like another name, or like another's id or label."""
+        name = self._names.get(identity)
+        if not name:
+            return False
+        if len(self._by_skeleton[skeleton(name)]) > 1 or (name != identity and name in self._names):
+            return True
+        _, opening, inside = name.rpartition("(")
+        return bool(opening) and inside.endswith(")") and inside[:-1] in self._names
 
 
 def _and(words: Iterable[str]) -> str:
@@ -210,9 +270,3 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     for name, identity in pairs:
         groups[name].append(identity)
     return {name: tuple(sorted(identities)) for name, identities in groups.items()}
-
-
-def _label(name: str | None, identity: str, by_name: Mapping[str, tuple[str, ...]]) -> str:
-    if not name:
-        return identity
-    return name if len(by_name[name]) == 1 else f"{name} ({identity})"

@@ -219,7 +219,7 @@ def _notes(comparison: Comparison, wanted: Wanted, observation: Observation, rul
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
     guards = rules.untouchable
     yield from unmatched(items_of(guards.protect, guards.border, rules.policy), keys, observation.directory)
-    yield from _deleted_by_pattern(wanted, rules.untouchable.border, observation.directory)
+    yield from _managed_by_pattern(wanted, rules.untouchable.border, observation.directory)
     yield from _kept(comparison.kept, observation.directory)
     opened = sum(_opens_to_unknown(each) for each in comparison.updates)
     if opened:
@@ -239,19 +239,19 @@ def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
         yield f"not checked, because {why}: {listed}"
 
 
-def _deleted_by_pattern(wanted: Wanted, border: Border, directory: Directory) -> Iterator[str]:
-    """Yield a note for each item of `manage` because of which grants are deleted: names can be taken by anybody."""
-    names: dict[str, list[str]] = {}
+def _managed_by_pattern(wanted: Wanted, border: Border, directory: Directory) -> Iterator[str]:
+    """Yield a note for each item of `manage` that decides about changes: names can be taken by anybody."""
+    names: dict[tuple[str, str], list[str]] = {}
     for change in wanted.changes:
-        if isinstance(change, Delete):
-            patterns = (each for each in border.patterns if each.matches(change.key, directory) is Match.YES)
-            pattern = next(patterns, None)
-            if pattern is not None and not pattern.spells_out(change.key):
-                names.setdefault(str(pattern), []).append(directory.client_label(change.key))
-    for pattern_text, labels in names.items():
+        patterns = (each for each in border.patterns if each.matches(change.key, directory) is Match.YES)
+        pattern = next(patterns, None)
+        if pattern is not None and not pattern.spells_out(change.key):
+            verb = "delete" if isinstance(change, Delete) else "create" if isinstance(change, Create) else "update"
+            names.setdefault((verb, str(pattern)), []).append(directory.client_label(change.key))
+    for (verb, pattern_text), labels in names.items():
         more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
         listed = ", ".join(sorted(labels)[:MOST_NAMED])
-        yield f"{counted(len(labels), 'delete')} because manage matches: {pattern_text} ({listed}{more})"
+        yield f"{counted(len(labels), verb)} because manage matches: {pattern_text} ({listed}{more})"
 
 
 def _kept(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:

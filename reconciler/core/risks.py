@@ -1,5 +1,6 @@
 """Pure: what is dangerous in a change, by a table of rules."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from reconciler.core.risk import Level, Risk
 from reconciler.core.scope_severity import is_administration, scope_order
 from reconciler.core.system_apis import system_api_of
 
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+"""A scope in the alphabet of OAuth (RFC 6749, 3.3)."""
 MOST_SCOPES_NAMED = 5
 LONGEST_SCOPE = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
@@ -181,6 +184,25 @@ def _administration(gain: Gain) -> str:
     return _with_scopes("looks like administration", gain, [each for each in gain.scopes if is_administration(each)])
 
 
+def _unusual_scopes(gain: Gain) -> str:
+    """Find scopes outside RFC 6749's alphabet. Such characters are written as escapes: they may look like letters."""
+    unusual = [each for each in gain.scopes if not SCOPE.fullmatch(each)]
+    return _with_scopes("characters that OAuth does not allow", gain, unusual)
+
+
+def escaped_scope(scope: str) -> str:
+    """Return a scope with an escape for each character that RFC 6749 does not allow."""
+    return "".join(char if SCOPE.fullmatch(char) else _escape(char) for char in scope)
+
+
+def _escape(char: str) -> str:
+    return (
+        char.encode("unicode_escape").decode()
+        if not char.isascii() or not char.isprintable()
+        else f"\\x{ord(char):02x}"
+    )
+
+
 def _third_party(gain: Gain) -> str:
     return "the application belongs to a third party" if gain.third_party and gain.widens else ""
 
@@ -204,7 +226,9 @@ def _with_scopes(what: str, gain: Gain, scopes: list[str]) -> str:
     """Name the worst scopes, so that no number of others can displace them."""
     more = len(scopes) - MOST_SCOPES_NAMED
     worst = sorted(scopes, key=lambda scope: scope_order(gain.key.audience, scope))[:MOST_SCOPES_NAMED]
-    named = ", ".join(shortened(scope, LONGEST_SCOPE) for scope in worst) + (f" and {more} more" if more > 0 else "")
+    named = ", ".join(shortened(escaped_scope(scope), LONGEST_SCOPE) for scope in worst) + (
+        f" and {more} more" if more > 0 else ""
+    )
     return f"{what}: {named}" if scopes else ""
 
 
@@ -265,6 +289,12 @@ def _rules() -> Iterator[RiskRule]:
         _all_scopes_removed,
     )
     yield RiskRule("administration", Level.HIGH, "scopes that look like administration of an API", _administration)
+    yield RiskRule(
+        "unusual-scope",
+        Level.HIGH,
+        "scopes with characters outside the alphabet of RFC 6749, which may look like other scopes",
+        _unusual_scopes,
+    )
     yield RiskRule(
         "management-api-access",
         Level.LOW,

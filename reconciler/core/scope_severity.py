@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from reconciler.core.confusable import latin
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.management_scopes import level_of
 from reconciler.core.risk import Level
@@ -36,7 +37,7 @@ ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(
 
 def is_administration(scope: str) -> bool:
     """Return whether a scope is named as those are that administer an API: `admin`, `manage:users`, `write:*`."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", scope)
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", latin(scope))
     return ADMINISTRATION.search(spaced.lower()) is not None
 
 

@@ -133,7 +133,7 @@ def _organizations(grant: ClientGrant, directory: Directory, say: Saying) -> dic
 
 
 def _organization(identity: str, directory: Directory) -> str:
-    name = directory.organization_label(identity)
+    name = directory.organization_name(identity) or identity
     known = directory.organizations is not None and directory.organizations_called(name) == (identity,)
     return name if known and writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
 
@@ -141,7 +141,7 @@ def _organization(identity: str, directory: Directory) -> str:
 def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
     organizations = sorted(grant.organizations or ())
     known = not directory.organizations_by_id.keys().isdisjoint(organizations)
-    names = ", ".join(map(directory.organization_label, organizations)) if known else ""
+    names = ", ".join(directory.organization_name(each) or each for each in organizations) if known else ""
     return {"client_id": directory.client_name(grant.key) or "", "organizations": names}
 
 

@@ -52,6 +52,7 @@ def plan_json(plan: Plan) -> Json:
         },
         "critical": [_critical(each) for each in dangers(plan, Level.CRITICAL)],
         "organization_names": _organization_names(plan),
+        "confusable": _confusable(plan),
         "changes": [
             *(_change(change, plan, None) for change in plan.changes),
             *(_change(each.change, plan, each.reason) for each in plan.blocked),
@@ -117,7 +118,9 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         unchanged=data["summary"]["unchanged"],
         differing=data["differing"],
         skipped=data["skipped"],
-        directory=_directory_from([*data["changes"], *data["unmanaged"]], data["organization_names"]),
+        directory=_directory_from(
+            [*data["changes"], *data["unmanaged"]], data["organization_names"], data["confusable"]
+        ),
         notes=tuple(data["notes"]),
         config_changes=tuple(_config_change_from(each) for each in data["config_changes"]),
         not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
@@ -172,6 +175,15 @@ def _organization_names(plan: Plan) -> Json:
     named = sorted({each for grant in grants if grant for each in grant.organizations or ()})
     known = plan.directory.organizations_by_id
     return {identity: known[identity].name for identity in named if identity in known}
+
+
+def _confusable(plan: Plan) -> list[str]:
+    """Return the ids that have to be shown beside names because of names that the plan does not have."""
+    changes = (*plan.changes, *(each.change for each in plan.blocked))
+    keys = [*(change.key for change in changes), *(each.observed.key for each in plan.left_alone)]
+    grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
+    organizations = {each for grant in grants if grant for each in grant.organizations or ()}
+    return list(plan.directory.shown_with_id(keys, organizations))
 
 
 def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
@@ -270,7 +282,9 @@ def _left_alone_from(data: Mapping[str, Any]) -> LeftAlone:
     return LeftAlone(observed, Reason(data["reason"]), data.get("detail", ""))
 
 
-def _directory_from(items: Iterable[Mapping[str, Any]], organizations: Mapping[str, str]) -> Directory:
+def _directory_from(
+    items: Iterable[Mapping[str, Any]], organizations: Mapping[str, str], confusable: Iterable[str]
+) -> Directory:
     items = list(items)
     names = {each["key"]["client_id"]: each["client_name"] for each in items if each["client_name"] is not None}
     apis = {each["key"]["audience"]: each["api_name"] for each in items if each["api_name"] is not None}
@@ -278,4 +292,5 @@ def _directory_from(items: Iterable[Mapping[str, Any]], organizations: Mapping[s
         tuple(Application(client_id, name) for client_id, name in names.items() if client_id),
         tuple(Api(identifier, name) for identifier, name in apis.items()),
         associated=tuple(Organization(identity, name) for identity, name in organizations.items()),
+        confusable=frozenset(confusable),
     )
