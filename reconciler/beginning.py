@@ -58,4 +58,5 @@ def ignoring(text: str) -> str:
     """Return a .gitignore that has what reconciler keeps for itself, too."""
     if ALIKE & {line.strip() for line in text.splitlines()}:
         return text
-    return f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}{OURS}\n"
+    end = "\r\n" if "\r\n" in text else "\n"
+    return f"{text}{'' if text.endswith(chr(10)) or not text else end}{OURS}{end}"

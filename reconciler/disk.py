@@ -1,50 +1,203 @@
-"""Files written whole or not at all: a crash, a full disk or a signal leaves what was there before."""
+"""Write files whole or not at all, where the file system allows it: a crash or a full disk leaves the old content."""
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-USUAL_MODE = 0o666  # less what the user's umask takes away
+USUAL_MODE = 0o666
+"""The umask of the user takes its bits from this."""
+
+OWNER_ONLY = 0o600
+IRREPLACEABLE = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
+"""Errors for a file that has to be written in place: a mounted one, or one in a folder that takes no new file."""
+
+CHANNELS = (1, 2)
+"""The descriptors of stdout and stderr."""
 
 
-def replace_file(path: Path, text: str, mode: int) -> None:
-    """Give the file `path` this text and these permissions, whether it exists or not.
+def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Give the file `path` this content; make it if it does not exist. Links are followed.
+
+    A regular file is replaced. It keeps its owner, its group, its hard links, and its mode unless `mode` is given. It
+    is written in place where a replacement would lose these or is impossible, as for a mounted file. A device, a pipe
+    and whatever stdout is are written to.
 
     Raises:
-        OSError: if that cannot be; what was there stays.
+        OSError: if that fails; the old content stays. The error names the file.
     """
-    with _beside(path, text, mode) as beside:
-        beside.chmod(mode)  # the umask has no say where a mode is kept
-        beside.replace(path)
+    with _named(path):
+        status = _status(path)
+        if status and (not stat.S_ISREG(status.st_mode) or _is_channel(status)):
+            _append(path, content)
+            return
+        file = Path(os.path.realpath(path))
+        is_linked = status is not None and status.st_nlink > 1
+        if is_linked or not _replace(file, content, mode, status):
+            _overwrite(file, content, mode)
+
+
+def check_output(path: Path) -> None:
+    """Check that `write_output` can write to `path`, without a change to it.
+
+    Raises:
+        OSError: if it cannot. The error names the file.
+    """
+    with _named(path):
+        status = _status(path)
+        if status is None:
+            check_folder(Path(os.path.realpath(path)).parent)
+        elif stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        elif stat.S_ISREG(status.st_mode):
+            os.close(os.open(path, os.O_WRONLY))
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def check_folder(folder: Path) -> None:
+    """Check that files can be made in `folder`, or if it does not exist, in the folder above it that does.
+
+    Raises:
+        OSError: if they cannot. The error names the folder.
+    """
+    with _named(folder), _beside(folder / "any", b"", OWNER_ONLY):
+        pass
+
+
+def check_new_folder(folder: Path) -> None:
+    """Check that `folder`, which need not exist, can hold new files. Raises OSError as `check_folder` does."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    check_folder(folder)
 
 
 def write_new_files(texts: Mapping[Path, str]) -> None:
-    """Make all these files, or none of them; what exists is never overwritten.
+    """Make all these files and the folders that they need, or nothing; what exists is never overwritten.
 
     Raises:
         FileExistsError: one of them is there already.
-        OSError: if one cannot be written.
+        OSError: if one cannot be written. The error names the file.
     """
     with ExitStack() as stack, ExitStack() as undo:
-        places = {path: stack.enter_context(_beside(path, text, USUAL_MODE)) for path, text in texts.items()}
-        for path, beside in places.items():
-            os.link(beside, path)
-            undo.callback(path.unlink)
+        drafts: dict[Path, Path] = {}
+        for path, text in texts.items():
+            with _named(path):
+                for folder in reversed([each for each in path.parents if not os.path.lexists(each)]):
+                    folder.mkdir()
+                    undo.callback(_remove_folder, folder)
+                drafts[path] = stack.enter_context(_beside(path, text.encode(), USUAL_MODE))
+        for path, draft in drafts.items():
+            with _named(path):
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, USUAL_MODE))
+                undo.callback(path.unlink)
+                draft.replace(path)
         undo.pop_all()
 
 
+def _remove_folder(folder: Path) -> None:
+    with suppress(OSError):  # somebody else may have put a file into it
+        folder.rmdir()
+
+
 @contextmanager
-def _beside(path: Path, text: str, mode: int) -> Iterator[Path]:
-    """Give a file beside `path` that has the text safely on disk; it is gone afterwards."""
+def _named(path: Path) -> Iterator[None]:
+    """Let each OSError name `path`, not the draft beside it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Return the status of the file that `path` leads to, None if it leads to none."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_channel(status: os.stat_result) -> bool:
+    """Return whether a regular file is where stdout or stderr go: another file in its place would not get them."""
+    for descriptor in CHANNELS:
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), status):
+                return True
+    return False
+
+
+def _append(path: Path, content: bytes) -> None:
+    with open(path, "ab", buffering=0, opener=_open_existing) as file:
+        _write_all(file.fileno(), content)
+
+
+def _open_existing(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)
+
+
+def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:
+    """Put a new file in the place of `file`; return False if an existing file has to be written in place instead."""
+    exact = stat.S_IMODE(status.st_mode) if mode is None and status else mode
+    try:
+        with _beside(file, content, USUAL_MODE if exact is None else exact) as draft:
+            if status and (draft.stat().st_uid, draft.stat().st_gid) != (status.st_uid, status.st_gid):
+                os.chown(draft, status.st_uid, status.st_gid)
+            if exact is not None:
+                draft.chmod(exact)  # after chown, which may clear bits; the umask does not count
+            draft.replace(file)
+    except OSError as error:
+        if status is None or error.errno not in IRREPLACEABLE:
+            raise
+        return False
+    return True
+
+
+def _overwrite(file: Path, content: bytes, mode: int | None) -> None:
+    """Write into an existing file. If that fails, write the old content back."""
+    before = file.read_bytes()
+    descriptor = os.open(file, os.O_WRONLY)
+    try:
+        if mode is not None:
+            with suppress(OSError):  # the file may be another user's
+                os.fchmod(descriptor, mode)
+        try:
+            _fill(descriptor, content)
+        except OSError:
+            with suppress(OSError):
+                _fill(descriptor, before)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    _write_all(descriptor, content)
+    os.ftruncate(descriptor, len(content))
+    os.fsync(descriptor)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+@contextmanager
+def _beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """Give a file beside `path` that has the content safely on disk; it is gone afterwards."""
     beside = path.with_name(f".reconciler-{secrets.token_hex(8)}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         yield beside
     finally:
         with suppress(OSError):

@@ -4,12 +4,16 @@ import os
 import stat
 from pathlib import Path
 
+from reconciler.core.problems import Problem
 from reconciler.core.runs import PastRun, parse_run
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import NEVER_WAIT
+from reconciler.files.discover import NEVER_WAIT, read
 from reconciler.journal import FOLDER
 
 SUFFIX = ".jsonl"
+MOST_BYTES = 500_000_000
+"""Of one journal."""
+
 BEGINNING_BYTES = 65_536
 """The first line of a journal is far shorter."""
 
@@ -37,10 +41,12 @@ def read_run(folder: Path, name: str) -> PastRun:
         ReconcilerError: if it cannot be read.
     """
     path = journal_path(folder, name)
-    try:
-        return parse_run(name, path.read_bytes())
-    except OSError as error:
-        raise ReconcilerError(f"the journal {path} cannot be read: {error.strerror}") from error
+    if path.is_symlink() or not path.is_file():
+        raise ReconcilerError(f"the journal {path} cannot be read: it is not a regular file")
+    content = read(path, MOST_BYTES)
+    if isinstance(content, Problem):
+        raise ReconcilerError(f"the journal {path} cannot be read: {content.what}")
+    return parse_run(name, content)
 
 
 def run_that_applied(folder: Path, saved_plan: str) -> str | None:

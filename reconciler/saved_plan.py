@@ -4,6 +4,7 @@ The checksum of a saved plan finds accidents. It proves nothing about who wrote 
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +17,13 @@ from reconciler.contract import stored
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Problem, errors
 from reconciler.core.quoting import quoted
-from reconciler.disk import replace_file
+from reconciler.disk import OWNER_ONLY, write_output
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations
 from reconciler.render.data import json_by_items
 from reconciler.render.plan_json import FORMAT_VERSION, Json, digest, plan_from_json, plan_json
 
-OWNER_ONLY = 0o600
 LARGEST_FILE_BYTES = 500_000_000
 BEGINNING = re.compile(rb'\s*\{\s*"format_version"\s*:')
 BEGINNING_BYTES = 100
@@ -57,7 +57,7 @@ def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetim
     }
     content["checksum"] = digest(content)
     try:
-        replace_file(path, json_by_items(content), OWNER_ONLY)
+        write_output(path, json_by_items(content).encode(errors="backslashreplace"), OWNER_ONLY)
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
 
@@ -65,15 +65,17 @@ def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetim
 def discard_plan(path: Path) -> bool:
     """Remove the plan that `path` holds, so that nobody applies it any more; return whether there was one.
 
+    A device or a pipe holds none.
+
     Raises:
         ReconcilerError: if something else is there, which stays, or what is there cannot be removed.
     """
     try:
-        if not path.exists() or _is_empty(path):
+        if not path.exists() or _is_empty(path) or not (path.is_file() or path.is_dir()):
             return False
         if not _begins_as_a_plan(path):
             raise ReconcilerError(f"{path} is not a saved plan, so it is not replaced by one; give --out another name")
-        path.unlink()
+        Path(os.path.realpath(path)).unlink()  # a link to it stays
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
     return True

@@ -35,5 +35,5 @@ def test_a_folder_that_is_none_is_an_error(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "journal" / "r.jsonl").mkdir(parents=True)
 
-    with pytest.raises(ReconcilerError, match=r"r\.jsonl cannot be read: Is a directory"):
+    with pytest.raises(ReconcilerError, match=r"r\.jsonl cannot be read: it is not a regular file"):
         read_run(tmp_path, "r")

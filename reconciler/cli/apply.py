@@ -10,17 +10,19 @@ from reconciler.cli.approving import Approval, approval_options
 from reconciler.cli.console import Console
 from reconciler.cli.interruption import Interruption
 from reconciler.cli.options import also_global_options, options
+from reconciler.cli.outputs import check_outputs
 from reconciler.cli.progress import progress
 from reconciler.cli.reaching import Reach, reaching_options
-from reconciler.cli.reports import Forms, forms_options
+from reconciler.cli.reports import TENANT, Forms, forms_options
 from reconciler.cli.run import Run
 from reconciler.cli.session import Planning, Session
 from reconciler.cli.settings import own_folder
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Done, Together, failures_of, together
+from reconciler.cli.together import Done, Together, chosen, failures_of, together
 from reconciler.core.outcome import Report, Result
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, takes_everything
+from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 from reconciler.render.checkout import Checkout
@@ -47,6 +49,7 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     with the same before and after ends the run with exit code 5 before anything is written.
     """
     console = Console(options())
+    _check_outputs(forms)
     approval.check_options(shape)
     approval.check_not_applied(own_folder(options().config))
     try:
@@ -62,10 +65,17 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     ends = Ends([end for end, _ in ended], tenants.failures)
     try:
         _tell(ends, forms, console)
-    except (OSError, ReconcilerError) as error:
+    except OSError as error:
         raise ReportLostError(reason(error)) from error
     code = tenants.worst(exit_code for _, exit_code in ended)
     wrote = any(outcome.result is not Result.SKIPPED for end in ends.ends for outcome in end.report.outcomes)
+    try:
+        _report(ends, forms, ci.checkout(options().config))
+        ci.tell_outputs(lambda: outputs_of(Planned([end.plan for end in ends.ends])))
+    except ReconcilerError as error:
+        if not wrote:
+            raise
+        console.problems([Problem(Source("--report"), str(error), severity=Severity.WARNING)], {})
     return Exit.INCOMPLETE if wrote and code in NOTHING_WRITTEN else code
 
 
@@ -153,8 +163,13 @@ def _tell(ends: Ends, forms: Forms, console: Console) -> None:
         if forms.stdout == "text" and end.report.outcomes:
             name = [line(f"Tenant {visible(end.plan.tenant.label)}")] if len(ends.ends) + len(ends.failed) > 1 else []
             console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
-    _report(ends, forms, checkout)
-    ci.tell_outputs(lambda: outputs_of(Planned([end.plan for end in ends.ends])))
+
+
+def _check_outputs(forms: Forms) -> None:
+    """Raise ReconcilerError if a file or the journal cannot take what the run has to record."""
+    named = any(TENANT in file.path for file in forms.files)
+    names = [tenant.name for tenant in chosen(options())[1]] if named else []
+    check_outputs(options(), forms.outputs(names), journal=True)
 
 
 def _report(ends: Ends, forms: Forms, checkout: Checkout) -> None:

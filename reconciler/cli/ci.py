@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -13,6 +13,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.render.checkout import USUAL_CONFIG, Checkout
 
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 SUMMARY_BYTES = 1_000_000
 """GitHub takes a mebibyte per step."""
 
@@ -54,18 +55,25 @@ def _head_of_request(path: str) -> str:
 
 def tell_summary(markdown: Callable[[], str]) -> None:
     """Add to the summary of a step of GitHub Actions; elsewhere it is not even made. Raises ReconcilerError."""
-    _append("GITHUB_STEP_SUMMARY", markdown)
+    _append(SUMMARY, markdown)
 
 
 def tell_outputs(values: Callable[[], Mapping[str, str]]) -> None:
     """Set outputs of a step of GitHub Actions, to words of ours; elsewhere do not even ask. Raises ReconcilerError."""
-    _append("GITHUB_OUTPUT", lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
+    _append(OUTPUT, lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
 
 
 def tell_exit_code(code: int) -> None:
     """Set the output `exit_code` of a step of GitHub Actions; elsewhere, or if that fails, do nothing."""
     with suppress(ReconcilerError):
         tell_outputs(lambda: {"exit_code": str(int(code))})
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    """Yield the variables of GitHub Actions that name a file to write to, with the file."""
+    for variable in (SUMMARY, OUTPUT):
+        if _in_github() and os.environ.get(variable):
+            yield variable, Path(os.environ[variable])
 
 
 def _append(variable: str, text: Callable[[], str]) -> None:

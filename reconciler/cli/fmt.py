@@ -1,7 +1,6 @@
 """`reconciler fmt`: grant files in canonical order, byte for byte what they were but for the order."""
 
 import os
-import stat
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from reconciler.cli.options import also_global_options, options
 from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.core.problems import Problem, Source, errors
 from reconciler.core.quoting import counted
-from reconciler.disk import replace_file
+from reconciler.disk import write_output
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.canonical import canonical
 from reconciler.files.discover import find, name_of
@@ -70,10 +69,10 @@ def _moved(wanted: list[Path], declared: Declared) -> tuple[dict[Path, str], lis
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the file itself, not a link to it; its mode and its byte order mark stay."""
+    """Write the file itself, not a link to it; its byte order mark stays."""
     file = Path(os.path.realpath(path))
     try:
         marked = file.read_bytes().startswith(BYTE_ORDER_MARK.encode())
-        replace_file(file, f"{BYTE_ORDER_MARK if marked else ''}{text}", stat.S_IMODE(file.stat().st_mode))
+        write_output(file, f"{BYTE_ORDER_MARK if marked else ''}{text}".encode())
     except OSError as error:
         raise ReconcilerError(f"{name_of(path)} cannot be written: {error.strerror}") from error

@@ -14,7 +14,7 @@ from reconciler.cli.declared import read_declared
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.session import Session
-from reconciler.cli.settings import read_settings
+from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.cli.shaping import Shape
 from reconciler.cli.together import Together, together
 from reconciler.core.adopt import Adoption, Choice, adopt
@@ -23,7 +23,7 @@ from reconciler.core.file_names import FreeNames
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.planner import Observation
 from reconciler.core.template import restored
-from reconciler.disk import write_new_files
+from reconciler.disk import check_new_folder, write_new_files
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.render.adoption import adoption_lines, left_out_lines
@@ -77,6 +77,7 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
         ReconcilerError: if the files that are there cannot be planned, or the tenant not be read; nothing was written.
     """
     folder = wanted.folder
+    _check_folder(given, folder)
     with _reached(given, console, folder, reach) as (tenants, sessions):
         ((session, observation),) = ((done.session, done.result) for done in tenants.each(sessions, Session.surveyed))
         adoption = adopt(
@@ -148,10 +149,17 @@ def _texts(adoption: Adoption, folder: Path, text_of: Callable[[Iterable[ClientG
     }
 
 
+def _check_folder(given: Options, folder: Path) -> None:
+    """Raise ReconcilerError if the folder cannot take files, or a link in its path leads out of the repository."""
+    workspace_of(given.config).refuse_stray_links([folder])
+    try:
+        check_new_folder(folder)
+    except OSError as error:
+        raise ReconcilerError(f"nothing was written: {name_of(folder)}: {error.strerror}") from error
+
+
 def _write(folder: Path, texts: dict[Path, str]) -> None:
     try:
-        if texts:
-            folder.mkdir(parents=True, exist_ok=True)
         write_new_files(texts)
     except OSError as error:
         raise ReconcilerError(

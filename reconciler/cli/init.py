@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Mapping
-from os.path import lexists, realpath
+from collections.abc import Iterable, Mapping
+from os.path import lexists
 from pathlib import Path
-from stat import S_IMODE
 
 import click
 
@@ -14,11 +13,11 @@ from reconciler.cli.console import Console
 from reconciler.cli.imports import SCHEMA, Wanted, bring_in, way_to
 from reconciler.cli.options import Options, also_global_options, options
 from reconciler.cli.reaching import USUAL
-from reconciler.cli.settings import read_settings
+from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.config import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.quoting import counted
-from reconciler.disk import replace_file, write_new_files
+from reconciler.disk import write_new_files, write_output
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.render.styled import Span, Style, line
@@ -48,8 +47,10 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     asking = Asking(Console(given), asks=not yes and sys.stdin.isatty(), yes=yes)
     file, grants = Path(given.config or DEFAULT_FILE), Path(given.grants)
     tenant = _declared(given) if file.exists() else _new(given, domain, asking)
-    _write(_first_files(tenant, file), asking.console)
-    _ignore(file.parent / ".gitignore", asking.console)
+    first, ignored = _first_files(tenant, file), file.parent / ".gitignore"
+    _refuse_links([*first, ignored, grants])
+    _write(first, asking.console)
+    _ignore(ignored, asking.console)
     reached = _has_credentials(tenant)
     if reached:
         asking.console.result([line()] * (not asking.asks))  # a question has a blank line of its own
@@ -109,13 +110,18 @@ def _write(texts: Mapping[Path, str], console: Console) -> None:
     """Write the files that are not there, and tell which."""
     new = {path: text for path, text in texts.items() if not lexists(path)}
     try:
-        for path in new:
-            path.parent.mkdir(parents=True, exist_ok=True)
         write_new_files(new)
     except OSError as error:
         raise ReconcilerError(f"nothing was written: {error.filename}: {error.strerror}") from error
     for path in texts:
         _told(console, "written" if path in new else "kept", path)
+
+
+def _refuse_links(files: Iterable[Path]) -> None:
+    """Raise ReconcilerError if the checkout may have brought a link in the path of a file."""
+    workspace = workspace_of(options().config)
+    for file in files:
+        workspace.refuse_brought_links(file, "init")
 
 
 def _ignore(file: Path, console: Console) -> None:
@@ -124,11 +130,11 @@ def _ignore(file: Path, console: Console) -> None:
         _write({file: beginning.ignoring("")}, console)
         return
     try:
-        before = file.read_text(encoding="utf-8")
+        before = file.read_bytes().decode(errors="surrogateescape")
         after = beginning.ignoring(before)
         if after != before:
-            replace_file(Path(realpath(file)), after, S_IMODE(file.stat().st_mode))
-    except (OSError, UnicodeDecodeError) as error:
+            write_output(file, after.encode(errors="surrogateescape"))
+    except OSError as error:
         raise ReconcilerError(f"{name_of(file)} cannot be changed: {reason(error)}") from error
     _told(console, "kept" if after == before else "changed", file)
 

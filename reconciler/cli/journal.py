@@ -7,8 +7,8 @@ import click
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, format_option, options
 from reconciler.cli.settings import own_folder
-from reconciler.core.runs import choose_run
-from reconciler.errors import Exit
+from reconciler.core.runs import PastRun, choose_run
+from reconciler.errors import Exit, ReconcilerError
 from reconciler.past import journal_path, read_run, run_names
 from reconciler.render.runs import run_json, run_lines, runs_json, runs_lines
 from reconciler.render.styled import line
@@ -27,20 +27,29 @@ def command(*, run: str | None, form: str) -> Exit:
     given = options()
     console, folder = Console(given), own_folder(given.config)
     if run is None:
-        _list(console, folder, form)
-    else:
-        _show(console, folder, choose_run(run, run_names(folder)), form, every=given.verbose)
+        return _list(console, folder, form)
+    _show(console, folder, choose_run(run, run_names(folder)), form, every=given.verbose)
     return Exit.DONE
 
 
-def _list(console: Console, folder: Path, form: str) -> None:
-    runs = [read_run(folder, name) for name in run_names(folder)]
+def _list(console: Console, folder: Path, form: str) -> Exit:
+    """List all runs whose journals can be read, and report the others."""
+    runs: list[PastRun] = []
+    failed: list[ReconcilerError] = []
+    for name in run_names(folder):
+        try:
+            runs.append(read_run(folder, name))
+        except ReconcilerError as error:
+            failed.append(error)
     if form == "json":
         console.data(runs_json(runs))
     elif runs:
         console.result(runs_lines(runs))
-    else:
+    elif not failed:
         console.result([line("No run has left a journal here.")])
+    for each in failed:
+        console.failure(each)
+    return Exit.FAILED if failed else Exit.DONE
 
 
 def _show(console: Console, folder: Path, name: str, form: str, *, every: bool) -> None:

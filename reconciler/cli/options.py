@@ -64,12 +64,19 @@ def options() -> Options:
 def global_options(command: AnyCommand) -> AnyCommand:
     """Give the topmost command the options that every command knows."""
     command.params += _declared(hidden=False)
+    for parameter in command.params:
+        _refuse_empty(parameter)
     return command
 
 
 def also_global_options(command: AnyCommand) -> AnyCommand:
-    """Let a command take the global options behind its name, too; its help says where they are told."""
+    """Let a command take the global options behind its name, too; its help says where they are told.
+
+    Each option and argument of the command is refused where it is empty.
+    """
     command.params += _declared(hidden=True)
+    for parameter in command.params:
+        _refuse_empty(parameter)
     command.epilog = ALSO
     return command
 
@@ -81,10 +88,21 @@ def format_option(command: str, *more: str) -> Callable[[Callable[..., Exit]], C
     return click.option("--format", "form", type=choice, default="text", show_default=True, envvar=variable)
 
 
+def _refuse_empty(parameter: click.Parameter) -> None:
+    """Let a parameter refuse an empty value from the command line before its type makes something of it."""
+    convert = parameter.type_cast_value
+
+    def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's own
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(each, str) and not each.strip() for each in values):
+            raise click.BadParameter("it is empty, as if from a variable that is not set", ctx, parameter)
+        return convert(ctx, value)
+
+    parameter.type_cast_value = type_cast_value  # type: ignore[method-assign]
+
+
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
     source = context.get_parameter_source(parameter.name or "")
-    if value == "" and source is ParameterSource.COMMANDLINE:
-        raise click.BadParameter("it is empty, as if from a variable that is not set", context, parameter)
     given = context.meta.setdefault(_GIVEN, {})
     if source is ParameterSource.COMMANDLINE or (source is ParameterSource.ENVIRONMENT and parameter.name not in given):
         given[parameter.name] = value

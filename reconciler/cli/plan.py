@@ -8,6 +8,7 @@ import click
 from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.outputs import Output, check_outputs
 from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
 from reconciler.cli.session import Session
@@ -34,6 +35,7 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
     """Show what would change in the tenant; nothing is written."""
     given = options()
     console = Console(given)
+    _check_outputs(given, out, forms)
     try:
         plans, tenants = _planned(given, shape, reach, out, console)
     except ReconcilerError as error:
@@ -57,6 +59,14 @@ def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, consol
             if out:
                 _save(out, plan, session)
         return plans, tenants
+
+
+def _check_outputs(given: Options, out: str | None, forms: Forms) -> None:
+    """Raise ReconcilerError if a file cannot take its result."""
+    paths = [*([out] if out else []), *(file.path for file in forms.files)]
+    names = [tenant.name for tenant in chosen(given)[1]] if any(TENANT in path for path in paths) else []
+    plans = [Output("--out", path) for path, _ in (files_for(out, names) if out else ())]
+    check_outputs(given, [*plans, *forms.outputs(names)])
 
 
 def _discard_older(out: str, given: Options, console: Console) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from reconciler.cli.options import format_option
+from reconciler.cli.outputs import Output
+from reconciler.disk import OWNER_ONLY, write_output
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.budget import MOST_BYTES
 
@@ -32,15 +34,25 @@ class Forms:
     files: tuple[ReportFile, ...]
     most_bytes: int
 
+    def outputs(self, names: Sequence[str]) -> list[Output]:
+        """Return the report files for the tenants of these names. Raises ReconcilerError as `files_for` does."""
+        return [Output(f"--report {file.form}", path) for file in self.files for path, _ in files_for(file.path, names)]
+
     def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
         """Write each report file; `render` gives the text in a form for the tenants of these names.
 
         Raises:
-            ReconcilerError: if one cannot be written.
+            ReconcilerError: if some cannot be written; the others are.
         """
+        failed = []
         for file in self.files:
             for path, some in files_for(file.path, names):
-                _write(path, render(file.form, some))
+                try:
+                    _write(path, render(file.form, some))
+                except ReconcilerError as error:
+                    failed.append(str(error))
+        if failed:
+            raise ReconcilerError("; ".join(failed))
 
 
 def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
@@ -118,6 +130,6 @@ def _most_bytes_option() -> Callable[[Command], Command]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_output(path, text.encode(errors="backslashreplace"), OWNER_ONLY)
     except OSError as error:
         raise ReconcilerError(f"the report {path} cannot be written: {error.strerror}") from error

@@ -30,12 +30,6 @@ class Shape:
     only_branch: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("base", "policy"):
-            value = getattr(self, name)
-            if value is not None and not value.strip():
-                raise ReconcilerError(
-                    f"--{name} is empty, as if from a variable that is not set; give it a value or omit it"
-                )
         if self.prune and self.create_only:
             raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
         if self.prune and self.skip_missing:

@@ -7,6 +7,7 @@ import click
 from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
+from reconciler.cli.outputs import check_outputs
 from reconciler.cli.reports import Forms, forms_options
 from reconciler.core.approval import as_unverified
 from reconciler.errors import Exit
@@ -28,6 +29,7 @@ def command(*, planfile: Path, forms: Forms) -> Exit:
     console = Console(given)
     plan = as_unverified(read_plan(planfile).plan)
     view = View(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
+    check_outputs(given, forms.outputs([plan.tenant.name]))
     forms.write([plan.tenant.name], lambda form, _: plans_as(form, Planned([plan]), view))
     if forms.stdout == "text":
         console.result(plan_lines(plan, every=given.verbose))

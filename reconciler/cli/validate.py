@@ -10,13 +10,15 @@ from reconciler.cli.console import Console
 from reconciler.cli.declared import is_snapshot
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.outputs import check_outputs
 from reconciler.cli.reports import TENANT, Forms, forms_options
-from reconciler.cli.settings import read_settings, workspace_of
+from reconciler.cli.settings import own_folder, read_settings, workspace_of
 from reconciler.config import named
 from reconciler.core.problems import errors
 from reconciler.core.tenancy import UNTOLD
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import Declared, read_grants
+from reconciler.files.workspace import Workspace, committed_problems
 from reconciler.render.annotations import annotations
 from reconciler.render.checkout import Checkout
 from reconciler.render.data import json_text
@@ -39,11 +41,12 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     """
     given = options()
     console = Console(given)
+    if any(TENANT in file.path for file in forms.files):
+        raise ReconcilerError(f"--report: what validate finds is not about one tenant; leave {TENANT} out of the name")
+    check_outputs(given, forms.outputs([]))
     with kept():
         declared = _declared(given, list(paths) or [Path(given.grants)])
     failed = bool(errors(declared.problems))
-    if any(TENANT in file.path for file in forms.files):
-        raise ReconcilerError(f"--report: what validate finds is not about one tenant; leave {TENANT} out of the name")
     checkout = ci.checkout(given.config)
     forms.write([], lambda form, _: _as(form, declared, checkout, valid=not failed))
     if forms.stdout == "text":
@@ -56,8 +59,15 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
 
 
 def _declared(given: Options, paths: list[Path]) -> Declared:
-    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
+    """Return what the files declare, with the problems of our own folder."""
     workspace = workspace_of(given.config)
+    declared = _in_files(given, paths, workspace)
+    of_folder = committed_problems(workspace, own_folder(given.config))
+    return replace(declared, problems=tuple(sorted((*declared.problems, *of_folder))))
+
+
+def _in_files(given: Options, paths: list[Path], workspace: Workspace) -> Declared:
+    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
     try:
         config = read_settings(given.config)
     except ProblemsError as error:

@@ -77,8 +77,8 @@ class Workspace:
         for link in self._links(path):
             if self._is_brought(link):
                 raise ReconcilerError(
-                    f"{what}: {quoted(name_of(path))} is not written: {quoted(name_of(link))} is a link that the "
-                    "checkout may have brought; remove the link, or give another path"
+                    f"{what}: {quoted(name_of(path))} is not written, so nothing was sent: {quoted(name_of(link))} "
+                    "is a link that the checkout may have brought; remove the link, or give another path"
                 )
 
     def _is_brought(self, link: Path) -> bool:
@@ -128,6 +128,22 @@ class Workspace:
             what = f"git alters this file at checkout ({visible(attribute)}={visible(value)}): a review shows another"
             yield Problem(Source(name_of(inside[file])), what, f"remove {attribute} for it from .gitattributes")
         yield from git_warnings(repository, name_of(self.root))
+
+
+def committed_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
+    """Yield a problem if git tracks files in our own `folder`: anybody who may commit could put journals there."""
+    if not os.path.lexists(folder) or workspace.root is None:
+        return
+    place = Source(name_of(folder))
+    fix = f"remove it from git: git rm -r --cached {name_of(folder)}; add .reconciler/ to .gitignore"
+    try:
+        repository = workspace.repository()
+        if any(tracked(repository, [repository.path_of(folder)])):
+            yield Problem(place, "git tracks this folder, which is for journals and data of tenants only", fix)
+    except GitMissingError:
+        return
+    except GitError as error:
+        yield Problem(place, f"not checked whether git tracks this folder: {error}", severity=Severity.WARNING)
 
 
 def git_warnings(repository: Repository, place: str) -> Iterator[Problem]:

@@ -118,7 +118,7 @@ def test_a_wrong_file_is_told_with_its_place(here: Path, file: str, text: str, c
         (["schema", "--spec", "grants"], "error: grants: this file cannot be read (Is a directory);"),
         (["schema", "--spec", "tenant.yaml"], "error: tenant.yaml is not valid JSON: "),
         (["sandbox", "reset", "--seed", "no.yaml"], "error: there is no no.yaml; check the path\n"),
-        (["sandbox", "reset", "--database", "tenant.yaml"], "error: cannot use tenant.yaml as sandbox database"),
+        (["sandbox", "reset", "--database", "tenant.yaml"], "error: tenant.yaml is not a sandbox database"),
     ],
     ids=["config", "grants", "escapes", "spec", "spec-folder", "spec-yaml", "seed", "database"],
 )

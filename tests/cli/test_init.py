@@ -198,15 +198,15 @@ def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("schemas", "error: nothing was written: schemas: File exists\n"),
-        (".gitignore", "error: .gitignore cannot be changed: it is no text in UTF-8\n"),
+        ("schemas", "error: nothing was written: schemas/reconciler.schema.json: Not a directory\n"),
+        (".gitignore", "error: .gitignore cannot be changed: Is a directory\n"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, said: str) -> None:
     if name == "schemas":
         (empty / name).write_text("in the way", encoding="utf-8")
     else:
-        (empty / name).write_bytes(b"\xff")
+        (empty / name).mkdir()
 
     ran = reconciler("init", "--domain", "example.eu.auth0.com")
 

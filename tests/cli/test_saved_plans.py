@@ -225,9 +225,10 @@ def test_a_plan_is_saved_over_an_empty_file_and_over_a_plan_that_was_cut_off(her
         assert reconciler("show", name).code == 0
 
 
-@pytest.mark.parametrize("place", ["grants", "/dev/null"], ids=["a folder", "a device"])
-def test_what_is_no_plain_file_stays_what_it_is(place: str) -> None:
-    ran = reconciler("plan", "--out", place)
+def test_a_folder_stays_a_folder(here: Path) -> None:
+    (here / "folder").mkdir()
 
-    assert (ran.code, f"{place} is not a saved plan" in ran.stderr) == (1, True)
-    assert not Path(place).is_file()
+    ran = reconciler("plan", "--out", "folder")
+
+    assert (ran.code, "Is a directory" in ran.stderr) == (1, True)
+    assert (here / "folder").is_dir()

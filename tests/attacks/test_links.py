@@ -1,0 +1,210 @@
+"""A pull request brings links, or files of ours, so that a run writes or reads somewhere else."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.commands import CONFIG, GRANTS, SEED, a_workspace, reconciler
+from support.repository import committed, git
+
+REPORTS = ["plan", "apply --yes", "validate"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    return a_workspace(folder, monkeypatch)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    file = tmp_path / "target"
+    file.write_text("mine")
+    return file
+
+
+@pytest.mark.parametrize("command", REPORTS)
+@pytest.mark.parametrize("option", ["--report json=out.json", "--report json=folder/out.json", "GITHUB_STEP_SUMMARY"])
+def test_no_output_goes_through_a_committed_link(
+    here: Path, target: Path, command: str, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "out.json").symlink_to(target)
+    (here / "folder").symlink_to(here.parent)
+    committed(here)
+    words = option.split()
+    if option.startswith("GITHUB"):
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        monkeypatch.setenv(option, "out.json")
+        words = []
+
+    ran = reconciler(*command.split(), *words)
+
+    assert ran.code == 1
+    assert "link" in ran.stderr
+    assert target.read_text() == "mine"
+    assert sorted(path.name for path in here.parent.iterdir()) == ["checkout", "target"]
+
+
+def test_no_plan_is_saved_through_a_committed_link(here: Path, target: Path) -> None:
+    (here / "plan.json").symlink_to("grants/billing.yaml")
+    committed(here)
+
+    ran = reconciler("plan", "--out", "plan.json")
+
+    assert (ran.code, "link" in ran.stderr) == (1, True)
+    assert (here / "grants/billing.yaml").read_text() == GRANTS
+    assert target.exists()
+
+
+@pytest.mark.parametrize("name", [".reconciler", ".reconciler/journal", ".reconciler/snapshots"])
+def test_no_journal_goes_through_a_committed_link(here: Path, name: str) -> None:
+    elsewhere = here.parent / "elsewhere"
+    elsewhere.mkdir()
+    config = CONFIG.replace("tenant.yaml", "tenant.yaml, database: tenant.db")
+    (here / "reconciler.yaml").write_text(config)
+    (here / name).parent.mkdir(exist_ok=True)
+    (here / name).symlink_to(elsewhere)
+    committed(here)
+
+    ran = reconciler("apply", "--yes")
+
+    assert (ran.code, "link" in ran.stderr) == (1, True)
+    assert list(elsewhere.iterdir()) == []
+    assert "0 to create" not in reconciler("plan").stdout
+
+
+def test_without_a_repository_a_link_that_leads_out_is_refused(here: Path, target: Path) -> None:
+    (here / "out.json").symlink_to(target)
+
+    assert reconciler("plan", "--report", "json=out.json").code == 1
+    assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("is_repository", [True, False])
+def test_a_link_of_the_user_is_followed(here: Path, target: Path, *, is_repository: bool) -> None:
+    if is_repository:
+        committed(here)
+        (here / "out.json").symlink_to(target)
+    else:
+        target = here / "real.json"
+        (here / "out.json").symlink_to("real.json")
+
+    assert reconciler("plan", "--report", "json=out.json").code == 0
+    assert (here / "out.json").is_symlink()
+    assert json.loads(target.read_text())["summary"]["create"] == 1
+
+
+def test_a_link_is_refused_where_git_refuses_the_repository(here: Path, target: Path) -> None:
+    committed(here)
+    (here / "out.json").symlink_to(target)
+    (here / ".git" / "HEAD").write_text("broken")
+
+    assert reconciler("plan", "--report", "json=out.json").code == 1
+    assert target.read_text() == "mine"
+
+
+def seen_by_nobody_else(path: Path) -> bool:
+    return path.stat().st_mode & 0o077 == 0
+
+
+def test_files_with_data_of_a_tenant_are_for_their_owner(here: Path) -> None:
+    (here / "old.md").write_text("x")
+    (here / "old.md").chmod(0o644)
+
+    ran = reconciler("apply", "--yes", "--report", "markdown=old.md", "--report", "json=new.json")
+    assert ran.code == 0
+    assert reconciler("plan", "--out", "plan.json").code == 0
+
+    ours = [path for path in (here / ".reconciler").rglob("*") if path.is_file()]
+    assert len(ours) >= 3
+    assert all(map(seen_by_nobody_else, [here / "old.md", here / "new.json", here / "plan.json", *ours]))
+
+
+@pytest.mark.parametrize(
+    "command", ["validate", "plan", "apply --yes", "list", "list --offline", "import", "doctor", "fmt"]
+)
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_folder_of_grants_outside_is_not_used(here: Path, command: str, *, absolute: bool) -> None:
+    outside = here.parent / "outside"
+    (here / "grants").rename(outside)
+    (here / "grants").symlink_to(outside if absolute else "../outside")
+    before = {path.name: path.read_text() for path in outside.iterdir()}
+
+    ran = reconciler(*command.split())
+
+    assert ran.code == 1
+    assert re.search(r"leads\s+out\s+of", ran.said)
+    assert {path.name: path.read_text() for path in outside.iterdir()} == before
+
+
+def test_import_does_not_make_its_folder_outside(here: Path) -> None:
+    (here / "link").symlink_to(here.parent)
+
+    ran = reconciler("import", "--out", "link/imported")
+
+    assert (ran.code, "leads out of" in ran.stderr) == (1, True)
+    assert not (here.parent / "imported").exists()
+
+
+def test_a_mounted_folder_with_links_inside_is_read(here: Path) -> None:
+    data = here / "grants" / "..2026_11_27"
+    data.mkdir()
+    (here / "grants" / "billing.yaml").rename(data / "billing.yaml")
+    (here / "grants" / "..data").symlink_to("..2026_11_27")
+    (here / "grants" / "billing.yaml").symlink_to("..data/billing.yaml")
+
+    ran = reconciler("plan")
+
+    assert (ran.code, "1 to create" in ran.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("link", [".gitignore", "schemas", ".github", ".github/workflows", "grants"])
+@pytest.mark.parametrize("target", ["outside", ".git/hooks"])
+def test_init_does_not_write_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str, target: str
+) -> None:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    a_workspace(folder, monkeypatch, reconciler="", tenant=SEED)
+    for path in (folder / "reconciler.yaml", folder / "grants/billing.yaml", folder / "grants"):
+        path.rmdir() if path.is_dir() else path.unlink()
+    git(folder, "init", "--quiet")
+    place = tmp_path / "outside" if target == "outside" else folder / target
+    place.mkdir(exist_ok=True)
+    goal = place / "file" if link == ".gitignore" else place
+    if link == ".gitignore":
+        goal.write_text("mine\n")
+    (folder / link).parent.mkdir(exist_ok=True)
+    (folder / link).symlink_to(goal)
+    committed(folder)
+    before = sorted(path.name for path in place.iterdir())
+
+    ran = reconciler("init", "--domain", "acme.eu.auth0.com", "--yes")
+
+    assert ran.code == 1
+    assert "link" in ran.stderr
+    assert sorted(path.name for path in place.iterdir()) == before
+    assert link != ".gitignore" or goal.read_text() == "mine\n"
+
+
+def a_journal(folder: Path) -> None:
+    (folder / ".reconciler" / "journal").mkdir(parents=True)
+    (folder / ".reconciler" / "journal" / "20260101T000000Z-abcdef.jsonl").write_text("{}\n")
+
+
+@pytest.mark.parametrize(("make", "code"), [(a_journal, 1), (lambda _: None, 0)], ids=["committed", "not committed"])
+def test_validate_reports_a_committed_folder_of_ours(here: Path, make: Callable[[Path], None], code: int) -> None:
+    make(here)
+    committed(here)
+    if not code:
+        a_journal(here)
+
+    ran = reconciler("validate")
+
+    assert ran.code == code
+    assert (".reconciler: git tracks this folder" in ran.stderr) == bool(code)

@@ -1,0 +1,206 @@
+"""Where results go: checked before the first request, and no option is empty."""
+
+import os
+import stat
+from pathlib import Path
+
+import click
+import pytest
+from support.commands import CONFIG, DATABASE, grants_of, process, reconciler
+
+from reconciler.cli.main import COMMANDS, commands
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
+OTHER = 12345
+
+
+def touched(here: Path) -> bool:
+    """Return whether a command reached the tenant, which is made then."""
+    return (here / DATABASE).exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan --report json=nowhere/x",
+        "plan --report json=grants",
+        "plan --out nowhere/x",
+        "plan --out tenant.yaml/x",
+        "apply --yes --report json=nowhere/x",
+        "apply --yes --report markdown=tenant.yaml/x",
+        "import --out tenant.yaml/x",
+    ],
+)
+def test_a_place_that_takes_nothing_is_found_before_the_first_request(here: Path, words: str) -> None:
+    ran = reconciler(*words.split())
+
+    assert ran.code == 1
+    assert "None" not in ran.stderr
+    assert not touched(here)
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"])
+@pytest.mark.parametrize("command", ["plan", "apply --yes"])
+def test_files_of_a_step_are_checked_too(
+    here: Path, monkeypatch: pytest.MonkeyPatch, variable: str, command: str
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv(variable, str(here / "nowhere" / "x"))
+
+    ran = reconciler(*command.split())
+
+    assert (ran.code, variable in ran.stderr) == (1, True)
+    assert not touched(here)
+
+
+def test_a_journal_that_cannot_be_made_is_found_before_the_first_request(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(CONFIG.replace("tenant.yaml", "tenant.yaml, database: tenant.db"))
+    (here / ".reconciler").write_text("a file")
+
+    ran = reconciler("apply", "--yes")
+
+    assert (ran.code, "journal" in ran.stderr) == (1, True)
+    assert not (here / "tenant.db").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan --report json=x --report markdown=x",
+        "plan --out x --report json=./x",
+        "plan --out link --report json=x",
+        "apply --yes --report json=x --report json=x",
+        "validate --report json=x --report sarif=x",
+    ],
+)
+def test_two_outputs_of_one_name_are_refused(here: Path, words: str) -> None:
+    (here / "link").symlink_to("x")
+
+    ran = reconciler(*words.split())
+
+    assert (ran.code, "give each its own" in ran.stderr) == (1, True)
+    assert not touched(here)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan --out grants/plan.json",
+        "plan --report json=grants/new/../x.yaml",
+        "apply --yes --report markdown=grants/x.md",
+        "validate --report json=./grants/billing.yaml",
+    ],
+)
+def test_outputs_in_the_folder_of_grants_are_refused(here: Path, words: str) -> None:
+    before = (here / "grants/billing.yaml").read_text()
+
+    ran = reconciler(*words.split())
+
+    assert (ran.code, "folder of grants" in ran.stderr) == (1, True)
+    assert [path.name for path in (here / "grants").iterdir()] == ["billing.yaml"]
+    assert (here / "grants/billing.yaml").read_text() == before
+
+
+@pytest.mark.usefixtures("here")
+def test_a_report_that_fails_after_the_writes_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("reconciler.cli.reports.write_output", fail)
+    ran = reconciler("apply", "--yes", "--report", "json=x", "--format", "json")
+
+    assert (ran.code, bool(ran.data)) == (0, True)
+    assert "warning" in ran.stderr
+    assert "No space left" in ran.stderr
+
+
+def test_a_plan_goes_to_a_device_or_a_pipe_that_stays_one(here: Path) -> None:
+    ran = process("plan", "--out", "/dev/stdout", "-q", cwd=here)
+
+    assert ran.code == 0
+    assert '"format_version"' in ran.stdout
+    assert reconciler("plan", "--out", "/dev/null", "--report", "json=/dev/null").code == 0
+    assert stat.S_ISCHR(os.lstat("/dev/null").st_mode)
+    assert (os.lstat("/dev/null").st_mode & 0o666) == 0o666
+
+
+@AS_ROOT
+def test_fmt_keeps_owner_mode_and_links(here: Path) -> None:
+    file = here / "grants" / "billing.yaml"
+    file.write_text(
+        file.read_text().replace(
+            "      - read:invoices\n      - write:invoices", "      - write:invoices\n      - read:invoices"
+        )
+    )
+    file.chmod(0o640)
+    os.chown(file, OTHER, OTHER)
+    (here / "other").hardlink_to(file)
+
+    ran = reconciler("fmt")
+
+    assert (ran.code, "Put in order" in ran.stdout) == (0, True)
+    status = file.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (OTHER, OTHER, 0o640)
+    assert (here / "other").samefile(file)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_init_changes_only_the_line_that_it_adds(here: Path, end: str) -> None:
+    before = f"a\r\nb\n\xe9{end}".encode("latin-1")
+    (here / ".gitignore").write_bytes(before)
+
+    assert reconciler("init", "--domain", "acme.eu.auth0.com").code == 0
+    assert (here / ".gitignore").read_bytes().startswith(before)
+    assert (here / ".gitignore").read_bytes().splitlines()[-1] == b".reconciler/"
+
+
+def test_a_journal_that_cannot_be_read_hides_no_other(here: Path) -> None:
+    assert reconciler("apply", "--yes").code == 0
+    journal = here / ".reconciler" / "journal"
+    (journal / "20990101T000000Z-aaaaaa.jsonl").mkdir()
+    (journal / "20990101T000000Z-bbbbbb.jsonl").symlink_to("/dev/zero")
+
+    ran, as_data = reconciler("journal"), reconciler("journal", "--format", "json")
+
+    assert (ran.code, as_data.code) == (1, 1)
+    assert len(as_data.data["runs"]) == 1
+    assert as_data.data["runs"][0]["run"] in ran.stdout
+    assert all(name in ran.stderr for name in ("aaaaaa", "bbbbbb"))
+
+
+def options_with_values() -> list[tuple[str, ...]]:
+    """Return each option and argument of each command that takes a value, with an empty one."""
+    found = []
+    with click.Context(commands) as context:
+        for name in COMMANDS:
+            command = commands.get_command(context, name)
+            inner = command.commands if isinstance(command, click.Group) else {"": command}
+            for sub, each in inner.items():
+                words = (name, sub) if sub else (name,)
+                assert each
+                for parameter in each.params:
+                    if isinstance(parameter, click.Argument):
+                        found.append((*words, ""))
+                    elif isinstance(parameter, click.Option) and not parameter.is_flag and not parameter.count:
+                        found += [(*words, parameter.opts[-1], value) for value in ("", " ")]
+    return found
+
+
+@pytest.mark.parametrize("words", options_with_values(), ids=" ".join)
+def test_no_option_may_be_empty(here: Path, words: tuple[str, ...]) -> None:
+    ran = reconciler(*words)
+
+    assert ran.code == 1
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.count("error") or "Invalid value" in ran.stderr
+    assert not touched(here)
+    assert not (here / "schemas").exists()
+
+
+@pytest.mark.parametrize("option", ["--grants", "--config", "--tenant", "--color"])
+def test_no_global_option_may_be_empty_before_the_command(here: Path, option: str) -> None:
+    ran = reconciler(option, "", "plan")
+
+    assert (ran.code, "it is empty" in ran.stderr) == (1, True)
+    assert not touched(here)
+    assert grants_of(here)
