@@ -6,7 +6,7 @@ files name them; and a request for each grant that differs, because the API know
 
 from benchmarks.api import MOST_ON_A_PAGE
 from benchmarks.limits import PLANS
-from benchmarks.tenants import APIS, Case, application_count
+from benchmarks.tenants import APIS, Case, Work, application_count
 
 TOKEN = 1
 OWN = 1  # application of the tool, and the Management API
@@ -23,8 +23,9 @@ def least_requests(case: Case) -> int:
 
 
 def requests_of_care(case: Case) -> int:
-    """Return how many more it takes to check scopes against the APIs' own and to look at the tenant after writes."""
-    return pages(APIS + OWN) + (pages(case.count_after) if case.writes else 0)
+    """Return how many more it takes to check scopes, to read again before updates, and to verify after writes."""
+    before = pages(case.count_before) if case.work is Work.CHANGED else 0
+    return pages(APIS + OWN) + before + (pages(case.count_after) if case.writes else 0)
 
 
 def least_seconds(case: Case) -> float:

@@ -9,15 +9,13 @@ from reconciler.auth0.errors import Auth0Error
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, phase, takes_access
-from reconciler.work import Look, Means, Seen, Stop, Work, reraise
+from reconciler.work import Means, Seen, Stop, Work, reraise
 
-__all__ = ["Look", "Means", "Stop", "carry_out", "reraise"]
+__all__ = ["Means", "Stop", "carry_out", "reraise"]
 
 HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
 CHANGES_A_PAGE = 10
 """A listing serves so many changes per page that it takes: a look at each grant adds a tenth to the calls at most."""
-FRESH_SECONDS = 10.0
-"""So old a look may be when the writes after it begin; a single one of them may wait longer for the rate limit."""
 
 Numbered = tuple[int, Change]
 
@@ -30,11 +28,10 @@ async def carry_out(plan: Plan, means: Means) -> tuple[Outcome, ...]:
     signal or the journal's disk did.
     """
     outcomes: list[Outcome] = []
-    looks = Looks(means)
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: phase(numbered[1])):
         failed = frozenset(each.change.key.holder for each in outcomes if each.result is not Result.APPLIED)
         for batch in _batches(list(changes), means.observed):
-            outcomes += await _carry_out_together(batch, failed, await looks.before(batch), means)
+            outcomes += await _carry_out_together(batch, failed, await _listing_before(batch, means), means)
     return tuple(outcomes)
 
 
@@ -66,32 +63,18 @@ async def _carry_out_together(
     return [task.result() for task in tasks]
 
 
-class Looks:
-    """What the tenant has right before the changes of each batch.
+async def _listing_before(batch: Sequence[Numbered], means: Means) -> Seen | None:
+    """Return all grants of the tenant where one listing is cheaper than reading each grant; None: read each.
 
-    The first look is the one that the plan was made from, if it is fresh. It serves once: what it leaves unknown grows
-    with every write after it, as with any other look.
+    The listing of the plan does not serve here: an edit since then would be overwritten.
     """
-
-    def __init__(self, means: Means) -> None:
-        self._means = means
-        self._first = means.look
-
-    async def before(self, batch: Sequence[Numbered]) -> Seen | None:
-        """Return all grants where that is cheaper than reading each that will change; None: read each."""
-        count = sum(not isinstance(change, Create) for _, change in batch)
-        if not count or self._means.stop.reason:
-            return None
-        first, self._first = self._first, None
-        if first and asyncio.get_running_loop().time() <= first.at + FRESH_SECONDS:
-            return first.seen
-        return await self._listing() if count > _pages(self._means.observed) else None
-
-    async def _listing(self) -> Seen | None:
-        try:
-            return by_key(await self._means.client.grants())
-        except Auth0Error:
-            return None  # each change looks for itself, and tells what goes wrong then
+    count = sum(not isinstance(change, Create) for _, change in batch)
+    if count <= _pages(means.observed) or means.stop.reason:
+        return None
+    try:
+        return by_key(await means.client.grants())
+    except Auth0Error:
+        return None  # each change reads its grant, and reports what goes wrong then
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: Stop) -> str:

@@ -1,6 +1,5 @@
 """Read what a plan needs to know of the tenant: its grants always, all else only where a file needs it."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -104,10 +103,9 @@ async def observe(client: ManagementClient, needs: Needs, *, everything: bool = 
         ReconcilerError: if names are needed that the token may not read.
     """
     async with at_once() as group:
-        grants = group.create_task(observe_grants(client))
+        grants = group.create_task(client.grants())
         directory = group.create_task(_directory(client, needs, wanted=NAMES if everything else ()))
-    listed, listed_at = grants.result()
-    return Observation(listed, directory.result(), notes=_unfamiliar(listed), listed_at=listed_at)
+    return Observation(grants.result(), directory.result(), notes=_unfamiliar(grants.result()))
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: Needs) -> Observation:
@@ -126,12 +124,6 @@ async def observe_for_changes(
     if not lists:
         return observation
     return replace(observation, directory=await _directory(client, NO_NEEDS, observation.directory, wanted=lists))
-
-
-async def observe_grants(client: ManagementClient) -> tuple[tuple[ObservedGrant, ...], float]:
-    """Return the tenant's grants, and when that listing ended by the event loop's clock. Raises as `observe` does."""
-    grants = await client.grants()
-    return grants, asyncio.get_running_loop().time()
 
 
 async def observe_organizations(

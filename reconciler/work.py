@@ -37,14 +37,6 @@ LATE_SECONDS = 2.0
 Seen = Mapping[Key, ObservedGrant]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """All grants of the tenant as they were at a time, in seconds of the event loop's clock."""
-
-    seen: Seen
-    at: float
-
-
 class Stop:
     """How a run is told to stop. `reason` says why nothing new is begun; `cut` leaves even what is under way."""
 
@@ -67,8 +59,7 @@ class Means:
     """What carrying out a plan takes.
 
     `tell` hears each outcome as it comes; `concurrency` changes are under way at once; `observed` counts the tenant's
-    grants, which tells what a listing costs. `look` is what the plan was made from, None if somebody has approved the
-    plan since: then nothing is written on its strength. `crashed` hears of each exception that is a bug.
+    grants, which tells what a listing costs. `crashed` hears of each exception that is a bug.
     """
 
     client: ManagementClient
@@ -77,7 +68,6 @@ class Means:
     tell: Callable[[Outcome], None]
     concurrency: int
     observed: int
-    look: Look | None = None
     crashed: Callable[[Exception], None] = reraise
     persistence: Persistence = field(default_factory=Persistence)
 

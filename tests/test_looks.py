@@ -1,6 +1,5 @@
-"""What is looked at between a plan and its writes, and what is written on the strength of the plan's own look."""
+"""What is read between a plan and its writes: no write relies on the listing of the plan."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,8 +13,7 @@ from support.commands import reconciler
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
-from reconciler.apply import FRESH_SECONDS, Look, Means, Stop, carry_out
-from reconciler.core.grant import by_key
+from reconciler.apply import Means, Stop, carry_out
 from reconciler.core.guards import Untouchable
 from reconciler.core.outcome import Result
 from reconciler.core.planner import make_plan
@@ -53,16 +51,13 @@ def edited(sandbox: Sandbox) -> None:
 def applied(
     folder: Path,
     *specs: GrantSpec,
-    waits: float = 0.0,
-    approved: bool = False,
     meddle: Meddle = lambda _: None,
     at_write: Meddle = lambda _: None,
-    write_takes: float = 0.0,
     write_fails: bool = False,
 ) -> tuple[dict[str, Result], list[str]]:
-    """Plan, let `meddle` change the tenant, wait, apply; results by client, and the calls of the apply.
+    """Plan, let `meddle` change the tenant, apply; results by client, and the calls of the apply.
 
-    `at_write` changes the tenant right behind our first write, which takes its time, or does not reach the tenant.
+    `at_write` changes the tenant right after our first write, which may not reach the tenant.
     """
     calls: list[str] = []
 
@@ -74,7 +69,6 @@ def applied(
         answer = instead(request, 503) if is_first and write_fails else await forward()
         if is_first:
             at_write(sandbox)
-            await asyncio.sleep(write_takes)
         return answer
 
     async def run() -> dict[str, Result]:
@@ -84,7 +78,6 @@ def applied(
             plan = make_plan(specs, observation, rules(untouchable=Untouchable(client.own_key()), prune=True), TENANT)
             calls.clear()
             meddle(sandbox)
-            await asyncio.sleep(waits)
             means = Means(
                 client=client,
                 journal=journal,
@@ -92,7 +85,6 @@ def applied(
                 tell=lambda _: None,
                 concurrency=1,
                 observed=len(observation.grants),
-                look=None if approved else Look(by_key(observation.grants), observation.listed_at),
             )
             return {each.change.key.holder: each.result for each in await carry_out(plan, means)}
 
@@ -101,28 +93,16 @@ def applied(
     return results, calls
 
 
-def test_the_look_that_the_plan_was_made_from_serves_the_first_updates(tmp_path: Path) -> None:
-    _, calls = applied(tmp_path, NEW, *WIDER, a_spec(client_id="stray", scope=("a",)))
+def test_creates_take_no_reading(tmp_path: Path) -> None:
+    _, calls = applied(tmp_path, NEW, *AS_IT_IS, a_spec(client_id="stray", scope=("a",)))
 
-    assert calls == ["POST", "PATCH", "PATCH"]
-
-
-def test_it_serves_once(tmp_path: Path) -> None:
-    _, calls = applied(tmp_path, *WIDER)
-
-    assert calls == ["PATCH", "PATCH", "GET", "DELETE"]
+    assert calls == ["POST"]
 
 
-def test_it_serves_no_more_where_creates_took_long(tmp_path: Path) -> None:
-    _, calls = applied(tmp_path, NEW, *WIDER, write_takes=FRESH_SECONDS + 0.1)
+def test_one_grant_is_read_alone_and_several_by_one_listing(tmp_path: Path) -> None:
+    _, calls = applied(tmp_path, NEW, *WIDER)
 
     assert calls == ["POST", "GET all", "PATCH", "PATCH", "GET", "DELETE"]
-
-
-def test_it_serves_deletes_too(tmp_path: Path) -> None:
-    _, calls = applied(tmp_path, *AS_IT_IS)
-
-    assert calls == ["DELETE"]
 
 
 def test_an_edit_behind_a_write_is_seen_before_the_next_kind_of_write(tmp_path: Path) -> None:
@@ -138,20 +118,15 @@ def test_an_edit_behind_a_write_is_seen_before_the_next_kind_of_write(tmp_path: 
 @pytest.mark.parametrize(
     ("edit", "result"), [(lambda _: None, Result.APPLIED), (edited, Result.CONFLICT)], ids=["as it was", "edited"]
 )
-def test_what_becomes_of_a_write_is_never_told_by_the_plans_look(tmp_path: Path, edit: Meddle, result: Result) -> None:
+def test_a_write_that_is_lost_is_settled_by_a_new_reading(tmp_path: Path, edit: Meddle, result: Result) -> None:
     results, calls = applied(tmp_path, *WIDER, at_write=edit, write_fails=True)
 
     assert results == {"one": result, "two": Result.APPLIED, "stray": Result.APPLIED}
-    assert calls[:2] == ["PATCH", "GET"]
+    assert calls[:3] == ["GET all", "PATCH", "GET"]
 
 
-@pytest.mark.parametrize(
-    ("waits", "approved"),
-    [(FRESH_SECONDS + 0.1, False), (0.0, True)],
-    ids=["time has passed", "somebody has approved"],
-)
-def test_an_edit_since_the_plan_is_not_overwritten_where(tmp_path: Path, waits: float, *, approved: bool) -> None:
-    results, calls = applied(tmp_path, *WIDER, waits=waits, approved=approved, meddle=edited)
+def test_an_edit_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
+    results, calls = applied(tmp_path, *WIDER, meddle=edited)
 
     assert results == {"one": Result.CONFLICT, "two": Result.APPLIED, "stray": Result.APPLIED}
     assert calls == ["GET all", "PATCH", "GET", "DELETE"]
@@ -163,9 +138,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         yield place
 
 
-def test_where_nobody_is_waited_for_the_plans_own_look_serves_the_first_update(place: Place) -> None:
+def test_with_yes_grants_are_read_again_before_the_first_update(place: Place) -> None:
     assert place.apply().code == 0
-    assert place.looks() == 3  # for the plan, before the delete, and in the end
+    assert place.looks() == 4  # for the plan, before the update, before the delete, and in the end
 
 
 @pytest.mark.parametrize("how", ["typed", "saved"])

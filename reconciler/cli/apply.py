@@ -127,13 +127,11 @@ class Applying:
         interruption = Interruption(self._console)
         total = sum(len(done.result.plan.changes) for done in agreed)
         saved = self._approval.saved
-        approved = self._asks or saved is not None
         runs = {
             done.session.tenant.name: Run(
                 done,
                 reach,
                 interruption,
-                approved=approved,
                 saved_plan=saved.checksum if saved else None,
             )
             for done in agreed

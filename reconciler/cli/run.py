@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-from reconciler.apply import Look, Means, carry_out, reraise
+from reconciler.apply import Means, carry_out, reraise
 from reconciler.auth0.backoff import Persistence
 from reconciler.cli.console import Console
 from reconciler.cli.deadline import OUT_OF_TIME
@@ -14,7 +14,6 @@ from reconciler.cli.interruption import GRACE_SECONDS, Interruption
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import SECOND_LOOK_SECONDS, Planning
 from reconciler.cli.together import Done
-from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.journal import Journal, JournalError, open_journal
@@ -29,7 +28,6 @@ LOOK_AGAIN_SECONDS = 1.5
 class Run:
     """One run that writes: from the journal's first line to the last look at the tenant.
 
-    `approved` says that the plan has been shown to somebody, now or as a file, and that time has passed since.
     `saved_plan` is the checksum of the saved plan that approves the run; None without one.
     """
 
@@ -39,14 +37,12 @@ class Run:
         reach: Reach,
         interruption: Interruption,
         *,
-        approved: bool,
         saved_plan: str | None,
     ) -> None:
         self._saved_plan = saved_plan
         self._session = planned.session
         self._plan = planned.result.plan
         self._observation = planned.result.observation
-        self._approved = approved
         self._reach = reach
         self._interruption = interruption
         self._stop = interruption.stop()
@@ -100,7 +96,6 @@ class Run:
             persistence=Persistence(self._reach.attempts),
             observed=len(self._observation.grants),
             crashed=self._crashed,
-            look=None if self._approved else Look(by_key(self._observation.grants), self._observation.listed_at),
         )
 
     @contextmanager

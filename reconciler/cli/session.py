@@ -34,7 +34,6 @@ from reconciler.observe import (
     observe,
     observe_for_changes,
     observe_further,
-    observe_grants,
     observe_organizations,
     survey,
 )
@@ -158,8 +157,7 @@ class Session:
         return await self._in_time(unless(cut, self._observed_again(before)), SECOND_LOOK_SECONDS)
 
     async def _observed_again(self, before: Observation) -> Observation:
-        grants, listed_at = await observe_grants(self.client)
-        return await self._completed(replace(before, grants=grants, listed_at=listed_at))
+        return await self._completed(replace(before, grants=await self.client.grants()))
 
     def plan(self, observation: Observation, at_least: float = 0.0) -> Plan:
         """Return the plan, made until the deadline, but for `at_least` so many seconds.

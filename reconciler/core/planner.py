@@ -1,6 +1,5 @@
 """Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -50,14 +49,12 @@ class Observation:
     """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read.
 
     `organization_grants` counts the grants of the organizations that get more; None for one that does not exist.
-    `listed_at` is when the listing of grants ended, in seconds of the reader's clock; too long ago where nobody says.
     """
 
     grants: tuple[ObservedGrant, ...]
     directory: Directory
     notes: tuple[str, ...] = ()
     organization_grants: Mapping[str, int | None] = field(default_factory=dict)
-    listed_at: float = field(default=-math.inf, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

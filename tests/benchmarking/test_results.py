@@ -59,7 +59,7 @@ def test_how_long_a_run_will_take_is_told_by_the_smaller_ones(earlier: list[Run]
     [
         (NO_OP, 1 + 10 + 1, 1, 0),
         (Case(Work.NOTHING, 1000, latency=0.3), 12, 1, 11 * 0.3),
-        (Case(Work.CHANGED, 1000, latency=0.3), 12 + 99, 1 + 10, 12 * 0.3),
+        (Case(Work.CHANGED, 1000, latency=0.3), 12 + 99, 1 + 10 + 10, 12 * 0.3),
         (Case(Work.MISSING, 1000, plan="free"), 3 + 999, 1 + 10, (1001 - 2) / 2),
         (Case(Work.REMOVED, 1000), 12 + 998, 1 + 1, 0),
         (Case(Work.NOTHING, 100_000), 1 + 1000 + 100, 1, 0),
