@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
+from reconciler.render.annotations import plan_annotations
 from reconciler.render.budget import MOST_BYTES, joined, share_of
 from reconciler.render.checkout import JUST_HERE, Checkout
 from reconciler.render.data import json_text
@@ -17,7 +18,7 @@ from reconciler.render.plan_words import all_risks_of
 from reconciler.render.sarif import plans_sarif
 from reconciler.render.styled import plain
 
-PLAN_FORMS = ("text", "json", "markdown", "sarif")
+PLAN_FORMS = ("text", "json", "markdown", "sarif", "github")
 NO_PLAN = "no plan"
 
 
@@ -54,6 +55,9 @@ def plans_as(form: str, planned: Planned, view: View) -> str:
         return json_text(_json(planned))
     if form == "sarif":
         return json_text(plans_sarif(planned.plans, view.checkout))
+    if form == "github":
+        found = (line for plan in planned.plans for line in plan_annotations(plan, view.checkout))
+        return "".join(f"{line}\n" for line in dict.fromkeys(found))
     if form == "markdown":
         return joined(_documents(planned, view), view.most_bytes)
     plans = [plain(plan_lines(plan, every=view.every)) for plan in planned.plans]

@@ -11,7 +11,7 @@ from reconciler.core.quoting import visible
 from reconciler.core.risk import Level
 from reconciler.core.risks import RULES, RiskRule
 from reconciler.render.checkout import Checkout
-from reconciler.render.plan_json import Json, digest, key_json, plan_id
+from reconciler.render.plan_json import Json, deed, digest, key_json, plan_id
 from reconciler.render.plan_words import Danger, about, dangers
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -28,7 +28,7 @@ def problems_sarif(problems: Iterable[Problem], checkout: Checkout) -> Json:
         {
             "ruleId": GRANT_FILE["id"],
             "level": "error" if problem.severity is Severity.ERROR else "warning",
-            "message": {"text": visible(problem.message)},
+            "message": {"text": _message(problem.message)},
             "locations": [_location(problem.source, checkout)],
             "partialFingerprints": _fingerprint([checkout.path_of(problem.source.file), problem.what]),
         }
@@ -59,23 +59,25 @@ def rules_sarif() -> Json:
 
 def _results(plan: Plan, checkout: Checkout) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
+    effects = {change.key: deed(change) for change in changes}
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
     yield from (_config_result(each, checkout) for each in plan.config_changes)
     for level in Level:
         for each in dangers(plan, level):
             source = sources.get(each.key)
             place = _location(source, checkout) if source else _physical(checkout.config, 1, 1)
-            yield _result(each, place, plan.tenant)
+            yield _result(each, place, plan.tenant, effects[each.key])
 
 
-def _result(danger: Danger, place: Json, tenant: TenantName) -> Json:
+def _result(danger: Danger, place: Json, tenant: TenantName, effect: Json) -> Json:
+    """Return a risk. Its fingerprint has the `effect` of the change: whoever dismisses it dismisses no later one."""
     grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {
         "ruleId": danger.risk.rule,
         "level": LEVELS[danger.risk.level],
-        "message": {"text": f"{visible(tenant.label)}: {danger.label}: {visible(danger.risk.message)}"},
+        "message": {"text": _message(f"{tenant.label}: {danger.label}: {danger.risk.message}")},
         "locations": [{**place, "logicalLocations": grant}],
-        "partialFingerprints": _fingerprint([tenant.domain, danger.risk.rule, key_json(danger.key)]),
+        "partialFingerprints": _fingerprint([tenant.domain, danger.risk.rule, key_json(danger.key), effect]),
     }
 
 
@@ -84,7 +86,7 @@ def _config_result(change: ConfigChange, checkout: Checkout) -> Json:
     return {
         "ruleId": risk.rule,
         "level": LEVELS[risk.level],
-        "message": {"text": f"reconciler.yaml: {about(change)}{visible(risk.message)}"},
+        "message": {"text": _message(f"reconciler.yaml: {about(change)}{risk.message}")},
         "locations": [_physical(checkout.config, 1, 1)],
         "partialFingerprints": _fingerprint([checkout.config, risk.rule, list(change.tenants), risk.message]),
     }
@@ -116,6 +118,11 @@ def _physical(path: str, line: int, column: int) -> Json:
     if line:
         file["region"] = {"startLine": line, "startColumn": column}
     return {"physicalLocation": file}
+
+
+def _message(text: str) -> str:
+    """Return text for a message of SARIF. There, `[text](target)` is a link (3.11.6), so its middle is escaped."""
+    return visible(text).replace("](", r"]\x28")
 
 
 def _fingerprint(value: object) -> Json:

@@ -183,15 +183,19 @@ def test_an_exchange_of_two_domains_loosens_no_guard_in_silence(here: Path) -> N
 
 def test_every_format_has_the_changes(here: Path) -> None:
     (here / "reconciler.yaml").write_text(BASE.replace("deletes: 20", "deletes: 100"))
-    forms = ("text", "markdown", "json", "sarif")
+    forms = ("text", "markdown", "json", "sarif", "github")
     ran = reconciler("plan", "--base", "HEAD", "--out", "p.json", *(f"--report={form}=plan.{form}" for form in forms))
     assert ran.code == 0
 
     what = "limits: deletes changes from 20 % to 100 %"
     for form in forms:
         text = (here / f"plan.{form}").read_text()
-        assert what in text
+        assert what in text.replace("%25", "%")
         assert "guard-loosened" in text
+    annotation = (
+        "::error file=reconciler.yaml,title=reconciler,line=1,col=1::local, prod and dev: limits: deletes changes"
+    )
+    assert (here / "plan.github").read_text().startswith(annotation)
     assert "Changes to reconciler.yaml (1)\n  ! critical: local, prod and dev: limits: deletes" in ran.stdout
     assert "Risks: 1 critical." in ran.stdout
     assert "> [!CAUTION]\n> **Changes to reconciler.yaml (1)**" in (here / "plan.markdown").read_text()
