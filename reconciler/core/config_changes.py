@@ -3,10 +3,9 @@
 Whatever is not known to be as strict as before counts as loosened.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import product
-from typing import Protocol
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol, TypeVar
 
 from reconciler.core.config_rules import (
     ADDED,
@@ -23,15 +22,19 @@ from reconciler.core.config_rules import (
     VARIABLE,
     ConfigChange,
 )
-from reconciler.core.domain import is_same_host
+from reconciler.core.domain import comparable, is_same_host
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import NAMES, Border, Pattern, Protect, matches
-from reconciler.core.policy import Policy, PolicyRule, Verdict
+from reconciler.core.policy import Policy
+from reconciler.core.policy_changes import loosened_policy
 from reconciler.core.quoting import quoted, some
 from reconciler.core.risk import Risk
 
 SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
+MOST_PAIRS = 50_000
+MOST_REMEMBERED = 64
+"""Of each setting: thousands of tenants share one value."""
 SHARED = ""
 """Stands for the settings that tenants share, and that a tenant without a name takes."""
 
@@ -128,8 +131,9 @@ Named = tuple[str, Risk]
 
 def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings]) -> Iterator[Named]:
     renamed: set[str] = set()
+    by_host = _by_host(old.values())
     for name, tenant in new.items():
-        at_its_domain = [each for each in old.values() if _share_a_host(each, tenant)]
+        at_its_domain = list({each.name: each for host in _hosts(tenant) for each in by_host.get(host, ())}.values())
         if name in old:
             yield from _both(old[name], tenant)
         else:
@@ -153,15 +157,19 @@ def _new_name(
     yield tenant.name, ADDED.risk(f"new tenant of kind {tenant.kind} at {tenant.host}{whose}")
 
 
-def _share_a_host(one: TenantSettings, other: TenantSettings) -> bool:
-    """Return whether both are the same tenant of Auth0. A sandbox is known by its name only."""
-    if SHARED in (one.name, other.name) or SANDBOX_KIND in (one.kind, other.kind):
-        return False
-    return any(is_same_host(*pair) for pair in product(_hosts(one), _hosts(other)))
+def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSettings]]:
+    found: dict[str, list[TenantSettings]] = {}
+    for tenant in tenants:
+        for host in _hosts(tenant):
+            found.setdefault(host, []).append(tenant)
+    return found
 
 
-def _hosts(tenant: TenantSettings) -> tuple[str, ...]:
-    return tuple(filter(None, (tenant.host, tenant.canonical_host)))
+def _hosts(tenant: TenantSettings) -> Iterable[str]:
+    """Return the hosts by which a tenant of Auth0 is known. A sandbox is known by its name only."""
+    if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
+        return ()
+    return dict.fromkeys(comparable(host) for host in (tenant.host, tenant.canonical_host) if host)
 
 
 def _both(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
@@ -192,6 +200,24 @@ def _settings(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
         yield now.name, risk
 
 
+Setting = TypeVar("Setting", bound=Hashable)
+
+
+def remembered(
+    compare: Callable[[Setting, Setting], Iterator[Risk]],
+) -> Callable[[Setting, Setting], tuple[Risk, ...]]:
+    """Return `compare`, which is slow, with a memory and a quick answer for equal values."""
+
+    @lru_cache(MOST_REMEMBERED)
+    def compared(was: Setting, now: Setting) -> tuple[Risk, ...]:
+        return tuple(compare(was, now))
+
+    def fast(was: Setting, now: Setting) -> tuple[Risk, ...]:
+        return () if was == now else compared(was, now)
+
+    return fast
+
+
 def _default(was: str | None, now: str | None) -> Iterator[Named]:
     if was != now:
         said = [quoted(each) if each else "none" for each in (was, now)]
@@ -210,16 +236,24 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _uncovered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    return [str(each) for each in dict.fromkeys(patterns) if not any(_covers(other, each) for other in by)]
+    """Return the patterns that no item of `by` certainly covers. Beyond MOST_PAIRS only equal items are compared."""
+    equal = set(map(str, by))
+    missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
+    by_text = {str(each): each for each in patterns}
+    if len(missing) * len(by) > MOST_PAIRS:
+        return missing
+    return [text for text in missing if not any(_covers(other, by_text[text]) for other in by)]
 
 
-def _protect(was: Sequence[Protect], now: Sequence[Protect]) -> Iterator[Risk]:
+@remembered
+def _protect(was: tuple[Protect, ...], now: tuple[Protect, ...]) -> Iterator[Risk]:
     if lost := _uncovered(was, now):
         yield LOOSENED.risk(f"protect no longer has: {_listed(lost)}")
     yield from _only_other(was, now, lost, _uncovered(now, was), "protect")
 
 
-def _manage(was: Sequence[Pattern], now: Sequence[Pattern]) -> Iterator[Risk]:
+@remembered
+def _manage(was: tuple[Pattern, ...], now: tuple[Pattern, ...]) -> Iterator[Risk]:
     """Yield a risk if grants may be managed that were not. Without an item, all grants are managed."""
     gained = [] if not was else ["every grant, since it has no item"] if not now else _uncovered(now, was)
     if gained:
@@ -273,51 +307,8 @@ def _variables(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Risk]
             yield STRICTER.risk(f"new variable {name}: {after}" if after else f"the variable {name} is removed")
 
 
-def _policy(was: Policy, now: Policy) -> Iterator[Risk]:
-    loosened = list(_rules_loosened(was.rules, now.rules))
-    lost = [each for each in was.schemas if each not in now.schemas]
-    gained = [each for each in now.schemas if each not in was.schemas]
-    if lost:
-        loosened.append(f"the schema {_listed([each.title for each in lost])} is removed or changed")
-    for what in loosened:
-        yield LOOSENED.risk(f"policy: {what}")
-    if not loosened and (was.rules != now.rules or gained):
-        yield STRICTER.risk("policy is stricter or written otherwise")
-
-
-def _rules_loosened(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Iterator[str]:
-    """Yield what the rules allow or fail to deny, unlike before. The rules for one risk do not concern another."""
-    for risk in sorted({each.rule for each in (*was, *now)}):
-        before, after = (list(dict.fromkeys(map(_bare, _of(risk, rules)))) for rules in (was, now))
-        removed = [each for each in before if each not in after]
-        added = [each for each in after if each not in before]
-        for each in removed:
-            if each.verdict is Verdict.DENY or (each.verdict is Verdict.WARN and _follows(before, each, Verdict.ALLOW)):
-                yield f"no longer {_said(each)}"
-        for each in added:
-            if each.verdict is Verdict.ALLOW or (each.verdict is Verdict.WARN and _follows(after, each, Verdict.DENY)):
-                yield f"now {_said(each)}"
-        kept = [each for each in before if each in after]
-        if kept != [each for each in after if each in before]:
-            yield f"the rules for {risk} are in another order, and the first that matches decides"
-
-
-def _of(risk: str, rules: Iterable[PolicyRule]) -> Iterator[PolicyRule]:
-    return (each for each in rules if each.rule == risk)
-
-
-def _bare(rule: PolicyRule) -> PolicyRule:
-    return replace(rule, reason="")
-
-
-def _follows(rules: Sequence[PolicyRule], rule: PolicyRule, verdict: Verdict) -> bool:
-    return any(each.verdict is verdict for each in rules[rules.index(rule) + 1 :])
-
-
-def _said(rule: PolicyRule) -> str:
-    verbs = {Verdict.DENY: "denies", Verdict.ALLOW: "allows", Verdict.WARN: "warns of"}
-    return f"{verbs[rule.verdict]} {rule.rule} for {rule.grants if str(rule.grants) else 'all grants'}"
-
-
 def _listed(items: Collection[str]) -> str:
     return some(items)
+
+
+_policy = remembered(loosened_policy)

@@ -1,10 +1,15 @@
 """A pull request changes reconciler.yaml, where nobody looks, and the plan shows nothing of it."""
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 from support.commands import a_workspace, reconciler
 from support.repository import committed, git
+
+from reconciler.config import Config
+from reconciler.config_file import parse_config
+from reconciler.core.config_changes import config_changes
 
 BASE = """
 default_tenant: local
@@ -256,3 +261,18 @@ def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:
         ("critical", "1 grant left protect: Portal -> Invoices API"),
         ("critical", "2 grants entered manage: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
     ]
+
+
+def test_a_long_configuration_takes_no_long_time() -> None:
+    def declared(first: str, deletes: int) -> Config:
+        tenants = {f"t{number}": {"domain": f"t{number}.eu.auth0.com"} for number in range(500)}
+        protect = [{"client": f"{first}{number}*"} for number in range(1000)]
+        return parse_config({"protect": protect, "limits": {"deletes": deletes}, "tenants": tenants}, "reconciler.yaml")
+
+    was, now = declared("a", 1), declared("b", 2)
+    begun = process_time()
+    found = config_changes(was.tenants.values(), now.tenants.values())
+
+    assert process_time() - begun < 5
+    assert [each.risk.rule for each in found] == ["guard-loosened", "guard-loosened"]
+    assert all(len(each.tenants) == 500 for each in found)
