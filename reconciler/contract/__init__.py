@@ -1,1 +1,1 @@
-"""The contract: the transcribed OpenAPI document, and the grant-file schema derived from it."""
+"""The API description of Auth0's endpoint, and the schema of grant files derived from it."""

@@ -1,4 +1,4 @@
-"""Pure: where two create requests differ, field by field. Words for people (titles, examples, …) don't count."""
+"""Pure: compare two create requests field by field. Titles, examples and other texts are ignored."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,10 @@ BODY = "(body)"
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a line for each difference between two requests as `openapi.create_request` gives them.
+    """Return one line for each difference between two results of `openapi.create_request`.
 
-    A line reads `field: only theirs`, `field: only ours`, or `field, keyword: theirs …, ours …`. Empty: they are equal.
+    A line is `field: only theirs`, `field: only ours`, or `field, keyword: theirs …, ours …`. Equal requests give no
+    lines.
     """
     their_fields, our_fields = _fields(theirs), _fields(ours)
     lines = [f"{name}: only theirs" for name in their_fields.keys() - our_fields.keys()]
@@ -23,7 +24,7 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str
 
 
 def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return each field's keywords as text, whether it is required among them; the body itself is a field too."""
+    """Return the keywords of each field as text, including `required`. The body itself counts as a field."""
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
@@ -34,7 +35,7 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every keyword that binds, those of nested schemas as `items.maxLength`."""
+    """Yield every keyword that restricts values. Nested schemas give names such as `items.maxLength`."""
     for name, value in schema.items():
         if isinstance(value, Mapping):
             yield from _keywords(value, f"{prefix}{name}.")
@@ -43,7 +44,7 @@ def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _text(name: str, value: object) -> str:
-    """Return a value as JSON; lists whose order means nothing are sorted."""
+    """Return a value as JSON. Sort lists whose order has no meaning."""
     if name in UNORDERED and isinstance(value, list):
         value = sorted(value, key=str)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

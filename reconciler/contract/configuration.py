@@ -1,4 +1,4 @@
-"""Pure: the JSON Schema of reconciler.yaml, built of parts that are each said once."""
+"""Pure: the JSON Schema of reconciler.yaml."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +11,12 @@ from reconciler.core.risks import RULES
 from reconciler.core.template import BUILT_IN, NAME
 
 PREFIX = "^AUTH0_([A-Z0-9]+_)*$"
-"""No other variable of the environment can be named: a file that strangers may change must not choose a secret."""
+"""The only prefix of environment variables that the configuration may name. A pull request must not choose a secret."""
 SHARED = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
-"""What stands at the top for all tenants, or beside one."""
+"""Settings that can be global or per tenant."""
 MOST_ITEMS = 1000
-"""Each item is compared with each grant."""
-WILDCARDS = "In the patterns, * stands for any characters and ? for any single one"
+"""The limit for lists of patterns, because each item is compared with each grant."""
+WILDCARDS = "In patterns, * matches any characters and ? matches one character"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
     "client": ("Client", "the application's name", "Payroll*"),
     "client_id": ("Client id", "the application's id", "tpc_*"),
@@ -30,7 +30,7 @@ def config_schema() -> dict[str, Any]:
     """Return the schema of reconciler.yaml (JSON Schema 2020-12)."""
     tenants = {
         "title": "Tenants",
-        "description": "The tenants by the names that you give them.",
+        "description": "The tenants. Each key is the name that you choose for a tenant.",
         "type": "object",
         "additionalProperties": {"$ref": "#/$defs/tenant"},
         "examples": [
@@ -40,13 +40,13 @@ def config_schema() -> dict[str, Any]:
             },
         ],
     }
-    default_tenant = _text("Default tenant", "The tenant to work on where neither --tenant nor AUTH0_DOMAIN names one.")
+    default_tenant = _text("Default tenant", "The tenant to use if neither --tenant nor AUTH0_DOMAIN names one.")
     return {
         "$schema": DIALECT,
         **_object(
             "reconciler.yaml",
-            "Which tenants there are, and what the reconciler may do to them. Credentials never stand here: "
-            "they come from the environment.",
+            "The tenants, and what reconciler may change in them. Credentials are not part of this file. "
+            "They come from the environment.",
             {"default_tenant": {**default_tenant, "examples": ["sandbox"]}, **_shared(), "tenants": tenants},
         ),
         "$defs": {
@@ -69,18 +69,18 @@ def _shared() -> Schema:
 def _tenant() -> Schema:
     kind = {
         "title": "Kind",
-        "description": "auth0: reached over the network. sandbox: kept in a local file.",
+        "description": "auth0: a tenant on the network. sandbox: a local tenant in a file.",
         "type": "string",
         "enum": ["auth0", "sandbox"],
         "default": "auth0",
     }
-    domain = "The tenant's domain. One on loopback is spoken to in plain http unless it begins with https://."
+    domain = "The tenant's domain. A loopback address uses plain HTTP unless it starts with https://."
     canonical_domain = (
-        "Where the domain is a custom one: the domain that Auth0 gave the tenant. Each run compares it with what the "
-        "tenant says of itself, and stops before it writes if they differ."
+        "The domain that Auth0 gave the tenant, if `domain` is a custom domain. Each run compares it with the identity "
+        "that the tenant shows, and stops before it writes if they differ."
     )
-    seed = "For a sandbox: the YAML file with what it holds at the start, relative to this file."
-    database = "For a sandbox: the file that keeps its state, relative to this file."
+    seed = "For a sandbox: the YAML file with its initial content, relative to this file."
+    database = "For a sandbox: the file that stores its state, relative to this file."
     fields = {
         "kind": kind,
         "domain": {**_text("Domain", domain), "examples": ["example.eu.auth0.com", "127.0.0.1:8321"]},
@@ -89,7 +89,7 @@ def _tenant() -> Schema:
         "database": {**_text("Database", database), "examples": [".reconciler/sandbox.sqlite"]},
         **_shared(),
     }
-    description = "An Auth0 tenant, or a sandbox: a local copy of one that needs no credentials."
+    description = "An Auth0 tenant, or a sandbox, which is a local tenant that needs no credentials."
     return {**_object("Tenant", description, fields), "allOf": list(_about_kinds())}
 
 
@@ -98,33 +98,33 @@ def _about_kinds() -> Iterator[Schema]:
     sentence = 'the tenant has no domain; add one, or write "kind: sandbox"'
     yield {"if": of_auth0, "then": {"required": ["domain"], "errorMessage": sentence}}
     refused = {
-        name: {**NOTHING, "errorMessage": f'"{name}" belongs to sandboxes only; remove it, or write "kind: sandbox"'}
+        name: {**NOTHING, "errorMessage": f'"{name}" is only valid for sandboxes; remove it, or write "kind: sandbox"'}
         for name in ("seed", "database")
     }
     yield {"if": of_auth0, "then": {"properties": refused}}
     of_sandbox = {"properties": {"kind": {"const": "sandbox"}}, "required": ["kind"]}
-    sentence = '"canonical_domain" belongs to tenants of Auth0 only; remove it'
+    sentence = '"canonical_domain" is not valid for sandboxes; remove it'
     canonical = {"canonical_domain": {**NOTHING, "errorMessage": sentence}}
     yield {"if": of_sandbox, "then": {"properties": canonical}}
 
 
 def _variables() -> Schema:
     value = {
-        **_text("Value", "What stands in the place of ${name} in this tenant."),
-        "allOf": [_none_of(CONTROL_CHARACTERS, "a variable has a control character; remove it")],
+        **_text("Value", "The value that replaces ${name} for this tenant."),
+        "allOf": [_none_of(CONTROL_CHARACTERS, "a variable contains a control character; remove it")],
     }
     name = {
         "allOf": [
             {
                 "pattern": f"^{NAME}$",
-                "errorMessage": "this cannot name a variable; begin with a letter, go on with letters, digits or _",
+                "errorMessage": "this is not a valid variable name; start with a letter, then use letters, digits or _",
             },
             {"not": {"const": BUILT_IN}, "errorMessage": f'"{BUILT_IN}" is built in; give the variable another name'},
         ],
     }
     return {
         "title": "Variables",
-        "description": "What ${name} stands for in grant files. ${domain}, the tenant's host, is built in.",
+        "description": "Values for ${name} in grant files. ${domain}, the tenant's host, is built in.",
         "type": "object",
         "propertyNames": name,
         "additionalProperties": value,
@@ -135,10 +135,10 @@ def _variables() -> Schema:
 def _credentials() -> Schema:
     text = _text(
         "Credentials",
-        "How the names of the environment variables with the tenant's credentials begin: AUTH0_PROD_ stands for "
+        "Prefix of the environment variables with the tenant's credentials. AUTH0_PROD_ means "
         "AUTH0_PROD_CLIENT_ID, AUTH0_PROD_CLIENT_SECRET and so on.",
     )
-    sentence = 'this cannot begin the name of a variable; write it like "AUTH0_PROD_": AUTH0_, capitals, digits, _'
+    sentence = "this is not a valid prefix; start with AUTH0_, use capital letters, digits and _, and end with _"
     return {
         **text,
         "default": CREDENTIALS_PREFIX,
@@ -148,12 +148,12 @@ def _credentials() -> Schema:
 
 
 def _manage() -> Schema:
-    item = _covering("Managed", f"{WILDCARDS}.", "this names nothing", {})
+    item = _covering("Managed", f"{WILDCARDS}.", "this item matches nothing", {})
     return {
         "title": "Managed grants",
         "description": (
-            "The border: what no item covers is never changed or deleted, and no file may declare it. "
-            "Left out, everything is within."
+            "The grants that reconciler may change. It never changes or deletes other grants, and no file may declare "
+            "them. Without this setting, reconciler manages all grants."
         ),
         "type": "array",
         "minItems": 1,
@@ -166,13 +166,10 @@ def _protect() -> Schema:
     fields = {"reason": _reason("owned by the payroll team")}
     return {
         "title": "Protected grants",
-        "description": (
-            "Grants that are never changed or deleted: each item names some by patterns, and all of its patterns "
-            "must fit."
-        ),
+        "description": ("Grants that reconciler never changes or deletes. A grant must match all patterns of an item."),
         "type": "array",
         "maxItems": MOST_ITEMS,
-        "items": _covering("Protected", f"{WILDCARDS}.", "this protects nothing", fields),
+        "items": _covering("Protected", f"{WILDCARDS}.", "this item protects nothing", fields),
     }
 
 
@@ -180,9 +177,9 @@ def _own() -> Schema:
     return {
         "title": "Own applications",
         "description": (
-            "Client ids of applications that reconciler works as, for example one to plan and one to apply. Their "
-            "grants on the Management API are never changed or deleted. An application that may change client grants "
-            "counts as one without being named."
+            "Client ids of the applications that run reconciler, for example one to plan and one to apply. Their "
+            "grants on the Management API are never changed or deleted. The same holds for every application that "
+            "may change client grants, even if it is not listed."
         ),
         "type": "array",
         "items": {**_text("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
@@ -193,7 +190,7 @@ def _limits() -> Schema:
     def percent(title: str, verb: str, default: int) -> Schema:
         return {
             "title": title,
-            "description": f"The most that may be {verb}, in percent.",
+            "description": f"The largest share of the managed grants that a plan may have {verb}, in percent.",
             "type": "number",
             "minimum": 0,
             "maximum": 100,
@@ -203,7 +200,7 @@ def _limits() -> Schema:
     of_organizations = {
         "title": "Grants of an organization",
         "description": (
-            "How many grants Auth0 lets an organization have: 100 in the public cloud, 1000 in private ones."
+            "The number of grants that Auth0 allows per organization: 100 in the public cloud, 1000 in a private cloud."
         ),
         "type": "integer",
         "minimum": 0,
@@ -211,7 +208,7 @@ def _limits() -> Schema:
     }
     return _object(
         "Limits",
-        "How much one run may change, in percent of the managed grants. They count from 10 grants up.",
+        "How much a plan may change, in percent of the managed grants. The limits apply from 10 grants up.",
         {
             "deletes": percent("Deletes", "deleted", 30),
             "updates": percent("Updates", "updated", 50),
@@ -224,8 +221,8 @@ def _policy() -> Schema:
     rules = {
         "title": "Rules",
         "description": (
-            "The first item that names a risk's rule and covers its grant decides. "
-            "A risk that none decides on is shown."
+            "The first item that names the rule of a risk and matches its grant decides. "
+            "If no item matches, the risk is shown."
         ),
         "type": "array",
         "maxItems": MOST_ITEMS,
@@ -233,28 +230,28 @@ def _policy() -> Schema:
     }
     schemas = {
         "title": "Schemas",
-        "description": "JSON Schemas (2020-12) that every grant must meet; a change that breaks one is blocked.",
+        "description": "JSON Schemas (2020-12) that every grant must satisfy. A change that violates one is blocked.",
         "type": "array",
         "items": {
             "title": "Schema",
-            "description": "Of a grant as a file would say it with nothing left out: names, ids, defaults.",
+            "description": "A schema for a grant with its names, ids and defaults filled in.",
             "type": "object",
             "required": ["title"],
-            "properties": {"title": _text("Title", "What the schema asks for; the reason of a block.")},
+            "properties": {"title": _text("Title", "What the schema requires. A blocked change shows it.")},
             "examples": [
                 {"title": "no grant has all scopes", "properties": {"allow_all_scopes": {"const": False}}},
             ],
         },
     }
-    description = "What is thought of the risks that plans tell of; `reconciler risks` lists their rules."
+    description = "Decides which risks of a plan are accepted. `reconciler risks` lists the rules."
     return _object("Policy", description, {"rules": rules, "schemas": schemas})
 
 
 def _policy_rule() -> Schema:
     names = [rule.name for rule in RULES]
-    verdicts = "allow: not shown. warn: shown. deny: the change is blocked, and nothing is written."
+    verdicts = "allow: hide the risk. warn: show the risk. deny: block the change; nothing is written."
     fields = {
-        "rule": {"title": "Rule", "description": "The name of a rule.", "type": "string", "enum": names},
+        "rule": {"title": "Rule", "description": "The name of a risk rule.", "type": "string", "enum": names},
         "verdict": {
             "title": "Verdict",
             "description": verdicts,
@@ -264,15 +261,15 @@ def _policy_rule() -> Schema:
         **_patterns(),
         "reason": _reason("ask the security team"),
     }
-    exceptions = "Items that allow or warn give ids, because anybody can take a name."
-    description = f"{WILDCARDS}; without patterns the item covers every grant. {exceptions}"
+    exceptions = "Items that allow or warn need ids, because anybody can choose a name."
+    description = f"{WILDCARDS}. Without patterns, the item matches every grant. {exceptions}"
     by_id = [_allowed_by_id(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
     return {**_object("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": by_id}
 
 
 def _allowed_by_id(name: str, identity: str) -> Schema:
-    """Return the rule that an exception names ids: whoever can rename an application could gain it otherwise."""
-    sentence = f'"{name}" cannot make an exception, because anybody can take a name; write "{identity}"'
+    """Return the rule that an exception needs ids. Otherwise somebody could gain it by renaming an application."""
+    sentence = f'"{name}" cannot make an exception, because anybody can choose a name; write "{identity}"'
     return {
         "if": {"required": ["verdict"], "properties": {"verdict": {"enum": ["allow", "warn"]}}},
         "then": {"properties": {name: {**NOTHING, "errorMessage": sentence}}},
@@ -280,7 +277,7 @@ def _allowed_by_id(name: str, identity: str) -> Schema:
 
 
 def _patterns() -> Schema:
-    """Return the fields by which an item names grants."""
+    """Return the fields with which an item selects grants."""
     return {
         name: {**_text(title, f"Pattern for {what}."), "examples": [example]}
         for name, (title, what, example) in PATTERN_PARTS.items()
@@ -288,7 +285,7 @@ def _patterns() -> Schema:
 
 
 def _covering(title: str, description: str, otherwise: str, more: Schema) -> Schema:
-    """Return an item that has to name grants by at least one pattern; `otherwise` is what is wrong if it does not."""
+    """Return the schema of an item with at least one pattern. `otherwise` is the message for an item without one."""
     needed = {
         "anyOf": [{"required": [name]} for name in NAMES],
         "errorMessage": f"{otherwise}; give at least one of {', '.join(NAMES[:-1])} and {NAMES[-1]}",
@@ -297,7 +294,7 @@ def _covering(title: str, description: str, otherwise: str, more: Schema) -> Sch
 
 
 def _reason(example: str) -> Schema:
-    return {"title": "Reason", "description": "Why; plans show it.", "type": "string", "examples": [example]}
+    return {"title": "Reason", "description": "The reason. Plans show it.", "type": "string", "examples": [example]}
 
 
 def _none_of(pattern: str, sentence: str) -> Schema:

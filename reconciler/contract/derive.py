@@ -1,4 +1,4 @@
-"""Pure: from the Management API's OpenAPI document to the JSON Schema of grant files."""
+"""Pure: derive the JSON Schema of grant files from the OpenAPI document of the Management API."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ from reconciler.contract.rules import APIS, HOLDERS, Schema, rules
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# What a grant file adds to the contract.
+# The fields that grant files have and Auth0's endpoint does not.
 CLIENT: Schema = {
     "title": "Client",
     "description": "Name of the application that receives the grant, as the tenant shows it.",
     "markdownDescription": (
         "Name of the application that receives the grant, as the tenant shows it. "
-        "Names are the same in every tenant, ids are not; where two applications share a name, use `client_id`."
+        "Names are equal in all tenants, ids are not. If two applications have the same name, use `client_id`."
     ),
     "type": "string",
     "minLength": 1,
@@ -22,9 +22,9 @@ CLIENT: Schema = {
 }
 API: Schema = {
     "title": "API",
-    "description": "Name of the API that the grant opens, as the tenant shows it.",
+    "description": "Name of the API that the application may call, as the tenant shows it.",
     "markdownDescription": (
-        "Name of the API that the grant opens, as the tenant shows it. "
+        "Name of the API that the application may call, as the tenant shows it. "
         "Use `audience` for its identifier, and for Auth0's own APIs."
     ),
     "type": "string",
@@ -33,16 +33,16 @@ API: Schema = {
 }
 DESCRIPTION: Schema = {
     "title": "Description",
-    "description": "Why the grant exists. It stays in the file, and reviews and reports show it.",
+    "description": "Why the grant exists. Plans and reports show it. Auth0 does not store it.",
     "type": "string",
     "examples": ["Nightly invoice run, OPS-1432"],
 }
 TENANTS: Schema = {
     "title": "Tenants",
-    "description": "Where this applies: tenants of reconciler.yaml, by their names there or by patterns.",
+    "description": "Tenants of reconciler.yaml in which this applies, as names or patterns.",
     "markdownDescription": (
-        "Where this applies: tenants of `reconciler.yaml`, by their names there or by patterns. "
-        "Left out: in every tenant. A file's and a grant's own have to fit both."
+        "Tenants of `reconciler.yaml` in which this applies, as names or patterns. The default is all tenants. "
+        "A tenant must match both the list of the file and the list of the grant."
     ),
     "type": "array",
     "minItems": 1,
@@ -53,12 +53,12 @@ TENANTS: Schema = {
 ORGANIZATIONS: Schema = {
     "title": "Organizations",
     "description": (
-        "Names or ids of the organizations that may use the grant; all others lose it. "
-        "Left out, they are neither read nor changed."
+        "Names or ids of the only organizations that may use the grant. "
+        "Without this field, reconciler neither reads nor changes them."
     ),
     "markdownDescription": (
-        "Names or ids of the organizations that may use the grant; all others lose it: `[]` means none. "
-        "Left out, they are neither read nor changed."
+        "Names or ids of the only organizations that may use the grant. `[]` means none. "
+        "Without this field, reconciler neither reads nor changes them."
     ),
     "type": "array",
     "items": {"type": "string", "minLength": 1},
@@ -67,35 +67,35 @@ ORGANIZATIONS: Schema = {
 SNAPSHOT: Schema = {
     "title": "Snapshot",
     "description": (
-        "Written by a run that took something away, so that applying the file rolls back: a scope that its API no "
-        "longer defines is a warning here, no error."
+        "The run that wrote this file. Applying the file undoes the run. In such a file, a scope that its API no "
+        "longer defines is a warning instead of an error."
     ),
     "type": "string",
 }
 SNIPPETS: list[Schema] = [
     {
         "label": "grant by names",
-        "description": "An application may call an API with these scopes",
+        "description": "An application may call an API with these scopes.",
         "body": {"client": "${1:application}", "api": "${2:API}", "scope": ["${3:read:things}"]},
     },
     {
         "label": "grant by ids",
-        "description": "The same, by client id and audience",
+        "description": "The same with client id and audience.",
         "body": {"client_id": "${1:id}", "audience": "${2:identifier}", "scope": ["${3:read:things}"]},
     },
 ]
 
 
 def grants_schema(openapi: object) -> dict[str, Any]:
-    """Return the schema of a grant file (JSON Schema 2020-12) that fits the create request of `openapi`.
+    """Return the schema of grant files (JSON Schema 2020-12) for the create request of `openapi`.
 
     Raises:
-        ReconcilerError: `openapi` is no OpenAPI document with that request.
+        ReconcilerError: `openapi` is not an OpenAPI document with this request.
     """
     return {
         "$schema": DIALECT,
         "title": "Client grants",
-        "description": "Which applications may call which APIs of an Auth0 tenant, and with which scopes.",
+        "description": "The applications that may call APIs of an Auth0 tenant, and the scopes that they may use.",
         "type": "object",
         "required": ["grants"],
         "additionalProperties": False,
@@ -113,7 +113,7 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 
 def _grant(request: dict[str, Any]) -> Schema:
-    """Return the schema of one grant: the request's, with its own words and limits, plus names and the rules."""
+    """Return the schema of one grant: the create request, plus the fields of grant files and the rules."""
     names = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
     alternatives = {*HOLDERS, *APIS}  # which of them are required is a rule
@@ -121,7 +121,7 @@ def _grant(request: dict[str, Any]) -> Schema:
     return {
         **request,
         "title": "Grant",
-        "description": "One application, or one group of applications by default, may call one API.",
+        "description": "Permission for one application, or for a default group of applications, to call one API.",
         "defaultSnippets": SNIPPETS,
         "required": required,
         "properties": fields,

@@ -1,7 +1,7 @@
-"""Pure: what must hold between the fields of a grant, as JSON Schema with a sentence for whom it refuses.
+"""Pure: the rules between the fields of a grant, as JSON Schema with error messages.
 
-The sentences stand under `errorMessage`, beside the keyword that fails: there VS Code's YAML extension finds them, and
-so do our own messages. Each reads `what is wrong; what to do`.
+Each message is in the keyword `errorMessage` next to the keyword that fails. VS Code's YAML extension and our own
+messages read it there. A message says what is wrong and, after a semicolon, what to do.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -20,19 +20,19 @@ MY_ORGANIZATION_OF_USERS: Schema = {
     "required": ["subject_type", "audience"],
     "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
 }
-"""Live tenants have such grants with organization settings."""
+"""Live tenants have users' grants on the My Organization API with organization settings."""
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 NOTHING: Schema = {"not": {}}
 
 
 def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
-    """Return the rules that concern `fields`: the properties of a grant, each with its schema.
+    """Return the rules for `fields`, the properties of a grant with their schemas.
 
-    A rule over a field that is not among them is left out, so that an older contract works as well.
+    A rule for a missing field is left out, so that older API descriptions work too.
     """
     return [
-        _exactly_one(HOLDERS, fields, "to say who holds the grant"),
-        _exactly_one(APIS, fields, "to say which API the grant opens"),
+        _exactly_one(HOLDERS, fields, "to name the holder of the grant"),
+        _exactly_one(APIS, fields, "to name the API"),
         *_not_empty(fields),
         *_about_placeholders(fields),
         *_about_scopes(fields),
@@ -51,17 +51,17 @@ def _exactly_one(names: Iterable[str], fields: Collection[str], purpose: str) ->
 
 
 def _not_empty(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """The contract sets no least length for `client_id`; an empty one can only be a slip."""
+    """Refuse empty values. The API description allows an empty `client_id`, which can only be a mistake."""
     for name in (*HOLDERS, *APIS):
         if fields.get(name, {}).get("type") == "string" and not {"minLength", "enum"} & fields[name].keys():
             yield _bound(name, {"minLength": 1}, f'"{name}" is empty; write its value')
 
 
 def _about_placeholders(fields: Collection[str]) -> Iterator[Schema]:
-    """What begins with `${` names a variable; only in these fields something is put in its place."""
+    """Refuse invalid variables in the fields that may contain variables."""
     whole = {
         "not": {"type": "string", "pattern": BROKEN},
-        "errorMessage": 'what begins with "${" is no name of a variable; write ${name}, or $${ for a plain ${',
+        "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
     }
     for name in (*HOLDERS, *APIS, *LISTS):
         if name in fields and name != "default_for":
@@ -74,7 +74,7 @@ def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:
     yield _bound("scope", {"uniqueItems": True}, "a scope is listed twice; list each scope once")
     printable = {
         "not": {"type": "string", "pattern": CONTROL_CHARACTERS},
-        "errorMessage": "a scope has a control character; remove it (a tab, a line break, an escape)",
+        "errorMessage": "a scope contains a control character (such as a tab or a line break); remove it",
     }
     yield {"properties": {"scope": {"items": printable}}}
     if "allow_all_scopes" in fields:
@@ -83,13 +83,13 @@ def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:
             "then": _bound(
                 "scope",
                 {"const": []},
-                '"scope" lists scopes although "allow_all_scopes" is true; remove the one or the other',
+                '"scope" lists scopes although "allow_all_scopes" is true; remove one of them',
             ),
         }
 
 
 def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """What Auth0 allows for one subject type only; where none is stated it is `client`."""
+    """Refuse fields that Auth0 does not allow for the subject type. The default subject type is `client`."""
     others = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "user"]
     if others and "authorization_details_types" in fields:
         yield {
@@ -97,7 +97,7 @@ def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]
             "then": _bound(
                 "authorization_details_types",
                 {"const": []},
-                '"authorization_details_types" works for users only; remove it, or write "subject_type: user"',
+                '"authorization_details_types" is only valid for users; remove it, or write "subject_type: user"',
             ),
         }
     people = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "client"]
@@ -108,7 +108,7 @@ def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]
             "then": _bound(
                 setting,
                 NOTHING,
-                f'"{setting}" works for applications only; remove it, or write "subject_type: client"',
+                f'"{setting}" is only valid for applications; remove it, or write "subject_type: client"',
             ),
         }
 
@@ -123,7 +123,7 @@ def _about_organizations(fields: Collection[str]) -> Iterator[Schema]:
             "then": _bound(
                 setting,
                 NOTHING,
-                f'"{setting}" is not available together with "default_for"; remove the one or the other',
+                f'"{setting}" cannot be combined with "default_for"; remove one of them',
             ),
         }
     if {"organization_usage", "allow_any_organization"} <= set(fields):
@@ -143,10 +143,10 @@ def _settings(fields: Collection[str]) -> list[str]:
 
 
 def _bound(field: str, schema: Schema, sentence: str) -> Schema:
-    """Return the rule that `field`, where it is there, fits `schema`."""
+    """Return the rule that `field`, if present, matches `schema`."""
     return {"properties": {field: {**schema, "errorMessage": sentence}}}
 
 
 def _stated(field: str, schema: Schema) -> Schema:
-    """Return the condition that `field` is there and fits `schema`."""
+    """Return the condition that `field` is present and matches `schema`."""
     return {"required": [field], "properties": {field: schema}}

@@ -1,4 +1,4 @@
-"""The only module that knows where the schemas and examples are: in the package when installed, else beside it."""
+"""Locate and load the schemas. No other module knows their folder."""
 
 import json
 from functools import cache
@@ -16,13 +16,13 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def folder(name: str = "schemas") -> Path:
-    """Return a folder of data: packaged in a wheel, top-level in a checkout or editable install."""
+    """Return a data folder. A wheel has it inside the package, a checkout has it at the top level."""
     packaged = _PACKAGE / name
     return packaged if packaged.is_dir() else _PACKAGE.parent / name
 
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """Return a schema file's parsed content; callers share it and leave it as it is."""
+    """Return the parsed content of a schema file. Callers share the value and must not change it."""
     content: dict[str, Any] = json.loads((folder() / name).read_text(encoding="utf-8"))
     return content

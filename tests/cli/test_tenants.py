@@ -138,7 +138,7 @@ def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository:
         1,
         (
             'grants/tools.yaml:1:10: there is neither "api" nor "audience"; '
-            "give exactly one of api and audience to say which API the grant opens\n"
+            "give exactly one of api and audience to name the API\n"
             'grants/tools.yaml:1:44: the grant of "b" for "c" (client) is declared at grants/tools.yaml:1:23 already; '
             "remove one of them, or merge their scopes\n"
             'reconciler.yaml:1:17: this file declares no tenant "x"; declared are: none\n'

@@ -76,9 +76,12 @@ TWO_TENANTS = Tenants((Target("dev", {"stage": "dev"}), Target("prod", {})), ("d
 @pytest.mark.parametrize(
     ("item", "problems"),
     [
-        ("client: ${no name}\n    api: ${stgae}", {"2:5": "what begins", "3:10": "dev and prod have no variable"}),
+        ("client: ${no name}\n    api: ${stgae}", {"2:5": "invalid variable", "3:10": "dev and prod have no variable"}),
         ("client: a\n    api: ${stage}\n    colour: red", {"3:10": "prod has no variable", "4:5": "the key"}),
-        ("client: a\n    scope: ['${x}', '${']", {"2:5": "there is neither", "3:13": "dev and", "3:21": "what begins"}),
+        (
+            "client: a\n    scope: ['${x}', '${']",
+            {"2:5": "there is neither", "3:13": "dev and", "3:21": "invalid variable"},
+        ),
         ("client: a\n    tenants: [test]", {"2:5": "there is neither", "3:15": "the configuration declares no tenant"}),
         ("client: ${stage}\n    tenants: [dev]", {"2:5": "there is neither"}),
         ("client: ${stage}\n    api: b\n    tenants: 5", {"4:14": '"tenants" is the number 5'}),
@@ -166,32 +169,32 @@ tenants:
         ("tenants: {dev: {kind: sandbx}}", '1:23: "kind" cannot be "sandbx"; did you mean "sandbox"?'),
         (
             "tenants: {dev: {domain: a, seed: b}}",
-            '1:28: "seed" belongs to sandboxes only; remove it, or write "kind: sandbox"',
+            '1:28: "seed" is only valid for sandboxes; remove it, or write "kind: sandbox"',
         ),
         (
             "tenants: {dev: {domain: a, database: b}}",
-            '1:28: "database" belongs to sandboxes only; remove it, or write "kind: sandbox"',
+            '1:28: "database" is only valid for sandboxes; remove it, or write "kind: sandbox"',
         ),
         (
             "protect: [{reason: because}]",
-            "1:11: this protects nothing; give at least one of client, client_id, api, audience and subject_type",
+            "1:11: this item protects nothing; give at least one of client, client_id, api, audience and subject_type",
         ),
         (
             "manage: [{}]",
-            "1:10: this names nothing; give at least one of client, client_id, api, audience and subject_type",
+            "1:10: this item matches nothing; give at least one of client, client_id, api, audience and subject_type",
         ),
         ("manage: []", '1:9: "manage" is an empty list; write an item, or remove it'),
         (
             "variables: {a-b: c}",
-            "1:13: this cannot name a variable; begin with a letter, go on with letters, digits or _",
+            "1:13: this is not a valid variable name; start with a letter, then use letters, digits or _",
         ),
         ("variables: {domain: c}", '1:13: "domain" is built in; give the variable another name'),
         ("variables: {a: 5}", '1:16: "a" is the number 5, not text; put it in quotes'),
         ("variables: {a: ''}", '1:16: "a" is empty; write its value'),
-        ('variables: {a: "\\e[2J"}', "1:13: a variable has a control character; remove it"),
+        ('variables: {a: "\\e[2J"}', "1:13: a variable contains a control character; remove it"),
         (
             "tenants: {dev: {domain: a, credentials: GITHUB_}}",
-            '1:28: this cannot begin the name of a variable; write it like "AUTH0_PROD_": AUTH0_, capitals, digits, _',
+            "1:28: this is not a valid prefix; start with AUTH0_, use capital letters, digits and _, and end with _",
         ),
         ("limits: {deletes: 101}", '1:19: "deletes" is 101; write at most 100'),
         ("limits: {updates: 50%}", '1:19: "updates" is text, not a number; write a number'),
