@@ -47,7 +47,7 @@ def resolve(
 
 def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
     """Return the problem of a spec that says again what `first` says."""
-    return Problem(spec.source, f"this grant is declared at {first.source} already", "keep one of the two")
+    return Problem(spec.source, f"this grant is already declared at {first.source}", "keep one of the two")
 
 
 def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:

@@ -1,1 +1,1 @@
-"""Grant files in: from a folder of YAML to grant specs, or to every problem with its place."""
+"""Read grant files: from a folder of YAML files to grant specs, or to located problems."""

@@ -1,4 +1,4 @@
-"""What breaches a schema, every breach a problem at its place; loads jsonschema."""
+"""Find every violation of a schema with jsonschema, and explain it at its position."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from jsonschema.validators import extend
 from reconciler.core.problems import Problem, Source
 from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
 from reconciler.files.validity import validity_check
-from reconciler.files.wording import Finding, Violation, explain
+from reconciler.files.wording import Explanation, Violation, explain
 
 
 def breaches(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return what `violations` does."""
+    """Return the problems that `violations` returns."""
     findings = list(islice(_findings(data, schema), MOST_PROBLEMS))
     problems = {_problem(finding, data, file) for finding in findings}
     if len(findings) == MOST_PROBLEMS:
@@ -26,12 +26,12 @@ def breaches(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: st
     return tuple(sorted(problems))
 
 
-def _findings(data: Node | Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Finding]:
+def _findings(data: Node | Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Explanation]:
     for error in validator(json.dumps(schema)).iter_errors(data):
         yield from explain(_violation(error))
 
 
-def _problem(finding: Finding, data: object, file: str) -> Problem:
+def _problem(finding: Explanation, data: object, file: str) -> Problem:
     mark = mark_of(data, finding.path, key=finding.on_key)
     return Problem(Source(file, *mark), finding.what, finding.fix)
 
@@ -49,7 +49,7 @@ def _violation(error: ValidationError) -> Violation:
 
 
 def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's protocol
-    """Do what `uniqueItems` does, for texts: on mixed lists jsonschema's own takes quadratic time."""
+    """Implement `uniqueItems` for strings. The implementation of jsonschema takes quadratic time for mixed lists."""
     if unique and isinstance(items, list):
         texts = [item for item in items if isinstance(item, str)]
         if len(set(texts)) < len(texts):
@@ -57,7 +57,7 @@ def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iter
 
 
 def _unfit_items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's protocol
-    """Do what `items` does, for those items alone that do not fit: most do, and they are many."""
+    """Implement `items` with a quick check per item, so that jsonschema only descends into invalid items."""
     if not isinstance(items, dict) or "prefixItems" in schema:
         yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
     elif isinstance(found, list):
@@ -74,5 +74,5 @@ _Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschem
 
 @lru_cache(maxsize=16)
 def validator(schema: str) -> Validator:
-    """Return the validator for a schema's text; building one costs more than checking a file."""
+    """Return the validator for the text of a schema. Building one costs more than checking a file."""
     return _Checker(json.loads(schema))

@@ -1,8 +1,8 @@
-"""Pure: a grant file in canonical order, byte for byte what it was but for the order, with every comment.
+"""Pure: sort a grant file. Only the order changes, and every comment is kept.
 
-A comment belongs to what stands below it, or before it on its line; one that is indented deeper than what follows
-belongs to what stands above. Blank lines stay where they are between the things that change places. Comments that a
-blank line separates from the first thing of a list stay at its top.
+A comment belongs to the value on its line, or to the value below it. A comment that is indented deeper than the next
+line belongs to the value above it. Blank lines between sorted items stay in place. Comments that a blank line separates
+from the first item of a list stay at the top of the list.
 """
 
 import json
@@ -21,7 +21,7 @@ from reconciler.files.loader import parse
 
 
 class Kind(Enum):
-    """What a node of a grant file is, as far as its order counts."""
+    """The kind of a node, which decides how its parts are sorted."""
 
     FILE = auto()
     GRANTS = auto()
@@ -31,9 +31,9 @@ class Kind(Enum):
 
 
 def canonical(text: str, file: str) -> str | Problem:
-    """Return the grant file `text`, which has no problems, in canonical order; `file` is its name.
+    """Return the text of a valid grant file in canonical order. `file` is its name.
 
-    What would not declare the same, or lose a comment, is never returned, but why.
+    If the sorted text would declare something else or lose a comment, return a problem instead.
     """
     before = layout(text)
     if _in_order(before.root, Kind.FILE):
@@ -41,18 +41,18 @@ def canonical(text: str, file: str) -> str | Problem:
     whole = text if text.endswith("\n") else f"{text}\n"
     ordered = "".join(_Lines(_flow(whole, before.root, Kind.FILE, 0, len(whole))).ordered())
     if not _declares_the_same(text, ordered) or Counter(layout(ordered).comments) != Counter(before.comments):
-        return Problem(Source(file), "this layout cannot be put in order", "write keys and items on lines of their own")
+        return Problem(Source(file), "this layout cannot be sorted", "write each key and each item on its own line")
     return text if ordered == whole else ordered
 
 
 def _in_order(node: Node, kind: Kind) -> bool:
-    """Return whether a node and all that it holds stand in order."""
+    """Return whether a node and all nodes in it are sorted."""
     order = _order(kind, node.parts)
     return order == sorted(order) and all(_in_order(part.node, _kind(kind, part)) for part in node.parts)
 
 
 def _kind(outer: Kind, part: Part) -> Kind:
-    """Return what `part` of an `outer` node holds."""
+    """Return the kind of `part` within a node of the kind `outer`."""
     match outer:
         case Kind.FILE if part.name == "grants":
             return Kind.GRANTS
@@ -65,7 +65,7 @@ def _kind(outer: Kind, part: Part) -> Kind:
 
 
 def _order(kind: Kind, parts: Sequence[Part]) -> list[int]:
-    """Return the indexes of a node's parts in canonical order; equals stay in theirs."""
+    """Return the indexes of the parts of a node in canonical order. The sort is stable."""
     match kind:
         case Kind.GRANTS:
             places = [grant_order({each.name: each.node.text for each in part.node.parts}) for part in parts]
@@ -95,7 +95,7 @@ def _flow(text: str, node: Node, kind: Kind, start: int, end: int) -> str:
 
 
 class _Lines:
-    """A text in lines, whose blocks can be put in order."""
+    """The lines of a text, whose blocks can be sorted."""
 
     def __init__(self, text: str) -> None:
         self._lines = lines_of(text)
@@ -103,11 +103,11 @@ class _Lines:
         self._root = layout(text).root
 
     def ordered(self) -> list[str]:
-        """Return the lines with all blocks in order."""
+        """Return the lines with all blocks sorted."""
         return self._value(self._root, Kind.FILE, 0, len(self._lines))
 
     def _value(self, node: Node, kind: Kind, begin: int, end: int) -> list[str]:
-        """Return the lines from `begin` to before `end`, which `node` takes."""
+        """Return the sorted lines of `node`, which takes the lines from `begin` to before `end`."""
         if not node.is_block:
             return self._lines[begin:end]
         first = self._line(node.parts[0].start)
@@ -120,7 +120,7 @@ class _Lines:
         return [*opening[:top], *ordered, *closing]
 
     def _slots(self, node: Node, kind: Kind, column: int, end: int) -> tuple[list["_Slot"], list[str]]:
-        """Return the parts of a block with what belongs to them, and the lines behind them all."""
+        """Return the parts of a block with their comments, and the lines after the last part."""
         begins = [self._line(part.start) for part in node.parts]
         slots: list[_Slot] = []
         gap: list[str] = []
@@ -145,7 +145,7 @@ class _Lines:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A part of a block: blank lines that stay, comments above that go with it, and its own lines."""
+    """A part of a block: the blank lines before it, the comments above it, and its own lines."""
 
     gap: list[str]
     head: list[str]
@@ -153,7 +153,7 @@ class _Slot:
 
 
 def _split(loose: list[str], column: int) -> tuple[int, int]:
-    """Return where in lines without values the comments of what stands above end, and where the blank lines do."""
+    """Split lines without values: return the end of the comments that belong above, and the end of the blank lines."""
     indented = ((place, len(each) - len(each.lstrip(" \t"))) for place, each in enumerate(loose) if each.strip())
     blank = next((place for place, indent in indented if indent <= column), len(loose))
     tail = blank
@@ -163,7 +163,7 @@ def _split(loose: list[str], column: int) -> tuple[int, int]:
 
 
 def _moved(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
-    """Return the lines of `ordered`, where the blank lines of `slots` stay; what stood before the first does, too."""
+    """Return the lines of `ordered`. Blank lines and the text before the first part keep their places in `slots`."""
     before = slots[0].lines[0][:column]
     outer = before[: len(before) - len(before.lstrip())]
     lines: list[str] = []
@@ -184,7 +184,7 @@ def _declares_the_same(before: str, after: str) -> bool:
 
 
 def _meaning(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - a document's data; it has passed the schema
-    """Return what a grant file declares, whatever its order."""
+    """Return what a grant file declares, independent of its order."""
     grants = sorted(
         json.dumps({name: _unordered(name, value) for name, value in item.items()}, sort_keys=True)
         for item in data["grants"]

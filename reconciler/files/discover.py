@@ -1,7 +1,7 @@
-"""Shell: which files a run reads, and their bytes, within limits that no file can make it exceed.
+"""Shell: find the files of a run and read them, within limits.
 
-A pull request from a stranger may carry these files, so nothing in a folder can make the run hang, read outside of the
-folder, or fill the memory: whatever is not a plain small file is a problem.
+The files may come from a stranger's pull request. Nothing in a folder can make the run hang, read outside the folder,
+or fill the memory. Anything but a small regular file is a problem.
 """
 
 import os
@@ -20,43 +20,43 @@ from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link
 
 SUFFIXES = (".yaml", ".yml")
 UNREAD = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
-"""In names of files that look like grants: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
+"""Matches names that look like grant files: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
-MOST_UNREAD = 10  # files of one folder that are named in warnings; the others are counted
+MOST_UNREAD = 10  # files per folder that warnings name; the others are counted
 MEGABYTE = 1_000_000
 MOST_BYTES = 5 * MEGABYTE
 MOST_LEVELS = 32  # of folders
-NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO waits for a writer otherwise; Windows has neither
+NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # otherwise, opening a FIFO waits for a writer; Windows has neither
 
 
 def name_of(path: Path) -> str:
-    """Return a path as problems show it: as the user wrote it, with `/`, on one line and in valid Unicode."""
+    """Return a path as problems show it: as the user wrote it, with `/`, on one line, in valid Unicode."""
     return visible(path.as_posix())
 
 
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
-    """Return the YAML files that `paths` name, each once, and what could not be looked into.
+    """Return the YAML files of `paths`, each once, and the problems of the search.
 
-    A file is taken as it is. A folder stands for the `*.yaml` and `*.yml` in it and in its sub-folders, sorted by name,
-    in upper case or lower case. Links are followed only within the folder, and only to grant files. Hidden files and
-    folders are skipped. A file that is skipped and looks like grants gets a warning: a run that prunes would delete the
-    grants that it declares.
+    A path can be a file or a folder. A folder stands for its `*.yaml` and `*.yml` files in upper or lower case,
+    including subfolders, sorted by name. Links are followed only within the folder and only to grant files. Hidden
+    files and folders are skipped. A skipped file that looks like a grant file gets a warning, because a run with
+    `--prune` would delete its grants.
 
     Raises:
-        ReconcilerError: one of `paths` does not exist.
+        ReconcilerError: One of `paths` does not exist.
     """
     found, problems = find_real(paths)
     return tuple(found.values()), problems
 
 
 def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
-    """Return what `find` does, the files by their real paths."""
+    """Return the result of `find`, with the files by their real paths."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
     unread: list[_Unread] = []
     for path in paths:
         if not os.path.lexists(path):
-            raise ReconcilerError(f"there is no {name_of(path)}; check the path")
+            raise ReconcilerError(f"{name_of(path)} does not exist; check the path")
         for item in _in_folder(path, os.path.realpath(path), 1) if path.is_dir() else [path]:
             match item:
                 case Problem():
@@ -71,7 +71,7 @@ def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ..
 
 
 def without_files(paths: Iterable[Path]) -> Iterator[Problem]:
-    """Yield a problem for each folder among `paths` that could be looked into and has no grant file."""
+    """Yield a problem for each readable folder in `paths` without a grant file."""
     for path in paths:
         if path.is_dir() and not any(map(_is_answer, _in_folder(path, os.path.realpath(path), 1))):
             what = "this folder has no grant files (*.yaml, *.yml)"
@@ -81,18 +81,18 @@ def without_files(paths: Iterable[Path]) -> Iterator[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class _Unread:
-    """Files of one folder that look like grants and are not read, unless a link or an argument leads to them."""
+    """Files of one folder that look like grant files and are not read, unless a link or argument names them."""
 
     paths: Sequence[Path]
 
 
 def _is_answer(item: Path | Problem | _Unread) -> bool:
-    """Return whether an item is a grant file, or says that a part of the folder could not be read."""
+    """Return whether an item is a grant file or an error about an unreadable part of the folder."""
     return isinstance(item, Path) or (isinstance(item, Problem) and item.severity is Severity.ERROR)
 
 
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _Unread]:
-    """Yield what is to be read in `folder`, `level` deep in the folder with the real path `root`."""
+    """Yield the files to read in `folder`, which is `level` levels below the real path `root`."""
     if level > MOST_LEVELS:
         yield Problem(Source(name_of(folder)), f"this folder is more than {MOST_LEVELS} levels deep", "move it up")
         return
@@ -126,12 +126,12 @@ def _is_yaml(path: Path) -> bool:
 
 
 def _looks_like_grants(path: Path) -> bool:
-    """Return whether a grant file could have this name. Swap files of editors do not count."""
+    """Return whether the name looks like a grant file. Swap files of editors do not count."""
     return bool(UNREAD.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
 
 
 def _hidden_files(folder: Path) -> list[Path]:
-    """Return the YAML files in a hidden folder, not those in its sub-folders."""
+    """Return the YAML files in a hidden folder, without its subfolders."""
     try:
         return sorted(path for path in folder.iterdir() if _is_yaml(path) and not path.is_dir())
     except OSError:
@@ -139,7 +139,7 @@ def _hidden_files(folder: Path) -> list[Path]:
 
 
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
-    """Yield warnings that files of one folder are not read; where there are many, for the first of them."""
+    """Yield warnings for the first unread files of a folder, and one for the others."""
     for path in paths[:MOST_UNREAD]:
         yield Problem(Source(name_of(path)), *_why_unread(path), Severity.WARNING)
     if len(paths) > MOST_UNREAD:
@@ -148,19 +148,19 @@ def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
 
 
 def _why_unread(path: Path) -> tuple[str, str]:
-    """Return why a file is not read, and how to bring its grants in."""
+    """Return why a file is not read, and what to do about it."""
     if path.suffix.lower() == ".json":
         fix = 'if it declares grants, declare them in a *.yaml file ("reconciler import" writes those of the tenant)'
         return "this is a JSON file, so it is not read", fix
     if not _is_yaml(path):
         return "this file is not read: its name does not end in .yaml or .yml", "rename it if it declares grants"
     if path.name.startswith("."):
-        return "this file is hidden, so it is not read", "take the dot from its name if it declares grants"
+        return "this file is hidden, so it is not read", "remove the dot from its name if it declares grants"
     return "this file is in a hidden folder, so it is not read", "move it to another folder if it declares grants"
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield the link if it leads to a grant file within `root`; a folder within `root` is read at its own place."""
+    """Yield the link if it leads to a grant file within `root`. A linked folder within `root` is read only once."""
     if not (link.is_dir() or _is_yaml(link)):
         return
     path = Path(os.path.realpath(link.parent), link.name).relative_to(root).as_posix()
@@ -179,7 +179,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
 
 
 def _text(root: str, path: str) -> str | None:
-    """Return the text of the link at a path below `root`, None where there is none."""
+    """Return the text of the link at a path below `root`, or None if the path is not a link."""
     try:
         return Path(root, path).readlink().as_posix()
     except OSError:
@@ -187,7 +187,7 @@ def _text(root: str, path: str) -> str | None:
 
 
 def read(path: Path, most: int = MOST_BYTES) -> bytes | Problem:
-    """Return a file's bytes, or why they are not read: no regular file, more than `most`, not readable."""
+    """Return the bytes of a file, or a problem if it is not regular, not readable, or larger than `most` bytes."""
     try:
         with open(path, "rb", opener=_opener) as file:
             return _content(file, path, most)
@@ -204,12 +204,12 @@ def _opener(path: str, flags: int) -> int:
 def _content(file: BinaryIO, path: Path, most: int) -> bytes | Problem:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
-        return Problem(Source(name_of(path)), "this is not a regular file", "put a plain file in its place")
+        return Problem(Source(name_of(path)), "this is not a regular file", "replace it by a regular file")
     if status.st_size > most:
         return too_large(Source(name_of(path)), status.st_size, most)
     return file.read(most)
 
 
 def too_large(source: Source, size: int, most: int) -> Problem:
-    """Return what is said of a file of `size` bytes where at most `most` are read."""
+    """Return the problem of a file of `size` bytes if the limit is `most` bytes."""
     return Problem(source, f"this file has {size / MEGABYTE:,.1f} MB, more than {most / MEGABYTE:.0f} MB", "split it")

@@ -1,4 +1,4 @@
-"""Pure: a YAML document as plain data that remembers where everything stands."""
+"""Pure: a YAML document as plain data with positions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as Lookup
@@ -12,32 +12,32 @@ from reconciler.core.spec import Mark
 from reconciler.files.scalars import Scalar
 
 START: Mark = (1, 1)
-MOST_PROBLEMS = 1000  # of one file, and of one run: nobody reads more, and a hostile file could make millions
+MOST_PROBLEMS = 1000  # per file and per run, because a hostile file could cause millions
 MOST_VALUES = 300_000
-"""Of one file, keys, lists and mappings included: each takes hundreds of bytes."""
+"""The limit per file for keys, values, lists and mappings. Each takes hundreds of bytes."""
 
 
 MarksOfKeys = dict[str, tuple[Mark, Mark]]
-"""Where each key stands, and where its value does."""
+"""The positions of each key and of its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands in each mapping and each sequence of a file, by where that begins."""
+    """The positions in each mapping and each sequence of a file, by the position of the collection."""
 
     in_mappings: dict[Mark, MarksOfKeys] = field(default_factory=dict)
     in_sequences: dict[Mark, list[Mark]] = field(default_factory=dict)
 
 
 class Places:
-    """Where everything in a file stands, found when it is first asked for: of a file without problems nobody asks."""
+    """The positions in a file, computed on first use. A file without problems does not need them."""
 
     def __init__(self, find: Callable[[], Found]) -> None:
         self._find = find
 
     @cached_property
     def found(self) -> Found:
-        """The places."""
+        """All positions of the file."""
         return self._find()
 
 
@@ -45,7 +45,7 @@ NOWHERE = Places(Found)
 
 
 class Marks(Lookup[str, Mark]):
-    """Where the values of a mapping stand, looked up when it is asked for."""
+    """The positions of the values of a mapping, computed on first use."""
 
     __slots__ = ("_mapping",)
 
@@ -62,9 +62,9 @@ class Marks(Lookup[str, Mark]):
         return len(self._mapping.marks)
 
 
-# What the values are is for a schema to say, not for Python's types, hence Any.
+# The schema describes the values, so their Python type is Any.
 class Mapping(dict[str, Any]):
-    """A YAML mapping that knows its own place, and whom to ask for those of its keys and values."""
+    """A YAML mapping with its own position and access to the positions of its keys and values."""
 
     __slots__ = ("_within", "mark")
 
@@ -74,22 +74,22 @@ class Mapping(dict[str, Any]):
 
     @property
     def marks(self) -> MarksOfKeys:
-        """Where each key and its value stand."""
+        """The positions of each key and its value."""
         return self._within.found.in_mappings.get(self.mark, {})
 
     @property
     def value_marks(self) -> Marks:
-        """Where each value stands."""
+        """The position of each value."""
         return Marks(self)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return where each item of the list stands that is the value of `name`; none where it is no list."""
+        """Return the positions of the items in the list `name`. A value that is not a list has none."""
         items = self.get(name)
         return items.item_marks if isinstance(items, Sequence) else ()
 
 
 class Sequence(list[Any]):
-    """A YAML sequence that knows its own place, and whom to ask for those of its items."""
+    """A YAML sequence with its own position and access to the positions of its items."""
 
     __slots__ = ("_within", "mark")
 
@@ -99,7 +99,7 @@ class Sequence(list[Any]):
 
     @property
     def item_marks(self) -> list[Mark]:
-        """Where each item stands."""
+        """The position of each item."""
         return self._within.found.in_sequences.get(self.mark, [])
 
 
@@ -108,9 +108,9 @@ Node = Mapping | Sequence | Scalar
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file as read: its data, its text (for showing a problem's line), and what was wrong with it.
+    """One file: its data, its text (to show the line of a problem), and its problems.
 
-    Where reading had to stop in the middle, `whole` is false and `data` is None. `values` counts what the parser found.
+    If the reader had to stop early, `whole` is false and `data` is None. `values` counts the values from the parser.
     """
 
     file: str
@@ -122,9 +122,9 @@ class Document:
 
 
 def mark_of(data: object, path: Steps[str | int], *, key: bool = False) -> Mark:
-    """Return where the node at `path` (keys and indexes, from the outside in) stands; with `key`, where its key does.
+    """Return the position of the node at `path` (keys and indexes), or with `key` the position of its key.
 
-    A path that leads nowhere ends at the last node there is.
+    If the path does not exist, return the position of the last existing node on it.
     """
     mark = data.mark if isinstance(data, Mapping | Sequence) else START
     for step in path:
@@ -142,7 +142,5 @@ def mark_of(data: object, path: Steps[str | int], *, key: bool = False) -> Mark:
 
 
 def too_many(file: str) -> Problem:
-    """Return what is said where a file has more problems than are looked for."""
-    return Problem(
-        Source(file), f"this file has {MOST_PROBLEMS:,} problems or more", "mend those shown, then look again"
-    )
+    """Return the problem of a file with too many problems."""
+    return Problem(Source(file), f"this file has {MOST_PROBLEMS:,} problems or more", "correct these first")

@@ -1,8 +1,8 @@
-"""Pure: grant files that are laid out plainly, as `import` writes them, read at a glance.
+"""Pure: a fast reader for grant files with a simple layout, such as those that `import` writes.
 
-This knows a sliver of YAML in which each line means one thing, wherever it stands: so a line that was met before is
-understood already. Whatever is beyond that, or wrong, is left to the parser; of what is read here, both say the same,
-places and all.
+It knows a small subset of YAML in which the meaning of a line does not depend on other lines, so results for lines can
+be cached. It leaves all other files, and all files with errors, to the parser. For the files that it reads, it returns
+the same data and positions as the parser.
 """
 
 import re
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from reconciler.files.document import Mapping, Places, Sequence
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
 
-WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # no colon at its end: that would make it a key
+WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # a colon at the end would make it a key
 WORD_IN_BLOCK = WORD.replace("@", "@{},")
 PLAIN = rf"(?![-@&]){WORD}(?: {WORD})*"
 PLAIN_IN_BLOCK = rf"(?![-@{{}},&]){WORD_IN_BLOCK}(?: {WORD_IN_BLOCK})*"
-QUOTED = r'"[\w !#-\[\]^`{|}~]*"'  # whatever prints but for quotes and backslashes
+QUOTED = r'"[\w !#-\[\]^`{|}~]*"'  # printable characters except quotes and backslashes
 ITEM_OF_LIST = rf"(?:{PLAIN}|{QUOTED})"
 LIST = rf"\[(?:{ITEM_OF_LIST}(?:, {ITEM_OF_LIST})*)?\]"
 SCALAR = rf"(?:{PLAIN_IN_BLOCK}|{QUOTED})"
@@ -32,14 +32,15 @@ NOTHING = re.compile(rf"(?: *{COMMENT})?")
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
 
 GRANT, FIELD, ITEM = 3, 5, 7
-"""The column, from 1, of lines that begin a grant, that say more of it, and that list what its last field holds."""
+"""The column (from 1) of the first field of a grant, of its other fields, and of the items in a list."""
 MOST_LINES = 4096
-"""How many are remembered, none of them longer than:"""
+"""The size of the cache, in lines."""
 MOST_CHARACTERS = 1024
+"""The length of the longest line that is cached."""
 
 
 class Line(NamedTuple):
-    """What a line says: a key, its value or both; a field without a value opens a list, which null does not."""
+    """The content of a line: a key, a value, or both. A key without a value starts a list."""
 
     column: int
     key: str = ""
@@ -51,17 +52,17 @@ HEAD = Line(0, "grants")
 
 
 class _BeyondError(ValueError):
-    """This is for the parser to read."""
+    """The line is not in the subset, so the parser must read the file."""
 
 
 def at_a_glance(text: str, places: Places) -> Mapping | None:
-    """Return the data of a file, with `places` to ask where everything stands; None: let the parser read it."""
+    """Return the data of a file, with `places` for its positions, or None if the parser must read the file."""
     *lines, rest = text.split("\n")
     said = enumerate(map(_line, lines), 1)
     try:
         number, head = next((each for each in said if each[1] is not ASIDE), (1, ASIDE))
         grants = _grants(said, places) if head is HEAD and not rest else None
-    except ValueError:  # beyond us, or a number of absurd length
+    except ValueError:  # not in the subset, or a number with too many digits
         return None
     if not grants:
         return None
@@ -72,7 +73,7 @@ def at_a_glance(text: str, places: Places) -> Mapping | None:
 
 
 def _grants(said: Iterable[tuple[int, Line]], places: Places) -> Sequence | None:
-    """Return what stands below `grants:`, from the lines there with their numbers; None where a list has no item."""
+    """Return the list of grants from numbered lines, or None if a list is empty."""
     grants, grant = Sequence(within=places), Mapping()
     opened, items = list[Sequence](), None
     for number, (column, key, value) in said:

@@ -1,4 +1,4 @@
-"""Where everything stands in the text of a YAML file that the strict loader has accepted, its comments included."""
+"""Locate all values and comments in the text of a YAML file that the strict loader has accepted."""
 
 import re
 from bisect import bisect
@@ -13,17 +13,17 @@ from yaml.tokens import BlockEntryToken, Token
 
 COMMENT = re.compile("#[^\n\r]*")
 FOR_READERS = frozenset({"description", "reason"})
-"""Keys whose values are read by people only."""
+"""Keys whose values are only for people."""
 OF_NAMES = "variables"
-"""The key of a mapping whose own keys are chosen by the user."""
+"""The key of the mapping with keys chosen by the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and the characters that it takes, from `start` to before `end`.
+    """A value with its span in the text, from `start` to before `end`.
 
-    `text` is a scalar's value; `parts` are what a collection holds, in lines of their own if it `is_block`, else
-    between brackets.
+    `text` is the value of a scalar. `parts` is the content of a collection. With `is_block`, each part has its own
+    lines. Otherwise, the parts are between brackets.
     """
 
     start: int
@@ -35,7 +35,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An item of a list, or a value with its key, the `name`; `start` is where the hyphen or the key stands."""
+    """An item of a list, or a value with its key `name`. `start` is the position of the hyphen or the key."""
 
     start: int
     node: Node
@@ -44,27 +44,27 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A text's outermost node, and its comments."""
+    """The root node of a text and the comments."""
 
     root: Node
     comments: tuple[str, ...]
 
 
 def layout(text: str) -> Layout:
-    """Return where the only document of `text` stands."""
+    """Return the layout of the only document in `text`."""
     reader = _Reader(text)
     root = reader.document()
     return Layout(root, tuple(reader.comments()))
 
 
 def lines_of(text: str) -> list[str]:
-    """Split `text` where editors do; each line keeps its end. The strict loader accepts no other line ends."""
+    """Split `text` into lines, as editors do. Each line keeps its end. The strict loader accepts no other line ends."""
     return StringIO(text, newline="\n").readlines()
 
 
 @dataclass(slots=True)
 class _Collection:
-    """A collection that is being read: the key that it is the value of, and the key whose value comes next."""
+    """A collection that is still open. `name` is its own key, `key` is the key of the next value."""
 
     name: str
     is_mapping: bool
@@ -72,9 +72,9 @@ class _Collection:
 
 
 def name_spans(text: str) -> list[tuple[int, int]]:
-    """Return where the keys and values stand that a program reads: all but descriptions and reasons.
+    """Return the spans of all keys and values except descriptions and reasons.
 
-    The text may be any; in what is no YAML, nothing is looked for from the first error on.
+    The text does not have to be valid YAML. The search ends at the first error.
     """
     spans: list[tuple[int, int]] = []
     within = [_Collection("", is_mapping=False)]
@@ -85,7 +85,7 @@ def name_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _take(event: Event, within: list[_Collection], spans: list[tuple[int, int]], text: str) -> None:
-    """Add the span of a scalar that a program reads, and keep `within`, the open collections, up to date."""
+    """Add the span of a scalar unless it is only for people. `within` is the stack of open collections."""
     if isinstance(event, CollectionEndEvent):
         within.pop()
         return
@@ -104,13 +104,13 @@ def _take(event: Event, within: list[_Collection], spans: list[tuple[int, int]],
 
 
 class _Reader:
-    """Builds nodes by pulling events; texts that the loader accepts nest so little that recursion is safe."""
+    """Builds nodes from events. The loader has limited the nesting, so recursion is safe."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = yaml.parse(text, Loader=yaml.CSafeLoader).__next__
         self._between = [0]
-        """Where scalars begin and end, in turn, after the beginning of the text."""
+        """The start of the text, followed by the start and end of each scalar."""
 
     def document(self) -> Node:
         """Return the document's node."""
@@ -136,7 +136,7 @@ class _Reader:
         whole = self._text[start:end]
         if not whole.startswith(("|", ">")) or "+" in whole.splitlines()[0]:
             return node
-        return Node(start, start + len(whole.rstrip()), node.text)  # what follows are blank lines
+        return Node(start, start + len(whole.rstrip()), node.text)  # without the blank lines after it
 
     def _collection(self, event: CollectionStartEvent, *, is_mapping: bool) -> Node:
         parts: list[Part] = []
@@ -152,7 +152,7 @@ class _Reader:
         return Node(_span(event)[0], end, "", is_block, tuple(parts))
 
     def _hyphen(self, start: int) -> int:
-        """Return where the hyphen of the item at `start` is: before it on its line, as a rule."""
+        """Return the position of the hyphen before the item at `start`. It is usually on the same line."""
         place = start - 1
         while self._text[place] == " ":
             place -= 1
@@ -160,12 +160,12 @@ class _Reader:
 
     @cached_property
     def _hyphens(self) -> list[int]:
-        """Where all hyphens of items are; events do not tell, and to look at all tokens takes long."""
+        """The positions of all hyphens. Events do not contain them, and scanning all tokens is slow."""
         tokens = yaml.scan(self._text, Loader=yaml.CSafeLoader)
         return [_span(token)[0] for token in tokens if isinstance(token, BlockEntryToken)]
 
 
 def _span(event: Event | Token) -> tuple[int, int]:
-    """Return where an event begins and ends; the C parser always knows."""
+    """Return the start and end of an event. The C parser always provides them."""
     start, end = event.start_mark, event.end_mark
     return (start.index, end.index) if start and end else (0, 0)

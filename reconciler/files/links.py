@@ -1,4 +1,4 @@
-"""Pure: where a symbolic link in a folder of grant files leads, the same in a checkout and in a revision of git."""
+"""Pure: follow symbolic links in a folder of grant files, in the same way for a checkout and a git revision."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -8,11 +8,11 @@ from reconciler.core.problems import Problem, Source
 TO_HIDDEN = "leads to a hidden folder, which is not read"
 NO_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
 MOST_LINKS = 40
-"""As many as Linux follows."""
+"""The limit of Linux."""
 
 
 class Stray(StrEnum):
-    """Why a link leads to no place in its folder."""
+    """Why a link does not lead to a file in its folder."""
 
     OUT = "leads out of the folder"
     ABSOLUTE = "leads out of the folder (its target is an absolute path)"
@@ -21,11 +21,11 @@ class Stray(StrEnum):
 
 
 def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | Stray:
-    """Return the path that `path` stands for once all links are followed. Both count from the folder, with `/`.
+    """Return the target of `path` after following all links. Both paths are relative to the folder and use `/`.
 
-    `text_of` returns the text of the link at a path, or None if there is no link. `is_folder` tells whether a path is a
-    folder: `missing/../x` leads nowhere. No step may leave the folder, not even to come back, because a revision does
-    not contain what is outside.
+    `text_of` returns the text of the link at a path, or None if the path is not a link. `is_folder` tells whether a
+    path is a folder, because `missing/../x` leads nowhere. No step may leave the folder, not even temporarily, because
+    a revision does not contain files outside of it.
     """
     done: list[str] = []
     rest = path.split("/")[::-1]
@@ -55,6 +55,6 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
 
 
 def link_problem(name: str, what: str) -> Problem:
-    """Return the problem of the link called `name`; `what` is Stray or one of the texts above."""
-    place = "put the folder itself in its place" if what == TO_HIDDEN else "put the file itself into the folder"
+    """Return the problem of the link `name`. `what` is a Stray or one of the texts above."""
+    place = "replace it by the folder itself" if what == TO_HIDDEN else "replace it by the file itself"
     return Problem(Source(name), f"this symbolic link {what}", place)

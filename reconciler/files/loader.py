@@ -1,7 +1,7 @@
-"""The only module that knows PyYAML: bytes in, plain data with places or problems out, whatever the bytes are.
+"""Parse YAML bytes into plain data with positions, or into problems. Only this module and layout.py use PyYAML.
 
-It reads the events of PyYAML's C parser and builds the data itself: PyYAML's own constructors keep the last of two
-equal keys without a word, follow aliases into gigabytes, read `no` as false, and crash on deep nesting.
+The loader builds the data from the events of PyYAML's C parser. PyYAML's own constructors silently drop duplicate keys,
+expand aliases to gigabytes, read `no` as false, and crash on deep nesting.
 """
 
 from dataclasses import replace
@@ -45,17 +45,17 @@ from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
-CORE_TAGS = "tag:yaml.org,2002:"  # what !! stands for
+CORE_TAGS = "tag:yaml.org,2002:"  # written as !!
 
 
 class _StopError(Exception):
-    """Reading cannot go on; the last problem says why."""
+    """Reading cannot continue. The last problem gives the reason."""
 
 
 def parse(data: bytes, file: str) -> Document:
-    """Return the document that `data` holds; `file` is the name that problems are reported under.
+    """Return the document in `data`. Problems use `file` as the name.
 
-    An empty file gives None as its data, without a problem: whether that will do is the schema's question.
+    The data of an empty file is None, without a problem. The schema decides whether this is valid.
     """
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:
@@ -65,7 +65,7 @@ def parse(data: bytes, file: str) -> Document:
         what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
         problem = Problem(Source(file, *_place(data[: error.start].decode())), what, "save the file as UTF-8")
         return Document(file, None, text, (problem,), whole=False)
-    if text.isascii() and (plain := _at_a_glance(text, file)):  # it leaves lone CRs and controls to the parser
+    if text.isascii() and (plain := _at_a_glance(text, file)):  # never accepts lone CRs and control characters
         return plain
     if raw := raw_character_problems(text, file):
         return _with(raw, text, file)
@@ -78,7 +78,7 @@ def _at_a_glance(text: str, file: str) -> Document | None:
 
 
 def _with(raw: tuple[Problem, ...], text: str, file: str) -> Document:
-    """Return a document with these problems of its characters, and those that the parser finds beside them."""
+    """Return a document with the problems of its characters and those that the parser finds."""
     if is_misread(text):
         return Document(file, None, text, raw, whole=False)
     parsed = parse_by_events(text, file)
@@ -86,7 +86,7 @@ def _with(raw: tuple[Problem, ...], text: str, file: str) -> Document:
 
 
 def parse_by_events(text: str, file: str) -> Document:
-    """Return what `parse` does; this is what reads all that cannot be read at a glance."""
+    """Return the document in `text`, read with PyYAML instead of the fast reader."""
     reader = _Reader(text, file, Places(partial(_found, text, file)))
     try:
         root = reader.document()
@@ -99,17 +99,17 @@ def parse_by_events(text: str, file: str) -> Document:
 
 
 def _found(text: str, file: str) -> Found:
-    """Read once more what could be read, now for its places; to keep them all the first time takes a fifth longer."""
+    """Return the positions in a valid file by reading it again. Recording them the first time takes a fifth longer."""
     found = Found()
     _Reader(text, file, NOWHERE, found).document()
     return found
 
 
 class _Reader:
-    """Builds one document by pulling events; it descends at most `MOST_LEVELS` deep, so recursion is safe."""
+    """Builds a document from events. It descends at most MOST_LEVELS levels, so recursion is safe."""
 
     def __init__(self, text: str, file: str, places: Places, found: Found | None = None) -> None:
-        self._next = iter(yaml.CSafeLoader(text).get_event, None).__next__  # yaml.parse looks twice at each event
+        self._next = iter(yaml.CSafeLoader(text).get_event, None).__next__  # yaml.parse checks each event twice
         self._file = file
         self._places = places
         self._found = found
@@ -124,7 +124,7 @@ class _Reader:
         root = self._value(self._next(), 1)
         self._next()  # the document's end
         if isinstance(end := self._next(), DocumentStartEvent):
-            self._stop(end, "a second document begins here", "write each document to a file of its own")
+            self._stop(end, "a second document starts here", "write each document to a separate file")
         return root
 
     def _value(self, event: Event, level: int) -> Node:
@@ -182,14 +182,14 @@ class _Reader:
         return sequence
 
     def _key(self, event: Event, mapping: Mapping, events: list[Event]) -> str | None:
-        """Return the key, or None for one that is refused: its value is read all the same, for its problems.
+        """Return the key, or None if it is refused. Its value is still read to find problems.
 
-        `events` has those of the mapping's keys so far, each followed by its value's.
+        `events` contains the events of the previous keys of the mapping, each followed by the event of its value.
         """
         if not isinstance(event, ScalarEvent):
             if isinstance(event, AliasEvent):
                 self._stop_at_alias(event)
-            self._stop(event, "a mapping or a list cannot be a key", "write a word as the key")
+            self._stop(event, "a mapping or a list cannot be a key", "use a string as the key")
         key = self._scalar(event)
         if not isinstance(key, str):
             self._report(event, f"the key {quoted(event.value)} is not text", "put it in quotes")
@@ -197,7 +197,7 @@ class _Reader:
             self._report(event, 'merge keys ("<<") are not allowed', "write the keys out")
         elif key in mapping:
             line, _ = _mark(events[2 * list(mapping).index(key)])
-            self._report(event, f"the key {quoted(key)} stands here twice, first in line {line}", "keep one of them")
+            self._report(event, f"duplicate key {quoted(key)} (first in line {line})", "keep one of them")
         else:
             return key
         return None
@@ -219,7 +219,7 @@ class _Reader:
             self._report(event, f"anchors ({quoted('&' + event.anchor)}) are not allowed", "remove it")
         if event.tag is not None:
             tag = event.tag.replace(CORE_TAGS, "!!")
-            self._report(event, f"tags ({quoted(tag)}) are not allowed", "remove it, and quote what is text")
+            self._report(event, f"tags ({quoted(tag)}) are not allowed", "remove it, and put strings in quotes")
 
     def _stop_at_alias(self, event: Event) -> NoReturn:
         anchor = event.anchor if isinstance(event, AliasEvent) else ""
@@ -237,18 +237,18 @@ class _Reader:
 
 
 def _mark(event: Event) -> Mark:
-    """Return where an event begins, as people count; the C parser always knows."""
+    """Return the start of an event, counted from 1. The C parser always provides it."""
     place = event.start_mark
     return (place.line + 1, place.column + 1) if place else START
 
 
 def _place(text: str) -> Mark:
-    """Return the place right behind `text`."""
+    """Return the position after `text`."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
-    """Say what the parser stumbled over."""
+    """Return the problem of a syntax error."""
     complaint = error.problem or str(error)
     mark = error.context_mark if complaint in AT_THE_OPENING else error.problem_mark
     line, column, index = (mark.line + 1, mark.column + 1, mark.index) if mark else (0, 0, 0)

@@ -1,8 +1,8 @@
-"""Pure: refuse what a reviewer of a file cannot see, or sees otherwise than the YAML parser reads it.
+"""Pure: refuse characters that a reviewer cannot see, or that a reviewer and the YAML parser read differently.
 
-An editor, Git and GitHub end a line at LF and CRLF. YAML also ends one at a lone CR, U+0085, U+2028 and U+2029, so that
-the end of a comment can declare a grant. Invisible characters make two names look the same, and characters that change
-the direction of text show a line in another order. All of them can be written as escapes in double quotes.
+Editors, Git and GitHub end a line at LF and CRLF. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029, so the
+end of a comment could declare a grant. Invisible characters make two names look the same. Characters that change the
+direction of text show a line in another order. Double quotes allow all of them as escapes.
 """
 
 import re
@@ -26,19 +26,19 @@ from reconciler.files.layout import name_spans
 
 LINE_ENDS = frozenset("\r\x85\u2028\u2029")
 MISREAD_CLASS = r"\x85\u2028\u2029\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff"
-"""Line ends that no editor knows, and the characters that YAML does not allow (chapter 5.1)."""
+"""Line ends unknown to editors, and characters that YAML does not allow (chapter 5.1)."""
 MISREAD = re.compile(rf"[{MISREAD_CLASS}]|\r(?!\n)")
 SUSPECT = re.compile(rf"[\r{MISREAD_CLASS}{character_class(INVISIBLE)}]")
-"""A single class of characters, which `re` finds fast; a CR before a LF is the only one that nothing is wrong with."""
+"""A single character class, which `re` searches quickly. A CR before a LF also matches but is valid."""
 
 
 def is_misread(text: str) -> bool:
-    """Return whether the YAML parser would refuse the text or count its lines otherwise than an editor."""
+    """Return whether the YAML parser would refuse the text or count its lines differently from an editor."""
     return bool(MISREAD.search(text))
 
 
 def raw_character_problems(text: str, file: str) -> tuple[Problem, ...]:
-    """Return a problem for each character of `text` that has to be an escape, up to as many as anybody reads."""
+    """Return a problem for each character of `text` that must be written as an escape, up to MOST_PROBLEMS."""
     problems = _problems(text, file)
     first = tuple(islice(problems, MOST_PROBLEMS))
     return (*first, too_many(file)) if next(problems, None) else first

@@ -1,4 +1,4 @@
-"""Shell: YAML files in, checked values and every problem out, in one run."""
+"""Shell: read YAML files, and return checked values with all problems."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
@@ -25,16 +25,16 @@ from reconciler.files.workspace import Workspace, git_warnings
 from reconciler.git.revision import Revision
 
 MOST_CHARACTERS = 64_000_000
-"""Of all grant files together."""
+"""The limit for all grant files together."""
 MOST_VALUES = 1_000_000
-"""Of all grant files that YAML's parser reads; those that `import` writes are read without it."""
+"""The limit for all grant files that the YAML parser reads. The fast reader does not count values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One file that should fit a schema: look at `problems` before you believe `data`, which is empty if unreadable.
+    """One file after validation. `data` is empty if the file is unreadable, so check `problems` first.
 
-    `values` counts what the YAML parser found.
+    `values` counts the values from the YAML parser.
     """
 
     file: str
@@ -46,9 +46,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What all grant files say together: specs in the order of the files, problems in the order of their places.
+    """The content of all grant files: specs in the order of the files, problems in the order of their positions.
 
-    `specs` has those of the grants without an error. `texts` has each file's text, for showing a problem's line.
+    `specs` contains the grants without errors. `texts` contains the text of each file, to show the line of a problem.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -56,7 +56,7 @@ class Declared:
     texts: Mapping[str, str] = field(repr=False)
 
     def at(self, target: Target) -> "Declared":
-        """Return this with the specs that apply to a tenant, and with its values in them."""
+        """Return a copy with the specs that apply to a tenant, with its values inserted."""
         return replace(self, specs=for_tenant(self.specs, target))
 
 
@@ -68,15 +68,15 @@ def read_grants(
     may_lack_files: bool = True,
     is_snapshot: bool = False,
 ) -> Declared:
-    """Return what the grant files under `paths` (files or folders) declare, and what is wrong for any of `tenants`.
+    """Return the content of the grant files under `paths` (files or folders), checked for all `tenants`.
 
-    In a `workspace`, neither links nor attributes of git may put other files in the place of those that are reviewed.
-    Unless folders `may_lack_files`, one without a grant file is a problem. So is the key `snapshot`, which weakens
-    checks, unless the caller says that `paths` are a snapshot that apply wrote.
+    In a `workspace`, links and git attributes must not replace the reviewed files by others. A folder without grant
+    files is a problem unless `may_lack_files` is set. The key `snapshot` weakens checks. It is a problem unless
+    `is_snapshot` says that `paths` are a snapshot that apply wrote.
 
     Raises:
-        ReconcilerError: one of `paths` does not exist, or is a link that leads out of the workspace; or git cannot
-            read attributes that may apply.
+        ReconcilerError: One of `paths` does not exist or is a link that leads out of the workspace, or git cannot read
+            attributes that may apply.
     """
     paths = list(paths)
     if workspace:
@@ -91,12 +91,12 @@ def read_grants(
 
 
 def read_grants_at(revision: Revision, path: Path, tenants: Tenants = NOBODY) -> Declared:
-    """Return what the grant files of `path` declare in a revision of git, and what is wrong for any of `tenants`.
+    """Return the content of the grant files of `path` in a git revision, checked for all `tenants`.
 
     Raises:
-        GitError: if git cannot read them.
+        GitError: git cannot read the files.
     """
-    warnings = git_warnings(revision.repository, visible(revision.name))  # looked at once all is read
+    warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: evaluated after all files are read
     return _declared(read_revision(revision, path), tenants, warnings)
 
 
@@ -121,15 +121,15 @@ def _declared(
 
 
 def _forged_snapshot(one: Read) -> Problem | None:
-    """Return the problem of a file that calls itself a snapshot and is not one that apply wrote."""
+    """Return the problem of a file with the key `snapshot` outside a snapshot that apply wrote."""
     if "snapshot" not in one.data:
         return None
-    what = "the key snapshot is valid only in a folder of snapshots that apply wrote, given by --grants"
+    what = 'the key "snapshot" is only valid in a snapshot folder that apply wrote, passed with --grants'
     return Problem(Source(one.file, *document.mark_of(one.data, ("snapshot",))), what, "remove it")
 
 
 def _within_bounds(files: Iterable[Read]) -> Iterator[Read]:
-    """Yield `files` as long as one run may hold them all, with what is wrong if it may not."""
+    """Yield `files` until a limit for all files is exceeded, then yield a problem and stop."""
     size = values = problems = 0
     for one in files:
         size += len(one.text)
@@ -143,14 +143,14 @@ def _within_bounds(files: Iterable[Read]) -> Iterator[Read]:
         )
         for count, most, what in bounds:
             if count > most:
-                more = f"the files up to this one have more than {most:,} {what} together, so no further one is read"
+                more = f"the files up to this one have more than {most:,} {what} together, so no more files are read"
                 fix = "correct these first" if what == "problems" else "check fewer files at once"
                 yield replace(one, data=document.Mapping(), problems=(Problem(Source(one.file), more, fix),))
                 return
 
 
 def _check_item(item: document.Mapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return what is wrong with an item of `grants` that has `values` in the places of its own."""
+    """Return the problems of an item of `grants` after replacing its values by `values`."""
     if _item_check()({**item, **values}):
         return ()
     replaced = copy(item)
@@ -174,31 +174,31 @@ def _item_schema() -> Mapping[str, Any]:
 
 
 def _at_most(problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Pass on as many problems as anybody reads, and say so where there are more."""
+    """Yield the first MOST_PROBLEMS problems, and one more if there are others."""
     yield from islice(problems, MOST_PROBLEMS)
     if more := next(problems, None):
         yield too_many(more.source.file)
 
 
 def read_config(path: Path) -> Read:
-    """Return what `reconciler.yaml` says; raises as `read_yaml` does."""
+    """Return the content of `reconciler.yaml`. Raises as `read_yaml` does."""
     return read_yaml(path, stored.load(stored.CONFIG))
 
 
 def read_config_at(revision: Revision, path: Path) -> Read | None:
-    """Return what `reconciler.yaml` says in a revision of git, None where it does not exist. Raises GitError."""
+    """Return the content of `reconciler.yaml` in a git revision, or None if it does not exist. Raises GitError."""
     found = read_one(revision, path)
     return _understood(*found, stored.load(stored.CONFIG)) if found else None
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:
-    """Return what one file says that should fit `schema`, which expects a mapping.
+    """Return the content of a file, validated against `schema`, which expects a mapping.
 
     Raises:
-        ReconcilerError: there is no such file.
+        ReconcilerError: The file does not exist.
     """
     if not path.exists():
-        raise ReconcilerError(f"there is no {discover.name_of(path)}; check the path")
+        raise ReconcilerError(f"{discover.name_of(path)} does not exist; check the path")
     return _understood(discover.name_of(path), discover.read(path), schema)
 
 

@@ -1,4 +1,4 @@
-"""Grant files as they are in a revision of git, under the same limits as those in a folder."""
+"""Read grant files of a git revision, with the same limits as for files in a folder."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -10,14 +10,14 @@ from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Entry, Revision
 
 MOST_LINK_BYTES = 4_096
-"""No system has longer paths."""
+"""The longest path of any system."""
 
 
 def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:
-    """Return the name and the bytes of the file at `path` in `revision`, None where nothing is there.
+    """Return the name and the bytes of the file at `path` in `revision`, or None if it does not exist.
 
     Raises:
-        GitError: if git cannot read it, or `path` is not in the repository.
+        GitError: git cannot read the file, or `path` is not in the repository.
     """
     name = _name(path, revision)
     match revision.find(revision.repository.path_of(path)):
@@ -27,23 +27,23 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
             return next(_read(revision, [(name, file)]))
         case found:
             what = found if isinstance(found, str) else "is a folder"
-            return name, Problem(Source(name), f"this {what}", "put the file itself in its place")
+            return name, Problem(Source(name), f"this {what}", "replace it by the file itself")
 
 
 def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
-    """Yield the name and the bytes of each grant file that `path`, a file or folder, has in `revision`.
+    """Yield the name and the bytes of each grant file at `path` in `revision`. `path` can be a file or a folder.
 
-    Links are followed as in a folder of the checkout. A path that does not exist in the revision has no files.
+    Links are followed as in the checkout. A path that does not exist in the revision has no files.
 
     Raises:
-        GitError: if git cannot read the files, or `path` is not in the repository.
+        GitError: git cannot read the files, or `path` is not in the repository.
     """
     match revision.find(revision.repository.path_of(path)):
         case None:
             return
         case str(trouble):
             name = _name(path, revision)
-            yield name, Problem(Source(name), f"this {trouble}", "put the files themselves in its place")
+            yield name, Problem(Source(name), f"this {trouble}", "replace it by the files themselves")
         case Entry() as found if found.mode == FOLDER:
             yield from _in_folder(revision, path, revision.list(found))
         case file:
@@ -51,7 +51,7 @@ def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes |
 
 
 def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> Iterator[tuple[str, bytes | Problem]]:
-    """Read the entries of a folder: its files, and those that links lead to, each file once."""
+    """Yield the grant files of a folder and the targets of its links, each once."""
     by_path = {entry.path: entry for entry in entries}
     texts = _link_texts(revision, entries)
     folders = {str(parent) for path in by_path for parent in PurePosixPath(path).parents}
@@ -62,7 +62,7 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> It
             continue
         name = _name(folder / entry.path, revision)
         if entry.mode == SUBMODULE:
-            yield name, Problem(Source(name), "this is a submodule, which is not read", "put its files in its place")
+            yield name, Problem(Source(name), "this is a submodule, which is not read", "replace it by its files")
             continue
         target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path
         if not isinstance(target, Stray) and (target or ".") in folders:
@@ -81,7 +81,7 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> It
 
 
 def _link_texts(revision: Revision, entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the text of each link; of one that is too long for any system, a text that leads out of the folder."""
+    """Return the text of each link. A link that is too long for any system gets a text that leads out of the folder."""
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MOST_LINK_BYTES]
     texts = {entry.path: "/" for entry in links}

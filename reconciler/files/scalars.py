@@ -1,4 +1,4 @@
-"""Pure: what a plain scalar means in YAML 1.2's core schema (chapter 10.3.2); whatever is not listed there is text."""
+"""Pure: resolve plain scalars by the core schema of YAML 1.2 (chapter 10.3.2). All other scalars are strings."""
 
 import re
 
@@ -19,23 +19,23 @@ FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 FIRST_OF_NUMBERS = "-+.0123456789"
 FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
-"""What begins with none of these, and is not empty, is text: the quick way for nearly all scalars."""
+"""A non-empty scalar that starts with any other character is a string. This decides nearly all scalars quickly."""
 
-MOST_CHARACTERS = 8 * 1024  # of one scalar
-MOST_DIGITS = 64  # Python itself gives up at 4,300, and nothing here counts that far
+MOST_CHARACTERS = 8 * 1024  # per scalar
+MOST_DIGITS = 64  # Python refuses more than 4,300 digits, and no value here needs that many
 
 
 def resolve(text: str) -> Scalar:
     """Return the value of a plain scalar.
 
     Raises:
-        ValueError: it is a number of absurd length.
+        ValueError: The scalar is a number with too many digits.
     """
     if text in WORDS:
         return WORDS[text]
     if text[0] not in FIRST_OF_NUMBERS:
         return text
-    if not FLOAT.fullmatch(text):  # as decimal numbers are floats too, one look settles most words
+    if not FLOAT.fullmatch(text):  # decimal numbers match too, so one comparison decides most words
         return _prefixed(text)
     _refuse_long(text)
     return int(text) if DECIMAL.fullmatch(text) else float(text)

@@ -1,4 +1,4 @@
-"""Pure: from a document that has passed the schema to grant specs, and what to say about them all together."""
+"""Pure: convert valid documents to grant specs, and find the problems that a schema cannot find."""
 
 import re
 from bisect import bisect
@@ -30,31 +30,31 @@ from reconciler.core.tenancy import (
 from reconciler.files.document import Mapping, Sequence
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""What OAuth allows in a scope (RFC 6749, 3.3). Auth0 does not insist, and tenants have others."""
+"""The characters of a scope in OAuth (RFC 6749, 3.3). Auth0 does not enforce them, and tenants have other scopes."""
 
 TEXTS = frozenset({"client", "client_id", "api", "audience"})
 LISTS = frozenset({"scope", "organizations", "tenants"})
-"""Which fields hold names that stand for something: variables, and tenants."""
+"""Fields that may contain variables, or names of tenants."""
 
 SETS = ("scope", "authorization_details_types", "organizations")
-"""Which fields hold what has no order, in the order in which the file says it."""
+"""Fields whose values are sets."""
 
 MOST_COMBINATIONS = 2_000_000
-"""Of the grants and texts in files with the tenants that they are for: each takes a microsecond or more."""
+"""The limit for pairs of a tenant with a grant or a value. Each takes a microsecond or more."""
 
 Check = Callable[[Mapping, Lookup[str, Any], str], Iterable[Problem]]
-"""What is wrong with an item once it has other values, in a file of this name."""
+"""Takes an item, its new values and the file name. Returns the problems of the item with these values."""
 DeclaredKey = tuple[str | None, ...]
 Lists = tuple[tuple[TenantPattern, ...], ...]
 
 MOST_SETS_OF_SCOPES = 4096
-"""How many are remembered, with whether they have an odd one."""
+"""The size of a cache."""
 
 
 def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
-    """Return the specs under `grants:`, but for the items that one of the file's `problems` stands in.
+    """Return the specs of all items under `grants:` that have no problem.
 
-    Where the file's own `tenants` are unsound, nothing is known of any of its items.
+    If the tenants of the file itself have a problem, return no specs.
     """
     items = data.get("grants")
     unsound = _unsound(data, problems)
@@ -66,7 +66,7 @@ def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> t
 
 
 def legible_specs(data: Mapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
-    """Return what can be read of the items that `grant_specs` leaves out: the names in them are looked at, too."""
+    """Return partial specs for the items that `grant_specs` leaves out, so that their names are checked too."""
     items = data.get("grants")
     unsound = _unsound(data, problems)
     if not unsound or not isinstance(items, Sequence):
@@ -77,7 +77,7 @@ def legible_specs(data: Mapping, file: str, problems: Iterable[Problem]) -> tupl
 
 
 def _unsound(data: Mapping, problems: Iterable[Problem]) -> set[int] | None:
-    """Return the numbers of the items that problems stand in; None where nothing is known of any."""
+    """Return the indexes of the items with problems, or None if all items are affected."""
     places = [(problem.source.line, problem.source.column) for problem in problems]
     if any(line == 0 for line, _ in places) or not _tells_where(data):
         return None
@@ -86,7 +86,7 @@ def _unsound(data: Mapping, problems: Iterable[Problem]) -> set[int] | None:
 
 
 def _legible(item: Mapping) -> Mapping | None:
-    """Return an item with those of its fields alone that hold names; None if it is unsound where it applies."""
+    """Return an item reduced to its valid names, or None if its tenants are invalid."""
     legible = copy(item)
     for name, value in item.items():
         if not (_is_text(value) if name in TEXTS else name in LISTS and _are_texts(value)):
@@ -103,7 +103,7 @@ def _are_texts(value: object) -> bool:
 
 
 def _grant_spec(item: Mapping, file: str, of_file: Lists, *, is_snapshot: bool) -> GrantSpec:
-    """Return what an item says: a spec's fields are called as in the file, and have the same defaults."""
+    """Return the spec of an item. Specs have the same field names and defaults as files."""
     said = dict(item)
     for name in SETS:
         if name in said:
@@ -113,7 +113,7 @@ def _grant_spec(item: Mapping, file: str, of_file: Lists, *, is_snapshot: bool) 
 
 
 def _tells_where(data: Mapping) -> bool:
-    """Return whether the file's own `tenants`, if it has any, are what they should be."""
+    """Return whether the file has valid tenants or none."""
     patterns = data.get("tenants")
     return "tenants" not in data or (
         isinstance(patterns, Sequence) and bool(patterns) and all(isinstance(each, str) for each in patterns)
@@ -121,7 +121,7 @@ def _tells_where(data: Mapping) -> bool:
 
 
 def _tenants(data: Mapping, file: str) -> Lists:
-    """Return the list of tenants that a file or a grant has, or none."""
+    """Return the tenants of a file or a grant, in a tuple that is empty if it has none."""
     if "tenants" not in data:
         return ()
     placed = zip(data["tenants"], data.marks_within("tenants"), strict=True)
@@ -134,12 +134,11 @@ def problems_of(
     legible: Iterable[GrantSpec] = (),
     check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
-    """Yield what no schema can see, each problem once, as far as it concerns one of `tenants`.
+    """Yield the problems of `specs` for `tenants` that a schema cannot find, each once.
 
-    That is: names of tenants and variables that stand for none, grants declared twice for a tenant, what `check` says
-    of an item with the values of a tenant in it, and, as warnings, what OAuth or Auth0 has no use for. Where no tenant
-    is told, only what says the same to all of them is looked at. Of `legible` specs, which are not whole, only the
-    names are.
+    These are unknown tenants and variables, duplicate grants, problems that `check` finds after inserting the values of
+    a tenant, and warnings about values without effect. Without tenants, only specs that are equal for all tenants are
+    checked. `legible` specs are partial, so only their names are checked.
     """
     special = [spec for spec in specs if not is_plain(spec)]
     named = [*special, *legible]
@@ -159,7 +158,7 @@ def problems_of(
 
 
 def _combinations(specs: Iterable[GrantSpec], tenants: Tenants) -> int:
-    """Return how much there is to look at in `specs` at all of `tenants`."""
+    """Return the number of pairs of a tenant with a grant or a value."""
     specs = list(specs)
     patterns = {each for spec in specs for each in patterns_of(spec)}
     compared = sum(map(len, patterns)) * len({*tenants.known, *(target.name for target in tenants.targets)})
@@ -180,7 +179,7 @@ def _too_many_combinations(file: str, count: int) -> Problem:
 
 
 def _problems_at(specs: Several[GrantSpec], tenants: Tenants, check: Check) -> Iterator[Problem]:
-    """Yield what is wrong at a tenant with the grants that do not say the same to all of them."""
+    """Yield the problems of grants that differ between tenants."""
     special = [(index, spec) for index, spec in enumerate(specs) if not is_plain(spec)]
     if not special:
         return
@@ -204,7 +203,7 @@ def _problems_at(specs: Several[GrantSpec], tenants: Tenants, check: Check) -> I
 
 
 def _broken_by_values(filled: GrantSpec, spec: GrantSpec, target: Target, check: Check) -> Iterator[Problem]:
-    """Yield what is wrong with an item of a file once it has the values of a tenant, at its place in the file."""
+    """Yield the problems of an item after inserting the values of a tenant, at their positions in the file."""
     if not isinstance(spec.places, Mapping):
         return
     values: dict[str, Any] = {name: _literal(getattr(filled, name)) for name in TEXTS if _holds(getattr(spec, name))}
@@ -223,7 +222,7 @@ def _holds(text: str | None) -> bool:
 
 
 def _literal(text: str | None) -> str:
-    """Return a text as a file would say it, so that a value is not taken for another variable."""
+    """Return the text as a file would contain it, so that a value is not read as another variable."""
     return literal(text or "")
 
 
@@ -240,14 +239,14 @@ def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
-    """Return what two specs may not share, as far as that can be told without a tenant: names are not ids yet."""
+    """Return the key of a spec without a tenant. It contains names instead of ids."""
     return (spec.client, spec.client_id, spec.default_for, spec.api, spec.audience, spec.subject_type)
 
 
 def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:
     holder = quoted(spec.client or spec.client_id or spec.default_for or "")
     api = quoted(spec.api or spec.audience or "")
-    what = f"the grant of {holder} for {api} ({spec.subject_type}) is declared at {earlier.source} already"
+    what = f"the grant of {holder} for {api} ({spec.subject_type}) is already declared at {earlier.source}"
     return Problem(spec.source, what, "remove one of them, or merge their scopes")
 
 
@@ -263,8 +262,8 @@ def _odd_scopes(spec: GrantSpec) -> Iterator[Problem]:
 
 
 def _odd_scope(scope: str, place: Source) -> Problem:
-    fix = "write each scope as an item of its own" if " " in scope.strip() else "check its spelling"
-    what = f"the scope {quoted(scope)} has a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
+    fix = "write each scope as a separate item" if " " in scope.strip() else "check its spelling"
+    what = f"the scope {quoted(scope)} contains a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
     return Problem(place, what, fix, Severity.WARNING)
 
 

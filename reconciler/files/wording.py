@@ -1,4 +1,4 @@
-"""Pure: what the breach of a schema's keyword means for the author of the file: what is wrong, where, what to do."""
+"""Pure: explain violations of a schema to the author of a file: what is wrong, where, and what to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,10 +22,7 @@ BOTH = 2
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One breach: `found`, at `path`, does not meet the `keyword` of `schema`, which expects `expected`.
-
-    `found` and `expected` are whatever a file or a schema can hold.
-    """
+    """The value `found` at `path` violates the `keyword` of `schema`, whose value is `expected`."""
 
     keyword: str
     expected: Any
@@ -35,20 +32,20 @@ class Violation:
 
     @property
     def sentence(self) -> str:
-        """What the schema itself says about it: `what is wrong; what to do`."""
+        """The message from the schema: what is wrong, a semicolon, what to do. May be empty."""
         return str(self.schema.get("errorMessage", ""))
 
     @property
     def name(self) -> str:
-        """What is wrong, as its author calls it."""
+        """The name of the wrong value, as the author knows it."""
         names = [quoted(step) for step in self.path if isinstance(step, str)]
         name = names[-1] if names else "the file"
         return name if not self.path or isinstance(self.path[-1], str) else f"an item of {name}"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong with the node at `path`, or with its key, and what to do."""
+class Explanation:
+    """What is wrong with the node at `path` or with its key, and what to do."""
 
     what: str
     fix: str
@@ -56,28 +53,28 @@ class Finding:
     on_key: bool = False
 
 
-def explain(violation: Violation) -> Iterator[Finding]:
-    """Yield what an author needs to know; the same finding may come from several violations."""
+def explain(violation: Violation) -> Iterator[Explanation]:
+    """Yield explanations of a violation. Several violations may have the same explanation."""
     special = SPECIAL.get(violation.keyword)
     if special:
         yield from special(violation)
     elif violation.sentence:
         what, _, fix = violation.sentence.partition("; ")
-        yield Finding(what, fix, violation.path, on_key=True)
+        yield Explanation(what, fix, violation.path, on_key=True)
     else:
         what, fix = PLAIN.get(violation.keyword, _anything)(violation)
-        yield Finding(what, fix, violation.path)
+        yield Explanation(what, fix, violation.path)
 
 
-def _alternatives(violation: Violation) -> Iterator[Finding]:
-    """Explain `oneOf` where it says that exactly one of several keys is required."""
+def _alternatives(violation: Violation) -> Iterator[Explanation]:
+    """Explain `oneOf` if it requires exactly one of several keys."""
     if not all(branch.keys() == {"required"} for branch in violation.expected):
         what, fix = _anything(violation)
-        yield Finding(what, fix, violation.path)
+        yield Explanation(what, fix, violation.path)
         return
     if not isinstance(violation.found, dict):
         what, fix = _kind(replace(violation, expected="object"))
-        yield Finding(what, fix, violation.path)
+        yield Explanation(what, fix, violation.path)
         return
     names = [name for branch in violation.expected for name in branch["required"]]
     given = [name for name in violation.found if name in names]
@@ -85,34 +82,34 @@ def _alternatives(violation: Violation) -> Iterator[Finding]:
     if given:
         both = "both" if len(given) == BOTH else "all"
         what = f"{enumerated([quoted(name) for name in given], 'and')} are {both} given"
-        yield Finding(what, fix, (*violation.path, given[-1]), on_key=True)
+        yield Explanation(what, fix, (*violation.path, given[-1]), on_key=True)
     else:
-        what = "there is neither " + " nor ".join(quoted(name) for name in names)
-        yield Finding(what, fix, violation.path)
+        what = f"{enumerated([quoted(name) for name in names], 'and')} are missing"
+        yield Explanation(what, fix, violation.path)
 
 
-def _unknown_keys(violation: Violation) -> Iterator[Finding]:
+def _unknown_keys(violation: Violation) -> Iterator[Explanation]:
     known = violation.schema.get("properties", {})
     for name in violation.found:
         if name not in known:
             fix = did_you_mean(name, known) or f"the keys here are {enumerated(list(known), 'and')}"
-            yield Finding(f"the key {quoted(name)} is unknown", fix, (*violation.path, name), on_key=True)
+            yield Explanation(f"the key {quoted(name)} is unknown", fix, (*violation.path, name), on_key=True)
 
 
-def _missing_keys(violation: Violation) -> Iterator[Finding]:
+def _missing_keys(violation: Violation) -> Iterator[Explanation]:
     for name in violation.expected:
         if name not in violation.found:
             what, _, fix = violation.sentence.partition("; ")
-            yield Finding(what or f"{quoted(name)} is missing", fix or "add it", violation.path)
+            yield Explanation(what or f"{quoted(name)} is missing", fix or "add it", violation.path)
 
 
-def _repeated_items(violation: Violation) -> Iterator[Finding]:
-    """Point at each text that stands in a list a second time."""
+def _repeated_items(violation: Violation) -> Iterator[Explanation]:
+    """Report each string that occurs a second time in a list."""
     seen: set[str] = set()
     for index, item in enumerate(violation.found):
         if isinstance(item, str):
             if item in seen:
-                yield Finding(f"{quoted(item)} is listed twice", "list it once", (*violation.path, index))
+                yield Explanation(f"{quoted(item)} is listed twice", "list it once", (*violation.path, index))
             seen.add(item)
 
 
@@ -141,14 +138,14 @@ def _kind_of(found: object) -> str:
 
 
 def _first_line(violation: Violation) -> str:
-    """Say how a file begins, where the file as a whole is not what it should be."""
+    """Return how to start a file whose root is wrong, or an empty string."""
     required = violation.schema.get("required", [])
-    return f'begin it with "{required[0]}:"' if required and not violation.path else ""
+    return f'start it with "{required[0]}:"' if required and not violation.path else ""
 
 
 def _how_to_write(kind: str, found: object) -> str:
     if kind == "array":
-        return 'write each item on a line of its own, after "- "'
+        return 'write each item on its own line, after "- "'
     if kind == "string" and not isinstance(found, list | dict):
         return "put it in quotes"
     if kind == "boolean":
@@ -192,17 +189,17 @@ def _too_large(violation: Violation) -> tuple[str, str]:
 
 
 def _anything(violation: Violation) -> tuple[str, str]:
-    """Explain a keyword for which there are no better words."""
-    return f'{violation.name} breaks the rule "{violation.keyword}" of its schema', "compare it with the schema"
+    """Explain a keyword without a message of its own."""
+    return f'{violation.name} violates the rule "{violation.keyword}" of its schema', "compare it with the schema"
 
 
-SPECIAL: dict[str, Callable[[Violation], Iterator[Finding]]] = {
+SPECIAL: dict[str, Callable[[Violation], Iterator[Explanation]]] = {
     "additionalProperties": _unknown_keys,
     "oneOf": _alternatives,
     "required": _missing_keys,
     "uniqueItems": _repeated_items,
 }
-"""Keywords whose breach is best shown elsewhere than at the node that breaks them."""
+"""Keywords whose violations are shown at another node than the one that violates them."""
 
 PLAIN: dict[str, Callable[[Violation], tuple[str, str]]] = {
     "enum": _not_listed,

@@ -52,7 +52,7 @@ class Workspace:
                     shown = name_of(path if link == Path.cwd() / path else link)
                     raise ReconcilerError(
                         f"{quoted(name_of(path))} is not read: {quoted(shown)} is a link that leads out of "
-                        f"{quoted(str(self.root or self.folder))}; put the folder itself in its place"
+                        f"{quoted(str(self.root or self.folder))}; replace it by the folder itself"
                     )
 
     def reason_not_ours(self, path: Path) -> tuple[str, str] | None:

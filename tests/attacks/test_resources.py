@@ -68,7 +68,7 @@ def test_many_files_of_nothing_but_values_end_early(here: Path) -> None:
     ran = bounded("validate")
 
     assert ran.code == 1
-    assert "problems together, so no further one is read" in ran.stderr
+    assert "problems together, so no more files are read" in ran.stderr
 
 
 def test_many_files_of_values_without_a_problem_end_early(here: Path) -> None:

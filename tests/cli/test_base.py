@@ -112,7 +112,7 @@ def test_a_base_with_problems_is_said_and_told_from_the_rest(here: Path) -> None
     ran = reconciler("plan", "--base", "HEAD")
 
     assert ran.code == 0
-    assert ran.stderr.startswith('grants/billing.yaml in HEAD:2:5: warning: there is neither "api" nor "audience"')
+    assert ran.stderr.startswith('grants/billing.yaml in HEAD:2:5: warning: "api" and "audience" are missing')
     assert reconciler("plan", "--base", "HEAD", "--only-branch").code == 1
 
 

@@ -108,7 +108,7 @@ def test_a_layout_that_cannot_be_kept_is_a_problem_and_the_file_is_left_alone(he
 
     assert (ran.code, ran.stdout) == (1, "")
     assert ran.stderr == (
-        "grants/billing.yaml: this layout cannot be put in order; write keys and items on lines of their own\n"
+        "grants/billing.yaml: this layout cannot be sorted; write each key and each item on its own line\n"
     )
     assert (here / "grants" / "billing.yaml").read_text(encoding="utf-8") == odd
 

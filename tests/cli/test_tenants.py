@@ -110,8 +110,8 @@ def test_validate_looks_at_every_tenant_and_names_those_that_lack_something(repo
 
     assert ran.code == 1
     assert ran.stderr == (
-        'grants/billing.yaml:7:5: the grant of "Billing" for "https://invoices.example.com" (client) is declared at '
-        "grants/billing.yaml:2:5 already; remove one of them, or merge their scopes\n"
+        'grants/billing.yaml:7:5: the grant of "Billing" for "https://invoices.example.com" (client) is already '
+        "declared at grants/billing.yaml:2:5; remove one of them, or merge their scopes\n"
     )
     assert reconciler("validate", "--tenant", "dev").code == 0
 
@@ -137,9 +137,9 @@ def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository:
     assert (ran.code, ran.stderr) == (
         1,
         (
-            'grants/tools.yaml:1:10: there is neither "api" nor "audience"; '
+            'grants/tools.yaml:1:10: "api" and "audience" are missing; '
             "give exactly one of api and audience to name the API\n"
-            'grants/tools.yaml:1:44: the grant of "b" for "c" (client) is declared at grants/tools.yaml:1:23 already; '
+            'grants/tools.yaml:1:44: the grant of "b" for "c" (client) is already declared at grants/tools.yaml:1:23; '
             "remove one of them, or merge their scopes\n"
             'reconciler.yaml:1:17: this file declares no tenant "x"; declared are: none\n'
         ),

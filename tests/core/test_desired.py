@@ -64,7 +64,7 @@ def test_one_grant_by_name_and_by_id_is_declared_twice() -> None:
 
     assert len(desired) == 1
     assert problem.source == Source("grants/a.yaml", 9, 5)
-    assert problem.what == "this grant is declared at grants/a.yaml:2:5 already"
+    assert problem.what == "this grant is already declared at grants/a.yaml:2:5"
 
 
 def test_two_grants_that_differ_in_subject_type_only_are_two() -> None:

@@ -136,7 +136,7 @@ def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
 
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReconcilerError, match=r"there is no .*/nothing; check the path"):
+    with pytest.raises(ReconcilerError, match=r".*/nothing does not exist; check the path"):
         find([tmp_path / "nothing"])
 
 

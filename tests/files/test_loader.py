@@ -94,9 +94,9 @@ def test_reading_goes_on_after_what_can_be_skipped() -> None:
     assert parsed.data == {"a": 1, "": 7, "d": 8}
     assert said(parsed) == [
         '1:4: anchors ("&x") are not allowed; remove it',
-        '2:1: the key "a" stands here twice, first in line 1; keep one of them',
+        '2:1: duplicate key "a" (first in line 1); keep one of them',
         '3:1: merge keys ("<<") are not allowed; write the keys out',
-        '3:9: tags ("!!int") are not allowed; remove it, and quote what is text',
+        '3:9: tags ("!!int") are not allowed; remove it, and put strings in quotes',
         '4:1: the key "4" is not text; put it in quotes',
         '4:8: anchors ("&y") are not allowed; remove it',
         '5:1: the key "~" is not text; put it in quotes',
@@ -109,10 +109,10 @@ def test_reading_goes_on_after_what_can_be_skipped() -> None:
         pytest.param(b"a: *x\n", '1:4: aliases ("*x") are not allowed; write the value out', id="alias"),
         pytest.param(b"*x : a\n", '1:1: aliases ("*x") are not allowed; write the value out', id="alias as a key"),
         pytest.param(
-            b"? [a]\n: b\n", "1:3: a mapping or a list cannot be a key; write a word as the key", id="list as a key"
+            b"? [a]\n: b\n", "1:3: a mapping or a list cannot be a key; use a string as the key", id="list as a key"
         ),
         pytest.param(
-            b"a\n--- b\n", "2:1: a second document begins here; write each document to a file of its own", id="two"
+            b"a\n--- b\n", "2:1: a second document starts here; write each document to a separate file", id="two"
         ),
         pytest.param(b"a: \xffb", "1:4: byte 0xff is not valid UTF-8; save the file as UTF-8", id="invalid UTF-8"),
         pytest.param(
@@ -134,7 +134,7 @@ def test_reading_goes_on_after_what_can_be_skipped() -> None:
         pytest.param(
             b"a: |x\n",
             "1:5: this is not valid YAML (did not find expected comment or line break); "
-            "put quotes around a text with special characters",
+            "put quotes around text with special characters",
             id="a complaint without better words",
         ),
     ],

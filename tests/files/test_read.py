@@ -64,7 +64,7 @@ def test_every_problem_of_every_file_comes_in_one_run() -> None:
 def test_a_grant_beside_a_wrong_one_counts_and_can_be_declared_twice() -> None:
     declared = write(a=GRANT.format(client="x") + "  - client: y\n", b=GRANT.format(client="x"))
     assert [(str(problem.source), problem.what[:22]) for problem in declared.problems] == [
-        ("grants/a.yaml:4:5", 'there is neither "api"'),
+        ("grants/a.yaml:4:5", '"api" and "audience" a'),
         ("grants/b.yaml:2:5", 'the grant of "x" for "'),
     ]
     assert [spec.file for spec in declared.specs] == ["grants/a.yaml", "grants/b.yaml"]
@@ -80,10 +80,13 @@ TWO_TENANTS = Tenants((Target("dev", {"stage": "dev"}), Target("prod", {})), ("d
         ("client: a\n    api: ${stage}\n    colour: red", {"3:10": "prod has no variable", "4:5": "the key"}),
         (
             "client: a\n    scope: ['${x}', '${']",
-            {"2:5": "there is neither", "3:13": "dev and", "3:21": "invalid variable"},
+            {"2:5": '"api" and "audience" are', "3:13": "dev and", "3:21": "invalid variable"},
         ),
-        ("client: a\n    tenants: [test]", {"2:5": "there is neither", "3:15": "the configuration declares no tenant"}),
-        ("client: ${stage}\n    tenants: [dev]", {"2:5": "there is neither"}),
+        (
+            "client: a\n    tenants: [test]",
+            {"2:5": '"api" and "audience" are', "3:15": "the configuration declares no tenant"},
+        ),
+        ("client: ${stage}\n    tenants: [dev]", {"2:5": '"api" and "audience" are'}),
         ("client: ${stage}\n    api: b\n    tenants: 5", {"4:14": '"tenants" is the number 5'}),
         ("client: ${stage}\n    api: b\n    tenants: []", {"4:14": '"tenants" is'}),
         ("client: 5\n    api: b\n    scope: [5, '${x}']", {"2:13": '"client" is', "4:13": "an item of"}),
@@ -123,7 +126,7 @@ def test_a_file_that_cannot_be_read_has_no_text_and_its_problem() -> None:
 
 @pytest.mark.parametrize("reader", [lambda path: read_grants([path]), read_config])
 def test_a_file_that_does_not_exist_is_refused(reader: Any) -> None:
-    with pytest.raises(ReconcilerError, match=r"there is no nothing\.yaml; check the path"):
+    with pytest.raises(ReconcilerError, match=r"nothing\.yaml does not exist; check the path"):
         reader(Path("nothing.yaml"))
 
 

@@ -51,8 +51,8 @@ PICKY: dict[str, Any] = {
         ("must: a\nunique: [a, 1, 1, {}, a]", '2:23: "a" is listed twice; list it once'),
         ("must: a\nchoice: tow", '2:9: "choice" cannot be "tow"; did you mean "two"?'),
         ("must: a\nchoice: [1]", '2:9: "choice" cannot be "a list"; write 1 or two'),
-        ("must: a\neither: 3", '2:9: "either" breaks the rule "oneOf" of its schema; compare it with the schema'),
-        ("must: a\none: {c: 1}", '2:6: there is neither "a" nor "b"; give exactly one of a and b'),
+        ("must: a\neither: 3", '2:9: "either" violates the rule "oneOf" of its schema; compare it with the schema'),
+        ("must: a\none: {c: 1}", '2:6: "a" and "b" are missing; give exactly one of a and b'),
         ("must: a\none: [c]", '2:6: "one" is a list, not a mapping; write a mapping'),
         ("must: a\nmsut: b", '2:1: the key "msut" is unknown; did you mean "must"?'),
     ],
@@ -65,7 +65,7 @@ def test_a_list_at_the_top_names_no_key() -> None:
     schema = {"type": "array", "items": {"type": "string"}}
     assert said("- 1", schema) == ["1:3: an item of the file is the number 1, not text; put it in quotes"]
     assert said("a: 1", schema) == [
-        '1:1: the file is a mapping, not a list; write each item on a line of its own, after "- "'
+        '1:1: the file is a mapping, not a list; write each item on its own line, after "- "'
     ]
 
 
@@ -98,7 +98,7 @@ def test_problems_of_one_file_are_limited_and_said_to_be() -> None:
     schema = {"type": "array", "items": {"type": "string"}}
     lines = said("- 1\n" * (MOST_PROBLEMS + 100), schema)
     assert len(lines) == MOST_PROBLEMS + 1
-    assert lines[0] == "0:0: this file has 1,000 problems or more; mend those shown, then look again"
+    assert lines[0] == "0:0: this file has 1,000 problems or more; correct these first"
 
 
 def test_every_missing_key_is_named() -> None:

@@ -80,7 +80,7 @@ def test_a_grant_declared_twice_names_both_places() -> None:
     assert list(problems_of([earlier, later])) == [
         Problem(
             Source("b.yaml", 3, 5),
-            'the grant of "a" for "b" (client) is declared at a.yaml:9:9 already',
+            'the grant of "a" for "b" (client) is already declared at a.yaml:9:9',
             "remove one of them, or merge their scopes",
         )
     ]
@@ -109,7 +109,7 @@ def test_two_grants_for_one_key_are_fine_in_different_tenants_only() -> None:
 
     assert not list(problems_of(specs_in(apart), SEVERAL))
     assert [problem.what for problem in problems_of(specs_in(together), SEVERAL)] == [
-        'the grant of "a" for "b" (client) is declared at f.yaml:1:10 already',
+        'the grant of "a" for "b" (client) is already declared at f.yaml:1:10',
     ]
 
 
@@ -149,4 +149,4 @@ def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:
     problems = list(problems_of([a_spec(scope=scopes, places=KnownPlaces((1, 1), {}, {"scope": marks}))]))
     assert [problem.source.column for problem in problems] == [2, 3, 4, 5]
     assert {problem.severity for problem in problems} == {Severity.WARNING}
-    assert [problem.fix for problem in problems].count("write each scope as an item of its own") == 1
+    assert [problem.fix for problem in problems].count("write each scope as a separate item") == 1
