@@ -18,8 +18,6 @@ from support.commands import DATABASE, DOMAIN, SECRET, a_workspace, grants_of, r
 
 from reconciler.sandbox.tenant import reset
 
-pytestmark = pytest.mark.slow
-
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "4"))
 SHARDS = 8
 SEED = f"""

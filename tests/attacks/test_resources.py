@@ -15,8 +15,6 @@ from reconciler.contract.openapi import create_request
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
-pytestmark = pytest.mark.slow
-
 MOST_MEMORY = 700_000_000
 MOST_SECONDS = 20.0
 """Of a machine that does much else; on an idle one each of these takes a few seconds at most."""

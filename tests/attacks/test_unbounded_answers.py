@@ -9,8 +9,6 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from support.commands import CONFIG, SECRET, a_workspace, grants_of, reconciler, served
 
-pytestmark = pytest.mark.slow
-
 SEED = f"""
 tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}
 applications: [{{name: Billing, client_id: billing}}, {{name: Portal, client_id: portal}}]
