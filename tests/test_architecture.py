@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "cli.fmt": {"cli", "core.problems", "core.quoting", "disk", "errors", "files", "render.styled"},
     "cli.imports": {"cli", "core", "disk", "errors", "files", "render"},
     "cli.comment": {"cli", "core.quoting", "errors", "forge", "render.styled"},
-    "cli.declared": {"cli", "config", "core", "errors", "files.read", "git.revision", "snapshot"},
+    "cli.declared": {"cli", "config", "core", "errors", "files", "git", "snapshot"},
     "cli.validate": {"cli", "config", "core", "errors", "files", "render"},
     "cli.doctor": {"cli", "config", "core.findings", "doctor", "errors", "observe", "render"},
     "cli.journal": {"cli", "core.runs", "errors", "past", "render"},

@@ -11,12 +11,14 @@ from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, at_domain, unnamed
 from reconciler.core.config_changes import SHARED, config_changes, file_is_new, not_compared
 from reconciler.core.config_rules import ConfigChange
-from reconciler.core.problems import errors
+from reconciler.core.problems import Severity, errors
 from reconciler.core.quoting import visible
 from reconciler.core.rollback import Rollback
 from reconciler.core.tenancy import Target
 from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.discover import name_of, without_files
 from reconciler.files.read import Declared, read_grants, read_grants_at
+from reconciler.git.repository import Repository, find_root
 from reconciler.git.revision import Revision, resolve_revision
 from reconciler.snapshot import rollback_of
 
@@ -38,6 +40,7 @@ class Files:
     then: Mapping[str, Target] = field(default_factory=dict)
     config_changes: tuple[ConfigChange, ...] = ()
     guards: Mapping[str, Tenant] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def at(self, target: Target) -> tuple[Declared, Declared | None]:
         """Return both for one tenant."""
@@ -58,13 +61,16 @@ def read_files(
     Raises:
         ProblemsError: with every problem of the files; with those of the base only if drift is to be left out.
     """
-    declared = read_declared(options, config, tenants, folders)
+    must_be_whole = shape.prune or shape.base is not None
+    declared = read_declared(options, config, tenants, folders, must_be_whole=must_be_whole)
     rollback = rollback_of(Path(options.grants), own_folder(options.config)) if folders is None else None
     if rollback and shape.prune:
         raise ReconcilerError("--prune does not go with a snapshot: applying it deletes just what the run created")
     if not shape.base:
         return Files(declared, rollback=rollback)
-    revision = resolve_revision(workspace_of(options.config).repository(), shape.base)
+    repository = workspace_of(options.config).repository()
+    _refuse_other_repository(Path(options.grants), repository)
+    revision = resolve_revision(repository, shape.base)
     was, changes = _base_config(revision, config, tenants)
     then = tenants if was is None else [old for each in tenants if (old := _then(each, config, was))]
     guards = {each.name: each for each in then} if was else {}
@@ -72,7 +78,28 @@ def read_files(
     base = read_grants_at(revision, Path(options.grants), was.readers(*then))
     if shape.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
-    return Files(declared, base, rollback, {tenant.name: tenant.target for tenant in then}, changes, guards)
+    notes = () if base.texts else (_nothing_at_base(revision, options, only_branch=shape.only_branch),)
+    return Files(declared, base, rollback, {tenant.name: tenant.target for tenant in then}, changes, guards, notes)
+
+
+def _nothing_at_base(revision: Revision, options: Options, *, only_branch: bool) -> str:
+    """Return a note that the base has no grant files. Raises ReconcilerError if drift is to be left out."""
+    what = f"{visible(revision.name)} has no grant files at {name_of(Path(options.grants))}"
+    if only_branch:
+        raise ReconcilerError(
+            f"{what}, so --only-branch cannot tell drift from the branch; omit it until the files are there"
+        )
+    return f"{what}: every change counts as one of this branch"
+
+
+def _refuse_other_repository(grants: Path, repository: Repository) -> None:
+    """Raise ReconcilerError if the files belong to another repository than the configuration."""
+    root = find_root(grants)
+    if root is not None and root != repository.root:
+        raise ReconcilerError(
+            f"--base: {name_of(grants)} belongs to the repository {name_of(root)}, and the configuration to "
+            f"{name_of(repository.root)}; name a folder of the same repository"
+        )
 
 
 def _base_config(
@@ -120,9 +147,16 @@ def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
 
 
 def read_declared(
-    options: Options, config: Config, tenants: Sequence[Tenant], folders: Sequence[Path] | None = None
+    options: Options,
+    config: Config,
+    tenants: Sequence[Tenant],
+    folders: Sequence[Path] | None = None,
+    *,
+    must_be_whole: bool = False,
 ) -> Declared:
-    """Return what the grant files (in `folders`, or that of --grants) declare.
+    """Return what the grant files (in `folders`, or that of --grants) declare; `must_be_whole` as for `read_grants`.
+
+    A folder of --grants without a grant file gets a warning: nothing is declared then, perhaps by mistake.
 
     Raises:
         ProblemsError: with all that is wrong for any of `tenants`.
@@ -134,7 +168,11 @@ def read_declared(
             config.readers(*tenants),
             workspace_of(options.config),
             is_snapshot=is_snapshot(paths, options.config),
+            must_be_whole=must_be_whole,
         )
+        if folders is None:
+            lacking = (replace(each, severity=Severity.WARNING) for each in without_files(paths))
+            declared = replace(declared, problems=tuple(sorted((*declared.problems, *lacking))))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

@@ -203,7 +203,7 @@ class Beginning:
             shape=self.shape,
             rollback=self.files.rollback,
             policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
-            notes=self._policy_notes(tenant),
+            notes=(*self.files.notes, *self._policy_notes(tenant)),
             names=self.names,
             client=client,
             identity=identity,

@@ -120,6 +120,11 @@ def forbid_too_many(changes: Sequence[Change], limits: Limits, managed: int) -> 
     deletes = [change for change in changes if takes_everything(change)]
     updates = [change for change in changes if isinstance(change, Update)]
     too_many_deletes = _over(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, managed)
+    if limits.needs_number and limits.max_deletes is None and deletes:
+        too_many_deletes = (
+            "limit: no grant is declared, so everything managed would be deleted; "
+            f"if that is meant, say so with --max-deletes {len(deletes)}"
+        )
     too_many_updates = _over(len(updates), "update", limits.updates_percent, limits.max_updates, managed)
 
     def reason(change: Change) -> str | None:

@@ -93,15 +93,12 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     """Return the plan that brings the tenant to what `specs` declare.
 
     Raises:
-        RefusedError: if nothing is declared; an empty desired state is a mistake far more often than a wish.
         ProblemsError: if a name is unknown or ambiguous, or the tenant would refuse something.
     """
     specs = tuple(specs)
     desired, problems = resolve(specs, observation.directory)
     if rules.rollback:
         _refuse_other_tenant(rules.rollback, tenant)
-    if not desired and not problems and not rules.rollback:
-        raise RefusedError("no grant is declared: an empty desired state is refused; declare at least one grant")
     observed = by_key(observation.grants)
     found, not_checked = check(desired, observed, observation.directory)
     problems += found
@@ -114,6 +111,8 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
     warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
+    if not desired:  # far more often a mistake than a wish
+        rules = replace(rules, limits=replace(rules.limits, needs_number=True))
     plan = _guarded(compare(desired, observed), observation, rules, tenant, tuple(warnings))
     notes = (*plan.notes, *_unchecked(not_checked))
     return replace(plan, skipped=len(specs) - len(desired), not_checked=not_checked, notes=notes)

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ UNREAD = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
 """Matches names that look like grant files: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
 MOST_UNREAD = 10  # files per folder that warnings name; the others are counted
+MOST_HIDDEN = 10_000  # files per hidden folder that are listed
 MEGABYTE = 1_000_000
 MOST_BYTES = 5 * MEGABYTE
 MOST_LEVELS = 32  # of folders
@@ -131,11 +133,9 @@ def _looks_like_grants(path: Path) -> bool:
 
 
 def _hidden_files(folder: Path) -> list[Path]:
-    """Return the YAML files in a hidden folder, without its subfolders."""
-    try:
-        return sorted(path for path in folder.iterdir() if _is_yaml(path) and not path.is_dir())
-    except OSError:
-        return []
+    """Return the first YAML files in a hidden folder and its sub-folders. Links to folders are not followed."""
+    walked = (Path(place, name) for place, _, names in os.walk(folder) for name in sorted(names))
+    return sorted(islice(filter(_is_yaml, islice(walked, MOST_HIDDEN)), MOST_UNREAD + 1))
 
 
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from reconciler.core.spec import GrantSpec
 from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
+from reconciler.files.checkout import checkout_problems
 from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
 from reconciler.files.revision import read_one, read_revision
@@ -60,19 +61,21 @@ class Declared:
         return replace(self, specs=for_tenant(self.specs, target))
 
 
-def read_grants(
+def read_grants(  # noqa: PLR0913 - what callers differ in
     paths: Iterable[Path],
     tenants: Tenants = NOBODY,
     workspace: Workspace | None = None,
     *,
     may_lack_files: bool = True,
     is_snapshot: bool = False,
+    must_be_whole: bool = False,
 ) -> Declared:
     """Return the content of the grant files under `paths` (files or folders), checked for all `tenants`.
 
     In a `workspace`, links and git attributes must not replace the reviewed files by others. A folder without grant
     files is a problem unless `may_lack_files` is set. The key `snapshot` weakens checks. It is a problem unless
-    `is_snapshot` says that `paths` are a snapshot that apply wrote.
+    `is_snapshot` says that `paths` are a snapshot that apply wrote. A tracked file that the checkout lacks is an error
+    if the checkout `must_be_whole`, else a warning.
 
     Raises:
         ReconcilerError: One of `paths` does not exist or is a link that leads out of the workspace, or git cannot read
@@ -85,7 +88,8 @@ def read_grants(
     if not may_lack_files:
         problems = (*problems, *discover.without_files(paths))
     if workspace:
-        problems = (*problems, *workspace.altered(files))
+        whole = checkout_problems(paths, must_be_whole=must_be_whole)
+        problems = (*problems, *workspace.altered(files), *whole)
     contents = ((discover.name_of(path), discover.read(path)) for path in files.values())
     return _declared(contents, tenants, problems, is_snapshot=is_snapshot)
 

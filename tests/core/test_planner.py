@@ -16,14 +16,17 @@ from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_af
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
 from reconciler.core.spec import GrantSpec
-from reconciler.errors import ProblemsError, RefusedError
+from reconciler.errors import ProblemsError
 
 ANOTHER = a_grant(a_key("another"))
 
 
-def test_an_empty_desired_state_is_refused() -> None:
-    with pytest.raises(RefusedError, match="empty desired state"):
-        a_plan([], [an_observed()])
+@pytest.mark.parametrize(("number", "deletes"), [(None, 0), (0, 0), (1, 1)])
+def test_an_empty_desired_state_deletes_only_by_number(number: int | None, deletes: int) -> None:
+    plan = a_plan([], [an_observed()], prune=True, limits=Limits(deletes_percent=100, max_deletes=number))
+
+    assert (len(plan.changes), len(plan.blocked)) == (deletes, 1 - deletes)
+    assert not a_plan([], [an_observed()]).changes
 
 
 def test_all_problems_come_in_one_run() -> None:

@@ -1,0 +1,147 @@
+"""Files that are absent for another reason than that nobody declares their grants."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, grants_of, reconciler
+from support.repository import committed, git
+
+PORTAL = GRANTS.replace("Billing", "Portal").replace("description: Nightly run", "description: By day")
+EMPTY = "grants: []\n"
+
+
+@pytest.fixture
+def sparse(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a checkout that has only one of two folders of grants."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for team, text in {"team-a": GRANTS, "team-b": PORTAL}.items():
+        (here / "grants" / team).mkdir()
+        (here / "grants" / team / "x.yaml").write_text(text)
+    (here / "grants" / "billing.yaml").unlink()
+    committed(here)
+    git(here, "sparse-checkout", "set", "--cone", "grants/team-a")
+    assert not (here / "grants" / "team-b").exists()
+    return here
+
+
+@pytest.mark.parametrize(
+    "command", ["plan --prune", "apply --yes --prune", "plan --base HEAD", "plan --prune --base HEAD"]
+)
+def test_what_a_sparse_checkout_lacks_is_not_deleted(sparse: Path, command: str) -> None:
+    before = grants_of(sparse)
+
+    ran = reconciler(*command.split())
+
+    assert ran.code == 1
+    assert "git tracks 1 grant file here that the checkout does not have: grants/team-b/x.yaml" in ran.stderr
+    assert grants_of(sparse) == before
+
+
+@pytest.mark.usefixtures("sparse")
+@pytest.mark.parametrize("command", ["plan", "validate", "apply --yes"])
+def test_what_a_sparse_checkout_lacks_is_a_warning_where_nothing_is_deleted(command: str) -> None:
+    ran = reconciler(*command.split())
+
+    assert ran.code == 0
+    assert "git tracks 1 grant file here" in ran.stderr
+
+
+def test_a_file_that_is_lost_is_unknown_until_the_index_deletes_it(sparse: Path) -> None:
+    git(sparse, "sparse-checkout", "disable")
+    assert reconciler("plan", "--prune").code == 0
+    (sparse / "grants" / "team-b" / "x.yaml").unlink()
+    assert reconciler("plan", "--prune").code == 1
+    git(sparse, "rm", "-q", "--cached", "grants/team-b/x.yaml")
+
+    assert reconciler("plan", "--prune").code == 0
+
+
+def test_where_git_gives_no_answer_a_sparse_checkout_does_not_prune(sparse: Path) -> None:
+    (sparse / ".git" / "HEAD").write_text("broken")
+
+    ran = reconciler("plan", "--prune")
+
+    assert (ran.code, "git cannot use the repository" in ran.stderr) == (1, True)
+
+
+def test_names_that_some_file_systems_take_for_one_are_reported(here: Path) -> None:
+    for name in ("Name.yaml", "name.yaml", "M\u00fcller.yaml", "Mu\u0308ller.yaml"):
+        (here / "grants" / name).write_text(EMPTY)
+    committed(here)
+
+    ran = reconciler("validate")
+
+    assert ran.code == 0
+    assert "grants/Name.yaml and grants/name.yaml" in ran.stderr
+    assert "grants/Mu\\u0308ller.yaml and grants/M\\xfcller.yaml" in ran.stderr
+
+
+def test_files_in_a_hidden_folder_are_reported_however_deep(here: Path) -> None:
+    deep = here / "grants" / ".old" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "x.yaml").write_text(EMPTY)
+
+    assert "grants/.old/deep/x.yaml: warning: this file is in a hidden folder" in reconciler("validate").stderr
+
+
+@pytest.fixture
+def moved(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    committed(here)
+    (here / "auth0").mkdir()
+    git(here, "mv", "grants", "auth0/grants")
+    return here
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "sarif"])
+@pytest.mark.usefixtures("moved")
+def test_a_base_without_files_is_said_in_every_format(form: str) -> None:
+    ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--format", form)
+
+    assert ran.code == 0
+    assert "HEAD has no grant files at auth0/grants" in ran.said
+
+
+@pytest.mark.usefixtures("moved")
+def test_without_files_at_the_base_drift_cannot_be_left_out() -> None:
+    ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--only-branch")
+
+    assert (ran.code, "HEAD has no grant files at auth0/grants" in ran.stderr) == (1, True)
+
+
+def test_files_of_another_repository_have_no_base_in_this_one(here: Path) -> None:
+    committed(here)
+    committed(here / "grants")
+
+    ran = reconciler("plan", "--base", "HEAD")
+
+    assert ran.code == 1
+    assert f"grants belongs to the repository {here}/grants" in ran.stderr
+
+
+def test_an_empty_desired_state_that_deletes_nothing_is_fine(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(EMPTY)
+
+    assert [reconciler("plan").code, reconciler("apply", "--yes").code] == [0, 0]
+
+
+def test_a_folder_without_files_is_reported(here: Path) -> None:
+    (here / "grants" / "billing.yaml").unlink()
+
+    ran = reconciler("plan")
+
+    assert (ran.code, "this folder has no grant files" in ran.stderr) == (0, True)
+
+
+def test_the_last_grant_is_deleted_only_by_number(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(EMPTY)
+    before = grants_of(here)
+
+    ran = reconciler("apply", "--yes", "--prune")
+    assert (ran.code, "--max-deletes 1" in ran.said, grants_of(here)) == (4, True, before)
+    assert reconciler("apply", "--yes", "--prune", "--max-deletes", "0").code == 4
+    assert grants_of(here) == before
+
+    assert reconciler("apply", "--yes", "--prune", "--max-deletes", "1").code == 0
+    assert len(grants_of(here)) == len(before) - 1
