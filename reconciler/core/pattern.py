@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
-from reconciler.core.quoting import quoted
 
 WILDCARDS = frozenset("*?")
 ANYTHING = "*"
@@ -62,16 +61,9 @@ class Pattern:
         return self.client_id is not None and self.client_id == key.client_id
 
     def why(self, key: Key, directory: Directory) -> str:
-        """Return the pattern and the names that its wildcards match, or that it is not known whether it matches."""
-        if self.matches(key, directory) is Match.UNKNOWN:
-            return f"{self} may match: the name is not known"
-        values = {name: value_of(name, key, directory) for name in NAMES if getattr(self, name) is not None}
-        matched = [
-            f"{name} {quoted(value)}"
-            for name, value in values.items()
-            if isinstance(value, str) and value != getattr(self, name)
-        ]
-        return f"{self} matches {', '.join(matched)}" if matched else str(self)
+        """Return the pattern, with a remark if it is not known whether it matches the grant with `key`."""
+        unknown = self.matches(key, directory) is Match.UNKNOWN
+        return f"{self} may match: the name is not known" if unknown else str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

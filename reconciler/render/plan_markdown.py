@@ -33,6 +33,7 @@ from reconciler.render.plan_words import (
     grouped,
     nothing,
     origins_summary,
+    scope_label,
     severities,
 )
 
@@ -250,9 +251,9 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
                 labels = sorted(map(directory.organization_label, items))
                 yield from (f"{sign} organization: {visible(label)}" for label in labels)
         case SetChange():
-            name = "" if field.field == "scope" else f"{field.field}: "
-            yield from (f"+ {name}{visible(item)}" for item in field.added)
-            yield from (f"- {name}{visible(item)}" for item in field.removed)
+            name, shown = ("", scope_label) if field.field == "scope" else (f"{field.field}: ", visible)
+            yield from (f"+ {name}{shown(item)}" for item in field.added)
+            yield from (f"- {name}{shown(item)}" for item in field.removed)
         case ValueChange():
             sides = (("-", field.before), ("+", field.after))
             yield from (f"{sign} {field.field}: {visible(_said(value))}" for sign, value in sides if value is not None)

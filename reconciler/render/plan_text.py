@@ -23,6 +23,7 @@ from reconciler.render.plan_words import (
     grant_label,
     nothing,
     origins_summary,
+    scope_label,
     summary,
 )
 from reconciler.render.styled import Line, Span, Style, line
@@ -159,8 +160,11 @@ def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
                 yield line(INDENT, Span(f"+ organization {visible(label)}", Style.CREATE))
             for label in sorted(map(directory.organization_label, change.removed)):
                 yield line(INDENT, Span(f"- organization {visible(label)}", Style.DELETE))
+        case SetChange(field="scope"):
+            yield from (line(INDENT, Span(f"+ {scope_label(item)}", Style.CREATE)) for item in change.added)
+            yield from (line(INDENT, Span(f"- {scope_label(item)}", Style.DELETE)) for item in change.removed)
         case SetChange():
-            note = "" if change.field == "scope" else f"  ({change.field})"
+            note = f"  ({change.field})"
             for item in change.added:
                 yield line(INDENT, Span(f"+ {visible(item)}{note}", Style.CREATE))
             for item in change.removed:

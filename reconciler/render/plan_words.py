@@ -13,7 +13,7 @@ from reconciler.core.origin import TITLES, Origin
 from reconciler.core.plan import Change, Create, Delete, Plan, Reason, Update, grant_before, grants_after
 from reconciler.core.quoting import counted, some, visible
 from reconciler.core.risk import Level, Risk
-from reconciler.core.risks import ORDER_OF_RULES
+from reconciler.core.risks import ORDER_OF_RULES, escaped_scope
 from reconciler.core.scope_severity import scope_order
 
 TOLD = (Level.CRITICAL, Level.HIGH)
@@ -149,6 +149,12 @@ def effect_of_field(change: ValueChange) -> str:
     if change.field != "organization_usage":
         return ""
     return effect_of(str(change.before), str(change.after))
+
+
+def scope_label(scope: str) -> str:
+    """Return a scope, with its escaped form if it has characters that may look like others."""
+    escaped = escaped_scope(scope)
+    return visible(scope) if escaped == visible(scope) else f"{visible(scope)}  ({escaped})"
 
 
 def grant_label(key: Key, directory: Directory) -> str:

@@ -150,6 +150,6 @@ def test_the_pattern_and_the_name_that_decided_are_in_the_plan() -> None:
 
     text = plain(plan_lines(a_plan(specs, observed, directory, untouchable=guards)))
 
-    assert 'protected: ask us (protect: client "Deploy *" matches client "Deploy evil")' in text
+    assert 'protected: ask us (protect: client "Deploy *")\n  + Deploy evil -> Invoices API\n' in text
     assert 'Note: 1 create because manage matches: client "*" (Deploy evil)\n' in text
     assert 'Note: 1 update because manage matches: client "*" (Team A portal)\n' in text

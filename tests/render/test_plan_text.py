@@ -79,7 +79,7 @@ def test_organizations_are_shown_by_name_and_sorted_by_it() -> None:
     before = a_grant(organization_usage="allow", organizations=frozenset({"org_3", "org_gone"}))
 
     assert section(a_plan([spec], [an_observed(before)], directory), "Update")[3:] == [
-        "      + organization acme\\x1b[31m",
+        "      + organization acme\\x1b[31m (org_2)",
         "      + organization zeta",
         "      - organization globex",
         "      - organization org_gone",
@@ -115,7 +115,7 @@ def test_critical_risks_stand_ahead_of_all_else(names: list[str], critical: int)
     lines = text(a_plan(specs, directory=directory)).splitlines()
 
     assert lines[2] == "Critical (1)"
-    assert lines[3].startswith(f"  ! {visible(dangerous)} -> ")
+    assert lines[3].startswith(f"  ! {visible(directory.client_label(a_key(dangerous)))} -> ")
     assert lines[4].endswith("update:users  (management-api-takeover)")
 
 
