@@ -1,6 +1,19 @@
-"""`python -m reconciler` is `reconciler`."""
+"""Run `python -m reconciler`: the command line, without modules of the current folder."""
 
-from reconciler.cli.main import main
+import os
+import sys
+
+
+def leave_out_current_folder() -> None:
+    """Remove the current folder from the places where Python finds modules; `python -m` puts it there."""
+    here = os.path.realpath(".")
+    sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != here]
+
+
+if __name__ == "__main__":
+    leave_out_current_folder()  # before the first import that a file in the current folder could answer
+
+from reconciler.cli.main import main  # noqa: E402 - after the path is right
 
 if __name__ == "__main__":
     main()

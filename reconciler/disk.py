@@ -58,6 +58,14 @@ def check_output(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def empty_output(path: Path) -> None:
+    """Remove the content of a regular file that `write_output` would replace. Raises OSError."""
+    with _named(path):
+        status = _status(path)
+        if status and stat.S_ISREG(status.st_mode) and not _is_channel(status):
+            os.truncate(path, 0)
+
+
 def check_folder(folder: Path) -> None:
     """Check that files can be made in `folder`, or if it does not exist, in the folder above it that does.
 

@@ -6,7 +6,7 @@ so that no output format needs a filter of its own.
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -40,13 +40,18 @@ LOWER = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVW
 
 
 class Secrets:
-    """The secrets of one run. Add each secret before it is sent anywhere."""
+    """The secrets of one run. Add each secret before it is sent anywhere.
 
-    def __init__(self, known: Iterable[str] = ()) -> None:
+    `announce` receives each secret that is added later.
+    """
+
+    def __init__(self, known: Iterable[str] = (), announce: Callable[[str], None] = lambda _: None) -> None:
         self._known: set[str] = set()
+        self._announce: Callable[[str], None] = lambda _: None
         self._index: _Index | None = None
         self._in_data: frozenset[str] | None = None
         self.add(*known)
+        self._announce = announce
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._known)})"
@@ -57,6 +62,8 @@ class Secrets:
         if new:
             self._known |= new
             self._index = self._in_data = None
+            for secret in new:
+                self._announce(secret)
 
     def redact(self, text: str) -> str:
         """Return `text` with every secret replaced, whole or cut off, in the usual encodings and any letter case."""
@@ -88,9 +95,9 @@ class Secrets:
         return any(form in folded for form in self._in_data)
 
 
-def secrets_in(environment: Mapping[str, str]) -> Secrets:
+def secrets_in(environment: Mapping[str, str], announce: Callable[[str], None] = lambda _: None) -> Secrets:
     """Return the secrets that variables hold: credentials of all tenants, tokens of the job, passwords in URLs."""
-    return Secrets(_found_in(environment))
+    return Secrets(_found_in(environment), announce)
 
 
 def _found_in(environment: Mapping[str, str]) -> Iterator[str]:

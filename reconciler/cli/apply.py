@@ -18,7 +18,7 @@ from reconciler.cli.run import Run
 from reconciler.cli.session import Planning, Session
 from reconciler.cli.settings import own_folder
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Done, Together, chosen, failures_of, together
+from reconciler.cli.together import Done, Together, expected_names, failures_of, together
 from reconciler.core.outcome import Report, Result
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, takes_everything
@@ -56,8 +56,12 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
         with together(options(), shape, reach, console, names=approval.shows_names) as (tenants, sessions):
             approval.check_tenants(sessions)
             applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
-            ended = applying.carried_out(applying.agreed(tenants.planned(sessions)), reach)
+            agreed = applying.agreed(tenants.planned(sessions))
+            if agreed:
+                approval.check_tip(options().config)
+            ended = applying.carried_out(agreed, reach)
     except ReconcilerError as error:
+        error.tenants = error.tenants or dict.fromkeys(options().tenants, False)
         if error.tenants:
             _report(Ends([], failures_of(error)), forms, ci.checkout(options().config))
         raise
@@ -166,7 +170,7 @@ def _tell(ends: Ends, forms: Forms, console: Console) -> None:
 def _check_outputs(forms: Forms) -> None:
     """Raise ReconcilerError if a file or the journal cannot take what the run has to record."""
     named = any(TENANT in file.path for file in forms.files)
-    names = [tenant.name for tenant in chosen(options())[1]] if named else []
+    names = expected_names(options()) if named else []
     check_outputs(options(), forms.outputs(names), journal=True)
 
 

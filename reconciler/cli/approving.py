@@ -28,10 +28,11 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """The plan that was approved; None where somebody is asked instead."""
+    """The plan that was approved; None where somebody is asked instead. `branch` must have this commit as its tip."""
 
     saved: SavedPlan | None = None
     oldest: timedelta = timedelta()
+    branch: str | None = None
 
     def check_options(self, shape: Shape) -> None:
         """Raise StalePlanError if this run is shaped by other options than the plan was: it may do something else."""
@@ -54,6 +55,13 @@ class Approval:
         run = run_that_applied(folder, self.saved.checksum) if self.saved else None
         if run:
             raise StalePlanError(f"nothing was written: the run {run} has applied this plan already; plan again")
+
+    def check_tip(self, config: str | None) -> None:
+        """Raise StalePlanError if the branch has left this commit behind, ReconcilerError if nobody knows."""
+        if self.branch is not None:
+            from reconciler.cli.tip import refuse_if_superseded  # few runs need the hosting service
+
+            refuse_if_superseded(self.branch, config)
 
     def check_tenants(self, sessions: Sequence[Session]) -> None:
         """Raise StalePlanError if the plan is another tenant's, or too old, or there are several tenants."""
@@ -118,12 +126,12 @@ def _notes(what: str, changes: Sequence[Change], directory: Directory) -> Iterat
 
 
 def approval_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
-    """Give a command the argument PLANFILE; it receives the Approval as `approval`."""
+    """Give a command the argument PLANFILE and its options; it receives the Approval as `approval`."""
 
     @wraps(command)
-    def approving(*, planfile: Path | None, max_plan_age: float, **others: object) -> Exit:
+    def approving(*, planfile: Path | None, max_plan_age: float, require_tip: str | None, **others: object) -> Exit:
         saved = read_plan(planfile) if planfile else None
-        return command(approval=Approval(saved, timedelta(seconds=max_plan_age)), **others)
+        return command(approval=Approval(saved, timedelta(seconds=max_plan_age), require_tip), **others)
 
     argument = click.argument("planfile", required=False, type=click.Path(path_type=Path), metavar="[PLANFILE]")
     age = click.option(
@@ -134,5 +142,10 @@ def approval_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         metavar="TIME",
         help="Refuse a saved plan that is older.",
     )
-    with_options: Callable[..., Exit] = argument(age(approving))
+    tip = click.option(
+        "--require-tip",
+        metavar="BRANCH",
+        help="In a job of GitHub or GitLab, refuse to write (exit code 5) unless HEAD is the tip of this branch there.",
+    )
+    with_options: Callable[..., Exit] = argument(age(tip(approving)))
     return with_options

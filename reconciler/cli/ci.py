@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -76,6 +78,25 @@ def files() -> Iterator[tuple[str, Path]]:
             yield variable, Path(os.environ[variable])
 
 
+def run_number() -> str:
+    """Return the number of the run of a workflow, or of the pipeline, that this job is part of; "" outside of one."""
+    variable = "GITHUB_RUN_ID" if _in_github() else "CI_PIPELINE_ID" if os.environ.get("GITLAB_CI") == "true" else ""
+    return os.environ.get(variable, "").strip()
+
+
+def mask(secret: str) -> None:
+    """Let GitHub Actions hide a secret in the log of the job; the job's own secrets are hidden already.
+
+    The command for it contains the secret, so it goes only where the runner reads it: not into a file.
+    """
+    if not _in_github() or "\n" in secret or "\r" in secret:
+        return
+    with suppress(OSError, ValueError):  # a stream without a descriptor has no runner behind it
+        if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
+            sys.stderr.write(f"::add-mask::{secret.replace('%', '%25')}\n")
+            sys.stderr.flush()
+
+
 def _append(variable: str, text: Callable[[], str]) -> None:
     file = os.environ.get(variable)
     if not _in_github() or not file:
@@ -86,6 +107,13 @@ def _append(variable: str, text: Callable[[], str]) -> None:
             stream.write(content)
     except OSError as error:
         raise ReconcilerError(f"{variable}: {file} cannot be written: {error.strerror}") from error
+
+
+def is_about_request() -> bool:
+    """Return whether this is a job about a pull request of GitHub or a merge request of GitLab."""
+    if _in_github():
+        return os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
+    return os.environ.get("GITLAB_CI") == "true" and bool(os.environ.get("CI_MERGE_REQUEST_IID"))
 
 
 def _in_github() -> bool:

@@ -1,13 +1,15 @@
 """`reconciler comment`: put reports where they are reviewed."""
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import click
 
+from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
 from reconciler.core.quoting import visible
@@ -15,8 +17,26 @@ from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge import github, gitlab
 from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
 from reconciler.forge.publish import close, persistently, put
-from reconciler.forge.report import Place, Report, Tracker, parse_report, refuse_equal_markers, shortened_report
+from reconciler.forge.report import (
+    Place,
+    Report,
+    Tracker,
+    parse_report,
+    refuse_equal_markers,
+    shortened_report,
+    stale_markers,
+    tenant_of,
+)
+from reconciler.git.index import tracked
+from reconciler.git.repository import find_root, open_repository
+from reconciler.render.hypertext import marker, span
 from reconciler.render.styled import line
+
+MOST_BYTES = 20_000_000
+"""Of a report that is read; no service takes a comment of this size."""
+MOST_PROBLEMS, MOST_CHARACTERS = 5, 300
+"""As many problems, and as much of each, as a comment without a report shows."""
+NEVER_FOLLOW, NEVER_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
 @also_global_options
@@ -37,19 +57,64 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
 
     For jobs of GitHub Actions and GitLab CI; FILE comes from --report markdown=FILE. Each tenant has one comment,
     which is updated. Only what the holder of GITHUB_TOKEN or GITLAB_TOKEN wrote is ever changed.
+
+    A FILE counts only if this run wrote it. If it is missing or invalid, the comment of --tenant (without
+    this option, each of our comments that no FILE replaces) says so, and the exit code is 1.
     """
     if issue is not None and closes:
         raise click.UsageError("--issue opens, --close closes: give one of them")
     console = Console(options())
-    reports = [_read(file) for file in files]
-    with _places(job_of(os.environ), issue or "") as (comments, issues):
+    job = job_of(os.environ)
+    reports, problems = _read_all(files, job.run)
+    refuse_equal_markers(reports)
+    with _places(job, issue or "") as (comments, issues):
         place: Place = issues if closes or issue is not None else comments
         work = partial(close, issues) if closes else partial(put, place)
-        refuse_equal_markers(reports)
         for report in [shortened_report(each, place.most_characters) for each in reports]:
             deed = persistently(partial(work, report), attempts)
             console.result([line(f"{visible(report.file)}: {deed}")])
-    return Exit.DONE
+        if problems:
+            known = [report.marker for report in reports]
+            markers = persistently(partial(_without_report, place, known, adds=not closes), attempts)
+            for report in (_stand_in(each, problems) for each in markers):
+                deed = persistently(partial(put, place, report), attempts)
+                console.result([line(f"{visible(report.file)}: {deed}, without a report")])
+    for problem in problems:
+        console.error(problem)
+    return Exit.FAILED if problems else Exit.DONE
+
+
+def _read_all(files: Iterable[Path], run: str) -> tuple[list[Report], list[str]]:
+    """Return the reports of this run, and what is wrong with the other files."""
+    reports, problems = [], []
+    for file in files:
+        try:
+            reports.append(_read(file, run))
+        except ReconcilerError as error:
+            problems.append(str(error))
+    return reports, problems
+
+
+def _without_report(place: Place, known: Sequence[str], *, adds: bool) -> list[str]:
+    """Return the markers of the entries that have to say that they lack their report; with `adds`, of new ones, too.
+
+    With --tenant, these are the entries of these tenants, else all of ours that no report replaces. So no entry goes on
+    saying what an earlier run found.
+    """
+    checkout = ci.checkout(options().config)
+    named = [each for name in options().tenants if (each := marker(name, checkout)) not in known]
+    if named and adds:
+        return list(dict.fromkeys(named))
+    stale = stale_markers(place.entries(), marker("", checkout), known)
+    return [each for each in stale if not named or each in named]
+
+
+def _stand_in(marked: str, problems: Sequence[str]) -> Report:
+    """Return the report that says that there is none, and why."""
+    name = tenant_of(marked)
+    shown = [f"- {span(problem[:MOST_CHARACTERS])}" for problem in problems[:MOST_PROBLEMS]]
+    lines = [marked, f"### {span(name)}: no report", "", "The job left no report that holds. Read its log.", "", *shown]
+    return Report(f"tenant {name}", marked, "\n".join([*lines, ""]))
 
 
 @contextmanager
@@ -64,8 +129,33 @@ def _places(job: Job, title: str) -> Iterator[tuple[Place, Tracker]]:
                 yield gitlab.Notes(api, job), gitlab.Issues(api, job, title)
 
 
-def _read(file: Path) -> Report:
+def _read(file: Path, run: str) -> Report:
+    """Return the report in a file that this run wrote.
+
+    Raises:
+        ReconcilerError: if a commit brought the file, it is not a plain file, or it is not a report of this run.
+    """
     try:
-        return parse_report(str(file), file.read_text(encoding="utf-8"))
+        with open(file, "rb", opener=_open) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise ReconcilerError(f"the report {visible(str(file))} is not a file")
+            _refuse_tracked(file)
+            text = stream.read(MOST_BYTES).decode()
+        return parse_report(str(file), text, run)
     except (OSError, ValueError) as error:
         raise ReconcilerError(f"the report {visible(str(file))} cannot be read: {reason(error)}") from error
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | NEVER_FOLLOW | NEVER_WAIT)
+
+
+def _refuse_tracked(file: Path) -> None:
+    """Raise ReconcilerError for a file that git tracks: whoever committed it would speak through our comment."""
+    real = Path(os.path.realpath(file.parent), file.name)
+    root = find_root(real.parent)
+    if root is None:
+        return
+    repository = open_repository(root)
+    if any(tracked(repository, [repository.path_of(real)])):
+        raise ReconcilerError(f"the report {visible(str(file))} is a file of the commit, not one that this run wrote")

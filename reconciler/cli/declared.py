@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reconciler.cli import ci
 from reconciler.cli.memory import kept
 from reconciler.cli.options import Options
 from reconciler.cli.settings import own_folder, read_settings_at, workspace_of
@@ -19,7 +20,7 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of, without_files
 from reconciler.files.read import Declared, read_grants, read_grants_at
 from reconciler.git.repository import Repository, find_root
-from reconciler.git.revision import Revision, resolve_revision
+from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
 from reconciler.snapshot import rollback_of
 
 SHARED_DOMAIN = "shared.invalid"
@@ -59,6 +60,7 @@ def read_files(
     Where the base cannot tell these, because the configuration was not there yet, or not valid, they are as now.
 
     Raises:
+        GitError: if git cannot read the base; in a job about a pull or merge request, if HEAD does not descend from it.
         ProblemsError: with every problem of the files; with those of the base only if drift is to be left out.
     """
     must_be_whole = shape.prune or shape.base is not None
@@ -71,6 +73,8 @@ def read_files(
     repository = workspace_of(options.config).repository()
     _refuse_other_repository(Path(options.grants), repository)
     revision = resolve_revision(repository, shape.base)
+    if ci.is_about_request():
+        refuse_unless_ancestor(revision)
     was, changes = _base_config(revision, config, tenants)
     then = tenants if was is None else [old for each in tenants if (old := _then(each, config, was))]
     guards = {each.name: each for each in then} if was else {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.options import Options, also_global_options, format_option, options
 from reconciler.cli.settings import read_settings, workspace_of
@@ -18,6 +19,7 @@ from reconciler.doctor.patterns import pattern_finding
 from reconciler.doctor.sight import Listing
 from reconciler.doctor.verdicts import skipped_findings, tenant_findings
 from reconciler.errors import Exit
+from reconciler.redaction import secrets_in
 from reconciler.render.findings import finding_lines, findings_json
 
 
@@ -47,7 +49,8 @@ def _findings(given: Options) -> list[Finding]:
     if config is None or tenant is None:
         return [of_configuration, of_tenant, of_grants, *skipped_findings("no tenant is chosen")]
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)
-    seen = asyncio.run(look(tenant, os.environ, identity))
+    secrets = secrets_in(os.environ, ci.mask)
+    seen = asyncio.run(look(tenant, os.environ, identity, secrets))
     answers = isinstance(seen.listing, Listing) and not seen.listing.wrong
-    patterns = asyncio.run(pattern_finding(tenant, os.environ, identity, answers=answers))
+    patterns = asyncio.run(pattern_finding(tenant, os.environ, identity, secrets, answers=answers))
     return [of_configuration, of_tenant, of_grants, *tenant_findings(seen, needs, patterns)]

@@ -16,13 +16,14 @@ from reconciler.cli.reaching import USUAL
 from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.config import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
-from reconciler.core.quoting import counted
+from reconciler.core.quoting import counted, quoted
 from reconciler.disk import write_new_files, write_output
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.render.styled import Span, Style, line
 
 WORKFLOW = Path(".github", "workflows", "grants.yml")
+EXPRESSION = "${{"
 NEXT = (
     f"- in {WORKFLOW.as_posix()}, name the reconciler that you have reviewed",
     "- reconciler plan, whenever a file or the tenant has changed",
@@ -47,6 +48,7 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     asking = Asking(Console(given), asks=not yes and sys.stdin.isatty(), yes=yes)
     file, grants = Path(given.config or DEFAULT_FILE), Path(given.grants)
     tenant = _declared(given) if file.exists() else _new(given, domain, asking)
+    _refuse_expression(tenant.name)
     first, ignored = _first_files(tenant, file), file.parent / ".gitignore"
     _refuse_links([*first, ignored, grants])
     _write(first, asking.console)
@@ -68,6 +70,15 @@ def _first_files(tenant: Tenant, file: Path) -> dict[Path, str]:
         **{file.parent / SCHEMA.parent / name: text for name, text in beginning.schemas().items()},
         file.parent / WORKFLOW: beginning.workflow(tenant.name),
     }
+
+
+def _refuse_expression(name: str) -> None:
+    """Raise ReconcilerError for a name that GitHub would replace in the workflow by the value of an expression."""
+    if EXPRESSION in name:
+        raise ReconcilerError(
+            f"the tenant's name {quoted(name)} contains {EXPRESSION}, which GitHub evaluates in a workflow; "
+            "choose another name (--tenant)"
+        )
 
 
 class Asking:

@@ -9,7 +9,7 @@ from reconciler.cli import ci
 from reconciler.cli.options import Options
 from reconciler.cli.settings import own_folder, workspace_of
 from reconciler.core.quoting import quoted
-from reconciler.disk import check_new_folder, check_output
+from reconciler.disk import check_new_folder, check_output, empty_output
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
 
@@ -20,10 +20,13 @@ class Output:
 
     option: str
     path: Path
+    is_report: bool = False
 
 
 def check_outputs(given: Options, outputs: Iterable[Output], *, journal: bool = False) -> None:
     """Check the files of options, those of a step of GitHub Actions, and with `journal` the folder of journals.
+
+    Reports of an earlier run are emptied.
 
     Raises:
         ReconcilerError: if one cannot be written, is inside the folder of grants or has a link of the checkout in it,
@@ -39,6 +42,9 @@ def check_outputs(given: Options, outputs: Iterable[Output], *, journal: bool = 
         _refuse_among_grants(output, Path(given.grants))
     for output in every:
         _check(output)
+    for output in of_options:
+        if output.is_report:
+            empty_output(output.path)  # the report of an earlier run must not outlive a run that fails
     if journal:
         folder = own_folder(given.config)
         for name in ("journal", "snapshots"):

@@ -13,7 +13,7 @@ from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
 from reconciler.cli.session import Session
 from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Together, chosen, failures_of, together
+from reconciler.cli.together import Together, chosen, expected_names, failures_of, together
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
@@ -39,6 +39,7 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
     try:
         plans, tenants = _planned(given, shape, reach, out, console)
     except ReconcilerError as error:
+        error.tenants = error.tenants or dict.fromkeys(given.tenants, False)
         if error.tenants:
             _report(Planned([], failures_of(error)), forms, given)
         raise
@@ -64,7 +65,7 @@ def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, consol
 def _check_outputs(given: Options, out: str | None, forms: Forms) -> None:
     """Raise ReconcilerError if a file cannot take its result."""
     paths = [*([out] if out else []), *(file.path for file in forms.files)]
-    names = [tenant.name for tenant in chosen(given)[1]] if any(TENANT in path for path in paths) else []
+    names = expected_names(given) if any(TENANT in path for path in paths) else []
     plans = [Output("--out", path) for path, _ in (files_for(out, names) if out else ())]
     check_outputs(given, [*plans, *forms.outputs(names)])
 

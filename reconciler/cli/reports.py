@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from reconciler.cli import ci
 from reconciler.cli.options import format_option
 from reconciler.cli.outputs import Output
 from reconciler.disk import OWNER_ONLY, write_output
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.budget import MOST_BYTES
+from reconciler.render.stamp import stamped
 
 TENANT = "{tenant}"
 """What stands for the tenant's name in the path of a file; each tenant has a file of its own then."""
@@ -36,7 +38,11 @@ class Forms:
 
     def outputs(self, names: Sequence[str]) -> list[Output]:
         """Return the report files for the tenants of these names. Raises ReconcilerError as `files_for` does."""
-        return [Output(f"--report {file.form}", path) for file in self.files for path, _ in files_for(file.path, names)]
+        return [
+            Output(f"--report {file.form}", path, is_report=True)
+            for file in self.files
+            for path, _ in files_for(file.path, names)
+        ]
 
     def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
         """Write each report file; `render` gives the text in a form for the tenants of these names.
@@ -48,7 +54,8 @@ class Forms:
         for file in self.files:
             for path, some in files_for(file.path, names):
                 try:
-                    _write(path, render(file.form, some))
+                    text = render(file.form, some)
+                    _write(path, stamped(text, ci.run_number()) if file.form == "markdown" else text)
                 except ReconcilerError as error:
                     failed.append(str(error))
         if failed:
@@ -91,15 +98,16 @@ Command = Callable[..., Exit]
 
 def forms_options(name: str, *forms: str) -> Callable[[Command], Command]:
     """Give the command of that name the options of its Forms; it receives them as `forms`."""
-    options = [format_option(name, *forms), _report_option(forms), *([_most_bytes_option()] * ("markdown" in forms))]
+    given = [format_option(name, *forms), _report_option(forms), *([_most_bytes_option()] * ("markdown" in forms))]
 
     def with_options(command: Command) -> Command:
         @wraps(command)
         def giving(*, form: str, reports: tuple[ReportFile, ...], max_bytes: int = MOST_BYTES, **others: Any) -> Exit:  # noqa: ANN401 - click's own
-            return command(forms=Forms(form, reports, max_bytes), **others)
+            forms = Forms(form, reports, max_bytes)
+            return command(forms=forms, **others)
 
         decorated: Command = giving
-        for option in reversed(options):
+        for option in reversed(given):
             decorated = option(decorated)
         return decorated
 

@@ -10,7 +10,7 @@ from reconciler.errors import ProblemsError
 from reconciler.files.document import mark_of
 from reconciler.files.read import Read, read_config, read_config_at
 from reconciler.files.workspace import Workspace
-from reconciler.git.revision import Revision
+from reconciler.git.revision import Revision, resolve_revision
 
 OWN_FOLDER = ".reconciler"
 
@@ -60,7 +60,25 @@ def read_settings_at(revision: Revision, file: str) -> Config | None:
         return None
     if errors(read.problems):
         raise ProblemsError(read.problems, {read.file: read.text})
-    return parse_config(read.data, file)
+    try:
+        return parse_config(read.data, file)
+    except ProblemsError as error:
+        raise ProblemsError(error.problems, {read.file: read.text}) from error
+
+
+def read_policies(policy: str | None, policy_at: str | None, file: str | None) -> Config | None:
+    """Return the configuration whose policy counts instead of the usual one; None if the usual one counts.
+
+    `policy` is a file, `policy_at` a revision of git in which the configuration `file` does not have to exist.
+
+    Raises:
+        ReconcilerError: if the file or the revision cannot be read, or is not valid.
+    """
+    if policy:
+        return read_settings(policy)
+    if policy_at:
+        return read_settings_at(resolve_revision(workspace_of(file).repository(), policy_at), file or DEFAULT_FILE)
+    return None
 
 
 def own_folder(file: str | None) -> Path:

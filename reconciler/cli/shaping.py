@@ -17,7 +17,8 @@ NUMBER = click.IntRange(min=0)
 class Shape:
     """What a plan covers.
 
-    `policy` is the configuration file to take the policy from, if not the usual one; `base` a revision of git.
+    `policy` is the configuration file to take the policy from, if not the usual one; `policy_at` the revision of git
+    whose configuration file has the policy; `base` a revision of git.
     """
 
     prune: bool = False
@@ -26,10 +27,13 @@ class Shape:
     max_deletes: int | None = None
     max_updates: int | None = None
     policy: str | None = None
+    policy_at: str | None = None
     base: str | None = None
     only_branch: bool = False
 
     def __post_init__(self) -> None:
+        if self.policy and self.policy_at:
+            raise ReconcilerError("--policy and --policy-at both name a policy: use one of them")
         if self.prune and self.create_only:
             raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
         if self.prune and self.skip_missing:
@@ -67,6 +71,11 @@ def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         click.option("--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, whatever their share."),
         click.option("--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, whatever their share."),
         click.option("--policy", metavar="FILE", help="Take the policy from this configuration file instead."),
+        click.option(
+            "--policy-at",
+            metavar="REVISION",
+            help="Take the policy from the configuration file as it is in this revision of git.",
+        ),
         click.option(
             "--base",
             metavar="REVISION",

@@ -14,13 +14,14 @@ from typing import Generic, TypeVar
 from reconciler.auth0.backoff import Persistence
 from reconciler.auth0.management import Manner
 from reconciler.auth0.pace import Pacing
+from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.deadline import within
 from reconciler.cli.declared import Files, read_files
 from reconciler.cli.options import Options
 from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Planning, Session
-from reconciler.cli.settings import own_folder, read_settings
+from reconciler.cli.settings import own_folder, read_policies, read_settings
 from reconciler.cli.shaping import Shape
 from reconciler.config import Config, Tenant, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
@@ -172,8 +173,8 @@ class Together:
 class Beginning:
     """How a command begins: with its options, the configuration, and the files.
 
-    `policies` is the configuration that --policy names; None without the option. With `names`, the names of all
-    applications, APIs and organizations in a plan are read, whether the plan needs them or not.
+    `policies` is the configuration that --policy or --policy-at names; None without these options. With `names`, the
+    names of all applications, APIs and organizations in a plan are read, whether the plan needs them or not.
     """
 
     options: Options
@@ -184,7 +185,7 @@ class Beginning:
     console: Console = field(repr=False)
     policies: Config | None = None
     names: bool = False
-    secrets: Secrets = field(default_factory=partial(secrets_in, os.environ))
+    secrets: Secrets = field(default_factory=partial(secrets_in, os.environ, ci.mask))
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
         """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
@@ -217,6 +218,9 @@ class Beginning:
         )
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
+        if self.policies is None and self.shape.policy_at:
+            revision = quoted(self.shape.policy_at)
+            return (f"{self.config.file} does not exist in {revision}, so the policy is the one of the checkout",)
         if self.policies is None or self.policies.knows(tenant):
             return ()
         known = f"{self.policies.file} does not declare it at {tenant.host}"
@@ -263,6 +267,14 @@ def chosen(options: Options) -> tuple[Config, list[Tenant]]:
     return config, tenants
 
 
+def expected_names(options: Options) -> list[str]:
+    """Return the names of the tenants of a command; those of --tenant if the configuration is not valid."""
+    try:
+        return [tenant.name for tenant in chosen(options)[1]]
+    except ReconcilerError:
+        return list(options.tenants)
+
+
 @contextmanager
 def about(tenants: Sequence[Tenant]) -> Iterator[None]:
     """Let an error that does not say which tenants it is about be about all of these."""
@@ -295,7 +307,7 @@ def together(  # noqa: PLR0913 - what commands differ in
         config, tenants = chosen(options)
     with about(tenants), asyncio.Runner() as runner:
         with within(reach.timeout - (monotonic() - started)):
-            policies = read_settings(shape.policy) if shape.policy else None
+            policies = read_policies(shape.policy, shape.policy_at, options.config)
             files = read_files(options, shape, config, tenants, folders)
         reach = replace(reach, timeout=max(0.0, reach.timeout - (monotonic() - started)))
         beginning = Beginning(options, shape, reach, config, files, console, policies, names)

@@ -37,7 +37,12 @@ LISTING_ADVICE = {
 ELSE_ADVICE = "try again; if it stays, check that the domain is the tenant's, and what stands in between"
 
 
-async def look(tenant: Tenant, environment: Mapping[str, str], identity: IdentityCheck | None = None) -> Sight:
+async def look(
+    tenant: Tenant,
+    environment: Mapping[str, str],
+    identity: IdentityCheck | None = None,
+    secrets: Secrets | None = None,
+) -> Sight:
     """Return what a look at `tenant` shows. Raises nothing that the tenant, the network or the environment did."""
     inside = tenant.kind is Kind.SANDBOX
     proxy = None if inside else proxy_for(tenant.base_url)
@@ -46,7 +51,8 @@ async def look(tenant: Tenant, environment: Mapping[str, str], identity: Identit
         with route_to(tenant, environment) as route:
             credentials = _credentials(route)
             described: str | Trouble | Unseen = described_credentials(credentials, tenant, environment)
-            greeting, token, listing = await _talk(route, credentials, addresses, identity, secrets_in(environment))
+            known = secrets_in(environment) if secrets is None else secrets
+            greeting, token, listing = await _talk(route, credentials, addresses, identity, known)
     except ReconcilerError as error:
         described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
         greeting = Trouble(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")

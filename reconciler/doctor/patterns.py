@@ -11,13 +11,18 @@ from reconciler.core.quoting import counted
 from reconciler.core.unmatched import items_of, unmatched
 from reconciler.errors import ReconcilerError
 from reconciler.observe import needs_of, observe
-from reconciler.redaction import secrets_in
+from reconciler.redaction import Secrets
 
 CHECK = "patterns"
 
 
 async def pattern_finding(
-    tenant: Tenant, environment: Mapping[str, str], identity: IdentityCheck | None, *, answers: bool
+    tenant: Tenant,
+    environment: Mapping[str, str],
+    identity: IdentityCheck | None,
+    secrets: Secrets,
+    *,
+    answers: bool,
 ) -> Finding:
     """Read the tenant's grants and the names that the items need, and return which items match nothing.
 
@@ -29,7 +34,7 @@ async def pattern_finding(
     if not answers:
         return Finding(CHECK, Status.SKIPPED, "the API did not answer")
     try:
-        async with open_tenant(tenant, environment, Manner(), secrets_in(environment), identity) as client:
+        async with open_tenant(tenant, environment, Manner(), secrets, identity) as client:
             observation = await observe(client, needs_of((), (item.pattern for item in items)))
     except ReconcilerError as error:
         return Finding(CHECK, Status.SKIPPED, f"the tenant could not be read: {error}")

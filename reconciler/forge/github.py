@@ -11,11 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
 from reconciler.forge.errors import ForgeError, PassingError
 from reconciler.forge.http import Api, connected
 from reconciler.forge.job import GitHubJob
 from reconciler.forge.report import Entry
+from reconciler.forge.tip import commit_id
 
 MOST_CHARACTERS = 65_536
 MOST_PAGES = 1000
@@ -69,9 +71,26 @@ mutation editIssue($id: ID!, $body: String!, $state: IssueState!) {
 """
 
 
+TIP = """
+query tip($owner: String!, $name: String!, $ref: String!) {
+  repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } }
+}
+"""
+FOR_BRANCHES = "contents: read"
+
+
 def open_github(job: GitHubJob) -> AbstractContextManager[Api]:
     """Reach the API of the job's GitHub. Raises ReconcilerError."""
     return connected(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
+
+
+def tip_of(api: Api, job: GitHubJob, branch: str) -> str:
+    """Return the id of the commit at the tip of a branch. Raises ForgeError."""
+    variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
+    repository = _dug(_ask(api, FOR_BRANCHES, TIP, variables), "repository")
+    if repository.get("ref") is None:
+        raise ForgeError(f"GitHub: the branch {quoted(branch)} does not exist")
+    return commit_id(_dug(repository, "ref", "target", "oid"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from reconciler.forge.errors import ForgeError
 from reconciler.forge.http import Answer, Api, connected
 from reconciler.forge.job import GITLAB_GRANTED_BY, GitLabJob
 from reconciler.forge.report import Entry
+from reconciler.forge.tip import commit_id
 
 MOST_CHARACTERS = 1_000_000
 PAGE_SIZE = 20  # notes may be long
@@ -24,6 +25,13 @@ OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 def open_gitlab(job: GitLabJob) -> AbstractContextManager[Api]:
     """Reach the API of the job's GitLab. Raises ReconcilerError."""
     return connected(job.address, job.token, {"PRIVATE-TOKEN": job.token})
+
+
+def tip_of(api: Api, job: GitLabJob, branch: str) -> str:
+    """Return the id of the commit at the tip of a branch. Raises ForgeError."""
+    data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
+    commit = data.get("commit") if isinstance(data, dict) else None
+    return commit_id(commit.get("id") if isinstance(commit, dict) else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class GitHubJob:
     owner: str
     name: str
     pull_request: int | None
+    run: str
     token: str = field(repr=False)
 
 
@@ -32,6 +33,7 @@ class GitLabJob:
     address: str
     project: str
     merge_request: int | None
+    run: str
     token: str = field(repr=False)
 
 
@@ -49,8 +51,8 @@ def job_of(environment: Mapping[str, str]) -> Job:
     if environment.get("GITLAB_CI") == "true":
         return _gitlab(environment)
     raise ReconcilerError(
-        "this is no job of GitHub Actions or GitLab CI (neither GITHUB_ACTIONS nor GITLAB_CI is true), so there is "
-        "nothing to comment on",
+        "this is no job of GitHub Actions or GitLab CI (neither GITHUB_ACTIONS nor GITLAB_CI is true), so its "
+        "hosting service is unknown",
     )
 
 
@@ -64,6 +66,7 @@ def _github(environment: Mapping[str, str]) -> GitHubJob:
         name=repository["name"],
         pull_request=_pull_request(_needed(environment, "GITHUB_EVENT_PATH", "the runner sets it")),
         token=_token(environment, "GITHUB_TOKEN", GITHUB_GRANTED_BY),
+        run=_run(environment, "GITHUB_RUN_ID"),
     )
 
 
@@ -74,7 +77,16 @@ def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
         project=_needed(environment, "CI_PROJECT_ID", "the runner sets it"),
         merge_request=int(request) if request.isascii() and request.isdigit() else None,
         token=_token(environment, "GITLAB_TOKEN", GITLAB_GRANTED_BY),
+        run=_run(environment, "CI_PIPELINE_ID"),
     )
+
+
+def _run(environment: Mapping[str, str], name: str) -> str:
+    """Return the number of the run, or of the pipeline, that the job is part of."""
+    number = _needed(environment, name, "the runner sets it").strip()
+    if not (number.isascii() and number.isdigit()):
+        raise ReconcilerError(f"{name} is not a number")
+    return number
 
 
 def _pull_request(path: str) -> int | None:

@@ -1,18 +1,20 @@
 """Pure: reports, and which of the entries that a place has already is the one of a report.
 
 A report is Markdown whose first line is a marker, a comment that no reader sees. It names what the report is about, so
-that a newer report takes the place of the older one.
+that a newer report takes the place of the older one. The second line names the run of the job that wrote the report.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
+from urllib.parse import unquote
 
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 
 MARKER = re.compile(r"<!-- reconciler(:[A-Za-z0-9._~%-]+){1,2} -->")
+STAMP = re.compile(r"<!-- run (?P<run>[0-9]+) -->")
 
 CUT = "\n> [!CAUTION]\n> This report is cut, because it is too long for a comment. Read the log of the job.\n\n"
 
@@ -33,6 +35,12 @@ class Entry:
     id: str
     body: str
     ours: bool
+
+    @property
+    def marker(self) -> str:
+        """The first line, if it is a marker."""
+        line = _first_line(self.body)
+        return line if MARKER.fullmatch(line) else ""
 
 
 class Place(Protocol):
@@ -57,11 +65,11 @@ class Tracker(Place, Protocol):
         """Give an entry its last body, and close it. Raises ForgeError."""
 
 
-def parse_report(file: str, text: str) -> Report:
+def parse_report(file: str, text: str, run: str = "") -> Report:
     """Return the report that `text` is.
 
     Raises:
-        ReconcilerError: if its first line is no marker, or another line is one, too.
+        ReconcilerError: if its first line is no marker, another line is one, too, or it does not name `run`.
     """
     marker = _first_line(text)
     if not MARKER.fullmatch(marker):
@@ -75,6 +83,9 @@ def parse_report(file: str, text: str) -> Report:
                 f"{visible(file)}:{number}:1: a second report begins here, and a file holds one; "
                 "use {tenant} in the name of the report",
             )
+    stamp = STAMP.fullmatch(_first_line(text.partition("\n")[2]))
+    if run and (stamp is None or stamp["run"] != run):
+        raise ReconcilerError(f"{visible(file)}:2:1: another run than {run} wrote this report; plan again in this run")
     return Report(file, marker, text)
 
 
@@ -101,6 +112,28 @@ def refuse_equal_markers(reports: Iterable[Report]) -> None:
         other = seen.setdefault(report.marker, report.file)
         if other != report.file:
             raise ReconcilerError(f"{visible(other)} and {visible(report.file)} are about the same: give one of them")
+
+
+def tenant_of(marker: str) -> str:
+    """Return the name of the tenant that a marker names."""
+    return unquote(_names(marker)[0])
+
+
+def stale_markers(entries: Iterable[Entry], like: str, current: Sequence[str]) -> Iterator[str]:
+    """Yield the markers of our entries for the configuration that `like` names, each once, without those of `current`.
+
+    These are the entries that no report replaces.
+    """
+    seen = set(current)
+    for entry in entries:
+        marker = entry.marker
+        if entry.ours and marker and marker not in seen and _names(marker)[1:] == _names(like)[1:]:
+            seen.add(marker)
+            yield marker
+
+
+def _names(marker: str) -> list[str]:
+    return marker.removeprefix("<!-- reconciler:").removesuffix(" -->").split(":")
 
 
 def entry_of(report: Report, entries: Iterable[Entry]) -> Entry | None:

@@ -145,6 +145,15 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
     return Revision(repository, name, commit)
 
 
+def refuse_unless_ancestor(revision: Revision) -> None:
+    """Raise GitError unless the commit that is checked out is, or descends from, the revision."""
+    if revision.repository.run("rev-list", "--max-count=1", revision.commit, "^HEAD").lines:
+        raise GitError(
+            f"{quoted(revision.name)} is not an ancestor of the commit that is checked out, so the two cannot be "
+            f"compared as a request and its base; update the branch, check out the merge commit, or {FETCH_IT}"
+        )
+
+
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
     """Refuse a name that a tag or another branch shares: otherwise whoever pushes a tag chooses the revision.
 

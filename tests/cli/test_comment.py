@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from support.commands import Ran, reconciler
-from support.forges import NUMBER, STRANGER, TOKEN, Fault, Forge, GitHub, GitLab, Said, standing_in
+from support.forges import NUMBER, RUN, STRANGER, TOKEN, Fault, Forge, GitHub, GitLab, Said, standing_in
 
 MARKER = "<!-- reconciler:prod -->"
 OTHER = "<!-- reconciler:dev%20eu -->"
 NO_NODES = b'{"data": {"repository": {"owner": {"id": "PR", "listing": {"pageInfo": {}}}}}}'
-PLAN = f"{MARKER}\n## Plan: 1 to create\n"
+STAMP = f"<!-- run {RUN} -->"
+PLAN = f"{MARKER}\n{STAMP}\n## Plan: 1 to create\n"
 
 
 @pytest.fixture(params=[GitHub, GitLab])
@@ -44,10 +45,10 @@ def test_a_report_becomes_a_comment(forge: Forge) -> None:
 
 def test_the_next_report_takes_the_place_of_the_last(forge: Forge, here: Path) -> None:
     comment()
-    (here / "plan.md").write_text(f"{MARKER}\nnothing to do\n", encoding="utf-8")
+    (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\nnothing to do\n", encoding="utf-8")
 
     assert comment().stdout == "plan.md: updated\n"
-    assert forge.bodies() == [f"{MARKER}\nnothing to do\n"]
+    assert forge.bodies() == [f"{MARKER}\n{STAMP}\nnothing to do\n"]
 
 
 def test_what_is_said_already_is_not_written_again(forge: Forge) -> None:
@@ -69,7 +70,7 @@ def test_our_comment_is_found_behind_many_others(forge: Forge) -> None:
 
 @pytest.mark.usefixtures("forge")
 def test_each_tenant_has_its_own_comment(here: Path) -> None:
-    (here / "dev.md").write_text(f"{OTHER}\nnothing to do\n", encoding="utf-8")
+    (here / "dev.md").write_text(f"{OTHER}\n{STAMP}\nnothing to do\n", encoding="utf-8")
 
     assert reconciler("comment", "plan.md", "dev.md").stdout == "plan.md: added\ndev.md: added\n"
     assert reconciler("comment", "dev.md", "plan.md").stdout == "dev.md: said already\nplan.md: said already\n"
@@ -106,13 +107,13 @@ def test_of_two_comments_of_ours_the_older_one_stays_the_one(forge: Forge) -> No
 
 def test_drift_opens_one_issue_that_is_updated_and_closed(forge: Forge, here: Path) -> None:
     assert comment("--issue", "Drift in prod").stdout == "plan.md: added\n"
-    (here / "plan.md").write_text(f"{MARKER}\n2 to update\n", encoding="utf-8")
+    (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\n2 to update\n", encoding="utf-8")
     assert comment("--issue", "Drift in prod").stdout == "plan.md: updated\n"
-    (here / "plan.md").write_text(f"{MARKER}\nnothing to do\n", encoding="utf-8")
+    (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\nnothing to do\n", encoding="utf-8")
     assert comment("--close").stdout == "plan.md: closed\n"
 
     (issue,) = forge.issues
-    assert (issue.title, issue.body, issue.is_open) == ("Drift in prod", f"{MARKER}\nnothing to do\n", False)
+    assert (issue.title, issue.body, issue.is_open) == ("Drift in prod", f"{MARKER}\n{STAMP}\nnothing to do\n", False)
     assert comment("--close").stdout == "plan.md: nothing to close\n"
     assert forge.comments == []
 
@@ -191,7 +192,7 @@ def test_an_answer_that_makes_no_sense_is_an_error_not_a_traceback(forge: Forge,
 
 def test_a_report_is_cut_and_never_refused_for_its_length(forge: Forge, here: Path) -> None:
     reconciler("comment", "plan.md")
-    (here / "plan.md").write_text(f"{MARKER}\n**Critical**\n" + f"{'é' * 99}\n" * 20_000, encoding="utf-8")
+    (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\n**Critical**\n" + f"{'é' * 99}\n" * 20_000, encoding="utf-8")
 
     assert reconciler("comment", "plan.md").code == 0
 
@@ -211,12 +212,12 @@ def test_a_report_is_cut_and_never_refused_for_its_length(forge: Forge, here: Pa
     ],
     ids=["no marker", "a blank before it", "a marker that ends early", "empty"],
 )
-def test_what_is_no_report_is_refused_before_any_call(forge: Forge, here: Path, text: str, message: str) -> None:
+def test_what_is_no_report_is_not_put_anywhere(forge: Forge, here: Path, text: str, message: str) -> None:
     (here / "plan.md").write_text(text, encoding="utf-8")
 
     ran = comment()
 
-    assert (ran.code, forge.asked) == (1, [])
+    assert (ran.code, forge.writes()) == (1, [])
     assert message in ran.stderr
 
 
@@ -234,7 +235,7 @@ def test_a_file_that_cannot_be_read_is_an_error(forge: Forge, here: Path, conten
         (here / "plan.md").write_bytes(content)
 
     assert comment().stderr == f"error: {said}\n"
-    assert forge.asked == []
+    assert forge.writes() == []
 
 
 def test_two_reports_about_the_same_would_overwrite_each_other(forge: Forge, here: Path) -> None:
@@ -252,7 +253,9 @@ def test_opening_and_closing_at_once_is_refused(forge: Forge) -> None:
 
 
 @pytest.mark.parametrize("forge", [GitHub], indirect=True)
-@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_GRAPHQL_URL", "GITHUB_EVENT_PATH"])
+@pytest.mark.parametrize(
+    "name", ["GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_GRAPHQL_URL", "GITHUB_EVENT_PATH", "GITHUB_RUN_ID"]
+)
 @pytest.mark.usefixtures("forge")
 def test_on_github_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
@@ -261,7 +264,9 @@ def test_on_github_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name
 
 
 @pytest.mark.parametrize("forge", [GitLab], indirect=True)
-@pytest.mark.parametrize("name", ["GITLAB_TOKEN", "CI_PROJECT_ID", "CI_API_V4_URL", "CI_MERGE_REQUEST_IID"])
+@pytest.mark.parametrize(
+    "name", ["GITLAB_TOKEN", "CI_PROJECT_ID", "CI_API_V4_URL", "CI_MERGE_REQUEST_IID", "CI_PIPELINE_ID"]
+)
 @pytest.mark.usefixtures("forge")
 def test_on_gitlab_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)

@@ -212,3 +212,12 @@ def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, said: st
 
     assert ran.code == 1
     assert said in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["${{ secrets.AUTH0_CLIENT_SECRET }}", "prod ${{"])
+def test_a_name_that_a_workflow_would_evaluate_is_refused(empty: Path, name: str) -> None:
+    ran = reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", name)
+
+    assert ran.code == 1
+    assert "contains ${{, which GitHub evaluates in a workflow" in ran.stderr
+    assert files_in(empty) == {}

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from support.forges import NAME, NUMBER, OWNER, TOKEN, Fault, Forge, GitHub, GitLab, Request, Said, standing_in
+from support.forges import NAME, NUMBER, OWNER, RUN, TOKEN, Fault, Forge, GitHub, GitLab, Request, Said, standing_in
 
 from reconciler.forge import github, gitlab
 from reconciler.forge.errors import ForgeError, PassingError
@@ -21,11 +21,11 @@ REPORT = Report("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
 def places(forge: Forge) -> Iterator[tuple[Place, Tracker]]:
     with standing_in(forge):
         if isinstance(forge, GitHub):
-            github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, TOKEN)
+            github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, RUN, TOKEN)
             with github.open_github(github_job) as api:
                 yield github.Comments(api, github_job), github.Issues(api, github_job, "Drift")
         else:
-            job = GitLabJob(f"{forge.url}/api/v4/", "42", NUMBER, TOKEN)
+            job = GitLabJob(f"{forge.url}/api/v4/", "42", NUMBER, RUN, TOKEN)
             with gitlab.open_gitlab(job) as api:
                 yield gitlab.Notes(api, job), gitlab.Issues(api, job, "Drift")
 

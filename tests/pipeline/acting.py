@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.project import BIN, EXAMPLES, ROOT, TIMEOUT_SECONDS, Project, copied
+from pipeline.project import BIN, EXAMPLES, ROOT, TIMEOUT_SECONDS, Project, copied, stand_in_python
 from support.forges import NAME, NUMBER, OWNER, GitHub
 
 ACTIONS = Path(__file__).parent / "actions"
@@ -38,17 +38,24 @@ class Runner:
     artifacts: Path
     folder: Path
 
-    def pull_request(self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, **more: str) -> Acted:
+    def pull_request(
+        self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, base: str = "main", **more: str
+    ) -> Acted:
         """Merge what is not committed to the main branch as a pull request, and run the workflow for that."""
-        event = {"pull_request": {"number": NUMBER, "head": {"repo": {"full_name": of}}}}
+        sha = {"sha": self.project.git("rev-parse", base)}
+        event = {"pull_request": {"number": NUMBER, "head": {"repo": {"full_name": of}}, "base": sha}}
         self.project.branch("Change")
         self.project.git("checkout", "--quiet", "-B", "merge", "main")
         self.project.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
         return self.run("pull_request", workflow, event, **more)
 
-    def merged(self, **more: str) -> Acted:
-        """Put what the pull request changes on the main branch, and run the workflow for that."""
+    def merged(self, tip: str = "main", **more: str) -> Acted:
+        """Put what the pull request changes on the main branch, and run the workflow for that.
+
+        `tip` is where the hosting service has the main branch when the workflow applies.
+        """
         self.project.merge()
+        self.forge.branches = {"main": self.project.git("rev-parse", tip)}
         return self.run("push", "apply.yml", {"ref": "refs/heads/main"}, **more)
 
     def run(self, name: str, workflow: str, event: Mapping[str, object], **more: str) -> Acted:
@@ -56,13 +63,18 @@ class Runner:
         file = self.folder / "event.json"
         file.write_text(json.dumps(event), encoding="utf-8")
         seen = {
-            "PYTHON": sys.executable,
+            "PYTHON": str(stand_in_python(self.folder)),
             "PREPARED": sys.prefix,
             "ARTIFACTS": str(self.artifacts),
             "GITHUB_GRAPHQL_URL": f"{self.forge.url}/graphql",
         }
         reaches = self.project.reaches
-        seen |= {name: value for name, value in reaches.items() if name.startswith("AUTH0_DEV_")}
+        secrets = self.folder / "secrets"  # act gives its own environment to steps, so they cannot be in there
+        secrets.write_text(
+            f"AUTH0_CLIENT_SECRET={reaches['AUTH0_CLIENT_SECRET']}\n"
+            f"GITHUB_TOKEN={self.forge.environment()['GITHUB_TOKEN']}\n",
+            encoding="utf-8",
+        )
         words = [
             *(str(BIN / "act"), name, "--workflows", f".github/workflows/{workflow}", "--eventpath", str(file)),
             *("--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode"),
@@ -71,14 +83,13 @@ class Runner:
             *(word for each in self._stand_ins() for word in ("--local-repository", each)),
             *(word for each in (seen | more).items() for word in ("--env", "=".join(each))),
             *("--var", f"AUTH0_DOMAIN={reaches['AUTH0_DOMAIN']}", "--var", "AUTH0_CLIENT_ID=own"),
-            *("--secret", "AUTH0_CLIENT_SECRET", "--secret", "GITHUB_TOKEN"),
+            *("--var", f"AUTH0_DEV_DOMAIN={reaches['AUTH0_DEV_DOMAIN']}"),
+            *("--secret-file", str(secrets)),
         ]
-        secrets = {"AUTH0_CLIENT_SECRET": reaches["AUTH0_CLIENT_SECRET"]}
-        secrets["GITHUB_TOKEN"] = self.forge.environment()["GITHUB_TOKEN"]
         done = subprocess.run(
             words,
             cwd=self.project.folder,
-            env={**os.environ, **secrets},
+            env=os.environ,
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -20,6 +20,14 @@ BIN = Path(sys.prefix) / "bin"
 TIMEOUT_SECONDS = 120
 TAKEOVER = "create:client_grants"
 
+OF_PROD = "            AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}\n"
+OF_DEV = (
+    OF_PROD.replace("AUTH0", "AUTH0_DEV")
+    + """\
+            AUTH0_DEV_CLIENT_ID=${{ vars.AUTH0_CLIENT_ID }}
+            AUTH0_DEV_CLIENT_SECRET=${{ secrets.AUTH0_CLIENT_SECRET }}
+"""
+)
 SEED = f"""
 tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}
 applications:
@@ -118,6 +126,12 @@ def a_project(folder: Path) -> Iterator[Project]:
         project.git("remote", "add", "origin", str(origin))
         project.git("remote", "add", "github", f"https://github.com/{OWNER}/{NAME}.git")  # never reached
         shutil.copytree(EXAMPLES / "github", clone / ".github" / "workflows")
+        for workflow in (
+            clone / ".github" / "workflows"
+        ).iterdir():  # act has no environments, so no variables of theirs
+            workflow.write_text(
+                workflow.read_text(encoding="utf-8").replace(OF_PROD, f"{OF_PROD}{OF_DEV}"), encoding="utf-8"
+            )
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.configuration()
         project.write(portal=PORTAL)
@@ -125,6 +139,30 @@ def a_project(folder: Path) -> Iterator[Project]:
         project.commit("Start")
         project.git("push", "--quiet", "origin", "main")
         yield project
+
+
+PYTHON = """#!/bin/bash -p
+# Stands in for the python3 of a runner. An environment is there already; another test shows the installation.
+folder=${{@: -1}}
+case " $* " in
+  *" -m venv "*)
+    mkdir -p "$folder/bin"
+    printf '#!/bin/bash -p\\n[[ " $* " == *" -m pip "* ]] || exec {python} "$@"\\n' >"$folder/bin/python"
+    chmod +x "$folder/bin/python"
+    ;;
+  *" -m pip "*) mkdir wheels ;;
+  *) exec {python} "$@" ;;
+esac
+"""
+
+
+def stand_in_python(folder: Path) -> Path:
+    """Return a program that makes an environment which has reconciler, without the network."""
+    file = folder / "python" / "python3"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(PYTHON.format(python=sys.executable), encoding="utf-8")
+    file.chmod(0o755)
+    return file
 
 
 def copied(source: Path, target: Path, *more: str) -> None:

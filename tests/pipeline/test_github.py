@@ -1,11 +1,13 @@
 """The action and the workflows of examples/github, run by act: what a reviewer sees, and what the tenant gets."""
 
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from pipeline.acting import Runner
+from pipeline.acting import REPOSITORY, Runner
 from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
@@ -17,10 +19,6 @@ on: pull_request
 jobs:
   one:
     runs-on: ubuntu-latest
-    env:
-      AUTH0_DOMAIN: ${{ vars.AUTH0_DOMAIN }}
-      AUTH0_CLIENT_ID: ${{ vars.AUTH0_CLIENT_ID }}
-      AUTH0_CLIENT_SECRET: ${{ secrets.AUTH0_CLIENT_SECRET }}
     steps:
       - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683
 """
@@ -29,23 +27,59 @@ STEP = """
         continue-on-error: {go_on}
         with: {inputs}
 """
+INSTALLING = r"""#!/bin/bash
+env >>{seen}
+folder=${{@: -1}}
+{python} "$@"
+mv "$folder/bin/python" "$folder/bin/real"
+cat >"$folder/bin/python" <<END
+#!/bin/bash
+[[ " \$* " != *" -m pip "* ]] || {{ env >>{seen}; set -- "\$@" {settings}; }}
+exec "$folder/bin/real" "\$@"
+END
+chmod +x "$folder/bin/python"
+"""
+"""As a Python that has pip's settings of this machine built in, since the action ignores all others."""
+PROXIES = [name for both in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY") for name in (both, both.lower())]
+SETTING = re.compile(
+    r"^[\w:]+\.(?P<name>cert|find-links|index-url|extra-index-url|constraint)='(?P<values>.*)'$", re.MULTILINE
+)
 MEANWHILE = """
 if [[ $NAME == plan-dev ]]; then
-  "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
+  {reaches} "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
   touch "$ARTIFACTS/moved"
 fi
 until [[ -e $ARTIFACTS/moved ]]; do sleep 0.1; done
 """
 
 
+def pip_settings() -> str:
+    """Return the options that lead pip to packages on this machine."""
+    pip = Path(__file__).parent.parent.parent / ".venv" / "bin" / "pip"
+    words = [str(pip), "config", "list"]
+    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    found = SETTING.findall(said)
+    return " ".join(f"--{name} {value}" for name, values in found for value in values.split())
+
+
 def plan_id(file: Path) -> str:
     return str(reconciler("show", file, "--format", "json").data["plan_id"])
+
+
+CREDENTIALS = """\
+AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}
+AUTH0_CLIENT_ID=${{ vars.AUTH0_CLIENT_ID }}
+AUTH0_CLIENT_SECRET=${{ secrets.AUTH0_CLIENT_SECRET }}
+"""
 
 
 def with_action(runner: Runner, *inputs: dict[str, str]) -> str:
     """Give the project a workflow of one step each for `inputs`, and return its name."""
     go_on = str(len(inputs) > 1).lower()
-    steps = [STEP.replace("{go_on}", go_on).replace("{inputs}", json.dumps(each)) for each in inputs]
+    steps = [
+        STEP.replace("{go_on}", go_on).replace("{inputs}", json.dumps({"credentials": CREDENTIALS} | each))
+        for each in inputs
+    ]
     file = runner.project.folder / ".github" / "workflows" / "one.yml"
     file.write_text("".join([WORKFLOW, *steps]), encoding="utf-8")
     return file.name
@@ -58,7 +92,7 @@ def test_a_dangerous_grant_is_commented_and_refused_whatever_the_branch_says_of_
     acted = runner.pull_request()
 
     assert acted.code != 0
-    assert len(runner.forge.comments) == 2
+    assert len(runner.forge.comments) == 2, acted.log
     assert all(TAKEOVER in body for body in runner.forge.bodies())
     assert "ask the security team" in acted.log
     assert runner.project.grants() == BEFORE
@@ -105,7 +139,8 @@ def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: Runner) -> 
     others = runner.folder / "others"
     others.mkdir()
     (others / "all.yaml").write_text(PORTAL.replace("read:", "write:"), encoding="utf-8")
-    (runner.artifacts / "meanwhile.sh").write_text(MEANWHILE.format(others=others), encoding="utf-8")
+    reaches = " ".join("=".join(each) for each in runner.project.reaches.items() if "_DEV_" in each[0])
+    (runner.artifacts / "meanwhile.sh").write_text(MEANWHILE.format(others=others, reaches=reaches), encoding="utf-8")
 
     acted = runner.merged()
 
@@ -141,7 +176,7 @@ def test_wrong_files_leave_no_comment_of_a_plan_that_holds_no_more(runner: Runne
     acted = runner.pull_request()
 
     assert acted.code != 0
-    assert len(runner.forge.comments) == 2
+    assert len(runner.forge.comments) == 2, acted.log
     assert all(": no plan\n" in body and "grants/more.yaml:2:" in body for body in runner.forge.bodies())
 
 
@@ -194,7 +229,7 @@ def test_the_policy_of_the_base_holds_however_the_configuration_is_named(
         runner.project.commit("Name it otherwise")
     runner.project.write(more=DANGEROUS)
     runner.project.configuration(policy="", name=name)
-    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1", **told})
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", **told})
 
     acted = runner.pull_request(workflow, RECONCILER_CONFIG=variable)
 
@@ -205,15 +240,28 @@ def test_the_policy_of_the_base_holds_however_the_configuration_is_named(
 def test_a_base_that_cannot_be_read_never_means_no_policy(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     plan = {"command": "plan", "tenant": "prod"}
-    workflow = with_action(
-        runner, plan | {"base": "f" * 40}, plan | {"base": "HEAD^1", "config": "/outside/reconciler.yaml"}
-    )
+    workflow = with_action(runner, plan | {"base": "HEAD^1"}, plan | {"config": "/outside/reconciler.yaml"})
 
     acted = runner.pull_request(workflow)
 
     assert acted.log.count("Failure - Main Run reconciler") == 2
-    assert "The revision of the input base is not in the checkout" in acted.log
-    assert "The configuration file is not in the repository" in acted.log
+    assert "Remove the input base" in acted.log
+
+
+def test_the_base_is_the_commit_of_the_event_whatever_the_branch_begins_with(runner: Runner) -> None:
+    project = runner.project
+    project.configuration(policy="")
+    project.branch("Loosen the policy")
+    project.write(more=DANGEROUS)
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod"})
+    project.commit("Use it")
+    event = {"pull_request": {"number": 7, "head": {"repo": {"full_name": REPOSITORY}}, "base": {}}}
+    for base in ("main", project.git("commit-tree", "main^{tree}", "-p", "main", "-m", "Beside")):
+        event["pull_request"]["base"] = {"sha": project.git("rev-parse", base)}
+        acted = runner.run("pull_request", workflow, event)
+        assert acted.code != 0
+        assert ("ask the security team" in acted.log) == (base == "main")
+        assert ("is not an ancestor of the commit" in acted.log) == (base != "main")
 
 
 def test_a_link_leads_to_no_other_policy_than_that_of_the_base(runner: Runner) -> None:
@@ -221,7 +269,7 @@ def test_a_link_leads_to_no_other_policy_than_that_of_the_base(runner: Runner) -
     runner.project.configuration(policy="", name="other.yaml")
     (runner.project.folder / "reconciler.yaml").unlink()
     (runner.project.folder / "reconciler.yaml").symlink_to("other.yaml")
-    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1"})
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod"})
 
     acted = runner.pull_request(workflow)
 
@@ -244,7 +292,7 @@ def test_a_configuration_that_the_base_lacks_brings_its_own_policy(runner: Runne
     folder = runner.project.folder
     (folder / "new.yaml").write_bytes((folder / "reconciler.yaml").read_bytes())
     runner.project.write(more=HARMLESS)
-    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "base": "HEAD^1", "config": "new.yaml"})
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "config": "new.yaml"})
 
     acted = runner.pull_request(workflow)
 
@@ -274,17 +322,72 @@ def test_no_input_is_ever_taken_for_code(runner: Runner) -> None:
 
 
 def test_the_action_installs_what_it_needs_and_shows_it_no_secret(runner: Runner) -> None:
-    seen, python = runner.folder / "seen", runner.folder / "python"
-    python.write_text(f'#!/bin/sh\nenv >{seen}\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    seen, python = runner.folder / "seen", runner.folder / "python-that-installs"
+    python.write_text(INSTALLING.format(seen=seen, python=sys.executable, settings=pip_settings()), encoding="utf-8")
     python.chmod(0o755)
     workflow = with_action(runner, {"command": "validate", "args": "-v\n\ngrants/portal.yaml"})
 
-    acted = runner.pull_request(workflow, PREPARED="", PYTHON=str(python))
+    acted = runner.pull_request(workflow, PYTHON=str(python), PIP_INDEX_URL="http://127.0.0.1:9", PYTHONPATH="evil")
 
     assert acted.code == 0, acted.log
-    assert "RUNNER_TEMP=" in seen.read_text(encoding="utf-8")
-    assert "AUTH0_" not in seen.read_text(encoding="utf-8")
-    assert SECRET not in seen.read_text(encoding="utf-8")
+    names = {line.partition("=")[0] for line in seen.read_text(encoding="utf-8").splitlines()}
+    assert names - set(PROXIES) <= {"PATH", "HOME", "PIP_CONFIG_FILE", "PWD", "SHLVL", "_", "OLDPWD"}
+
+
+def test_credentials_in_the_env_of_the_job_are_refused_before_anything_is_installed(runner: Runner) -> None:
+    workflow = with_action(runner, {"command": "validate"})
+
+    acted = runner.pull_request(workflow, AUTH0_CLIENT_SECRET="a secret of the job")
+
+    assert acted.code != 0
+    assert "Give them by the input credentials" in acted.log
+    assert "Run reconciler" not in acted.log
+
+
+def test_no_file_of_the_checkout_and_no_variable_of_the_job_runs_code(runner: Runner) -> None:
+    marker, evil = runner.folder / "marker", runner.folder / "evil"
+    evil.mkdir()
+    python = f"open({str(marker)!r}, 'a').write(__file__ + chr(10))\n"
+    for name in ("logging", "click", "venv", "pip", "reconciler"):
+        (runner.project.folder / f"{name}.py").write_text(python, encoding="utf-8")
+    (evil / "sitecustomize.py").write_text(python, encoding="utf-8")
+    (evil / "startup").write_text(f'[[ -z $FOLDER$SOURCE ]] || echo "$0" >>{marker}\n', encoding="utf-8")
+    for name in ("git", "mktemp", "python3"):
+        (evil / name).write_text(f'#!/bin/bash\necho {name} >>{marker}\nexec /usr/bin/{name} "$@"\n', encoding="utf-8")
+        (evil / name).chmod(0o755)
+    runner.project.write(more=HARMLESS)
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "comment": "true"})
+
+    acted = runner.pull_request(
+        workflow, BASH_ENV=str(evil / "startup"), PYTHONPATH=f"{evil}:.", PATH=f"{evil}:/usr/local/bin:/usr/bin:/bin"
+    )
+
+    assert acted.code == 0, acted.log
+    assert not marker.exists(), marker.read_text(encoding="utf-8")
+
+
+def test_a_commit_that_was_superseded_while_it_waited_is_not_applied(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+
+    acted = runner.merged(tip="main^")
+
+    assert acted.code != 0
+    assert "superseded by" in acted.log
+    assert runner.project.grants() == BEFORE
+
+
+def test_a_configuration_that_is_not_valid_leaves_no_comment_of_a_plan_that_holds_no_more(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+    runner.project.git("checkout", "--quiet", "main")
+    runner.project.configuration(policy="unknown: 1\n")
+
+    acted = runner.pull_request()
+
+    assert acted.code != 0
+    assert len(runner.forge.comments) == 2
+    assert all("reconciler.yaml:" in body and "Billing" not in body for body in runner.forge.bodies())
 
 
 def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:

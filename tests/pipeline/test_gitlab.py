@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER, TIMEOUT_SECONDS, Project
+from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER, TIMEOUT_SECONDS, Project, stand_in_python
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN, GitLab, standing_in
 
@@ -45,7 +45,14 @@ class GitLabRunner:
 
     def run(self, *words: str, **variables: str) -> tuple[int, str]:
         """Run a pipeline, or the jobs that `words` name; returns its exit code and its log."""
-        given = {**self.project.reaches, "AUTH0_CLIENT_ID": "own", **self.forge.environment(), **variables}
+        programs = f"{stand_in_python(self.home.parent).parent}:/usr/local/bin:/usr/bin:/bin"
+        given = {
+            **self.project.reaches,
+            "AUTH0_CLIENT_ID": "own",
+            "PROGRAMS": programs,
+            **self.forge.environment(),
+            **variables,
+        }
         if variables.get("CI_PIPELINE_SOURCE") != "merge_request_event":
             del given["CI_MERGE_REQUEST_IID"]
         done = subprocess.run(
@@ -66,7 +73,7 @@ class GitLabRunner:
 
     def plan_ids(self) -> set[str]:
         """Return the ids of all plans for prod that jobs have kept."""
-        kept = (self.project.folder / ".gitlab-ci-local" / "artifacts").glob("plan*/plan-prod.json")
+        kept = (self.project.folder / ".gitlab-ci-local" / "artifacts").glob("plan*/reconciler-plans/prod.json")
         return {str(reconciler("show", file, "--format", "json").data["plan_id"]) for file in kept}
 
 
@@ -104,9 +111,10 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) 
         "<!-- reconciler:prod -->",
     }
     (reviewed,) = runner.plan_ids()
-    assert all(reviewed in body for body in runner.forge.bodies())
+    assert reviewed in max(runner.forge.bodies())  # the one of prod
 
     runner.project.merge()
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
     assert runner.run()[0] == 0
     assert (runner.project.grants(), runner.plan_ids()) == (BEFORE, {reviewed})
 
@@ -128,6 +136,46 @@ def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: GitLabRunne
     assert code != 0
     assert "files or tenant have changed since the plan" in log
     assert runner.project.grants() == BEFORE
+
+
+def test_a_commit_that_was_superseded_while_it_waited_is_not_applied(runner: GitLabRunner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.project.branch("Change")
+    runner.project.merge()
+    assert runner.run()[0] == 0
+    runner.forge.branches = {"main": runner.project.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Revert")}
+
+    code, log = runner.run("apply: [prod]")
+
+    assert code != 0
+    assert f"superseded by {runner.forge.branches['main']}" in log
+    assert runner.project.grants() == BEFORE
+
+
+@pytest.mark.parametrize("kind", ["links", "files"])
+def test_committed_files_and_links_do_not_speak_for_the_bot(runner: GitLabRunner, kind: str) -> None:
+    folder = runner.project.folder
+    runner.project.write(more=HARMLESS)
+    runner.merge_request()
+    runner.project.git("checkout", "--quiet", "main")
+    runner.project.write(more=DANGEROUS)
+    runner.project.configuration(policy="" if kind == "links" else "unknown: 1\n")
+    forged = "<!-- reconciler:prod -->\nNo changes, merge it\n"
+    for name in ("plan-prod.md", "plan.md", "drift.md", "base.yaml", "reconciler-plans", "reconciler-wheels.tar"):
+        shutil.rmtree(folder / name, ignore_errors=True)  # gitlab-ci-local puts what jobs keep there
+        (folder / name).unlink(missing_ok=True)
+        if kind == "links":
+            (folder / name).symlink_to("/dev/null" if name.endswith(".md") else folder.parent / "written")
+        else:
+            (folder / name).write_text(forged, encoding="utf-8")
+
+    code, log = runner.merge_request()
+
+    assert code != 0
+    assert len(runner.forge.comments) == 2, log
+    shown = TAKEOVER if kind == "links" else "reconciler.yaml:"
+    assert all(shown in body and "merge it" not in body for body in runner.forge.bodies()), log
+    assert not (folder.parent / "written").exists()
 
 
 def test_the_merge_request_of_a_fork_is_validated_and_reaches_no_secret(runner: GitLabRunner) -> None:

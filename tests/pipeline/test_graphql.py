@@ -22,7 +22,7 @@ def schema() -> GraphQLSchema:
 
 
 def test_all_documents_are_looked_at() -> None:
-    assert len(DOCUMENTS) == 6
+    assert len(DOCUMENTS) == 7
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "canary-token-that-nobody-should-see"
 US = 1
 STRANGER = 2
 NUMBER = 7
+RUN = "4711"
 OWNER, NAME = "example", "grants"
 
 
@@ -48,7 +49,7 @@ class Request:
 
     @property
     def reads(self) -> bool:
-        return self.name.startswith("GET ") or self.name in {"comments", "issues"}
+        return self.name.startswith("GET ") or self.name in {"comments", "issues", "tip"}
 
 
 Fault = Callable[[Request, Callable[[], Said]], Said | None]
@@ -62,6 +63,7 @@ class Forge:
         self.url = ""
         self.comments: list[Written] = []
         self.issues: list[Written] = []
+        self.branches: dict[str, str] = {}
         self.asked: list[str] = []
         self.faults: list[Fault] = []
         self._last = 100
@@ -75,7 +77,7 @@ class Forge:
         return [each.body for each in self.comments]
 
     def writes(self) -> list[str]:
-        return [each for each in self.asked if not (each.startswith("GET ") or each in {"comments", "issues"})]
+        return [each for each in self.asked if not (each.startswith("GET ") or each in {"comments", "issues", "tip"})]
 
     def environment(self) -> dict[str, str]:
         """What the runner gives to a job."""
@@ -93,6 +95,7 @@ class GitHub(Forge):
             "GITHUB_ACTIONS": "true",
             "GITHUB_GRAPHQL_URL": f"{self.url}/graphql",
             "GITHUB_REPOSITORY": f"{OWNER}/{NAME}",
+            "GITHUB_RUN_ID": RUN,
             "GITHUB_TOKEN": TOKEN,
         }
 
@@ -105,9 +108,8 @@ class GitHub(Forge):
                 if (given["owner"], given["name"], given["number"]) != (OWNER, NAME, NUMBER):
                     return Said(body={"data": None, "errors": [{"type": "NOT_FOUND", "message": "No such request."}]})
                 return Said(body={"data": {"repository": {"owner": _listing("PR", self.comments, given["after"])}}})
-            case "issues":
-                still_open = [each for each in self.issues if each.is_open]
-                return Said(body={"data": {"owner": _listing("R", still_open, given["after"])}})
+            case "tip" | "issues":
+                return Said(body={"data": self._looked_up(request.name, given)})
             case "addComment":
                 self.comments.append(self.says(given["body"]))
             case "editComment":
@@ -120,6 +122,13 @@ class GitHub(Forge):
             case _:
                 return Said(body={"errors": [{"type": "UNKNOWN", "message": f"no operation {request.name}"}]})
         return Said(body={"data": {request.name: {"clientMutationId": None}}})
+
+    def _looked_up(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        if name == "tip":
+            branch = self.branches.get(given["ref"].removeprefix("refs/heads/"))
+            return {"repository": {"ref": {"target": {"oid": branch}} if branch else None}}
+        still_open = [each for each in self.issues if each.is_open]
+        return {"owner": _listing("R", still_open, given["after"])}
 
 
 def _listing(owner: str, entries: list[Written], after: str | None) -> dict[str, Any]:
@@ -140,6 +149,7 @@ class GitLab(Forge):
         return {
             "GITLAB_CI": "true",
             "CI_API_V4_URL": f"{self.url}/api/v4",
+            "CI_PIPELINE_ID": RUN,
             "CI_PROJECT_ID": "42",
             "CI_MERGE_REQUEST_IID": str(NUMBER),
             "GITLAB_TOKEN": TOKEN,
@@ -152,6 +162,10 @@ class GitLab(Forge):
         method, path = request.name.split(" ")
         if (method, path) == ("GET", "/api/v4/user"):
             return Said(body={"id": US})
+        if path.startswith("/api/v4/projects/42/repository/branches/"):
+            branch = self.branches.get(unquote(path.rpartition("/")[2]))
+            found = Said(body={"commit": {"id": branch}})
+            return found if branch else Said(404, {"message": "404 Branch Not Found"})
         collection, entry = _split(path, (notes, issues))
         if collection == notes:
             return self._answer_notes(method, entry, request)

@@ -1,0 +1,44 @@
+"""`apply --require-tip`: refuse to apply a commit that its branch has left behind."""
+
+import os
+from functools import partial
+
+from reconciler.cli.settings import workspace_of
+from reconciler.core.quoting import quoted
+from reconciler.errors import StalePlanError
+from reconciler.forge import github, gitlab
+from reconciler.forge.job import GitHubJob, GitLabJob, job_of
+from reconciler.forge.publish import persistently
+from reconciler.git.revision import resolve_revision
+
+ATTEMPTS = 4
+BRANCHES = "refs/heads/"
+
+
+def refuse_if_superseded(branch: str, config: str | None) -> None:
+    """Raise an error unless the commit that is checked out is the tip of `branch`.
+
+    The API of the hosting service tells the tip. git would need the network, credentials and the settings of the
+    repository for it, and it gets none of these.
+
+    Raises:
+        StalePlanError: if the tip is another commit.
+        ReconcilerError: if the tip is unknown.
+    """
+    name = branch.removeprefix(BRANCHES)
+    head = resolve_revision(workspace_of(config).repository(), "HEAD").commit
+    tip = persistently(partial(_tip_of, name), ATTEMPTS)
+    if tip != head:
+        raise StalePlanError(
+            f"nothing was written: superseded by {tip}, the tip of {quoted(name)}; this run has {head} checked out"
+        )
+
+
+def _tip_of(branch: str) -> str:
+    match job_of(os.environ):
+        case GitHubJob() as job:
+            with github.open_github(job) as api:
+                return github.tip_of(api, job, branch)
+        case GitLabJob() as job:
+            with gitlab.open_gitlab(job) as api:
+                return gitlab.tip_of(api, job, branch)

@@ -1,0 +1,121 @@
+"""A pull request must not choose the commit, or the file, whose policy judges it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support.commands import CONFIG, Ran, a_workspace, reconciler
+from support.repository import committed, git
+
+DANGEROUS = "grants: [{client: Billing, api: Auth0 Management API, scope: ['create:client_grants']}]\n"
+POLICY = "policy: {rules: [{rule: management-api-takeover, verdict: deny, reason: ask the security team}]}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository whose policy denies what a change to it, not yet committed, wants; the change drops the policy."""
+    folder = a_workspace(tmp_path, monkeypatch, reconciler=CONFIG + POLICY)
+    committed(folder)
+    (folder / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
+    (folder / "grants" / "more.yaml").write_text(DANGEROUS, encoding="utf-8")
+    return folder
+
+
+def plan(revision: str = "HEAD", *more: str) -> Ran:
+    return reconciler("plan", "--policy-at", revision, *more)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_policy_of_the_revision_decides() -> None:
+    assert reconciler("plan").code == 0
+
+    ran = plan()
+
+    assert ran.code == 4
+    assert "ask the security team" in ran.stdout
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "missing"])
+def test_what_the_checkout_has_in_place_of_the_file_does_not_matter(here: Path, kind: str) -> None:
+    (here / "reconciler.yaml").rename(here / "other.yaml")
+    if kind != "missing":
+        (here / "reconciler.yaml").symlink_to("other.yaml" if kind == "link" else "nowhere.yaml")
+
+    ran = plan("HEAD", "--base", "HEAD")
+
+    assert ran.code != 0
+    assert kind != "link" or "ask the security team" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "config", ["grants/../reconciler.yaml", "{here}/reconciler.yaml", "./reconciler.yaml"], ids=["around", "whole", "."]
+)
+def test_the_policy_is_found_however_the_configuration_is_named(here: Path, config: str) -> None:
+    assert reconciler("--config", config.format(here=here), "plan", "--policy-at", "HEAD").code == 4
+
+
+def test_a_policy_that_is_not_valid_or_leads_away_is_an_error(here: Path) -> None:
+    (here / "reconciler.yaml").write_text("policy: [", encoding="utf-8")
+    committed(here)
+    (here / "reconciler.yaml").unlink()
+    (here / "reconciler.yaml").symlink_to("/etc/hostname")
+    committed(here)
+    (here / "reconciler.yaml").unlink()
+    (here / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
+
+    for revision in ("HEAD^", "HEAD"):
+        ran = plan(revision)
+        assert ran.code == 1, ran.said
+        assert f"reconciler.yaml in {revision}" in ran.stderr
+
+
+def test_a_revision_without_the_file_is_noted(here: Path) -> None:
+    (here / "reconciler.yaml").rename(here / "new.yaml")
+
+    ran = reconciler("--config", "new.yaml", "plan", "--policy-at", "HEAD")
+
+    assert ran.code == 0
+    assert 'new.yaml does not exist in "HEAD", so the policy is the one of the checkout' in ran.said
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--policy-at", ""], "it is empty"),
+        (["--policy-at", "nowhere"], 'does not know the revision "nowhere"'),
+        (["--policy-at", "HEAD", "--policy", "reconciler.yaml"], "use one of them"),
+        (["--config", "/nowhere/reconciler.yaml", "--policy-at", "HEAD"], ""),
+    ],
+)
+def test_a_policy_that_cannot_be_read_is_an_error(more: list[str], said: str) -> None:
+    ran = reconciler("plan", *more)
+
+    assert ran.code == 1
+    assert said in ran.stderr
+
+
+REQUESTS = [
+    {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request"},
+    {"GITLAB_CI": "true", "CI_MERGE_REQUEST_IID": "7"},
+]
+
+
+@pytest.mark.parametrize("request_of", REQUESTS, ids=["GitHub", "GitLab"])
+def test_in_a_job_about_a_request_the_base_is_an_ancestor(
+    here: Path, monkeypatch: pytest.MonkeyPatch, request_of: dict[str, str]
+) -> None:
+    base = git(here, "rev-parse", "HEAD")
+    beside = git(here, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Beside")
+    committed(here)
+    elsewhere = reconciler("plan", "--base", beside)
+    for name, value in request_of.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GITHUB_OUTPUT", os.devnull)
+
+    refused = reconciler("plan", "--base", beside)
+
+    assert (elsewhere.code, refused.code) == (0, 1)
+    assert "is not an ancestor of the commit that is checked out" in refused.stderr
+    for ancestor in (base, "HEAD", "HEAD^"):
+        assert reconciler("plan", "--base", ancestor).code == 0

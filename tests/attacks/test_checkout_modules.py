@@ -1,0 +1,34 @@
+"""A checkout contains modules with the names of ours and of Python's: `python -m reconciler` must not run them."""
+
+from pathlib import Path
+
+import pytest
+from support.commands import a_workspace, process
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return a_workspace(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["click", "logging"])
+def test_a_module_in_the_current_folder_is_not_imported(here: Path, name: str) -> None:
+    marker = here.parent / f"{here.name}-marker"
+    (here / f"{name}.py").write_text(f"open({str(marker)!r}, 'w')\n", encoding="utf-8")
+
+    ran = process("plan", cwd=here)
+
+    assert not marker.exists()
+    assert ran.code == 0, ran.said
+
+
+def test_the_current_folder_counts_by_any_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = here / "marker"
+    (here / "click.py").write_text(f"open({str(marker)!r}, 'w')\n", encoding="utf-8")
+    (here / "link").symlink_to(here)
+    monkeypatch.setenv("PYTHONPATH", f":.:{here / 'link'}")
+
+    ran = process("--version", cwd=here)
+
+    assert not marker.exists()
+    assert ran.code == 0, ran.said

@@ -1,0 +1,144 @@
+"""A committed file, a link or an earlier run's report must not speak for the bot, nor keep its old comment."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.commands import Ran, a_workspace, reconciler
+from support.forges import NUMBER, RUN, STRANGER, Forge, GitHub, GitLab, standing_in
+from support.repository import committed, git
+
+MARKER, DEV, OTHER = "<!-- reconciler:prod -->", "<!-- reconciler:dev -->", "<!-- reconciler:prod:other%2Fx.yaml -->"
+OLD = f"{MARKER}\nNo changes\n"
+FINE = f"{MARKER}\n<!-- run {RUN} -->\nNo changes, merge it\n"
+
+
+@pytest.fixture(params=[GitHub, GitLab])
+def forge(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """A hosting service with the comment of an earlier run, and a job that has a checkout of a request."""
+    here = tmp_path / "checkout"
+    here.mkdir()
+    a_workspace(here, monkeypatch)
+    (tmp_path / "event.json").write_text(json.dumps({"pull_request": {"number": NUMBER}}), encoding="utf-8")
+    stand_in: Forge = request.param()
+    stand_in.comments = [stand_in.says(OLD), stand_in.says(OLD, STRANGER)]
+    with standing_in(stand_in):
+        monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
+        for name, value in stand_in.environment().items():
+            monkeypatch.setenv(name, value)
+        yield stand_in
+
+
+def comment(*files: str, tenant: str = "prod") -> Ran:
+    return reconciler("--tenant", tenant, "comment", *files) if tenant else reconciler("comment", *files)
+
+
+def is_replaced(forge: Forge, reason: str) -> bool:
+    ours, stranger = forge.bodies()[:2]
+    return (
+        ours.startswith(f"{MARKER}\n### `prod`: no report\n")
+        and reason in ours
+        and "No changes" not in ours
+        and stranger == OLD
+    )
+
+
+@pytest.mark.parametrize("kind", ["committed", "staged", "in a folder", "by a link to the folder"])
+def test_a_file_that_git_tracks_is_no_report(forge: Forge, kind: str) -> None:
+    folder = Path("reports" if "folder" in kind else ".")
+    folder.mkdir(exist_ok=True)
+    (folder / "plan.md").write_text(FINE, encoding="utf-8")
+    committed(Path.cwd())
+    if kind == "staged":
+        git(Path.cwd(), "rm", "--quiet", "--cached", "plan.md")
+        committed(Path.cwd())
+    if "link" in kind:
+        Path("link").symlink_to("reports")
+        folder = Path("link")
+
+    ran = comment(f"{folder}/plan.md")
+
+    assert ran.code == 1
+    assert "is a file of the commit" in ran.stderr
+    assert is_replaced(forge, "is a file of the commit")
+
+
+@pytest.mark.parametrize("target", [os.devnull, "elsewhere.md"])
+def test_a_link_is_no_report(forge: Forge, target: str) -> None:
+    Path("elsewhere.md").write_text(FINE, encoding="utf-8")
+    Path("plan.md").symlink_to(target)
+
+    assert comment("plan.md").code == 1
+    assert is_replaced(forge, "cannot be read")
+
+
+@pytest.mark.parametrize("text", [OLD, FINE.replace(RUN, "4710"), f"{FINE}<!-- run {RUN} -->", ""])
+def test_the_report_of_another_run_is_no_report(forge: Forge, text: str) -> None:
+    Path("plan.md").write_text(text.replace(f"run {RUN}", "run 1", 1), encoding="utf-8")
+
+    assert comment("plan.md").code == 1
+    assert is_replaced(forge, "plan.md:")
+
+
+def test_without_a_report_the_comment_says_so(forge: Forge) -> None:
+    assert comment("plan.md").code == 1
+
+    assert is_replaced(forge, "No such file")
+    assert len(forge.comments) == 2
+
+
+def test_a_tenant_without_a_comment_gets_one_that_says_so(forge: Forge) -> None:
+    assert comment("plan.md", tenant="dev").code == 1
+
+    assert forge.bodies()[0] == OLD
+    assert forge.bodies()[2].startswith(f"{DEV}\n### `dev`: no report\n")
+
+
+def test_where_the_tenant_is_unknown_all_comments_of_the_configuration_say_so(forge: Forge) -> None:
+    forge.comments += [forge.says(f"{DEV}\nNo changes"), forge.says(f"{OTHER}\nNo changes"), forge.says("hello")]
+
+    assert comment("plan.md", tenant="").code == 1
+
+    assert is_replaced(forge, "No such file")
+    dev, other, hello = forge.bodies()[2:]
+    assert dev.startswith(f"{DEV}\n### `dev`: no report\n")
+    assert (other, hello) == (f"{OTHER}\nNo changes", "hello")
+
+
+def test_an_issue_is_not_closed_without_a_report(forge: Forge) -> None:
+    assert comment("drift.md", "--close").code == 1
+    assert forge.issues == []
+    assert comment("drift.md", "--issue", "Drift").code == 1
+    assert comment("drift.md", "--close").code == 1
+
+    (issue,) = forge.issues
+    assert (issue.title, issue.is_open) == ("Drift", True)
+    assert ": no report" in issue.body
+
+
+@pytest.mark.usefixtures("forge")
+@pytest.mark.parametrize("config", ["tenants: [", "unknown: 1\n"])
+def test_a_plan_that_fails_early_leaves_no_report_of_an_earlier_run(config: str) -> None:
+    reports = ["--report", "markdown={tenant}.md", "--report", "json=plan.json"]
+    assert reconciler("--tenant", "local", "plan", *reports).code == 0
+    assert f"\n<!-- run {RUN} -->\n" in Path("local.md").read_text(encoding="utf-8")
+    Path("reconciler.yaml").write_text(config, encoding="utf-8")
+
+    assert reconciler("--tenant", "local", "plan", *reports).code == 1
+
+    for file in ("local.md", "plan.json"):
+        assert "reconciler.yaml" in Path(file).read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("forge")
+def test_a_plan_that_crashes_leaves_no_report_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = ["--report", "markdown={tenant}.md", "--report", "json=plan.json"]
+    assert reconciler("plan", *reports).code == 0
+    monkeypatch.setattr("reconciler.cli.plan.together", None)
+
+    with pytest.raises(TypeError):
+        reconciler("plan", *reports)
+
+    assert [Path(name).read_text(encoding="utf-8") for name in ("local.md", "plan.json")] == ["", ""]
