@@ -161,9 +161,7 @@ def test_committed_files_and_links_do_not_speak_for_the_bot(runner: GitLabRunner
     runner.project.write(more=DANGEROUS)
     runner.project.configuration(policy="" if kind == "links" else "unknown: 1\n")
     forged = "<!-- reconciler:prod -->\nNo changes, merge it\n"
-    for name in ("plan-prod.md", "plan.md", "drift.md", "base.yaml", "reconciler-plans", "reconciler-wheels.tar"):
-        shutil.rmtree(folder / name, ignore_errors=True)  # gitlab-ci-local puts what jobs keep there
-        (folder / name).unlink(missing_ok=True)
+    for name in ("plan-prod.md", "plan.md", "drift.md", "base.yaml", "plan.json"):
         if kind == "links":
             (folder / name).symlink_to("/dev/null" if name.endswith(".md") else folder.parent / "written")
         else:
