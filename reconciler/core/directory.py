@@ -87,8 +87,8 @@ class Organization:
 class Directory:
     """The tenant's names and ids. A list is None if it was not read; `refused` has the lists the token may not read.
 
-    `associated` are organizations that were read with grants: some of all there are. `confusable` has ids whose names
-    look like names that this does not have.
+    `associated` are organizations that were read with grants: some of all there are. A directory that a plan
+    was saved with does not know all names: `confusable` then has the ids whose names look like others.
     """
 
     applications: tuple[Application, ...] | None = None
@@ -96,7 +96,7 @@ class Directory:
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
     refused: frozenset[TenantList] = frozenset()
-    confusable: frozenset[str] = frozenset()
+    confusable: frozenset[str] | None = None
 
     @cached_property
     def read(self) -> frozenset[TenantList]:
@@ -233,7 +233,7 @@ class Directory:
         return Alike((each.name, each.id) for each in self.organizations_by_id.values())
 
     def _is_confusable(self, identity: str, alike: "Alike") -> bool:
-        return identity in self.confusable or alike.is_confusable(identity)
+        return alike.is_confusable(identity) if self.confusable is None else identity in self.confusable
 
     def _label(self, name: str | None, identity: str, alike: "Alike") -> str:
         if not name:

@@ -40,11 +40,11 @@ def risks(audience: str, *scopes: str, directory: Directory | None = None) -> tu
     ],
 )
 def test_scopes_of_a_system_api_are_graded(audience: str, scope: str, level: Level) -> None:
-    (risk,) = risks(audience, scope)
+    (risk,) = (each for each in risks(audience, scope) if each.rule != "unusual-scope")
 
     assert risk.rule.startswith("system-api-")
     assert risk.level is level
-    assert scope in risk.message
+    assert scope.strip() in risk.message
 
 
 def test_a_grant_on_a_system_api_without_scopes_is_access() -> None:

@@ -169,4 +169,4 @@ def test_two_applications_that_look_the_same_are_shown_apart(here: Path) -> None
         GRANTS.replace("client: Billing", 'client: "Portal\\ufe0f"'), encoding="utf-8"
     )
 
-    assert "+ Portal\\ufe0f -> Invoices API" in reconciler("plan").stdout
+    assert "+ Portal\\ufe0f (billing) -> Invoices API" in reconciler("plan").stdout
