@@ -17,7 +17,7 @@ from reconciler.sandbox.documents import Document
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 BIN = Path(sys.prefix) / "bin"
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 300
 TAKEOVER = "create:client_grants"
 
 OF_PROD = "            AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}\n"
