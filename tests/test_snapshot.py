@@ -88,7 +88,7 @@ def test_the_key_snapshot_is_a_problem_anywhere_else(tmp_path: Path) -> None:
 
     (problem,) = read_grants([path]).problems
 
-    assert problem.what.startswith("the key snapshot is valid only in a folder of snapshots")
+    assert problem.what.startswith('the key "snapshot" is only valid in a snapshot folder')
     assert problem.source.line == 2
 
 

@@ -54,7 +54,7 @@ def test_the_administration_can_be_left_out(option: str, status: int) -> None:
     [
         (["--rate-limit", "fre"], 'did you mean "free"'),
         (["--set", "refill"], "give window or continuous"),
-        (["--faults", "faults.yaml"], "there is no faults.yaml"),
+        (["--faults", "faults.yaml"], "faults.yaml does not exist"),
         (["--faults", "tenant.yaml"], "tenant.yaml:2:1: "),
     ],
     ids=["plan", "setting", "missing file", "wrong file"],
