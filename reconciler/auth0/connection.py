@@ -9,14 +9,7 @@ import httpx
 from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.exchange import TIMEOUTS
 from reconciler.cookies import NoCookies
-from reconciler.errors import ReconcilerError
-
-# A proxy named in the environment is for the world outside.
-PAST_THE_PROXY: dict[str, httpx.AsyncBaseTransport | None] = {
-    "all://localhost": None,
-    "all://127.0.0.1": None,
-    "all://[::1]": None,
-}
+from reconciler.proxy import connection_error, httpx_proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +36,20 @@ async def open_http(
     try:
         http = httpx.AsyncClient(
             base_url=base_url,
-            transport=transport,
-            mounts=PAST_THE_PROXY,
-            limits=httpx.Limits(max_connections=connections),
+            transport=transport or _network_transport(base_url, connections),
             timeout=TIMEOUTS,
             headers={"Accept-Encoding": "gzip"},
             cookies=NoCookies(),
             follow_redirects=False,
         )
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
-        # What httpx says of a proxy may hold its password.
-        raise ReconcilerError(
-            "the proxy or the certificates that the environment names cannot be used: look at HTTPS_PROXY, ALL_PROXY "
-            "and SSL_CERT_FILE",
-        ) from error
+        raise connection_error(base_url, error) from error
     async with http:
         yield http
+
+
+def _network_transport(base_url: str, connections: int) -> httpx.AsyncHTTPTransport:
+    """Return a transport with the proxy of the environment; httpx itself would stop at what it cannot read there."""
+    return httpx.AsyncHTTPTransport(
+        proxy=httpx_proxy(base_url), limits=httpx.Limits(max_connections=connections), trust_env=True
+    )

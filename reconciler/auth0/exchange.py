@@ -17,8 +17,8 @@ from reconciler.auth0.errors import (
     UnclearError,
     UnreadableError,
 )
-from reconciler.auth0.proxy import by_proxy
 from reconciler.auth0.values import parse
+from reconciler.proxy import by_proxy
 from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0

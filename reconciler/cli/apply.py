@@ -39,7 +39,7 @@ from reconciler.render.styled import line
 @approval_options
 @click.option("--yes", is_flag=True, help="Do not ask. No guard is lifted by this.")
 @reaching_options
-@forms_options("apply", "markdown")
+@forms_options("markdown")
 def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms: Forms) -> Exit:
     """Change the tenant to what the files declare.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.reaching import Duration
+from reconciler.cli.reaching import parse_duration
 from reconciler.cli.session import Planning, Session
 from reconciler.cli.shaping import Shape
 from reconciler.core.approval import Deviations, deviations
@@ -136,7 +136,7 @@ def approval_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
     argument = click.argument("planfile", required=False, type=click.Path(path_type=Path), metavar="[PLANFILE]")
     age = click.option(
         "--max-plan-age",
-        type=Duration(),
+        type=parse_duration,
         default="24h",
         show_default=True,
         metavar="TIME",

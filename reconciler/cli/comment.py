@@ -30,6 +30,7 @@ from reconciler.forge.report import (
 from reconciler.git.index import tracked
 from reconciler.git.repository import find_root, open_repository
 from reconciler.render.hypertext import marker, span
+from reconciler.proxy import proxy_notes
 from reconciler.render.styled import line
 
 MOST_BYTES = 20_000_000
@@ -65,6 +66,8 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
         raise click.UsageError("--issue opens, --close closes: give one of them")
     console = Console(options())
     job = job_of(os.environ)
+    for text in proxy_notes(job.address):
+        console.note(text)
     reports, problems = _read_all(files, job.run)
     refuse_equal_markers(reports)
     with _places(job, issue or "") as (comments, issues):

@@ -25,7 +25,7 @@ from reconciler.render.findings import finding_lines, findings_json
 
 @also_global_options
 @click.command("doctor")
-@format_option("doctor")
+@format_option()
 def command(*, form: str) -> Exit:
     """Check configuration, files, network, credentials, clock and permissions.
 

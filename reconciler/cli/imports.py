@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.declared import read_declared
-from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.options import Name, Options, also_global_options, options
 from reconciler.cli.reaching import Reach, reaching_options
 from reconciler.cli.session import Session
 from reconciler.cli.settings import read_settings, workspace_of
@@ -44,10 +44,20 @@ SCHEMA = Path("schemas", "grants.schema.json")
     help="Where the files go.  [default: the folder of --grants]",
 )
 @click.option(
-    "--client", "clients", metavar="PATTERN", multiple=True, help="Only grants of applications by this name or id."
+    "--client",
+    "clients",
+    type=Name(),
+    metavar="PATTERN",
+    multiple=True,
+    help="Only grants of applications by this name or id.",
 )
 @click.option(
-    "--audience", "audiences", metavar="PATTERN", multiple=True, help="Only grants for APIs by this identifier or name."
+    "--audience",
+    "audiences",
+    type=Name(),
+    metavar="PATTERN",
+    multiple=True,
+    help="Only grants for APIs by this identifier or name.",
 )
 @reaching_options
 def command(*, out: Path | None, clients: tuple[str, ...], audiences: tuple[str, ...], reach: Reach) -> Exit:

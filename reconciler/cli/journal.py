@@ -17,7 +17,7 @@ from reconciler.render.styled import line
 @also_global_options
 @click.command("journal")
 @click.argument("run", required=False)
-@format_option("journal")
+@format_option()
 def command(*, run: str | None, form: str) -> Exit:
     """List the runs that wrote, newest first, or show what RUN did.
 

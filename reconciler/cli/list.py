@@ -23,7 +23,7 @@ from reconciler.render.listing import listing_json, listing_lines
 @click.command("list")
 @click.option("--offline", is_flag=True, help="Name grants as the files do, and ask no tenant.")
 @reaching_options
-@format_option("list")
+@format_option()
 def command(*, offline: bool, reach: Reach, form: str) -> Exit:
     """List the grants that the files declare for a tenant, with its values in them, and where each comes from.
 

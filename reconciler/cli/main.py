@@ -13,7 +13,7 @@ from reconciler import __version__
 from reconciler.cli.ci import tell_exit_code
 from reconciler.cli.console import Console
 from reconciler.cli.memory import look_seldom
-from reconciler.cli.options import Options, global_options, options
+from reconciler.cli.options import Options, global_options, name_variables, options
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "journal": "List past runs, or show what one of them did.",
     "sandbox": "Serve or reset the local tenant.",
 }
+STDERR = 2
 NEVER_SUGGESTED = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
 """The beginnings of options that no typo may lead to."""
 MODULES: Mapping[str, str] = {"import": "imports"}
@@ -51,6 +52,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
+        name_variables(command, cmd_name)
         return command
 
     def format_commands(
@@ -66,14 +68,14 @@ class Commands(click.Group):
 @global_options
 @click.command(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RECONCILER"},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
     """Keep the client grants of an Auth0 tenant as files declare them.
 
     Every option can be set as an environment variable, too: --grants as RECONCILER_GRANTS, plan's --prune as
-    RECONCILER_PLAN_PRUNE.
+    RECONCILER_PLAN_PRUNE. Commas separate several values.
     """
 
 
@@ -85,7 +87,14 @@ def main() -> None:
 
 
 def _make_streams_fit() -> None:
-    """Let a closed stream swallow all; where stdout's encoding lacks a character, write it out, as stderr does."""
+    """Let a closed stream swallow all; where stdout's encoding lacks a character, write it out, as stderr does.
+
+    A closed stdin is at its end. No file may get the number of a closed stream.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or StringIO()
     sys.stdout = sys.stdout or StringIO()
     sys.stderr = sys.stderr or StringIO()
     if isinstance(sys.stdout, TextIOWrapper):
@@ -102,7 +111,9 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
-            return _invoke(context)
+            code = _invoke(context)
+            _note_a_slow_parser(context)
+            return code
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -142,6 +153,15 @@ def _invoke(context: click.Context) -> int:
     except (KeyboardInterrupt, click.Abort):
         Console(_options(context)).error("interrupted")
         return Exit.INTERRUPTED
+
+
+def _note_a_slow_parser(context: click.Context) -> None:
+    """Note that files were read slowly, if a command has loaded the parser."""
+    if getattr(sys.modules.get("reconciler.files.yaml_parser"), "IS_SLOW", False):
+        Console(_options(context)).note(
+            "Files were read by a slow parser: this PyYAML was built without libyaml. Install a wheel of PyYAML, or "
+            "build it where libyaml is installed."
+        )
 
 
 def _options(context: click.Context) -> Options:

@@ -1,6 +1,6 @@
 """The options that every command knows, before its name or behind it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -45,14 +45,14 @@ class Options:
         return self
 
 
-class Name(click.ParamType[str]):
-    """A name; in an environment variable, commas stand between several."""
+class Name(click.types.StringParamType):
+    """A text of which a variable may hold several, separated by commas."""
 
     name = "name"
     envvar_list_splitter = ","
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click's own
-        """Return the name as it is, without blanks around it."""
+        """Return the name without blanks around it."""
         return str(value).strip()
 
 
@@ -81,11 +81,28 @@ def also_global_options(command: AnyCommand) -> AnyCommand:
     return command
 
 
-def format_option(command: str, *more: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
+def name_variables(command: click.Command, *words: str) -> None:
+    """Let each option of a command, and of its subcommands, be set by a variable of the option's own name.
+
+    `words` are those that call the command. Options that have a variable keep it.
+    """
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.envvar is None:
+            parameter.envvar = variable_of(*words, _long_name(parameter.opts))
+    if isinstance(command, click.Group):
+        for name, subcommand in command.commands.items():
+            name_variables(subcommand, *words, name)
+
+
+def variable_of(*words: str) -> str:
+    """Return the environment variable of an option, as `plan --only-branch` has RECONCILER_PLAN_ONLY_BRANCH."""
+    return "_".join(["RECONCILER", *words]).replace("--", "").replace("-", "_").upper()
+
+
+def format_option(*more: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
     """Let a command give text, data, or `more` forms; as `form`, because `format` is a word of Python's."""
-    variable = f"RECONCILER_{command.upper()}_FORMAT"
     choice = click.Choice(["text", "json", *more])
-    return click.option("--format", "form", type=choice, default="text", show_default=True, envvar=variable)
+    return click.option("--format", "form", type=choice, default="text", show_default=True)
 
 
 def _refuse_empty(parameter: click.Parameter) -> None:
@@ -137,5 +154,9 @@ def _declared(*, hidden: bool) -> list[click.Parameter]:
 
 
 def _option(*names: str, **settings: Any) -> click.Option:  # noqa: ANN401 - click's own
-    envvar = f"RECONCILER_{names[-1].removeprefix('--').replace('-', '_').upper()}"
+    envvar = variable_of(_long_name(names))
     return click.Option(names, envvar=envvar, expose_value=False, callback=_remember, **settings)
+
+
+def _long_name(names: Sequence[str]) -> str:
+    return next(name for name in names if name.startswith("--"))

@@ -29,7 +29,7 @@ Plans = Sequence[tuple[Session, Plan]]
 @shaping_options
 @reaching_options
 @click.option("--out", metavar="FILE", help="Save the plan; {tenant} in the name stands for the tenant's.")
-@forms_options("plan", "markdown", "sarif", "github")
+@forms_options("markdown", "sarif", "github")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detailed_exitcode: bool) -> Exit:
     """Show what would change in the tenant; nothing is written."""

@@ -26,22 +26,16 @@ class Reach:
 USUAL = Reach(rate_share=0.25, max_rps=None, concurrency=8, attempts=5, timeout=30 * UNITS["m"])
 
 
-class Duration(click.ParamType[float]):
-    """A time like 90s, 30m or 2h; in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds. Fails as click does."""
-        text = str(value)
-        unit = UNITS.get(text[-1:], 0.0)
-        try:
-            seconds = float(text[:-1]) * unit if unit else float(text)
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            self.fail(f"{text!r} is no time; write it like 90s, 30m or 2h", param, ctx)
-        return seconds
+def parse_duration(text: str) -> float:
+    """Return the seconds of a time like 90s, 30m or 2h. Raises click.BadParameter if the text is not a time."""
+    unit = UNITS.get(text[-1:], 0.0)
+    try:
+        seconds = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise click.BadParameter(f"{text!r} is not a time; write it like 90s, 30m or 2h")
+    return seconds
 
 
 class Finite(click.FloatRange):
@@ -110,7 +104,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         ),
         click.option(
             "--timeout",
-            type=Duration(),
+            type=parse_duration,
             default="30m",
             show_default=True,
             metavar="TIME",

@@ -76,29 +76,29 @@ def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]
     return [(Path(path.replace(TENANT, name)), [name]) for name in names]
 
 
-class ReportType(click.ParamType[ReportFile]):
-    """`FORMAT=FILE`."""
+class _CommaSeparated(click.types.FuncParamType):  # type: ignore[type-arg] # not generic before click 8.4
+    envvar_list_splitter = ","
 
-    name = "report"
 
-    def __init__(self, forms: Sequence[str]) -> None:
-        self._forms = forms
+def report_type(forms: Sequence[str]) -> "click.ParamType[ReportFile]":
+    """Return the type of `FORMAT=FILE` with a format of `forms`; commas separate several in a variable."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ReportFile:  # noqa: ANN401 - click's own
-        """Return the report. Fails as click does."""
-        form, _, file = str(value).partition("=")
-        if form not in self._forms or not file:
-            known = ", ".join(self._forms)
-            self.fail(f"{value!r} is no report; write FORMAT=FILE, with a format of {known}", param, ctx)
+    def parse_report(text: str) -> ReportFile:
+        form, _, file = text.lstrip().partition("=")
+        if form not in forms or not file:
+            known = ", ".join(forms)
+            raise click.BadParameter(f"{text!r} is not a report; write FORMAT=FILE, with a format of {known}")
         return ReportFile(form, file)
+
+    return _CommaSeparated(parse_report)
 
 
 Command = Callable[..., Exit]
 
 
-def forms_options(name: str, *forms: str) -> Callable[[Command], Command]:
-    """Give the command of that name the options of its Forms; it receives them as `forms`."""
-    given = [format_option(name, *forms), _report_option(forms), *([_most_bytes_option()] * ("markdown" in forms))]
+def forms_options(*forms: str) -> Callable[[Command], Command]:
+    """Give a command the options of its Forms; it receives them as `forms`."""
+    given = [format_option(*forms), _report_option(forms), *([_most_bytes_option()] * ("markdown" in forms))]
 
     def with_options(command: Command) -> Command:
         @wraps(command)
@@ -118,7 +118,7 @@ def _report_option(forms: Sequence[str]) -> Callable[[Command], Command]:
     return click.option(
         "--report",
         "reports",
-        type=ReportType(("text", "json", *forms)),
+        type=report_type(("text", "json", *forms)),
         multiple=True,
         metavar="FORMAT=FILE",
         help="Write the result into a file, too; {tenant} in its name stands for the tenant's. Repeatable.",

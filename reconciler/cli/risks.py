@@ -12,7 +12,7 @@ from reconciler.render.sarif import rules_sarif
 
 @also_global_options
 @click.command("risks")
-@format_option("risks", "sarif")
+@format_option("sarif")
 def command(*, form: str) -> Exit:
     """List the rules by which plans tell what is dangerous in a change."""
     console = Console(options())

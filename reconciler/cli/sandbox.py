@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import Name, also_global_options, options
 from reconciler.cli.settings import read_settings
 from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant
 from reconciler.core.quoting import visible
@@ -48,7 +48,7 @@ def command() -> None:
     "assignments",
     metavar="NAME=VALUE",
     multiple=True,
-    envvar="RECONCILER_SANDBOX_SERVE_SET",
+    type=Name(),
     help="A choice that Auth0 leaves open.",
 )
 @click.option("--admin/--no-admin", default=True, show_default=True, help="Statistics, state and faults at /sandbox.")

@@ -19,7 +19,7 @@ from reconciler.saved_plan import read_plan
 @also_global_options
 @click.command("show")
 @click.argument("planfile", type=click.Path(path_type=Path))
-@forms_options("show", "markdown", "sarif", "github")
+@forms_options("markdown", "sarif", "github")
 def command(*, planfile: Path, forms: Forms) -> Exit:
     """Print a saved plan, offline.
 

@@ -23,12 +23,13 @@ from reconciler.cli.reaching import Reach
 from reconciler.cli.session import Planning, Session
 from reconciler.cli.settings import own_folder, read_policies, read_settings
 from reconciler.cli.shaping import Shape
-from reconciler.config import Config, Tenant, choose_tenants, identity_check, unconfirmed_domain
+from reconciler.config import Config, Kind, Tenant, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
 from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.errors import CrashError, Exit, ReconcilerError
+from reconciler.proxy import proxy_notes
 from reconciler.redaction import Secrets, secrets_in
 from reconciler.render.failures import Failure
 from reconciler.tasks import run_by
@@ -239,11 +240,13 @@ class Beginning:
         return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
 
     def _warn(self, tenant: Tenant) -> None:
-        """Warn before anything is sent if only the configuration decides where credentials go."""
+        """Warn before anything is sent of a doubtful domain, or of an entry of NO_PROXY that is ignored."""
         unconfirmed = unconfirmed_domain(tenant, os.environ)
         if unconfirmed:
             warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
             self.console.problems([warning], {})
+        for text in proxy_notes(tenant.base_url) if tenant.kind is not Kind.SANDBOX else ():
+            self.console.note(text)
 
     def _note(self, prefix: str, text: str) -> None:
         self.console.note(f"{prefix}{text}")

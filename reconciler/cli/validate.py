@@ -29,7 +29,7 @@ from reconciler.render.styled import line, plain
 @also_global_options
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@forms_options("validate", "github", "sarif")
+@forms_options("github", "sarif")
 def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
 

@@ -12,13 +12,13 @@ from reconciler.auth0.credentials import AccessToken, Credentials, identities_of
 from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.exchange import Answer
 from reconciler.auth0.probe import Greeting, Probe
-from reconciler.auth0.proxy import Proxy, proxy_for
 from reconciler.config import Kind, Tenant, unconfirmed_domain
 from reconciler.connect import route_to
 from reconciler.core.identity import IdentityCheck
 from reconciler.doctor.described import described_credentials
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.errors import ReconcilerError
+from reconciler.proxy import Proxy, proxy_for, proxy_notes
 from reconciler.redaction import Secrets, secrets_in
 
 RESOLVING_SECONDS = 10.0
@@ -59,6 +59,7 @@ async def look(
     return Sight(
         tenant=tenant,
         proxy=proxy,
+        proxy_notes=() if inside else proxy_notes(tenant.base_url),
         addresses=addresses,
         credentials=described,
         greeting=greeting,
@@ -74,7 +75,10 @@ async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Tr
     parts = urlsplit(base_url)
     host = proxy.host if proxy else parts.hostname or ""
     if not host:
-        return Trouble("the proxy that the environment names has no address", "correct the variable, or unset it")
+        return Trouble(
+            f"{proxy.variable if proxy else 'the domain'} has no valid address",
+            "write it like http://proxy.example.com:3128, or unset it",
+        )
     try:
         async with asyncio.timeout(RESOLVING_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)

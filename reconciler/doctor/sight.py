@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from reconciler.auth0.budget import Heard
 from reconciler.auth0.probe import Greeting
-from reconciler.auth0.proxy import Proxy
 from reconciler.config import Tenant
 from reconciler.core.identity import IdentityCheck
+from reconciler.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Sight:
 
     tenant: Tenant
     proxy: Proxy | None
+    proxy_notes: tuple[str, ...]
     addresses: tuple[str, ...] | Trouble | Unseen
     credentials: str | Trouble | Unseen
     greeting: Greeting | Trouble | Unseen

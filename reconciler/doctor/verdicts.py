@@ -1,12 +1,11 @@
 """Pure: what is to be said about a look at a tenant: a finding for each thing that a run needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from reconciler.auth0.credentials import expiry_of, identities_of, own_key
 from reconciler.auth0.probe import Greeting
-from reconciler.auth0.proxy import Proxy
 from reconciler.core.findings import Finding, Status
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.quoting import counted
@@ -14,6 +13,7 @@ from reconciler.doctor.permissions import permission_findings
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.errors import ReconcilerError
 from reconciler.observe import Needs
+from reconciler.proxy import Proxy
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def tenant_findings(sight: Sight, needs: Needs, patterns: Finding) -> list[Findi
     now = _tenants_time(sight.greeting)
     return [
         _finding("credentials", sight.credentials, lambda text: _credentials(text, sight.unconfirmed)),
-        _proxy(sight.proxy),
+        _proxy(sight.proxy, sight.proxy_notes),
         _finding("name resolution", sight.addresses, lambda addresses: _addresses(addresses, sight.proxy)),
         _finding("connection", sight.greeting, lambda greeting: _connection(greeting, sight)),
         _finding("clock", _behind(sight.greeting, NO_CONNECTION), _clock),
@@ -110,10 +110,11 @@ def _identity(token: Token, expected: IdentityCheck | None) -> Finding:
     return _ok("identity", ", ".join(sorted(seen)))
 
 
-def _proxy(proxy: Proxy | None) -> Finding:
-    if proxy is None:
-        return _ok("proxy", "none on the way")
-    return _ok("proxy", f"{proxy.address}, from {proxy.variable}")
+def _proxy(proxy: Proxy | None, notes: Sequence[str]) -> Finding:
+    found = f"{proxy.address}, from {proxy.variable}" if proxy else "none on the way"
+    if notes:
+        return Finding("proxy", Status.WARNING, "; ".join([found, *notes]), "correct the variable")
+    return _ok("proxy", found)
 
 
 def _addresses(addresses: tuple[str, ...], proxy: Proxy | None) -> Finding:

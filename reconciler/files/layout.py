@@ -11,6 +11,8 @@ import yaml
 from yaml.events import CollectionEndEvent, CollectionStartEvent, Event, MappingStartEvent, NodeEvent, ScalarEvent
 from yaml.tokens import BlockEntryToken, Token
 
+from reconciler.files.yaml_parser import PARSER
+
 COMMENT = re.compile("#[^\n\r]*")
 FOR_READERS = frozenset({"description", "reason"})
 """Keys whose values are only for people."""
@@ -79,7 +81,7 @@ def name_spans(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     within = [_Collection("", is_mapping=False)]
     with suppress(yaml.YAMLError):
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        for event in yaml.parse(text, Loader=PARSER):
             _take(event, within, spans, text)
     return spans
 
@@ -108,7 +110,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._next = yaml.parse(text, Loader=yaml.CSafeLoader).__next__
+        self._next = yaml.parse(text, Loader=PARSER).__next__
         self._between = [0]
         """The start of the text, followed by the start and end of each scalar."""
 
@@ -161,7 +163,7 @@ class _Reader:
     @cached_property
     def _hyphens(self) -> list[int]:
         """The positions of all hyphens. Events do not contain them, and scanning all tokens is slow."""
-        tokens = yaml.scan(self._text, Loader=yaml.CSafeLoader)
+        tokens = yaml.scan(self._text, Loader=PARSER)
         return [_span(token)[0] for token in tokens if isinstance(token, BlockEntryToken)]
 
 

@@ -1,6 +1,6 @@
 """Parse YAML bytes into plain data with positions, or into problems. Only this module and layout.py use PyYAML.
 
-The loader builds the data from the events of PyYAML's C parser. PyYAML's own constructors silently drop duplicate keys,
+The loader builds the data from the events of PyYAML's parser. PyYAML's own constructors silently drop duplicate keys,
 expand aliases to gigabytes, read `no` as false, and crash on deep nesting.
 """
 
@@ -42,6 +42,7 @@ from reconciler.files.glance import at_a_glance
 from reconciler.files.raw_characters import is_misread, raw_character_problems
 from reconciler.files.scalars import FIRST_CHARACTERS, MOST_CHARACTERS, Scalar, resolve
 from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
+from reconciler.files.yaml_parser import PARSER
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
@@ -87,12 +88,15 @@ def _with(raw: tuple[Problem, ...], text: str, file: str) -> Document:
 
 def parse_by_events(text: str, file: str) -> Document:
     """Return the document in `text`, read with PyYAML instead of the fast reader."""
-    reader = _Reader(text, file, Places(partial(_found, text, file)))
+    try:
+        reader = _Reader(text, file, Places(partial(_found, text, file)))
+    except yaml.YAMLError as error:  # the slower parser looks at all characters first
+        return Document(file, None, text, (_syntax_problem(error, text, file),), whole=False)
     try:
         root = reader.document()
     except _StopError:
         return Document(file, None, text, tuple(reader.problems), whole=False, values=reader.values)
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
         problems = (*reader.problems, _syntax_problem(error, text, file))
         return Document(file, None, text, problems, whole=False, values=reader.values)
     return Document(file, root, text, tuple(reader.problems), values=reader.values)
@@ -109,7 +113,7 @@ class _Reader:
     """Builds a document from events. It descends at most MOST_LEVELS levels, so recursion is safe."""
 
     def __init__(self, text: str, file: str, places: Places, found: Found | None = None) -> None:
-        self._next = iter(yaml.CSafeLoader(text).get_event, None).__next__  # yaml.parse checks each event twice
+        self._next = iter(PARSER(text).get_event, None).__next__  # yaml.parse checks each event twice
         self._file = file
         self._places = places
         self._found = found
@@ -247,8 +251,10 @@ def _place(text: str) -> Mark:
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     """Return the problem of a syntax error."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Problem(Source(file), *explain(str(error).partition("\n")[0], ""))
     complaint = error.problem or str(error)
     mark = error.context_mark if complaint in AT_THE_OPENING else error.problem_mark
     line, column, index = (mark.line + 1, mark.column + 1, mark.index) if mark else (0, 0, 0)

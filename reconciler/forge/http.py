@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 
 from reconciler.cookies import NoCookies
+from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
 from reconciler.forge.errors import ForgeError, PassingError
+from reconciler.proxy import connection_error, httpx_proxy
 from reconciler.redaction import Secrets, secrets_in
 
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
@@ -113,6 +115,13 @@ class Api:
         return self._secrets.redact(text[: 5 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
 
 
+def _parse_address(address: str) -> httpx.URL:
+    try:
+        return httpx.URL(address)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ReconcilerError(f"{quoted(address)} is not a valid address of a hosting service") from error
+
+
 @contextmanager
 def connected(
     address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
@@ -123,7 +132,7 @@ def connected(
         ReconcilerError: if the token would travel in plain text, or nothing can be reached that way.
     """
     try:
-        url = httpx.URL(address)
+        url = _parse_address(address)
         if url.scheme != "https" and not (url.scheme == "http" and url.host in LOOPBACK):
             raise ReconcilerError(f"{address} is no https address: a token is sent by https only")
         http = httpx.Client(
@@ -131,13 +140,10 @@ def connected(
             timeout=TIMEOUTS,
             cookies=NoCookies(),
             follow_redirects=False,
-            mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
+            transport=httpx.HTTPTransport(proxy=httpx_proxy(address), trust_env=True),
         )
-    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
-        # What httpx says of a proxy may hold its password.
-        raise ReconcilerError(
-            "the hosting service cannot be reached this way: look at its address, HTTPS_PROXY and SSL_CERT_FILE",
-        ) from error
+    except (ImportError, OSError) as error:
+        raise connection_error(address, error) from error
     with http:
         secrets = secrets_in(os.environ)
         secrets.add(token)

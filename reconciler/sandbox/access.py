@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import jwt
 
 from reconciler.sandbox.answers import bad_request, refusal, unauthorized
 from reconciler.sandbox.store import Tenant
+
+if TYPE_CHECKING:  # PyJWT before 2.11 has no such type
+    from jwt.types import Options
 
 TOKEN_LIFETIME_SECONDS = 86_400
 # Auth0 signs with RS256; one secret per database does here, where the tenant checks its own tokens only.
@@ -15,7 +19,7 @@ ALGORITHM = "HS256"
 _EXPIRED = "Expired token received for JSON Web Token validation"
 _FORGED = "Invalid signature received for JSON Web Token validation"
 # the clock is an argument, so times are not for the library to check
-_UNCHECKED: jwt.types.Options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+_UNCHECKED: "Options" = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,10 +14,13 @@ from jwt.algorithms import RSAAlgorithm
 
 from reconciler.sandbox.documents import Document, dump
 
+if TYPE_CHECKING:  # PyJWT before 2.11 has no such type
+    from jwt.types import Options
+
 ALGORITHMS = ("RS256", "RS384", "PS256")
 FEWEST_BITS, MOST_BITS = 2048, 4096  # Auth0's documentation
 # the callers' clock is an argument, and what is claimed is theirs to judge
-_UNCHECKED: jwt.types.Options = {
+_UNCHECKED: "Options" = {
     "verify_exp": False,
     "verify_iat": False,
     "verify_nbf": False,

@@ -278,7 +278,6 @@ SPOILT = {
     "no job": ("GITHUB_ACTIONS", "false", "this is no job of GitHub Actions or GitLab CI"),
     "plain http": ("GITHUB_GRAPHQL_URL", "http://api.example.com/graphql", "is no https address"),
     "no address": ("GITHUB_GRAPHQL_URL", "api.example.com", "is no https address"),
-    "proxy": ("HTTPS_PROXY", f"foo://user:{TOKEN}@127.0.0.1", "look at its address, HTTPS_PROXY"),
     "repository": ("GITHUB_REPOSITORY", "grants", "not of the form owner/name"),
     "token of two lines": ("GITHUB_TOKEN", f"{TOKEN}\n{TOKEN}", "holds no token"),
     "no such event": ("GITHUB_EVENT_PATH", "nowhere.json", "cannot be read as the event"),
@@ -340,3 +339,21 @@ def test_a_forge_that_is_not_there_is_an_error(forge: Forge, monkeypatch: pytest
 
     assert (ran.code, forge.asked) == (1, [])
     assert "127.0.0.1" in ran.stderr
+
+
+def test_an_entry_of_no_proxy_that_cannot_be_read_is_ignored_with_a_note(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "10.0.0.0/8,fd02::/112,.svc,10.0.0.0/99")
+    assert (comment().stdout, comment().stderr) == ("plan.md: added\n", "")
+
+    variable = "GITHUB_GRAPHQL_URL" if isinstance(forge, GitHub) else "CI_API_V4_URL"
+    monkeypatch.setenv(variable, "https://unknown.invalid/api")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    ran = comment("--attempts", "1")
+
+    assert ran.code == 1
+    assert 'NO_PROXY: ignored "10.0.0.0/99": not a host name, an address or a network\n' in ran.stderr
+
+    monkeypatch.setenv("HTTPS_PROXY", f"foo://user:{TOKEN}@127.0.0.1")
+    assert "error: HTTPS_PROXY is not a valid proxy address: " in comment().stderr

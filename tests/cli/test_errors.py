@@ -153,7 +153,7 @@ def test_all_problems_of_the_files_come_before_the_tenant_is_asked(tenant: pytes
         ({}, ["--rate-share", "nan"], "is no number"),
         ({}, ["--max-rps", "nan"], "is no number"),
         ({}, ["--max-rps", "1e-320"], "is not in the range"),
-        ({}, ["--timeout", "nan"], "is no time"),
+        ({}, ["--timeout", "nan"], "is not a time"),
     ],
     ids=lambda each: None if isinstance(each, dict) else str(each),
 )

@@ -1,3 +1,5 @@
+import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -77,16 +79,24 @@ def test_the_command_line_wins_over_the_environment(arguments: list[str], monkey
         (["validate", "--grants"], "requires an argument"),
         (["sandbox", "serve", "--port", "70000"], "70000 is not in the range"),
         (["schema", "--check"], "--check compares another document with ours"),
-        ([], "Usage:"),
-        (["sandbox"], "Usage:"),
     ],
-    ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_usage_error_exits_with_1_because_2_means_changes(arguments: list[str], shown: str) -> None:
     ran = reconciler(*arguments)
 
     assert (ran.code, ran.stdout) == (1, "")
     assert shown in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["sandbox"]], ids=["nothing", "sandbox"])
+def test_without_a_command_the_help_is_shown(arguments: list[str]) -> None:
+    ran = reconciler(*arguments)
+
+    is_old_click = version("click").startswith("8.1.")
+    assert (ran.code, ran.stdout == "") == ((0, False) if is_old_click else (1, True))
+    assert "Usage:" in ran.said
+    assert "--help" in ran.said
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)
@@ -122,11 +132,11 @@ def test_no_typo_is_answered_with_an_option_that_deletes_more_or_asks_less(typo:
 
 
 def test_other_typos_are_answered_with_near_misses() -> None:
-    assert "Did you mean '--create-only'?" in reconciler("apply", "--create-onl").stderr
+    assert re.search("Did you mean '?--create-only'?[?]", reconciler("apply", "--create-onl").stderr)
 
 
 def test_a_dry_run_is_a_plan() -> None:
     ran = reconciler("apply", "--dry-run")
 
     assert ran.code == 1
-    assert "No such option '--dry-run'. Use `reconciler plan`." in ran.stderr
+    assert re.search("No such option:? '?--dry-run'?[.]? Use `reconciler plan`[.]", ran.stderr)

@@ -130,3 +130,35 @@ def test_an_argument_that_is_no_unicode_is_named_without_a_traceback() -> None:
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: there is no caf\\udce9; check the path\n"
+
+
+CLOSED = """
+import os
+for number in {closed}:
+    os.close(number)
+os.execv({python!r}, [{python!r}, "-m", "reconciler", *{arguments}])
+"""
+
+
+def with_closed(closed: list[int], *arguments: str) -> Ran:
+    """Run a command that begins with closed streams, as `<&-` makes them."""
+    script = CLOSED.format(closed=closed, python=sys.executable, arguments=list(arguments))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("command", [["apply"], ["init"]], ids=" ".join)
+def test_a_closed_stdin_means_that_nobody_can_be_asked(here: Path, command: list[str]) -> None:
+    if command == ["init"]:
+        (here / "reconciler.yaml").unlink()
+    closed = with_closed([0], *command)
+
+    assert closed == process(*command)
+    assert closed.stderr or closed.code == 0
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(here: Path) -> None:
+    assert with_closed([0, 1, 2], "apply", "--yes", "--report", "json=result.json").code == 0
+    assert (here / "result.json").read_text().startswith("{")
+    assert reconciler("plan", "--detailed-exitcode").code == 0

@@ -130,9 +130,13 @@ def test_a_host_where_nobody_listens_is_trouble() -> None:
 @pytest.mark.parametrize(
     ("address", "seen_as", "text"),
     [
-        ("foo://user:canary@127.0.0.1:1", "greeting", "the proxy or the certificates that the environment names"),
+        (
+            "foo://user:canary@127.0.0.1:1",
+            "greeting",
+            "HTTPS_PROXY is not a valid proxy address: write it like http://proxy.example.com:3128",
+        ),
         ("http://user:canary@unknown.invalid:1", "addresses", "the proxy's host unknown.invalid cannot be resolved"),
-        ("http://user:canary@127.0.0.1:port", "addresses", "the proxy that the environment names has no address"),
+        ("http://user:canary@127.0.0.1:port", "addresses", "HTTPS_PROXY has no valid address"),
         ("http://user:canary@127.0.0.1:1", "greeting", "All connection attempts failed"),
     ],
     ids=["scheme", "unknown", "port", "nobody-there"],

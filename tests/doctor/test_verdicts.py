@@ -6,13 +6,13 @@ import pytest
 
 from reconciler.auth0.budget import Heard
 from reconciler.auth0.probe import Certificate, Greeting
-from reconciler.auth0.proxy import Proxy
 from reconciler.config import Tenant
 from reconciler.core.findings import Finding, Status
 from reconciler.core.identity import IdentityCheck
 from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
 from reconciler.doctor.verdicts import AT_THE_TENANT, skipped_findings, tenant_findings
 from reconciler.observe import Needs
+from reconciler.proxy import Proxy
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0
@@ -29,6 +29,7 @@ def a_sight(**fields: Any) -> Sight:
     whole = {
         "tenant": Tenant(name="x", domain="x.auth0.com"),
         "proxy": None,
+        "proxy_notes": (),
         "addresses": ("192.0.2.1",),
         "credentials": "a client secret",
         "greeting": Greeting(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + 90 * DAY)),
@@ -175,6 +176,12 @@ def test_a_refused_listing_fails_with_its_advice() -> None:
 
     assert found("API", listing=refused) == Finding("API", Status.FAILED, "403 no", "add it")
     assert found("rate limit", listing=refused).status is Status.OK
+
+
+def test_ignored_entries_of_no_proxy_are_a_warning() -> None:
+    finding = found("proxy", proxy_notes=('NO_PROXY: ignored "[x"',))
+
+    assert (finding.status, finding.found) == (Status.WARNING, 'none on the way; NO_PROXY: ignored "[x"')
 
 
 def test_a_proxy_is_named() -> None:

@@ -1,0 +1,131 @@
+"""Every option can be set by a variable of the option's own name."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.core import ParameterSource
+from support.commands import SEED, a_workspace, reconciler, served
+
+from reconciler.cli.main import COMMANDS, MODULES, commands
+from reconciler.cli.options import name_variables
+
+VALUES = ("1", "1000", "0.5", "json", "text=report.txt", "name")
+"""Each option takes one of these."""
+KUBERNETES = "10.0.0.0/8,fd02::/112,.svc"
+
+
+def every_option() -> Iterator[tuple[str, str]]:
+    """Yield the words of each command with each long option that its help shows."""
+    for name in COMMANDS:
+        command = import_module(f"reconciler.cli.{MODULES.get(name, name)}").command
+        inner = {f"{name} {each}": sub for each, sub in getattr(command, "commands", {}).items()}
+        for words, each in {name: command, **inner}.items():
+            for option in each.params:
+                if isinstance(option, click.Option) and not option.hidden:
+                    yield words, max(option.opts, key=len)
+
+
+def parsed(words: str, option: str) -> tuple[object, ParameterSource | None]:
+    """Return the value of an option as the command gets it, and where it comes from."""
+    context = commands.make_context("reconciler", words.split(), resilient_parsing=True)
+    command: click.Command = commands
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(context, word)
+        assert found is not None
+        command = found
+        context = command.make_context(word, ["file"], parent=context, resilient_parsing=True)
+    (parameter,) = [each for each in command.params if option in each.opts and not getattr(each, "hidden", False)]
+    return context.params.get(parameter.name or ""), context.get_parameter_source(parameter.name or "")
+
+
+@pytest.mark.parametrize(("words", "option"), list(every_option()))
+def test_every_option_can_be_set_by_a_variable_of_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, words: str, option: str
+) -> None:
+    variable = f"RECONCILER {words} {option}".replace(" --", "_").replace(" ", "_").replace("-", "_").upper()
+    assert parsed(words, option)[1] is ParameterSource.DEFAULT
+
+    taken = []
+    for value in VALUES:
+        monkeypatch.setenv(variable, value)
+        result, source = parsed(words, option)
+        taken += [result] if source is ParameterSource.ENVIRONMENT and result not in (None, ()) else []
+
+    assert taken
+
+
+def test_commas_separate_several_reports(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_PLAN_REPORT", "markdown=a plan.md, json=plan.json")
+
+    assert reconciler("plan").code == 0
+    assert (here / "a plan.md").read_text().startswith("<!--")
+    assert (here / "plan.json").read_text().startswith("{")
+
+
+def test_an_import_takes_its_filters_from_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = "\n  - {client: Billing, api: Invoices API, scope: []}\n"
+    here = a_workspace(tmp_path, monkeypatch, tenant=SEED.rstrip() + more, **{"grants/billing": "grants: []\n"})
+    monkeypatch.setenv("RECONCILER_IMPORT_CLIENT", "Nobody,Por tal, Portal")
+
+    ran = reconciler("import")
+
+    assert ran.code == 0, ran.said
+    assert [path.name for path in (here / "grants").glob("*.yaml") if "Portal" in path.read_text()] == ["portal.yaml"]
+    assert not any("Billing" in path.read_text() for path in (here / "grants").glob("*.yaml"))
+
+
+def test_every_option_of_several_values_takes_them_separated_by_commas() -> None:
+    for name in COMMANDS:
+        command = commands.get_command(click.Context(commands), name)
+        assert command is not None
+        inner = command.commands.values() if isinstance(command, click.Group) else ()
+        for each in [command, *inner]:
+            several = [option for option in each.params if isinstance(option, click.Option) and option.multiple]
+            assert all(option.type.envvar_list_splitter == "," for option in several)
+
+
+def test_an_option_keeps_the_variable_that_it_has() -> None:
+    option = click.Option(["--color"], envvar="RECONCILER_COLOR")
+    name_variables(click.Command("plan", params=[option]), "plan")
+
+    assert option.envvar == "RECONCILER_COLOR"
+
+
+@pytest.mark.parametrize("command", ["plan", "apply --yes", "import", "list", "doctor"])
+def test_a_no_proxy_with_networks_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    here = a_workspace(tmp_path, monkeypatch)
+    (here / "reconciler.yaml").unlink()
+    monkeypatch.setenv("NO_PROXY", KUBERNETES)
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ran = reconciler(*command.split())
+
+    assert ran.code == 0, ran.said
+    assert "NO_PROXY" not in ran.said
+
+
+@pytest.mark.parametrize("command", ["plan", "apply --yes", "import", "list", "doctor"])
+@pytest.mark.usefixtures("here")
+def test_an_entry_of_no_proxy_that_cannot_be_read_is_ignored_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for name, value in {
+        "AUTH0_DOMAIN": "unknown.invalid",
+        "AUTH0_ACCESS_TOKEN": "a.b.c",
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+        "NO_PROXY": "10.0.0.0/99,a/b",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    ran = reconciler(*command.split(), "--allow-unnamed-tenant")
+
+    assert ran.code == 1
+    assert 'NO_PROXY: ignored "10.0.0.0/99", "a/b": not a host name, an address or a network' in " ".join(
+        ran.said.split()
+    )
+    assert "Traceback" not in ran.said
