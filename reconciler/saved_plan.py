@@ -25,6 +25,8 @@ from reconciler.render.data import json_by_items
 from reconciler.render.plan_json import FORMAT_VERSION, Json, digest, plan_from_json, plan_json
 
 LARGEST_FILE_BYTES = 500_000_000
+MOST_SKEW = timedelta(minutes=5)
+"""By so much the clocks of the machines that plan and apply may differ."""
 BEGINNING = re.compile(rb'\s*\{\s*"format_version"\s*:')
 BEGINNING_BYTES = 100
 BYTES_PER_BRACKET = 8
@@ -136,7 +138,12 @@ def refuse_unless_current(saved: SavedPlan, tenant: TenantName, oldest: timedelt
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
     age = now - saved.created_at
-    if not timedelta(minutes=-5) <= age <= oldest:
+    if age < -MOST_SKEW:
+        raise StalePlanError(
+            f"the plan was made {saved.created_at:%Y-%m-%d %H:%M} UTC, but here it is {now:%Y-%m-%d %H:%M} UTC: the "
+            "clocks of the two machines differ; set them right, then plan and review again"
+        )
+    if age > oldest:
         raise StalePlanError(
             f"the plan was made {saved.created_at:%Y-%m-%d %H:%M} UTC, too long ago; plan and review again"
         )

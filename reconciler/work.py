@@ -84,7 +84,8 @@ class Work:
         self._sent = False
         self._in_doubt = False  # sent, and not known what became of it
         self._taken = False  # one call of several has taken effect
-        self._mark = Mark(f"{means.journal.run}-{number}", self._leave)
+        self._before_leaving = (False, False)
+        self._mark = Mark(f"{means.journal.run}-{number}", self._leave, self._return)
 
     async def do(self, seen: Seen | None) -> Outcome:
         """Carry the change out; `seen` is what the tenant has right now, None to look for oneself."""
@@ -123,6 +124,8 @@ class Work:
                 self._in_doubt = outcome.result is Result.UNKNOWN
                 if outcome.result is not Result.FAILED or self._means.stop.reason or not (wait := next(waits, None)):
                     return outcome
+                if asyncio.get_running_loop().time() + wait > self._means.persistence.deadline:
+                    return outcome
                 await asyncio.sleep(wait)
                 seen = None
 
@@ -145,7 +148,7 @@ class Work:
             if self._taken:  # all that the grant lacks are organizations
                 return await self._update(change, None)
             return outcome
-        self._taken = True
+        self._take_effect()
         await self._go_on(ObservedGrant(grant_id, without_organizations(change.after.grant)), change)
         return self._outcome(Result.APPLIED)
 
@@ -188,7 +191,11 @@ class Work:
         """Make the calls that lead from `now` to the end of `change`."""
         for step in steps(now, change.after):
             await self._take(step, now.id)
-            self._taken = True
+            self._take_effect()
+
+    def _take_effect(self) -> None:
+        """Note that a call succeeded; whether another one follows is known from the tenant only."""
+        self._taken, self._in_doubt = True, False
 
     async def _take(self, step: Step, grant_id: str) -> None:
         match step:
@@ -250,9 +257,14 @@ class Work:
     def _left(self) -> Outcome:
         if self._in_doubt:
             return self._outcome(Result.UNKNOWN, "interrupted while it was under way")
+        if self._taken:
+            return self._outcome(Result.FAILED, f"interrupted before it was complete; it took {Effect.HALF} effect")
         if self._sent:
-            took = Effect.HALF if self._taken else Effect.NONE
-            return self._outcome(Result.FAILED, f"interrupted before it was sent again; it took {took} effect")
+            return self._outcome(Result.FAILED, f"interrupted before it was sent again; it took {Effect.NONE} effect")
+        if self._intended:
+            return self._outcome(
+                Result.SKIPPED, "interrupted before it was sent again; the first attempt had no effect"
+            )
         return self._outcome(Result.SKIPPED, "interrupted before it was sent")
 
     async def _leave(self) -> None:
@@ -264,7 +276,12 @@ class Work:
             if not self._sent:
                 raise
             self._means.stop.ask(str(error))
+        self._before_leaving = (self._sent, self._in_doubt)
         self._sent = self._in_doubt = True
+
+    def _return(self) -> None:
+        """Note that what was sent last had no effect."""
+        self._sent, self._in_doubt = self._before_leaving
 
     def _outcome(self, result: Result, detail: str = "") -> Outcome:
         return Outcome(self._change, result, detail)

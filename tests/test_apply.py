@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -313,3 +314,70 @@ def test_half_a_change_that_the_network_cut_off_is_brought_to_its_end(tmp_path: 
         ["allow_all_scopes"],
         *[["scope"]] * (QUICK.attempts + 1),
     ]
+
+
+def refuse_for_long(status: int) -> Interference:
+    async def refuse(request: httpx.Request, _: Forward) -> httpx.Response:
+        return httpx.Response(status, request=request, headers={"retry-after": "100"}, stream=httpx.ByteStream(b"{}"))
+
+    return refuse
+
+
+async def never_answer(_: httpx.Request, forward: Forward) -> httpx.Response:
+    await asyncio.sleep(50)
+    return await forward()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [(refuse_for_long(429), Result.SKIPPED), (never_sent, Result.SKIPPED), (never_answer, Result.UNKNOWN)],
+    ids=["refused by the rate limit", "never sent", "sent and not answered"],
+)
+def test_only_what_was_sent_and_not_answered_is_unknown_when_interrupted(
+    tmp_path: Path, verb: str, fault: Interference, result: Result
+) -> None:
+    stop = Stop()
+
+    async def cut_soon(request: httpx.Request, forward: Forward) -> httpx.Response:
+        asyncio.get_running_loop().call_later(0.2, stop.cut.set)
+        return await fault(request, forward)
+
+    results, _, _ = applied(tmp_path, [CREATE, UPDATE], at(verb, cut_soon), stop=stop, prune=True)
+
+    assert results[VERBS[verb]] is result
+
+
+def test_a_refusal_after_a_lost_answer_leaves_what_is_known_of_the_first_attempt(tmp_path: Path) -> None:
+    stop = Stop()
+    faults = [break_before, refuse_for_long(429)]
+
+    async def twice(request: httpx.Request, forward: Forward) -> httpx.Response:
+        if len(faults) == 1:
+            asyncio.get_running_loop().call_later(5, stop.cut.set)
+        return await faults.pop(0)(request, forward)
+
+    results, _, (outcome, *_) = applied(tmp_path, [CREATE], at("POST", twice), stop=stop)
+
+    assert results == {"new": Result.FAILED}
+    assert outcome.detail == "interrupted before it was sent again; it took no effect"
+
+
+def test_half_a_change_is_known_when_its_rest_is_refused(tmp_path: Path) -> None:
+    stop = Stop()
+
+    async def refuse_organizations(request: httpx.Request, forward: Forward) -> httpx.Response:
+        if "organizations" in request.url.path and request.method == "POST":
+            asyncio.get_running_loop().call_later(5, stop.cut.set)
+            return await refuse_for_long(429)(request, forward)
+        return await forward()
+
+    wanted = a_spec(
+        client_id="new", scope=("a",), organization_usage="allow", organizations=(acme := "org_acmeacmeacmeacme",)
+    )
+    seed = f"{SEED}organizations: [{{name: acme, id: {acme}}}]\n"
+    results, after, (outcome, *_) = applied(tmp_path, [wanted], refuse_organizations, seed=seed, stop=stop)
+
+    assert results == {"new": Result.FAILED}
+    assert outcome.detail == "interrupted before it was complete; it took half its effect"
+    assert "new" in scopes(after)

@@ -18,6 +18,7 @@ from reconciler.auth0.errors import (
     RateLimitedError,
     RefusedCallError,
     TooLargeError,
+    TooLateError,
     UnclearError,
     UnreadableError,
 )
@@ -163,7 +164,7 @@ class ManagementClient:
         """
         try:
             await self._write("PATCH", path, body, mark)
-        except (NotSentError, NoTokenError, RateLimitedError) as error:
+        except (NotSentError, NoTokenError, RateLimitedError, TooLateError) as error:
             raise UnclearError(f"{error}; only the first of two steps was taken") from error
         except RefusedCallError:
             await self._write("PATCH", path, {"allow_all_scopes": True}, mark)

@@ -2,6 +2,7 @@
 
     Auth0Error
     ├── NotSentError            the tenant has seen nothing: name resolution, connection, TLS
+    ├── TooLateError            not sent, because the call's turn comes after the end of the run
     ├── NoTokenError            the tenant gives no token, for whatever reason; the call itself was not made
     ├── TooLargeError           a listing has more bytes than are read; reading it again would be no better
     ├── RefusedCallError        a complete answer that says no (4xx); nothing was changed
@@ -21,6 +22,10 @@ class Auth0Error(ReconcilerError):
 
 class NotSentError(Auth0Error):
     """The call never reached the tenant."""
+
+
+class TooLateError(Auth0Error):
+    """The call was not made, because its turn comes after the end of the run."""
 
 
 class NoTokenError(Auth0Error):

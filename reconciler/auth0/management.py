@@ -21,6 +21,8 @@ T = TypeVar("T")
 API = "/api/v2"
 UNTOLD_WAIT_SECONDS = (0.5, 2.0)
 """How long nothing goes out after a 429 that does not say how long."""
+WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
+"""Statuses that the tenant answers before it looks at what a call asks for."""
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
@@ -34,10 +36,14 @@ def accept(token: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a write is known: `correlation` lands in the tenant's logs, `leaving` is awaited right before it is sent."""
+    """How a write is known: `correlation` lands in the tenant's logs, `leaving` is awaited right before it is sent.
+
+    `without_effect` is called when it is certain that what was sent last had no effect.
+    """
 
     correlation: str = ""
     leaving: Callable[[], Awaitable[None]] = nothing
+    without_effect: Callable[[], None] = lambda: None
 
 
 UNMARKED = Mark()
@@ -95,7 +101,7 @@ class Management:
         self._secrets = secrets
         self._check_token = check_token
         self._checked = ""
-        self._pace = Pace(manner.pacing)
+        self._pace = Pace(manner.pacing, manner.persistence.deadline)
         self._persistence = manner.persistence
         self._tokens = Tokens(credentials, self._post_form, manner.persistence, secrets)
 
@@ -150,7 +156,13 @@ class Management:
         request = self._request(call, token)
         async with self._pace.turn(call.family) as turn:
             await call.mark.leaving()
-            answer = await exchange(self._http, request, self._secrets)
+            try:
+                answer = await exchange(self._http, request, self._secrets)
+            except NotSentError:
+                call.mark.without_effect()
+                raise
+            if answer.status in WITHOUT_EFFECT:
+                call.mark.without_effect()
             self._report(answer, turn)
             return answer
 

@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from reconciler.auth0.backoff import AFTER_THE_END, ignore, moment_in
 from reconciler.auth0.budget import Budget, Heard
+from reconciler.auth0.errors import TooLateError
 
 LONG_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
 """Endpoints of grants have no limit of their own: they draw on the tenant's bucket, as every other call does, too."""
-
-
-def ignore(_: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,8 @@ class Turn:
 class Pace:
     """The turnstile of one tenant. Make it where its event loop runs."""
 
-    def __init__(self, pacing: Pacing) -> None:
+    def __init__(self, pacing: Pacing, deadline: float = math.inf) -> None:
+        self._deadline = deadline
         self._free = asyncio.Semaphore(pacing.concurrency)
         self._changed = asyncio.Condition()
         self._gap = 1 / pacing.max_rps if pacing.max_rps else 0.0
@@ -68,7 +67,11 @@ class Pace:
 
     @asynccontextmanager
     async def turn(self, family: str) -> AsyncIterator[Turn]:
-        """Wait for the turn of a call to an endpoint of `family` (what shares a limit), and keep a place for it."""
+        """Wait for the turn of a call to an endpoint of `family` (what shares a limit), and keep a place for it.
+
+        Raises:
+            TooLateError: at once, if the turn comes after the deadline.
+        """
         names = (family,) if family == WHOLE_TENANT else (family, WHOLE_TENANT)
         turn = Turn(tuple(self._budgets[name] for name in names))
         async with self._free:
@@ -86,6 +89,10 @@ class Pace:
         loop = asyncio.get_running_loop()
         async with self._changed:
             while wait := self._wait(turn, loop.time()):
+                if math.inf > loop.time() + wait > self._deadline:
+                    raise TooLateError(
+                        f"nothing was sent: the rate limits allow the next call at {moment_in(wait)}, {AFTER_THE_END}"
+                    )
                 self._announce(wait, loop.time())
                 await self._pause(wait)
             now = loop.time()

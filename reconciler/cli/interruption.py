@@ -9,7 +9,8 @@ from reconciler.apply import Stop
 from reconciler.cli.console import Console
 from reconciler.errors import Exit
 
-EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED, signal.SIGHUP: Exit.TERMINATED}
+"""A closed terminal or a dropped connection sends SIGHUP."""
 GRACE_SECONDS = 5.0
 """What is under way when a run is interrupted has this long to finish."""
 
@@ -40,12 +41,14 @@ class Interruption:
     @contextmanager
     def listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """Take the signals as long as this lasts."""
-        for each in EXIT_CODES:
+        ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup has it
+        noted = [each for each in EXIT_CODES if not (each is signal.SIGHUP and ignores_hangup)]
+        for each in noted:
             loop.add_signal_handler(each, self._note, each, loop)
         try:
             yield
         finally:
-            for each in EXIT_CODES:
+            for each in noted:
                 loop.remove_signal_handler(each)
 
     def _note(self, number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:

@@ -12,7 +12,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.deadline import OUT_OF_TIME
 from reconciler.cli.interruption import GRACE_SECONDS, Interruption
 from reconciler.cli.reaching import Reach
-from reconciler.cli.session import SECOND_LOOK_SECONDS, Planning
+from reconciler.cli.session import Planning
 from reconciler.cli.together import Done
 from reconciler.core.outcome import Outcome, Report, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
@@ -93,7 +93,7 @@ class Run:
             stop=self._stop,
             tell=tell,
             concurrency=self._reach.concurrency,
-            persistence=Persistence(self._reach.attempts),
+            persistence=Persistence(self._reach.attempts, deadline=self._session.deadline),
             observed=len(self._observation.grants),
             crashed=self._crashed,
         )
@@ -125,7 +125,7 @@ class Run:
             observation = await self._session.observe_again(self._observation, self._interruption.left)
             if observation is None:
                 return Report(outcomes, None, "interrupted before the tenant was read again")
-            return Report(outcomes, self._session.plan(observation, SECOND_LOOK_SECONDS))
+            return Report(outcomes, self._session.plan(observation))
         except ReconcilerError as error:
             return Report(outcomes, None, f"the tenant could not be read again: {error}")
         except Exception as error:  # noqa: BLE001 - a bug must not hide what was written

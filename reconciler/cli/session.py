@@ -41,9 +41,6 @@ from reconciler.tasks import unless
 
 T = TypeVar("T")
 
-SECOND_LOOK_SECONDS = 60.0
-"""What the look after the last write may take even where the time is up: what was done has to be known."""
-
 
 @dataclass(frozen=True, slots=True)
 class Planning:
@@ -154,13 +151,13 @@ class Session:
         Raises:
             ReconcilerError: if they cannot be read, or not in time.
         """
-        return await self._in_time(unless(cut, self._observed_again(before)), SECOND_LOOK_SECONDS)
+        return await self._in_time(unless(cut, self._observed_again(before)))
 
     async def _observed_again(self, before: Observation) -> Observation:
         return await self._completed(replace(before, grants=await self.client.grants()))
 
-    def plan(self, observation: Observation, at_least: float = 0.0) -> Plan:
-        """Return the plan, made until the deadline, but for `at_least` so many seconds.
+    def plan(self, observation: Observation) -> Plan:
+        """Return the plan, made before the deadline.
 
         Raises:
             RefusedError: as `make_plan` does; ProblemsError, with the files' texts.
@@ -178,7 +175,7 @@ class Session:
             rollback=self.rollback,
         )
         try:
-            with within(max(self.deadline - monotonic(), at_least)):
+            with within(self.deadline - monotonic()):
                 plan = make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
@@ -208,15 +205,14 @@ class Session:
             writers_are_own=self.rollback is None,
         )
 
-    async def _in_time(self, work: Coroutine[Any, Any, T], at_least: float = 0.0) -> T:
-        """Do `work` until the deadline, but for `at_least` so many seconds.
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` until the deadline.
 
         Raises:
             ReconcilerError: if the time is up.
         """
-        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(max(self.deadline, now + at_least)):
+            async with asyncio.timeout_at(self.deadline):
                 return await work
         except TimeoutError as error:
             raise ReconcilerError(OUT_OF_TIME) from error

@@ -193,7 +193,8 @@ class Beginning:
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
         pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
-        manner = Manner(pacing, Persistence(self.reach.attempts))
+        deadline = asyncio.get_running_loop().time() + self.reach.timeout
+        manner = Manner(pacing, Persistence(self.reach.attempts, deadline=deadline, notice=note))
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
@@ -209,7 +210,7 @@ class Beginning:
             names=self.names,
             client=client,
             identity=identity,
-            deadline=asyncio.get_running_loop().time() + self.reach.timeout,
+            deadline=deadline,
             folder=own_folder(self.config.file),
             note=note,
             named=self._is_declared(tenant),

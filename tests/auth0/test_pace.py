@@ -208,10 +208,9 @@ def test_a_long_wait_is_announced_once(tmp_path: Path) -> None:
         ({"x-ratelimit-reset": "1800009999", "date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 63.0),
         ({"x-ratelimit-reset": "1", "date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 4.0),
         ({"x-ratelimit-reset": "soon", "retry-after": "never", "date": "today"}, 5.0),
-        ({"retry-after": "99999"}, 63.0),
         ({"retry-after": "-5"}, 5.0),
     ],
-    ids=["nothing said", "seconds", "a date", "reset", "reset far off", "reset long ago", "garbage", "hours", "minus"],
+    ids=["nothing said", "seconds", "a date", "reset", "reset far off", "reset long ago", "garbage", "minus"],
 )
 def test_a_refusal_is_waited_out_by_the_tenants_clock_and_never_for_long(
     tmp_path: Path,

@@ -192,7 +192,7 @@ def many_workers(here: Path) -> None:
     (here / "reconciler.yaml").unlink()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_a_signal_lets_what_is_in_flight_finish_and_skips_the_rest(
     here: Path, number: signal.Signals, code: int
 ) -> None:

@@ -1,0 +1,83 @@
+"""--timeout bounds a whole run: waits that the tenant asks for, and the reading after the last write."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+from support.commands import Ran, reconciler, served
+
+SOON = 15.0
+"""Seconds, on a machine that does much else."""
+
+
+def limited(path: str, method: str) -> Callable[[ASGIApp], ASGIApp]:
+    """Answer calls to a path by 429, to be repeated after an hour."""
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if not (scope["path"].endswith(path) and scope["method"] == method):
+                await app(scope, receive, send)
+                return
+            await send({"type": "http.response.start", "status": 429, "headers": [(b"retry-after", b"3600")]})
+            await send({"type": "http.response.body", "body": b'{"message": "quota"}'})
+
+        return answer
+
+    return around
+
+
+def ran(here: Path, monkeypatch: pytest.MonkeyPatch, around: Callable[[ASGIApp], ASGIApp], *words: str) -> Ran:
+    (here / "reconciler.yaml").unlink()
+    monkeypatch.setenv("RECONCILER_PLAN_ATTEMPTS", "5")
+    monkeypatch.setenv("RECONCILER_APPLY_ATTEMPTS", "5")
+    started = time.monotonic()
+    with served(here, around) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        result = reconciler(*words)
+    assert time.monotonic() - started < SOON
+    return result
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("path", "method"), [("/oauth/token", "POST"), ("/client-grants", "GET")], ids=["token", "listing"]
+)
+def test_a_wait_of_an_hour_fails_at_once_and_says_until_when(
+    here: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], path: str, method: str
+) -> None:
+    result = ran(here, monkeypatch, limited(path, method), *command)
+
+    assert (result.code, result.stdout) == (1, "")
+    assert "429 quota; the tenant asks to wait until 2" in result.stderr
+    assert " UTC, after the end of this run (--timeout)" in result.stderr
+
+
+def test_a_write_that_is_refused_for_an_hour_has_failed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = ran(here, monkeypatch, limited("/client-grants", "POST"), "apply", "--yes", "--timeout", "20s")
+
+    assert result.code == 3
+    assert "after the end of this run (--timeout)" in result.said
+    assert "Apply: 1 failed; " in result.stdout
+
+
+def test_the_reading_after_the_last_write_ends_with_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def around(app: ASGIApp) -> ASGIApp:
+        written: list[str] = []
+
+        async def stall_after_a_write(scope: Scope, receive: Receive, send: Send) -> None:
+            if written and scope["method"] == "GET":
+                await run_in_threadpool(time.sleep, 3.0)
+            if scope["method"] == "POST" and scope["path"].endswith("/client-grants"):
+                written.append("one")
+            await app(scope, receive, send)
+
+        return stall_after_a_write
+
+    result = ran(here, monkeypatch, around, "apply", "--yes", "--timeout", "2s")
+
+    assert result.code == 3
+    assert "Apply: 1 applied; the tenant could not be read again: the time is up (--timeout)" in result.stdout
