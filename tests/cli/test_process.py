@@ -120,7 +120,7 @@ def test_a_character_that_stdout_cannot_encode_is_written_out(here: Path, monkey
     ran = process("plan")
 
     assert (ran.code, ran.stderr) == (0, "")
-    assert "Port\\xe1l -> Invoices API" in ran.stdout
+    assert "Port\\xe1l (portal) -> Invoices API" in ran.stdout
 
 
 def test_an_argument_that_is_no_unicode_is_named_without_a_traceback() -> None:
