@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher, get_close_matches
 from heapq import nlargest
+from unicodedata import normalize
 
 MOST_SUGGESTIONS = 3
 CLOSENESS = 0.6
@@ -10,6 +11,7 @@ AS_GOOD_AS_THE_BEST = 0.1
 LONGEST_WORD = 64
 """The time to compare two words grows with the product of their lengths."""
 MOST_COMPARED = 200
+LONGEST_TWIN = 256
 
 
 def near_misses(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> list[str]:
@@ -55,7 +57,26 @@ class Suggestions:
         return did_you_mean(word, known, closeness) if self._left >= 0 else ""
 
 
+def composed(text: str) -> str:
+    """Return the text in the normal form in which most keyboards write it (NFC)."""
+    return text if text.isascii() else normalize("NFC", text)
+
+
+def explain_twin(twin: str) -> str:
+    """Return how to write a text that differs from another in its Unicode normal form only."""
+    escaped = twin.encode("unicode_escape").decode().replace('"', '\\"')
+    return f'"{twin}" differs from it in Unicode normal form only: write "{escaped}", with the double quotes'
+
+
 def did_you_mean(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
-    """Return `did you mean "a" or "b"?`, or nothing where nothing is near."""
+    """Return `did you mean "a" or "b"?`, or nothing where nothing is near.
+
+    If a known word looks the same because only its Unicode normal form differs, return how to write that.
+    """
+    if len(word) <= LONGEST_TWIN:
+        known, whole = list(known), composed(word)
+        twin = next((each for each in known if each != word and composed(each) == whole), None)
+        if twin is not None:
+            return explain_twin(twin)
     quoted = [f'"{candidate}"' for candidate in near_misses(word, known, closeness)]
     return f"did you mean {' or '.join(quoted)}?" if quoted else ""

@@ -7,7 +7,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 from reconciler.core.pattern import NAMES, WILDCARDS, Border, Match, Pattern, Unread, Value, matches, value_of
 from reconciler.core.policy import Policy
-from reconciler.core.suggest import Suggestions
+from reconciler.core.suggest import Suggestions, composed, explain_twin
 
 MOST_REPORTED = 20
 
@@ -75,4 +75,6 @@ def _near_miss(name: str, pattern: Pattern, values: set[Value], guess: Suggestio
     known = [value for value in values if isinstance(value, str)]
     if text is None or any(matches(value, text) for value in known):
         return ""
+    if twin := next((each for each in known if matches(composed(each), composed(text))), None):
+        return explain_twin(twin)
     return guess("".join(character for character in text if character not in WILDCARDS), known)

@@ -6,6 +6,7 @@ from the first item of a list stay at the top of the list.
 """
 
 import json
+import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from reconciler.core.canonical import SETS, field_order, grant_order
 from reconciler.core.problems import Problem, Source
 from reconciler.files.layout import Node, Part, layout, lines_of
 from reconciler.files.loader import parse
+
+BLOCK_HEADER = re.compile(r"(?P<style>[|>])[+-]?(?P<indent>\d?)[+-]?")
 
 
 class Kind(Enum):
@@ -38,11 +41,25 @@ def canonical(text: str, file: str) -> str | Problem:
     before = layout(text)
     if _in_order(before.root, Kind.FILE):
         return text
-    whole = text if text.endswith("\n") else f"{text}\n"
+    whole = text
+    if not text.endswith("\n"):
+        whole = _with_a_last_line_end(text, before.root)
+        before = layout(whole)
     ordered = "".join(_Lines(_flow(whole, before.root, Kind.FILE, 0, len(whole))).ordered())
     if not _declares_the_same(text, ordered) or Counter(layout(ordered).comments) != Counter(before.comments):
         return Problem(Source(file), "this layout cannot be sorted", "write each key and each item on its own line")
     return text if ordered == whole else ordered
+
+
+def _with_a_last_line_end(text: str, root: Node) -> str:
+    """Add a line end. If the text ends in a block scalar, its header then says that the value has none."""
+    last = root
+    while last.parts:
+        last = last.parts[-1].node
+    header = BLOCK_HEADER.match(text, last.start)
+    if header is None or text[last.end :].strip():
+        return f"{text}\n"
+    return f"{text[: header.start()]}{header['style']}{header['indent']}-{text[header.end() :]}\n"
 
 
 def _in_order(node: Node, kind: Kind) -> bool:

@@ -41,11 +41,12 @@ from reconciler.files.document import (
 from reconciler.files.glance import at_a_glance
 from reconciler.files.raw_characters import is_misread, raw_character_problems
 from reconciler.files.scalars import FIRST_CHARACTERS, MOST_CHARACTERS, Scalar, resolve
-from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain
-from reconciler.files.yaml_parser import PARSER
+from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain, explain_surrogate
+from reconciler.files.yaml_parser import IS_SLOW, PARSER
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
+LONGEST_ESCAPE = 10  # d83d\ude80
 CORE_TAGS = "tag:yaml.org,2002:"  # written as !!
 
 
@@ -149,6 +150,9 @@ class _Reader:
         if len(text) > MOST_CHARACTERS:
             what = f"this text has {len(text):,} characters"
             self._report(event, what, f"write at most {MOST_CHARACTERS:,}")
+        if IS_SLOW and event.style == '"' and (surrogate := explain_surrogate(ascii(text))):
+            self._report(event, *surrogate)
+            return ""
         if event.style or (text and text[0] not in FIRST_CHARACTERS):
             return text
         try:
@@ -258,4 +262,4 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     complaint = error.problem or str(error)
     mark = error.context_mark if complaint in AT_THE_OPENING else error.problem_mark
     line, column, index = (mark.line + 1, mark.column + 1, mark.index) if mark else (0, 0, 0)
-    return Problem(Source(file, line, column), *explain(complaint, text[index : index + 1]))
+    return Problem(Source(file, line, column), *explain(complaint, text[index : index + LONGEST_ESCAPE]))

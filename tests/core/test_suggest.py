@@ -1,6 +1,7 @@
 import pytest
 
 from reconciler.core.suggest import Suggestions, did_you_mean, near_misses
+from reconciler.files.loader import parse
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,21 @@ def test_guesses_run_out() -> None:
     guess = Suggestions(most=2)
 
     assert [guess("scpoe", ["scope"]) for _ in range(3)] == ['did you mean "scope"?'] * 2 + [""]
+
+
+@pytest.mark.parametrize(
+    ("word", "twin", "written"),
+    [
+        ("Mu\u0308ller Dienst", "M\u00fcller Dienst", r"M\xfcller Dienst"),
+        ("M\u00fcller Dienst", "Mu\u0308ller Dienst", r"Mu\u0308ller Dienst"),
+        ("K", "\u212a", r"\u212a"),
+        ('M\u00fcller "\U0001f680', 'Mu\u0308ller "\U0001f680', r"Mu\u0308ller \"\U0001f680"),
+        ("\u00e9" * 200, "e\u0301" * 200, r"e\u0301" * 200),
+    ],
+)
+def test_a_name_in_another_normal_form_is_answered_with_how_to_write_it(word: str, twin: str, written: str) -> None:
+    said = did_you_mean(word, iter(["Other", twin]))
+
+    assert said == f'"{twin}" differs from it in Unicode normal form only: write "{written}", with the double quotes'
+    assert parse(f'"{written}"'.encode(), "x.yaml").data == twin
+    assert did_you_mean(twin, [twin]) == (f'did you mean "{twin}"?' if len(twin) <= 64 else "")

@@ -34,6 +34,14 @@ def test_an_item_that_matches_nothing_is_reported_with_near_misses(pattern: Patt
     assert sentence.endswith(end)
 
 
+def test_an_item_in_another_normal_form_is_reported_with_how_to_write_it() -> None:
+    names = a_directory({"crm": "M\u00fcller Dienst", "billing": "Billing"}, [an_api()])
+
+    for pattern in ("Mu\u0308ller Dienst", "Mu\u0308ller *", "*u\u0308ller*"):
+        (sentence,) = reported(Pattern(client=pattern), directory=names)
+        assert sentence.endswith(r'in Unicode normal form only: write "M\xfcller Dienst", with the double quotes')
+
+
 @pytest.mark.parametrize(
     "pattern", [Pattern(), Pattern(client="C*"), Pattern(client_id="crm", audience=INVOICES)], ids=str
 )

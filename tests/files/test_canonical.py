@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from support.layouts import grant_files
 
 from reconciler.core.canonical import field_order, grant_order
-from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec, KnownPlaces
 from reconciler.files.canonical import canonical
 from reconciler.files.loader import parse
@@ -45,11 +44,16 @@ def test_every_file_is_put_in_order_and_declares_the_same_with_every_comment(tex
     assert sorted("".join(ordered.split())) == sorted("".join(text.split()))
 
 
-def test_a_text_that_needs_a_line_end_more_to_be_moved_is_left_where_it_is() -> None:
-    text = "grants:\n  - description: |\n      first\n    client: a\n    api: |\n      x"
+@pytest.mark.parametrize("header", ["|", ">", "|-", "|+", "|2", "|+2", ">2-", "|  # about it"])
+def test_a_block_without_a_last_line_end_keeps_its_value(header: str) -> None:
+    text = f"grants:\n  - description: first\n    client: a\n    api: {header}\n      x\n      y"
+    ordered = canonical(text, "file")
 
-    assert isinstance(canonical(text, "file"), Problem)
-    assert isinstance(canonical(f"{text}\n", "file"), str)
+    assert isinstance(ordered, str)
+    assert ordered != text
+    assert declared(ordered) == declared(text)
+    assert comments(ordered) == comments(text)
+    assert canonical(ordered, "file") == ordered
 
 
 @calm

@@ -6,6 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import reconciler.files.loader
 from reconciler.files import document
 from reconciler.files.document import MOST_PROBLEMS, Document, mark_of, too_many
 from reconciler.files.loader import parse
@@ -203,3 +204,27 @@ def test_what_pyyaml_writes_reads_back_as_the_same_data(data: object) -> None:
     assert parsed.problems == ()
     assert parsed.data == data
     assert not isinstance(parsed.data, Mapping) or parsed.data.keys() == parsed.data.marks.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            r'a: "x \ud83d\ude80"',
+            r"YAML has no surrogate pairs like \ud83d\ude80; write the character 🚀 itself, or \U0001F680",
+        ),
+        (r'{"a": "\uD83D\uDE80"}', r"pairs like \uD83D\uDE80; write the character 🚀 itself, or \U0001F680"),
+        (r'a: "\ud83d"', "this escape is one half of a surrogate pair; write the character itself"),
+        (r'a: "\ude80\ud83d"', "this escape is one half of a surrogate pair; write the character itself"),
+    ],
+)
+@pytest.mark.parametrize("parser", [yaml.CSafeLoader, yaml.SafeLoader])
+def test_surrogate_pairs_of_json_are_answered_with_the_character(
+    monkeypatch: pytest.MonkeyPatch, text: str, message: str, parser: type
+) -> None:
+    monkeypatch.setattr(reconciler.files.loader, "PARSER", parser)
+    monkeypatch.setattr(reconciler.files.loader, "IS_SLOW", parser is yaml.SafeLoader)
+    (problem,) = parse(text.encode(), "x.yaml").problems
+
+    assert f"{problem.what}; {problem.fix}".lower().endswith(message.lower())
+    assert problem.source.line == 1
