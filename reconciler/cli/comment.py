@@ -29,8 +29,8 @@ from reconciler.forge.report import (
 )
 from reconciler.git.index import tracked
 from reconciler.git.repository import find_root, open_repository
-from reconciler.render.hypertext import marker, span
 from reconciler.proxy import proxy_notes
+from reconciler.render.hypertext import marker, span
 from reconciler.render.styled import line
 
 MOST_BYTES = 20_000_000
