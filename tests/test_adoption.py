@@ -43,6 +43,7 @@ def without_own(grants: list[dict[str, object]]) -> list[dict[str, object]]:
     return sorted(said, key=lambda grant: [str(grant.get(part, "")) for part in KEY])
 
 
+@pytest.mark.slow
 @few
 @given(tenants())
 def test_a_plan_after_an_import_is_empty(tenant: Nasty) -> None:
@@ -62,6 +63,7 @@ def test_a_plan_after_an_import_is_empty(tenant: Nasty) -> None:
         assert sorted(path.name for path in folder.glob("grants/*")) == files
 
 
+@pytest.mark.slow
 @few
 @given(tenants(declarable=True))
 def test_what_is_imported_here_and_applied_elsewhere_gives_equal_grants(tenant: Nasty) -> None:

@@ -178,6 +178,7 @@ def test_values_that_no_file_can_declare_are_left_out_of_a_snapshot_and_stay(
     assert "# no grant file can declare all of the next grant: " in (path / "001.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_large_tenant_is_split_into_files_that_can_be_read(tmp_path: Path) -> None:
     scopes = [f"scope-of-a-usual-length:{number}" for number in range(257)]
     grants_before = [a_grant(a_key(f"app{number:03}"), scope=scopes) for number in range(700)]

@@ -129,7 +129,7 @@ def test_an_argument_that_is_no_unicode_is_named_without_a_traceback() -> None:
     )
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: there is no caf\\udce9; check the path\n"
+    assert done.stderr == "error: caf\\udce9 does not exist; check the path\n"
 
 
 CLOSED = """

@@ -63,7 +63,7 @@ def test_what_is_no_report_is_said(report: str) -> None:
     ran = reconciler("plan", "--report", report)
 
     assert ran.code == 1
-    assert "is no report; write FORMAT=FILE, with a format of text, json, markdown, sarif" in ran.stderr
+    assert "is not a report; write FORMAT=FILE, with a format of text, json, markdown, sarif" in ran.stderr
 
 
 def test_a_report_that_cannot_be_written_is_said() -> None:

@@ -66,6 +66,7 @@ def test_what_cannot_be_served_is_told(options: list[str], message: str) -> None
     assert message in ran.stderr
 
 
+@pytest.mark.slow
 def test_over_tls_the_printed_line_makes_this_program_trust_the_tenant(here: Path) -> None:
     with serving("--tls", lines=3) as (tenant, domain, trust):
         assert tenant.startswith("Sandbox tenant at https://localhost:")

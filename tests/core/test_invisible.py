@@ -37,12 +37,14 @@ def test_what_a_font_draws_is_not_invisible(char: str) -> None:
     assert not is_invisible(char)
 
 
+@pytest.mark.slow
 def test_a_text_has_an_invisible_character_if_one_of_its_characters_is() -> None:
     found = {char for char in EVERY if has_invisible(f"é{char}")}
 
     assert found == {char for char in EVERY if is_invisible(char)}
 
 
+@pytest.mark.slow
 def test_no_character_is_shown_raw_that_a_reader_cannot_see() -> None:
     for char in EVERY:
         shown = visible(f"a{char}b")

@@ -29,6 +29,7 @@ TEXTS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     files=st.sets(st.sampled_from([f"{folder}{name}" for folder in FOLDERS for name in FILES]), min_size=1),

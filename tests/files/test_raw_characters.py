@@ -70,6 +70,7 @@ def test_each_reads_back_as_itself_where_it_is_an_escape_in_double_quotes() -> N
             assert (parsed.problems, parsed.data) == ((), {"grants": [{"client": "".join(chars)}]})
 
 
+@pytest.mark.slow
 def test_every_character_is_written_in_a_way_that_is_read() -> None:
     every = [chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF]
     for chars in portions(every, 4000):
@@ -78,6 +79,7 @@ def test_every_character_is_written_in_a_way_that_is_read() -> None:
         assert (parsed.data, parsed.problems) == ([text, f"a{text}a"], ())
 
 
+@pytest.mark.slow
 def test_every_other_character_may_stand_as_it_is() -> None:
     every = {chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF}
     for chars in portions(sorted(every.difference(REFUSED, "'\t\n")), 4000):

@@ -106,6 +106,7 @@ def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) ->
     assert waits[1:] == [30.0, 60.0]
 
 
+@pytest.mark.slow
 @every_forge
 def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
     forge = kind()

@@ -31,7 +31,7 @@ STORMS = {
     "reset in the past": [Strike(RateLimit(reset=-3600), CREATE, EVERY_SECOND)],
     "reset in an hour": [Strike(RateLimit(reset=3600), CREATE, EVERY_SECOND)],
     "Retry-After in seconds": [Strike(RateLimit(retry_after="2"), CREATE, EVERY_SECOND)],
-    "Retry-After of a day": [Strike(RateLimit(retry_after="86400"), CREATE, EVERY_SECOND)],
+    "Retry-After of half a minute": [Strike(RateLimit(retry_after="30"), CREATE, EVERY_SECOND)],
     "Retry-After as a date gone by": [
         Strike(RateLimit(retry_after="Thu, 01 Jan 2026 00:00:00 GMT"), CREATE, EVERY_SECOND)
     ],

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, first_parties
@@ -96,6 +97,7 @@ def of_many(count: int, most_bytes: int) -> tuple[Plan, str]:
     return plan, plan_markdown(plan, most_bytes=most_bytes)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(count=st.integers(0, 400), most_bytes=st.integers(2_000, 30_000))
 def test_no_volume_pushes_counts_or_a_critical_line_out_of_view(count: int, most_bytes: int) -> None:

@@ -47,6 +47,7 @@ def test_what_does_not_print_is_written_out() -> None:
     assert quoted('a\x1b\u202e\U000e0001"\\日') == '"a\\u001b\\u202e\\U000e0001\\"\\\\日"'
 
 
+@pytest.mark.slow
 def test_no_scalar_holds_a_character_that_a_reader_cannot_see() -> None:
     for number in range(sys.maxunicode + 1):
         if is_invisible(char := chr(number)):

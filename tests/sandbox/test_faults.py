@@ -93,5 +93,5 @@ def test_a_file_with_problems_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ReconcilerError, match="there is no"):
+    with pytest.raises(ReconcilerError, match="does not exist"):
         read_faults(tmp_path / "faults.yaml")
