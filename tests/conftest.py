@@ -9,7 +9,7 @@ if find_spec("hypothesis"):  # the environments that run tests/peers and tests/p
     settings.register_profile(
         "patient",
         deadline=None,
-        max_examples=int(os.environ.get("EXAMPLES", "25")),
+        max_examples=int(os.environ.get("EXAMPLES", "20")),
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("patient")

@@ -18,7 +18,7 @@ from support.commands import DATABASE, DOMAIN, SECRET, a_workspace, grants_of, r
 
 from reconciler.sandbox.tenant import reset
 
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "2"))
 SHARDS = 8
 SEED = f"""
 tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}

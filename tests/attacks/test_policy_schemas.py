@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.commands import CONFIG, Ran, a_workspace, process
 
@@ -121,7 +121,6 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=400)
 @given(st.dictionaries(st.sampled_from(WORDS), values, max_size=4))
 def test_any_schema_is_a_check_or_an_error(schema: dict[str, object]) -> None:
     try:

@@ -305,7 +305,7 @@ odd = st.one_of(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), value=odd)
 def test_no_change_of_a_value_is_a_traceback(tmp_path: Path, genuine: str, data: st.DataObject, value: object) -> None:
     content = json.loads(genuine)
@@ -324,7 +324,7 @@ def test_no_change_of_a_value_is_a_traceback(tmp_path: Path, genuine: str, data:
         read_plan(path)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_damage_of_bytes_is_a_traceback(tmp_path: Path, genuine: str, data: st.DataObject) -> None:
     raw = bytearray(genuine.encode())

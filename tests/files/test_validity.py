@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support.builders import a_plan, a_spec, an_observed
@@ -110,7 +110,6 @@ def test_invalid_data_is_refused(schema: dict[str, Any], data: object) -> None:
     assert not Draft202012Validator(schema).is_valid(data)
 
 
-@settings(max_examples=400)
 @given(schema=SCHEMAS, data=DATA)
 def test_jsonschema_rs_and_jsonschema_agree(schema: dict[str, Any], data: object) -> None:
     assert validity_check(schema)(data) is Draft202012Validator(schema).is_valid(data)
