@@ -41,8 +41,8 @@ APIS = "resource-servers"
 PAGE_SIZE = 100
 MOST_ENTRIES = 200_000
 """Twice what the largest tenant may have: a listing beyond that has no end, or lies."""
-LARGEST_LISTING_BYTES = 128_000_000
-"""Over a kilobyte for each grant of the largest tenant, where a grant usually takes a third of that."""
+LARGEST_LISTING_BYTES = 64_000_000
+"""640 bytes for each grant of the largest tenant, where a grant usually takes half of that."""
 MOST_EMPTY_PAGES = 100
 LEAST_ON_A_PAGE = 10  # on average, beyond those that may be empty
 DEFAULT_MANNER = Manner()

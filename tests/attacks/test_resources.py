@@ -219,6 +219,21 @@ def test_the_deadline_holds_for_what_is_computed(here: Path, command: list[str])
     assert ran.stderr.endswith("error: the time is up (--timeout)\n")
 
 
+def test_undefined_scopes_are_shown_only_so_far(here: Path) -> None:
+    scopes = [f"invented:{number:05}" for number in range(900)]
+    items = [
+        {"client": "Billing", "api": "Invoices API", "subject_type": subject, "scope": scopes}
+        for subject in ("client", "user")
+    ]
+    (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": items}))
+
+    ran = bounded("plan")
+
+    assert ran.code == 1
+    assert ran.stderr.count('defines no scope "invented:') == 1000
+    assert ran.stderr.endswith("800 more problems are not shown; fix these first\n")
+
+
 @pytest.mark.parametrize(
     ("value", "what"),
     [("x" * 400, "has 401 characters"), ("ead:invoices", "listed twice")],

@@ -1,7 +1,7 @@
 import pytest
 
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.render.problem_text import LONGEST_EXCERPT, problem_json, problem_lines
+from reconciler.render.problem_text import LONGEST_EXCERPT, MOST_SHOWN, problem_json, problem_lines
 from reconciler.render.styled import Style, plain
 
 FILE = "grants/a.yaml"
@@ -85,3 +85,14 @@ def test_a_problem_as_data_has_null_where_there_is_nothing() -> None:
         "fix": None,
     }
     assert problem_json(a_problem(3, 5))["line"] == 3
+
+
+def test_errors_are_shown_before_warnings_if_there_are_too_many_problems() -> None:
+    warnings = [Problem(Source("a.yaml", number), "odd", severity=Severity.WARNING) for number in range(MOST_SHOWN)]
+    error = Problem(Source("z.yaml", 1), "wrong")
+
+    lines = plain(problem_lines([*warnings, error], {}, excerpts=False)).splitlines()
+
+    assert len(lines) == MOST_SHOWN + 1
+    assert lines[0] == "z.yaml:1:0: wrong"
+    assert lines[-1] == "1 more problems are not shown; fix these first"
