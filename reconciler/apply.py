@@ -9,9 +9,9 @@ from reconciler.auth0.errors import Auth0Error
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, phase, takes_access
-from reconciler.work import Means, Seen, Stop, Work, reraise
+from reconciler.work import ApplyContext, ChangeExecutor, Seen, StopSignal, reraise
 
-__all__ = ["Means", "Stop", "carry_out", "reraise"]
+__all__ = ["ApplyContext", "StopSignal", "carry_out", "reraise"]
 
 HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
 CHANGES_A_PAGE = 10
@@ -20,7 +20,7 @@ CHANGES_A_PAGE = 10
 Numbered = tuple[int, Change]
 
 
-async def carry_out(plan: Plan, means: Means) -> tuple[Outcome, ...]:
+async def carry_out(plan: Plan, means: ApplyContext) -> tuple[Outcome, ...]:
     """Carry out the changes of `plan`, a phase at a time, a few at once within a phase.
 
     A change that fails stops no other, but for one kind: access is not taken from an application for which an earlier
@@ -47,14 +47,18 @@ def _pages(observed: int) -> int:
 
 
 async def _carry_out_together(
-    batch: Sequence[Numbered], failed: frozenset[str], seen: Seen | None, means: Means
+    batch: Sequence[Numbered], failed: frozenset[str], seen: Seen | None, means: ApplyContext
 ) -> list[Outcome]:
     free = asyncio.Semaphore(means.concurrency)
 
     async def one(number: int, change: Change) -> Outcome:
         async with free:
             reason = _reason_to_skip(change, failed, means.stop)
-            outcome = Outcome(change, Result.SKIPPED, reason) if reason else await Work(number, change, means).do(seen)
+            outcome = (
+                Outcome(change, Result.SKIPPED, reason)
+                if reason
+                else await ChangeExecutor(number, change, means).do(seen)
+            )
         means.tell(outcome)
         return outcome
 
@@ -63,7 +67,7 @@ async def _carry_out_together(
     return [task.result() for task in tasks]
 
 
-async def _listing_before(batch: Sequence[Numbered], means: Means) -> Seen | None:
+async def _listing_before(batch: Sequence[Numbered], means: ApplyContext) -> Seen | None:
     """Return all grants of the tenant where one listing is cheaper than reading each grant; None: read each.
 
     The listing of the plan does not serve here: an edit since then would be overwritten.
@@ -77,5 +81,5 @@ async def _listing_before(batch: Sequence[Numbered], means: Means) -> Seen | Non
         return None  # each change reads its grant, and reports what goes wrong then
 
 
-def _reason_to_skip(change: Change, failed: frozenset[str], stop: Stop) -> str:
+def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:
     return stop.reason or (HOLDER_FAILED if takes_access(change) and change.key.holder in failed else "")

@@ -19,13 +19,13 @@ from reconciler.core.domain import (
 )
 from reconciler.core.identity import ALLOW_UNNAMED, IdentityCheck, identity_of, management_api_of
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import Border, Pattern, Protect
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.quoting import some
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.template import BUILT_IN
-from reconciler.core.tenancy import ANY_TENANT, Target, Tenants
+from reconciler.core.tenancy import ANY_TENANT, TargetTenant, TargetTenants
 from reconciler.errors import ReconcilerError
 
 DEFAULT_FILE = "reconciler.yaml"
@@ -34,7 +34,7 @@ SANDBOX_DATABASE = ".reconciler/sandbox.db"
 CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
 
 
-class Kind(StrEnum):
+class TenantKind(StrEnum):
     """Where a tenant lives."""
 
     AUTH0 = "auth0"
@@ -52,10 +52,10 @@ class Tenant:
     name: str
     domain: str
     canonical_domain: str | None = None
-    kind: Kind = Kind.AUTH0
+    kind: TenantKind = TenantKind.AUTH0
     variables: Mapping[str, str] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
-    border: Border = field(default_factory=Border)
+    border: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
     own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
@@ -99,12 +99,12 @@ class Tenant:
     @property
     def title(self) -> TenantName:
         """The tenant as plans and reports name it."""
-        return TenantName(self.name, self.host, self.kind is Kind.SANDBOX)
+        return TenantName(self.name, self.host, self.kind is TenantKind.SANDBOX)
 
     @property
-    def target(self) -> Target:
+    def target(self) -> TargetTenant:
         """The tenant as grant files see it."""
-        return Target(self.name, {**self.variables, BUILT_IN: self.host})
+        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.host})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Config:
     default_tenant: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
-    border: Border = field(default_factory=Border)
+    border: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
     own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
@@ -129,8 +129,8 @@ class Config:
         """
         if not self.tenants:
             return tenant.name == tenant.host
-        if tenant.kind is Kind.SANDBOX:
-            return any(each.kind is Kind.SANDBOX for name, each in self.tenants.items() if name == tenant.name)
+        if tenant.kind is TenantKind.SANDBOX:
+            return any(each.kind is TenantKind.SANDBOX for name, each in self.tenants.items() if name == tenant.name)
         return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
 
     def policy_for(self, tenant: Tenant) -> Policy:
@@ -144,20 +144,20 @@ class Config:
         if not self.tenants:
             return self.policy
         named_alike = [self.tenants[tenant.name]] if tenant.name in self.tenants else []
-        at_its_hosts = [] if tenant.kind is Kind.SANDBOX else self._at_hosts(tenant.hosts)
+        at_its_hosts = [] if tenant.kind is TenantKind.SANDBOX else self._at_hosts(tenant.hosts)
         return strictest(each.policy for each in (*named_alike, *at_its_hosts))
 
     def _at_auth0(self) -> list[Tenant]:
-        return [each for each in self.tenants.values() if each.kind is Kind.AUTH0]
+        return [each for each in self.tenants.values() if each.kind is TenantKind.AUTH0]
 
     def _at_hosts(self, hosts: Sequence[str]) -> list[Tenant]:
         return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
 
-    def readers(self, *tenants: Tenant) -> Tenants:
+    def readers(self, *tenants: Tenant) -> TargetTenants:
         """Return whom grant files are read for: `tenants`, else all that are declared, else whichever there may be."""
-        anyone = Target("", {**ANY_TENANT.values, **self.variables})
+        anyone = TargetTenant("", {**ANY_TENANT.values, **self.variables})
         chosen = tenants or self.tenants.values()
-        return Tenants(tuple(tenant.target for tenant in chosen) or (anyone,), tuple(self.tenants))
+        return TargetTenants(tuple(tenant.target for tenant in chosen) or (anyone,), tuple(self.tenants))
 
 
 def choose_tenants(
@@ -241,7 +241,7 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     Raises:
         ReconcilerError: if the environment names another domain or Management API, or no domain for a foreign host.
     """
-    if tenant.kind is Kind.SANDBOX:
+    if tenant.kind is TenantKind.SANDBOX:
         return
     _check_domain(tenant, environment)
     variable = f"{tenant.credentials}AUDIENCE"
@@ -285,7 +285,7 @@ def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
 def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[str, str] | None:
     """Return what is wrong, and what to do, if in CI only reconciler.yaml says where credentials go; else None."""
     in_ci = any(environment.get(name, "").strip().lower() not in {"", "0", "false"} for name in CI_VARIABLES)
-    if not in_ci or tenant.kind is Kind.SANDBOX or _domain_for(tenant, environment):
+    if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
         return None
     variable = tenant.domain_variable
     what = f"{variable} is not set: a change of the domain of {tenant.name} would send credentials elsewhere"
@@ -296,10 +296,10 @@ def identity_check(
     config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> IdentityCheck | None:
     """Return what the identity of `tenant` is compared with; None for a sandbox in this process, which is known."""
-    if tenant.kind is Kind.SANDBOX:
+    if tenant.kind is TenantKind.SANDBOX:
         return None
     is_declared = config.tenants.get(tenant.name) == tenant
-    others = [each for each in config.tenants.values() if each.kind is Kind.AUTH0 and each != tenant]
+    others = [each for each in config.tenants.values() if each.kind is TenantKind.AUTH0 and each != tenant]
     variable = f"{tenant.credentials}AUDIENCE"
     configured = tenant.canonical_host
     return IdentityCheck(
@@ -319,7 +319,7 @@ def identity_check(
 def at_domain(config: Config, domain: str) -> Tenant | None:
     """Return the declared tenant at a domain, in whichever way that is written; None if there is none."""
     host = host_of(domain)
-    declared = (tenant for tenant in config.tenants.values() if tenant.kind is Kind.AUTH0)
+    declared = (tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.AUTH0)
     return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)
 
 

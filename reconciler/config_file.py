@@ -7,7 +7,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from reconciler.config import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Kind, Tenant, which
+from reconciler.config import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, which
 from reconciler.core.domain import (
     AUTH0_HOSTS,
     CREDENTIALS_PREFIX,
@@ -18,7 +18,7 @@ from reconciler.core.domain import (
     name_of,
 )
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import NAMES, WILDCARDS, Border, Pattern, Protect
+from reconciler.core.pattern import NAMES, WILDCARDS, ManagedScope, Pattern, Protect
 from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
@@ -77,7 +77,7 @@ def _names(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> It
     Grant files would mean other tenants by a pattern. Plans write SANDBOX after the name of a sandbox only.
     """
     for name, item in tenants.items():
-        if SANDBOX in name and (item or {}).get("kind", Kind.AUTH0) != Kind.SANDBOX:
+        if SANDBOX in name and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
             place = Source(file, *mark_of(data, ("tenants", name)))
             yield Problem(
                 place, f"the tenant name {quoted(name)} says {SANDBOX}, but it is not one", "rename the tenant"
@@ -103,7 +103,7 @@ def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> 
                 continue
             if key not in (item or {}):
                 continue
-            if item.get("kind", Kind.AUTH0) != Kind.AUTH0:
+            if item.get("kind", TenantKind.AUTH0) != TenantKind.AUTH0:
                 yield from _real_domain(hosts[key], place)
                 continue
             earlier = first.setdefault(comparable(hosts[key]), name)
@@ -117,7 +117,9 @@ def _real_domain(host: str, place: Source) -> Iterator[Problem]:
     """Yield a problem if a sandbox has a domain that somebody can own: its plans would look like those of a tenant."""
     if not is_reserved(host):
         what = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
-        yield Problem(place, what, f"remove it, use a name that ends in .localhost, or remove kind: {Kind.SANDBOX}")
+        yield Problem(
+            place, what, f"remove it, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}"
+        )
 
 
 def _two_identities(hosts: Mapping[str, str], place: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
@@ -134,7 +136,7 @@ def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file:
     """Yield a problem for each sandbox that would be the same one as another before it."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
-        if (item or {}).get("kind") == Kind.SANDBOX:
+        if (item or {}).get("kind") == TenantKind.SANDBOX:
             database = normpath(str(item.get("database", SANDBOX_DATABASE)))
             earlier = first.setdefault(database, name)
             if earlier != name:
@@ -177,7 +179,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         name=name,
         domain=str(item.get("domain", SANDBOX_DOMAIN)),
         canonical_domain=item.get("canonical_domain"),
-        kind=Kind(item.get("kind", Kind.AUTH0)),
+        kind=TenantKind(item.get("kind", TenantKind.AUTH0)),
         variables={**shared.variables, **(item.get("variables") or {})},
         credentials=item.get("credentials", shared.credentials),
         border=_border(item) if item.get("manage") else shared.border,
@@ -190,8 +192,8 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
     )
 
 
-def _border(item: Mapping[str, Any]) -> Border:
-    return Border(tuple(Pattern(**patterns) for patterns in item.get("manage") or ()))
+def _border(item: Mapping[str, Any]) -> ManagedScope:
+    return ManagedScope(tuple(Pattern(**patterns) for patterns in item.get("manage") or ()))
 
 
 def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:

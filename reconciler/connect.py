@@ -7,8 +7,8 @@ from functools import partial
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.connection import Route
 from reconciler.auth0.credentials import ClientSecret, credentials_from, identities_of
-from reconciler.auth0.management import Manner
-from reconciler.config import Kind, Tenant, check_environment
+from reconciler.auth0.management import ClientOptions
+from reconciler.config import Tenant, TenantKind, check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.identity import IdentityCheck, management_api_of
 from reconciler.errors import ReconcilerError
@@ -19,7 +19,7 @@ from reconciler.redaction import Secrets
 async def open_tenant(
     tenant: Tenant,
     environment: Mapping[str, str],
-    manner: Manner,
+    manner: ClientOptions,
     secrets: Secrets,
     identity: IdentityCheck | None = None,
 ) -> AsyncIterator[ManagementClient]:
@@ -57,7 +57,7 @@ def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.
     """
-    if tenant.kind is Kind.SANDBOX:
+    if tenant.kind is TenantKind.SANDBOX:
         with _inside(tenant) as route:
             yield route
     else:

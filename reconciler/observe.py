@@ -60,7 +60,7 @@ NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RequiredListings:
     """Which listings are needed.
 
     If the token may not list APIs and only `scopes` needs them, scopes are reported as not checked. `organizations`
@@ -75,13 +75,13 @@ class Needs:
     organization_names: bool = False
 
 
-NO_NEEDS = Needs(application_names=False, api_names=False, scopes=False)
+NO_NEEDS = RequiredListings(application_names=False, api_names=False, scopes=False)
 
 
-def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> Needs:
+def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> RequiredListings:
     """Return what must be read to plan `specs` where the configuration names grants by `patterns`."""
     specs, patterns = tuple(specs), tuple(patterns)
-    return Needs(
+    return RequiredListings(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
         api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in patterns),
         scopes=any(spec.scope or spec.allow_all_scopes or spec.default_for for spec in specs),
@@ -93,7 +93,7 @@ def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes:
     )
 
 
-async def observe(client: ManagementClient, needs: Needs, *, everything: bool = False) -> Observation:
+async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
     """Read the tenant, independent listings at the same time; with `everything`, also what is not needed.
 
     What is not needed and may not be read is None.
@@ -108,7 +108,7 @@ async def observe(client: ManagementClient, needs: Needs, *, everything: bool = 
     return Observation(grants.result(), directory.result(), notes=_unfamiliar(grants.result()))
 
 
-async def observe_further(client: ManagementClient, known: Observation, needs: Needs) -> Observation:
+async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
     """Return what was observed for other needs, with what these ask for beyond it; raises as `observe` does."""
     return replace(known, directory=await _directory(client, needs, known.directory))
 
@@ -156,7 +156,7 @@ async def observe_organizations(
     return replace(organized, organization_grants=counts)
 
 
-async def survey(client: ManagementClient, needs: Needs) -> Observation:
+async def survey(client: ManagementClient, needs: RequiredListings) -> Observation:
     """Read all that the tenant has, as far as the token may; organizations only of the grants that allow some.
 
     Where it may not list organizations, those that grants have are known all the same. Raises as `observe` does.
@@ -238,14 +238,14 @@ async def _counted(client: ManagementClient, gaining: Iterable[str]) -> dict[str
     return {each: count.result() for each, count in counts.items()}
 
 
-async def look_up(client: ManagementClient, needs: Needs) -> Directory:
+async def look_up(client: ManagementClient, needs: RequiredListings) -> Directory:
     """Read the tenant's names only; raises as `observe` does. Scopes are nothing that a list of names checks."""
     return await _directory(client, replace(needs, scopes=False))
 
 
 async def _directory(
     client: ManagementClient,
-    needs: Needs,
+    needs: RequiredListings,
     known: Directory = NOTHING_KNOWN,
     *,
     wanted: Collection[TenantList] = (),

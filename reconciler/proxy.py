@@ -44,7 +44,7 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ProxyTarget:
     """What a connection leads to, as entries of NO_PROXY are compared with it."""
 
     scheme: str
@@ -141,14 +141,14 @@ def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[s
         return Proxy(variable, "", "", None)
 
 
-def bypasses(no_proxy: str, target: Target) -> bool:
+def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
     """Return whether an entry of NO_PROXY matches `target`. Entries that cannot be read match nothing."""
     return any(_is_match(entry, target) for entry in _entries(no_proxy))
 
 
 def unreadable_entries(no_proxy: str) -> Iterator[str]:
     """Yield the entries of NO_PROXY that are ignored because they cannot be read."""
-    nowhere = Target("", "", None, None)
+    nowhere = ProxyTarget("", "", None, None)
     for entry in _entries(no_proxy):
         try:
             _matches(entry, nowhere)
@@ -160,14 +160,14 @@ def _entries(no_proxy: str) -> list[str]:
     return re.split(r"[,\s]+", no_proxy.strip(", \t\r\n")) if no_proxy.strip(", \t\r\n") else []
 
 
-def _is_match(entry: str, target: Target) -> bool:
+def _is_match(entry: str, target: ProxyTarget) -> bool:
     try:
         return _matches(entry, target)
     except UnreadableEntryError:
         return False
 
 
-def _matches(entry: str, target: Target) -> bool:
+def _matches(entry: str, target: ProxyTarget) -> bool:
     """Return whether an entry matches: `*`, a host and what is below it, an address, or a network; with a port or not.
 
     Raises:
@@ -179,7 +179,7 @@ def _matches(entry: str, target: Target) -> bool:
     return _matches_host(rest, target) and scheme in {"", "all", target.scheme}
 
 
-def _matches_host(entry: str, target: Target) -> bool:
+def _matches_host(entry: str, target: ProxyTarget) -> bool:
     if entry == "*":
         return True
     try:
@@ -201,15 +201,15 @@ def _matches_host(entry: str, target: Target) -> bool:
     raise UnreadableEntryError
 
 
-def _target(base_url: str) -> Target:
+def _target(base_url: str) -> ProxyTarget:
     parts = urlsplit(base_url)
     host = (parts.hostname or "").rstrip(".")
     try:
         address = ip_address(host)
     except ValueError:
         address = None
-    return Target(parts.scheme, host, parts.port or PORTS.get(parts.scheme), address)
+    return ProxyTarget(parts.scheme, host, parts.port or PORTS.get(parts.scheme), address)
 
 
-def _is_loopback(target: Target) -> bool:
+def _is_loopback(target: ProxyTarget) -> bool:
     return target.address.is_loopback if target.address else target.host == "localhost"

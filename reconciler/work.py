@@ -8,17 +8,17 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.auth0.backoff import Persistence
+from reconciler.auth0.backoff import RetryPolicy
 from reconciler.auth0.client import ManagementClient, conflicts, missing
-from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnclearError
-from reconciler.auth0.management import Mark
+from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError
+from reconciler.auth0.management import RequestContext
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Delete, Update
 from reconciler.core.steps import (
     Associate,
+    ChangeState,
     Dissociate,
-    Effect,
     Step,
     effect,
     speaks_of_organizations,
@@ -37,7 +37,7 @@ LATE_SECONDS = 2.0
 Seen = Mapping[Key, ObservedGrant]
 
 
-class Stop:
+class StopSignal:
     """How a run is told to stop. `reason` says why nothing new is begun; `cut` leaves even what is under way."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ def reraise(error: Exception) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class ApplyContext:
     """What carrying out a plan takes.
 
     `tell` hears each outcome as it comes; `concurrency` changes are under way at once; `observed` counts the tenant's
@@ -64,18 +64,18 @@ class Means:
 
     client: ManagementClient
     journal: Journal
-    stop: Stop
+    stop: StopSignal
     tell: Callable[[Outcome], None]
     concurrency: int
     observed: int
     crashed: Callable[[Exception], None] = reraise
-    persistence: Persistence = field(default_factory=Persistence)
+    persistence: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-class Work:
+class ChangeExecutor:
     """One change under way."""
 
-    def __init__(self, number: int, change: Change, means: Means) -> None:
+    def __init__(self, number: int, change: Change, means: ApplyContext) -> None:
         self._number = number
         self._change = change
         self._means = means
@@ -85,7 +85,7 @@ class Work:
         self._in_doubt = False  # sent, and not known what became of it
         self._taken = False  # one call of several has taken effect
         self._before_leaving = (False, False)
-        self._mark = Mark(f"{means.journal.run}-{number}", self._leave, self._return)
+        self._mark = RequestContext(f"{means.journal.run}-{number}", self._leave, self._return)
 
     async def do(self, seen: Seen | None) -> Outcome:
         """Carry the change out; `seen` is what the tenant has right now, None to look for oneself."""
@@ -104,7 +104,7 @@ class Work:
             self._means.stop.ask(str(error))
             return self._outcome(Result.FAILED, f"nothing was sent: {error}")
         except Auth0Error as error:
-            took = f"; it took {Effect.HALF} effect" if self._taken else ""
+            took = f"; it took {ChangeState.HALF} effect" if self._taken else ""
             return self._outcome(Result.FAILED, f"{error}{took}")
         except Exception as error:  # noqa: BLE001 - a bug must not hide what became of this change and of others
             self._means.crashed(error)
@@ -117,7 +117,7 @@ class Work:
         while True:
             try:
                 return await self._write(seen)
-            except UnclearError as error:
+            except UnknownOutcomeError as error:
                 if not self._in_doubt:  # it was the look before the write that failed
                     raise
                 outcome = await self._look_again(str(error))
@@ -157,13 +157,13 @@ class Work:
         if now is None:
             return self._outcome(Result.CONFLICT, GONE)
         match effect(change, now.grant):
-            case Effect.WHOLE:
+            case ChangeState.WHOLE:
                 return self._outcome(Result.APPLIED, CHANGED_ALREADY)
-            case Effect.HALF if not self._sent:  # half of it is done by us or by nobody
+            case ChangeState.HALF if not self._sent:  # half of it is done by us or by nobody
                 return self._outcome(Result.CONFLICT, EDITED)
-            case Effect.FOREIGN:
+            case ChangeState.FOREIGN:
                 return self._outcome(Result.CONFLICT, EDITED)
-            case Effect.NONE | Effect.HALF:
+            case ChangeState.NONE | ChangeState.HALF:
                 pass
         try:
             await self._go_on(now, change)
@@ -245,22 +245,26 @@ class Work:
         except Auth0Error as error:
             return self._outcome(Result.UNKNOWN, f"{trouble}; looking again failed: {error}")
         match took := effect(self._change, found.grant if found else None):
-            case Effect.WHOLE:
+            case ChangeState.WHOLE:
                 return self._outcome(Result.APPLIED, f"{trouble}; it took effect all the same")
-            case Effect.FOREIGN:
+            case ChangeState.FOREIGN:
                 what = "the tenant has another grant there now" if found else GONE
                 return self._outcome(Result.CONFLICT, f"{trouble}; {what}")
-            case Effect.NONE | Effect.HALF:
-                self._taken = took is Effect.HALF
+            case ChangeState.NONE | ChangeState.HALF:
+                self._taken = took is ChangeState.HALF
                 return self._outcome(Result.FAILED, f"{trouble}; it took {took} effect")
 
     def _left(self) -> Outcome:
         if self._in_doubt:
             return self._outcome(Result.UNKNOWN, "interrupted while it was under way")
         if self._taken:
-            return self._outcome(Result.FAILED, f"interrupted before it was complete; it took {Effect.HALF} effect")
+            return self._outcome(
+                Result.FAILED, f"interrupted before it was complete; it took {ChangeState.HALF} effect"
+            )
         if self._sent:
-            return self._outcome(Result.FAILED, f"interrupted before it was sent again; it took {Effect.NONE} effect")
+            return self._outcome(
+                Result.FAILED, f"interrupted before it was sent again; it took {ChangeState.NONE} effect"
+            )
         if self._intended:
             return self._outcome(
                 Result.SKIPPED, "interrupted before it was sent again; the first attempt had no effect"

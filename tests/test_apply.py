@@ -12,20 +12,20 @@ from support.builders import TENANT, a_spec, first_parties, rules
 from support.tenants import Forward, Interference, a_sandbox, instead, no_interference, reached, stored_grants
 from support.virtual_time import run_virtually
 
-from reconciler.apply import Means, Stop, carry_out
-from reconciler.auth0.backoff import Persistence
-from reconciler.core.guards import Untouchable
+from reconciler.apply import ApplyContext, StopSignal, carry_out
+from reconciler.auth0.backoff import RetryPolicy
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import Outcome, Result, counts
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.journal import open_journal
-from reconciler.observe import Needs, observe
+from reconciler.observe import RequiredListings, observe
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
 
-QUICK = Persistence(attempts=3)
-NO_NAMES = Needs(application_names=False, api_names=False, scopes=False)
+QUICK = RetryPolicy(attempts=3)
+NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
 SEED = """
 applications: [{name: New, client_id: new}, {name: Old, client_id: old}, {name: Stray, client_id: stray}]
 apis: [{name: Invoices, identifier: "https://api.example.com/invoices", scopes: ["a", "b"]}]
@@ -47,7 +47,7 @@ def applied(
     meddle: Meddle = lambda _: None,
     *,
     seed: str = SEED,
-    stop: Stop | None = None,
+    stop: StopSignal | None = None,
     **shape: bool,
 ) -> tuple[dict[str, Result], list[dict[str, Any]], tuple[Outcome, ...]]:
     """Plan undisturbed, let `meddle` change the tenant, apply under `interfere`; results by client, and the tenant."""
@@ -56,10 +56,10 @@ def applied(
         plan = await _plan(sandbox, specs, **shape)
         meddle(sandbox)
         async with reached(sandbox, interfere) as client:
-            means = Means(
+            means = ApplyContext(
                 client=client,
                 journal=journal,
-                stop=stop or Stop(),
+                stop=stop or StopSignal(),
                 tell=told.append,
                 concurrency=8,
                 observed=len(stored_grants(sandbox)),
@@ -79,7 +79,7 @@ async def _plan(sandbox: Sandbox, specs: Iterable[GrantSpec], **shape: bool) -> 
     async with reached(sandbox) as client:
         observation = await observe(client, NO_NAMES)
         observation = replace(observation, directory=first_parties(specs, observation.grants))
-        return make_plan(specs, observation, rules(untouchable=Untouchable(client.own_key()), **shape), TENANT)
+        return make_plan(specs, observation, rules(untouchable=ProtectionRules(client.own_key()), **shape), TENANT)
 
 
 def scopes(after: list[dict[str, Any]]) -> dict[str, str]:
@@ -264,7 +264,7 @@ def test_a_failure_stops_no_other_change(tmp_path: Path) -> None:
 
 
 def test_what_is_in_flight_when_a_signal_comes_is_finished_and_the_rest_is_skipped(tmp_path: Path) -> None:
-    stop = Stop()
+    stop = StopSignal()
 
     async def signalled(request: httpx.Request, forward: Forward) -> httpx.Response:
         if request.method == "POST" and request.url.path.endswith("client-grants"):
@@ -337,7 +337,7 @@ async def never_answer(_: httpx.Request, forward: Forward) -> httpx.Response:
 def test_only_what_was_sent_and_not_answered_is_unknown_when_interrupted(
     tmp_path: Path, verb: str, fault: Interference, result: Result
 ) -> None:
-    stop = Stop()
+    stop = StopSignal()
 
     async def cut_soon(request: httpx.Request, forward: Forward) -> httpx.Response:
         asyncio.get_running_loop().call_later(0.2, stop.cut.set)
@@ -349,7 +349,7 @@ def test_only_what_was_sent_and_not_answered_is_unknown_when_interrupted(
 
 
 def test_a_refusal_after_a_lost_answer_leaves_what_is_known_of_the_first_attempt(tmp_path: Path) -> None:
-    stop = Stop()
+    stop = StopSignal()
     faults = [break_before, refuse_for_long(429)]
 
     async def twice(request: httpx.Request, forward: Forward) -> httpx.Response:
@@ -364,7 +364,7 @@ def test_a_refusal_after_a_lost_answer_leaves_what_is_known_of_the_first_attempt
 
 
 def test_half_a_change_is_known_when_its_rest_is_refused(tmp_path: Path) -> None:
-    stop = Stop()
+    stop = StopSignal()
 
     async def refuse_organizations(request: httpx.Request, forward: Forward) -> httpx.Response:
         if "organizations" in request.url.path and request.method == "POST":

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -221,3 +222,15 @@ def test_every_package_that_is_imported_is_declared_and_the_other_way_round() ->
     declared = {re.split(r"[^\w-]", requirement)[0] for requirement in needed}
     imported = {DISTRIBUTIONS.get(name, name) for name in HOMES if name not in sys.stdlib_module_names}
     assert declared == imported - {"pytest"} | {"sniffio"}  # the one loads us, the other is for httpcore
+
+
+def test_no_two_classes_share_a_name() -> None:
+    names = Counter(
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        if path.parent.name != "sandbox"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []

@@ -6,8 +6,8 @@ import pytest
 from reconciler.config import (
     SANDBOX_DOMAIN,
     Config,
-    Kind,
     Tenant,
+    TenantKind,
     check_environment,
     choose_tenant,
     choose_tenants,
@@ -16,9 +16,9 @@ from reconciler.config import (
 )
 from reconciler.config_file import parse_config
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import Border, Pattern, Protect
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.policy import Policy, PolicyRule, Verdict
-from reconciler.core.tenancy import Target, Tenants
+from reconciler.core.tenancy import TargetTenant, TargetTenants
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.loader import parse
 
@@ -59,7 +59,7 @@ def test_paths_are_relative_to_the_file() -> None:
     local, plain = parsed.tenants["local"], parsed.tenants["plain"]
     assert (local.seed, local.database) == (Path("environments/seed.yaml"), Path("environments/state/a.db"))
     assert (plain.seed, plain.database) == (None, Path("environments/.reconciler/sandbox.db"))
-    assert (plain.kind, plain.domain) == (Kind.SANDBOX, SANDBOX_DOMAIN)
+    assert (plain.kind, plain.domain) == (TenantKind.SANDBOX, SANDBOX_DOMAIN)
 
 
 def test_how_many_grants_an_organization_may_have_is_a_limit() -> None:
@@ -105,7 +105,7 @@ def test_a_domain_that_no_file_names_takes_the_shared_settings() -> None:
     parsed = parse_config({"protect": [{"client": "A"}], "limits": {"deletes": 1}}, "reconciler.yaml")
     tenant = choose_tenant(parsed, None, {"AUTH0_DOMAIN": f" {LIVE} "})
 
-    assert (tenant.name, tenant.domain, tenant.kind) == (LIVE, LIVE, Kind.AUTH0)
+    assert (tenant.name, tenant.domain, tenant.kind) == (LIVE, LIVE, TenantKind.AUTH0)
     assert (tenant.protect, tenant.limits.deletes_percent) == ((Protect(client="A"),), 1)
 
 
@@ -143,7 +143,7 @@ def test_auth0_domain_never_chooses_a_sandbox() -> None:
 
     tenant = choose_tenant(only_a_sandbox, None, {"AUTH0_DOMAIN": "local.test"}, allow_unnamed=True)
 
-    assert (tenant.name, tenant.kind) == ("local.test", Kind.AUTH0)
+    assert (tenant.name, tenant.kind) == ("local.test", TenantKind.AUTH0)
 
 
 @pytest.mark.parametrize(
@@ -197,17 +197,17 @@ def test_a_tenants_own_variables_go_before_the_shared_ones_and_its_host_is_built
         "reconciler.yaml",
     )
 
-    assert parsed.tenants["live"].target == Target("live", {"stage": "prod", "region": "eu", "domain": LIVE})
+    assert parsed.tenants["live"].target == TargetTenant("live", {"stage": "prod", "region": "eu", "domain": LIVE})
     elsewhere = choose_tenant(parsed, None, {"AUTH0_DOMAIN": "new.auth0.com"}, allow_unnamed=True)
-    assert elsewhere.target == Target("new.auth0.com", {**shared, "domain": "new.auth0.com"})
+    assert elsewhere.target == TargetTenant("new.auth0.com", {**shared, "domain": "new.auth0.com"})
 
 
 def test_files_are_read_for_the_chosen_tenant_or_for_all_or_for_whichever_there_may_be() -> None:
     parsed = config(live={"domain": LIVE}, local={"kind": "sandbox"})
     live, local = parsed.tenants.values()
 
-    assert parsed.readers(live) == Tenants((live.target,), ("live", "local"))
-    assert parsed.readers() == Tenants((live.target, local.target), ("live", "local"))
+    assert parsed.readers(live) == TargetTenants((live.target,), ("live", "local"))
+    assert parsed.readers() == TargetTenants((live.target, local.target), ("live", "local"))
     assert parse_config({"variables": {"a": "b"}}, "x").readers().targets[0].values.keys() == {"a", "domain"}
 
 
@@ -220,8 +220,8 @@ def test_a_border_of_its_own_takes_the_shared_ones_place() -> None:
         "reconciler.yaml",
     )
 
-    assert parsed.tenants["live"].border == Border((Pattern(client="Billing *"),))
-    assert parsed.tenants["other"].border == parsed.border == Border((Pattern(client="*"),))
+    assert parsed.tenants["live"].border == ManagedScope((Pattern(client="Billing *"),))
+    assert parsed.tenants["other"].border == parsed.border == ManagedScope((Pattern(client="*"),))
 
 
 def test_credentials_of_another_prefix_are_not_vouched_for_by_auth0_domain() -> None:
@@ -516,7 +516,7 @@ def test_in_ci_credentials_without_a_domain_are_reported(ci: dict[str, str]) -> 
     assert unconfirmed_domain(tenant, {**ci, "AUTH0_DOMAIN": LIVE}) is not None
     assert unconfirmed_domain(tenant, {**ci, "AUTH0_LIVE_DOMAIN": LIVE}) is None
     assert unconfirmed_domain(tenant, dict.fromkeys(ci, "false")) is None
-    assert unconfirmed_domain(Tenant(name="local", domain=SANDBOX_DOMAIN, kind=Kind.SANDBOX), ci) is None
+    assert unconfirmed_domain(Tenant(name="local", domain=SANDBOX_DOMAIN, kind=TenantKind.SANDBOX), ci) is None
 
 
 def test_the_identity_is_the_one_that_the_configuration_or_the_audience_says() -> None:

@@ -13,17 +13,17 @@ from support.commands import reconciler
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
-from reconciler.apply import Means, Stop, carry_out
-from reconciler.core.guards import Untouchable
+from reconciler.apply import ApplyContext, StopSignal, carry_out
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import Result
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.journal import open_journal
-from reconciler.observe import Needs, observe
+from reconciler.observe import RequiredListings, observe
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
 
-NO_NAMES = Needs(application_names=False, api_names=False, scopes=False)
+NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
 SEED = """
 applications:
   - {name: New, client_id: new}
@@ -75,13 +75,15 @@ def applied(
         async with reached(sandbox, interfere) as client:
             observation = await observe(client, NO_NAMES)
             observation = replace(observation, directory=first_parties(specs, observation.grants))
-            plan = make_plan(specs, observation, rules(untouchable=Untouchable(client.own_key()), prune=True), TENANT)
+            plan = make_plan(
+                specs, observation, rules(untouchable=ProtectionRules(client.own_key()), prune=True), TENANT
+            )
             calls.clear()
             meddle(sandbox)
-            means = Means(
+            means = ApplyContext(
                 client=client,
                 journal=journal,
-                stop=Stop(),
+                stop=StopSignal(),
                 tell=lambda _: None,
                 concurrency=1,
                 observed=len(observation.grants),

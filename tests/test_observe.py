@@ -10,7 +10,7 @@ from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import RefusedCallError
 from reconciler.core.directory import TenantList
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.pattern import Protect
 from reconciler.core.planner import Observation
@@ -22,7 +22,7 @@ from reconciler.observe import (
     NO_APPLICATIONS,
     NO_ASSOCIATIONS,
     NO_ORGANIZATIONS,
-    Needs,
+    RequiredListings,
     needs_of,
     observe,
     observe_further,
@@ -32,8 +32,8 @@ from reconciler.observe import (
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox
 
-EVERYTHING = Needs(application_names=True, api_names=True, scopes=True)
-NOTHING = Needs(application_names=False, api_names=False, scopes=False)
+EVERYTHING = RequiredListings(application_names=True, api_names=True, scopes=True)
+NOTHING = RequiredListings(application_names=False, api_names=False, scopes=False)
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
 NAMED = replace(NOTHING, organizations=True, organization_names=True)
 SEED = """
@@ -47,7 +47,7 @@ ALL = '"read:client_grants", "read:clients", "read:resource_servers"'
 
 def seen(
     folder: Path,
-    needs: Needs,
+    needs: RequiredListings,
     scope: str = ALL,
     meddle: Callable[[Sandbox], None] = lambda _: None,
 ) -> tuple[Observation, list[str]]:
@@ -70,11 +70,19 @@ def seen(
     ("spec", "protect", "expected"),
     [
         (a_spec(scope=()), (), NOTHING),
-        (a_spec(), (), Needs(application_names=False, api_names=False, scopes=True)),
-        (a_spec(client="B", scope=()), (), Needs(application_names=True, api_names=False, scopes=False)),
-        (a_spec(api="I", scope=()), (), Needs(application_names=False, api_names=True, scopes=False)),
-        (a_spec(scope=()), (Protect(client="B"),), Needs(application_names=True, api_names=False, scopes=False)),
-        (a_spec(scope=()), (Protect(api="I"),), Needs(application_names=False, api_names=True, scopes=False)),
+        (a_spec(), (), RequiredListings(application_names=False, api_names=False, scopes=True)),
+        (a_spec(client="B", scope=()), (), RequiredListings(application_names=True, api_names=False, scopes=False)),
+        (a_spec(api="I", scope=()), (), RequiredListings(application_names=False, api_names=True, scopes=False)),
+        (
+            a_spec(scope=()),
+            (Protect(client="B"),),
+            RequiredListings(application_names=True, api_names=False, scopes=False),
+        ),
+        (
+            a_spec(scope=()),
+            (Protect(api="I"),),
+            RequiredListings(application_names=False, api_names=True, scopes=False),
+        ),
         (a_spec(scope=()), (Protect(client_id="b"),), NOTHING),
         (a_spec(scope=(), organizations=()), (), replace(NOTHING, organizations=True)),
         (a_spec(scope=(), organizations=(ACME,)), (), replace(NOTHING, organizations=True)),
@@ -93,14 +101,16 @@ def seen(
         "organization name",
     ],
 )
-def test_only_what_a_file_needs_is_needed(spec: GrantSpec, protect: tuple[Protect, ...], expected: Needs) -> None:
+def test_only_what_a_file_needs_is_needed(
+    spec: GrantSpec, protect: tuple[Protect, ...], expected: RequiredListings
+) -> None:
     assert needs_of([spec], protect) == expected
 
 
 def test_who_prunes_has_to_know_third_parties() -> None:
     needs = needs_of([a_spec(scope=())], (), prunes=True)
 
-    assert needs == Needs(application_names=False, api_names=False, scopes=False, third_parties=True)
+    assert needs == RequiredListings(application_names=False, api_names=False, scopes=False, third_parties=True)
 
 
 def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
@@ -139,7 +149,7 @@ def test_names_take_one_call_each(tmp_path: Path) -> None:
 
 
 def test_without_permission_the_list_of_apis_is_refused(tmp_path: Path) -> None:
-    needs = Needs(application_names=False, api_names=False, scopes=True)
+    needs = RequiredListings(application_names=False, api_names=False, scopes=True)
 
     observation, _ = seen(tmp_path, needs, scope='"read:client_grants"')
 
@@ -228,7 +238,7 @@ def organized(
         ) as sandbox:
             async with reached(sandbox, note) as client:
                 observation = await observe(client, needs_of(specs, (), prunes=prune))
-                declared = DeclaredOrganizations(specs, Untouchable(OWN) if prune else None)
+                declared = DeclaredOrganizations(specs, ProtectionRules(OWN) if prune else None)
                 return await observe_organizations(client, observation, declared)
 
     observation, _ = run_virtually(run())
@@ -330,7 +340,7 @@ def test_without_permission_organizations_cannot_be_declared(tmp_path: Path, lac
 
 
 def further(
-    folder: Path, first: Needs, then: Needs, *specs: GrantSpec, scope: str = PERMITTED
+    folder: Path, first: RequiredListings, then: RequiredListings, *specs: GrantSpec, scope: str = PERMITTED
 ) -> tuple[Observation, Observation, list[str]]:
     """Survey a tenant, then look further for other needs; also return the calls of the second look."""
     calls: list[str] = []

@@ -17,7 +17,7 @@ from reconciler.core.approval import Deviations, deviations
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant, by_key
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan, TenantName, compare, in_order_of_apply
 from reconciler.errors import ReconcilerError, StalePlanError
@@ -51,7 +51,7 @@ def test_a_plan_reads_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_blocked_changes_and_pruned_grants_read_back_too(tmp_path: Path) -> None:
-    untouchable = Untouchable(OWN, (Protect(client_id="billing"),))
+    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
     plan = a_plan(
         SPECS, [an_observed(), an_observed(a_grant(a_key("stray")))], DIRECTORY, prune=True, untouchable=untouchable
     )

@@ -5,8 +5,8 @@ from urllib.parse import quote
 import httpx
 
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
-from reconciler.auth0.exchange import Answer
-from reconciler.auth0.management import UNMARKED, Call, Management, Mark
+from reconciler.auth0.exchange import TenantResponse
+from reconciler.auth0.management import NO_CONTEXT, ApiRequest, Management, RequestContext
 from reconciler.auth0.values import count
 
 ORGANIZATIONS = "organizations"
@@ -22,33 +22,33 @@ class Associations:
         """Return how many grants an organization may use, None if there is no such organization. Raises Auth0Error."""
         query = {"page": "0", "per_page": "1", "include_totals": "true"}
         try:
-            return await self._management.call(Call("GET", _grants_of(organization), query), _total)
+            return await self._management.call(ApiRequest("GET", _grants_of(organization), query), _total)
         except RefusedCallError as error:
             if error.status != httpx.codes.NOT_FOUND:
                 raise
             return None
 
-    async def add(self, organization: str, grant_id: str, mark: Mark = UNMARKED) -> None:
+    async def add(self, organization: str, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
         """Let an organization use a grant.
 
         Raises:
             RefusedCallError: 409 if it may already, or has as many grants as it can; 404 if one of them is gone.
             UnclearError, NotSentError: as other writes do.
         """
-        call = Call("POST", _grants_of(organization), body={"grant_id": grant_id}, mark=mark)
-        await self._management.call(call, Answer.acknowledge)
+        call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, mark=mark)
+        await self._management.call(call, TenantResponse.acknowledge)
 
-    async def remove(self, organization: str, grant_id: str, mark: Mark = UNMARKED) -> None:
+    async def remove(self, organization: str, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
         """Keep an organization from using a grant. Raises as `add` does; 404: it could not any more."""
         path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"
-        await self._management.call(Call("DELETE", path, mark=mark), Answer.acknowledge)
+        await self._management.call(ApiRequest("DELETE", path, mark=mark), TenantResponse.acknowledge)
 
 
 def _grants_of(organization: str) -> str:
     return f"{ORGANIZATIONS}/{quote(organization, safe='')}/client-grants"
 
 
-def _total(answer: Answer) -> int:
+def _total(answer: TenantResponse) -> int:
     total = count(answer.json(), "total")
     if total is None:
         raise UnreadableError(f"{answer.call}: the answer has no valid total")

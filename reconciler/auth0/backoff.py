@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, UnclearError
+from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, UnknownOutcomeError
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def ignore(_: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Persistence:
+class RetryPolicy:
     """How many attempts a call is worth, and what spreads them.
 
     No attempt is made after `deadline`, a time of the event loop's clock. `notice` is called before long waits.
@@ -47,7 +47,7 @@ class Persistence:
 
 async def persistently(
     attempt: Callable[[], Awaitable[T]],
-    persistence: Persistence,
+    persistence: RetryPolicy,
     again: Callable[[Auth0Error], bool] = lambda _: True,
 ) -> T:
     """Return what `attempt` does, made again after a failure that may pass, if `again` says so.
@@ -60,7 +60,7 @@ async def persistently(
     while True:
         try:
             return await attempt()
-        except (NotSentError, RateLimitedError, UnclearError) as error:
+        except (NotSentError, RateLimitedError, UnknownOutcomeError) as error:
             wait = next(waits, None)
             asked = error.retry_after if isinstance(error, RateLimitedError) else 0.0
             seconds = max(wait or 0.0, asked)

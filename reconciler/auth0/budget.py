@@ -23,7 +23,7 @@ ANSWER_NEEDED = math.inf
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RateLimitHeaders:
     """What the headers of one answer say about the limit; None for what they leave out or garble."""
 
     limit: int | None = None
@@ -33,7 +33,7 @@ class Heard:
     retry_after: float | None = None
 
 
-def heard(headers: Mapping[str, str]) -> Heard:
+def parse_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
     """Return what `headers` (names in lower case) say; `retry_after` is in seconds, whichever form it came in."""
     date = _http_date(headers.get("date"))
     retry_after = _number(headers.get("retry-after"))
@@ -41,7 +41,7 @@ def heard(headers: Mapping[str, str]) -> Heard:
     if retry_after is None and retry_date is not None and date is not None:
         retry_after = max(0.0, retry_date - date)
     limit, remaining = _number(headers.get("x-ratelimit-limit")), _number(headers.get("x-ratelimit-remaining"))
-    return Heard(
+    return RateLimitHeaders(
         limit=None if limit is None else int(limit),
         remaining=None if remaining is None else int(remaining),
         reset=_number(headers.get("x-ratelimit-reset")),
@@ -50,7 +50,7 @@ def heard(headers: Mapping[str, str]) -> Heard:
     )
 
 
-class Budget:
+class TokenBucket:
     """One bucket. Ask `wait` before a call, tell `sent` when it goes out and `answered` or `lost` when it is over.
 
     `share` of the bucket (0 to 1) is left to the tenant's other users. Until the first answer, one call goes out at a
@@ -109,7 +109,7 @@ class Budget:
         self._in_flight -= 1
         self._lowest -= 1
 
-    def answered(self, said: Heard, now: float) -> None:
+    def answered(self, said: RateLimitHeaders, now: float) -> None:
         """Note an answer."""
         self._in_flight -= 1
         if said.date is not None:
@@ -122,7 +122,7 @@ class Budget:
         self._count(said.remaining, period)
         self._next_tokens = self._tokens_at(said, now)
 
-    def refused(self, said: Heard, now: float, otherwise: float) -> float:
+    def refused(self, said: RateLimitHeaders, now: float, otherwise: float) -> float:
         """Note a 429 after `answered`; return the wait that it asks for, `otherwise` where it does not say."""
         self._trickles = False  # it took no token: that its number was told before shows nothing
         if said.retry_after is not None:
@@ -155,13 +155,13 @@ class Budget:
     def _spent(self) -> bool:
         return self._left() <= self._reserve()
 
-    def _tokens_at(self, said: Heard, now: float) -> float:
+    def _tokens_at(self, said: RateLimitHeaders, now: float) -> float:
         """Return when a call may go out to find new tokens."""
         if self._trickles and self._left() == self._reserve() > 0:
             return now + TENTH_OF_A_SECOND
         return max(now + self._until_tokens(said, now), self._came + self._pause(said))
 
-    def _until_tokens(self, said: Heard, now: float) -> float:
+    def _until_tokens(self, said: RateLimitHeaders, now: float) -> float:
         """Return how long until tokens are added. The tenant's clock shows whole seconds: the running one never counts.
 
         Without a date the tenant's clock is unknown; a second is what most buckets take.
@@ -171,7 +171,7 @@ class Budget:
         at = max(said.reset, said.date + 1)
         return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
 
-    def _pause(self, said: Heard) -> float:
+    def _pause(self, said: RateLimitHeaders) -> float:
         """Return how long after we last came for new tokens we come again, at the earliest."""
         if said.date is None or said.reset is None or said.reset <= said.date + 1:
             return JUST_OVER_A_SECOND

@@ -13,17 +13,17 @@ from reconciler.auth0.associations import ORGANIZATIONS, Associations
 from reconciler.auth0.connection import open_http
 from reconciler.auth0.credentials import Credentials, identities_of, own_key, scopes_of
 from reconciler.auth0.errors import (
+    DeadlinePassedError,
     NoTokenError,
     NotSentError,
     RateLimitedError,
     RefusedCallError,
     TooLargeError,
-    TooLateError,
-    UnclearError,
+    UnknownOutcomeError,
     UnreadableError,
 )
-from reconciler.auth0.exchange import Answer
-from reconciler.auth0.management import API, UNMARKED, Call, Management, Manner, Mark, accept
+from reconciler.auth0.exchange import TenantResponse
+from reconciler.auth0.management import API, NO_CONTEXT, ApiRequest, ClientOptions, Management, RequestContext, accept
 from reconciler.auth0.values import Json, count, cursor
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
@@ -45,7 +45,7 @@ LARGEST_LISTING_BYTES = 64_000_000
 """640 bytes for each grant of the largest tenant, where a grant usually takes half of that."""
 MOST_EMPTY_PAGES = 100
 LEAST_ON_A_PAGE = 10  # on average, beyond those that may be empty
-DEFAULT_MANNER = Manner()
+DEFAULT_OPTIONS = ClientOptions()
 
 
 class ManagementClient:
@@ -101,7 +101,7 @@ class ManagementClient:
         """Return every API of the tenant with its scopes; this listing knows page numbers only."""
 
         async def listing() -> tuple[Api, ...]:
-            size = _Size(APIS)
+            size = _ListingSize(APIS)
             first, total = await self._numbered_page(APIS, 0, wire.api, size)
             numbers = range(1, -(-total // PAGE_SIZE))
             async with at_once() as group:
@@ -136,16 +136,16 @@ class ManagementClient:
                 raise
             return {}
 
-    async def create(self, grant: ClientGrant, mark: Mark = UNMARKED) -> str:
+    async def create(self, grant: ClientGrant, mark: RequestContext = NO_CONTEXT) -> str:
         """Create a grant, without its organizations, and return its id.
 
         Raises:
             RefusedCallError (409 where its key is taken), UnclearError, NotSentError.
         """
-        call = Call("POST", GRANTS, body=wire.create_body(grant), mark=mark)
+        call = ApiRequest("POST", GRANTS, body=wire.create_body(grant), mark=mark)
         return await self._management.call(call, lambda answer: wire.created_id(answer.json(), grant))
 
-    async def update(self, grant_id: str, update: Update, mark: Mark = UNMARKED) -> None:
+    async def update(self, grant_id: str, update: Update, mark: RequestContext = NO_CONTEXT) -> None:
         """Send the changed fields, in one call if the tenant takes that. Raises as `create` does; 404: it is gone."""
         path, body = _grant(grant_id), wire.update_body(update)
         first, second = wire.in_two_steps(body)
@@ -157,25 +157,25 @@ class ManagementClient:
             await self._write("PATCH", path, first, mark)
             await self._second_step(path, second, mark)
 
-    async def _second_step(self, path: str, body: Mapping[str, object], mark: Mark) -> None:
+    async def _second_step(self, path: str, body: Mapping[str, object], mark: RequestContext) -> None:
         """Give the scopes; if they are refused, go back: a grant without any is an outage.
 
         Whatever else keeps them from being given leaves half a change, which has to be looked at: UnclearError.
         """
         try:
             await self._write("PATCH", path, body, mark)
-        except (NotSentError, NoTokenError, RateLimitedError, TooLateError) as error:
-            raise UnclearError(f"{error}; only the first of two steps was taken") from error
+        except (NotSentError, NoTokenError, RateLimitedError, DeadlinePassedError) as error:
+            raise UnknownOutcomeError(f"{error}; only the first of two steps was taken") from error
         except RefusedCallError:
             await self._write("PATCH", path, {"allow_all_scopes": True}, mark)
             raise
 
-    async def delete(self, grant_id: str, mark: Mark = UNMARKED) -> None:
+    async def delete(self, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
         """Delete a grant, gone or not. Raises RefusedCallError, UnclearError, NotSentError."""
         await self._write("DELETE", _grant(grant_id), None, mark)
 
-    async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: Mark) -> None:
-        await self._management.call(Call(method, path, body=body, mark=mark), Answer.acknowledge)
+    async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: RequestContext) -> None:
+        await self._management.call(ApiRequest(method, path, body=body, mark=mark), TenantResponse.acknowledge)
 
     async def _by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
         """Read a whole listing in checkpoint mode: until `next` is absent; pages may be empty, the cursor is opaque.
@@ -186,9 +186,9 @@ class ManagementClient:
         items: list[T] = []
         seen: set[str] = set()
         position: dict[str, str] = {}
-        size = _Size(path)
+        size = _ListingSize(path)
         while True:
-            call = Call("GET", path, {**query, "take": str(PAGE_SIZE), **position})
+            call = ApiRequest("GET", path, {**query, "take": str(PAGE_SIZE), **position})
             some, following, total = await self._management.call(
                 call, partial(_understood, name=name, read=read, size=size)
             )
@@ -204,12 +204,12 @@ class ManagementClient:
             position = {"from": following}
 
     async def _numbered_page(
-        self, path: str, number: int, read: Callable[[Json], T], size: "_Size"
+        self, path: str, number: int, read: Callable[[Json], T], size: "_ListingSize"
     ) -> tuple[list[T], int]:
         """Return what a page lists, and how many entries all pages have."""
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
 
-        def understood(answer: Answer) -> tuple[list[T], int]:
+        def understood(answer: TenantResponse) -> tuple[list[T], int]:
             page = _page(answer, path.replace("-", "_"))
             total = count(page, "total", MOST_ENTRIES)
             if total is None:
@@ -217,17 +217,17 @@ class ManagementClient:
             size.add(answer)
             return [read(item) for item in page[path.replace("-", "_")]], total
 
-        return await self._management.call(Call("GET", path, query), understood)
+        return await self._management.call(ApiRequest("GET", path, query), understood)
 
 
-class _Size:
+class _ListingSize:
     """How many bytes a listing has had so far."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._bytes = 0
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: TenantResponse) -> None:
         """Count an answer. Raises TooLargeError."""
         self._bytes += len(answer.body)
         if self._bytes > LARGEST_LISTING_BYTES:
@@ -236,7 +236,9 @@ class _Size:
             )
 
 
-def _understood(answer: Answer, name: str, read: Callable[[Json], T], size: _Size) -> tuple[list[T], str, int | None]:
+def _understood(
+    answer: TenantResponse, name: str, read: Callable[[Json], T], size: _ListingSize
+) -> tuple[list[T], str, int | None]:
     """Return what a page lists, where the next page begins, and how many entries all pages have if the page says it."""
     page = _page(answer, name)
     size.add(answer)
@@ -249,7 +251,7 @@ async def connected(  # noqa: PLR0913 - each is a choice of its own, most have a
     credentials: Credentials,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
-    manner: Manner = DEFAULT_MANNER,
+    manner: ClientOptions = DEFAULT_OPTIONS,
     check_token: Callable[[str], None] = accept,
     secrets: Secrets | None = None,
 ) -> AsyncIterator[ManagementClient]:
@@ -286,7 +288,7 @@ async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
     """Read a listing; one that breaks off, contradicts itself or loses its cursor (400) is started over once."""
     try:
         return await listing()
-    except UnclearError:
+    except UnknownOutcomeError:
         pass  # and let go of what was read so far, which the error keeps
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
@@ -304,7 +306,7 @@ def _grant(grant_id: str) -> str:
     return f"{GRANTS}/{quote(grant_id, safe='')}"
 
 
-def _page(answer: Answer, name: str) -> dict[str, Any]:
+def _page(answer: TenantResponse, name: str) -> dict[str, Any]:
     page = answer.json()
     items = page.get(name) if isinstance(page, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

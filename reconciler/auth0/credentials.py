@@ -63,7 +63,7 @@ Credentials = AccessToken | ClientSecret | PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
-class Variables:
+class CredentialVariables:
     """The variables of one tenant: those of `environment` whose names begin with `prefix`, which calls leave out."""
 
     environment: Mapping[str, str] = field(repr=False)
@@ -105,7 +105,7 @@ def credentials_from(
     Raises:
         ReconcilerError: if there are none, or some that cannot be.
     """
-    given = Variables(environment, prefix)
+    given = CredentialVariables(environment, prefix)
     if token := environment.get(name := given.name(*TOKENS), "").strip():
         return AccessToken(_checked(name, token))
     client_id, secret = given.text("CLIENT_ID"), given.text("CLIENT_SECRET")
@@ -122,7 +122,7 @@ def credentials_from(
     )
 
 
-def _private_key(given: Variables) -> str:
+def _private_key(given: CredentialVariables) -> str:
     r"""Return the PEM from the variable, where line feeds may be written as `\n`, or from the file that one names."""
     if key := given.environment.get(f"{given.prefix}{PRIVATE_KEY}", "").strip():
         return key.replace("\\n", "\n")
@@ -134,7 +134,7 @@ def _private_key(given: Variables) -> str:
         raise ReconcilerError(f"{name}: {path} cannot be read as a PEM file") from error
 
 
-def _algorithm(given: Variables) -> str:
+def _algorithm(given: CredentialVariables) -> str:
     algorithm = given.text("CLIENT_ASSERTION_SIGNING_ALG", "CLIENT_SIGNING_ALGORITHM") or ALGORITHMS[0]
     if algorithm not in ALGORITHMS:
         raise ReconcilerError(f"Auth0 takes assertions signed with {', '.join(ALGORITHMS)}, not {algorithm}")

@@ -24,7 +24,7 @@ class NotSentError(Auth0Error):
     """The call never reached the tenant."""
 
 
-class TooLateError(Auth0Error):
+class DeadlinePassedError(Auth0Error):
     """The call was not made, because its turn comes after the end of the run."""
 
 
@@ -61,9 +61,9 @@ class TooLargeError(Auth0Error):
     """A listing of the tenant is larger than what is read."""
 
 
-class UnclearError(Auth0Error):
+class UnknownOutcomeError(Auth0Error):
     """The call was sent; whether it took effect has to be looked up."""
 
 
-class UnreadableError(UnclearError):
+class UnreadableError(UnknownOutcomeError):
     """The tenant answered something that the API does not document."""

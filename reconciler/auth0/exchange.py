@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 
-from reconciler.auth0.budget import heard
+from reconciler.auth0.budget import parse_rate_limit_headers
 from reconciler.auth0.errors import (
     Auth0Error,
     NotSentError,
     RateLimitedError,
     RefusedCallError,
-    UnclearError,
+    UnknownOutcomeError,
     UnreadableError,
 )
 from reconciler.auth0.values import parse
@@ -41,7 +41,7 @@ NOT_SENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TenantResponse:
     """A whole answer. `call` names the request; header names are in lower case; `body` is decoded bytes.
 
     `secrets` are those of the run. No text that an answer repeats them in leaves this class.
@@ -79,10 +79,12 @@ class Answer:
     def refusal(self) -> Auth0Error:
         """Return the error that any status but a success stands for. A redirect is not followed; it is unclear."""
         if self.status == httpx.codes.TOO_MANY_REQUESTS:
-            return RateLimitedError(self.call, self.status, self._message(), heard(self.headers).retry_after or 0.0)
+            return RateLimitedError(
+                self.call, self.status, self._message(), parse_rate_limit_headers(self.headers).retry_after or 0.0
+            )
         if httpx.codes.is_client_error(self.status) and self.status != httpx.codes.REQUEST_TIMEOUT:
             return RefusedCallError(self.call, self.status, self._message())
-        return UnclearError(f"{self.call}: {self.status} {self._message()}".rstrip())
+        return UnknownOutcomeError(f"{self.call}: {self.status} {self._message()}".rstrip())
 
     def _message(self) -> str:
         try:
@@ -117,7 +119,7 @@ def shown(text: str, secrets: Secrets) -> str:
     return secrets.redact(text[:LONGEST_READ])[:LONGEST_MESSAGE]
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> Answer:
+async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> TenantResponse:
     """Send `request` and return the whole answer, whatever its status. Errors show nothing of `secrets`.
 
     Raises:
@@ -136,10 +138,12 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Sec
         raise NotSentError(f"{call}: {_reason(error, secrets)}{_by_proxy(request)}") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
         # Besides its own errors, httpx lets those of the standard library through when it reads a malformed answer.
-        raise UnclearError(f"{call}: {_reason(error, secrets)}{_by_proxy(request)}") from error
+        raise UnknownOutcomeError(f"{call}: {_reason(error, secrets)}{_by_proxy(request)}") from error
     except TimeoutError as error:
-        raise UnclearError(f"{call}: no whole answer within {DEADLINE_SECONDS:.0f} s{_by_proxy(request)}") from error
-    return Answer(call, response.status_code, response.reason_phrase, response.headers, body, secrets)
+        raise UnknownOutcomeError(
+            f"{call}: no whole answer within {DEADLINE_SECONDS:.0f} s{_by_proxy(request)}"
+        ) from error
+    return TenantResponse(call, response.status_code, response.reason_phrase, response.headers, body, secrets)
 
 
 def _by_proxy(request: httpx.Request) -> str:

@@ -6,13 +6,13 @@ from typing import Any, TypeVar
 
 import httpx
 
-from reconciler.auth0.backoff import Persistence, persistently
-from reconciler.auth0.budget import heard
+from reconciler.auth0.backoff import RetryPolicy, persistently
+from reconciler.auth0.budget import parse_rate_limit_headers
 from reconciler.auth0.credentials import Credentials
-from reconciler.auth0.errors import NoTokenError, NotSentError, UnclearError
-from reconciler.auth0.exchange import Answer, exchange
-from reconciler.auth0.pace import WHOLE_TENANT, Pace, Pacing, Turn
-from reconciler.auth0.tokens import Tokens
+from reconciler.auth0.errors import NoTokenError, NotSentError, UnknownOutcomeError
+from reconciler.auth0.exchange import TenantResponse, exchange
+from reconciler.auth0.pace import WHOLE_TENANT, RateLimiter, RateOptions, Slot
+from reconciler.auth0.tokens import TokenSource
 from reconciler.errors import ReconcilerError
 from reconciler.redaction import Secrets
 
@@ -35,7 +35,7 @@ def accept(token: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RequestContext:
     """How a write is known: `correlation` lands in the tenant's logs, `leaving` is awaited right before it is sent.
 
     `without_effect` is called when it is certain that what was sent last had no effect.
@@ -46,18 +46,18 @@ class Mark:
     without_effect: Callable[[], None] = lambda: None
 
 
-UNMARKED = Mark()
+NO_CONTEXT = RequestContext()
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """A request to the API; `path` is below /api/v2."""
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
-    mark: Mark = UNMARKED
+    mark: RequestContext = NO_CONTEXT
 
     @property
     def family(self) -> str:
@@ -75,11 +75,11 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ClientOptions:
     """How a tenant is asked: how hard, and how often again."""
 
-    pacing: Pacing = field(default_factory=Pacing)
-    persistence: Persistence = field(default_factory=Persistence)
+    pacing: RateOptions = field(default_factory=RateOptions)
+    persistence: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Management:
@@ -93,7 +93,7 @@ class Management:
         self,
         http: httpx.AsyncClient,
         credentials: Credentials,
-        manner: Manner,
+        manner: ClientOptions,
         check_token: Callable[[str], None],
         secrets: Secrets,
     ) -> None:
@@ -101,16 +101,16 @@ class Management:
         self._secrets = secrets
         self._check_token = check_token
         self._checked = ""
-        self._pace = Pace(manner.pacing, manner.persistence.deadline)
+        self._pace = RateLimiter(manner.pacing, manner.persistence.deadline)
         self._persistence = manner.persistence
-        self._tokens = Tokens(credentials, self._post_form, manner.persistence, secrets)
+        self._tokens = TokenSource(credentials, self._post_form, manner.persistence, secrets)
 
     @property
     def token(self) -> str:
         """The access token in use."""
         return self._tokens.current
 
-    async def call(self, call: Call, understand: Callable[[Answer], T]) -> T:
+    async def call(self, call: ApiRequest, understand: Callable[[TenantResponse], T]) -> T:
         """Make a call and return what `understand` makes of the answer.
 
         Nothing is repeated blindly: a call that was not sent, or that the rate limit refused, is made again whatever
@@ -124,10 +124,10 @@ class Management:
         return await persistently(
             lambda: self._once(call, understand),
             self._persistence,
-            again=lambda error: not (call.writes and isinstance(error, UnclearError)),
+            again=lambda error: not (call.writes and isinstance(error, UnknownOutcomeError)),
         )
 
-    async def _once(self, call: Call, understand: Callable[[Answer], T]) -> T:
+    async def _once(self, call: ApiRequest, understand: Callable[[TenantResponse], T]) -> T:
         token = await self._token()
         answer = await self._paced(call, token)
         if answer.status == httpx.codes.UNAUTHORIZED and self._tokens.renewable:
@@ -152,7 +152,7 @@ class Management:
             self._checked = token
         return token
 
-    async def _paced(self, call: Call, token: str) -> Answer:
+    async def _paced(self, call: ApiRequest, token: str) -> TenantResponse:
         request = self._request(call, token)
         async with self._pace.turn(call.family) as turn:
             await call.mark.leaving()
@@ -166,13 +166,13 @@ class Management:
             self._report(answer, turn)
             return answer
 
-    def _report(self, answer: Answer, turn: Turn) -> None:
-        said = heard(answer.headers)
+    def _report(self, answer: TenantResponse, turn: Slot) -> None:
+        said = parse_rate_limit_headers(answer.headers)
         turn.hear(said)
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             turn.refuse(said, otherwise=self._persistence.jitter(*UNTOLD_WAIT_SECONDS))
 
-    def _request(self, call: Call, token: str) -> httpx.Request:
+    def _request(self, call: ApiRequest, token: str) -> httpx.Request:
         headers = {"Authorization": f"Bearer {token}"}
         if call.mark.correlation:
             headers[CORRELATION_HEADER] = call.mark.correlation
@@ -183,5 +183,5 @@ class Management:
         except (ValueError, httpx.InvalidURL) as error:
             raise NotSentError(f"{call.method} {API}/{call.family}: HTTP cannot carry this request") from error
 
-    async def _post_form(self, path: str, form: dict[str, str]) -> Answer:
+    async def _post_form(self, path: str, form: dict[str, str]) -> TenantResponse:
         return await exchange(self._http, self._http.build_request("POST", path, data=form), self._secrets)

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from reconciler.auth0.backoff import AFTER_THE_END, ignore, moment_in
-from reconciler.auth0.budget import Budget, Heard
-from reconciler.auth0.errors import TooLateError
+from reconciler.auth0.budget import RateLimitHeaders, TokenBucket
+from reconciler.auth0.errors import DeadlinePassedError
 
 LONG_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
@@ -17,7 +17,7 @@ WHOLE_TENANT = "client-grants"
 
 
 @dataclass(frozen=True, slots=True)
-class Pacing:
+class RateOptions:
     """How hard a tenant may be asked.
 
     `rate_share` of its limits (0 to 1) is left to others, `max_rps` caps calls a second, `concurrency` those under way.
@@ -31,13 +31,13 @@ class Pacing:
 
 
 @dataclass(slots=True)
-class Turn:
+class Slot:
     """A call's permission to go out, and how it reports what came of it."""
 
-    budgets: tuple[Budget, ...]
+    budgets: tuple[TokenBucket, ...]
     answered: bool = field(default=False)
 
-    def hear(self, said: Heard) -> None:
+    def hear(self, said: RateLimitHeaders) -> None:
         """Note the answer: its headers speak of the endpoint's own bucket, which is the tenant's where it has none."""
         own, *others = self.budgets
         now = asyncio.get_running_loop().time()
@@ -46,34 +46,34 @@ class Turn:
             other.lost()
         self.answered = True
 
-    def refuse(self, said: Heard, otherwise: float) -> float:
+    def refuse(self, said: RateLimitHeaders, otherwise: float) -> float:
         """Note a 429; return for how many seconds it asks us to wait."""
         now = asyncio.get_running_loop().time()
         return max(budget.refused(said, now, otherwise) for budget in self.budgets)
 
 
-class Pace:
+class RateLimiter:
     """The turnstile of one tenant. Make it where its event loop runs."""
 
-    def __init__(self, pacing: Pacing, deadline: float = math.inf) -> None:
+    def __init__(self, pacing: RateOptions, deadline: float = math.inf) -> None:
         self._deadline = deadline
         self._free = asyncio.Semaphore(pacing.concurrency)
         self._changed = asyncio.Condition()
         self._gap = 1 / pacing.max_rps if pacing.max_rps else 0.0
         self._next_departure = 0.0
-        self._budgets: dict[str, Budget] = defaultdict(lambda: Budget(pacing.rate_share))
+        self._budgets: dict[str, TokenBucket] = defaultdict(lambda: TokenBucket(pacing.rate_share))
         self._notice = pacing.notice
         self._announced_until = 0.0
 
     @asynccontextmanager
-    async def turn(self, family: str) -> AsyncIterator[Turn]:
+    async def turn(self, family: str) -> AsyncIterator[Slot]:
         """Wait for the turn of a call to an endpoint of `family` (what shares a limit), and keep a place for it.
 
         Raises:
             TooLateError: at once, if the turn comes after the deadline.
         """
         names = (family,) if family == WHOLE_TENANT else (family, WHOLE_TENANT)
-        turn = Turn(tuple(self._budgets[name] for name in names))
+        turn = Slot(tuple(self._budgets[name] for name in names))
         async with self._free:
             await self._depart(turn)
             try:
@@ -85,12 +85,12 @@ class Pace:
                 async with self._changed:
                     self._changed.notify_all()
 
-    async def _depart(self, turn: Turn) -> None:
+    async def _depart(self, turn: Slot) -> None:
         loop = asyncio.get_running_loop()
         async with self._changed:
             while wait := self._wait(turn, loop.time()):
                 if math.inf > loop.time() + wait > self._deadline:
-                    raise TooLateError(
+                    raise DeadlinePassedError(
                         f"nothing was sent: the rate limits allow the next call at {moment_in(wait)}, {AFTER_THE_END}"
                     )
                 self._announce(wait, loop.time())
@@ -100,7 +100,7 @@ class Pace:
             for budget in turn.budgets:
                 budget.sent(now)
 
-    def _wait(self, turn: Turn, now: float) -> float:
+    def _wait(self, turn: Slot, now: float) -> float:
         return max(self._next_departure - now, 0.0, *(budget.wait(now) for budget in turn.budgets))
 
     async def _pause(self, seconds: float) -> None:

@@ -11,16 +11,16 @@ from typing import Any
 
 import httpx
 
-from reconciler.auth0.backoff import Persistence
-from reconciler.auth0.budget import Heard, heard
+from reconciler.auth0.backoff import RetryPolicy
+from reconciler.auth0.budget import RateLimitHeaders, parse_rate_limit_headers
 from reconciler.auth0.credentials import Credentials
-from reconciler.auth0.exchange import Answer, exchange
+from reconciler.auth0.exchange import TenantResponse, exchange
 from reconciler.auth0.management import API
-from reconciler.auth0.tokens import Tokens
+from reconciler.auth0.tokens import TokenSource
 from reconciler.redaction import Secrets
 
 LISTING = f"{API}/client-grants"
-ONCE = Persistence(attempts=1)
+ONCE = RetryPolicy(attempts=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
+class FirstResponse:
     """The answer to a first request, which carries no credentials: when it went and came, by this machine's clock.
 
     `date` is the tenant's clock in whole seconds, None if it does not say; `certificate` is None without TLS.
@@ -52,18 +52,20 @@ class Probe:
         self._secrets = secrets
         self._clock = clock
 
-    async def greet(self) -> Greeting:
+    async def greet(self) -> FirstResponse:
         """Send a request without credentials; any answer will do. Raises NotSentError, UnclearError."""
-        trace = _Trace(self._clock)
+        trace = _ConnectionTrace(self._clock)
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, extensions={"trace": trace.note})
         answer = await exchange(self._http, request, self._secrets)
-        return Greeting(trace.sent, self._clock(), heard(answer.headers).date, trace.certificate)
+        return FirstResponse(
+            trace.sent, self._clock(), parse_rate_limit_headers(answer.headers).date, trace.certificate
+        )
 
     async def token(self, credentials: Credentials) -> str:
         """Return a token by `credentials`. Raises NoTokenError, and ReconcilerError if they cannot be used."""
-        return await Tokens(credentials, self._post_form, ONCE, self._secrets).give()
+        return await TokenSource(credentials, self._post_form, ONCE, self._secrets).give()
 
-    async def list_grants(self, token: str) -> tuple[Answer, Heard]:
+    async def list_grants(self, token: str) -> tuple[TenantResponse, RateLimitHeaders]:
         """Ask for one grant; return the answer, whatever its status, and what it says of the rate limit.
 
         Raises:
@@ -72,13 +74,13 @@ class Probe:
         headers = {"Authorization": f"Bearer {token}"}
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, headers=headers)
         answer = await exchange(self._http, request, self._secrets)
-        return answer, heard(answer.headers)
+        return answer, parse_rate_limit_headers(answer.headers)
 
-    async def _post_form(self, path: str, form: dict[str, str]) -> Answer:
+    async def _post_form(self, path: str, form: dict[str, str]) -> TenantResponse:
         return await exchange(self._http, self._http.build_request("POST", path, data=form), self._secrets)
 
 
-class _Trace:
+class _ConnectionTrace:
     """Listens to a request on its way."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reconciler.auth0.assertion import ASSERTION_TYPE, assertion
-from reconciler.auth0.backoff import Persistence, persistently
+from reconciler.auth0.backoff import RetryPolicy, persistently
 from reconciler.auth0.credentials import (
     AccessToken,
     ClientSecret,
@@ -17,7 +17,7 @@ from reconciler.auth0.credentials import (
     secrets_of,
 )
 from reconciler.auth0.errors import Auth0Error, NoTokenError, RateLimitedError, RefusedCallError, UnreadableError
-from reconciler.auth0.exchange import Answer
+from reconciler.auth0.exchange import TenantResponse
 from reconciler.auth0.values import count
 from reconciler.redaction import Secrets
 
@@ -29,30 +29,30 @@ DEFAULT_LIFETIME_SECONDS = 86_400
 LONGEST_LIFETIME_SECONDS = 2_592_000
 """Auth0 takes at most 30 days."""
 
-Post = Callable[[str, dict[str, str]], Awaitable[Answer]]
+Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
 """Sends a form to a path of the tenant and returns the answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _CachedToken:
     token: str = field(repr=False)
     until: float
 
 
-class Tokens:
+class TokenSource:
     """Gives the token for each call. Calls that need a new one at the same time share one request for it.
 
     Everything that is sent or fetched is added to `secrets` first.
     """
 
-    def __init__(self, credentials: Credentials, post: Post, persistence: Persistence, secrets: Secrets) -> None:
+    def __init__(self, credentials: Credentials, post: Post, persistence: RetryPolicy, secrets: Secrets) -> None:
         secrets.add(*secrets_of(credentials))
         self._secrets = secrets
         self._ready = credentials.token if isinstance(credentials, AccessToken) else ""
         self._source = None if isinstance(credentials, AccessToken) else credentials
         self._post = post
         self._persistence = persistence
-        self._held: _Held | None = None
+        self._held: _CachedToken | None = None
         self._asking = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -83,13 +83,13 @@ class Tokens:
                 self._held = await self._fetched(self._source, now)
             return self._held.token
 
-    async def _fetched(self, source: ClientSecret | PrivateKey, now: float) -> _Held:
+    async def _fetched(self, source: ClientSecret | PrivateKey, now: float) -> _CachedToken:
         try:
             return await persistently(partial(self._fetch, source, now), self._persistence)
         except Auth0Error as error:
             raise NoTokenError(str(error), _advice(source, error)) from error
 
-    async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _Held:
+    async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _CachedToken:
         """Ask for a token; an assertion is signed anew each time, because it is good for one request only."""
         form = _form(source)
         self._secrets.add(form.get("client_assertion", ""))
@@ -125,10 +125,10 @@ def _advice(source: ClientSecret | PrivateKey, error: Auth0Error) -> str:
             return ""
 
 
-def _held(answer: Answer, now: float) -> _Held:
+def _held(answer: TenantResponse, now: float) -> _CachedToken:
     content = answer.json()
     token = content.get("access_token") if isinstance(content, dict) else None
     if not is_token(token):
         raise UnreadableError(f"{answer.call}: the answer does not hold a valid access token")
     seconds = count(content, "expires_in", LONGEST_LIFETIME_SECONDS) or DEFAULT_LIFETIME_SECONDS
-    return _Held(token, now + max(seconds - EARLY_SECONDS, seconds / 2))
+    return _CachedToken(token, now + max(seconds - EARLY_SECONDS, seconds / 2))

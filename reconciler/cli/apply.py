@@ -6,29 +6,29 @@ from collections.abc import Sequence
 import click
 
 from reconciler.cli import ci
-from reconciler.cli.approving import Approval, approval_options
+from reconciler.cli.approving import ApprovedPlan, approval_options
 from reconciler.cli.console import Console
 from reconciler.cli.interruption import Interruption
 from reconciler.cli.options import also_global_options, options
 from reconciler.cli.outputs import check_outputs
 from reconciler.cli.progress import progress
-from reconciler.cli.reaching import Reach, reaching_options
-from reconciler.cli.reports import TENANT, Forms, forms_options
-from reconciler.cli.run import Run
-from reconciler.cli.session import Planning, Session
+from reconciler.cli.reaching import RequestOptions, reaching_options
+from reconciler.cli.reports import TENANT, OutputOptions, forms_options
+from reconciler.cli.run import ApplyRun
+from reconciler.cli.session import TenantPlan, TenantSession
 from reconciler.cli.settings import own_folder
-from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Done, Together, expected_names, failures_of, together
-from reconciler.core.outcome import Report, Result
+from reconciler.cli.shaping import PlanOptions, shaping_options
+from reconciler.cli.together import TenantResult, TenantRuns, expected_names, failures_of, tenant_runs
+from reconciler.core.outcome import ApplyReport, Result
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, takes_everything
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
-from reconciler.render.checkout import Checkout
-from reconciler.render.outcome_forms import End, Ends, ends_as
+from reconciler.render.checkout import SourceLinks
+from reconciler.render.outcome_forms import RunResult, RunResults, ends_as
 from reconciler.render.outcomes import report_lines
-from reconciler.render.plan_forms import Planned, outputs_of
+from reconciler.render.plan_forms import PlanResults, outputs_of
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import line
 
@@ -40,7 +40,9 @@ from reconciler.render.styled import line
 @click.option("--yes", is_flag=True, help="Do not ask. No guard is lifted by this.")
 @reaching_options
 @forms_options("markdown")
-def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms: Forms) -> Exit:
+def command(
+    *, shape: PlanOptions, reach: RequestOptions, approval: ApprovedPlan, yes: bool, forms: OutputOptions
+) -> Exit:
     """Change the tenant to what the files declare.
 
     Prints the plan, asks, carries it out, reads the tenant again, and exits with 0 only if it equals the files.
@@ -53,9 +55,9 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     approval.check_options(shape)
     approval.check_not_applied(own_folder(options().config))
     try:
-        with together(options(), shape, reach, console, names=approval.shows_names) as (tenants, sessions):
+        with tenant_runs(options(), shape, reach, console, names=approval.shows_names) as (tenants, sessions):
             approval.check_tenants(sessions)
-            applying = Applying(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
+            applying = ApplyCommand(tenants, approval, console, asks=not yes, data=forms.stdout != "text")
             agreed = applying.agreed(tenants.planned(sessions))
             if agreed:
                 approval.check_tip(options().config)
@@ -63,10 +65,10 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     except ReconcilerError as error:
         error.tenants = error.tenants or dict.fromkeys(options().tenants, False)
         if error.tenants:
-            _report(Ends([], failures_of(error)), forms, ci.checkout(options().config))
+            _report(RunResults([], failures_of(error)), forms, ci.checkout(options().config))
         raise
     ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
-    ends = Ends([end for end, _ in ended], tenants.failures)
+    ends = RunResults([end for end, _ in ended], tenants.failures)
     try:
         _tell(ends, forms, console)
     except OSError as error:
@@ -75,7 +77,7 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     wrote = any(outcome.result is not Result.SKIPPED for end in ends.ends for outcome in end.report.outcomes)
     try:
         _report(ends, forms, ci.checkout(options().config))
-        ci.tell_outputs(lambda: outputs_of(Planned([end.plan for end in ends.ends])))
+        ci.tell_outputs(lambda: outputs_of(PlanResults([end.plan for end in ends.ends])))
     except ReconcilerError as error:
         if not wrote:
             raise
@@ -83,21 +85,23 @@ def command(*, shape: Shape, reach: Reach, approval: Approval, yes: bool, forms:
     return Exit.INCOMPLETE if wrote and code in NOTHING_WRITTEN else code
 
 
-Agreed = Done[Planning]
+Agreed = TenantResult[TenantPlan]
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
 """Exit codes that say so. Once one tenant was changed, they are not true of the run."""
 
 
-class Applying:
+class ApplyCommand:
     """From plans to what became of them, tenant by tenant as far as a person is asked, all at once behind that."""
 
-    def __init__(self, tenants: Together, approval: Approval, console: Console, *, asks: bool, data: bool) -> None:
+    def __init__(
+        self, tenants: TenantRuns, approval: ApprovedPlan, console: Console, *, asks: bool, data: bool
+    ) -> None:
         self._tenants = tenants
         self._approval = approval
         self._console = console
         self._asks = asks and not approval.saved
         self._data = data
-        self._ended: list[tuple[End, Exit]] = []
+        self._ended: list[tuple[RunResult, Exit]] = []
 
     def agreed(self, planned: Sequence[Agreed]) -> list[Agreed]:
         """Show the plans, and return those to be carried out."""
@@ -108,17 +112,17 @@ class Applying:
             with self._tenants.alone(done.session.tenant):
                 planning = self._approval.with_notes(done.result)
                 if self._is_agreed(done.session, planning):
-                    agreed.append(Done(done.session, planning))
+                    agreed.append(TenantResult(done.session, planning))
         return agreed
 
-    def _is_agreed(self, session: Session, planning: Planning) -> bool:
+    def _is_agreed(self, session: TenantSession, planning: TenantPlan) -> bool:
         """Show a plan and return whether it is to be carried out. Raises ReconcilerError if that is not allowed."""
         plan = planning.plan
         self._console.problems(session.warnings(plan), session.declared.texts)
         asks = self._asks and bool(plan.changes) and not plan.blocked
         self._console.plan(plan_lines(plan, every=options().verbose), data=self._data, asks=asks)
         if plan.blocked or not plan.changes:
-            self._ended.append((End(plan, Report((), plan)), _nothing_done(plan)))
+            self._ended.append((RunResult(plan, ApplyReport((), plan)), _nothing_done(plan)))
             return False
         self._approval.check_changes(planning, self._console, data=self._data)
         _refuse_without_permissions(session, plan)
@@ -126,13 +130,13 @@ class Applying:
             _ask(plan, self._console)
         return True
 
-    def carried_out(self, agreed: Sequence[Agreed], reach: Reach) -> list[tuple[End, Exit]]:
+    def carried_out(self, agreed: Sequence[Agreed], reach: RequestOptions) -> list[tuple[RunResult, Exit]]:
         """Carry the plans out, and return how each tenant ended, in no order."""
         interruption = Interruption(self._console)
         total = sum(len(done.result.plan.changes) for done in agreed)
         saved = self._approval.saved
         runs = {
-            done.session.tenant.name: Run(
+            done.session.tenant.name: ApplyRun(
                 done,
                 reach,
                 interruption,
@@ -148,7 +152,7 @@ class Applying:
             carried = self._tenants.each(sessions, lambda session: runs[session.tenant.name].done(self._console, tell))
         plans = {done.session.tenant.name: done.result.plan for done in agreed}
         reported = [(plans[done.session.tenant.name], *done.result) for done in carried]
-        return [*self._ended, *((End(plan, report), exit_code) for plan, report, exit_code in reported)]
+        return [*self._ended, *((RunResult(plan, report), exit_code) for plan, report, exit_code in reported)]
 
 
 def _nothing_done(plan: Plan) -> Exit:
@@ -157,7 +161,7 @@ def _nothing_done(plan: Plan) -> Exit:
     return Exit.DONE if plan.converged else Exit.INCOMPLETE
 
 
-def _tell(ends: Ends, forms: Forms, console: Console) -> None:
+def _tell(ends: RunResults, forms: OutputOptions, console: Console) -> None:
     checkout = ci.checkout(options().config)
     if forms.stdout != "text":
         console.text(ends_as(forms.stdout, ends, checkout, forms.most_bytes))
@@ -167,21 +171,21 @@ def _tell(ends: Ends, forms: Forms, console: Console) -> None:
             console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
 
 
-def _check_outputs(forms: Forms) -> None:
+def _check_outputs(forms: OutputOptions) -> None:
     """Raise ReconcilerError if a file or the journal cannot take what the run has to record."""
     named = any(TENANT in file.path for file in forms.files)
     names = expected_names(options()) if named else []
     check_outputs(options(), forms.outputs(names), journal=True)
 
 
-def _report(ends: Ends, forms: Forms, checkout: Checkout) -> None:
+def _report(ends: RunResults, forms: OutputOptions, checkout: SourceLinks) -> None:
     """Write report files and the summary of a step; an older report must not outlive what it tells of."""
     names = [*(end.plan.tenant.name for end in ends.ends), *ends.failed]
     forms.write(names, lambda form, some: ends_as(form, ends.of(some), checkout, forms.most_bytes))
     ci.tell_summary(lambda: ends_as("markdown", ends, checkout, ci.SUMMARY_BYTES))
 
 
-def _refuse_without_permissions(session: Session, plan: Plan) -> None:
+def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
     missing = missing_permissions(plan, session.client.permissions())
     if missing:
         raise ReconcilerError(

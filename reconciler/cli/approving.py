@@ -10,8 +10,8 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.reaching import parse_duration
-from reconciler.cli.session import Planning, Session
-from reconciler.cli.shaping import Shape
+from reconciler.cli.session import TenantPlan, TenantSession
+from reconciler.cli.shaping import PlanOptions
 from reconciler.core.approval import Deviations, deviations
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Plan, takes_access
@@ -27,14 +27,14 @@ MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
+class ApprovedPlan:
     """The plan that was approved; None where somebody is asked instead. `branch` must have this commit as its tip."""
 
     saved: SavedPlan | None = None
     oldest: timedelta = timedelta()
     branch: str | None = None
 
-    def check_options(self, shape: Shape) -> None:
+    def check_options(self, shape: PlanOptions) -> None:
         """Raise StalePlanError if this run is shaped by other options than the plan was: it may do something else."""
         options = shape.options()
         if self.saved and self.saved.options != options:
@@ -63,7 +63,7 @@ class Approval:
 
             refuse_if_superseded(self.branch, config)
 
-    def check_tenants(self, sessions: Sequence[Session]) -> None:
+    def check_tenants(self, sessions: Sequence[TenantSession]) -> None:
         """Raise StalePlanError if the plan is another tenant's, or too old, or there are several tenants."""
         if not self.saved:
             return
@@ -72,7 +72,7 @@ class Approval:
         for session in sessions:
             refuse_unless_current(self.saved, session.name, self.oldest, datetime.now(UTC))
 
-    def with_notes(self, planning: Planning) -> Planning:
+    def with_notes(self, planning: TenantPlan) -> TenantPlan:
         """Return `planning` with notes on the approved changes that it lacks."""
         fresh = planning.plan
         if not self.saved or fresh.blocked:
@@ -86,7 +86,7 @@ class Approval:
             notes.append("nothing left to do: the tenant is as the approved plan leaves it")
         return replace(planning, plan=replace(fresh, notes=(*fresh.notes, *notes)))
 
-    def check_changes(self, planning: Planning, console: Console, *, data: bool) -> None:
+    def check_changes(self, planning: TenantPlan, console: Console, *, data: bool) -> None:
         """Raise StalePlanError if the plan does more than was approved, after printing what is different."""
         if not self.saved:
             return
@@ -110,7 +110,7 @@ class Approval:
                 "taken here; plan and review again"
             )
 
-    def _deviations(self, saved: SavedPlan, planning: Planning) -> Deviations:
+    def _deviations(self, saved: SavedPlan, planning: TenantPlan) -> Deviations:
         return deviations(planning.plan, saved.plan, planning.observation.grants)
 
 
@@ -131,7 +131,7 @@ def approval_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
     @wraps(command)
     def approving(*, planfile: Path | None, max_plan_age: float, require_tip: str | None, **others: object) -> Exit:
         saved = read_plan(planfile) if planfile else None
-        return command(approval=Approval(saved, timedelta(seconds=max_plan_age), require_tip), **others)
+        return command(approval=ApprovedPlan(saved, timedelta(seconds=max_plan_age), require_tip), **others)
 
     argument = click.argument("planfile", required=False, type=click.Path(path_type=Path), metavar="[PLANFILE]")
     age = click.option(

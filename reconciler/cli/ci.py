@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
-from reconciler.render.checkout import USUAL_CONFIG, Checkout
+from reconciler.render.checkout import USUAL_CONFIG, SourceLinks
 
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
@@ -20,7 +20,7 @@ SUMMARY_BYTES = 1_000_000
 """GitHub takes a mebibyte per step."""
 
 
-def checkout(config: str | None) -> Checkout:
+def checkout(config: str | None) -> SourceLinks:
     """Return where the files of a run with that configuration stand: in the pipeline's repository, or just here.
 
     A configuration outside of the repository, which may be anywhere, goes by its name alone.
@@ -37,7 +37,7 @@ def checkout(config: str | None) -> Checkout:
         root = told.get("CI_PROJECT_DIR", "")
         address = f"{told.get('CI_PROJECT_URL')}/-/blob/{told.get('CI_COMMIT_SHA')}"
         commit = told.get("CI_COMMIT_SHA", "")
-    here = Checkout(_real(root or "."), _real("."), address, commit=commit)
+    here = SourceLinks(_real(root or "."), _real("."), address, commit=commit)
     file = PurePath(config or USUAL_CONFIG)
     return replace(here, config=visible(here.inside(file.as_posix()) or file.name))
 

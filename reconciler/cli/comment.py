@@ -18,9 +18,9 @@ from reconciler.forge import github, gitlab
 from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
 from reconciler.forge.publish import close, persistently, put
 from reconciler.forge.report import (
-    Place,
-    Report,
-    Tracker,
+    CommentTarget,
+    ForgeReport,
+    IssueTarget,
     parse_report,
     refuse_equal_markers,
     shortened_report,
@@ -71,7 +71,7 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     reports, problems = _read_all(files, job.run)
     refuse_equal_markers(reports)
     with _places(job, issue or "") as (comments, issues):
-        place: Place = issues if closes or issue is not None else comments
+        place: CommentTarget = issues if closes or issue is not None else comments
         work = partial(close, issues) if closes else partial(put, place)
         for report in [shortened_report(each, place.most_characters) for each in reports]:
             deed = persistently(partial(work, report), attempts)
@@ -87,7 +87,7 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     return Exit.FAILED if problems else Exit.DONE
 
 
-def _read_all(files: Iterable[Path], run: str) -> tuple[list[Report], list[str]]:
+def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[str]]:
     """Return the reports of this run, and what is wrong with the other files."""
     reports, problems = [], []
     for file in files:
@@ -98,7 +98,7 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[Report], list[str]]
     return reports, problems
 
 
-def _without_report(place: Place, known: Sequence[str], *, adds: bool) -> list[str]:
+def _without_report(place: CommentTarget, known: Sequence[str], *, adds: bool) -> list[str]:
     """Return the markers of the entries that have to say that they lack their report; with `adds`, of new ones, too.
 
     With --tenant, these are the entries of these tenants, else all of ours that no report replaces. So no entry goes on
@@ -112,27 +112,27 @@ def _without_report(place: Place, known: Sequence[str], *, adds: bool) -> list[s
     return [each for each in stale if not named or each in named]
 
 
-def _stand_in(marked: str, problems: Sequence[str]) -> Report:
+def _stand_in(marked: str, problems: Sequence[str]) -> ForgeReport:
     """Return the report that says that there is none, and why."""
     name = tenant_of(marked)
     shown = [f"- {span(problem[:MOST_CHARACTERS])}" for problem in problems[:MOST_PROBLEMS]]
     lines = [marked, f"### {span(name)}: no report", "", "The job left no report that holds. Read its log.", "", *shown]
-    return Report(f"tenant {name}", marked, "\n".join([*lines, ""]))
+    return ForgeReport(f"tenant {name}", marked, "\n".join([*lines, ""]))
 
 
 @contextmanager
-def _places(job: Job, title: str) -> Iterator[tuple[Place, Tracker]]:
+def _places(job: Job, title: str) -> Iterator[tuple[CommentTarget, IssueTarget]]:
     """Reach the comments that the job is about, and the issues, of which a new one gets that title."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
-                yield github.Comments(api, job), github.Issues(api, job, title)
+                yield github.PullRequestComments(api, job), github.GitHubIssues(api, job, title)
         case GitLabJob():
             with gitlab.open_gitlab(job) as api:
-                yield gitlab.Notes(api, job), gitlab.Issues(api, job, title)
+                yield gitlab.MergeRequestNotes(api, job), gitlab.GitLabIssues(api, job, title)
 
 
-def _read(file: Path, run: str) -> Report:
+def _read(file: Path, run: str) -> ForgeReport:
     """Return the report in a file that this run wrote.
 
     Raises:

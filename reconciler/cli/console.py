@@ -9,7 +9,7 @@ from typing import IO
 
 import click
 
-from reconciler.cli.options import Options
+from reconciler.cli.options import GlobalOptions
 from reconciler.core.problems import Problem
 from reconciler.core.quoting import visible
 from reconciler.errors import CrashError, ProblemsError, ReconcilerError
@@ -32,7 +32,7 @@ COLORS: Mapping[Style, Callable[[str], str]] = {
 class Console:
     """Writes lines, with colour where the options and the stream allow it."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: GlobalOptions) -> None:
         self._color = options.color
         self._quiet = options.quiet
         self._last_line = ""

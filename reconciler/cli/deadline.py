@@ -13,7 +13,7 @@ AGAIN_SECONDS = 0.5
 LEAST_SECONDS = 0.001
 
 
-class _TimeIsUpError(BaseException):
+class _DeadlineError(BaseException):
     """Raised wherever the program is; not an Exception, so that no code on the way takes it for its own."""
 
 
@@ -36,7 +36,7 @@ def within(seconds: float) -> Iterator[None]:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    except _TimeIsUpError as error:
+    except _DeadlineError as error:
         signal.setitimer(signal.ITIMER_REAL, 0)  # the signal may come while the timer is being stopped
         raise ReconcilerError(OUT_OF_TIME) from error
     finally:
@@ -44,4 +44,4 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def _end(_number: int, _frame: object) -> None:
-    raise _TimeIsUpError
+    raise _DeadlineError

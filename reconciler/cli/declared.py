@@ -6,19 +6,19 @@ from pathlib import Path
 
 from reconciler.cli import ci
 from reconciler.cli.memory import kept
-from reconciler.cli.options import Options
+from reconciler.cli.options import GlobalOptions
 from reconciler.cli.settings import own_folder, read_settings_at, workspace_of
-from reconciler.cli.shaping import Shape
+from reconciler.cli.shaping import PlanOptions
 from reconciler.config import Config, Tenant, at_domain, unnamed
 from reconciler.core.config_changes import SHARED, config_changes, file_is_new, not_compared
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.problems import Severity, errors
 from reconciler.core.quoting import visible
 from reconciler.core.rollback import Rollback
-from reconciler.core.tenancy import Target
+from reconciler.core.tenancy import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of, without_files
-from reconciler.files.read import Declared, read_grants, read_grants_at
+from reconciler.files.read import LoadedGrants, read_grants, read_grants_at
 from reconciler.git.repository import Repository, find_root
 from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
 from reconciler.snapshot import rollback_of
@@ -28,22 +28,22 @@ SHARED_DOMAIN = "shared.invalid"
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class GrantFiles:
     """What all grant files declare, and what they declared at the base, for whichever tenant.
 
     `then` has the tenants, by name, as the base knew them; to one that it did not know, it declared nothing.
     `config_changes` are those of reconciler.yaml since the base, `guards` has the tenants with their settings then.
     """
 
-    declared: Declared
-    base: Declared | None = None
+    declared: LoadedGrants
+    base: LoadedGrants | None = None
     rollback: Rollback | None = None
-    then: Mapping[str, Target] = field(default_factory=dict)
+    then: Mapping[str, TargetTenant] = field(default_factory=dict)
     config_changes: tuple[ConfigChange, ...] = ()
     guards: Mapping[str, Tenant] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def at(self, target: Target) -> tuple[Declared, Declared | None]:
+    def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
         """Return both for one tenant."""
         declared = self.declared.at(target)
         if self.base is None:
@@ -53,8 +53,12 @@ class Files:
 
 
 def read_files(
-    options: Options, shape: Shape, config: Config, tenants: Sequence[Tenant], folders: Sequence[Path] | None = None
-) -> Files:
+    options: GlobalOptions,
+    shape: PlanOptions,
+    config: Config,
+    tenants: Sequence[Tenant],
+    folders: Sequence[Path] | None = None,
+) -> GrantFiles:
     """Return what the files declare, and what they declared at the base, with the values that tenants had then.
 
     Where the base cannot tell these, because the configuration was not there yet, or not valid, they are as now.
@@ -69,7 +73,7 @@ def read_files(
     if rollback and shape.prune:
         raise ReconcilerError("--prune does not go with a snapshot: applying it deletes just what the run created")
     if not shape.base:
-        return Files(declared, rollback=rollback)
+        return GrantFiles(declared, rollback=rollback)
     repository = workspace_of(options.config).repository()
     _refuse_other_repository(Path(options.grants), repository)
     revision = resolve_revision(repository, shape.base)
@@ -83,10 +87,10 @@ def read_files(
     if shape.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
     notes = () if base.texts else (_nothing_at_base(revision, options, only_branch=shape.only_branch),)
-    return Files(declared, base, rollback, {tenant.name: tenant.target for tenant in then}, changes, guards, notes)
+    return GrantFiles(declared, base, rollback, {tenant.name: tenant.target for tenant in then}, changes, guards, notes)
 
 
-def _nothing_at_base(revision: Revision, options: Options, *, only_branch: bool) -> str:
+def _nothing_at_base(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
     """Return a note that the base has no grant files. Raises ReconcilerError if drift is to be left out."""
     what = f"{visible(revision.name)} has no grant files at {name_of(Path(options.grants))}"
     if only_branch:
@@ -151,13 +155,13 @@ def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
 
 
 def read_declared(
-    options: Options,
+    options: GlobalOptions,
     config: Config,
     tenants: Sequence[Tenant],
     folders: Sequence[Path] | None = None,
     *,
     must_be_whole: bool = False,
-) -> Declared:
+) -> LoadedGrants:
     """Return what the grant files (in `folders`, or that of --grants) declare; `must_be_whole` as for `read_grants`.
 
     A folder of --grants without a grant file gets a warning: nothing is declared then, perhaps by mistake.

@@ -9,14 +9,14 @@ import click
 
 from reconciler.cli import ci
 from reconciler.cli.console import Console
-from reconciler.cli.options import Options, also_global_options, format_option, options
+from reconciler.cli.options import GlobalOptions, also_global_options, format_option, options
 from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.config import identity_check
 from reconciler.core.findings import Finding, Status
 from reconciler.doctor import setup
 from reconciler.doctor.look import look
 from reconciler.doctor.patterns import pattern_finding
-from reconciler.doctor.sight import Listing
+from reconciler.doctor.sight import ProbedListing
 from reconciler.doctor.verdicts import skipped_findings, tenant_findings
 from reconciler.errors import Exit
 from reconciler.redaction import secrets_in
@@ -41,7 +41,7 @@ def command(*, form: str) -> Exit:
     return Exit.FAILED if any(finding.status is Status.FAILED for finding in findings) else Exit.DONE
 
 
-def _findings(given: Options) -> list[Finding]:
+def _findings(given: GlobalOptions) -> list[Finding]:
     of_configuration, config = setup.configuration(partial(read_settings, given.config))
     allowed = given.allow_unnamed_tenant
     of_tenant, tenant = setup.tenant(config, given.tenant, os.environ, allow_unnamed=allowed)
@@ -51,6 +51,6 @@ def _findings(given: Options) -> list[Finding]:
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)
     secrets = secrets_in(os.environ, ci.mask)
     seen = asyncio.run(look(tenant, os.environ, identity, secrets))
-    answers = isinstance(seen.listing, Listing) and not seen.listing.wrong
+    answers = isinstance(seen.listing, ProbedListing) and not seen.listing.wrong
     patterns = asyncio.run(pattern_finding(tenant, os.environ, identity, secrets, answers=answers))
     return [of_configuration, of_tenant, of_grants, *tenant_findings(seen, needs, patterns)]

@@ -15,7 +15,7 @@ from reconciler.disk import write_output
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.canonical import canonical
 from reconciler.files.discover import find, name_of
-from reconciler.files.read import Declared, read_grants
+from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.render.styled import line
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -47,7 +47,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _moved(wanted: list[Path], declared: Declared) -> tuple[dict[Path, str], list[Problem]]:
+def _moved(wanted: list[Path], declared: LoadedGrants) -> tuple[dict[Path, str], list[Problem]]:
     """Return the new texts of the files that are not in order, and what kept others from being put in order."""
     refused = {problem.source.file for problem in errors(declared.problems)}
     moved: dict[Path, str] = {}

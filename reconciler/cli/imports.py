@@ -11,15 +11,15 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.declared import read_declared
-from reconciler.cli.options import Name, Options, also_global_options, options
-from reconciler.cli.reaching import Reach, reaching_options
-from reconciler.cli.session import Session
+from reconciler.cli.options import GlobalOptions, ListedName, also_global_options, options
+from reconciler.cli.reaching import RequestOptions, reaching_options
+from reconciler.cli.session import TenantSession
 from reconciler.cli.settings import read_settings, workspace_of
-from reconciler.cli.shaping import Shape
-from reconciler.cli.together import Together, together
-from reconciler.core.adopt import Adoption, Choice, adopt
+from reconciler.cli.shaping import PlanOptions
+from reconciler.cli.together import TenantRuns, tenant_runs
+from reconciler.core.adopt import GrantImport, ImportFilter, adopt
 from reconciler.core.desired import resolve
-from reconciler.core.file_names import FreeNames
+from reconciler.core.file_names import UniqueNames
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.planner import Observation
 from reconciler.core.template import restored
@@ -27,7 +27,7 @@ from reconciler.disk import check_new_folder, write_new_files
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.render.adoption import adoption_lines, left_out_lines
-from reconciler.render.grant_file import Heading, import_file, portions
+from reconciler.render.grant_file import FileHeader, import_file, portions
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import line
 
@@ -46,7 +46,7 @@ SCHEMA = Path("schemas", "grants.schema.json")
 @click.option(
     "--client",
     "clients",
-    type=Name(),
+    type=ListedName(),
     metavar="PATTERN",
     multiple=True,
     help="Only grants of applications by this name or id.",
@@ -54,33 +54,33 @@ SCHEMA = Path("schemas", "grants.schema.json")
 @click.option(
     "--audience",
     "audiences",
-    type=Name(),
+    type=ListedName(),
     metavar="PATTERN",
     multiple=True,
     help="Only grants for APIs by this identifier or name.",
 )
 @reaching_options
-def command(*, out: Path | None, clients: tuple[str, ...], audiences: tuple[str, ...], reach: Reach) -> Exit:
+def command(*, out: Path | None, clients: tuple[str, ...], audiences: tuple[str, ...], reach: RequestOptions) -> Exit:
     """Write grant files for what the tenant has and no file declares.
 
     Each application gets a file of its own; no file is ever overwritten. A plan at the end shows that the files say
     what the tenant has.
     """
     given = options()
-    wanted = Wanted(out or Path(given.grants), Choice(clients, audiences))
+    wanted = ImportOptions(out or Path(given.grants), ImportFilter(clients, audiences))
     return bring_in(given, Console(given), wanted, reach)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ImportOptions:
     """Which grants are to go into files, and in which folder; `agrees` is asked once their number is known."""
 
     folder: Path
-    choice: Choice = field(default_factory=Choice)
+    choice: ImportFilter = field(default_factory=ImportFilter)
     agrees: Callable[[int], bool] = lambda _: True
 
 
-def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> Exit:
+def bring_in(given: GlobalOptions, console: Console, wanted: ImportOptions, reach: RequestOptions) -> Exit:
     """Write files for the grants that are wanted and that none declares yet, and plan.
 
     Raises:
@@ -89,7 +89,9 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
     folder = wanted.folder
     _check_folder(given, folder)
     with _reached(given, console, folder, reach) as (tenants, sessions):
-        ((session, observation),) = ((done.session, done.result) for done in tenants.each(sessions, Session.surveyed))
+        ((session, observation),) = (
+            (done.session, done.result) for done in tenants.each(sessions, TenantSession.surveyed)
+        )
         adoption = adopt(
             observation.grants,
             observation.directory,
@@ -113,19 +115,21 @@ def bring_in(given: Options, console: Console, wanted: Wanted, reach: Reach) -> 
 
 
 @contextmanager
-def _reached(given: Options, console: Console, folder: Path, reach: Reach) -> Iterator[tuple[Together, list[Session]]]:
+def _reached(
+    given: GlobalOptions, console: Console, folder: Path, reach: RequestOptions
+) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
     """Reach the one tenant. Before the first import there may be no folder of grant files."""
-    with together(given, Shape(), reach, console, _folders(given, folder)) as (tenants, sessions):
+    with tenant_runs(given, PlanOptions(), reach, console, _folders(given, folder)) as (tenants, sessions):
         if tenants.are_several:
             raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
         yield tenants, sessions
 
 
-def _folders(given: Options, folder: Path) -> list[Path]:
+def _folders(given: GlobalOptions, folder: Path) -> list[Path]:
     return [path for path in (Path(given.grants), folder) if lexists(path)]
 
 
-def _declared(session: Session, observation: Observation) -> Collection[Key]:
+def _declared(session: TenantSession, observation: Observation) -> Collection[Key]:
     """Return the keys that files declare, once it is sure that a plan can be made of them."""
     if not session.declared.specs:
         return ()
@@ -133,7 +137,7 @@ def _declared(session: Session, observation: Observation) -> Collection[Key]:
     return {each.key for each in resolve(session.declared.specs, observation.directory)[0]}
 
 
-def _heading(session: Session, given: Options, folder: Path) -> Heading:
+def _heading(session: TenantSession, given: GlobalOptions, folder: Path) -> FileHeader:
     """Return what is said at the top of each file; where there are other tenants, that it is for this one."""
     schema = session.folder.parent / SCHEMA
     editors = [f"yaml-language-server: $schema={way_to(schema, folder)}"] if schema.exists() else []
@@ -144,7 +148,7 @@ def _heading(session: Session, given: Options, folder: Path) -> Heading:
             f"{name} is no tenant of the configuration, whose tenants these files would be for; add it"
         )
     only = name if name in tenants and len(tenants) > 1 else None
-    return Heading([*editors, f"Imported from {session.tenant.title}."], only)
+    return FileHeader([*editors, f"Imported from {session.tenant.title}."], only)
 
 
 def way_to(file: Path, folder: Path) -> str:
@@ -152,14 +156,14 @@ def way_to(file: Path, folder: Path) -> str:
     return Path(relpath(file, folder)).as_posix()
 
 
-def _texts(adoption: Adoption, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]) -> dict[Path, str]:
-    free = FreeNames(path.stem for path in folder.iterdir()) if folder.is_dir() else FreeNames(())
+def _texts(adoption: GrantImport, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]) -> dict[Path, str]:
+    free = UniqueNames(path.stem for path in folder.iterdir()) if folder.is_dir() else UniqueNames(())
     return {
         folder / f"{free(name)}.yaml": text_of(some) for name, grants in adoption.holders for some in portions(grants)
     }
 
 
-def _check_folder(given: Options, folder: Path) -> None:
+def _check_folder(given: GlobalOptions, folder: Path) -> None:
     """Raise ReconcilerError if the folder cannot take files, or a link in its path leads out of the repository."""
     workspace_of(given.config).refuse_stray_links([folder])
     try:
@@ -177,13 +181,15 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
         ) from error
 
 
-def _afresh(session: Session, given: Options, folder: Path) -> Session:
+def _afresh(session: TenantSession, given: GlobalOptions, folder: Path) -> TenantSession:
     """Return the session with what the files declare as they are now."""
     declared = read_declared(given, read_settings(given.config), [session.tenant], _folders(given, folder))
     return replace(session, declared=declared.at(session.tenant.target))
 
 
-def _plan(tenants: Together, session: Session, observation: Observation, console: Console, *, every: bool) -> None:
+def _plan(
+    tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, every: bool
+) -> None:
     """Do what `reconciler plan` does, with the tenant as it has just been observed."""
     (done,) = tenants.each([session], lambda each: each.planned_from(observation))
     plan = done.result.plan

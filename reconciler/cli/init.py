@@ -10,8 +10,8 @@ import click
 
 from reconciler import beginning
 from reconciler.cli.console import Console
-from reconciler.cli.imports import SCHEMA, Wanted, bring_in, way_to
-from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.imports import SCHEMA, ImportOptions, bring_in, way_to
+from reconciler.cli.options import GlobalOptions, also_global_options, options
 from reconciler.cli.reaching import USUAL
 from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.config import DEFAULT_FILE, Tenant, choose_tenant
@@ -45,7 +45,7 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     called. If it has grants, and the environment has credentials for it, files are written for these, too.
     """
     given = options()
-    asking = Asking(Console(given), asks=not yes and sys.stdin.isatty(), yes=yes)
+    asking = Prompt(Console(given), asks=not yes and sys.stdin.isatty(), yes=yes)
     file, grants = Path(given.config or DEFAULT_FILE), Path(given.grants)
     tenant = _declared(given) if file.exists() else _new(given, domain, asking)
     _refuse_expression(tenant.name)
@@ -56,7 +56,7 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     reached = _has_credentials(tenant)
     if reached:
         asking.console.result([line()] * (not asking.asks))  # a question has a blank line of its own
-        bring_in(given, asking.console, Wanted(grants, agrees=asking.agrees), USUAL)
+        bring_in(given, asking.console, ImportOptions(grants, agrees=asking.agrees), USUAL)
     if not grants.exists():
         schema = way_to(file.parent / SCHEMA, grants)
         _write({grants / "example.yaml": beginning.example(schema)}, asking.console)
@@ -81,7 +81,7 @@ def _refuse_expression(name: str) -> None:
         )
 
 
-class Asking:
+class Prompt:
     """Asks whoever sits at the terminal; where nobody does, or is not to be asked, defaults are the answers."""
 
     def __init__(self, console: Console, *, asks: bool, yes: bool) -> None:
@@ -102,12 +102,12 @@ class Asking:
         return self.console.asked(question).lower() in {"", "y", "yes"}
 
 
-def _declared(given: Options) -> Tenant:
+def _declared(given: GlobalOptions) -> Tenant:
     config = read_settings(given.config)
     return choose_tenant(config, given.tenant, os.environ, allow_unnamed=given.allow_unnamed_tenant)
 
 
-def _new(given: Options, domain: str | None, asking: Asking) -> Tenant:
+def _new(given: GlobalOptions, domain: str | None, asking: Prompt) -> Tenant:
     """Return the tenant that is asked for. Raises ReconcilerError if its domain is none."""
     domain = domain or os.environ.get("AUTH0_DOMAIN", "").strip() or asking.text("Domain of the tenant", "")
     if not domain:

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reconciler.apply import Stop
+from reconciler.apply import StopSignal
 from reconciler.cli.console import Console
 from reconciler.errors import Exit
 
@@ -23,7 +23,7 @@ class Interruption:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._stops: list[Stop] = []
+        self._stops: list[StopSignal] = []
         self._signals: list[signal.Signals] = []
         self.left = asyncio.Event()
 
@@ -32,9 +32,9 @@ class Interruption:
         """The exit code that the first signal stands for; None without one."""
         return EXIT_CODES[self._signals[0]] if self._signals else None
 
-    def stop(self) -> Stop:
+    def stop(self) -> StopSignal:
         """Return what tells one more run to stop."""
-        stop = Stop()
+        stop = StopSignal()
         self._stops.append(stop)
         return stop
 

@@ -6,14 +6,14 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.declared import read_declared
-from reconciler.cli.options import Options, also_global_options, format_option, options
-from reconciler.cli.reaching import Reach, reaching_options
-from reconciler.cli.session import Session
+from reconciler.cli.options import GlobalOptions, also_global_options, format_option, options
+from reconciler.cli.reaching import RequestOptions, reaching_options
+from reconciler.cli.session import TenantSession
 from reconciler.cli.settings import read_settings
-from reconciler.cli.shaping import Shape
-from reconciler.cli.together import together
+from reconciler.cli.shaping import PlanOptions
+from reconciler.cli.together import tenant_runs
 from reconciler.config import meant
-from reconciler.core.listing import Listed, as_declared
+from reconciler.core.listing import ListedGrant, as_declared
 from reconciler.core.plan import TenantName
 from reconciler.errors import Exit
 from reconciler.render.listing import listing_json, listing_lines
@@ -24,7 +24,7 @@ from reconciler.render.listing import listing_json, listing_lines
 @click.option("--offline", is_flag=True, help="Name grants as the files do, and ask no tenant.")
 @reaching_options
 @format_option()
-def command(*, offline: bool, reach: Reach, form: str) -> Exit:
+def command(*, offline: bool, reach: RequestOptions, form: str) -> Exit:
     """List the grants that the files declare for a tenant, with its values in them, and where each comes from.
 
     Names are looked up in the tenant: each grant is shown with its ids. The grants that it has are not read.
@@ -39,14 +39,14 @@ def command(*, offline: bool, reach: Reach, form: str) -> Exit:
     return Exit.DONE
 
 
-def _as_declared(given: Options) -> tuple[TenantName, list[Listed]]:
+def _as_declared(given: GlobalOptions) -> tuple[TenantName, list[ListedGrant]]:
     config = read_settings(given.config)
     tenant = meant(config, given.tenant, os.environ, allow_unnamed=given.allow_unnamed_tenant)
     specs = read_declared(given, config, [tenant]).at(tenant.target).specs
     return tenant.title, [as_declared(spec) for spec in specs]
 
 
-def _as_resolved(given: Options, reach: Reach, console: Console) -> tuple[TenantName, list[Listed]]:
-    with together(given, Shape(), reach, console) as (tenants, sessions):
-        (done,) = tenants.each(sessions, Session.listed)
+def _as_resolved(given: GlobalOptions, reach: RequestOptions, console: Console) -> tuple[TenantName, list[ListedGrant]]:
+    with tenant_runs(given, PlanOptions(), reach, console) as (tenants, sessions):
+        (done,) = tenants.each(sessions, TenantSession.listed)
         return done.session.name, done.result

@@ -13,7 +13,7 @@ from reconciler import __version__
 from reconciler.cli.ci import tell_exit_code
 from reconciler.cli.console import Console
 from reconciler.cli.memory import look_seldom
-from reconciler.cli.options import Options, global_options, name_variables, options
+from reconciler.cli.options import GlobalOptions, global_options, name_variables, options
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
 # A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
@@ -40,7 +40,7 @@ MODULES: Mapping[str, str] = {"import": "imports"}
 """Commands whose names cannot be names of modules."""
 
 
-class Commands(click.Group):
+class LazyCommands(click.Group):
     """Loads a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -67,7 +67,7 @@ class Commands(click.Group):
 
 @global_options
 @click.command(
-    cls=Commands,
+    cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
@@ -123,7 +123,7 @@ def _run(arguments: Sequence[str]) -> int:
     except OSError as error:
         _give_stdout_up()
         if not isinstance(error, BrokenPipeError):  # whoever read us has seen enough
-            Console(Options()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
+            Console(GlobalOptions()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
         return Exit.FAILED
 
 
@@ -164,6 +164,6 @@ def _note_a_slow_parser(context: click.Context) -> None:
         )
 
 
-def _options(context: click.Context) -> Options:
+def _options(context: click.Context) -> GlobalOptions:
     with context.scope(cleanup=False):
         return options()

@@ -21,7 +21,7 @@ ALSO = (
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class GlobalOptions:
     """The global options as given."""
 
     config: str | None = None
@@ -38,14 +38,14 @@ class Options:
         """The one tenant that is named, if any. Raises ReconcilerError if there are several."""
         return next(iter(self.of_one_tenant().tenants), None)
 
-    def of_one_tenant(self) -> "Options":
+    def of_one_tenant(self) -> "GlobalOptions":
         """Return this, which names one tenant at most. Raises ReconcilerError if there are several."""
         if self.all_tenants or len(self.tenants) > 1:
             raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
         return self
 
 
-class Name(click.types.StringParamType):
+class ListedName(click.types.StringParamType):
     """A text of which a variable may hold several, separated by commas."""
 
     name = "name"
@@ -56,9 +56,9 @@ class Name(click.types.StringParamType):
         return str(value).strip()
 
 
-def options() -> Options:
+def options() -> GlobalOptions:
     """Return the global options of the running command; before its name or behind it is the same, behind it wins."""
-    return Options(**click.get_current_context().meta.get(_GIVEN, {}))
+    return GlobalOptions(**click.get_current_context().meta.get(_GIVEN, {}))
 
 
 def global_options(command: AnyCommand) -> AnyCommand:
@@ -133,7 +133,7 @@ def _declared(*, hidden: bool) -> list[click.Parameter]:
         _option(
             "tenants",
             "--tenant",
-            type=Name(),
+            type=ListedName(),
             multiple=True,
             metavar="NAME",
             help="The tenant; plan and apply take several.  [default: AUTH0_DOMAIN, else the configuration's]",

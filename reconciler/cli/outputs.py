@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.cli import ci
-from reconciler.cli.options import Options
+from reconciler.cli.options import GlobalOptions
 from reconciler.cli.settings import own_folder, workspace_of
 from reconciler.core.quoting import quoted
 from reconciler.disk import check_new_folder, check_output, empty_output
@@ -15,7 +15,7 @@ from reconciler.files.discover import name_of
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputFile:
     """A file that a run will write; `option` names it in messages."""
 
     option: str
@@ -23,7 +23,7 @@ class Output:
     is_report: bool = False
 
 
-def check_outputs(given: Options, outputs: Iterable[Output], *, journal: bool = False) -> None:
+def check_outputs(given: GlobalOptions, outputs: Iterable[OutputFile], *, journal: bool = False) -> None:
     """Check the files of options, those of a step of GitHub Actions, and with `journal` the folder of journals.
 
     Reports of an earlier run are emptied.
@@ -34,7 +34,7 @@ def check_outputs(given: Options, outputs: Iterable[Output], *, journal: bool = 
     """
     workspace = workspace_of(given.config)
     of_options = list(outputs)
-    every = [*of_options, *(Output(variable, path) for variable, path in ci.files())]
+    every = [*of_options, *(OutputFile(variable, path) for variable, path in ci.files())]
     for output in every:
         workspace.refuse_brought_links(output.path, output.option)
     _refuse_same(of_options)
@@ -57,7 +57,7 @@ def check_outputs(given: Options, outputs: Iterable[Output], *, journal: bool = 
             ) from error
 
 
-def _check(output: Output) -> None:
+def _check(output: OutputFile) -> None:
     try:
         check_output(output.path)
     except OSError as error:
@@ -66,7 +66,7 @@ def _check(output: Output) -> None:
         ) from error
 
 
-def _refuse_same(outputs: Iterable[Output]) -> None:
+def _refuse_same(outputs: Iterable[OutputFile]) -> None:
     seen: dict[str, str] = {}
     for output in outputs:
         if output.path.exists() and not output.path.is_file():
@@ -79,7 +79,7 @@ def _refuse_same(outputs: Iterable[Output]) -> None:
         seen[real] = output.option
 
 
-def _refuse_among_grants(output: Output, grants: Path) -> None:
+def _refuse_among_grants(output: OutputFile, grants: Path) -> None:
     real = Path(os.path.realpath(output.path))
     if real.is_relative_to(os.path.realpath(grants)):
         raise ReconcilerError(

@@ -7,21 +7,21 @@ import click
 
 from reconciler.cli import ci
 from reconciler.cli.console import Console
-from reconciler.cli.options import Options, also_global_options, options
-from reconciler.cli.outputs import Output, check_outputs
-from reconciler.cli.reaching import Reach, reaching_options
-from reconciler.cli.reports import TENANT, Forms, files_for, forms_options
-from reconciler.cli.session import Session
-from reconciler.cli.shaping import Shape, shaping_options
-from reconciler.cli.together import Together, chosen, expected_names, failures_of, together
+from reconciler.cli.options import GlobalOptions, also_global_options, options
+from reconciler.cli.outputs import OutputFile, check_outputs
+from reconciler.cli.reaching import RequestOptions, reaching_options
+from reconciler.cli.reports import TENANT, OutputOptions, files_for, forms_options
+from reconciler.cli.session import TenantSession
+from reconciler.cli.shaping import PlanOptions, shaping_options
+from reconciler.cli.together import TenantRuns, chosen, expected_names, failures_of, tenant_runs
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.render.plan_forms import Planned, View, outputs_of, plans_as
+from reconciler.render.plan_forms import PlanResults, PlanView, outputs_of, plans_as
 from reconciler.render.plan_text import plan_lines
 from reconciler.render.styled import line
 from reconciler.saved_plan import discard_plan, write_plan
 
-Plans = Sequence[tuple[Session, Plan]]
+Plans = Sequence[tuple[TenantSession, Plan]]
 
 
 @also_global_options
@@ -31,7 +31,9 @@ Plans = Sequence[tuple[Session, Plan]]
 @click.option("--out", metavar="FILE", help="Save the plan; {tenant} in the name stands for the tenant's.")
 @forms_options("markdown", "sarif", "github")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
-def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detailed_exitcode: bool) -> Exit:
+def command(
+    *, shape: PlanOptions, reach: RequestOptions, out: str | None, forms: OutputOptions, detailed_exitcode: bool
+) -> Exit:
     """Show what would change in the tenant; nothing is written."""
     given = options()
     console = Console(given)
@@ -41,17 +43,19 @@ def command(*, shape: Shape, reach: Reach, out: str | None, forms: Forms, detail
     except ReconcilerError as error:
         error.tenants = error.tenants or dict.fromkeys(given.tenants, False)
         if error.tenants:
-            _report(Planned([], failures_of(error)), forms, given)
+            _report(PlanResults([], failures_of(error)), forms, given)
         raise
-    _tell(Planned([plan for _, plan in plans], tenants.failures), forms, console, given)
+    _tell(PlanResults([plan for _, plan in plans], tenants.failures), forms, console, given)
     return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
 
 
-def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, console: Console) -> tuple[Plans, Together]:
+def _planned(
+    given: GlobalOptions, shape: PlanOptions, reach: RequestOptions, out: str | None, console: Console
+) -> tuple[Plans, TenantRuns]:
     """Plan, and save the plans."""
     if out:
         _discard_older(out, given, console)
-    with together(given, shape, reach, console) as (tenants, sessions):
+    with tenant_runs(given, shape, reach, console) as (tenants, sessions):
         if out and tenants.are_several and TENANT not in out:
             raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
         plans = [(done.session, done.result.plan) for done in tenants.planned(sessions)]
@@ -62,15 +66,15 @@ def _planned(given: Options, shape: Shape, reach: Reach, out: str | None, consol
         return plans, tenants
 
 
-def _check_outputs(given: Options, out: str | None, forms: Forms) -> None:
+def _check_outputs(given: GlobalOptions, out: str | None, forms: OutputOptions) -> None:
     """Raise ReconcilerError if a file cannot take its result."""
     paths = [*([out] if out else []), *(file.path for file in forms.files)]
     names = expected_names(given) if any(TENANT in path for path in paths) else []
-    plans = [Output("--out", path) for path, _ in (files_for(out, names) if out else ())]
+    plans = [OutputFile("--out", path) for path, _ in (files_for(out, names) if out else ())]
     check_outputs(given, [*plans, *forms.outputs(names)])
 
 
-def _discard_older(out: str, given: Options, console: Console) -> None:
+def _discard_older(out: str, given: GlobalOptions, console: Console) -> None:
     """Remove the plans of an earlier run: nobody may apply them should this one come to nothing."""
     names = [tenant.name for tenant in chosen(given)[1]] if TENANT in out else []
     for path, _ in files_for(out, names):
@@ -78,27 +82,27 @@ def _discard_older(out: str, given: Options, console: Console) -> None:
             console.note(f"{path}: the plan of an earlier run is removed")
 
 
-def _save(out: str, plan: Plan, session: Session) -> None:
+def _save(out: str, plan: Plan, session: TenantSession) -> None:
     ((path, _),) = files_for(out, [plan.tenant.name])
     write_plan(path, plan, session.shape.options(), datetime.now(UTC))
 
 
-def _view(forms: Forms, given: Options) -> View:
-    return View(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
+def _view(forms: OutputOptions, given: GlobalOptions) -> PlanView:
+    return PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
 
 
-def _report(planned: Planned, forms: Forms, given: Options) -> None:
+def _report(planned: PlanResults, forms: OutputOptions, given: GlobalOptions) -> None:
     """Write report files, and what a pipeline is told. An older report, of a plan that was, must not outlive it."""
     view = _view(forms, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
     forms.write(names, lambda form, some: plans_as(form, planned.of(some), view))
-    summary = View(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)
+    summary = PlanView(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)
     ci.tell_summary(lambda: plans_as("markdown", planned, summary))
     if planned.plans:
         ci.tell_outputs(lambda: outputs_of(planned))
 
 
-def _tell(planned: Planned, forms: Forms, console: Console, given: Options) -> None:
+def _tell(planned: PlanResults, forms: OutputOptions, console: Console, given: GlobalOptions) -> None:
     _report(planned, forms, given)
     if forms.stdout == "text":
         for number, plan in enumerate(planned.plans):

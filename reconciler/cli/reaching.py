@@ -13,7 +13,7 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class RequestOptions:
     """`rate_share` of the tenant's limits is left to others; `max_rps` caps calls a second; `timeout` is in seconds."""
 
     rate_share: float
@@ -23,7 +23,7 @@ class Reach:
     timeout: float
 
 
-USUAL = Reach(rate_share=0.25, max_rps=None, concurrency=8, attempts=5, timeout=30 * UNITS["m"])
+USUAL = RequestOptions(rate_share=0.25, max_rps=None, concurrency=8, attempts=5, timeout=30 * UNITS["m"])
 
 
 def parse_duration(text: str) -> float:
@@ -38,7 +38,7 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-class Finite(click.FloatRange):
+class FiniteRange(click.FloatRange):
     """A number in a range; `nan` is in none."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -62,7 +62,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         timeout: float,
         **others: object,
     ) -> Exit:
-        reach = Reach(
+        reach = RequestOptions(
             rate_share=rate_share,
             max_rps=max_rps,
             concurrency=concurrency,
@@ -74,7 +74,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
     options = [
         click.option(
             "--rate-share",
-            type=Finite(0, 0.9),
+            type=FiniteRange(0, 0.9),
             default=USUAL.rate_share,
             show_default=True,
             metavar="SHARE",
@@ -82,7 +82,7 @@ def reaching_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
         ),
         click.option(
             "--max-rps",
-            type=Finite(0.01, 1e6),
+            type=FiniteRange(0.01, 1e6),
             metavar="N",
             help="At most N calls a second, whatever the tenant allows.",
         ),

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import ci
 from reconciler.cli.options import format_option
-from reconciler.cli.outputs import Output
+from reconciler.cli.outputs import OutputFile
 from reconciler.disk import OWNER_ONLY, write_output
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.render.budget import MOST_BYTES
@@ -29,17 +29,17 @@ class ReportFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Forms:
+class OutputOptions:
     """The form for stdout, the files that take others, and the most bytes of a comment in Markdown."""
 
     stdout: str
     files: tuple[ReportFile, ...]
     most_bytes: int
 
-    def outputs(self, names: Sequence[str]) -> list[Output]:
+    def outputs(self, names: Sequence[str]) -> list[OutputFile]:
         """Return the report files for the tenants of these names. Raises ReconcilerError as `files_for` does."""
         return [
-            Output(f"--report {file.form}", path, is_report=True)
+            OutputFile(f"--report {file.form}", path, is_report=True)
             for file in self.files
             for path, _ in files_for(file.path, names)
         ]
@@ -103,7 +103,7 @@ def forms_options(*forms: str) -> Callable[[Command], Command]:
     def with_options(command: Command) -> Command:
         @wraps(command)
         def giving(*, form: str, reports: tuple[ReportFile, ...], max_bytes: int = MOST_BYTES, **others: Any) -> Exit:  # noqa: ANN401 - click's own
-            forms = Forms(form, reports, max_bytes)
+            forms = OutputOptions(form, reports, max_bytes)
             return command(forms=forms, **others)
 
         decorated: Command = giving

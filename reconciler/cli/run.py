@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-from reconciler.apply import Means, carry_out, reraise
-from reconciler.auth0.backoff import Persistence
+from reconciler.apply import ApplyContext, carry_out, reraise
+from reconciler.auth0.backoff import RetryPolicy
 from reconciler.cli.console import Console
 from reconciler.cli.deadline import OUT_OF_TIME
 from reconciler.cli.interruption import GRACE_SECONDS, Interruption
-from reconciler.cli.reaching import Reach
-from reconciler.cli.session import Planning
-from reconciler.cli.together import Done
-from reconciler.core.outcome import Outcome, Report, Result
+from reconciler.cli.reaching import RequestOptions
+from reconciler.cli.session import TenantPlan
+from reconciler.cli.together import TenantResult
+from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.journal import Journal, JournalError, open_journal
 from reconciler.snapshot import write_snapshot
@@ -25,7 +25,7 @@ LOOK_AGAIN_SECONDS = 1.5
 """A tenant may answer late what was just written: the last of three looks comes three seconds after the first."""
 
 
-class Run:
+class ApplyRun:
     """One run that writes: from the journal's first line to the last look at the tenant.
 
     `saved_plan` is the checksum of the saved plan that approves the run; None without one.
@@ -33,8 +33,8 @@ class Run:
 
     def __init__(
         self,
-        planned: Done[Planning],
-        reach: Reach,
+        planned: TenantResult[TenantPlan],
+        reach: RequestOptions,
         interruption: Interruption,
         *,
         saved_plan: str | None,
@@ -48,7 +48,7 @@ class Run:
         self._stop = interruption.stop()
         self._crashed: Callable[[Exception], None] = reraise
 
-    async def done(self, console: Console, tell: Callable[[Outcome], None]) -> tuple[Report, Exit]:
+    async def done(self, console: Console, tell: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
         """Carry the plan out and look at the tenant again; `tell` hears each outcome as it comes.
 
         Raises:
@@ -69,7 +69,7 @@ class Run:
             await _end(journal, report, console)
         return report, self._exit_code(report)
 
-    async def _carried_out(self, means: Means) -> tuple[Outcome, ...]:
+    async def _carried_out(self, means: ApplyContext) -> tuple[Outcome, ...]:
         """Carry the plan out. A bug between two changes leaves the rest undone, and does not hide what was done."""
         told: list[Outcome] = []
 
@@ -86,14 +86,14 @@ class Run:
             rest = (change for change in self._plan.changes if change.key not in known)
             return (*told, *(Outcome(change, Result.SKIPPED, skipped) for change in rest))
 
-    def _means(self, journal: Journal, tell: Callable[[Outcome], None]) -> Means:
-        return Means(
+    def _means(self, journal: Journal, tell: Callable[[Outcome], None]) -> ApplyContext:
+        return ApplyContext(
             client=self._session.client,
             journal=journal,
             stop=self._stop,
             tell=tell,
             concurrency=self._reach.concurrency,
-            persistence=Persistence(self._reach.attempts, deadline=self._session.deadline),
+            persistence=RetryPolicy(self._reach.attempts, deadline=self._session.deadline),
             observed=len(self._observation.grants),
             crashed=self._crashed,
         )
@@ -110,7 +110,7 @@ class Run:
         self._stop.ask(OUT_OF_TIME)
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.cut.set)
 
-    async def _verified(self, outcomes: tuple[Outcome, ...]) -> Report:
+    async def _verified(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
         """Read the tenant again: an answer of 200 is no proof. What was done is told even if that fails."""
         all_applied = all(outcome.result is Result.APPLIED for outcome in outcomes)
         looks = LOOKS if all_applied else 1
@@ -120,26 +120,26 @@ class Run:
             report = await self._second_look(outcomes)
         return report
 
-    async def _second_look(self, outcomes: tuple[Outcome, ...]) -> Report:
+    async def _second_look(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
         try:
             observation = await self._session.observe_again(self._observation, self._interruption.left)
             if observation is None:
-                return Report(outcomes, None, "interrupted before the tenant was read again")
-            return Report(outcomes, self._session.plan(observation))
+                return ApplyReport(outcomes, None, "interrupted before the tenant was read again")
+            return ApplyReport(outcomes, self._session.plan(observation))
         except ReconcilerError as error:
-            return Report(outcomes, None, f"the tenant could not be read again: {error}")
+            return ApplyReport(outcomes, None, f"the tenant could not be read again: {error}")
         except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
             self._crashed(error)
-            return Report(outcomes, None, f"the tenant could not be read again: unexpected {type(error).__name__}")
+            return ApplyReport(outcomes, None, f"the tenant could not be read again: unexpected {type(error).__name__}")
 
-    def _exit_code(self, report: Report) -> Exit:
+    def _exit_code(self, report: ApplyReport) -> Exit:
         if self._interruption.exit_code is not None:
             return self._interruption.exit_code
         done = report.converged and all(outcome.result is Result.APPLIED for outcome in report.outcomes)
         return Exit.DONE if done else Exit.INCOMPLETE
 
 
-async def _end(journal: Journal, report: Report, console: Console) -> None:
+async def _end(journal: Journal, report: ApplyReport, console: Console) -> None:
     """Note the end. What was done has to be told even if the journal cannot be written any more."""
     try:
         await journal.end(converged=report.converged)

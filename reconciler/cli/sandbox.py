@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import Name, also_global_options, options
+from reconciler.cli.options import ListedName, also_global_options, options
 from reconciler.cli.settings import read_settings
-from reconciler.config import SANDBOX_DOMAIN, Config, Kind, Tenant
+from reconciler.config import SANDBOX_DOMAIN, Config, Tenant, TenantKind
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 from reconciler.render.styled import line
@@ -48,7 +48,7 @@ def command() -> None:
     "assignments",
     metavar="NAME=VALUE",
     multiple=True,
-    type=Name(),
+    type=ListedName(),
     help="A choice that Auth0 leaves open.",
 )
 @click.option("--admin/--no-admin", default=True, show_default=True, help="Statistics, state and faults at /sandbox.")
@@ -141,8 +141,8 @@ def _tenant(config: Config, name: str | None, database: Path | None, seed: Path 
     """Return the sandbox to work on; AUTH0_DOMAIN does not count here, it may name the very sandbox being served."""
     name = name or config.default_tenant
     tenant = config.tenants.get(name) if name else None
-    if tenant is None or tenant.kind is not Kind.SANDBOX:
+    if tenant is None or tenant.kind is not TenantKind.SANDBOX:
         if database is None:
             raise ReconcilerError("which sandbox? name a tenant of kind sandbox by --tenant, or a file by --database")
-        tenant = Tenant(name="sandbox", domain=SANDBOX_DOMAIN, kind=Kind.SANDBOX)
+        tenant = Tenant(name="sandbox", domain=SANDBOX_DOMAIN, kind=TenantKind.SANDBOX)
     return replace(tenant, database=database or tenant.database, seed=seed or tenant.seed)

@@ -9,26 +9,26 @@ from typing import Any, TypeVar
 
 from reconciler.auth0.client import ManagementClient
 from reconciler.cli.deadline import OUT_OF_TIME, within
-from reconciler.cli.shaping import Shape
+from reconciler.cli.shaping import PlanOptions
 from reconciler.config import Tenant
 from reconciler.core.config_changes import worst_first
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.desired import resolve
 from reconciler.core.guard_moves import guards_moved
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import IdentityCheck, identities_in
-from reconciler.core.listing import Listed, as_resolved
+from reconciler.core.listing import ListedGrant, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan, TenantName
-from reconciler.core.planner import Observation, Rules, make_plan
+from reconciler.core.planner import Observation, PlanRules, make_plan
 from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.core.rollback import Rollback
 from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.files.read import Declared
+from reconciler.files.read import LoadedGrants
 from reconciler.observe import (
-    Needs,
+    RequiredListings,
     look_up,
     needs_of,
     observe,
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Planning:
+class TenantPlan:
     """A plan, and the look at the tenant that it was made from."""
 
     plan: Plan
@@ -51,7 +51,7 @@ class Planning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class TenantSession:
     """A tenant within reach, and what the files declare for it; `base` has what they declared before this branch.
 
     `deadline` is a time of the monotonic clock, which is the event loop's too, `note` tells a person what is good to
@@ -62,9 +62,9 @@ class Session:
     """
 
     tenant: Tenant
-    declared: Declared
-    base: Declared | None
-    shape: Shape
+    declared: LoadedGrants
+    base: LoadedGrants | None
+    shape: PlanOptions
     rollback: Rollback | None
     policy: Policy
     notes: tuple[str, ...]
@@ -84,19 +84,19 @@ class Session:
         """How the tenant is called, and where it is."""
         return self.tenant.title
 
-    async def planned(self) -> Planning:
+    async def planned(self) -> TenantPlan:
         """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""
         observation = await self._in_time(self._observed())
-        return Planning(self.plan(observation), observation)
+        return TenantPlan(self.plan(observation), observation)
 
     async def surveyed(self) -> Observation:
         """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
         return self._identified(await self._in_time(survey(self.client, self._needs())))
 
-    async def planned_from(self, known: Observation) -> Planning:
+    async def planned_from(self, known: Observation) -> TenantPlan:
         """Plan from a look that was taken for other files; what these need beyond it is read. Raises as `planned`."""
         observation = await self._in_time(self._observed_further(known))
-        return Planning(self.plan(observation), observation)
+        return TenantPlan(self.plan(observation), observation)
 
     def identities(self, observation: Observation) -> frozenset[str]:
         """Return the tenant's identities by the access token and by the list of APIs, if that was read."""
@@ -129,7 +129,7 @@ class Session:
         pruned = self.untouchable() if self.shape.prune else None
         return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
 
-    def _needs(self) -> Needs:
+    def _needs(self) -> RequiredListings:
         any_name = (Pattern(client="*", api="*"),) if self.names else ()
         patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
@@ -137,7 +137,7 @@ class Session:
         told_by_name = needs.organizations and (self.names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or told_by_name)
 
-    async def listed(self) -> list[Listed]:
+    async def listed(self) -> list[ListedGrant]:
         """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""
         directory = await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
         desired, problems = resolve(self.declared.specs, directory)
@@ -163,7 +163,7 @@ class Session:
             RefusedError: as `make_plan` does; ProblemsError, with the files' texts.
             ReconcilerError: if the time is up.
         """
-        rules = Rules(
+        rules = PlanRules(
             untouchable=self.untouchable(),
             limits=self.shape.lift(self.tenant.limits),
             policy=self.policy,
@@ -195,9 +195,9 @@ class Session:
         of_base = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
         return sorted([*self.declared.problems, *of_base, *plan.warnings])
 
-    def untouchable(self) -> Untouchable:
+    def untouchable(self) -> ProtectionRules:
         """Return what no change may touch; to be asked after a first call."""
-        return Untouchable(
+        return ProtectionRules(
             self.client.own_key(),
             self.tenant.protect,
             self.tenant.border,

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.config import DEFAULT_FILE, Config, Kind
+from reconciler.config import DEFAULT_FILE, Config, TenantKind
 from reconciler.config_file import parse_config
 from reconciler.core.problems import Problem, Source, errors
 from reconciler.errors import ProblemsError
 from reconciler.files.document import mark_of
-from reconciler.files.read import Read, read_config, read_config_at
+from reconciler.files.read import LoadedFile, read_config, read_config_at
 from reconciler.files.workspace import Workspace
 from reconciler.git.revision import Revision, resolve_revision
 
@@ -36,9 +36,9 @@ def read_settings(file: str | None) -> Config:
     return config
 
 
-def _stray_files(config: Config, read: Read) -> Iterator[Problem]:
+def _stray_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
     """Yield a problem for each file of a sandbox that is not inside the workspace, or is reached by a link."""
-    sandboxes = [tenant for tenant in config.tenants.values() if tenant.kind is Kind.SANDBOX]
+    sandboxes = [tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.SANDBOX]
     workspace = workspace_of(config.file) if sandboxes else None
     for tenant in sandboxes:
         for key, path in (("database", tenant.database), ("seed", tenant.seed)):

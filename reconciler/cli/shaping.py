@@ -14,7 +14,7 @@ NUMBER = click.IntRange(min=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class PlanOptions:
     """What a plan covers.
 
     `policy` is the configuration file to take the policy from, if not the usual one; `policy_at` the revision of git
@@ -53,11 +53,11 @@ class Shape:
 
 def shaping_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
     """Give a command the options of a Shape; it receives the Shape as `shape`."""
-    names = [field.name for field in fields(Shape)]
+    names = [field.name for field in fields(PlanOptions)]
 
     @wraps(command)
     def shaped(**given: Any) -> Exit:  # noqa: ANN401 - click's own
-        shape = Shape(**{name: given.pop(name) for name in names})
+        shape = PlanOptions(**{name: given.pop(name) for name in names})
         return command(shape=shape, **given)
 
     options = [

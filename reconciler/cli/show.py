@@ -8,10 +8,10 @@ from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.options import also_global_options, options
 from reconciler.cli.outputs import check_outputs
-from reconciler.cli.reports import Forms, forms_options
+from reconciler.cli.reports import OutputOptions, forms_options
 from reconciler.core.approval import as_unverified
 from reconciler.errors import Exit
-from reconciler.render.plan_forms import Planned, View, plans_as
+from reconciler.render.plan_forms import PlanResults, PlanView, plans_as
 from reconciler.render.plan_text import plan_lines
 from reconciler.saved_plan import read_plan
 
@@ -20,7 +20,7 @@ from reconciler.saved_plan import read_plan
 @click.command("show")
 @click.argument("planfile", type=click.Path(path_type=Path))
 @forms_options("markdown", "sarif", "github")
-def command(*, planfile: Path, forms: Forms) -> Exit:
+def command(*, planfile: Path, forms: OutputOptions) -> Exit:
     """Print a saved plan, offline.
 
     Nothing vouches for the file: names and all else that cannot be derived from its changes are marked as unverified.
@@ -28,11 +28,11 @@ def command(*, planfile: Path, forms: Forms) -> Exit:
     given = options()
     console = Console(given)
     plan = as_unverified(read_plan(planfile).plan)
-    view = View(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
+    view = PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
     check_outputs(given, forms.outputs([plan.tenant.name]))
-    forms.write([plan.tenant.name], lambda form, _: plans_as(form, Planned([plan]), view))
+    forms.write([plan.tenant.name], lambda form, _: plans_as(form, PlanResults([plan]), view))
     if forms.stdout == "text":
         console.result(plan_lines(plan, every=given.verbose))
     else:
-        console.text(plans_as(forms.stdout, Planned([plan]), view))
+        console.text(plans_as(forms.stdout, PlanResults([plan]), view))
     return Exit.DONE

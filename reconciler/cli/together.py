@@ -11,19 +11,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Generic, TypeVar
 
-from reconciler.auth0.backoff import Persistence
-from reconciler.auth0.management import Manner
-from reconciler.auth0.pace import Pacing
+from reconciler.auth0.backoff import RetryPolicy
+from reconciler.auth0.management import ClientOptions
+from reconciler.auth0.pace import RateOptions
 from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.deadline import within
-from reconciler.cli.declared import Files, read_files
-from reconciler.cli.options import Options
-from reconciler.cli.reaching import Reach
-from reconciler.cli.session import Planning, Session
+from reconciler.cli.declared import GrantFiles, read_files
+from reconciler.cli.options import GlobalOptions
+from reconciler.cli.reaching import RequestOptions
+from reconciler.cli.session import TenantPlan, TenantSession
 from reconciler.cli.settings import own_folder, read_policies, read_settings
-from reconciler.cli.shaping import Shape
-from reconciler.config import Config, Kind, Tenant, choose_tenants, identity_check, unconfirmed_domain
+from reconciler.cli.shaping import PlanOptions
+from reconciler.config import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
 from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
 from reconciler.core.problems import Problem, Severity, Source
@@ -31,7 +31,7 @@ from reconciler.core.quoting import quoted
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.proxy import proxy_notes
 from reconciler.redaction import Secrets, secrets_in
-from reconciler.render.failures import Failure
+from reconciler.render.failures import TenantFailure
 from reconciler.tasks import run_by
 
 T = TypeVar("T")
@@ -50,14 +50,14 @@ FROM_BEST_TO_WORST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
+class TenantResult(Generic[T]):
     """What work on one tenant came to."""
 
-    session: Session
+    session: TenantSession
     result: T
 
 
-class Together:
+class TenantRuns:
     """The tenants of one command. Make it with `together`.
 
     Of a single tenant every error is raised. Of several, an error is told at once, and its tenant is left out of what
@@ -83,11 +83,11 @@ class Together:
         return [tenant.name for tenant in self._tenants]
 
     @property
-    def failures(self) -> dict[str, Failure]:
+    def failures(self) -> dict[str, TenantFailure]:
         """What went wrong, by the tenant's name, as reports say it."""
         return {name: failure for error in self.failed.values() for name, failure in failures_of(error).items()}
 
-    def open(self, reach: Callable[[Tenant, AsyncExitStack], Awaitable[Session]]) -> list[Session]:
+    def open(self, reach: Callable[[Tenant, AsyncExitStack], Awaitable[TenantSession]]) -> list[TenantSession]:
         """Reach all tenants. Raises ReconcilerError of a single one."""
         found = self._at_once([(each.name, partial(reach, each, self._opened)) for each in self._tenants])
         return list(found.values())
@@ -96,7 +96,9 @@ class Together:
         """Leave all tenants."""
         self.runner.run(self._opened.aclose())
 
-    def each(self, sessions: Iterable[Session], work: Callable[[Session], Awaitable[T]]) -> list[Done[T]]:
+    def each(
+        self, sessions: Iterable[TenantSession], work: Callable[[TenantSession], Awaitable[T]]
+    ) -> list[TenantResult[T]]:
         """Do `work` on sessions, all at the same time; return what it came to where it went well.
 
         Raises:
@@ -104,15 +106,15 @@ class Together:
         """
         by_name = {session.tenant.name: session for session in sessions}
         found = self._at_once([(name, partial(work, session)) for name, session in by_name.items()])
-        return [Done(by_name[name], result) for name, result in found.items()]
+        return [TenantResult(by_name[name], result) for name, result in found.items()]
 
-    def planned(self, sessions: Iterable[Session]) -> list[Done[Planning]]:
+    def planned(self, sessions: Iterable[TenantSession]) -> list[TenantResult[TenantPlan]]:
         """Plan for all tenants. Declared tenants that turn out to be one tenant fail, all of them.
 
         Raises:
             ReconcilerError: of a single tenant.
         """
-        done = self.each(sessions, Session.planned)
+        done = self.each(sessions, TenantSession.planned)
         by_identity: dict[str, list[str]] = defaultdict(list)
         for each in done:
             for identity in each.session.identities(each.result.observation):
@@ -171,35 +173,35 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class RunContext:
     """How a command begins: with its options, the configuration, and the files.
 
     `policies` is the configuration that --policy or --policy-at names; None without these options. With `names`, the
     names of all applications, APIs and organizations in a plan are read, whether the plan needs them or not.
     """
 
-    options: Options
-    shape: Shape
-    reach: Reach
+    options: GlobalOptions
+    shape: PlanOptions
+    reach: RequestOptions
     config: Config
-    files: Files
+    files: GrantFiles
     console: Console = field(repr=False)
     policies: Config | None = None
     names: bool = False
     secrets: Secrets = field(default_factory=partial(secrets_in, os.environ, ci.mask))
 
-    async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> Session:
+    async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> TenantSession:
         """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
-        pacing = Pacing(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
+        pacing = RateOptions(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
         deadline = asyncio.get_running_loop().time() + self.reach.timeout
-        manner = Manner(pacing, Persistence(self.reach.attempts, deadline=deadline, notice=note))
+        manner = ClientOptions(pacing, RetryPolicy(self.reach.attempts, deadline=deadline, notice=note))
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
         client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner, self.secrets, identity))
-        return Session(
+        return TenantSession(
             tenant=tenant,
             declared=declared,
             base=base,
@@ -246,19 +248,19 @@ class Beginning:
         if unconfirmed:
             warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
             self.console.problems([warning], {})
-        for text in proxy_notes(tenant.base_url) if tenant.kind is not Kind.SANDBOX else ():
+        for text in proxy_notes(tenant.base_url) if tenant.kind is not TenantKind.SANDBOX else ():
             self.console.note(text)
 
     def _note(self, prefix: str, text: str) -> None:
         self.console.note(f"{prefix}{text}")
 
 
-def failures_of(error: ReconcilerError) -> dict[str, Failure]:
+def failures_of(error: ReconcilerError) -> dict[str, TenantFailure]:
     """Return what reports say of an error, by the names of the tenants that it is about."""
-    return {name: Failure(error.told, is_sandbox) for name, is_sandbox in error.tenants.items()}
+    return {name: TenantFailure(error.told, is_sandbox) for name, is_sandbox in error.tenants.items()}
 
 
-def chosen(options: Options) -> tuple[Config, list[Tenant]]:
+def chosen(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
     """Return the configuration, and the tenants of it that a command works on. Raises ReconcilerError."""
     config = read_settings(options.config)
     tenants = choose_tenants(
@@ -271,7 +273,7 @@ def chosen(options: Options) -> tuple[Config, list[Tenant]]:
     return config, tenants
 
 
-def expected_names(options: Options) -> list[str]:
+def expected_names(options: GlobalOptions) -> list[str]:
     """Return the names of the tenants of a command; those of --tenant if the configuration is not valid."""
     try:
         return [tenant.name for tenant in chosen(options)[1]]
@@ -290,15 +292,15 @@ def about(tenants: Sequence[Tenant]) -> Iterator[None]:
 
 
 @contextmanager
-def together(  # noqa: PLR0913 - what commands differ in
-    options: Options,
-    shape: Shape,
-    reach: Reach,
+def tenant_runs(  # noqa: PLR0913 - what commands differ in
+    options: GlobalOptions,
+    shape: PlanOptions,
+    reach: RequestOptions,
     console: Console,
     folders: Sequence[Path] | None = None,
     *,
     names: bool = False,
-) -> Iterator[tuple[Together, list[Session]]]:
+) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
     """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
 
     With `names`, plans have the names of all that is in them.
@@ -314,8 +316,8 @@ def together(  # noqa: PLR0913 - what commands differ in
             policies = read_policies(shape.policy, shape.policy_at, options.config)
             files = read_files(options, shape, config, tenants, folders)
         reach = replace(reach, timeout=max(0.0, reach.timeout - (monotonic() - started)))
-        beginning = Beginning(options, shape, reach, config, files, console, policies, names)
-        tenants_together = Together(tenants, runner, console)
+        beginning = RunContext(options, shape, reach, config, files, console, policies, names)
+        tenants_together = TenantRuns(tenants, runner, console)
         try:
             several = tenants_together.are_several
             yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))

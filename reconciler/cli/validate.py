@@ -9,18 +9,18 @@ from reconciler.cli import ci
 from reconciler.cli.console import Console
 from reconciler.cli.declared import is_snapshot
 from reconciler.cli.memory import kept
-from reconciler.cli.options import Options, also_global_options, options
+from reconciler.cli.options import GlobalOptions, also_global_options, options
 from reconciler.cli.outputs import check_outputs
-from reconciler.cli.reports import TENANT, Forms, forms_options
+from reconciler.cli.reports import TENANT, OutputOptions, forms_options
 from reconciler.cli.settings import own_folder, read_settings, workspace_of
 from reconciler.config import named
 from reconciler.core.problems import errors
 from reconciler.core.tenancy import UNTOLD
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants
+from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace, committed_problems
 from reconciler.render.annotations import annotations
-from reconciler.render.checkout import Checkout
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.data import json_text
 from reconciler.render.problem_text import problem_json, problem_lines
 from reconciler.render.styled import line, plain
@@ -30,7 +30,7 @@ from reconciler.render.styled import line, plain
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @forms_options("github", "sarif")
-def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
+def command(*, paths: tuple[Path, ...], forms: OutputOptions) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
 
     A folder without a grant file fails.
@@ -58,7 +58,7 @@ def command(*, paths: tuple[Path, ...], forms: Forms) -> Exit:
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _declared(given: Options, paths: list[Path]) -> Declared:
+def _declared(given: GlobalOptions, paths: list[Path]) -> LoadedGrants:
     """Return what the files declare, with the problems of our own folder."""
     workspace = workspace_of(given.config)
     declared = _in_files(given, paths, workspace)
@@ -66,7 +66,7 @@ def _declared(given: Options, paths: list[Path]) -> Declared:
     return replace(declared, problems=tuple(sorted((*declared.problems, *of_folder))))
 
 
-def _in_files(given: Options, paths: list[Path], workspace: Workspace) -> Declared:
+def _in_files(given: GlobalOptions, paths: list[Path], workspace: Workspace) -> LoadedGrants:
     """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
     try:
         config = read_settings(given.config)
@@ -79,7 +79,7 @@ def _in_files(given: Options, paths: list[Path], workspace: Workspace) -> Declar
     return read_grants(paths, tenants, workspace, may_lack_files=snapshot, is_snapshot=snapshot)
 
 
-def _as(form: str, declared: Declared, checkout: Checkout, *, valid: bool) -> str:
+def _as(form: str, declared: LoadedGrants, checkout: SourceLinks, *, valid: bool) -> str:
     match form:
         case "json":
             return json_text(_report(declared, valid=valid))
@@ -94,7 +94,7 @@ def _as(form: str, declared: Declared, checkout: Checkout, *, valid: bool) -> st
             return problems + (f"{_grants(declared)}\n" if valid else "")
 
 
-def _report(declared: Declared, *, valid: bool) -> dict[str, object]:
+def _report(declared: LoadedGrants, *, valid: bool) -> dict[str, object]:
     return {
         "valid": valid,
         "files": len(declared.texts),
@@ -103,6 +103,6 @@ def _report(declared: Declared, *, valid: bool) -> dict[str, object]:
     }
 
 
-def _grants(declared: Declared) -> str:
+def _grants(declared: LoadedGrants) -> str:
     grants, files = len(declared.specs), len(declared.texts)
     return f"{grants} grant{'s' * (grants != 1)} in {files} file{'s' * (files != 1)}: valid."

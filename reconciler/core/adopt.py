@@ -8,12 +8,12 @@ from reconciler.core.declarable import obstacle
 from reconciler.core.directory import Directory
 from reconciler.core.file_names import stem
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import matches
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ImportFilter:
     """Which grants are wanted: those that meet one pattern of each kind that is given, by name or by id."""
 
     clients: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class NotImported:
     """A grant that goes into no file, and why."""
 
     key: Key
@@ -35,11 +35,11 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
+class GrantImport:
     """The new grants of each holder, under the name of a file; names may repeat. `declared` counts those in files."""
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[NotImported, ...]
     declared: int
 
     @property
@@ -52,23 +52,23 @@ def adopt(
     observed: Iterable[ObservedGrant],
     directory: Directory,
     *,
-    choice: Choice,
-    untouchable: Untouchable,
+    choice: ImportFilter,
+    untouchable: ProtectionRules,
     declared: Collection[Key],
-) -> Adoption:
+) -> GrantImport:
     """Return what to write for the grants of `choice` that are not `declared`; those that are protected may be."""
     wanted = [each for each in observed if choice.covers(each.key, directory)]
     fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
     foreign = replace(untouchable, protect=())
     reasons = {each.key: _reason(each, foreign, directory) for each in fresh}
-    return Adoption(
+    return GrantImport(
         holders=_by_holder((each.grant for each in fresh if not reasons[each.key]), directory),
-        left_out=tuple(LeftOut(key, why) for key, why in reasons.items() if why),
+        left_out=tuple(NotImported(key, why) for key, why in reasons.items() if why),
         declared=len(wanted) - len(fresh),
     )
 
 
-def _reason(each: ObservedGrant, foreign: Untouchable, directory: Directory) -> str | None:
+def _reason(each: ObservedGrant, foreign: ProtectionRules, directory: Directory) -> str | None:
     if why := foreign.reason(each.key, each, directory):
         return why[1]
     why_not = obstacle(each.grant)

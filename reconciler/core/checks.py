@@ -23,7 +23,7 @@ APIS = frozenset({TenantList.APIS})
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CheckSubject:
     """A declared grant beside the tenant's, None if the tenant does not have it, with the tenant's names and ids."""
 
     desired: DesiredGrant
@@ -60,8 +60,8 @@ class Check:
 
     what: str
     needs: frozenset[TenantList]
-    matters: Callable[[Subject], bool]
-    find: Callable[[Subject], Iterable[Problem]]
+    matters: Callable[[CheckSubject], bool]
+    find: Callable[[CheckSubject], Iterable[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def check(
     problems: list[Problem] = []
     unchecked: Counter[str] = Counter()
     for each in desired:
-        subject = Subject(each, observed.get(each.key), directory, guess)
+        subject = CheckSubject(each, observed.get(each.key), directory, guess)
         for row in possible:
             problems += row.find(subject)
         unchecked.update(row.what for row in impossible if row.matters(subject))
@@ -99,33 +99,33 @@ def check(
 
 def lists_that_matter(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
     """Return the lists that the checks need that matter for a grant."""
-    subject = Subject(desired, observed, directory, Suggestions())
+    subject = CheckSubject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.matters(subject) for needed in row.needs}
 
 
-def _is_new(subject: Subject) -> bool:
+def _is_new(subject: CheckSubject) -> bool:
     return subject.observed is None
 
 
-def _is_new_for_an_application(subject: Subject) -> bool:
+def _is_new_for_an_application(subject: CheckSubject) -> bool:
     return subject.observed is None and subject.key.client_id is not None
 
 
-def _opens_to_any_organization(subject: Subject) -> bool:
+def _opens_to_any_organization(subject: CheckSubject) -> bool:
     new = subject.observed is None or not subject.observed.grant.allow_any_organization
     return new and subject.desired.grant.allow_any_organization and subject.key.client_id is not None
 
 
-def _names_scopes(subject: Subject) -> bool:
+def _names_scopes(subject: CheckSubject) -> bool:
     return bool(subject.desired.grant.scope)
 
 
-def _says_what_system_apis_refuse(subject: Subject) -> bool:
+def _says_what_system_apis_refuse(subject: CheckSubject) -> bool:
     there = subject.observed is not None and subject.observed.grant == subject.desired.grant
     return not there and any(said for _, said in _refused_by_system_apis(subject))
 
 
-def _application_exists(subject: Subject) -> Iterator[Problem]:
+def _application_exists(subject: CheckSubject) -> Iterator[Problem]:
     client_id, directory = subject.key.client_id, subject.directory
     if subject.observed is not None or client_id is None or client_id in directory.applications_by_id:
         return
@@ -136,27 +136,27 @@ def _application_exists(subject: Subject) -> Iterator[Problem]:
     yield Problem(subject.desired.spec.source_of("client_id"), what, fix, is_missing=True)
 
 
-def _application_can_hold_grants(subject: Subject) -> Iterator[Problem]:
+def _application_can_hold_grants(subject: CheckSubject) -> Iterator[Problem]:
     application = subject.directory.applications_by_id.get(subject.key.client_id or "")
     if subject.observed is None and application and application.app_type == EXPRESS_CONFIGURATION:
         what = f'Auth0 refuses grants for "{application.name}", an application of type {EXPRESS_CONFIGURATION}'
         yield Problem(_source_of_application(subject), what, "remove this grant")
 
 
-def _no_third_party_for_every_organization(subject: Subject) -> Iterator[Problem]:
+def _no_third_party_for_every_organization(subject: CheckSubject) -> Iterator[Problem]:
     if _opens_to_any_organization(subject) and subject.directory.third_party(subject.key):
         what = "Auth0 refuses allow_any_organization for the application of a third party"
         yield Problem(subject.desired.spec.source_of("allow_any_organization"), what, "name the organizations instead")
 
 
-def _no_third_party_on_system_apis(subject: Subject) -> Iterator[Problem]:
+def _no_third_party_on_system_apis(subject: CheckSubject) -> Iterator[Problem]:
     api = subject.api
     if subject.observed is None and api and api.is_system and subject.directory.third_party(subject.key):
         what = f'Auth0 refuses grants on its own API "{api.name}" for the application of a third party'
         yield Problem(_source_of_application(subject), what, "remove this grant")
 
 
-def _api_exists(subject: Subject) -> Iterator[Problem]:
+def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
     if subject.api is not None:
         return
     audience, directory = subject.key.audience, subject.directory
@@ -169,7 +169,7 @@ def _api_exists(subject: Subject) -> Iterator[Problem]:
     yield Problem(source, what, fix, _severity(already_there=there), is_missing=not there)
 
 
-def _scopes_are_defined(subject: Subject) -> Iterator[Problem]:
+def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
     """Yield a problem per undefined scope.
 
     System APIs refuse the whole list if one scope is undefined. Other APIs accept undefined scopes, so a scope that the
@@ -191,7 +191,7 @@ def _scopes_are_defined(subject: Subject) -> Iterator[Problem]:
         yield Problem(place, what, fix, _severity(already_there=accepted))
 
 
-def _system_api_accepts_fields(subject: Subject) -> Iterator[Problem]:
+def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
     api = subject.api
     if api is None or not api.is_system:
         return
@@ -202,7 +202,7 @@ def _system_api_accepts_fields(subject: Subject) -> Iterator[Problem]:
             yield Problem(subject.desired.spec.source_of(field), what, "leave it out", _severity(already_there=there))
 
 
-def _refused_by_system_apis(subject: Subject) -> Iterator[tuple[str, bool]]:
+def _refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:
     """Yield the fields that system APIs refuse, and whether the grant says them."""
     grant = subject.desired.grant
     yield "allow_all_scopes", grant.allow_all_scopes
@@ -213,7 +213,7 @@ def _refused_by_system_apis(subject: Subject) -> Iterator[tuple[str, bool]]:
         yield "organizations", bool(grant.organizations)
 
 
-def _source_of_application(subject: Subject) -> Source:
+def _source_of_application(subject: CheckSubject) -> Source:
     spec = subject.desired.spec
     return spec.source_of("client" if spec.client is not None else "client_id")
 

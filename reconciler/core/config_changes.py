@@ -24,7 +24,7 @@ from reconciler.core.config_rules import (
 )
 from reconciler.core.domain import comparable, is_same_host
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import NAMES, Border, Pattern, Protect, matches
+from reconciler.core.pattern import NAMES, ManagedScope, Pattern, Protect, matches
 from reconciler.core.policy import Policy
 from reconciler.core.policy_changes import loosened_policy
 from reconciler.core.quoting import quoted, some
@@ -67,7 +67,7 @@ class TenantSettings(Protocol):
         """The prefix of the environment variables with the credentials."""
 
     @property
-    def border(self) -> Border:
+    def border(self) -> ManagedScope:
         """The items of `manage`."""
 
     @property

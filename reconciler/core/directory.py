@@ -221,21 +221,21 @@ class Directory:
         return tuple(sorted(found))
 
     @cached_property
-    def _alike_applications(self) -> "Alike":
-        return Alike((each.name, each.client_id) for each in self.applications or ())
+    def _alike_applications(self) -> "LookalikeNames":
+        return LookalikeNames((each.name, each.client_id) for each in self.applications or ())
 
     @cached_property
-    def _alike_apis(self) -> "Alike":
-        return Alike((each.name, each.identifier) for each in self.apis or ())
+    def _alike_apis(self) -> "LookalikeNames":
+        return LookalikeNames((each.name, each.identifier) for each in self.apis or ())
 
     @cached_property
-    def _alike_organizations(self) -> "Alike":
-        return Alike((each.name, each.id) for each in self.organizations_by_id.values())
+    def _alike_organizations(self) -> "LookalikeNames":
+        return LookalikeNames((each.name, each.id) for each in self.organizations_by_id.values())
 
-    def _is_confusable(self, identity: str, alike: "Alike") -> bool:
+    def _is_confusable(self, identity: str, alike: "LookalikeNames") -> bool:
         return alike.is_confusable(identity) if self.confusable is None else identity in self.confusable
 
-    def _label(self, name: str | None, identity: str, alike: "Alike") -> str:
+    def _label(self, name: str | None, identity: str, alike: "LookalikeNames") -> str:
         if not name:
             return shortened(identity, LONGEST_ID)
         if not is_deceptive(name) and not self._is_confusable(identity, alike):
@@ -243,7 +243,7 @@ class Directory:
         return f"{shortened(with_visible_blanks(name), LONGEST_NAME)} ({shortened(identity, LONGEST_ID)})"
 
 
-class Alike:
+class LookalikeNames:
     """The names of applications, APIs or organizations, by what they look like."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:

@@ -28,7 +28,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", plain.lower())
 
 
-class FreeNames:
+class UniqueNames:
     """Gives each name once: where one is taken, with the next number behind it."""
 
     def __init__(self, taken: Iterable[str]) -> None:

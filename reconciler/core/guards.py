@@ -7,7 +7,7 @@ from reconciler.core.declarable import obstacle
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import Border, Match, Protect
+from reconciler.core.pattern import ManagedScope, Match, Protect
 from reconciler.core.permissions import WRITING
 from reconciler.core.plan import Blocked, Change, Create, Reason, Update, takes_everything
 
@@ -16,7 +16,7 @@ COUNTED_FROM = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Untouchable:
+class ProtectionRules:
     """What no change may touch: reconciler's own access, protected grants, and grants that `manage` does not cover.
 
     `own` is the key of the grant that the access token comes from. `own_applications` has the client ids that
@@ -26,7 +26,7 @@ class Untouchable:
 
     own: Key
     protect: tuple[Protect, ...] = ()
-    border: Border = field(default_factory=Border)
+    border: ManagedScope = field(default_factory=ManagedScope)
     own_applications: frozenset[str] = frozenset()
     writers_are_own: bool = True
 
@@ -101,7 +101,7 @@ def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -
     return tuple(allowed), tuple(blocked)
 
 
-def forbid_untouchable(changes: Iterable[Change], untouchable: Untouchable, directory: Directory) -> Guarded:
+def forbid_untouchable(changes: Iterable[Change], untouchable: ProtectionRules, directory: Directory) -> Guarded:
     """Forbid the changes that would touch what no change may touch."""
 
     def reason(change: Change) -> str | None:

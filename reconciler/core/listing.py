@@ -8,7 +8,7 @@ from reconciler.core.spec import GrantSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedGrant:
     """A declared grant with the names and ids of its application and its API; what nobody looked up is None."""
 
     spec: GrantSpec
@@ -24,12 +24,12 @@ class Listed:
         return tuple(text or "" for text in texts)
 
 
-def as_declared(spec: GrantSpec) -> Listed:
+def as_declared(spec: GrantSpec) -> ListedGrant:
     """Return a grant as its file names it."""
-    return Listed(spec, spec.client, spec.client_id, spec.api, spec.audience)
+    return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
 
 
-def as_resolved(desired: DesiredGrant, directory: Directory) -> Listed:
+def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
     """Return a grant as the tenant knows it."""
     key = desired.key
-    return Listed(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)
+    return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import SUBJECT_CLIENT, Key, ObservedGrant, by_key
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.organization_usage import lets_organizations_in
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
@@ -21,7 +21,7 @@ class DeclaredOrganizations:
     """
 
     specs: tuple[GrantSpec, ...]
-    pruned: Untouchable | None = None
+    pruned: ProtectionRules | None = None
 
     @property
     def are_said(self) -> bool:

@@ -35,7 +35,7 @@ def counts(outcomes: Iterable[Outcome]) -> dict[Result, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ApplyReport:
     """The end of a run: an outcome per change, and the plan that a second look at the tenant gave.
 
     `remaining` is None where the tenant could not be read again; `trouble` then says why.

@@ -74,7 +74,7 @@ class Protect(Pattern):
 
 
 @dataclass(frozen=True, slots=True)
-class Border:
+class ManagedScope:
     """Which grants are ours: those that one of `patterns` matches, or all if there are no patterns."""
 
     patterns: tuple[Pattern, ...] = ()

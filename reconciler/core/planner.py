@@ -10,13 +10,13 @@ from reconciler.core.denials import broken_already, forbid_broken, forbid_denied
 from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant, by_key
-from reconciler.core.guards import Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.guards import ProtectionRules, forbid_too_many, forbid_untouchable
 from reconciler.core.limits import Limits
 from reconciler.core.organization_usage import WITH_ORGANIZATION, gaining
 from reconciler.core.organizations import check_organizations
 from reconciler.core.origin import Origin
 from reconciler.core.origins import all_origins
-from reconciler.core.pattern import Border, Match
+from reconciler.core.pattern import ManagedScope, Match
 from reconciler.core.plan import (
     Change,
     Comparison,
@@ -58,14 +58,14 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class PlanRules:
     """What shapes a plan: what it covers, and what it may not do. With `rollback`, the plan undoes a run.
 
     `base` has the specs as they were before this branch, None where nobody asks what comes from it; with `only_branch`
     the plan leaves out what comes from the tenant alone.
     """
 
-    untouchable: Untouchable
+    untouchable: ProtectionRules
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     prune: bool = False
@@ -77,7 +77,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CandidateChanges:
     """What the rules want done, before any guard has looked at it, and where it comes from.
 
     `differing` counts the declared grants that differ and are left as they are.
@@ -89,7 +89,7 @@ class Wanted:
     differing: int
 
 
-def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules, tenant: TenantName) -> Plan:
+def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
     """Return the plan that brings the tenant to what `specs` declare.
 
     Raises:
@@ -120,7 +120,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: Rules
 
 def _beyond_the_border(
     desired: Iterable[DesiredGrant],
-    border: Border,
+    border: ManagedScope,
     directory: Directory,
 ) -> tuple[Problem, ...]:
     """Return a problem for each declared grant that is not ours to change."""
@@ -151,7 +151,7 @@ def _places(spec: GrantSpec) -> set[Source]:
 def _guarded(
     comparison: Comparison,
     observation: Observation,
-    rules: Rules,
+    rules: PlanRules,
     tenant: TenantName,
     warnings: tuple[Problem, ...],
 ) -> Plan:
@@ -178,31 +178,31 @@ def _guarded(
     )
 
 
-def _is_own(untouchable: Untouchable) -> Callable[[Change], bool]:
+def _is_own(untouchable: ProtectionRules) -> Callable[[Change], bool]:
     def is_own(change: Change) -> bool:
         return untouchable.why_own(change.key, None if isinstance(change, Create) else change.before) is not None
 
     return is_own
 
 
-def _wanted(comparison: Comparison, rules: Rules, directory: Directory) -> Wanted:
+def _wanted(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
     deletes, left_alone = _undeclared(comparison.undeclared, rules, directory)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
     differing = len(comparison.updates) - len(updates)
     if rules.base is None:
-        return Wanted(changes, left_alone, {}, differing)
+        return CandidateChanges(changes, left_alone, {}, differing)
     origins = all_origins(changes, resolve(rules.base, directory)[0])
-    whole = Wanted(changes, left_alone, origins, differing)
+    whole = CandidateChanges(changes, left_alone, origins, differing)
     return _of_the_branch(whole) if rules.only_branch else whole
 
 
-def _of_the_branch(wanted: Wanted) -> Wanted:
+def _of_the_branch(wanted: CandidateChanges) -> CandidateChanges:
     """Leave out what comes from the tenant alone."""
     drift = [change for change in wanted.changes if wanted.origins[change.key] is Origin.DRIFT]
     strays = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
     left_alone = (*wanted.left_alone, *strays)
-    return Wanted(
+    return CandidateChanges(
         changes=tuple(change for change in wanted.changes if wanted.origins[change.key] is not Origin.DRIFT),
         left_alone=tuple(sorted(left_alone, key=lambda each: each.observed.key.order)),
         origins={key: origin for key, origin in wanted.origins.items() if origin is not Origin.DRIFT},
@@ -210,7 +210,9 @@ def _of_the_branch(wanted: Wanted) -> Wanted:
     )
 
 
-def _notes(comparison: Comparison, wanted: Wanted, observation: Observation, rules: Rules) -> Iterator[str]:
+def _notes(
+    comparison: Comparison, wanted: CandidateChanges, observation: Observation, rules: PlanRules
+) -> Iterator[str]:
     """Yield what could deceive: a protection that covers nothing, and new grants that nobody could look up."""
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
     guards = rules.untouchable
@@ -235,7 +237,7 @@ def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
         yield f"not checked, because {why}: {listed}"
 
 
-def _managed_by_pattern(wanted: Wanted, border: Border, directory: Directory) -> Iterator[str]:
+def _managed_by_pattern(wanted: CandidateChanges, border: ManagedScope, directory: Directory) -> Iterator[str]:
     """Yield a note for each item of `manage` that decides about changes: names can be taken by anybody."""
     names: dict[tuple[str, str], list[str]] = {}
     for change in wanted.changes:
@@ -275,7 +277,7 @@ def _refuse_other_tenant(rollback: Rollback, tenant: TenantName) -> None:
 
 
 def _reason_to_keep(
-    observed: ObservedGrant, rules: Rules, directory: Directory, *, prunes: bool
+    observed: ObservedGrant, rules: PlanRules, directory: Directory, *, prunes: bool
 ) -> tuple[Reason, str] | None:
     """Return why a grant that no file declares is left alone; None if it is deleted.
 
@@ -293,7 +295,7 @@ def _reason_to_keep(
 
 def _undeclared(
     grants: Iterable[ObservedGrant],
-    rules: Rules,
+    rules: PlanRules,
     directory: Directory,
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
     """Split what no file declares into what is pruned and what is left alone; prune never reaches the untouchable."""

@@ -22,7 +22,7 @@ APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class AccessDiff:
     """What a change gives: the grant as it will be, beside what it was; both sides empty where there is none."""
 
     key: Key
@@ -50,7 +50,7 @@ class Gain:
         return self.creates or widens(self.before, self.after)
 
 
-def _nothing_unknown(_: Gain) -> str:
+def _nothing_unknown(_: AccessDiff) -> str:
     return ""
 
 
@@ -64,9 +64,9 @@ class RiskRule:
     name: str
     level: Level
     meaning: str
-    found: Callable[[Gain], str]
+    found: Callable[[AccessDiff], str]
     needs: frozenset[TenantList] = frozenset()
-    unknown: Callable[[Gain], str] = _nothing_unknown
+    unknown: Callable[[AccessDiff], str] = _nothing_unknown
 
 
 def risks_of(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
@@ -85,9 +85,9 @@ def all_risks(
     return {key: risks for key, risks in found if risks}
 
 
-def _gain(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> Gain:
+def _gain(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> AccessDiff:
     key, nothing = change.key, ClientGrant(change.key)
-    return Gain(
+    return AccessDiff(
         key=key,
         before=nothing if isinstance(change, Create) else change.before.grant,
         after=nothing if isinstance(change, Delete) else change.after.grant,
@@ -113,8 +113,8 @@ def _why_unknown(directory: Directory) -> str:
     return directory.why_unread(APPLICATIONS)
 
 
-def _management(level: Level, what: str) -> Callable[[Gain], str]:
-    def found(gain: Gain) -> str:
+def _management(level: Level, what: str) -> Callable[[AccessDiff], str]:
+    def found(gain: AccessDiff) -> str:
         if not gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
             return ""
         return _with_scopes(what, gain, [scope for scope in gain.scopes if level_of(scope) is level])
@@ -122,19 +122,19 @@ def _management(level: Level, what: str) -> Callable[[Gain], str]:
     return found
 
 
-def _management_access(gain: Gain) -> str:
+def _management_access(gain: AccessDiff) -> str:
     if gain.creates and not gain.scopes and gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return "can get tokens for the Management API, without scopes"
     return _management(Level.LOW, "reaches the Management API")(gain)
 
 
-def _system_api(level: Level, what: str) -> Callable[[Gain], str]:
+def _system_api(level: Level, what: str) -> Callable[[AccessDiff], str]:
     """Find the scopes of a level on one of Auth0's other system APIs.
 
     A custom API may end like one of them: there, only scopes that the system API defines count.
     """
 
-    def found(gain: Gain) -> str:
+    def found(gain: AccessDiff) -> str:
         api = system_api_of(gain.key.audience)
         if api is None:
             return ""
@@ -144,24 +144,24 @@ def _system_api(level: Level, what: str) -> Callable[[Gain], str]:
     return found
 
 
-def _system_api_access(gain: Gain) -> str:
+def _system_api_access(gain: AccessDiff) -> str:
     api = system_api_of(gain.key.audience)
     if api and gain.creates and not gain.scopes and not gain.is_custom_api:
         return f"can get tokens for {api.name}, without scopes"
     return _system_api(Level.LOW, "reaches")(gain)
 
 
-def _all_scopes(gain: Gain) -> str:
+def _all_scopes(gain: AccessDiff) -> str:
     new = gain.after.allow_all_scopes and not gain.before.allow_all_scopes
     return "every scope of the API, also those it gets later" if new else ""
 
 
-def _any_organization(gain: Gain) -> str:
+def _any_organization(gain: AccessDiff) -> str:
     new = gain.after.allow_any_organization and not gain.before.allow_any_organization
     return "may be used for every organization, not only for assigned ones" if new else ""
 
 
-def _organization_usage(gain: Gain) -> str:
+def _organization_usage(gain: AccessDiff) -> str:
     callers = (
         ""
         if gain.deletes
@@ -170,21 +170,21 @@ def _organization_usage(gain: Gain) -> str:
     return f"organization_usage gives access to {callers}" if callers else ""
 
 
-def _default_grant(gain: Gain) -> str:
+def _default_grant(gain: AccessDiff) -> str:
     return "reaches every third-party application, also future ones" if gain.key.default_for and gain.widens else ""
 
 
-def _own_grant(gain: Gain) -> str:
+def _own_grant(gain: AccessDiff) -> str:
     return "reconciler's own grant gets wider" if gain.own and gain.widens else ""
 
 
-def _administration(gain: Gain) -> str:
+def _administration(gain: AccessDiff) -> str:
     if gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return ""
     return _with_scopes("looks like administration", gain, [each for each in gain.scopes if is_administration(each)])
 
 
-def _unusual_scopes(gain: Gain) -> str:
+def _unusual_scopes(gain: AccessDiff) -> str:
     """Find scopes outside RFC 6749's alphabet. Such characters are written as escapes: they may look like letters."""
     unusual = [each for each in gain.scopes if not SCOPE.fullmatch(each)]
     return _with_scopes("characters that OAuth does not allow", gain, unusual)
@@ -203,26 +203,26 @@ def _escape(char: str) -> str:
     )
 
 
-def _third_party(gain: Gain) -> str:
+def _third_party(gain: AccessDiff) -> str:
     return "the application belongs to a third party" if gain.third_party and gain.widens else ""
 
 
-def _perhaps_third_party(gain: Gain) -> str:
+def _perhaps_third_party(gain: AccessDiff) -> str:
     if gain.third_party is not None or not gain.widens:
         return ""
     return f"not known whether the application belongs to a third party: {gain.why_unknown}"
 
 
-def _delete(gain: Gain) -> str:
+def _delete(gain: AccessDiff) -> str:
     return "the application loses its access to the API" if gain.empties else ""
 
 
-def _all_scopes_removed(gain: Gain) -> str:
+def _all_scopes_removed(gain: AccessDiff) -> str:
     lost = gain.empties and not gain.deletes
     return "the grant loses all scopes; the application can still get tokens without scopes" if lost else ""
 
 
-def _with_scopes(what: str, gain: Gain, scopes: list[str]) -> str:
+def _with_scopes(what: str, gain: AccessDiff, scopes: list[str]) -> str:
     """Name the worst scopes, so that no number of others can displace them."""
     more = len(scopes) - MOST_SCOPES_NAMED
     worst = sorted(scopes, key=lambda scope: scope_order(gain.key.audience, scope))[:MOST_SCOPES_NAMED]

@@ -15,7 +15,7 @@ SAVED_PLAN = "saved_plan"
 """What the checksum of the saved plan is called in the line that begins a run."""
 
 
-class Event(StrEnum):
+class JournalEvent(StrEnum):
     """What a line of a journal tells of."""
 
     BEGIN = "begin"
@@ -25,7 +25,7 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """A line of a journal. `number` is the change's within the plan, 0 where the line is about the run as a whole.
 
     `content` is the whole line as it was read: whoever asks it for something has to expect that it is not there.
@@ -55,14 +55,14 @@ class PastRun:
     """
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     damaged: tuple[int, ...] = ()
     broken_off: bool = False
 
     @property
-    def begun(self) -> Entry | None:
+    def begun(self) -> JournalEntry | None:
         """The line that began the run."""
-        return next(iter(self._of(Event.BEGIN)), None)
+        return next(iter(self._of(JournalEvent.BEGIN)), None)
 
     @property
     def changes(self) -> int | None:
@@ -72,20 +72,20 @@ class PastRun:
     @property
     def results(self) -> Mapping[str, int]:
         """How many changes came to which result; changes without one are not counted."""
-        last = {entry.number: entry.text("outcome") for entry in self._of(Event.RESULT)}
+        last = {entry.number: entry.text("outcome") for entry in self._of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
 
     @property
-    def unsettled(self) -> tuple[Entry, ...]:
+    def unsettled(self) -> tuple[JournalEntry, ...]:
         """The intents without a result, the last of each change: nobody noted what became of them."""
-        settled = {entry.number for entry in self._of(Event.RESULT)}
-        intents = {entry.number: entry for entry in self._of(Event.INTENT)}
+        settled = {entry.number for entry in self._of(JournalEvent.RESULT)}
+        intents = {entry.number: entry for entry in self._of(JournalEvent.INTENT)}
         return tuple(entry for number, entry in sorted(intents.items()) if number not in settled)
 
     @property
     def converged(self) -> bool | None:
         """Whether the tenant was seen to equal the files in the end; None if the run did not come to its end."""
-        ends = self._of(Event.END)
+        ends = self._of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 
     def has_applied(self, saved_plan: str) -> bool:
@@ -97,13 +97,13 @@ class PastRun:
             and self.results.get("applied", 0) == self.changes
         )
 
-    def _of(self, event: Event) -> list[Entry]:
+    def _of(self, event: JournalEvent) -> list[JournalEntry]:
         return [entry for entry in self.entries if entry.event == event]
 
 
 def parse_run(name: str, data: bytes) -> PastRun:
     """Return what the journal `data` of the run `name` says, whatever has become of some of its lines."""
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     damaged: list[int] = []
     lines = data.splitlines()
     for number, text in enumerate(lines, start=1):
@@ -139,7 +139,7 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
-def _entry(text: bytes) -> Entry | None:
+def _entry(text: bytes) -> JournalEntry | None:
     try:
         content = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -148,7 +148,7 @@ def _entry(text: bytes) -> Entry | None:
         return None
     time = content.get("time")
     number = _whole(content.get("number")) or 0
-    return Entry(content["event"], time if isinstance(time, str) else "", number, content)
+    return JournalEntry(content["event"], time if isinstance(time, str) else "", number, content)
 
 
 def _whole(value: object) -> int | None:

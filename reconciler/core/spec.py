@@ -18,7 +18,7 @@ class TenantPattern:
     source: Source
 
 
-class GrantPlaces(Protocol):
+class GrantLocations(Protocol):
     """Where a grant stands in its file, and what it says of itself."""
 
     @property
@@ -34,7 +34,7 @@ class GrantPlaces(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPlaces:
+class PartialLocations:
     """Where a grant stands, as far as that is known without its file."""
 
     mark: Mark
@@ -56,7 +56,7 @@ class GrantSpec(NamedTuple):
     """
 
     file: str
-    places: GrantPlaces
+    places: GrantLocations
     client: str | None = None
     client_id: str | None = None
     default_for: str | None = None

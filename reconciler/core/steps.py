@@ -32,7 +32,7 @@ class Dissociate:
 Step = Update | Associate | Dissociate
 
 
-class Effect(StrEnum):
+class ChangeState(StrEnum):
     """How far a change has come; FOREIGN: what the tenant has is neither its begin nor its end, nor in between."""
 
     NONE = "no"
@@ -66,17 +66,17 @@ def speaks_of_organizations(change: Change) -> bool:
     return any(grant and grant.organizations is not None for grant in (grant_before(change), grants_after(change)))
 
 
-def effect(change: Change, now: ClientGrant | None) -> Effect:
+def effect(change: Change, now: ClientGrant | None) -> ChangeState:
     """Return how far `change` has come where the tenant has `now` under its key."""
     if now == grants_after(change):
-        return Effect.WHOLE
+        return ChangeState.WHOLE
     if now == grant_before(change):
-        return Effect.NONE
+        return ChangeState.NONE
     if now is None or isinstance(change, Delete):
-        return Effect.FOREIGN
+        return ChangeState.FOREIGN
     after = change.after.grant
     before = grant_before(change) or without_organizations(after)
-    return Effect.HALF if _is_between(before, now, after) else Effect.FOREIGN
+    return ChangeState.HALF if _is_between(before, now, after) else ChangeState.FOREIGN
 
 
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:

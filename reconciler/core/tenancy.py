@@ -16,31 +16,31 @@ MOST_LISTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetTenant:
     """A tenant as grant files see it: its name, and what each `${name}` stands for there."""
 
     name: str
     values: Mapping[str, str]
 
 
-ANY_TENANT = Target("", {BUILT_IN: BUILT_IN})
+ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
 """Whom files are read for where no tenant is known: it has no values of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tenants:
+class TargetTenants:
     """Whom files are read for, and the names of all tenants that the configuration declares."""
 
-    targets: tuple[Target, ...] = (ANY_TENANT,)
+    targets: tuple[TargetTenant, ...] = (ANY_TENANT,)
     known: tuple[str, ...] = ()
 
 
-NOBODY = Tenants()
-UNTOLD = Tenants(targets=())
+NOBODY = TargetTenants()
+UNTOLD = TargetTenants(targets=())
 """Whom files are read for where the configuration cannot be read: who there is, and with which values, is not told."""
 
 
-def for_tenant(specs: Iterable[GrantSpec], target: Target) -> tuple[GrantSpec, ...]:
+def for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
     """Return those of `specs` that apply to a tenant, with its values in the places of their names."""
     found: list[GrantSpec] = []
     known: dict[Patterns, bool] = {}
@@ -89,9 +89,11 @@ def has_variables(spec: GrantSpec) -> bool:
     return OPENING in "\n".join((*names, *spec.scope, *(spec.organizations or ())))
 
 
-def at_targets(specs: Iterable[GrantSpec], tenants: Tenants) -> Iterator[tuple[GrantSpec, Sequence[Target]]]:
+def at_targets(
+    specs: Iterable[GrantSpec], tenants: TargetTenants
+) -> Iterator[tuple[GrantSpec, Sequence[TargetTenant]]]:
     """Yield each of `specs` with the tenants that it applies to."""
-    known: dict[Patterns, Sequence[Target]] = {(): tenants.targets}
+    known: dict[Patterns, Sequence[TargetTenant]] = {(): tenants.targets}
     for spec in specs:
         patterns = patterns_of(spec)
         if patterns not in known:
@@ -99,7 +101,7 @@ def at_targets(specs: Iterable[GrantSpec], tenants: Tenants) -> Iterator[tuple[G
         yield spec, known[patterns]
 
 
-def misdirected(specs: Iterable[GrantSpec], tenants: Tenants) -> Iterator[Problem]:
+def misdirected(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
     """Yield a problem for each name of a tenant, and each of a variable, that stands for none; some come repeatedly."""
     if not tenants.targets:
         return
@@ -162,7 +164,7 @@ def _declared(known: Collection[str]) -> str:
 
 
 def _unknown_variables(
-    spec: GrantSpec, targets: Sequence[Target], answers: dict[tuple[int, str], list[str]], guess: Suggestions
+    spec: GrantSpec, targets: Sequence[TargetTenant], answers: dict[tuple[int, str], list[str]], guess: Suggestions
 ) -> Iterator[Problem]:
     """Yield a problem for each variable that one of `targets` lacks; `answers` has who lacks what, by the targets."""
     for text, place in spec.placed_texts():

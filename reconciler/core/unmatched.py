@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
-from reconciler.core.pattern import NAMES, WILDCARDS, Border, Match, Pattern, Unread, Value, matches, value_of
+from reconciler.core.pattern import NAMES, WILDCARDS, ManagedScope, Match, Pattern, Unread, Value, matches, value_of
 from reconciler.core.policy import Policy
 from reconciler.core.suggest import Suggestions, composed, explain_twin
 
@@ -13,21 +13,21 @@ MOST_REPORTED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ConfigItem:
     """An item of the configuration; `setting` is the name of the list that it stands in."""
 
     setting: str
     pattern: Pattern
 
 
-def items_of(protect: Iterable[Pattern], border: Border, policy: Policy) -> Iterator[Item]:
+def items_of(protect: Iterable[Pattern], border: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
     """Yield the items of the configuration that name grants by patterns; those without patterns mean all grants."""
-    yield from (Item("protect", each) for each in protect)
-    yield from (Item("manage", each) for each in border.patterns)
-    yield from (Item(f"policy {each.rule}", each.grants) for each in policy.all_rules if str(each.grants))
+    yield from (ConfigItem("protect", each) for each in protect)
+    yield from (ConfigItem("manage", each) for each in border.patterns)
+    yield from (ConfigItem(f"policy {each.rule}", each.grants) for each in policy.all_rules if str(each.grants))
 
 
-def unmatched(items: Iterable[Item], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
+def unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
     """Yield a sentence for each of `items` that certainly matches none of `keys`; beyond MOST_REPORTED their number."""
     items, keys = tuple(items), tuple(keys)
     if not items:

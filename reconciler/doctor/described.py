@@ -9,23 +9,23 @@ from reconciler.auth0.credentials import (
     AccessToken,
     ClientSecret,
     Credentials,
+    CredentialVariables,
     PrivateKey,
-    Variables,
 )
-from reconciler.config import Kind, Tenant
+from reconciler.config import Tenant, TenantKind
 from reconciler.core.quoting import enumerated
-from reconciler.doctor.sight import Trouble
+from reconciler.doctor.sight import ProbeFailed
 
 
 def described_credentials(
-    credentials: Credentials | Trouble, tenant: Tenant, environment: Mapping[str, str]
-) -> str | Trouble:
+    credentials: Credentials | ProbeFailed, tenant: Tenant, environment: Mapping[str, str]
+) -> str | ProbeFailed:
     """Return what kind of credentials `tenant` is reached with, and the variables that hold them."""
-    if isinstance(credentials, Trouble):
+    if isinstance(credentials, ProbeFailed):
         return credentials
-    if tenant.kind is Kind.SANDBOX:
+    if tenant.kind is TenantKind.SANDBOX:
         return "the sandbox's own"
-    given = Variables(environment, tenant.credentials)
+    given = CredentialVariables(environment, tenant.credentials)
     match credentials:
         case AccessToken():
             return f"a ready token from {given.name(*TOKENS)}"

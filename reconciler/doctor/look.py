@@ -10,23 +10,23 @@ from urllib.parse import urlsplit
 from reconciler.auth0.connection import Route, open_http
 from reconciler.auth0.credentials import AccessToken, Credentials, identities_of
 from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
-from reconciler.auth0.exchange import Answer
-from reconciler.auth0.probe import Greeting, Probe
-from reconciler.config import Kind, Tenant, unconfirmed_domain
+from reconciler.auth0.exchange import TenantResponse
+from reconciler.auth0.probe import FirstResponse, Probe
+from reconciler.config import Tenant, TenantKind, unconfirmed_domain
 from reconciler.connect import route_to
 from reconciler.core.identity import IdentityCheck
 from reconciler.doctor.described import described_credentials
-from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
+from reconciler.doctor.sight import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.errors import ReconcilerError
 from reconciler.proxy import Proxy, proxy_for, proxy_notes
 from reconciler.redaction import Secrets, secrets_in
 
 RESOLVING_SECONDS = 10.0
-INSIDE = Unseen("the tenant lives in this process")
-NO_CONNECTION = Unseen("no connection")
-NO_CREDENTIALS = Unseen("no credentials")
-NO_TOKEN = Unseen("no access token")
-OTHER_TENANT = Unseen("the token is for another tenant")
+INSIDE = ProbeSkipped("the tenant lives in this process")
+NO_CONNECTION = ProbeSkipped("no connection")
+NO_CREDENTIALS = ProbeSkipped("no credentials")
+NO_TOKEN = ProbeSkipped("no access token")
+OTHER_TENANT = ProbeSkipped("the token is for another tenant")
 
 SET_CREDENTIALS = "set the variables listed in docs/configuration.md"
 LISTING_ADVICE = {
@@ -42,21 +42,21 @@ async def look(
     environment: Mapping[str, str],
     identity: IdentityCheck | None = None,
     secrets: Secrets | None = None,
-) -> Sight:
+) -> TenantProbe:
     """Return what a look at `tenant` shows. Raises nothing that the tenant, the network or the environment did."""
-    inside = tenant.kind is Kind.SANDBOX
+    inside = tenant.kind is TenantKind.SANDBOX
     proxy = None if inside else proxy_for(tenant.base_url)
     addresses = INSIDE if inside else await _addresses(tenant.base_url, proxy)
     try:
         with route_to(tenant, environment) as route:
             credentials = _credentials(route)
-            described: str | Trouble | Unseen = described_credentials(credentials, tenant, environment)
+            described: str | ProbeFailed | ProbeSkipped = described_credentials(credentials, tenant, environment)
             known = secrets_in(environment) if secrets is None else secrets
             greeting, token, listing = await _talk(route, credentials, addresses, identity, known)
     except ReconcilerError as error:
         described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
-        greeting = Trouble(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")
-    return Sight(
+        greeting = ProbeFailed(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")
+    return TenantProbe(
         tenant=tenant,
         proxy=proxy,
         proxy_notes=() if inside else proxy_notes(tenant.base_url),
@@ -70,12 +70,12 @@ async def look(
     )
 
 
-async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Trouble:
+async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | ProbeFailed:
     """Resolve the host that is connected to: the proxy's, where there is one; it resolves the tenant's."""
     parts = urlsplit(base_url)
     host = proxy.host if proxy else parts.hostname or ""
     if not host:
-        return Trouble(
+        return ProbeFailed(
             f"{proxy.variable if proxy else 'the domain'} has no valid address",
             "write it like http://proxy.example.com:3128, or unset it",
         )
@@ -86,93 +86,99 @@ async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Tr
         # a label that is empty or too long is a UnicodeError; a TimeoutError of ours has no text
         reason = (error.strerror or "no answer in time") if isinstance(error, OSError) else "it is no host name"
         whose = f"the proxy's host {host}" if proxy else host
-        return Trouble(
+        return ProbeFailed(
             f"{whose} cannot be resolved: {reason}", "check how it is spelt, and this machine's name servers"
         )
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-Talk = tuple[Greeting | Trouble | Unseen, Token | Trouble | Unseen, Listing | Trouble | Unseen]
+Talk = tuple[
+    FirstResponse | ProbeFailed | ProbeSkipped,
+    ProbedToken | ProbeFailed | ProbeSkipped,
+    ProbedListing | ProbeFailed | ProbeSkipped,
+]
 
 
 async def _talk(
     route: Route,
-    credentials: Credentials | Trouble,
-    addresses: tuple[str, ...] | Trouble | Unseen,
+    credentials: Credentials | ProbeFailed,
+    addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped,
     identity: IdentityCheck | None,
     secrets: Secrets,
 ) -> Talk:
-    if isinstance(addresses, Trouble):
-        return Unseen("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
+    if isinstance(addresses, ProbeFailed):
+        return ProbeSkipped("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
     try:
         async with open_http(route.base_url, transport=route.transport) as http:
             probe = Probe(http, secrets)
             greeting = await _greeting(probe)
-            reached = None if isinstance(greeting, Trouble) else probe
+            reached = None if isinstance(greeting, ProbeFailed) else probe
             token = await _token(reached, credentials)
             return greeting, token, await _listing(reached, token, identity)
     except ReconcilerError as error:
-        trouble = Trouble(str(error), "correct what they name, or unset them")
+        trouble = ProbeFailed(str(error), "correct what they name, or unset them")
         return trouble, await _token(None, credentials), NO_CONNECTION
 
 
-def _credentials(route: Route) -> Credentials | Trouble:
+def _credentials(route: Route) -> Credentials | ProbeFailed:
     try:
         return route.credentials()
     except ReconcilerError as error:
-        return Trouble(str(error), SET_CREDENTIALS)
+        return ProbeFailed(str(error), SET_CREDENTIALS)
 
 
-async def _greeting(probe: Probe) -> Greeting | Trouble:
+async def _greeting(probe: Probe) -> FirstResponse | ProbeFailed:
     try:
         return await probe.greet()
     except NotSentError as error:
         if "SSL" in str(error):
-            return Trouble(
+            return ProbeFailed(
                 str(error),
                 "a company's own authority belongs into the file that SSL_CERT_FILE names; else trust nobody",
             )
-        return Trouble(str(error), "check the domain and its port, firewalls, and whether a proxy is needed")
+        return ProbeFailed(str(error), "check the domain and its port, firewalls, and whether a proxy is needed")
     except Auth0Error as error:
-        return Trouble(str(error), ELSE_ADVICE)
+        return ProbeFailed(str(error), ELSE_ADVICE)
 
 
-async def _token(probe: Probe | None, credentials: Credentials | Trouble) -> Token | Trouble | Unseen:
+async def _token(
+    probe: Probe | None, credentials: Credentials | ProbeFailed
+) -> ProbedToken | ProbeFailed | ProbeSkipped:
     """Return a token; a ready one can be looked at without a connection."""
     match credentials:
-        case Trouble():
+        case ProbeFailed():
             return NO_CREDENTIALS
         case AccessToken():
-            return Token(credentials.token, renewable=False)
+            return ProbedToken(credentials.token, renewable=False)
         case _ if probe is None:
             return NO_CONNECTION
         case _:
             try:
-                return Token(await probe.token(credentials), renewable=True)
+                return ProbedToken(await probe.token(credentials), renewable=True)
             except NoTokenError as error:
-                return Trouble(error.reason, error.advice or ELSE_ADVICE)
+                return ProbeFailed(error.reason, error.advice or ELSE_ADVICE)
             except ReconcilerError as error:
-                return Trouble(str(error), ELSE_ADVICE)
+                return ProbeFailed(str(error), ELSE_ADVICE)
 
 
 async def _listing(
-    probe: Probe | None, token: Token | Trouble | Unseen, identity: IdentityCheck | None
-) -> Listing | Trouble | Unseen:
+    probe: Probe | None, token: ProbedToken | ProbeFailed | ProbeSkipped, identity: IdentityCheck | None
+) -> ProbedListing | ProbeFailed | ProbeSkipped:
     if probe is None:
         return NO_CONNECTION
-    if not isinstance(token, Token):
+    if not isinstance(token, ProbedToken):
         return NO_TOKEN
     if identity is not None and not _is_for(identity, token):
         return OTHER_TENANT
     try:
         answer, said = await probe.list_grants(token.text)
     except Auth0Error as error:
-        return Trouble(str(error), ELSE_ADVICE)
+        return ProbeFailed(str(error), ELSE_ADVICE)
     wrong = _wrong(answer)
-    return Listing(str(wrong or ""), _advice(wrong) if wrong else "", said)
+    return ProbedListing(str(wrong or ""), _advice(wrong) if wrong else "", said)
 
 
-def _is_for(identity: IdentityCheck, token: Token) -> bool:
+def _is_for(identity: IdentityCheck, token: ProbedToken) -> bool:
     try:
         identity.verify(identities_of(token.text))
     except ReconcilerError:
@@ -180,7 +186,7 @@ def _is_for(identity: IdentityCheck, token: Token) -> bool:
     return True
 
 
-def _wrong(answer: Answer) -> Auth0Error | None:
+def _wrong(answer: TenantResponse) -> Auth0Error | None:
     try:
         answer.json()
     except Auth0Error as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from reconciler.auth0.management import Manner
+from reconciler.auth0.management import ClientOptions
 from reconciler.config import Tenant
 from reconciler.connect import open_tenant
 from reconciler.core.findings import Finding, Status
@@ -34,7 +34,7 @@ async def pattern_finding(
     if not answers:
         return Finding(CHECK, Status.SKIPPED, "the API did not answer")
     try:
-        async with open_tenant(tenant, environment, Manner(), secrets, identity) as client:
+        async with open_tenant(tenant, environment, ClientOptions(), secrets, identity) as client:
             observation = await observe(client, needs_of((), (item.pattern for item in items)))
     except ReconcilerError as error:
         return Finding(CHECK, Status.SKIPPED, f"the tenant could not be read: {error}")

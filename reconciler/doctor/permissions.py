@@ -3,16 +3,16 @@
 from reconciler.auth0.credentials import scopes_of
 from reconciler.core.findings import Finding, Status
 from reconciler.core.permissions import READING, READING_ORGANIZATIONS, WRITING, WRITING_ORGANIZATIONS
-from reconciler.doctor.sight import Token, Trouble, Unseen
+from reconciler.doctor.sight import ProbedToken, ProbeFailed, ProbeSkipped
 from reconciler.errors import ReconcilerError
-from reconciler.observe import Needs
+from reconciler.observe import RequiredListings
 
 CHECKS = ("may plan", "may apply", "least privilege")
 MOST_NAMED = 4
 OWN_GRANT = "the grant of reconciler's own application on the Management API"
 
 
-def permission_findings(token: Token | Trouble | Unseen, needs: Needs) -> list[Finding]:
+def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: RequiredListings) -> list[Finding]:
     """Return three findings: what is missing to plan files of `needs`, what to apply, and what nothing ever takes."""
     held = _held(token)
     if isinstance(held, str):
@@ -20,9 +20,9 @@ def permission_findings(token: Token | Trouble | Unseen, needs: Needs) -> list[F
     return [_plan(held, needs), _apply(held, needs), _least(held, needs)]
 
 
-def _held(token: Token | Trouble | Unseen) -> frozenset[str] | str:
+def _held(token: ProbedToken | ProbeFailed | ProbeSkipped) -> frozenset[str] | str:
     """Return the permissions, or why they are not known."""
-    if not isinstance(token, Token):
+    if not isinstance(token, ProbedToken):
         return "no access token"
     try:
         held = scopes_of(token.text)
@@ -31,7 +31,7 @@ def _held(token: Token | Trouble | Unseen) -> frozenset[str] | str:
     return "the token does not say what it may do" if held is None else held
 
 
-def _plan(held: frozenset[str], needs: Needs) -> Finding:
+def _plan(held: frozenset[str], needs: RequiredListings) -> Finding:
     missing = [permission for permission in _reading(needs) if permission not in held]
     wanted = {
         "read:client_grants": True,
@@ -50,7 +50,7 @@ def _plan(held: frozenset[str], needs: Needs) -> Finding:
     return Finding("may plan", Status.OK, "yes")
 
 
-def _apply(held: frozenset[str], needs: Needs) -> Finding:
+def _apply(held: frozenset[str], needs: RequiredListings) -> Finding:
     missing = [permission for permission in _writing(needs) if permission not in held]
     if not missing:
         return Finding("may apply", Status.OK, "yes")
@@ -58,7 +58,7 @@ def _apply(held: frozenset[str], needs: Needs) -> Finding:
     return Finding("may apply", Status.WARNING, f"it lacks {', '.join(missing)}", advice)
 
 
-def _least(held: frozenset[str], needs: Needs) -> Finding:
+def _least(held: frozenset[str], needs: RequiredListings) -> Finding:
     spare = sorted(held.difference(_reading(needs), _writing(needs)))
     if not spare:
         return Finding("least privilege", Status.OK, "nothing that it never needs")
@@ -68,9 +68,9 @@ def _least(held: frozenset[str], needs: Needs) -> Finding:
     return Finding("least privilege", Status.WARNING, found, advice)
 
 
-def _reading(needs: Needs) -> tuple[str, ...]:
+def _reading(needs: RequiredListings) -> tuple[str, ...]:
     return (*READING, *READING_ORGANIZATIONS) if needs.organizations else READING
 
 
-def _writing(needs: Needs) -> tuple[str, ...]:
+def _writing(needs: RequiredListings) -> tuple[str, ...]:
     return (*WRITING, *WRITING_ORGANIZATIONS) if needs.organizations else WRITING

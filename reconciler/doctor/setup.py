@@ -3,17 +3,19 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from reconciler.config import Config, Kind, Tenant, choose_tenant
+from reconciler.config import Config, Tenant, TenantKind, choose_tenant
 from reconciler.core.findings import Finding, Status
 from reconciler.core.problems import Problem, errors
 from reconciler.core.quoting import counted
 from reconciler.core.tenancy import NOBODY
 from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.files.read import Declared, read_grants
+from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace
-from reconciler.observe import Needs, needs_of
+from reconciler.observe import RequiredListings, needs_of
 
-EVERYTHING = Needs(application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True)
+EVERYTHING = RequiredListings(
+    application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
+)
 """What files that cannot be read may need."""
 
 
@@ -40,11 +42,13 @@ def tenant(
         chosen = choose_tenant(config, name, environment, allow_unnamed=allow_unnamed)
     except ReconcilerError as error:
         return Finding("tenant", Status.FAILED, str(error), "`reconciler --help` tells which tenant is taken"), None
-    place = "a sandbox in this process" if chosen.kind is Kind.SANDBOX else chosen.base_url
+    place = "a sandbox in this process" if chosen.kind is TenantKind.SANDBOX else chosen.base_url
     return Finding("tenant", Status.OK, f"{chosen.title.label}: {place}"), chosen
 
 
-def grants(folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace) -> tuple[Finding, Needs]:
+def grants(
+    folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace
+) -> tuple[Finding, RequiredListings]:
     """Check the grant files for the tenant `chosen`, and return what must be read of it for them."""
     tenants = [chosen] if chosen else []
     try:
@@ -56,7 +60,7 @@ def grants(folder: Path, config: Config | None, chosen: Tenant | None, workspace
     return _grants(here), needs_of(here.specs, patterns)
 
 
-def _grants(declared: Declared) -> Finding:
+def _grants(declared: LoadedGrants) -> Finding:
     wrong = errors(declared.problems)
     if wrong:
         return Finding("grants", Status.FAILED, _first_of(wrong), "`reconciler validate` tells all, with what to do")

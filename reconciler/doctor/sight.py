@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from reconciler.auth0.budget import Heard
-from reconciler.auth0.probe import Greeting
+from reconciler.auth0.budget import RateLimitHeaders
+from reconciler.auth0.probe import FirstResponse
 from reconciler.config import Tenant
 from reconciler.core.identity import IdentityCheck
 from reconciler.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ProbeFailed:
     """Something did not work, and what to do about it."""
 
     text: str
@@ -18,23 +18,23 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class ProbeSkipped:
     """Something could not be looked at, and why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ProbedListing:
     """An answer to a list of grants: what is wrong with it (nothing if empty), what to do, and the limit it tells."""
 
     wrong: str
     advice: str
-    said: Heard
+    said: RateLimitHeaders
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ProbedToken:
     """An access token; `renewable` if another one can be fetched."""
 
     text: str = field(repr=False)
@@ -42,7 +42,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class TenantProbe:
     """All that a look at a tenant showed.
 
     `credentials` says which ones and where they come from; `addresses` are those of the host that is connected to.
@@ -53,10 +53,10 @@ class Sight:
     tenant: Tenant
     proxy: Proxy | None
     proxy_notes: tuple[str, ...]
-    addresses: tuple[str, ...] | Trouble | Unseen
-    credentials: str | Trouble | Unseen
-    greeting: Greeting | Trouble | Unseen
-    token: Token | Trouble | Unseen
-    listing: Listing | Trouble | Unseen
+    addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped
+    credentials: str | ProbeFailed | ProbeSkipped
+    greeting: FirstResponse | ProbeFailed | ProbeSkipped
+    token: ProbedToken | ProbeFailed | ProbeSkipped
+    listing: ProbedListing | ProbeFailed | ProbeSkipped
     identity: IdentityCheck | None = None
     unconfirmed: tuple[str, str] | None = None

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from reconciler.auth0.credentials import expiry_of, identities_of, own_key
-from reconciler.auth0.probe import Greeting
+from reconciler.auth0.probe import FirstResponse
 from reconciler.core.findings import Finding, Status
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.quoting import counted
 from reconciler.doctor.permissions import permission_findings
-from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
+from reconciler.doctor.sight import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.errors import ReconcilerError
-from reconciler.observe import Needs
+from reconciler.observe import RequiredListings
 from reconciler.proxy import Proxy
 
 T = TypeVar("T")
@@ -25,8 +25,8 @@ SHORT_TOKEN_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
 """What runs leave to others unless --rate-share says something else."""
-NO_CONNECTION = Unseen("no connection")
-NO_TOKEN = Unseen("no access token")
+NO_CONNECTION = ProbeSkipped("no connection")
+NO_TOKEN = ProbeSkipped("no access token")
 
 AT_THE_TENANT = (
     "credentials",
@@ -46,7 +46,7 @@ AT_THE_TENANT = (
 """The checks of `tenant_findings`, in their order."""
 
 
-def tenant_findings(sight: Sight, needs: Needs, patterns: Finding) -> list[Finding]:
+def tenant_findings(sight: TenantProbe, needs: RequiredListings, patterns: Finding) -> list[Finding]:
     """Return one finding per check of AT_THE_TENANT, where files need `needs`; `patterns` is the last one."""
     now = _tenants_time(sight.greeting)
     return [
@@ -59,7 +59,7 @@ def tenant_findings(sight: Sight, needs: Needs, patterns: Finding) -> list[Findi
         _finding("identity", _behind(sight.token, NO_TOKEN), lambda token: _identity(token, sight.identity)),
         _finding("API", sight.listing, _api),
         *permission_findings(sight.token, needs),
-        _finding("rate limit", _behind(sight.listing, Unseen("the API did not answer")), _rate_limit),
+        _finding("rate limit", _behind(sight.listing, ProbeSkipped("the API did not answer")), _rate_limit),
         patterns,
     ]
 
@@ -69,17 +69,17 @@ def skipped_findings(reason: str) -> list[Finding]:
     return [Finding(check, Status.SKIPPED, reason) for check in AT_THE_TENANT]
 
 
-def _finding(check: str, seen: T | Trouble | Unseen, judged: Callable[[T], Finding]) -> Finding:
-    if isinstance(seen, Trouble):
+def _finding(check: str, seen: T | ProbeFailed | ProbeSkipped, judged: Callable[[T], Finding]) -> Finding:
+    if isinstance(seen, ProbeFailed):
         return Finding(check, Status.FAILED, seen.text, seen.advice)
-    if isinstance(seen, Unseen):
+    if isinstance(seen, ProbeSkipped):
         return Finding(check, Status.SKIPPED, seen.reason)
     return judged(seen)
 
 
-def _behind(seen: T | Trouble | Unseen, reason: Unseen) -> T | Unseen:
+def _behind(seen: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
     """Return what another check sees of what may have failed already: the failure is told once."""
-    return reason if isinstance(seen, Trouble | Unseen) else seen
+    return reason if isinstance(seen, ProbeFailed | ProbeSkipped) else seen
 
 
 def _ok(check: str, found: str) -> Finding:
@@ -93,7 +93,7 @@ def _credentials(text: str, unconfirmed: tuple[str, str] | None) -> Finding:
     return Finding("credentials", Status.WARNING, f"{text}; {what}", fix)
 
 
-def _identity(token: Token, expected: IdentityCheck | None) -> Finding:
+def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
     """Compare the tenant that issued the token with the configuration, as each run does."""
     if expected is None:
         return _ok("identity", "a sandbox")
@@ -123,10 +123,10 @@ def _addresses(addresses: tuple[str, ...], proxy: Proxy | None) -> Finding:
     return _ok("name resolution", f"{addresses[0]}{others}{whose}")
 
 
-def _connection(greeting: Greeting, sight: Sight) -> Finding:
+def _connection(greeting: FirstResponse, sight: TenantProbe) -> Finding:
     proven = greeting.certificate
     if proven is None:
-        inside = isinstance(sight.addresses, Unseen)
+        inside = isinstance(sight.addresses, ProbeSkipped)
         return _ok("connection", "within this process" if inside else "plain http, which is spoken on loopback only")
     days = int((proven.until - greeting.received) // DAY_SECONDS)
     found = f"{proven.version}; the certificate is valid until {_day(proven.until)} ({counted(days, 'day')})"
@@ -135,7 +135,7 @@ def _connection(greeting: Greeting, sight: Sight) -> Finding:
     return Finding("connection", Status.WARNING, found, "tell whoever runs that host: runs stop when it ends")
 
 
-def _clock(greeting: Greeting) -> Finding:
+def _clock(greeting: FirstResponse) -> Finding:
     """Compare clocks. The tenant read its own between `sent` and `received`, and tells whole seconds, rounded down."""
     if greeting.date is None:
         return Finding("clock", Status.SKIPPED, "the tenant does not tell its time")
@@ -151,7 +151,7 @@ def _clock(greeting: Greeting) -> Finding:
     )
 
 
-def _token(token: Token, now: float | None) -> Finding:
+def _token(token: ProbedToken, now: float | None) -> Finding:
     try:
         own_key(token.text)
         expiry = expiry_of(token.text)
@@ -171,13 +171,13 @@ def _token(token: Token, now: float | None) -> Finding:
     return Finding("token", Status.WARNING, found, "get a new one: a run may take longer, and cannot renew it")
 
 
-def _api(listing: Listing) -> Finding:
+def _api(listing: ProbedListing) -> Finding:
     if listing.wrong:
         return Finding("API", Status.FAILED, listing.wrong, listing.advice)
     return _ok("API", "it lists client grants")
 
 
-def _rate_limit(listing: Listing) -> Finding:
+def _rate_limit(listing: ProbedListing) -> Finding:
     limit, remaining = listing.said.limit, listing.said.remaining
     if limit is None or remaining is None:
         return Finding(
@@ -190,9 +190,9 @@ def _rate_limit(listing: Listing) -> Finding:
     return _ok("rate limit", f"{remaining} of {limit} left; runs leave {left} to others (see --rate-share)")
 
 
-def _tenants_time(greeting: Greeting | Trouble | Unseen) -> float | None:
+def _tenants_time(greeting: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
     """Return the tenant's time, which decides how long a token is valid; this machine's where it does not tell."""
-    if isinstance(greeting, Trouble | Unseen):
+    if isinstance(greeting, ProbeFailed | ProbeSkipped):
         return None
     return greeting.received if greeting.date is None else greeting.date
 

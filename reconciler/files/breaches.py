@@ -14,7 +14,7 @@ from jsonschema.validators import extend
 from reconciler.core.problems import Problem, Source
 from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
 from reconciler.files.validity import validity_check
-from reconciler.files.wording import Explanation, Violation, explain
+from reconciler.files.wording import Explanation, SchemaViolation, explain
 
 
 def breaches(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
@@ -36,10 +36,10 @@ def _problem(finding: Explanation, data: object, file: str) -> Problem:
     return Problem(Source(file, *mark), finding.what, finding.fix)
 
 
-def _violation(error: ValidationError) -> Violation:
+def _violation(error: ValidationError) -> SchemaViolation:
     schema = error.schema if isinstance(error.schema, dict) else {}
     of_key = (error.instance,) if "propertyNames" in error.absolute_schema_path else ()
-    return Violation(
+    return SchemaViolation(
         keyword=str(error.validator),
         expected=error.validator_value,
         found=error.instance,

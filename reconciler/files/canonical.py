@@ -17,13 +17,13 @@ from typing import Any
 
 from reconciler.core.canonical import SETS, field_order, grant_order
 from reconciler.core.problems import Problem, Source
-from reconciler.files.layout import Node, Part, layout, lines_of
+from reconciler.files.layout import LayoutPart, Node, layout, lines_of
 from reconciler.files.loader import parse
 
 BLOCK_HEADER = re.compile(r"(?P<style>[|>])[+-]?(?P<indent>\d?)[+-]?")
 
 
-class Kind(Enum):
+class NodeKind(Enum):
     """The kind of a node, which decides how its parts are sorted."""
 
     FILE = auto()
@@ -39,13 +39,13 @@ def canonical(text: str, file: str) -> str | Problem:
     If the sorted text would declare something else or lose a comment, return a problem instead.
     """
     before = layout(text)
-    if _in_order(before.root, Kind.FILE):
+    if _in_order(before.root, NodeKind.FILE):
         return text
     whole = text
     if not text.endswith("\n"):
         whole = _with_a_last_line_end(text, before.root)
         before = layout(whole)
-    ordered = "".join(_Lines(_flow(whole, before.root, Kind.FILE, 0, len(whole))).ordered())
+    ordered = "".join(_Lines(_flow(whole, before.root, NodeKind.FILE, 0, len(whole))).ordered())
     if not _declares_the_same(text, ordered) or Counter(layout(ordered).comments) != Counter(before.comments):
         return Problem(Source(file), "this layout cannot be sorted", "write each key and each item on its own line")
     return text if ordered == whole else ordered
@@ -62,40 +62,40 @@ def _with_a_last_line_end(text: str, root: Node) -> str:
     return f"{text[: header.start()]}{header['style']}{header['indent']}-{text[header.end() :]}\n"
 
 
-def _in_order(node: Node, kind: Kind) -> bool:
+def _in_order(node: Node, kind: NodeKind) -> bool:
     """Return whether a node and all nodes in it are sorted."""
     order = _order(kind, node.parts)
     return order == sorted(order) and all(_in_order(part.node, _kind(kind, part)) for part in node.parts)
 
 
-def _kind(outer: Kind, part: Part) -> Kind:
+def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
     """Return the kind of `part` within a node of the kind `outer`."""
     match outer:
-        case Kind.FILE if part.name == "grants":
-            return Kind.GRANTS
-        case Kind.GRANTS:
-            return Kind.GRANT
-        case Kind.GRANT if part.name in SETS:
-            return Kind.SET
+        case NodeKind.FILE if part.name == "grants":
+            return NodeKind.GRANTS
+        case NodeKind.GRANTS:
+            return NodeKind.GRANT
+        case NodeKind.GRANT if part.name in SETS:
+            return NodeKind.SET
         case _:
-            return Kind.OTHER
+            return NodeKind.OTHER
 
 
-def _order(kind: Kind, parts: Sequence[Part]) -> list[int]:
+def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
     """Return the indexes of the parts of a node in canonical order. The sort is stable."""
     match kind:
-        case Kind.GRANTS:
+        case NodeKind.GRANTS:
             places = [grant_order({each.name: each.node.text for each in part.node.parts}) for part in parts]
-        case Kind.GRANT:
+        case NodeKind.GRANT:
             places = [(f"{field_order(part.name):04}",) for part in parts]
-        case Kind.SET:
+        case NodeKind.SET:
             places = [(part.node.text,) for part in parts]
-        case Kind.FILE | Kind.OTHER:
+        case NodeKind.FILE | NodeKind.OTHER:
             places = [() for _ in parts]
     return sorted(range(len(parts)), key=places.__getitem__)
 
 
-def _flow(text: str, node: Node, kind: Kind, start: int, end: int) -> str:
+def _flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
     """Return `text` from `start` to `end`, around `node`, with all that stands between brackets in order.
 
     What separates the parts stays where it is. Brackets that hold comments are left as they are.
@@ -121,9 +121,9 @@ class _Lines:
 
     def ordered(self) -> list[str]:
         """Return the lines with all blocks sorted."""
-        return self._value(self._root, Kind.FILE, 0, len(self._lines))
+        return self._value(self._root, NodeKind.FILE, 0, len(self._lines))
 
-    def _value(self, node: Node, kind: Kind, begin: int, end: int) -> list[str]:
+    def _value(self, node: Node, kind: NodeKind, begin: int, end: int) -> list[str]:
         """Return the sorted lines of `node`, which takes the lines from `begin` to before `end`."""
         if not node.is_block:
             return self._lines[begin:end]
@@ -136,7 +136,7 @@ class _Lines:
         ordered = _moved(slots, [slots[index] for index in _order(kind, node.parts)], column)
         return [*opening[:top], *ordered, *closing]
 
-    def _slots(self, node: Node, kind: Kind, column: int, end: int) -> tuple[list["_Slot"], list[str]]:
+    def _slots(self, node: Node, kind: NodeKind, column: int, end: int) -> tuple[list["_Slot"], list[str]]:
         """Return the parts of a block with their comments, and the lines after the last part."""
         begins = [self._line(part.start) for part in node.parts]
         slots: list[_Slot] = []
@@ -150,7 +150,7 @@ class _Lines:
             gap, head = loose[tail:blank], loose[blank:]
         return slots, [*gap, *head]
 
-    def _part(self, part: Part, kind: Kind, begin: int, end: int) -> list[str]:
+    def _part(self, part: LayoutPart, kind: NodeKind, begin: int, end: int) -> list[str]:
         node = part.node
         starts_here = node.is_block and self._line(node.parts[0].start) == begin
         inner = begin if starts_here or not node.is_block else begin + 1

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
-from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link_problem
+from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, LinkProblem, follow, link_problem
 
 SUFFIXES = (".yaml", ".yml")
 UNREAD = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
@@ -55,7 +55,7 @@ def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ..
     """Return the result of `find`, with the files by their real paths."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
-    unread: list[_Unread] = []
+    unread: list[_UnreadFiles] = []
     for path in paths:
         if not os.path.lexists(path):
             raise ReconcilerError(f"{name_of(path)} does not exist; check the path")
@@ -63,7 +63,7 @@ def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ..
             match item:
                 case Problem():
                     problems.append(item)
-                case _Unread():
+                case _UnreadFiles():
                     unread.append(item)
                 case _:
                     found.setdefault(os.path.realpath(item), item)
@@ -82,18 +82,18 @@ def without_files(paths: Iterable[Path]) -> Iterator[Problem]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unread:
+class _UnreadFiles:
     """Files of one folder that look like grant files and are not read, unless a link or argument names them."""
 
     paths: Sequence[Path]
 
 
-def _is_answer(item: Path | Problem | _Unread) -> bool:
+def _is_answer(item: Path | Problem | _UnreadFiles) -> bool:
     """Return whether an item is a grant file or an error about an unreadable part of the folder."""
     return isinstance(item, Path) or (isinstance(item, Problem) and item.severity is Severity.ERROR)
 
 
-def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _Unread]:
+def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _UnreadFiles]:
     """Yield the files to read in `folder`, which is `level` levels below the real path `root`."""
     if level > MOST_LEVELS:
         yield Problem(Source(name_of(folder)), f"this folder is more than {MOST_LEVELS} levels deep", "move it up")
@@ -110,7 +110,7 @@ def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem |
         path = folder / entry.name
         is_hidden = entry.name.startswith(".")
         if is_hidden and entry.is_dir(follow_symlinks=False):
-            yield _Unread(_hidden_files(path))
+            yield _UnreadFiles(_hidden_files(path))
         elif is_hidden or not (_is_yaml(path) or path.is_dir()):
             if _looks_like_grants(path):
                 unread.append(path)
@@ -120,7 +120,7 @@ def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem |
             yield from _in_folder(path, root, level + 1)
         else:
             yield path
-    yield _Unread(unread)
+    yield _UnreadFiles(unread)
 
 
 def _is_yaml(path: Path) -> bool:
@@ -165,13 +165,13 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
         return
     path = Path(os.path.realpath(link.parent), link.name).relative_to(root).as_posix()
     target = follow(path, partial(_text, root), lambda folder: Path(root, folder).is_dir())
-    if isinstance(target, Stray):
+    if isinstance(target, LinkProblem):
         yield link_problem(name_of(link), target)
     elif Path(root, target).is_dir():
         if any(part.startswith(".") for part in Path(target).parts):
             yield link_problem(name_of(link), TO_HIDDEN)
     elif not Path(root, target).exists():
-        yield link_problem(name_of(link), Stray.NOWHERE)
+        yield link_problem(name_of(link), LinkProblem.NOWHERE)
     elif not _is_yaml(Path(target)):
         yield link_problem(name_of(link), NO_GRANT_FILE)
     else:

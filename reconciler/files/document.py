@@ -1,8 +1,6 @@
 """Pure: a YAML document as plain data with positions."""
 
-from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Mapping as Lookup
-from collections.abc import Sequence as Steps
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -22,34 +20,34 @@ MarksOfKeys = dict[str, tuple[Mark, Mark]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CollectionPositions:
     """The positions in each mapping and each sequence of a file, by the position of the collection."""
 
     in_mappings: dict[Mark, MarksOfKeys] = field(default_factory=dict)
     in_sequences: dict[Mark, list[Mark]] = field(default_factory=dict)
 
 
-class Places:
+class PositionIndex:
     """The positions in a file, computed on first use. A file without problems does not need them."""
 
-    def __init__(self, find: Callable[[], Found]) -> None:
+    def __init__(self, find: Callable[[], CollectionPositions]) -> None:
         self._find = find
 
     @cached_property
-    def found(self) -> Found:
+    def found(self) -> CollectionPositions:
         """All positions of the file."""
         return self._find()
 
 
-NOWHERE = Places(Found)
+NOWHERE = PositionIndex(CollectionPositions)
 
 
-class Marks(Lookup[str, Mark]):
+class ValuePositions(Mapping[str, Mark]):
     """The positions of the values of a mapping, computed on first use."""
 
     __slots__ = ("_mapping",)
 
-    def __init__(self, mapping: "Mapping") -> None:
+    def __init__(self, mapping: "YamlMapping") -> None:
         self._mapping = mapping
 
     def __getitem__(self, key: str) -> Mark:
@@ -63,12 +61,12 @@ class Marks(Lookup[str, Mark]):
 
 
 # The schema describes the values, so their Python type is Any.
-class Mapping(dict[str, Any]):
+class YamlMapping(dict[str, Any]):
     """A YAML mapping with its own position and access to the positions of its keys and values."""
 
     __slots__ = ("_within", "mark")
 
-    def __init__(self, mark: Mark = START, within: Places = NOWHERE) -> None:
+    def __init__(self, mark: Mark = START, within: PositionIndex = NOWHERE) -> None:
         self.mark = mark
         self._within = within
 
@@ -78,22 +76,22 @@ class Mapping(dict[str, Any]):
         return self._within.found.in_mappings.get(self.mark, {})
 
     @property
-    def value_marks(self) -> Marks:
+    def value_marks(self) -> ValuePositions:
         """The position of each value."""
-        return Marks(self)
+        return ValuePositions(self)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
         """Return the positions of the items in the list `name`. A value that is not a list has none."""
         items = self.get(name)
-        return items.item_marks if isinstance(items, Sequence) else ()
+        return items.item_marks if isinstance(items, YamlList) else ()
 
 
-class Sequence(list[Any]):
+class YamlList(list[Any]):
     """A YAML sequence with its own position and access to the positions of its items."""
 
     __slots__ = ("_within", "mark")
 
-    def __init__(self, mark: Mark = START, within: Places = NOWHERE) -> None:
+    def __init__(self, mark: Mark = START, within: PositionIndex = NOWHERE) -> None:
         self.mark = mark
         self._within = within
 
@@ -103,7 +101,7 @@ class Sequence(list[Any]):
         return self._within.found.in_sequences.get(self.mark, [])
 
 
-Node = Mapping | Sequence | Scalar
+Node = YamlMapping | YamlList | Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +119,19 @@ class Document:
     values: int = field(default=0, compare=False)
 
 
-def mark_of(data: object, path: Steps[str | int], *, key: bool = False) -> Mark:
+def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Mark:
     """Return the position of the node at `path` (keys and indexes), or with `key` the position of its key.
 
     If the path does not exist, return the position of the last existing node on it.
     """
-    mark = data.mark if isinstance(data, Mapping | Sequence) else START
+    mark = data.mark if isinstance(data, YamlMapping | YamlList) else START
     for step in path:
         match data, step:
-            case Mapping(), str() if step in data:
+            case YamlMapping(), str() if step in data:
                 of_key, of_value = data.marks[step]
                 mark = of_key if key else of_value
                 data = data[step]
-            case Sequence(), int():
+            case YamlList(), int():
                 mark = data.item_marks[step]
                 data = data[step]
             case _:

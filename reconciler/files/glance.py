@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from reconciler.files.document import Mapping, Places, Sequence
+from reconciler.files.document import PositionIndex, YamlList, YamlMapping
 from reconciler.files.scalars import FIRST_CHARACTERS, Scalar, resolve
 
 WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # a colon at the end would make it a key
@@ -39,7 +39,7 @@ MOST_CHARACTERS = 1024
 """The length of the longest line that is cached."""
 
 
-class Line(NamedTuple):
+class FastLine(NamedTuple):
     """The content of a line: a key, a value, or both. A key without a value starts a list."""
 
     column: int
@@ -47,15 +47,15 @@ class Line(NamedTuple):
     value: Scalar | tuple[Scalar, ...] = None
 
 
-ASIDE = Line(0)
-HEAD = Line(0, "grants")
+ASIDE = FastLine(0)
+HEAD = FastLine(0, "grants")
 
 
-class _BeyondError(ValueError):
+class _NotInSubsetError(ValueError):
     """The line is not in the subset, so the parser must read the file."""
 
 
-def at_a_glance(text: str, places: Places) -> Mapping | None:
+def at_a_glance(text: str, places: PositionIndex) -> YamlMapping | None:
     """Return the data of a file, with `places` for its positions, or None if the parser must read the file."""
     *lines, rest = text.split("\n")
     said = enumerate(map(_line, lines), 1)
@@ -66,61 +66,61 @@ def at_a_glance(text: str, places: Places) -> Mapping | None:
         return None
     if not grants:
         return None
-    root = Mapping((number, 1), places)
+    root = YamlMapping((number, 1), places)
     root["grants"] = grants
     grants.mark = (grants[0].mark[0], GRANT)
     return root
 
 
-def _grants(said: Iterable[tuple[int, Line]], places: Places) -> Sequence | None:
+def _grants(said: Iterable[tuple[int, FastLine]], places: PositionIndex) -> YamlList | None:
     """Return the list of grants from numbered lines, or None if a list is empty."""
-    grants, grant = Sequence(within=places), Mapping()
-    opened, items = list[Sequence](), None
+    grants, grant = YamlList(within=places), YamlMapping()
+    opened, items = list[YamlList](), None
     for number, (column, key, value) in said:
         if column == ITEM:
             if items is None:
-                raise _BeyondError
+                raise _NotInSubsetError
             if not items:
                 items.mark = (number, ITEM)
             items.append(value)
         elif column:
             if column == GRANT:
-                grants.append(grant := Mapping((number, FIELD), places))
+                grants.append(grant := YamlMapping((number, FIELD), places))
             if not grants or key in grant:
-                raise _BeyondError
+                raise _NotInSubsetError
             if value is None:
-                grant[key] = items = Sequence(within=places)
+                grant[key] = items = YamlList(within=places)
                 opened.append(items)
             else:
                 grant[key] = _in_line(value, number, key, places) if isinstance(value, tuple) else value
                 items = None
         elif key:
-            raise _BeyondError
+            raise _NotInSubsetError
     return grants if all(opened) else None
 
 
-def _in_line(items: tuple[Scalar, ...], number: int, key: str, places: Places) -> Sequence:
-    sequence = Sequence((number, FIELD + len(f"{key}: ")), places)
+def _in_line(items: tuple[Scalar, ...], number: int, key: str, places: PositionIndex) -> YamlList:
+    sequence = YamlList((number, FIELD + len(f"{key}: ")), places)
     sequence.extend(items)
     return sequence
 
 
 @lru_cache(MOST_LINES)
-def _line(text: str) -> Line:
+def _line(text: str) -> FastLine:
     if NOTHING.fullmatch(text):
         return ASIDE
     found = LINE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
     if found is None:
-        raise _BeyondError
+        raise _NotInSubsetError
     lead, key, value, item = found.groups()
     if item is not None:
-        return Line(ITEM, value=_scalar(item))
+        return FastLine(ITEM, value=_scalar(item))
     if key is None:
         return HEAD
     meant = None if value is None else _value(value)
     if value is not None and meant is None:
-        raise _BeyondError
-    return Line(GRANT if lead == "  - " else FIELD, key, meant)
+        raise _NotInSubsetError
+    return FastLine(GRANT if lead == "  - " else FIELD, key, meant)
 
 
 def _value(text: str) -> Scalar | tuple[Scalar, ...]:

@@ -32,11 +32,11 @@ class Node:
     end: int
     text: str = ""
     is_block: bool = False
-    parts: tuple["Part", ...] = ()
+    parts: tuple["LayoutPart", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LayoutPart:
     """An item of a list, or a value with its key `name`. `start` is the position of the hyphen or the key."""
 
     start: int
@@ -54,7 +54,7 @@ class Layout:
 
 def layout(text: str) -> Layout:
     """Return the layout of the only document in `text`."""
-    reader = _Reader(text)
+    reader = _LayoutReader(text)
     root = reader.document()
     return Layout(root, tuple(reader.comments()))
 
@@ -105,7 +105,7 @@ def _take(event: Event, within: list[_Collection], spans: list[tuple[int, int]],
         within.append(_Collection(name, isinstance(event, MappingStartEvent)))
 
 
-class _Reader:
+class _LayoutReader:
     """Builds nodes from events. The loader has limited the nesting, so recursion is safe."""
 
     def __init__(self, text: str) -> None:
@@ -141,15 +141,15 @@ class _Reader:
         return Node(start, start + len(whole.rstrip()), node.text)  # without the blank lines after it
 
     def _collection(self, event: CollectionStartEvent, *, is_mapping: bool) -> Node:
-        parts: list[Part] = []
+        parts: list[LayoutPart] = []
         is_block = not event.flow_style
         while not isinstance(first := self._next(), CollectionEndEvent):
             if is_mapping:
                 key = self._scalar(first)
-                parts.append(Part(key.start, self._node(self._next()), key.text))
+                parts.append(LayoutPart(key.start, self._node(self._next()), key.text))
             else:
                 node = self._node(first)
-                parts.append(Part(self._hyphen(node.start) if is_block else node.start, node))
+                parts.append(LayoutPart(self._hyphen(node.start) if is_block else node.start, node))
         end = parts[-1].node.end if is_block else _span(first)[1]
         return Node(_span(event)[0], end, "", is_block, tuple(parts))
 

@@ -11,7 +11,7 @@ MOST_LINKS = 40
 """The limit of Linux."""
 
 
-class Stray(StrEnum):
+class LinkProblem(StrEnum):
     """Why a link does not lead to a file in its folder."""
 
     OUT = "leads out of the folder"
@@ -20,7 +20,7 @@ class Stray(StrEnum):
     NOWHERE = "leads to no file"
 
 
-def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | Stray:
+def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | LinkProblem:
     """Return the target of `path` after following all links. Both paths are relative to the folder and use `/`.
 
     `text_of` returns the text of the link at a path, or None if the path is not a link. `is_folder` tells whether a
@@ -36,9 +36,9 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
             continue
         if part == "..":
             if not done:
-                return Stray.OUT
+                return LinkProblem.OUT
             if not is_folder("/".join(done)):
-                return Stray.NOWHERE
+                return LinkProblem.NOWHERE
             done.pop()
             continue
         text = text_of("/".join([*done, part]))
@@ -47,9 +47,9 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
             continue
         links += 1
         if links > MOST_LINKS:
-            return Stray.CIRCLE
+            return LinkProblem.CIRCLE
         if text.startswith("/"):
-            return Stray.ABSOLUTE
+            return LinkProblem.ABSOLUTE
         rest += text.split("/")[::-1]
     return "/".join(done)
 

@@ -30,12 +30,12 @@ from reconciler.files.document import (
     MOST_VALUES,
     NOWHERE,
     START,
+    CollectionPositions,
     Document,
-    Found,
-    Mapping,
     Node,
-    Places,
-    Sequence,
+    PositionIndex,
+    YamlList,
+    YamlMapping,
     too_many,
 )
 from reconciler.files.glance import at_a_glance
@@ -75,7 +75,7 @@ def parse(data: bytes, file: str) -> Document:
 
 
 def _at_a_glance(text: str, file: str) -> Document | None:
-    plain = at_a_glance(text, Places(partial(_found, text, file)))
+    plain = at_a_glance(text, PositionIndex(partial(_found, text, file)))
     return None if plain is None else Document(file, plain, text)
 
 
@@ -90,7 +90,7 @@ def _with(raw: tuple[Problem, ...], text: str, file: str) -> Document:
 def parse_by_events(text: str, file: str) -> Document:
     """Return the document in `text`, read with PyYAML instead of the fast reader."""
     try:
-        reader = _Reader(text, file, Places(partial(_found, text, file)))
+        reader = _DocumentReader(text, file, PositionIndex(partial(_found, text, file)))
     except yaml.YAMLError as error:  # the slower parser looks at all characters first
         return Document(file, None, text, (_syntax_problem(error, text, file),), whole=False)
     try:
@@ -103,17 +103,17 @@ def parse_by_events(text: str, file: str) -> Document:
     return Document(file, root, text, tuple(reader.problems), values=reader.values)
 
 
-def _found(text: str, file: str) -> Found:
+def _found(text: str, file: str) -> CollectionPositions:
     """Return the positions in a valid file by reading it again. Recording them the first time takes a fifth longer."""
-    found = Found()
-    _Reader(text, file, NOWHERE, found).document()
+    found = CollectionPositions()
+    _DocumentReader(text, file, NOWHERE, found).document()
     return found
 
 
-class _Reader:
+class _DocumentReader:
     """Builds a document from events. It descends at most MOST_LEVELS levels, so recursion is safe."""
 
-    def __init__(self, text: str, file: str, places: Places, found: Found | None = None) -> None:
+    def __init__(self, text: str, file: str, places: PositionIndex, found: CollectionPositions | None = None) -> None:
         self._next = iter(PARSER(text).get_event, None).__next__  # yaml.parse checks each event twice
         self._file = file
         self._places = places
@@ -161,9 +161,9 @@ class _Reader:
             self._report(event, str(error), "put it in quotes if it is text")
             return text
 
-    def _mapping(self, event: MappingStartEvent, level: int) -> Mapping:
+    def _mapping(self, event: MappingStartEvent, level: int) -> YamlMapping:
         self._enter(event, level)
-        mapping, next_event = Mapping(_mark(event), self._places), self._next
+        mapping, next_event = YamlMapping(_mark(event), self._places), self._next
         events: list[Event] = []
         while not isinstance(event_of_key := next_event(), MappingEndEvent):
             key = self._key(event_of_key, mapping, events)
@@ -179,9 +179,9 @@ class _Reader:
             }
         return mapping
 
-    def _sequence(self, event: SequenceStartEvent, level: int) -> Sequence:
+    def _sequence(self, event: SequenceStartEvent, level: int) -> YamlList:
         self._enter(event, level)
-        sequence, next_event = Sequence(_mark(event), self._places), self._next
+        sequence, next_event = YamlList(_mark(event), self._places), self._next
         marks = self._found.in_sequences.setdefault(sequence.mark, []) if self._found else None
         while not isinstance(event_of_item := next_event(), SequenceEndEvent):
             sequence.append(self._value(event_of_item, level + 1))
@@ -189,7 +189,7 @@ class _Reader:
                 marks.append(_mark(event_of_item))
         return sequence
 
-    def _key(self, event: Event, mapping: Mapping, events: list[Event]) -> str | None:
+    def _key(self, event: Event, mapping: YamlMapping, events: list[Event]) -> str | None:
         """Return the key, or None if it is refused. Its value is still read to find problems.
 
         `events` contains the events of the previous keys of the mapping, each followed by the event of its value.

@@ -12,7 +12,7 @@ from reconciler.contract import stored
 from reconciler.core.problems import Problem, Source, errors
 from reconciler.core.quoting import visible
 from reconciler.core.spec import GrantSpec
-from reconciler.core.tenancy import NOBODY, Target, Tenants, for_tenant
+from reconciler.core.tenancy import NOBODY, TargetTenant, TargetTenants, for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.checkout import checkout_problems
@@ -32,21 +32,21 @@ MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class LoadedFile:
     """One file after validation. `data` is empty if the file is unreadable, so check `problems` first.
 
     `values` counts the values from the YAML parser.
     """
 
     file: str
-    data: document.Mapping
+    data: document.YamlMapping
     problems: tuple[Problem, ...] = ()
     text: str = field(default="", repr=False)
     values: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class LoadedGrants:
     """The content of all grant files: specs in the order of the files, problems in the order of their positions.
 
     `specs` contains the grants without errors. `texts` contains the text of each file, to show the line of a problem.
@@ -56,20 +56,20 @@ class Declared:
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(repr=False)
 
-    def at(self, target: Target) -> "Declared":
+    def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy with the specs that apply to a tenant, with its values inserted."""
         return replace(self, specs=for_tenant(self.specs, target))
 
 
 def read_grants(  # noqa: PLR0913 - what callers differ in
     paths: Iterable[Path],
-    tenants: Tenants = NOBODY,
+    tenants: TargetTenants = NOBODY,
     workspace: Workspace | None = None,
     *,
     may_lack_files: bool = True,
     is_snapshot: bool = False,
     must_be_whole: bool = False,
-) -> Declared:
+) -> LoadedGrants:
     """Return the content of the grant files under `paths` (files or folders), checked for all `tenants`.
 
     In a `workspace`, links and git attributes must not replace the reviewed files by others. A folder without grant
@@ -94,7 +94,7 @@ def read_grants(  # noqa: PLR0913 - what callers differ in
     return _declared(contents, tenants, problems, is_snapshot=is_snapshot)
 
 
-def read_grants_at(revision: Revision, path: Path, tenants: Tenants = NOBODY) -> Declared:
+def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NOBODY) -> LoadedGrants:
     """Return the content of the grant files of `path` in a git revision, checked for all `tenants`.
 
     Raises:
@@ -106,25 +106,25 @@ def read_grants_at(revision: Revision, path: Path, tenants: Tenants = NOBODY) ->
 
 def _declared(
     contents: Iterable[tuple[str, bytes | Problem]],
-    tenants: Tenants,
+    tenants: TargetTenants,
     problems: Iterable[Problem] = (),
     *,
     is_snapshot: bool = False,
-) -> Declared:
+) -> LoadedGrants:
     schema = stored.load(stored.GRANTS)
     all_read = list(_within_bounds(_understood(file, content, schema) for file, content in contents))
     specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
     legible = (spec for one in all_read for spec in legible_specs(one.data, one.file, one.problems))
     in_files = [problem for one in all_read for problem in one.problems]
     in_files += () if is_snapshot else filter(None, map(_forged_snapshot, all_read))
-    return Declared(
+    return LoadedGrants(
         specs=specs,
         problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants, legible, _check_item))))),
         texts={one.file: one.text for one in all_read},
     )
 
 
-def _forged_snapshot(one: Read) -> Problem | None:
+def _forged_snapshot(one: LoadedFile) -> Problem | None:
     """Return the problem of a file with the key `snapshot` outside a snapshot that apply wrote."""
     if "snapshot" not in one.data:
         return None
@@ -132,7 +132,7 @@ def _forged_snapshot(one: Read) -> Problem | None:
     return Problem(Source(one.file, *document.mark_of(one.data, ("snapshot",))), what, "remove it")
 
 
-def _within_bounds(files: Iterable[Read]) -> Iterator[Read]:
+def _within_bounds(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
     """Yield `files` until a limit for all files is exceeded, then yield a problem and stop."""
     size = values = problems = 0
     for one in files:
@@ -149,11 +149,11 @@ def _within_bounds(files: Iterable[Read]) -> Iterator[Read]:
             if count > most:
                 more = f"the files up to this one have more than {most:,} {what} together, so no more files are read"
                 fix = "correct these first" if what == "problems" else "check fewer files at once"
-                yield replace(one, data=document.Mapping(), problems=(Problem(Source(one.file), more, fix),))
+                yield replace(one, data=document.YamlMapping(), problems=(Problem(Source(one.file), more, fix),))
                 return
 
 
-def _check_item(item: document.Mapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
+def _check_item(item: document.YamlMapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
     """Return the problems of an item of `grants` after replacing its values by `values`."""
     if _item_check()({**item, **values}):
         return ()
@@ -184,18 +184,18 @@ def _at_most(problems: Iterator[Problem]) -> Iterator[Problem]:
         yield too_many(more.source.file)
 
 
-def read_config(path: Path) -> Read:
+def read_config(path: Path) -> LoadedFile:
     """Return the content of `reconciler.yaml`. Raises as `read_yaml` does."""
     return read_yaml(path, stored.load(stored.CONFIG))
 
 
-def read_config_at(revision: Revision, path: Path) -> Read | None:
+def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
     """Return the content of `reconciler.yaml` in a git revision, or None if it does not exist. Raises GitError."""
     found = read_one(revision, path)
     return _understood(*found, stored.load(stored.CONFIG)) if found else None
 
 
-def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:
+def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
     """Return the content of a file, validated against `schema`, which expects a mapping.
 
     Raises:
@@ -206,12 +206,12 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> Read:
     return _understood(discover.name_of(path), discover.read(path), schema)
 
 
-def _understood(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> Read:
+def _understood(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
     if isinstance(content, Problem):
-        return Read(file, document.Mapping(), (content,))
+        return LoadedFile(file, document.YamlMapping(), (content,))
     parsed = parse(content, file)
     problems = parsed.problems
     if parsed.whole:
         problems = (*problems, *violations(parsed.data, schema, file=file))
-    data = parsed.data if isinstance(parsed.data, document.Mapping) else document.Mapping()
-    return Read(file, data, tuple(sorted(problems)), parsed.text, parsed.values)
+    data = parsed.data if isinstance(parsed.data, document.YamlMapping) else document.YamlMapping()
+    return LoadedFile(file, data, tuple(sorted(problems)), parsed.text, parsed.values)

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import visible
 from reconciler.files.discover import MOST_BYTES, SUFFIXES, too_large
-from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, Stray, follow, link_problem
-from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Entry, Revision
+from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, LinkProblem, follow, link_problem
+from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry
 
 MOST_LINK_BYTES = 4_096
 """The longest path of any system."""
@@ -23,7 +23,7 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
     match revision.find(revision.repository.path_of(path)):
         case None:
             return None
-        case Entry() as file if file.mode != FOLDER:
+        case TreeEntry() as file if file.mode != FOLDER:
             return next(_read(revision, [(name, file)]))
         case found:
             what = found if isinstance(found, str) else "is a folder"
@@ -44,18 +44,18 @@ def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes |
         case str(trouble):
             name = _name(path, revision)
             yield name, Problem(Source(name), f"this {trouble}", "replace it by the files themselves")
-        case Entry() as found if found.mode == FOLDER:
+        case TreeEntry() as found if found.mode == FOLDER:
             yield from _in_folder(revision, path, revision.list(found))
         case file:
             yield from _read(revision, [(_name(path, revision), file)])
 
 
-def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> Iterator[tuple[str, bytes | Problem]]:
+def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -> Iterator[tuple[str, bytes | Problem]]:
     """Yield the grant files of a folder and the targets of its links, each once."""
     by_path = {entry.path: entry for entry in entries}
     texts = _link_texts(revision, entries)
     folders = {str(parent) for path in by_path for parent in PurePosixPath(path).parents}
-    files: list[tuple[str, Entry]] = []
+    files: list[tuple[str, TreeEntry]] = []
     seen: set[str] = set()
     for entry in entries:
         if _is_hidden(entry.path):
@@ -65,13 +65,13 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> It
             yield name, Problem(Source(name), "this is a submodule, which is not read", "replace it by its files")
             continue
         target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path
-        if not isinstance(target, Stray) and (target or ".") in folders:
+        if not isinstance(target, LinkProblem) and (target or ".") in folders:
             if _is_hidden(target):
                 yield name, link_problem(name, TO_HIDDEN)
         elif not _is_yaml(entry.path):
             continue
-        elif isinstance(target, Stray) or target not in by_path:
-            yield name, link_problem(name, target if isinstance(target, Stray) else Stray.NOWHERE)
+        elif isinstance(target, LinkProblem) or target not in by_path:
+            yield name, link_problem(name, target if isinstance(target, LinkProblem) else LinkProblem.NOWHERE)
         elif not _is_yaml(target):
             yield name, link_problem(name, NO_GRANT_FILE)
         elif target not in seen:
@@ -80,7 +80,7 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[Entry]) -> It
     yield from _read(revision, files)
 
 
-def _link_texts(revision: Revision, entries: Sequence[Entry]) -> dict[str, str]:
+def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
     """Return the text of each link. A link that is too long for any system gets a text that leads out of the folder."""
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MOST_LINK_BYTES]
@@ -90,7 +90,7 @@ def _link_texts(revision: Revision, entries: Sequence[Entry]) -> dict[str, str]:
     return texts
 
 
-def _read(revision: Revision, files: Sequence[tuple[str, Entry]]) -> Iterator[tuple[str, bytes | Problem]]:
+def _read(revision: Revision, files: Sequence[tuple[str, TreeEntry]]) -> Iterator[tuple[str, bytes | Problem]]:
     contents = revision.contents([entry for _, entry in files if entry.size <= MOST_BYTES])
     for name, entry in files:
         yield name, next(contents) if entry.size <= MOST_BYTES else too_large(Source(name), entry.size, MOST_BYTES)

@@ -2,9 +2,7 @@
 
 import re
 from bisect import bisect
-from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Mapping as Lookup
-from collections.abc import Sequence as Several
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
@@ -18,8 +16,8 @@ from reconciler.core.spec import GrantSpec, TenantPattern
 from reconciler.core.template import OPENING, literal
 from reconciler.core.tenancy import (
     NOBODY,
-    Target,
-    Tenants,
+    TargetTenant,
+    TargetTenants,
     at_targets,
     has_variables,
     is_plain,
@@ -27,7 +25,7 @@ from reconciler.core.tenancy import (
     patterns_of,
     with_values,
 )
-from reconciler.files.document import Mapping, Sequence
+from reconciler.files.document import YamlList, YamlMapping
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """The characters of a scope in OAuth (RFC 6749, 3.3). Auth0 does not enforce them, and tenants have other scopes."""
@@ -42,7 +40,7 @@ SETS = ("scope", "authorization_details_types", "organizations")
 MOST_COMBINATIONS = 2_000_000
 """The limit for pairs of a tenant with a grant or a value. Each takes a microsecond or more."""
 
-Check = Callable[[Mapping, Lookup[str, Any], str], Iterable[Problem]]
+Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
 """Takes an item, its new values and the file name. Returns the problems of the item with these values."""
 DeclaredKey = tuple[str | None, ...]
 Lists = tuple[tuple[TenantPattern, ...], ...]
@@ -51,41 +49,41 @@ MOST_SETS_OF_SCOPES = 4096
 """The size of a cache."""
 
 
-def grant_specs(data: Mapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
+def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
     """Return the specs of all items under `grants:` that have no problem.
 
     If the tenants of the file itself have a problem, return no specs.
     """
     items = data.get("grants")
     unsound = _unsound(data, problems)
-    if unsound is None or not isinstance(items, Sequence):
+    if unsound is None or not isinstance(items, YamlList):
         return ()
     sound = [item for index, item in enumerate(items) if index not in unsound] if unsound else items
     of_file, is_snapshot = _tenants(data, file), "snapshot" in data
     return tuple(_grant_spec(item, file, of_file, is_snapshot=is_snapshot) for item in sound)
 
 
-def legible_specs(data: Mapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
+def legible_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
     """Return partial specs for the items that `grant_specs` leaves out, so that their names are checked too."""
     items = data.get("grants")
     unsound = _unsound(data, problems)
-    if not unsound or not isinstance(items, Sequence):
+    if not unsound or not isinstance(items, YamlList):
         return ()
     of_file, is_snapshot = _tenants(data, file), "snapshot" in data
-    legible = (_legible(item) for index, item in enumerate(items) if index in unsound and isinstance(item, Mapping))
+    legible = (_legible(item) for index, item in enumerate(items) if index in unsound and isinstance(item, YamlMapping))
     return tuple(_grant_spec(item, file, of_file, is_snapshot=is_snapshot) for item in legible if item is not None)
 
 
-def _unsound(data: Mapping, problems: Iterable[Problem]) -> set[int] | None:
+def _unsound(data: YamlMapping, problems: Iterable[Problem]) -> set[int] | None:
     """Return the indexes of the items with problems, or None if all items are affected."""
     places = [(problem.source.line, problem.source.column) for problem in problems]
     if any(line == 0 for line, _ in places) or not _tells_where(data):
         return None
-    marks = list(data["grants"].item_marks) if places and isinstance(data.get("grants"), Sequence) else []
+    marks = list(data["grants"].item_marks) if places and isinstance(data.get("grants"), YamlList) else []
     return {bisect(marks, place) - 1 for place in places}
 
 
-def _legible(item: Mapping) -> Mapping | None:
+def _legible(item: YamlMapping) -> YamlMapping | None:
     """Return an item reduced to its valid names, or None if its tenants are invalid."""
     legible = copy(item)
     for name, value in item.items():
@@ -99,10 +97,10 @@ def _is_text(value: object) -> bool:
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, Sequence) and all(map(_is_text, value))
+    return isinstance(value, YamlList) and all(map(_is_text, value))
 
 
-def _grant_spec(item: Mapping, file: str, of_file: Lists, *, is_snapshot: bool) -> GrantSpec:
+def _grant_spec(item: YamlMapping, file: str, of_file: Lists, *, is_snapshot: bool) -> GrantSpec:
     """Return the spec of an item. Specs have the same field names and defaults as files."""
     said = dict(item)
     for name in SETS:
@@ -112,15 +110,15 @@ def _grant_spec(item: Mapping, file: str, of_file: Lists, *, is_snapshot: bool) 
     return GrantSpec(file=file, places=item, is_snapshot=is_snapshot, **said)
 
 
-def _tells_where(data: Mapping) -> bool:
+def _tells_where(data: YamlMapping) -> bool:
     """Return whether the file has valid tenants or none."""
     patterns = data.get("tenants")
     return "tenants" not in data or (
-        isinstance(patterns, Sequence) and bool(patterns) and all(isinstance(each, str) for each in patterns)
+        isinstance(patterns, YamlList) and bool(patterns) and all(isinstance(each, str) for each in patterns)
     )
 
 
-def _tenants(data: Mapping, file: str) -> Lists:
+def _tenants(data: YamlMapping, file: str) -> Lists:
     """Return the tenants of a file or a grant, in a tuple that is empty if it has none."""
     if "tenants" not in data:
         return ()
@@ -129,8 +127,8 @@ def _tenants(data: Mapping, file: str) -> Lists:
 
 
 def problems_of(
-    specs: Several[GrantSpec],
-    tenants: Tenants = NOBODY,
+    specs: Sequence[GrantSpec],
+    tenants: TargetTenants = NOBODY,
     legible: Iterable[GrantSpec] = (),
     check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
@@ -157,7 +155,7 @@ def problems_of(
             yield problem
 
 
-def _combinations(specs: Iterable[GrantSpec], tenants: Tenants) -> int:
+def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
     """Return the number of pairs of a tenant with a grant or a value."""
     specs = list(specs)
     patterns = {each for spec in specs for each in patterns_of(spec)}
@@ -178,7 +176,7 @@ def _too_many_combinations(file: str, count: int) -> Problem:
     )
 
 
-def _problems_at(specs: Several[GrantSpec], tenants: Tenants, check: Check) -> Iterator[Problem]:
+def _problems_at(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Check) -> Iterator[Problem]:
     """Yield the problems of grants that differ between tenants."""
     special = [(index, spec) for index, spec in enumerate(specs) if not is_plain(spec)]
     if not special:
@@ -202,9 +200,9 @@ def _problems_at(specs: Several[GrantSpec], tenants: Tenants, check: Check) -> I
         yield from _problems_at_one(spec for _, spec in merged)
 
 
-def _broken_by_values(filled: GrantSpec, spec: GrantSpec, target: Target, check: Check) -> Iterator[Problem]:
+def _broken_by_values(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
     """Yield the problems of an item after inserting the values of a tenant, at their positions in the file."""
-    if not isinstance(spec.places, Mapping):
+    if not isinstance(spec.places, YamlMapping):
         return
     values: dict[str, Any] = {name: _literal(getattr(filled, name)) for name in TEXTS if _holds(getattr(spec, name))}
     for name in SETS:

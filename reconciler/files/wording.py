@@ -21,7 +21,7 @@ BOTH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class SchemaViolation:
     """The value `found` at `path` violates the `keyword` of `schema`, whose value is `expected`."""
 
     keyword: str
@@ -53,7 +53,7 @@ class Explanation:
     on_key: bool = False
 
 
-def explain(violation: Violation) -> Iterator[Explanation]:
+def explain(violation: SchemaViolation) -> Iterator[Explanation]:
     """Yield explanations of a violation. Several violations may have the same explanation."""
     special = SPECIAL.get(violation.keyword)
     if special:
@@ -66,7 +66,7 @@ def explain(violation: Violation) -> Iterator[Explanation]:
         yield Explanation(what, fix, violation.path)
 
 
-def _alternatives(violation: Violation) -> Iterator[Explanation]:
+def _alternatives(violation: SchemaViolation) -> Iterator[Explanation]:
     """Explain `oneOf` if it requires exactly one of several keys."""
     if not all(branch.keys() == {"required"} for branch in violation.expected):
         what, fix = _anything(violation)
@@ -88,7 +88,7 @@ def _alternatives(violation: Violation) -> Iterator[Explanation]:
         yield Explanation(what, fix, violation.path)
 
 
-def _unknown_keys(violation: Violation) -> Iterator[Explanation]:
+def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     known = violation.schema.get("properties", {})
     for name in violation.found:
         if name not in known:
@@ -96,14 +96,14 @@ def _unknown_keys(violation: Violation) -> Iterator[Explanation]:
             yield Explanation(f"the key {quoted(name)} is unknown", fix, (*violation.path, name), on_key=True)
 
 
-def _missing_keys(violation: Violation) -> Iterator[Explanation]:
+def _missing_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     for name in violation.expected:
         if name not in violation.found:
             what, _, fix = violation.sentence.partition("; ")
             yield Explanation(what or f"{quoted(name)} is missing", fix or "add it", violation.path)
 
 
-def _repeated_items(violation: Violation) -> Iterator[Explanation]:
+def _repeated_items(violation: SchemaViolation) -> Iterator[Explanation]:
     """Report each string that occurs a second time in a list."""
     seen: set[str] = set()
     for index, item in enumerate(violation.found):
@@ -113,7 +113,7 @@ def _repeated_items(violation: Violation) -> Iterator[Explanation]:
             seen.add(item)
 
 
-def _kind(violation: Violation) -> tuple[str, str]:
+def _kind(violation: SchemaViolation) -> tuple[str, str]:
     expected = violation.expected if isinstance(violation.expected, list) else [violation.expected]
     wanted = enumerated([KINDS[kind] for kind in expected], "or")
     if violation.found is None:
@@ -137,7 +137,7 @@ def _kind_of(found: object) -> str:
             return "a mapping"
 
 
-def _first_line(violation: Violation) -> str:
+def _first_line(violation: SchemaViolation) -> str:
     """Return how to start a file whose root is wrong, or an empty string."""
     required = violation.schema.get("required", [])
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
@@ -153,7 +153,7 @@ def _how_to_write(kind: str, found: object) -> str:
     return f"write {KINDS[kind]}"
 
 
-def _not_listed(violation: Violation) -> tuple[str, str]:
+def _not_listed(violation: SchemaViolation) -> tuple[str, str]:
     choices = [str(choice) for choice in violation.expected]
     found = violation.found if isinstance(violation.found, str) else _kind_of(violation.found)
     return (
@@ -162,38 +162,38 @@ def _not_listed(violation: Violation) -> tuple[str, str]:
     )
 
 
-def _too_short(violation: Violation) -> tuple[str, str]:
+def _too_short(violation: SchemaViolation) -> tuple[str, str]:
     if not violation.found:
         return f"{violation.name} is empty", "write its value"
     return f"{violation.name} has {len(violation.found)} characters", f"write at least {violation.expected}"
 
 
-def _too_long(violation: Violation) -> tuple[str, str]:
+def _too_long(violation: SchemaViolation) -> tuple[str, str]:
     return f"{violation.name} has {len(violation.found)} characters", f"write at most {violation.expected}"
 
 
-def _too_few(violation: Violation) -> tuple[str, str]:
+def _too_few(violation: SchemaViolation) -> tuple[str, str]:
     return f"{violation.name} is an empty list", "write an item, or remove it"
 
 
-def _too_many(violation: Violation) -> tuple[str, str]:
+def _too_many(violation: SchemaViolation) -> tuple[str, str]:
     return f"{violation.name} has too many items", f"write at most {violation.expected}"
 
 
-def _too_small(violation: Violation) -> tuple[str, str]:
+def _too_small(violation: SchemaViolation) -> tuple[str, str]:
     return f"{violation.name} is {violation.found}", f"write at least {violation.expected}"
 
 
-def _too_large(violation: Violation) -> tuple[str, str]:
+def _too_large(violation: SchemaViolation) -> tuple[str, str]:
     return f"{violation.name} is {violation.found}", f"write at most {violation.expected}"
 
 
-def _anything(violation: Violation) -> tuple[str, str]:
+def _anything(violation: SchemaViolation) -> tuple[str, str]:
     """Explain a keyword without a message of its own."""
     return f'{violation.name} violates the rule "{violation.keyword}" of its schema', "compare it with the schema"
 
 
-SPECIAL: dict[str, Callable[[Violation], Iterator[Explanation]]] = {
+SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
     "additionalProperties": _unknown_keys,
     "oneOf": _alternatives,
     "required": _missing_keys,
@@ -201,7 +201,7 @@ SPECIAL: dict[str, Callable[[Violation], Iterator[Explanation]]] = {
 }
 """Keywords whose violations are shown at another node than the one that violates them."""
 
-PLAIN: dict[str, Callable[[Violation], tuple[str, str]]] = {
+PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
     "enum": _not_listed,
     "maxLength": _too_long,
     "maximum": _too_large,

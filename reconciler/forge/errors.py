@@ -17,7 +17,7 @@ class ForgeError(ReconcilerError):
         self.status = status
 
 
-class PassingError(ForgeError):
+class TransientForgeError(ForgeError):
     """It may work in a moment; `retry_after` is the wait that the service asks for in seconds, 0 if it does not say.
 
     Whether a write took effect is open: look before it is made again.

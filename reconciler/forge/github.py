@@ -13,10 +13,10 @@ from typing import Any
 
 from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
-from reconciler.forge.errors import ForgeError, PassingError
-from reconciler.forge.http import Api, connected
+from reconciler.forge.errors import ForgeError, TransientForgeError
+from reconciler.forge.http import ForgeApi, connected
 from reconciler.forge.job import GitHubJob
-from reconciler.forge.report import Entry
+from reconciler.forge.report import PostedEntry
 from reconciler.forge.tip import commit_id
 
 MOST_CHARACTERS = 65_536
@@ -79,12 +79,12 @@ query tip($owner: String!, $name: String!, $ref: String!) {
 FOR_BRANCHES = "contents: read"
 
 
-def open_github(job: GitHubJob) -> AbstractContextManager[Api]:
+def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
     """Reach the API of the job's GitHub. Raises ReconcilerError."""
     return connected(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
 
 
-def tip_of(api: Api, job: GitHubJob, branch: str) -> str:
+def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
     """Return the id of the commit at the tip of a branch. Raises ForgeError."""
     variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
     repository = _dug(_ask(api, FOR_BRANCHES, TIP, variables), "repository")
@@ -94,14 +94,14 @@ def tip_of(api: Api, job: GitHubJob, branch: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Comments:
+class PullRequestComments:
     """The comments of the job's pull request."""
 
-    api: Api
+    api: ForgeApi
     job: GitHubJob
     most_characters = MOST_CHARACTERS
 
-    def entries(self) -> Iterable[Entry]:
+    def entries(self) -> Iterable[PostedEntry]:
         """Yield all comments, oldest first."""
         for owner in self._pages():
             yield from _entries(owner)
@@ -125,15 +125,15 @@ class Comments:
 
 
 @dataclass(frozen=True, slots=True)
-class Issues:
+class GitHubIssues:
     """The open issues of the job's repository."""
 
-    api: Api
+    api: ForgeApi
     job: GitHubJob
     title: str
     most_characters = MOST_CHARACTERS
 
-    def entries(self) -> Iterable[Entry]:
+    def entries(self) -> Iterable[PostedEntry]:
         """Yield all open issues, oldest first."""
         for owner in self._pages():
             yield from _entries(owner)
@@ -157,7 +157,7 @@ class Issues:
 
 
 def _pages(
-    api: Api, permission: str, query: str, variables: Mapping[str, object], path: tuple[str, ...]
+    api: ForgeApi, permission: str, query: str, variables: Mapping[str, object], path: tuple[str, ...]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield what stands at `path` of the answers, the owner of a listing with one page of it each."""
     after = None
@@ -171,7 +171,7 @@ def _pages(
     raise ForgeError("GitHub's listing has no end")
 
 
-def _ask(api: Api, permission: str, document: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+def _ask(api: ForgeApi, permission: str, document: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
     """Return the data that GitHub answers with. GraphQL tells errors in answers of 200, by their type."""
     try:
         answer = api.call("POST", "", body={"query": document, "variables": variables}).data
@@ -187,7 +187,7 @@ def _ask(api: Api, permission: str, document: str, variables: Mapping[str, objec
     message = f"GitHub: {api.blotted(said) if isinstance(said, str) else 'an error without a message'}"
     if isinstance(kind, str) and kind in REFUSALS:
         raise _refusal(message, permission)
-    raise PassingError(message) if kind in (None, "RATE_LIMITED") else ForgeError(message)
+    raise TransientForgeError(message) if kind in (None, "RATE_LIMITED") else ForgeError(message)
 
 
 def _refusal(message: str, permission: str) -> ForgeError:
@@ -201,12 +201,12 @@ def _id(pages: Iterator[Mapping[str, Any]]) -> str:
     return str(_dug(next(pages), "id"))
 
 
-def _entries(owner: Mapping[str, Any]) -> Iterator[Entry]:
+def _entries(owner: Mapping[str, Any]) -> Iterator[PostedEntry]:
     nodes = _dug(owner, "listing").get("nodes")
     if not isinstance(nodes, list):
         raise ForgeError("GitHub's answer lacks its list of nodes")
     for node in nodes:
-        yield Entry(str(node.get("id")), str(node.get("body")), ours=node.get("viewerDidAuthor") is True)
+        yield PostedEntry(str(node.get("id")), str(node.get("body")), ours=node.get("viewerDidAuthor") is True)
 
 
 def _dug(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.errors import ForgeError
-from reconciler.forge.http import Answer, Api, connected
+from reconciler.forge.http import ForgeApi, ForgeResponse, connected
 from reconciler.forge.job import GITLAB_GRANTED_BY, GitLabJob
-from reconciler.forge.report import Entry
+from reconciler.forge.report import PostedEntry
 from reconciler.forge.tip import commit_id
 
 MOST_CHARACTERS = 1_000_000
@@ -22,12 +22,12 @@ MOST_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 
 
-def open_gitlab(job: GitLabJob) -> AbstractContextManager[Api]:
+def open_gitlab(job: GitLabJob) -> AbstractContextManager[ForgeApi]:
     """Reach the API of the job's GitLab. Raises ReconcilerError."""
     return connected(job.address, job.token, {"PRIVATE-TOKEN": job.token})
 
 
-def tip_of(api: Api, job: GitLabJob, branch: str) -> str:
+def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
     """Return the id of the commit at the tip of a branch. Raises ForgeError."""
     data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
     commit = data.get("commit") if isinstance(data, dict) else None
@@ -35,14 +35,14 @@ def tip_of(api: Api, job: GitLabJob, branch: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Notes:
+class MergeRequestNotes:
     """The notes of the job's merge request."""
 
-    api: Api
+    api: ForgeApi
     job: GitLabJob
     most_characters = MOST_CHARACTERS
 
-    def entries(self) -> Iterable[Entry]:
+    def entries(self) -> Iterable[PostedEntry]:
         """Yield all notes, oldest first."""
         return _entries(self.api, self._path(), "body", OLDEST_FIRST)
 
@@ -64,15 +64,15 @@ class Notes:
 
 
 @dataclass(frozen=True, slots=True)
-class Issues:
+class GitLabIssues:
     """The open issues of the job's project."""
 
-    api: Api
+    api: ForgeApi
     job: GitLabJob
     title: str
     most_characters = MOST_CHARACTERS
 
-    def entries(self) -> Iterable[Entry]:
+    def entries(self) -> Iterable[PostedEntry]:
         """Yield all open issues, oldest first."""
         return _entries(self.api, self._path(), "description", {**OLDEST_FIRST, "state": "opened"})
 
@@ -96,7 +96,7 @@ def _project(job: GitLabJob) -> str:
     return f"projects/{quote(job.project, safe='')}"
 
 
-def _entries(api: Api, path: str, text: str, query: Mapping[str, str]) -> Iterator[Entry]:
+def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> Iterator[PostedEntry]:
     """Yield a whole listing, whose entries have their body under the name `text`; an issue is named by its iid."""
     ourselves = _ask(api, "GET", "user").data
     our_id = ourselves.get("id") if isinstance(ourselves, dict) else None
@@ -104,7 +104,7 @@ def _entries(api: Api, path: str, text: str, query: Mapping[str, str]) -> Iterat
         page = _ask(api, "GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
         for item in _items(page.data):
             ours = our_id is not None and _author(item) == our_id
-            yield Entry(_number(item), str(item.get(text) or ""), ours)
+            yield PostedEntry(_number(item), str(item.get(text) or ""), ours)
         if not page.has_next:
             return
     raise ForgeError("GitLab's listing has no end")
@@ -130,13 +130,13 @@ def _items(data: object) -> list[Mapping[str, Any]]:
 
 
 def _ask(
-    api: Api,
+    api: ForgeApi,
     method: str,
     path: str,
     *,
     query: Mapping[str, str] | None = None,
     body: Mapping[str, object] | None = None,
-) -> Answer:
+) -> ForgeResponse:
     try:
         return api.call(method, path, query=query, body=body)
     except ForgeError as error:

@@ -13,7 +13,7 @@ import httpx
 from reconciler.cookies import NoCookies
 from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
-from reconciler.forge.errors import ForgeError, PassingError
+from reconciler.forge.errors import ForgeError, TransientForgeError
 from reconciler.proxy import connection_error, httpx_proxy
 from reconciler.redaction import Secrets, secrets_in
 
@@ -25,14 +25,14 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ForgeResponse:
     """A success. `data` is its JSON; `has_next` says whether the listing goes on."""
 
     data: Any
     has_next: bool
 
 
-class Api:
+class ForgeApi:
     """An API under one address. Make one with `connected`."""
 
     def __init__(self, http: httpx.Client, address: str, secrets: Secrets, deadline: float) -> None:
@@ -48,7 +48,7 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
-    ) -> Answer:
+    ) -> ForgeResponse:
         """Send a request to a path under the address, or to itself, and return the answer of a success.
 
         Raises:
@@ -65,11 +65,11 @@ class Api:
             response, content = self._exchange(call, request)
         except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
             # Besides its own errors, httpx lets those of the standard library through when it reads a malformed answer.
-            raise PassingError(f"{call}: {self.blotted(str(error)) or type(error).__name__}") from error
+            raise TransientForgeError(f"{call}: {self.blotted(str(error)) or type(error).__name__}") from error
         if not response.is_success:
             raise self._refusal(call, response, content)
         try:
-            return Answer(json.loads(content), "next" in response.links)
+            return ForgeResponse(json.loads(content), "next" in response.links)
         except (ValueError, RecursionError) as error:
             raise ForgeError(f"{call}: the answer is no JSON") from error
 
@@ -83,7 +83,7 @@ class Api:
                 if len(content) > LARGEST_BODY_BYTES:
                     raise ForgeError(f"{call}: the answer is larger than {LARGEST_BODY_BYTES // 1_000_000} MB")
                 if time.monotonic() > deadline:
-                    raise PassingError(f"{call}: no whole answer within {self._deadline:.0f} s")
+                    raise TransientForgeError(f"{call}: no whole answer within {self._deadline:.0f} s")
         finally:
             response.close()
         return response, bytes(content)
@@ -95,7 +95,7 @@ class Api:
         asked = float(wait) if wait.isascii() and wait.isdigit() else 0.0
         limited = response.status_code == httpx.codes.FORBIDDEN and asked
         if limited or response.is_server_error or response.status_code in {408, 429}:
-            return PassingError(message, asked)
+            return TransientForgeError(message, asked)
         if response.is_redirect:
             return ForgeError(f"{message}; redirects are not followed")
         return ForgeError(message, status=response.status_code)
@@ -125,7 +125,7 @@ def _parse_address(address: str) -> httpx.URL:
 @contextmanager
 def connected(
     address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
-) -> Iterator[Api]:
+) -> Iterator[ForgeApi]:
     """Give the API at `address`, which a variable named; `headers` carry the token, `deadline` holds for one call.
 
     Raises:
@@ -147,4 +147,4 @@ def connected(
     with http:
         secrets = secrets_in(os.environ)
         secrets.add(token)
-        yield Api(http, address.rstrip("/"), secrets, deadline)
+        yield ForgeApi(http, address.rstrip("/"), secrets, deadline)

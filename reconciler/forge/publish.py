@@ -6,15 +6,15 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
-from reconciler.forge.errors import PassingError
-from reconciler.forge.report import Place, Report, Tracker, entry_of, says_the_same
+from reconciler.forge.errors import TransientForgeError
+from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, entry_of, says_the_same
 
 T = TypeVar("T")
 
 LONGEST_WAIT_SECONDS = 60.0
 
 
-class Deed(StrEnum):
+class PublishResult(StrEnum):
     """What was done for a report."""
 
     ADDED = "added"
@@ -24,25 +24,25 @@ class Deed(StrEnum):
     NONE = "nothing to close"
 
 
-def put(place: Place, report: Report) -> Deed:
+def put(place: CommentTarget, report: ForgeReport) -> PublishResult:
     """Update the report's entry, or add it where there is none. Raises ForgeError."""
     entry = entry_of(report, place.entries())
     if entry is None:
         place.add(report.body)
-        return Deed.ADDED
+        return PublishResult.ADDED
     if says_the_same(entry, report):
-        return Deed.KEPT
+        return PublishResult.KEPT
     place.edit(entry.id, report.body)
-    return Deed.UPDATED
+    return PublishResult.UPDATED
 
 
-def close(tracker: Tracker, report: Report) -> Deed:
+def close(tracker: IssueTarget, report: ForgeReport) -> PublishResult:
     """Let the report be the last word of its entry, and close that, if there is one. Raises ForgeError."""
     entry = entry_of(report, tracker.entries())
     if entry is None:
-        return Deed.NONE
+        return PublishResult.NONE
     tracker.close(entry.id, report.body)
-    return Deed.CLOSED
+    return PublishResult.CLOSED
 
 
 def persistently(work: Callable[[], T], attempts: int, sleep: Callable[[float], object] = time.sleep) -> T:
@@ -56,7 +56,7 @@ def persistently(work: Callable[[], T], attempts: int, sleep: Callable[[float], 
     for attempt in range(attempts - 1):
         try:
             return work()
-        except PassingError as error:
+        except TransientForgeError as error:
             wait = random.uniform(0.5, 1.0) * 2.0**attempt  # noqa: S311 - spreads jobs, hides nothing
             sleep(min(max(wait, error.retry_after), LONGEST_WAIT_SECONDS))
     return work()

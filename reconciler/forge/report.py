@@ -20,7 +20,7 @@ CUT = "\n> [!CAUTION]\n> This report is cut, because it is too long for a commen
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ForgeReport:
     """What is to be put. `body` is the whole text, its marker included."""
 
     file: str
@@ -29,7 +29,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PostedEntry:
     """A comment or an issue that is there; `ours` if the holder of our token wrote it."""
 
     id: str
@@ -43,12 +43,12 @@ class Entry:
         return line if MARKER.fullmatch(line) else ""
 
 
-class Place(Protocol):
+class CommentTarget(Protocol):
     """Where reports are put: the comments of one request, or the open issues of one project."""
 
     most_characters: int
 
-    def entries(self) -> Iterable[Entry]:
+    def entries(self) -> Iterable[PostedEntry]:
         """Yield all that is there, oldest first. Raises ForgeError."""
 
     def add(self, body: str) -> None:
@@ -58,14 +58,14 @@ class Place(Protocol):
         """Give an entry another body. Raises ForgeError."""
 
 
-class Tracker(Place, Protocol):
+class IssueTarget(CommentTarget, Protocol):
     """A place whose entries can be closed."""
 
     def close(self, entry_id: str, body: str) -> None:
         """Give an entry its last body, and close it. Raises ForgeError."""
 
 
-def parse_report(file: str, text: str, run: str = "") -> Report:
+def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     """Return the report that `text` is.
 
     Raises:
@@ -86,10 +86,10 @@ def parse_report(file: str, text: str, run: str = "") -> Report:
     stamp = STAMP.fullmatch(_first_line(text.partition("\n")[2]))
     if run and (stamp is None or stamp["run"] != run):
         raise ReconcilerError(f"{visible(file)}:2:1: another run than {run} wrote this report; plan again in this run")
-    return Report(file, marker, text)
+    return ForgeReport(file, marker, text)
 
 
-def shortened_report(report: Report, most_characters: int) -> Report:
+def shortened_report(report: ForgeReport, most_characters: int) -> ForgeReport:
     """Return the report with as many of its lines as fit.
 
     A report is never refused for its length: the older one, which may say "No changes", must not stay.
@@ -105,7 +105,7 @@ def shortened_report(report: Report, most_characters: int) -> Report:
     return replace(report, body=text)
 
 
-def refuse_equal_markers(reports: Iterable[Report]) -> None:
+def refuse_equal_markers(reports: Iterable[ForgeReport]) -> None:
     """Raise ReconcilerError for a report that another of `reports` would overwrite."""
     seen: dict[str, str] = {}
     for report in reports:
@@ -119,7 +119,7 @@ def tenant_of(marker: str) -> str:
     return unquote(_names(marker)[0])
 
 
-def stale_markers(entries: Iterable[Entry], like: str, current: Sequence[str]) -> Iterator[str]:
+def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
     """Yield the markers of our entries for the configuration that `like` names, each once, without those of `current`.
 
     These are the entries that no report replaces.
@@ -136,7 +136,7 @@ def _names(marker: str) -> list[str]:
     return marker.removeprefix("<!-- reconciler:").removesuffix(" -->").split(":")
 
 
-def entry_of(report: Report, entries: Iterable[Entry]) -> Entry | None:
+def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry | None:
     """Return the first entry that we wrote and that begins with the report's marker, if there is one.
 
     Anybody can copy a marker. What somebody else wrote stays theirs to change, so it never stands for ours.
@@ -144,7 +144,7 @@ def entry_of(report: Report, entries: Iterable[Entry]) -> Entry | None:
     return next((each for each in entries if each.ours and _first_line(each.body) == report.marker), None)
 
 
-def says_the_same(entry: Entry, report: Report) -> bool:
+def says_the_same(entry: PostedEntry, report: ForgeReport) -> bool:
     """Return whether nothing has to be written; services change line ends and drop blanks around a text."""
     return _settled(entry.body) == _settled(report.body)
 

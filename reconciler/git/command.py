@@ -62,7 +62,7 @@ class GitMissingError(GitError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GitOutput:
     """What git wrote: its result, and the lines that it wrote to stderr although it succeeded."""
 
     data: bytes
@@ -108,7 +108,7 @@ def run_git(  # noqa: PLR0913 - what a process has
     settings: Sequence[str] = (),
     asked: bytes = b"",
     most_bytes: int = MOST_BYTES,
-) -> Answer:
+) -> GitOutput:
     """Run git in `folder` and return its answer. `settings` (name=value) follow ours.
 
     Raises:
@@ -169,4 +169,4 @@ def run_git(  # noqa: PLR0913 - what a process has
     said = [line[:MOST_CHARACTERS] for line in lines if line.strip()][:MOST_LINES]
     if code:
         raise GitError("; ".join(visible(line.removeprefix("fatal: ")) for line in said) or f"git ended with {code}")
-    return Answer(data, tuple(line for line in said if not line.startswith("hint:")))
+    return GitOutput(data, tuple(line for line in said if not line.startswith("hint:")))

@@ -13,7 +13,7 @@ NOT_HERE = "S"
 
 
 @dataclass(frozen=True, slots=True)
-class Tracked:
+class IndexEntry:
     """A file, link or submodule in the index; `path` counts from the root. `is_left_out`: by a sparse checkout."""
 
     path: str
@@ -26,11 +26,11 @@ class Tracked:
         return self.mode == LINK
 
 
-def tracked(repository: Repository, paths: Iterable[str]) -> Iterator[Tracked]:
+def tracked(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
     """Yield what the index tracks at and below `paths`, which count from the root; "" is the root. Raises GitError."""
     named = [path or "." for path in paths]
     answer = repository.run("ls-files", "-z", "-t", "--stage", "--", *named, most_bytes=MOST_BYTES)
     for line in os.fsdecode(answer.data).split("\0")[:-1]:
         about, _, path = line.partition("\t")
         tag, mode, *_ = about.split(" ")
-        yield Tracked(path, mode, tag == NOT_HERE)
+        yield IndexEntry(path, mode, tag == NOT_HERE)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.quoting import quoted, visible
-from reconciler.git.command import MOST_BYTES, Answer, GitError, environment_of, find_program, run_git
+from reconciler.git.command import MOST_BYTES, GitError, GitOutput, environment_of, find_program, run_git
 
 MOST_POINTER_BYTES = 10_000
 """Of a small file in a repository's own folder."""
@@ -28,7 +28,7 @@ class Repository:
     program: str
     warnings: list[str] = field(default_factory=list, compare=False)
 
-    def run(self, *arguments: str, asked: bytes = b"", most_bytes: int = MOST_BYTES) -> Answer:
+    def run(self, *arguments: str, asked: bytes = b"", most_bytes: int = MOST_BYTES) -> GitOutput:
         """Run a command of git that only reads. Raises GitError."""
         place = (f"--git-dir={self.git_dir}", f"--work-tree={self.root}")
         answer = run_git(

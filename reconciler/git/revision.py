@@ -26,7 +26,7 @@ LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """A file, link or submodule of a revision, or a folder; `path` counts from the folder that was listed."""
 
     mode: str
@@ -43,7 +43,7 @@ class Revision:
     name: str
     commit: str
 
-    def find(self, path: str) -> Entry | str | None:
+    def find(self, path: str) -> TreeEntry | str | None:
         """Return the folder or file at `path`, which counts from the root of the checkout. Links are followed.
 
         Returns:
@@ -60,7 +60,7 @@ class Revision:
         first, *_ = answer.lines or [""]
         match first.split(" "):
             case [identity, ("tree" | "blob") as kind, size] if size.isdigit():
-                return Entry(FOLDER if kind == "tree" else "100644", identity, int(size))
+                return TreeEntry(FOLDER if kind == "tree" else "100644", identity, int(size))
             case ["symlink", _]:
                 return "is a link that leads out of the repository"
             case [("dangling" | "loop"), _]:
@@ -77,7 +77,7 @@ class Revision:
             raise self._incomplete(f"{quoted(path)} is missing")
         return None
 
-    def list(self, folder: Entry) -> list[Entry]:
+    def list(self, folder: TreeEntry) -> list[TreeEntry]:
         """Return everything in a folder and its sub-folders but the folders themselves. Raises GitError."""
         try:
             answer = self.repository.run("ls-tree", "-r", "-l", "-z", folder.object)
@@ -85,19 +85,19 @@ class Revision:
             raise self._incomplete(str(error)) from error
         return [self._entry(line) for line in answer.data.split(b"\0") if line]
 
-    def _entry(self, line: bytes) -> Entry:
+    def _entry(self, line: bytes) -> TreeEntry:
         about, _, path = line.partition(b"\t")
         mode, kind, identity, size = about.decode().split()
         if kind == "blob" and not size.isdigit():
             raise self._incomplete(f"the object {identity} is missing")
-        return Entry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
+        return TreeEntry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
 
-    def contents(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+    def contents(self, entries: Sequence[TreeEntry]) -> Iterator[bytes]:
         """Yield the bytes of each of `entries`, which are files or links. Raises GitError."""
         for batch in _batches(entries):
             yield from self._contents(batch)
 
-    def _contents(self, batch: Sequence[Entry]) -> Iterator[bytes]:
+    def _contents(self, batch: Sequence[TreeEntry]) -> Iterator[bytes]:
         asked = "".join(f"{entry.object}\n" for entry in batch).encode()
         most = sum(entry.size + 100 for entry in batch)
         data = self.repository.run("cat-file", "--batch", asked=asked, most_bytes=most).data
@@ -114,8 +114,8 @@ class Revision:
         return GitError(f"git cannot read the files in {quoted(self.name)}: {reason}; {FETCH_IT}")
 
 
-def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
+def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
+    batch: list[TreeEntry] = []
     size = 0
     for entry in entries:
         if batch and size + entry.size > BATCH_BYTES:

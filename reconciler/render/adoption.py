@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core.adopt import Adoption
+from reconciler.core.adopt import GrantImport
 from reconciler.core.directory import Directory
 from reconciler.core.quoting import counted
 from reconciler.render.plan_words import grant_label
@@ -11,7 +11,7 @@ from reconciler.render.styled import Line, Span, Style, line
 MOST_LISTED = 20
 
 
-def left_out_lines(adoption: Adoption, directory: Directory, *, every: bool) -> Iterator[Line]:
+def left_out_lines(adoption: GrantImport, directory: Directory, *, every: bool) -> Iterator[Line]:
     """Yield the grants that went into no file, each with its reason; all only if `every` one is asked for."""
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
@@ -26,7 +26,7 @@ def left_out_lines(adoption: Adoption, directory: Directory, *, every: bool) -> 
     yield from _more(len(adoption.left_out) - len(listed))
 
 
-def adoption_lines(adoption: Adoption, files: Sequence[str], *, every: bool) -> Iterator[Line]:
+def adoption_lines(adoption: GrantImport, files: Sequence[str], *, every: bool) -> Iterator[Line]:
     """Yield the count of what was written, and the names of the `files`."""
     rest = f"{adoption.declared} declared already, {len(adoption.left_out)} left out"
     new = f"{counted(adoption.count, 'grant')} in {counted(len(files), 'new file')}" if files else "nothing new"

@@ -10,7 +10,7 @@ from reconciler.core.plan import Delete, Plan
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import shortened, visible
 from reconciler.core.risk import Level
-from reconciler.render.checkout import Checkout
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.plan_words import about, dangers
 
 COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
@@ -20,14 +20,14 @@ IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", 
 """What the runner undoes. Without it a file's name or a scope could end the command and begin another."""
 
 
-def annotations(problems: Iterable[Problem], checkout: Checkout) -> Iterator[str]:
+def annotations(problems: Iterable[Problem], checkout: SourceLinks) -> Iterator[str]:
     """Yield a command per problem, without line feed; a problem of a file as a whole is shown on the file."""
     for problem in problems:
         place = replace(problem.source, file=checkout.path_of(problem.source.file))
         yield _command(str(problem.severity), place, problem.message)
 
 
-def plan_annotations(plan: Plan, checkout: Checkout) -> Iterator[str]:
+def plan_annotations(plan: Plan, checkout: SourceLinks) -> Iterator[str]:
     """Yield a command per critical or high risk of a plan, the changes of reconciler.yaml included.
 
     What no file declares is shown on the configuration, as in SARIF.

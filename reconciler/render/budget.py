@@ -12,7 +12,7 @@ MOST_BYTES = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Section:
     """A stretch of a document: `items` of which the last may be left out, each a text of whole lines.
 
     `head` and `tail` stand around the items and go with them; `noun` names an item in the remark on what is left out.
@@ -33,7 +33,7 @@ class Part:
         return not self.noun
 
 
-def fitted(parts: Sequence[Part], most_bytes: int) -> str:
+def fitted(parts: Sequence[Section], most_bytes: int) -> str:
     """Return `parts` as one text of at most `most_bytes` (UTF-8).
 
     The last items of the last parts go first, by rank; once one did not fit, none behind it is shown. If the fixed
@@ -64,7 +64,7 @@ def share_of(most_bytes: int, documents: int) -> int:
 def joined(documents: Sequence[str], most_bytes: int) -> str:
     """Return the documents about tenants as one text of at most `most_bytes`; those that do not fit are counted."""
     items = tuple(f"\n{each}" if number else each for number, each in enumerate(documents))
-    return fitted([Part(items, noun="tenant")], most_bytes) if len(items) > 1 else "".join(items)
+    return fitted([Section(items, noun="tenant")], most_bytes) if len(items) > 1 else "".join(items)
 
 
 def within(text: str, most_bytes: int) -> str:
@@ -83,14 +83,14 @@ def _that_fit(items: Iterable[str], room: int) -> Iterator[str]:
         yield item
 
 
-def _shown(part: Part, kept: list[str]) -> Iterator[str]:
+def _shown(part: Section, kept: list[str]) -> Iterator[str]:
     if kept:
         yield from (part.head, *kept, part.tail)
     if missing := len(part.items) - len(kept):
         yield f"\n_{missing:,} {'more ' if kept else ''}{part.noun}{'s' * (missing != 1)} not shown here._\n\n"
 
 
-def _whole(part: Part) -> str:
+def _whole(part: Section) -> str:
     return "".join((part.head, *part.items, part.tail))
 
 

@@ -11,7 +11,7 @@ LONGEST_LINKED_PATH = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Checkout:
+class SourceLinks:
     """A repository at `root`, seen from the current folder `here`; both are absolute paths, with `/`.
 
     `address` is the one below which its files are shown, empty where there is none. `config` is the path of the
@@ -45,5 +45,5 @@ class Checkout:
         return whole.removeprefix(folder) if whole.startswith(folder) else ""
 
 
-JUST_HERE = Checkout()
+JUST_HERE = SourceLinks()
 """Where no repository is known."""

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 from reconciler.core.plan import TenantName
 from reconciler.core.quoting import visible
-from reconciler.render.budget import Part, fitted
-from reconciler.render.checkout import Checkout
+from reconciler.render.budget import Section, fitted
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.hypertext import at_commit, marker, named, span
 from reconciler.render.plan_json import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class TenantFailure:
     """Why there is no result for a tenant, line by line, and whether the tenant is a sandbox."""
 
     lines: Sequence[str]
     is_sandbox: bool = False
 
 
-Failures = Mapping[str, Failure]
+Failures = Mapping[str, TenantFailure]
 """The failures by the tenant's name."""
 
 
@@ -42,15 +42,15 @@ def failures_text(failed: Failures, title: str) -> list[str]:
     ]
 
 
-def failures_markdown(failed: Failures, title: str, checkout: Checkout, most_bytes: int) -> list[str]:
+def failures_markdown(failed: Failures, title: str, checkout: SourceLinks, most_bytes: int) -> list[str]:
     """Return a document for each tenant, of `most_bytes`; it stands in the place of the one that is missing."""
     return [
         fitted(
             [
-                Part(
+                Section(
                     (f"{marker(name, checkout)}\n### {named(_tenant(name, each))}: {title}{at_commit(checkout)}\n\n",)
                 ),
-                Part(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),
+                Section(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),
             ],
             most_bytes,
         )
@@ -58,5 +58,5 @@ def failures_markdown(failed: Failures, title: str, checkout: Checkout, most_byt
     ]
 
 
-def _tenant(name: str, failure: Failure) -> TenantName:
+def _tenant(name: str, failure: TenantFailure) -> TenantName:
     return TenantName(name, "", failure.is_sandbox)

@@ -32,7 +32,7 @@ Saying = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class FileHeader:
     """What stands at the top of an imported file: comments, and the one tenant that it is for, if not all."""
 
     comments: Sequence[str]
@@ -62,7 +62,7 @@ def snapshot_file(
     )
 
 
-def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: Heading, say: Saying = literal) -> str:
+def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, say: Saying = literal) -> str:
     """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible."""
     items = sorted(
         ((_imported(grant, directory, say), grant) for grant in grants), key=lambda item: grant_order(item[0])

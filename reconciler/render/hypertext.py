@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from reconciler.core.plan import SANDBOX, TenantName
 from reconciler.core.quoting import counted, shortened, visible
-from reconciler.render.checkout import JUST_HERE, USUAL_CONFIG, Checkout
+from reconciler.render.checkout import JUST_HERE, USUAL_CONFIG, SourceLinks
 
 BACKTICKS = re.compile("`+")
 MARKED = "reconciler"
@@ -23,7 +23,7 @@ LONGEST_MARKED = 150
 """Of a name in a marker. A longer one is replaced by its beginning and a digest that makes this longer yet."""
 
 
-def marker(tenant: str, checkout: Checkout = JUST_HERE) -> str:
+def marker(tenant: str, checkout: SourceLinks = JUST_HERE) -> str:
     """Return the comment by which a document about a tenant is found again; nobody sees it on the page.
 
     It names the configuration, too, where that is not the usual one: another may have a tenant of the same name.
@@ -64,7 +64,7 @@ def _shown(text: str) -> str:
     return shortened(visible(text), LONGEST_SHOWN)
 
 
-def at_commit(checkout: Checkout) -> str:
+def at_commit(checkout: SourceLinks) -> str:
     """Return the commit that a document is about, within Markdown; nothing where none is known."""
     return f" at commit {span(checkout.commit)}" if checkout.commit else ""
 

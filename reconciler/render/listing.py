@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
-from reconciler.core.listing import Listed
+from reconciler.core.listing import ListedGrant
 from reconciler.core.plan import TenantName
 from reconciler.core.quoting import counted, visible
 from reconciler.core.spec import GrantSpec
@@ -15,7 +15,7 @@ WIDTH = 80
 INDENT = "      "
 
 
-def listing_lines(tenant: TenantName, grants: Iterable[Listed]) -> Iterator[Line]:
+def listing_lines(tenant: TenantName, grants: Iterable[ListedGrant]) -> Iterator[Line]:
     """Yield each grant, sorted by name, with its ids, its place and what it says, wrapped to 80 columns."""
     listed = sorted(grants, key=lambda each: each.order)
     yield line(Span(f"Tenant {visible(str(tenant))}", Style.STRONG))
@@ -25,7 +25,7 @@ def listing_lines(tenant: TenantName, grants: Iterable[Listed]) -> Iterator[Line
     yield line(Span(f"Declared: {counted(len(listed), 'grant')}.", Style.STRONG))
 
 
-def listing_json(tenant: TenantName, grants: Iterable[Listed], *, resolved: bool) -> Json:
+def listing_json(tenant: TenantName, grants: Iterable[ListedGrant], *, resolved: bool) -> Json:
     """Return `{"tenant", "resolved", "grants"}`; each grant has every field, and the place where it is declared."""
     return {
         "tenant": tenant_json(tenant),
@@ -34,7 +34,7 @@ def listing_json(tenant: TenantName, grants: Iterable[Listed], *, resolved: bool
     }
 
 
-def _grant(each: Listed) -> Iterator[Line]:
+def _grant(each: ListedGrant) -> Iterator[Line]:
     spec = each.spec
     holder = each.client or each.client_id or f"default for {spec.default_for}"
     subject = "" if spec.subject_type == SUBJECT_CLIENT else f" ({spec.subject_type})"
@@ -66,7 +66,7 @@ def _settings(spec: GrantSpec) -> Iterator[str]:
         yield f"organizations: {', '.join(sorted(spec.organizations)) or 'none'}"
 
 
-def _json(each: Listed) -> Json:
+def _json(each: ListedGrant) -> Json:
     spec = each.spec
     return {
         "client": each.client,

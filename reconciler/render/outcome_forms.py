@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.outcome import Report
+from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan
 from reconciler.render.budget import joined, share_of
-from reconciler.render.checkout import Checkout
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.data import json_text
 from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
 from reconciler.render.outcomes import report_json, report_lines
@@ -18,27 +18,27 @@ FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class RunResult:
     """A plan, and what became of it."""
 
     plan: Plan
-    report: Report
+    report: ApplyReport
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class RunResults:
     """How a command ended at its tenants: runs, and by the tenant's name why there was none."""
 
-    ends: Sequence[End]
+    ends: Sequence[RunResult]
     failed: Failures = field(default_factory=dict)
 
-    def of(self, names: Collection[str]) -> "Ends":
+    def of(self, names: Collection[str]) -> "RunResults":
         """Return the part about the tenants of these names."""
         ends = [end for end in self.ends if end.plan.tenant.name in names]
-        return Ends(ends, {name: why for name, why in self.failed.items() if name in names})
+        return RunResults(ends, {name: why for name, why in self.failed.items() if name in names})
 
 
-def ends_as(form: str, ends: Ends, checkout: Checkout, most_bytes: int) -> str:
+def ends_as(form: str, ends: RunResults, checkout: SourceLinks, most_bytes: int) -> str:
     """Return `ends` as one text: text, json or markdown."""
     if form == "json":
         return json_text(_json(ends))
@@ -48,7 +48,7 @@ def ends_as(form: str, ends: Ends, checkout: Checkout, most_bytes: int) -> str:
     return "\n".join(told + failures_text(ends.failed, FAILED))
 
 
-def _json(ends: Ends) -> Json:
+def _json(ends: RunResults) -> Json:
     if len(ends.ends) == 1 and not ends.failed:
         return _end(ends.ends[0])
     return {
@@ -57,12 +57,12 @@ def _json(ends: Ends) -> Json:
     }
 
 
-def _end(end: End) -> Json:
+def _end(end: RunResult) -> Json:
     tenant = end.plan.tenant
     return {"tenant": tenant.name, "sandbox": tenant.is_sandbox, **report_json(end.report)}
 
 
-def _documents(ends: Ends, checkout: Checkout, most_bytes: int) -> list[str]:
+def _documents(ends: RunResults, checkout: SourceLinks, most_bytes: int) -> list[str]:
     share = share_of(most_bytes, len(ends.ends) + len(ends.failed))
     told = [report_markdown(end.report, end.plan, checkout, share) for end in ends.ends]
     return told + failures_markdown(ends.failed, FAILED, checkout, share)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from reconciler.core.directory import Directory
-from reconciler.core.outcome import Report, Result, counts
+from reconciler.core.outcome import ApplyReport, Result, counts
 from reconciler.core.plan import Change
 from reconciler.core.quoting import counted, visible
 from reconciler.render.plan_json import Json, action_of, field_json, key_json
@@ -15,7 +15,7 @@ STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Sty
 WIDEST_RESULT = max(len(result) for result in Result)
 
 
-def report_lines(report: Report, directory: Directory) -> Iterator[Line]:
+def report_lines(report: ApplyReport, directory: Directory) -> Iterator[Line]:
     """Yield a row per change, the reason below where there is one, what still differs, and the summary."""
     for outcome in report.outcomes:
         yield _row(outcome.result, outcome.change, directory)
@@ -26,7 +26,7 @@ def report_lines(report: Report, directory: Directory) -> Iterator[Line]:
     yield line(Span(f"Apply: {counted_outcomes(report)}; {state(report)}.", Style.STRONG))
 
 
-def report_json(report: Report) -> Json:
+def report_json(report: ApplyReport) -> Json:
     """Return the report in the form of schemas/outcome.schema.json."""
     return {
         "summary": {
@@ -68,12 +68,12 @@ def _row(word: str, change: Change, directory: Directory) -> Line:
     )
 
 
-def counted_outcomes(report: Report) -> str:
+def counted_outcomes(report: ApplyReport) -> str:
     """Return how many outcomes there are of each result; nothing if there are none."""
     return ", ".join(f"{count} {result}" for result, count in counts(report.outcomes).items() if count)
 
 
-def state(report: Report) -> str:
+def state(report: ApplyReport) -> str:
     """Return how the tenant stands to the files in the end."""
     if report.trouble:
         return visible(report.trouble)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from reconciler.core.directory import Directory
-from reconciler.core.outcome import Outcome, Report
+from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import Change, Plan, TenantName
-from reconciler.render.budget import Part, fitted
-from reconciler.render.checkout import Checkout
+from reconciler.render.budget import Section, fitted
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.hypertext import at_commit, block, element, marker, named, span
 from reconciler.render.outcomes import counted_outcomes, state
 from reconciler.render.plan_json import action_of
@@ -16,18 +16,18 @@ from reconciler.render.plan_words import grant_label
 HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
 
 
-def report_markdown(report: Report, plan: Plan, checkout: Checkout, most_bytes: int) -> str:
+def report_markdown(report: ApplyReport, plan: Plan, checkout: SourceLinks, most_bytes: int) -> str:
     """Return the end of a run that was to carry out `plan`, with its tenant's marker first; the last rows go first."""
     directory = plan.directory
     rows = tuple(_row(outcome, directory) for outcome in report.outcomes)
-    table = Part(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Part(())
+    table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
-    head = Part((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant, checkout)))
-    return fitted([head, _differences(report, directory), table, Part(reasons, noun="blocked change")], most_bytes)
+    head = Section((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant, checkout)))
+    return fitted([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], most_bytes)
 
 
-def _differences(report: Report, directory: Directory) -> Part:
+def _differences(report: ApplyReport, directory: Directory) -> Section:
     """Return what still differs, by grant and field."""
 
     def item(change: Change) -> str:
@@ -37,10 +37,10 @@ def _differences(report: Report, directory: Directory) -> Part:
         return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
 
     items = tuple(map(item, report.differences))
-    return Part(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Part(())
+    return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
 
 
-def _title(report: Report, tenant: TenantName, checkout: Checkout) -> Iterator[str]:
+def _title(report: ApplyReport, tenant: TenantName, checkout: SourceLinks) -> Iterator[str]:
     yield f"### {named(tenant)}: {counted_outcomes(report) or 'nothing to do'}\n\n"
     end = span(report.trouble) if report.trouble else state(report)
     yield f"{'Done' if report.converged else 'Not done'}{at_commit(checkout)}: {end}.\n\n"

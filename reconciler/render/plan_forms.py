@@ -8,7 +8,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
 from reconciler.render.annotations import plan_annotations
 from reconciler.render.budget import MOST_BYTES, joined, share_of
-from reconciler.render.checkout import JUST_HERE, Checkout
+from reconciler.render.checkout import JUST_HERE, SourceLinks
 from reconciler.render.data import json_text
 from reconciler.render.failures import Failures, failures_json, failures_markdown, failures_text
 from reconciler.render.plan_json import Json, action_of, plan_id, plan_json
@@ -23,16 +23,16 @@ NO_PLAN = "no plan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class PlanView:
     """What shapes a text: `every` grant that is left alone is told, files are those of `checkout`, bytes limited."""
 
     every: bool = False
-    checkout: Checkout = JUST_HERE
+    checkout: SourceLinks = JUST_HERE
     most_bytes: int = MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlanResults:
     """What planning came to: plans, and by the tenant's name why there is none."""
 
     plans: Sequence[Plan]
@@ -43,13 +43,13 @@ class Planned:
         """Whether one tenant was planned for."""
         return len(self.plans) + len(self.failed) == 1
 
-    def of(self, names: Collection[str]) -> "Planned":
+    def of(self, names: Collection[str]) -> "PlanResults":
         """Return the part about the tenants of these names."""
         plans = [plan for plan in self.plans if plan.tenant.name in names]
-        return Planned(plans, {name: why for name, why in self.failed.items() if name in names})
+        return PlanResults(plans, {name: why for name, why in self.failed.items() if name in names})
 
 
-def plans_as(form: str, planned: Planned, view: View) -> str:
+def plans_as(form: str, planned: PlanResults, view: PlanView) -> str:
     """Return `planned` as one text in a form of PLAN_FORMS."""
     if form == "json":
         return json_text(_json(planned))
@@ -64,7 +64,7 @@ def plans_as(form: str, planned: Planned, view: View) -> str:
     return "\n".join(plans + failures_text(planned.failed, NO_PLAN))
 
 
-def outputs_of(planned: Planned) -> dict[str, str]:
+def outputs_of(planned: PlanResults) -> dict[str, str]:
     """Return what steps of a pipeline ask of plans: counts over all of them, and their ids."""
     changes = Counter(action_of(change) for plan in planned.plans for change in plan.changes)
     return {
@@ -76,13 +76,13 @@ def outputs_of(planned: Planned) -> dict[str, str]:
     }
 
 
-def _json(planned: Planned) -> Json:
+def _json(planned: PlanResults) -> Json:
     if planned.is_one and planned.plans:
         return plan_json(planned.plans[0])
     return {"plans": [plan_json(plan) for plan in planned.plans], "failed": failures_json(planned.failed)}
 
 
-def _documents(planned: Planned, view: View) -> list[str]:
+def _documents(planned: PlanResults, view: PlanView) -> list[str]:
     share = share_of(view.most_bytes, len(planned.plans) + len(planned.failed))
     plans = [plan_markdown(plan, checkout=view.checkout, most_bytes=share) for plan in planned.plans]
     return plans + failures_markdown(planned.failed, NO_PLAN, view.checkout, share)

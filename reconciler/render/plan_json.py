@@ -26,8 +26,8 @@ from reconciler.core.plan import (
     grants_after,
 )
 from reconciler.core.risk import Level, Risk
-from reconciler.core.spec import GrantSpec, KnownPlaces
-from reconciler.render.plan_words import Danger, dangers
+from reconciler.core.spec import GrantSpec, PartialLocations
+from reconciler.render.plan_words import GrantRisk, dangers
 
 FORMAT_VERSION = "1"
 SHORT_ID_LENGTH = 10
@@ -201,7 +201,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
     }
 
 
-def _critical(danger: Danger) -> Json:
+def _critical(danger: GrantRisk) -> Json:
     return {"grant": danger.label, "rule": danger.risk.rule, "message": danger.risk.message}
 
 
@@ -253,7 +253,7 @@ def _config_change_from(data: Mapping[str, Any]) -> ConfigChange:
 
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     source = data["source"]
-    place = KnownPlaces((source["line"], source["column"]))
+    place = PartialLocations((source["line"], source["column"]))
     return GrantSpec(file=source["file"], places=place, description=data["description"] or "")
 
 

@@ -16,13 +16,13 @@ from reconciler.core.quoting import counted, visible
 from reconciler.core.risk import Level
 from reconciler.core.risks import ORDER_OF_RULES
 from reconciler.core.scope_severity import scope_order
-from reconciler.render.budget import MOST_BYTES, Part, fitted
-from reconciler.render.checkout import JUST_HERE, Checkout
+from reconciler.render.budget import MOST_BYTES, Section, fitted
+from reconciler.render.checkout import JUST_HERE, SourceLinks
 from reconciler.render.hypertext import at_commit, block, element, marker, named, span
 from reconciler.render.plan_json import action_of, plan_id
 from reconciler.render.plan_words import (
     HARMLESS,
-    DangerGroup,
+    RiskGroup,
     about,
     by_origin,
     counted_reasons,
@@ -37,7 +37,7 @@ from reconciler.render.plan_words import (
     severities,
 )
 
-NOTHING = Part(())
+NOTHING = Section(())
 MOST_BYTES_OF_EQUAL_RISKS = 2_000
 """Of one line about equal risks of level high."""
 MORE_BYTES = 30
@@ -46,7 +46,7 @@ MOST_SORTED_BY_NAME = 20
 MARKS = {"create": "+", "update": "~", "delete": "-"}
 
 
-def plan_markdown(plan: Plan, *, checkout: Checkout = JUST_HERE, most_bytes: int = MOST_BYTES) -> str:
+def plan_markdown(plan: Plan, *, checkout: SourceLinks = JUST_HERE, most_bytes: int = MOST_BYTES) -> str:
     """Return the comment, which begins with the tenant's marker.
 
     Files are linked where `checkout` knows their address, else named only. The whole has at most `most_bytes`. Changes
@@ -55,8 +55,8 @@ def plan_markdown(plan: Plan, *, checkout: Checkout = JUST_HERE, most_bytes: int
     return fitted(list(_parts(plan, checkout, most_bytes)), most_bytes)
 
 
-def _parts(plan: Plan, checkout: Checkout, most_bytes: int) -> Iterator[Part]:
-    yield Part((marker(plan.tenant.name, checkout) + "\n", *_head(plan)))
+def _parts(plan: Plan, checkout: SourceLinks, most_bytes: int) -> Iterator[Section]:
+    yield Section((marker(plan.tenant.name, checkout) + "\n", *_head(plan)))
     yield _critical(plan, most_bytes // 2)
     yield replace(_config_changes(plan), most_bytes=most_bytes // 4)
     yield replace(_blocked(plan, checkout), most_bytes=most_bytes // 4)
@@ -65,9 +65,9 @@ def _parts(plan: Plan, checkout: Checkout, most_bytes: int) -> Iterator[Part]:
     for title, changes in by_origin(plan):
         yield _table(title, changes, plan, checkout)
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
-    yield Part(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
+    yield Section(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
     yield _left_alone(plan)
-    yield Part((_foot(plan, checkout),))
+    yield Section((_foot(plan, checkout),))
 
 
 def _head(plan: Plan) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _head(plan: Plan) -> Iterator[str]:
         yield f"No changes: {nothing(plan)}.\n\n"
 
 
-def _critical(plan: Plan, most_bytes: int) -> Part:
+def _critical(plan: Plan, most_bytes: int) -> Section:
     """Return a line for each kind of critical risk with its grants; beyond `most_bytes` count the rest by rule.
 
     The part is fixed: no critical risk is left out without being counted.
@@ -101,10 +101,10 @@ def _critical(plan: Plan, most_bytes: int) -> Part:
             break
         lines.append(line)
     head = f"> [!CAUTION]\n> **Critical ({len(found)})**\n>\n"
-    return Part(tuple(lines), head=head, tail="\n") if lines else NOTHING
+    return Section(tuple(lines), head=head, tail="\n") if lines else NOTHING
 
 
-def _counted_by_rule(groups: Iterable[DangerGroup]) -> Iterator[str]:
+def _counted_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for group in groups:
         counts[group.risk.rule] += len(group.labels)
@@ -113,7 +113,7 @@ def _counted_by_rule(groups: Iterable[DangerGroup]) -> Iterator[str]:
     yield "> - They do not fit here: read them in the log of the job, or with `--report json=FILE`.\n"
 
 
-def _danger_line(group: DangerGroup, most_bytes: int) -> str:
+def _danger_line(group: RiskGroup, most_bytes: int) -> str:
     """Return a line about equal risks that names as many of their grants as fit, at least one."""
     first, *others = group.labels
     if not others:
@@ -129,7 +129,7 @@ def _danger_line(group: DangerGroup, most_bytes: int) -> str:
     return f"{line}\n"
 
 
-def _config_changes(plan: Plan) -> Part:
+def _config_changes(plan: Plan) -> Section:
     lines = tuple(
         f"> - **{each.risk.level}** {span(f'{about(each)}{each.risk.message}')} ({each.risk.rule})\n"
         for each in plan.config_changes
@@ -137,17 +137,17 @@ def _config_changes(plan: Plan) -> Part:
     kinds = {Level.CRITICAL: "CAUTION", Level.HIGH: "WARNING", Level.LOW: "NOTE"}
     worst = min((each.risk.level for each in plan.config_changes), key=lambda level: level.order, default=Level.LOW)
     head = f"> [!{kinds[worst]}]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
-    return Part(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else NOTHING
+    return Section(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else NOTHING
 
 
-def _high(plan: Plan, most_bytes: int) -> Part:
+def _high(plan: Plan, most_bytes: int) -> Section:
     found = dangers(plan, Level.HIGH)
     lines = tuple(_danger_line(group, MOST_BYTES_OF_EQUAL_RISKS) for group in grouped(found))
     head = f"> [!WARNING]\n> **High ({len(found)})**\n>\n"
-    return Part(lines, head=head, tail="\n", noun="kind of high risk", most_bytes=most_bytes) if lines else NOTHING
+    return Section(lines, head=head, tail="\n", noun="kind of high risk", most_bytes=most_bytes) if lines else NOTHING
 
 
-def _blocked(plan: Plan, checkout: Checkout) -> Part:
+def _blocked(plan: Plan, checkout: SourceLinks) -> Section:
     def told(blocked: Blocked) -> str:
         change = blocked.change
         where = "" if isinstance(change, Delete) else f", {_link(change.after.spec.source, checkout)}"
@@ -155,20 +155,22 @@ def _blocked(plan: Plan, checkout: Checkout) -> Part:
 
     lines = tuple(map(told, plan.blocked))
     title = f"Blocked ({len(lines)}): nothing of this plan can be applied"
-    return Part(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change") if lines else NOTHING
+    return (
+        Section(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change") if lines else NOTHING
+    )
 
 
-def _notes(plan: Plan) -> Part:
+def _notes(plan: Plan) -> Section:
     lines = tuple(f"> - {span(note)}\n" for note in plan.notes)
-    return Part(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else NOTHING
+    return Section(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else NOTHING
 
 
-def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: Checkout) -> Part:
+def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: SourceLinks) -> Section:
     """Return the table as HTML: in a table of Markdown a `|` in a name would end its cell."""
     rows = tuple(_row(change, plan, checkout) for change in _worst_first(changes, plan))
     heading = f"**{title} ({len(rows)})**\n\n" if title else ""
     head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
-    return Part(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
+    return Section(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
 
 
 def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
@@ -183,7 +185,7 @@ def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
     return sorted(changes, key=lambda each: (orders.get(each.key, none), severity.get(each.key, HARMLESS)))
 
 
-def _row(change: Change, plan: Plan, checkout: Checkout) -> str:
+def _row(change: Change, plan: Plan, checkout: SourceLinks) -> str:
     risks = plan.risks.get(change.key, ())
     cells = (
         f"{_mark(change)} {action_of(change)}",
@@ -210,14 +212,14 @@ def _shortly(field: FieldChange) -> str:
             return f"{values} ({effect})" if effect else values
 
 
-def _place(source: Source, checkout: Checkout) -> str:
+def _place(source: Source, checkout: SourceLinks) -> str:
     """Return a place within HTML."""
     text = element(f"{source.file}:{source.line}")
     address = checkout.link_to(source)
     return f'<a href="{escape(address)}">{text}</a>' if address else text
 
 
-def _link(source: Source, checkout: Checkout) -> str:
+def _link(source: Source, checkout: SourceLinks) -> str:
     """Return a place within Markdown."""
     text = span(f"{source.file}:{source.line}")
     address = checkout.link_to(source)
@@ -259,19 +261,19 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
             yield from (f"{sign} {field.field}: {visible(_said(value))}" for sign, value in sides if value is not None)
 
 
-def _left_alone(plan: Plan) -> Part:
+def _left_alone(plan: Plan) -> Section:
     listed = sorted((grant_label(each.observed.key, plan.directory), _reason(each)) for each in plan.left_alone)
     items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
     summary = f"Left alone ({len(items)}): {counted_reasons(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
-    return Part(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else NOTHING
+    return Section(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else NOTHING
 
 
 def _reason(each: LeftAlone) -> str:
     return f"{each.reason}: {span(each.detail)}" if each.detail else str(each.reason)
 
 
-def _foot(plan: Plan, checkout: Checkout) -> str:
+def _foot(plan: Plan, checkout: SourceLinks) -> str:
     identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{at_commit(checkout)}."
     if plan.blocked:
         return f"{identity} It cannot be applied while a change is blocked.\n"

@@ -23,7 +23,7 @@ HARMLESS = (len(Level), True)
 
 
 @dataclass(frozen=True, slots=True)
-class Danger:
+class GrantRisk:
     """A risk beside the grant that it is about."""
 
     label: str
@@ -31,10 +31,10 @@ class Danger:
     risk: Risk
 
 
-def dangers(plan: Plan, level: Level) -> list[Danger]:
+def dangers(plan: Plan, level: Level) -> list[GrantRisk]:
     """Return the risks of one level, of blocked changes too: the worst first, then by the grant's name."""
     found = [
-        Danger(grant_label(key, plan.directory), key, risk)
+        GrantRisk(grant_label(key, plan.directory), key, risk)
         for key, risks in plan.risks.items()
         for risk in risks
         if risk.level is level
@@ -65,19 +65,19 @@ def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
 
 
 @dataclass(frozen=True, slots=True)
-class DangerGroup:
+class RiskGroup:
     """Equal risks of several grants."""
 
     risk: Risk
     labels: tuple[str, ...]
 
 
-def grouped(found: Iterable[Danger]) -> list[DangerGroup]:
+def grouped(found: Iterable[GrantRisk]) -> list[RiskGroup]:
     """Return dangers as groups of equal risks, in the order of the first of each."""
     groups: dict[Risk, list[str]] = {}
     for each in found:
         groups.setdefault(each.risk, []).append(each.label)
-    return [DangerGroup(risk, tuple(labels)) for risk, labels in groups.items()]
+    return [RiskGroup(risk, tuple(labels)) for risk, labels in groups.items()]
 
 
 def all_risks_of(plan: Plan) -> Iterator[Risk]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.core.outcome import Result
 from reconciler.core.plan import TenantName
 from reconciler.core.quoting import counted, visible
-from reconciler.core.runs import Entry, Event, PastRun
+from reconciler.core.runs import JournalEntry, JournalEvent, PastRun
 from reconciler.render.plan_json import Json
 from reconciler.render.styled import Line, Span, Style, line
 
 INDENT = "  "
 DATE_AND_SECOND = len("2026-01-31T12:00:00")
 CLOCK = slice(len("2026-01-31T"), len("2026-01-31T12:00:00.000"))
-EVENT_WIDTH = max(len(event) for event in Event)
+EVENT_WIDTH = max(len(event) for event in JournalEvent)
 RESULT_STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
 CONVERGED = Span("converged", Style.CREATE)
 NOT_CONVERGED = Span("not converged", Style.ERROR)
@@ -74,7 +74,7 @@ def _summary(run: PastRun) -> Iterator[Line]:
         yield line(INDENT, Span(_damage(run), Style.WARNING))
 
 
-def _when_and_where(begun: Entry | None) -> str:
+def _when_and_where(begun: JournalEntry | None) -> str:
     if begun is None:
         return "its beginning is not told"
     tenant = begun.parts("tenant")
@@ -89,33 +89,33 @@ def _damage(run: PastRun) -> str:
     return f"Lines that cannot be read: {', '.join(map(str, run.damaged))}."
 
 
-def _entry(entry: Entry, *, every: bool) -> Iterator[Line]:
+def _entry(entry: JournalEntry, *, every: bool) -> Iterator[Line]:
     start = Span(f"{visible(entry.time[CLOCK]):<12}", Style.MUTED)
     yield line(start, f"  {visible(entry.event):<{EVENT_WIDTH}}  ", *_told(entry))
-    if every and entry.event == Event.INTENT:
+    if every and entry.event == JournalEvent.INTENT:
         for side in ("before", "after"):
             text = json.dumps(entry.content.get(side), ensure_ascii=False)
             yield line(INDENT * 7, Span(f"{side:<6} {visible(text)}", Style.MUTED))
 
 
-def _told(entry: Entry) -> Iterator[Span]:
+def _told(entry: JournalEntry) -> Iterator[Span]:
     match entry.event:
-        case Event.BEGIN:
+        case JournalEvent.BEGIN:
             yield Span(_when_and_where(entry))
-        case Event.INTENT:
+        case JournalEvent.INTENT:
             yield Span(f"{entry.number} {_deed(entry)}")
-        case Event.RESULT:
+        case JournalEvent.RESULT:
             result, detail = entry.text("outcome"), entry.text("detail")
             yield Span(f"{entry.number} ")
             yield Span(visible(result), RESULT_STYLES.get(result, Style.ERROR))
             yield Span(f": {visible(detail)}" if detail else "")
-        case Event.END:
+        case JournalEvent.END:
             yield CONVERGED if entry.content.get("converged") is True else NOT_CONVERGED
         case _:
             yield Span("")
 
 
-def _deed(entry: Entry) -> str:
+def _deed(entry: JournalEntry) -> str:
     """Return what was to be done to which grant, by ids: the names of that day are not in the journal."""
     key = entry.parts("key")
     subject = key.get("subject_type")

@@ -10,9 +10,9 @@ from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.core.risk import Level
 from reconciler.core.risks import RULES, RiskRule
-from reconciler.render.checkout import Checkout
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.plan_json import Json, deed, digest, key_json, plan_id
-from reconciler.render.plan_words import Danger, about, dangers
+from reconciler.render.plan_words import GrantRisk, about, dangers
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
@@ -22,7 +22,7 @@ ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file says something that cannot be"}}
 
 
-def problems_sarif(problems: Iterable[Problem], checkout: Checkout) -> Json:
+def problems_sarif(problems: Iterable[Problem], checkout: SourceLinks) -> Json:
     """Return a log of the problems of files."""
     results: list[Json] = [
         {
@@ -37,7 +37,7 @@ def problems_sarif(problems: Iterable[Problem], checkout: Checkout) -> Json:
     return _log([GRANT_FILE], results)
 
 
-def plans_sarif(plans: Iterable[Plan], checkout: Checkout) -> Json:
+def plans_sarif(plans: Iterable[Plan], checkout: SourceLinks) -> Json:
     """Return a log of the risks of plans.
 
     No file declares what is deleted, but code scanning wants a place for every result: the configuration stands in.
@@ -57,7 +57,7 @@ def rules_sarif() -> Json:
     return _log(_rules(), [])
 
 
-def _results(plan: Plan, checkout: Checkout) -> Iterator[Json]:
+def _results(plan: Plan, checkout: SourceLinks) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
     effects = {change.key: deed(change) for change in changes}
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
@@ -69,7 +69,7 @@ def _results(plan: Plan, checkout: Checkout) -> Iterator[Json]:
             yield _result(each, place, plan.tenant, effects[each.key])
 
 
-def _result(danger: Danger, place: Json, tenant: TenantName, effect: Json) -> Json:
+def _result(danger: GrantRisk, place: Json, tenant: TenantName, effect: Json) -> Json:
     """Return a risk. Its fingerprint has the `effect` of the change: whoever dismisses it dismisses no later one."""
     grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {
@@ -81,7 +81,7 @@ def _result(danger: Danger, place: Json, tenant: TenantName, effect: Json) -> Js
     }
 
 
-def _config_result(change: ConfigChange, checkout: Checkout) -> Json:
+def _config_result(change: ConfigChange, checkout: SourceLinks) -> Json:
     risk = change.risk
     return {
         "ruleId": risk.rule,
@@ -109,7 +109,7 @@ def _rules() -> list[Json]:
     ]
 
 
-def _location(source: Source, checkout: Checkout) -> Json:
+def _location(source: Source, checkout: SourceLinks) -> Json:
     return _physical(checkout.path_of(source.file), source.line, source.column)
 
 

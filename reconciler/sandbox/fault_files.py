@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reconciler.core.problems import errors
 from reconciler.errors import ProblemsError
-from reconciler.files.document import Mapping
+from reconciler.files.document import YamlMapping as Mapping
 from reconciler.files.loader import parse as parse_yaml
 from reconciler.files.read import read_yaml
 from reconciler.files.schema import violations

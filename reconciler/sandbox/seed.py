@@ -10,7 +10,8 @@ from typing import Any
 from reconciler.core.problems import Problem, Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ProblemsError
-from reconciler.files.document import Mapping, mark_of
+from reconciler.files.document import YamlMapping as Mapping
+from reconciler.files.document import mark_of
 from reconciler.sandbox.applications import NewClient, global_client
 from reconciler.sandbox.credentials import METHODS, Registrar, register
 from reconciler.sandbox.documents import Document

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from reconciler.core.problems import errors
 from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.files.document import Mapping
+from reconciler.files.document import YamlMapping as Mapping
 from reconciler.files.read import read_yaml
 from reconciler.sandbox.app import build_app
 from reconciler.sandbox.control import Control, Start

@@ -6,16 +6,16 @@ from itertools import combinations, islice
 from support.builders import OWN, TENANT, a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.management_scopes import LEVELS
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
 from reconciler.core.spec import GrantSpec
 from reconciler.render.budget import MOST_BYTES
-from reconciler.render.checkout import Checkout
-from reconciler.render.failures import Failure
-from reconciler.render.plan_forms import Planned, View, plans_as
+from reconciler.render.checkout import SourceLinks
+from reconciler.render.failures import TenantFailure
+from reconciler.render.plan_forms import PlanResults, PlanView, plans_as
 from reconciler.render.plan_markdown import plan_markdown
 
 SCOPES = {level: sorted(scope for scope in LEVELS if LEVELS[scope] is level) for level in Level}
@@ -79,7 +79,7 @@ def test_notes_do_not_push_changes_out() -> None:
     protect = tuple(Protect(client_id=f"{number}{'x' * 8_000}") for number in range(20))
     specs = [a_spec(client_id=f"app{number:03}") for number in range(60)]
 
-    markdown = plan_markdown(planned(specs, untouchable=Untouchable(OWN, protect)))
+    markdown = plan_markdown(planned(specs, untouchable=ProtectionRules(OWN, protect)))
 
     assert len(markdown.encode()) <= MOST_BYTES
     assert markdown.count("<tr><td>+ create</td>") == 60
@@ -90,7 +90,7 @@ def test_each_item_is_cut() -> None:
     long = "x" * 50_000
     spec = a_spec(client_id="billing", description=long, scope=("read:invoices", f"read:{long}"))
     spec = spec._replace(file=f"grants/{long}.yaml")
-    checkout = Checkout("/r", "/r", "https://github.example/o/r/blob/1")
+    checkout = SourceLinks("/r", "/r", "https://github.example/o/r/blob/1")
 
     markdown = plan_markdown(a_plan([spec, a_spec(client_id="other")]), checkout=checkout)
 
@@ -112,9 +112,9 @@ def test_a_tenant_with_a_long_name_keeps_a_marker_of_its_own() -> None:
 def test_many_tenants_fit() -> None:
     plan = planned([a_spec(client_id=f"app{number:04}") for number in range(10)])
     plans = [replace(plan, tenant=replace(TENANT, name=f"tenant-{number}")) for number in range(100)]
-    failed = {f"failed-{number}": Failure(["x" * 10_000] * 10) for number in range(100)}
+    failed = {f"failed-{number}": TenantFailure(["x" * 10_000] * 10) for number in range(100)}
 
-    markdown = plans_as("markdown", Planned(plans, failed), View())
+    markdown = plans_as("markdown", PlanResults(plans, failed), PlanView())
 
     assert len(markdown.encode()) <= MOST_BYTES
     shown = markdown.count("<!-- reconciler:")
@@ -122,6 +122,6 @@ def test_many_tenants_fit() -> None:
 
 
 def test_a_comment_names_its_commit() -> None:
-    checkout = Checkout(commit="0123456789abcdef0123456789abcdef01234567")
+    checkout = SourceLinks(commit="0123456789abcdef0123456789abcdef01234567")
 
     assert f" at commit `{checkout.commit}`." in plan_markdown(planned([a_spec()]), checkout=checkout)

@@ -9,8 +9,8 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan,
 from support.commands import a_workspace, reconciler
 
 from reconciler.core.confusable import skeleton
-from reconciler.core.guards import Untouchable
-from reconciler.core.pattern import Border, Pattern, Protect
+from reconciler.core.guards import ProtectionRules
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.render.plan_json import plan_from_json, plan_json
 from reconciler.render.plan_markdown import plan_markdown
 from reconciler.render.plan_text import plan_lines
@@ -145,7 +145,7 @@ def test_labels_stay_the_same_in_a_saved_plan_whose_critical_risk_names_one_of_t
 def test_the_pattern_and_the_name_that_decided_are_in_the_plan() -> None:
     directory = a_directory({"billing": "Deploy evil", "portal": "Team A portal"}, [an_api()])
     specs = [a_spec(), a_spec(client_id="portal")]
-    guards = Untouchable(OWN, (Protect(client="Deploy *", reason="ask us"),), Border((Pattern(client="*"),)))
+    guards = ProtectionRules(OWN, (Protect(client="Deploy *", reason="ask us"),), ManagedScope((Pattern(client="*"),)))
     observed = [an_observed(a_grant(a_key("portal"), scope=()))]
 
     text = plain(plan_lines(a_plan(specs, observed, directory, untouchable=guards)))

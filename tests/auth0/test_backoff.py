@@ -5,10 +5,10 @@ import re
 import pytest
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.backoff import Persistence, moment_in, persistently
-from reconciler.auth0.budget import Heard
-from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, TooLateError, UnclearError
-from reconciler.auth0.pace import Pace, Pacing
+from reconciler.auth0.backoff import RetryPolicy, moment_in, persistently
+from reconciler.auth0.budget import RateLimitHeaders
+from reconciler.auth0.errors import Auth0Error, DeadlinePassedError, NotSentError, RateLimitedError, UnknownOutcomeError
+from reconciler.auth0.pace import RateLimiter, RateOptions
 
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 ERRORS = [
@@ -18,11 +18,11 @@ ERRORS = [
         r"the tenant asks to wait until 1000000000000 s from",
     ),
     (NotSentError("no route"), "no route; the next attempt would come "),
-    (UnclearError("lost"), "lost; the next attempt would come "),
+    (UnknownOutcomeError("lost"), "lost; the next attempt would come "),
 ]
 
 
-async def failing(error: Auth0Error, persistence: Persistence) -> int:
+async def failing(error: Auth0Error, persistence: RetryPolicy) -> int:
     attempts = 0
 
     async def attempt() -> None:
@@ -37,7 +37,7 @@ async def failing(error: Auth0Error, persistence: Persistence) -> int:
 
 @pytest.mark.parametrize(("error", "message"), ERRORS, ids=lambda each: type(each).__name__)
 def test_a_wait_that_would_end_after_the_deadline_fails_at_once(error: Auth0Error, message: str) -> None:
-    attempts, seconds = run_virtually(failing(error, Persistence(jitter=lambda _, high: high, deadline=0.9)))
+    attempts, seconds = run_virtually(failing(error, RetryPolicy(jitter=lambda _, high: high, deadline=0.9)))
 
     assert (attempts, seconds) == (1, 0.0)
     assert re.search(message, str(error))
@@ -47,7 +47,7 @@ def test_a_wait_that_would_end_after_the_deadline_fails_at_once(error: Auth0Erro
 def test_the_tenant_is_not_asked_before_the_time_that_it_names() -> None:
     error = RateLimitedError("POST x /oauth/token", 429, "quota", 100.0)
     notices: list[str] = []
-    attempts, seconds = run_virtually(failing(error, Persistence(attempts=3, deadline=1000.0, notice=notices.append)))
+    attempts, seconds = run_virtually(failing(error, RetryPolicy(attempts=3, deadline=1000.0, notice=notices.append)))
 
     assert (attempts, seconds) == (3, 200.0)
     assert re.search(f"quota; the tenant asks to wait until {MOMENT}$", str(error))
@@ -58,13 +58,13 @@ def test_the_tenant_is_not_asked_before_the_time_that_it_names() -> None:
 
 def test_a_turn_that_comes_after_the_deadline_fails_at_once() -> None:
     async def turns() -> None:
-        pace = Pace(Pacing(), deadline=10.0)
+        pace = RateLimiter(RateOptions(), deadline=10.0)
         async with pace.turn("clients") as turn:
-            turn.refuse(Heard(retry_after=5.0), otherwise=1.0)
+            turn.refuse(RateLimitHeaders(retry_after=5.0), otherwise=1.0)
         async with pace.turn("clients") as turn:
-            turn.refuse(Heard(retry_after=50.0), otherwise=1.0)
+            turn.refuse(RateLimitHeaders(retry_after=50.0), otherwise=1.0)
         with pytest.raises(
-            TooLateError, match=f"^nothing was sent: the rate limits allow the next call at {MOMENT}, after"
+            DeadlinePassedError, match=f"^nothing was sent: the rate limits allow the next call at {MOMENT}, after"
         ):
             async with pace.turn("clients"):
                 pass

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.auth0.budget import ANSWER_NEEDED, Budget, Heard
+from reconciler.auth0.budget import ANSWER_NEEDED, RateLimitHeaders, TokenBucket
 
 NOON = 1_800_000_000.0
 
@@ -28,7 +28,7 @@ class Bucket:
     lowest: int = 1000
     refused: int = 0
 
-    def ask(self, moment: float) -> Heard:
+    def ask(self, moment: float) -> RateLimitHeaders:
         """Take a token; return what the answer says of those that are left."""
         now = self.ahead + moment
         passed = math.floor(now) - math.floor(self.filled_at) if self.at_once else now - self.filled_at
@@ -38,14 +38,14 @@ class Bucket:
         self.lowest = min(self.lowest, int(self.tokens))
         missing = 1 if self.at_once else (1 - self.tokens % 1) / self.rate
         reset = math.floor(now) + 1 if self.at_once else math.ceil(now + missing)
-        return Heard(self.size, int(self.tokens), reset, math.floor(now))
+        return RateLimitHeaders(self.size, int(self.tokens), reset, math.floor(now))
 
 
-def make_calls(budget: Budget, bucket: Bucket, *, number: int, at_once: int, ways: Sequence[float]) -> None:
+def make_calls(budget: TokenBucket, bucket: Bucket, *, number: int, at_once: int, ways: Sequence[float]) -> None:
     """Make so many calls, each way of which takes one of `ways` in turn."""
     ways_taken, order = cycle(ways), count()
     now, under_way, left = 0.0, 0, number
-    events: list[tuple[float, int, Heard | None]] = []  # a call reaches the tenant, an answer us
+    events: list[tuple[float, int, RateLimitHeaders | None]] = []  # a call reaches the tenant, an answer us
     while left or events:
         may_go = left and under_way < at_once
         wait = budget.wait(now) if may_go else ANSWER_NEEDED
@@ -90,17 +90,17 @@ def test_whatever_the_bucket_and_the_network_nothing_is_refused_and_others_lack_
 ) -> None:
     bucket = Bucket(size, rate, at_once, ahead=NOON + phase)
 
-    make_calls(Budget(share), bucket, number=size + 3 * rate, at_once=under_way, ways=ways)
+    make_calls(TokenBucket(share), bucket, number=size + 3 * rate, at_once=under_way, ways=ways)
 
     assert bucket.refused == 0
     assert bucket.lowest >= int(share * size) - (0 if at_once else 1)
 
 
-def hear(budget: Budget, *numbers: int, second: int = 0) -> None:
+def hear(budget: TokenBucket, *numbers: int, second: int = 0) -> None:
     """Let calls go out one after the other at the beginning of a second, whose answers tell these numbers."""
     for number in numbers:
         budget.sent(second)
-        budget.answered(Heard(8, number, NOON + second + 1, NOON + second), second)
+        budget.answered(RateLimitHeaders(8, number, NOON + second + 1, NOON + second), second)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_number_told_twice_in_a_period_lets_us_look_for_tokens_within_it(
     share: float,
     seconds: float,
 ) -> None:
-    budget = Budget(share)
+    budget = TokenBucket(share)
 
     hear(budget, *numbers)
 
@@ -129,7 +129,7 @@ def test_a_number_told_twice_in_a_period_lets_us_look_for_tokens_within_it(
 
 
 def test_who_has_looked_in_vain_looks_once_a_second_until_a_number_is_told_twice_again() -> None:
-    budget = Budget(0.25)
+    budget = TokenBucket(0.25)
     hear(budget, 4, 4, 3, 2, 1)
 
     hear(budget, 3, 2, second=2)
@@ -141,10 +141,10 @@ def test_who_has_looked_in_vain_looks_once_a_second_until_a_number_is_told_twice
 
 
 def test_a_refusal_takes_no_token_so_that_its_number_shows_nothing() -> None:
-    budget = Budget(0.25)
+    budget = TokenBucket(0.25)
 
     hear(budget, 4, 4)
-    budget.refused(Heard(retry_after=0.0), 0.0, otherwise=1.0)
+    budget.refused(RateLimitHeaders(retry_after=0.0), 0.0, otherwise=1.0)
     hear(budget, 3, 2)
 
     assert budget.wait(0.0) == pytest.approx(1.01)
@@ -155,10 +155,10 @@ def test_who_hears_of_the_second_after_the_next_comes_half_a_second_later_unless
     came: float,
     seconds: float,
 ) -> None:
-    budget = Budget(0.25)
+    budget = TokenBucket(0.25)
     hear(budget, 0)
 
     budget.sent(came)
-    budget.answered(Heard(8, 0, NOON + 3, NOON + 1), came)
+    budget.answered(RateLimitHeaders(8, 0, NOON + 3, NOON + 1), came)
 
     assert budget.wait(came) == pytest.approx(seconds)

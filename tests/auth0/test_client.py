@@ -14,10 +14,10 @@ from reconciler.auth0.errors import (
     NoTokenError,
     NotSentError,
     RefusedCallError,
-    UnclearError,
+    UnknownOutcomeError,
     UnreadableError,
 )
-from reconciler.auth0.management import Call
+from reconciler.auth0.management import ApiRequest
 from reconciler.core.directory import Api, Application, Organization
 
 T = TypeVar("T")
@@ -276,7 +276,7 @@ def test_a_missing_permission_is_told_apart() -> None:
     ids=["500", "503", "408", "302", "closed", "cut off", "garbage", "201 with html"],
 )
 def test_a_write_whose_answer_is_lost_is_unclear(answer: Answer) -> None:
-    assert isinstance(failure(answer, create), UnclearError)
+    assert isinstance(failure(answer, create), UnknownOutcomeError)
 
 
 def test_a_write_that_never_left_is_told_apart() -> None:
@@ -351,7 +351,7 @@ def test_a_redirect_is_not_followed_with_the_token() -> None:
     def answer(_: Asked) -> bytes:
         return b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n"
 
-    with pytest.raises(UnclearError):
+    with pytest.raises(UnknownOutcomeError):
         talk(answer, ManagementClient.grants)
 
 
@@ -451,4 +451,4 @@ def test_a_created_grant_without_an_id_has_to_be_looked_up(answer: bytes) -> Non
     ],
 )
 def test_calls_that_share_a_rate_limit_are_of_one_family(method: str, path: str, family: str) -> None:
-    assert Call(method, path).family == family
+    assert ApiRequest(method, path).family == family

@@ -8,9 +8,9 @@ import pytest
 from support.hostile import Answer, an_answer, hostile_server
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.errors import Auth0Error, RateLimitedError, UnclearError, UnreadableError
+from reconciler.auth0.errors import Auth0Error, RateLimitedError, UnknownOutcomeError, UnreadableError
 from reconciler.auth0.exchange import DEADLINE_SECONDS, LARGEST_BODY_BYTES, TIMEOUTS, exchange
-from reconciler.auth0.exchange import Answer as WholeAnswer
+from reconciler.auth0.exchange import TenantResponse as WholeAnswer
 from reconciler.redaction import Secrets
 
 
@@ -106,7 +106,7 @@ def test_an_answer_that_cannot_be_decoded_is_unreadable(content: bytes) -> None:
 def test_a_broken_answer_is_unclear(content: bytes) -> None:
     error = failure(lambda _: content)
 
-    assert isinstance(error, UnclearError)
+    assert isinstance(error, UnknownOutcomeError)
     assert str(error).startswith("GET 127.0.0.1 /x: ")
 
 
@@ -118,7 +118,7 @@ def test_a_drip_does_not_hold_us_for_ever() -> None:
 
     async def run() -> None:
         async with hostile_server(lambda _: drip()) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
-            with pytest.raises(UnclearError, match="no whole answer within 60 s"):
+            with pytest.raises(UnknownOutcomeError, match="no whole answer within 60 s"):
                 await exchange(http, http.build_request("GET", server.url), Secrets())
 
     _, seconds = run_virtually(run())

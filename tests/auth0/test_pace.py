@@ -12,11 +12,11 @@ from support.builders import a_key
 from support.tenants import DOMAIN, Forward, Interfering
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.backoff import Persistence
+from reconciler.auth0.backoff import RetryPolicy
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
-from reconciler.auth0.management import Manner
-from reconciler.auth0.pace import Pacing
+from reconciler.auth0.management import ClientOptions
+from reconciler.auth0.pace import RateOptions
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.tenant import Sandbox, open_sandbox
 from reconciler.sandbox.transport import SandboxTransport
@@ -110,7 +110,7 @@ Calls = Callable[[ManagementClient, int], Awaitable[None]]
 def asked(
     tenant: Tenant,
     number: int,
-    pacing: Pacing = Pacing(concurrency=64),  # noqa: B008 - frozen
+    pacing: RateOptions = RateOptions(concurrency=64),  # noqa: B008 - frozen
     calls: Calls = looks,
 ) -> float:
     """Return the seconds that `number` calls take."""
@@ -120,7 +120,7 @@ def asked(
             own = sandbox.credentials
             credentials = ClientSecret(own.client_id, own.client_secret, f"https://{DOMAIN}/api/v2/")
             transport = Interfering(SandboxTransport(sandbox.app), tenant.note)
-            manner = Manner(pacing, Persistence(jitter=lambda low, _: low))
+            manner = ClientOptions(pacing, RetryPolicy(jitter=lambda low, _: low))
             async with connected(f"http://{DOMAIN}", credentials, transport=transport, manner=manner) as client:
                 await calls(client, number)
 
@@ -159,7 +159,7 @@ def test_what_is_left_to_others_makes_no_bucket_spill_and_lacks_a_token_at_most(
     number = bucket + 12 * rate
     tenant = Tenant(tmp_path, profile, "continuous", latency=0.005)
 
-    seconds = asked(tenant, number, Pacing())
+    seconds = asked(tenant, number, RateOptions())
 
     assert tenant.statuses[429] == 0
     assert tenant.lowest >= bucket // 4 - 1
@@ -169,13 +169,13 @@ def test_what_is_left_to_others_makes_no_bucket_spill_and_lacks_a_token_at_most(
 def test_a_cap_of_calls_a_second_holds_whatever_the_tenant_allows(tmp_path: Path) -> None:
     tenant = Tenant(tmp_path, "private-10000")
 
-    assert asked(tenant, 20, Pacing(max_rps=4)) == pytest.approx(5.0, abs=3 * LATENCY_SECONDS)
+    assert asked(tenant, 20, RateOptions(max_rps=4)) == pytest.approx(5.0, abs=3 * LATENCY_SECONDS)
 
 
 def test_no_more_calls_than_asked_for_are_under_way(tmp_path: Path) -> None:
     tenant = Tenant(tmp_path, "private-10000")
 
-    seconds = asked(tenant, 31, Pacing(concurrency=3))
+    seconds = asked(tenant, 31, RateOptions(concurrency=3))
 
     assert seconds == pytest.approx(12 * LATENCY_SECONDS, abs=LATENCY_SECONDS)
 
@@ -183,7 +183,7 @@ def test_no_more_calls_than_asked_for_are_under_way(tmp_path: Path) -> None:
 def test_a_share_of_the_bucket_is_never_touched(tmp_path: Path) -> None:
     tenant = Tenant(tmp_path, "enterprise-prod")
 
-    asked(tenant, 120, Pacing(rate_share=0.5, concurrency=64))
+    asked(tenant, 120, RateOptions(rate_share=0.5, concurrency=64))
 
     assert tenant.lowest >= 25
 
@@ -192,7 +192,7 @@ def test_a_long_wait_is_announced_once(tmp_path: Path) -> None:
     said: list[str] = []
     tenant = Tenant(tmp_path, "none", fault=throttled({"retry-after": "20"}))
 
-    seconds = asked(tenant, 3, Pacing(notice=said.append))
+    seconds = asked(tenant, 3, RateOptions(notice=said.append))
 
     assert said == ["waiting 20 s for the tenant's rate limit"]
     assert seconds == pytest.approx(20, abs=3)

@@ -10,17 +10,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.hostile import Asked, Server, an_answer, hostile_server
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.backoff import Persistence
+from reconciler.auth0.backoff import RetryPolicy
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
 from reconciler.auth0.errors import NoTokenError, NotSentError, RefusedCallError
-from reconciler.auth0.management import Manner
-from reconciler.auth0.pace import Pacing
+from reconciler.auth0.management import ClientOptions
+from reconciler.auth0.pace import RateOptions
 from reconciler.errors import ReconcilerError
 
 AUDIENCE = "https://t.auth0.com/api/v2/"
 SECRET = ClientSecret("id", "canary-5ecret", AUDIENCE)
-EAGER = Manner(Pacing(concurrency=20), Persistence(jitter=lambda low, _: low))
+EAGER = ClientOptions(RateOptions(concurrency=20), RetryPolicy(jitter=lambda low, _: low))
 NO_GRANTS: dict[str, list[object]] = {"client_grants": []}
 
 
@@ -178,7 +178,7 @@ def test_a_tenant_that_is_not_there_is_tried_five_times() -> None:
         async with hostile_server(lambda _: b"") as server:
             url = server.url
         async with connected(
-            url, AccessToken("x"), manner=Manner(persistence=Persistence(jitter=lambda _, high: high))
+            url, AccessToken("x"), manner=ClientOptions(persistence=RetryPolicy(jitter=lambda _, high: high))
         ) as client:
             with pytest.raises(NotSentError):
                 await client.grants()

@@ -180,8 +180,10 @@ def interrupted(here: Path, gate: Gate, requests: int, number: signal.Signals) -
             assert process.stderr
             first = process.stderr.readline() + process.stderr.readline()
             gate.opened.set()
-            stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
-    return process.returncode, stdout, first + stderr
+            assert process.stdout
+            # communicate() would lose lines that readline() has already put into its buffer
+            stderr, stdout = first + process.stderr.read(), process.stdout.read()
+    return process.returncode, stdout, stderr
 
 
 def many_workers(here: Path) -> None:

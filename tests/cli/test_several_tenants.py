@@ -6,7 +6,7 @@ import pytest
 from support.commands import SEED, reconciler
 
 from reconciler.auth0 import wire
-from reconciler.cli.session import Session
+from reconciler.cli.session import TenantSession
 from reconciler.core.grant import ClientGrant
 from reconciler.core.plan import Plan
 from reconciler.core.planner import Observation
@@ -207,14 +207,14 @@ def test_problems_of_one_tenant_are_told_with_its_name(here: Path) -> None:
 
 
 def test_a_bug_at_one_tenant_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = Session.plan
+    plan = TenantSession.plan
 
-    def broken(session: Session, observation: Observation) -> Plan:
+    def broken(session: TenantSession, observation: Observation) -> Plan:
         if session.tenant.name == "dev":
             raise ZeroDivisionError("of dev")
         return plan(session, observation)
 
-    monkeypatch.setattr(Session, "plan", broken)
+    monkeypatch.setattr(TenantSession, "plan", broken)
 
     ran = reconciler("apply", "--all-tenants", "--yes", "--format", "json")
 

@@ -12,7 +12,7 @@ import reconciler.files.layout
 import reconciler.files.loader
 from reconciler.core.problems import errors
 from reconciler.files.canonical import canonical
-from reconciler.files.document import Document, Mapping
+from reconciler.files.document import Document, YamlMapping
 from reconciler.files.loader import parse, parse_by_events
 from reconciler.files.read import read_grants
 
@@ -48,7 +48,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(text: str) -> tuple[Document, object]:
     """Return the document, and the places of its keys, which are read right away."""
     document = parse_by_events(text, "x.yaml")
-    return document, dict(document.data.marks) if isinstance(document.data, Mapping) else None
+    return document, dict(document.data.marks) if isinstance(document.data, YamlMapping) else None
 
 
 def test_both_parsers_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

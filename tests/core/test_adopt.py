@@ -1,10 +1,10 @@
 import pytest
 from support.builders import OWN, a_directory, a_grant, a_key, an_api, an_observed
 
-from reconciler.core.adopt import Adoption, Choice, adopt
+from reconciler.core.adopt import GrantImport, ImportFilter, adopt
 from reconciler.core.grant import ClientGrant, ObservedGrant
-from reconciler.core.guards import Untouchable
-from reconciler.core.pattern import Border, Pattern, Protect
+from reconciler.core.guards import ProtectionRules
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
 
 INVOICES = a_grant()
 PORTAL = a_grant(a_key("portal"))
@@ -12,12 +12,12 @@ DEFAULT = a_grant(a_key(None, default_for="third_party_clients"))
 NAMES = a_directory({"billing": "Billing", "portal": "Customer Portal"}, [an_api()])
 
 
-def adopted(*observed: ObservedGrant, **options: object) -> Adoption:
-    choice = Choice(**options) if options else Choice()  # type: ignore[arg-type] # what a test says of it
-    return adopt(observed, NAMES, choice=choice, untouchable=Untouchable(OWN), declared=())
+def adopted(*observed: ObservedGrant, **options: object) -> GrantImport:
+    choice = ImportFilter(**options) if options else ImportFilter()  # type: ignore[arg-type] # what a test says of it
+    return adopt(observed, NAMES, choice=choice, untouchable=ProtectionRules(OWN), declared=())
 
 
-def grants_in(adoption: Adoption) -> dict[str, list[ClientGrant]]:
+def grants_in(adoption: GrantImport) -> dict[str, list[ClientGrant]]:
     return {name: list(grants) for name, grants in adoption.holders}
 
 
@@ -37,7 +37,7 @@ def test_applications_whose_names_come_to_one_file_name_are_kept_apart() -> None
     names = a_directory({"a": "Billing", "b": "BILLING!"})
     observed = [an_observed(a_grant(a_key(client_id))) for client_id in "ab"]
 
-    adoption = adopt(observed, names, choice=Choice(), untouchable=Untouchable(OWN), declared=())
+    adoption = adopt(observed, names, choice=ImportFilter(), untouchable=ProtectionRules(OWN), declared=())
 
     assert [name for name, _ in adoption.holders] == ["billing", "billing"]
 
@@ -57,19 +57,21 @@ def test_what_is_not_ours_and_what_no_file_can_say_is_left_out_with_its_reason()
 
 
 def test_what_is_protected_is_written_and_what_lies_beyond_the_border_is_not() -> None:
-    untouchable = Untouchable(OWN, (Protect(client="*"),), Border((Pattern(client_id="billing"),)))
+    untouchable = ProtectionRules(OWN, (Protect(client="*"),), ManagedScope((Pattern(client_id="billing"),)))
     observed = [an_observed(INVOICES), an_observed(PORTAL)]
 
-    adoption = adopt(observed, NAMES, choice=Choice(), untouchable=untouchable, declared=())
+    adoption = adopt(observed, NAMES, choice=ImportFilter(), untouchable=untouchable, declared=())
 
     assert grants_in(adoption) == {"billing": [INVOICES]}
     assert [each.why for each in adoption.left_out] == ["manage in reconciler.yaml does not cover this grant"]
 
 
 def test_what_is_declared_is_skipped() -> None:
-    adoption = adopt([an_observed()], NAMES, choice=Choice(), untouchable=Untouchable(OWN), declared={a_key()})
+    adoption = adopt(
+        [an_observed()], NAMES, choice=ImportFilter(), untouchable=ProtectionRules(OWN), declared={a_key()}
+    )
 
-    assert adoption == Adoption((), (), declared=1)
+    assert adoption == GrantImport((), (), declared=1)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from support.nasty import texts
 
-from reconciler.core.file_names import LONGEST_STEM, FreeNames, stem
+from reconciler.core.file_names import LONGEST_STEM, UniqueNames, stem
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_where_nothing_is_left_of_name_and_id_there_is_still_a_name() -> None:
 
 
 def test_a_name_is_given_once_whatever_the_case() -> None:
-    free = FreeNames(["Billing", "BILLING-3"])
+    free = UniqueNames(["Billing", "BILLING-3"])
 
     assert [free("billing"), free("billing"), free("billing-2"), free("other")] == [
         "billing-2",

@@ -6,9 +6,9 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec,
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import Key
-from reconciler.core.guards import Untouchable, forbid_too_many, forbid_untouchable
+from reconciler.core.guards import ProtectionRules, forbid_too_many, forbid_untouchable
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import Border, Match, Pattern, Protect
+from reconciler.core.pattern import ManagedScope, Match, Pattern, Protect
 from reconciler.core.plan import Change, Create, Delete, Reason, Update
 
 DIRECTORY = a_directory({"billing": "Billing Worker"}, [an_api()])
@@ -30,7 +30,7 @@ def delete(client_id: str = "billing") -> Delete:
 
 @pytest.mark.parametrize("change", [create(), update(), delete()], ids=["create", "update", "delete"])
 def test_what_the_configuration_protects_is_never_changed(change: Change) -> None:
-    untouchable = Untouchable(OWN, (Protect(client_id="billing", reason="frozen until the audit"),))
+    untouchable = ProtectionRules(OWN, (Protect(client_id="billing", reason="frozen until the audit"),))
 
     allowed, (blocked,) = forbid_untouchable([change], untouchable, NOBODY)
 
@@ -41,7 +41,7 @@ def test_what_the_configuration_protects_is_never_changed(change: Change) -> Non
 def test_auth0s_own_grants_are_never_changed() -> None:
     system = Delete(an_observed(is_system=True))
 
-    _, (blocked,) = forbid_untouchable([system], Untouchable(OWN), NOBODY)
+    _, (blocked,) = forbid_untouchable([system], ProtectionRules(OWN), NOBODY)
 
     assert blocked.reason == "system: Auth0 made this grant and lets nobody change it"
 
@@ -49,13 +49,13 @@ def test_auth0s_own_grants_are_never_changed() -> None:
 def test_the_grant_that_the_tool_lives_by_is_never_changed() -> None:
     own = Delete(an_observed(a_grant(OWN)))
 
-    _, (blocked,) = forbid_untouchable([own], Untouchable(OWN), NOBODY)
+    _, (blocked,) = forbid_untouchable([own], ProtectionRules(OWN), NOBODY)
 
     assert blocked.reason.startswith("own: ")
 
 
 def test_everything_else_may_be_changed() -> None:
-    assert forbid_untouchable([create(), delete()], Untouchable(OWN), NOBODY) == ((create(), delete()), ())
+    assert forbid_untouchable([create(), delete()], ProtectionRules(OWN), NOBODY) == ((create(), delete()), ())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_whether_a_name_matches_that_is_not_known_is_unknown() -> None:
 
 
 def test_a_protection_by_a_name_that_is_not_known_protects() -> None:
-    untouchable = Untouchable(OWN, (Protect(client="Legacy *"),))
+    untouchable = ProtectionRules(OWN, (Protect(client="Legacy *"),))
 
     _, (blocked,) = forbid_untouchable([delete()], untouchable, NOBODY)
 
@@ -107,31 +107,31 @@ def test_a_default_grant_has_no_application() -> None:
     assert Pattern(audience="*").matches(default, DIRECTORY) is Match.YES
 
 
-OURS = Border((Pattern(client="Billing *"), Pattern(client_id="por*", subject_type="user")))
+OURS = ManagedScope((Pattern(client="Billing *"), Pattern(client_id="por*", subject_type="user")))
 
 
 @pytest.mark.parametrize(
     ("border", "key", "within"),
     [
-        (Border(), a_key("anybody"), True),
+        (ManagedScope(), a_key("anybody"), True),
         (OURS, a_key(), True),
         (OURS, a_key("portal", subject_type="user"), True),
         (OURS, a_key("portal"), False),
         (OURS, a_key("nameless"), False),
         (OURS, a_key(None, default_for="third_party_clients"), False),
-        (Border((Pattern(audience="*"),)), a_key(None, default_for="third_party_clients"), True),
+        (ManagedScope((Pattern(audience="*"),)), a_key(None, default_for="third_party_clients"), True),
     ],
     ids=["no border", "by name", "by all patterns", "by one of two", "no known name", "default", "everything"],
 )
-def test_the_border_surrounds_what_one_of_its_items_covers(border: Border, key: Key, within: object) -> None:
+def test_the_border_surrounds_what_one_of_its_items_covers(border: ManagedScope, key: Key, within: object) -> None:
     assert border.surrounds(key, DIRECTORY) is within
 
 
 def test_what_lies_beyond_the_border_is_never_changed() -> None:
     names = a_directory({"other": "Other"}, [an_api()])
 
-    _, (known,) = forbid_untouchable([delete("other")], Untouchable(OWN, border=OURS), names)
-    _, (unknown,) = forbid_untouchable([delete("other")], Untouchable(OWN, border=OURS), DIRECTORY)
+    _, (known,) = forbid_untouchable([delete("other")], ProtectionRules(OWN, border=OURS), names)
+    _, (unknown,) = forbid_untouchable([delete("other")], ProtectionRules(OWN, border=OURS), DIRECTORY)
 
     assert known.reason == "outside: manage in reconciler.yaml does not cover this grant"
     assert unknown.reason == (
@@ -174,7 +174,7 @@ def test_pruning_takes_from_third_parties_only_what_the_border_spells_out(
     patterns: list[Pattern], client_id: str, reason: Reason | None
 ) -> None:
     observed = an_observed(a_grant(a_key(client_id)))
-    untouchable = Untouchable(OWN, border=Border(tuple(patterns)))
+    untouchable = ProtectionRules(OWN, border=ManagedScope(tuple(patterns)))
 
     why = untouchable.reason_to_keep(observed, THIRD, prunes=True)
 
@@ -184,19 +184,19 @@ def test_pruning_takes_from_third_parties_only_what_the_border_spells_out(
 def test_without_pruning_nobody_asks_whose_a_grant_is() -> None:
     observed = an_observed(a_grant(a_key("tpc_1")))
 
-    assert Untouchable(OWN).reason_to_keep(observed, THIRD, prunes=False) == (Reason.UNMANAGED, "")
+    assert ProtectionRules(OWN).reason_to_keep(observed, THIRD, prunes=False) == (Reason.UNMANAGED, "")
 
 
 def test_a_third_party_can_be_told_by_the_directory_as_well() -> None:
     directory = Directory((Application("partner", "Partner", is_third_party=True),), ())
     observed = an_observed(a_grant(a_key("partner")))
 
-    assert Untouchable(OWN).reason_to_keep(observed, directory, prunes=True) == (Reason.THIRD_PARTY, "")
+    assert ProtectionRules(OWN).reason_to_keep(observed, directory, prunes=True) == (Reason.THIRD_PARTY, "")
 
 
 def test_a_name_that_is_a_wildcard_itself_spells_nothing_out() -> None:
     directory = a_directory({"tpc_1": "*"}, [an_api()])
-    untouchable = Untouchable(OWN, border=Border((Pattern(client="*"),)))
+    untouchable = ProtectionRules(OWN, border=ManagedScope((Pattern(client="*"),)))
 
     kept = untouchable.reason_to_keep(an_observed(a_grant(a_key("tpc_1"))), directory, prunes=True)
 
@@ -205,7 +205,7 @@ def test_a_name_that_is_a_wildcard_itself_spells_nothing_out() -> None:
 
 
 def test_reasons_are_told_in_one_word_too() -> None:
-    untouchable = Untouchable(OWN, (Protect(client_id="billing"),))
+    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
 
     assert untouchable.reason(a_key(), None, NOBODY) == (
         Reason.PROTECTED,
@@ -214,7 +214,7 @@ def test_reasons_are_told_in_one_word_too() -> None:
 
 
 def test_the_reason_says_which_pattern_decided() -> None:
-    untouchable = Untouchable(OWN, (Protect(client="Bill*", api="Invoices API"),))
+    untouchable = ProtectionRules(OWN, (Protect(client="Bill*", api="Invoices API"),))
 
     assert untouchable.reason(a_key(), None, DIRECTORY) == (
         Reason.PROTECTED,
@@ -277,13 +277,13 @@ def test_the_grant_of_an_application_that_may_change_client_grants_is_our_own(sc
     other = a_key("deploy", OWN.audience)
     writer, reader = an_observed(a_grant(other, scope=(scope,))), an_observed(a_grant(other, scope=("read:clients",)))
 
-    assert Untouchable(OWN).why_own(other, writer)
-    assert Untouchable(OWN).why_own(other, reader) is None
-    assert Untouchable(OWN).why_own(a_key("deploy"), an_observed(a_grant(a_key("deploy"), scope=(scope,)))) is None
+    assert ProtectionRules(OWN).why_own(other, writer)
+    assert ProtectionRules(OWN).why_own(other, reader) is None
+    assert ProtectionRules(OWN).why_own(a_key("deploy"), an_observed(a_grant(a_key("deploy"), scope=(scope,)))) is None
 
 
 def test_an_application_that_the_configuration_names_is_our_own_on_the_management_api_only() -> None:
-    untouchable = Untouchable(OWN, own_applications=frozenset({"planner"}))
+    untouchable = ProtectionRules(OWN, own_applications=frozenset({"planner"}))
 
     assert untouchable.why_own(a_key("planner", OWN.audience), None)
     assert untouchable.why_own(a_key("planner"), None) is None

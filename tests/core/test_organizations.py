@@ -5,7 +5,7 @@ from support.builders import OWN, a_directory, a_grant, a_key, a_spec, an_observ
 
 from reconciler.core.desired import resolve
 from reconciler.core.grant import ObservedGrant, by_key
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.organizations import DeclaredOrganizations, check_organizations
 from reconciler.core.pattern import Protect
 from reconciler.core.problems import Problem
@@ -25,7 +25,9 @@ def an_unread(client_id: str, usage: str = "allow", **fields: object) -> Observe
     return an_observed(a_grant(a_key(client_id), organization_usage=usage), f"cgr_{client_id}", **fields)
 
 
-def concerned(*specs: GrantSpec, pruned: Untouchable | None = None, grants: Iterable[ObservedGrant] = ()) -> set[str]:
+def concerned(
+    *specs: GrantSpec, pruned: ProtectionRules | None = None, grants: Iterable[ObservedGrant] = ()
+) -> set[str]:
     declared = DeclaredOrganizations(specs, pruned)
     return {each.key.holder for each in declared.concerned(grants, DIRECTORY)}
 
@@ -46,7 +48,7 @@ def test_the_organizations_of_a_grant_are_read_only_where_its_own_file_entry_say
 
 
 def test_what_is_pruned_is_read_too_where_it_may_have_organizations() -> None:
-    untouchable = Untouchable(OWN, (Protect(client_id="kept"),))
+    untouchable = ProtectionRules(OWN, (Protect(client_id="kept"),))
     user = an_observed(a_grant(a_key("user", subject_type="user"), organization_usage="allow"))
     grants = [
         an_unread("stray"),

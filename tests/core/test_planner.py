@@ -9,9 +9,9 @@ from support.strategies import declarable_grants, grants
 from reconciler.core.declarable import obstacle, with_kept_values
 from reconciler.core.directory import Directory, TenantList
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.limits import Limits
-from reconciler.core.pattern import Border, Pattern, Protect
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
@@ -67,7 +67,7 @@ def test_prune_deletes_what_no_file_declares() -> None:
 
 
 def test_prune_leaves_system_own_and_protected_grants_alone_and_says_why() -> None:
-    untouchable = Untouchable(OWN, (Protect(client_id="p*"),))
+    untouchable = ProtectionRules(OWN, (Protect(client_id="p*"),))
     observed = [
         an_observed(a_grant(a_key("s")), is_system=True),
         an_observed(a_grant(OWN)),
@@ -84,7 +84,7 @@ def test_prune_leaves_system_own_and_protected_grants_alone_and_says_why() -> No
     }
 
 
-OURS = Untouchable(OWN, border=Border((Pattern(client_id="billing"), Pattern(client_id="old*"))))
+OURS = ProtectionRules(OWN, border=ManagedScope((Pattern(client_id="billing"), Pattern(client_id="old*"))))
 
 
 def test_prune_ends_at_the_border() -> None:
@@ -118,7 +118,7 @@ def test_limits_count_within_the_border() -> None:
 
 
 def test_a_declared_change_of_a_protected_grant_is_blocked() -> None:
-    untouchable = Untouchable(OWN, (Protect(client_id="billing"),))
+    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
 
     plan = a_plan([a_spec(scope=("other",))], [an_observed()], untouchable=untouchable)
 
@@ -126,7 +126,7 @@ def test_a_declared_change_of_a_protected_grant_is_blocked() -> None:
 
 
 def test_a_declared_grant_that_is_protected_and_equal_is_unchanged() -> None:
-    untouchable = Untouchable(OWN, (Protect(client_id="billing"),))
+    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
 
     assert a_plan([a_spec()], [an_observed()], untouchable=untouchable).unchanged == 1
 
@@ -208,11 +208,11 @@ def test_nothing_beyond_the_border_is_touched_and_all_within_is_as_declared(
     client_id: str,
     subject_type: str,
 ) -> None:
-    border = Border((Pattern(client_id=client_id, subject_type=subject_type),))
+    border = ManagedScope((Pattern(client_id=client_id, subject_type=subject_type),))
     ours = {key: grant for key, grant in declaring.items() if border.surrounds(key, Directory())}
     assume(ours)
     observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
-    untouchable = Untouchable(OWN, border=border)
+    untouchable = ProtectionRules(OWN, border=border)
 
     plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, untouchable=untouchable)
 
@@ -248,7 +248,7 @@ def test_a_protection_that_covers_nothing_is_said() -> None:
         [a_spec()],
         [an_observed()],
         a_directory({"billing": "Billing"}, [an_api()]),
-        untouchable=Untouchable(OWN, protect),
+        untouchable=ProtectionRules(OWN, protect),
     )
 
     assert plan.notes == (
@@ -318,10 +318,10 @@ def test_a_grant_is_left_out_for_an_organization_that_only_counting_shows_to_be_
 
 def test_what_is_granted_to_all_third_parties_is_pruned_only_within_a_border() -> None:
     default = an_observed(a_grant(a_key(None, default_for="third_party_clients")))
-    border = Border((Pattern(audience="https://*"),))
+    border = ManagedScope((Pattern(audience="https://*"),))
 
     spared = a_plan([a_spec()], [an_observed(), default], prune=True)
-    pruned = a_plan([a_spec()], [an_observed(), default], prune=True, untouchable=Untouchable(OWN, border=border))
+    pruned = a_plan([a_spec()], [an_observed(), default], prune=True, untouchable=ProtectionRules(OWN, border=border))
 
     assert [each.reason for each in spared.left_alone] == [Reason.THIRD_PARTY]
     assert pruned.changes == (Delete(default),)

@@ -5,7 +5,7 @@ from support.builders import OWN, a_directory, a_grant, a_plan, a_spec, an_api, 
 
 from reconciler.core.denials import described
 from reconciler.core.desired import resolve
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
@@ -65,7 +65,7 @@ def test_other_guards_come_first_and_no_policy_lifts_them() -> None:
         [spec],
         [an_observed(a_grant(OWN, scope=()))],
         a_directory({OWN.client_id or "": "Own"}, [an_api(OWN.audience, scopes=frozenset({"read:x"}))]),
-        untouchable=Untouchable(OWN),
+        untouchable=ProtectionRules(OWN),
         policy=policy,
     )
 

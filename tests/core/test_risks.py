@@ -7,7 +7,7 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan,
 
 from reconciler.contract import stored
 from reconciler.core.directory import Application, Directory
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.management_scopes import LEVELS, REST, TAKES_OVER, WEAKENS_OR_READS_OUT, level_of
 from reconciler.core.plan import Plan
 from reconciler.core.risk import Level
@@ -110,7 +110,7 @@ def test_a_new_default_grant_without_scopes_gives_access() -> None:
 def test_a_new_grant_of_our_own_without_scopes_gives_access() -> None:
     own = a_key(audience=MANAGEMENT)
 
-    plan = a_plan([a_spec(audience=MANAGEMENT, scope=())], untouchable=Untouchable(own))
+    plan = a_plan([a_spec(audience=MANAGEMENT, scope=())], untouchable=ProtectionRules(own))
 
     assert "own-grant-widened" in rules_of(plan)
 
@@ -156,7 +156,7 @@ def test_another_organization_is_more_access() -> None:
 def test_the_own_grant_is_told_even_where_it_is_blocked() -> None:
     spec = a_spec(client_id=OWN.client_id, audience=OWN.audience, scope=("read:x",))
 
-    plan = a_plan([spec], [an_observed(a_grant(OWN, scope=()))], untouchable=Untouchable(OWN))
+    plan = a_plan([spec], [an_observed(a_grant(OWN, scope=()))], untouchable=ProtectionRules(OWN))
 
     assert plan.blocked
     assert "own-grant-widened" in rules_of(plan)

@@ -7,7 +7,7 @@ from support.strategies import grants
 from reconciler.core.desired import DesiredGrant
 from reconciler.core.grant import ClientGrant
 from reconciler.core.plan import Change, Create, Delete, Update
-from reconciler.core.steps import Associate, Dissociate, Effect, Step, effect, steps
+from reconciler.core.steps import Associate, ChangeState, Dissociate, Step, effect, steps
 
 some = st.frozensets(st.sampled_from(["org_a", "org_b", "org_c"]))
 
@@ -42,10 +42,10 @@ def test_the_steps_lead_to_the_end_and_wherever_they_stop_the_rest_leads_there_t
 ) -> None:
     before, after = pair
     change, now = an_update(before, after), before
-    assert effect(change, now) is (Effect.WHOLE if before == after else Effect.NONE)
+    assert effect(change, now) is (ChangeState.WHOLE if before == after else ChangeState.NONE)
     for step in steps(change.before, change.after):
         now = taken(now, step)
-        assert effect(change, now) is (Effect.WHOLE if now == after else Effect.HALF)
+        assert effect(change, now) is (ChangeState.WHOLE if now == after else ChangeState.HALF)
         assert steps(an_observed(now), change.after) == () or now != after
     assert now == after
 
@@ -73,24 +73,24 @@ NARROWER = an_update(
 @pytest.mark.parametrize(
     ("change", "now", "expected"),
     [
-        (CREATE, None, Effect.NONE),
-        (CREATE, NEW._replace(organizations=frozenset()), Effect.HALF),
-        (CREATE, NEW._replace(organizations=frozenset({"org_b"})), Effect.HALF),
-        (CREATE, NEW, Effect.WHOLE),
-        (CREATE, NEW._replace(organizations=frozenset({"org_z"})), Effect.FOREIGN),
-        (CREATE, NEW._replace(scope=frozenset({"else"})), Effect.FOREIGN),
-        (DELETE, None, Effect.WHOLE),
-        (DELETE, NEW, Effect.NONE),
-        (DELETE, NEW._replace(organizations=frozenset({"org_a"})), Effect.FOREIGN),
-        (NARROWER, None, Effect.FOREIGN),
-        (NARROWER, NEW._replace(scope=frozenset()), Effect.HALF),
-        (NARROWER, NEW._replace(scope=frozenset("a"), organizations=frozenset({"org_a"})), Effect.HALF),
-        (NARROWER, NEW._replace(scope=frozenset("b")), Effect.FOREIGN),
-        (NARROWER, a_grant(a_key("other")), Effect.FOREIGN),
+        (CREATE, None, ChangeState.NONE),
+        (CREATE, NEW._replace(organizations=frozenset()), ChangeState.HALF),
+        (CREATE, NEW._replace(organizations=frozenset({"org_b"})), ChangeState.HALF),
+        (CREATE, NEW, ChangeState.WHOLE),
+        (CREATE, NEW._replace(organizations=frozenset({"org_z"})), ChangeState.FOREIGN),
+        (CREATE, NEW._replace(scope=frozenset({"else"})), ChangeState.FOREIGN),
+        (DELETE, None, ChangeState.WHOLE),
+        (DELETE, NEW, ChangeState.NONE),
+        (DELETE, NEW._replace(organizations=frozenset({"org_a"})), ChangeState.FOREIGN),
+        (NARROWER, None, ChangeState.FOREIGN),
+        (NARROWER, NEW._replace(scope=frozenset()), ChangeState.HALF),
+        (NARROWER, NEW._replace(scope=frozenset("a"), organizations=frozenset({"org_a"})), ChangeState.HALF),
+        (NARROWER, NEW._replace(scope=frozenset("b")), ChangeState.FOREIGN),
+        (NARROWER, a_grant(a_key("other")), ChangeState.FOREIGN),
     ],
 )
 def test_what_the_tenant_has_tells_how_far_a_change_has_come(
-    change: Change, now: ClientGrant | None, expected: Effect
+    change: Change, now: ClientGrant | None, expected: ChangeState
 ) -> None:
     assert effect(change, now) is expected
 

@@ -3,18 +3,18 @@ from support.builders import a_spec
 
 from reconciler.core.problems import Source
 from reconciler.core.spec import GrantSpec, TenantPattern
-from reconciler.core.tenancy import ANY_TENANT, NOBODY, Target, Tenants, for_tenant, is_plain, misdirected
+from reconciler.core.tenancy import ANY_TENANT, NOBODY, TargetTenant, TargetTenants, for_tenant, is_plain, misdirected
 
-DEV = Target("dev", {"domain": "dev.example", "stage": "dev", "suffix": " (dev)"})
-PROD = Target("prod", {"domain": "prod.example", "stage": "live"})
-BOTH = Tenants((DEV, PROD), ("dev", "prod", "sandbox"))
+DEV = TargetTenant("dev", {"domain": "dev.example", "stage": "dev", "suffix": " (dev)"})
+PROD = TargetTenant("prod", {"domain": "prod.example", "stage": "live"})
+BOTH = TargetTenants((DEV, PROD), ("dev", "prod", "sandbox"))
 
 
 def where(*texts: str, line: int = 1) -> tuple[TenantPattern, ...]:
     return tuple(TenantPattern(text, Source("grants/a.yaml", line, place)) for place, text in enumerate(texts, 1))
 
 
-def said(specs: list[GrantSpec], tenants: Tenants = BOTH) -> list[str]:
+def said(specs: list[GrantSpec], tenants: TargetTenants = BOTH) -> list[str]:
     return [f"{problem.source}: {problem.message}" for problem in misdirected(specs, tenants)]
 
 
@@ -31,7 +31,7 @@ def test_values_are_put_into_every_text_that_names_something() -> None:
 
 
 def test_a_value_is_text_and_no_template() -> None:
-    (spec,) = for_tenant([a_spec(client_id="${a}")], Target("t", {"a": "${b}", "b": "c"}))
+    (spec,) = for_tenant([a_spec(client_id="${a}")], TargetTenant("t", {"a": "${b}", "b": "c"}))
 
     assert spec.client_id == "${b}"
 
@@ -66,7 +66,7 @@ def test_what_says_the_same_everywhere_is_passed_on_as_it_is() -> None:
 def test_a_grant_applies_where_the_file_and_the_grant_say(lists: list[list[str]], tenants: list[str]) -> None:
     spec = a_spec(tenants=tuple(where(*each) for each in lists))
 
-    assert [name for name in BOTH.known if for_tenant([spec], Target(name, {}))] == tenants
+    assert [name for name in BOTH.known if for_tenant([spec], TargetTenant(name, {}))] == tenants
 
 
 def test_a_tenant_that_is_not_declared_is_a_problem_at_its_place() -> None:
@@ -105,7 +105,7 @@ def test_a_variable_is_needed_only_where_its_grant_applies() -> None:
     spec = a_spec(client="Billing${suffix}", tenants=(where("dev", "sandbox"),))
 
     assert said([spec]) == []
-    assert said([spec], Tenants((PROD,), BOTH.known)) == []
+    assert said([spec], TargetTenants((PROD,), BOTH.known)) == []
 
 
 def test_without_tenants_only_the_domain_is_known() -> None:

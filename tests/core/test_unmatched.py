@@ -5,14 +5,14 @@ from support.builders import INVOICES, a_directory, a_key, an_api
 
 from reconciler.core.directory import Directory
 from reconciler.core.pattern import Pattern
-from reconciler.core.unmatched import MOST_REPORTED, Item, unmatched
+from reconciler.core.unmatched import MOST_REPORTED, ConfigItem, unmatched
 
 NAMES = a_directory({"crm": "CRM", "billing": "Billing Worker"}, [an_api()])
 KEYS = (a_key("crm"), a_key("billing"))
 
 
 def reported(*patterns: Pattern, directory: Directory = NAMES) -> Iterator[str]:
-    return unmatched([Item("protect", each) for each in patterns], KEYS, directory)
+    return unmatched([ConfigItem("protect", each) for each in patterns], KEYS, directory)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from reconciler.auth0.credentials import credentials_from
-from reconciler.config import Kind, Tenant
+from reconciler.config import Tenant, TenantKind
 from reconciler.doctor.described import described_credentials
-from reconciler.doctor.sight import Trouble
+from reconciler.doctor.sight import ProbeFailed
 
 AUTH0 = Tenant(name="x", domain="x.auth0.com")
-SANDBOX = Tenant(name="x", domain="x.auth0.com", kind=Kind.SANDBOX)
+SANDBOX = Tenant(name="x", domain="x.auth0.com", kind=TenantKind.SANDBOX)
 ID = {"AUTH0_CLIENT_ID": "id"}
 
 
@@ -48,4 +48,4 @@ def test_a_sandbox_has_its_own() -> None:
 
 
 def test_trouble_stays_trouble() -> None:
-    assert described_credentials(Trouble("x", "y"), AUTH0, {}) == Trouble("x", "y")
+    assert described_credentials(ProbeFailed("x", "y"), AUTH0, {}) == ProbeFailed("x", "y")

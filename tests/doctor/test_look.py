@@ -7,11 +7,11 @@ import jwt
 import pytest
 from support.hostile import Asked, an_answer, hostile_server
 
-from reconciler.auth0.budget import Heard
-from reconciler.auth0.probe import Greeting
-from reconciler.config import Kind, Tenant
+from reconciler.auth0.budget import RateLimitHeaders
+from reconciler.auth0.probe import FirstResponse
+from reconciler.config import Tenant, TenantKind
 from reconciler.doctor.look import INSIDE, NO_CONNECTION, NO_CREDENTIALS, NO_TOKEN, look
-from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
+from reconciler.doctor.sight import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.sandbox.served import ServedSandbox, served
 
 SECRET = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "canary"}
@@ -26,12 +26,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def seen(domain: str, environment: Mapping[str, str] = SECRET) -> Sight:
+def seen(domain: str, environment: Mapping[str, str] = SECRET) -> TenantProbe:
     return asyncio.run(look(Tenant(name="t", domain=domain), environment))
 
 
-def seen_at(answer: Callable[[Asked], bytes], environment: Mapping[str, str] = SECRET) -> Sight:
-    async def looking() -> Sight:
+def seen_at(answer: Callable[[Asked], bytes], environment: Mapping[str, str] = SECRET) -> TenantProbe:
+    async def looking() -> TenantProbe:
         async with hostile_server(answer) as server:
             domain = server.url.removeprefix("http://")
             return await look(Tenant(name="t", domain=domain), environment)
@@ -39,7 +39,7 @@ def seen_at(answer: Callable[[Asked], bytes], environment: Mapping[str, str] = S
     return asyncio.run(looking())
 
 
-def seen_served(sandbox: ServedSandbox, **environment: str) -> Sight:
+def seen_served(sandbox: ServedSandbox, **environment: str) -> TenantProbe:
     return seen(sandbox.url, {**sandbox.environment, **environment})
 
 
@@ -49,10 +49,10 @@ def test_a_tenant_that_is_well_is_seen_whole(tmp_path: Path) -> None:
 
     assert (sight.addresses, sight.proxy) == (("127.0.0.1",), None)
     assert sight.credentials == "a client secret from AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET and AUTH0_AUDIENCE"
-    assert isinstance(sight.greeting, Greeting)
+    assert isinstance(sight.greeting, FirstResponse)
     assert sight.greeting.certificate is None
-    assert isinstance(sight.token, Token)
-    assert isinstance(sight.listing, Listing)
+    assert isinstance(sight.token, ProbedToken)
+    assert isinstance(sight.listing, ProbedListing)
     assert (sight.listing.wrong, sight.listing.said.limit) == ("", 10_000)
 
 
@@ -62,7 +62,7 @@ def test_a_handshake_shows_until_when_the_certificate_is_valid(tmp_path: Path, m
         monkeypatch.setenv("SSL_CERT_FILE", str(sandbox.certificates.authority))
         sight = seen_served(sandbox)
 
-    assert isinstance(sight.greeting, Greeting)
+    assert isinstance(sight.greeting, FirstResponse)
     proven = sight.greeting.certificate
     assert proven
     assert proven.version == "TLSv1.3"
@@ -73,26 +73,26 @@ def test_a_certificate_that_nobody_trusts_is_trouble(tmp_path: Path) -> None:
     with served(tmp_path / "db", tls=True) as sandbox:
         sight = seen_served(sandbox)
 
-    assert isinstance(sight.greeting, Trouble)
+    assert isinstance(sight.greeting, ProbeFailed)
     assert "CERTIFICATE_VERIFY_FAILED" in sight.greeting.text
     assert "SSL_CERT_FILE" in sight.greeting.advice
     assert (sight.token, sight.listing) == (NO_CONNECTION, NO_CONNECTION)
 
 
 def test_a_tenant_in_this_process_is_seen_too(tmp_path: Path) -> None:
-    tenant = Tenant(name="t", domain="sandbox.localhost", kind=Kind.SANDBOX, database=tmp_path / "db")
+    tenant = Tenant(name="t", domain="sandbox.localhost", kind=TenantKind.SANDBOX, database=tmp_path / "db")
     sight = asyncio.run(look(tenant, {}))
 
     assert (sight.addresses, sight.credentials) == (INSIDE, "the sandbox's own")
-    assert isinstance(sight.listing, Listing)
+    assert isinstance(sight.listing, ProbedListing)
     assert sight.listing.wrong == ""
 
 
 def test_a_sandbox_that_cannot_be_opened_is_no_connection(tmp_path: Path) -> None:
     (tmp_path / "db").write_text("no database, but something longer than a header")
-    sight = asyncio.run(look(Tenant(name="t", domain="d", kind=Kind.SANDBOX, database=tmp_path / "db"), {}))
+    sight = asyncio.run(look(Tenant(name="t", domain="d", kind=TenantKind.SANDBOX, database=tmp_path / "db"), {}))
 
-    assert isinstance(sight.greeting, Trouble)
+    assert isinstance(sight.greeting, ProbeFailed)
     assert (sight.credentials, sight.token, sight.listing) == (NO_CONNECTION,) * 3
 
 
@@ -111,10 +111,10 @@ def test_a_host_without_an_address_is_trouble_and_the_token_is_still_looked_at(
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     sight = seen("unknown.invalid", READY)
 
-    assert isinstance(sight.addresses, Trouble)
+    assert isinstance(sight.addresses, ProbeFailed)
     assert text in sight.addresses.text
-    assert sight.greeting == Unseen("its host cannot be resolved")
-    assert (sight.token, sight.listing) == (Token(READY["AUTH0_ACCESS_TOKEN"], renewable=False), NO_CONNECTION)
+    assert sight.greeting == ProbeSkipped("its host cannot be resolved")
+    assert (sight.token, sight.listing) == (ProbedToken(READY["AUTH0_ACCESS_TOKEN"], renewable=False), NO_CONNECTION)
 
 
 def test_a_host_where_nobody_listens_is_trouble() -> None:
@@ -122,7 +122,7 @@ def test_a_host_where_nobody_listens_is_trouble() -> None:
         unused.bind(("127.0.0.1", 0))
         sight = seen(f"127.0.0.1:{unused.getsockname()[1]}")
 
-    assert isinstance(sight.greeting, Trouble)
+    assert isinstance(sight.greeting, ProbeFailed)
     assert "All connection attempts failed" in sight.greeting.text
     assert sight.token == NO_CONNECTION
 
@@ -148,24 +148,24 @@ def test_a_proxy_that_does_not_work_is_trouble(
     sight = seen("x.auth0.com", READY)
 
     trouble = getattr(sight, seen_as)
-    assert isinstance(trouble, Trouble)
+    assert isinstance(trouble, ProbeFailed)
     assert text in trouble.text
-    assert isinstance(sight.token, Token)
+    assert isinstance(sight.token, ProbedToken)
     assert "canary" not in repr(sight)
 
 
 def test_an_answer_that_breaks_off_is_trouble() -> None:
     sight = seen_at(lambda _: b"")
 
-    assert isinstance(sight.greeting, Trouble)
+    assert isinstance(sight.greeting, ProbeFailed)
     assert sight.token == NO_CONNECTION
 
 
 def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
     sight = seen_at(lambda _: an_answer(401), {})
 
-    assert isinstance(sight.credentials, Trouble)
-    assert isinstance(sight.greeting, Greeting)
+    assert isinstance(sight.credentials, ProbeFailed)
+    assert isinstance(sight.greeting, FirstResponse)
     assert (sight.token, sight.listing) == (NO_CREDENTIALS, NO_TOKEN)
 
 
@@ -181,7 +181,7 @@ def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
 def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: str) -> None:
     sight = seen_at(lambda _: an_answer(status, {"error": "access_denied", "error_description": "No"}))
 
-    assert isinstance(sight.token, Trouble)
+    assert isinstance(sight.token, ProbeFailed)
     assert sight.token.text.endswith(f"/oauth/token: {status} No")
     assert sight.token.advice.startswith(advice)
     assert sight.listing == NO_TOKEN
@@ -200,17 +200,17 @@ def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: s
 def test_a_listing_that_is_refused_is_noted_with_advice(status: int, body: object, wrong: str, advice: str) -> None:
     sight = seen_at(lambda _: an_answer(status, body), READY)
 
-    assert isinstance(sight.listing, Listing)
+    assert isinstance(sight.listing, ProbedListing)
     assert sight.listing.wrong.endswith(wrong)
     assert sight.listing.advice.startswith(advice)
-    assert sight.listing.said == Heard()
+    assert sight.listing.said == RateLimitHeaders()
 
 
 def test_a_connection_that_breaks_at_the_listing_is_trouble() -> None:
     sight = seen_at(lambda asked: b"" if "authorization" in asked.headers else an_answer(401), READY)
 
-    assert isinstance(sight.greeting, Greeting)
-    assert isinstance(sight.listing, Trouble)
+    assert isinstance(sight.greeting, FirstResponse)
+    assert isinstance(sight.listing, ProbeFailed)
 
 
 def test_the_greeting_carries_no_credentials_and_a_look_is_three_calls() -> None:

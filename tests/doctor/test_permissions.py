@@ -5,20 +5,20 @@ import pytest
 
 from reconciler.core.findings import Status
 from reconciler.doctor.permissions import permission_findings
-from reconciler.doctor.sight import Token, Trouble, Unseen
-from reconciler.observe import Needs
+from reconciler.doctor.sight import ProbedToken, ProbeFailed, ProbeSkipped
+from reconciler.observe import RequiredListings
 
 READING = "read:client_grants read:clients read:resource_servers"
 WRITING = "create:client_grants update:client_grants delete:client_grants"
-NOTHING = Needs(application_names=False, api_names=False, scopes=False)
-NAMES = Needs(application_names=True, api_names=True, scopes=True)
+NOTHING = RequiredListings(application_names=False, api_names=False, scopes=False)
+NAMES = RequiredListings(application_names=True, api_names=True, scopes=True)
 
 
-def a_token(**claims: object) -> Token:
-    return Token(jwt.encode(claims, "x" * 32), renewable=True)
+def a_token(**claims: object) -> ProbedToken:
+    return ProbedToken(jwt.encode(claims, "x" * 32), renewable=True)
 
 
-def told(scope: str, needs: Needs = NAMES) -> list[tuple[Status, str]]:
+def told(scope: str, needs: RequiredListings = NAMES) -> list[tuple[Status, str]]:
     return [(each.status, each.found) for each in permission_findings(a_token(scope=scope), needs)]
 
 
@@ -35,15 +35,21 @@ def test_without_the_grants_there_is_no_plan() -> None:
     [
         (NAMES, Status.FAILED, "it lacks read:clients, read:resource_servers"),
         (NOTHING, Status.WARNING, "yes, but it lacks read:clients, read:resource_servers"),
-        (Needs(application_names=True, api_names=False, scopes=True), Status.FAILED, "it lacks read:clients"),
+        (
+            RequiredListings(application_names=True, api_names=False, scopes=True),
+            Status.FAILED,
+            "it lacks read:clients",
+        ),
     ],
     ids=["names", "ids", "applications"],
 )
-def test_names_are_needed_where_files_use_them(needs: Needs, status: Status, found: str) -> None:
+def test_names_are_needed_where_files_use_them(needs: RequiredListings, status: Status, found: str) -> None:
     assert told("read:client_grants", needs)[0] == (status, found)
 
 
-ORGANIZATIONS = Needs(application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True)
+ORGANIZATIONS = RequiredListings(
+    application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
+)
 READING_THEM = "read:organizations read:organization_client_grants"
 WRITING_THEM = "create:organization_client_grants delete:organization_client_grants"
 
@@ -82,11 +88,11 @@ def test_what_is_never_needed_is_a_warning() -> None:
     ("token", "reason"),
     [
         (a_token(), "the token does not say what it may do"),
-        (Token("opaque", renewable=False), "the token cannot be read"),
-        (Unseen("x"), "no access token"),
-        (Trouble("x", "y"), "no access token"),
+        (ProbedToken("opaque", renewable=False), "the token cannot be read"),
+        (ProbeSkipped("x"), "no access token"),
+        (ProbeFailed("x", "y"), "no access token"),
     ],
     ids=["silent", "opaque", "unseen", "trouble"],
 )
-def test_without_claims_nothing_is_said(token: Token | Trouble | Unseen, reason: str) -> None:
+def test_without_claims_nothing_is_said(token: ProbedToken | ProbeFailed | ProbeSkipped, reason: str) -> None:
     assert {(each.status, each.found) for each in permission_findings(token, NAMES)} == {(Status.SKIPPED, reason)}

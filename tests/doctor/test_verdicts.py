@@ -4,49 +4,49 @@ from typing import Any
 import jwt
 import pytest
 
-from reconciler.auth0.budget import Heard
-from reconciler.auth0.probe import Certificate, Greeting
+from reconciler.auth0.budget import RateLimitHeaders
+from reconciler.auth0.probe import Certificate, FirstResponse
 from reconciler.config import Tenant
 from reconciler.core.findings import Finding, Status
 from reconciler.core.identity import IdentityCheck
-from reconciler.doctor.sight import Listing, Sight, Token, Trouble, Unseen
+from reconciler.doctor.sight import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.doctor.verdicts import AT_THE_TENANT, skipped_findings, tenant_findings
-from reconciler.observe import Needs
+from reconciler.observe import RequiredListings
 from reconciler.proxy import Proxy
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0
 PATTERNS = Finding("patterns", Status.OK, "")
-LIMITED = Heard(limit=50, remaining=40)
+LIMITED = RateLimitHeaders(limit=50, remaining=40)
 
 
-def a_token(*, renewable: bool = True, **claims: Any) -> Token:
+def a_token(*, renewable: bool = True, **claims: Any) -> ProbedToken:
     whole = {"azp": "own", "aud": "https://x.auth0.com/api/v2/", "scope": "", **claims}
-    return Token(jwt.encode(whole, "x" * 32), renewable=renewable)
+    return ProbedToken(jwt.encode(whole, "x" * 32), renewable=renewable)
 
 
-def a_sight(**fields: Any) -> Sight:
+def a_sight(**fields: Any) -> TenantProbe:
     whole = {
         "tenant": Tenant(name="x", domain="x.auth0.com"),
         "proxy": None,
         "proxy_notes": (),
         "addresses": ("192.0.2.1",),
         "credentials": "a client secret",
-        "greeting": Greeting(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + 90 * DAY)),
+        "greeting": FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + 90 * DAY)),
         "token": a_token(exp=NOW + DAY),
-        "listing": Listing("", "", LIMITED),
+        "listing": ProbedListing("", "", LIMITED),
     }
-    return Sight(**{**whole, **fields})
+    return TenantProbe(**{**whole, **fields})
 
 
 def found(check: str, **fields: Any) -> Finding:
-    needs = Needs(application_names=False, api_names=False, scopes=False)
+    needs = RequiredListings(application_names=False, api_names=False, scopes=False)
     (finding,) = [each for each in tenant_findings(a_sight(**fields), needs, PATTERNS) if each.check == check]
     return finding
 
 
 def test_there_is_one_finding_per_check_in_a_fixed_order() -> None:
-    needs = Needs(application_names=False, api_names=False, scopes=False)
+    needs = RequiredListings(application_names=False, api_names=False, scopes=False)
 
     assert tuple(each.check for each in tenant_findings(a_sight(), needs, PATTERNS)) == AT_THE_TENANT
     assert tuple(each.check for each in skipped_findings("no tenant")) == AT_THE_TENANT
@@ -84,20 +84,22 @@ def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None
 @pytest.mark.parametrize(
     ("greeting", "status", "text"),
     [
-        (Greeting(NOW, NOW + 0.2, NOW), Status.OK, "like the tenant's"),
-        (Greeting(NOW, NOW + 30, NOW + 15), Status.OK, "like the tenant's"),
-        (Greeting(NOW, NOW, NOW - 5), Status.OK, "4 s off"),
-        (Greeting(NOW, NOW, NOW + 8), Status.OK, "8 s off"),
-        (Greeting(NOW, NOW + 2, NOW - 100), Status.WARNING, "1 min 39 s ahead of the tenant's"),
-        (Greeting(NOW - 2, NOW, NOW + 100), Status.WARNING, "1 min 40 s behind the tenant's"),
-        (Greeting(NOW, NOW, NOW - 11), Status.OK, "10 s off"),
-        (Greeting(NOW, NOW, NOW - 11.5), Status.WARNING, "10 s ahead of the tenant's"),
-        (Greeting(NOW, NOW, None), Status.SKIPPED, "the tenant does not tell its time"),
-        (Trouble("x", "y"), Status.SKIPPED, "no connection"),
+        (FirstResponse(NOW, NOW + 0.2, NOW), Status.OK, "like the tenant's"),
+        (FirstResponse(NOW, NOW + 30, NOW + 15), Status.OK, "like the tenant's"),
+        (FirstResponse(NOW, NOW, NOW - 5), Status.OK, "4 s off"),
+        (FirstResponse(NOW, NOW, NOW + 8), Status.OK, "8 s off"),
+        (FirstResponse(NOW, NOW + 2, NOW - 100), Status.WARNING, "1 min 39 s ahead of the tenant's"),
+        (FirstResponse(NOW - 2, NOW, NOW + 100), Status.WARNING, "1 min 40 s behind the tenant's"),
+        (FirstResponse(NOW, NOW, NOW - 11), Status.OK, "10 s off"),
+        (FirstResponse(NOW, NOW, NOW - 11.5), Status.WARNING, "10 s ahead of the tenant's"),
+        (FirstResponse(NOW, NOW, None), Status.SKIPPED, "the tenant does not tell its time"),
+        (ProbeFailed("x", "y"), Status.SKIPPED, "no connection"),
     ],
     ids=["same", "slow", "little", "little-back", "ahead", "behind", "just", "too-much", "untold", "unconnected"],
 )
-def test_clocks_are_compared_less_the_time_of_the_call(greeting: Greeting | Trouble, status: Status, text: str) -> None:
+def test_clocks_are_compared_less_the_time_of_the_call(
+    greeting: FirstResponse | ProbeFailed, status: Status, text: str
+) -> None:
     finding = found("clock", greeting=greeting)
 
     assert (finding.status, finding.found) == (status, text)
@@ -114,7 +116,7 @@ def test_clocks_are_compared_less_the_time_of_the_call(greeting: Greeting | Trou
     ],
 )
 def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, text: str) -> None:
-    greeting = Greeting(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + days * DAY))
+    greeting = FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + days * DAY))
     finding = found("connection", greeting=greeting)
 
     assert finding.status is status
@@ -122,10 +124,10 @@ def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, 
 
 
 def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
-    bare = Greeting(NOW, NOW, NOW)
+    bare = FirstResponse(NOW, NOW, NOW)
 
     assert found("connection", greeting=bare).found == "plain http, which is spoken on loopback only"
-    assert found("connection", greeting=bare, addresses=Unseen("x")).found == "within this process"
+    assert found("connection", greeting=bare, addresses=ProbeSkipped("x")).found == "within this process"
 
 
 @pytest.mark.parametrize(
@@ -140,11 +142,11 @@ def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
         (a_token(renewable=False), Status.OK, "as given; it does not say how long it is valid"),
         (a_token(exp=10**30), Status.OK, "fetched; it does not say how long it is valid"),
         (a_token(aud="https://other"), Status.FAILED, "the access token is not one for the Management API"),
-        (Token("a.b.c", renewable=False), Status.FAILED, "the access token is no JWT"),
+        (ProbedToken("a.b.c", renewable=False), Status.FAILED, "the access token is no JWT"),
     ],
     ids=["day", "short", "ready", "ready-short", "just-over", "over", "silent", "absurd", "other-api", "no-jwt"],
 )
-def test_a_token_is_judged_by_its_claims_and_the_tenants_clock(token: Token, status: Status, text: str) -> None:
+def test_a_token_is_judged_by_its_claims_and_the_tenants_clock(token: ProbedToken, status: Status, text: str) -> None:
     finding = found("token", token=token)
 
     assert finding.status is status
@@ -152,13 +154,13 @@ def test_a_token_is_judged_by_its_claims_and_the_tenants_clock(token: Token, sta
 
 
 def test_without_a_connection_a_ready_token_is_told_by_its_end() -> None:
-    finding = found("token", token=a_token(exp=NOW, renewable=False), greeting=Trouble("x", "y"))
+    finding = found("token", token=a_token(exp=NOW, renewable=False), greeting=ProbeFailed("x", "y"))
 
     assert (finding.status, finding.found) == (Status.OK, "as given; valid until 2026-09-21 14:13 UTC")
 
 
 def test_a_tenant_without_a_clock_leaves_ours() -> None:
-    finding = found("token", token=a_token(exp=NOW + 90), greeting=Greeting(NOW, NOW, None))
+    finding = found("token", token=a_token(exp=NOW + 90), greeting=FirstResponse(NOW, NOW, None))
 
     assert finding.found == "fetched, valid for 1 min 30 s"
 
@@ -168,11 +170,11 @@ def test_the_rate_limit_is_told_with_what_is_left_to_others() -> None:
 
 
 def test_missing_rate_headers_are_a_warning() -> None:
-    assert found("rate limit", listing=Listing("", "", Heard())).status is Status.WARNING
+    assert found("rate limit", listing=ProbedListing("", "", RateLimitHeaders())).status is Status.WARNING
 
 
 def test_a_refused_listing_fails_with_its_advice() -> None:
-    refused = Listing("403 no", "add it", LIMITED)
+    refused = ProbedListing("403 no", "add it", LIMITED)
 
     assert found("API", listing=refused) == Finding("API", Status.FAILED, "403 no", "add it")
     assert found("rate limit", listing=refused).status is Status.OK
@@ -192,8 +194,8 @@ def test_a_proxy_is_named() -> None:
 
 
 def test_what_could_not_be_seen_is_skipped_and_what_failed_is_told_once() -> None:
-    trouble, unseen = Trouble("x", "y"), Unseen("z")
-    needs = Needs(application_names=True, api_names=True, scopes=True)
+    trouble, unseen = ProbeFailed("x", "y"), ProbeSkipped("z")
+    needs = RequiredListings(application_names=True, api_names=True, scopes=True)
     sight = a_sight(addresses=trouble, credentials=trouble, greeting=unseen, token=unseen, listing=unseen)
 
     skipped = Finding("patterns", Status.SKIPPED, "")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from support.layouts import grant_files
 
 from reconciler.core.canonical import field_order, grant_order
-from reconciler.core.spec import GrantSpec, KnownPlaces
+from reconciler.core.spec import GrantSpec, PartialLocations
 from reconciler.files.canonical import canonical
 from reconciler.files.loader import parse
 from reconciler.files.specs import grant_specs
@@ -29,7 +29,7 @@ def declared(text: str) -> list[GrantSpec]:
     """What a file declares, wherever in it."""
     data: Any = parse(text.encode(), "file").data
     specs = grant_specs(data, "file")
-    placeless = [spec._replace(places=KnownPlaces((1, 1)), scope=tuple(sorted(spec.scope))) for spec in specs]
+    placeless = [spec._replace(places=PartialLocations((1, 1)), scope=tuple(sorted(spec.scope))) for spec in specs]
     return sorted(placeless, key=repr)
 
 

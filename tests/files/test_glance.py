@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.layouts import grant_files
 
-from reconciler.files.document import NOWHERE, Mapping, Sequence, mark_of
+from reconciler.files.document import NOWHERE, YamlList, YamlMapping, mark_of
 from reconciler.files.glance import at_a_glance
 from reconciler.files.loader import parse, parse_by_events
 from reconciler.render.scalars import scalar
@@ -39,10 +39,10 @@ PUT_IN = "\n\r\t \x85\u2028\ufeff\x00\x7f-:?,[]{}#&*!|>'\"%@`\\~=<.0tn_aAé${\U0
 def everything(data: Any, path: tuple[str | int, ...] = ()) -> list[object]:
     """All that data says, with all places."""
     here: list[object] = [path, mark_of(data, ()), type(data)]
-    if isinstance(data, Mapping):
+    if isinstance(data, YamlMapping):
         inner = [(mark_of(data, (key,), key=True), everything(value, (*path, key))) for key, value in data.items()]
         return [*here, dict(data.value_marks), *inner]
-    if isinstance(data, Sequence):
+    if isinstance(data, YamlList):
         return [*here, list(data.item_marks), *(everything(item, (*path, at)) for at, item in enumerate(data))]
     return [*here, data]
 

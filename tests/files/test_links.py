@@ -12,7 +12,7 @@ from support.repository import committed
 
 from reconciler.core.problems import Problem, errors
 from reconciler.files.discover import SUFFIXES, find, read
-from reconciler.files.links import TO_HIDDEN, Stray, follow
+from reconciler.files.links import TO_HIDDEN, LinkProblem, follow
 from reconciler.files.revision import read_revision
 from reconciler.git.repository import open_repository
 from reconciler.git.revision import resolve_revision
@@ -77,12 +77,12 @@ def trouble(contents: Iterable[tuple[object, bytes | Problem]]) -> list[Problem]
         ({"l.yaml": "a/b.yaml"}, "a/b.yaml"),
         ({"l.yaml": "a/b.yaml", "a": "c/d"}, "c/d/b.yaml"),
         ({"l.yaml": "a/../b.yaml", "a": "c/d"}, "c/b.yaml"),
-        ({"l.yaml": "missing/../b.yaml"}, Stray.NOWHERE),
-        ({"l.yaml": "c/d/missing.yaml/../b.yaml"}, Stray.NOWHERE),
-        ({"l.yaml": ".."}, Stray.OUT),
+        ({"l.yaml": "missing/../b.yaml"}, LinkProblem.NOWHERE),
+        ({"l.yaml": "c/d/missing.yaml/../b.yaml"}, LinkProblem.NOWHERE),
+        ({"l.yaml": ".."}, LinkProblem.OUT),
         ({"l.yaml": "."}, ""),
-        ({"l.yaml": "/x"}, Stray.ABSOLUTE),
-        ({"l.yaml": "m.yaml", "m.yaml": "l.yaml"}, Stray.CIRCLE),
+        ({"l.yaml": "/x"}, LinkProblem.ABSOLUTE),
+        ({"l.yaml": "m.yaml", "m.yaml": "l.yaml"}, LinkProblem.CIRCLE),
     ],
 )
 def test_each_link_on_the_way_is_followed(links: dict[str, str], leads: str) -> None:
@@ -93,4 +93,4 @@ def test_a_chain_of_links_may_be_so_long_and_no_longer() -> None:
     chain = {f"{number}": f"{number + 1}" for number in range(100)}
 
     assert follow("60", chain.get, bool) == "100"
-    assert follow("59", chain.get, bool) is Stray.CIRCLE
+    assert follow("59", chain.get, bool) is LinkProblem.CIRCLE

@@ -30,7 +30,7 @@ def said(parsed: Document) -> list[str]:
 def test_data_comes_with_the_place_of_everything() -> None:
     parsed = parse(b"grants:\n  - client: a\n    scope: [x, 'y']\n", "f.yaml")
     root = parsed.data
-    assert isinstance(root, document.Mapping)
+    assert isinstance(root, document.YamlMapping)
     assert root == {"grants": [{"client": "a", "scope": ["x", "y"]}]}
     assert (root.mark, dict(root.value_marks)) == ((1, 1), {"grants": (2, 3)})
     grants = root["grants"]
@@ -42,11 +42,11 @@ def test_data_comes_with_the_place_of_everything() -> None:
 
 def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
     """Yield what stands in `node`, however deep, with its place."""
-    if isinstance(node, document.Mapping):
+    if isinstance(node, document.YamlMapping):
         placed = [(node.value_marks[key], value) for key, value in node.items()]
         assert node.value_marks.keys() == node.keys()
     else:
-        placed = list(zip(node.item_marks, node, strict=True)) if isinstance(node, document.Sequence) else []
+        placed = list(zip(node.item_marks, node, strict=True)) if isinstance(node, document.YamlList) else []
     for place, value in placed:
         yield place, value
         yield from places_in(value)
@@ -55,12 +55,12 @@ def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
 @given(data=YAML_LIKE.map(str.encode))
 def test_places_are_found_of_everything_whatever_was_wrong(data: bytes) -> None:
     for place, value in places_in(parse(data, "f.yaml").data):
-        assert not isinstance(value, document.Mapping | document.Sequence) or value.mark == place
+        assert not isinstance(value, document.YamlMapping | document.YamlList) or value.mark == place
 
 
 def test_a_refused_key_shifts_no_place() -> None:
     root = parse(b"{4: a, b: [], <<: {c: d}, b: 5, '4': {e: f}}", "f.yaml").data
-    assert isinstance(root, document.Mapping)
+    assert isinstance(root, document.YamlMapping)
     assert dict(root.value_marks) == {"b": (1, 11), "4": (1, 38)}
     assert list(root["b"].item_marks) == []
     assert mark_of(root, ["4", "e"], key=True) == (1, 39)

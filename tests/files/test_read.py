@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from reconciler.core.problems import Problem, Severity, Source, errors
-from reconciler.core.tenancy import Target, Tenants
+from reconciler.core.tenancy import TargetTenant, TargetTenants
 from reconciler.errors import ReconcilerError
-from reconciler.files.read import Declared, read_config, read_grants, read_yaml
+from reconciler.files.read import LoadedGrants, read_config, read_grants, read_yaml
 
 GRANT = "grants:\n  - client: {client}\n    api: b\n"
 
@@ -18,7 +18,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     Path("grants").mkdir()
 
 
-def write(**texts: str) -> Declared:
+def write(**texts: str) -> LoadedGrants:
     for name, text in texts.items():
         Path(f"grants/{name}.yaml").write_text(text, encoding="utf-8")
     return read_grants([Path("grants")])
@@ -37,7 +37,7 @@ def test_grants_of_all_files_come_in_the_order_of_the_files() -> None:
 
 
 def test_an_empty_folder_declares_nothing() -> None:
-    assert write() == Declared((), (), {})
+    assert write() == LoadedGrants((), (), {})
 
 
 def test_every_problem_of_every_file_comes_in_one_run() -> None:
@@ -70,7 +70,7 @@ def test_a_grant_beside_a_wrong_one_counts_and_can_be_declared_twice() -> None:
     assert [spec.file for spec in declared.specs] == ["grants/a.yaml", "grants/b.yaml"]
 
 
-TWO_TENANTS = Tenants((Target("dev", {"stage": "dev"}), Target("prod", {})), ("dev", "prod"))
+TWO_TENANTS = TargetTenants((TargetTenant("dev", {"stage": "dev"}), TargetTenant("prod", {})), ("dev", "prod"))
 
 
 @pytest.mark.parametrize(

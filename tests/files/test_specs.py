@@ -3,21 +3,21 @@ from typing import Any
 import pytest
 
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.spec import GrantSpec, KnownPlaces, TenantPattern
-from reconciler.core.tenancy import Target, Tenants
-from reconciler.files.document import Mapping
+from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
+from reconciler.core.tenancy import TargetTenant, TargetTenants
+from reconciler.files.document import YamlMapping
 from reconciler.files.loader import parse
 from reconciler.files.specs import grant_specs, problems_of
 
 
 def specs_in(text: str, file: str = "f.yaml") -> tuple[GrantSpec, ...]:
     data = parse(text.encode(), file).data
-    assert isinstance(data, Mapping)
+    assert isinstance(data, YamlMapping)
     return grant_specs(data, file)
 
 
 def a_spec(**fields: Any) -> GrantSpec:
-    return GrantSpec(**{"file": "f.yaml", "places": KnownPlaces((1, 1)), "client": "a", "api": "b", **fields})
+    return GrantSpec(**{"file": "f.yaml", "places": PartialLocations((1, 1)), "client": "a", "api": "b", **fields})
 
 
 def test_what_a_grant_leaves_out_has_its_default() -> None:
@@ -64,7 +64,7 @@ def test_no_organizations_are_told_from_nothing_said_about_them() -> None:
 
 def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
     denying, allowing, none = (
-        a_spec(client="d", organizations=("x",), places=KnownPlaces((6, 5), {"organizations": (7, 5)})),
+        a_spec(client="d", organizations=("x",), places=PartialLocations((6, 5), {"organizations": (7, 5)})),
         a_spec(client="a", organizations=("x",), organization_usage="allow"),
         a_spec(client="n", organizations=()),
     )
@@ -74,8 +74,8 @@ def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
 
 def test_a_grant_declared_twice_names_both_places() -> None:
     earlier, later = (
-        a_spec(file="a.yaml", places=KnownPlaces((9, 9))),
-        a_spec(file="b.yaml", places=KnownPlaces((3, 5), {}, {"scope": ((4, 4),)}), scope=("s",)),
+        a_spec(file="a.yaml", places=PartialLocations((9, 9))),
+        a_spec(file="b.yaml", places=PartialLocations((3, 5), {}, {"scope": ((4, 4),)}), scope=("s",)),
     )
     assert list(problems_of([earlier, later])) == [
         Problem(
@@ -96,11 +96,13 @@ def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
         {"api": None, "audience": "b"},
         {"subject_type": "user"},
     ]
-    assert not list(problems_of([a_spec(places=KnownPlaces((line, 1)), **part) for line, part in enumerate(parts, 1)]))
+    assert not list(
+        problems_of([a_spec(places=PartialLocations((line, 1)), **part) for line, part in enumerate(parts, 1)])
+    )
 
 
-ONE, TWO = Target("one", {"domain": "one", "x": "a"}), Target("two", {"domain": "two", "x": "c"})
-SEVERAL = Tenants((TWO, ONE), ("one", "two"))
+ONE, TWO = TargetTenant("one", {"domain": "one", "x": "a"}), TargetTenant("two", {"domain": "two", "x": "c"})
+SEVERAL = TargetTenants((TWO, ONE), ("one", "two"))
 
 
 def test_two_grants_for_one_key_are_fine_in_different_tenants_only() -> None:
@@ -117,12 +119,12 @@ def test_a_variable_can_make_two_grants_one() -> None:
     specs = specs_in("grants: [{client: a, api: b}, {client: '${x}', api: b}]")
 
     assert [str(problem.source) for problem in problems_of(specs, SEVERAL)] == ["f.yaml:1:31"]
-    assert not list(problems_of(specs, Tenants((TWO,), ("one", "two"))))
+    assert not list(problems_of(specs, TargetTenants((TWO,), ("one", "two"))))
 
 
 def test_a_scope_is_looked_at_with_its_values_in_it() -> None:
     (odd,) = problems_of(
-        specs_in("grants: [{client: a, api: b, scope: ['${x}']}]"), Tenants((Target("t", {"x": "ü"}),))
+        specs_in("grants: [{client: a, api: b, scope: ['${x}']}]"), TargetTenants((TargetTenant("t", {"x": "ü"}),))
     )
 
     assert odd.severity is Severity.WARNING
@@ -146,7 +148,7 @@ def test_where_a_file_does_not_tell_its_tenants_nothing_of_it_is_taken(tenants: 
 def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:
     scopes = ("read:x", "ünï", "read:x write:x", 'a"b', "a\\b", "!#[]~")
     marks = tuple((1, column) for column in range(1, 7))
-    problems = list(problems_of([a_spec(scope=scopes, places=KnownPlaces((1, 1), {}, {"scope": marks}))]))
+    problems = list(problems_of([a_spec(scope=scopes, places=PartialLocations((1, 1), {}, {"scope": marks}))]))
     assert [problem.source.column for problem in problems] == [2, 3, 4, 5]
     assert {problem.severity for problem in problems} == {Severity.WARNING}
     assert [problem.fix for problem in problems].count("write each scope as a separate item") == 1

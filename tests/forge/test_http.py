@@ -8,7 +8,7 @@ import pytest
 from support.forges import TOKEN
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.errors import ForgeError, PassingError
+from reconciler.forge.errors import ForgeError, TransientForgeError
 from reconciler.forge.http import LARGEST_BODY_BYTES, connected
 
 HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
@@ -56,7 +56,7 @@ def test_an_answer_that_drips_is_left_in_time(failure: Callable[..., ForgeError]
 
     error = failure(drip, deadline=0.2)
 
-    assert isinstance(error, PassingError)
+    assert isinstance(error, TransientForgeError)
     assert "no whole answer within 0 s" in str(error)
 
 
@@ -69,13 +69,13 @@ def test_an_answer_without_end_is_left(failure: Callable[..., ForgeError]) -> No
 
     error = failure(flood)
 
-    assert not isinstance(error, PassingError)
+    assert not isinstance(error, TransientForgeError)
     assert "larger than 50 MB" in str(error)
 
 
 @pytest.mark.parametrize("sent", [b"", HEAD[:20], b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"], ids=str)
 def test_an_answer_that_breaks_off_may_be_better_next_time(failure: Callable[..., ForgeError], sent: bytes) -> None:
-    assert isinstance(failure(lambda send, _: send(sent) and None), PassingError)
+    assert isinstance(failure(lambda send, _: send(sent) and None), TransientForgeError)
 
 
 def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[..., ForgeError]) -> None:

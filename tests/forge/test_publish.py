@@ -8,26 +8,26 @@ import pytest
 from support.forges import NAME, NUMBER, OWNER, RUN, TOKEN, Fault, Forge, GitHub, GitLab, Request, Said, standing_in
 
 from reconciler.forge import github, gitlab
-from reconciler.forge.errors import ForgeError, PassingError
+from reconciler.forge.errors import ForgeError, TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob
-from reconciler.forge.publish import Deed, close, persistently, put
-from reconciler.forge.report import Place, Report, Tracker
+from reconciler.forge.publish import PublishResult, close, persistently, put
+from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget
 
 MARKER = "<!-- reconciler:prod -->"
-REPORT = Report("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
+REPORT = ForgeReport("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
 
 
 @contextmanager
-def places(forge: Forge) -> Iterator[tuple[Place, Tracker]]:
+def places(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
     with standing_in(forge):
         if isinstance(forge, GitHub):
             github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, RUN, TOKEN)
             with github.open_github(github_job) as api:
-                yield github.Comments(api, github_job), github.Issues(api, github_job, "Drift")
+                yield github.PullRequestComments(api, github_job), github.GitHubIssues(api, github_job, "Drift")
         else:
             job = GitLabJob(f"{forge.url}/api/v4/", "42", NUMBER, RUN, TOKEN)
             with gitlab.open_gitlab(job) as api:
-                yield gitlab.Notes(api, job), gitlab.Issues(api, job, "Drift")
+                yield gitlab.MergeRequestNotes(api, job), gitlab.GitLabIssues(api, job, "Drift")
 
 
 every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
@@ -72,21 +72,21 @@ STRIKES = [
 
 
 @pytest.mark.parametrize(("kind", "fault", "calls_before"), STRIKES)
-@pytest.mark.parametrize("deed", [Deed.ADDED, Deed.UPDATED, Deed.CLOSED])
+@pytest.mark.parametrize("deed", [PublishResult.ADDED, PublishResult.UPDATED, PublishResult.CLOSED])
 def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
-    kind: type[Forge], deed: Deed, fault: Fault, calls_before: int
+    kind: type[Forge], deed: PublishResult, fault: Fault, calls_before: int
 ) -> None:
     forge = kind()
     forge.faults = [*[goes_well] * calls_before, fault]
-    if deed is not Deed.ADDED:
+    if deed is not PublishResult.ADDED:
         forge.comments, forge.issues = [forge.says(f"{MARKER}\nold")], [forge.says(f"{MARKER}\nold")]
     waits: list[float] = []
 
     with places(forge) as (comments, issues):
-        work = partial(close, issues, REPORT) if deed is Deed.CLOSED else partial(put, comments, REPORT)
+        work = partial(close, issues, REPORT) if deed is PublishResult.CLOSED else partial(put, comments, REPORT)
         persistently(work, 2, waits.append)
 
-    if deed is Deed.CLOSED:
+    if deed is PublishResult.CLOSED:
         assert [each.is_open for each in forge.issues] == [False]
     else:
         assert forge.bodies() == [REPORT.body]
@@ -99,7 +99,7 @@ def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) ->
     forge.faults = [fails(502), fails(429, **{"Retry-After": "30"}), fails(429, **{"Retry-After": "9999"}), fails(502)]
     waits: list[float] = []
 
-    with places(forge) as (comments, _), pytest.raises(PassingError):
+    with places(forge) as (comments, _), pytest.raises(TransientForgeError):
         persistently(partial(put, comments, REPORT), 4, waits.append)
 
     assert 0.5 <= waits[0] <= 1.0

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.report import Entry, entry_of, parse_report, says_the_same
+from reconciler.forge.report import PostedEntry, entry_of, parse_report, says_the_same
 from reconciler.render.hypertext import marker
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-ENTRIES = st.lists(st.builds(Entry, id=st.uuids().map(str), body=st.text(), ours=st.booleans()))
+ENTRIES = st.lists(st.builds(PostedEntry, id=st.uuids().map(str), body=st.text(), ours=st.booleans()))
 
 
 @given(NAMES)
@@ -30,12 +30,14 @@ def test_two_reports_in_one_file_are_refused_because_the_second_would_never_be_f
 
 
 @given(ENTRIES, NAMES, NAMES, st.text())
-def test_a_report_finds_its_own_entry_among_all_others(others: list[Entry], name: str, another: str, text: str) -> None:
+def test_a_report_finds_its_own_entry_among_all_others(
+    others: list[PostedEntry], name: str, another: str, text: str
+) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
-    strangers = [Entry("stranger", report.body, ours=False), Entry("quoted", f"> {report.body}", ours=True)]
+    strangers = [PostedEntry("stranger", report.body, ours=False), PostedEntry("quoted", f"> {report.body}", ours=True)]
     if another != name:
-        strangers.append(Entry("another", f"{marker(another)}\n{text}", ours=True))
-    own = Entry("own", f"{marker(name)}\r\nas it was", ours=True)
+        strangers.append(PostedEntry("another", f"{marker(another)}\n{text}", ours=True))
+    own = PostedEntry("own", f"{marker(name)}\r\nas it was", ours=True)
 
     assert entry_of(report, [*strangers, *others]) is None
     assert entry_of(report, [*strangers, *others, own, own]) == own
@@ -45,5 +47,5 @@ def test_a_report_finds_its_own_entry_among_all_others(others: list[Entry], name
 def test_what_was_put_says_the_same_whatever_a_service_does_to_line_ends(name: str, text: str) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
 
-    assert says_the_same(Entry("own", report.body.strip().replace("\n", "\r\n"), ours=True), report)
-    assert not says_the_same(Entry("own", f"{report.body}and more", ours=True), report)
+    assert says_the_same(PostedEntry("own", report.body.strip().replace("\n", "\r\n"), ours=True), report)
+    assert not says_the_same(PostedEntry("own", f"{report.body}and more", ours=True), report)

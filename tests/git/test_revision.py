@@ -6,7 +6,7 @@ from support.repository import committed, git
 from reconciler.git import revision as revisions
 from reconciler.git.command import GitError
 from reconciler.git.repository import open_repository
-from reconciler.git.revision import FOLDER, Entry, Revision, resolve_revision
+from reconciler.git.revision import FOLDER, Revision, TreeEntry, resolve_revision
 
 
 def laid(folder: Path, **files: str) -> Revision:
@@ -17,7 +17,7 @@ def laid(folder: Path, **files: str) -> Revision:
     return resolve_revision(open_repository(folder), "HEAD")
 
 
-def texts(revision: Revision, entries: list[Entry]) -> list[bytes]:
+def texts(revision: Revision, entries: list[TreeEntry]) -> list[bytes]:
     return list(revision.contents(entries))
 
 
@@ -26,7 +26,7 @@ def test_a_folder_is_listed_with_its_sub_folders(tmp_path: Path) -> None:
 
     folder = revision.find("b")
 
-    assert isinstance(folder, Entry)
+    assert isinstance(folder, TreeEntry)
     assert folder.mode == FOLDER
     entries = revision.list(folder)
     assert [(entry.path, entry.size) for entry in entries] == [("c", 2), ("d/e", 3)]
@@ -38,7 +38,7 @@ def test_the_root_is_a_folder_too(tmp_path: Path) -> None:
 
     root = revision.find("")
 
-    assert isinstance(root, Entry)
+    assert isinstance(root, TreeEntry)
     assert [entry.path for entry in revision.list(root)] == ["a"]
 
 
@@ -46,7 +46,7 @@ def test_many_bytes_are_read_in_several_calls(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(revisions, "BATCH_BYTES", 3)
     revision = laid(tmp_path, a="1", b="22", c="4444", d="", e="5")
     root = revision.find("")
-    assert isinstance(root, Entry)
+    assert isinstance(root, TreeEntry)
 
     assert texts(revision, revision.list(root)) == [b"1", b"22", b"4444", b"", b"5"]
 

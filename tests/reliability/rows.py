@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httpx
 from reliability.trial import LIST, TOKEN, VERBS, Calls, NotSent, Strike, Trial, Trouble
 
-from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, RefusedCallError, UnclearError
+from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, RefusedCallError, UnknownOutcomeError
 from reconciler.core.outcome import Result
 from reconciler.sandbox.faults import Answer, Damage, Delay, Drop, ExpireToken, RateLimit, Series, When
 
@@ -120,7 +120,7 @@ ROWS = (
     Row(
         name="the same after the effect, and answers that are damaged on the way",
         troubles=lost_answers("after") | dict(DAMAGED),
-        reads=(Read(None, 2), Read(UnclearError, 10)),
+        reads=(Read(None, 2), Read(UnknownOutcomeError, 10)),
         writes=(refused(APPLIED, looks=(1, 2, 2)),) * 2,
         not_for_deletes=frozenset({"half a body", "garbled"}),  # the answer to a delete has no body
     ),

@@ -7,7 +7,7 @@ from reliability.rows import ALWAYS
 from reliability.trial import LIST, Calls, Strike, Wish, assert_settled, read_tried, tried
 from support.builders import a_spec
 
-from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnclearError, UnreadableError
+from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError, UnreadableError
 from reconciler.core.outcome import Result
 from reconciler.core.plan import Plan
 from reconciler.sandbox.faults import Answer, Damage, Delay, Drop, ExpireToken, Fault, Next, Page, RateLimit, Series
@@ -68,10 +68,10 @@ def test_a_listing_in_trouble_is_read_to_its_end_all_the_same(
         (Page(how="contradicting"), ALWAYS, UnreadableError, (2, 2 * PAGES)),
         (Page(how="bare"), ALWAYS, UnreadableError, (10, 10)),
         (Answer(status=400), SECOND_PAGE_ALWAYS, RefusedCallError, (3, 4)),
-        (Answer(status=503), SECOND_PAGE_ALWAYS, UnclearError, (11, 12)),
+        (Answer(status=503), SECOND_PAGE_ALWAYS, UnknownOutcomeError, (11, 12)),
         (Answer(status=200, body="html"), SECOND_PAGE_ALWAYS, UnreadableError, (11, 12)),
         (Damage(how="shortened"), SECOND_PAGE_ALWAYS, UnreadableError, (11, 12)),
-        (Drop(), SECOND_PAGE_ALWAYS, UnclearError, (11, 12)),
+        (Drop(), SECOND_PAGE_ALWAYS, UnknownOutcomeError, (11, 12)),
         (Answer(status=403), SECOND_PAGE, RefusedCallError, (2, 2)),
     ],
     ids=repr,

@@ -30,7 +30,7 @@ from support.builders import INVOICES, a_spec
 from support.tenants import AUDIENCE, a_sandbox, stored_grants
 from support.virtual_time import run_virtually
 
-from reconciler.apply import Stop
+from reconciler.apply import StopSignal
 from reconciler.auth0.client import ManagementClient
 from reconciler.auth0.errors import Auth0Error
 from reconciler.core.outcome import Outcome, Result
@@ -105,7 +105,7 @@ class Interruption:
     """What ends a run before its time, right behind its call number `moment`: a signal, two of them, or a kill."""
 
     def __init__(self, end: str = "whole", moment: int = 0) -> None:
-        self.stop = Stop()
+        self.stop = StopSignal()
         self.killed = asyncio.Event()
         self._end, self._left = end, moment
 

@@ -31,7 +31,7 @@ from reliability.trial import (
 )
 from support.builders import a_spec
 
-from reconciler.apply import Stop
+from reconciler.apply import StopSignal
 from reconciler.auth0.errors import RefusedCallError
 from reconciler.core.outcome import Result
 from reconciler.core.spec import GrantSpec
@@ -379,7 +379,7 @@ def test_an_association_that_was_none_shows_when_the_tenant_is_read_again(tmp_pa
 def test_a_change_that_is_cut_off_behind_any_of_its_calls_is_unknown_and_goes_on_the_next_time(
     tmp_path: Path, wish: Wish, holder: str, behind: str, after: str
 ) -> None:
-    stop = Stop()
+    stop = StopSignal()
 
     def cut(_: Sandbox, called: str) -> None:
         if called == behind:

@@ -26,7 +26,7 @@ from reliability.trial import (
 )
 from support.builders import a_spec
 
-from reconciler.apply import Stop
+from reconciler.apply import StopSignal
 from reconciler.core.outcome import Result
 from reconciler.sandbox.faults import Answer, Damage, Drop, ExpireToken, Fault, Lag, LoseScope, LoseWrite, Series, When
 from reconciler.sandbox.tenant import Sandbox
@@ -184,7 +184,7 @@ def test_leaving_all_scopes_never_leaves_a_grant_without_any(
 def test_a_change_that_is_cut_off_is_unknown_if_it_was_sent_and_not_answered(
     tmp_path: Path, endpoint: str, strikes: list[Strike], result: Result
 ) -> None:
-    stop = Stop()
+    stop = StopSignal()
     last = {UPDATE: 1, TOKEN: 2, LIST: 2 + len(strikes)}[endpoint]
     calls: list[str] = []
 
@@ -200,7 +200,7 @@ def test_a_change_that_is_cut_off_is_unknown_if_it_was_sent_and_not_answered(
 
 
 def test_a_change_that_is_cut_off_before_it_is_tried_again_has_failed(tmp_path: Path) -> None:
-    stop = Stop()
+    stop = StopSignal()
     calls: list[str] = []
 
     def cut(_: Sandbox, called: str) -> None:

@@ -14,13 +14,13 @@ from support.builders import TENANT, a_spec, first_parties, rules
 from support.tenants import AUDIENCE, DOMAIN, Forward, Interfering, a_sandbox, organizations_of, stored_grants
 from support.virtual_time import run_virtually
 
-from reconciler.apply import Means, Stop, carry_out
-from reconciler.auth0.backoff import Persistence
+from reconciler.apply import ApplyContext, StopSignal, carry_out
+from reconciler.auth0.backoff import RetryPolicy
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
-from reconciler.auth0.management import Manner
-from reconciler.auth0.pace import Pacing
-from reconciler.core.guards import Untouchable
+from reconciler.auth0.management import ClientOptions
+from reconciler.auth0.pace import RateOptions
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.pattern import Protect
@@ -29,7 +29,7 @@ from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.journal import Journal, open_journal
-from reconciler.observe import Needs, observe, observe_organizations
+from reconciler.observe import RequiredListings, observe, observe_organizations
 from reconciler.sandbox.faults import NO_FAULTS, Fault, Rule, Series
 from reconciler.sandbox.faults import Plan as FaultPlan
 from reconciler.sandbox.tenant import Sandbox
@@ -45,8 +45,8 @@ VERBS = {"create": CREATE, "update": UPDATE, "delete": DELETE}
 HOLDERS = {"create": "new", "update": "old", "delete": "stray"}
 ATTEMPTS = 5
 LATENCY_SECONDS = 0.1  # of the answer
-PATIENT = Manner(Pacing(), Persistence(ATTEMPTS, jitter=lambda _, high: high))
-NO_NAMES = Needs(application_names=False, api_names=False, scopes=False)
+PATIENT = ClientOptions(RateOptions(), RetryPolicy(ATTEMPTS, jitter=lambda _, high: high))
+NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
 PROTECT = Protect(client_id="guard")
 SEED = """
 applications:
@@ -202,7 +202,7 @@ def fault_rules(strikes: Iterable[Strike]) -> FaultPlan:
 
 
 @asynccontextmanager
-async def client_of(sandbox: Sandbox, wire: Wire, manner: Manner = PATIENT) -> AsyncIterator[ManagementClient]:
+async def client_of(sandbox: Sandbox, wire: Wire, manner: ClientOptions = PATIENT) -> AsyncIterator[ManagementClient]:
     own = sandbox.credentials
     credentials = ClientSecret(own.client_id, own.client_secret, AUDIENCE)
     transport = Interfering(SandboxTransport(sandbox.app), wire.interfere)
@@ -212,7 +212,7 @@ async def client_of(sandbox: Sandbox, wire: Wire, manner: Manner = PATIENT) -> A
 
 async def planned(client: ManagementClient, wish: Wish) -> Plan:
     observation = await observe(client, NO_NAMES)
-    untouchable = Untouchable(client.own_key(), (PROTECT,))
+    untouchable = ProtectionRules(client.own_key(), (PROTECT,))
     declared = DeclaredOrganizations(wish.specs, untouchable if wish.prune else None)
     # what is pruned must be known to belong to nobody else
     directory = replace(first_parties(wish.specs, observation.grants), apis=observation.directory.apis)
@@ -221,12 +221,12 @@ async def planned(client: ManagementClient, wish: Wish) -> Plan:
 
 
 async def carried_out(
-    plan: Plan, client: ManagementClient, journal: Journal, stop: Stop | None = None
+    plan: Plan, client: ManagementClient, journal: Journal, stop: StopSignal | None = None
 ) -> tuple[Outcome, ...]:
-    means = Means(
+    means = ApplyContext(
         client=client,
         journal=journal,
-        stop=stop or Stop(),
+        stop=stop or StopSignal(),
         tell=lambda _: None,
         concurrency=8,
         observed=len(BEFORE),
@@ -242,7 +242,7 @@ def tried(
     planning: tuple[Strike, ...] = (),
     foreign: Foreign = nobody,
     seed: str = SEED,
-    stop: Stop | None = None,
+    stop: StopSignal | None = None,
 ) -> Trial:
     """Plan in peace (or under `planning`), apply under `strikes`, look in peace, apply once more in peace."""
     trial = Trial()

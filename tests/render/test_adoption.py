@@ -1,13 +1,13 @@
 from support.builders import a_directory, a_grant, a_key
 
-from reconciler.core.adopt import Adoption, LeftOut
+from reconciler.core.adopt import GrantImport, NotImported
 from reconciler.render.adoption import MOST_LISTED, adoption_lines, left_out_lines
 from reconciler.render.styled import plain
 
 MANY = MOST_LISTED + 2
-LARGE = Adoption(
+LARGE = GrantImport(
     holders=tuple((f"app-{number}", (a_grant(a_key(f"app-{number}")),)) for number in range(MANY)),
-    left_out=tuple(LeftOut(a_key(f"\x1b[2J{number:02}"), "Auth0 made this grant") for number in range(MANY)),
+    left_out=tuple(NotImported(a_key(f"\x1b[2J{number:02}"), "Auth0 made this grant") for number in range(MANY)),
     declared=3,
 )
 FILES = [f"grants/app-{number}.yaml" for number in range(MANY)]

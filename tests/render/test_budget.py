@@ -1,10 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.render.budget import ENDS_EARLY, Part, fitted
+from reconciler.render.budget import ENDS_EARLY, Section, fitted
 
-ROWS = Part(tuple(f"row {n}\n" for n in range(100)), head="<table>\n", tail="</table>\n", noun="row")
-FIXED = Part(("title\n",))
+ROWS = Section(tuple(f"row {n}\n" for n in range(100)), head="<table>\n", tail="</table>\n", noun="row")
+FIXED = Section(("title\n",))
 sizes = st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=5)
 
 
@@ -13,7 +13,7 @@ def test_what_fits_is_whole() -> None:
 
 
 def test_the_last_items_of_the_last_parts_go_first_and_are_counted() -> None:
-    more = Part(("detail\n",) * 3, noun="detail")
+    more = Section(("detail\n",) * 3, noun="detail")
 
     text = fitted([FIXED, ROWS, more], 700)
 
@@ -26,17 +26,17 @@ def test_the_last_items_of_the_last_parts_go_first_and_are_counted() -> None:
 
 
 def test_what_is_fixed_comes_first_and_ends_early_where_it_does_not_fit() -> None:
-    assert "critical\n" * 50 in fitted([Part(("critical\n",) * 50), ROWS], 600)
+    assert "critical\n" * 50 in fitted([Section(("critical\n",) * 50), ROWS], 600)
 
-    text = fitted([Part(("critical\n",) * 50), ROWS], 200)
+    text = fitted([Section(("critical\n",) * 50), ROWS], 200)
     assert len(text.encode()) <= 200
     assert text.startswith("critical\n" * 5)
     assert text.endswith(ENDS_EARLY)
 
 
 def test_a_lower_rank_gets_its_bytes_first_and_a_part_no_more_than_its_own() -> None:
-    notes = Part(("note\n",) * 1000, noun="note", rank=1)
-    risks = Part(("risk\n",) * 1000, noun="risk", most_bytes=500)
+    notes = Section(("note\n",) * 1000, noun="note", rank=1)
+    risks = Section(("risk\n",) * 1000, noun="risk", most_bytes=500)
 
     text = fitted([notes, risks, ROWS], 2_000)
 
@@ -50,7 +50,7 @@ def test_a_lower_rank_gets_its_bytes_first_and_a_part_no_more_than_its_own() -> 
 @given(sizes, st.integers(min_value=600, max_value=2000))
 def test_it_stays_within_its_bytes_and_loses_nothing_silently(sizes: list[list[int]], most: int) -> None:
     items = [[f"<{n}.{m}>{'é' * size}\n" for m, size in enumerate(some)] for n, some in enumerate(sizes)]
-    parts = [Part(tuple(some), head="head\n", tail="tail\n", noun="row") for some in items]
+    parts = [Section(tuple(some), head="head\n", tail="tail\n", noun="row") for some in items]
 
     text = fitted(parts, most)
 

@@ -1,10 +1,10 @@
 import pytest
 
 from reconciler.core.problems import Source
-from reconciler.render.checkout import Checkout
+from reconciler.render.checkout import SourceLinks
 
 BLOB = "https://code.example/blob/abc"
-CHECKOUT = Checkout("/repository", "/repository/eu", BLOB)
+CHECKOUT = SourceLinks("/repository", "/repository/eu", BLOB)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from reconciler.core.tenancy import ANY_TENANT, for_tenant
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs
-from reconciler.render.grant_file import MOST_CHARACTERS_IN_A_FILE, Heading, import_file, portions
+from reconciler.render.grant_file import MOST_CHARACTERS_IN_A_FILE, FileHeader, import_file, portions
 
-HEADING = Heading(["Imported."])
+HEADING = FileHeader(["Imported."])
 names = st.just("") | texts | st.sampled_from(["half \ud800", "z" * 8193, "a", "${domain}"])
 
 
@@ -42,7 +42,7 @@ def test_what_has_no_name_that_a_file_can_hold_stands_by_id(name: str) -> None:
 
 
 def test_comments_at_the_top_cannot_be_more_than_comments() -> None:
-    text = import_file([a_grant()], a_directory(), Heading(["x\ngrants: []"], tenant="a: b"))
+    text = import_file([a_grant()], a_directory(), FileHeader(["x\ngrants: []"], tenant="a: b"))
 
     assert text.startswith('# x\\ngrants: []\ntenants: ["a: b"]\ngrants:\n')
 

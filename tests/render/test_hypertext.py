@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.quoting import visible
-from reconciler.render.checkout import Checkout
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.hypertext import block, element, marker, span
 
 ALLOWED = {"p", "ul", "li", "code", "pre", "table", "tbody", "thead", "tr", "th", "td", "blockquote"}
@@ -113,10 +113,10 @@ def test_a_marker_is_one_comment_and_differs_for_every_name(text: str) -> None:
 
 
 def test_a_marker_names_the_configuration_where_it_is_not_the_usual_one() -> None:
-    assert marker("prod", Checkout(config="team-a/reconciler.yaml")) == (
+    assert marker("prod", SourceLinks(config="team-a/reconciler.yaml")) == (
         "<!-- reconciler:prod:team%2Da%2Freconciler.yaml -->"
     )
-    assert marker("prod", Checkout(config="reconciler.yaml")) == marker("prod")
+    assert marker("prod", SourceLinks(config="reconciler.yaml")) == marker("prod")
 
 
 def test_markers_tell_names_apart() -> None:

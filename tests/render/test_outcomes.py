@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.contract import stored
-from reconciler.core.outcome import Outcome, Report, Result
+from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.core.plan import Plan
 from reconciler.render.outcomes import report_json, report_lines
 from reconciler.render.styled import plain
@@ -18,7 +18,7 @@ DIFFERING = a_plan([a_spec()], [an_observed(a_grant(scope=()))], create_only=Tru
 
 
 def said(outcomes: list[Outcome], remaining: Plan | None, trouble: str = "") -> list[str]:
-    return plain(report_lines(Report(tuple(outcomes), remaining, trouble), NAMES)).splitlines()
+    return plain(report_lines(ApplyReport(tuple(outcomes), remaining, trouble), NAMES)).splitlines()
 
 
 @pytest.mark.parametrize("result", Result)
@@ -68,7 +68,7 @@ def test_running_again_is_advised_unless_auth0_did_not_keep_what_it_accepted() -
 
 
 def test_a_report_as_data_has_what_still_differs_and_fits_its_schema() -> None:
-    report = Report((Outcome(CHANGE, Result.APPLIED),), PLAN)
+    report = ApplyReport((Outcome(CHANGE, Result.APPLIED),), PLAN)
     data = json.loads(json.dumps(report_json(report)))
 
     (difference,) = data["differences"]
@@ -86,7 +86,7 @@ def test_the_last_line_counts_every_result_that_occurred() -> None:
 
 
 def test_a_report_as_data_has_every_count_and_every_outcome() -> None:
-    report = Report((Outcome(CHANGE, Result.UNKNOWN, "timeout"),), None, "trouble")
+    report = ApplyReport((Outcome(CHANGE, Result.UNKNOWN, "timeout"),), None, "trouble")
 
     assert report_json(report) == {
         "summary": {"applied": 0, "failed": 0, "conflict": 0, "unknown": 1, "skipped": 0, "converged": False},

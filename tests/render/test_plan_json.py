@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.contract import stored
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.origin import Origin
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan, grants_after
@@ -15,7 +15,7 @@ from reconciler.core.risk import Level, Risk
 from reconciler.render.plan_json import plan_from_json, plan_json
 
 WIDER = a_grant(scope=("read:invoices", "write:invoices"), organization_usage="allow", allow_any_organization=True)
-UNTOUCHABLE = Untouchable(OWN, (Protect(client_id="kept", reason="ask first"),))
+UNTOUCHABLE = ProtectionRules(OWN, (Protect(client_id="kept", reason="ask first"),))
 PLANS = {
     "create": a_plan([a_spec()]),
     "update": a_plan([a_spec()], [an_observed(WIDER)]),

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, first_parties
 
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.spec import GrantSpec
-from reconciler.render.checkout import Checkout
+from reconciler.render.checkout import SourceLinks
 from reconciler.render.plan_markdown import plan_markdown
 
 MANAGEMENT = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
@@ -37,7 +37,7 @@ def test_a_change_has_a_row_with_a_link_and_its_difference() -> None:
     spec = a_spec(line=7, scope=("read:invoices",), organization_usage="allow", description="OPS-1 @team")
     plan = a_plan([spec], [an_observed(a_grant(scope=("write:invoices",)))], NAMES)
 
-    markdown = plan_markdown(plan, checkout=Checkout(address="https://code.example/blob/abc"))
+    markdown = plan_markdown(plan, checkout=SourceLinks(address="https://code.example/blob/abc"))
 
     (row,) = rows(markdown)
     assert row == (
@@ -64,7 +64,7 @@ def test_deletes_and_what_is_left_alone_are_told() -> None:
 
 
 def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
-    untouchable = Untouchable(OWN, (Protect(client="Portal", reason="ask | first"),))
+    untouchable = ProtectionRules(OWN, (Protect(client="Portal", reason="ask | first"),))
     plan = a_plan([a_spec(), a_spec(line=9, client_id="portal")], [], NAMES, untouchable=untouchable)
 
     markdown = plan_markdown(plan)
@@ -74,7 +74,7 @@ def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
     assert "> [!CAUTION]\n> **Blocked (1): nothing of this plan can be applied**\n>\n" in head
     reason = 'protected: ask | first (protect: client "Portal")'
     assert f"> - + `Portal -> Invoices API`: `{reason}`, `grants/a.yaml:9`\n" in head
-    linked = plan_markdown(plan, checkout=Checkout(address="https://code.example/blob/abc"))
+    linked = plan_markdown(plan, checkout=SourceLinks(address="https://code.example/blob/abc"))
     assert "[`grants/a.yaml:9`](<https://code.example/blob/abc/grants/a.yaml#L9>)\n" in linked
     assert markdown.endswith("It cannot be applied while a change is blocked.\n")
 

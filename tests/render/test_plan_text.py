@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.limits import Limits
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
@@ -130,7 +130,7 @@ def test_changes_are_sorted_by_name_and_not_by_id() -> None:
 
 
 def test_blocked_changes_stand_together_under_their_reason() -> None:
-    protect = Untouchable(OWN, (Protect(client_id="b*", reason="ask \x1b[2Jfirst"),))
+    protect = ProtectionRules(OWN, (Protect(client_id="b*", reason="ask \x1b[2Jfirst"),))
     specs = [a_spec(client_id=client_id) for client_id in ("b2", "b1", "free")]
 
     assert section(a_plan(specs, untouchable=protect), "Blocked") == [

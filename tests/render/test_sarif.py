@@ -14,7 +14,7 @@ from reconciler.core.config_rules import CONFIG_RULES
 from reconciler.core.plan import TenantName
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.risks import RULES
-from reconciler.render.checkout import JUST_HERE, Checkout
+from reconciler.render.checkout import JUST_HERE, SourceLinks
 from reconciler.render.sarif import plans_sarif, problems_sarif, rules_sarif
 
 MANAGEMENT = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
@@ -107,10 +107,10 @@ def test_a_problem_is_the_same_in_another_line_and_from_wherever_it_is_looked_at
     moved = replace(first, source=Source("b/grants/a b.yaml", 30))
     another = replace(first, source=Source("c/grants/a b.yaml", 3, 5))
 
-    seen = fingerprints(problems_sarif([first], Checkout("/r", "/r/b")))
+    seen = fingerprints(problems_sarif([first], SourceLinks("/r", "/r/b")))
 
-    assert fingerprints(problems_sarif([moved], Checkout("/r", "/r"))) == seen
-    assert fingerprints(problems_sarif([another], Checkout("/r", "/r"))) != seen
+    assert fingerprints(problems_sarif([moved], SourceLinks("/r", "/r"))) == seen
+    assert fingerprints(problems_sarif([another], SourceLinks("/r", "/r"))) != seen
 
 
 def test_every_rule_is_told() -> None:

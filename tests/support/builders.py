@@ -5,11 +5,11 @@ from typing import Any
 
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Untouchable
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.limits import Limits
 from reconciler.core.plan import Plan, TenantName
-from reconciler.core.planner import Observation, Rules, make_plan
-from reconciler.core.spec import GrantSpec, KnownPlaces
+from reconciler.core.planner import Observation, PlanRules, make_plan
+from reconciler.core.spec import GrantSpec, PartialLocations
 
 INVOICES = "https://api.example.com/invoices"
 OWN = Key("own-client", "https://sandbox.localhost/api/v2/")
@@ -41,7 +41,7 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
         "scope": tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"])),
         "organizations": tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ())),
     }
-    return GrantSpec(file="grants/a.yaml", places=KnownPlaces((line, 5), marks, within), **fields)
+    return GrantSpec(file="grants/a.yaml", places=PartialLocations((line, 5), marks, within), **fields)
 
 
 def a_directory(
@@ -60,10 +60,10 @@ def an_api(identifier: str = INVOICES, name: str = "Invoices API", **fields: Any
     return Api(identifier, name, **fields)
 
 
-def rules(**fields: Any) -> Rules:
-    fields.setdefault("untouchable", Untouchable(OWN))
+def rules(**fields: Any) -> PlanRules:
+    fields.setdefault("untouchable", ProtectionRules(OWN))
     fields.setdefault("limits", Limits())
-    return Rules(**fields)
+    return PlanRules(**fields)
 
 
 def a_plan(
