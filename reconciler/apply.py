@@ -6,10 +6,10 @@ from itertools import groupby
 
 from reconciler.auth0.client import PAGE_SIZE
 from reconciler.auth0.errors import Auth0Error
+from reconciler.change_executor import ApplyContext, ChangeExecutor, Seen, StopSignal, reraise
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, phase, takes_access
-from reconciler.work import ApplyContext, ChangeExecutor, Seen, StopSignal, reraise
 
 __all__ = ["ApplyContext", "StopSignal", "carry_out", "reraise"]
 

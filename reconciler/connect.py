@@ -8,7 +8,7 @@ from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.connection import Route
 from reconciler.auth0.credentials import ClientSecret, credentials_from, identities_of
 from reconciler.auth0.management import ClientOptions
-from reconciler.config import Tenant, TenantKind, check_environment
+from reconciler.config.tenants import Tenant, TenantKind, check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.identity import IdentityCheck, management_api_of
 from reconciler.errors import ReconcilerError

@@ -7,16 +7,16 @@ from typing import Any, TypeVar
 
 from reconciler.auth0.client import ManagementClient, forbidden
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
+from reconciler.concurrency import at_once
 from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization, TenantList
 from reconciler.core.grant import ObservedGrant
-from reconciler.core.needs import lists_for_changes
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
+from reconciler.core.permissions import lists_for_changes
 from reconciler.core.planner import Observation
 from reconciler.core.quoting import counted
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
-from reconciler.tasks import at_once
 
 T = TypeVar("T")
 

@@ -14,11 +14,11 @@ from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.apply import ApplyContext, StopSignal, carry_out
+from reconciler.artifacts.journal import open_journal
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import Result
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
-from reconciler.journal import open_journal
 from reconciler.observe import RequiredListings, observe
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox

@@ -7,7 +7,7 @@ import httpx
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
 from reconciler.auth0.exchange import TenantResponse
 from reconciler.auth0.management import NO_CONTEXT, ApiRequest, Management, RequestContext
-from reconciler.auth0.values import count
+from reconciler.auth0.wire import count
 
 ORGANIZATIONS = "organizations"
 

@@ -24,13 +24,13 @@ from reconciler.auth0.errors import (
 )
 from reconciler.auth0.exchange import TenantResponse
 from reconciler.auth0.management import API, NO_CONTEXT, ApiRequest, ClientOptions, Management, RequestContext, accept
-from reconciler.auth0.values import Json, count, cursor
+from reconciler.auth0.wire import Json, count, cursor
+from reconciler.concurrency import at_once
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
 from reconciler.core.quoting import quoted
 from reconciler.redaction import Secrets
-from reconciler.tasks import at_once
 
 T = TypeVar("T")
 

@@ -8,8 +8,7 @@ import httpx
 
 from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.exchange import TIMEOUTS
-from reconciler.cookies import NoCookies
-from reconciler.proxy import connection_error, httpx_proxy
+from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 import base64
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from reconciler.auth0.values import LONGEST_ID, LONGEST_TEXT, parse, text_or_none
+from reconciler.auth0.wire import LONGEST_ID, LONGEST_TEXT, parse, text_or_none
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
-from reconciler.core.domain import CREDENTIALS_PREFIX
 from reconciler.core.grant import Key
-from reconciler.core.identity import identity_of
+from reconciler.core.identity import CREDENTIALS_PREFIX, identity_of
 from reconciler.core.quoting import enumerated
 from reconciler.errors import ReconcilerError
 
@@ -222,3 +222,39 @@ def _claims(token: str) -> dict[str, Any]:
     except ValueError as error:
         raise ReconcilerError("the access token is no JWT, so it does not tell which grant is our own") from error
     return claims if isinstance(claims, dict) else {}
+
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+LIFETIME_SECONDS = 55
+"""Auth0 takes up to five minutes and advises a minute at most."""
+
+
+def assertion(key: PrivateKey, now: float) -> str:
+    """Return the assertion for a request for a token at `now` (UNIX seconds); each is good for one request.
+
+    `aud` is the tenant with a trailing slash, as a text and not a list, which Auth0 insists on.
+
+    Raises:
+        ReconcilerError: if PyJWT is not installed or the key is none.
+    """
+    try:
+        import jwt
+        from jwt.exceptions import PyJWTError
+    except ModuleNotFoundError as error:
+        raise ReconcilerError(
+            'private-key JWT needs the extra jwt; where reconciler lies: pip install ".[jwt]"'
+        ) from error
+    claims = {
+        "iss": key.client_id,
+        "sub": key.client_id,
+        "aud": key.issuer,
+        "iat": int(now),
+        "exp": int(now) + LIFETIME_SECONDS,
+        "jti": uuid.uuid4().hex,
+    }
+    try:
+        return jwt.encode(claims, key.private_key, algorithm=key.algorithm)
+    except (PyJWTError, ValueError, TypeError) as error:
+        raise ReconcilerError(
+            f"the private key cannot sign with {key.algorithm}: is it a PEM of an RSA key?"
+        ) from error

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 
-from reconciler.auth0.budget import parse_rate_limit_headers
 from reconciler.auth0.errors import (
     Auth0Error,
     NotSentError,
@@ -17,8 +16,9 @@ from reconciler.auth0.errors import (
     UnknownOutcomeError,
     UnreadableError,
 )
-from reconciler.auth0.values import parse
-from reconciler.proxy import by_proxy
+from reconciler.auth0.rate_limit import parse_rate_limit_headers
+from reconciler.auth0.wire import parse
+from reconciler.http.proxy import by_proxy
 from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0

@@ -6,12 +6,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from reconciler.auth0.backoff import RetryPolicy, persistently
-from reconciler.auth0.budget import parse_rate_limit_headers
 from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.errors import NoTokenError, NotSentError, UnknownOutcomeError
 from reconciler.auth0.exchange import TenantResponse, exchange
-from reconciler.auth0.pace import WHOLE_TENANT, RateLimiter, RateOptions, Slot
+from reconciler.auth0.rate_limit import WHOLE_TENANT, RateLimiter, RateOptions, Slot, parse_rate_limit_headers
+from reconciler.auth0.retry import RetryPolicy, persistently
 from reconciler.auth0.tokens import TokenSource
 from reconciler.errors import ReconcilerError
 from reconciler.redaction import Secrets

@@ -6,19 +6,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from reconciler.auth0.assertion import ASSERTION_TYPE, assertion
-from reconciler.auth0.backoff import RetryPolicy, persistently
 from reconciler.auth0.credentials import (
+    ASSERTION_TYPE,
     AccessToken,
     ClientSecret,
     Credentials,
     PrivateKey,
+    assertion,
     is_token,
     secrets_of,
 )
 from reconciler.auth0.errors import Auth0Error, NoTokenError, RateLimitedError, RefusedCallError, UnreadableError
 from reconciler.auth0.exchange import TenantResponse
-from reconciler.auth0.values import count
+from reconciler.auth0.retry import RetryPolicy, persistently
+from reconciler.auth0.wire import count
 from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret

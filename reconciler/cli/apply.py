@@ -5,32 +5,30 @@ from collections.abc import Sequence
 
 import click
 
-from reconciler.cli import ci
+from reconciler.app import ci
+from reconciler.app.apply_run import ApplyRun
+from reconciler.app.console import Console, progress
+from reconciler.app.interruption import Interruption
+from reconciler.app.load import own_folder
+from reconciler.app.outputs import check_outputs
+from reconciler.app.session import TenantPlan, TenantSession
+from reconciler.app.tenant_runs import TenantResult, TenantRuns, expected_names, failures_of, tenant_runs
 from reconciler.cli.approving import ApprovedPlan, approval_options
-from reconciler.cli.console import Console
-from reconciler.cli.interruption import Interruption
 from reconciler.cli.options import also_global_options, options
-from reconciler.cli.outputs import check_outputs
-from reconciler.cli.progress import progress
 from reconciler.cli.reaching import RequestOptions, reaching_options
 from reconciler.cli.reports import TENANT, OutputOptions, forms_options
-from reconciler.cli.run import ApplyRun
-from reconciler.cli.session import TenantPlan, TenantSession
-from reconciler.cli.settings import own_folder
 from reconciler.cli.shaping import PlanOptions, shaping_options
-from reconciler.cli.together import TenantResult, TenantRuns, expected_names, failures_of, tenant_runs
 from reconciler.core.outcome import ApplyReport, Result
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, takes_everything
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
-from reconciler.render.checkout import SourceLinks
-from reconciler.render.outcome_forms import RunResult, RunResults, ends_as
-from reconciler.render.outcomes import report_lines
-from reconciler.render.plan_forms import PlanResults, outputs_of
-from reconciler.render.plan_text import plan_lines
-from reconciler.render.styled import line
+from reconciler.output.formats import PlanResults, RunResult, RunResults, ends_as, outputs_of
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.styled import line
+from reconciler.output.text.outcomes import report_lines
+from reconciler.output.text.plan import plan_lines
 
 
 @also_global_options

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.console import Console
+from reconciler.app.console import Console
+from reconciler.app.session import TenantPlan, TenantSession
+from reconciler.artifacts.journal import run_that_applied
+from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
+from reconciler.artifacts.serialization import action_of
 from reconciler.cli.reaching import parse_duration
-from reconciler.cli.session import TenantPlan, TenantSession
 from reconciler.cli.shaping import PlanOptions
 from reconciler.core.approval import Deviations, deviations
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Plan, takes_access
 from reconciler.core.quoting import enumerated
 from reconciler.errors import Exit, StalePlanError
-from reconciler.past import run_that_applied
-from reconciler.render.plan_json import action_of
-from reconciler.render.plan_text import group_lines
-from reconciler.render.plan_words import grant_label
-from reconciler.saved_plan import SavedPlan, read_plan, refuse_unless_current
+from reconciler.output.text.plan import group_lines
+from reconciler.output.words import grant_label
 
 MOST_NAMED = 20
 

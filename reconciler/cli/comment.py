@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import ci
-from reconciler.cli.console import Console
+from reconciler.app import ci
+from reconciler.app.console import Console
 from reconciler.cli.options import also_global_options, options
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, reason
@@ -27,11 +27,11 @@ from reconciler.forge.report import (
     stale_markers,
     tenant_of,
 )
-from reconciler.git.index import tracked
 from reconciler.git.repository import find_root, open_repository
-from reconciler.proxy import proxy_notes
-from reconciler.render.hypertext import marker, span
-from reconciler.render.styled import line
+from reconciler.git.revision import tracked
+from reconciler.http.proxy import proxy_notes
+from reconciler.output.escape import marker, span
+from reconciler.output.styled import line
 
 MOST_BYTES = 20_000_000
 """Of a report that is read; no service takes a comment of this size."""

@@ -7,20 +7,18 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import ci
-from reconciler.cli.console import Console
+from reconciler.app import ci
+from reconciler.app.console import Console
+from reconciler.app.load import read_settings, workspace_of
 from reconciler.cli.options import GlobalOptions, also_global_options, format_option, options
-from reconciler.cli.settings import read_settings, workspace_of
-from reconciler.config import identity_check
-from reconciler.core.findings import Finding, Status
+from reconciler.config.tenants import identity_check
+from reconciler.core.problems import Finding, Status
 from reconciler.doctor import setup
-from reconciler.doctor.look import look
-from reconciler.doctor.patterns import pattern_finding
-from reconciler.doctor.sight import ProbedListing
-from reconciler.doctor.verdicts import skipped_findings, tenant_findings
+from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_findings
+from reconciler.doctor.probe import ProbedListing, look
 from reconciler.errors import Exit
+from reconciler.output.text.problems import finding_lines, findings_json
 from reconciler.redaction import secrets_in
-from reconciler.render.findings import finding_lines, findings_json
 
 
 @also_global_options

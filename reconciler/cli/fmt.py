@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.console import Console
+from reconciler.app.console import Console
+from reconciler.app.load import read_settings, workspace_of
+from reconciler.artifacts.atomic_files import write_output
 from reconciler.cli.options import also_global_options, options
-from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.core.problems import Problem, Source, errors
 from reconciler.core.quoting import counted
-from reconciler.disk import write_output
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.files.canonical import canonical
 from reconciler.files.discover import find, name_of
+from reconciler.files.fmt import canonical
 from reconciler.files.read import LoadedGrants, read_grants
-from reconciler.render.styled import line
+from reconciler.output.styled import line
 
 BYTE_ORDER_MARK = "\ufeff"
 

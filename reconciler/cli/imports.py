@@ -9,27 +9,25 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.console import Console
-from reconciler.cli.declared import read_declared
+from reconciler.app.console import Console
+from reconciler.app.load import read_declared, read_settings, workspace_of
+from reconciler.app.session import TenantSession
+from reconciler.app.tenant_runs import TenantRuns, tenant_runs
+from reconciler.artifacts.atomic_files import check_new_folder, write_new_files
 from reconciler.cli.options import GlobalOptions, ListedName, also_global_options, options
 from reconciler.cli.reaching import RequestOptions, reaching_options
-from reconciler.cli.session import TenantSession
-from reconciler.cli.settings import read_settings, workspace_of
 from reconciler.cli.shaping import PlanOptions
-from reconciler.cli.together import TenantRuns, tenant_runs
-from reconciler.core.adopt import GrantImport, ImportFilter, adopt
-from reconciler.core.desired import resolve
-from reconciler.core.file_names import UniqueNames
 from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.import_selection import GrantImport, ImportFilter, UniqueNames, adopt
 from reconciler.core.planner import Observation
-from reconciler.core.template import restored
-from reconciler.disk import check_new_folder, write_new_files
+from reconciler.core.resolve import resolve
+from reconciler.core.tenant_filter import restored
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.render.adoption import adoption_lines, left_out_lines
-from reconciler.render.grant_file import FileHeader, import_file, portions
-from reconciler.render.plan_text import plan_lines
-from reconciler.render.styled import line
+from reconciler.files.write import FileHeader, import_file, portions
+from reconciler.output.styled import line
+from reconciler.output.text.grants import adoption_lines, left_out_lines
+from reconciler.output.text.plan import plan_lines
 
 SCHEMA = Path("schemas", "grants.schema.json")
 """Where editors find the schema of grant files, beside the configuration."""

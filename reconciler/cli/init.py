@@ -8,19 +8,19 @@ from pathlib import Path
 
 import click
 
-from reconciler import beginning
-from reconciler.cli.console import Console
+from reconciler.app import scaffold
+from reconciler.app.console import Console
+from reconciler.app.load import read_settings, workspace_of
+from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.imports import SCHEMA, ImportOptions, bring_in, way_to
 from reconciler.cli.options import GlobalOptions, also_global_options, options
 from reconciler.cli.reaching import USUAL
-from reconciler.cli.settings import read_settings, workspace_of
-from reconciler.config import DEFAULT_FILE, Tenant, choose_tenant
+from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.quoting import counted, quoted
-from reconciler.disk import write_new_files, write_output
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
-from reconciler.render.styled import Span, Style, line
+from reconciler.output.styled import Span, Style, line
 
 WORKFLOW = Path(".github", "workflows", "grants.yml")
 EXPRESSION = "${{"
@@ -59,16 +59,16 @@ def command(*, domain: str | None, yes: bool) -> Exit:
         bring_in(given, asking.console, ImportOptions(grants, agrees=asking.agrees), USUAL)
     if not grants.exists():
         schema = way_to(file.parent / SCHEMA, grants)
-        _write({grants / "example.yaml": beginning.example(schema)}, asking.console)
+        _write({grants / "example.yaml": scaffold.example(schema)}, asking.console)
     asking.console.result(map(line, ["", "Next:", *NEXT, *([] if reached else NEXT_WITHOUT_CREDENTIALS)]))
     return Exit.DONE
 
 
 def _first_files(tenant: Tenant, file: Path) -> dict[Path, str]:
     return {
-        file: beginning.configuration(tenant.name, tenant.domain),
-        **{file.parent / SCHEMA.parent / name: text for name, text in beginning.schemas().items()},
-        file.parent / WORKFLOW: beginning.workflow(tenant.name),
+        file: scaffold.configuration(tenant.name, tenant.domain),
+        **{file.parent / SCHEMA.parent / name: text for name, text in scaffold.schemas().items()},
+        file.parent / WORKFLOW: scaffold.workflow(tenant.name),
     }
 
 
@@ -138,11 +138,11 @@ def _refuse_links(files: Iterable[Path]) -> None:
 def _ignore(file: Path, console: Console) -> None:
     """Let git pass over what reconciler keeps for itself."""
     if not lexists(file):
-        _write({file: beginning.ignoring("")}, console)
+        _write({file: scaffold.ignoring("")}, console)
         return
     try:
         before = file.read_bytes().decode(errors="surrogateescape")
-        after = beginning.ignoring(before)
+        after = scaffold.ignoring(before)
         if after != before:
             write_output(file, after.encode(errors="surrogateescape"))
     except OSError as error:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.console import Console
+from reconciler.app.console import Console
+from reconciler.app.load import own_folder
+from reconciler.artifacts.journal import journal_path, read_run, run_names
 from reconciler.cli.options import also_global_options, format_option, options
-from reconciler.cli.settings import own_folder
-from reconciler.core.runs import PastRun, choose_run
+from reconciler.core.journal import PastRun, choose_run
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.past import journal_path, read_run, run_names
-from reconciler.render.runs import run_json, run_lines, runs_json, runs_lines
-from reconciler.render.styled import line
+from reconciler.output.styled import line
+from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_lines
 
 
 @also_global_options

@@ -4,19 +4,18 @@ import os
 
 import click
 
-from reconciler.cli.console import Console
-from reconciler.cli.declared import read_declared
+from reconciler.app.console import Console
+from reconciler.app.load import read_declared, read_settings
+from reconciler.app.session import TenantSession
+from reconciler.app.tenant_runs import tenant_runs
 from reconciler.cli.options import GlobalOptions, also_global_options, format_option, options
 from reconciler.cli.reaching import RequestOptions, reaching_options
-from reconciler.cli.session import TenantSession
-from reconciler.cli.settings import read_settings
 from reconciler.cli.shaping import PlanOptions
-from reconciler.cli.together import tenant_runs
-from reconciler.config import meant
-from reconciler.core.listing import ListedGrant, as_declared
+from reconciler.config.tenants import meant
 from reconciler.core.plan import TenantName
+from reconciler.core.resolve import ListedGrant, as_declared
 from reconciler.errors import Exit
-from reconciler.render.listing import listing_json, listing_lines
+from reconciler.output.text.grants import listing_json, listing_lines
 
 
 @also_global_options

@@ -10,8 +10,8 @@ from io import StringIO, TextIOWrapper
 import click
 
 from reconciler import __version__
-from reconciler.cli.ci import tell_exit_code
-from reconciler.cli.console import Console
+from reconciler.app.ci import tell_exit_code
+from reconciler.app.console import Console
 from reconciler.cli.memory import look_seldom
 from reconciler.cli.options import GlobalOptions, global_options, name_variables, options
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
@@ -157,7 +157,7 @@ def _invoke(context: click.Context) -> int:
 
 def _note_a_slow_parser(context: click.Context) -> None:
     """Note that files were read slowly, if a command has loaded the parser."""
-    if getattr(sys.modules.get("reconciler.files.yaml_parser"), "IS_SLOW", False):
+    if getattr(sys.modules.get("reconciler.files.yaml_messages"), "IS_SLOW", False):
         Console(_options(context)).note(
             "Files were read by a slow parser: this PyYAML was built without libyaml. Install a wheel of PyYAML, or "
             "build it where libyaml is installed."

@@ -5,21 +5,21 @@ from datetime import UTC, datetime
 
 import click
 
-from reconciler.cli import ci
-from reconciler.cli.console import Console
+from reconciler.app import ci
+from reconciler.app.console import Console
+from reconciler.app.outputs import OutputFile, check_outputs
+from reconciler.app.session import TenantSession
+from reconciler.app.tenant_runs import TenantRuns, chosen, expected_names, failures_of, tenant_runs
+from reconciler.artifacts.saved_plan import discard_plan, write_plan
 from reconciler.cli.options import GlobalOptions, also_global_options, options
-from reconciler.cli.outputs import OutputFile, check_outputs
 from reconciler.cli.reaching import RequestOptions, reaching_options
 from reconciler.cli.reports import TENANT, OutputOptions, files_for, forms_options
-from reconciler.cli.session import TenantSession
 from reconciler.cli.shaping import PlanOptions, shaping_options
-from reconciler.cli.together import TenantRuns, chosen, expected_names, failures_of, tenant_runs
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.render.plan_forms import PlanResults, PlanView, outputs_of, plans_as
-from reconciler.render.plan_text import plan_lines
-from reconciler.render.styled import line
-from reconciler.saved_plan import discard_plan, write_plan
+from reconciler.output.formats import PlanResults, PlanView, outputs_of, plans_as
+from reconciler.output.styled import line
+from reconciler.output.text.plan import plan_lines
 
 Plans = Sequence[tuple[TenantSession, Plan]]
 

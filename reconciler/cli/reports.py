@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from reconciler.cli import ci
+from reconciler.app import ci
+from reconciler.app.outputs import OutputFile
+from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
 from reconciler.cli.options import format_option
-from reconciler.cli.outputs import OutputFile
-from reconciler.disk import OWNER_ONLY, write_output
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.render.budget import MOST_BYTES
-from reconciler.render.stamp import stamped
+from reconciler.output.markdown.truncate import MOST_BYTES
+from reconciler.output.styled import stamped
 
 TENANT = "{tenant}"
 """What stands for the tenant's name in the path of a file; each tenant has a file of its own then."""

@@ -2,12 +2,12 @@
 
 import click
 
-from reconciler.cli.console import Console
+from reconciler.app.console import Console
 from reconciler.cli.options import also_global_options, format_option, options
 from reconciler.core.risks import RULES
 from reconciler.errors import Exit
-from reconciler.render.risks import rule_lines, rules_json
-from reconciler.render.sarif import rules_sarif
+from reconciler.output.sarif import rules_sarif
+from reconciler.output.text.plan import rule_lines, rules_json
 
 
 @also_global_options

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.console import Console
+from reconciler.app.console import Console
+from reconciler.app.load import read_settings
 from reconciler.cli.options import ListedName, also_global_options, options
-from reconciler.cli.settings import read_settings
-from reconciler.config import SANDBOX_DOMAIN, Config, Tenant, TenantKind
+from reconciler.config.tenants import SANDBOX_DOMAIN, Config, Tenant, TenantKind
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
-from reconciler.render.styled import line
+from reconciler.output.styled import line
 
 if TYPE_CHECKING:
     from reconciler.sandbox.tls import Certificates

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.console import Console
+from reconciler.app.console import Console
 from reconciler.cli.options import also_global_options, options
 from reconciler.contract import stored
-from reconciler.contract.compare import differences
-from reconciler.contract.derive import grants_schema, render
+from reconciler.contract.derive import differences, grants_schema, render
 from reconciler.contract.openapi import create_request
 from reconciler.core.problems import Problem
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import read
-from reconciler.render.styled import line
+from reconciler.output.styled import line
 
 LARGEST_DOCUMENT_BYTES = 64_000_000
 

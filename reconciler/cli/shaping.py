@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reconciler.core.limits import Limits
+from reconciler.core.guards import Limits
 from reconciler.errors import Exit, ReconcilerError
 
 NUMBER = click.IntRange(min=0)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import ci
-from reconciler.cli.console import Console
+from reconciler.app import ci
+from reconciler.app.console import Console
+from reconciler.app.outputs import check_outputs
+from reconciler.artifacts.saved_plan import read_plan
 from reconciler.cli.options import also_global_options, options
-from reconciler.cli.outputs import check_outputs
 from reconciler.cli.reports import OutputOptions, forms_options
 from reconciler.core.approval import as_unverified
 from reconciler.errors import Exit
-from reconciler.render.plan_forms import PlanResults, PlanView, plans_as
-from reconciler.render.plan_text import plan_lines
-from reconciler.saved_plan import read_plan
+from reconciler.output.formats import PlanResults, PlanView, plans_as
+from reconciler.output.text.plan import plan_lines
 
 
 @also_global_options

@@ -3,7 +3,7 @@
 import os
 from functools import partial
 
-from reconciler.cli.settings import workspace_of
+from reconciler.app.load import workspace_of
 from reconciler.core.quoting import quoted
 from reconciler.errors import StalePlanError
 from reconciler.forge import github, gitlab

@@ -5,25 +5,24 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import ci
-from reconciler.cli.console import Console
-from reconciler.cli.declared import is_snapshot
+from reconciler.app import ci
+from reconciler.app.console import Console
+from reconciler.app.load import is_snapshot, own_folder, read_settings, workspace_of
+from reconciler.app.outputs import check_outputs
+from reconciler.artifacts.serialization import json_text
 from reconciler.cli.memory import kept
 from reconciler.cli.options import GlobalOptions, also_global_options, options
-from reconciler.cli.outputs import check_outputs
 from reconciler.cli.reports import TENANT, OutputOptions, forms_options
-from reconciler.cli.settings import own_folder, read_settings, workspace_of
-from reconciler.config import named
+from reconciler.config.tenants import named
 from reconciler.core.problems import errors
-from reconciler.core.tenancy import UNTOLD
+from reconciler.core.tenant_filter import UNTOLD
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace, committed_problems
-from reconciler.render.annotations import annotations
-from reconciler.render.checkout import SourceLinks
-from reconciler.render.data import json_text
-from reconciler.render.problem_text import problem_json, problem_lines
-from reconciler.render.styled import line, plain
+from reconciler.output.github import annotations
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.styled import line, plain
+from reconciler.output.text.problems import problem_json, problem_lines
 
 
 @also_global_options
@@ -86,7 +85,7 @@ def _as(form: str, declared: LoadedGrants, checkout: SourceLinks, *, valid: bool
         case "github":
             return "".join(f"{command}\n" for command in annotations(declared.problems, checkout))
         case "sarif":
-            from reconciler.render.sarif import problems_sarif
+            from reconciler.output.sarif import problems_sarif
 
             return json_text(problems_sarif(declared.problems, checkout))
         case _:

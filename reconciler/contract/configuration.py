@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.contract.derive import DIALECT
-from reconciler.contract.rules import CONTROL_CHARACTERS, NOTHING, Schema
-from reconciler.core.domain import CREDENTIALS_PREFIX
+from reconciler.contract.derive import CONTROL_CHARACTERS, DIALECT, NOTHING, Schema
+from reconciler.core.identity import CREDENTIALS_PREFIX
 from reconciler.core.pattern import NAMES
 from reconciler.core.risks import RULES
-from reconciler.core.template import BUILT_IN, NAME
+from reconciler.core.tenant_filter import BUILT_IN, NAME
 
 PREFIX = "^AUTH0_([A-Z0-9]+_)*$"
 """The only prefix of environment variables that the configuration may name. A pull request must not choose a secret."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.config_rules import ConfigChange
-from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, as_far_as_told, by_key, widens
 from reconciler.core.plan import (
@@ -18,8 +17,9 @@ from reconciler.core.plan import (
     grants_after,
     takes_access,
 )
+from reconciler.core.problems import Risk
 from reconciler.core.quoting import quoted
-from reconciler.core.risk import Risk
+from reconciler.core.resolve import DesiredGrant
 from reconciler.core.risks import all_risks
 
 UNVERIFIED = "unverified"

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Api, Directory, TenantList
 from reconciler.core.grant import USAGE_DENY, Key, ObservedGrant
 from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.resolve import DesiredGrant
 from reconciler.core.suggest import Suggestions
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 

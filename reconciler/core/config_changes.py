@@ -22,13 +22,12 @@ from reconciler.core.config_rules import (
     VARIABLE,
     ConfigChange,
 )
-from reconciler.core.domain import comparable, is_same_host
-from reconciler.core.limits import Limits
+from reconciler.core.guards import Limits
+from reconciler.core.identity import comparable, is_same_host
 from reconciler.core.pattern import NAMES, ManagedScope, Pattern, Protect, matches
-from reconciler.core.policy import Policy
-from reconciler.core.policy_changes import loosened_policy
+from reconciler.core.policy import Policy, loosened_policy
+from reconciler.core.problems import Risk
 from reconciler.core.quoting import quoted, some
-from reconciler.core.risk import Risk
 
 SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"

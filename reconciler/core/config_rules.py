@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reconciler.core.risk import Level, Risk
+from reconciler.core.problems import Level, Risk
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from reconciler.core.confusable import LONGEST_NAME, is_deceptive, skeleton, with_visible_blanks
+from reconciler.core.characters import LONGEST_NAME, is_deceptive, skeleton, with_visible_blanks
 from reconciler.core.grant import SUBJECT_USER, Key
 from reconciler.core.quoting import shortened
 

@@ -3,13 +3,30 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.declarable import obstacle
 from reconciler.core.directory import Directory
+from reconciler.core.expressible import obstacle
 from reconciler.core.grant import Key, ObservedGrant
-from reconciler.core.limits import Limits
 from reconciler.core.pattern import ManagedScope, Match, Protect
 from reconciler.core.permissions import WRITING
 from reconciler.core.plan import Blocked, Change, Create, Reason, Update, takes_everything
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may change in one run: shares in percent of the managed grants, or numbers that lift them.
+
+    With `needs_number`, no delete is allowed without a number.
+
+    `organization_grants` is Auth0's own limit: how many grants an organization may have, 100 in the public cloud.
+    """
+
+    deletes_percent: int = 30
+    updates_percent: int = 50
+    max_deletes: int | None = None
+    max_updates: int | None = None
+    needs_number: bool = False
+    organization_grants: int = 100
+
 
 COUNTED_FROM = 10
 """Limits count from so many managed grants up: in a small set every change is a large share (octoDNS's rule)."""

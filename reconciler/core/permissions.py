@@ -1,9 +1,37 @@
 """Pure: which permissions of the Management API a plan takes, and which of them a token lacks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from reconciler.core.checks import lists_that_matter
 from reconciler.core.diff import ORGANIZATIONS, SetChange
+from reconciler.core.directory import Directory, TenantList
+from reconciler.core.grant import ObservedGrant, by_key, widens
 from reconciler.core.plan import Change, Create, Delete, Plan, Update
+from reconciler.core.resolve import resolve
+from reconciler.core.risks import LISTS_OF_RULES
+from reconciler.core.spec import GrantSpec
+
+
+def lists_for_changes(
+    specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
+) -> frozenset[TenantList]:
+    """Return the lists that are neither read nor refused, and that are needed to judge what `specs` create or widen.
+
+    Returns nothing if nothing is created or widened.
+    """
+    missing = frozenset(TenantList) - directory.settled
+    if not missing:
+        return frozenset()
+    observed, needed = by_key(grants), set[TenantList]()
+    for each in resolve(specs, directory)[0]:
+        before = observed.get(each.key)
+        if before is not None and (before.grant == each.grant or not widens(before.grant, each.grant)):
+            continue
+        needed |= LISTS_OF_RULES | lists_that_matter(each, before, directory)
+        if missing <= needed:
+            break
+    return missing & needed
+
 
 READING = ("read:client_grants", "read:clients", "read:resource_servers")
 WRITING = ("create:client_grants", "update:client_grants", "delete:client_grants")

@@ -6,14 +6,27 @@ from enum import StrEnum
 
 from reconciler.core.checks import NotChecked
 from reconciler.core.config_rules import ConfigChange
-from reconciler.core.declarable import obstacle, with_kept_values
-from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
 from reconciler.core.directory import Directory
+from reconciler.core.expressible import obstacle, with_kept_values
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, as_far_as_told, narrows
-from reconciler.core.origin import Origin
-from reconciler.core.problems import Problem
-from reconciler.core.risk import Risk
+from reconciler.core.problems import Problem, Risk
+from reconciler.core.resolve import DesiredGrant
+
+
+class Origin(StrEnum):
+    """What moved since the base: the files, the tenant, or both."""
+
+    BRANCH = "branch"
+    DRIFT = "drift"
+    BOTH = "both"
+
+
+TITLES: Mapping[Origin, str] = {
+    Origin.BRANCH: "From this branch",
+    Origin.DRIFT: "Drift: the tenant has moved, this branch has not",
+    Origin.BOTH: "From this branch, where the tenant has moved as well",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,3 +267,21 @@ def grants_after(change: Change) -> ClientGrant | None:
 
 def _order(key: Key) -> tuple[str, str, str, str]:
     return key.order
+
+
+def all_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapping[Key, Origin]:
+    """Return where each change comes from, seen from `base`: what the files declared before this branch."""
+    declared = {each.key: each.grant for each in base}
+    return {change.key: _origin(change, declared.get(change.key)) for change in changes}
+
+
+def _origin(change: Change, base: ClientGrant | None) -> Origin:
+    if base == grants_after(change):
+        return Origin.DRIFT  # the files say what they said: it is the tenant that has moved
+    before = grant_before(change)
+    return Origin.BRANCH if before == base or (before and base and _agree(before, base)) else Origin.BOTH
+
+
+def _agree(before: ClientGrant, base: ClientGrant) -> bool:
+    """Return whether both are equal in what both tell of: organizations may have been declared, and read, on a side."""
+    return as_far_as_told(before, base) == as_far_as_told(base, before)

@@ -5,17 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.checks import NotChecked, check
-from reconciler.core.declarable import obstacle
-from reconciler.core.denials import broken_already, forbid_broken, forbid_denied, shown
-from reconciler.core.desired import DesiredGrant, resolve
 from reconciler.core.directory import Directory
-from reconciler.core.grant import Key, ObservedGrant, by_key
-from reconciler.core.guards import ProtectionRules, forbid_too_many, forbid_untouchable
-from reconciler.core.limits import Limits
-from reconciler.core.organization_usage import WITH_ORGANIZATION, gaining
+from reconciler.core.expressible import obstacle
+from reconciler.core.grant import WITH_ORGANIZATION, Key, ObservedGrant, by_key, gaining
+from reconciler.core.guards import Limits, ProtectionRules, forbid_too_many, forbid_untouchable
 from reconciler.core.organizations import check_organizations
-from reconciler.core.origin import Origin
-from reconciler.core.origins import all_origins
+from reconciler.core.outcome import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
 from reconciler.core.pattern import ManagedScope, Match
 from reconciler.core.plan import (
     Change,
@@ -23,18 +18,20 @@ from reconciler.core.plan import (
     Create,
     Delete,
     LeftAlone,
+    Origin,
     Plan,
     Reason,
     TenantName,
     Update,
+    all_origins,
     compare,
     in_order_of_apply,
 )
-from reconciler.core.policy import Policy
+from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.quoting import counted
+from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.risks import all_risks
-from reconciler.core.rollback import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
 from reconciler.core.spec import GrantSpec
 from reconciler.core.unmatched import items_of, unmatched
 from reconciler.errors import ProblemsError, RefusedError

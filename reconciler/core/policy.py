@@ -1,13 +1,18 @@
 """Pure: what the configuration thinks of risks: allowed, worth a warning, or denied, and for whom."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from reconciler.core.config_rules import LOOSENED, STRICTER
 from reconciler.core.directory import Directory
-from reconciler.core.grant import Key
+from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.guards import Guarded, guarded
 from reconciler.core.pattern import Match, Pattern
-from reconciler.core.risk import Risk
+from reconciler.core.plan import Change, Delete
+from reconciler.core.problems import Problem, Risk, Severity
+from reconciler.core.quoting import some
+from reconciler.core.resolve import DesiredGrant
 
 
 class Verdict(StrEnum):
@@ -104,3 +109,131 @@ def strictest(policies: Iterable[Policy]) -> Policy:
 def all_denials(policies: Iterable[Policy]) -> Policy:
     """Return the policy that forbids what any rule or schema of `policies` forbids, without exceptions."""
     return strictest(policies).denials
+
+
+def broken_by(desired: DesiredGrant, policy: Policy, directory: Directory) -> list[str]:
+    """Return the titles of the schemas of `policy` that a grant does not meet."""
+    if not policy.schemas:
+        return []
+    data = described(desired, directory)
+    return [schema.title for schema in policy.schemas if not schema.is_met_by(data)]
+
+
+def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
+    """Return a grant as a grant file would say it with nothing left out: names beside ids, defaults filled in.
+
+    Left out is what there is not: a name that nobody knows, the application of a default grant, a description or
+    organizations where the file says nothing of them.
+    """
+    grant, key = desired.grant, desired.key
+    values: dict[str, object] = {
+        "client": directory.client_name(key),
+        "client_id": key.client_id,
+        "default_for": key.default_for,
+        "api": directory.api_name(key),
+        "audience": key.audience,
+        "subject_type": key.subject_type,
+        "description": desired.spec.description or None,
+        "scope": sorted(grant.scope),
+        "allow_all_scopes": grant.allow_all_scopes,
+        "organization_usage": grant.organization_usage,
+        "allow_any_organization": grant.allow_any_organization,
+        "authorization_details_types": sorted(grant.authorization_details_types),
+        "organizations": _organization_names(grant, directory),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _organization_names(grant: ClientGrant, directory: Directory) -> list[str] | None:
+    if grant.organizations is None:
+        return None
+    return sorted(directory.organization_name(each) or each for each in grant.organizations)
+
+
+Risks = Mapping[Key, tuple[Risk, ...]]
+
+
+def shown(risks: Risks, policy: Policy, directory: Directory) -> Risks:
+    """Return `risks` without those that the policy allows."""
+    kept = {
+        key: tuple(risk for risk in found if policy.on(risk, key, directory).verdict is not Verdict.ALLOW)
+        for key, found in risks.items()
+    }
+    return {key: found for key, found in kept.items() if found}
+
+
+def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, directory: Directory) -> Guarded:
+    """Forbid the changes with a risk that the policy denies."""
+
+    def reason(change: Change) -> str | None:
+        decided = (policy.on(risk, change.key, directory) for risk in risks.get(change.key, ()))
+        denial = next((each for each in decided if each.verdict is Verdict.DENY), None)
+        if denial is None:
+            return None
+        return f"policy: {denial.rule} is denied{f', {denial.reason}' if denial.reason else ''}"
+
+    return guarded(changes, reason)
+
+
+def forbid_broken(changes: Iterable[Change], policy: Policy, directory: Directory) -> Guarded:
+    """Forbid the changes after which the grant does not meet all schemas of the policy."""
+
+    def reason(change: Change) -> str | None:
+        broken = [] if isinstance(change, Delete) else broken_by(change.after, policy, directory)
+        return f"policy: {'; '.join(broken)}" if broken else None
+
+    return guarded(changes, reason)
+
+
+def broken_already(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:
+    """Yield a warning for each declared grant that does not meet a schema of the policy, whether it changes or not."""
+    for each in desired:
+        for title in broken_by(each, policy, directory):
+            yield Problem(each.spec.source, f"the policy is not met: {title}", severity=Severity.WARNING)
+
+
+def loosened_policy(was: Policy, now: Policy) -> Iterator[Risk]:
+    """Yield what a policy allows or fails to deny unlike the one before, or that it differs without doing so."""
+    loosened = list(_rules_loosened(was.rules, now.rules))
+    lost = [each for each in was.schemas if each not in now.schemas]
+    gained = [each for each in now.schemas if each not in was.schemas]
+    if lost:
+        loosened.append(f"the schema {some([each.title for each in lost])} is removed or changed")
+    for what in loosened:
+        yield LOOSENED.risk(f"policy: {what}")
+    if not loosened and (was.rules != now.rules or gained):
+        yield STRICTER.risk("policy is stricter or written otherwise")
+
+
+def _rules_loosened(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Iterator[str]:
+    """Yield what the rules allow or fail to deny, unlike before. The rules for one risk do not concern another."""
+    for risk in sorted({each.rule for each in (*was, *now)}):
+        before, after = (list(dict.fromkeys(map(_bare, _of(risk, rules)))) for rules in (was, now))
+        removed = [each for each in before if each not in after]
+        added = [each for each in after if each not in before]
+        for each in removed:
+            if each.verdict is Verdict.DENY or (each.verdict is Verdict.WARN and _follows(before, each, Verdict.ALLOW)):
+                yield f"no longer {_said(each)}"
+        for each in added:
+            if each.verdict is Verdict.ALLOW or (each.verdict is Verdict.WARN and _follows(after, each, Verdict.DENY)):
+                yield f"now {_said(each)}"
+        kept = [each for each in before if each in after]
+        if kept != [each for each in after if each in before]:
+            yield f"the rules for {risk} are in another order, and the first that matches decides"
+
+
+def _of(risk: str, rules: Iterable[PolicyRule]) -> Iterator[PolicyRule]:
+    return (each for each in rules if each.rule == risk)
+
+
+def _bare(rule: PolicyRule) -> PolicyRule:
+    return replace(rule, reason="")
+
+
+def _follows(rules: Sequence[PolicyRule], rule: PolicyRule, verdict: Verdict) -> bool:
+    return any(each.verdict is verdict for each in rules[rules.index(rule) + 1 :])
+
+
+def _said(rule: PolicyRule) -> str:
+    verbs = {Verdict.DENY: "denies", Verdict.ALLOW: "allows", Verdict.WARN: "warns of"}
+    return f"{verbs[rule.verdict]} {rule.rule} for {rule.grants if str(rule.grants) else 'all grants'}"

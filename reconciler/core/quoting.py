@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from itertools import islice
 
-from reconciler.core.invisible import has_invisible, is_invisible
+from reconciler.core.characters import has_invisible, is_invisible
 
 LONGEST = 60
 MOST_WORDS = 10

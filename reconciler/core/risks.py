@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
-from reconciler.core.grant import ClientGrant, Key, widens
-from reconciler.core.management_scopes import level_of
-from reconciler.core.organization_usage import gaining
+from reconciler.core.grant import ClientGrant, Key, gaining, widens
 from reconciler.core.plan import Change, Create, Delete, takes_everything
+from reconciler.core.problems import Level, Risk
 from reconciler.core.quoting import shortened
-from reconciler.core.risk import Level, Risk
-from reconciler.core.scope_severity import is_administration, scope_order
+from reconciler.core.scopes import is_administration, level_of, scope_order
 from reconciler.core.system_apis import system_api_of
 
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")

@@ -6,7 +6,7 @@ The names come from Auth0's documentation and SDKs. The levels are ours and foll
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.core.risk import Level
+from reconciler.core.problems import Level
 
 MY_ORGANIZATION_SUFFIX = "/my-org/"
 """The one system API whose grants have organization settings, those of users too (seen on a live tenant)."""

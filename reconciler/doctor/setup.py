@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from reconciler.config import Config, Tenant, TenantKind, choose_tenant
-from reconciler.core.findings import Finding, Status
-from reconciler.core.problems import Problem, errors
+from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenant
+from reconciler.core.problems import Finding, Problem, Status, errors
 from reconciler.core.quoting import counted
-from reconciler.core.tenancy import NOBODY
+from reconciler.core.tenant_filter import NOBODY
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace

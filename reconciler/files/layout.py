@@ -11,7 +11,7 @@ import yaml
 from yaml.events import CollectionEndEvent, CollectionStartEvent, Event, MappingStartEvent, NodeEvent, ScalarEvent
 from yaml.tokens import BlockEntryToken, Token
 
-from reconciler.files.yaml_parser import PARSER
+from reconciler.files.yaml_messages import PARSER
 
 COMMENT = re.compile("#[^\n\r]*")
 FOR_READERS = frozenset({"description", "reason"})

@@ -25,7 +25,10 @@ from yaml.events import (
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import Mark
+from reconciler.files.characters import is_misread, raw_character_problems
 from reconciler.files.document import (
+    FIRST_CHARACTERS,
+    MOST_CHARACTERS,
     MOST_PROBLEMS,
     MOST_VALUES,
     NOWHERE,
@@ -34,15 +37,23 @@ from reconciler.files.document import (
     Document,
     Node,
     PositionIndex,
+    Scalar,
     YamlList,
     YamlMapping,
+    resolve,
     too_many,
 )
-from reconciler.files.glance import at_a_glance
-from reconciler.files.raw_characters import is_misread, raw_character_problems
-from reconciler.files.scalars import FIRST_CHARACTERS, MOST_CHARACTERS, Scalar, resolve
-from reconciler.files.syntax import AT_THE_OPENING, MOST_LEVELS, TOO_DEEP, WRITE_FLAT, explain, explain_surrogate
-from reconciler.files.yaml_parser import IS_SLOW, PARSER
+from reconciler.files.fast_yaml import at_a_glance
+from reconciler.files.yaml_messages import (
+    AT_THE_OPENING,
+    IS_SLOW,
+    MOST_LEVELS,
+    PARSER,
+    TOO_DEEP,
+    WRITE_FLAT,
+    explain,
+    explain_surrogate,
+)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"

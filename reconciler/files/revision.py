@@ -5,8 +5,16 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import visible
-from reconciler.files.discover import MOST_BYTES, SUFFIXES, too_large
-from reconciler.files.links import NO_GRANT_FILE, TO_HIDDEN, LinkProblem, follow, link_problem
+from reconciler.files.discover import (
+    MOST_BYTES,
+    NO_GRANT_FILE,
+    SUFFIXES,
+    TO_HIDDEN,
+    LinkProblem,
+    follow,
+    link_problem,
+    too_large,
+)
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry
 
 MOST_LINK_BYTES = 4_096

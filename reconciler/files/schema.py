@@ -19,6 +19,6 @@ def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, fil
     """
     if validity_check(schema)(data):
         return ()
-    from reconciler.files.breaches import breaches
+    from reconciler.files.messages import breaches
 
     return breaches(data, schema, file)

@@ -13,14 +13,15 @@ from reconciler.core.grant import USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import GrantSpec, TenantPattern
-from reconciler.core.template import OPENING, literal
-from reconciler.core.tenancy import (
+from reconciler.core.tenant_filter import (
     NOBODY,
+    OPENING,
     TargetTenant,
     TargetTenants,
     at_targets,
     has_variables,
     is_plain,
+    literal,
     misdirected,
     patterns_of,
     with_values,

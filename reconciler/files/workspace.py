@@ -10,10 +10,9 @@ from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted, visible
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.git.attributes import altering_attributes, may_alter
 from reconciler.git.command import GitError, GitMissingError
-from reconciler.git.index import tracked
 from reconciler.git.repository import Repository, find_root, open_repository
+from reconciler.git.revision import altering_attributes, may_alter, tracked
 
 
 @dataclass(frozen=True, slots=True)

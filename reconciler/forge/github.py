@@ -13,11 +13,9 @@ from typing import Any
 
 from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
-from reconciler.forge.errors import ForgeError, TransientForgeError
-from reconciler.forge.http import ForgeApi, connected
-from reconciler.forge.job import GitHubJob
+from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, connected
+from reconciler.forge.job import GitHubJob, commit_id
 from reconciler.forge.report import PostedEntry
-from reconciler.forge.tip import commit_id
 
 MOST_CHARACTERS = 65_536
 MOST_PAGES = 1000

@@ -10,11 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.errors import ForgeError
-from reconciler.forge.http import ForgeApi, ForgeResponse, connected
-from reconciler.forge.job import GITLAB_GRANTED_BY, GitLabJob
+from reconciler.forge.http import ForgeApi, ForgeError, ForgeResponse, connected
+from reconciler.forge.job import GITLAB_GRANTED_BY, GitLabJob, commit_id
 from reconciler.forge.report import PostedEntry
-from reconciler.forge.tip import commit_id
 
 MOST_CHARACTERS = 1_000_000
 PAGE_SIZE = 20  # notes may be long

@@ -10,12 +10,30 @@ from typing import Any
 
 import httpx
 
-from reconciler.cookies import NoCookies
 from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
-from reconciler.forge.errors import ForgeError, TransientForgeError
-from reconciler.proxy import connection_error, httpx_proxy
+from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
 from reconciler.redaction import Secrets, secrets_in
+
+
+class ForgeError(ReconcilerError):
+    """The hosting service did not do what it should; `status` is that of its answer, 0 if there is none to go by."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TransientForgeError(ForgeError):
+    """It may work in a moment; `retry_after` is the wait that the service asks for in seconds, 0 if it does not say.
+
+    Whether a write took effect is open: look before it is made again.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 DEADLINE_SECONDS = 60.0

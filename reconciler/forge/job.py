@@ -7,6 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError
+from reconciler.forge.http import ForgeError
+
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def commit_id(value: object) -> str:
+    """Return the whole id of a commit. Raises ForgeError if `value` is something else."""
+    if not isinstance(value, str) or not COMMIT.fullmatch(value):
+        raise ForgeError("the answer does not hold the id of a commit")
+    return value
+
 
 TOKEN = re.compile(r"[!-~]+")
 REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)

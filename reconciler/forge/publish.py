@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
-from reconciler.forge.errors import TransientForgeError
+from reconciler.forge.http import TransientForgeError
 from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, entry_of, says_the_same
 
 T = TypeVar("T")

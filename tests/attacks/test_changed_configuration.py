@@ -7,8 +7,8 @@ import pytest
 from support.commands import a_workspace, reconciler
 from support.repository import committed, git
 
-from reconciler.config import Config
-from reconciler.config_file import parse_config
+from reconciler.config.file import parse_config
+from reconciler.config.tenants import Config
 from reconciler.core.config_changes import config_changes
 
 BASE = """

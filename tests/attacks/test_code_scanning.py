@@ -7,8 +7,8 @@ from support.builders import a_directory, a_plan, a_spec, an_api
 
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Problem, Source
-from reconciler.render.checkout import JUST_HERE
-from reconciler.render.sarif import plans_sarif, problems_sarif
+from reconciler.output.sarif import plans_sarif, problems_sarif
+from reconciler.output.source_links import JUST_HERE
 
 LINK = re.compile(r"\[[^\]]*\]\([^)]*\)")
 

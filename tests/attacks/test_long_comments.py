@@ -7,16 +7,15 @@ from support.builders import OWN, TENANT, a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.management_scopes import LEVELS
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
-from reconciler.core.risk import Level
+from reconciler.core.problems import Level
+from reconciler.core.scopes import LEVELS
 from reconciler.core.spec import GrantSpec
-from reconciler.render.budget import MOST_BYTES
-from reconciler.render.checkout import SourceLinks
-from reconciler.render.failures import TenantFailure
-from reconciler.render.plan_forms import PlanResults, PlanView, plans_as
-from reconciler.render.plan_markdown import plan_markdown
+from reconciler.output.formats import PlanResults, PlanView, TenantFailure, plans_as
+from reconciler.output.markdown.plan import plan_markdown
+from reconciler.output.markdown.truncate import MOST_BYTES
+from reconciler.output.source_links import SourceLinks
 
 SCOPES = {level: sorted(scope for scope in LEVELS if LEVELS[scope] is level) for level in Level}
 MANAGEMENT = Api("https://test.example/api/v2/", "Auth0 Management API", frozenset(LEVELS), is_system=True)

@@ -8,14 +8,14 @@ import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 from support.commands import a_workspace, reconciler
 
-from reconciler.core.confusable import skeleton
+from reconciler.artifacts.serialization import plan_from_json, plan_json
+from reconciler.core.characters import skeleton
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
-from reconciler.render.plan_json import plan_from_json, plan_json
-from reconciler.render.plan_markdown import plan_markdown
-from reconciler.render.plan_text import plan_lines
-from reconciler.render.plan_words import grant_label
-from reconciler.render.styled import plain
+from reconciler.output.markdown.plan import plan_markdown
+from reconciler.output.styled import plain
+from reconciler.output.text.plan import plan_lines
+from reconciler.output.words import grant_label
 
 
 def label(name: str, *others: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.commands import Ran, a_workspace, grants_of, reconciler, served
 
-from reconciler.config import Config, Tenant
-from reconciler.config_file import parse_config
+from reconciler.config.file import parse_config
+from reconciler.config.tenants import Config, Tenant
 from reconciler.core.policy import Policy, PolicyRule, Verdict
 
 GRANT = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "organization_usage": "allow"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.commands import CONFIG, Ran, a_workspace, process
 
-from reconciler.files.judge import NotASchemaError, judge
+from reconciler.files.custom_schemas import NotASchemaError, judge
 
 LONG = "a" * 8000 + "!"
 SLOW = ["^(a+)+$", "^(a|aa)+$", "(a*)*b", "^(([a-z])+.)+[A-Z]([a-z])+$", "(.*a){20}$"]

@@ -136,7 +136,7 @@ def test_a_plan_that_fails_early_leaves_no_report_of_an_earlier_run(config: str)
 def test_a_plan_that_crashes_leaves_no_report_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
     reports = ["--report", "markdown={tenant}.md", "--report", "json=plan.json"]
     assert reconciler("plan", *reports).code == 0
-    monkeypatch.setattr("reconciler.cli.plan.together", None)
+    monkeypatch.setattr("reconciler.cli.plan.tenant_runs", None)
 
     with pytest.raises(TypeError):
         reconciler("plan", *reports)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from support.builders import INVOICES
 from support.commands import GRANTS, SEED, Ran, a_workspace, grants_of, reconciler
 
+from reconciler.artifacts.saved_plan import read_plan
+from reconciler.artifacts.serialization import digest
 from reconciler.errors import StalePlanError
-from reconciler.render.plan_json import digest
-from reconciler.saved_plan import read_plan
 
 MANAGEMENT = "https://sandbox.localhost/api/v2/"
 NARROWED = "  - {client: Portal, api: Invoices API, scope: []}\n"

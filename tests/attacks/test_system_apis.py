@@ -4,7 +4,7 @@ import pytest
 from support.builders import INVOICES, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.core.directory import Directory
-from reconciler.core.risk import Level, Risk
+from reconciler.core.problems import Level, Risk
 
 TENANT = "https://example.eu.auth0.com"
 MY_ORGANIZATION = f"{TENANT}/my-org/"

@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.hostile import Asked, Server, an_answer, hostile_server
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.backoff import RetryPolicy
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
 from reconciler.auth0.errors import NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.management import ClientOptions
-from reconciler.auth0.pace import RateOptions
+from reconciler.auth0.rate_limit import RateOptions
+from reconciler.auth0.retry import RetryPolicy
 from reconciler.errors import ReconcilerError
 
 AUDIENCE = "https://t.auth0.com/api/v2/"

@@ -7,10 +7,10 @@ from support.strategies import grants
 
 from reconciler.auth0 import wire
 from reconciler.auth0.errors import UnreadableError
-from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import changed_fields
 from reconciler.core.grant import ClientGrant
 from reconciler.core.plan import Update
+from reconciler.core.resolve import DesiredGrant
 
 ANSWER = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": ["read:invoices"]}
 

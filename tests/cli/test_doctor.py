@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from support.commands import GRANTS, SEED, Ran, reconciler, served
 
-from reconciler.doctor.verdicts import AT_THE_TENANT
+from reconciler.doctor.checks import AT_THE_TENANT
 
 HERE = ("configuration", "tenant", "grants")
 ENOUGH = (

@@ -8,8 +8,8 @@ import pytest
 from support.commands import CONFIG, GRANTS, SEED, reconciler
 from support.repository import committed
 
-from reconciler.core.invisible import has_invisible, is_invisible
-from reconciler.render.scalars import quoted
+from reconciler.core.characters import has_invisible, is_invisible
+from reconciler.files.write import quoted
 
 INVISIBLE = [
     chr(number)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support.commands import SEED, reconciler
 
+from reconciler.app.session import TenantSession
 from reconciler.auth0 import wire
-from reconciler.cli.session import TenantSession
 from reconciler.core.grant import ClientGrant
 from reconciler.core.plan import Plan
 from reconciler.core.planner import Observation

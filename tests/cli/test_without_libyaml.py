@@ -11,8 +11,8 @@ from support.commands import GRANTS, TIMEOUT_SECONDS, Ran
 import reconciler.files.layout
 import reconciler.files.loader
 from reconciler.core.problems import errors
-from reconciler.files.canonical import canonical
 from reconciler.files.document import Document, YamlMapping
+from reconciler.files.fmt import canonical
 from reconciler.files.loader import parse, parse_by_events
 from reconciler.files.read import read_grants
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from reconciler.contract import stored
-from reconciler.contract.compare import differences
+from reconciler.contract.derive import differences
 from reconciler.contract.openapi import create_request
 
 OURS = create_request(stored.load(stored.OPENAPI))

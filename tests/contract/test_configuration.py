@@ -5,8 +5,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler.contract import stored
 from reconciler.contract.configuration import PATTERN_PARTS, SHARED, config_schema
-from reconciler.contract.derive import render
-from reconciler.contract.rules import Schema
+from reconciler.contract.derive import Schema, render
 from reconciler.core.pattern import NAMES
 from reconciler.core.risks import RULES
 

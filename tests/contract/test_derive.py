@@ -7,9 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reconciler.contract import stored
-from reconciler.contract.derive import grants_schema, render
+from reconciler.contract.derive import grants_schema, render, rules
 from reconciler.contract.openapi import create_request
-from reconciler.contract.rules import rules
 
 OPENAPI = stored.load(stored.OPENAPI)
 SCHEMA = grants_schema(OPENAPI)

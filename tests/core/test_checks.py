@@ -4,10 +4,10 @@ import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec, an_api, an_observed
 
 from reconciler.core.checks import CHECKS, NotChecked, check
-from reconciler.core.desired import resolve
 from reconciler.core.directory import CURRENT_USER_SCOPES, Application, Directory, TenantList
 from reconciler.core.grant import ObservedGrant, by_key
 from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec
 
 DIRECTORY = a_directory(None, [an_api()])

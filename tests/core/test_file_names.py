@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from support.nasty import texts
 
-from reconciler.core.file_names import LONGEST_STEM, UniqueNames, stem
+from reconciler.core.import_selection import LONGEST_STEM, UniqueNames, stem
 
 
 @pytest.mark.parametrize(

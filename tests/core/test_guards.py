@@ -3,13 +3,12 @@ from collections.abc import Callable
 import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec, an_api, an_observed
 
-from reconciler.core.desired import DesiredGrant
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import Key
-from reconciler.core.guards import ProtectionRules, forbid_too_many, forbid_untouchable
-from reconciler.core.limits import Limits
+from reconciler.core.guards import Limits, ProtectionRules, forbid_too_many, forbid_untouchable
 from reconciler.core.pattern import ManagedScope, Match, Pattern, Protect
 from reconciler.core.plan import Change, Create, Delete, Reason, Update
+from reconciler.core.resolve import DesiredGrant
 
 DIRECTORY = a_directory({"billing": "Billing Worker"}, [an_api()])
 NOBODY = Directory()

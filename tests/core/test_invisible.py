@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from reconciler.core.invisible import belongs_to_text, escape, has_invisible, is_invisible, name_of
+from reconciler.core.characters import belongs_to_text, escape, has_invisible, is_invisible, name_of
 from reconciler.core.quoting import visible
 
 EVERY = [chr(number) for number in range(sys.maxunicode + 1)]

@@ -3,12 +3,12 @@ from collections.abc import Iterable, Mapping
 import pytest
 from support.builders import OWN, a_directory, a_grant, a_key, a_spec, an_observed
 
-from reconciler.core.desired import resolve
 from reconciler.core.grant import ObservedGrant, by_key
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.organizations import DeclaredOrganizations, check_organizations
 from reconciler.core.pattern import Protect
 from reconciler.core.problems import Problem
+from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec
 
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"

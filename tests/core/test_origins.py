@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from support.builders import a_grant, a_key, a_plan, a_spec, an_observed
 from support.strategies import scopes
 
-from reconciler.core.origin import Origin
-from reconciler.core.plan import Plan, Reason
+from reconciler.core.plan import Origin, Plan, Reason
 from reconciler.core.spec import GrantSpec
 
 KEPT = a_spec(client_id="kept")

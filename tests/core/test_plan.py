@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from support.builders import a_grant, a_key, a_spec, an_observed
 
-from reconciler.core.desired import DesiredGrant
 from reconciler.core.diff import SetChange
 from reconciler.core.grant import ClientGrant, by_key
 from reconciler.core.plan import (
@@ -15,6 +14,7 @@ from reconciler.core.plan import (
     in_order_of_apply,
     takes_access,
 )
+from reconciler.core.resolve import DesiredGrant
 
 
 def desired(grant: ClientGrant) -> DesiredGrant:

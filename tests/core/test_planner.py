@@ -6,11 +6,10 @@ from hypothesis import strategies as st
 from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, rules
 from support.strategies import declarable_grants, grants
 
-from reconciler.core.declarable import obstacle, with_kept_values
 from reconciler.core.directory import Directory, TenantList
+from reconciler.core.expressible import obstacle, with_kept_values
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import ProtectionRules
-from reconciler.core.limits import Limits
+from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
 from reconciler.core.planner import Observation, make_plan

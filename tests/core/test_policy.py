@@ -3,12 +3,11 @@ from collections.abc import Mapping
 import pytest
 from support.builders import OWN, a_directory, a_grant, a_plan, a_spec, an_api, an_observed
 
-from reconciler.core.denials import described
-from reconciler.core.desired import resolve
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan
-from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
+from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict, described
+from reconciler.core.resolve import resolve
 
 MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
 TAKEOVER = "management-api-takeover"

@@ -8,11 +8,10 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan,
 from reconciler.contract import stored
 from reconciler.core.directory import Application, Directory
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.management_scopes import LEVELS, REST, TAKES_OVER, WEAKENS_OR_READS_OUT, level_of
 from reconciler.core.plan import Plan
-from reconciler.core.risk import Level
+from reconciler.core.problems import Level
 from reconciler.core.risks import RULES
-from reconciler.core.scope_severity import is_administration
+from reconciler.core.scopes import LEVELS, REST, TAKES_OVER, WEAKENS_OR_READS_OUT, is_administration, level_of
 
 MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
 KNOWN = (Path(__file__).parent / "management-api-scopes.txt").read_text(encoding="utf-8").split()

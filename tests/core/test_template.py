@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.template import BROKEN, filled, literal, names_in, restored
+from reconciler.core.tenant_filter import BROKEN, filled, literal, names_in, restored
 
 VALUES = {"stage": "dev", "n": "${stage}"}
 texts = st.text(alphabet="${}ab_1-é", max_size=12)

@@ -3,9 +3,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.auth0.credentials import credentials_from
-from reconciler.config import Tenant, TenantKind
-from reconciler.doctor.described import described_credentials
-from reconciler.doctor.sight import ProbeFailed
+from reconciler.config.tenants import Tenant, TenantKind
+from reconciler.doctor.probe import ProbeFailed, described_credentials
 
 AUTH0 = Tenant(name="x", domain="x.auth0.com")
 SANDBOX = Tenant(name="x", domain="x.auth0.com", kind=TenantKind.SANDBOX)

@@ -3,9 +3,9 @@ from dataclasses import replace
 import jwt
 import pytest
 
-from reconciler.core.findings import Status
-from reconciler.doctor.permissions import permission_findings
-from reconciler.doctor.sight import ProbedToken, ProbeFailed, ProbeSkipped
+from reconciler.core.problems import Status
+from reconciler.doctor.checks import permission_findings
+from reconciler.doctor.probe import ProbedToken, ProbeFailed, ProbeSkipped
 from reconciler.observe import RequiredListings
 
 READING = "read:client_grants read:clients read:resource_servers"

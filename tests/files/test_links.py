@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from support.repository import committed
 
 from reconciler.core.problems import Problem, errors
-from reconciler.files.discover import SUFFIXES, find, read
-from reconciler.files.links import TO_HIDDEN, LinkProblem, follow
+from reconciler.files.discover import SUFFIXES, TO_HIDDEN, LinkProblem, find, follow, read
 from reconciler.files.revision import read_revision
 from reconciler.git.repository import open_repository
 from reconciler.git.revision import resolve_revision

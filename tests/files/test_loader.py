@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 import reconciler.files.loader
 from reconciler.files import document
-from reconciler.files.document import MOST_PROBLEMS, Document, mark_of, too_many
+from reconciler.files.document import MOST_CHARACTERS, MOST_PROBLEMS, Document, mark_of, too_many
 from reconciler.files.loader import parse
-from reconciler.files.scalars import MOST_CHARACTERS
-from reconciler.files.syntax import MOST_LEVELS
+from reconciler.files.yaml_messages import MOST_LEVELS
 
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False) | st.text(),

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.invisible import escape, is_invisible
+from reconciler.core.characters import escape, is_invisible
 from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
 from reconciler.files.read import read_grants
-from reconciler.render.scalars import quoted, scalar
+from reconciler.files.write import quoted, scalar
 
 CONTROLS = [chr(number) for number in (*range(0x20), *range(0x7F, 0xA0)) if chr(number) not in "\t\n\r"]
 REFUSED = [

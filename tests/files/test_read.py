@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.problems import Problem, Severity, Source, errors
-from reconciler.core.tenancy import TargetTenant, TargetTenants
+from reconciler.core.tenant_filter import TargetTenant, TargetTenants
 from reconciler.errors import ReconcilerError
 from reconciler.files.read import LoadedGrants, read_config, read_grants, read_yaml
 

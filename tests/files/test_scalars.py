@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from reconciler.files.scalars import FIRST_CHARACTERS, MOST_DIGITS, WORDS, Scalar, resolve
+from reconciler.files.document import FIRST_CHARACTERS, MOST_DIGITS, WORDS, Scalar, resolve
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.files.custom_schemas import NotASchemaError, judge
 from reconciler.files.document import MOST_PROBLEMS
-from reconciler.files.judge import NotASchemaError, judge
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 

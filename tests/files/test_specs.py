@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
-from reconciler.core.tenancy import TargetTenant, TargetTenants
+from reconciler.core.tenant_filter import TargetTenant, TargetTenants
 from reconciler.files.document import YamlMapping
 from reconciler.files.loader import parse
 from reconciler.files.specs import grant_specs, problems_of

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support.builders import a_plan, a_spec, an_observed
 
+from reconciler.artifacts.serialization import plan_json
 from reconciler.contract import stored
-from reconciler.files.breaches import breaches, validator
 from reconciler.files.loader import parse
+from reconciler.files.messages import breaches, validator
 from reconciler.files.schema import violations
 from reconciler.files.validity import validity_check
-from reconciler.render.plan_json import plan_json
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 GRANT = stored.load(stored.GRANTS)["properties"]["grants"]["items"]

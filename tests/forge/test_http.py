@@ -8,8 +8,7 @@ import pytest
 from support.forges import TOKEN
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.errors import ForgeError, TransientForgeError
-from reconciler.forge.http import LARGEST_BODY_BYTES, connected
+from reconciler.forge.http import LARGEST_BODY_BYTES, ForgeError, TransientForgeError, connected
 
 HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
 Serve = Callable[[Callable[[bytes], object], Event], None]

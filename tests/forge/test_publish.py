@@ -8,7 +8,7 @@ import pytest
 from support.forges import NAME, NUMBER, OWNER, RUN, TOKEN, Fault, Forge, GitHub, GitLab, Request, Said, standing_in
 
 from reconciler.forge import github, gitlab
-from reconciler.forge.errors import ForgeError, TransientForgeError
+from reconciler.forge.http import ForgeError, TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob
 from reconciler.forge.publish import PublishResult, close, persistently, put
 from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget

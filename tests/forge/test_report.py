@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.report import PostedEntry, entry_of, parse_report, says_the_same
-from reconciler.render.hypertext import marker
+from reconciler.output.escape import marker
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 ENTRIES = st.lists(st.builds(PostedEntry, id=st.uuids().map(str), body=st.text(), ours=st.booleans()))

@@ -31,12 +31,12 @@ from support.tenants import AUDIENCE, a_sandbox, stored_grants
 from support.virtual_time import run_virtually
 
 from reconciler.apply import StopSignal
+from reconciler.artifacts.journal import open_journal
 from reconciler.auth0.client import ManagementClient
 from reconciler.auth0.errors import Auth0Error
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Plan
 from reconciler.errors import RefusedError
-from reconciler.journal import open_journal
 from reconciler.sandbox.documents import Document
 from reconciler.sandbox.faults import (
     NO_FAULTS,

@@ -31,8 +31,8 @@ from reliability.trial import (
 from support.tenants import a_sandbox, stored_grants
 from support.virtual_time import run_virtually
 
+from reconciler.artifacts.journal import open_journal
 from reconciler.core.outcome import Outcome, Result
-from reconciler.journal import open_journal
 from reconciler.sandbox.faults import Answer
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox

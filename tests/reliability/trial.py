@@ -15,11 +15,12 @@ from support.tenants import AUDIENCE, DOMAIN, Forward, Interfering, a_sandbox, o
 from support.virtual_time import run_virtually
 
 from reconciler.apply import ApplyContext, StopSignal, carry_out
-from reconciler.auth0.backoff import RetryPolicy
+from reconciler.artifacts.journal import Journal, open_journal
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.management import ClientOptions
-from reconciler.auth0.pace import RateOptions
+from reconciler.auth0.rate_limit import RateOptions
+from reconciler.auth0.retry import RetryPolicy
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Outcome, Result
@@ -28,7 +29,6 @@ from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
-from reconciler.journal import Journal, open_journal
 from reconciler.observe import RequiredListings, observe, observe_organizations
 from reconciler.sandbox.faults import NO_FAULTS, Fault, Rule, Series
 from reconciler.sandbox.faults import Plan as FaultPlan

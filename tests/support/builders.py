@@ -5,8 +5,7 @@ from typing import Any
 
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import ProtectionRules
-from reconciler.core.limits import Limits
+from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, PlanRules, make_plan
 from reconciler.core.spec import GrantSpec, PartialLocations

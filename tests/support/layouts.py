@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
-from reconciler.render.scalars import quoted
+from reconciler.files.write import quoted
 
 COMMENTS = ("# why", "#", "# a: b", "#- x", "# 'quoted", "# é \U0001f0a1", "# [", "# - client: old")
 TEXTS = ("a", "B", "read:x", "a # b", "#a", "x'y", 'x"y', "[a]", "a, b", "- a", "é", "a: b", "${x}")

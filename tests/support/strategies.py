@@ -4,7 +4,7 @@ from importlib import import_module
 
 from hypothesis import strategies as st
 
-from reconciler.core.declarable import declarable_part
+from reconciler.core.expressible import declarable_part
 from reconciler.core.grant import ClientGrant, Key
 
 import_module("deepdiff")  # it is loaded when two grants first differ: no example shall pay for that

@@ -1,0 +1,1 @@
+"""The use cases of the commands, without click: load, plan, approve, apply, report."""

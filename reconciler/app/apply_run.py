@@ -1,0 +1,146 @@
+"""One run that writes: from the journal's first line to the last look at the tenant, whatever signals come between."""
+
+import asyncio
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+from reconciler.app.console import Console
+from reconciler.app.interruption import GRACE_SECONDS, OUT_OF_TIME, Interruption
+from reconciler.app.session import TenantPlan
+from reconciler.app.tenant_runs import TenantResult
+from reconciler.apply import ApplyContext, carry_out, reraise
+from reconciler.artifacts.journal import Journal, JournalError, open_journal
+from reconciler.artifacts.snapshot import write_snapshot
+from reconciler.auth0.retry import RetryPolicy
+from reconciler.cli.reaching import RequestOptions
+from reconciler.concurrency import unless
+from reconciler.core.outcome import ApplyReport, Outcome, Result
+from reconciler.errors import CrashError, Exit, ReconcilerError
+
+LOOKS = 3
+LOOK_AGAIN_SECONDS = 1.5
+"""A tenant may answer late what was just written: the last of three looks comes three seconds after the first."""
+
+
+class ApplyRun:
+    """One run that writes: from the journal's first line to the last look at the tenant.
+
+    `saved_plan` is the checksum of the saved plan that approves the run; None without one.
+    """
+
+    def __init__(
+        self,
+        planned: TenantResult[TenantPlan],
+        reach: RequestOptions,
+        interruption: Interruption,
+        *,
+        saved_plan: str | None,
+    ) -> None:
+        self._saved_plan = saved_plan
+        self._session = planned.session
+        self._plan = planned.result.plan
+        self._observation = planned.result.observation
+        self._reach = reach
+        self._interruption = interruption
+        self._stop = interruption.stop()
+        self._crashed: Callable[[Exception], None] = reraise
+
+    async def done(self, console: Console, tell: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
+        """Carry the plan out and look at the tenant again; `tell` hears each outcome as it comes.
+
+        Raises:
+            ReconcilerError: if journal or snapshot cannot be written; nothing was sent then.
+        """
+        session, plan = self._session, self._plan
+        with closing(open_journal(session.folder)) as journal:
+            await journal.begin(plan, self._saved_plan)
+            only_for = plan.tenant.name if session.named else None
+            snapshot = write_snapshot(session.folder, journal.run, plan, self._observation.directory, only_for)
+            session.note(f"Run {journal.run}, journal {journal.path}")
+            back = shlex.join(["reconciler", *session.address, "--grants", str(snapshot), "apply"])
+            session.note(f"Rolling back: {back}")
+            self._crashed = lambda error: console.failure(CrashError(error), plan.tenant.name)
+            with self._within_the_time():
+                outcomes = await self._carried_out(self._means(journal, tell))
+                report = await self._verified(outcomes)
+            await _end(journal, report, console)
+        return report, self._exit_code(report)
+
+    async def _carried_out(self, means: ApplyContext) -> tuple[Outcome, ...]:
+        """Carry the plan out. A bug between two changes leaves the rest undone, and does not hide what was done."""
+        told: list[Outcome] = []
+
+        def tell(outcome: Outcome) -> None:
+            told.append(outcome)
+            means.tell(outcome)
+
+        try:
+            return await carry_out(self._plan, replace(means, tell=tell))
+        except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
+            self._crashed(error)
+            known = {outcome.change.key for outcome in told}
+            skipped = f"not begun: unexpected {type(error).__name__}"
+            rest = (change for change in self._plan.changes if change.key not in known)
+            return (*told, *(Outcome(change, Result.SKIPPED, skipped) for change in rest))
+
+    def _means(self, journal: Journal, tell: Callable[[Outcome], None]) -> ApplyContext:
+        return ApplyContext(
+            client=self._session.client,
+            journal=journal,
+            stop=self._stop,
+            tell=tell,
+            concurrency=self._reach.concurrency,
+            persistence=RetryPolicy(self._reach.attempts, deadline=self._session.deadline),
+            observed=len(self._observation.grants),
+            crashed=self._crashed,
+        )
+
+    @contextmanager
+    def _within_the_time(self) -> Iterator[None]:
+        timer = asyncio.get_running_loop().call_at(self._session.deadline, self._end_of_time)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _end_of_time(self) -> None:
+        self._stop.ask(OUT_OF_TIME)
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.cut.set)
+
+    async def _verified(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
+        """Read the tenant again: an answer of 200 is no proof. What was done is told even if that fails."""
+        all_applied = all(outcome.result is Result.APPLIED for outcome in outcomes)
+        looks = LOOKS if all_applied else 1
+        report = await self._second_look(outcomes)
+        while report.remaining and report.remaining.changes and (looks := looks - 1) and not self._stop.reason:
+            await unless(self._interruption.left, asyncio.sleep(LOOK_AGAIN_SECONDS))
+            report = await self._second_look(outcomes)
+        return report
+
+    async def _second_look(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
+        try:
+            observation = await self._session.observe_again(self._observation, self._interruption.left)
+            if observation is None:
+                return ApplyReport(outcomes, None, "interrupted before the tenant was read again")
+            return ApplyReport(outcomes, self._session.plan(observation))
+        except ReconcilerError as error:
+            return ApplyReport(outcomes, None, f"the tenant could not be read again: {error}")
+        except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
+            self._crashed(error)
+            return ApplyReport(outcomes, None, f"the tenant could not be read again: unexpected {type(error).__name__}")
+
+    def _exit_code(self, report: ApplyReport) -> Exit:
+        if self._interruption.exit_code is not None:
+            return self._interruption.exit_code
+        done = report.converged and all(outcome.result is Result.APPLIED for outcome in report.outcomes)
+        return Exit.DONE if done else Exit.INCOMPLETE
+
+
+async def _end(journal: Journal, report: ApplyReport, console: Console) -> None:
+    """Note the end. What was done has to be told even if the journal cannot be written any more."""
+    try:
+        await journal.end(converged=report.converged)
+    except JournalError as error:
+        console.error(str(error))

@@ -1,0 +1,153 @@
+"""The only module that writes to the terminal: results to stdout, everything said about them to stderr."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import IO
+
+import click
+
+from reconciler.artifacts.serialization import json_text
+from reconciler.cli.options import GlobalOptions
+from reconciler.core.outcome import Outcome
+from reconciler.core.problems import Problem
+from reconciler.core.quoting import visible
+from reconciler.errors import CrashError, ProblemsError, ReconcilerError
+from reconciler.output.styled import Line, Span, Style, line, plain
+from reconciler.output.text.problems import problem_lines
+
+COLORS: Mapping[Style, Callable[[str], str]] = {
+    Style.PLAIN: str,
+    Style.STRONG: partial(click.style, bold=True),
+    Style.MUTED: partial(click.style, dim=True),
+    Style.CREATE: partial(click.style, fg="green"),
+    Style.UPDATE: partial(click.style, fg="yellow"),
+    Style.DELETE: partial(click.style, fg="red"),
+    Style.WARNING: partial(click.style, fg="yellow"),
+    Style.ERROR: partial(click.style, fg="red", bold=True),
+}
+
+
+class Console:
+    """Writes lines, with colour where the options and the stream allow it."""
+
+    def __init__(self, options: GlobalOptions) -> None:
+        self._color = options.color
+        self._quiet = options.quiet
+        self._last_line = ""
+
+    def result(self, lines: Iterable[Line]) -> None:
+        """Write what was asked for to stdout."""
+        _write(sys.stdout, self._drawn(sys.stdout, lines))
+
+    def plan(self, lines: Iterable[Line], *, data: bool, asks: bool) -> None:
+        """Write a plan: to stdout, or where that is kept for data to stderr; there always if a question follows."""
+        if not data:
+            self.result(lines)
+        elif asks:
+            self._comment(lines)
+        else:
+            self.say(lines)
+
+    def data(self, value: object) -> None:
+        """Write exactly one JSON object to stdout."""
+        self.text(json_text(value))
+
+    def text(self, text: str) -> None:
+        """Write our own text to stdout as it is."""
+        _write(sys.stdout, text)
+
+    def say(self, lines: Iterable[Line]) -> None:
+        """Write to stderr what is good to know; nothing if quiet."""
+        if not self._quiet:
+            self._comment(lines)
+
+    def note(self, text: str) -> None:
+        """Write one line to stderr that is good to know; nothing if quiet."""
+        self.say([line(Span(visible(text), Style.WARNING))])
+
+    def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
+        """Write problems to stderr, on a terminal with the lines they speak of."""
+        self._comment(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
+
+    def error(self, message: str, tenant: str = "") -> None:
+        """Write to stderr why the run, or its part at one of several tenants, cannot go on."""
+        where = f"{visible(tenant)}: " if tenant else ""
+        self._comment([line(Span("error:", Style.ERROR), " ", where, visible(message))])
+
+    def failure(self, error: ReconcilerError, tenant: str = "") -> None:
+        """Write to stderr what an error says: a message, or every problem that it carries."""
+        if isinstance(error, CrashError):
+            self._comment(line(visible(each)) for each in error.trace.splitlines())
+        if not isinstance(error, ProblemsError):
+            self.error(str(error), tenant)
+            return
+        if tenant:
+            self.error(str(error), tenant)
+        self.problems(error.problems, error.texts)
+
+    def asked(self, question: str) -> str:
+        """Write a question to stderr and return what is typed, nothing at the end of the input."""
+        self._comment([line()])
+        with suppress(OSError):
+            _write(sys.stderr, visible(question))
+        answer = sys.stdin.readline()
+        if not answer:
+            self._comment([line()])
+        return answer.strip()
+
+    def last_line(self, text: str) -> None:
+        """Keep a short text below all that is said, where somebody watches stderr; an empty one ends that."""
+        if sys.stderr.isatty() and not self._quiet:
+            with suppress(OSError):
+                _write(sys.stderr, _erasing(self._last_line) + text)
+            self._last_line = text
+
+    def _comment(self, lines: Iterable[Line]) -> None:
+        """Write to stderr, if it takes anything: what is said there must never steer a run that changes a tenant."""
+        with suppress(OSError):
+            said = self._drawn(sys.stderr, lines)
+            _write(sys.stderr, f"{_erasing(self._last_line)}{said}{self._last_line}")
+
+    def _drawn(self, stream: IO[str], lines: Iterable[Line]) -> str:
+        return "".join(map(_colored, lines)) if self._is_colored(stream) else plain(lines)
+
+    def _is_colored(self, stream: IO[str]) -> bool:
+        if self._color != "auto":
+            return self._color == "always"
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _write(stream: IO[str], text: str) -> None:
+    """Write at once: somebody may wait for the line, and a full disk should be known before the tenant is changed."""
+    stream.write(text)
+    stream.flush()
+
+
+def _erasing(text: str) -> str:
+    """Return what takes a text off the line that it was written on, whatever the terminal understands."""
+    return f"\r{' ' * len(text)}\r" if text else ""
+
+
+def _colored(styled: Line) -> str:
+    return "".join(COLORS[span.style](span.text) for span in styled) + "\n"
+
+
+@contextmanager
+def progress(total: int, console: Console) -> Iterator[Callable[[Outcome], None]]:
+    """Give a function that is told each outcome, and show how many of `total` there are to whoever watches stderr."""
+    told = 0
+
+    def tell(_: Outcome) -> None:
+        nonlocal told
+        told += 1
+        console.last_line(f"Applying: {told} of {total}")
+
+    if total:
+        console.last_line(f"Applying: 0 of {total}")
+    try:
+        yield tell
+    finally:
+        console.last_line("")

@@ -1,0 +1,62 @@
+"""What a repository of grant files begins with: its first files as texts; nothing is written here."""
+
+from pathlib import Path
+
+from reconciler.contract import stored
+from reconciler.files.write import scalar
+
+CONFIGURATION = """\
+# yaml-language-server: $schema=schemas/{schema}
+default_tenant: {name}
+tenants:
+  {name}:
+    domain: {domain}
+"""
+EXAMPLE = """\
+# yaml-language-server: $schema={schema}
+# Which application may call which API, and with which scopes. For a first grant, take "[]" and the signs away:
+grants: []
+#  - client: Billing Worker
+#    api: Invoices API
+#    scope:
+#      - read:invoices
+"""
+WORKFLOW = Path("github", "pull-request.yml")
+TENANTS_OF_EXAMPLES = "[dev, prod]"
+ARTIFACT = "name: plan-${{ matrix.tenant }}"
+ARTIFACT_BY_NUMBER = "name: plan-${{ strategy.job-index }} # no artifact may have the tenant's name"
+REFUSED_IN_ARTIFACTS = frozenset('":<>|*?\\/\r\n')
+MORE = "examples/README.md"
+OURS = ".reconciler/"
+ALIKE = frozenset({OURS, ".reconciler", "/.reconciler", "/.reconciler/"})
+
+
+def configuration(name: str, domain: str) -> str:
+    """Return a reconciler.yaml with one tenant."""
+    return CONFIGURATION.format(schema=stored.CONFIG, name=scalar(name), domain=scalar(domain))
+
+
+def example(schema: str) -> str:
+    """Return a grant file that declares nothing yet; `schema` is the way from it to the schema of grant files."""
+    return EXAMPLE.format(schema=schema)
+
+
+def schemas() -> dict[str, str]:
+    """Return the schemas that editors check files against, by name."""
+    return {name: (stored.folder() / name).read_text(encoding="utf-8") for name in (stored.CONFIG, stored.GRANTS)}
+
+
+def workflow(name: str) -> str:
+    """Return a workflow for GitHub that shows in pull requests what they would do to the tenant `name`."""
+    text = (stored.folder("examples") / WORKFLOW).read_text(encoding="utf-8")
+    if REFUSED_IN_ARTIFACTS & set(name):
+        text = text.replace(ARTIFACT, ARTIFACT_BY_NUMBER)
+    return text.replace(TENANTS_OF_EXAMPLES, f"[{scalar(name)}]").replace(MORE, f"reconciler's {MORE}")
+
+
+def ignoring(text: str) -> str:
+    """Return a .gitignore that has what reconciler keeps for itself, too."""
+    if ALIKE & {line.strip() for line in text.splitlines()}:
+        return text
+    end = "\r\n" if "\r\n" in text else "\n"
+    return f"{text}{'' if text.endswith(chr(10)) or not text else end}{OURS}{end}"

@@ -1,0 +1,217 @@
+"""A tenant within reach: what the files declare for it, a look at it, a plan."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+from reconciler.app.interruption import OUT_OF_TIME, within
+from reconciler.auth0.client import ManagementClient
+from reconciler.cli.shaping import PlanOptions
+from reconciler.concurrency import unless
+from reconciler.config.tenants import Tenant
+from reconciler.core.config_changes import worst_first
+from reconciler.core.config_rules import ConfigChange
+from reconciler.core.guard_changes import guards_moved
+from reconciler.core.guards import ProtectionRules
+from reconciler.core.identity import IdentityCheck, identities_in
+from reconciler.core.organizations import DeclaredOrganizations
+from reconciler.core.outcome import Rollback
+from reconciler.core.pattern import Pattern
+from reconciler.core.plan import Plan, TenantName
+from reconciler.core.planner import Observation, PlanRules, make_plan
+from reconciler.core.policy import Policy
+from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.resolve import ListedGrant, as_resolved, resolve
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.read import LoadedGrants
+from reconciler.observe import (
+    RequiredListings,
+    look_up,
+    needs_of,
+    observe,
+    observe_for_changes,
+    observe_further,
+    observe_organizations,
+    survey,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPlan:
+    """A plan, and the look at the tenant that it was made from."""
+
+    plan: Plan
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSession:
+    """A tenant within reach, and what the files declare for it; `base` has what they declared before this branch.
+
+    `deadline` is a time of the monotonic clock, which is the event loop's too, `note` tells a person what is good to
+    know. `named` says that the configuration declares the tenant, `address` has the options by which it is found again.
+    `identity` is what the tenant's identity is compared with, `notes` are part of every plan for it, and with `names`
+    every plan knows all names. `config_changes` are those of reconciler.yaml since the base, where `guards` were the
+    tenant's settings.
+    """
+
+    tenant: Tenant
+    declared: LoadedGrants
+    base: LoadedGrants | None
+    shape: PlanOptions
+    rollback: Rollback | None
+    policy: Policy
+    notes: tuple[str, ...]
+    names: bool
+    client: ManagementClient
+    identity: IdentityCheck | None
+    deadline: float
+    folder: Path
+    note: Callable[[str], None]
+    named: bool
+    address: Sequence[str]
+    config_changes: tuple[ConfigChange, ...] = ()
+    guards: Tenant | None = None
+
+    @property
+    def name(self) -> TenantName:
+        """How the tenant is called, and where it is."""
+        return self.tenant.title
+
+    async def planned(self) -> TenantPlan:
+        """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""
+        observation = await self._in_time(self._observed())
+        return TenantPlan(self.plan(observation), observation)
+
+    async def surveyed(self) -> Observation:
+        """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
+        return self._identified(await self._in_time(survey(self.client, self._needs())))
+
+    async def planned_from(self, known: Observation) -> TenantPlan:
+        """Plan from a look that was taken for other files; what these need beyond it is read. Raises as `planned`."""
+        observation = await self._in_time(self._observed_further(known))
+        return TenantPlan(self.plan(observation), observation)
+
+    def identities(self, observation: Observation) -> frozenset[str]:
+        """Return the tenant's identities by the access token and by the list of APIs, if that was read."""
+        if self.identity is None:
+            return frozenset()
+        return self.client.identities() | identities_in(observation.directory.apis or ())
+
+    def _identified(self, observation: Observation) -> Observation:
+        """Return the observation with what is to be said of the tenant's identity. Raises as `IdentityCheck.verify`."""
+        if self.identity is None:
+            return observation
+        seen = self.identities(observation)
+        self.identity.verify(seen)
+        notes = (*observation.notes, *self.identity.notes(seen))
+        return replace(observation, notes=tuple(dict.fromkeys(notes)))
+
+    async def _observed(self) -> Observation:
+        return await self._completed(await observe(self.client, self._needs()))
+
+    async def _observed_further(self, known: Observation) -> Observation:
+        observed = await observe_further(self.client, known, self._needs())
+        return await self._completed(observed)
+
+    async def _completed(self, observation: Observation) -> Observation:
+        """Read what only the declared changes need: organizations, and lists to judge what gets more access."""
+        organized = await self._with_organizations(observation)
+        return self._identified(await observe_for_changes(self.client, organized, self.declared.specs))
+
+    async def _with_organizations(self, observation: Observation) -> Observation:
+        pruned = self.untouchable() if self.shape.prune else None
+        return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
+
+    def _needs(self) -> RequiredListings:
+        any_name = (Pattern(client="*", api="*"),) if self.names else ()
+        patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
+        specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
+        needs = needs_of(specs, patterns, prunes=self.shape.prune)
+        told_by_name = needs.organizations and (self.names or bool(self.policy.schemas))
+        return replace(needs, organization_names=needs.organization_names or told_by_name)
+
+    async def listed(self) -> list[ListedGrant]:
+        """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""
+        directory = await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
+        desired, problems = resolve(self.declared.specs, directory)
+        if errors(problems):
+            raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
+        return [as_resolved(each, directory) for each in desired]
+
+    async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
+        """Read the grants and their organizations once more; names stay as they were. None if `cut` comes first.
+
+        Raises:
+            ReconcilerError: if they cannot be read, or not in time.
+        """
+        return await self._in_time(unless(cut, self._observed_again(before)))
+
+    async def _observed_again(self, before: Observation) -> Observation:
+        return await self._completed(replace(before, grants=await self.client.grants()))
+
+    def plan(self, observation: Observation) -> Plan:
+        """Return the plan, made before the deadline.
+
+        Raises:
+            RefusedError: as `make_plan` does; ProblemsError, with the files' texts.
+            ReconcilerError: if the time is up.
+        """
+        rules = PlanRules(
+            untouchable=self.untouchable(),
+            limits=self.shape.lift(self.tenant.limits),
+            policy=self.policy,
+            prune=self.shape.prune,
+            create_only=self.shape.create_only,
+            skip_missing=self.shape.skip_missing,
+            base=self.base.specs if self.base else None,
+            only_branch=self.shape.only_branch,
+            rollback=self.rollback,
+        )
+        try:
+            with within(self.deadline - monotonic()):
+                plan = make_plan(self.declared.specs, observation, rules, self.name)
+        except ProblemsError as error:
+            raise ProblemsError(error.problems, self.declared.texts) from error
+        changes = (*self._moved(plan, observation), *self.config_changes)
+        return replace(plan, notes=(*self.notes, *plan.notes), config_changes=worst_first(changes))
+
+    def _moved(self, plan: Plan, observation: Observation) -> Iterator[ConfigChange]:
+        """Yield the changes of reconciler.yaml by which grants left or entered `manage` or `protect`."""
+        if self.guards is None:
+            return
+        keys = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
+        keys.update(each.key for each in observation.grants)
+        yield from guards_moved(keys, observation.directory, self.guards, self.tenant)
+
+    def warnings(self, plan: Plan) -> list[Problem]:
+        """Return what is odd but stops nothing, in the files, in those of the base, and beside the tenant."""
+        of_base = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
+        return sorted([*self.declared.problems, *of_base, *plan.warnings])
+
+    def untouchable(self) -> ProtectionRules:
+        """Return what no change may touch; to be asked after a first call."""
+        return ProtectionRules(
+            self.client.own_key(),
+            self.tenant.protect,
+            self.tenant.border,
+            self.tenant.own_applications,
+            writers_are_own=self.rollback is None,
+        )
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` until the deadline.
+
+        Raises:
+            ReconcilerError: if the time is up.
+        """
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                return await work
+        except TimeoutError as error:
+            raise ReconcilerError(OUT_OF_TIME) from error

@@ -1,0 +1,324 @@
+"""Tenants that are worked on at the same time, each by itself: what goes wrong with one stops no other."""
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Generic, TypeVar
+
+from reconciler.app import ci
+from reconciler.app.console import Console
+from reconciler.app.interruption import within
+from reconciler.app.load import GrantFiles, own_folder, read_files, read_policies, read_settings
+from reconciler.app.session import TenantPlan, TenantSession
+from reconciler.auth0.management import ClientOptions
+from reconciler.auth0.rate_limit import RateOptions
+from reconciler.auth0.retry import RetryPolicy
+from reconciler.cli.options import GlobalOptions
+from reconciler.cli.reaching import RequestOptions
+from reconciler.cli.shaping import PlanOptions
+from reconciler.concurrency import run_by
+from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
+from reconciler.connect import open_tenant
+from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.quoting import quoted
+from reconciler.errors import CrashError, Exit, ReconcilerError
+from reconciler.http.proxy import proxy_notes
+from reconciler.output.formats import TenantFailure
+from reconciler.redaction import Secrets, secrets_in
+
+T = TypeVar("T")
+
+FROM_BEST_TO_WORST = (
+    Exit.DONE,
+    Exit.CHANGES,
+    Exit.STALE,
+    Exit.REFUSED,
+    Exit.FAILED,
+    Exit.INCOMPLETE,
+    Exit.TERMINATED,
+    Exit.INTERRUPTED,
+)
+"""Half done is worse than not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantResult(Generic[T]):
+    """What work on one tenant came to."""
+
+    session: TenantSession
+    result: T
+
+
+class TenantRuns:
+    """The tenants of one command. Make it with `together`.
+
+    Of a single tenant every error is raised. Of several, an error is told at once, and its tenant is left out of what
+    follows; `failed` has these errors by the tenant's name.
+    """
+
+    def __init__(self, tenants: Sequence[Tenant], runner: asyncio.Runner, console: Console) -> None:
+        self._tenants = tenants
+        self._sandboxes = {each.name for each in tenants if each.title.is_sandbox}
+        self._console = console
+        self._opened = AsyncExitStack()
+        self.runner = runner
+        self.failed: dict[str, ReconcilerError] = {}
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there is more than one tenant."""
+        return len(self._tenants) > 1
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all tenants."""
+        return [tenant.name for tenant in self._tenants]
+
+    @property
+    def failures(self) -> dict[str, TenantFailure]:
+        """What went wrong, by the tenant's name, as reports say it."""
+        return {name: failure for error in self.failed.values() for name, failure in failures_of(error).items()}
+
+    def open(self, reach: Callable[[Tenant, AsyncExitStack], Awaitable[TenantSession]]) -> list[TenantSession]:
+        """Reach all tenants. Raises ReconcilerError of a single one."""
+        found = self._at_once([(each.name, partial(reach, each, self._opened)) for each in self._tenants])
+        return list(found.values())
+
+    def close(self) -> None:
+        """Leave all tenants."""
+        self.runner.run(self._opened.aclose())
+
+    def each(
+        self, sessions: Iterable[TenantSession], work: Callable[[TenantSession], Awaitable[T]]
+    ) -> list[TenantResult[T]]:
+        """Do `work` on sessions, all at the same time; return what it came to where it went well.
+
+        Raises:
+            ReconcilerError: of a single tenant.
+        """
+        by_name = {session.tenant.name: session for session in sessions}
+        found = self._at_once([(name, partial(work, session)) for name, session in by_name.items()])
+        return [TenantResult(by_name[name], result) for name, result in found.items()]
+
+    def planned(self, sessions: Iterable[TenantSession]) -> list[TenantResult[TenantPlan]]:
+        """Plan for all tenants. Declared tenants that turn out to be one tenant fail, all of them.
+
+        Raises:
+            ReconcilerError: of a single tenant.
+        """
+        done = self.each(sessions, TenantSession.planned)
+        by_identity: dict[str, list[str]] = defaultdict(list)
+        for each in done:
+            for identity in each.session.identities(each.result.observation):
+                by_identity[identity].append(each.session.tenant.name)
+        failures = [error for error in self.failed.values() if isinstance(error, SameTenantError)]
+        failures += [same_tenants(identity, names) for identity, names in by_identity.items() if len(names) > 1]
+        for error in failures:
+            for each in done:
+                if each.session.tenant.name in error.names and each.session.tenant.name not in self.failed:
+                    self._fail(each.session.tenant.name, SameTenantError(str(error), error.names))
+        return [each for each in done if each.session.tenant.name not in self.failed]
+
+    @contextmanager
+    def alone(self, tenant: Tenant) -> Iterator[None]:
+        """Keep an error of one tenant from the others. Raises ReconcilerError of a single one."""
+        try:
+            yield
+        except ReconcilerError as error:
+            self._fail(tenant.name, error)
+
+    def worst(self, codes: Iterable[Exit]) -> Exit:
+        """Return the worst of exit codes, those of failed tenants among them."""
+        all_codes = [*codes, *(error.exit_code for error in self.failed.values())]
+        return max(all_codes, key=FROM_BEST_TO_WORST.index, default=Exit.DONE)
+
+    def _at_once(self, work: Sequence[tuple[str, Callable[[], Awaitable[T]]]]) -> dict[str, T]:
+        async def guarded(begin: Callable[[], Awaitable[T]]) -> T | ReconcilerError:
+            try:
+                return await begin()
+            except ReconcilerError as error:
+                return error
+            except Exception as error:  # a bug at one tenant must not cancel the writes of others
+                if not self.are_several:
+                    raise
+                return CrashError(error)
+
+        async def all_of_it() -> list[T | ReconcilerError]:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(guarded(begin)) for _, begin in work]
+            return [task.result() for task in tasks]
+
+        results: dict[str, T] = {}
+        for (name, _), result in zip(work, run_by(self.runner, all_of_it()), strict=True):
+            if isinstance(result, ReconcilerError):
+                self._fail(name, result)
+            else:
+                results[name] = result
+        return results
+
+    def _fail(self, name: str, error: ReconcilerError) -> None:
+        error.tenants = {name: name in self._sandboxes}
+        if not self.are_several:
+            raise error
+        self.failed[name] = error
+        self._console.failure(error, name)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """How a command begins: with its options, the configuration, and the files.
+
+    `policies` is the configuration that --policy or --policy-at names; None without these options. With `names`, the
+    names of all applications, APIs and organizations in a plan are read, whether the plan needs them or not.
+    """
+
+    options: GlobalOptions
+    shape: PlanOptions
+    reach: RequestOptions
+    config: Config
+    files: GrantFiles
+    console: Console = field(repr=False)
+    policies: Config | None = None
+    names: bool = False
+    secrets: Secrets = field(default_factory=partial(secrets_in, os.environ, ci.mask))
+
+    async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> TenantSession:
+        """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
+        prefix = f"{tenant.name}: " if by_name else ""
+        note = partial(self._note, prefix)
+        pacing = RateOptions(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
+        deadline = asyncio.get_running_loop().time() + self.reach.timeout
+        manner = ClientOptions(pacing, RetryPolicy(self.reach.attempts, deadline=deadline, notice=note))
+        declared, base = self.files.at(tenant.target)
+        self._warn(tenant)
+        identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
+        client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner, self.secrets, identity))
+        return TenantSession(
+            tenant=tenant,
+            declared=declared,
+            base=base,
+            shape=self.shape,
+            rollback=self.files.rollback,
+            policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
+            notes=(*self.files.notes, *self._policy_notes(tenant)),
+            names=self.names,
+            client=client,
+            identity=identity,
+            deadline=deadline,
+            folder=own_folder(self.config.file),
+            note=note,
+            named=self._is_declared(tenant),
+            address=self._address(tenant),
+            config_changes=self.files.config_changes,
+            guards=self.files.guards.get(tenant.name),
+        )
+
+    def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
+        if self.policies is None and self.shape.policy_at:
+            revision = quoted(self.shape.policy_at)
+            return (f"{self.config.file} does not exist in {revision}, so the policy is the one of the checkout",)
+        if self.policies is None or self.policies.knows(tenant):
+            return ()
+        known = f"{self.policies.file} does not declare it at {tenant.host}"
+        return (
+            f"{quoted(tenant.name)} is a new tenant: {known}; every denial in that file applies, without exceptions",
+        )
+
+    def _address(self, tenant: Tenant) -> Sequence[str]:
+        config = ["--config", self.options.config] if self.options.config else []
+        return [*config, *(["--tenant", tenant.name] if self._is_declared(tenant) else self._unnamed())]
+
+    def _is_declared(self, tenant: Tenant) -> bool:
+        return self.config.tenants.get(tenant.name) == tenant
+
+    def _unnamed(self) -> Sequence[str]:
+        return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
+
+    def _warn(self, tenant: Tenant) -> None:
+        """Warn before anything is sent of a doubtful domain, or of an entry of NO_PROXY that is ignored."""
+        unconfirmed = unconfirmed_domain(tenant, os.environ)
+        if unconfirmed:
+            warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
+            self.console.problems([warning], {})
+        for text in proxy_notes(tenant.base_url) if tenant.kind is not TenantKind.SANDBOX else ():
+            self.console.note(text)
+
+    def _note(self, prefix: str, text: str) -> None:
+        self.console.note(f"{prefix}{text}")
+
+
+def failures_of(error: ReconcilerError) -> dict[str, TenantFailure]:
+    """Return what reports say of an error, by the names of the tenants that it is about."""
+    return {name: TenantFailure(error.told, is_sandbox) for name, is_sandbox in error.tenants.items()}
+
+
+def chosen(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
+    """Return the configuration, and the tenants of it that a command works on. Raises ReconcilerError."""
+    config = read_settings(options.config)
+    tenants = choose_tenants(
+        config,
+        options.tenants,
+        os.environ,
+        every=options.all_tenants,
+        allow_unnamed=options.allow_unnamed_tenant,
+    )
+    return config, tenants
+
+
+def expected_names(options: GlobalOptions) -> list[str]:
+    """Return the names of the tenants of a command; those of --tenant if the configuration is not valid."""
+    try:
+        return [tenant.name for tenant in chosen(options)[1]]
+    except ReconcilerError:
+        return list(options.tenants)
+
+
+@contextmanager
+def about(tenants: Sequence[Tenant]) -> Iterator[None]:
+    """Let an error that does not say which tenants it is about be about all of these."""
+    try:
+        yield
+    except ReconcilerError as error:
+        error.tenants = error.tenants or {each.name: each.title.is_sandbox for each in tenants}
+        raise
+
+
+@contextmanager
+def tenant_runs(  # noqa: PLR0913 - what commands differ in
+    options: GlobalOptions,
+    shape: PlanOptions,
+    reach: RequestOptions,
+    console: Console,
+    folders: Sequence[Path] | None = None,
+    *,
+    names: bool = False,
+) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
+    """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
+
+    With `names`, plans have the names of all that is in them.
+
+    Raises:
+        ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
+    """
+    started = monotonic()
+    with within(reach.timeout):
+        config, tenants = chosen(options)
+    with about(tenants), asyncio.Runner() as runner:
+        with within(reach.timeout - (monotonic() - started)):
+            policies = read_policies(shape.policy, shape.policy_at, options.config)
+            files = read_files(options, shape, config, tenants, folders)
+        reach = replace(reach, timeout=max(0.0, reach.timeout - (monotonic() - started)))
+        beginning = RunContext(options, shape, reach, config, files, console, policies, names)
+        tenants_together = TenantRuns(tenants, runner, console)
+        try:
+            several = tenants_together.are_several
+            yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))
+        finally:
+            tenants_together.close()

@@ -1,0 +1,204 @@
+"""Evidence of what a run did: a line before and after each write, on disk before the next step.
+
+Runs read one thing back: which saved plans earlier runs have applied.
+JSON Lines, one file a run, mode 0600. An intent without a result marks a write that nobody saw the end of.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.artifacts.serialization import action_of, grant_json, key_json, tenant_json
+from reconciler.core.journal import SAVED_PLAN, PastRun, parse_run
+from reconciler.core.outcome import Outcome
+from reconciler.core.plan import Change, Plan, grant_before, grants_after
+from reconciler.core.problems import Problem
+from reconciler.errors import ReconcilerError
+from reconciler.files.discover import NEVER_WAIT, read
+
+FOLDER = "journal"
+OWNER_ONLY = 0o600
+
+
+class JournalError(ReconcilerError):
+    """The journal cannot be written, so nothing may be sent."""
+
+
+class Journal:
+    """One run's journal, open for writing. Times are UTC.
+
+    What is noted is on disk when it is done. Changes that are under way at once share a call to the disk (group
+    commit): it takes longer than most answers of a tenant.
+    """
+
+    def __init__(self, run: str, path: Path, descriptor: int, flush: Callable[[int], None] = os.fsync) -> None:
+        self.run = run
+        self.path = path
+        self._descriptor = descriptor
+        self._flush = flush
+        self._noted = 0
+        self._on_disk = 0
+        self._lost = ""
+
+    async def begin(self, plan: Plan, saved_plan: str | None = None) -> None:
+        """Note the start of a run, and the checksum of the saved plan that approves it.
+
+        Raises JournalError, as all of these do.
+        """
+        tenant = tenant_json(plan.tenant)
+        approval = {SAVED_PLAN: saved_plan} if saved_plan else {}
+        await self._note({"event": "begin", "tenant": tenant, "changes": len(plan.changes), **approval})
+
+    async def intend(self, number: int, change: Change) -> None:
+        """Note that a change is about to be sent."""
+        before, after = grant_before(change), grants_after(change)
+        await self._note(
+            {
+                "event": "intent",
+                "number": number,
+                "action": action_of(change),
+                "key": key_json(change.key),
+                "before": before and grant_json(before),
+                "after": after and grant_json(after),
+            }
+        )
+
+    async def settle(self, number: int, outcome: Outcome) -> None:
+        """Note what became of a change."""
+        result = {"outcome": str(outcome.result), "detail": outcome.detail}
+        await self._note({"event": "result", "number": number, **result})
+
+    async def end(self, *, converged: bool) -> None:
+        """Note the end of a run."""
+        await self._note({"event": "end", "converged": converged})
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    async def _note(self, entry: Mapping[str, object]) -> None:
+        if self._lost:
+            raise JournalError(self._lost)
+        self._write(entry)
+        self._noted += 1
+        mine = self._noted
+        await asyncio.sleep(0)  # whoever is ready as well writes first
+        if self._on_disk < mine:
+            self._keep()
+
+    def _write(self, entry: Mapping[str, object]) -> None:
+        line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "run": self.run, **entry})
+        data = f"{line}\n".encode()
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            raise self._broken(self._error(error)) from error
+        if written != len(data):
+            raise self._broken(JournalError(f"the journal {self.path} cannot be written: no room is left"))
+
+    def _keep(self) -> None:
+        """Bring all that is noted to the disk. What it once lost, a later success does not bring back."""
+        noted = self._noted
+        if self._lost:
+            raise JournalError(self._lost)
+        try:
+            self._flush(self._descriptor)
+        except OSError as error:
+            raise self._broken(self._error(error)) from error
+        self._on_disk = noted
+
+    def _broken(self, error: JournalError) -> JournalError:
+        """Remember an error: behind half a line, or one that the disk lost, no other line can be trusted."""
+        self._lost = str(error)
+        return error
+
+    def _error(self, error: OSError) -> JournalError:
+        return JournalError(f"the journal {self.path} cannot be written: {error.strerror}")
+
+
+def open_journal(folder: Path) -> Journal:
+    """Open the journal of a new run in `folder`/journal.
+
+    Raises:
+        JournalError: if it cannot be made.
+    """
+    run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    path = folder / FOLDER / f"{run}.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, OWNER_ONLY)
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be made, so nothing was sent: {error.strerror}") from error
+    return Journal(run, path, descriptor)
+
+
+SUFFIX = ".jsonl"
+MOST_BYTES = 500_000_000
+"""Of one journal."""
+
+BEGINNING_BYTES = 65_536
+"""The first line of a journal is far shorter."""
+
+
+def run_names(folder: Path) -> list[str]:
+    """Return the runs that have a journal in `folder`/journal, newest first, as their names begin with the time.
+
+    Raises:
+        ReconcilerError: if the folder cannot be read.
+    """
+    place = folder / FOLDER
+    try:
+        names = [path.stem for path in place.iterdir() if path.suffix == SUFFIX]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ReconcilerError(f"{place} cannot be read: {error.strerror}") from error
+    return sorted(names, reverse=True)
+
+
+def read_run(folder: Path, name: str) -> PastRun:
+    """Return what the journal of a run in `run_names` says.
+
+    Raises:
+        ReconcilerError: if it cannot be read.
+    """
+    path = journal_path(folder, name)
+    if path.is_symlink() or not path.is_file():
+        raise ReconcilerError(f"the journal {path} cannot be read: it is not a regular file")
+    content = read(path, MOST_BYTES)
+    if isinstance(content, Problem):
+        raise ReconcilerError(f"the journal {path} cannot be read: {content.what}")
+    return parse_run(name, content)
+
+
+def run_that_applied(folder: Path, saved_plan: str) -> str | None:
+    """Return the run that has applied all of the saved plan with this checksum; None if no journal tells of one.
+
+    Raises:
+        ReconcilerError: if a journal that tells of the saved plan cannot be read.
+    """
+    runs = (read_run(folder, name) for name in run_names(folder) if _begins_with(folder, name, saved_plan))
+    return next((run.name for run in runs if run.has_applied(saved_plan)), None)
+
+
+def _begins_with(folder: Path, name: str, saved_plan: str) -> bool:
+    """Return whether the first line of a journal may tell of the saved plan. What is not a file tells of nothing."""
+    try:
+        with open(journal_path(folder, name), "rb", opener=_opener) as file:
+            return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and saved_plan.encode() in file.read(BEGINNING_BYTES)
+    except OSError:
+        return False
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | NEVER_WAIT)
+
+
+def journal_path(folder: Path, name: str) -> Path:
+    """Return where the journal of a run is."""
+    return folder / FOLDER / f"{name}{SUFFIX}"

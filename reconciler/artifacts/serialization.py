@@ -1,0 +1,321 @@
+"""Pure: a plan as data, in the form of schemas/plan.schema.json, and back."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.core.checks import NotChecked
+from reconciler.core.config_rules import ConfigChange
+from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
+from reconciler.core.directory import Api, Application, Directory, Organization
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.plan import (
+    Blocked,
+    Change,
+    Create,
+    Delete,
+    LeftAlone,
+    Origin,
+    Plan,
+    Reason,
+    TenantName,
+    Update,
+    grant_before,
+    grants_after,
+)
+from reconciler.core.problems import Level, Risk
+from reconciler.core.resolve import DesiredGrant
+from reconciler.core.spec import GrantSpec, PartialLocations
+from reconciler.output.words import GrantRisk, dangers
+
+
+def json_text(value: object) -> str:
+    """Return a value as indented JSON with a line feed.
+
+    The runner of a workflow takes what follows `##[` for a command, wherever it stands; to a reader of JSON an escape
+    is the same. Whatever is not ASCII is an escape, too, and so is U+007F, which json leaves as it is.
+    """
+    return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
+
+
+def json_by_items(value: Mapping[str, object]) -> str:
+    """Return an object as JSON with a line for each item of its lists, and for every other field.
+
+    What was written so can be compared line by line, and is made in a tenth of the time that indented JSON takes.
+    """
+    fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
+    return "{\n  " + ",\n  ".join(fields) + "\n}\n"
+
+
+def _items(field: object) -> str:
+    if not isinstance(field, list) or not field:
+        return json.dumps(field)
+    return "[\n    " + ",\n    ".join(map(json.dumps, field)) + "\n  ]"
+
+
+FORMAT_VERSION = "1"
+SHORT_ID_LENGTH = 10
+
+Json = dict[str, object]
+
+
+def plan_json(plan: Plan) -> Json:
+    """Return the plan as an object that json.dumps takes; blocked changes stand last, with their reason."""
+    kinds = [type(change) for change in plan.changes]
+    return {
+        "format_version": FORMAT_VERSION,
+        "plan_id": plan_id(plan),
+        "tenant": tenant_json(plan.tenant),
+        "summary": {
+            "create": kinds.count(Create),
+            "update": kinds.count(Update),
+            "delete": kinds.count(Delete),
+            "unchanged": plan.unchanged,
+            "unmanaged": len(plan.left_alone),
+            "blocked": len(plan.blocked),
+        },
+        "critical": [_critical(each) for each in dangers(plan, Level.CRITICAL)],
+        "organization_names": _organization_names(plan),
+        "confusable": _confusable(plan),
+        "changes": [
+            *(_change(change, plan, None) for change in plan.changes),
+            *(_change(each.change, plan, each.reason) for each in plan.blocked),
+        ],
+        "unmanaged": [_left_alone(each, plan.directory) for each in plan.left_alone],
+        "differing": plan.differing,
+        "skipped": plan.skipped,
+        "notes": list(plan.notes),
+        "config_changes": [{"tenants": list(each.tenants), **_risk(each.risk)} for each in plan.config_changes],
+        "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
+    }
+
+
+def tenant_json(tenant: TenantName) -> Json:
+    """Return how a tenant is called, where it is, and whether it is a sandbox."""
+    return {"name": tenant.name, "domain": tenant.domain, "sandbox": tenant.is_sandbox}
+
+
+def plan_id(plan: Plan) -> str:
+    """Return the digest of what the plan does: it stays the same as long as the plan does the same to the same tenant.
+
+    Programs compare the whole of it: somebody can find two plans that have a part of it in common.
+    """
+    return digest(
+        {
+            "tenant": tenant_json(plan.tenant),
+            "changes": [deed(change) for change in plan.changes],
+            "blocked": [deed(each.change) for each in plan.blocked],
+        }
+    )
+
+
+def short_id(plan: Plan) -> str:
+    """Return the beginning of the plan's id, for people only: it approves nothing."""
+    return plan_id(plan)[:SHORT_ID_LENGTH]
+
+
+def deed(change: Change) -> Json:
+    """Return what a change does, and nothing else: two changes with equal deeds are one approval."""
+    before, after = grant_before(change), grants_after(change)
+    return {
+        "action": action_of(change),
+        "key": key_json(change.key),
+        "before": before and grant_json(before),
+        "after": after and grant_json(after),
+    }
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of a JSON value in its canonical form, in hexadecimal."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def plan_from_json(data: Mapping[str, Any]) -> Plan:
+    """Return the plan that `data`, which has passed its schema, tells; places and names are as they were then."""
+    changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
+    return Plan(
+        tenant=TenantName(data["tenant"]["name"], data["tenant"]["domain"], data["tenant"]["sandbox"]),
+        changes=tuple(change for change, blocked in changes if blocked is None),
+        blocked=tuple(Blocked(change, blocked) for change, blocked in changes if blocked is not None),
+        left_alone=tuple(_left_alone_from(each) for each in data["unmanaged"]),
+        unchanged=data["summary"]["unchanged"],
+        differing=data["differing"],
+        skipped=data["skipped"],
+        directory=_directory_from(
+            [*data["changes"], *data["unmanaged"]], data["organization_names"], data["confusable"]
+        ),
+        notes=tuple(data["notes"]),
+        config_changes=tuple(_config_change_from(each) for each in data["config_changes"]),
+        not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
+        risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in data["changes"] if each["risks"]},
+        origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
+    )
+
+
+def action_of(change: Change) -> str:
+    """Return the word for what a change does."""
+    match change:
+        case Create():
+            return "create"
+        case Update():
+            return "update"
+        case Delete():
+            return "delete"
+
+
+def key_json(key: Key) -> Json:
+    """Return a key as an object with its parts; `other_holder` only where the holder is of an unknown kind."""
+    return {
+        **({"other_holder": key.other_holder} if key.other_holder else {}),
+        "client_id": key.client_id,
+        "default_for": key.default_for,
+        "audience": key.audience,
+        "subject_type": key.subject_type,
+    }
+
+
+def grant_json(grant: ClientGrant) -> Json:
+    """Return a grant as an object with every field, defaults included and sets sorted.
+
+    `organizations` is there only where something is said about them.
+    """
+    organizations = {} if grant.organizations is None else {"organizations": sorted(grant.organizations)}
+    return {
+        **key_json(grant.key),
+        "scope": sorted(grant.scope),
+        "organization_usage": grant.organization_usage,
+        "allow_any_organization": grant.allow_any_organization,
+        "authorization_details_types": sorted(grant.authorization_details_types),
+        "allow_all_scopes": grant.allow_all_scopes,
+        **organizations,
+    }
+
+
+def _organization_names(plan: Plan) -> Json:
+    """Return the names of the organizations that the plan's changes name by id, as far as they are known."""
+    changes = (*plan.changes, *(each.change for each in plan.blocked))
+    grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
+    named = sorted({each for grant in grants if grant for each in grant.organizations or ()})
+    known = plan.directory.organizations_by_id
+    return {identity: known[identity].name for identity in named if identity in known}
+
+
+def _confusable(plan: Plan) -> list[str]:
+    """Return the ids that have to be shown beside names because of names that the plan does not have."""
+    changes = (*plan.changes, *(each.change for each in plan.blocked))
+    keys = [*(change.key for change in changes), *(each.observed.key for each in plan.left_alone)]
+    grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
+    organizations = {each for grant in grants if grant for each in grant.organizations or ()}
+    return list(plan.directory.shown_with_id(keys, organizations))
+
+
+def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
+    spec = None if isinstance(change, Delete) else change.after.spec
+    return {
+        **deed(change),
+        "client_name": plan.directory.client_name(change.key),
+        "api_name": plan.directory.api_name(change.key),
+        "fields": [field_json(field) for field in change.fields],
+        "source": spec and {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
+        "description": spec and spec.description,
+        "blocked": blocked,
+        "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
+        "origin": plan.origins.get(change.key),
+    }
+
+
+def _critical(danger: GrantRisk) -> Json:
+    return {"grant": danger.label, "rule": danger.risk.rule, "message": danger.risk.message}
+
+
+def _risk(risk: Risk) -> Json:
+    unknown = {} if risk.is_known else {"known": False}
+    return {"rule": risk.rule, "level": risk.level, "message": risk.message, **unknown}
+
+
+def field_json(change: FieldChange) -> Json:
+    """Return a changed field: what a set gains and loses, or both values of a setting."""
+    match change:
+        case SetChange():
+            return {"field": change.field, "added": list(change.added), "removed": list(change.removed)}
+        case ValueChange():
+            return {"field": change.field, "before": change.before, "after": change.after}
+
+
+def _left_alone(each: LeftAlone, directory: Directory) -> Json:
+    key = each.observed.key
+    return {
+        "id": each.observed.id,
+        "key": key_json(key),
+        "client_name": directory.client_name(key),
+        "api_name": directory.api_name(key),
+        "reason": str(each.reason),
+        **({"detail": each.detail} if each.detail else {}),
+    }
+
+
+def _change_from(data: Mapping[str, Any]) -> Change:
+    before = data["before"] and ObservedGrant("", grant_from_json(data["before"]))
+    after = data["after"] and DesiredGrant(grant_from_json(data["after"]), _spec_from(data))
+    match before, after:
+        case None, DesiredGrant():
+            return Create(after)
+        case ObservedGrant(), DesiredGrant():
+            return Update(before, after, changed_fields(before.grant, after.grant))
+        case _:
+            return Delete(before)
+
+
+def _risks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Risk, ...]:
+    return tuple(Risk(each["rule"], Level(each["level"]), each["message"], each.get("known", True)) for each in data)
+
+
+def _config_change_from(data: Mapping[str, Any]) -> ConfigChange:
+    return ConfigChange(tuple(data["tenants"]), *_risks_from([data]))
+
+
+def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
+    source = data["source"]
+    place = PartialLocations((source["line"], source["column"]))
+    return GrantSpec(file=source["file"], places=place, description=data["description"] or "")
+
+
+def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
+    """Return the grant that `grant_json` wrote."""
+    organizations = data.get("organizations")
+    return ClientGrant(
+        key=_key_from(data),
+        scope=frozenset(data["scope"]),
+        organization_usage=data["organization_usage"],
+        allow_any_organization=data["allow_any_organization"],
+        authorization_details_types=frozenset(data["authorization_details_types"]),
+        allow_all_scopes=data["allow_all_scopes"],
+        organizations=None if organizations is None else frozenset(organizations),
+    )
+
+
+def _key_from(data: Mapping[str, Any]) -> Key:
+    return Key(
+        data["client_id"], data["audience"], data["subject_type"], data["default_for"], data.get("other_holder", "")
+    )
+
+
+def _left_alone_from(data: Mapping[str, Any]) -> LeftAlone:
+    observed = ObservedGrant(data["id"], ClientGrant(_key_from(data["key"])))
+    return LeftAlone(observed, Reason(data["reason"]), data.get("detail", ""))
+
+
+def _directory_from(
+    items: Iterable[Mapping[str, Any]], organizations: Mapping[str, str], confusable: Iterable[str]
+) -> Directory:
+    items = list(items)
+    names = {each["key"]["client_id"]: each["client_name"] for each in items if each["client_name"] is not None}
+    apis = {each["key"]["audience"]: each["api_name"] for each in items if each["api_name"] is not None}
+    return Directory(
+        tuple(Application(client_id, name) for client_id, name in names.items() if client_id),
+        tuple(Api(identifier, name) for identifier, name in apis.items()),
+        associated=tuple(Organization(identity, name) for identity, name in organizations.items()),
+        confusable=frozenset(confusable),
+    )

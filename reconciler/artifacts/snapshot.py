@@ -1,0 +1,89 @@
+"""What a run changes, as it was before, in a folder of grant files. Applying the folder undoes the run.
+
+The folder has a MANIFEST, a JSON file: the run, its tenant, the digest of each grant file, and the grants that the run
+creates. Only a folder of ours with a MANIFEST that lists its files is taken for a snapshot.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from reconciler.artifacts.serialization import grant_from_json, grant_json
+from reconciler.core.directory import Directory
+from reconciler.core.outcome import Rollback
+from reconciler.core.plan import Create, Plan, grant_before
+from reconciler.errors import ReconcilerError
+from reconciler.files.write import portions, snapshot_file
+
+FOLDER = "snapshots"
+OWNER_ONLY = 0o600
+MANIFEST = "MANIFEST"
+
+
+def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
+    """Write what `plan` changes, as the tenant has it now, into the folder `folder`/snapshots/RUN, and return that.
+
+    With `only_for`, the name of a tenant of the configuration, the files apply to no other.
+
+    Raises:
+        ReconcilerError: if it cannot be written; nothing may be sent then.
+    """
+    before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
+    title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."
+    texts = {
+        f"{number:03}.yaml": snapshot_file(some, directory, title, run, only_for)
+        for number, some in enumerate(portions(before) if before else [], start=1)
+    }
+    manifest = {
+        "run": run,
+        "tenant": plan.tenant.name,
+        "domain": plan.tenant.domain,
+        "files": {name: _digest(text.encode()) for name, text in texts.items()},
+        "created": [grant_json(change.after.grant) for change in plan.changes if isinstance(change, Create)],
+    }
+    place = folder / FOLDER / run
+    try:
+        place.mkdir(parents=True)
+        for name, text in {**texts, MANIFEST: json.dumps(manifest, separators=(",", ":")) + "\n"}.items():
+            _write(place / name, text)
+    except OSError as error:
+        raise ReconcilerError(
+            f"the snapshot {place} cannot be written, so nothing was sent: {error.strerror}"
+        ) from error
+    return place
+
+
+def rollback_of(folder: Path, own: Path) -> Rollback | None:
+    """Return what the snapshot in `folder` undoes; None if `folder` is not a snapshot in our folder `own`.
+
+    Raises:
+        ReconcilerError: if it is one, and its files are not those that the run wrote.
+    """
+    if folder.is_symlink() or folder.resolve().parent != (own / FOLDER).resolve() or not (folder / MANIFEST).is_file():
+        return None
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = {path.name: _digest(path.read_bytes()) for path in _files(folder)}
+        if found != manifest["files"]:
+            raise ReconcilerError(f"{folder}: its files are not those that the run wrote; take another snapshot")
+        created = tuple(grant_from_json(each) for each in manifest["created"])
+        return Rollback(str(manifest["run"]), str(manifest["tenant"]), str(manifest["domain"]), created)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ReconcilerError(f"{folder / MANIFEST} cannot be read: it is not what the run wrote") from error
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.iterdir() if path.name != MANIFEST)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

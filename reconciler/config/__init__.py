@@ -1,0 +1,1 @@
+"""reconciler.yaml, parsed into tenants."""

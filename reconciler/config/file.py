@@ -1,0 +1,228 @@
+"""The content of reconciler.yaml, turned into a value, or into every problem that its schema cannot see."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+from reconciler.config.tenants import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, which
+from reconciler.core.guards import Limits
+from reconciler.core.identity import (
+    AUTH0_HOSTS,
+    CREDENTIALS_PREFIX,
+    comparable,
+    host_of,
+    is_reserved,
+    is_same_host,
+    name_of,
+)
+from reconciler.core.pattern import NAMES, WILDCARDS, ManagedScope, Pattern, Protect
+from reconciler.core.plan import SANDBOX
+from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
+from reconciler.core.problems import Problem, Source
+from reconciler.core.quoting import quoted, visible
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.document import mark_of
+
+MOST_PATTERNS = 200
+"""In all schemas of a configuration: each may take a megabyte, and time for each grant."""
+
+
+def parse_config(data: Mapping[str, Any], file: str) -> Config:
+    """Turn the content of reconciler.yaml, which has passed its schema, into a value.
+
+    Paths in it are relative to the file. A tenant's `protect` and `own` add to the shared ones. Its `credentials` and
+    `manage` replace the shared, its `variables` and `limits` do so one by one. The rules of its `policy` decide before
+    the shared ones.
+
+    Raises:
+        ProblemsError: if a domain is none, if two tenants have the same one, or if the default tenant is not declared.
+    """
+    if problems := tuple(_problems(data, file)):
+        raise ProblemsError(problems)
+    shared = Config(
+        file=file,
+        default_tenant=data.get("default_tenant"),
+        variables=data.get("variables") or {},
+        credentials=data.get("credentials", CREDENTIALS_PREFIX),
+        border=_border(data),
+        protect=_protect(data),
+        own_applications=frozenset(data.get("own") or ()),
+        limits=_limits(data, Limits()),
+        policy=_policy(data),
+    )
+    folder = Path(file).parent
+    tenants = {name: _tenant(name, item or {}, folder, shared) for name, item in (data.get("tenants") or {}).items()}
+    return replace(shared, tenants=tenants)
+
+
+def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield what the schema cannot see."""
+    tenants = data.get("tenants") or {}
+    yield from _names(tenants, data, file)
+    yield from _domains(tenants, data, file)
+    yield from _unusable_schemas(data, file)
+    yield from _shared_databases(tenants, data, file)
+    default = data.get("default_tenant")
+    if default is not None and default not in tenants:
+        place = Source(file, *mark_of(data, ("default_tenant",)))
+        yield Problem(place, f'this file declares no tenant "{default}"', which(default, tenants))
+
+
+def _names(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each name of a tenant that is a pattern, or that says SANDBOX where there is none.
+
+    Grant files would mean other tenants by a pattern. Plans write SANDBOX after the name of a sandbox only.
+    """
+    for name, item in tenants.items():
+        if SANDBOX in name and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
+            place = Source(file, *mark_of(data, ("tenants", name)))
+            yield Problem(
+                place, f"the tenant name {quoted(name)} says {SANDBOX}, but it is not one", "rename the tenant"
+            )
+        if not WILDCARDS.isdisjoint(name):
+            place = Source(file, *mark_of(data, ("tenants", name)))
+            what = f"the tenant name {quoted(name)} has a wildcard (* or ?)"
+            yield Problem(place, what, "rename the tenant: grant files name tenants by patterns")
+
+
+def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each domain that is not valid, belongs to another tenant, or contradicts the other one."""
+    first: dict[str, str] = {}
+    for name, item in tenants.items():
+        hosts: dict[str, str] = {}
+        for key in ("domain", "canonical_domain"):
+            place = Source(file, *mark_of(data, ("tenants", name, key)))
+            try:
+                hosts[key] = host_of(str((item or {}).get(key, SANDBOX_DOMAIN)))
+            except ReconcilerError as error:
+                what, _, fix = str(error).partition("; ")
+                yield Problem(place, what, fix)
+                continue
+            if key not in (item or {}):
+                continue
+            if item.get("kind", TenantKind.AUTH0) != TenantKind.AUTH0:
+                yield from _real_domain(hosts[key], place)
+                continue
+            earlier = first.setdefault(comparable(hosts[key]), name)
+            if earlier != name:
+                what = f"{hosts[key]} is a domain of the tenant {quoted(earlier)} already: they would be one tenant"
+                yield Problem(place, what, "remove one of the two, or correct its domain")
+        yield from _two_identities(hosts, place, item or {})
+
+
+def _real_domain(host: str, place: Source) -> Iterator[Problem]:
+    """Yield a problem if a sandbox has a domain that somebody can own: its plans would look like those of a tenant."""
+    if not is_reserved(host):
+        what = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
+        yield Problem(
+            place, what, f"remove it, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}"
+        )
+
+
+def _two_identities(hosts: Mapping[str, str], place: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem if both domains are canonical and differ."""
+    if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
+        return
+    domain = name_of(hosts["domain"])
+    if domain.endswith(AUTH0_HOSTS) and not is_same_host(domain, hosts["canonical_domain"]):
+        what = f"the domain {domain} is a canonical one; this is another tenant's"
+        yield Problem(place, what, "remove canonical_domain, or correct one of the two")
+
+
+def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each sandbox that would be the same one as another before it."""
+    first: dict[str, str] = {}
+    for name, item in tenants.items():
+        if (item or {}).get("kind") == TenantKind.SANDBOX:
+            database = normpath(str(item.get("database", SANDBOX_DATABASE)))
+            earlier = first.setdefault(database, name)
+            if earlier != name:
+                place = Source(file, *mark_of(data, ("tenants", name, "database")))
+                what = f"this sandbox has the database of {quoted(earlier)}: they would be one tenant"
+                yield Problem(place, what, f"give it one of its own, like database: .reconciler/{visible(name)}.db")
+
+
+def _unusable_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    own = list(_own_schemas(data))
+    if not own:
+        return
+    from reconciler.files.custom_schemas import NotASchemaError, count_patterns, judge
+
+    patterns = 0
+    for path, schema in own:
+        patterns += count_patterns(schema)
+        if patterns > MOST_PATTERNS:
+            place = Source(file, *mark_of(data, path))
+            yield Problem(place, f"the schemas of this file have more than {MOST_PATTERNS} patterns", "write fewer")
+            return
+        try:
+            judge(schema)
+        except NotASchemaError as error:
+            yield Problem(Source(file, *mark_of(data, (*path, *error.path))), error.what, error.fix)
+
+
+def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
+    """Yield each schema under `policy`, the shared one and those of tenants, with its place."""
+    tenants = data.get("tenants") or {}
+    places = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
+    for path, item in places:
+        for number, schema in enumerate((item.get("policy") or {}).get("schemas") or ()):
+            yield (*path, "policy", "schemas", number), schema
+
+
+def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) -> Tenant:
+    seed = item.get("seed")
+    return Tenant(
+        name=name,
+        domain=str(item.get("domain", SANDBOX_DOMAIN)),
+        canonical_domain=item.get("canonical_domain"),
+        kind=TenantKind(item.get("kind", TenantKind.AUTH0)),
+        variables={**shared.variables, **(item.get("variables") or {})},
+        credentials=item.get("credentials", shared.credentials),
+        border=_border(item) if item.get("manage") else shared.border,
+        protect=(*shared.protect, *_protect(item)),
+        own_applications=shared.own_applications.union(item.get("own") or ()),
+        limits=_limits(item, shared.limits),
+        policy=_policy(item).before(shared.policy),
+        database=folder / str(item.get("database", SANDBOX_DATABASE)),
+        seed=folder / str(seed) if seed else None,
+    )
+
+
+def _border(item: Mapping[str, Any]) -> ManagedScope:
+    return ManagedScope(tuple(Pattern(**patterns) for patterns in item.get("manage") or ()))
+
+
+def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:
+    return tuple(Protect(**patterns) for patterns in item.get("protect") or ())
+
+
+def _policy(item: Mapping[str, Any]) -> Policy:
+    said = item.get("policy") or {}
+    rules = tuple(_policy_rule(rule) for rule in said.get("rules") or ())
+    return Policy(rules, _grant_schemas(said.get("schemas") or ()))
+
+
+def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, ...]:
+    if not schemas:
+        return ()
+    from reconciler.files.custom_schemas import judge
+
+    return tuple(GrantSchema(each["title"], judge(each), json.dumps(each, sort_keys=True)) for each in schemas)
+
+
+def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
+    patterns = {name: rule[name] for name in NAMES if name in rule}
+    return PolicyRule(rule["rule"], Verdict(rule["verdict"]), Pattern(**patterns), rule.get("reason", ""))
+
+
+def _limits(item: Mapping[str, Any], shared: Limits) -> Limits:
+    said = item.get("limits") or {}
+    return Limits(
+        deletes_percent=said.get("deletes", shared.deletes_percent),
+        updates_percent=said.get("updates", shared.updates_percent),
+        organization_grants=said.get("organization_grants", shared.organization_grants),
+    )

@@ -1,0 +1,352 @@
+"""Which tenants there are, and which of them is meant: reconciler.yaml and the environment together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import product
+from pathlib import Path
+
+from reconciler.core.guards import Limits
+from reconciler.core.identity import (
+    ALLOW_UNNAMED,
+    AUTH0_HOSTS,
+    CREDENTIALS_PREFIX,
+    IdentityCheck,
+    base_url,
+    comparable,
+    host_of,
+    identity_of,
+    is_auth0_host,
+    is_loopback,
+    is_same_host,
+    management_api_of,
+    name_of,
+)
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
+from reconciler.core.plan import TenantName
+from reconciler.core.policy import Policy, all_denials, strictest
+from reconciler.core.quoting import some
+from reconciler.core.suggest import did_you_mean
+from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
+from reconciler.errors import ReconcilerError
+
+DEFAULT_FILE = "reconciler.yaml"
+SANDBOX_DOMAIN = "sandbox.localhost"
+SANDBOX_DATABASE = ".reconciler/sandbox.db"
+CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
+
+
+class TenantKind(StrEnum):
+    """Where a tenant lives."""
+
+    AUTH0 = "auth0"
+    SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A tenant as configured. `domain` is as written, so it may carry `https://`.
+
+    `canonical_domain` is the domain that Auth0 gave the tenant, where `domain` is a custom one. The names of the
+    environment variables with its credentials begin with `credentials`.
+    """
+
+    name: str
+    domain: str
+    canonical_domain: str | None = None
+    kind: TenantKind = TenantKind.AUTH0
+    variables: Mapping[str, str] = field(default_factory=dict)
+    credentials: str = CREDENTIALS_PREFIX
+    border: ManagedScope = field(default_factory=ManagedScope)
+    protect: tuple[Protect, ...] = ()
+    own_applications: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
+    database: Path = Path(SANDBOX_DATABASE)
+    seed: Path | None = None
+
+    @property
+    def host(self) -> str:
+        """The canonical host of the domain."""
+        return host_of(self.domain)
+
+    @property
+    def canonical_host(self) -> str | None:
+        """The host that Auth0 gave the tenant; None where the configuration does not say it."""
+        if self.canonical_domain is not None:
+            return name_of(host_of(self.canonical_domain))
+        name = name_of(self.host)
+        return name if name.endswith(AUTH0_HOSTS) else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All hosts that the configuration gives for the tenant."""
+        return tuple(dict.fromkeys(filter(None, (self.host, self.canonical_host))))
+
+    @property
+    def domain_variable(self) -> str:
+        """The environment variable that names the domain which the tenant's credentials belong to."""
+        return f"{self.credentials}DOMAIN"
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is: https, but plain http on loopback unless the domain is written with https://."""
+        return base_url(self.domain)
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """By which grants are managed or protected."""
+        return (*self.border.patterns, *self.protect)
+
+    @property
+    def title(self) -> TenantName:
+        """The tenant as plans and reports name it."""
+        return TenantName(self.name, self.host, self.kind is TenantKind.SANDBOX)
+
+    @property
+    def target(self) -> TargetTenant:
+        """The tenant as grant files see it."""
+        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.host})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """reconciler.yaml; what all tenants share stands in `shared`, a tenant without a name of its own takes it as is."""
+
+    file: str = DEFAULT_FILE
+    tenants: Mapping[str, Tenant] = field(default_factory=dict)
+    default_tenant: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    credentials: str = CREDENTIALS_PREFIX
+    border: ManagedScope = field(default_factory=ManagedScope)
+    protect: tuple[Protect, ...] = ()
+    own_applications: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
+
+    def knows(self, tenant: Tenant) -> bool:
+        """Return whether this declares the domain of a tenant of another configuration; of a sandbox, the name.
+
+        Without any tenants, this knows each tenant that has no other name than its domain.
+        """
+        if not self.tenants:
+            return tenant.name == tenant.host
+        if tenant.kind is TenantKind.SANDBOX:
+            return any(each.kind is TenantKind.SANDBOX for name, each in self.tenants.items() if name == tenant.name)
+        return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
+
+    def policy_for(self, tenant: Tenant) -> Policy:
+        """Return the policy for a tenant of another configuration, which somebody else may have written.
+
+        The name and the domain are theirs: the strictest policy for either of them decides. If this does not know the
+        tenant, all denials of all tenants apply, without their exceptions.
+        """
+        if not self.knows(tenant):
+            return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
+        if not self.tenants:
+            return self.policy
+        named_alike = [self.tenants[tenant.name]] if tenant.name in self.tenants else []
+        at_its_hosts = [] if tenant.kind is TenantKind.SANDBOX else self._at_hosts(tenant.hosts)
+        return strictest(each.policy for each in (*named_alike, *at_its_hosts))
+
+    def _at_auth0(self) -> list[Tenant]:
+        return [each for each in self.tenants.values() if each.kind is TenantKind.AUTH0]
+
+    def _at_hosts(self, hosts: Sequence[str]) -> list[Tenant]:
+        return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
+
+    def readers(self, *tenants: Tenant) -> TargetTenants:
+        """Return whom grant files are read for: `tenants`, else all that are declared, else whichever there may be."""
+        anyone = TargetTenant("", {**ANY_TENANT.values, **self.variables})
+        chosen = tenants or self.tenants.values()
+        return TargetTenants(tuple(tenant.target for tenant in chosen) or (anyone,), tuple(self.tenants))
+
+
+def choose_tenants(
+    config: Config,
+    names: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    every: bool = False,
+    allow_unnamed: bool = False,
+) -> list[Tenant]:
+    """Return the tenants of these names (from --tenant), each once; with `every`, all; else the one that is chosen.
+
+    Of several, one with credentials for another domain is refused when it is reached, so that the others go on.
+
+    Raises:
+        ReconcilerError: as `choose_tenant` does; if none is declared; if both are asked for.
+    """
+    if every and names:
+        raise ReconcilerError("--all-tenants and --tenant: use one of them")
+    if every and not config.tenants:
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenant")
+    chosen = list(config.tenants if every else dict.fromkeys(names))
+    if len(chosen) > 1:
+        return [named(config, name) for name in chosen]
+    return [choose_tenant(config, next(iter(chosen), None), environment, allow_unnamed=allow_unnamed)]
+
+
+def choose_tenant(
+    config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
+) -> Tenant:
+    """Return the tenant to work on, the one that is `meant`, if credentials may go there.
+
+    Raises:
+        ReconcilerError: as `meant` and `check_environment` do.
+    """
+    tenant = meant(config, name, environment, allow_unnamed=allow_unnamed)
+    check_environment(tenant, environment)
+    return tenant
+
+
+def meant(config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False) -> Tenant:
+    """Return the tenant of `name` (from --tenant), else the one of AUTH0_DOMAIN, else the default one.
+
+    AUTH0_DOMAIN may name a domain of reconciler.yaml, whose settings it then takes. It may name any other domain if
+    reconciler.yaml declares no tenant, if the domain is this machine (loopback), or with `allow_unnamed`.
+
+    Raises:
+        ReconcilerError: if there is no such tenant, or none is named.
+    """
+    domain = environment.get("AUTH0_DOMAIN", "").strip()
+    if name is not None:
+        return named(config, name)
+    if domain:
+        return at_domain(config, domain) or _unnamed(config, domain, allowed=allow_unnamed)
+    if config.default_tenant is not None:
+        return named(config, config.default_tenant)
+    if len(config.tenants) == 1:
+        return next(iter(config.tenants.values()))
+    empty = " (it is empty)" if "AUTH0_DOMAIN" in environment else ""
+    raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN{empty}, or name default_tenant in {config.file}")
+
+
+def _unnamed(config: Config, domain: str, *, allowed: bool) -> Tenant:
+    """Return a tenant that reconciler.yaml does not declare. Raises ReconcilerError if that is not allowed."""
+    tenant = unnamed(config, domain)
+    if config.tenants and not allowed and not is_loopback(tenant.host):
+        raise ReconcilerError(
+            f"AUTH0_DOMAIN: {tenant.host} is not the domain of a tenant that {config.file} declares "
+            f"({some(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} "
+            "to go on with the shared settings",
+        )
+    return tenant
+
+
+def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
+    """Check that the environment's credentials may be sent to `tenant`. Call this before anything is sent.
+
+    reconciler.yaml alone, which a pull request can change, must not decide where credentials go: they go to the domain
+    that the environment names by the same prefix. If it names none, they go to hosts of Auth0 only.
+
+    Raises:
+        ReconcilerError: if the environment names another domain or Management API, or no domain for a foreign host.
+    """
+    if tenant.kind is TenantKind.SANDBOX:
+        return
+    _check_domain(tenant, environment)
+    variable = f"{tenant.credentials}AUDIENCE"
+    audience, canonical = environment.get(variable, "").strip(), tenant.canonical_host
+    if audience and canonical and not is_same_host(identity_of(audience) or "", canonical):
+        raise ReconcilerError(
+            f"tenant {tenant.name}: {variable} is {audience}, but the canonical domain is {canonical}; nothing was "
+            f"sent: unset {variable}, or set it to {management_api_of(canonical)}",
+        )
+
+
+def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
+    variable = tenant.domain_variable
+    agreed = _domain_for(tenant, environment)
+    if agreed and is_same_host(agreed, tenant.host):
+        return
+    if not is_auth0_host(tenant.host):
+        empty = "" if agreed or variable not in environment else f" ({variable} is empty)"
+        raise ReconcilerError(
+            f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there all the same, "
+            f"set {variable}={tenant.domain} in the environment{empty}",
+        )
+    if agreed:
+        raise ReconcilerError(
+            f"tenant {tenant.name}: {variable} is {agreed}, but the tenant's domain is {tenant.host}; nothing was "
+            f"sent: set {variable}={tenant.host} with the credentials of that tenant; if several tenants use variables "
+            f"that begin with {tenant.credentials}, give each a prefix of its own, like credentials: "
+            f"{CREDENTIALS_PREFIX}PROD_",
+        )
+
+
+def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
+    """Return the canonical host that the environment names for the credentials; None if it names none."""
+    domain = environment.get(tenant.domain_variable, "").strip()
+    try:
+        return host_of(domain) if domain else None
+    except ReconcilerError as error:
+        raise ReconcilerError(f"{tenant.domain_variable}: {error}") from error
+
+
+def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return what is wrong, and what to do, if in CI only reconciler.yaml says where credentials go; else None."""
+    in_ci = any(environment.get(name, "").strip().lower() not in {"", "0", "false"} for name in CI_VARIABLES)
+    if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
+        return None
+    variable = tenant.domain_variable
+    what = f"{variable} is not set: a change of the domain of {tenant.name} would send credentials elsewhere"
+    return what, f"set {variable}={tenant.host} where the credentials are set"
+
+
+def identity_check(
+    config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
+) -> IdentityCheck | None:
+    """Return what the identity of `tenant` is compared with; None for a sandbox in this process, which is known."""
+    if tenant.kind is TenantKind.SANDBOX:
+        return None
+    is_declared = config.tenants.get(tenant.name) == tenant
+    others = [each for each in config.tenants.values() if each.kind is TenantKind.AUTH0 and each != tenant]
+    variable = f"{tenant.credentials}AUDIENCE"
+    configured = tenant.canonical_host
+    return IdentityCheck(
+        tenant=tenant.name,
+        host=tenant.host,
+        file=config.file,
+        expected=configured or identity_of(environment.get(variable, "").strip()),
+        source=variable if configured is None else "domain" if tenant.canonical_domain is None else "canonical_domain",
+        is_configured=configured is not None,
+        others={comparable(host): other.name for other in others for host in other.hosts},
+        unknown=tuple(other.name for other in others if other.canonical_host is None),
+        is_declared=is_declared,
+        may_be_real=is_declared or allow_unnamed or not config.tenants or not is_loopback(tenant.host),
+    )
+
+
+def at_domain(config: Config, domain: str) -> Tenant | None:
+    """Return the declared tenant at a domain, in whichever way that is written; None if there is none."""
+    host = host_of(domain)
+    declared = (tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.AUTH0)
+    return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)
+
+
+def unnamed(config: Config, domain: str) -> Tenant:
+    """Return the tenant at a domain with what the configuration says for all tenants."""
+    return Tenant(
+        name=host_of(domain),
+        domain=domain,
+        variables=config.variables,
+        credentials=config.credentials,
+        border=config.border,
+        protect=config.protect,
+        own_applications=config.own_applications,
+        limits=config.limits,
+        policy=config.policy,
+    )
+
+
+def named(config: Config, name: str) -> Tenant:
+    """Return the tenant of that name. Raises ReconcilerError if none is declared."""
+    if name not in config.tenants:
+        raise ReconcilerError(f'{config.file} declares no tenant "{name}"; {which(name, config.tenants)}')
+    return config.tenants[name]
+
+
+def which(name: str, declared: Mapping[str, object]) -> str:
+    """Return what to do about the name of a tenant that is none of `declared`."""
+    return did_you_mean(name, declared) or f"declared are: {some(declared) or 'none'}"

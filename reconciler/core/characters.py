@@ -1,0 +1,281 @@
+r"""Pure: names that look like other names, and names that do not show what they are.
+
+Two names are confusable if their skeletons are equal. The skeleton of a name is made in this order:
+
+1. Decompose the name (NFKD), and drop marks and invisible characters: full-width, mathematical and accented letters
+   become plain ones.
+2. Replace letters of other scripts that look like Latin letters (LOOKALIKES).
+3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
+4. Ignore case, blanks at the ends, and the number of blanks in a row.
+
+This is the method of Unicode's UTS 39 with a small table. A name beyond ASCII is always shown with its id, so that a
+letter which the table lacks hides nothing.
+"""
+
+# ruff: noqa: RUF001 - the table is about such letters
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Mapping
+from functools import lru_cache
+
+Ranges = tuple[tuple[int, int], ...]
+
+DEFAULT_IGNORABLE: Ranges = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF)),
+    *((0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
+)
+FORMAT: Ranges = (
+    *((0x600, 0x605), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0xFFF9, 0xFFFB)),
+    *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F)),
+)
+"""General_Category=Cf, apart from the default-ignorable characters."""
+BLANK: Ranges = ((0x2800, 0x2800), (0xFFFC, 0xFFFC), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
+"""Symbols and letters that fonts draw as nothing, such as BRAILLE PATTERN BLANK."""
+SPACES: Ranges = (
+    *((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
+)
+"""General_Category=Zs, apart from U+0020: they look like a space, or like nothing."""
+DIRECTION: Ranges = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
+"""Bidi_Control."""
+
+PICTOGRAPHS: Ranges = (
+    *((0xA9, 0xA9), (0xAE, 0xAE), (0x203C, 0x203C), (0x2049, 0x2049), (0x2122, 0x2122), (0x2139, 0x2139)),
+    *((0x2194, 0x2199), (0x21A9, 0x21AA), (0x231A, 0x231B), (0x2328, 0x2328), (0x2388, 0x2388), (0x23CF, 0x23CF)),
+    *((0x23E9, 0x23F3), (0x23F8, 0x23FA), (0x24C2, 0x24C2), (0x25AA, 0x25AB), (0x25B6, 0x25B6), (0x25C0, 0x25C0)),
+    *((0x25FB, 0x25FE), (0x2600, 0x2605), (0x2607, 0x2612), (0x2614, 0x2685), (0x2690, 0x2705), (0x2708, 0x2712)),
+    *((0x2714, 0x2714), (0x2716, 0x2716), (0x271D, 0x271D), (0x2721, 0x2721), (0x2728, 0x2728), (0x2733, 0x2734)),
+    *((0x2744, 0x2744), (0x2747, 0x2747), (0x274C, 0x274C), (0x274E, 0x274E), (0x2753, 0x2755), (0x2757, 0x2757)),
+    *((0x2763, 0x2767), (0x2795, 0x2797), (0x27A1, 0x27A1), (0x27B0, 0x27B0), (0x27BF, 0x27BF), (0x2934, 0x2935)),
+    *((0x2B05, 0x2B07), (0x2B1B, 0x2B1C), (0x2B50, 0x2B50), (0x2B55, 0x2B55), (0x3030, 0x3030), (0x303D, 0x303D)),
+    *((0x3297, 0x3297), (0x3299, 0x3299), (0x1F000, 0x1F0FF), (0x1F10D, 0x1F10F), (0x1F12F, 0x1F12F)),
+    *((0x1F16C, 0x1F171), (0x1F17E, 0x1F17F), (0x1F18E, 0x1F18E), (0x1F191, 0x1F19A), (0x1F1AD, 0x1F1E5)),
+    *((0x1F201, 0x1F20F), (0x1F21A, 0x1F21A), (0x1F22F, 0x1F22F), (0x1F232, 0x1F23A), (0x1F23C, 0x1F23F)),
+    *((0x1F249, 0x1F3FA), (0x1F400, 0x1F53D), (0x1F546, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F774, 0x1F77F)),
+    *((0x1F7D5, 0x1F7FF), (0x1F80C, 0x1F80F), (0x1F848, 0x1F84F), (0x1F85A, 0x1F85F), (0x1F888, 0x1F88F)),
+    *((0x1F8AE, 0x1F8FF), (0x1F90C, 0x1F93A), (0x1F93C, 0x1F945), (0x1F947, 0x1FAFF), (0x1FC00, 0x1FFFD)),
+)
+"""Extended_Pictographic: what an emoji begins with, apart from keycaps and flags."""
+SKIN_TONES: Ranges = ((0x1F3FB, 0x1F3FF),)
+JOINED_SCRIPTS: Ranges = (
+    *((0x600, 0x6FF), (0x700, 0x74F), (0x750, 0x77F), (0x7C0, 0x7FF), (0x840, 0x85F), (0x860, 0x86F), (0x870, 0x8FF)),
+    *((0x900, 0x97F), (0x980, 0x9FF), (0xA00, 0xA7F), (0xA80, 0xAFF), (0xB00, 0xB7F), (0xB80, 0xBFF), (0xC00, 0xC7F)),
+    *((0xC80, 0xCFF), (0xD00, 0xD7F), (0xD80, 0xDFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1800, 0x18AF)),
+    *((0x1A20, 0x1AAF), (0x1B00, 0x1B7F), (0xA980, 0xA9DF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFF)),
+    *((0x11000, 0x1107F), (0x11080, 0x110CF), (0x11100, 0x1114F), (0x1E900, 0x1E95F)),
+)
+"""Blocks of scripts whose spelling needs joiners and non-joiners: Arabic and its like, Indic scripts and theirs."""
+
+STYLES = frozenset("\ufe0e\ufe0f")
+"""Variation selectors that choose between the text and the emoji form of a character."""
+JOINER, NON_JOINER = "\u200d", "\u200c"
+JOINERS = frozenset({JOINER, NON_JOINER})
+KEYCAP = re.compile(r"[0-9#*]\ufe0f\u20e3")
+
+LAST_OF_FOUR_DIGITS = "\uffff"
+NAMES = {
+    "\0": "NULL",
+    "\b": "BACKSPACE",
+    "\v": "LINE TABULATION",
+    "\f": "FORM FEED",
+    "\r": "CARRIAGE RETURN",
+    "\x1b": "ESCAPE",
+    "\x7f": "DELETE",
+    "\x85": "NEXT LINE",
+}
+"""Names of controls, which `unicodedata` does not have."""
+
+
+def _merged(*tables: Ranges) -> Ranges:
+    """Return the ranges of several tables, sorted; no two of them overlap."""
+    return tuple(sorted(each for table in tables for each in table))
+
+
+def character_class(*tables: Ranges) -> str:
+    """Return what stands between the brackets of a regular expression that matches these characters."""
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _merged(*tables))
+
+
+INVISIBLE = _merged(DEFAULT_IGNORABLE, FORMAT, BLANK, SPACES)
+_SEARCH = re.compile(f"[{character_class(INVISIBLE)}]")
+
+
+def is_invisible(char: str) -> bool:
+    """Return whether a reader cannot see `char`, or takes it for a space, or sees others moved by it.
+
+    Controls, halves of pairs and line ends are not included: `str.isprintable` knows these.
+    """
+    return _is_in(INVISIBLE, char)
+
+
+def has_invisible(text: str) -> bool:
+    """Return whether `text` contains an invisible character."""
+    return not text.isascii() and bool(_SEARCH.search(text))
+
+
+def escape(char: str) -> str:
+    r"""Return a character as it is written in double quotes in YAML: `\u200b`, `\U000e0041`."""
+    return f"\\U{ord(char):08x}" if char > LAST_OF_FOUR_DIGITS else f"\\u{ord(char):04x}"
+
+
+def name_of(char: str) -> str:
+    """Return `U+200B ZERO WIDTH SPACE`, or the number alone of a character without a name."""
+    return f"U+{ord(char):04X} {unicodedata.name(char, NAMES.get(char, ''))}".rstrip()
+
+
+def changes_direction(char: str) -> bool:
+    """Return whether `char` reorders the text around it."""
+    return _is_in(DIRECTION, char)
+
+
+def belongs_to_text(text: str, index: int) -> bool:
+    """Return whether the invisible character at `index` is needed by the visible ones beside it.
+
+    That is a variation selector right after an emoji, a joiner within an emoji, a joiner or non-joiner between two
+    letters of a script that needs them, and a space of typography.
+    """
+    char = text[index]
+    if char not in JOINERS and char not in STYLES:
+        return char.isspace()
+    before, after = text[max(index - 1, 0) : index], text[index + 1 : index + 2]
+    if char in STYLES:
+        return _is_in(PICTOGRAPHS, before) or bool(KEYCAP.match(text, max(index - 1, 0)))
+    is_within_emoji = char == JOINER and _is_in(PICTOGRAPHS, after) and _ends_emoji(text, index)
+    return is_within_emoji or _share_script(before, after)
+
+
+def _ends_emoji(text: str, end: int) -> bool:
+    """Return whether an emoji, with its variation selector or skin tone, ends before `end`."""
+    last, earlier = text[max(end - 1, 0) : end], text[max(end - 2, 0) : max(end - 1, 0)]
+    is_modifier = last in STYLES or _is_in(SKIN_TONES, last)
+    return _is_in(PICTOGRAPHS, earlier if is_modifier else last)
+
+
+def _share_script(one: str, other: str) -> bool:
+    """Return whether two characters are letters, or marks on letters, of one script that needs joiners."""
+    script = _range_of(JOINED_SCRIPTS, one)
+    return script >= 0 and script == _range_of(JOINED_SCRIPTS, other) and _is_letter(one) and _is_letter(other)
+
+
+def _is_letter(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LM" and not is_invisible(char)
+
+
+def _is_in(ranges: Ranges, char: str) -> bool:
+    return _range_of(ranges, char) >= 0
+
+
+def _range_of(ranges: Ranges, char: str) -> int:
+    """Return the number of the range that has `char`; -1 for none, and for an empty text."""
+    if not char:
+        return -1
+    number = bisect_right(ranges, (ord(char), 0x110000)) - 1
+    return number if number >= 0 and ord(char) <= ranges[number][1] else -1
+
+
+LONGEST_NAME = 100
+ARROW = "->"
+BLANKS = re.compile(r"^ +| +$|(?<= ) +")
+MOST_REMEMBERED = 4096
+
+LOOKALIKES: Mapping[str, str] = {
+    "A": "АΑ",
+    "B": "ВΒ",
+    "C": "СϹ",
+    "D": "Đ",
+    "E": "ЕΕ",
+    "F": "Ϝ",
+    "G": "Ԍ",
+    "H": "НΗĦ",
+    "I": "ІӀΙ",
+    "J": "ЈͿ",
+    "K": "КΚ",
+    "L": "ԼŁ",
+    "M": "МΜ",
+    "N": "Ν",
+    "O": "ОΟՕØ",
+    "P": "РΡ",
+    "Q": "Ԛ",
+    "S": "ЅՏ",
+    "T": "ТΤŦ",
+    "U": "Ս",
+    "W": "Ԝ",
+    "X": "ХΧ",
+    "Y": "УΥҮ",
+    "Z": "Ζ",
+    "a": "аαɑᴀ",
+    "b": "ЬвьʙƄ",
+    "c": "сϲᴄ",
+    "d": "ԁđᴅ",
+    "e": "еεҽᴇ",
+    "f": "ſ",
+    "g": "ɡցɢ",
+    "h": "һհнħʜ",
+    "i": "іιıɩɪ",
+    "j": "јϳᴊ",
+    "k": "кκᴋ",
+    "l": "ӏլłʟǀ∣",
+    "m": "мᴍ",
+    "n": "пηոɴ",
+    "o": "оοօøᴏ",
+    "p": "рρᴘ",
+    "q": "ԛզ",
+    "r": "гʀ",
+    "s": "ѕꜱ",
+    "t": "тτŧᴛ",
+    "u": "иυսᴜ",
+    "v": "νᴠѵ",
+    "w": "ѡωԝᴡ",
+    "x": "хχ",
+    "y": "уγүʏ",
+    "z": "ᴢ",
+    "-": "‐‑‒–—−",
+    "'": "’‘ʼ",
+    "/": "⁄∕",
+    "3": "ЗзӠ",
+}
+"""Letters of other scripts, and Latin ones that NFKD leaves as they are, by the ASCII character that they look like."""
+TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
+ALIKE_IN_ASCII = str.maketrans("I1|0", "lllO")
+
+
+def latin(text: str) -> str:
+    """Return `text` in the Latin letters that it looks like."""
+    if text.isascii():
+        return text
+    parts = unicodedata.normalize("NFKD", text)
+    letters = "".join(
+        char for char in parts if not unicodedata.category(char).startswith("M") and not is_invisible(char)
+    )
+    return letters.translate(TO_ASCII)
+
+
+def skeleton(name: str) -> str:
+    """Return what names that look alike have in common."""
+    plain = latin(name).translate(ALIKE_IN_ASCII).casefold()
+    return " ".join(plain.replace("rn", "m").replace("vv", "w").split())
+
+
+@lru_cache(MOST_REMEMBERED)
+def is_deceptive(name: str) -> bool:
+    """Return whether a reader may not see what a name is, so that its id has to be shown.
+
+    It has characters beyond printable ASCII or a backslash, is long, has blanks at an end or several in a row, contains
+    the arrow of a label, or begins like the label of a default grant.
+    """
+    return (
+        not name.isascii()
+        or not name.isprintable()
+        or "\\" in name
+        or len(name) > LONGEST_NAME
+        or BLANKS.search(name) is not None
+        or ARROW in name
+        or name.startswith("default for ")
+    )
+
+
+def with_visible_blanks(name: str) -> str:
+    r"""Return a name with `\x20` for each blank that a reader cannot see: at the ends, and after another blank."""
+    return BLANKS.sub(lambda found: r"\x20" * len(found[0]), name)

@@ -1,0 +1,124 @@
+"""Pure: what a grant file can declare of a grant, and how the rest of it is left alone.
+
+Tenants have grants and values that the contract of grant files does not allow. One table per grant and one per field
+say which. Plans, prune, import and snapshots all ask here.
+"""
+
+import re
+from collections.abc import Iterator
+
+from reconciler.core.grant import (
+    CALLERS,
+    NOTHING,
+    SUBJECT_ANONYMOUS,
+    SUBJECT_CLIENT,
+    SUBJECT_USER,
+    USAGE_DENY,
+    ClientGrant,
+    Key,
+)
+from reconciler.core.quoting import quoted
+from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
+from reconciler.core.tenant_filter import literal
+
+SUBJECTS = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
+DEFAULT_HOLDERS = frozenset({"third_party_clients"})
+LONGEST_TEXT = 8 * 1024  # of one scalar in a grant file
+LONGEST_SCOPE = 280
+LONGEST_TYPE = 255
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+HALF = re.compile(r"[\ud800-\udfff]")
+"""Halves of pairs (surrogates): JSON can carry one alone, a text file cannot."""
+
+
+def obstacle(grant: ClientGrant) -> str | None:
+    """Return why no grant file can declare the whole of `grant`; None if a file can."""
+    return next(_obstacles(grant), None)
+
+
+def with_kept_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
+    """Return `desired` with the values of `observed` that no file can declare: an update must not undo them."""
+    if any(_organization_obstacles(observed)):
+        usage, any_organization = observed.organization_usage, observed.allow_any_organization
+        desired = desired._replace(organization_usage=usage, allow_any_organization=any_organization)
+    if any(_type_obstacles(observed)):
+        desired = desired._replace(authorization_details_types=observed.authorization_details_types)
+    odd = _odd_scopes(observed)
+    return desired._replace(scope=desired.scope | odd) if odd and not desired.allow_all_scopes else desired
+
+
+def declarable_part(grant: ClientGrant) -> ClientGrant:
+    """Return `grant` without the values that no file can declare."""
+    if any(_organization_obstacles(grant)):
+        grant = grant._replace(organization_usage=USAGE_DENY, allow_any_organization=False, organizations=None)
+    if any(_type_obstacles(grant)):
+        grant = grant._replace(authorization_details_types=NOTHING)
+    return grant._replace(scope=grant.scope - _odd_scopes(grant))
+
+
+def has_declarable_key(key: Key) -> bool:
+    """Return whether a grant file can name the grant with `key`."""
+    return not any(_key_obstacles(key))
+
+
+def takes_organizations(key: Key) -> bool:
+    """Return whether a file may declare organization settings for a grant with `key`."""
+    if key.default_for is not None:
+        return False
+    return key.subject_type == SUBJECT_CLIENT or is_exception_for_users(key)
+
+
+def is_exception_for_users(key: Key) -> bool:
+    """Return whether `key` is a user's grant on the My Organization API, which takes settings for organizations."""
+    return key.subject_type == SUBJECT_USER and key.audience.endswith(MY_ORGANIZATION_SUFFIX)
+
+
+def writable(text: str) -> bool:
+    """Return whether a grant file can hold `text` as a name or an id."""
+    return 0 < len(literal(text)) <= LONGEST_TEXT and not HALF.search(text)
+
+
+def _obstacles(grant: ClientGrant) -> Iterator[str]:
+    yield from _key_obstacles(grant.key)
+    yield from _organization_obstacles(grant)
+    yield from _type_obstacles(grant)
+    for text in sorted(_odd_scopes(grant)):
+        yield f"its scope {quoted(text)} is empty, too long or not printable"
+
+
+def _key_obstacles(key: Key) -> Iterator[str]:
+    if key.other_holder:
+        yield "the kind of its holder is unknown"
+    if key.subject_type not in SUBJECTS:
+        yield f"its subject type {quoted(key.subject_type)} is unknown"
+    if key.default_for is not None and key.default_for not in DEFAULT_HOLDERS:
+        yield f"it is the default for {quoted(key.default_for)}, which is unknown"
+    if not writable(key.holder) or not writable(key.audience):
+        yield "a file cannot hold the text of its id or of its API's identifier"
+
+
+def _organization_obstacles(grant: ClientGrant) -> Iterator[str]:
+    if grant.organization_usage not in CALLERS:
+        yield f"its organization_usage {quoted(grant.organization_usage)} is unknown"
+    elif grant.organization_usage == USAGE_DENY and grant.allow_any_organization:
+        yield "it allows any organization although it denies organizations"
+    elif grant.organization_usage != USAGE_DENY and not takes_organizations(grant.key):
+        yield "it has settings for organizations, which work for applications by themselves only"
+    elif grant.organizations is not None and (grant.key.subject_type, grant.key.default_for) != (SUBJECT_CLIENT, None):
+        yield "it has organizations, which work for applications by themselves only"
+
+
+def _type_obstacles(grant: ClientGrant) -> Iterator[str]:
+    if grant.authorization_details_types and grant.key.subject_type != SUBJECT_USER:
+        yield "it has authorization_details_types, which work for users only"
+    for text in sorted(grant.authorization_details_types):
+        if not _fits(text, LONGEST_TYPE):
+            yield f"its authorization_details_types has {quoted(text)}, which is empty, too long or not printable"
+
+
+def _odd_scopes(grant: ClientGrant) -> frozenset[str]:
+    return frozenset(scope for scope in grant.scope if not _fits(literal(scope), LONGEST_SCOPE))
+
+
+def _fits(text: str, longest: int) -> bool:
+    return 0 < len(text) <= longest and not CONTROL.search(text) and not HALF.search(text)

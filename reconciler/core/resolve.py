@@ -1,0 +1,145 @@
+"""Pure: from grant specs to the desired state: names become the tenant's ids, or problems at their line."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from reconciler.core.directory import Directory
+from reconciler.core.grant import NOTHING, ClientGrant, Key, set_of
+from reconciler.core.problems import Problem, Source
+from reconciler.core.spec import GrantSpec
+from reconciler.core.suggest import Suggestions
+
+
+class DesiredGrant(NamedTuple):
+    """A client grant that the tenant should have, and the spec that says so; a tuple, as both are."""
+
+    grant: ClientGrant
+    spec: GrantSpec
+
+    @property
+    def key(self) -> Key:
+        """The grant's key."""
+        return self.grant.key
+
+
+def resolve(
+    specs: Iterable[GrantSpec],
+    directory: Directory,
+) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
+    """Tie `specs` to a tenant.
+
+    Returns the desired grants in the order of their specs, and a problem for each name that stands for no or for
+    several things, and for each key that two specs come to (one by name, the other by id, say).
+    """
+    problems: list[Problem] = []
+    guess = Suggestions()
+    desired: dict[Key, DesiredGrant] = {}
+    for spec in specs:
+        match _desired(spec, directory, guess):
+            case DesiredGrant() as each:
+                first = desired.setdefault(each.key, each)
+                if first.spec is not spec:
+                    problems.append(declared_twice(spec, first.spec))
+            case found:
+                problems.extend(found)
+    return tuple(desired.values()), tuple(problems)
+
+
+def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
+    """Return the problem of a spec that says again what `first` says."""
+    return Problem(spec.source, f"this grant is already declared at {first.source}", "keep one of the two")
+
+
+def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:
+    key = _key(spec, directory, guess)
+    if not spec.organizations:
+        return DesiredGrant(_grant(spec, key, NOTHING), spec) if isinstance(key, Key) else key
+    organizations = [_organization(*placed, directory, guess) for placed in spec.placed_organizations()]
+    problems = [each for each in organizations if isinstance(each, Problem)]
+    if isinstance(key, Key) and not problems:
+        return DesiredGrant(_grant(spec, key, frozenset(each for each in organizations if isinstance(each, str))), spec)
+    return problems if isinstance(key, Key) else key + problems
+
+
+def _key(spec: GrantSpec, directory: Directory, guess: Suggestions) -> Key | list[Problem]:
+    client_id: str | Problem | None = spec.client_id
+    if spec.client is not None:
+        client_id = _only(spec, "client", directory.client_ids_by_name, guess)
+    audience: str | Problem | None = spec.audience
+    if spec.api is not None:
+        audience = _only(spec, "api", directory.identifiers_by_name, guess)
+    if isinstance(audience, str) and not isinstance(client_id, Problem):
+        return Key(client_id, audience, spec.subject_type, spec.default_for)
+    return [each for each in (client_id, audience) if isinstance(each, Problem)]
+
+
+def _only(
+    spec: GrantSpec,
+    field: Literal["client", "api"],
+    by_name: Mapping[str, tuple[str, ...]],
+    guess: Suggestions,
+) -> str | Problem:
+    name: str = getattr(spec, field)
+    identities = by_name.get(name, ())
+    if len(identities) == 1:
+        return identities[0]
+    noun, identity = ("application", "client_id") if field == "client" else ("API", "audience")
+    if not identities:
+        fix = guess(name, by_name) or f"create the {noun} first, or correct the name"
+        return Problem(spec.source_of(field), f'the tenant has no {noun} named "{name}"', fix, is_missing=True)
+    what = f'{len(identities)} {noun}s are named "{name}": {", ".join(identities)}'
+    return Problem(spec.source_of(field), what, f"say which by {identity}")
+
+
+def _organization(text: str, place: Source, directory: Directory, guess: Suggestions) -> str | Problem:
+    match directory.organizations_called(text):
+        case (identity,):
+            return identity
+        case ():
+            known = [*directory.organization_ids_by_name, *directory.organizations_by_id]
+            fix = guess(text, known) or "create the organization first, or correct the name"
+            return Problem(place, f'the tenant has no organization "{text}"', fix, is_missing=True)
+        case _:
+            what = f'"{text}" is the id of one organization and the name of another'
+            return Problem(place, what, "say which by the id of the one, or the name of the other")
+
+
+def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
+    return ClientGrant(
+        key=key,
+        scope=set_of(spec.scope),
+        organization_usage=spec.organization_usage,
+        allow_any_organization=spec.allow_any_organization,
+        authorization_details_types=set_of(spec.authorization_details_types),
+        allow_all_scopes=spec.allow_all_scopes,
+        organizations=None if spec.organizations is None else organizations,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedGrant:
+    """A declared grant with the names and ids of its application and its API; what nobody looked up is None."""
+
+    spec: GrantSpec
+    client: str | None
+    client_id: str | None
+    api: str | None
+    audience: str | None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """What a list is sorted by: what a person reads first."""
+        texts = (self.client, self.client_id, self.spec.default_for, self.api, self.audience, self.spec.subject_type)
+        return tuple(text or "" for text in texts)
+
+
+def as_declared(spec: GrantSpec) -> ListedGrant:
+    """Return a grant as its file names it."""
+    return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
+
+
+def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
+    """Return a grant as the tenant knows it."""
+    key = desired.key
+    return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)

@@ -1,0 +1,251 @@
+"""Pure: the scopes of Auth0's Management API, each by the worst that its holder can do with it.
+
+The names, and the operations that each of them opens, are those of Auth0's OpenAPI document of June 2026; the grading
+is ours. A scope that gives code, credentials, keys, identities, roles or messages to write is a way to everything else,
+however narrow it looks: a template of an e-mail carries the link that resets a password.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from reconciler.core.characters import latin
+from reconciler.core.directory import MANAGEMENT_API_SUFFIX
+from reconciler.core.problems import Level
+from reconciler.core.system_apis import system_api_of
+
+MOST_REMEMBERED = 4096
+READING = frozenset({"get", "list", "read", "search", "view"})
+SEPARATOR = "[^a-z]?"
+ADMINISTRATION_WORDS = (
+    "[a-z]*admin(s|ister|istrat[a-z]*)?",
+    "all",
+    "bypass",
+    f"break{SEPARATOR}glass",
+    "(elevat|escalat|impersonat|masquerad)[a-z]*",
+    "everything",
+    f"full{SEPARATOR}(access|control|permissions?|rights?)",
+    f"god({SEPARATOR}mode)?",
+    "manage",
+    f"(act|log{SEPARATOR}in|run|sign{SEPARATOR}in){SEPARATOR}as",
+    f"on{SEPARATOR}behalf{SEPARATOR}of",
+    f"(co{SEPARATOR})?owner(s|ship)?",
+    "privileged?s?",
+    "root",
+    f"(power|super){SEPARATOR}users?",
+    "sudo",
+    "(unlimited|unrestricted|wildcard)",
+)
+ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
+"""Words that name administration in a scope of any API. They count as whole words only, whatever separates them."""
+
+
+def is_administration(scope: str) -> bool:
+    """Return whether a scope is named as those are that administer an API: `admin`, `manage:users`, `write:*`."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", latin(scope))
+    return ADMINISTRATION.search(spaced.lower()) is not None
+
+
+@lru_cache(MOST_REMEMBERED)
+def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
+    """Return what scopes are sorted by, the worst first: by their level, then writing before reading."""
+    return _level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING, scope
+
+
+def _level(audience: str, scope: str) -> Level:
+    if audience.endswith(MANAGEMENT_API_SUFFIX):
+        return level_of(scope)
+    if api := system_api_of(audience):
+        return api.level_of(scope)
+    return Level.HIGH if is_administration(scope) else Level.LOW
+
+
+# What lets its holder become whom he likes: by minting access, or by changing what signs, runs, sends or shows.
+TAKES_OVER: Mapping[str, str] = {
+    "actions": "create update",
+    "authentication_methods": "create update",
+    "branding": "update",
+    "client_credentials": "create update",
+    "client_grants": "create update",
+    "client_keys": "read update",
+    "client_token_vault_privileged_access": "update",
+    "clients": "create update",
+    "connections": "create update",
+    "connections_keys": "create update",
+    "custom_domains": "create update",
+    "custom_signing_keys": "create update",
+    "directory_provisionings": "create update",
+    "email_provider": "create update",
+    "email_templates": "create update",
+    "encryption_keys": "create update",
+    "flows": "create update",
+    "flows_vault_connections": "create update",
+    "group_roles": "create",
+    "hooks": "create update",
+    "organization_client_grants": "create",
+    "organization_connections": "create update",
+    "organization_group_roles": "create",
+    "organization_invitations": "create read",
+    "organization_member_roles": "create",
+    "organization_members": "create",
+    "phone_providers": "create update",
+    "prompts": "update",
+    "resource_servers": "create update",
+    "role_members": "create",
+    "roles": "create update",
+    "rules": "create update",
+    "rules_configs": "update",
+    "scim_config": "create update",
+    "scim_token": "create",
+    "self_service_profiles": "create update",
+    "signing_keys": "create update",
+    "sso_access_tickets": "create",
+    "tenant_settings": "update",
+    "token_exchange_profiles": "create update",
+    "user_tickets": "create",
+    "users": "create update",
+    "users_app_metadata": "update",
+}
+
+# What weakens the tenant's defences, destroys, or reads out persons, secrets and logs.
+WEAKENS_OR_READS_OUT: Mapping[str, str] = {
+    "actions": "delete read",
+    "anomaly_blocks": "delete",
+    "attack_protection": "update",
+    "authentication_methods": "delete read",
+    "client_credentials": "delete",
+    "client_grants": "delete",
+    "clients": "delete",
+    "connection_profiles": "create delete update",
+    "connections": "delete read",
+    "current_user_device_credentials": "create delete",
+    "current_user_identities": "update",
+    "custom_domains": "delete",
+    "custom_signing_keys": "delete",
+    "device_credentials": "delete read",
+    "directory_provisionings": "delete",
+    "email_provider": "delete read",
+    "encryption_keys": "delete",
+    "event_deliveries": "read",
+    "event_streams": "create delete read update",
+    "events": "read",
+    "federated_connections_tokens": "delete read",
+    "flows": "delete read",
+    "flows_executions": "delete read",
+    "flows_vault_connections": "delete read",
+    "forms": "create delete update",
+    "grants": "delete",
+    "group_members": "read",
+    "group_roles": "delete",
+    "groups": "delete",
+    "guardian_enrollment_tickets": "create",
+    "guardian_enrollments": "delete read",
+    "guardian_factors": "update",
+    "hooks": "delete read",
+    "log_streams": "create delete read update",
+    "logs": "read",
+    "logs_users": "read",
+    "mfa_policies": "update",
+    "network_acls": "create delete update",
+    "organization_client_grants": "delete",
+    "organization_connections": "delete",
+    "organization_discovery_domains": "create delete update",
+    "organization_group_roles": "delete",
+    "organization_invitations": "delete",
+    "organization_member_roles": "delete",
+    "organization_members": "delete read",
+    "organizations": "create delete update",
+    "phone_providers": "delete read",
+    "phone_templates": "create delete update",
+    "rate_limit_policies": "create delete update",
+    "refresh_tokens": "delete read update",
+    "resource_servers": "delete",
+    "role_members": "delete read",
+    "roles": "delete",
+    "rules": "delete read",
+    "rules_configs": "delete",
+    "scim_config": "delete",
+    "scim_token": "delete",
+    "self_service_profiles": "delete",
+    "sessions": "delete read update",
+    "sso_access_tickets": "delete",
+    "token_exchange_profiles": "delete",
+    "user_attribute_profiles": "create delete update",
+    "user_idp_tokens": "read",
+    "users": "delete read",
+}
+
+# The rest: names, settings and texts.
+REST: Mapping[str, str] = {
+    "anomaly_blocks": "read",
+    "attack_protection": "read",
+    "branding": "delete read",
+    "client_credentials": "read",
+    "client_grants": "read",
+    "client_summary": "read",
+    "clients": "read",
+    "connection_profiles": "read",
+    "connections_keys": "read",
+    "current_user": "delete read",
+    "current_user_metadata": "update",
+    "custom_domains": "read",
+    "custom_signing_keys": "read",
+    "directory_provisionings": "read",
+    "email_templates": "read",
+    "encryption_keys": "read",
+    "event_deliveries": "update",
+    "experimentation": "create delete read update",
+    "forms": "read",
+    "grants": "read",
+    "group_roles": "read",
+    "groups": "read",
+    "guardian_factors": "read",
+    "mfa_policies": "read",
+    "network_acls": "read",
+    "organization_client_grants": "read",
+    "organization_connections": "read",
+    "organization_discovery_domains": "read",
+    "organization_group_roles": "read",
+    "organization_groups": "read",
+    "organization_member_effective_roles": "read",
+    "organization_member_role_source_groups": "read",
+    "organization_member_roles": "read",
+    "organizations": "read",
+    "organizations_summary": "read",
+    "phone_templates": "read",
+    "prompts": "read",
+    "rate_limit_policies": "read",
+    "resource_servers": "read",
+    "roles": "read",
+    "rules_configs": "read",
+    "scim_config": "read",
+    "scim_token": "read",
+    "self_service_profile_custom_texts": "read update",
+    "self_service_profiles": "read",
+    "signing_keys": "read",
+    "stats": "read",
+    "tenant_settings": "read",
+    "token_exchange_profiles": "read",
+    "user_attribute_profiles": "read",
+    "user_effective_permissions": "read",
+    "user_effective_roles": "read",
+    "user_permission_source_roles": "read",
+    "user_role_source_groups": "read",
+    "vdcs_templates": "create delete read update",
+}
+
+
+def level_of(scope: str) -> Level:
+    """Return how dangerous a scope of the Management API is; one that this version does not know counts as high."""
+    return LEVELS.get(scope.strip(), Level.HIGH)
+
+
+def _graded(table: Mapping[str, str], level: Level) -> dict[str, Level]:
+    return {f"{verb}:{noun}": level for noun, verbs in table.items() for verb in verbs.split()}
+
+
+LEVELS: Mapping[str, Level] = {
+    **_graded(REST, Level.LOW),
+    **_graded(WEAKENS_OR_READS_OUT, Level.HIGH),
+    **_graded(TAKES_OVER, Level.CRITICAL),
+}

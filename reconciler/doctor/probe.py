@@ -1,0 +1,286 @@
+"""Look at a tenant as a run would meet it: resolve, connect, greet, fetch a token, list. Nothing is repeated.
+
+What fails is noted, and what can still be looked at is.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from reconciler.auth0.connection import Route, open_http
+from reconciler.auth0.credentials import (
+    PRIVATE_KEY,
+    PRIVATE_KEY_PATH,
+    TOKENS,
+    AccessToken,
+    ClientSecret,
+    Credentials,
+    CredentialVariables,
+    PrivateKey,
+    identities_of,
+)
+from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
+from reconciler.auth0.exchange import TenantResponse
+from reconciler.auth0.probe import FirstResponse, Probe
+from reconciler.auth0.rate_limit import RateLimitHeaders
+from reconciler.config.tenants import Tenant, TenantKind, unconfirmed_domain
+from reconciler.connect import route_to
+from reconciler.core.identity import IdentityCheck
+from reconciler.core.quoting import enumerated
+from reconciler.errors import ReconcilerError
+from reconciler.http.proxy import Proxy, proxy_for, proxy_notes
+from reconciler.redaction import Secrets, secrets_in
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """Something did not work, and what to do about it."""
+
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSkipped:
+    """Something could not be looked at, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedListing:
+    """An answer to a list of grants: what is wrong with it (nothing if empty), what to do, and the limit it tells."""
+
+    wrong: str
+    advice: str
+    said: RateLimitHeaders
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedToken:
+    """An access token; `renewable` if another one can be fetched."""
+
+    text: str = field(repr=False)
+    renewable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantProbe:
+    """All that a look at a tenant showed.
+
+    `credentials` says which ones and where they come from; `addresses` are those of the host that is connected to.
+    `identity` is what the tenant's identity is compared with, `unconfirmed` says what is wrong, and what to do, if only
+    the configuration decides where credentials go.
+    """
+
+    tenant: Tenant
+    proxy: Proxy | None
+    proxy_notes: tuple[str, ...]
+    addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped
+    credentials: str | ProbeFailed | ProbeSkipped
+    greeting: FirstResponse | ProbeFailed | ProbeSkipped
+    token: ProbedToken | ProbeFailed | ProbeSkipped
+    listing: ProbedListing | ProbeFailed | ProbeSkipped
+    identity: IdentityCheck | None = None
+    unconfirmed: tuple[str, str] | None = None
+
+
+def described_credentials(
+    credentials: Credentials | ProbeFailed, tenant: Tenant, environment: Mapping[str, str]
+) -> str | ProbeFailed:
+    """Return what kind of credentials `tenant` is reached with, and the variables that hold them."""
+    if isinstance(credentials, ProbeFailed):
+        return credentials
+    if tenant.kind is TenantKind.SANDBOX:
+        return "the sandbox's own"
+    given = CredentialVariables(environment, tenant.credentials)
+    match credentials:
+        case AccessToken():
+            return f"a ready token from {given.name(*TOKENS)}"
+        case PrivateKey():
+            names = [given.name("CLIENT_ID"), given.name(PRIVATE_KEY, PRIVATE_KEY_PATH)]
+            what = f"a private key ({credentials.algorithm})"
+        case ClientSecret():
+            names = [given.name("CLIENT_ID"), given.name("CLIENT_SECRET")]
+            what = "a client secret"
+    if given.text("AUDIENCE"):
+        names.append(given.name("AUDIENCE"))
+    return f"{what} from {enumerated(names, 'and')}"
+
+
+RESOLVING_SECONDS = 10.0
+INSIDE = ProbeSkipped("the tenant lives in this process")
+NO_CONNECTION = ProbeSkipped("no connection")
+NO_CREDENTIALS = ProbeSkipped("no credentials")
+NO_TOKEN = ProbeSkipped("no access token")
+OTHER_TENANT = ProbeSkipped("the token is for another tenant")
+
+SET_CREDENTIALS = "set the variables listed in docs/configuration.md"
+LISTING_ADVICE = {
+    401: "is the token one of this tenant, and not expired? get a new one",
+    403: "add read:client_grants to the grant of reconciler's own application on the Management API",
+    429: "the rate limit is used up by somebody: try again later",
+}
+ELSE_ADVICE = "try again; if it stays, check that the domain is the tenant's, and what stands in between"
+
+
+async def look(
+    tenant: Tenant,
+    environment: Mapping[str, str],
+    identity: IdentityCheck | None = None,
+    secrets: Secrets | None = None,
+) -> TenantProbe:
+    """Return what a look at `tenant` shows. Raises nothing that the tenant, the network or the environment did."""
+    inside = tenant.kind is TenantKind.SANDBOX
+    proxy = None if inside else proxy_for(tenant.base_url)
+    addresses = INSIDE if inside else await _addresses(tenant.base_url, proxy)
+    try:
+        with route_to(tenant, environment) as route:
+            credentials = _credentials(route)
+            described: str | ProbeFailed | ProbeSkipped = described_credentials(credentials, tenant, environment)
+            known = secrets_in(environment) if secrets is None else secrets
+            greeting, token, listing = await _talk(route, credentials, addresses, identity, known)
+    except ReconcilerError as error:
+        described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
+        greeting = ProbeFailed(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")
+    return TenantProbe(
+        tenant=tenant,
+        proxy=proxy,
+        proxy_notes=() if inside else proxy_notes(tenant.base_url),
+        addresses=addresses,
+        credentials=described,
+        greeting=greeting,
+        token=token,
+        listing=listing,
+        identity=identity,
+        unconfirmed=unconfirmed_domain(tenant, environment),
+    )
+
+
+async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | ProbeFailed:
+    """Resolve the host that is connected to: the proxy's, where there is one; it resolves the tenant's."""
+    parts = urlsplit(base_url)
+    host = proxy.host if proxy else parts.hostname or ""
+    if not host:
+        return ProbeFailed(
+            f"{proxy.variable if proxy else 'the domain'} has no valid address",
+            "write it like http://proxy.example.com:3128, or unset it",
+        )
+    try:
+        async with asyncio.timeout(RESOLVING_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)
+    except (OSError, UnicodeError) as error:
+        # a label that is empty or too long is a UnicodeError; a TimeoutError of ours has no text
+        reason = (error.strerror or "no answer in time") if isinstance(error, OSError) else "it is no host name"
+        whose = f"the proxy's host {host}" if proxy else host
+        return ProbeFailed(
+            f"{whose} cannot be resolved: {reason}", "check how it is spelt, and this machine's name servers"
+        )
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+Talk = tuple[
+    FirstResponse | ProbeFailed | ProbeSkipped,
+    ProbedToken | ProbeFailed | ProbeSkipped,
+    ProbedListing | ProbeFailed | ProbeSkipped,
+]
+
+
+async def _talk(
+    route: Route,
+    credentials: Credentials | ProbeFailed,
+    addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped,
+    identity: IdentityCheck | None,
+    secrets: Secrets,
+) -> Talk:
+    if isinstance(addresses, ProbeFailed):
+        return ProbeSkipped("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
+    try:
+        async with open_http(route.base_url, transport=route.transport) as http:
+            probe = Probe(http, secrets)
+            greeting = await _greeting(probe)
+            reached = None if isinstance(greeting, ProbeFailed) else probe
+            token = await _token(reached, credentials)
+            return greeting, token, await _listing(reached, token, identity)
+    except ReconcilerError as error:
+        trouble = ProbeFailed(str(error), "correct what they name, or unset them")
+        return trouble, await _token(None, credentials), NO_CONNECTION
+
+
+def _credentials(route: Route) -> Credentials | ProbeFailed:
+    try:
+        return route.credentials()
+    except ReconcilerError as error:
+        return ProbeFailed(str(error), SET_CREDENTIALS)
+
+
+async def _greeting(probe: Probe) -> FirstResponse | ProbeFailed:
+    try:
+        return await probe.greet()
+    except NotSentError as error:
+        if "SSL" in str(error):
+            return ProbeFailed(
+                str(error),
+                "a company's own authority belongs into the file that SSL_CERT_FILE names; else trust nobody",
+            )
+        return ProbeFailed(str(error), "check the domain and its port, firewalls, and whether a proxy is needed")
+    except Auth0Error as error:
+        return ProbeFailed(str(error), ELSE_ADVICE)
+
+
+async def _token(
+    probe: Probe | None, credentials: Credentials | ProbeFailed
+) -> ProbedToken | ProbeFailed | ProbeSkipped:
+    """Return a token; a ready one can be looked at without a connection."""
+    match credentials:
+        case ProbeFailed():
+            return NO_CREDENTIALS
+        case AccessToken():
+            return ProbedToken(credentials.token, renewable=False)
+        case _ if probe is None:
+            return NO_CONNECTION
+        case _:
+            try:
+                return ProbedToken(await probe.token(credentials), renewable=True)
+            except NoTokenError as error:
+                return ProbeFailed(error.reason, error.advice or ELSE_ADVICE)
+            except ReconcilerError as error:
+                return ProbeFailed(str(error), ELSE_ADVICE)
+
+
+async def _listing(
+    probe: Probe | None, token: ProbedToken | ProbeFailed | ProbeSkipped, identity: IdentityCheck | None
+) -> ProbedListing | ProbeFailed | ProbeSkipped:
+    if probe is None:
+        return NO_CONNECTION
+    if not isinstance(token, ProbedToken):
+        return NO_TOKEN
+    if identity is not None and not _is_for(identity, token):
+        return OTHER_TENANT
+    try:
+        answer, said = await probe.list_grants(token.text)
+    except Auth0Error as error:
+        return ProbeFailed(str(error), ELSE_ADVICE)
+    wrong = _wrong(answer)
+    return ProbedListing(str(wrong or ""), _advice(wrong) if wrong else "", said)
+
+
+def _is_for(identity: IdentityCheck, token: ProbedToken) -> bool:
+    try:
+        identity.verify(identities_of(token.text))
+    except ReconcilerError:
+        return False
+    return True
+
+
+def _wrong(answer: TenantResponse) -> Auth0Error | None:
+    try:
+        answer.json()
+    except Auth0Error as error:
+        return error
+    return None
+
+
+def _advice(error: Auth0Error) -> str:
+    return LISTING_ADVICE.get(error.status, ELSE_ADVICE) if isinstance(error, RefusedCallError) else ELSE_ADVICE

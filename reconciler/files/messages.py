@@ -1,0 +1,285 @@
+"""Pure: explain violations of a schema to the author of a file: what is wrong, where, and what to do."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+
+from reconciler.core.problems import Problem, Source
+from reconciler.core.quoting import enumerated, quoted
+from reconciler.core.suggest import did_you_mean
+from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
+from reconciler.files.validity import validity_check
+
+Path = tuple[str | int, ...]
+KINDS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "null": "nothing",
+}
+BOTH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaViolation:
+    """The value `found` at `path` violates the `keyword` of `schema`, whose value is `expected`."""
+
+    keyword: str
+    expected: Any
+    found: Any
+    schema: dict[str, Any]
+    path: Path
+
+    @property
+    def sentence(self) -> str:
+        """The message from the schema: what is wrong, a semicolon, what to do. May be empty."""
+        return str(self.schema.get("errorMessage", ""))
+
+    @property
+    def name(self) -> str:
+        """The name of the wrong value, as the author knows it."""
+        names = [quoted(step) for step in self.path if isinstance(step, str)]
+        name = names[-1] if names else "the file"
+        return name if not self.path or isinstance(self.path[-1], str) else f"an item of {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is wrong with the node at `path` or with its key, and what to do."""
+
+    what: str
+    fix: str
+    path: Path
+    on_key: bool = False
+
+
+def explain(violation: SchemaViolation) -> Iterator[Explanation]:
+    """Yield explanations of a violation. Several violations may have the same explanation."""
+    special = SPECIAL.get(violation.keyword)
+    if special:
+        yield from special(violation)
+    elif violation.sentence:
+        what, _, fix = violation.sentence.partition("; ")
+        yield Explanation(what, fix, violation.path, on_key=True)
+    else:
+        what, fix = PLAIN.get(violation.keyword, _anything)(violation)
+        yield Explanation(what, fix, violation.path)
+
+
+def _alternatives(violation: SchemaViolation) -> Iterator[Explanation]:
+    """Explain `oneOf` if it requires exactly one of several keys."""
+    if not all(branch.keys() == {"required"} for branch in violation.expected):
+        what, fix = _anything(violation)
+        yield Explanation(what, fix, violation.path)
+        return
+    if not isinstance(violation.found, dict):
+        what, fix = _kind(replace(violation, expected="object"))
+        yield Explanation(what, fix, violation.path)
+        return
+    names = [name for branch in violation.expected for name in branch["required"]]
+    given = [name for name in violation.found if name in names]
+    fix = violation.sentence or f"give exactly one of {enumerated(names, 'and')}"
+    if given:
+        both = "both" if len(given) == BOTH else "all"
+        what = f"{enumerated([quoted(name) for name in given], 'and')} are {both} given"
+        yield Explanation(what, fix, (*violation.path, given[-1]), on_key=True)
+    else:
+        what = f"{enumerated([quoted(name) for name in names], 'and')} are missing"
+        yield Explanation(what, fix, violation.path)
+
+
+def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
+    known = violation.schema.get("properties", {})
+    for name in violation.found:
+        if name not in known:
+            fix = did_you_mean(name, known) or f"the keys here are {enumerated(list(known), 'and')}"
+            yield Explanation(f"the key {quoted(name)} is unknown", fix, (*violation.path, name), on_key=True)
+
+
+def _missing_keys(violation: SchemaViolation) -> Iterator[Explanation]:
+    for name in violation.expected:
+        if name not in violation.found:
+            what, _, fix = violation.sentence.partition("; ")
+            yield Explanation(what or f"{quoted(name)} is missing", fix or "add it", violation.path)
+
+
+def _repeated_items(violation: SchemaViolation) -> Iterator[Explanation]:
+    """Report each string that occurs a second time in a list."""
+    seen: set[str] = set()
+    for index, item in enumerate(violation.found):
+        if isinstance(item, str):
+            if item in seen:
+                yield Explanation(f"{quoted(item)} is listed twice", "list it once", (*violation.path, index))
+            seen.add(item)
+
+
+def _kind(violation: SchemaViolation) -> tuple[str, str]:
+    expected = violation.expected if isinstance(violation.expected, list) else [violation.expected]
+    wanted = enumerated([KINDS[kind] for kind in expected], "or")
+    if violation.found is None:
+        none = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
+        return f"{violation.name} is empty", _first_line(violation) or f"write {wanted}, or {none}"
+    what = f"{violation.name} is {_kind_of(violation.found)}, not {wanted}"
+    return what, _first_line(violation) or _how_to_write(expected[0], violation.found)
+
+
+def _kind_of(found: object) -> str:
+    match found:
+        case bool():
+            return str(found).lower()
+        case str():
+            return "text"
+        case int() | float():
+            return f"the number {found}"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def _first_line(violation: SchemaViolation) -> str:
+    """Return how to start a file whose root is wrong, or an empty string."""
+    required = violation.schema.get("required", [])
+    return f'start it with "{required[0]}:"' if required and not violation.path else ""
+
+
+def _how_to_write(kind: str, found: object) -> str:
+    if kind == "array":
+        return 'write each item on its own line, after "- "'
+    if kind == "string" and not isinstance(found, list | dict):
+        return "put it in quotes"
+    if kind == "boolean":
+        return "write true or false, without quotes"
+    return f"write {KINDS[kind]}"
+
+
+def _not_listed(violation: SchemaViolation) -> tuple[str, str]:
+    choices = [str(choice) for choice in violation.expected]
+    found = violation.found if isinstance(violation.found, str) else _kind_of(violation.found)
+    return (
+        f"{violation.name} cannot be {quoted(found)}",
+        did_you_mean(found, choices) or f"write {enumerated(choices, 'or')}",
+    )
+
+
+def _too_short(violation: SchemaViolation) -> tuple[str, str]:
+    if not violation.found:
+        return f"{violation.name} is empty", "write its value"
+    return f"{violation.name} has {len(violation.found)} characters", f"write at least {violation.expected}"
+
+
+def _too_long(violation: SchemaViolation) -> tuple[str, str]:
+    return f"{violation.name} has {len(violation.found)} characters", f"write at most {violation.expected}"
+
+
+def _too_few(violation: SchemaViolation) -> tuple[str, str]:
+    return f"{violation.name} is an empty list", "write an item, or remove it"
+
+
+def _too_many(violation: SchemaViolation) -> tuple[str, str]:
+    return f"{violation.name} has too many items", f"write at most {violation.expected}"
+
+
+def _too_small(violation: SchemaViolation) -> tuple[str, str]:
+    return f"{violation.name} is {violation.found}", f"write at least {violation.expected}"
+
+
+def _too_large(violation: SchemaViolation) -> tuple[str, str]:
+    return f"{violation.name} is {violation.found}", f"write at most {violation.expected}"
+
+
+def _anything(violation: SchemaViolation) -> tuple[str, str]:
+    """Explain a keyword without a message of its own."""
+    return f'{violation.name} violates the rule "{violation.keyword}" of its schema', "compare it with the schema"
+
+
+SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
+    "additionalProperties": _unknown_keys,
+    "oneOf": _alternatives,
+    "required": _missing_keys,
+    "uniqueItems": _repeated_items,
+}
+"""Keywords whose violations are shown at another node than the one that violates them."""
+
+PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
+    "enum": _not_listed,
+    "maxLength": _too_long,
+    "maximum": _too_large,
+    "maxItems": _too_many,
+    "minItems": _too_few,
+    "minLength": _too_short,
+    "minimum": _too_small,
+    "type": _kind,
+}
+
+
+def breaches(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
+    """Return the problems that `violations` returns."""
+    findings = list(islice(_findings(data, schema), MOST_PROBLEMS))
+    problems = {_problem(finding, data, file) for finding in findings}
+    if len(findings) == MOST_PROBLEMS:
+        problems.add(too_many(file))
+    return tuple(sorted(problems))
+
+
+def _findings(data: Node | Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Explanation]:
+    for error in validator(json.dumps(schema)).iter_errors(data):
+        yield from explain(_violation(error))
+
+
+def _problem(finding: Explanation, data: object, file: str) -> Problem:
+    mark = mark_of(data, finding.path, key=finding.on_key)
+    return Problem(Source(file, *mark), finding.what, finding.fix)
+
+
+def _violation(error: ValidationError) -> SchemaViolation:
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    of_key = (error.instance,) if "propertyNames" in error.absolute_schema_path else ()
+    return SchemaViolation(
+        keyword=str(error.validator),
+        expected=error.validator_value,
+        found=error.instance,
+        schema=schema,
+        path=(*error.absolute_path, *of_key),
+    )
+
+
+def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's protocol
+    """Implement `uniqueItems` for strings. The implementation of jsonschema takes quadratic time for mixed lists."""
+    if unique and isinstance(items, list):
+        texts = [item for item in items if isinstance(item, str)]
+        if len(set(texts)) < len(texts):
+            yield ValidationError("repeated")
+
+
+def _unfit_items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's protocol
+    """Implement `items` with a quick check per item, so that jsonschema only descends into invalid items."""
+    if not isinstance(items, dict) or "prefixItems" in schema:
+        yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
+    elif isinstance(found, list):
+        is_valid = validity_check(items)
+        for index, item in enumerate(found):
+            if not is_valid(item):
+                yield from checker.descend(item, items, path=index)
+
+
+_Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema's stubs leave it untyped
+    Draft202012Validator, {"items": _unfit_items, "uniqueItems": _unique_texts}
+)
+
+
+@lru_cache(maxsize=16)
+def validator(schema: str) -> Validator:
+    """Return the validator for the text of a schema. Building one costs more than checking a file."""
+    return _Checker(json.loads(schema))

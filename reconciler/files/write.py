@@ -1,0 +1,204 @@
+"""Pure: grants of a tenant as the text of a grant file, in canonical order and with nothing said that is the default.
+
+A snapshot names applications and APIs by ids, which any tenant's state fits into; an import by their names, which
+people read and other tenants have too.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.canonical import field_order, grant_order
+from reconciler.core.characters import escape, has_invisible, is_invisible
+from reconciler.core.directory import ORGANIZATION_ID, Directory
+from reconciler.core.expressible import declarable_part, has_declarable_key, is_exception_for_users, obstacle, writable
+from reconciler.core.grant import SUBJECT_CLIENT, ClientGrant, Key
+from reconciler.core.quoting import visible
+from reconciler.core.tenant_filter import literal
+
+PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
+WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""Words that some version of YAML takes for something else than text."""
+SHORT = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
+
+
+def scalar(text: str) -> str:
+    """Return `text` as it is where that is text beyond doubt, else in double quotes."""
+    is_visible = text.isprintable() and not has_invisible(text)
+    is_plain = PLAIN.fullmatch(text) and is_visible and text.lower() not in WORDS
+    return text if is_plain and ": " not in text and text[-1] not in " :" else quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Return `text` in double quotes, every character that a reader cannot see as an escape."""
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in SHORT:
+        return SHORT[character]
+    return character if character.isprintable() and not is_invisible(character) else escape(character)
+
+
+MOST_CHARACTERS_IN_A_FILE = 2_000_000
+"""Grant files are read up to 5 MB; what is not ASCII takes more than a byte."""
+CHARACTERS_OF_A_GRANT = 400
+CHARACTERS_BESIDE_A_SCOPE = 9
+
+Said = str | bool | list[str]
+Saying = Callable[[str], str]
+"""How a file says a text of the tenant: as it is, or by the names of the tenant's variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """What stands at the top of an imported file: comments, and the one tenant that it is for, if not all."""
+
+    comments: Sequence[str]
+    tenant: str | None = None
+
+
+def snapshot_file(
+    grants: Iterable[ClientGrant], directory: Directory, title: str, run: str, only_for: str | None = None
+) -> str:
+    """Return the grant file of a snapshot: `grants` sorted by key, under a comment that says `title`.
+
+    Names stand in comments only: ids are what a snapshot has to keep. A grant that no file can declare (a setting that
+    the contract of grant files does not know) stands in a comment, too. `only_for` names the tenant that it is for.
+    """
+    ordered = sorted(grants, key=lambda grant: grant.key.order)
+    lines = [line for grant in ordered for line in _kept(grant, directory)]
+    declares = any(not line.startswith("#") for line in lines)
+    return "\n".join(
+        [
+            f"# {visible(title)}",
+            f"snapshot: {quoted(run)}",
+            *([] if only_for is None else [f"tenants: [{scalar(only_for)}]"]),
+            "grants:" if declares else "grants: []",
+            *lines,
+            "",
+        ]
+    )
+
+
+def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, say: Saying = literal) -> str:
+    """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible."""
+    items = sorted(
+        ((_imported(grant, directory, say), grant) for grant in grants), key=lambda item: grant_order(item[0])
+    )
+    lines = [line for said, grant in items for line in ("", *_listed(said, _comments(grant, directory)))]
+    tenants = [] if heading.tenant is None else [f"tenants: [{scalar(heading.tenant)}]"]
+    return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
+
+
+def _imported(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
+    return _by_name(grant.key, directory, say) | _settings(grant, say) | _organizations(grant, directory, say)
+
+
+def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
+    """Split grants, sorted by key, so that the file of each portion is small enough to be read again."""
+    parts: list[list[ClientGrant]] = [[]]
+    written = 0
+    for grant in sorted(grants, key=lambda grant: grant.key.order):
+        size = CHARACTERS_OF_A_GRANT + sum(CHARACTERS_BESIDE_A_SCOPE + len(scope) for scope in grant.scope)
+        if written + size > MOST_CHARACTERS_IN_A_FILE and parts[-1]:
+            parts.append([])
+            written = 0
+        parts[-1].append(grant)
+        written += size
+    return parts
+
+
+def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
+    """Yield the lines of a grant in a snapshot."""
+    why = obstacle(grant)
+    if why is None:
+        yield from _by_ids(grant, directory)
+    elif has_declarable_key(grant.key):
+        yield f"# no grant file can declare all of the next grant: {visible(why)}; this stays as it is"
+        yield from _by_ids(declarable_part(grant), directory)
+    else:
+        yield "# no grant file can declare this grant; restore it by hand:"
+        yield from (f"# {line}" for line in _by_ids(grant, directory))
+
+
+def _by_ids(grant: ClientGrant, directory: Directory) -> Iterator[str]:
+    said = _by_id(grant.key, literal) | _settings(grant, literal)
+    if grant.organizations is not None:
+        said["organizations"] = sorted(map(literal, grant.organizations))
+    yield from _listed(said, _comments_of_ids(grant, directory))
+
+
+def _by_id(key: Key, say: Saying) -> dict[str, Said]:
+    holder = ("default_for", key.default_for or "") if key.client_id is None else ("client_id", say(key.client_id))
+    return dict([holder, ("audience", say(key.audience))])
+
+
+def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
+    """Return who holds the grant and what it opens: by name, but by id where the name is another's too."""
+    said = _by_id(key, say)
+    client, api = directory.client_name(key), directory.api_name(key)
+    if client and writable(client) and len(directory.client_ids_by_name[client]) == 1:
+        said = {"client": say(client), "audience": said["audience"]}
+    if api and writable(api) and not is_exception_for_users(key) and len(directory.identifiers_by_name[api]) == 1:
+        said = {name: value for name, value in said.items() if name != "audience"} | {"api": say(api)}
+    return said
+
+
+def _organizations(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
+    """Return the organizations by name where plans can look it up, else by id; nothing where there are none."""
+    said = [say(_organization(each, directory)) for each in grant.organizations or ()]
+    return {"organizations": sorted(said)} if said else {}
+
+
+def _organization(identity: str, directory: Directory) -> str:
+    name = directory.organization_name(identity) or identity
+    known = directory.organizations is not None and directory.organizations_called(name) == (identity,)
+    return name if known and writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
+
+
+def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
+    organizations = sorted(grant.organizations or ())
+    known = not directory.organizations_by_id.keys().isdisjoint(organizations)
+    names = ", ".join(directory.organization_name(each) or each for each in organizations) if known else ""
+    return {"client_id": directory.client_name(grant.key) or "", "organizations": names}
+
+
+def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
+    """Return the names that help a reader where ids have to stand."""
+    beside = {**_comments_of_ids(grant, directory), "audience": directory.api_name(grant.key) or ""}
+    return beside if directory.organizations is None else {**beside, "organizations": ""}
+
+
+def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:
+    """Return what differs from the defaults."""
+    plain = ClientGrant(grant.key)
+    said: dict[str, Said] = {
+        "subject_type": grant.key.subject_type,
+        "scope": sorted(map(say, grant.scope)),
+        "allow_all_scopes": grant.allow_all_scopes,
+        "organization_usage": grant.organization_usage,
+        "allow_any_organization": grant.allow_any_organization,
+        "authorization_details_types": sorted(grant.authorization_details_types),
+    }
+    defaults = {"subject_type": SUBJECT_CLIENT, "organization_usage": plain.organization_usage}
+    return {name: value for name, value in said.items() if value and value != defaults.get(name)}
+
+
+def _listed(said: Mapping[str, Said], comments: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of one item under `grants:`."""
+    start = "  - "
+    for name, value in sorted(said.items(), key=lambda item: field_order(item[0])):
+        comment = f"  # {visible(comments[name])}" if comments.get(name) else ""
+        match value:
+            case bool():
+                yield f"{start}{name}: {str(value).lower()}"
+            case str():
+                yield f"{start}{name}: {scalar(value)}{comment}"
+            case []:
+                yield f"{start}{name}: []"
+            case _:
+                yield f"{start}{name}:{comment}"
+                yield from (f"      - {scalar(item)}" for item in value)
+        start = "    "

@@ -1,0 +1,1 @@
+"""HTTP as the Management API and the hosting services both need it."""

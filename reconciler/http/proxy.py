@@ -1,0 +1,224 @@
+"""Proxies of the environment. No other module reads their variables, so that all connections agree on them."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, getproxies_environment, proxy_bypass
+
+import httpx
+
+from reconciler.core.quoting import quoted
+from reconciler.errors import ReconcilerError
+
+SCHEMES = ("http", "https", "socks5", "socks5h")
+PORTS = {"http": 80, "https": 443}
+MOST_NOTED = 5
+HOST_ENTRY = re.compile(r"(?:\*?\.)?(?P<host>\w[\w.-]*)(?::(?P<port>\d{1,5}))?")
+IP_ENTRY = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[\d.]+))(?::(?P<port>\d{1,5}))?")
+IpAddress = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy: the variable that names it, and its address without credentials. `url` may hold a password."""
+
+    variable: str
+    scheme: str
+    host: str
+    port: int | None
+    url: str = field(default="", repr=False, compare=False)
+
+    @property
+    def address(self) -> str:
+        """`scheme://host:port`."""
+        return f"{self.scheme}://{self.place}"
+
+    @property
+    def place(self) -> str:
+        """`host:port`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.port else host
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyTarget:
+    """What a connection leads to, as entries of NO_PROXY are compared with it."""
+
+    scheme: str
+    host: str
+    port: int | None
+    address: IpAddress | None
+
+
+class UnreadableEntryError(ValueError):
+    """An entry of NO_PROXY is not a host name, an address or a network."""
+
+
+def proxy_for(base_url: str) -> Proxy | None:
+    """Return the proxy on the way to `base_url` by this process's environment; None for a direct connection.
+
+    A host on loopback is never reached through a proxy. A malformed address gives a proxy without a host.
+    """
+    target = _target(base_url)
+    if _is_loopback(target):
+        return None
+    in_variables = getproxies_environment()
+    if not in_variables and proxy_bypass(target.host):  # settings of macOS and Windows
+        return None
+    proxy = choose_proxy(getproxies(), target.scheme, os.environ)
+    return None if proxy is None or bypasses(in_variables.get("no", ""), target) else proxy
+
+
+def by_proxy(base_url: str) -> str:
+    """Return what an error message says of the proxy on the way to `base_url`; "" for a direct connection."""
+    proxy = proxy_for(base_url)
+    if proxy is None:
+        return ""
+    return f" (through the proxy {proxy.place}, which {proxy.variable} names)"
+
+
+def proxy_notes(base_url: str) -> tuple[str, ...]:
+    """Return notes on entries of NO_PROXY that are ignored on the way to `base_url`; none where no proxy is set."""
+    target = _target(base_url)
+    proxies = getproxies_environment()
+    if _is_loopback(target) or choose_proxy(proxies, target.scheme, os.environ) is None:
+        return ()
+    unreadable = list(unreadable_entries(proxies.get("no", "")))
+    if not unreadable:
+        return ()
+    variable = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
+    shown = ", ".join(map(quoted, unreadable[:MOST_NOTED]))
+    more = f" and {len(unreadable) - MOST_NOTED} more" if len(unreadable) > MOST_NOTED else ""
+    return (f"{variable}: ignored {shown}{more}: not a host name, an address or a network",)
+
+
+def httpx_proxy(base_url: str) -> httpx.Proxy | None:
+    """Return the proxy on the way to `base_url` as httpx takes it.
+
+    Raises:
+        ReconcilerError: if the variable holds no address of a proxy. The message never shows it: it may hold a
+            password.
+    """
+    proxy = proxy_for(base_url)
+    if proxy is None:
+        return None
+    try:
+        if proxy.host and proxy.scheme in SCHEMES:
+            return httpx.Proxy(proxy.url)
+    except (ValueError, httpx.InvalidURL):
+        pass
+    raise ReconcilerError(f"{proxy.variable} is not a valid proxy address: write it like http://proxy.example.com:3128")
+
+
+def connection_error(base_url: str, error: Exception) -> ReconcilerError:
+    """Return what to say if httpx cannot even prepare connections to `base_url`."""
+    proxy = proxy_for(base_url)
+    if proxy is not None and isinstance(error, ImportError):
+        return ReconcilerError(
+            f"{proxy.variable} names a SOCKS proxy, which needs a package: pip install 'httpx[socks]'"
+        )
+    return ReconcilerError("the certificates cannot be used: check SSL_CERT_FILE and SSL_CERT_DIR")
+
+
+def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[str, str]) -> Proxy | None:
+    """Return the proxy that `proxies` (by scheme, or `all`) have for `scheme`, with its variable in `environment`.
+
+    A variable in lower case wins, as in `urllib.request.getproxies`.
+    """
+    kind = next((kind for kind in (scheme, "all") if proxies.get(kind)), None)
+    if kind is None:
+        return None
+    text = proxies[kind]
+    url = text if "://" in text else f"http://{text}"
+    variable = f"{kind}_proxy" if environment.get(f"{kind}_proxy") else f"{kind.upper()}_PROXY"
+    try:
+        parts = urlsplit(url)
+        return Proxy(variable, parts.scheme, parts.hostname or "", parts.port, url)
+    except ValueError:
+        return Proxy(variable, "", "", None)
+
+
+def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
+    """Return whether an entry of NO_PROXY matches `target`. Entries that cannot be read match nothing."""
+    return any(_is_match(entry, target) for entry in _entries(no_proxy))
+
+
+def unreadable_entries(no_proxy: str) -> Iterator[str]:
+    """Yield the entries of NO_PROXY that are ignored because they cannot be read."""
+    nowhere = ProxyTarget("", "", None, None)
+    for entry in _entries(no_proxy):
+        try:
+            _matches(entry, nowhere)
+        except UnreadableEntryError:
+            yield entry
+
+
+def _entries(no_proxy: str) -> list[str]:
+    return re.split(r"[,\s]+", no_proxy.strip(", \t\r\n")) if no_proxy.strip(", \t\r\n") else []
+
+
+def _is_match(entry: str, target: ProxyTarget) -> bool:
+    try:
+        return _matches(entry, target)
+    except UnreadableEntryError:
+        return False
+
+
+def _matches(entry: str, target: ProxyTarget) -> bool:
+    """Return whether an entry matches: `*`, a host and what is below it, an address, or a network; with a port or not.
+
+    Raises:
+        UnreadableEntryError: if it is none of these.
+    """
+    scheme, separator, rest = entry.rpartition("://")
+    if separator and scheme not in {"all", *PORTS}:
+        raise UnreadableEntryError
+    return _matches_host(rest, target) and scheme in {"", "all", target.scheme}
+
+
+def _matches_host(entry: str, target: ProxyTarget) -> bool:
+    if entry == "*":
+        return True
+    try:
+        network = ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        network = None
+    if network is not None:
+        return target.address is not None and target.address in network
+    if match := IP_ENTRY.fullmatch(entry):
+        try:
+            address = ip_address(match["bracketed"] or match["ipv4"])
+        except ValueError:
+            raise UnreadableEntryError from None
+        return target.address == address and int(match["port"] or 0) == target.port
+    if match := HOST_ENTRY.fullmatch(entry):
+        host = match["host"].rstrip(".").lower()
+        matches = target.host == host or target.host.endswith(f".{host}")
+        return matches and match["port"] in {None, str(target.port)}
+    raise UnreadableEntryError
+
+
+def _target(base_url: str) -> ProxyTarget:
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        address = None
+    return ProxyTarget(parts.scheme, host, parts.port or PORTS.get(parts.scheme), address)
+
+
+def _is_loopback(target: ProxyTarget) -> bool:
+    return target.address.is_loopback if target.address else target.host == "localhost"
+
+
+class NoCookies(CookieJar):
+    """Keeps nothing: none of the APIs needs a cookie."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - as the base class has it
+        """Ignore the cookies of a response."""

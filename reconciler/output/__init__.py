@@ -1,0 +1,1 @@
+"""Results as text, Markdown, JSON, SARIF and workflow commands."""

@@ -1,0 +1,58 @@
+"""Pure: problems and risks as GitHub's workflow commands, which the page of a pull request shows on their lines.
+
+https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.core.plan import Delete, Plan
+from reconciler.core.problems import Level, Problem, Source
+from reconciler.core.quoting import shortened, visible
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.words import about, dangers
+
+COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
+LONGEST_MESSAGE = 1_000
+IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
+"""What the runner undoes. Without it a file's name or a scope could end the command and begin another."""
+
+
+def annotations(problems: Iterable[Problem], checkout: SourceLinks) -> Iterator[str]:
+    """Yield a command per problem, without line feed; a problem of a file as a whole is shown on the file."""
+    for problem in problems:
+        place = replace(problem.source, file=checkout.path_of(problem.source.file))
+        yield _command(str(problem.severity), place, problem.message)
+
+
+def plan_annotations(plan: Plan, checkout: SourceLinks) -> Iterator[str]:
+    """Yield a command per critical or high risk of a plan, the changes of reconciler.yaml included.
+
+    What no file declares is shown on the configuration, as in SARIF.
+    """
+    config = Source(checkout.config, 1, 1)
+    for each in plan.config_changes:
+        if each.risk.level in COMMANDS:
+            message = f"{about(each)}{shortened(each.risk.message, LONGEST_MESSAGE)} ({each.risk.rule})"
+            yield _command(COMMANDS[each.risk.level], config, message)
+    changes = (*plan.changes, *(each.change for each in plan.blocked))
+    sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
+    for level, word in COMMANDS.items():
+        for danger in dangers(plan, level):
+            source = sources.get(danger.key)
+            place = replace(source, file=checkout.path_of(source.file)) if source else config
+            message = f"{danger.label}: {shortened(danger.risk.message, LONGEST_MESSAGE)} ({danger.risk.rule})"
+            yield _command(word, place, f"{plan.tenant.label}: {message}")
+
+
+def _command(word: str, place: Source, message: str) -> str:
+    text = visible(message).translate(IN_MESSAGES)
+    return f"::{word} {_properties(place)}::{text}"
+
+
+def _properties(place: Source) -> str:
+    properties = {"file": visible(place.file), "title": "reconciler"}
+    if place.line:
+        properties |= {"line": str(place.line), "col": str(place.column)}
+    return ",".join(f"{name}={value.translate(IN_PROPERTIES)}" for name, value in properties.items())

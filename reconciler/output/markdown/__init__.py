@@ -1,0 +1,1 @@
+"""Results as a comment on a pull request."""

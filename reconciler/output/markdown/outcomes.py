@@ -1,0 +1,56 @@
+"""Pure: what became of a plan, as Markdown."""
+
+from collections.abc import Iterator
+
+from reconciler.artifacts.serialization import action_of
+from reconciler.core.directory import Directory
+from reconciler.core.outcome import ApplyReport, Outcome
+from reconciler.core.plan import Change, Plan, TenantName
+from reconciler.output.escape import at_commit, block, element, marker, named, span
+from reconciler.output.markdown.plan import difference_lines
+from reconciler.output.markdown.truncate import Section, fitted
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.text.outcomes import counted_outcomes, state
+from reconciler.output.words import grant_label
+
+HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
+
+
+def report_markdown(report: ApplyReport, plan: Plan, checkout: SourceLinks, most_bytes: int) -> str:
+    """Return the end of a run that was to carry out `plan`, with its tenant's marker first; the last rows go first."""
+    directory = plan.directory
+    rows = tuple(_row(outcome, directory) for outcome in report.outcomes)
+    table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
+    blocked = report.remaining.blocked if report.remaining and not rows else ()
+    reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
+    head = Section((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant, checkout)))
+    return fitted([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], most_bytes)
+
+
+def _differences(report: ApplyReport, directory: Directory) -> Section:
+    """Return what still differs, by grant and field."""
+
+    def item(change: Change) -> str:
+        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_kept else ""
+        lines = [line for field in change.fields for line in difference_lines(field, directory)]
+        fenced = "\n".join(block(lines, "diff"))
+        return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
+
+    items = tuple(map(item, report.differences))
+    return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
+
+
+def _title(report: ApplyReport, tenant: TenantName, checkout: SourceLinks) -> Iterator[str]:
+    yield f"### {named(tenant)}: {counted_outcomes(report) or 'nothing to do'}\n\n"
+    end = span(report.trouble) if report.trouble else state(report)
+    yield f"{'Done' if report.converged else 'Not done'}{at_commit(checkout)}: {end}.\n\n"
+
+
+def _row(outcome: Outcome, directory: Directory) -> str:
+    cells = (
+        str(outcome.result),
+        action_of(outcome.change),
+        element(grant_label(outcome.change.key, directory)),
+        element(outcome.detail) if outcome.detail else "",
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"

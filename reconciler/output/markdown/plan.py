@@ -1,0 +1,289 @@
+"""Pure: a plan as a comment on a pull request: what is dangerous first, then a table, then each grant's difference.
+
+Alerts (`[!CAUTION]`) and folded details are GitHub's and GitLab's; elsewhere alerts read as quotations.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from html import escape
+
+from reconciler.artifacts.serialization import action_of, plan_id
+from reconciler.core.diff import FieldChange, SetChange, ValueChange
+from reconciler.core.directory import Directory
+from reconciler.core.plan import Blocked, Change, Delete, LeftAlone, Plan
+from reconciler.core.problems import Level, Source
+from reconciler.core.quoting import counted, visible
+from reconciler.core.risks import ORDER_OF_RULES
+from reconciler.core.scopes import scope_order
+from reconciler.output.escape import at_commit, block, element, marker, named, span
+from reconciler.output.markdown.truncate import MOST_BYTES, Section, fitted
+from reconciler.output.source_links import JUST_HERE, SourceLinks
+from reconciler.output.words import (
+    HARMLESS,
+    RiskGroup,
+    about,
+    by_origin,
+    counted_reasons,
+    counted_risks,
+    dangers,
+    effect_of_field,
+    grant_label,
+    grouped,
+    nothing,
+    origins_summary,
+    scope_label,
+    severities,
+)
+
+NOTHING = Section(())
+MOST_BYTES_OF_EQUAL_RISKS = 2_000
+"""Of one line about equal risks of level high."""
+MORE_BYTES = 30
+"""Of the count of the grants that such a line does not name."""
+MOST_SORTED_BY_NAME = 20
+MARKS = {"create": "+", "update": "~", "delete": "-"}
+
+
+def plan_markdown(plan: Plan, *, checkout: SourceLinks = JUST_HERE, most_bytes: int = MOST_BYTES) -> str:
+    """Return the comment, which begins with the tenant's marker.
+
+    Files are linked where `checkout` knows their address, else named only. The whole has at most `most_bytes`. Changes
+    and risks get theirs first, then notes, then other grants. Critical risks that do not fit are counted by rule.
+    """
+    return fitted(list(_parts(plan, checkout, most_bytes)), most_bytes)
+
+
+def _parts(plan: Plan, checkout: SourceLinks, most_bytes: int) -> Iterator[Section]:
+    yield Section((marker(plan.tenant.name, checkout) + "\n", *_head(plan)))
+    yield _critical(plan, most_bytes // 2)
+    yield replace(_config_changes(plan), most_bytes=most_bytes // 4)
+    yield replace(_blocked(plan, checkout), most_bytes=most_bytes // 4)
+    yield _high(plan, most_bytes // 4)
+    yield _notes(plan)
+    for title, changes in by_origin(plan):
+        yield _table(title, changes, plan, checkout)
+    changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
+    yield Section(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
+    yield _left_alone(plan)
+    yield Section((_foot(plan, checkout),))
+
+
+def _head(plan: Plan) -> Iterator[str]:
+    actions = Counter(action_of(change) for change in plan.changes)
+    counts = ", ".join(f"{actions[action]} to {action}" for action in MARKS)
+    blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
+    yield f"### {named(plan.tenant)}: {counts}{blocked}\n\n"
+    rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
+    rest += [f"{plan.differing} differing but not asked for"] if plan.differing else []
+    rest += [f"{plan.skipped} skipped"] if plan.skipped else []
+    risks = f"Risks: {told}. " if (told := counted_risks(plan)) else ""
+    origins = f" {origins_summary(plan)}" if plan.origins else ""
+    yield f"{risks}Besides: {', '.join(rest)}.{origins}\n\n"
+    if not plan.changes and not plan.blocked:
+        yield f"No changes: {nothing(plan)}.\n\n"
+
+
+def _critical(plan: Plan, most_bytes: int) -> Section:
+    """Return a line for each kind of critical risk with its grants; beyond `most_bytes` count the rest by rule.
+
+    The part is fixed: no critical risk is left out without being counted.
+    """
+    found = dangers(plan, Level.CRITICAL)
+    lines: list[str] = []
+    groups = grouped(found)
+    for number, group in enumerate(groups):
+        line = _danger_line(group, most_bytes)
+        most_bytes -= len(line.encode())
+        if most_bytes < 0:
+            lines += _counted_by_rule(groups[number:])
+            break
+        lines.append(line)
+    head = f"> [!CAUTION]\n> **Critical ({len(found)})**\n>\n"
+    return Section(tuple(lines), head=head, tail="\n") if lines else NOTHING
+
+
+def _counted_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[group.risk.rule] += len(group.labels)
+    for rule, count in counts.items():
+        yield f"> - and {counted(count, 'more critical risk')} ({rule})\n"
+    yield "> - They do not fit here: read them in the log of the job, or with `--report json=FILE`.\n"
+
+
+def _danger_line(group: RiskGroup, most_bytes: int) -> str:
+    """Return a line about equal risks that names as many of their grants as fit, at least one."""
+    first, *others = group.labels
+    if not others:
+        return f"> - {span(first)}: {span(group.risk.message)} ({group.risk.rule})\n"
+    line = f"> - {span(group.risk.message)} ({group.risk.rule}), {len(group.labels)} grants: {span(first)}"
+    room = most_bytes - len(line.encode()) - MORE_BYTES
+    for number, label in enumerate(others, start=1):
+        item = f", {span(label)}"
+        room -= len(item.encode())
+        if room < 0:
+            return f"{line} and {len(group.labels) - number:,} more\n"
+        line += item
+    return f"{line}\n"
+
+
+def _config_changes(plan: Plan) -> Section:
+    lines = tuple(
+        f"> - **{each.risk.level}** {span(f'{about(each)}{each.risk.message}')} ({each.risk.rule})\n"
+        for each in plan.config_changes
+    )
+    kinds = {Level.CRITICAL: "CAUTION", Level.HIGH: "WARNING", Level.LOW: "NOTE"}
+    worst = min((each.risk.level for each in plan.config_changes), key=lambda level: level.order, default=Level.LOW)
+    head = f"> [!{kinds[worst]}]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
+    return Section(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else NOTHING
+
+
+def _high(plan: Plan, most_bytes: int) -> Section:
+    found = dangers(plan, Level.HIGH)
+    lines = tuple(_danger_line(group, MOST_BYTES_OF_EQUAL_RISKS) for group in grouped(found))
+    head = f"> [!WARNING]\n> **High ({len(found)})**\n>\n"
+    return Section(lines, head=head, tail="\n", noun="kind of high risk", most_bytes=most_bytes) if lines else NOTHING
+
+
+def _blocked(plan: Plan, checkout: SourceLinks) -> Section:
+    def told(blocked: Blocked) -> str:
+        change = blocked.change
+        where = "" if isinstance(change, Delete) else f", {_link(change.after.spec.source, checkout)}"
+        return f"> - {_mark(change)} {span(grant_label(change.key, plan.directory))}: {span(blocked.reason)}{where}\n"
+
+    lines = tuple(map(told, plan.blocked))
+    title = f"Blocked ({len(lines)}): nothing of this plan can be applied"
+    return (
+        Section(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change") if lines else NOTHING
+    )
+
+
+def _notes(plan: Plan) -> Section:
+    lines = tuple(f"> - {span(note)}\n" for note in plan.notes)
+    return Section(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else NOTHING
+
+
+def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: SourceLinks) -> Section:
+    """Return the table as HTML: in a table of Markdown a `|` in a name would end its cell."""
+    rows = tuple(_row(change, plan, checkout) for change in _worst_first(changes, plan))
+    heading = f"**{title} ({len(rows)})**\n\n" if title else ""
+    head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
+    return Section(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
+
+
+def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
+    """Return the changes by their worst risk, then by the worst scope that they add."""
+    orders = {
+        key: min((risk.level.order, ORDER_OF_RULES.get(risk.rule, len(ORDER_OF_RULES))) for risk in risks)
+        for key, risks in plan.risks.items()
+        if risks
+    }
+    severity = severities(plan)
+    none = (len(Level), 0)
+    return sorted(changes, key=lambda each: (orders.get(each.key, none), severity.get(each.key, HARMLESS)))
+
+
+def _row(change: Change, plan: Plan, checkout: SourceLinks) -> str:
+    risks = plan.risks.get(change.key, ())
+    cells = (
+        f"{_mark(change)} {action_of(change)}",
+        element(grant_label(change.key, plan.directory)),
+        "<br>".join(_shortly(field) for field in change.fields),
+        risks[0].level if risks else "",
+        "" if isinstance(change, Delete) else _place(change.after.spec.source, checkout),
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+
+
+def _shortly(field: FieldChange) -> str:
+    match field:
+        case SetChange():
+            counts = [f"{sign}{len(items)}" for sign, items in (("+", field.added), ("-", field.removed)) if items]
+            return f"{' '.join(counts)} {field.field}"
+        case ValueChange(before=None):
+            return f"{field.field}: {element(_said(field.after))}"
+        case ValueChange(after=None):
+            return f"{field.field}: no longer {element(_said(field.before))}"
+        case ValueChange():
+            effect = effect_of_field(field)
+            values = f"{field.field}: {element(_said(field.before))} to {element(_said(field.after))}"
+            return f"{values} ({effect})" if effect else values
+
+
+def _place(source: Source, checkout: SourceLinks) -> str:
+    """Return a place within HTML."""
+    text = element(f"{source.file}:{source.line}")
+    address = checkout.link_to(source)
+    return f'<a href="{escape(address)}">{text}</a>' if address else text
+
+
+def _link(source: Source, checkout: SourceLinks) -> str:
+    """Return a place within Markdown."""
+    text = span(f"{source.file}:{source.line}")
+    address = checkout.link_to(source)
+    return f"[{text}](<{address}>)" if address else text
+
+
+def _details(change: Change, plan: Plan) -> str:
+    summary = f"{_mark(change)} {element(grant_label(change.key, plan.directory))}"
+    description = "" if isinstance(change, Delete) else change.after.spec.description
+    why = f"{span(description)}\n\n" if description else ""
+    lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
+    fenced = "\n".join(block(lines, "diff"))
+    return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
+
+
+def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
+    """Yield the changed fields; of many scopes the first ones are shown, so the worst come first."""
+    for field in change.fields:
+        if isinstance(field, SetChange) and field.field == "scope" and len(field.added) > MOST_SORTED_BY_NAME:
+            worst = sorted(field.added, key=lambda scope: scope_order(change.key.audience, scope))
+            yield replace(field, added=tuple(worst))
+        else:
+            yield field
+
+
+def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
+    """Yield a changed field as lines of a difference, each with + or -."""
+    match field:
+        case SetChange(field="organizations"):
+            for sign, items in (("+", field.added), ("-", field.removed)):
+                labels = sorted(map(directory.organization_label, items))
+                yield from (f"{sign} organization: {visible(label)}" for label in labels)
+        case SetChange():
+            name, shown = ("", scope_label) if field.field == "scope" else (f"{field.field}: ", visible)
+            yield from (f"+ {name}{shown(item)}" for item in field.added)
+            yield from (f"- {name}{shown(item)}" for item in field.removed)
+        case ValueChange():
+            sides = (("-", field.before), ("+", field.after))
+            yield from (f"{sign} {field.field}: {visible(_said(value))}" for sign, value in sides if value is not None)
+
+
+def _left_alone(plan: Plan) -> Section:
+    listed = sorted((grant_label(each.observed.key, plan.directory), _reason(each)) for each in plan.left_alone)
+    items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
+    summary = f"Left alone ({len(items)}): {counted_reasons(plan)}"
+    head = f"<details><summary>{summary}</summary>\n\n"
+    return Section(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else NOTHING
+
+
+def _reason(each: LeftAlone) -> str:
+    return f"{each.reason}: {span(each.detail)}" if each.detail else str(each.reason)
+
+
+def _foot(plan: Plan, checkout: SourceLinks) -> str:
+    identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{at_commit(checkout)}."
+    if plan.blocked:
+        return f"{identity} It cannot be applied while a change is blocked.\n"
+    if not plan.changes:
+        return f"{identity}\n"
+    return f"{identity} Exactly this, or nothing, is done by `reconciler apply PLANFILE` with the saved plan.\n"
+
+
+def _mark(change: Change) -> str:
+    return MARKS[action_of(change)]
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else str(value).lower()

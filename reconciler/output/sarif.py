@@ -1,0 +1,135 @@
+"""Pure: problems of files, and risks of plans, as SARIF 2.1.0 (OASIS), which code scanning shows on their lines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
+
+from reconciler import __version__
+from reconciler.artifacts.serialization import Json, deed, digest, key_json, plan_id
+from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
+from reconciler.core.plan import Delete, Plan, TenantName
+from reconciler.core.problems import Level, Problem, Severity, Source
+from reconciler.core.quoting import visible
+from reconciler.core.risks import RULES, RiskRule
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.words import GrantRisk, about, dangers
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
+SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
+"""By which GitHub's code scanning grades results: from 9.0 critical, from 7.0 high, below 4.0 low."""
+ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
+GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file says something that cannot be"}}
+
+
+def problems_sarif(problems: Iterable[Problem], checkout: SourceLinks) -> Json:
+    """Return a log of the problems of files."""
+    results: list[Json] = [
+        {
+            "ruleId": GRANT_FILE["id"],
+            "level": "error" if problem.severity is Severity.ERROR else "warning",
+            "message": {"text": _message(problem.message)},
+            "locations": [_location(problem.source, checkout)],
+            "partialFingerprints": _fingerprint([checkout.path_of(problem.source.file), problem.what]),
+        }
+        for problem in problems
+    ]
+    return _log([GRANT_FILE], results)
+
+
+def plans_sarif(plans: Iterable[Plan], checkout: SourceLinks) -> Json:
+    """Return a log of the risks of plans.
+
+    No file declares what is deleted, but code scanning wants a place for every result: the configuration stands in.
+    """
+    plans = tuple(plans)
+    log = _log(_rules(), _once(result for plan in plans for result in _results(plan, checkout)))
+    log["properties"] = {
+        "plans": [
+            {"tenant": plan.tenant.name, "sandbox": plan.tenant.is_sandbox, "plan_id": plan_id(plan)} for plan in plans
+        ]
+    }
+    return log
+
+
+def rules_sarif() -> Json:
+    """Return a log that tells the rules and has no results."""
+    return _log(_rules(), [])
+
+
+def _results(plan: Plan, checkout: SourceLinks) -> Iterator[Json]:
+    changes = [*plan.changes, *(each.change for each in plan.blocked)]
+    effects = {change.key: deed(change) for change in changes}
+    sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
+    yield from (_config_result(each, checkout) for each in plan.config_changes)
+    for level in Level:
+        for each in dangers(plan, level):
+            source = sources.get(each.key)
+            place = _location(source, checkout) if source else _physical(checkout.config, 1, 1)
+            yield _result(each, place, plan.tenant, effects[each.key])
+
+
+def _result(danger: GrantRisk, place: Json, tenant: TenantName, effect: Json) -> Json:
+    """Return a risk. Its fingerprint has the `effect` of the change: whoever dismisses it dismisses no later one."""
+    grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
+    return {
+        "ruleId": danger.risk.rule,
+        "level": LEVELS[danger.risk.level],
+        "message": {"text": _message(f"{tenant.label}: {danger.label}: {danger.risk.message}")},
+        "locations": [{**place, "logicalLocations": grant}],
+        "partialFingerprints": _fingerprint([tenant.domain, danger.risk.rule, key_json(danger.key), effect]),
+    }
+
+
+def _config_result(change: ConfigChange, checkout: SourceLinks) -> Json:
+    risk = change.risk
+    return {
+        "ruleId": risk.rule,
+        "level": LEVELS[risk.level],
+        "message": {"text": _message(f"reconciler.yaml: {about(change)}{risk.message}")},
+        "locations": [_physical(checkout.config, 1, 1)],
+        "partialFingerprints": _fingerprint([checkout.config, risk.rule, list(change.tenants), risk.message]),
+    }
+
+
+def _once(results: Iterable[Json]) -> list[Json]:
+    """Return each result once: the changes of reconciler.yaml are in the plan of every tenant."""
+    return list({digest(result["partialFingerprints"]): result for result in results}.values())
+
+
+def _rules() -> list[Json]:
+    return [
+        {
+            "id": rule.name,
+            "shortDescription": {"text": rule.meaning},
+            "defaultConfiguration": {"level": LEVELS[rule.level]},
+            "properties": {"tags": ["security"], "security-severity": SECURITY_SEVERITY[rule.level]},
+        }
+        for rule in ALL_RULES
+    ]
+
+
+def _location(source: Source, checkout: SourceLinks) -> Json:
+    return _physical(checkout.path_of(source.file), source.line, source.column)
+
+
+def _physical(path: str, line: int, column: int) -> Json:
+    file: Json = {"artifactLocation": {"uri": quote(path)}}
+    if line:
+        file["region"] = {"startLine": line, "startColumn": column}
+    return {"physicalLocation": file}
+
+
+def _message(text: str) -> str:
+    """Return text for a message of SARIF. There, `[text](target)` is a link (3.11.6), so its middle is escaped."""
+    return visible(text).replace("](", r"]\x28")
+
+
+def _fingerprint(value: object) -> Json:
+    """Return what tells results apart, whichever line they stand in by now, and wherever they were looked at from."""
+    return {"reconciler/v1": digest(value)}
+
+
+def _log(rules: Sequence[Json], results: Sequence[Json]) -> Json:
+    driver = {"name": "reconciler", "semanticVersion": __version__, "rules": list(rules)}
+    run: Json = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": list(results)}
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}

@@ -1,0 +1,123 @@
+"""Pure: the grants that are declared for a tenant: a few lines each for a person, an object for a program."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
+
+from reconciler.artifacts.serialization import Json, tenant_json
+from reconciler.core.directory import Directory
+from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.import_selection import GrantImport
+from reconciler.core.plan import TenantName
+from reconciler.core.quoting import counted, visible
+from reconciler.core.resolve import ListedGrant
+from reconciler.core.spec import GrantSpec
+from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.words import grant_label
+
+WIDTH = 80
+INDENT = "      "
+
+
+def listing_lines(tenant: TenantName, grants: Iterable[ListedGrant]) -> Iterator[Line]:
+    """Yield each grant, sorted by name, with its ids, its place and what it says, wrapped to 80 columns."""
+    listed = sorted(grants, key=lambda each: each.order)
+    yield line(Span(f"Tenant {visible(str(tenant))}", Style.STRONG))
+    yield line()
+    for each in listed:
+        yield from _grant(each)
+    yield line(Span(f"Declared: {counted(len(listed), 'grant')}.", Style.STRONG))
+
+
+def listing_json(tenant: TenantName, grants: Iterable[ListedGrant], *, resolved: bool) -> Json:
+    """Return `{"tenant", "resolved", "grants"}`; each grant has every field, and the place where it is declared."""
+    return {
+        "tenant": tenant_json(tenant),
+        "resolved": resolved,
+        "grants": [_json(each) for each in sorted(grants, key=lambda each: each.order)],
+    }
+
+
+def _grant(each: ListedGrant) -> Iterator[Line]:
+    spec = each.spec
+    holder = each.client or each.client_id or f"default for {spec.default_for}"
+    subject = "" if spec.subject_type == SUBJECT_CLIENT else f" ({spec.subject_type})"
+    label = f"{holder} -> {each.api or each.audience}{subject}"
+    yield line("  ", Span(visible(label), Style.STRONG))
+    ids = f"{each.client_id} -> {each.audience}"
+    if each.client and each.client_id and each.audience:
+        yield line(INDENT, Span(visible(ids), Style.MUTED))
+    place = f"{spec.source.file}:{spec.source.line}"
+    for text in (f"{place}  {spec.description}" if spec.description else place, *_settings(spec)):
+        for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
+            yield line(INDENT, visible(part))  # a part may begin with what only a beginning makes a command
+    yield line()
+
+
+def _settings(spec: GrantSpec) -> Iterator[str]:
+    """Yield what a grant says beyond its defaults."""
+    if spec.scope:
+        yield ", ".join(sorted(set(spec.scope)))
+    if spec.allow_all_scopes:
+        yield "all scopes"
+    if spec.authorization_details_types:
+        yield f"authorization_details_types: {', '.join(sorted(spec.authorization_details_types))}"
+    if spec.organization_usage != USAGE_DENY:
+        yield f"organization_usage: {spec.organization_usage}"
+    if spec.allow_any_organization:
+        yield "any organization"
+    if spec.organizations is not None:
+        yield f"organizations: {', '.join(sorted(spec.organizations)) or 'none'}"
+
+
+def _json(each: ListedGrant) -> Json:
+    spec = each.spec
+    return {
+        "client": each.client,
+        "client_id": each.client_id,
+        "default_for": spec.default_for,
+        "api": each.api,
+        "audience": each.audience,
+        "subject_type": spec.subject_type,
+        "scope": sorted(set(spec.scope)),
+        "allow_all_scopes": spec.allow_all_scopes,
+        "organization_usage": spec.organization_usage,
+        "allow_any_organization": spec.allow_any_organization,
+        "authorization_details_types": sorted(set(spec.authorization_details_types)),
+        "organizations": None if spec.organizations is None else sorted(spec.organizations),
+        "description": spec.description,
+        "source": {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
+    }
+
+
+MOST_LISTED = 20
+
+
+def left_out_lines(adoption: GrantImport, directory: Directory, *, every: bool) -> Iterator[Line]:
+    """Yield the grants that went into no file, each with its reason; all only if `every` one is asked for."""
+    for name, listing, permission in (
+        ("Applications", directory.applications, "read:clients"),
+        ("APIs", directory.apis, "read:resource_servers"),
+    ):
+        if listing is None:
+            yield line(Span(f"{name} stand by id: the token may not list them ({permission}).", Style.WARNING))
+    listed = adoption.left_out[: len(adoption.left_out) if every else MOST_LISTED]
+    for each in listed:
+        yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))
+        yield line("    ", each.why)
+    yield from _more(len(adoption.left_out) - len(listed))
+
+
+def adoption_lines(adoption: GrantImport, files: Sequence[str], *, every: bool) -> Iterator[Line]:
+    """Yield the count of what was written, and the names of the `files`."""
+    rest = f"{adoption.declared} declared already, {len(adoption.left_out)} left out"
+    new = f"{counted(adoption.count, 'grant')} in {counted(len(files), 'new file')}" if files else "nothing new"
+    yield line(Span(f"Imported: {new}; {rest}.", Style.STRONG))
+    listed = files[: len(files) if every else MOST_LISTED]
+    for name in listed:
+        yield line("    ", name)
+    yield from _more(len(files) - len(listed))
+
+
+def _more(count: int) -> Iterator[Line]:
+    if count:
+        yield line("    ", Span(f"and {count} more; -v lists all", Style.MUTED))

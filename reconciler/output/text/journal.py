@@ -1,0 +1,124 @@
+"""Pure: past runs: a list of them, or one with its entries; lines for a person, an object for a program."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+
+from reconciler.artifacts.serialization import Json
+from reconciler.core.journal import JournalEntry, JournalEvent, PastRun
+from reconciler.core.outcome import Result
+from reconciler.core.plan import TenantName
+from reconciler.core.quoting import counted, visible
+from reconciler.output.styled import Line, Span, Style, line
+
+INDENT = "  "
+DATE_AND_SECOND = len("2026-01-31T12:00:00")
+CLOCK = slice(len("2026-01-31T"), len("2026-01-31T12:00:00.000"))
+EVENT_WIDTH = max(len(event) for event in JournalEvent)
+RESULT_STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
+CONVERGED = Span("converged", Style.CREATE)
+NOT_CONVERGED = Span("not converged", Style.ERROR)
+NO_END = Span("no end noted: cut off, or still going on", Style.ERROR)
+
+
+def runs_lines(runs: Iterable[PastRun]) -> Iterator[Line]:
+    """Yield each run: when and where, what came of it, and below what nobody saw the end of."""
+    for run in runs:
+        yield from _summary(run)
+
+
+def run_lines(run: PastRun, journal: str, *, every: bool) -> Iterator[Line]:
+    """Yield a run as in the list, then its entries in the order of the file; with `every`, the grants themselves."""
+    yield from _summary(run)
+    yield line(INDENT, Span(visible(journal), Style.MUTED))
+    yield line()
+    for entry in run.entries:
+        yield from _entry(entry, every=every)
+
+
+def runs_json(runs: Iterable[PastRun]) -> Json:
+    """Return `{"runs": [...]}`, each as in `run_json`, without its entries."""
+    return {"runs": [_run(run) for run in runs]}
+
+
+def run_json(run: PastRun) -> Json:
+    """Return a run with its `entries` as the journal has them; `unsettled` numbers the changes without a result."""
+    return {**_run(run), "entries": [dict(entry.content) for entry in run.entries]}
+
+
+def _run(run: PastRun) -> Json:
+    return {
+        "run": run.name,
+        "time": run.begun.time if run.begun else None,
+        "tenant": dict(run.begun.parts("tenant")) if run.begun else None,
+        "changes": run.changes,
+        "results": dict(run.results),
+        "unsettled": [entry.number for entry in run.unsettled],
+        "converged": run.converged,
+        "damaged_lines": list(run.damaged),
+    }
+
+
+def _summary(run: PastRun) -> Iterator[Line]:
+    yield line(Span(visible(run.name), Style.STRONG), INDENT, _when_and_where(run.begun))
+    changes = "it is not told how many changes" if run.changes is None else counted(run.changes, "change")
+    results = ", ".join(f"{count} {visible(result) or 'untold'}" for result, count in run.results.items())
+    state = NO_END if run.converged is None else CONVERGED if run.converged else NOT_CONVERGED
+    yield line(INDENT, f"{changes}: {results or 'no result'}; ", state)
+    if run.unsettled:
+        unseen = f"NO RESULT for {counted(len(run.unsettled), 'write')}, which may have taken effect or not"
+        yield line(INDENT, Span(unseen, Style.ERROR))
+        for entry in run.unsettled:
+            yield line(INDENT * 2, Span(f"{entry.number} {_deed(entry)}", Style.ERROR))
+        yield line(INDENT, Span("-> run apply again: it looks before it writes", Style.STRONG))
+    if run.damaged:
+        yield line(INDENT, Span(_damage(run), Style.WARNING))
+
+
+def _when_and_where(begun: JournalEntry | None) -> str:
+    if begun is None:
+        return "its beginning is not told"
+    tenant = begun.parts("tenant")
+    when = begun.time[:DATE_AND_SECOND].replace("T", " ")
+    name = TenantName(str(tenant.get("name", "?")), str(tenant.get("domain", "?")), tenant.get("sandbox") is True)
+    return visible(f"{when} UTC  {name}")
+
+
+def _damage(run: PastRun) -> str:
+    if run.broken_off and len(run.damaged) == 1:
+        return "The last line is cut off: the run was ended while it wrote it."
+    return f"Lines that cannot be read: {', '.join(map(str, run.damaged))}."
+
+
+def _entry(entry: JournalEntry, *, every: bool) -> Iterator[Line]:
+    start = Span(f"{visible(entry.time[CLOCK]):<12}", Style.MUTED)
+    yield line(start, f"  {visible(entry.event):<{EVENT_WIDTH}}  ", *_told(entry))
+    if every and entry.event == JournalEvent.INTENT:
+        for side in ("before", "after"):
+            text = json.dumps(entry.content.get(side), ensure_ascii=False)
+            yield line(INDENT * 7, Span(f"{side:<6} {visible(text)}", Style.MUTED))
+
+
+def _told(entry: JournalEntry) -> Iterator[Span]:
+    match entry.event:
+        case JournalEvent.BEGIN:
+            yield Span(_when_and_where(entry))
+        case JournalEvent.INTENT:
+            yield Span(f"{entry.number} {_deed(entry)}")
+        case JournalEvent.RESULT:
+            result, detail = entry.text("outcome"), entry.text("detail")
+            yield Span(f"{entry.number} ")
+            yield Span(visible(result), RESULT_STYLES.get(result, Style.ERROR))
+            yield Span(f": {visible(detail)}" if detail else "")
+        case JournalEvent.END:
+            yield CONVERGED if entry.content.get("converged") is True else NOT_CONVERGED
+        case _:
+            yield Span("")
+
+
+def _deed(entry: JournalEntry) -> str:
+    """Return what was to be done to which grant, by ids: the names of that day are not in the journal."""
+    key = entry.parts("key")
+    subject = key.get("subject_type")
+    usual = "" if subject in {None, "client"} else f" ({subject})"
+    holder = key.get("client_id") or key.get("default_for")
+    return visible(f"{entry.text('action')} {holder} -> {key.get('audience')}{usual}")

@@ -1,0 +1,90 @@
+"""Pure: what became of a plan: a table and a summary line for a person, an object for a program."""
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.artifacts.serialization import Json, action_of, field_json, key_json
+from reconciler.core.directory import Directory
+from reconciler.core.outcome import ApplyReport, Result, counts
+from reconciler.core.plan import Change
+from reconciler.core.quoting import counted, visible
+from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.text.plan import group_lines, mark_of
+from reconciler.output.words import grant_label
+
+STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
+WIDEST_RESULT = max(len(result) for result in Result)
+
+
+def report_lines(report: ApplyReport, directory: Directory) -> Iterator[Line]:
+    """Yield a row per change, the reason below where there is one, what still differs, and the summary."""
+    for outcome in report.outcomes:
+        yield _row(outcome.result, outcome.change, directory)
+        if outcome.detail:
+            yield line(" " * (WIDEST_RESULT + 4), Span(visible(outcome.detail), Style.MUTED))
+    yield line()
+    yield from group_lines("Still differs", report.differences, directory, {})
+    yield line(Span(f"Apply: {counted_outcomes(report)}; {state(report)}.", Style.STRONG))
+
+
+def report_json(report: ApplyReport) -> Json:
+    """Return the report in the form of schemas/outcome.schema.json."""
+    return {
+        "summary": {
+            **{str(result): count for result, count in counts(report.outcomes).items()},
+            "converged": report.converged,
+        },
+        "blocked": [
+            {"key": key_json(each.change.key), "reason": each.reason}
+            for each in (report.remaining.blocked if report.remaining and not report.outcomes else ())
+        ],
+        "differences": [
+            {
+                "action": action_of(change),
+                "key": key_json(change.key),
+                "fields": [field_json(each) for each in change.fields],
+                "accepted": change.key in report.not_kept,
+            }
+            for change in report.differences
+        ],
+        "outcomes": [
+            {
+                "action": action_of(outcome.change),
+                "key": key_json(outcome.change.key),
+                "outcome": str(outcome.result),
+                "detail": outcome.detail,
+            }
+            for outcome in report.outcomes
+        ],
+    }
+
+
+def _row(word: str, change: Change, directory: Directory) -> Line:
+    return line(
+        Span(f"{word:<{WIDEST_RESULT}}", STYLES.get(word, Style.ERROR)),
+        "  ",
+        mark_of(change),
+        " ",
+        grant_label(change.key, directory),
+    )
+
+
+def counted_outcomes(report: ApplyReport) -> str:
+    """Return how many outcomes there are of each result; nothing if there are none."""
+    return ", ".join(f"{count} {result}" for result, count in counts(report.outcomes).items() if count)
+
+
+def state(report: ApplyReport) -> str:
+    """Return how the tenant stands to the files in the end."""
+    if report.trouble:
+        return visible(report.trouble)
+    if report.remaining and report.remaining.blocked and not report.outcomes:
+        return f"{counted(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
+    if report.remaining and report.remaining.skipped and not report.remaining.changes:
+        skipped = counted(report.remaining.skipped, "declared grant")
+        return f"the tenant equals the files but for {skipped}, which it lacks the application, API or organization for"
+    if report.not_kept and len(report.not_kept) == len(report.differences):
+        count = counted(len(report.not_kept), "change")
+        return f"Auth0 accepted {count} and did not keep all of it; running again is likely to end the same way"
+    if report.remaining is None or not report.converged:
+        return "the tenant does not equal the files yet, run again"
+    return "the tenant has what was asked for" if report.remaining.differing else "the tenant equals the files"

@@ -1,0 +1,111 @@
+"""Pure: problems as a person reads them, on a terminal with the offending line and a caret, and as data."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import wrap
+
+from reconciler.artifacts.serialization import Json
+from reconciler.core.problems import Finding, Problem, Severity, Status, counts
+from reconciler.core.quoting import visible
+from reconciler.output.styled import Line, Span, Style, line
+
+LONGEST_EXCERPT = 200
+MOST_SHOWN = 1_000
+"""Nobody reads more, and a pull request can cause any number."""
+
+
+def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, excerpts: bool) -> Iterator[Line]:
+    """Yield a line per problem, `path:line:column: what is wrong; what to do`.
+
+    With `excerpts`, the offending line and a caret follow where `texts` (by file) has the file. If there are more than
+    `MOST_SHOWN` problems, errors are kept rather than warnings, and the last line counts the rest.
+    """
+    problems = list(problems)
+    shown = problems
+    if len(problems) > MOST_SHOWN:
+        shown = sorted(problems, key=lambda each: each.severity is Severity.WARNING)[:MOST_SHOWN]
+    files = {each.source.file for each in shown} if excerpts else set()
+    lines = {file: texts[file].split("\n") for file in files if file in texts}
+    for problem in shown:
+        style = Style.ERROR if problem.severity is Severity.ERROR else Style.WARNING
+        severity = "" if problem.severity is Severity.ERROR else "warning: "
+        place = visible(str(problem.source))
+        yield line(Span(f"{place}:", Style.STRONG), " ", Span(severity, style), visible(problem.message))
+        if problem.source.file in lines:
+            yield from _excerpt(problem, lines[problem.source.file])
+    if len(shown) < len(problems):
+        yield line(Span(f"{len(problems) - len(shown):,} more problems are not shown; fix these first", Style.STRONG))
+
+
+def problem_json(problem: Problem) -> dict[str, object]:
+    """Return a problem as an object; line and column are null where the file as a whole is meant."""
+    return {
+        "file": problem.source.file,
+        "line": problem.source.line or None,
+        "column": problem.source.column or None,
+        "severity": str(problem.severity),
+        "message": problem.what,
+        "fix": problem.fix or None,
+    }
+
+
+def _excerpt(problem: Problem, lines: list[str]) -> Iterator[Line]:
+    if not 0 < problem.source.line <= len(lines):
+        return
+    offending = lines[problem.source.line - 1].removesuffix("\r")
+    column = problem.source.column - 1
+    if column > LONGEST_EXCERPT:
+        return
+    before = visible(offending[:column])
+    number = f"{problem.source.line:>5} | "
+    yield line(Span(number, Style.MUTED), before + visible(offending[column:LONGEST_EXCERPT]))
+    yield line(" " * (len(number) + len(before)), Span("^", Style.ERROR))
+
+
+WIDTH = 80
+ARROW = "-> "
+STATUS_WIDTH = max(len(status) for status in Status) + 2
+STYLES: Mapping[Status, Style] = {
+    Status.OK: Style.CREATE,
+    Status.WARNING: Style.WARNING,
+    Status.FAILED: Style.ERROR,
+    Status.SKIPPED: Style.MUTED,
+}
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    """Yield each finding with its advice below it, wrapped to 80 columns, and the counts in the end."""
+    check_width = max(len(finding.check) for finding in findings) + 2
+    for finding in findings:
+        yield from _finding(finding, check_width)
+    yield line()
+    counted = ", ".join(f"{count} {status}" for status, count in counts(findings).items() if count)
+    yield line(Span(f"Checks: {counted}.", Style.STRONG))
+
+
+def findings_json(findings: Sequence[Finding]) -> Json:
+    """Return `{"summary": {a count per status}, "checks": [{"check", "status", "found", "advice"}]}`."""
+    return {
+        "summary": {str(status): count for status, count in counts(findings).items()},
+        "checks": [
+            {"check": each.check, "status": str(each.status), "found": each.found, "advice": each.advice}
+            for each in findings
+        ],
+    }
+
+
+def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
+    indent = STATUS_WIDTH + check_width
+    first, *rest = _wrapped(finding.found, WIDTH - indent)
+    status = Span(f"{finding.status:<{STATUS_WIDTH}}", STYLES[finding.status])
+    yield line(status, f"{finding.check:<{check_width}}", first)
+    for text in rest:
+        yield line(" " * indent, text)
+    if finding.advice:
+        for number, text in enumerate(_wrapped(finding.advice, WIDTH - indent - len(ARROW))):
+            yield line(" " * indent, Span(f"{'' if number else ARROW:<{len(ARROW)}}{text}", Style.STRONG))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break `text` between words only: what is too long for a line is a path or a name, to be copied whole."""
+    parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
+    return list(map(visible, parts)) or [""]  # a part may begin with what only a beginning makes a command

@@ -1,0 +1,116 @@
+import asyncio
+import json
+import os
+import resource
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.builders import a_plan, a_spec, an_observed
+
+from reconciler.artifacts.journal import Journal, JournalError, open_journal
+from reconciler.core.outcome import Outcome, Result
+from reconciler.core.plan import Plan
+
+
+async def a_run(journal: Journal, plan: Plan) -> None:
+    await journal.begin(plan)
+    await journal.intend(1, plan.changes[0])
+    await journal.settle(1, Outcome(plan.changes[0], Result.APPLIED))
+    await journal.end(converged=True)
+
+
+def test_a_run_leaves_a_line_before_and_after_each_write(tmp_path: Path) -> None:
+    plan = a_plan([a_spec()])
+    with closing(open_journal(tmp_path)) as journal:
+        asyncio.run(a_run(journal, plan))
+
+    entries = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [entry["event"] for entry in entries] == ["begin", "intent", "result", "end"]
+    assert {entry["run"] for entry in entries} == {journal.run}
+    assert entries[1]["action"] == "create"
+    assert entries[1]["before"] is None
+    assert entries[1]["after"]["scope"] == ["read:invoices"]
+    assert entries[2]["outcome"] == "applied"
+
+
+def test_an_update_keeps_both_sides(tmp_path: Path) -> None:
+    plan = a_plan([a_spec(scope=("x",))], [an_observed()])
+    with closing(open_journal(tmp_path)) as journal:
+        asyncio.run(journal.intend(1, plan.changes[0]))
+
+    entry = json.loads(journal.path.read_text())
+    assert (entry["before"]["scope"], entry["after"]["scope"]) == (["read:invoices"], ["x"])
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    with closing(open_journal(tmp_path)) as journal:
+        assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+
+
+def test_each_run_has_a_name_of_its_own_that_fits_into_a_header(tmp_path: Path) -> None:
+    with closing(open_journal(tmp_path)) as one, closing(open_journal(tmp_path)) as other:
+        assert one.run != other.run
+        assert len(f"{one.run}-100000") <= 64
+
+
+def test_a_journal_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("in the way")
+
+    with pytest.raises(JournalError, match="cannot be made, so nothing was sent"):
+        open_journal(tmp_path)
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
+    full = Journal("run", tmp_path, os.open("/dev/full", os.O_WRONLY))
+
+    with closing(full), pytest.raises(JournalError, match="No space left on device"):
+        asyncio.run(full.end(converged=True))
+
+
+def test_changes_that_are_under_way_at_once_share_a_call_to_the_disk(tmp_path: Path) -> None:
+    calls: list[int] = []
+    plan = a_plan([a_spec()])
+
+    async def at_once() -> None:
+        await asyncio.gather(*(journal.intend(number, plan.changes[0]) for number in range(8)))
+        await journal.end(converged=True)
+
+    with (tmp_path / "journal").open("w") as file:
+        journal = Journal("run", tmp_path, file.fileno(), calls.append)
+        asyncio.run(at_once())
+
+    assert len(calls) == 2
+    assert len((tmp_path / "journal").read_text().splitlines()) == 9
+
+
+def test_what_the_disk_once_lost_a_later_success_does_not_bring_back(tmp_path: Path) -> None:
+    failures = [OSError(5, "Input/output error"), None]
+
+    def flush(_: int) -> None:
+        if failure := failures.pop(0):
+            raise failure
+
+    with (tmp_path / "journal").open("w") as file:
+        journal = Journal("run", tmp_path, file.fileno(), flush)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="cannot be written: Input/output error"):
+                asyncio.run(journal.end(converged=True))
+
+
+def test_behind_half_a_line_no_other_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with path.open("w") as file:
+        journal = Journal("run", tmp_path, file.fileno())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+        try:
+            with pytest.raises(JournalError, match="no room is left"):
+                asyncio.run(journal.end(converged=True))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with pytest.raises(JournalError, match="no room is left"):
+            asyncio.run(journal.end(converged=True))
+
+    assert len(path.read_bytes()) == 20

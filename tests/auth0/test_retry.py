@@ -1,0 +1,75 @@
+"""Attempts end with the run: a wait that is too long fails at once, and says until when the tenant asks to wait."""
+
+import re
+
+import pytest
+from support.virtual_time import run_virtually
+
+from reconciler.auth0.errors import Auth0Error, DeadlinePassedError, NotSentError, RateLimitedError, UnknownOutcomeError
+from reconciler.auth0.rate_limit import RateLimiter, RateLimitHeaders, RateOptions
+from reconciler.auth0.retry import RetryPolicy, moment_in, persistently
+
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+ERRORS = [
+    (RateLimitedError("POST x /oauth/token", 429, "quota", 3600.0), f"quota; the tenant asks to wait until {MOMENT}, "),
+    (
+        RateLimitedError("POST x /oauth/token", 429, "quota", 1e12),
+        r"the tenant asks to wait until 1000000000000 s from",
+    ),
+    (NotSentError("no route"), "no route; the next attempt would come "),
+    (UnknownOutcomeError("lost"), "lost; the next attempt would come "),
+]
+
+
+async def failing(error: Auth0Error, persistence: RetryPolicy) -> int:
+    attempts = 0
+
+    async def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        raise error
+
+    with pytest.raises(type(error)):
+        await persistently(attempt, persistence)
+    return attempts
+
+
+@pytest.mark.parametrize(("error", "message"), ERRORS, ids=lambda each: type(each).__name__)
+def test_a_wait_that_would_end_after_the_deadline_fails_at_once(error: Auth0Error, message: str) -> None:
+    attempts, seconds = run_virtually(failing(error, RetryPolicy(jitter=lambda _, high: high, deadline=0.9)))
+
+    assert (attempts, seconds) == (1, 0.0)
+    assert re.search(message, str(error))
+    assert str(error).endswith("after the end of this run (--timeout)")
+
+
+def test_the_tenant_is_not_asked_before_the_time_that_it_names() -> None:
+    error = RateLimitedError("POST x /oauth/token", 429, "quota", 100.0)
+    notices: list[str] = []
+    attempts, seconds = run_virtually(failing(error, RetryPolicy(attempts=3, deadline=1000.0, notice=notices.append)))
+
+    assert (attempts, seconds) == (3, 200.0)
+    assert re.search(f"quota; the tenant asks to wait until {MOMENT}$", str(error))
+    assert [re.sub(MOMENT, "then", notice) for notice in notices] == [
+        "waiting 100 s, as the tenant asks, until then"
+    ] * 2
+
+
+def test_a_turn_that_comes_after_the_deadline_fails_at_once() -> None:
+    async def turns() -> None:
+        pace = RateLimiter(RateOptions(), deadline=10.0)
+        async with pace.turn("clients") as turn:
+            turn.refuse(RateLimitHeaders(retry_after=5.0), otherwise=1.0)
+        async with pace.turn("clients") as turn:
+            turn.refuse(RateLimitHeaders(retry_after=50.0), otherwise=1.0)
+        with pytest.raises(
+            DeadlinePassedError, match=f"^nothing was sent: the rate limits allow the next call at {MOMENT}, after"
+        ):
+            async with pace.turn("clients"):
+                pass
+
+    assert run_virtually(turns())[1] == 5.0
+
+
+def test_a_moment_is_a_time_of_day() -> None:
+    assert re.fullmatch(MOMENT, moment_in(60.0))

@@ -1,0 +1,86 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from support.builders import a_grant, a_key
+from support.strategies import grants
+
+from reconciler.core.expressible import declarable_part, obstacle, with_kept_values, writable
+from reconciler.core.grant import ClientGrant
+
+MY_ORGANIZATION = "https://example.eu.auth0.com/my-org/"
+USER = a_key(subject_type="user")
+
+
+@pytest.mark.parametrize(
+    ("grant", "why"),
+    [
+        (a_grant(a_key(subject_type="robot")), 'its subject type "robot" is unknown'),
+        (a_grant(a_key(None, default_for="everybody")), 'it is the default for "everybody", which is unknown'),
+        (a_grant(a_key("x" * 8193)), "a file cannot hold the text of its id or of its API's identifier"),
+        (a_grant(a_key(audience="")), "a file cannot hold the text of its id or of its API's identifier"),
+        (a_grant(a_key(audience="\ud800")), "a file cannot hold the text of its id or of its API's identifier"),
+        (a_grant(a_key(None, other_holder="unknown holder (cgr_1)")), "the kind of its holder is unknown"),
+        (a_grant(organization_usage="sometimes"), 'its organization_usage "sometimes" is unknown'),
+        (a_grant(allow_any_organization=True), "it allows any organization although it denies organizations"),
+        (
+            a_grant(USER, organization_usage="allow"),
+            "it has settings for organizations, which work for applications by themselves only",
+        ),
+        (
+            a_grant(authorization_details_types=frozenset({"pay"})),
+            "it has authorization_details_types, which work for users only",
+        ),
+        (a_grant(scope=("",)), 'its scope "" is empty, too long or not printable'),
+        (a_grant(scope=("a\x07",)), 'its scope "a\\x07" is empty, too long or not printable'),
+        (a_grant(scope=("\ud800",)), 'its scope "\\ud800" is empty, too long or not printable'),
+    ],
+)
+def test_what_no_file_can_declare_is_said(grant: Any, why: str) -> None:
+    assert obstacle(grant) == why
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        a_grant(a_key(subject_type="anonymous_user")),
+        a_grant(a_key(audience=MY_ORGANIZATION, subject_type="user"), organization_usage="require"),
+        a_grant(USER, authorization_details_types=frozenset({"pay"})),
+    ],
+)
+def test_grants_that_the_contract_allows_can_be_declared(grant: ClientGrant) -> None:
+    assert obstacle(grant) is None
+    assert with_kept_values(ClientGrant(grant.key), grant) == ClientGrant(grant.key)
+
+
+@given(grants(), grants())
+def test_an_update_keeps_exactly_the_values_that_no_file_can_declare(observed: ClientGrant, other: ClientGrant) -> None:
+    desired = declarable_part(other)._replace(key=observed.key)
+    after = with_kept_values(desired, observed)
+
+    assert obstacle(declarable_part(observed)) is None
+    assert with_kept_values(declarable_part(observed), observed) == observed
+    assert with_kept_values(after, observed) == after
+    if obstacle(observed) is None:
+        assert after == desired
+
+
+def test_a_kept_scope_stays_beside_the_declared_scopes() -> None:
+    observed = a_grant(scope=("old", "bell\x07"))
+
+    assert with_kept_values(a_grant(scope=("new",)), observed).scope == {"new", "bell\x07"}
+    assert with_kept_values(a_grant(scope=(), allow_all_scopes=True), observed).scope == frozenset()
+
+
+def test_limits_of_length_are_those_of_the_contract() -> None:
+    assert obstacle(a_grant(scope=("s" * 280,))) is None
+    assert obstacle(a_grant(scope=("s" * 281,)))
+    assert obstacle(a_grant(scope=("${" + "s" * 278,)))  # which a file says in one character more
+    assert obstacle(a_grant(USER, authorization_details_types=frozenset({"t" * 255}))) is None
+    assert obstacle(a_grant(USER, authorization_details_types=frozenset({"t" * 256})))
+
+
+def test_a_text_is_writable_up_to_the_length_that_is_read_again() -> None:
+    assert writable("x" * 8192)
+    assert not writable("x" * 8193)
+    assert not writable("")

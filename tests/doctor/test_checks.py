@@ -1,0 +1,210 @@
+from dataclasses import replace
+from typing import Any
+
+import jwt
+import pytest
+
+from reconciler.auth0.probe import Certificate, FirstResponse
+from reconciler.auth0.rate_limit import RateLimitHeaders
+from reconciler.config.tenants import Tenant
+from reconciler.core.identity import IdentityCheck
+from reconciler.core.problems import Finding, Status
+from reconciler.doctor.checks import AT_THE_TENANT, skipped_findings, tenant_findings
+from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
+from reconciler.http.proxy import Proxy
+from reconciler.observe import RequiredListings
+
+NOW = 1_790_000_000.0
+DAY = 86_400.0
+PATTERNS = Finding("patterns", Status.OK, "")
+LIMITED = RateLimitHeaders(limit=50, remaining=40)
+
+
+def a_token(*, renewable: bool = True, **claims: Any) -> ProbedToken:
+    whole = {"azp": "own", "aud": "https://x.auth0.com/api/v2/", "scope": "", **claims}
+    return ProbedToken(jwt.encode(whole, "x" * 32), renewable=renewable)
+
+
+def a_sight(**fields: Any) -> TenantProbe:
+    whole = {
+        "tenant": Tenant(name="x", domain="x.auth0.com"),
+        "proxy": None,
+        "proxy_notes": (),
+        "addresses": ("192.0.2.1",),
+        "credentials": "a client secret",
+        "greeting": FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + 90 * DAY)),
+        "token": a_token(exp=NOW + DAY),
+        "listing": ProbedListing("", "", LIMITED),
+    }
+    return TenantProbe(**{**whole, **fields})
+
+
+def found(check: str, **fields: Any) -> Finding:
+    needs = RequiredListings(application_names=False, api_names=False, scopes=False)
+    (finding,) = [each for each in tenant_findings(a_sight(**fields), needs, PATTERNS) if each.check == check]
+    return finding
+
+
+def test_there_is_one_finding_per_check_in_a_fixed_order() -> None:
+    needs = RequiredListings(application_names=False, api_names=False, scopes=False)
+
+    assert tuple(each.check for each in tenant_findings(a_sight(), needs, PATTERNS)) == AT_THE_TENANT
+    assert tuple(each.check for each in skipped_findings("no tenant")) == AT_THE_TENANT
+
+
+EXPECTED = IdentityCheck(
+    tenant="x", host="login.example.com", file="reconciler.yaml", expected="x.auth0.com", source="canonical_domain"
+)
+
+
+@pytest.mark.parametrize(
+    ("identity", "audience", "status", "text"),
+    [
+        (replace(EXPECTED, is_configured=True), "https://x.auth0.com/api/v2/", Status.OK, "x.auth0.com"),
+        (EXPECTED, "https://x.auth0.com/api/v2/", Status.WARNING, "identifies itself as x.auth0.com"),
+        (EXPECTED, "https://y.auth0.com/api/v2/", Status.FAILED, "but canonical_domain says x.auth0.com"),
+        (EXPECTED, "urn:x", Status.SKIPPED, "does not say which tenant"),
+        (None, "https://x.auth0.com/api/v2/", Status.OK, "a sandbox"),
+    ],
+    ids=["same", "not-written-down", "other", "unknown", "sandbox"],
+)
+def test_the_identity_is_compared(identity: IdentityCheck | None, audience: str, status: Status, text: str) -> None:
+    finding = found("identity", identity=identity, token=a_token(aud=audience))
+
+    assert (finding.status, bool(finding.advice)) == (status, status in {Status.WARNING, Status.FAILED})
+    assert text in finding.found
+
+
+def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None:
+    finding = found("credentials", unconfirmed=("X_DOMAIN is not set", "set X_DOMAIN"))
+
+    assert finding == Finding("credentials", Status.WARNING, "a client secret; X_DOMAIN is not set", "set X_DOMAIN")
+
+
+@pytest.mark.parametrize(
+    ("greeting", "status", "text"),
+    [
+        (FirstResponse(NOW, NOW + 0.2, NOW), Status.OK, "like the tenant's"),
+        (FirstResponse(NOW, NOW + 30, NOW + 15), Status.OK, "like the tenant's"),
+        (FirstResponse(NOW, NOW, NOW - 5), Status.OK, "4 s off"),
+        (FirstResponse(NOW, NOW, NOW + 8), Status.OK, "8 s off"),
+        (FirstResponse(NOW, NOW + 2, NOW - 100), Status.WARNING, "1 min 39 s ahead of the tenant's"),
+        (FirstResponse(NOW - 2, NOW, NOW + 100), Status.WARNING, "1 min 40 s behind the tenant's"),
+        (FirstResponse(NOW, NOW, NOW - 11), Status.OK, "10 s off"),
+        (FirstResponse(NOW, NOW, NOW - 11.5), Status.WARNING, "10 s ahead of the tenant's"),
+        (FirstResponse(NOW, NOW, None), Status.SKIPPED, "the tenant does not tell its time"),
+        (ProbeFailed("x", "y"), Status.SKIPPED, "no connection"),
+    ],
+    ids=["same", "slow", "little", "little-back", "ahead", "behind", "just", "too-much", "untold", "unconnected"],
+)
+def test_clocks_are_compared_less_the_time_of_the_call(
+    greeting: FirstResponse | ProbeFailed, status: Status, text: str
+) -> None:
+    finding = found("clock", greeting=greeting)
+
+    assert (finding.status, finding.found) == (status, text)
+    assert bool(finding.advice) is (status is Status.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "text"),
+    [
+        (90, Status.OK, "TLSv1.3; the certificate is valid until 2026-12-20 (90 days)"),
+        (14, Status.OK, "(14 days)"),
+        (13.9, Status.WARNING, "(13 days)"),
+        (1, Status.WARNING, "(1 day)"),
+    ],
+)
+def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, text: str) -> None:
+    greeting = FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + days * DAY))
+    finding = found("connection", greeting=greeting)
+
+    assert finding.status is status
+    assert finding.found.endswith(text)
+
+
+def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
+    bare = FirstResponse(NOW, NOW, NOW)
+
+    assert found("connection", greeting=bare).found == "plain http, which is spoken on loopback only"
+    assert found("connection", greeting=bare, addresses=ProbeSkipped("x")).found == "within this process"
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "text"),
+    [
+        (a_token(exp=NOW + 23 * 3600 + 59 * 60 + 30), Status.OK, "fetched, valid for 23 h 59 min"),
+        (a_token(exp=NOW + 60), Status.OK, "fetched, valid for 1 min"),
+        (a_token(exp=NOW + 600, renewable=False), Status.OK, "as given, valid for 10 min"),
+        (a_token(exp=NOW + 599, renewable=False), Status.WARNING, "as given, valid for 9 min 59 s"),
+        (a_token(exp=NOW, renewable=False), Status.FAILED, "it expired 0 s ago"),
+        (a_token(exp=NOW - 3 * DAY, renewable=False), Status.FAILED, "it expired 3 d ago"),
+        (a_token(renewable=False), Status.OK, "as given; it does not say how long it is valid"),
+        (a_token(exp=10**30), Status.OK, "fetched; it does not say how long it is valid"),
+        (a_token(aud="https://other"), Status.FAILED, "the access token is not one for the Management API"),
+        (ProbedToken("a.b.c", renewable=False), Status.FAILED, "the access token is no JWT"),
+    ],
+    ids=["day", "short", "ready", "ready-short", "just-over", "over", "silent", "absurd", "other-api", "no-jwt"],
+)
+def test_a_token_is_judged_by_its_claims_and_the_tenants_clock(token: ProbedToken, status: Status, text: str) -> None:
+    finding = found("token", token=token)
+
+    assert finding.status is status
+    assert finding.found.startswith(text)
+
+
+def test_without_a_connection_a_ready_token_is_told_by_its_end() -> None:
+    finding = found("token", token=a_token(exp=NOW, renewable=False), greeting=ProbeFailed("x", "y"))
+
+    assert (finding.status, finding.found) == (Status.OK, "as given; valid until 2026-09-21 14:13 UTC")
+
+
+def test_a_tenant_without_a_clock_leaves_ours() -> None:
+    finding = found("token", token=a_token(exp=NOW + 90), greeting=FirstResponse(NOW, NOW, None))
+
+    assert finding.found == "fetched, valid for 1 min 30 s"
+
+
+def test_the_rate_limit_is_told_with_what_is_left_to_others() -> None:
+    assert found("rate limit").found == "40 of 50 left; runs leave 12 to others (see --rate-share)"
+
+
+def test_missing_rate_headers_are_a_warning() -> None:
+    assert found("rate limit", listing=ProbedListing("", "", RateLimitHeaders())).status is Status.WARNING
+
+
+def test_a_refused_listing_fails_with_its_advice() -> None:
+    refused = ProbedListing("403 no", "add it", LIMITED)
+
+    assert found("API", listing=refused) == Finding("API", Status.FAILED, "403 no", "add it")
+    assert found("rate limit", listing=refused).status is Status.OK
+
+
+def test_ignored_entries_of_no_proxy_are_a_warning() -> None:
+    finding = found("proxy", proxy_notes=('NO_PROXY: ignored "[x"',))
+
+    assert (finding.status, finding.found) == (Status.WARNING, 'none on the way; NO_PROXY: ignored "[x"')
+
+
+def test_a_proxy_is_named() -> None:
+    proxy = Proxy("HTTPS_PROXY", "http", "p", 1)
+
+    assert found("proxy", proxy=proxy).found == "http://p:1, from HTTPS_PROXY"
+    assert found("name resolution", proxy=proxy, addresses=("a", "b", "c")).found.startswith("a and 2 more; this is")
+
+
+def test_what_could_not_be_seen_is_skipped_and_what_failed_is_told_once() -> None:
+    trouble, unseen = ProbeFailed("x", "y"), ProbeSkipped("z")
+    needs = RequiredListings(application_names=True, api_names=True, scopes=True)
+    sight = a_sight(addresses=trouble, credentials=trouble, greeting=unseen, token=unseen, listing=unseen)
+
+    skipped = Finding("patterns", Status.SKIPPED, "")
+
+    found = tenant_findings(sight, needs, skipped)
+
+    assert [each.status for each in found].count(Status.FAILED) == 2
+    assert {each.status for each in found[3:]} == {Status.SKIPPED}
+
+
+def test_a_token_is_not_shown_by_accident() -> None:
+    assert a_token().text not in repr(a_sight(token=a_token()))

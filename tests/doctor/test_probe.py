@@ -1,0 +1,239 @@
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jwt
+import pytest
+from support.hostile import Asked, an_answer, hostile_server
+
+from reconciler.auth0.probe import FirstResponse
+from reconciler.auth0.rate_limit import RateLimitHeaders
+from reconciler.config.tenants import Tenant, TenantKind
+from reconciler.doctor.probe import (
+    INSIDE,
+    NO_CONNECTION,
+    NO_CREDENTIALS,
+    NO_TOKEN,
+    ProbedListing,
+    ProbedToken,
+    ProbeFailed,
+    ProbeSkipped,
+    TenantProbe,
+    look,
+)
+from reconciler.sandbox.served import ServedSandbox, served
+
+SECRET = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "canary"}
+READY = {"AUTH0_ACCESS_TOKEN": jwt.encode({}, "x" * 32)}
+A_TOKEN = {"access_token": READY["AUTH0_ACCESS_TOKEN"]}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def seen(domain: str, environment: Mapping[str, str] = SECRET) -> TenantProbe:
+    return asyncio.run(look(Tenant(name="t", domain=domain), environment))
+
+
+def seen_at(answer: Callable[[Asked], bytes], environment: Mapping[str, str] = SECRET) -> TenantProbe:
+    async def looking() -> TenantProbe:
+        async with hostile_server(answer) as server:
+            domain = server.url.removeprefix("http://")
+            return await look(Tenant(name="t", domain=domain), environment)
+
+    return asyncio.run(looking())
+
+
+def seen_served(sandbox: ServedSandbox, **environment: str) -> TenantProbe:
+    return seen(sandbox.url, {**sandbox.environment, **environment})
+
+
+def test_a_tenant_that_is_well_is_seen_whole(tmp_path: Path) -> None:
+    with served(tmp_path / "db") as sandbox:
+        sight = seen_served(sandbox)
+
+    assert (sight.addresses, sight.proxy) == (("127.0.0.1",), None)
+    assert sight.credentials == "a client secret from AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET and AUTH0_AUDIENCE"
+    assert isinstance(sight.greeting, FirstResponse)
+    assert sight.greeting.certificate is None
+    assert isinstance(sight.token, ProbedToken)
+    assert isinstance(sight.listing, ProbedListing)
+    assert (sight.listing.wrong, sight.listing.said.limit) == ("", 10_000)
+
+
+def test_a_handshake_shows_until_when_the_certificate_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(tmp_path / "db", tls=True) as sandbox:
+        assert sandbox.certificates
+        monkeypatch.setenv("SSL_CERT_FILE", str(sandbox.certificates.authority))
+        sight = seen_served(sandbox)
+
+    assert isinstance(sight.greeting, FirstResponse)
+    proven = sight.greeting.certificate
+    assert proven
+    assert proven.version == "TLSv1.3"
+    assert 395 < (proven.until - sight.greeting.received) / 86_400 < 397
+
+
+def test_a_certificate_that_nobody_trusts_is_trouble(tmp_path: Path) -> None:
+    with served(tmp_path / "db", tls=True) as sandbox:
+        sight = seen_served(sandbox)
+
+    assert isinstance(sight.greeting, ProbeFailed)
+    assert "CERTIFICATE_VERIFY_FAILED" in sight.greeting.text
+    assert "SSL_CERT_FILE" in sight.greeting.advice
+    assert (sight.token, sight.listing) == (NO_CONNECTION, NO_CONNECTION)
+
+
+def test_a_tenant_in_this_process_is_seen_too(tmp_path: Path) -> None:
+    tenant = Tenant(name="t", domain="sandbox.localhost", kind=TenantKind.SANDBOX, database=tmp_path / "db")
+    sight = asyncio.run(look(tenant, {}))
+
+    assert (sight.addresses, sight.credentials) == (INSIDE, "the sandbox's own")
+    assert isinstance(sight.listing, ProbedListing)
+    assert sight.listing.wrong == ""
+
+
+def test_a_sandbox_that_cannot_be_opened_is_no_connection(tmp_path: Path) -> None:
+    (tmp_path / "db").write_text("no database, but something longer than a header")
+    sight = asyncio.run(look(Tenant(name="t", domain="d", kind=TenantKind.SANDBOX, database=tmp_path / "db"), {}))
+
+    assert isinstance(sight.greeting, ProbeFailed)
+    assert (sight.credentials, sight.token, sight.listing) == (NO_CONNECTION,) * 3
+
+
+@pytest.mark.parametrize(
+    ("proxy", "text"),
+    [
+        ("", "unknown.invalid cannot be resolved: "),
+        ("http://a..b:1", "a..b cannot be resolved: it is no host name"),
+        (f"http://{'a' * 64}.com:1", "cannot be resolved: it is no host name"),
+    ],
+    ids=["unknown", "empty-label", "long-label"],
+)
+def test_a_host_without_an_address_is_trouble_and_the_token_is_still_looked_at(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, text: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    sight = seen("unknown.invalid", READY)
+
+    assert isinstance(sight.addresses, ProbeFailed)
+    assert text in sight.addresses.text
+    assert sight.greeting == ProbeSkipped("its host cannot be resolved")
+    assert (sight.token, sight.listing) == (ProbedToken(READY["AUTH0_ACCESS_TOKEN"], renewable=False), NO_CONNECTION)
+
+
+def test_a_host_where_nobody_listens_is_trouble() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        sight = seen(f"127.0.0.1:{unused.getsockname()[1]}")
+
+    assert isinstance(sight.greeting, ProbeFailed)
+    assert "All connection attempts failed" in sight.greeting.text
+    assert sight.token == NO_CONNECTION
+
+
+@pytest.mark.parametrize(
+    ("address", "seen_as", "text"),
+    [
+        (
+            "foo://user:canary@127.0.0.1:1",
+            "greeting",
+            "HTTPS_PROXY is not a valid proxy address: write it like http://proxy.example.com:3128",
+        ),
+        ("http://user:canary@unknown.invalid:1", "addresses", "the proxy's host unknown.invalid cannot be resolved"),
+        ("http://user:canary@127.0.0.1:port", "addresses", "HTTPS_PROXY has no valid address"),
+        ("http://user:canary@127.0.0.1:1", "greeting", "All connection attempts failed"),
+    ],
+    ids=["scheme", "unknown", "port", "nobody-there"],
+)
+def test_a_proxy_that_does_not_work_is_trouble(
+    monkeypatch: pytest.MonkeyPatch, address: str, seen_as: str, text: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    sight = seen("x.auth0.com", READY)
+
+    trouble = getattr(sight, seen_as)
+    assert isinstance(trouble, ProbeFailed)
+    assert text in trouble.text
+    assert isinstance(sight.token, ProbedToken)
+    assert "canary" not in repr(sight)
+
+
+def test_an_answer_that_breaks_off_is_trouble() -> None:
+    sight = seen_at(lambda _: b"")
+
+    assert isinstance(sight.greeting, ProbeFailed)
+    assert sight.token == NO_CONNECTION
+
+
+def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
+    sight = seen_at(lambda _: an_answer(401), {})
+
+    assert isinstance(sight.credentials, ProbeFailed)
+    assert isinstance(sight.greeting, FirstResponse)
+    assert (sight.token, sight.listing) == (NO_CREDENTIALS, NO_TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, "check AUTH0_CLIENT_ID"),
+        (403, "let the application of AUTH0_CLIENT_ID"),
+        (429, "the tenant gives"),
+        (500, "try again;"),
+    ],
+)
+def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: str) -> None:
+    sight = seen_at(lambda _: an_answer(status, {"error": "access_denied", "error_description": "No"}))
+
+    assert isinstance(sight.token, ProbeFailed)
+    assert sight.token.text.endswith(f"/oauth/token: {status} No")
+    assert sight.token.advice.startswith(advice)
+    assert sight.listing == NO_TOKEN
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wrong", "advice"),
+    [
+        (401, {"message": "Invalid token"}, "401 Invalid token", "is the token one of this tenant"),
+        (403, {"message": "Insufficient scope"}, "403 Insufficient scope", "add read:client_grants"),
+        (302, {}, "302 Because", "try again"),
+        (200, b"<html>", "the answer is not valid JSON", "try again"),
+    ],
+    ids=["401", "403", "redirect", "html"],
+)
+def test_a_listing_that_is_refused_is_noted_with_advice(status: int, body: object, wrong: str, advice: str) -> None:
+    sight = seen_at(lambda _: an_answer(status, body), READY)
+
+    assert isinstance(sight.listing, ProbedListing)
+    assert sight.listing.wrong.endswith(wrong)
+    assert sight.listing.advice.startswith(advice)
+    assert sight.listing.said == RateLimitHeaders()
+
+
+def test_a_connection_that_breaks_at_the_listing_is_trouble() -> None:
+    sight = seen_at(lambda asked: b"" if "authorization" in asked.headers else an_answer(401), READY)
+
+    assert isinstance(sight.greeting, FirstResponse)
+    assert isinstance(sight.listing, ProbeFailed)
+
+
+def test_the_greeting_carries_no_credentials_and_a_look_is_three_calls() -> None:
+    asked: list[Asked] = []
+
+    def answer(each: Asked) -> bytes:
+        asked.append(each)
+        return an_answer(200, A_TOKEN)
+
+    seen_at(answer)
+
+    assert [(each.method, each.path, "authorization" in each.headers) for each in asked] == [
+        ("GET", "/api/v2/client-grants", False),
+        ("POST", "/oauth/token", False),
+        ("GET", "/api/v2/client-grants", True),
+    ]

@@ -1,0 +1,143 @@
+"""The quick way and the parser say the same: on files of any layout, and on plain ones with anything put into them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.layouts import grant_files
+
+from reconciler.files.document import NOWHERE, YamlList, YamlMapping, mark_of
+from reconciler.files.fast_yaml import at_a_glance
+from reconciler.files.loader import parse, parse_by_events
+from reconciler.files.write import scalar
+
+PLAIN = """\
+# Who?
+
+grants:
+  - client: App é 1
+    api: "Orders: all"
+  # 2
+  - client_id: ${id}
+    audience: https://x/
+    scope:
+      - read:a
+      - 12
+    allow_all_scopes: true  # "c
+  - client_id: a # b
+    scope: [read:a, "b, ]", c d]
+    organizations:  # d
+      - "o # "  # e
+      - p
+
+"""
+LONGEST_CUT = 16
+PUT_IN = "\n\r\t \x85\u2028\ufeff\x00\x7f-:?,[]{}#&*!|>'\"%@`\\~=<.0tn_aAé${\U0001f600"
+
+
+def everything(data: Any, path: tuple[str | int, ...] = ()) -> list[object]:
+    """All that data says, with all places."""
+    here: list[object] = [path, mark_of(data, ()), type(data)]
+    if isinstance(data, YamlMapping):
+        inner = [(mark_of(data, (key,), key=True), everything(value, (*path, key))) for key, value in data.items()]
+        return [*here, dict(data.value_marks), *inner]
+    if isinstance(data, YamlList):
+        return [*here, list(data.item_marks), *(everything(item, (*path, at)) for at, item in enumerate(data))]
+    return [*here, data]
+
+
+def agreed(text: str) -> bool:
+    """Whether a text is read at a glance; if so, as the parser reads it, without a problem."""
+    if at_a_glance(text, NOWHERE) is None:
+        return False
+    quick, by_events = parse(text.encode(), "f.yaml"), parse_by_events(text, "f.yaml")
+    assert by_events.problems == quick.problems == ()
+    assert everything(quick.data) == everything(by_events.data)
+    return True
+
+
+def test_a_plain_file_is_read_at_a_glance() -> None:
+    assert agreed(PLAIN)
+
+
+@given(grant_files())
+def test_any_layout_reads_the_same(text: str) -> None:
+    agreed(text)
+
+
+@pytest.mark.parametrize("character", PUT_IN)
+def test_whatever_is_put_in_anywhere_reads_the_same(character: str) -> None:
+    for at in range(len(PLAIN)):
+        agreed(PLAIN[:at] + character + PLAIN[at:])
+        agreed(PLAIN[:at] + character + PLAIN[at + 1 :])
+
+
+def test_whatever_is_taken_out_anywhere_reads_the_same() -> None:
+    for at in range(len(PLAIN)):
+        for to in range(at + 1, at + LONGEST_CUT):
+            agreed(PLAIN[:at] + PLAIN[to:])
+
+
+LINES = (
+    *PLAIN.splitlines(),
+    *(
+        "    scope:",
+        "    - read:a",
+        "      - - a",
+        "      more",
+        "   api: x",
+        "    api: y #z",
+        "    true: x",
+        "    - a:",
+    ),
+    *("    api: a  b", "    api:", "grants:", "tenants: [a]", "  - tenants:", "---", "...", "   # c", "    api: 'x'"),
+    *(
+        "    api: -x",
+        "    api: @x",
+        "    api: {x}",
+        "    api: }x",
+        "    api: ,x",
+        "    api: &x y",
+        "    api: null",
+        "    scope: [{a}]",
+        "    scope: [-a]",
+        "    api: x#y",
+        "    scope:#",
+        "    api: [a]x",
+        "    scope: []",
+        '      - "  - a # b"',
+        '    api: "  api: a # b" # c',
+        "    scope: [a,b]",
+        "    scope: [a, ]",
+        "    scope: [a: b]",
+        "    scope: [a:]",
+    ),
+)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_grant_with_one_more_line_reads_the_same(line: str) -> None:
+    agreed(f"grants:\n  - client: x\n{line}\n")
+    agreed(f"grants:\n  - client: x\n    scope:\n      - read:a\n{line}\n")
+    agreed(f"grants:\n  - client: x\n{line}\n      - read:a\n")
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=12))
+def test_plain_lines_in_any_order_read_the_same(some: list[str]) -> None:
+    agreed("\n".join(["grants:", "  - client: x", *some, ""]))
+
+
+@given(st.text(max_size=12), st.sampled_from(["client: {}", "client: a\n    scope:\n      - {}", "{}: b"]))
+def test_any_text_reads_the_same_quoted_or_bare(text: str, place: str) -> None:
+    for written in (text, scalar(text), f'"{text}"'):
+        try:
+            written.encode()
+        except UnicodeEncodeError:
+            return
+        agreed(f"grants:\n  - {place.replace('{}', written)}\n    api: b\n")
+
+
+@pytest.mark.parametrize("value", ["1" * 65, "a" * 1024, "a" * 1000])
+def test_what_is_too_long_is_left_to_the_parser(value: str) -> None:
+    assert agreed(f"grants:\n  - client: {value}\n") == (len(value) == 1000)

@@ -1,0 +1,79 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.builders import INVOICES, a_directory, a_grant, a_key, an_api
+from support.nasty import texts
+
+from reconciler.contract import stored
+from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.grant import ClientGrant
+from reconciler.core.resolve import resolve
+from reconciler.core.tenant_filter import ANY_TENANT, for_tenant
+from reconciler.files.loader import parse
+from reconciler.files.schema import violations
+from reconciler.files.specs import grant_specs
+from reconciler.files.write import MOST_CHARACTERS_IN_A_FILE, FileHeader, import_file, portions
+
+HEADING = FileHeader(["Imported."])
+names = st.just("") | texts | st.sampled_from(["half \ud800", "z" * 8193, "a", "${domain}"])
+
+
+def declared(text: str, directory: Directory) -> list[ClientGrant]:
+    document = parse(text.encode(), "file.yaml")
+    assert document.problems == ()
+    assert violations(document.data, stored.load(stored.GRANTS), file="file.yaml") == ()
+    data: Any = document.data
+    desired, problems = resolve(for_tenant(grant_specs(data, "file.yaml"), ANY_TENANT), directory)
+    assert problems == ()
+    return [each.grant for each in desired]
+
+
+@pytest.mark.parametrize("name", ["", "half \ud800", "z" * 8193], ids=["none", "half", "long"])
+def test_what_has_no_name_that_a_file_can_hold_stands_by_id(name: str) -> None:
+    directory = a_directory({"billing": name}, [an_api(name=name)])
+
+    text = import_file([a_grant()], directory, HEADING)
+
+    assert "  - client_id: billing" in text
+    assert f"    audience: {INVOICES}" in text
+    assert declared(text, directory) == [a_grant()]
+
+
+def test_comments_at_the_top_cannot_be_more_than_comments() -> None:
+    text = import_file([a_grant()], a_directory(), FileHeader(["x\ngrants: []"], tenant="a: b"))
+
+    assert text.startswith('# x\\ngrants: []\ntenants: ["a: b"]\ngrants:\n')
+
+
+@settings(deadline=None)
+@given(st.lists(names, min_size=1, max_size=4), st.lists(names, min_size=1, max_size=3))
+def test_whatever_the_names_are_a_file_declares_the_grants_that_it_was_made_of(
+    applications: list[str], apis: list[str]
+) -> None:
+    directory = Directory(
+        tuple(Application(f"app{place}", name) for place, name in enumerate(applications)),
+        tuple(Api(f"api{place}", name) for place, name in enumerate(apis)),
+    )
+    grants = [
+        a_grant(a_key(application.client_id, api.identifier, subject_type=subject))
+        for application in directory.applications or ()
+        for api in directory.apis or ()
+        for subject in ("client", "user")
+    ]
+
+    made = declared(import_file(grants, directory, HEADING), directory)
+
+    assert sorted(made, key=lambda grant: grant.key.order) == sorted(grants, key=lambda grant: grant.key.order)
+
+
+def test_a_holder_of_very_much_gets_files_that_can_be_read_again() -> None:
+    scopes = ["s" * 250 + str(number) for number in range(1000)]
+    grants = [a_grant(a_key(audience=f"api{number:02}"), scope=scopes) for number in range(12)]
+
+    parts = portions(grants)
+
+    assert [grant for part in parts for grant in part] == grants
+    assert len(parts) > 1
+    assert all(len(import_file(part, a_directory(), HEADING)) <= MOST_CHARACTERS_IN_A_FILE * 1.1 for part in parts)

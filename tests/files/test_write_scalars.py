@@ -1,0 +1,65 @@
+import sys
+
+import pytest
+import yaml
+from hypothesis import given
+from support.nasty import texts
+
+from reconciler.core.characters import escape, has_invisible, is_invisible
+from reconciler.files.loader import parse
+from reconciler.files.write import quoted, scalar
+
+
+@pytest.mark.parametrize(
+    "text", ["read:invoices", "Billing Worker", "https://api.example.com/x", "Überweisung", "a@b+c"]
+)
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    assert scalar(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "true",
+        "No",
+        "1:30",
+        "0x10",
+        "~",
+        "a: b",
+        "a #b",
+        "a:",
+        "a ",
+        " a",
+        "- a",
+        "[a",
+        "it's",
+        "a\u0301",
+        "-",
+        "é\n",
+    ],
+)
+def test_what_yaml_could_take_for_something_else_is_quoted(text: str) -> None:
+    assert scalar(text).startswith('"')
+
+
+def test_what_does_not_print_is_written_out() -> None:
+    assert quoted('a\x1b\u202e\U000e0001"\\日') == '"a\\u001b\\u202e\\U000e0001\\"\\\\日"'
+
+
+@pytest.mark.slow
+def test_no_scalar_holds_a_character_that_a_reader_cannot_see() -> None:
+    for number in range(sys.maxunicode + 1):
+        if is_invisible(char := chr(number)):
+            assert scalar(f"a{char}b") == quoted(f"a{char}b") == f'"a{escape(char)}b"'
+
+
+@given(texts)
+def test_every_text_reads_back_as_itself_in_every_place_and_by_others_too(text: str) -> None:
+    for written in (scalar(text), quoted(text)):
+        assert written.isprintable()
+        assert not has_invisible(written)
+        document = f"{written}: [{written}]\nlist:\n  - {written}  # {written if written.isprintable() else ''}\n"
+        read = parse(document.encode(), "file.yaml")
+        assert read.problems == ()
+        assert read.data == {text: [text], "list": [text]} == yaml.safe_load(document)

@@ -1,0 +1,35 @@
+from reconciler.core.problems import Finding, Status
+from reconciler.output.styled import plain
+from reconciler.output.text.problems import finding_lines, findings_json
+
+FINDINGS = [
+    Finding("clock", Status.OK, "like the tenant's"),
+    Finding("token", Status.WARNING, " ".join(["word"] * 20), " ".join(["advice"] * 15)),
+    Finding("name resolution", Status.FAILED, f"https://{'x' * 80}/\x1b[2J", "look"),
+    Finding("API", Status.SKIPPED, "there is no token"),
+]
+
+
+def test_findings_stand_in_columns_with_what_to_do_below() -> None:
+    assert plain(finding_lines(FINDINGS)).splitlines() == [
+        "ok       clock            like the tenant's",
+        "warning  token            word word word word word word word word word word word",
+        "                          word word word word word word word word word",
+        "                          -> advice advice advice advice advice advice advice",
+        "                             advice advice advice advice advice advice advice",
+        "                             advice",
+        f"failed   name resolution  https://{'x' * 80}/\\x1b[2J",
+        "                          -> look",
+        "skipped  API              there is no token",
+        "",
+        "Checks: 1 ok, 1 warning, 1 failed, 1 skipped.",
+    ]
+
+
+def test_a_program_gets_every_finding_whole() -> None:
+    data = findings_json(FINDINGS[:1])
+
+    assert data == {
+        "summary": {"ok": 1, "warning": 0, "failed": 0, "skipped": 0},
+        "checks": [{"check": "clock", "status": "ok", "found": "like the tenant's", "advice": ""}],
+    }

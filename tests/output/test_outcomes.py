@@ -1,0 +1,108 @@
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+
+from reconciler.contract import stored
+from reconciler.core.outcome import ApplyReport, Outcome, Result
+from reconciler.core.plan import Plan
+from reconciler.output.styled import plain
+from reconciler.output.text.outcomes import report_json, report_lines
+
+NAMES = a_directory({"billing": "Billing"}, [an_api()])
+PLAN = a_plan([a_spec()], directory=NAMES)
+DONE = a_plan([a_spec()], [an_observed()])
+DIFFERING = a_plan([a_spec()], [an_observed(a_grant(scope=()))], create_only=True)
+(CHANGE,) = PLAN.changes
+
+
+def said(outcomes: list[Outcome], remaining: Plan | None, trouble: str = "") -> list[str]:
+    return plain(report_lines(ApplyReport(tuple(outcomes), remaining, trouble), NAMES)).splitlines()
+
+
+@pytest.mark.parametrize("result", Result)
+def test_each_outcome_has_a_row_with_its_detail_below(result: Result) -> None:
+    rows = said([Outcome(CHANGE, result, "because\x1b[2J")], PLAN)
+
+    assert rows[0] == f"{result:<8}  + Billing -> Invoices API"
+    assert rows[1] == "            because\\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("remaining", "trouble", "end"),
+    [
+        (DONE, "", "the tenant equals the files."),
+        (
+            PLAN,
+            "",
+            "Auth0 accepted 1 change and did not keep all of it; running again is likely to end the same way.",
+        ),
+        (DIFFERING, "", "the tenant has what was asked for."),
+        (None, "the tenant could not be read again: GET: 500", "the tenant could not be read again: GET: 500."),
+    ],
+    ids=["converged", "not-converged", "create-only", "unread"],
+)
+def test_the_last_line_claims_no_more_than_was_seen(remaining: Plan | None, trouble: str, end: str) -> None:
+    assert said([Outcome(CHANGE, Result.APPLIED)], remaining, trouble)[-1] == f"Apply: 1 applied; {end}"
+
+
+@pytest.mark.parametrize("result", [Result.APPLIED, Result.FAILED])
+def test_what_still_differs_is_shown_by_grant_and_field(result: Result) -> None:
+    rows = said([Outcome(CHANGE, result)], PLAN)
+
+    assert rows[:6] == [
+        f"{result:<8}  + Billing -> Invoices API",
+        "",
+        "Still differs (1)",
+        "  + Billing -> Invoices API",
+        "      grants/a.yaml:2",
+        "      + read:invoices",
+    ]
+
+
+def test_running_again_is_advised_unless_auth0_did_not_keep_what_it_accepted() -> None:
+    assert said([Outcome(CHANGE, Result.FAILED)], PLAN)[-1].endswith(
+        "the tenant does not equal the files yet, run again."
+    )
+
+
+def test_a_report_as_data_has_what_still_differs_and_fits_its_schema() -> None:
+    report = ApplyReport((Outcome(CHANGE, Result.APPLIED),), PLAN)
+    data = json.loads(json.dumps(report_json(report)))
+
+    (difference,) = data["differences"]
+    assert difference["fields"] == [{"field": "scope", "added": ["read:invoices"], "removed": []}]
+    assert difference["accepted"] is True
+    tenant = {"tenant": "test", "sandbox": False}
+    Draft202012Validator(stored.load(stored.OUTCOME)).validate({**tenant, **data})
+
+
+def test_the_last_line_counts_every_result_that_occurred() -> None:
+    others = a_plan([a_spec(), a_spec(client_id="b")], [an_observed(a_grant(a_key("c")))], prune=True).changes
+    outcomes = [Outcome(change, result) for change, result in zip(others, list(Result)[:3], strict=True)]
+
+    assert said(outcomes, PLAN)[-1].startswith("Apply: 1 applied, 1 failed, 1 conflict; ")
+
+
+def test_a_report_as_data_has_every_count_and_every_outcome() -> None:
+    report = ApplyReport((Outcome(CHANGE, Result.UNKNOWN, "timeout"),), None, "trouble")
+
+    assert report_json(report) == {
+        "summary": {"applied": 0, "failed": 0, "conflict": 0, "unknown": 1, "skipped": 0, "converged": False},
+        "blocked": [],
+        "differences": [],
+        "outcomes": [
+            {
+                "action": "create",
+                "key": {
+                    "client_id": "billing",
+                    "default_for": None,
+                    "audience": "https://api.example.com/invoices",
+                    "subject_type": "client",
+                },
+                "outcome": "unknown",
+                "detail": "timeout",
+            },
+        ],
+    }

