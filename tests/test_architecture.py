@@ -53,7 +53,7 @@ MAY_IMPORT = {
             "core",
             "errors",
         ),
-        *("files", "git", "http", "observe", "output", "redaction"),
+        *("files", "forge", "git", "http", "observe", "output", "redaction"),
     },
     "cli": {
         *("app", "artifacts", "config", "connect", "contract", "core", "doctor", "errors", "files", "forge", "git"),
@@ -65,7 +65,7 @@ MAY_IMPORT = {
 
 # package -> where it lives; of the standard library, what touches the world outside
 HOMES = {
-    "click": {"app.console", "cli"},
+    "click": {"cli"},
     "cryptography": {"sandbox.keys", "sandbox.tls"},
     "deepdiff": {"core.diff"},
     "httpx": {"auth0", "forge.http", "http.proxy", "sandbox.transport"},

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from reconciler.app.console import Console
 from reconciler.app.interruption import GRACE_SECONDS, OUT_OF_TIME, Interruption
+from reconciler.app.options import RequestOptions
 from reconciler.app.session import TenantPlan
 from reconciler.app.tenant_runs import TenantResult
 from reconciler.apply import ApplyContext, carry_out, reraise
 from reconciler.artifacts.journal import Journal, JournalError, open_journal
 from reconciler.artifacts.snapshot import write_snapshot
 from reconciler.auth0.retry import RetryPolicy
-from reconciler.cli.reaching import RequestOptions
 from reconciler.concurrency import unless
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
@@ -33,7 +33,7 @@ class ApplyRun:
     def __init__(
         self,
         planned: TenantResult[TenantPlan],
-        reach: RequestOptions,
+        request_options: RequestOptions,
         interruption: Interruption,
         *,
         saved_plan: str | None,
@@ -42,7 +42,7 @@ class ApplyRun:
         self._session = planned.session
         self._plan = planned.result.plan
         self._observation = planned.result.observation
-        self._reach = reach
+        self._request_options = request_options
         self._interruption = interruption
         self._stop = interruption.stop()
         self._crashed: Callable[[Exception], None] = reraise
@@ -91,8 +91,8 @@ class ApplyRun:
             journal=journal,
             stop=self._stop,
             tell=tell,
-            concurrency=self._reach.concurrency,
-            persistence=RetryPolicy(self._reach.attempts, deadline=self._session.deadline),
+            concurrency=self._request_options.concurrency,
+            persistence=RetryPolicy(self._request_options.attempts, deadline=self._session.deadline),
             observed=len(self._observation.grants),
             crashed=self._crashed,
         )

@@ -4,13 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import IO
 
-import click
-
+from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.serialization import json_text
-from reconciler.cli.options import GlobalOptions
 from reconciler.core.outcome import Outcome
 from reconciler.core.problems import Problem
 from reconciler.core.quoting import visible
@@ -18,16 +15,17 @@ from reconciler.errors import CrashError, ProblemsError, ReconcilerError
 from reconciler.output.styled import Line, Span, Style, line, plain
 from reconciler.output.text.problems import problem_lines
 
-COLORS: Mapping[Style, Callable[[str], str]] = {
-    Style.PLAIN: str,
-    Style.STRONG: partial(click.style, bold=True),
-    Style.MUTED: partial(click.style, dim=True),
-    Style.CREATE: partial(click.style, fg="green"),
-    Style.UPDATE: partial(click.style, fg="yellow"),
-    Style.DELETE: partial(click.style, fg="red"),
-    Style.WARNING: partial(click.style, fg="yellow"),
-    Style.ERROR: partial(click.style, fg="red", bold=True),
+ANSI_CODES: Mapping[Style, str] = {
+    Style.PLAIN: "",
+    Style.STRONG: "1",
+    Style.MUTED: "2",
+    Style.CREATE: "32",
+    Style.UPDATE: "33",
+    Style.DELETE: "31",
+    Style.WARNING: "33",
+    Style.ERROR: "31;1",
 }
+"""Parameters of the escape sequence that selects a colour (ECMA-48, SGR)."""
 
 
 class Console:
@@ -132,7 +130,12 @@ def _erasing(text: str) -> str:
 
 
 def _colored(styled: Line) -> str:
-    return "".join(COLORS[span.style](span.text) for span in styled) + "\n"
+    return "".join(_span(span) for span in styled) + "\n"
+
+
+def _span(span: Span) -> str:
+    code = ANSI_CODES[span.style]
+    return f"\x1b[{code}m{span.text}\x1b[0m" if code else span.text
 
 
 @contextmanager

@@ -5,10 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.app import ci
+from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.snapshot import rollback_of
-from reconciler.cli.memory import kept
-from reconciler.cli.options import GlobalOptions
-from reconciler.cli.shaping import PlanOptions
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, at_domain, unnamed
 from reconciler.core.config_changes import SHARED, config_changes, file_is_new, not_compared
@@ -135,7 +133,7 @@ class GrantFiles:
 
 def read_files(
     options: GlobalOptions,
-    shape: PlanOptions,
+    plan_options: PlanOptions,
     config: Config,
     tenants: Sequence[Tenant],
     folders: Sequence[Path] | None = None,
@@ -148,16 +146,16 @@ def read_files(
         GitError: if git cannot read the base; in a job about a pull or merge request, if HEAD does not descend from it.
         ProblemsError: with every problem of the files; with those of the base only if drift is to be left out.
     """
-    must_be_whole = shape.prune or shape.base is not None
+    must_be_whole = plan_options.prune or plan_options.base is not None
     declared = read_declared(options, config, tenants, folders, must_be_whole=must_be_whole)
     rollback = rollback_of(Path(options.grants), own_folder(options.config)) if folders is None else None
-    if rollback and shape.prune:
+    if rollback and plan_options.prune:
         raise ReconcilerError("--prune does not go with a snapshot: applying it deletes just what the run created")
-    if not shape.base:
+    if not plan_options.base:
         return GrantFiles(declared, rollback=rollback)
     repository = workspace_of(options.config).repository()
     _refuse_other_repository(Path(options.grants), repository)
-    revision = resolve_revision(repository, shape.base)
+    revision = resolve_revision(repository, plan_options.base)
     if ci.is_about_request():
         refuse_unless_ancestor(revision)
     was, changes = _base_config(revision, config, tenants)
@@ -165,9 +163,9 @@ def read_files(
     guards = {each.name: each for each in then} if was else {}
     was = was or config
     base = read_grants_at(revision, Path(options.grants), was.readers(*then))
-    if shape.only_branch and errors(base.problems):
+    if plan_options.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
-    notes = () if base.texts else (_nothing_at_base(revision, options, only_branch=shape.only_branch),)
+    notes = () if base.texts else (_nothing_at_base(revision, options, only_branch=plan_options.only_branch),)
     return GrantFiles(declared, base, rollback, {tenant.name: tenant.target for tenant in then}, changes, guards, notes)
 
 
@@ -250,18 +248,17 @@ def read_declared(
     Raises:
         ProblemsError: with all that is wrong for any of `tenants`.
     """
-    with kept():
-        paths = [Path(options.grants)] if folders is None else folders
-        declared = read_grants(
-            paths,
-            config.readers(*tenants),
-            workspace_of(options.config),
-            is_snapshot=is_snapshot(paths, options.config),
-            must_be_whole=must_be_whole,
-        )
-        if folders is None:
-            lacking = (replace(each, severity=Severity.WARNING) for each in without_files(paths))
-            declared = replace(declared, problems=tuple(sorted((*declared.problems, *lacking))))
+    paths = [Path(options.grants)] if folders is None else folders
+    declared = read_grants(
+        paths,
+        config.readers(*tenants),
+        workspace_of(options.config),
+        is_snapshot=is_snapshot(paths, options.config),
+        must_be_whole=must_be_whole,
+    )
+    if folders is None:
+        lacking = (replace(each, severity=Severity.WARNING) for each in without_files(paths))
+        declared = replace(declared, problems=tuple(sorted((*declared.problems, *lacking))))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from reconciler.app import ci
 from reconciler.app.load import own_folder, workspace_of
+from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.atomic_files import check_new_folder, check_output, empty_output
-from reconciler.cli.options import GlobalOptions
 from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of

@@ -1,4 +1,4 @@
-"""A tenant within reach: what the files declare for it, a look at it, a plan."""
+"""A tenant within request_options: what the files declare for it, a look at it, a plan."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from reconciler.app.interruption import OUT_OF_TIME, within
+from reconciler.app.options import PlanOptions
 from reconciler.auth0.client import ManagementClient
-from reconciler.cli.shaping import PlanOptions
 from reconciler.concurrency import unless
 from reconciler.config.tenants import Tenant
 from reconciler.core.config_changes import worst_first
@@ -51,10 +51,10 @@ class TenantPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSession:
-    """A tenant within reach, and what the files declare for it; `base` has what they declared before this branch.
+    """An open tenant, with the grants that the files declare for it and the grants that they declared at the base.
 
-    `deadline` is a time of the monotonic clock, which is the event loop's too, `note` tells a person what is good to
-    know. `named` says that the configuration declares the tenant, `address` has the options by which it is found again.
+    `deadline` is a time of the monotonic clock, which the event loop also uses. `note` shows a note to the user.
+    `named` is true if the configuration declares the tenant. `address` has the options that select the tenant again.
     `identity` is what the tenant's identity is compared with, `notes` are part of every plan for it, and with `names`
     every plan knows all names. `config_changes` are those of reconciler.yaml since the base, where `guards` were the
     tenant's settings.
@@ -63,7 +63,7 @@ class TenantSession:
     tenant: Tenant
     declared: LoadedGrants
     base: LoadedGrants | None
-    shape: PlanOptions
+    plan_options: PlanOptions
     rollback: Rollback | None
     policy: Policy
     notes: tuple[str, ...]
@@ -125,14 +125,14 @@ class TenantSession:
         return self._identified(await observe_for_changes(self.client, organized, self.declared.specs))
 
     async def _with_organizations(self, observation: Observation) -> Observation:
-        pruned = self.untouchable() if self.shape.prune else None
+        pruned = self.untouchable() if self.plan_options.prune else None
         return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
 
     def _needs(self) -> RequiredListings:
         any_name = (Pattern(client="*", api="*"),) if self.names else ()
         patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
-        needs = needs_of(specs, patterns, prunes=self.shape.prune)
+        needs = needs_of(specs, patterns, prunes=self.plan_options.prune)
         told_by_name = needs.organizations and (self.names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or told_by_name)
 
@@ -164,13 +164,13 @@ class TenantSession:
         """
         rules = PlanRules(
             untouchable=self.untouchable(),
-            limits=self.shape.lift(self.tenant.limits),
+            limits=self.plan_options.lift(self.tenant.limits),
             policy=self.policy,
-            prune=self.shape.prune,
-            create_only=self.shape.create_only,
-            skip_missing=self.shape.skip_missing,
+            prune=self.plan_options.prune,
+            create_only=self.plan_options.create_only,
+            skip_missing=self.plan_options.skip_missing,
             base=self.base.specs if self.base else None,
-            only_branch=self.shape.only_branch,
+            only_branch=self.plan_options.only_branch,
             rollback=self.rollback,
         )
         try:

@@ -15,13 +15,11 @@ from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.interruption import within
 from reconciler.app.load import GrantFiles, own_folder, read_files, read_policies, read_settings
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
 from reconciler.auth0.retry import RetryPolicy
-from reconciler.cli.options import GlobalOptions
-from reconciler.cli.reaching import RequestOptions
-from reconciler.cli.shaping import PlanOptions
 from reconciler.concurrency import run_by
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
@@ -86,9 +84,11 @@ class TenantRuns:
         """What went wrong, by the tenant's name, as reports say it."""
         return {name: failure for error in self.failed.values() for name, failure in failures_of(error).items()}
 
-    def open(self, reach: Callable[[Tenant, AsyncExitStack], Awaitable[TenantSession]]) -> list[TenantSession]:
+    def open(
+        self, request_options: Callable[[Tenant, AsyncExitStack], Awaitable[TenantSession]]
+    ) -> list[TenantSession]:
         """Reach all tenants. Raises ReconcilerError of a single one."""
-        found = self._at_once([(each.name, partial(reach, each, self._opened)) for each in self._tenants])
+        found = self._at_once([(each.name, partial(request_options, each, self._opened)) for each in self._tenants])
         return list(found.values())
 
     def close(self) -> None:
@@ -180,8 +180,8 @@ class RunContext:
     """
 
     options: GlobalOptions
-    shape: PlanOptions
-    reach: RequestOptions
+    plan_options: PlanOptions
+    request_options: RequestOptions
     config: Config
     files: GrantFiles
     console: Console = field(repr=False)
@@ -193,9 +193,11 @@ class RunContext:
         """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
-        pacing = RateOptions(self.reach.rate_share, self.reach.max_rps, self.reach.concurrency, notice=note)
-        deadline = asyncio.get_running_loop().time() + self.reach.timeout
-        manner = ClientOptions(pacing, RetryPolicy(self.reach.attempts, deadline=deadline, notice=note))
+        pacing = RateOptions(
+            self.request_options.rate_share, self.request_options.max_rps, self.request_options.concurrency, notice=note
+        )
+        deadline = asyncio.get_running_loop().time() + self.request_options.timeout
+        manner = ClientOptions(pacing, RetryPolicy(self.request_options.attempts, deadline=deadline, notice=note))
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
@@ -204,7 +206,7 @@ class RunContext:
             tenant=tenant,
             declared=declared,
             base=base,
-            shape=self.shape,
+            plan_options=self.plan_options,
             rollback=self.files.rollback,
             policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
             notes=(*self.files.notes, *self._policy_notes(tenant)),
@@ -221,8 +223,8 @@ class RunContext:
         )
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
-        if self.policies is None and self.shape.policy_at:
-            revision = quoted(self.shape.policy_at)
+        if self.policies is None and self.plan_options.policy_at:
+            revision = quoted(self.plan_options.policy_at)
             return (f"{self.config.file} does not exist in {revision}, so the policy is the one of the checkout",)
         if self.policies is None or self.policies.knows(tenant):
             return ()
@@ -293,8 +295,8 @@ def about(tenants: Sequence[Tenant]) -> Iterator[None]:
 @contextmanager
 def tenant_runs(  # noqa: PLR0913 - what commands differ in
     options: GlobalOptions,
-    shape: PlanOptions,
-    reach: RequestOptions,
+    plan_options: PlanOptions,
+    request_options: RequestOptions,
     console: Console,
     folders: Sequence[Path] | None = None,
     *,
@@ -308,14 +310,14 @@ def tenant_runs(  # noqa: PLR0913 - what commands differ in
         ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
     """
     started = monotonic()
-    with within(reach.timeout):
+    with within(request_options.timeout):
         config, tenants = chosen(options)
     with about(tenants), asyncio.Runner() as runner:
-        with within(reach.timeout - (monotonic() - started)):
-            policies = read_policies(shape.policy, shape.policy_at, options.config)
-            files = read_files(options, shape, config, tenants, folders)
-        reach = replace(reach, timeout=max(0.0, reach.timeout - (monotonic() - started)))
-        beginning = RunContext(options, shape, reach, config, files, console, policies, names)
+        with within(request_options.timeout - (monotonic() - started)):
+            policies = read_policies(plan_options.policy, plan_options.policy_at, options.config)
+            files = read_files(options, plan_options, config, tenants, folders)
+        request_options = replace(request_options, timeout=max(0.0, request_options.timeout - (monotonic() - started)))
+        beginning = RunContext(options, plan_options, request_options, config, files, console, policies, names)
         tenants_together = TenantRuns(tenants, runner, console)
         try:
             several = tenants_together.are_several

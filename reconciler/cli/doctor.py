@@ -10,7 +10,9 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.load import read_settings, workspace_of
-from reconciler.cli.options import GlobalOptions, also_global_options, format_option, options
+from reconciler.app.options import GlobalOptions
+from reconciler.cli.option_groups import format_option
+from reconciler.cli.options import also_global_options, options
 from reconciler.config.tenants import identity_check
 from reconciler.core.problems import Finding, Status
 from reconciler.doctor import setup
@@ -24,7 +26,7 @@ from reconciler.redaction import secrets_in
 @also_global_options
 @click.command("doctor")
 @format_option()
-def command(*, form: str) -> Exit:
+def command(*, stdout_format: str) -> Exit:
     """Check configuration, files, network, credentials, clock and permissions.
 
     Nothing is written. What fails hides nothing that can still be checked; warnings leave the exit code at 0.
@@ -32,7 +34,7 @@ def command(*, form: str) -> Exit:
     given = options()
     console = Console(given)
     findings = _findings(given)
-    if form == "json":
+    if stdout_format == "json":
         console.data(findings_json(findings))
     else:
         console.result(finding_lines(findings))

@@ -10,11 +10,11 @@ import click
 
 from reconciler.app import scaffold
 from reconciler.app.console import Console
+from reconciler.app.import_grants import SCHEMA, ImportOptions, import_grants, way_to
 from reconciler.app.load import read_settings, workspace_of
+from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.artifacts.atomic_files import write_new_files, write_output
-from reconciler.cli.imports import SCHEMA, ImportOptions, bring_in, way_to
-from reconciler.cli.options import GlobalOptions, also_global_options, options
-from reconciler.cli.reaching import USUAL
+from reconciler.cli.options import also_global_options, options
 from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.quoting import counted, quoted
@@ -56,7 +56,7 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     reached = _has_credentials(tenant)
     if reached:
         asking.console.result([line()] * (not asking.asks))  # a question has a blank line of its own
-        bring_in(given, asking.console, ImportOptions(grants, agrees=asking.agrees), USUAL)
+        import_grants(given, asking.console, ImportOptions(grants, confirm=asking.agrees), RequestOptions())
     if not grants.exists():
         schema = way_to(file.parent / SCHEMA, grants)
         _write({grants / "example.yaml": scaffold.example(schema)}, asking.console)

@@ -7,7 +7,8 @@ import click
 from reconciler.app.console import Console
 from reconciler.app.load import own_folder
 from reconciler.artifacts.journal import journal_path, read_run, run_names
-from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.option_groups import format_option
+from reconciler.cli.options import also_global_options, options
 from reconciler.core.journal import PastRun, choose_run
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.styled import line
@@ -18,7 +19,7 @@ from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_
 @click.command("journal")
 @click.argument("run", required=False)
 @format_option()
-def command(*, run: str | None, form: str) -> Exit:
+def command(*, run: str | None, stdout_format: str) -> Exit:
     """List the runs that wrote, newest first, or show what RUN did.
 
     RUN is the beginning of a run's name, or: last. Writes whose end nobody saw stand out. With -v, the grants before
@@ -27,12 +28,12 @@ def command(*, run: str | None, form: str) -> Exit:
     given = options()
     console, folder = Console(given), own_folder(given.config)
     if run is None:
-        return _list(console, folder, form)
-    _show(console, folder, choose_run(run, run_names(folder)), form, every=given.verbose)
+        return _list(console, folder, stdout_format)
+    _show(console, folder, choose_run(run, run_names(folder)), stdout_format, every=given.verbose)
     return Exit.DONE
 
 
-def _list(console: Console, folder: Path, form: str) -> Exit:
+def _list(console: Console, folder: Path, stdout_format: str) -> Exit:
     """List all runs whose journals can be read, and report the others."""
     runs: list[PastRun] = []
     failed: list[ReconcilerError] = []
@@ -41,7 +42,7 @@ def _list(console: Console, folder: Path, form: str) -> Exit:
             runs.append(read_run(folder, name))
         except ReconcilerError as error:
             failed.append(error)
-    if form == "json":
+    if stdout_format == "json":
         console.data(runs_json(runs))
     elif runs:
         console.result(runs_lines(runs))
@@ -52,9 +53,9 @@ def _list(console: Console, folder: Path, form: str) -> Exit:
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _show(console: Console, folder: Path, name: str, form: str, *, every: bool) -> None:
+def _show(console: Console, folder: Path, name: str, stdout_format: str, *, every: bool) -> None:
     run = read_run(folder, name)
-    if form == "json":
+    if stdout_format == "json":
         console.data(run_json(run))
     else:
         console.result(run_lines(run, str(journal_path(folder, name)), every=every))

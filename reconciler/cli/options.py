@@ -1,14 +1,13 @@
 """The options that every command knows, before its name or behind it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from reconciler.app.options import GlobalOptions
 from reconciler.core.identity import ALLOW_UNNAMED
-from reconciler.errors import Exit, ReconcilerError
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
@@ -18,31 +17,6 @@ ALSO = (
     "Also, before or behind the command: --config, --grants, --tenant, --all-tenants, --allow-unnamed-tenant, "
     "--color, -q, -v; see reconciler --help."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class GlobalOptions:
-    """The global options as given."""
-
-    config: str | None = None
-    grants: str = "grants"
-    tenants: tuple[str, ...] = ()
-    all_tenants: bool = False
-    allow_unnamed_tenant: bool = False
-    color: str = "auto"
-    quiet: bool = False
-    verbose: bool = False
-
-    @property
-    def tenant(self) -> str | None:
-        """The one tenant that is named, if any. Raises ReconcilerError if there are several."""
-        return next(iter(self.of_one_tenant().tenants), None)
-
-    def of_one_tenant(self) -> "GlobalOptions":
-        """Return this, which names one tenant at most. Raises ReconcilerError if there are several."""
-        if self.all_tenants or len(self.tenants) > 1:
-            raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
-        return self
 
 
 class ListedName(click.types.StringParamType):
@@ -97,12 +71,6 @@ def name_variables(command: click.Command, *words: str) -> None:
 def variable_of(*words: str) -> str:
     """Return the environment variable of an option, as `plan --only-branch` has RECONCILER_PLAN_ONLY_BRANCH."""
     return "_".join(["RECONCILER", *words]).replace("--", "").replace("-", "_").upper()
-
-
-def format_option(*more: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
-    """Let a command give text, data, or `more` forms; as `form`, because `format` is a word of Python's."""
-    choice = click.Choice(["text", "json", *more])
-    return click.option("--format", "form", type=choice, default="text", show_default=True)
 
 
 def _refuse_empty(parameter: click.Parameter) -> None:

@@ -7,14 +7,14 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs
+from reconciler.app.reports import TENANT, OutputOptions, files_for
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, chosen, expected_names, failures_of, tenant_runs
 from reconciler.artifacts.saved_plan import discard_plan, write_plan
-from reconciler.cli.options import GlobalOptions, also_global_options, options
-from reconciler.cli.reaching import RequestOptions, reaching_options
-from reconciler.cli.reports import TENANT, OutputOptions, files_for, forms_options
-from reconciler.cli.shaping import PlanOptions, shaping_options
+from reconciler.cli.option_groups import output_options, plan_options, request_options
+from reconciler.cli.options import also_global_options, options
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.formats import PlanResults, PlanView, outputs_of, plans_as
@@ -26,36 +26,41 @@ Plans = Sequence[tuple[TenantSession, Plan]]
 
 @also_global_options
 @click.command("plan")
-@shaping_options
-@reaching_options
+@plan_options
+@request_options
 @click.option("--out", metavar="FILE", help="Save the plan; {tenant} in the name stands for the tenant's.")
-@forms_options("markdown", "sarif", "github")
+@output_options("markdown", "sarif", "github")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 def command(
-    *, shape: PlanOptions, reach: RequestOptions, out: str | None, forms: OutputOptions, detailed_exitcode: bool
+    *,
+    plan_options: PlanOptions,
+    request_options: RequestOptions,
+    out: str | None,
+    output_options: OutputOptions,
+    detailed_exitcode: bool,
 ) -> Exit:
     """Show what would change in the tenant; nothing is written."""
     given = options()
     console = Console(given)
-    _check_outputs(given, out, forms)
+    _check_outputs(given, out, output_options)
     try:
-        plans, tenants = _planned(given, shape, reach, out, console)
+        plans, tenants = _planned(given, plan_options, request_options, out, console)
     except ReconcilerError as error:
         error.tenants = error.tenants or dict.fromkeys(given.tenants, False)
         if error.tenants:
-            _report(PlanResults([], failures_of(error)), forms, given)
+            _report(PlanResults([], failures_of(error)), output_options, given)
         raise
-    _tell(PlanResults([plan for _, plan in plans], tenants.failures), forms, console, given)
+    _tell(PlanResults([plan for _, plan in plans], tenants.failures), output_options, console, given)
     return tenants.worst(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
 
 
 def _planned(
-    given: GlobalOptions, shape: PlanOptions, reach: RequestOptions, out: str | None, console: Console
+    given: GlobalOptions, plan_options: PlanOptions, request_options: RequestOptions, out: str | None, console: Console
 ) -> tuple[Plans, TenantRuns]:
     """Plan, and save the plans."""
     if out:
         _discard_older(out, given, console)
-    with tenant_runs(given, shape, reach, console) as (tenants, sessions):
+    with tenant_runs(given, plan_options, request_options, console) as (tenants, sessions):
         if out and tenants.are_several and TENANT not in out:
             raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
         plans = [(done.session, done.result.plan) for done in tenants.planned(sessions)]
@@ -66,12 +71,12 @@ def _planned(
         return plans, tenants
 
 
-def _check_outputs(given: GlobalOptions, out: str | None, forms: OutputOptions) -> None:
+def _check_outputs(given: GlobalOptions, out: str | None, output_options: OutputOptions) -> None:
     """Raise ReconcilerError if a file cannot take its result."""
-    paths = [*([out] if out else []), *(file.path for file in forms.files)]
+    paths = [*([out] if out else []), *(file.path for file in output_options.reports)]
     names = expected_names(given) if any(TENANT in path for path in paths) else []
     plans = [OutputFile("--out", path) for path, _ in (files_for(out, names) if out else ())]
-    check_outputs(given, [*plans, *forms.outputs(names)])
+    check_outputs(given, [*plans, *output_options.outputs(names)])
 
 
 def _discard_older(out: str, given: GlobalOptions, console: Console) -> None:
@@ -84,27 +89,27 @@ def _discard_older(out: str, given: GlobalOptions, console: Console) -> None:
 
 def _save(out: str, plan: Plan, session: TenantSession) -> None:
     ((path, _),) = files_for(out, [plan.tenant.name])
-    write_plan(path, plan, session.shape.options(), datetime.now(UTC))
+    write_plan(path, plan, session.plan_options.selection(), datetime.now(UTC))
 
 
-def _view(forms: OutputOptions, given: GlobalOptions) -> PlanView:
-    return PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
+def _view(output_options: OutputOptions, given: GlobalOptions) -> PlanView:
+    return PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=output_options.max_bytes)
 
 
-def _report(planned: PlanResults, forms: OutputOptions, given: GlobalOptions) -> None:
+def _report(planned: PlanResults, output_options: OutputOptions, given: GlobalOptions) -> None:
     """Write report files, and what a pipeline is told. An older report, of a plan that was, must not outlive it."""
-    view = _view(forms, given)
+    view = _view(output_options, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
-    forms.write(names, lambda form, some: plans_as(form, planned.of(some), view))
+    output_options.write(names, lambda stdout_format, some: plans_as(stdout_format, planned.of(some), view))
     summary = PlanView(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)
     ci.tell_summary(lambda: plans_as("markdown", planned, summary))
     if planned.plans:
         ci.tell_outputs(lambda: outputs_of(planned))
 
 
-def _tell(planned: PlanResults, forms: OutputOptions, console: Console, given: GlobalOptions) -> None:
-    _report(planned, forms, given)
-    if forms.stdout == "text":
+def _tell(planned: PlanResults, output_options: OutputOptions, console: Console, given: GlobalOptions) -> None:
+    _report(planned, output_options, given)
+    if output_options.stdout_format == "text":
         for number, plan in enumerate(planned.plans):
             console.result([line()] * bool(number))
             console.result(plan_lines(plan, every=given.verbose))
@@ -112,7 +117,7 @@ def _tell(planned: PlanResults, forms: OutputOptions, console: Console, given: G
     for plan in planned.plans:
         for note in plan.notes:
             console.note(f"Note: {note}")
-    console.text(plans_as(forms.stdout, planned, _view(forms, given)))
+    console.text(plans_as(output_options.stdout_format, planned, _view(output_options, given)))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

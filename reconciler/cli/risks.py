@@ -3,7 +3,8 @@
 import click
 
 from reconciler.app.console import Console
-from reconciler.cli.options import also_global_options, format_option, options
+from reconciler.cli.option_groups import format_option
+from reconciler.cli.options import also_global_options, options
 from reconciler.core.risks import RULES
 from reconciler.errors import Exit
 from reconciler.output.sarif import rules_sarif
@@ -13,12 +14,12 @@ from reconciler.output.text.plan import rule_lines, rules_json
 @also_global_options
 @click.command("risks")
 @format_option("sarif")
-def command(*, form: str) -> Exit:
+def command(*, stdout_format: str) -> Exit:
     """List the rules by which plans tell what is dangerous in a change."""
     console = Console(options())
-    if form == "json":
+    if stdout_format == "json":
         console.data(rules_json(RULES))
-    elif form == "sarif":
+    elif stdout_format == "sarif":
         console.data(rules_sarif())
     else:
         console.result(rule_lines(RULES))

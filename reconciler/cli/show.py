@@ -7,9 +7,10 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.outputs import check_outputs
+from reconciler.app.reports import OutputOptions
 from reconciler.artifacts.saved_plan import read_plan
+from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import also_global_options, options
-from reconciler.cli.reports import OutputOptions, forms_options
 from reconciler.core.approval import as_unverified
 from reconciler.errors import Exit
 from reconciler.output.formats import PlanResults, PlanView, plans_as
@@ -19,8 +20,8 @@ from reconciler.output.text.plan import plan_lines
 @also_global_options
 @click.command("show")
 @click.argument("planfile", type=click.Path(path_type=Path))
-@forms_options("markdown", "sarif", "github")
-def command(*, planfile: Path, forms: OutputOptions) -> Exit:
+@output_options("markdown", "sarif", "github")
+def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     """Print a saved plan, offline.
 
     Nothing vouches for the file: names and all else that cannot be derived from its changes are marked as unverified.
@@ -28,11 +29,13 @@ def command(*, planfile: Path, forms: OutputOptions) -> Exit:
     given = options()
     console = Console(given)
     plan = as_unverified(read_plan(planfile).plan)
-    view = PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=forms.most_bytes)
-    check_outputs(given, forms.outputs([plan.tenant.name]))
-    forms.write([plan.tenant.name], lambda form, _: plans_as(form, PlanResults([plan]), view))
-    if forms.stdout == "text":
+    view = PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=output_options.max_bytes)
+    check_outputs(given, output_options.outputs([plan.tenant.name]))
+    output_options.write(
+        [plan.tenant.name], lambda stdout_format, _: plans_as(stdout_format, PlanResults([plan]), view)
+    )
+    if output_options.stdout_format == "text":
         console.result(plan_lines(plan, every=given.verbose))
     else:
-        console.text(plans_as(forms.stdout, PlanResults([plan]), view))
+        console.text(plans_as(output_options.stdout_format, PlanResults([plan]), view))
     return Exit.DONE

@@ -8,11 +8,12 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.load import is_snapshot, own_folder, read_settings, workspace_of
+from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import check_outputs
+from reconciler.app.reports import TENANT, OutputOptions
 from reconciler.artifacts.serialization import json_text
-from reconciler.cli.memory import kept
-from reconciler.cli.options import GlobalOptions, also_global_options, options
-from reconciler.cli.reports import TENANT, OutputOptions, forms_options
+from reconciler.cli.option_groups import output_options
+from reconciler.cli.options import also_global_options, options
 from reconciler.config.tenants import named
 from reconciler.core.problems import errors
 from reconciler.core.tenant_filter import UNTOLD
@@ -28,8 +29,8 @@ from reconciler.output.text.problems import problem_json, problem_lines
 @also_global_options
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@forms_options("github", "sarif")
-def command(*, paths: tuple[Path, ...], forms: OutputOptions) -> Exit:
+@output_options("github", "sarif")
+def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
 
     A folder without a grant file fails.
@@ -40,20 +41,19 @@ def command(*, paths: tuple[Path, ...], forms: OutputOptions) -> Exit:
     """
     given = options()
     console = Console(given)
-    if any(TENANT in file.path for file in forms.files):
+    if any(TENANT in file.path for file in output_options.reports):
         raise ReconcilerError(f"--report: what validate finds is not about one tenant; leave {TENANT} out of the name")
-    check_outputs(given, forms.outputs([]))
-    with kept():
-        declared = _declared(given, list(paths) or [Path(given.grants)])
+    check_outputs(given, output_options.outputs([]))
+    declared = _declared(given, list(paths) or [Path(given.grants)])
     failed = bool(errors(declared.problems))
     checkout = ci.checkout(given.config)
-    forms.write([], lambda form, _: _as(form, declared, checkout, valid=not failed))
-    if forms.stdout == "text":
+    output_options.write([], lambda stdout_format, _: _as(stdout_format, declared, checkout, valid=not failed))
+    if output_options.stdout_format == "text":
         console.problems(declared.problems, declared.texts)
         if not failed:
             console.result([line(_grants(declared))])
     else:
-        console.text(_as(forms.stdout, declared, checkout, valid=not failed))
+        console.text(_as(output_options.stdout_format, declared, checkout, valid=not failed))
     return Exit.FAILED if failed else Exit.DONE
 
 
@@ -78,8 +78,8 @@ def _in_files(given: GlobalOptions, paths: list[Path], workspace: Workspace) -> 
     return read_grants(paths, tenants, workspace, may_lack_files=snapshot, is_snapshot=snapshot)
 
 
-def _as(form: str, declared: LoadedGrants, checkout: SourceLinks, *, valid: bool) -> str:
-    match form:
+def _as(stdout_format: str, declared: LoadedGrants, checkout: SourceLinks, *, valid: bool) -> str:
+    match stdout_format:
         case "json":
             return json_text(_report(declared, valid=valid))
         case "github":

@@ -150,10 +150,10 @@ def test_all_problems_of_the_files_come_before_the_tenant_is_asked(tenant: pytes
         ({"AUTH0_DOMAIN": "127.0.0.1:0"}, [], "has a port that cannot be"),
         ({"AUTH0_AUDIENCE": "\udcff"}, [], "AUTH0_AUDIENCE holds bytes that are no text"),
         ({"AUTH0_CLIENT_ID": "\udcff", "AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": "x"}, [], "AUTH0_CLIENT_ID holds bytes"),
-        ({}, ["--rate-share", "nan"], "is no number"),
-        ({}, ["--max-rps", "nan"], "is no number"),
+        ({}, ["--rate-share", "nan"], "is not a number"),
+        ({}, ["--max-rps", "nan"], "is not a number"),
         ({}, ["--max-rps", "1e-320"], "is not in the range"),
-        ({}, ["--timeout", "nan"], "is not a time"),
+        ({}, ["--timeout", "nan"], "is not a duration"),
     ],
     ids=lambda each: None if isinstance(each, dict) else str(each),
 )

@@ -1,4 +1,4 @@
-"""`reconciler import`: grant files for what a tenant has and no file declares, and a plan that shows it."""
+"""Import: write grant files for grants of a tenant that no file declares, then plan."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -7,16 +7,12 @@ from functools import partial
 from os.path import lexists, relpath
 from pathlib import Path
 
-import click
-
 from reconciler.app.console import Console
 from reconciler.app.load import read_declared, read_settings, workspace_of
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.atomic_files import check_new_folder, write_new_files
-from reconciler.cli.options import GlobalOptions, ListedName, also_global_options, options
-from reconciler.cli.reaching import RequestOptions, reaching_options
-from reconciler.cli.shaping import PlanOptions
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.import_selection import GrantImport, ImportFilter, UniqueNames, adopt
 from reconciler.core.planner import Observation
@@ -33,71 +29,37 @@ SCHEMA = Path("schemas", "grants.schema.json")
 """Where editors find the schema of grant files, beside the configuration."""
 
 
-@also_global_options
-@click.command("import")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Where the files go.  [default: the folder of --grants]",
-)
-@click.option(
-    "--client",
-    "clients",
-    type=ListedName(),
-    metavar="PATTERN",
-    multiple=True,
-    help="Only grants of applications by this name or id.",
-)
-@click.option(
-    "--audience",
-    "audiences",
-    type=ListedName(),
-    metavar="PATTERN",
-    multiple=True,
-    help="Only grants for APIs by this identifier or name.",
-)
-@reaching_options
-def command(*, out: Path | None, clients: tuple[str, ...], audiences: tuple[str, ...], reach: RequestOptions) -> Exit:
-    """Write grant files for what the tenant has and no file declares.
-
-    Each application gets a file of its own; no file is ever overwritten. A plan at the end shows that the files say
-    what the tenant has.
-    """
-    given = options()
-    wanted = ImportOptions(out or Path(given.grants), ImportFilter(clients, audiences))
-    return bring_in(given, Console(given), wanted, reach)
-
-
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """Which grants are to go into files, and in which folder; `agrees` is asked once their number is known."""
+    """Which grants to write, and where. `confirm` receives the number of grants and may decline."""
 
     folder: Path
     choice: ImportFilter = field(default_factory=ImportFilter)
-    agrees: Callable[[int], bool] = lambda _: True
+    confirm: Callable[[int], bool] = lambda _: True
 
 
-def bring_in(given: GlobalOptions, console: Console, wanted: ImportOptions, reach: RequestOptions) -> Exit:
-    """Write files for the grants that are wanted and that none declares yet, and plan.
+def import_grants(
+    given: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
+) -> Exit:
+    """Write files for the selected grants that no file declares, then plan.
 
     Raises:
-        ReconcilerError: if the files that are there cannot be planned, or the tenant not be read; nothing was written.
+        ReconcilerError: if the existing files cannot be planned or the tenant cannot be read. Nothing is written.
     """
-    folder = wanted.folder
+    folder = import_options.folder
     _check_folder(given, folder)
-    with _reached(given, console, folder, reach) as (tenants, sessions):
+    with _reached(given, console, folder, request_options) as (tenants, sessions):
         ((session, observation),) = (
             (done.session, done.result) for done in tenants.each(sessions, TenantSession.surveyed)
         )
         adoption = adopt(
             observation.grants,
             observation.directory,
-            choice=wanted.choice,
+            choice=import_options.choice,
             untouchable=session.untouchable(),
             declared=_declared(session, observation),
         )
-        if adoption.holders and not wanted.agrees(adoption.count):
+        if adoption.holders and not import_options.confirm(adoption.count):
             return Exit.DONE
         heading = _heading(session, given, folder)
         say = partial(restored, values=session.tenant.target.values)
@@ -114,10 +76,10 @@ def bring_in(given: GlobalOptions, console: Console, wanted: ImportOptions, reac
 
 @contextmanager
 def _reached(
-    given: GlobalOptions, console: Console, folder: Path, reach: RequestOptions
+    given: GlobalOptions, console: Console, folder: Path, request_options: RequestOptions
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
     """Reach the one tenant. Before the first import there may be no folder of grant files."""
-    with tenant_runs(given, PlanOptions(), reach, console, _folders(given, folder)) as (tenants, sessions):
+    with tenant_runs(given, PlanOptions(), request_options, console, _folders(given, folder)) as (tenants, sessions):
         if tenants.are_several:
             raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
         yield tenants, sessions

@@ -1,42 +1,46 @@
-"""What `apply PLANFILE` adds: the saved plan is an approval, and the plan that is made now has to keep within it."""
+"""`apply PLANFILE`: a saved plan approves changes, and a new plan must not contain anything else."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from pathlib import Path
 
-import click
-
 from reconciler.app.console import Console
+from reconciler.app.options import PlanOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.artifacts.journal import run_that_applied
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
 from reconciler.artifacts.serialization import action_of
-from reconciler.cli.reaching import parse_duration
-from reconciler.cli.shaping import PlanOptions
 from reconciler.core.approval import Deviations, deviations
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Plan, takes_access
 from reconciler.core.quoting import enumerated
-from reconciler.errors import Exit, StalePlanError
+from reconciler.errors import StalePlanError
 from reconciler.output.text.plan import group_lines
 from reconciler.output.words import grant_label
 
 MOST_NAMED = 20
 
 
+def approved_plan(*, planfile: Path | None, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
+    """Read the saved plan of `apply`. `max_plan_age` is in seconds. Raises ReconcilerError."""
+    return ApprovedPlan(read_plan(planfile) if planfile else None, timedelta(seconds=max_plan_age), require_tip)
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """The plan that was approved; None where somebody is asked instead. `branch` must have this commit as its tip."""
+    """The saved plan of `apply`, if any.
+
+    `max_age` is the maximum age of the plan. If `branch` is set, HEAD must be the tip of that branch.
+    """
 
     saved: SavedPlan | None = None
-    oldest: timedelta = timedelta()
+    max_age: timedelta = timedelta()
     branch: str | None = None
 
-    def check_options(self, shape: PlanOptions) -> None:
-        """Raise StalePlanError if this run is shaped by other options than the plan was: it may do something else."""
-        options = shape.options()
+    def check_options(self, plan_options: PlanOptions) -> None:
+        """Raise StalePlanError if the saved plan was made with other options."""
+        options = plan_options.selection()
         if self.saved and self.saved.options != options:
             differing = sorted(name for name in options if self.saved.options[name] != options[name])
             said = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
@@ -59,7 +63,7 @@ class ApprovedPlan:
     def check_tip(self, config: str | None) -> None:
         """Raise StalePlanError if the branch has left this commit behind, ReconcilerError if nobody knows."""
         if self.branch is not None:
-            from reconciler.cli.tip import refuse_if_superseded  # few runs need the hosting service
+            from reconciler.app.branch_tip import refuse_if_superseded  # few runs need the hosting service
 
             refuse_if_superseded(self.branch, config)
 
@@ -70,7 +74,7 @@ class ApprovedPlan:
         if len(sessions) > 1:
             raise StalePlanError("a saved plan is for one tenant: name it with --tenant")
         for session in sessions:
-            refuse_unless_current(self.saved, session.name, self.oldest, datetime.now(UTC))
+            refuse_unless_current(self.saved, session.name, self.max_age, datetime.now(UTC))
 
     def with_notes(self, planning: TenantPlan) -> TenantPlan:
         """Return `planning` with notes on the approved changes that it lacks."""
@@ -123,29 +127,3 @@ def _notes(what: str, changes: Sequence[Change], directory: Directory) -> Iterat
     more = f" and {len(changes) - MOST_NAMED} more" if len(changes) > MOST_NAMED else ""
     if changes:
         yield f"{what}: {', '.join(named)}{more}"
-
-
-def approval_options(command: Callable[..., Exit]) -> Callable[..., Exit]:
-    """Give a command the argument PLANFILE and its options; it receives the Approval as `approval`."""
-
-    @wraps(command)
-    def approving(*, planfile: Path | None, max_plan_age: float, require_tip: str | None, **others: object) -> Exit:
-        saved = read_plan(planfile) if planfile else None
-        return command(approval=ApprovedPlan(saved, timedelta(seconds=max_plan_age), require_tip), **others)
-
-    argument = click.argument("planfile", required=False, type=click.Path(path_type=Path), metavar="[PLANFILE]")
-    age = click.option(
-        "--max-plan-age",
-        type=parse_duration,
-        default="24h",
-        show_default=True,
-        metavar="TIME",
-        help="Refuse a saved plan that is older.",
-    )
-    tip = click.option(
-        "--require-tip",
-        metavar="BRANCH",
-        help="In a job of GitHub or GitLab, refuse to write (exit code 5) unless HEAD is the tip of this branch there.",
-    )
-    with_options: Callable[..., Exit] = argument(age(tip(approving)))
-    return with_options

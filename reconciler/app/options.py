@@ -1,0 +1,96 @@
+"""The options of a command as values, without click."""
+
+from dataclasses import dataclass, replace
+
+from reconciler.core.guards import Limits
+from reconciler.errors import ReconcilerError
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """The options that every command has."""
+
+    config: str | None = None
+    grants: str = "grants"
+    tenants: tuple[str, ...] = ()
+    all_tenants: bool = False
+    allow_unnamed_tenant: bool = False
+    color: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def tenant(self) -> str | None:
+        """The name in --tenant, or None. Raises ReconcilerError if the options name several tenants."""
+        return next(iter(self.of_one_tenant().tenants), None)
+
+    def of_one_tenant(self) -> "GlobalOptions":
+        """Return these options if they name at most one tenant. Otherwise raise ReconcilerError."""
+        if self.all_tenants or len(self.tenants) > 1:
+            raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """How requests are sent to a tenant. The defaults of the command line are the defaults of the fields.
+
+    Args:
+        rate_share: The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9.
+        max_rps: The maximum number of requests per second, or None for no maximum.
+        concurrency: The maximum number of requests in flight.
+        attempts: The maximum number of attempts per request.
+        timeout: The time limit of the run in seconds.
+    """
+
+    rate_share: float = 0.25
+    max_rps: float | None = None
+    concurrency: int = 8
+    attempts: int = 5
+    timeout: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """Which changes a plan contains, and which policy and limits apply.
+
+    Args:
+        prune: Delete unmanaged grants.
+        create_only: Leave out updates and deletes.
+        skip_missing: Leave out grants whose application, API or organization does not exist.
+        max_deletes: A number that replaces the limit for deletes.
+        max_updates: A number that replaces the limit for updates.
+        policy: The configuration file that has the policy, or None for the usual one.
+        policy_at: The git revision whose configuration file has the policy.
+        base: The git revision to compare the files with.
+        only_branch: Leave out changes that the branch did not make.
+    """
+
+    prune: bool = False
+    create_only: bool = False
+    skip_missing: bool = False
+    max_deletes: int | None = None
+    max_updates: int | None = None
+    policy: str | None = None
+    policy_at: str | None = None
+    base: str | None = None
+    only_branch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.policy and self.policy_at:
+            raise ReconcilerError("--policy and --policy-at both name a policy: use one of them")
+        if self.prune and self.create_only:
+            raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
+        if self.prune and self.skip_missing:
+            raise ReconcilerError("--prune cannot tell what --skip-missing leaves out from what no file declares")
+        if self.only_branch and self.base is None:
+            raise ReconcilerError("--only-branch needs to know what the branch comes from: name it with --base")
+
+    def selection(self) -> dict[str, bool]:
+        """Return the options that select changes, by name. A saved plan records them."""
+        names = ("prune", "create_only", "skip_missing", "only_branch")
+        return {name: getattr(self, name) for name in names}
+
+    def lift(self, limits: Limits) -> Limits:
+        """Return `limits` with the numbers of --max-deletes and --max-updates."""
+        return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)

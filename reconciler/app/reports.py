@@ -1,0 +1,78 @@
+"""Report files: paths, formats and writing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.app import ci
+from reconciler.app.outputs import OutputFile
+from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
+from reconciler.errors import ReconcilerError
+from reconciler.output.markdown.truncate import MOST_BYTES
+from reconciler.output.styled import stamped
+
+TENANT = "{tenant}"
+"""A placeholder for the tenant's name in a path. With it, each tenant has its own file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """One --report: the format and the path."""
+
+    format: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """The format of stdout, the report files, and the maximum size of Markdown in bytes."""
+
+    stdout_format: str = "text"
+    reports: tuple[ReportFile, ...] = ()
+    max_bytes: int = MOST_BYTES
+
+    def outputs(self, names: Sequence[str]) -> list[OutputFile]:
+        """Return the report files for tenants by name. Raises ReconcilerError like `files_for`."""
+        return [
+            OutputFile(f"--report {file.format}", path, is_report=True)
+            for file in self.reports
+            for path, _ in files_for(file.path, names)
+        ]
+
+    def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
+        """Write all report files. `render` returns the text for a format and some tenants.
+
+        Raises:
+            ReconcilerError: if a file cannot be written. The other files are written.
+        """
+        failed = []
+        for file in self.reports:
+            for path, some in files_for(file.path, names):
+                try:
+                    text = render(file.format, some)
+                    _write(path, stamped(text, ci.run_number()) if file.format == "markdown" else text)
+                except ReconcilerError as error:
+                    failed.append(str(error))
+        if failed:
+            raise ReconcilerError("; ".join(failed))
+
+
+def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
+    """Return each file that `path` stands for, with the tenants that it reports.
+
+    Raises:
+        ReconcilerError: if a tenant's name cannot be part of a file name.
+    """
+    if TENANT not in path:
+        return [(Path(path), names)]
+    unfit = [name for name in names if "/" in name or "\\" in name or "\0" in name]
+    if unfit:
+        raise ReconcilerError(f"a tenant named {unfit[0]!r} cannot have a file of its own: {path}")
+    return [(Path(path.replace(TENANT, name)), [name]) for name in names]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_output(path, text.encode(errors="backslashreplace"), OWNER_ONLY)
+    except OSError as error:
+        raise ReconcilerError(f"the report {path} cannot be written: {error.strerror}") from error
