@@ -9,6 +9,7 @@ from reconciler.core.checks import NotChecked
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
 from reconciler.core.directory import Api, Application, Directory, Organization
+from reconciler.core.fields import BY_NAME, FieldKind, plain_value
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import (
     Blocked,
@@ -181,16 +182,11 @@ def grant_json(grant: ClientGrant) -> Json:
 
     `organizations` is there only where something is said about them.
     """
-    organizations = {} if grant.organizations is None else {"organizations": sorted(grant.organizations)}
-    return {
-        **key_json(grant.key),
-        "scope": sorted(grant.scope),
-        "organization_usage": grant.organization_usage,
-        "allow_any_organization": grant.allow_any_organization,
-        "authorization_details_types": sorted(grant.authorization_details_types),
-        "allow_all_scopes": grant.allow_all_scopes,
-        **organizations,
-    }
+    values = {name: plain_value(getattr(grant, name)) for name in _GRANT_FIELDS}
+    return {**key_json(grant.key), **{name: value for name, value in values.items() if value is not None}}
+
+
+_GRANT_FIELDS = ClientGrant._fields[1:]
 
 
 def _organization_names(plan: Plan) -> Json:
@@ -284,16 +280,9 @@ def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
 
 def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
     """Return the grant that `grant_json` wrote."""
-    organizations = data.get("organizations")
-    return ClientGrant(
-        key=_key_from(data),
-        scope=frozenset(data["scope"]),
-        organization_usage=data["organization_usage"],
-        allow_any_organization=data["allow_any_organization"],
-        authorization_details_types=frozenset(data["authorization_details_types"]),
-        allow_all_scopes=data["allow_all_scopes"],
-        organizations=None if organizations is None else frozenset(organizations),
-    )
+    values = {name: data[name] for name in _GRANT_FIELDS if data.get(name) is not None}
+    sets = {name: frozenset(value) for name, value in values.items() if BY_NAME[name].kind is FieldKind.SET}
+    return ClientGrant(_key_from(data), **{**values, **sets})
 
 
 def _key_from(data: Mapping[str, Any]) -> Key:

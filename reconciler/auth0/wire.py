@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from reconciler.auth0.errors import UnreadableError
-from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Api, Application, Organization
-from reconciler.core.grant import NOTHING, SUBJECT_CLIENT, USAGE_DENY, ClientGrant, Key, ObservedGrant, set_of
+from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, FieldKind, GrantField, plain_value
+from reconciler.core.grant import NOTHING, ClientGrant, Key, ObservedGrant, set_of
 from reconciler.core.plan import Update
 from reconciler.core.quoting import quoted
 
@@ -132,19 +132,7 @@ def _text(value: object, name: str, longest: int) -> str:
 
 
 KNOWN_FIELDS = frozenset(
-    {
-        "id",
-        "client_id",
-        "audience",
-        "scope",
-        "organization_usage",
-        "allow_any_organization",
-        "is_system",
-        "subject_type",
-        "authorization_details_types",
-        "allow_all_scopes",
-        "default_for",
-    },
+    {"id", "client_id", "default_for", "audience", "subject_type", "is_system", *(each.name for each in SETTINGS)}
 )
 MOST_UNFAMILIAR = 20
 """Unknown fields of one grant that are named."""
@@ -158,16 +146,18 @@ def observed_grant(answer: Json) -> ObservedGrant:
     """
     identity = identifier(answer, "id")
     key = _key(answer, identity)
-    all_scopes = flag(answer, "allow_all_scopes")
-    grant = ClientGrant(
-        key=key,
-        scope=NOTHING if all_scopes else texts(answer, "scope"),
-        organization_usage=text_or_none(answer, "organization_usage") or USAGE_DENY,
-        allow_any_organization=flag(answer, "allow_any_organization"),
-        authorization_details_types=texts(answer, "authorization_details_types"),
-        allow_all_scopes=all_scopes,
-    )
+    grant = ClientGrant(key, **{each.name: _setting(answer, each) for each in SETTINGS})
+    if grant.allow_all_scopes:
+        grant = grant._replace(scope=NOTHING)
     return ObservedGrant(identity, grant, flag(answer, "is_system"), _unfamiliar(answer))
+
+
+def _setting(answer: Json, field: GrantField) -> Any:  # noqa: ANN401 - a value of any kind
+    if field.kind is FieldKind.SET:
+        return texts(answer, field.name)
+    if field.kind is FieldKind.FLAG:
+        return flag(answer, field.name)
+    return text_or_none(answer, field.name) or field.default
 
 
 def _key(answer: Json, identity: str) -> Key:
@@ -237,16 +227,10 @@ def create_body(grant: ClientGrant) -> dict[str, object]:
     body["audience"] = grant.key.audience
     if grant.key.subject_type != SUBJECT_CLIENT:
         body["subject_type"] = grant.key.subject_type
-    if grant.allow_all_scopes:
-        body["allow_all_scopes"] = True
-    else:
-        body["scope"] = sorted(grant.scope)
-    if grant.organization_usage != USAGE_DENY:
-        body["organization_usage"] = grant.organization_usage
-    if grant.allow_any_organization:
-        body["allow_any_organization"] = True
-    if grant.authorization_details_types:
-        body["authorization_details_types"] = sorted(grant.authorization_details_types)
+    for each in SETTINGS:
+        value = getattr(grant, each.name)
+        if value != each.default or (each.name == "scope" and not grant.allow_all_scopes):
+            body[each.name] = plain_value(value)
     return body
 
 
@@ -257,7 +241,7 @@ def update_body(update: Update) -> dict[str, object]:
     moment without scopes arises.
     """
     after = update.after.grant
-    body = {change.field: _value(change, after) for change in update.fields}
+    body = {change.field: plain_value(getattr(after, change.field)) for change in update.fields}
     if body.get("allow_all_scopes") is True:
         body.pop("scope", None)
     if body.get("allow_all_scopes") is False:
@@ -273,13 +257,3 @@ def in_two_steps(body: Mapping[str, object]) -> tuple[dict[str, object], dict[st
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}
     return {name: value for name, value in body.items() if name != "scope"}, {"scope": body["scope"]}
-
-
-def _value(change: FieldChange, after: ClientGrant) -> object:
-    match change:
-        case SetChange(field="scope"):
-            return sorted(after.scope)
-        case SetChange():
-            return sorted(after.authorization_details_types)
-        case ValueChange():
-            return change.after

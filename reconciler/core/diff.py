@@ -4,23 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.core.fields import CHANGEABLE, ORGANIZATIONS, SETS
 from reconciler.core.grant import ClientGrant
 
 if TYPE_CHECKING:
     from deepdiff import DeepDiff
     from deepdiff.model import DiffLevel
-
-ORGANIZATIONS = "organizations"
-SETS = ("scope", "authorization_details_types", ORGANIZATIONS)
-SETTINGS = ("allow_all_scopes", "organization_usage", "allow_any_organization")
-FIELDS = (
-    "allow_all_scopes",
-    "scope",
-    "authorization_details_types",
-    "organization_usage",
-    "allow_any_organization",
-    ORGANIZATIONS,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +34,7 @@ FieldChange = SetChange | ValueChange
 
 
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the fields in which two grants with one key differ, in the order of FIELDS; none exactly if equal.
+    """Return the fields in which two grants with one key differ, in the order of a plan; none exactly if equal.
 
     Both say something about organizations, or neither does. DeepDiff takes about a millisecond a pair even where
     nothing differs: compare with `==` first.
@@ -65,7 +54,7 @@ def _in_order(
     removed: dict[str, list[str]],
     values: "dict[str, DiffLevel]",
 ) -> Iterator[FieldChange]:
-    for field in FIELDS:
+    for field in (each.name for each in CHANGEABLE):
         if field in values:
             yield ValueChange(field, values[field].t1, values[field].t2)
         elif field in added or field in removed:
@@ -87,7 +76,7 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
         if field in SETS
         else ValueChange(field, None, getattr(grant, field))
-        for field in FIELDS
+        for field in (each.name for each in CHANGEABLE)
         if says[field] != nothing[field]
     )
 
@@ -106,5 +95,5 @@ def _reversed(change: FieldChange) -> FieldChange:
 
 
 def _values(grant: ClientGrant) -> dict[str, frozenset[str] | str | bool]:
-    values = {field: getattr(grant, field) for field in FIELDS}
+    values = {each.name: getattr(grant, each.name) for each in CHANGEABLE}
     return {**values, ORGANIZATIONS: grant.organizations or frozenset()}

@@ -7,16 +7,9 @@ say which. Plans, prune, import and snapshots all ask here.
 import re
 from collections.abc import Iterator
 
-from reconciler.core.grant import (
-    CALLERS,
-    NOTHING,
-    SUBJECT_ANONYMOUS,
-    SUBJECT_CLIENT,
-    SUBJECT_USER,
-    USAGE_DENY,
-    ClientGrant,
-    Key,
-)
+from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.grant import NOTHING, SUBJECT_ANONYMOUS, SUBJECT_USER, ClientGrant, Key
+from reconciler.core.organization_usage import CALLERS, USAGE_DENY
 from reconciler.core.quoting import quoted
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 from reconciler.core.tenant_filter import literal

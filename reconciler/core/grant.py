@@ -4,48 +4,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-WITHOUT_ORGANIZATION = "callers without an organization"
-WITH_ORGANIZATION = "callers with an organization"
-EVERYBODY = frozenset({WITHOUT_ORGANIZATION, WITH_ORGANIZATION})
+from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT
+from reconciler.core.organization_usage import USAGE_DENY
 
-CALLERS: Mapping[str, frozenset[str]] = {
-    "deny": frozenset({WITHOUT_ORGANIZATION}),
-    "require": frozenset({WITH_ORGANIZATION}),
-    "allow": EVERYBODY,
-}
-"""Who may use a grant, for each value. Source: Auth0's documentation of `organization_usage`."""
-
-
-def gaining(before: str, after: str) -> frozenset[str]:
-    """Return the callers that a transition gives access. A value that this version does not know may give it to all."""
-    if before == after:
-        return frozenset()
-    return CALLERS.get(after, EVERYBODY) - CALLERS.get(before, frozenset())
-
-
-def losing(before: str, after: str) -> frozenset[str]:
-    """Return the callers from which a transition takes access. A value that is not known may take it from all."""
-    return gaining(after, before)
-
-
-def lets_organizations_in(usage: str) -> bool:
-    """Return whether callers with an organization may use a grant with this value."""
-    return WITH_ORGANIZATION in CALLERS.get(usage, EVERYBODY)
-
-
-def effect_of(before: str, after: str) -> str:
-    """Return what a transition does, as a sentence without a full stop; empty if it does nothing."""
-    gains, losses = sorted(gaining(before, after)), sorted(losing(before, after))
-    parts = [f"{' and '.join(gains)} gain access"] if gains else []
-    parts += [f"{' and '.join(losses)} lose access"] if losses else []
-    return "; ".join(parts)
-
-
-SUBJECT_CLIENT = "client"
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"
 """Documented by Auth0 since July 2026."""
-USAGE_DENY = "deny"
 NOTHING: frozenset[str] = frozenset()
 
 MOST_SETS = 4096
@@ -137,23 +101,13 @@ def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
 
 def widens(before: ClientGrant, after: ClientGrant) -> bool:
     """Return whether `after` allows something that `before` does not."""
-    return bool(
-        (after.scope - before.scope and not before.allow_all_scopes)
-        or (after.allow_all_scopes and not before.allow_all_scopes)
-        or after.authorization_details_types - before.authorization_details_types
-        or gaining(before.organization_usage, after.organization_usage)
-        or (after.allow_any_organization and not before.allow_any_organization)
-        or (after.organizations or frozenset()) - (before.organizations or frozenset())
+    return any(
+        each.gives(getattr(before, each.name), getattr(after, each.name))
+        for each in CHANGEABLE
+        if not (each.name == "scope" and before.allow_all_scopes)
     )
 
 
 def narrows(before: ClientGrant, after: ClientGrant) -> bool:
-    """Return whether something that `before` allows is not allowed by `after` any more."""
-    loses_scopes = before.allow_all_scopes or not before.scope <= after.scope
-    return bool(
-        (loses_scopes and not after.allow_all_scopes)
-        or not before.authorization_details_types <= after.authorization_details_types
-        or losing(before.organization_usage, after.organization_usage)
-        or (before.allow_any_organization and not after.allow_any_organization)
-        or not (before.organizations or frozenset()) <= (after.organizations or frozenset())
-    )
+    """Return whether `before` allows something that `after` does not."""
+    return widens(after, before)

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.directory import Directory
-from reconciler.core.grant import SUBJECT_CLIENT, Key, ObservedGrant, by_key, lets_organizations_in
+from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.grant import Key, ObservedGrant, by_key
 from reconciler.core.guards import ProtectionRules
+from reconciler.core.organization_usage import lets_organizations_in
 from reconciler.core.problems import Problem, Source
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.spec import GrantSpec

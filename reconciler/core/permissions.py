@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.checks import lists_that_matter
-from reconciler.core.diff import ORGANIZATIONS, SetChange
+from reconciler.core.diff import SetChange
 from reconciler.core.directory import Directory, TenantList
+from reconciler.core.fields import ORGANIZATIONS
 from reconciler.core.grant import ObservedGrant, by_key, widens
 from reconciler.core.plan import Change, Create, Delete, Plan, Update
 from reconciler.core.resolve import resolve

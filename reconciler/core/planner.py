@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from reconciler.core.checks import NotChecked, check
 from reconciler.core.directory import Directory
 from reconciler.core.expressible import obstacle
-from reconciler.core.grant import WITH_ORGANIZATION, Key, ObservedGrant, by_key, gaining
+from reconciler.core.grant import Key, ObservedGrant, by_key
 from reconciler.core.guards import Limits, ProtectionRules, forbid_too_many, forbid_untouchable
+from reconciler.core.organization_usage import WITH_ORGANIZATION, gaining
 from reconciler.core.organizations import check_organizations
 from reconciler.core.outcome import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
 from reconciler.core.pattern import ManagedScope, Match

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from reconciler.core.config_rules import LOOSENED, STRICTER
 from reconciler.core.directory import Directory
+from reconciler.core.fields import SETTINGS, plain_value
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.guards import Guarded, guarded
 from reconciler.core.pattern import Match, Pattern
@@ -134,11 +135,7 @@ def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
         "audience": key.audience,
         "subject_type": key.subject_type,
         "description": desired.spec.description or None,
-        "scope": sorted(grant.scope),
-        "allow_all_scopes": grant.allow_all_scopes,
-        "organization_usage": grant.organization_usage,
-        "allow_any_organization": grant.allow_any_organization,
-        "authorization_details_types": sorted(grant.authorization_details_types),
+        **{each.name: plain_value(getattr(grant, each.name)) for each in SETTINGS},
         "organizations": _organization_names(grant, directory),
     }
     return {name: value for name, value in values.items() if value is not None}

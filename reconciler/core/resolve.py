@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from reconciler.core.directory import Directory
+from reconciler.core.fields import SETTINGS, FieldKind
 from reconciler.core.grant import NOTHING, ClientGrant, Key, set_of
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
@@ -106,15 +107,10 @@ def _organization(text: str, place: Source, directory: Directory, guess: Suggest
 
 
 def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
-    return ClientGrant(
-        key=key,
-        scope=set_of(spec.scope),
-        organization_usage=spec.organization_usage,
-        allow_any_organization=spec.allow_any_organization,
-        authorization_details_types=set_of(spec.authorization_details_types),
-        allow_all_scopes=spec.allow_all_scopes,
-        organizations=None if spec.organizations is None else organizations,
-    )
+    values = {each.name: getattr(spec, each.name) for each in SETTINGS}
+    sets = {each.name: set_of(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
+    declared = None if spec.organizations is None else organizations
+    return ClientGrant(key, organizations=declared, **{**values, **sets})
 
 
 @dataclass(frozen=True, slots=True)

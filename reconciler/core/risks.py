@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
-from reconciler.core.grant import ClientGrant, Key, gaining, widens
+from reconciler.core.grant import ClientGrant, Key, widens
+from reconciler.core.organization_usage import gaining
 from reconciler.core.plan import Change, Create, Delete, takes_everything
 from reconciler.core.problems import Level, Risk
 from reconciler.core.quoting import shortened

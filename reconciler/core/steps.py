@@ -6,8 +6,10 @@ A grant and its organizations are written by a call each, so that a change can s
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.core.diff import ORGANIZATIONS, changed_fields
-from reconciler.core.grant import ClientGrant, ObservedGrant, lets_organizations_in
+from reconciler.core.diff import changed_fields
+from reconciler.core.fields import ORGANIZATIONS
+from reconciler.core.grant import ClientGrant, ObservedGrant
+from reconciler.core.organization_usage import lets_organizations_in
 from reconciler.core.plan import Change, Delete, Update, grant_before, grants_after
 from reconciler.core.resolve import DesiredGrant
 

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from itertools import accumulate, chain, zip_longest
 from typing import Any
 
-from reconciler.core.canonical import SETS, field_order, grant_order
+from reconciler.core.fields import SETS, field_order, grant_order
 from reconciler.core.problems import Problem, Source
 from reconciler.files.layout import LayoutPart, Node, layout, lines_of
 from reconciler.files.loader import parse

@@ -9,7 +9,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from reconciler.core.grant import USAGE_DENY
+from reconciler.core.fields import FIELDS, SETS, FieldKind
+from reconciler.core.organization_usage import USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.core.spec import GrantSpec, TenantPattern
@@ -31,12 +32,9 @@ from reconciler.files.document import YamlList, YamlMapping
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """The characters of a scope in OAuth (RFC 6749, 3.3). Auth0 does not enforce them, and tenants have other scopes."""
 
-TEXTS = frozenset({"client", "client_id", "api", "audience"})
-LISTS = frozenset({"scope", "organizations", "tenants"})
-"""Fields that may contain variables, or names of tenants."""
-
-SETS = ("scope", "authorization_details_types", "organizations")
-"""Fields whose values are sets."""
+TEXTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.TEXT)
+LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.SET)
+"""Fields that may contain variables or names of tenants."""
 
 MOST_COMBINATIONS = 2_000_000
 """The limit for pairs of a tenant with a grant or a value. Each takes a microsecond or more."""

@@ -8,12 +8,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from reconciler.core.canonical import field_order, grant_order
 from reconciler.core.characters import escape, has_invisible, is_invisible
 from reconciler.core.directory import ORGANIZATION_ID, Directory
 from reconciler.core.expressible import declarable_part, has_declarable_key, is_exception_for_users, obstacle, writable
-from reconciler.core.grant import SUBJECT_CLIENT, ClientGrant, Key
+from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, GrantField, field_order, grant_order
+from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.quoting import visible
 from reconciler.core.tenant_filter import literal
 
@@ -172,18 +173,18 @@ def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
 
 
 def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:
-    """Return what differs from the defaults."""
-    plain = ClientGrant(grant.key)
-    said: dict[str, Said] = {
-        "subject_type": grant.key.subject_type,
-        "scope": sorted(map(say, grant.scope)),
-        "allow_all_scopes": grant.allow_all_scopes,
-        "organization_usage": grant.organization_usage,
-        "allow_any_organization": grant.allow_any_organization,
-        "authorization_details_types": sorted(grant.authorization_details_types),
-    }
-    defaults = {"subject_type": SUBJECT_CLIENT, "organization_usage": plain.organization_usage}
-    return {name: value for name, value in said.items() if value and value != defaults.get(name)}
+    """Return the settings that differ from their defaults."""
+    values = {each.name: _value(getattr(grant, each.name), each, say) for each in SETTINGS}
+    defaults = {each.name: _value(each.default, each, say) for each in SETTINGS}
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    subject = grant.key.subject_type
+    return changed if subject == SUBJECT_CLIENT else {"subject_type": subject, **changed}
+
+
+def _value(value: Any, field: GrantField, say: Saying) -> Said:  # noqa: ANN401 - a value of any field
+    if isinstance(value, frozenset):
+        return sorted(map(say, value) if field.has_variables else value)
+    return value or ""
 
 
 def _listed(said: Mapping[str, Said], comments: Mapping[str, str]) -> Iterator[str]:

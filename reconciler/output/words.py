@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.grant import SUBJECT_CLIENT, Key, effect_of
+from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.grant import Key
+from reconciler.core.organization_usage import effect_of
 from reconciler.core.plan import (
     TITLES,
     Change,

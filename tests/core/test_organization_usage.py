@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from reconciler.core.grant import CALLERS, effect_of, gaining, lets_organizations_in, losing
+from reconciler.core.organization_usage import CALLERS, effect_of, gaining, lets_organizations_in, losing
 
 WITHOUT, WITH = "callers without an organization", "callers with an organization"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from support.layouts import grant_files
 
-from reconciler.core.canonical import field_order, grant_order
+from reconciler.core.fields import field_order, grant_order
 from reconciler.core.spec import GrantSpec, PartialLocations
 from reconciler.files.fmt import canonical
 from reconciler.files.loader import parse

@@ -5,7 +5,7 @@ from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.directory import Directory
-from reconciler.core.grant import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.import_selection import GrantImport
 from reconciler.core.plan import TenantName
 from reconciler.core.quoting import counted, visible
@@ -55,18 +55,14 @@ def _grant(each: ListedGrant) -> Iterator[Line]:
 
 def _settings(spec: GrantSpec) -> Iterator[str]:
     """Yield what a grant says beyond its defaults."""
-    if spec.scope:
-        yield ", ".join(sorted(set(spec.scope)))
-    if spec.allow_all_scopes:
-        yield "all scopes"
-    if spec.authorization_details_types:
-        yield f"authorization_details_types: {', '.join(sorted(spec.authorization_details_types))}"
-    if spec.organization_usage != USAGE_DENY:
-        yield f"organization_usage: {spec.organization_usage}"
-    if spec.allow_any_organization:
-        yield "any organization"
-    if spec.organizations is not None:
-        yield f"organizations: {', '.join(sorted(spec.organizations)) or 'none'}"
+    for each in CHANGEABLE:
+        value = getattr(spec, each.name)
+        if each.kind is FieldKind.SET and (value or (value is not None and each.default is None)):
+            yield f"{each.label}{', '.join(sorted(set(value))) or 'none'}"
+        elif each.kind is FieldKind.FLAG and value:
+            yield each.label
+        elif each.kind is FieldKind.TEXT and value != each.default:
+            yield f"{each.label}{value}"
 
 
 def _json(each: ListedGrant) -> Json:
@@ -78,15 +74,14 @@ def _json(each: ListedGrant) -> Json:
         "api": each.api,
         "audience": each.audience,
         "subject_type": spec.subject_type,
-        "scope": sorted(set(spec.scope)),
-        "allow_all_scopes": spec.allow_all_scopes,
-        "organization_usage": spec.organization_usage,
-        "allow_any_organization": spec.allow_any_organization,
-        "authorization_details_types": sorted(set(spec.authorization_details_types)),
-        "organizations": None if spec.organizations is None else sorted(spec.organizations),
+        **{field.name: _json_value(getattr(spec, field.name)) for field in (*SETTINGS, BY_NAME[ORGANIZATIONS])},
         "description": spec.description,
         "source": {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
     }
+
+
+def _json_value(value: object) -> object:
+    return sorted(set(value)) if isinstance(value, tuple) else value
 
 
 MOST_LISTED = 20

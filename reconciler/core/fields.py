@@ -1,0 +1,175 @@
+"""Pure: the fields of a grant, one row each.
+
+A new field needs a row here, a field of `ClientGrant` and of `GrantSpec`, and a property in the schema. Everything else
+follows from the row: reading and writing JSON and YAML, comparing, the order in files and plans, and what a change
+allows or takes away.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from reconciler.core.organization_usage import USAGE_DENY, gaining
+
+SUBJECT_CLIENT = "client"
+ORGANIZATIONS = "organizations"
+
+
+class FieldKind(Enum):
+    """The type of a field's value."""
+
+    TEXT = auto()
+    FLAG = auto()
+    SET = auto()
+
+
+class FieldRole(Enum):
+    """The part of a grant that a field belongs to."""
+
+    KEY = auto()
+    """The holder, the API or the subject type. Auth0 cannot change it in place."""
+    SETTING = auto()
+    """A field of the requests that create and update a grant."""
+    ASSOCIATION = auto()
+    """A list that has requests of its own."""
+    FILE = auto()
+    """Known to grant files only."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantField:
+    """A field of a grant.
+
+    Args:
+        name: The name in grant files, in Auth0's JSON and in our values.
+        kind: The type of the value.
+        role: The part of a grant that the field belongs to.
+        default: The value of an omitted field.
+        has_variables: Whether texts in the field may contain `${variables}`.
+        plan_order: The position among the changed fields of a plan, for settings and associations.
+        label: The words before the value in a list of grants. An empty label means that the value needs none.
+        gives: Whether the second value allows something that the first one does not.
+    """
+
+    name: str
+    kind: FieldKind
+    role: FieldRole
+    default: str | bool | frozenset[str] | None = None
+    has_variables: bool = False
+    plan_order: int = 0
+    label: str = ""
+    gives: Callable[[Any, Any], bool] = lambda _before, _after: False
+
+
+def _gains_items(before: frozenset[str] | None, after: frozenset[str] | None) -> bool:
+    return bool((after or frozenset()) - (before or frozenset()))
+
+
+def _is_set(before: bool, after: bool) -> bool:  # noqa: FBT001 - values of a field
+    return after and not before
+
+
+def _lets_callers_in(before: str, after: str) -> bool:
+    return bool(gaining(before, after))
+
+
+NO_ITEMS: frozenset[str] = frozenset()
+
+# The rows are in the order of fields in a formatted file.
+FIELDS: tuple[GrantField, ...] = (
+    GrantField("client", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
+    GrantField("client_id", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
+    GrantField("default_for", FieldKind.TEXT, FieldRole.KEY),
+    GrantField("api", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
+    GrantField("audience", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
+    GrantField("tenants", FieldKind.SET, FieldRole.FILE, has_variables=True),
+    GrantField("description", FieldKind.TEXT, FieldRole.FILE, default=""),
+    GrantField("subject_type", FieldKind.TEXT, FieldRole.KEY, default=SUBJECT_CLIENT),
+    GrantField(
+        "scope",
+        FieldKind.SET,
+        FieldRole.SETTING,
+        default=NO_ITEMS,
+        has_variables=True,
+        plan_order=2,
+        gives=_gains_items,
+    ),
+    GrantField(
+        "allow_all_scopes",
+        FieldKind.FLAG,
+        FieldRole.SETTING,
+        default=False,
+        plan_order=1,
+        label="all scopes",
+        gives=_is_set,
+    ),
+    GrantField(
+        "organization_usage",
+        FieldKind.TEXT,
+        FieldRole.SETTING,
+        default=USAGE_DENY,
+        plan_order=4,
+        label="organization_usage: ",
+        gives=_lets_callers_in,
+    ),
+    GrantField(
+        "allow_any_organization",
+        FieldKind.FLAG,
+        FieldRole.SETTING,
+        default=False,
+        plan_order=5,
+        label="any organization",
+        gives=_is_set,
+    ),
+    GrantField(
+        ORGANIZATIONS,
+        FieldKind.SET,
+        FieldRole.ASSOCIATION,
+        has_variables=True,
+        plan_order=6,
+        label="organizations: ",
+        gives=_gains_items,
+    ),
+    GrantField(
+        "authorization_details_types",
+        FieldKind.SET,
+        FieldRole.SETTING,
+        default=NO_ITEMS,
+        plan_order=3,
+        label="authorization_details_types: ",
+        gives=_gains_items,
+    ),
+)
+BY_NAME: Mapping[str, GrantField] = {each.name: each for each in FIELDS}
+
+HOLDERS = ("client", "client_id", "default_for")
+APIS = ("api", "audience")
+SETS = frozenset(each.name for each in FIELDS if each.kind is FieldKind.SET and each.role is not FieldRole.FILE)
+"""Fields whose items have no order."""
+SETTINGS = tuple(each for each in FIELDS if each.role is FieldRole.SETTING)
+"""Fields in the requests that create and update a grant."""
+CHANGEABLE = tuple(
+    sorted((*SETTINGS, BY_NAME[ORGANIZATIONS]), key=lambda each: each.plan_order)  # the order of a plan
+)
+"""Fields that an update may change, in the order of a plan."""
+
+_POSITIONS = {each.name: position for position, each in enumerate(FIELDS)}
+
+
+def field_order(name: str) -> int:
+    """Return the position of a field in a formatted file. Unknown fields come last."""
+    return _POSITIONS.get(name, len(_POSITIONS))
+
+
+def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the sort key of a grant in a formatted file: the holder, the API, the subject type."""
+    parts = (
+        next(((str(values[name]), name) for name in names if name in values), ("", "")) for names in (HOLDERS, APIS)
+    )
+    return (*(text for part in parts for text in part), str(values.get("subject_type", "")))
+
+
+def plain_value(value: object) -> Any:  # noqa: ANN401 - a value of JSON
+    """Return the value of a field as JSON has it. The items of a set are sorted."""
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,0 +1,109 @@
+"""Each field of a grant is known everywhere: a field that one place lacks fails here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.builders import a_grant, a_key
+
+from reconciler.artifacts.serialization import grant_from_json, grant_json
+from reconciler.auth0.wire import create_body, observed_grant
+from reconciler.core.diff import changed_fields, granted_fields
+from reconciler.core.directory import Directory
+from reconciler.core.fields import CHANGEABLE, FIELDS, ORGANIZATIONS, SETTINGS, FieldKind, FieldRole, GrantField
+from reconciler.core.grant import ClientGrant, Key, narrows, widens
+from reconciler.core.spec import GrantSpec
+from reconciler.files.write import FileHeader, import_file
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "grants.schema.json"
+OTHER_VALUES: dict[FieldKind, Any] = {
+    FieldKind.SET: frozenset({"an_item"}),
+    FieldKind.FLAG: True,
+    FieldKind.TEXT: "allow",
+}
+
+every_setting = pytest.mark.parametrize("field", SETTINGS, ids=lambda field: field.name)
+every_changeable = pytest.mark.parametrize("field", CHANGEABLE, ids=lambda field: field.name)
+
+
+def key_for(field: GrantField) -> Key:
+    return a_key()._replace(subject_type="user" if field.name == "authorization_details_types" else "client")
+
+
+def with_value(field: GrantField) -> ClientGrant:
+    return ClientGrant(key_for(field), organizations=frozenset())._replace(**{field.name: OTHER_VALUES[field.kind]})
+
+
+def without_value(field: GrantField) -> ClientGrant:
+    return ClientGrant(key_for(field), organizations=frozenset())
+
+
+def test_the_table_has_the_fields_of_grant_files() -> None:
+    item = json.loads(SCHEMA.read_text(encoding="utf-8"))["properties"]["grants"]["items"]
+
+    assert {each.name for each in FIELDS} == set(item["properties"])
+
+
+def test_specs_have_all_fields_and_grants_have_all_that_a_change_may_change() -> None:
+    assert {each.name for each in FIELDS} <= set(GrantSpec._fields)
+    assert {each.name for each in CHANGEABLE} == set(ClientGrant._fields) - {"key"}
+    assert {each.name for each in FIELDS if each.role is FieldRole.KEY} - {"client", "api"} == set(Key._fields) - {
+        "other_holder"
+    }
+
+
+@every_changeable
+def test_a_default_of_the_table_is_the_default_of_a_grant(field: GrantField) -> None:
+    assert getattr(ClientGrant(a_key()), field.name) == field.default
+
+
+@every_changeable
+def test_each_field_is_compared(field: GrantField) -> None:
+    assert [change.field for change in changed_fields(without_value(field), with_value(field))] == [field.name]
+    assert [change.field for change in granted_fields(with_value(field))] == [field.name]
+
+
+@every_changeable
+def test_each_field_gives_access_or_takes_it(field: GrantField) -> None:
+    before, after = without_value(field), with_value(field)
+
+    assert widens(before, after)
+    assert narrows(after, before)
+    assert not narrows(before, after)
+
+
+@every_changeable
+def test_saved_plans_have_each_field(field: GrantField) -> None:
+    grant = with_value(field)
+
+    assert grant_from_json(json.loads(json.dumps(grant_json(grant)))) == grant
+
+
+@every_setting
+def test_requests_and_responses_have_each_setting(field: GrantField) -> None:
+    grant = with_value(field)._replace(organizations=None)
+
+    assert field.name in create_body(grant)
+    assert observed_grant({"id": "cgr_1", **create_body(grant)}).grant == grant
+    assert not observed_grant({"id": "cgr_1", **create_body(grant)}).unfamiliar
+
+
+@every_changeable
+def test_imported_files_have_each_field(field: GrantField) -> None:
+    text = import_file([with_value(field)], Directory(), FileHeader(()), str)
+
+    assert f"{field.name}:" in text
+
+
+def test_all_scopes_make_the_list_of_scopes_void() -> None:
+    listed, every = a_grant(scope=("read:a",)), a_grant(scope=(), allow_all_scopes=True)
+
+    assert widens(listed, every)
+    assert narrows(every, listed)
+    assert not widens(every, listed)
+
+
+def test_organizations_that_nobody_declares_are_no_organizations() -> None:
+    assert ClientGrant(a_key()).organizations is None
+    assert ORGANIZATIONS in {each.name for each in CHANGEABLE}
