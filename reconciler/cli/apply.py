@@ -19,7 +19,7 @@ from reconciler.core.outcome import Result
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
-from reconciler.output.formats import PlanResults, RunResults, ends_as, outputs_of
+from reconciler.output.formats import OutputView, PlanResults, RunResults, outputs_of, render
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import line
 from reconciler.output.text.outcomes import report_lines
@@ -100,10 +100,10 @@ def command(
     except OSError as error:
         raise ReportLostError(reason(error)) from error
     code = tenants.worst(exit_code for _, exit_code in ended)
-    wrote = any(outcome.result is not Result.SKIPPED for end in ends.ends for outcome in end.report.outcomes)
+    wrote = any(outcome.result is not Result.SKIPPED for end in ends.runs for outcome in end.report.outcomes)
     try:
         _report(ends, output_options, ci.checkout(options().config))
-        ci.tell_outputs(lambda: outputs_of(PlanResults([end.plan for end in ends.ends])))
+        ci.tell_outputs(lambda: outputs_of(PlanResults([end.plan for end in ends.runs])))
     except ReconcilerError as error:
         if not wrote:
             raise
@@ -118,10 +118,14 @@ NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
 def _tell(ends: RunResults, output_options: OutputOptions, console: Console) -> None:
     checkout = ci.checkout(options().config)
     if output_options.stdout_format != "text":
-        console.text(ends_as(output_options.stdout_format, ends, checkout, output_options.max_bytes))
-    for end in ends.ends:
+        console.text(
+            render(
+                ends, output_options.stdout_format, OutputView(checkout=checkout, max_bytes=output_options.max_bytes)
+            )
+        )
+    for end in ends.runs:
         if output_options.stdout_format == "text" and end.report.outcomes:
-            name = [line(f"Tenant {visible(end.plan.tenant.label)}")] if len(ends.ends) + len(ends.failed) > 1 else []
+            name = [line(f"Tenant {visible(end.plan.tenant.label)}")] if len(ends.runs) + len(ends.failed) > 1 else []
             console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
 
 
@@ -134,8 +138,7 @@ def _check_outputs(output_options: OutputOptions) -> None:
 
 def _report(ends: RunResults, output_options: OutputOptions, checkout: SourceLinks) -> None:
     """Write report files and the summary of a step; an older report must not outlive what it tells of."""
-    names = [*(end.plan.tenant.name for end in ends.ends), *ends.failed]
-    output_options.write(
-        names, lambda stdout_format, some: ends_as(stdout_format, ends.of(some), checkout, output_options.max_bytes)
-    )
-    ci.tell_summary(lambda: ends_as("markdown", ends, checkout, ci.SUMMARY_BYTES))
+    view = OutputView(checkout=checkout, max_bytes=output_options.max_bytes)
+    names = [*(end.plan.tenant.name for end in ends.runs), *ends.failed]
+    output_options.write(names, lambda name, some: render(ends.of(some), name, view))
+    ci.tell_summary(lambda: render(ends, "markdown", OutputView(checkout=checkout, max_bytes=ci.SUMMARY_BYTES)))

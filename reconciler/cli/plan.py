@@ -17,7 +17,7 @@ from reconciler.cli.option_groups import output_options, plan_options, request_o
 from reconciler.cli.options import also_global_options, options
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.output.formats import PlanResults, PlanView, outputs_of, plans_as
+from reconciler.output.formats import OutputView, PlanResults, outputs_of, render
 from reconciler.output.styled import line
 from reconciler.output.text.plan import plan_lines
 
@@ -92,17 +92,17 @@ def _save(out: str, plan: Plan, session: TenantSession) -> None:
     write_plan(path, plan, session.plan_options.selection(), datetime.now(UTC))
 
 
-def _view(output_options: OutputOptions, given: GlobalOptions) -> PlanView:
-    return PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=output_options.max_bytes)
+def _view(output_options: OutputOptions, given: GlobalOptions) -> OutputView:
+    return OutputView(verbose=given.verbose, checkout=ci.checkout(given.config), max_bytes=output_options.max_bytes)
 
 
 def _report(planned: PlanResults, output_options: OutputOptions, given: GlobalOptions) -> None:
     """Write report files, and what a pipeline is told. An older report, of a plan that was, must not outlive it."""
     view = _view(output_options, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
-    output_options.write(names, lambda stdout_format, some: plans_as(stdout_format, planned.of(some), view))
-    summary = PlanView(checkout=view.checkout, most_bytes=ci.SUMMARY_BYTES)
-    ci.tell_summary(lambda: plans_as("markdown", planned, summary))
+    output_options.write(names, lambda name, some: render(planned.of(some), name, view))
+    summary = OutputView(checkout=view.checkout, max_bytes=ci.SUMMARY_BYTES)
+    ci.tell_summary(lambda: render(planned, "markdown", summary))
     if planned.plans:
         ci.tell_outputs(lambda: outputs_of(planned))
 
@@ -117,7 +117,7 @@ def _tell(planned: PlanResults, output_options: OutputOptions, console: Console,
     for plan in planned.plans:
         for note in plan.notes:
             console.note(f"Note: {note}")
-    console.text(plans_as(output_options.stdout_format, planned, _view(output_options, given)))
+    console.text(render(planned, output_options.stdout_format, _view(output_options, given)))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

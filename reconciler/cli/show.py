@@ -13,7 +13,7 @@ from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import also_global_options, options
 from reconciler.core.approval import as_unverified
 from reconciler.errors import Exit
-from reconciler.output.formats import PlanResults, PlanView, plans_as
+from reconciler.output.formats import OutputView, PlanResults, render
 from reconciler.output.text.plan import plan_lines
 
 
@@ -29,13 +29,11 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     given = options()
     console = Console(given)
     plan = as_unverified(read_plan(planfile).plan)
-    view = PlanView(every=given.verbose, checkout=ci.checkout(given.config), most_bytes=output_options.max_bytes)
+    view = OutputView(verbose=given.verbose, checkout=ci.checkout(given.config), max_bytes=output_options.max_bytes)
     check_outputs(given, output_options.outputs([plan.tenant.name]))
-    output_options.write(
-        [plan.tenant.name], lambda stdout_format, _: plans_as(stdout_format, PlanResults([plan]), view)
-    )
+    output_options.write([plan.tenant.name], lambda name, _: render(PlanResults([plan]), name, view))
     if output_options.stdout_format == "text":
         console.result(plan_lines(plan, every=given.verbose))
     else:
-        console.text(plans_as(output_options.stdout_format, PlanResults([plan]), view))
+        console.text(render(PlanResults([plan]), output_options.stdout_format, view))
     return Exit.DONE

@@ -1,37 +1,39 @@
-"""Pure: the ends of runs at one or several tenants as a whole text, in any of the forms that can be asked for."""
+"""Pure: the formats of results. `FORMATS` has a function for each kind of result and each format."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler.artifacts.serialization import Json, action_of, json_text, plan_id, plan_json
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
-from reconciler.core.problems import Level
-from reconciler.core.quoting import visible
+from reconciler.core.problems import Level, Problem, errors
+from reconciler.core.quoting import counted, visible
 from reconciler.output.escape import at_commit, marker, named, span
-from reconciler.output.github import plan_annotations
+from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.outcomes import report_markdown
 from reconciler.output.markdown.plan import plan_markdown
 from reconciler.output.markdown.truncate import MOST_BYTES, Section, fitted, joined, share_of
-from reconciler.output.sarif import plans_sarif
+from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import JUST_HERE, SourceLinks
 from reconciler.output.styled import plain
 from reconciler.output.text.outcomes import report_json, report_lines
 from reconciler.output.text.plan import plan_lines
+from reconciler.output.text.problems import problem_json, problem_lines
 from reconciler.output.words import all_risks_of
 
 
 @dataclass(frozen=True, slots=True)
 class TenantFailure:
-    """Why there is no result for a tenant, line by line, and whether the tenant is a sandbox."""
+    """The reason why a tenant has no result, as lines of text."""
 
     lines: Sequence[str]
     is_sandbox: bool = False
 
 
 Failures = Mapping[str, TenantFailure]
-"""The failures by the tenant's name."""
+"""Failures by the name of the tenant."""
 
 
 def failures_json(failed: Failures) -> list[Json]:
@@ -54,7 +56,7 @@ def failures_text(failed: Failures, title: str) -> list[str]:
 
 
 def failures_markdown(failed: Failures, title: str, checkout: SourceLinks, most_bytes: int) -> list[str]:
-    """Return a document for each tenant, of `most_bytes`; it stands in the place of the one that is missing."""
+    """Return a document of at most `most_bytes` for each tenant, in place of its result."""
     return [
         fitted(
             [
@@ -73,82 +75,41 @@ def _tenant(name: str, failure: TenantFailure) -> TenantName:
     return TenantName(name, "", failure.is_sandbox)
 
 
-PLAN_FORMS = ("text", "json", "markdown", "sarif", "github")
 NO_PLAN = "no plan"
+FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanView:
-    """What shapes a text: `every` grant that is left alone is told, files are those of `checkout`, bytes limited."""
+class OutputView:
+    """How results are shown.
 
-    every: bool = False
+    Args:
+        verbose: Show every grant that is left alone.
+        checkout: Makes links to the lines of files.
+        max_bytes: The maximum size of Markdown.
+    """
+
+    verbose: bool = False
     checkout: SourceLinks = JUST_HERE
-    most_bytes: int = MOST_BYTES
+    max_bytes: int = MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResults:
-    """What planning came to: plans, and by the tenant's name why there is none."""
+    """The plans of a command, and the tenants without a plan."""
 
     plans: Sequence[Plan]
     failed: Failures = field(default_factory=dict)
 
-    @property
-    def is_one(self) -> bool:
-        """Whether one tenant was planned for."""
-        return len(self.plans) + len(self.failed) == 1
-
     def of(self, names: Collection[str]) -> "PlanResults":
-        """Return the part about the tenants of these names."""
+        """Return the results of the tenants with these names."""
         plans = [plan for plan in self.plans if plan.tenant.name in names]
         return PlanResults(plans, {name: why for name, why in self.failed.items() if name in names})
 
 
-def plans_as(form: str, planned: PlanResults, view: PlanView) -> str:
-    """Return `planned` as one text in a form of PLAN_FORMS."""
-    if form == "json":
-        return json_text(_plan_json(planned))
-    if form == "sarif":
-        return json_text(plans_sarif(planned.plans, view.checkout))
-    if form == "github":
-        found = (line for plan in planned.plans for line in plan_annotations(plan, view.checkout))
-        return "".join(f"{line}\n" for line in dict.fromkeys(found))
-    if form == "markdown":
-        return joined(_plan_documents(planned, view), view.most_bytes)
-    plans = [plain(plan_lines(plan, every=view.every)) for plan in planned.plans]
-    return "\n".join(plans + failures_text(planned.failed, NO_PLAN))
-
-
-def outputs_of(planned: PlanResults) -> dict[str, str]:
-    """Return what steps of a pipeline ask of plans: counts over all of them, and their ids."""
-    changes = Counter(action_of(change) for plan in planned.plans for change in plan.changes)
-    return {
-        "has_changes": str(changes.total() > 0).lower(),
-        **{f"{action}s": str(changes[action]) for action in ("create", "update", "delete")},
-        "blocked": str(sum(len(plan.blocked) for plan in planned.plans)),
-        "critical": str(sum(risk.level is Level.CRITICAL for plan in planned.plans for risk in all_risks_of(plan))),
-        "plan_id": " ".join(plan_id(plan) for plan in planned.plans),
-    }
-
-
-def _plan_json(planned: PlanResults) -> Json:
-    if planned.is_one and planned.plans:
-        return plan_json(planned.plans[0])
-    return {"plans": [plan_json(plan) for plan in planned.plans], "failed": failures_json(planned.failed)}
-
-
-def _plan_documents(planned: PlanResults, view: PlanView) -> list[str]:
-    share = share_of(view.most_bytes, len(planned.plans) + len(planned.failed))
-    plans = [plan_markdown(plan, checkout=view.checkout, most_bytes=share) for plan in planned.plans]
-    return plans + failures_markdown(planned.failed, NO_PLAN, view.checkout, share)
-
-
-FAILED = "failed"
-
-
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A plan, and what became of it."""
+    """A plan and its outcomes."""
 
     plan: Plan
     report: ApplyReport
@@ -156,42 +117,141 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """How a command ended at its tenants: runs, and by the tenant's name why there was none."""
+    """The runs of a command, and the tenants without a run."""
 
-    ends: Sequence[RunResult]
+    runs: Sequence[RunResult]
     failed: Failures = field(default_factory=dict)
 
     def of(self, names: Collection[str]) -> "RunResults":
-        """Return the part about the tenants of these names."""
-        ends = [end for end in self.ends if end.plan.tenant.name in names]
-        return RunResults(ends, {name: why for name, why in self.failed.items() if name in names})
+        """Return the results of the tenants with these names."""
+        runs = [run for run in self.runs if run.plan.tenant.name in names]
+        return RunResults(runs, {name: why for name, why in self.failed.items() if name in names})
 
 
-def ends_as(form: str, ends: RunResults, checkout: SourceLinks, most_bytes: int) -> str:
-    """Return `ends` as one text: text, json or markdown."""
-    if form == "json":
-        return json_text(_json(ends))
-    if form == "markdown":
-        return joined(_documents(ends, checkout, most_bytes), most_bytes)
-    told = [plain(report_lines(end.report, end.plan.directory)) for end in ends.ends]
-    return "\n".join(told + failures_text(ends.failed, FAILED))
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """The problems of all files, and the number of files and grants."""
+
+    problems: Sequence[Problem]
+    files: int
+    grants: int
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the files have no errors. Warnings are allowed."""
+        return not errors(tuple(self.problems))
+
+    @property
+    def summary(self) -> str:
+        """One sentence about files without errors."""
+        return f"{counted(self.grants, 'grant')} in {counted(self.files, 'file')}: valid."
 
 
-def _json(ends: RunResults) -> Json:
-    if len(ends.ends) == 1 and not ends.failed:
-        return _end(ends.ends[0])
+Results = PlanResults | RunResults | ValidationResult
+
+
+def render(results: Results, name: str, view: OutputView) -> str:
+    """Return results as text in the format `name`. Raises KeyError if the kind of result has no such format."""
+    return FORMATS[type(results)][name](results, view)
+
+
+def _plans_text(results: PlanResults, view: OutputView) -> str:
+    plans = [plain(plan_lines(plan, every=view.verbose)) for plan in results.plans]
+    return "\n".join(plans + failures_text(results.failed, NO_PLAN))
+
+
+def _plans_json(results: PlanResults, _view: OutputView) -> str:
+    if len(results.plans) == 1 and not results.failed:
+        return json_text(plan_json(results.plans[0]))
+    plans = [plan_json(plan) for plan in results.plans]
+    return json_text({"plans": plans, "failed": failures_json(results.failed)})
+
+
+def _plans_markdown(results: PlanResults, view: OutputView) -> str:
+    share = share_of(view.max_bytes, len(results.plans) + len(results.failed))
+    plans = [plan_markdown(plan, checkout=view.checkout, most_bytes=share) for plan in results.plans]
+    return joined([*plans, *failures_markdown(results.failed, NO_PLAN, view.checkout, share)], view.max_bytes)
+
+
+def _plans_sarif(results: PlanResults, view: OutputView) -> str:
+    return json_text(plans_sarif(results.plans, view.checkout))
+
+
+def _plans_github(results: PlanResults, view: OutputView) -> str:
+    found = (command for plan in results.plans for command in plan_annotations(plan, view.checkout))
+    return "".join(f"{command}\n" for command in dict.fromkeys(found))
+
+
+def _runs_text(results: RunResults, _view: OutputView) -> str:
+    runs = [plain(report_lines(run.report, run.plan.directory)) for run in results.runs]
+    return "\n".join(runs + failures_text(results.failed, FAILED))
+
+
+def _runs_json(results: RunResults, _view: OutputView) -> str:
+    runs = [
+        {"tenant": run.plan.tenant.name, "sandbox": run.plan.tenant.is_sandbox, **report_json(run.report)}
+        for run in results.runs
+    ]
+    if len(runs) == 1 and not results.failed:
+        return json_text(runs[0])
+    return json_text({"tenants": runs, "failed": failures_json(results.failed)})
+
+
+def _runs_markdown(results: RunResults, view: OutputView) -> str:
+    share = share_of(view.max_bytes, len(results.runs) + len(results.failed))
+    runs = [report_markdown(run.report, run.plan, view.checkout, share) for run in results.runs]
+    return joined([*runs, *failures_markdown(results.failed, FAILED, view.checkout, share)], view.max_bytes)
+
+
+def _validation_text(result: ValidationResult, _view: OutputView) -> str:
+    problems = plain(problem_lines(result.problems, {}, excerpts=False))
+    return problems + (f"{result.summary}\n" if result.is_valid else "")
+
+
+def _validation_json(result: ValidationResult, _view: OutputView) -> str:
+    return json_text(
+        {
+            "valid": result.is_valid,
+            "files": result.files,
+            "grants": result.grants,
+            "problems": [problem_json(problem) for problem in result.problems],
+        }
+    )
+
+
+def _validation_sarif(result: ValidationResult, view: OutputView) -> str:
+    return json_text(problems_sarif(result.problems, view.checkout))
+
+
+def _validation_github(result: ValidationResult, view: OutputView) -> str:
+    return "".join(f"{command}\n" for command in annotations(result.problems, view.checkout))
+
+
+FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] = {
+    PlanResults: {
+        "text": _plans_text,
+        "json": _plans_json,
+        "markdown": _plans_markdown,
+        "sarif": _plans_sarif,
+        "github": _plans_github,
+    },
+    RunResults: {"text": _runs_text, "json": _runs_json, "markdown": _runs_markdown},
+    ValidationResult: {
+        "text": _validation_text,
+        "json": _validation_json,
+        "github": _validation_github,
+        "sarif": _validation_sarif,
+    },
+}
+
+
+def outputs_of(results: PlanResults) -> dict[str, str]:
+    """Return the step outputs of plans: the number of changes over all plans, and the ids of the plans."""
+    changes = Counter(action_of(change) for plan in results.plans for change in plan.changes)
     return {
-        "tenants": [_end(end) for end in ends.ends],
-        "failed": failures_json(ends.failed),
+        "has_changes": str(changes.total() > 0).lower(),
+        **{f"{action}s": str(changes[action]) for action in ("create", "update", "delete")},
+        "blocked": str(sum(len(plan.blocked) for plan in results.plans)),
+        "critical": str(sum(risk.level is Level.CRITICAL for plan in results.plans for risk in all_risks_of(plan))),
+        "plan_id": " ".join(plan_id(plan) for plan in results.plans),
     }
-
-
-def _end(end: RunResult) -> Json:
-    tenant = end.plan.tenant
-    return {"tenant": tenant.name, "sandbox": tenant.is_sandbox, **report_json(end.report)}
-
-
-def _documents(ends: RunResults, checkout: SourceLinks, most_bytes: int) -> list[str]:
-    share = share_of(most_bytes, len(ends.ends) + len(ends.failed))
-    told = [report_markdown(end.report, end.plan, checkout, share) for end in ends.ends]
-    return told + failures_markdown(ends.failed, FAILED, checkout, share)

@@ -12,7 +12,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.problems import Level
 from reconciler.core.scopes import LEVELS
 from reconciler.core.spec import GrantSpec
-from reconciler.output.formats import PlanResults, PlanView, TenantFailure, plans_as
+from reconciler.output.formats import OutputView, PlanResults, TenantFailure, render
 from reconciler.output.markdown.plan import plan_markdown
 from reconciler.output.markdown.truncate import MOST_BYTES
 from reconciler.output.source_links import SourceLinks
@@ -113,7 +113,7 @@ def test_many_tenants_fit() -> None:
     plans = [replace(plan, tenant=replace(TENANT, name=f"tenant-{number}")) for number in range(100)]
     failed = {f"failed-{number}": TenantFailure(["x" * 10_000] * 10) for number in range(100)}
 
-    markdown = plans_as("markdown", PlanResults(plans, failed), PlanView())
+    markdown = render(PlanResults(plans, failed), "markdown", OutputView())
 
     assert len(markdown.encode()) <= MOST_BYTES
     shown = markdown.count("<!-- reconciler:")

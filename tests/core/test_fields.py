@@ -96,6 +96,14 @@ def test_imported_files_have_each_field(field: GrantField) -> None:
     assert f"{field.name}:" in text
 
 
+def test_the_schema_of_saved_plans_has_each_field() -> None:
+    text = (SCHEMA.parent / "plan.schema.json").read_text(encoding="utf-8")
+    definitions = json.loads(text)["$defs"]
+    changed = {name for each in definitions["field"]["oneOf"] for name in each["properties"]["field"].get("enum", ())}
+
+    assert changed == {each.name for each in CHANGEABLE}
+
+
 def test_all_scopes_make_the_list_of_scopes_void() -> None:
     listed, every = a_grant(scope=("read:a",)), a_grant(scope=(), allow_all_scopes=True)
 

