@@ -12,7 +12,6 @@ from reconciler.artifacts.journal import Journal, JournalError
 from reconciler.auth0.client import ManagementClient, conflicts, missing
 from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError
 from reconciler.auth0.management import RequestContext
-from reconciler.auth0.retry import RetryPolicy
 from reconciler.concurrency import unless
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.outcome import Outcome, Result
@@ -27,6 +26,7 @@ from reconciler.core.steps import (
     steps,
     without_organizations,
 )
+from reconciler.http.retry import RetryPolicy
 
 EDITED = "somebody changed the grant since the plan was made"
 GONE = "the grant is gone since the plan was made"

@@ -14,12 +14,12 @@ from support.virtual_time import run_virtually
 
 from reconciler.apply import ApplyContext, StopSignal, carry_out
 from reconciler.artifacts.journal import open_journal
-from reconciler.auth0.retry import RetryPolicy
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import Outcome, Result, counts
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
+from reconciler.http.retry import RetryPolicy
 from reconciler.observe import RequiredListings, observe
 from reconciler.sandbox.store import Kind
 from reconciler.sandbox.tenant import Sandbox

@@ -36,7 +36,7 @@ MAY_IMPORT = {
         *("sandbox.tenant", "sandbox.transport"),
     },
     "observe": {"auth0", "concurrency", "core", "errors"},
-    "change_executor": {"artifacts.journal", "auth0", "concurrency", "core"},
+    "change_executor": {"artifacts.journal", "auth0", "concurrency", "core", "http.retry"},
     "apply": {"auth0", "change_executor", "core"},
     "doctor": {"auth0", "config", "connect", "core", "errors", "files", "http", "observe", "redaction"},
     "forge": {"core.quoting", "errors", "http", "redaction"},
@@ -78,6 +78,7 @@ HOMES = {
     "yaml": {"files.layout", "files.loader", "files.yaml_messages"},
     "asyncio": {
         *("app", "apply", "artifacts.journal", "auth0", "change_executor", "cli.doctor", "concurrency", "doctor.probe"),
+        "http.retry",
         *("observe", "sandbox"),
     },
     "socket": {"sandbox.serve"},

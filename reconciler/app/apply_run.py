@@ -14,10 +14,10 @@ from reconciler.app.tenant_runs import TenantResult
 from reconciler.apply import ApplyContext, carry_out, reraise
 from reconciler.artifacts.journal import Journal, JournalError, open_journal
 from reconciler.artifacts.snapshot import write_snapshot
-from reconciler.auth0.retry import RetryPolicy
 from reconciler.concurrency import unless
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
+from reconciler.http.retry import RetryPolicy
 
 LOOKS = 3
 LOOK_AGAIN_SECONDS = 1.5

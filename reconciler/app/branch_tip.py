@@ -7,9 +7,10 @@ from reconciler.app.load import workspace_of
 from reconciler.core.quoting import quoted
 from reconciler.errors import StalePlanError
 from reconciler.forge import github, gitlab
+from reconciler.forge.http import TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob, job_of
-from reconciler.forge.publish import persistently
 from reconciler.git.revision import resolve_revision
+from reconciler.http.retry import RetryPolicy, retry_blocking
 
 ATTEMPTS = 4
 BRANCHES = "refs/heads/"
@@ -27,7 +28,7 @@ def refuse_if_superseded(branch: str, config: str | None) -> None:
     """
     name = branch.removeprefix(BRANCHES)
     head = resolve_revision(workspace_of(config).repository(), "HEAD").commit
-    tip = persistently(partial(_tip_of, name), ATTEMPTS)
+    tip = retry_blocking(partial(_tip_of, name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
     if tip != head:
         raise StalePlanError(
             f"nothing was written: superseded by {tip}, the tip of {quoted(name)}; this run has {head} checked out"

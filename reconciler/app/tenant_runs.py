@@ -19,7 +19,6 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
-from reconciler.auth0.retry import RetryPolicy
 from reconciler.concurrency import run_by
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
@@ -28,6 +27,7 @@ from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import quoted
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.http.proxy import proxy_notes
+from reconciler.http.retry import RetryPolicy
 from reconciler.output.formats import TenantFailure
 from reconciler.redaction import Secrets, secrets_in
 

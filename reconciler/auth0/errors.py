@@ -67,3 +67,7 @@ class UnknownOutcomeError(Auth0Error):
 
 class UnreadableError(UnknownOutcomeError):
     """The tenant answered something that the API does not document."""
+
+
+TRANSIENT = (NotSentError, RateLimitedError, UnknownOutcomeError)
+"""Errors after which a request may be repeated."""

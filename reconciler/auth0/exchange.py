@@ -16,9 +16,9 @@ from reconciler.auth0.errors import (
     UnknownOutcomeError,
     UnreadableError,
 )
-from reconciler.auth0.rate_limit import parse_rate_limit_headers
 from reconciler.auth0.wire import parse
 from reconciler.http.proxy import by_proxy
+from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0

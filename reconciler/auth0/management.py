@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 import httpx
 
 from reconciler.auth0.credentials import Credentials
-from reconciler.auth0.errors import NoTokenError, NotSentError, UnknownOutcomeError
+from reconciler.auth0.errors import TRANSIENT, NoTokenError, NotSentError, UnknownOutcomeError
 from reconciler.auth0.exchange import TenantResponse, exchange
-from reconciler.auth0.rate_limit import WHOLE_TENANT, RateLimiter, RateOptions, Slot, parse_rate_limit_headers
-from reconciler.auth0.retry import RetryPolicy, persistently
+from reconciler.auth0.rate_limit import WHOLE_TENANT, RateLimiter, RateOptions, Slot
 from reconciler.auth0.tokens import TokenSource
 from reconciler.errors import ReconcilerError
+from reconciler.http.retry import RetryPolicy, retry
+from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
 T = TypeVar("T")
@@ -120,10 +121,11 @@ class Management:
             NotSentError, RateLimitedError, UnclearError: if that remains after all attempts; for a write whose answer
                 was lost at once.
         """
-        return await persistently(
+        return await retry(
             lambda: self._once(call, understand),
             self._persistence,
-            again=lambda error: not (call.writes and isinstance(error, UnknownOutcomeError)),
+            TRANSIENT,
+            should_retry=lambda error: not (call.writes and isinstance(error, UnknownOutcomeError)),
         )
 
     async def _once(self, call: ApiRequest, understand: Callable[[TenantResponse], T]) -> T:

@@ -14,9 +14,9 @@ import httpx
 from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.exchange import TenantResponse, exchange
 from reconciler.auth0.management import API
-from reconciler.auth0.rate_limit import RateLimitHeaders, parse_rate_limit_headers
-from reconciler.auth0.retry import RetryPolicy
 from reconciler.auth0.tokens import TokenSource
+from reconciler.http.retry import RetryPolicy
+from reconciler.http.retry_hints import RateLimitHeaders, parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
 LISTING = f"{API}/client-grants"

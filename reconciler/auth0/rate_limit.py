@@ -3,52 +3,22 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 
 from reconciler.auth0.errors import DeadlinePassedError
-from reconciler.auth0.retry import AFTER_THE_END, ignore, moment_in
+from reconciler.http.retry import AFTER_THE_END, ignore, time_after
+from reconciler.http.retry_hints import RateLimitHeaders
 
 LONGEST_WAIT_SECONDS = 60.0
 """No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
-LARGEST_NUMBER = 1e12
-"""No limit and no UNIX time is larger."""
 TENTH_OF_A_SECOND = 0.1
 QUARTER_OF_A_SECOND = 0.25
 JUST_OVER_A_SECOND = 1.01  # so that a call that takes a little less long than the last one is no earlier
 TWO_AND_A_HALF_SECONDS = 2.5
 ANSWER_NEEDED = math.inf
 """The wait of a call that may go out only after an answer to an earlier one has come."""
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimitHeaders:
-    """What the headers of one answer say about the limit; None for what they leave out or garble."""
-
-    limit: int | None = None
-    remaining: int | None = None
-    reset: float | None = None
-    date: float | None = None
-    retry_after: float | None = None
-
-
-def parse_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
-    """Return what `headers` (names in lower case) say; `retry_after` is in seconds, whichever form it came in."""
-    date = _http_date(headers.get("date"))
-    retry_after = _number(headers.get("retry-after"))
-    retry_date = _http_date(headers.get("retry-after"))
-    if retry_after is None and retry_date is not None and date is not None:
-        retry_after = max(0.0, retry_date - date)
-    limit, remaining = _number(headers.get("x-ratelimit-limit")), _number(headers.get("x-ratelimit-remaining"))
-    return RateLimitHeaders(
-        limit=None if limit is None else int(limit),
-        remaining=None if remaining is None else int(remaining),
-        reset=_number(headers.get("x-ratelimit-reset")),
-        date=date,
-        retry_after=retry_after,
-    )
 
 
 class TokenBucket:
@@ -180,21 +150,6 @@ class TokenBucket:
         return JUST_OVER_A_SECOND if came_late else TWO_AND_A_HALF_SECONDS
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if 0 <= number <= LARGEST_NUMBER else None
-
-
-def _http_date(text: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, OverflowError, IndexError, TypeError, OSError):  # the library does not catch its own
-        return None
-
-
 LONG_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
 """Endpoints of grants have no limit of their own: they draw on the tenant's bucket, as every other call does, too."""
@@ -275,7 +230,7 @@ class RateLimiter:
             while wait := self._wait(turn, loop.time()):
                 if math.inf > loop.time() + wait > self._deadline:
                     raise DeadlinePassedError(
-                        f"nothing was sent: the rate limits allow the next call at {moment_in(wait)}, {AFTER_THE_END}"
+                        f"nothing was sent: the rate limits allow the next call at {time_after(wait)}, {AFTER_THE_END}"
                     )
                 self._announce(wait, loop.time())
                 await self._pause(wait)

@@ -16,10 +16,17 @@ from reconciler.auth0.credentials import (
     is_token,
     secrets_of,
 )
-from reconciler.auth0.errors import Auth0Error, NoTokenError, RateLimitedError, RefusedCallError, UnreadableError
+from reconciler.auth0.errors import (
+    TRANSIENT,
+    Auth0Error,
+    NoTokenError,
+    RateLimitedError,
+    RefusedCallError,
+    UnreadableError,
+)
 from reconciler.auth0.exchange import TenantResponse
-from reconciler.auth0.retry import RetryPolicy, persistently
 from reconciler.auth0.wire import count
+from reconciler.http.retry import RetryPolicy, retry
 from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
@@ -86,7 +93,7 @@ class TokenSource:
 
     async def _fetched(self, source: ClientSecret | PrivateKey, now: float) -> _CachedToken:
         try:
-            return await persistently(partial(self._fetch, source, now), self._persistence)
+            return await retry(partial(self._fetch, source, now), self._persistence, TRANSIENT)
         except Auth0Error as error:
             raise NoTokenError(str(error), _advice(source, error)) from error
 

@@ -15,8 +15,9 @@ from reconciler.cli.options import also_global_options, options
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge import github, gitlab
+from reconciler.forge.http import TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
-from reconciler.forge.publish import close, persistently, put
+from reconciler.forge.publish import close, put
 from reconciler.forge.report import (
     CommentTarget,
     ForgeReport,
@@ -30,6 +31,7 @@ from reconciler.forge.report import (
 from reconciler.git.repository import find_root, open_repository
 from reconciler.git.revision import tracked
 from reconciler.http.proxy import proxy_notes
+from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker, span
 from reconciler.output.styled import line
 
@@ -65,6 +67,7 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     if issue is not None and closes:
         raise click.UsageError("--issue opens, --close closes: give one of them")
     console = Console(options())
+    policy = RetryPolicy(attempts)
     job = job_of(os.environ)
     for text in proxy_notes(job.address):
         console.note(text)
@@ -74,13 +77,15 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
         place: CommentTarget = issues if closes or issue is not None else comments
         work = partial(close, issues) if closes else partial(put, place)
         for report in [shortened_report(each, place.most_characters) for each in reports]:
-            deed = persistently(partial(work, report), attempts)
+            deed = retry_blocking(partial(work, report), policy, (TransientForgeError,))
             console.result([line(f"{visible(report.file)}: {deed}")])
         if problems:
             known = [report.marker for report in reports]
-            markers = persistently(partial(_without_report, place, known, adds=not closes), attempts)
+            markers = retry_blocking(
+                partial(_without_report, place, known, adds=not closes), policy, (TransientForgeError,)
+            )
             for report in (_stand_in(each, problems) for each in markers):
-                deed = persistently(partial(put, place, report), attempts)
+                deed = retry_blocking(partial(put, place, report), policy, (TransientForgeError,))
                 console.result([line(f"{visible(report.file)}: {deed}, without a report")])
     for problem in problems:
         console.error(problem)

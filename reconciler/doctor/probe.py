@@ -23,13 +23,13 @@ from reconciler.auth0.credentials import (
 from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.exchange import TenantResponse
 from reconciler.auth0.probe import FirstResponse, Probe
-from reconciler.auth0.rate_limit import RateLimitHeaders
 from reconciler.config.tenants import Tenant, TenantKind, unconfirmed_domain
 from reconciler.connect import route_to
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.quoting import enumerated
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy, proxy_for, proxy_notes
+from reconciler.http.retry_hints import RateLimitHeaders
 from reconciler.redaction import Secrets, secrets_in
 
 

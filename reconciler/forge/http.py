@@ -13,6 +13,7 @@ import httpx
 from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
+from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets, secrets_in
 
 
@@ -109,11 +110,10 @@ class ForgeApi:
     def _refusal(self, call: str, response: httpx.Response, content: bytes) -> ForgeError:
         """Return what a status other than a success stands for. 403 with a wait is GitHub's second rate limit."""
         message = f"{call}: {response.status_code} {self._message(response, content)}".rstrip()
-        wait = response.headers.get("retry-after", "")
-        asked = float(wait) if wait.isascii() and wait.isdigit() else 0.0
-        limited = response.status_code == httpx.codes.FORBIDDEN and asked
-        if limited or response.is_server_error or response.status_code in {408, 429}:
-            return TransientForgeError(message, asked)
+        delay = parse_rate_limit_headers(response.headers).retry_after or 0.0
+        is_limited = response.status_code == httpx.codes.FORBIDDEN and delay > 0
+        if is_limited or response.is_server_error or response.status_code in {408, 429}:
+            return TransientForgeError(message, delay)
         if response.is_redirect:
             return ForgeError(f"{message}; redirects are not followed")
         return ForgeError(message, status=response.status_code)

@@ -16,7 +16,7 @@ from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
-from reconciler.auth0.retry import RetryPolicy
+from reconciler.http.retry import RetryPolicy
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.tenant import Sandbox, open_sandbox
 from reconciler.sandbox.transport import SandboxTransport

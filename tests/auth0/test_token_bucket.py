@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.auth0.rate_limit import ANSWER_NEEDED, RateLimitHeaders, TokenBucket
+from reconciler.auth0.rate_limit import ANSWER_NEEDED, TokenBucket
+from reconciler.http.retry_hints import RateLimitHeaders
 
 NOON = 1_800_000_000.0
 

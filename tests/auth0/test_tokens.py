@@ -15,8 +15,8 @@ from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials,
 from reconciler.auth0.errors import NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
-from reconciler.auth0.retry import RetryPolicy
 from reconciler.errors import ReconcilerError
+from reconciler.http.retry import RetryPolicy
 
 AUDIENCE = "https://t.auth0.com/api/v2/"
 SECRET = ClientSecret("id", "canary-5ecret", AUDIENCE)

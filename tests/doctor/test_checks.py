@@ -5,13 +5,13 @@ import jwt
 import pytest
 
 from reconciler.auth0.probe import Certificate, FirstResponse
-from reconciler.auth0.rate_limit import RateLimitHeaders
 from reconciler.config.tenants import Tenant
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.problems import Finding, Status
 from reconciler.doctor.checks import AT_THE_TENANT, skipped_findings, tenant_findings
 from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.http.proxy import Proxy
+from reconciler.http.retry_hints import RateLimitHeaders
 from reconciler.observe import RequiredListings
 
 NOW = 1_790_000_000.0

@@ -8,7 +8,6 @@ import pytest
 from support.hostile import Asked, an_answer, hostile_server
 
 from reconciler.auth0.probe import FirstResponse
-from reconciler.auth0.rate_limit import RateLimitHeaders
 from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.doctor.probe import (
     INSIDE,
@@ -22,6 +21,7 @@ from reconciler.doctor.probe import (
     TenantProbe,
     look,
 )
+from reconciler.http.retry_hints import RateLimitHeaders
 from reconciler.sandbox.served import ServedSandbox, served
 
 SECRET = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "canary"}

@@ -20,7 +20,6 @@ from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
-from reconciler.auth0.retry import RetryPolicy
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Outcome, Result
@@ -29,6 +28,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
+from reconciler.http.retry import RetryPolicy
 from reconciler.observe import RequiredListings, observe, observe_organizations
 from reconciler.sandbox.faults import NO_FAULTS, Fault, Rule, Series
 from reconciler.sandbox.faults import Plan as FaultPlan

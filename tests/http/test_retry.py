@@ -5,9 +5,17 @@ import re
 import pytest
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.errors import Auth0Error, DeadlinePassedError, NotSentError, RateLimitedError, UnknownOutcomeError
-from reconciler.auth0.rate_limit import RateLimiter, RateLimitHeaders, RateOptions
-from reconciler.auth0.retry import RetryPolicy, moment_in, persistently
+from reconciler.auth0.errors import (
+    TRANSIENT,
+    Auth0Error,
+    DeadlinePassedError,
+    NotSentError,
+    RateLimitedError,
+    UnknownOutcomeError,
+)
+from reconciler.auth0.rate_limit import RateLimiter, RateOptions
+from reconciler.http.retry import RetryPolicy, retry, time_after
+from reconciler.http.retry_hints import RateLimitHeaders
 
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 ERRORS = [
@@ -30,7 +38,7 @@ async def failing(error: Auth0Error, persistence: RetryPolicy) -> int:
         raise error
 
     with pytest.raises(type(error)):
-        await persistently(attempt, persistence)
+        await retry(attempt, persistence, TRANSIENT)
     return attempts
 
 
@@ -72,4 +80,4 @@ def test_a_turn_that_comes_after_the_deadline_fails_at_once() -> None:
 
 
 def test_a_moment_is_a_time_of_day() -> None:
-    assert re.fullmatch(MOMENT, moment_in(60.0))
+    assert re.fullmatch(MOMENT, time_after(60.0))

@@ -1,0 +1,120 @@
+"""Repeat requests after failures that may pass. The Management API and the hosting services share the policy."""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SHORTEST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 30.0
+LONGEST_BLOCKING_DELAY_SECONDS = 60.0
+
+Jitter = Callable[[float, float], float]
+"""Returns a number between two bounds, like random.uniform."""
+AFTER_THE_END = "after the end of this run (--timeout)"
+
+
+def ignore(_: str) -> None:
+    """Ignore a notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The number of attempts, and the delays between them.
+
+    No attempt is made after `deadline`, a time of the event loop's clock. `notice` receives a message before a long
+    delay.
+    """
+
+    attempts: int = 5
+    jitter: Jitter = random.uniform
+    deadline: float = math.inf
+    notice: Callable[[str], None] = ignore
+
+    def delays(self) -> Iterator[float]:
+        """Yield the seconds before each further attempt: exponential with full jitter, at least half a second.
+
+        Full jitter spreads clients that failed at the same time.
+        """
+        for attempt in range(self.attempts - 1):
+            yield max(SHORTEST_DELAY_SECONDS, self.jitter(0.0, min(LONGEST_DELAY_SECONDS, 2.0**attempt)))
+
+
+async def retry(
+    attempt: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    transient: tuple[type[Exception], ...],
+    should_retry: Callable[[Exception], bool] = lambda _: True,
+) -> T:
+    """Return the result of `attempt`. Repeat it after an error of a type in `transient`.
+
+    An error may have an attribute `retry_after` with the delay in seconds that the server asks for.
+
+    Raises:
+        Exception: the error of the last attempt, one that `should_retry` declines, or one whose next attempt would come
+            after the deadline.
+    """
+    delays = policy.delays()
+    while True:
+        try:
+            return await attempt()
+        except transient as error:
+            delay = next(delays, None)
+            requested = _requested_delay(error)
+            seconds = max(delay or 0.0, requested)
+            is_late = asyncio.get_running_loop().time() + seconds > policy.deadline
+            if delay is None or is_late or not should_retry(error):
+                _explain_delay(error, requested, is_late=is_late)
+                raise
+            if requested > LONGEST_DELAY_SECONDS:
+                policy.notice(f"waiting {requested:.0f} s, as the tenant asks, until {time_after(requested)}")
+            await asyncio.sleep(seconds)
+
+
+def retry_blocking(
+    work: Callable[[], T],
+    policy: RetryPolicy,
+    transient: tuple[type[Exception], ...],
+    sleep: Callable[[float], object] = time.sleep,
+) -> T:
+    """Return the result of `work`. Repeat all of it after an error of a type in `transient`.
+
+    `work` has to read before it writes, so that a write whose response was lost is not repeated.
+
+    Raises:
+        Exception: the error of the last attempt.
+    """
+    for delay in policy.delays():
+        try:
+            return work()
+        except transient as error:
+            sleep(min(max(delay, _requested_delay(error)), LONGEST_BLOCKING_DELAY_SECONDS))
+    return work()
+
+
+def time_after(seconds: float) -> str:
+    """Return the time of day after `seconds` from now, for messages."""
+    try:
+        return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:
+        return f"{seconds:.0f} s from now"
+
+
+def _requested_delay(error: Exception) -> float:
+    delay: float = getattr(error, "retry_after", 0.0)
+    return delay
+
+
+def _explain_delay(error: Exception, requested: float, *, is_late: bool) -> None:
+    """Add to the message of an error how long the server asks to wait, and whether the run ends before that."""
+    if requested:
+        end = f", {AFTER_THE_END}" if is_late else ""
+        error.args = (f"{error}; the tenant asks to wait until {time_after(requested)}{end}",)
+    elif is_late:
+        error.args = (f"{error}; the next attempt would come {AFTER_THE_END}",)
