@@ -1,4 +1,4 @@
-"""Pure: the tenant's names and ids, and how a person reads them."""
+"""Pure: the names and ids of a tenant, and the labels that show them."""
 
 import re
 from collections import defaultdict
@@ -13,11 +13,10 @@ from reconciler.core.quoting import shortened
 
 LONGEST_ID = 200
 STRICT_THIRD_PARTY = "tpc_"
-"""How the ids of third-party applications in strict mode begin."""
+"""The prefix of the ids of third-party applications in strict mode."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
-# What a user may be granted on the Management API; these stand in no list of scopes (Auth0's command line tool knows
-# them by heart too).
+# Scopes of the Management API for users. The API does not list them. Auth0's command line tool contains the same list.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -34,7 +33,7 @@ ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9]{16}")
 
 
 class TenantList(StrEnum):
-    """A list of the tenant's Management API."""
+    """A list that the Management API offers."""
 
     APPLICATIONS = "applications"
     APIS = "APIs"
@@ -46,12 +45,12 @@ PERMISSIONS: Mapping[TenantList, str] = {
     TenantList.APIS: "read:resource_servers",
     TenantList.ORGANIZATIONS: "read:organizations",
 }
-"""The permission that a token needs to read each list."""
+"""The permission that reads each list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application of the tenant. Names are not unique; `is_third_party` is None if the tenant does not say it."""
+    """An application. Names are not unique. `is_third_party` is None if the response does not contain it."""
 
     client_id: str
     name: str
@@ -61,7 +60,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API (resource server) of the tenant and the scopes it defines."""
+    """An API (resource server) with its scopes."""
 
     identifier: str
     name: str
@@ -69,7 +68,7 @@ class Api:
     is_system: bool = False
 
     def scopes_for(self, key: Key) -> frozenset[str]:
-        """Return the scopes that a grant with `key` may name."""
+        """Return the scopes that a grant with `key` may contain."""
         if self.is_system and self.identifier.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_USER:
             return CURRENT_USER_SCOPES
         return self.scopes
@@ -77,7 +76,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization of the tenant. Names are unique, but one may be spelt as another's id."""
+    """An organization. Names are unique, but a name may equal the id of another organization."""
 
     id: str
     name: str
@@ -85,10 +84,11 @@ class Organization:
 
 @dataclass(frozen=True)
 class Directory:
-    """The tenant's names and ids. A list is None if it was not read; `refused` has the lists the token may not read.
+    """The names and ids of a tenant. A list is None if it was not read.
 
-    `associated` are organizations that were read with grants: some of all there are. A directory that a plan
-    was saved with does not know all names: `confusable` then has the ids whose names look like others.
+    `refused` has the lists that the token may not read. `associated` has the organizations that were read together with
+    grants, which may be only some of all. The directory of a saved plan does not contain all names. Its `confusable`
+    has the ids of names that look like other names.
     """
 
     applications: tuple[Application, ...] | None = None
@@ -110,7 +110,7 @@ class Directory:
 
     @property
     def settled(self) -> frozenset[TenantList]:
-        """The lists that were read, or that the token may not read."""
+        """The lists that were read or that the token may not read."""
         return self.read | self.refused
 
     def has_read(self, lists: Iterable[TenantList]) -> bool:
@@ -118,7 +118,7 @@ class Directory:
         return self.read.issuperset(lists)
 
     def why_unread(self, lists: Iterable[TenantList]) -> str:
-        """Return why some of `lists` were not read."""
+        """Return the reason why some of `lists` were not read."""
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
@@ -132,34 +132,34 @@ class Directory:
 
     @cached_property
     def apis_by_identifier(self) -> Mapping[str, Api]:
-        """APIs by identifier (what a grant calls audience)."""
+        """APIs by identifier. A grant calls the identifier `audience`."""
         return {api.identifier: api for api in self.apis or ()}
 
     @cached_property
     def client_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """The ids of the applications that carry a name: one, or several."""
+        """Client ids by application name. Several applications may share a name."""
         return _grouped((application.name, application.client_id) for application in self.applications or ())
 
     @cached_property
     def identifiers_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """The identifiers of the APIs that carry a name: one, or several."""
+        """API identifiers by API name. Several APIs may share a name."""
         return _grouped((api.name, api.identifier) for api in self.apis or ())
 
     @cached_property
     def organizations_by_id(self) -> Mapping[str, Organization]:
-        """Organizations by id, as far as they are known."""
+        """Known organizations by id."""
         return {organization.id: organization for organization in (*self.associated, *(self.organizations or ()))}
 
     @cached_property
     def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """The ids of the organizations that carry a name: one, as Auth0 sees to it."""
+        """Organization ids by name. Auth0 keeps the names unique."""
         return _grouped((organization.name, organization.id) for organization in self.organizations_by_id.values())
 
     def organizations_called(self, name_or_id: str) -> tuple[str, ...]:
-        """Return the ids of the organizations that have this name or id.
+        """Return the ids of the organizations with this name or id.
 
-        A text in the form of an id is an id only: anybody can give an organization the id of another as its name. If
-        organizations were not listed, such a text is taken as an id.
+        A text with the form of an id is only an id, because anybody can use the id of one organization as the name of
+        another. If organizations were not listed, such a text is assumed to be an id.
         """
         by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
         if ORGANIZATION_ID.fullmatch(name_or_id):
@@ -167,19 +167,19 @@ class Directory:
         return tuple(sorted({*by_id, *self.organization_ids_by_name.get(name_or_id, ())}))
 
     def client_name(self, key: Key) -> str | None:
-        """Return the name of the application that holds the grant, None where it is unknown."""
+        """Return the name of the application of a grant, or None if the name is unknown."""
         application = self.applications_by_id.get(key.client_id or "")
         return application.name or None if application else None
 
     def api_name(self, key: Key) -> str | None:
-        """Return the name of the API that the grant opens, None where it is unknown."""
+        """Return the name of the API of a grant, or None if the name is unknown."""
         api = self.apis_by_identifier.get(key.audience)
         return api.name if api else None
 
     def third_party(self, key: Key) -> bool | None:
-        """Return whether the application that holds the grant belongs to a third party; None if that is not known.
+        """Return whether the application of a grant belongs to a third party, or None if that is unknown.
 
-        It is not known for an application that is missing from the list: somebody may have just registered it.
+        It is unknown for an application that the list does not contain, because somebody may have just registered it.
         """
         if key.default_for is not None:
             return False
@@ -189,7 +189,7 @@ class Directory:
         return application.is_third_party if application else None
 
     def client_label(self, key: Key) -> str:
-        """Return who holds the grant, for a person: the name, with the id where the name could be another's too."""
+        """Return a label for the holder of a grant: its name, followed by the id if the name is ambiguous."""
         if key.other_holder:
             return key.other_holder
         if key.client_id is None:
@@ -197,20 +197,20 @@ class Directory:
         return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
-        """Return what the grant opens, for a person: the name, with the identifier where it could be another's too."""
+        """Return a label for the API of a grant: its name, followed by the identifier if the name is ambiguous."""
         return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
-        """Return an organization for a person: the name, the id where that is unknown."""
+        """Return a label for an organization: its name, or the id if the name is unknown."""
         return self._label(self.organization_name(organization_id), organization_id, self._alike_organizations)
 
     def organization_name(self, organization_id: str) -> str | None:
-        """Return the name of an organization, None where it is unknown."""
+        """Return the name of an organization, or None if it is unknown."""
         organization = self.organizations_by_id.get(organization_id)
         return organization.name or None if organization else None
 
     def shown_with_id(self, keys: Iterable[Key], organizations: Iterable[str]) -> tuple[str, ...]:
-        """Return the ids that labels show beside names because of other names of the tenant, sorted."""
+        """Return the sorted ids that labels show next to ambiguous names."""
         found = {
             key.client_id
             for key in keys
@@ -244,14 +244,14 @@ class Directory:
 
 
 class LookalikeNames:
-    """The names of applications, APIs or organizations, by what they look like."""
+    """Names of applications, APIs or organizations, indexed by their appearance."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._names = {identity: name for name, identity in named}
         self._by_skeleton = _grouped((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
-        """Return whether the name of `identity` looks like another name, or like another's id or label."""
+        """Return whether the name of `identity` looks like another name, id or label."""
         name = self._names.get(identity)
         if not name:
             return False

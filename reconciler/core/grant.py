@@ -1,4 +1,4 @@
-"""Pure: the client grant, the one type that both the files and the tenant are turned into."""
+"""Pure: client grants. Files and tenants are both converted to `ClientGrant`."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -13,12 +13,12 @@ SUBJECT_ANONYMOUS = "anonymous_user"
 NOTHING: frozenset[str] = frozenset()
 
 MOST_SETS = 4096
-"""How many are remembered."""
+"""The size of the caches below."""
 
 
 @lru_cache(MOST_SETS)
 def set_of(texts: tuple[str, ...]) -> frozenset[str]:
-    """Return `texts` without their order, and one set for all that are equal: grants have few different ones."""
+    """Return the set of `texts`. Equal sets are one object, because most grants have one of few sets."""
     return _one_for_all(frozenset(texts))
 
 
@@ -28,11 +28,12 @@ def _one_for_all(texts: frozenset[str]) -> frozenset[str]:
 
 
 class Key(NamedTuple):
-    """A grant's identity: exactly what Auth0 cannot change in place. Never the `cgr_` id.
+    """The identity of a grant: the fields that Auth0 cannot change in place. The `cgr_` id is not part of it.
 
-    One of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a holder of a kind that this
-    version does not know, with the grant's id. Unknown values of `subject_type` are kept as they are.
-    A tuple, because it is looked up a dozen times for each grant, and nothing is compared and hashed as fast.
+    One of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a holder of an unknown kind,
+    together with the id of the grant. Unknown values of `subject_type` are kept.
+
+    The class is a tuple because tuples are hashed and compared fastest. A run looks up each key about a dozen times.
     """
 
     client_id: str | None
@@ -43,21 +44,22 @@ class Key(NamedTuple):
 
     @property
     def holder(self) -> str:
-        """Who holds the grant: the application's id, the group it is the default for, or a description."""
+        """The application's id, the group that the grant is the default for, or a description of an unknown holder."""
         return self.client_id or self.default_for or self.other_holder
 
     @property
     def order(self) -> tuple[str, str, str, str]:
-        """What grants are sorted by."""
+        """The sort key of grants."""
         return (self.client_id or "", self.default_for or self.other_holder, self.audience, self.subject_type)
 
 
 class ClientGrant(NamedTuple):
-    """What a grant allows. Defaults are filled in, sets have no order: two equal grants need no call.
+    """The permissions of a grant, with defaults filled in. Equal grants need no request.
 
-    With `allow_all_scopes` the scope set is empty, as in Auth0's answers. `organizations` are the ids of those that may
-    use the grant; None says nothing about them: the files do not, so that they were not read either.
-    A tuple, as its key is: two are made for each grant, and compared.
+    With `allow_all_scopes`, `scope` is empty, as in Auth0's responses. `organizations` contains organization ids. It is
+    None if the files do not mention organizations, because reconciler does not read them in that case.
+
+    The class is a tuple because a run creates and compares two of them for each grant.
     """
 
     key: Key
@@ -70,10 +72,9 @@ class ClientGrant(NamedTuple):
 
 
 class ObservedGrant(NamedTuple):
-    """A client grant as the tenant has it, with the id under which it is addressed.
+    """A client grant of the tenant, with its id.
 
-    `unfamiliar` names the fields in the tenant's answer that this version does not know and ignores.
-    A tuple, as what it holds is.
+    `unfamiliar` names the fields of the response that this version does not know and ignores.
     """
 
     id: str
@@ -83,17 +84,20 @@ class ObservedGrant(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The grant's key."""
+        """The key of the grant."""
         return self.grant.key
 
 
 def by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
-    """Return grants as they are looked for."""
+    """Index grants by key."""
     return {each.key: each for each in grants}
 
 
 def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
-    """Return `observed` without organizations where `desired` says nothing about them: then equal means converged."""
+    """Return `observed`, without its organizations if `desired` does not mention organizations.
+
+    Then equality means converged.
+    """
     if desired.organizations is not None or observed.organizations is None:
         return observed
     return observed._replace(organizations=None)

@@ -1,4 +1,4 @@
-"""Pure: what a transition of `organization_usage` gives to callers and takes from them."""
+"""Pure: the access that a change of `organization_usage` gives and takes."""
 
 from collections.abc import Mapping
 
@@ -12,18 +12,18 @@ CALLERS: Mapping[str, frozenset[str]] = {
     "require": frozenset({WITH_ORGANIZATION}),
     "allow": EVERYBODY,
 }
-"""Who may use a grant, for each value. Source: Auth0's documentation of `organization_usage`."""
+"""The callers that may use a grant, for each value. Source: Auth0's documentation of `organization_usage`."""
 
 
 def gaining(before: str, after: str) -> frozenset[str]:
-    """Return the callers that a transition gives access. A value that this version does not know may give it to all."""
+    """Return the callers that gain access. An unknown value may give access to all callers."""
     if before == after:
         return frozenset()
     return CALLERS.get(after, EVERYBODY) - CALLERS.get(before, frozenset())
 
 
 def losing(before: str, after: str) -> frozenset[str]:
-    """Return the callers from which a transition takes access. A value that is not known may take it from all."""
+    """Return the callers that lose access. An unknown value may take access from all callers."""
     return gaining(after, before)
 
 
@@ -33,7 +33,7 @@ def lets_organizations_in(usage: str) -> bool:
 
 
 def effect_of(before: str, after: str) -> str:
-    """Return what a transition does, as a sentence without a full stop; empty if it does nothing."""
+    """Describe a change in one sentence without a full stop. The text is empty if nothing changes."""
     gains, losses = sorted(gaining(before, after)), sorted(losing(before, after))
     parts = [f"{' and '.join(gains)} gain access"] if gains else []
     parts += [f"{' and '.join(losses)} lose access"] if losses else []

@@ -1,4 +1,4 @@
-"""Pure: organizations of grants: which of them a plan has to read, and whether each can have the grants it gains."""
+"""Pure: the organizations of grants: which to read, and whether each organization can take another grant."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +16,9 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class DeclaredOrganizations:
-    """What files say about organizations.
+    """The organizations that files declare.
 
-    `pruned` tells what may not be deleted where undeclared grants are, and is None where none is.
+    `pruned` has the protection rules for `--prune`. It is None without `--prune`.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -26,11 +26,11 @@ class DeclaredOrganizations:
 
     @property
     def are_said(self) -> bool:
-        """Whether a file says `organizations`."""
+        """Whether any file declares `organizations`."""
         return any(spec.organizations is not None for spec in self.specs)
 
     def concerned(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
-        """Return the grants whose organizations have to be read: where they are declared, or are lost by a delete."""
+        """Return the grants whose organizations must be read, because files declare them or a delete removes them."""
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
 
         def is_concerned(observed: ObservedGrant) -> bool:
@@ -41,7 +41,7 @@ class DeclaredOrganizations:
         return tuple(each for each in grants if is_concerned(each))
 
     def gaining(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
-        """Return the ids of the organizations that get grants; those `grants` that are concerned know theirs now."""
+        """Return the ids of the organizations that gain grants. `grants` contains the current organizations."""
         observed = by_key(grants)
         return frozenset(_gains(resolve(self.specs, directory)[0], observed))
 
@@ -50,7 +50,7 @@ class DeclaredOrganizations:
 
 
 def may_have_organizations(observed: ObservedGrant) -> bool:
-    """Return whether Auth0 would let organizations use the grant."""
+    """Return whether Auth0 allows organizations for the grant."""
     lets_in = lets_organizations_in(observed.grant.organization_usage)
     return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and lets_in
 
@@ -62,10 +62,10 @@ def check_organizations(
     directory: Directory,
     most: int,
 ) -> tuple[Problem, ...]:
-    """Return a problem wherever an organization is named that does not exist, and one for each that gets too many.
+    """Return a problem for each organization that does not exist and each one that would exceed the limit.
 
-    `counted` has how many grants an organization has now, None where the tenant lacks it; others are not checked. Each
-    may have `most`.
+    `counted` has the current number of grants of an organization, or None if the tenant lacks it. Other organizations
+    are not checked. `most` is the limit per organization.
     """
     desired = [each for each in desired if each.grant.organizations]
     gains = _gains(desired, observed)
@@ -84,7 +84,7 @@ def check_organizations(
 
 
 def _gains(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Counter[str]:
-    """Count, for each organization, the grants that it will have and has not."""
+    """Count the new grants of each organization."""
     gains: Counter[str] = Counter()
     for each in desired:
         before = observed[each.key].grant.organizations if each.key in observed else None
@@ -106,5 +106,5 @@ def _missing(label: str, place: Source) -> Problem:
 
 def _too_many(label: str, place: Source, now: int, gained: int, most: int) -> Problem:
     what = f'the organization "{label}" may have {most} grants: it has {now}, and the files add {gained}'
-    fix = "take others away from it first; where Auth0 allows more, say so by limits.organization_grants"
+    fix = "remove other grants from it first; if Auth0 allows more for your tenant, raise limits.organization_grants"
     return Problem(place, what, fix)

@@ -1,4 +1,4 @@
-"""Pure: what is wrong, where it stands, and what to do about it."""
+"""Pure: problems, check results and risks."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,19 +8,19 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """A place in a file. Lines and columns count from 1, columns in characters; 0 means the file as a whole."""
+    """A position in a file. Lines and columns start at 1. Columns count characters. 0 means the whole file."""
 
     file: str
     line: int = 0
     column: int = 0
 
     def __str__(self) -> str:
-        """`file:line:column`, or the file alone where the problem has no line."""
+        """Return `file:line:column`, or the file alone if there is no line."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 class Severity(StrEnum):
-    """An error stops the run, a warning is said and the run goes on."""
+    """An error stops the run. A warning does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -28,10 +28,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing to fix.
+    """An error or warning with its source.
 
-    `what` says what is wrong, `fix` what to do (empty where `what` says it already); neither ends with a full stop.
-    `is_missing` says that the tenant lacks an application, API or organization, which somebody may still create there.
+    `what` describes the mistake and `fix` the remedy. `fix` may be empty. Neither ends with a full stop. `is_missing`
+    is true if the tenant lacks an application, API or organization that somebody may still create.
     """
 
     source: Source
@@ -42,17 +42,17 @@ class Problem:
 
     @property
     def message(self) -> str:
-        """`what is wrong; what to do`."""
+        """The text `what; fix`."""
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
 
 def errors(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Return the problems that stop the run."""
+    """Return the problems with severity ERROR."""
     return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
 
 
 class Status(StrEnum):
-    """How a check ended; a skipped one could not be made."""
+    """The result of a check. SKIPPED means that the check could not run."""
 
     OK = "ok"
     WARNING = "warning"
@@ -62,7 +62,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, in a line; `advice` says what to do where it is not well."""
+    """The result of one check in one line. `advice` says what to do about it."""
 
     check: str
     status: Status
@@ -71,13 +71,13 @@ class Finding:
 
 
 def counts(findings: Iterable[Finding]) -> dict[Status, int]:
-    """Return how many findings there are of each status, all statuses named."""
+    """Return the number of findings for every status, including 0."""
     counted = Counter(finding.status for finding in findings)
     return {status: counted[status] for status in Status}
 
 
 class Level(StrEnum):
-    """How much a risk may cost, the worst first."""
+    """The severity of a risk, the highest first."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -85,15 +85,15 @@ class Level(StrEnum):
 
     @property
     def order(self) -> int:
-        """What risks are sorted by: the worst first."""
+        """The sort key of the level. The highest level comes first."""
         return list(Level).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What one rule says of one change: the rule's name, and in `message` what it found there.
+    """The finding of one risk rule about one change.
 
-    `is_known` is False if the rule could not decide: something that it needs was not read.
+    `is_known` is false if the rule could not decide because a list was not read.
     """
 
     rule: str

@@ -1,4 +1,4 @@
-"""Pure: how text from files and from the tenant is shown: on one line, without anything that a terminal obeys."""
+"""Pure: show text from files and tenants on one line, without characters that control a terminal."""
 
 from collections.abc import Collection
 from itertools import islice
@@ -10,11 +10,11 @@ MOST_WORDS = 10
 
 
 def visible(text: str) -> str:
-    """Return `text` with every character escaped that a reader cannot see: controls, joiners, blanks, stray bytes.
+    """Escape all characters that a reader cannot see: control characters, joiners, unusual spaces, undecodable bytes.
 
-    So no two names look the same because of a character that is not drawn. A terminal or a reviewer's page must show
-    what is there, not obey it. Nor must the runner of a workflow, which takes lines that begin with `::`, and whatever
-    follows `##[`, for commands of its own.
+    Two different names then never look equal because of an invisible character. Terminals and web pages do not execute
+    escaped text. The runner of a workflow does not either: it takes a line that starts with `::`, and the text after
+    `##[`, for a command.
     """
     shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_printed, text))
     if shown.lstrip().startswith("::"):
@@ -27,7 +27,7 @@ def _printed(char: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return `text` in double quotes, cut off where it is long."""
+    """Return `text` in double quotes. A long text is shortened."""
     return f'"{visible(_shortened(text))}"'
 
 
@@ -36,7 +36,7 @@ def _shortened(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return `text` within `most` characters and a remark: its beginning and its end, if it is too long."""
+    """Shorten `text` to about `most` characters. Keep its start and end, and say how many characters are missing."""
     if len(text) <= most:
         return text
     end = most // 3
@@ -45,12 +45,12 @@ def shortened(text: str, most: int) -> str:
 
 
 def enumerated(words: list[str], conjunction: str) -> str:
-    """Return `a, b and c`, with the conjunction given."""
+    """Return `a, b and c` with the given conjunction."""
     return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def some(words: Collection[str], conjunction: str = "and") -> str:
-    """Return the first of `words`, each cut off where it is long, and how many more there are."""
+    """Return the first of `words`, each shortened, and the number of further words."""
     more = len(words) - MOST_WORDS
     shown = [visible(_shortened(word)) for word in islice(words, MOST_WORDS)]
     return enumerated([*shown, f"{more} more"] if more > 0 else shown, conjunction)

@@ -1,4 +1,4 @@
-"""Pure: from grant specs to the desired state: names become the tenant's ids, or problems at their line."""
+"""Pure: resolve grant specs for a tenant. Names become ids. An unknown name becomes a problem at its line."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from reconciler.core.suggest import Suggestions
 
 
 class DesiredGrant(NamedTuple):
-    """A client grant that the tenant should have, and the spec that says so; a tuple, as both are."""
+    """A client grant that the tenant should have, and its spec. The class is a tuple for speed."""
 
     grant: ClientGrant
     spec: GrantSpec
 
     @property
     def key(self) -> Key:
-        """The grant's key."""
+        """The key of the grant."""
         return self.grant.key
 
 
@@ -28,10 +28,10 @@ def resolve(
     specs: Iterable[GrantSpec],
     directory: Directory,
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Tie `specs` to a tenant.
+    """Resolve specs for a tenant.
 
-    Returns the desired grants in the order of their specs, and a problem for each name that stands for no or for
-    several things, and for each key that two specs come to (one by name, the other by id, say).
+    Return the desired grants in the order of the specs, and the problems: a name that is unknown or ambiguous, or a key
+    that two specs declare.
     """
     problems: list[Problem] = []
     guess = Suggestions()
@@ -48,8 +48,8 @@ def resolve(
 
 
 def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
-    """Return the problem of a spec that says again what `first` says."""
-    return Problem(spec.source, f"this grant is already declared at {first.source}", "keep one of the two")
+    """Return the problem of a second spec with the same key."""
+    return Problem(spec.source, f"this grant is already declared at {first.source}", "remove one of the two")
 
 
 def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:
@@ -90,7 +90,7 @@ def _only(
         fix = guess(name, by_name) or f"create the {noun} first, or correct the name"
         return Problem(spec.source_of(field), f'the tenant has no {noun} named "{name}"', fix, is_missing=True)
     what = f'{len(identities)} {noun}s are named "{name}": {", ".join(identities)}'
-    return Problem(spec.source_of(field), what, f"say which by {identity}")
+    return Problem(spec.source_of(field), what, f"use {identity} instead")
 
 
 def _organization(text: str, place: Source, directory: Directory, guess: Suggestions) -> str | Problem:
@@ -103,7 +103,7 @@ def _organization(text: str, place: Source, directory: Directory, guess: Suggest
             return Problem(place, f'the tenant has no organization "{text}"', fix, is_missing=True)
         case _:
             what = f'"{text}" is the id of one organization and the name of another'
-            return Problem(place, what, "say which by the id of the one, or the name of the other")
+            return Problem(place, what, "use the id of the one, or the name of the other")
 
 
 def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
@@ -115,7 +115,7 @@ def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGr
 
 @dataclass(frozen=True, slots=True)
 class ListedGrant:
-    """A declared grant with the names and ids of its application and its API; what nobody looked up is None."""
+    """A declared grant with the names and ids of its application and API. An unknown name or id is None."""
 
     spec: GrantSpec
     client: str | None
@@ -125,17 +125,17 @@ class ListedGrant:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """What a list is sorted by: what a person reads first."""
+        """The sort key of a list of grants."""
         texts = (self.client, self.client_id, self.spec.default_for, self.api, self.audience, self.spec.subject_type)
         return tuple(text or "" for text in texts)
 
 
 def as_declared(spec: GrantSpec) -> ListedGrant:
-    """Return a grant as its file names it."""
+    """Return a grant with the names and ids of its file."""
     return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
 
 
 def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
-    """Return a grant as the tenant knows it."""
+    """Return a grant with the names and ids of the tenant."""
     key = desired.key
     return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)

@@ -1,4 +1,4 @@
-"""Pure: a grant as a file declares it: by name or by id, not yet tied to a tenant."""
+"""Pure: grant specs. A spec is a grant as a file declares it, by name or by id, before it is resolved for a tenant."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,52 +8,53 @@ from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.organization_usage import USAGE_DENY
 from reconciler.core.problems import Source
 
-Mark = tuple[int, int]  # line and column, both from 1
+Mark = tuple[int, int]  # line and column, both start at 1
 
 
 @dataclass(frozen=True, slots=True)
 class TenantPattern:
-    """A tenant's name, or a pattern of such names, and where a file says it."""
+    """The name of a tenant or a pattern of names, with its source."""
 
     text: str
     source: Source
 
 
 class GrantLocations(Protocol):
-    """Where a grant stands in its file, and what it says of itself."""
+    """The positions of a grant and its values in a file."""
 
     @property
     def mark(self) -> Mark:
-        """Where the grant begins."""
+        """The position of the grant."""
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
-        """Where the value of each field stands that the file has."""
+        """The position of the value of each field that the file has."""
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return where each item of the list `name` stands."""
+        """Return the position of each item of the list `name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialLocations:
-    """Where a grant stands, as far as that is known without its file."""
+    """Positions of a grant without access to its file. Unknown positions are missing."""
 
     mark: Mark
     value_marks: Mapping[str, Mark] = field(default_factory=dict)
     item_marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return where each item of the list `name` stands."""
+        """Return the position of each item of the list `name`."""
         return self.item_marks.get(name, ())
 
 
 class GrantSpec(NamedTuple):
-    """One item under `grants:`; it has passed the schema, so exactly one of each alternative is set.
+    """One item under `grants:` that has passed the schema.
 
-    `tenants` has the lists that say where it applies, the file's and its own: each has to fit; none, and it applies
-    everywhere. `is_snapshot` says that a run wrote the file to roll back to.
-    `organizations` is None where the file says nothing about them; an empty one says that there are none.
-    A tuple, because there is one for each item, and nothing that is frozen is made as fast.
+    `tenants` has one list of patterns from the file and one from the grant. A tenant must match each list. Without
+    lists, the grant applies to all tenants. `is_snapshot` is true for a file that a run wrote as a snapshot.
+    `organizations` is None if the file does not mention organizations. An empty tuple means no organizations.
+
+    The class is a tuple because no other frozen class is created as fast.
     """
 
     file: str
@@ -76,15 +77,15 @@ class GrantSpec(NamedTuple):
 
     @property
     def source(self) -> Source:
-        """Where the grant stands."""
+        """The source of the grant."""
         return Source(self.file, *self.places.mark)
 
     def source_of(self, name: str) -> Source:
-        """Where the value of the field `name` stands; the grant itself where the file does not say it."""
+        """Return the source of a field's value. If the file does not have the field, return the source of the grant."""
         return Source(self.file, *self.places.value_marks.get(name, self.places.mark))
 
     def placed_texts(self) -> Iterator[tuple[str, Source]]:
-        """Yield each text that may hold the name of a variable, with the place where it stands."""
+        """Yield each text that may contain variables, with its source."""
         for name in ("client", "client_id", "api", "audience"):
             if text := getattr(self, name):
                 yield text, self.source_of(name)
@@ -92,11 +93,11 @@ class GrantSpec(NamedTuple):
         yield from self.placed_organizations()
 
     def placed_scopes(self) -> Iterator[tuple[str, Source]]:
-        """Yield each scope with the place where it stands."""
+        """Yield each scope with its source."""
         for scope, mark in zip(self.scope, self.places.marks_within("scope"), strict=True):
             yield scope, Source(self.file, *mark)
 
     def placed_organizations(self) -> Iterator[tuple[str, Source]]:
-        """Yield each organization, as the file names it, with the place where it stands."""
+        """Yield each organization with its source."""
         for organization, mark in zip(self.organizations or (), self.places.marks_within("organizations"), strict=True):
             yield organization, Source(self.file, *mark)

@@ -1,4 +1,4 @@
-"""Pure: "did you mean" for misspelt words."""
+"""Pure: "did you mean" suggestions for misspelt words."""
 
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher, get_close_matches
@@ -15,10 +15,10 @@ LONGEST_TWIN = 256
 
 
 def near_misses(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> list[str]:
-    """Return the words of `known` that `word` may stand for, best first, capitals aside.
+    """Return the known words that are similar to `word`, the most similar first. Case is ignored.
 
-    Words that are clearly farther off than the best are left out: one good guess is better than three. Long words are
-    not compared, and of many words only those with the longest common beginning.
+    A word that is clearly less similar than the best one is left out. Long words are not compared. If there are many
+    words, only those with the longest common prefix are compared.
     """
     if len(word) > LONGEST_WORD:
         return []
@@ -39,39 +39,39 @@ def _most_alike(word: str, known: Collection[str]) -> Collection[str]:
 
 
 def _common_letters(one: str, other: str) -> int:
-    """Return how many letters two words have in common at their beginning."""
+    """Return the length of the common prefix of two words."""
     return next(
         (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
 
 
 class Suggestions:
-    """Guesses for the first misspelt words: who has hundreds of them has another mistake, and guessing takes time."""
+    """Suggestions for the first misspelt words of a run. Comparing is slow, so the number of suggestions is limited."""
 
     def __init__(self, most: int = 20) -> None:
         self._left = most
 
     def __call__(self, word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
-        """Return what `did_you_mean` returns, nothing once all guesses are spent."""
+        """Return the result of `did_you_mean`, or an empty text after the last suggestion."""
         self._left -= 1
         return did_you_mean(word, known, closeness) if self._left >= 0 else ""
 
 
 def composed(text: str) -> str:
-    """Return the text in the normal form in which most keyboards write it (NFC)."""
+    """Return the text in normal form C (NFC), which most keyboards produce."""
     return text if text.isascii() else normalize("NFC", text)
 
 
 def explain_twin(twin: str) -> str:
-    """Return how to write a text that differs from another in its Unicode normal form only."""
+    """Explain how to write a text that differs from another only in its Unicode normal form."""
     escaped = twin.encode("unicode_escape").decode().replace('"', '\\"')
     return f'"{twin}" differs from it in Unicode normal form only: write "{escaped}", with the double quotes'
 
 
 def did_you_mean(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
-    """Return `did you mean "a" or "b"?`, or nothing where nothing is near.
+    """Return `did you mean "a" or "b"?`, or an empty text if no word is similar.
 
-    If a known word looks the same because only its Unicode normal form differs, return how to write that.
+    If a known word differs only in its Unicode normal form, explain how to write it.
     """
     if len(word) <= LONGEST_TWIN:
         known, whole = list(known), composed(word)

@@ -1,4 +1,4 @@
-"""Pure: what grant files say to one tenant: the grants that apply there, with its own values in them."""
+"""Pure: select the grants that apply to a tenant, and replace variables by the tenant's values."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,36 +13,37 @@ from reconciler.core.suggest import MOST_COMPARED, Suggestions
 
 NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
-"""The one name that every tenant has: its host."""
+"""The variable that every tenant has. Its value is the host of the tenant."""
 OPENING = "${"
 BROKEN = rf"(^|[^$])\$\{{(?!{NAME}\}})"
-"""What begins like a placeholder and is none, in JSON Schema's regular expressions as well."""
+"""Matches an invalid placeholder. Regular expressions of JSON Schema use it too."""
 _PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{NAME})\}})")
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Return the names of the placeholders in `text`, in their order."""
+    """Return the names of the placeholders in `text`, in order."""
     if OPENING not in text:
         return ()
     return tuple(name for match in _PLACEHOLDER.finditer(text) if (name := match["name"]))
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Return `text` with the values in the places of their names; a name without a value stays as it is."""
+    """Return `text` with placeholders replaced by values. A name without a value is left as it is."""
     if OPENING not in text:
         return text
     return _PLACEHOLDER.sub(lambda match: values.get(match["name"], match[0]) if match["name"] else "$", text)
 
 
 def literal(text: str) -> str:
-    """Return how a file says `text` itself: filling gives it back, whatever is in it."""
+    """Escape `text` for a file. Replacing placeholders restores it."""
     return text.replace(OPENING, "$${")
 
 
 def restored(text: str, values: Mapping[str, str]) -> str:
-    """Return how a file says `text` where it can by names: by that of an equal value, or of the host within it.
+    """Return the spelling of `text` in a file, with placeholders for values that it contains.
 
-    Filling with the same values gives `text` back.
+    An equal value or the host of the tenant becomes a placeholder. Replacing placeholders with the same values restores
+    `text`.
     """
     equal = sorted(name for name, value in values.items() if value == text)
     if equal:
@@ -53,24 +54,24 @@ def restored(text: str, values: Mapping[str, str]) -> str:
 
 
 MOST_LISTS = 4096
-"""How many lists of patterns are remembered."""
+"""The size of a cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenant:
-    """A tenant as grant files see it: its name, and what each `${name}` stands for there."""
+    """A tenant for the purpose of grant files: its name and the values of its variables."""
 
     name: str
     values: Mapping[str, str]
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
-"""Whom files are read for where no tenant is known: it has no values of its own."""
+"""The target of files that are read without a tenant. It has no values."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenants:
-    """Whom files are read for, and the names of all tenants that the configuration declares."""
+    """The tenants that files are read for, and the names of all declared tenants."""
 
     targets: tuple[TargetTenant, ...] = (ANY_TENANT,)
     known: tuple[str, ...] = ()
@@ -78,11 +79,11 @@ class TargetTenants:
 
 NOBODY = TargetTenants()
 UNTOLD = TargetTenants(targets=())
-"""Whom files are read for where the configuration cannot be read: who there is, and with which values, is not told."""
+"""The targets of files that are read without a valid configuration. Tenants and variables are unknown."""
 
 
 def for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
-    """Return those of `specs` that apply to a tenant, with its values in the places of their names."""
+    """Return the specs that apply to a tenant, with the tenant's values."""
     found: list[GrantSpec] = []
     known: dict[Patterns, bool] = {}
     for spec in specs:
@@ -97,16 +98,16 @@ def for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantS
 
 
 Patterns = tuple[tuple[str, ...], ...]
-"""The texts of a grant's lists of tenants."""
+"""The patterns in a grant's lists of tenants."""
 
 
 def patterns_of(spec: GrantSpec) -> Patterns:
-    """Return the lists that say where `spec` applies."""
+    """Return the lists of tenants of a spec."""
     return tuple(tuple(pattern.text for pattern in patterns) for patterns in spec.tenants)
 
 
 def applies(patterns: Patterns, tenant: str) -> bool:
-    """Return whether each list of patterns has one for the tenant of that name."""
+    """Return whether each list has a pattern that matches the tenant."""
     return all(
         tenant in names or any(matches(tenant, pattern) for pattern in wildcards)
         for names, wildcards in map(_names_and_wildcards, patterns)
@@ -115,17 +116,17 @@ def applies(patterns: Patterns, tenant: str) -> bool:
 
 @lru_cache(maxsize=MOST_LISTS)
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return all patterns, since any may be a name as it stands, and those that can also be met by other names."""
+    """Return all patterns as possible names, and the patterns that also match other names."""
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
 
 def is_plain(spec: GrantSpec) -> bool:
-    """Return whether `spec` says the same to every tenant, word for word; nearly all do, so it is told quickly."""
+    """Return whether `spec` is equal for all tenants. This is true for most specs, so the check is fast."""
     return not spec.tenants and not has_variables(spec)
 
 
 def has_variables(spec: GrantSpec) -> bool:
-    """Return whether `spec` has texts that hold the name of a variable."""
+    """Return whether `spec` contains variables."""
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
     return OPENING in "\n".join((*names, *spec.scope, *(spec.organizations or ())))
 
@@ -133,7 +134,7 @@ def has_variables(spec: GrantSpec) -> bool:
 def at_targets(
     specs: Iterable[GrantSpec], tenants: TargetTenants
 ) -> Iterator[tuple[GrantSpec, Sequence[TargetTenant]]]:
-    """Yield each of `specs` with the tenants that it applies to."""
+    """Yield each spec with the tenants that it applies to."""
     known: dict[Patterns, Sequence[TargetTenant]] = {(): tenants.targets}
     for spec in specs:
         patterns = patterns_of(spec)
@@ -143,7 +144,7 @@ def at_targets(
 
 
 def misdirected(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
-    """Yield a problem for each name of a tenant, and each of a variable, that stands for none; some come repeatedly."""
+    """Yield a problem for each unknown tenant and each undefined variable. A problem may be repeated."""
     if not tenants.targets:
         return
     guess = Suggestions()
@@ -156,14 +157,14 @@ def misdirected(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[
         unknown, fits = fitting[patterns]
         yield from _unknown_tenants(spec, unknown, tenants.known, guess)
         if spec.tenants and not unknown and not fits:
-            what = "no tenant fits both the file's and this grant's tenants"
-            yield Problem(spec.tenants[-1][0].source, what, "correct the one or the other")
+            what = "no tenant matches both the tenants of the file and the tenants of this grant"
+            yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists")
         if has_variables(spec):
             yield from _unknown_variables(spec, targets, answers, guess)
 
 
 def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the patterns that fit no known tenant, and whether there is a tenant that all lists fit."""
+    """Return the patterns that match no known tenant, and whether some tenant matches all lists."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
@@ -174,7 +175,7 @@ def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str
 
 
 def with_values(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
-    """Return `spec` with the values in the places of their names."""
+    """Return `spec` with placeholders replaced by values."""
 
     def put_in(text: str | None) -> str | None:
         return None if text is None else filled(text, values)
@@ -200,14 +201,14 @@ def _unknown_tenants(
 
 def _declared(known: Collection[str]) -> str:
     if not known:
-        return 'it declares none at all; name your tenants in reconciler.yaml, or remove "tenants"'
+        return 'it declares no tenants at all; add your tenants to reconciler.yaml, or remove "tenants"'
     return f"declared are {some(known)}"
 
 
 def _unknown_variables(
     spec: GrantSpec, targets: Sequence[TargetTenant], answers: dict[tuple[int, str], list[str]], guess: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable that one of `targets` lacks; `answers` has who lacks what, by the targets."""
+    """Yield a problem for each variable that a target lacks. `answers` caches the targets that lack a variable."""
     for text, place in spec.placed_texts():
         for name in names_in(text):
             question = (id(targets), name)
@@ -217,11 +218,11 @@ def _unknown_variables(
                 has_some = len(lacking) < len(targets)
                 known = {} if has_some else {each for target in targets[:MOST_COMPARED] for each in target.values}
                 nearest = guess(name, known) if known else ""
-                yield Problem(place, _lacking(lacking, name), nearest or "add it to variables in reconciler.yaml")
+                yield Problem(place, _lacking(lacking, name), nearest or "define it under variables in reconciler.yaml")
 
 
 def _lacking(tenants: list[str], variable: str) -> str:
     named = [tenant for tenant in tenants if tenant]
     if not named:
-        return f"there is no variable {quoted(variable)}"
+        return f"the variable {quoted(variable)} is not defined"
     return f"{some(named)} {'have' if named[1:] else 'has'} no variable {quoted(variable)}"
