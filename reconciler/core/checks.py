@@ -1,7 +1,8 @@
-"""Pure: what Auth0 would refuse, or accept without effect, found before anything is sent.
+"""Pure: find grants that Auth0 would refuse or accept without effect, before any request.
 
-One table. Each check declares the tenant lists that it needs and for which grants its answer matters. The reads follow
-from these declarations (`core/needs.py`). A check whose lists were not read is reported as not checked.
+CHECKS has one row per check. Each check declares the lists that it needs and the grants that it matters for.
+`core/permissions.py` derives the reads from these declarations. A check whose lists were not read is reported as not
+checked.
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ from reconciler.core.suggest import Suggestions
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 
 CLOSENESS_OF_IDENTIFIERS = 0.9
-"""Identifiers are mostly addresses, and those of one company are similar."""
+"""API identifiers are mostly URLs. The URLs of one company are similar."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
@@ -25,7 +26,7 @@ APIS = frozenset({TenantList.APIS})
 
 @dataclass(frozen=True, slots=True)
 class CheckSubject:
-    """A declared grant beside the tenant's, None if the tenant does not have it, with the tenant's names and ids."""
+    """A declared grant, the grant of the tenant if it exists, and the names and ids of the tenant."""
 
     desired: DesiredGrant
     observed: ObservedGrant | None
@@ -34,17 +35,17 @@ class CheckSubject:
 
     @property
     def key(self) -> Key:
-        """The key of both."""
+        """The key of both grants."""
         return self.desired.key
 
     @property
     def api(self) -> Api | None:
-        """The API, None if the tenant's list does not have it."""
+        """The API, or None if the tenant does not list it."""
         return self.directory.apis_by_identifier.get(self.key.audience)
 
     @property
     def sends_scopes(self) -> bool:
-        """Whether the plan would send the list of scopes."""
+        """Whether the plan sends the list of scopes."""
         if self.observed is None:
             return True
         before, after = self.observed.grant, self.desired.grant
@@ -53,10 +54,10 @@ class CheckSubject:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One row of the table.
+    """One row of CHECKS.
 
-    `matters` says whether the answer decides if the tenant would accept the grant. `find` yields problems; it is called
-    only if all lists that the check needs were read.
+    `matters` returns whether the tenant may refuse the grant because of this check. `find` yields problems. It is
+    called only if all needed lists were read.
     """
 
     what: str
@@ -67,7 +68,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """A check that could not be made for some grants, and why."""
+    """A check that was skipped for some grants, and the reason."""
 
     what: str
     why: str
@@ -77,9 +78,9 @@ class NotChecked:
 def check(
     desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant], directory: Directory
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
-    """Return the problems that all checks find, and what could not be checked.
+    """Return the problems of all checks, and the skipped checks.
 
-    A problem is a warning if the tenant accepted the same before.
+    A problem is a warning if the tenant already accepted the same.
     """
     guess = Suggestions()
     possible = [each for each in CHECKS if directory.has_read(each.needs)]
@@ -99,7 +100,7 @@ def check(
 
 
 def lists_that_matter(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
-    """Return the lists that the checks need that matter for a grant."""
+    """Return the lists that the checks need for a grant."""
     subject = CheckSubject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.matters(subject) for needed in row.needs}
 
@@ -173,8 +174,8 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
 def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
     """Yield a problem per undefined scope.
 
-    System APIs refuse the whole list if one scope is undefined. Other APIs accept undefined scopes, so a scope that the
-    tenant has, or had when a snapshot was taken, is a warning.
+    System APIs refuse the whole list if one scope is undefined. Other APIs accept undefined scopes. A scope that the
+    tenant has, or had at the time of a snapshot, is therefore a warning.
     """
     api, spec = subject.api, subject.desired.spec
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):
@@ -185,10 +186,10 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
         if scope in defined:
             continue
         accepted = not subject.sends_scopes if api.is_system else scope in there or spec.is_snapshot
-        fix = subject.guess(scope, defined) or "define it on the API first, or leave it out"
-        what = f'the API "{api.name}" defines no scope "{scope}"'
+        fix = subject.guess(scope, defined) or "define it on the API first, or remove it"
+        what = f'the API "{api.name}" does not define the scope "{scope}"'
         if api.is_system and scope in there and not accepted:
-            what += " any more, and Auth0 refuses the whole list"
+            what += ", and Auth0 refuses the whole list"
         yield Problem(place, what, fix, _severity(already_there=accepted))
 
 
@@ -200,11 +201,11 @@ def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
     for field, said in _refused_by_system_apis(subject):
         if said:
             what = f'Auth0 refuses {field} on its own API "{api.name}"'
-            yield Problem(subject.desired.spec.source_of(field), what, "leave it out", _severity(already_there=there))
+            yield Problem(subject.desired.spec.source_of(field), what, "remove it", _severity(already_there=there))
 
 
 def _refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:
-    """Yield the fields that system APIs refuse, and whether the grant says them."""
+    """Yield the fields that system APIs refuse, and whether the grant has them."""
     grant = subject.desired.grant
     yield "allow_all_scopes", grant.allow_all_scopes
     yield "default_for", subject.key.default_for is not None

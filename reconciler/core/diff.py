@@ -1,4 +1,4 @@
-"""Pure: the fields in which two grants differ. The only home of deepdiff."""
+"""Pure: the changed fields of two grants. No other module uses deepdiff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """Items that a set gains and loses; both sorted."""
+    """The items that a set gains and loses, both sorted."""
 
     field: str
     added: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class SetChange:
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """A setting that changes; a side is None where the grant does not exist on that side."""
+    """The old and new value of a setting. A side is None if the grant does not exist there."""
 
     field: str
     before: str | bool | None
@@ -34,14 +34,14 @@ FieldChange = SetChange | ValueChange
 
 
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the fields in which two grants with one key differ, in the order of a plan; none exactly if equal.
+    """Return the changed fields of two grants with the same key, in the order of a plan.
 
-    Both say something about organizations, or neither does. DeepDiff takes about a millisecond a pair even where
-    nothing differs: compare with `==` first.
+    Either both grants have organizations or neither has. DeepDiff takes about a millisecond per pair, so equal grants
+    return early.
     """
     if before == after:
         return ()
-    from deepdiff import DeepDiff  # heavy, and of no use before two grants differ
+    from deepdiff import DeepDiff  # slow to import, and needed only for different grants
 
     found = DeepDiff(_values(before), _values(after), view="tree")
     added, removed = _items(found, "set_item_added"), _items(found, "set_item_removed")
@@ -70,7 +70,7 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return what a grant says beyond its defaults, as changes from nothing."""
+    """Return the settings of a grant that differ from their defaults, as changes from the defaults."""
     says, nothing = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
@@ -82,7 +82,7 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
 
 
 def revoked_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return what a grant says beyond its defaults, as changes to nothing."""
+    """Return the settings of a grant that differ from their defaults, as changes to the defaults."""
     return tuple(_reversed(change) for change in granted_fields(grant))
 
 

@@ -1,4 +1,4 @@
-"""Pure: what a plan may not do. A guard turns changes into blocked ones; no option of `apply` lifts that."""
+"""Pure: guards turn changes into blocked changes. No option of `apply` removes a guard."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,10 @@ from reconciler.core.plan import Blocked, Change, Create, Reason, Update, takes_
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may change in one run: shares in percent of the managed grants, or numbers that lift them.
+    """The limits of a run: percentages of the managed grants, or numbers that replace them.
 
-    With `needs_number`, no delete is allowed without a number.
-
-    `organization_grants` is Auth0's own limit: how many grants an organization may have, 100 in the public cloud.
+    With `needs_number`, a delete needs a number. `organization_grants` is Auth0's own limit of grants per organization,
+    which is 100 in the public cloud.
     """
 
     deletes_percent: int = 30
@@ -29,16 +28,19 @@ class Limits:
 
 
 COUNTED_FROM = 10
-"""Limits count from so many managed grants up: in a small set every change is a large share (octoDNS's rule)."""
+"""Limits apply from this number of managed grants.
+
+In a small set, every change is a large share. octoDNS has this rule.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectionRules:
-    """What no change may touch: reconciler's own access, protected grants, and grants that `manage` does not cover.
+    """Protection rules: own grants, protected grants, and grants that `manage` does not match.
 
-    `own` is the key of the grant that the access token comes from. `own_applications` has the client ids that
-    reconciler.yaml names under `own`. `writers_are_own` is False where a run is undone: what it created for another
-    application that may change client grants has to go.
+    `own` is the key of the grant that the access token comes from. `own_applications` has the client ids under `own` in
+    reconciler.yaml. `writers_are_own` is false for a rollback: it must be able to delete a grant that the run created
+    for an application that may change client grants.
     """
 
     own: Key
@@ -48,25 +50,25 @@ class ProtectionRules:
     writers_are_own: bool = True
 
     def why_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
-        """Return why a grant on the Management API counts as reconciler's own; None if it does not.
+        """Return the reason why a grant on the Management API counts as own, or None.
 
-        Pipelines plan with one application and apply with another. So the grant of each application that may change
-        client grants counts as our own, whichever application runs.
+        Pipelines plan with one application and apply with another. The grant of every application that may change
+        client grants therefore counts as own.
         """
         if key == self.own:
-            return "this is the grant by which reconciler itself reaches the tenant"
+            return "reconciler itself uses this grant to reach the tenant"
         if key.audience != self.own.audience:
             return None
         if key.client_id in self.own_applications:
-            return "reconciler.yaml names this application under own"
+            return "reconciler.yaml lists this application under own"
         if self.writers_are_own and observed is not None and not observed.grant.scope.isdisjoint(WRITING):
-            return "this application may change client grants, so reconciler may work as it"
+            return "this application may change client grants, so reconciler may run as this application"
         return None
 
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
-        """Return why the grant may not be touched, in a word and in a sentence; None if it may."""
+        """Return the reason why a grant may not be changed, as a word and a sentence, or None."""
         if observed is not None and observed.is_system:
-            return Reason.SYSTEM, "Auth0 made this grant and lets nobody change it"
+            return Reason.SYSTEM, "Auth0 created this grant, and nobody can change it"
         if own := self.why_own(key, observed):
             return Reason.OWN, own
         for protect in self.protect:
@@ -80,13 +82,11 @@ class ProtectionRules:
     def reason_to_keep(
         self, observed: ObservedGrant, directory: Directory, *, prunes: bool
     ) -> tuple[Reason, str] | None:
-        """Return why a grant that no file declares is left alone, with details if there are some.
+        """Return the reason to keep an undeclared grant, with a detail, or None if `prunes` deletes it.
 
-        Returns None if the run that `prunes` deletes it.
-
-        A grant that no file can declare is always left alone. A third party's grant is deleted only if `manage` gives
-        the id of its application: others depend on it, and third parties choose their names. A default grant is deleted
-        only if `manage` says which grants are ours.
+        An inexpressible grant is always kept. The grant of a third party is deleted only if `manage` contains the id of
+        its application, because others depend on the grant and third parties choose their names. A default grant is
+        deleted only if there is a `manage` section.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""
@@ -103,11 +103,11 @@ class ProtectionRules:
 
 
 Guarded = tuple[tuple[Change, ...], tuple[Blocked, ...]]
-"""The changes that a guard lets pass, and those that it forbids."""
+"""The allowed changes and the blocked changes."""
 
 
 def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> Guarded:
-    """Return what becomes of changes where `reason` says why one must not be made, or nothing if it may."""
+    """Block each change for which `reason` returns a text."""
     allowed: list[Change] = []
     blocked: list[Blocked] = []
     for change in changes:
@@ -119,7 +119,7 @@ def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -
 
 
 def forbid_untouchable(changes: Iterable[Change], untouchable: ProtectionRules, directory: Directory) -> Guarded:
-    """Forbid the changes that would touch what no change may touch."""
+    """Block changes of own, protected and unmanaged grants."""
 
     def reason(change: Change) -> str | None:
         why = untouchable.reason(change.key, None if isinstance(change, Create) else change.before, directory)
@@ -130,17 +130,17 @@ def forbid_untouchable(changes: Iterable[Change], untouchable: ProtectionRules, 
 
 
 def forbid_too_many(changes: Sequence[Change], limits: Limits, managed: int) -> Guarded:
-    """Forbid all changes of a kind that passes its limit. An update that takes all scopes also counts as a delete.
+    """Block all changes of a kind that exceeds its limit. An update that takes all scopes also counts as a delete.
 
-    `managed` counts the grants of the tenant that are declared or to be deleted.
+    `managed` is the number of declared grants and deletes.
     """
     deletes = [change for change in changes if takes_everything(change)]
     updates = [change for change in changes if isinstance(change, Update)]
     too_many_deletes = _over(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, managed)
     if limits.needs_number and limits.max_deletes is None and deletes:
         too_many_deletes = (
-            "limit: no grant is declared, so everything managed would be deleted; "
-            f"if that is meant, say so with --max-deletes {len(deletes)}"
+            "limit: no grant is declared, so all managed grants would be deleted; "
+            f"to allow this, use --max-deletes {len(deletes)}"
         )
     too_many_updates = _over(len(updates), "update", limits.updates_percent, limits.max_updates, managed)
 
@@ -158,7 +158,4 @@ def _over(count: int, kind: str, percent: int, at_most: int | None, managed: int
         return None if count <= at_most else f"limit: {count} {kind}s, {option} allows {at_most}"
     if managed < COUNTED_FROM or count * 100 <= percent * managed:
         return None
-    return (
-        f"limit: {count} of {managed} managed grants, more than {percent} %; "
-        f"if that is meant, say so with {option} {count}"
-    )
+    return f"limit: {count} of {managed} managed grants, more than {percent} %; to allow this, use {option} {count}"

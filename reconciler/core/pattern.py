@@ -1,4 +1,4 @@
-"""Pure: patterns by which the configuration names grants. `*` stands for any characters, `?` for any single one."""
+"""Pure: patterns that match grants. `*` matches any characters and `?` matches one character."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MOST_PARTS_REMEMBERED = 4096
 
 
 class Match(StrEnum):
-    """Whether a pattern matches a grant. It is unknown if a name was not read, or is in no list of the tenant."""
+    """Whether a pattern matches a grant. UNKNOWN means that a name was not read or does not exist in the tenant."""
 
     YES = "yes"
     NO = "no"
@@ -23,18 +23,18 @@ class Match(StrEnum):
 
 
 class Unread(Enum):
-    """Stands for a value that a grant has and that is not known."""
+    """The type of a value that exists but was not read."""
 
     VALUE = "unread"
 
 
 Value = str | Unread | None
-"""A value of a grant. None stands for a grant that has no such value: a default grant has no application."""
+"""A value of a grant. None means that the grant has no such value: a default grant has no application."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """Matches the grants that fit all fields that are given; with nothing given, every grant."""
+    """Matches the grants that match all given fields. A pattern without fields matches every grant."""
 
     client: str | None = None
     client_id: str | None = None
@@ -43,11 +43,11 @@ class Pattern:
     subject_type: str | None = None
 
     def __str__(self) -> str:
-        """Return the pattern as the configuration writes it."""
+        """Return the pattern as YAML writes it."""
         return ", ".join(f'{name} "{getattr(self, name)}"' for name in NAMES if getattr(self, name) is not None)
 
     def matches(self, key: Key, directory: Directory) -> Match:
-        """Return whether the grant with `key` fits."""
+        """Return whether the pattern matches the grant with `key`."""
         answers = {
             _match(pattern, value)
             for name in NAMES
@@ -57,11 +57,11 @@ class Pattern:
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
     def spells_out(self, key: Key) -> bool:
-        """Return whether this gives the application's id, not by a wildcard. A name can be taken by anybody."""
+        """Return whether the pattern contains the exact client id of the grant. Anybody may take a name."""
         return self.client_id is not None and self.client_id == key.client_id
 
     def why(self, key: Key, directory: Directory) -> str:
-        """Return the pattern, with a remark if it is not known whether it matches the grant with `key`."""
+        """Return the pattern, with a remark if the match is unknown."""
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} may match: the name is not known" if unknown else str(self)
 
@@ -75,16 +75,19 @@ class Protect(Pattern):
 
 @dataclass(frozen=True, slots=True)
 class ManagedScope:
-    """Which grants are ours: those that one of `patterns` matches, or all if there are no patterns."""
+    """The grants that reconciler may change: those that one of `patterns` matches, or all grants without patterns."""
 
     patterns: tuple[Pattern, ...] = ()
 
     def surrounds(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant is ours."""
+        """Return whether reconciler may change the grant."""
         return not self.reason_outside(key, directory)
 
     def reason_outside(self, key: Key, directory: Directory) -> str:
-        """Return why the grant is not ours, empty if it is. A grant whose name is not known is not ours."""
+        """Return the reason why reconciler may not change the grant, or an empty text.
+
+        An unknown name does not match.
+        """
         if not self.patterns:
             return ""
         answers = [each.matches(key, directory) for each in self.patterns]
@@ -94,16 +97,16 @@ class ManagedScope:
             (each for each, answer in zip(self.patterns, answers, strict=True) if answer is Match.UNKNOWN), None
         )
         if unknown is not None:
-            return f"manage in reconciler.yaml may not cover this grant: {unknown.why(key, directory)}"
-        return "manage in reconciler.yaml does not cover this grant"
+            return f"manage in reconciler.yaml may not match this grant: {unknown.why(key, directory)}"
+        return "manage in reconciler.yaml does not match this grant"
 
     def spells_out(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant is ours because a pattern gives the id of its application."""
+        """Return whether a pattern with the exact client id matches the grant."""
         return any(each.spells_out(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the value of a grant that the pattern field `name` is about."""
+    """Return the value of a grant that the pattern field `name` is compared with."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id
@@ -127,7 +130,7 @@ def _match(pattern: str, value: Value) -> Match:
 
 
 def matches(value: str, pattern: str) -> bool:
-    """Return whether `pattern` fits the whole of `value`. Capitals count; `[` and all other characters are literal."""
+    """Return whether `pattern` matches all of `value`. Case counts. `[` and all other characters are literal."""
     if value == pattern or WILDCARDS.isdisjoint(pattern):
         return value == pattern
     if "*" not in pattern:
@@ -147,5 +150,5 @@ def matches(value: str, pattern: str) -> bool:
 
 @lru_cache(MOST_PARTS_REMEMBERED)
 def _expression(part: str) -> re.Pattern[str]:
-    """Return a part of a pattern as a regular expression. It repeats nothing, so it cannot take long to match."""
+    """Convert a part of a pattern to a regular expression. It contains no repetition, so matching is fast."""
     return re.compile("".join("." if character == "?" else re.escape(character) for character in part), re.DOTALL)

@@ -1,4 +1,4 @@
-"""Pure: which permissions of the Management API a plan takes, and which of them a token lacks."""
+"""Pure: the permissions that a plan needs, and the lists that it has to read."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,10 +16,7 @@ from reconciler.core.spec import GrantSpec
 def lists_for_changes(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the lists that are neither read nor refused, and that are needed to judge what `specs` create or widen.
-
-    Returns nothing if nothing is created or widened.
-    """
+    """Return the unread lists that are needed to check created and widened grants. Refused lists are left out."""
     missing = frozenset(TenantList) - directory.settled
     if not missing:
         return frozenset()
@@ -38,11 +35,11 @@ READING = ("read:client_grants", "read:clients", "read:resource_servers")
 WRITING = ("create:client_grants", "update:client_grants", "delete:client_grants")
 READING_ORGANIZATIONS = ("read:organizations", "read:organization_client_grants")
 WRITING_ORGANIZATIONS = ("create:organization_client_grants", "delete:organization_client_grants")
-"""What files that declare organizations take beside the rest."""
+"""Permissions that files with organizations need in addition."""
 
 
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
-    """Return what `plan` needs and `held` lacks, sorted; nothing if it is not known what the token holds."""
+    """Return the sorted permissions that `plan` needs and the token lacks. If `held` is None, return an empty list."""
     if held is None:
         return []
     return sorted({permission for change in plan.changes for permission in _permissions(change)} - held)

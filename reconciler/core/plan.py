@@ -1,4 +1,4 @@
-"""Pure: compare the desired with the observed state; the plan is a value that is shown and then carried out."""
+"""Pure: compare the desired with the observed state. The plan is a value: it is shown, then applied."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from reconciler.core.resolve import DesiredGrant
 
 
 class Origin(StrEnum):
-    """What moved since the base: the files, the tenant, or both."""
+    """The side that changed since the base: the files, the tenant, or both."""
 
     BRANCH = "branch"
     DRIFT = "drift"
@@ -24,31 +24,31 @@ class Origin(StrEnum):
 
 TITLES: Mapping[Origin, str] = {
     Origin.BRANCH: "From this branch",
-    Origin.DRIFT: "Drift: the tenant has moved, this branch has not",
-    Origin.BOTH: "From this branch, where the tenant has moved as well",
+    Origin.DRIFT: "Drift: the tenant changed, the files did not",
+    Origin.BOTH: "From this branch, and the tenant changed too",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A grant that the tenant lacks."""
+    """Create a grant."""
 
     after: DesiredGrant
 
     @property
     def key(self) -> Key:
-        """The key of the grant to create."""
+        """The key of the new grant."""
         return self.after.key
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """What the grant will say beyond its defaults."""
+        """The settings of the new grant that differ from their defaults."""
         return granted_fields(self.after.grant)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A grant that the tenant has, with other contents."""
+    """Change the settings of a grant."""
 
     before: ObservedGrant
     after: DesiredGrant
@@ -56,29 +56,29 @@ class Update:
 
     @property
     def key(self) -> Key:
-        """The key of both sides."""
+        """The key of the grant."""
         return self.after.key
 
     @property
     def narrows(self) -> bool:
-        """Whether something that is allowed now will not be any more."""
+        """Whether the update takes access."""
         return narrows(self.before.grant, self.after.grant)
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A grant that no file declares, and that is to go."""
+    """Delete a grant that no file declares."""
 
     before: ObservedGrant
 
     @property
     def key(self) -> Key:
-        """The key of the grant to delete."""
+        """The key of the grant."""
         return self.before.key
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """What the grant said beyond its defaults."""
+        """The settings of the grant that differ from their defaults."""
         return revoked_fields(self.before.grant)
 
 
@@ -87,14 +87,14 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A change that a guard forbids; while a plan has one, nothing of it is carried out."""
+    """A change that a guard forbids. A plan with a blocked change is not applied at all."""
 
     change: Change
     reason: str
 
 
 class Reason(StrEnum):
-    """Why a grant that no file declares is left alone."""
+    """The reason why an undeclared grant is left alone."""
 
     UNMANAGED = "unmanaged"
     OUTSIDE = "outside"
@@ -107,7 +107,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """A grant of the tenant that no file declares and no change touches; `detail` says more of the reason."""
+    """An undeclared grant that the plan does not change. `detail` completes the reason."""
 
     observed: ObservedGrant
     reason: Reason
@@ -120,12 +120,12 @@ class LeftAlone:
 
 
 SANDBOX = "SANDBOX"
-"""What follows the name of a sandbox wherever people read it."""
+"""The label of a sandbox. It follows the name wherever people read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantName:
-    """How a tenant is called in the configuration, where it is, and whether it is a sandbox."""
+    """The name and the domain of a tenant, and whether it is a sandbox."""
 
     name: str
     domain: str
@@ -133,7 +133,7 @@ class TenantName:
 
     @property
     def label(self) -> str:
-        """The name for a person. It says SANDBOX if nothing that is done to the tenant reaches Auth0."""
+        """The name for people. A sandbox is labelled, because nothing that happens there reaches Auth0."""
         return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:
@@ -143,13 +143,12 @@ class TenantName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What would be done to a tenant. `changes` stand in the order in which they are carried out.
+    """The changes of a tenant, in the order in which they are applied, with everything that a reviewer needs.
 
-    `differing` counts the declared grants that differ but are left as they are: only creates, or only what comes from
-    this branch, was asked for.
-    `skipped` counts those left out because the tenant lacks what they name; the warnings tell what that is.
-    `risks` tells of changes, blocked ones too, what is dangerous in them, the worst first; `origins` tells of all of
-    them or, without a base, of none where they come from. `config_changes` are those of reconciler.yaml since the base.
+    `differing` counts declared grants that differ but are left unchanged by --create-only or --only-branch. `skipped`
+    counts grants that name something missing, which `warnings` names. `risks` has the risks of changes and blocked
+    changes, the highest first. `origins` has the origin of each change, and is empty without a base. `config_changes`
+    lists the changes of reconciler.yaml since the base.
     """
 
     tenant: TenantName
@@ -169,15 +168,16 @@ class Plan:
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant has all that the files declare."""
+        """Whether the tenant has everything that the files declare."""
         return not self.changes and not self.blocked and not self.skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The bare difference between both sides, before any guard has looked at it.
+    """The difference between desired and observed grants, before guards.
 
-    `kept` has the declared grants of the tenant with values that no file can declare, which are left as they are.
+    `kept` has the declared grants of the tenant with values that no file can express. The plan leaves these values
+    unchanged.
     """
 
     creates: tuple[Create, ...]
@@ -188,7 +188,7 @@ class Comparison:
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:
-    """Return what differs, each part sorted by key; time grows with the number of grants, not faster."""
+    """Return the difference, each part sorted by key. The time is linear in the number of grants."""
     ours = {each.key: each for each in desired}
     pairs = [(observed[key], each) for key, each in ours.items() if key in observed]
     unequal = [_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
@@ -208,7 +208,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Return both sides without what the files leave open: undeclared organizations, values no file can declare."""
+    """Return both grants without undeclared organizations and inexpressible values, so that they can be compared."""
     grant = as_far_as_told(observed.grant, desired.grant)
     wanted = with_kept_values(desired.grant, grant)
     return (
@@ -218,12 +218,15 @@ def _comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Observe
 
 
 def in_order_of_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Return creates, updates that only widen, those that narrow, deletes: access is given before it is taken."""
+    """Return creates first, then widening updates, then narrowing updates, then deletes.
+
+    Access is given before it is taken.
+    """
     return tuple(sorted(changes, key=lambda change: (phase(change), change.key.order)))
 
 
 def takes_access(change: Change) -> bool:
-    """Return whether something that is allowed now will not be any more."""
+    """Return whether a change takes access."""
     match change:
         case Create():
             return False
@@ -234,7 +237,7 @@ def takes_access(change: Change) -> bool:
 
 
 def takes_everything(change: Change) -> bool:
-    """Return whether a change deletes a grant or takes all its scopes. Without scopes an application can get tokens."""
+    """Return whether a change deletes a grant or takes all its scopes. Without scopes, tokens are still possible."""
     if isinstance(change, Delete):
         return True
     before, after = grant_before(change), grants_after(change)
@@ -243,7 +246,7 @@ def takes_everything(change: Change) -> bool:
 
 
 def phase(change: Change) -> int:
-    """Return when a change is carried out; changes of one phase do not depend on each other."""
+    """Return the phase of a change. Changes of one phase do not depend on each other."""
     match change:
         case Create():
             return 0
@@ -256,12 +259,12 @@ def phase(change: Change) -> int:
 
 
 def grant_before(change: Change) -> ClientGrant | None:
-    """Return what the tenant has under the change's key before it is carried out."""
+    """Return the grant before the change, or None for a create."""
     return None if isinstance(change, Create) else change.before.grant
 
 
 def grants_after(change: Change) -> ClientGrant | None:
-    """Return what the tenant has under the change's key once it is carried out."""
+    """Return the grant after the change, or None for a delete."""
     return None if isinstance(change, Delete) else change.after.grant
 
 
@@ -270,18 +273,18 @@ def _order(key: Key) -> tuple[str, str, str, str]:
 
 
 def all_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapping[Key, Origin]:
-    """Return where each change comes from, seen from `base`: what the files declared before this branch."""
+    """Return the origin of each change. `base` has the grants that the files declared before this branch."""
     declared = {each.key: each.grant for each in base}
     return {change.key: _origin(change, declared.get(change.key)) for change in changes}
 
 
 def _origin(change: Change, base: ClientGrant | None) -> Origin:
     if base == grants_after(change):
-        return Origin.DRIFT  # the files say what they said: it is the tenant that has moved
+        return Origin.DRIFT  # the files did not change, so the tenant did
     before = grant_before(change)
     return Origin.BRANCH if before == base or (before and base and _agree(before, base)) else Origin.BOTH
 
 
 def _agree(before: ClientGrant, base: ClientGrant) -> bool:
-    """Return whether both are equal in what both tell of: organizations may have been declared, and read, on a side."""
+    """Return whether two grants are equal. Organizations count only if both grants have them."""
     return as_far_as_told(before, base) == as_far_as_told(base, before)

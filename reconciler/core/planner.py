@@ -1,4 +1,4 @@
-"""Pure: the whole way from grant specs and an observation of the tenant to a guarded plan."""
+"""Pure: make a guarded plan from grant specs and an observation of the tenant."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,14 +39,15 @@ from reconciler.errors import ProblemsError, RefusedError
 
 MOST_NAMED = 5
 IDENTITIES = ("client_id", "audience")
-"""The fields that may name an application or an API by what only one tenant knows; organizations stand in a list."""
+"""Fields that identify an application or an API by a value of one tenant. Organizations are in a list instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that a plan needs to know of a tenant, read in one go; `notes` says what could not be read.
+    """The state of a tenant, as far as a plan needs it. `notes` says what was not read.
 
-    `organization_grants` counts the grants of the organizations that get more; None for one that does not exist.
+    `organization_grants` has the number of grants of each organization that gains one, or None if the organization does
+    not exist.
     """
 
     grants: tuple[ObservedGrant, ...]
@@ -57,10 +58,9 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRules:
-    """What shapes a plan: what it covers, and what it may not do. With `rollback`, the plan undoes a run.
+    """The options, guards and policy of a plan. With `rollback`, the plan undoes a run.
 
-    `base` has the specs as they were before this branch, None where nobody asks what comes from it; with `only_branch`
-    the plan leaves out what comes from the tenant alone.
+    `base` has the specs before this branch, or None without --base. With `only_branch`, the plan leaves out drift.
     """
 
     untouchable: ProtectionRules
@@ -76,9 +76,9 @@ class PlanRules:
 
 @dataclass(frozen=True, slots=True)
 class CandidateChanges:
-    """What the rules want done, before any guard has looked at it, and where it comes from.
+    """The changes before guards, with their origins.
 
-    `differing` counts the declared grants that differ and are left as they are.
+    `differing` counts declared grants that differ but are left unchanged.
     """
 
     changes: tuple[Change, ...]
@@ -88,10 +88,10 @@ class CandidateChanges:
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
-    """Return the plan that brings the tenant to what `specs` declare.
+    """Return the plan that changes the tenant to what `specs` declare.
 
     Raises:
-        ProblemsError: if a name is unknown or ambiguous, or the tenant would refuse something.
+        ProblemsError: if a name is unknown or ambiguous, or if the tenant would refuse a grant.
     """
     specs = tuple(specs)
     desired, problems = resolve(specs, observation.directory)
@@ -109,7 +109,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
     warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
-    if not desired:  # far more often a mistake than a wish
+    if not desired:  # an empty folder is more often a mistake than an intention
         rules = replace(rules, limits=replace(rules.limits, needs_number=True))
     plan = _guarded(compare(desired, observed), observation, rules, tenant, tuple(warnings))
     notes = (*plan.notes, *_unchecked(not_checked))
@@ -121,7 +121,7 @@ def _beyond_the_border(
     border: ManagedScope,
     directory: Directory,
 ) -> tuple[Problem, ...]:
-    """Return a problem for each declared grant that is not ours to change."""
+    """Return a problem for each declared grant that `manage` does not match."""
     if not border.patterns:
         return ()
     reasons = ((each, border.reason_outside(each.key, directory)) for each in desired)
@@ -133,7 +133,7 @@ def _without_missing(
     desired: tuple[DesiredGrant, ...],
     problems: tuple[Problem, ...],
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Leave out the grants for which the tenant lacks something; what it lacks becomes a warning."""
+    """Leave out grants that name something missing. Their problems become warnings."""
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_places(each.spec)))
     return there, tuple(
@@ -142,7 +142,7 @@ def _without_missing(
 
 
 def _places(spec: GrantSpec) -> set[Source]:
-    """Return where the spec names what the tenant may lack."""
+    """Return the sources of the names in a spec that the tenant may lack."""
     return {*map(spec.source_of, IDENTITIES), *(place for _, place in spec.placed_organizations())}
 
 
@@ -196,7 +196,7 @@ def _wanted(comparison: Comparison, rules: PlanRules, directory: Directory) -> C
 
 
 def _of_the_branch(wanted: CandidateChanges) -> CandidateChanges:
-    """Leave out what comes from the tenant alone."""
+    """Leave out drift."""
     drift = [change for change in wanted.changes if wanted.origins[change.key] is Origin.DRIFT]
     strays = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
     left_alone = (*wanted.left_alone, *strays)
@@ -211,7 +211,7 @@ def _of_the_branch(wanted: CandidateChanges) -> CandidateChanges:
 def _notes(
     comparison: Comparison, wanted: CandidateChanges, observation: Observation, rules: PlanRules
 ) -> Iterator[str]:
-    """Yield what could deceive: a protection that covers nothing, and new grants that nobody could look up."""
+    """Yield notes about facts that could mislead a reviewer."""
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
     guards = rules.untouchable
     yield from unmatched(items_of(guards.protect, guards.border, rules.policy), keys, observation.directory)
@@ -220,13 +220,13 @@ def _notes(
     opened = sum(_opens_to_unknown(each) for each in comparison.updates)
     if opened:
         yield (
-            f"{counted(opened, 'grant')} will deny organizations no longer: those that are assigned already may use it "
-            "then; declare organizations to see them"
+            f"{counted(opened, 'grant')} will no longer deny organizations: organizations that are already assigned gain "
+            "access; declare organizations to see them"
         )
 
 
 def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
-    """Yield a note for each cause for which checks were not made."""
+    """Yield a note for each cause of skipped checks."""
     causes: dict[str, list[NotChecked]] = {}
     for each in not_checked:
         causes.setdefault(each.why, []).append(each)
@@ -236,7 +236,7 @@ def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
 
 
 def _managed_by_pattern(wanted: CandidateChanges, border: ManagedScope, directory: Directory) -> Iterator[str]:
-    """Yield a note for each item of `manage` that decides about changes: names can be taken by anybody."""
+    """Yield a note for each item of `manage` that decides about changes by name, because anybody may take a name."""
     names: dict[tuple[str, str], list[str]] = {}
     for change in wanted.changes:
         patterns = (each for each in border.patterns if each.matches(change.key, directory) is Match.YES)
@@ -251,18 +251,18 @@ def _managed_by_pattern(wanted: CandidateChanges, border: ManagedScope, director
 
 
 def _kept(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a note for each kind of value that no file can declare, and that declared grants keep."""
+    """Yield a note for each kind of inexpressible value that declared grants keep."""
     counts = Counter(obstacle(each.grant) for each in grants)
     examples = {obstacle(each.grant): each.key for each in grants}
     for why, count in counts.items():
         key = examples[why]
         label = f"{directory.client_label(key)} -> {directory.api_label(key)}"
         more = f" and {counted(count - 1, 'other grant')}" if count > 1 else ""
-        yield f"{label}{more}: {why}; no grant file can declare this, so it stays as it is"
+        yield f"{label}{more}: {why}; a grant file cannot express this, so it stays unchanged"
 
 
 def _opens_to_unknown(update: Update) -> bool:
-    """Return whether organizations of which nobody has said or read anything get access."""
+    """Return whether organizations that are neither declared nor read gain access."""
     before, after = update.before.grant, update.after.grant
     lets_in = WITH_ORGANIZATION in gaining(before.organization_usage, after.organization_usage)
     return lets_in and after.organizations is None
@@ -277,9 +277,9 @@ def _refuse_other_tenant(rollback: Rollback, tenant: TenantName) -> None:
 def _reason_to_keep(
     observed: ObservedGrant, rules: PlanRules, directory: Directory, *, prunes: bool
 ) -> tuple[Reason, str] | None:
-    """Return why a grant that no file declares is left alone; None if it is deleted.
+    """Return the reason to keep an undeclared grant, or None if the plan deletes it.
 
-    A plan that undoes a run deletes just what the run created, third parties' grants included.
+    A rollback deletes exactly the grants that the run created, including those of third parties.
     """
     if rules.rollback is None:
         return rules.untouchable.reason_to_keep(observed, directory, prunes=prunes)
@@ -296,7 +296,7 @@ def _undeclared(
     rules: PlanRules,
     directory: Directory,
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
-    """Split what no file declares into what is pruned and what is left alone; prune never reaches the untouchable."""
+    """Split undeclared grants into deletes and kept grants. --prune never deletes own or protected grants."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
     prunes = rules.prune and not rules.create_only

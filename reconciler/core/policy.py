@@ -1,4 +1,4 @@
-"""Pure: what the configuration thinks of risks: allowed, worth a warning, or denied, and for whom."""
+"""Pure: the policy of reconciler.yaml allows, warns about, or denies risks."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from reconciler.core.resolve import DesiredGrant
 
 
 class Verdict(StrEnum):
-    """What becomes of a risk: not shown, shown, or its change blocked. The strictest comes last."""
+    """The decision on a risk: hide it, show it, or block its change. The strictest is last."""
 
     ALLOW = "allow"
     WARN = "warn"
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """The verdict on one rule's risks, for the grants that `grants` covers."""
+    """The verdict on the risks of one rule, for the grants that `grants` matches."""
 
     rule: str
     verdict: Verdict
@@ -36,9 +36,9 @@ class PolicyRule:
 
 @dataclass(frozen=True, slots=True)
 class GrantSchema:
-    """A rule of one's own, which every grant must meet: `title` says it, `is_met_by` tells of a grant as data.
+    """A custom schema that every grant must match. `title` describes it. `is_met_by` validates a grant as JSON data.
 
-    `content` is the schema as canonical JSON. Schemas with the same content are equal.
+    `content` is the schema as canonical JSON. Schemas with equal content are equal.
     """
 
     title: str
@@ -48,9 +48,11 @@ class GrantSchema:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The first rule that names a risk and covers its grant decides; where none does, the risk is shown.
+    """A list of rules.
 
-    `others` are further lists of rules, each with a first rule of its own: the strictest of these rules decides.
+    The first rule that names a risk and matches its grant decides. Without one, the risk is shown.
+
+    `others` has further lists of rules. Each list has a first matching rule, and the strictest of these decides.
     """
 
     rules: tuple[PolicyRule, ...] = ()
@@ -58,7 +60,7 @@ class Policy:
     others: tuple[tuple[PolicyRule, ...], ...] = ()
 
     def before(self, other: "Policy") -> "Policy":
-        """Return both together; what this one says on a risk comes first."""
+        """Return both policies combined. The rules of this one come first."""
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
     @property
@@ -68,7 +70,7 @@ class Policy:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """All patterns by which grants are told apart; schemas may speak of any name."""
+        """All patterns of the rules. Schemas may contain any name."""
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
 
@@ -79,7 +81,7 @@ class Policy:
 
     @property
     def denials(self) -> "Policy":
-        """What this policy forbids, without its exceptions."""
+        """The denials of this policy, without its exceptions."""
         denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
         return Policy(tuple(dict.fromkeys(denials)), self.schemas)
 
@@ -88,7 +90,7 @@ STRICTNESS = tuple(Verdict)
 
 
 def _first(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directory) -> PolicyRule:
-    """Return the first rule that decides. A denial also decides if it is not known whether it matches the grant."""
+    """Return the first matching rule. A denial also decides if it is unknown whether it matches the grant."""
     for rule in rules:
         if rule.rule != risk.rule:
             continue
@@ -99,7 +101,7 @@ def _first(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directo
 
 
 def strictest(policies: Iterable[Policy]) -> Policy:
-    """Return the policy that forbids what any of `policies` forbids, and allows only what all of them allow."""
+    """Return a policy that denies what any of `policies` denies and allows only what all of them allow."""
     policies = tuple(policies)
     rules = dict.fromkeys(rules for policy in policies for rules in (policy.rules, *policy.others))
     schemas = dict.fromkeys(schema for policy in policies for schema in policy.schemas)
@@ -108,12 +110,12 @@ def strictest(policies: Iterable[Policy]) -> Policy:
 
 
 def all_denials(policies: Iterable[Policy]) -> Policy:
-    """Return the policy that forbids what any rule or schema of `policies` forbids, without exceptions."""
+    """Return a policy that denies what any rule or schema of `policies` denies, without exceptions."""
     return strictest(policies).denials
 
 
 def broken_by(desired: DesiredGrant, policy: Policy, directory: Directory) -> list[str]:
-    """Return the titles of the schemas of `policy` that a grant does not meet."""
+    """Return the titles of the schemas that a grant does not match."""
     if not policy.schemas:
         return []
     data = described(desired, directory)
@@ -121,10 +123,9 @@ def broken_by(desired: DesiredGrant, policy: Policy, directory: Directory) -> li
 
 
 def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
-    """Return a grant as a grant file would say it with nothing left out: names beside ids, defaults filled in.
+    """Return a grant as JSON data for custom schemas: names, ids and settings with defaults filled in.
 
-    Left out is what there is not: a name that nobody knows, the application of a default grant, a description or
-    organizations where the file says nothing of them.
+    Unknown names, the application of a default grant, a missing description and undeclared organizations are left out.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -151,7 +152,7 @@ Risks = Mapping[Key, tuple[Risk, ...]]
 
 
 def shown(risks: Risks, policy: Policy, directory: Directory) -> Risks:
-    """Return `risks` without those that the policy allows."""
+    """Return `risks` without the allowed ones."""
     kept = {
         key: tuple(risk for risk in found if policy.on(risk, key, directory).verdict is not Verdict.ALLOW)
         for key, found in risks.items()
@@ -160,7 +161,7 @@ def shown(risks: Risks, policy: Policy, directory: Directory) -> Risks:
 
 
 def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, directory: Directory) -> Guarded:
-    """Forbid the changes with a risk that the policy denies."""
+    """Block the changes with a risk that the policy denies."""
 
     def reason(change: Change) -> str | None:
         decided = (policy.on(risk, change.key, directory) for risk in risks.get(change.key, ()))
@@ -173,7 +174,7 @@ def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, direc
 
 
 def forbid_broken(changes: Iterable[Change], policy: Policy, directory: Directory) -> Guarded:
-    """Forbid the changes after which the grant does not meet all schemas of the policy."""
+    """Block the changes whose grants do not match all schemas of the policy."""
 
     def reason(change: Change) -> str | None:
         broken = [] if isinstance(change, Delete) else broken_by(change.after, policy, directory)
@@ -183,27 +184,27 @@ def forbid_broken(changes: Iterable[Change], policy: Policy, directory: Director
 
 
 def broken_already(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:
-    """Yield a warning for each declared grant that does not meet a schema of the policy, whether it changes or not."""
+    """Yield a warning for each declared grant that does not match a schema of the policy, changed or not."""
     for each in desired:
         for title in broken_by(each, policy, directory):
-            yield Problem(each.spec.source, f"the policy is not met: {title}", severity=Severity.WARNING)
+            yield Problem(each.spec.source, f"does not match the policy schema: {title}", severity=Severity.WARNING)
 
 
 def loosened_policy(was: Policy, now: Policy) -> Iterator[Risk]:
-    """Yield what a policy allows or fails to deny unlike the one before, or that it differs without doing so."""
+    """Yield a risk for each way in which the new policy is looser, or one risk if it only differs."""
     loosened = list(_rules_loosened(was.rules, now.rules))
     lost = [each for each in was.schemas if each not in now.schemas]
     gained = [each for each in now.schemas if each not in was.schemas]
     if lost:
-        loosened.append(f"the schema {some([each.title for each in lost])} is removed or changed")
+        loosened.append(f"the schema {some([each.title for each in lost])} was removed or changed")
     for what in loosened:
         yield LOOSENED.risk(f"policy: {what}")
     if not loosened and (was.rules != now.rules or gained):
-        yield STRICTER.risk("policy is stricter or written otherwise")
+        yield STRICTER.risk("policy is stricter or worded differently")
 
 
 def _rules_loosened(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Iterator[str]:
-    """Yield what the rules allow or fail to deny, unlike before. The rules for one risk do not concern another."""
+    """Yield how rules became looser. Rules for different risks are independent."""
     for risk in sorted({each.rule for each in (*was, *now)}):
         before, after = (list(dict.fromkeys(map(_bare, _of(risk, rules)))) for rules in (was, now))
         removed = [each for each in before if each not in after]
@@ -216,7 +217,7 @@ def _rules_loosened(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Ite
                 yield f"now {_said(each)}"
         kept = [each for each in before if each in after]
         if kept != [each for each in after if each in before]:
-            yield f"the rules for {risk} are in another order, and the first that matches decides"
+            yield f"the rules for {risk} changed their order, and the first match decides"
 
 
 def _of(risk: str, rules: Iterable[PolicyRule]) -> Iterator[PolicyRule]:

@@ -1,6 +1,6 @@
-"""Pure: the calls that one change takes, and how far it has come by what the tenant has now.
+"""Pure: the requests of one change, and how far a change has come.
 
-A grant and its organizations are written by a call each, so that a change can stop half-way.
+A grant and its organizations are written by separate requests, so a change can stop half-way.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Associate:
 
 @dataclass(frozen=True, slots=True)
 class Dissociate:
-    """Keep an organization from using the grant."""
+    """Remove an organization from the grant."""
 
     organization: str
 
@@ -34,7 +34,10 @@ Step = Update | Associate | Dissociate
 
 
 class ChangeState(StrEnum):
-    """How far a change has come; FOREIGN: what the tenant has is neither its begin nor its end, nor in between."""
+    """The progress of a change.
+
+    FOREIGN means that the grant is neither in the first, the last nor an intermediate state.
+    """
 
     NONE = "no"
     HALF = "half its"
@@ -43,10 +46,10 @@ class ChangeState(StrEnum):
 
 
 def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
-    """Return the calls that lead from what the tenant has `now` to `after`: access is given before it is taken.
+    """Return the requests that change the grant from `now` to `after`. Access is given before it is taken.
 
-    Where organizations are denied now, none has access that it could lose: those that are to go do so first, or the
-    settings would let them in meanwhile.
+    If the grant denies organizations now, organizations have no access to lose. Then they are removed first, because
+    the new settings would give them access in between.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -58,17 +61,17 @@ def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Return the grant as it is right after its creation."""
+    """Return the grant right after its creation, without organizations."""
     return grant if grant.organizations is None else grant._replace(organizations=NOBODY)
 
 
 def speaks_of_organizations(change: Change) -> bool:
-    """Return whether organizations are part of what `change` compares."""
+    """Return whether a change compares organizations."""
     return any(grant and grant.organizations is not None for grant in (grant_before(change), grants_after(change)))
 
 
 def effect(change: Change, now: ClientGrant | None) -> ChangeState:
-    """Return how far `change` has come where the tenant has `now` under its key."""
+    """Return the progress of a change. `now` is the current grant with its key, if any."""
     if now == grants_after(change):
         return ChangeState.WHOLE
     if now == grant_before(change):
@@ -82,7 +85,9 @@ def effect(change: Change, now: ClientGrant | None) -> ChangeState:
 
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:
     settings = [before, after]
-    if before.allow_all_scopes and not after.allow_all_scopes:  # it may take two steps, see ManagementClient.update
+    if (
+        before.allow_all_scopes and not after.allow_all_scopes
+    ):  # this may take two requests, see ManagementClient.update
         settings.append(after._replace(scope=frozenset()))
     ours, theirs, wanted = (each.organizations or NOBODY for each in (before, now, after))
     return ours & wanted <= theirs <= ours | wanted and any(

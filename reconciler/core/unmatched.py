@@ -1,4 +1,4 @@
-"""Pure: items of `protect`, `manage` and `policy` that match no grant, with near misses."""
+"""Pure: items of `protect`, `manage` and `policy` that match no grant, with similar names."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ MOST_REPORTED = 20
 
 @dataclass(frozen=True, slots=True)
 class ConfigItem:
-    """An item of the configuration; `setting` is the name of the list that it stands in."""
+    """An item of reconciler.yaml. `setting` is the name of its list."""
 
     setting: str
     pattern: Pattern
 
 
 def items_of(protect: Iterable[Pattern], border: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
-    """Yield the items of the configuration that name grants by patterns; those without patterns mean all grants."""
+    """Yield the items that contain patterns. An item without a pattern matches all grants."""
     yield from (ConfigItem("protect", each) for each in protect)
     yield from (ConfigItem("manage", each) for each in border.patterns)
     yield from (ConfigItem(f"policy {each.rule}", each.grants) for each in policy.all_rules if str(each.grants))
 
 
 def unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
-    """Yield a sentence for each of `items` that certainly matches none of `keys`; beyond MOST_REPORTED their number."""
+    """Yield a sentence for each item that certainly matches none of `keys`. After MOST_REPORTED, yield their number."""
     items, keys = tuple(items), tuple(keys)
     if not items:
         return
@@ -38,16 +38,16 @@ def unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Direc
     for item in found[:MOST_REPORTED]:
         misses = (_near_miss(name, item.pattern, values[name] | _names(name, directory), guess) for name in NAMES)
         near = next(filter(None, misses), "")
-        yield f"{item.setting} matches no grant: {item.pattern}; {near or 'is it spelt as in the tenant?'}"
+        yield f"{item.setting} matches no grant: {item.pattern}; {near or 'compare the spelling with the tenant'}"
     if found[MOST_REPORTED:]:
-        yield f"{len(found) - MOST_REPORTED} more items of the configuration match no grant"
+        yield f"{len(found) - MOST_REPORTED} more items of reconciler.yaml match no grant"
 
 
 Values = dict[str, set[Value]]
 
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
-    """Look at the distinct values of each field first: most items that match nothing need no look at the grants."""
+    """Return whether the pattern may match a grant. Comparing distinct values first is faster than comparing grants."""
     given = {name: getattr(pattern, name) for name in NAMES if getattr(pattern, name) is not None}
     for name, text in given.items():
         if not any(_may_match(value, text) for value in values[name]):
@@ -60,7 +60,7 @@ def _may_match(value: Value, text: str) -> bool:
 
 
 def _names(name: str, directory: Directory) -> set[Value]:
-    """Return what the tenant has for a field of a pattern, with grants or without."""
+    """Return the values that the tenant has for a field of a pattern, with or without grants."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,
