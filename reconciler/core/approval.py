@@ -1,4 +1,4 @@
-"""Pure: compare a plan with the saved plan that a reviewer approved, and mark what nobody can verify in one."""
+"""Pure: compare a plan with the saved plan that a reviewer approved, and mark what only the file claims."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ from reconciler.core.risks import all_risks
 
 UNVERIFIED = "unverified"
 UNVERIFIED_NOTE = (
-    "names, descriptions, places in files, origins, notes, reasons, and counts of grants that do not change are "
-    "unverified: they are as this file says. Ids, fields and risks come from the changes, which apply compares"
+    "names, descriptions, sources, origins, notes, reasons, and counts of unchanged grants are unverified: "
+    "they come from this file. Ids, fields and risks come from the changes, which apply compares"
 )
 
 
@@ -35,11 +35,12 @@ Deed = tuple[Key, ClientGrant | None, ClientGrant | None]
 
 @dataclass(frozen=True, slots=True)
 class Deviations:
-    """How a plan differs from the approved one.
+    """The differences between a plan and the approved plan.
 
-    `unapproved` changes have another before or after, `renamed` changes other names, `riskier` changes more risks.
-    Approved changes that are not planned any more are `done` if the tenant is as approved already, else `dropped`.
-    `loses_narrowing` says that one of these would have taken access, while a planned change gives access.
+    `unapproved` changes have another grant before or after. `renamed` changes have other names. `riskier` changes have
+    more risks. `done` changes were approved, and the tenant already has them. `dropped` changes were approved, but are
+    not planned any more. `loses_narrowing` is true if one of these would have taken access while a planned change gives
+    access.
     """
 
     unapproved: tuple[Change, ...]
@@ -51,7 +52,10 @@ class Deviations:
 
 
 def deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
-    """Return how `fresh`, which is made for a tenant with the grants `observed`, differs from `approved`."""
+    """Return the differences between the plan `fresh` and the plan `approved`.
+
+    `observed` has the grants of the tenant.
+    """
     approved_deeds, fresh_deeds = set(map(_deed, approved.changes)), set(map(_deed, fresh.changes))
     known = [change for change in fresh.changes if _deed(change) in approved_deeds]
     void = [change for change in approved.changes if _deed(change) not in fresh_deeds]
@@ -92,7 +96,7 @@ def _risks(change: Change, plan: Plan) -> frozenset[Risk]:
 
 
 def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
-    """Return whether the approved plan shows no other names. Where it shows an id alone, the name does not matter."""
+    """Return whether the approved plan shows the same names. If it shows only an id, the name does not matter."""
     shown, now = _names(change, approved.directory), _names(change, fresh.directory)
     return all(now[identity] == name for identity, name in shown.items() if name is not None)
 
@@ -110,9 +114,9 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
 
 
 def as_unverified(plan: Plan) -> Plan:
-    """Return a plan that was read from a file, with a mark on all that the file alone says.
+    """Return a plan that was read from a file, with a mark on everything that only the file claims.
 
-    Anybody can write such a file. Its risks are found once more in its changes.
+    Anybody can write such a file. The risks are computed again from the changes.
     """
     blocked = tuple(Blocked(_marked(each.change), _mark(each.reason)) for each in plan.blocked)
     changes = tuple(map(_marked, plan.changes))
@@ -148,7 +152,7 @@ def _marked(change: Change) -> Change:
 
 
 def _all_risks(found: Iterable[Risk], said: Iterable[Risk]) -> tuple[Risk, ...]:
-    """Return the risks that are `found`, and those that the file alone `said`, the worst first."""
+    """Return the computed risks and the risks that only the file claims, the highest first."""
     found = tuple(found)
     more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in said if risk not in found)
     return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))

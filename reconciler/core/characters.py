@@ -1,15 +1,15 @@
-r"""Pure: names that look like other names, and names that do not show what they are.
+r"""Pure: names that look like other names, and invisible characters.
 
-Two names are confusable if their skeletons are equal. The skeleton of a name is made in this order:
+Two names are confusable if their skeletons are equal. The steps to a skeleton are:
 
-1. Decompose the name (NFKD), and drop marks and invisible characters: full-width, mathematical and accented letters
-   become plain ones.
-2. Replace letters of other scripts that look like Latin letters (LOOKALIKES).
-3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
-4. Ignore case, blanks at the ends, and the number of blanks in a row.
+    1. Decompose the name (NFKD), and drop marks and invisible characters. Full-width, mathematical and accented
+       letters become plain letters.
+    2. Replace letters of other scripts that look like Latin letters (LOOKALIKES).
+    3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
+    4. Ignore case, spaces at the ends, and the number of spaces in a row.
 
-This is the method of Unicode's UTS 39 with a small table. A name beyond ASCII is always shown with its id, so that a
-letter which the table lacks hides nothing.
+This is the method of Unicode's UTS 39 with a small table. A name with characters beyond ASCII is always shown with its
+id, so a letter that the table lacks hides nothing.
 """
 
 # ruff: noqa: RUF001 - the table is about such letters
@@ -31,13 +31,13 @@ FORMAT: Ranges = (
     *((0x600, 0x605), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0xFFF9, 0xFFFB)),
     *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F)),
 )
-"""General_Category=Cf, apart from the default-ignorable characters."""
+"""General_Category=Cf without the default-ignorable characters."""
 BLANK: Ranges = ((0x2800, 0x2800), (0xFFFC, 0xFFFC), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
-"""Symbols and letters that fonts draw as nothing, such as BRAILLE PATTERN BLANK."""
+"""Symbols and letters without a visible glyph, such as BRAILLE PATTERN BLANK."""
 SPACES: Ranges = (
     *((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
 )
-"""General_Category=Zs, apart from U+0020: they look like a space, or like nothing."""
+"""General_Category=Zs without U+0020. They look like a space or are invisible."""
 DIRECTION: Ranges = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
 """Bidi_Control."""
 
@@ -57,7 +57,7 @@ PICTOGRAPHS: Ranges = (
     *((0x1F7D5, 0x1F7FF), (0x1F80C, 0x1F80F), (0x1F848, 0x1F84F), (0x1F85A, 0x1F85F), (0x1F888, 0x1F88F)),
     *((0x1F8AE, 0x1F8FF), (0x1F90C, 0x1F93A), (0x1F93C, 0x1F945), (0x1F947, 0x1FAFF), (0x1FC00, 0x1FFFD)),
 )
-"""Extended_Pictographic: what an emoji begins with, apart from keycaps and flags."""
+"""Extended_Pictographic: the first character of an emoji, except for keycaps and flags."""
 SKIN_TONES: Ranges = ((0x1F3FB, 0x1F3FF),)
 JOINED_SCRIPTS: Ranges = (
     *((0x600, 0x6FF), (0x700, 0x74F), (0x750, 0x77F), (0x7C0, 0x7FF), (0x840, 0x85F), (0x860, 0x86F), (0x870, 0x8FF)),
@@ -66,10 +66,10 @@ JOINED_SCRIPTS: Ranges = (
     *((0x1A20, 0x1AAF), (0x1B00, 0x1B7F), (0xA980, 0xA9DF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFF)),
     *((0x11000, 0x1107F), (0x11080, 0x110CF), (0x11100, 0x1114F), (0x1E900, 0x1E95F)),
 )
-"""Blocks of scripts whose spelling needs joiners and non-joiners: Arabic and its like, Indic scripts and theirs."""
+"""Blocks of scripts that need joiners and non-joiners: Arabic and Indic scripts and related ones."""
 
 STYLES = frozenset("\ufe0e\ufe0f")
-"""Variation selectors that choose between the text and the emoji form of a character."""
+"""Variation selectors that choose between the text form and the emoji form of a character."""
 JOINER, NON_JOINER = "\u200d", "\u200c"
 JOINERS = frozenset({JOINER, NON_JOINER})
 KEYCAP = re.compile(r"[0-9#*]\ufe0f\u20e3")
@@ -85,16 +85,16 @@ NAMES = {
     "\x7f": "DELETE",
     "\x85": "NEXT LINE",
 }
-"""Names of controls, which `unicodedata` does not have."""
+"""Names of control characters. `unicodedata` does not have them."""
 
 
 def _merged(*tables: Ranges) -> Ranges:
-    """Return the ranges of several tables, sorted; no two of them overlap."""
+    """Return the ranges of several tables, sorted. The ranges must not overlap."""
     return tuple(sorted(each for table in tables for each in table))
 
 
 def character_class(*tables: Ranges) -> str:
-    """Return what stands between the brackets of a regular expression that matches these characters."""
+    """Return the content of a character class of a regular expression that matches these ranges."""
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _merged(*tables))
 
 
@@ -103,9 +103,9 @@ _SEARCH = re.compile(f"[{character_class(INVISIBLE)}]")
 
 
 def is_invisible(char: str) -> bool:
-    """Return whether a reader cannot see `char`, or takes it for a space, or sees others moved by it.
+    """Return whether `char` is invisible, looks like a space, or moves other characters.
 
-    Controls, halves of pairs and line ends are not included: `str.isprintable` knows these.
+    Control characters, surrogates and line ends are not included, because `str.isprintable` covers them.
     """
     return _is_in(INVISIBLE, char)
 
@@ -116,25 +116,25 @@ def has_invisible(text: str) -> bool:
 
 
 def escape(char: str) -> str:
-    r"""Return a character as it is written in double quotes in YAML: `\u200b`, `\U000e0041`."""
+    r"""Return the escape of a character in a double-quoted YAML string: `\u200b`, `\U000e0041`."""
     return f"\\U{ord(char):08x}" if char > LAST_OF_FOUR_DIGITS else f"\\u{ord(char):04x}"
 
 
 def name_of(char: str) -> str:
-    """Return `U+200B ZERO WIDTH SPACE`, or the number alone of a character without a name."""
+    """Return `U+200B ZERO WIDTH SPACE`, or only the number if the character has no name."""
     return f"U+{ord(char):04X} {unicodedata.name(char, NAMES.get(char, ''))}".rstrip()
 
 
 def changes_direction(char: str) -> bool:
-    """Return whether `char` reorders the text around it."""
+    """Return whether `char` changes the direction of text."""
     return _is_in(DIRECTION, char)
 
 
 def belongs_to_text(text: str, index: int) -> bool:
-    """Return whether the invisible character at `index` is needed by the visible ones beside it.
+    """Return whether the invisible character at `index` belongs to the visible characters next to it.
 
-    That is a variation selector right after an emoji, a joiner within an emoji, a joiner or non-joiner between two
-    letters of a script that needs them, and a space of typography.
+    This is true for a variation selector after an emoji, a joiner inside an emoji, a joiner or non-joiner between two
+    letters of a script that needs them, and a typographic space.
     """
     char = text[index]
     if char not in JOINERS and char not in STYLES:
@@ -147,7 +147,7 @@ def belongs_to_text(text: str, index: int) -> bool:
 
 
 def _ends_emoji(text: str, end: int) -> bool:
-    """Return whether an emoji, with its variation selector or skin tone, ends before `end`."""
+    """Return whether an emoji with its variation selector or skin tone ends before `end`."""
     last, earlier = text[max(end - 1, 0) : end], text[max(end - 2, 0) : max(end - 1, 0)]
     is_modifier = last in STYLES or _is_in(SKIN_TONES, last)
     return _is_in(PICTOGRAPHS, earlier if is_modifier else last)
@@ -168,7 +168,7 @@ def _is_in(ranges: Ranges, char: str) -> bool:
 
 
 def _range_of(ranges: Ranges, char: str) -> int:
-    """Return the number of the range that has `char`; -1 for none, and for an empty text."""
+    """Return the index of the range that contains `char`. Return -1 if there is none or the text is empty."""
     if not char:
         return -1
     number = bisect_right(ranges, (ord(char), 0x110000)) - 1
@@ -236,7 +236,7 @@ LOOKALIKES: Mapping[str, str] = {
     "/": "⁄∕",
     "3": "ЗзӠ",
 }
-"""Letters of other scripts, and Latin ones that NFKD leaves as they are, by the ASCII character that they look like."""
+"""ASCII characters by the letters that look like them. NFKD leaves these letters unchanged."""
 TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
 ALIKE_IN_ASCII = str.maketrans("I1|0", "lllO")
 
@@ -253,17 +253,17 @@ def latin(text: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """Return what names that look alike have in common."""
+    """Return the skeleton of a name. Names with equal skeletons look alike."""
     plain = latin(name).translate(ALIKE_IN_ASCII).casefold()
     return " ".join(plain.replace("rn", "m").replace("vv", "w").split())
 
 
 @lru_cache(MOST_REMEMBERED)
 def is_deceptive(name: str) -> bool:
-    """Return whether a reader may not see what a name is, so that its id has to be shown.
+    """Return whether a name needs its id next to it, because a reader may misread the name.
 
-    It has characters beyond printable ASCII or a backslash, is long, has blanks at an end or several in a row, contains
-    the arrow of a label, or begins like the label of a default grant.
+    Such a name has characters beyond printable ASCII, a backslash, spaces at an end or several in a row. Or it is long,
+    contains the arrow of a label, or starts like the label of a default grant.
     """
     return (
         not name.isascii()
@@ -277,5 +277,5 @@ def is_deceptive(name: str) -> bool:
 
 
 def with_visible_blanks(name: str) -> str:
-    r"""Return a name with `\x20` for each blank that a reader cannot see: at the ends, and after another blank."""
+    r"""Return a name with `\x20` for each space at an end and for each space after another space."""
     return BLANKS.sub(lambda found: r"\x20" * len(found[0]), name)

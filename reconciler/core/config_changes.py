@@ -1,6 +1,6 @@
-"""Pure: compare reconciler.yaml with its content at the base. Each change that matters to a reviewer has a risk.
+"""Pure: compare reconciler.yaml with its content at the base. Each relevant change has a risk.
 
-Whatever is not known to be as strict as before counts as loosened.
+A setting counts as loosened unless it is certainly as strict as before.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -33,13 +33,13 @@ SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
 MOST_PAIRS = 50_000
 MOST_REMEMBERED = 64
-"""Of each setting: thousands of tenants share one value."""
+"""The cache size per setting. Thousands of tenants share one value."""
 SHARED = ""
-"""Stands for the settings that tenants share, and that a tenant without a name takes."""
+"""The name of the shared settings. Tenants without a name have them too."""
 
 
 class TenantSettings(Protocol):
-    """What reconciler.yaml says of one tenant, shared settings included."""
+    """The settings of one tenant in reconciler.yaml, including the shared settings."""
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class TenantSettings(Protocol):
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 gave the tenant, if it is known."""
+        """The host that Auth0 gave the tenant, if known."""
 
     @property
     def kind(self) -> str:
@@ -59,7 +59,7 @@ class TenantSettings(Protocol):
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The values that grant files use."""
+        """The variables for grant files."""
 
     @property
     def credentials(self) -> str:
@@ -87,14 +87,14 @@ class TenantSettings(Protocol):
 
 
 def not_compared(file: str, base: str, why: str) -> tuple[ConfigChange, ...]:
-    """Return the change that stands for all that nobody could see, because the base's file cannot be used."""
-    message = f"{file} in {base} {why}; its changes are not known, so read the whole file"
+    """Return one change that stands for all unknown changes, because the file at the base cannot be used."""
+    message = f"{file} in {base} {why}; its changes are unknown, so read the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
 
 def file_is_new(file: str, base: str) -> tuple[ConfigChange, ...]:
-    """Return the change for a configuration that the base does not have at its path."""
-    message = f"{base} has no {file}: every setting is new, or the file was moved; read the whole file"
+    """Return the change of a configuration that does not exist at the base."""
+    message = f"{base} does not contain {file}: every setting is new, or the file was moved; read the whole file"
     return (ConfigChange((), NEW_FILE.risk(message)),)
 
 
@@ -103,10 +103,10 @@ def config_changes(
     now: Iterable[TenantSettings],
     default_tenants: tuple[str | None, str | None] = (None, None),
 ) -> tuple[ConfigChange, ...]:
-    """Return what differs between the settings of the base and those of now, the worst first.
+    """Return the differences between the settings at the base and the current settings, the highest risk first.
 
-    The settings named SHARED are those of tenants without a name. A tenant is compared with the one of its name, and
-    with the one at its domain: nobody gets rid of a guard by exchanging names.
+    Settings with the name SHARED belong to tenants without a name. Each tenant is compared with the tenant of the same
+    name and with the tenant at the same domain. Exchanging names therefore does not remove a guard.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in now}
@@ -119,13 +119,13 @@ def config_changes(
 
 
 def worst_first(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
-    """Return changes by the order of the rules, then by tenants."""
+    """Return changes in the order of the rules, then of the tenants."""
     order = {rule.name: number for number, rule in enumerate(CONFIG_RULES)}
     return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants, each.risk.message)))
 
 
 Named = tuple[str, Risk]
-"""A risk, and the name of the tenant that it is about."""
+"""The name of a tenant and a risk of its settings."""
 
 
 def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings]) -> Iterator[Named]:
@@ -143,7 +143,7 @@ def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings
                 yield from _settings(each, tenant)
     for name, tenant in old.items():
         if name not in new and name not in renamed:
-            yield name, REMOVED.risk(f"the tenant at {tenant.host} is removed, and its settings with it")
+            yield name, REMOVED.risk(f"the tenant at {tenant.host} and its settings are removed")
 
 
 def _new_name(
@@ -152,7 +152,7 @@ def _new_name(
     if gone := [each.name for each in at_its_domain if each.name not in new]:
         yield tenant.name, RENAMED.risk(f"the tenant at {tenant.host} had the name {some(gone)}")
         return
-    whose = f", the domain of {some([each.name for each in at_its_domain])} before" if at_its_domain else ""
+    whose = f", the former domain of {some([each.name for each in at_its_domain])}" if at_its_domain else ""
     yield tenant.name, ADDED.risk(f"new tenant of kind {tenant.kind} at {tenant.host}{whose}")
 
 
@@ -165,14 +165,14 @@ def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSetti
 
 
 def _hosts(tenant: TenantSettings) -> Iterable[str]:
-    """Return the hosts by which a tenant of Auth0 is known. A sandbox is known by its name only."""
+    """Return the hosts that identify a tenant of Auth0. A sandbox has none, because its name identifies it."""
     if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
         return ()
     return dict.fromkeys(comparable(host) for host in (tenant.host, tenant.canonical_host) if host)
 
 
 def _both(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
-    """Yield what differs between the tenants of one name."""
+    """Yield the differences between two tenants with the same name."""
     name = now.name
     if was.kind != now.kind:
         real = "" if now.kind == SANDBOX_KIND else ": runs now change a real tenant"
@@ -205,7 +205,7 @@ Setting = TypeVar("Setting", bound=Hashable)
 def remembered(
     compare: Callable[[Setting, Setting], Iterator[Risk]],
 ) -> Callable[[Setting, Setting], tuple[Risk, ...]]:
-    """Return `compare`, which is slow, with a memory and a quick answer for equal values."""
+    """Wrap `compare`, which is slow, with a cache and a fast path for equal values."""
 
     @lru_cache(MOST_REMEMBERED)
     def compared(was: Setting, now: Setting) -> tuple[Risk, ...]:
@@ -235,7 +235,10 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _uncovered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns that no item of `by` certainly covers. Beyond MOST_PAIRS only equal items are compared."""
+    """Return the patterns that no item of `by` certainly covers.
+
+    After MOST_PAIRS comparisons, only equal items count.
+    """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
     by_text = {str(each): each for each in patterns}
@@ -247,35 +250,35 @@ def _uncovered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
 @remembered
 def _protect(was: tuple[Protect, ...], now: tuple[Protect, ...]) -> Iterator[Risk]:
     if lost := _uncovered(was, now):
-        yield LOOSENED.risk(f"protect no longer has: {_listed(lost)}")
+        yield LOOSENED.risk(f"protect no longer contains: {_listed(lost)}")
     yield from _only_other(was, now, lost, _uncovered(now, was), "protect")
 
 
 @remembered
 def _manage(was: tuple[Pattern, ...], now: tuple[Pattern, ...]) -> Iterator[Risk]:
-    """Yield a risk if grants may be managed that were not. Without an item, all grants are managed."""
-    gained = [] if not was else ["every grant, since it has no item"] if not now else _uncovered(now, was)
+    """Yield a risk if `manage` matches grants that it did not match. Without an item, it matches all grants."""
+    gained = [] if not was else ["every grant, because it has no item"] if not now else _uncovered(now, was)
     if gained:
-        yield LOOSENED.risk(f"manage now covers: {_listed(gained)}")
-    lost = [] if not now else ["every grant, since it had no item"] if not was else _uncovered(was, now)
+        yield LOOSENED.risk(f"manage now matches: {_listed(gained)}")
+    lost = [] if not now else ["every grant, because it had no item"] if not was else _uncovered(was, now)
     yield from _only_other(was, now, gained, lost, "manage")
 
 
 def _only_other(
     was: Sequence[object], now: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
 ) -> Iterator[Risk]:
-    """Yield a risk of the lowest level for a setting that differs, but is not loosened."""
+    """Yield a risk of the lowest level for a setting that differs but is not looser."""
     if loosened or list(was) == list(now):
         return
-    what = "now has" if setting == "protect" else "no longer covers"
-    yield STRICTER.risk(f"{setting} {what}: {_listed(tightened)}" if tightened else f"{setting} is written otherwise")
+    what = "now has" if setting == "protect" else "no longer matches"
+    yield STRICTER.risk(f"{setting} {what}: {_listed(tightened)}" if tightened else f"{setting} is worded differently")
 
 
 def _own(was: frozenset[str], now: frozenset[str]) -> Iterator[Risk]:
     if lost := sorted(was - now):
-        yield LOOSENED.risk(f"own no longer has: {_listed(lost)}")
+        yield LOOSENED.risk(f"own no longer contains: {_listed(lost)}")
     if gained := sorted(now - was):
-        yield STRICTER.risk(f"own now has: {_listed(gained)}")
+        yield STRICTER.risk(f"own now contains: {_listed(gained)}")
 
 
 def _limits(was: Limits, now: Limits) -> Iterator[Risk]:

@@ -220,7 +220,7 @@ def _notes(
     opened = sum(_opens_to_unknown(each) for each in comparison.updates)
     if opened:
         yield (
-            f"{counted(opened, 'grant')} will no longer deny organizations: organizations that are already assigned gain "
+            f"{counted(opened, 'grant')} will no longer deny organizations: already assigned organizations gain "
             "access; declare organizations to see them"
         )
 
