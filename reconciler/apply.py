@@ -1,4 +1,4 @@
-"""Carry out a plan and tell what became of each change. The plan is a value: nothing is decided anew."""
+"""Execute a plan and report the outcome of each change. The plan is a value, so apply makes no further decisions."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,17 @@ __all__ = ["ApplyContext", "StopSignal", "carry_out", "reraise"]
 
 HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
 CHANGES_A_PAGE = 10
-"""A listing serves so many changes per page that it takes: a look at each grant adds a tenth to the calls at most."""
+"""The number of changes per page of a listing. Reading the listing again adds at most a tenth to the requests."""
 
 Numbered = tuple[int, Change]
 
 
 async def carry_out(plan: Plan, means: ApplyContext) -> tuple[Outcome, ...]:
-    """Carry out the changes of `plan`, a phase at a time, a few at once within a phase.
+    """Execute the changes of `plan` phase by phase. Within a phase, a few changes run at the same time.
 
-    A change that fails stops no other, but for one kind: access is not taken from an application for which an earlier
-    change failed. Returns one outcome per change, in the plan's order; raises nothing that the tenant, the network, a
-    signal or the journal's disk did.
+    A failed change does not stop the others, with one exception: access is not taken from an application for which an
+    earlier change failed. Return one outcome per change, in the order of the plan. Errors of the tenant, the network,
+    signals and the journal's disk become outcomes.
     """
     outcomes: list[Outcome] = []
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: phase(numbered[1])):
@@ -36,7 +36,10 @@ async def carry_out(plan: Plan, means: ApplyContext) -> tuple[Outcome, ...]:
 
 
 def _batches(changes: Sequence[Numbered], observed: int) -> Iterator[Sequence[Numbered]]:
-    """Split changes so that one listing before each batch shows what the tenant has right before its writes."""
+    """Split changes into batches.
+
+    One listing before each batch shows the tenant right before the writes of the batch.
+    """
     size = CHANGES_A_PAGE * _pages(observed)
     for start in range(0, len(changes), size):
         yield changes[start : start + size]
@@ -68,9 +71,9 @@ async def _carry_out_together(
 
 
 async def _listing_before(batch: Sequence[Numbered], means: ApplyContext) -> Seen | None:
-    """Return all grants of the tenant where one listing is cheaper than reading each grant; None: read each.
+    """Return all grants of the tenant if one listing is cheaper than reading each grant. Otherwise return None.
 
-    The listing of the plan does not serve here: an edit since then would be overwritten.
+    The listing of the plan must not be reused, because an edit since then would be overwritten.
     """
     count = sum(not isinstance(change, Create) for _, change in batch)
     if count <= _pages(means.observed) or means.stop.reason:
@@ -78,7 +81,7 @@ async def _listing_before(batch: Sequence[Numbered], means: ApplyContext) -> See
     try:
         return by_key(await means.client.grants())
     except Auth0Error:
-        return None  # each change reads its grant, and reports what goes wrong then
+        return None  # each change reads its grant and reports its own errors
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:

@@ -1,7 +1,7 @@
-"""One change under way. Right before a grant is changed or deleted it is read again and compared with the plan.
+"""Execute one change. The grant is read again and compared with the plan right before it is changed or deleted.
 
-A write whose answer is lost is settled by reading its key: what took effect is applied, what did not is tried again,
-anything else is a conflict. A change of several calls that stops half-way goes on from where it is.
+If the response to a write is lost, reading the key settles it: an effect counts as applied, no effect is tried again,
+and anything else is a conflict. A change of several requests that stops half-way continues from its current state.
 """
 
 import asyncio
@@ -29,23 +29,23 @@ from reconciler.core.steps import (
 from reconciler.http.retry import RetryPolicy
 
 EDITED = "somebody changed the grant since the plan was made"
-GONE = "the grant is gone since the plan was made"
-CHANGED_ALREADY = "the grant was as wanted already"
-GONE_ALREADY = "the grant was gone already"
+GONE = "somebody deleted the grant since the plan was made"
+CHANGED_ALREADY = "already up to date"
+GONE_ALREADY = "already deleted"
 LATE_SECONDS = 2.0
 
 Seen = Mapping[Key, ObservedGrant]
 
 
 class StopSignal:
-    """How a run is told to stop. `reason` says why nothing new is begun; `cut` leaves even what is under way."""
+    """The signal to stop a run. `reason` says why no new change starts. `cut` also abandons changes in progress."""
 
     def __init__(self) -> None:
         self.reason = ""
         self.cut = asyncio.Event()
 
     def ask(self, reason: str) -> None:
-        """Begin nothing new from now on."""
+        """Start no new change."""
         self.reason = self.reason or reason
 
 
@@ -56,10 +56,11 @@ def reraise(error: Exception) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyContext:
-    """What carrying out a plan takes.
+    """The context of an apply: client, journal, limits and callbacks.
 
-    `tell` hears each outcome as it comes; `concurrency` changes are under way at once; `observed` counts the tenant's
-    grants, which tells what a listing costs. `crashed` hears of each exception that is a bug.
+    `tell` receives each outcome. `concurrency` is the maximum number of changes at the same time. `observed` is the
+    number of the tenant's grants, which determines the cost of a listing. `crashed` receives each exception that is a
+    bug.
     """
 
     client: ManagementClient
@@ -73,7 +74,7 @@ class ApplyContext:
 
 
 class ChangeExecutor:
-    """One change under way."""
+    """Executes one change."""
 
     def __init__(self, number: int, change: Change, means: ApplyContext) -> None:
         self._number = number
@@ -82,13 +83,13 @@ class ChangeExecutor:
         self._client = means.client
         self._intended = False
         self._sent = False
-        self._in_doubt = False  # sent, and not known what became of it
-        self._taken = False  # one call of several has taken effect
+        self._in_doubt = False  # sent, with an unknown outcome
+        self._taken = False  # one of several requests took effect
         self._before_leaving = (False, False)
         self._mark = RequestContext(f"{means.journal.run}-{number}", self._leave, self._return)
 
     async def do(self, seen: Seen | None) -> Outcome:
-        """Carry the change out; `seen` is what the tenant has right now, None to look for oneself."""
+        """Execute the change. `seen` is the current grant, or None to read it."""
         outcome = await unless(self._means.stop.cut, self._guarded(seen)) or self._left()
         if self._intended:
             try:
@@ -112,13 +113,16 @@ class ChangeExecutor:
             return self._outcome(Result.UNKNOWN if self._sent else Result.FAILED, unexpected)
 
     async def _settled(self, seen: Seen | None) -> Outcome:
-        """Write, and where the answer does not tell what became of it, look; write again only what took no effect."""
+        """Write.
+
+        If the response does not show the outcome, read the grant, and repeat the write only if it had no effect.
+        """
         waits = self._means.persistence.delays()
         while True:
             try:
                 return await self._write(seen)
             except UnknownOutcomeError as error:
-                if not self._in_doubt:  # it was the look before the write that failed
+                if not self._in_doubt:  # the read before the write failed
                     raise
                 outcome = await self._look_again(str(error))
                 self._in_doubt = outcome.result is Result.UNKNOWN
@@ -145,7 +149,7 @@ class ChangeExecutor:
             if not conflicts(error):
                 raise
             outcome = await self._settle_refusal(error)
-            if self._taken:  # all that the grant lacks are organizations
+            if self._taken:  # only organizations are missing
                 return await self._update(change, None)
             return outcome
         self._take_effect()
@@ -159,7 +163,7 @@ class ChangeExecutor:
         match effect(change, now.grant):
             case ChangeState.WHOLE:
                 return self._outcome(Result.APPLIED, CHANGED_ALREADY)
-            case ChangeState.HALF if not self._sent:  # half of it is done by us or by nobody
+            case ChangeState.HALF if not self._sent:  # another program made the other half of the change
                 return self._outcome(Result.CONFLICT, EDITED)
             case ChangeState.FOREIGN:
                 return self._outcome(Result.CONFLICT, EDITED)
@@ -188,13 +192,13 @@ class ChangeExecutor:
         return self._outcome(Result.APPLIED)
 
     async def _go_on(self, now: ObservedGrant, change: Create | Update) -> None:
-        """Make the calls that lead from `now` to the end of `change`."""
+        """Send the requests that lead from `now` to the end of `change`."""
         for step in steps(now, change.after):
             await self._take(step, now.id)
             self._take_effect()
 
     def _take_effect(self) -> None:
-        """Note that a call succeeded; whether another one follows is known from the tenant only."""
+        """Record that a request succeeded. Only the tenant shows whether another one follows."""
         self._taken, self._in_doubt = True, False
 
     async def _take(self, step: Step, grant_id: str) -> None:
@@ -211,7 +215,7 @@ class ChangeExecutor:
                         raise
 
     async def _associate(self, organization: str, grant_id: str) -> None:
-        """Let the organization use the grant; one status says that it may already, or that it has too many."""
+        """Let the organization use the grant. One status means either "already assigned" or "too many"."""
         try:
             await self._client.associations.add(organization, grant_id, self._mark)
         except RefusedCallError as error:
@@ -219,7 +223,7 @@ class ChangeExecutor:
                 raise
 
     async def _now(self, seen: Seen | None = None) -> ObservedGrant | None:
-        """Return the grant as it is; with its organizations where the change is about them."""
+        """Return the current grant, with its organizations if the change concerns them."""
         now = await self._client.find(self._change.key) if seen is None else seen.get(self._change.key)
         if now is None or not speaks_of_organizations(self._change):
             return now
@@ -227,9 +231,9 @@ class ChangeExecutor:
         return now._replace(grant=now.grant._replace(organizations=organizations))
 
     async def _settle_refusal(self, error: RefusedCallError) -> Outcome:
-        """Settle a write that the tenant answered with 404 or 409, which may also come after the effect.
+        """Settle a write with the response 404 or 409, which may also come after the effect.
 
-        A tenant may show late what was just written, so a second look follows if the first shows no effect.
+        A tenant may show a write late, so a second read follows if the first one shows no effect.
         """
         outcome = await self._look_again(str(error))
         if outcome.result is Result.FAILED and not self._taken and not self._means.stop.reason:
@@ -239,16 +243,16 @@ class ChangeExecutor:
         return self._outcome(Result.CONFLICT, outcome.detail) if is_conflict and not self._taken else outcome
 
     async def _look_again(self, trouble: str) -> Outcome:
-        """Settle a write by reading its key: applied if it took effect, failed if not, else a conflict."""
+        """Settle a write by reading its key: applied with an effect, failed without, otherwise a conflict."""
         try:
             found = await self._now()
         except Auth0Error as error:
-            return self._outcome(Result.UNKNOWN, f"{trouble}; looking again failed: {error}")
+            return self._outcome(Result.UNKNOWN, f"{trouble}; reading the grant again failed: {error}")
         match took := effect(self._change, found.grant if found else None):
             case ChangeState.WHOLE:
-                return self._outcome(Result.APPLIED, f"{trouble}; it took effect all the same")
+                return self._outcome(Result.APPLIED, f"{trouble}; it took effect nevertheless")
             case ChangeState.FOREIGN:
-                what = "the tenant has another grant there now" if found else GONE
+                what = "the tenant has a different grant there now" if found else GONE
                 return self._outcome(Result.CONFLICT, f"{trouble}; {what}")
             case ChangeState.NONE | ChangeState.HALF:
                 self._taken = took is ChangeState.HALF
@@ -256,7 +260,7 @@ class ChangeExecutor:
 
     def _left(self) -> Outcome:
         if self._in_doubt:
-            return self._outcome(Result.UNKNOWN, "interrupted while it was under way")
+            return self._outcome(Result.UNKNOWN, "interrupted while it was in progress")
         if self._taken:
             return self._outcome(
                 Result.FAILED, f"interrupted before it was complete; it took {ChangeState.HALF} effect"
@@ -272,7 +276,7 @@ class ChangeExecutor:
         return self._outcome(Result.SKIPPED, "interrupted before it was sent")
 
     async def _leave(self) -> None:
-        """Note the intent. Once a change has begun, a journal that fails does not keep it from its end."""
+        """Record the intent. Once a change has started, a failing journal does not stop it."""
         self._intended = True
         try:
             await self._means.journal.intend(self._number, self._change)
@@ -284,7 +288,7 @@ class ChangeExecutor:
         self._sent = self._in_doubt = True
 
     def _return(self) -> None:
-        """Note that what was sent last had no effect."""
+        """Record that the last request had no effect."""
         self._sent, self._in_doubt = self._before_leaving
 
     def _outcome(self, result: Result, detail: str = "") -> Outcome:

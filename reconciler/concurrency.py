@@ -1,4 +1,4 @@
-"""Work that goes on at the same time, and work that is left."""
+"""Helpers for tasks that run at the same time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def at_once() -> AsyncIterator[asyncio.TaskGroup]:
-    """Give a task group: the first task that fails ends the others, and its error is raised, not a group of errors."""
+    """Open a task group. The first failing task cancels the others, and its error is raised instead of a group."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
@@ -19,10 +19,10 @@ async def at_once() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 def run_by(runner: asyncio.Runner, work: Coroutine[Any, Any, T]) -> T:
-    """Return what `work` does when `runner` runs it.
+    """Run a coroutine and return its result.
 
-    The result is kept out of the task: when one has ended, the runner puts the old handler of SIGINT back, which has
-    the whole result written out for the message of an error that nobody sees (`signal.signal` and its `Handlers`).
+    The result is kept out of the task. Otherwise the runner, which restores the handler of SIGINT after a task, would
+    format the whole result for an error message that nobody sees (`signal.signal` and its `Handlers`).
     """
     results: list[T] = []
 
@@ -34,7 +34,7 @@ def run_by(runner: asyncio.Runner, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def unless(cut: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what `work` does, or None if `cut` comes first: the work is left then."""
+    """Return the result of `work`, or None if `cut` comes first. The work is then cancelled."""
     working, cutting = asyncio.ensure_future(work), asyncio.ensure_future(cut.wait())
     await asyncio.wait({working, cutting}, return_when=asyncio.FIRST_COMPLETED)
     cutting.cancel()

@@ -1,4 +1,4 @@
-"""Reach a tenant: one on the network with the environment's credentials, or the sandbox inside this process."""
+"""Connect to a tenant: over the network with credentials of the environment, or to a sandbox in this process."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -23,12 +23,12 @@ async def open_tenant(
     secrets: Secrets,
     identity: IdentityCheck | None = None,
 ) -> AsyncIterator[ManagementClient]:
-    """Give a client for `tenant`. Its calls raise ReconcilerError if `identity` refuses the tenant of the token.
+    """Open a client for `tenant`. Its requests raise ReconcilerError if `identity` refuses the tenant of the token.
 
-    `secrets` are those of the run; those of the tenant are added.
+    The secrets of the tenant are added to `secrets`.
 
     Raises:
-        ReconcilerError: if there are no credentials, or they must not be sent to this tenant; if the sandbox is not
+        ReconcilerError: if credentials are missing or must not be sent to this tenant, or if the sandbox is not
             installed or cannot be opened.
     """
     check_environment(tenant, environment)
@@ -52,7 +52,7 @@ async def open_tenant(
 
 @contextmanager
 def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
-    """Give the way to `tenant`; nothing is sent yet, and the credentials are looked at when they are asked for.
+    """Return the route to `tenant`. Nothing is sent yet, and credentials are read later.
 
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.

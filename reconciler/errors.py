@@ -1,14 +1,14 @@
-"""What can go wrong that is nobody's bug, and the exit code each means.
+"""The errors that users and networks cause, with their exit codes.
 
-    ReconcilerError              exit 1: usage, configuration; nothing was written
-    ├── ProblemsError            exit 1: files say something wrong; carries every problem
-    ├── RefusedError             exit 4: a guard says no
-    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old, another tenant's or made otherwise
-    ├── ReportLostError          exit 3: the tenant was changed, and nobody could be told how
-    ├── CrashError               exit 1, 3 if something was written: a bug at one of several tenants
-    └── Auth0Error               exit 1: the Management API or the way to it (auth0/errors.py has its leaves)
+    ReconcilerError              exit 1: usage or configuration; nothing was written
+    ├── ProblemsError            exit 1: files have problems; carries all of them
+    ├── RefusedError             exit 4: a guard refuses the run
+    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old or for another tenant
+    ├── ReportLostError          exit 3: the tenant was changed, and the report could not be printed
+    ├── CrashError               exit 1, or 3 after a write: a bug in the run of one of several tenants
+    └── Auth0Error               exit 1: the Management API or the network (see auth0/errors.py)
 
-The entry point catches the base only; anything else is a bug and keeps its traceback.
+The entry point catches ReconcilerError only. Any other exception is a bug and keeps its traceback.
 """
 
 import traceback
@@ -20,7 +20,7 @@ from reconciler.core.problems import Problem, errors
 
 
 class Exit(IntEnum):
-    """Exit codes of every command."""
+    """The exit code of a command."""
 
     DONE = 0
     FAILED = 1
@@ -33,9 +33,9 @@ class Exit(IntEnum):
 
 
 class ReconcilerError(Exception):
-    """The run cannot go on; the message says why and what to do.
+    """The run cannot continue. The message says what is wrong and what to do.
 
-    `tenants` has the names of the tenants that it is about, if any are, each with whether that is a sandbox.
+    `tenants` has the names of the tenants that the error is about. The value is true for a sandbox.
     """
 
     exit_code = Exit.FAILED
@@ -43,12 +43,12 @@ class ReconcilerError(Exception):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What a report says of it, one line each."""
+        """The lines that a report shows for the error."""
         return (str(self),)
 
 
 class ProblemsError(ReconcilerError):
-    """Files declare something that cannot be; `problems` has every one of them, `texts` the files' contents."""
+    """Files have problems. `problems` has all of them, and `texts` the content of the files."""
 
     def __init__(self, problems: tuple[Problem, ...], texts: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{len(problems)} problem(s)")
@@ -57,7 +57,7 @@ class ProblemsError(ReconcilerError):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """Every problem that stops the run, with its place."""
+        """Every problem with severity ERROR, with its source."""
         return tuple(f"{problem.source}: {problem.message}" for problem in errors(self.problems))
 
 
@@ -68,13 +68,13 @@ class RefusedError(ReconcilerError):
 
 
 class ReportLostError(ReconcilerError):
-    """Stdout broke when the report of a run that wrote was due."""
+    """Stdout broke before the report of a run that wrote."""
 
     exit_code = Exit.INCOMPLETE
 
 
 class CrashError(ReconcilerError):
-    """A bug at one of several tenants: an exception that is no ReconcilerError. `trace` is its traceback."""
+    """A bug in the run of one of several tenants. `trace` is its traceback."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"unexpected {type(error).__name__}: {error}; this is a bug, please report it")
@@ -82,17 +82,17 @@ class CrashError(ReconcilerError):
 
 
 class StalePlanError(ReconcilerError):
-    """A saved plan does not approve what would be done now; nothing was written."""
+    """A saved plan does not approve the current changes. Nothing was written."""
 
     exit_code = Exit.STALE
 
 
 def reason(error: Exception) -> str:
-    """Return what went wrong in plain words: the system's, without the number that Python puts before them."""
+    """Return the message of an error without Python's prefix."""
     match error:
         case OSError(strerror=str(words)):
             return words
         case UnicodeDecodeError():
-            return "it is no text in UTF-8"
+            return "it is not UTF-8 text"
         case _:
             return str(error)

@@ -1,4 +1,4 @@
-"""Read what a plan needs to know of the tenant: its grants always, all else only where a file needs it."""
+"""Read the part of a tenant that a plan needs: always the grants, everything else only if a file needs it."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
@@ -25,7 +25,7 @@ NO_APPLICATIONS = (
     "read:clients, or write client_id instead of client"
 )
 NO_THIRD_PARTIES = (
-    "--prune has to know which applications belong to third parties, but the token may not list them: give its "
+    "--prune must know which applications belong to third parties, but the token may not list them: give its "
     "application read:clients"
 )
 NO_APIS = (
@@ -41,30 +41,30 @@ NO_ASSOCIATIONS = (
     "read:organization_client_grants"
 )
 LOST_UNSEEN = (
-    "organizations that lose a deleted grant are neither shown nor kept in the snapshot: the token may not read them "
-    "(read:organization_client_grants)"
+    "organizations of deleted grants are neither shown nor saved in the snapshot: the token may not read "
+    "them (read:organization_client_grants)"
 )
 ORGANIZATIONS_UNREAD = "organizations of grants were not read: the token may not (read:organization_client_grants)"
 MOST_COUNTED = 100
-"""Organizations whose grants are counted, one request each, although nobody has listed what organizations exist."""
+"""The limit for organizations whose grants are counted one by one, without a list of all organizations."""
 MANY_ORGANIZATIONS = (
-    f"files give grants to more than {MOST_COUNTED} organizations by their ids, but the token may not list them: give "
-    "its application read:organizations"
+    f"files give grants to more than {MOST_COUNTED} organizations by id, but the token may not list "
+    "organizations: give its application read:organizations"
 )
 MOST_ASSOCIATIONS = 1_000_000
-"""Organizations of all grants together. They have to fit into memory."""
+"""The limit for organizations of all grants together, which must fit into memory."""
 MOST_UNFAMILIAR = 20
-"""Notes about fields and values that this version does not know."""
+"""The limit for notes about unknown fields and values."""
 NOTHING_KNOWN = Directory()
 NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredListings:
-    """Which listings are needed.
+    """The listings to read.
 
-    If the token may not list APIs and only `scopes` needs them, scopes are reported as not checked. `organizations`
-    says that those of grants are needed, `organization_names` that the list of all is.
+    If only `scopes` needs the APIs and the token may not list them, scopes are reported as not checked. `organizations`
+    reads the organizations of grants. `organization_names` reads the list of all organizations.
     """
 
     application_names: bool
@@ -79,7 +79,7 @@ NO_NEEDS = RequiredListings(application_names=False, api_names=False, scopes=Fal
 
 
 def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> RequiredListings:
-    """Return what must be read to plan `specs` where the configuration names grants by `patterns`."""
+    """Return the listings that a plan of `specs` needs if the configuration contains `patterns`."""
     specs, patterns = tuple(specs), tuple(patterns)
     return RequiredListings(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
@@ -94,13 +94,13 @@ def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes:
 
 
 async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
-    """Read the tenant, independent listings at the same time; with `everything`, also what is not needed.
+    """Read the tenant, independent listings at the same time. With `everything`, also read what is not needed.
 
-    What is not needed and may not be read is None.
+    A listing that is not needed and not permitted is None.
 
     Raises:
-        Auth0Error: if a listing fails: a plan comes from a complete read or not at all.
-        ReconcilerError: if names are needed that the token may not read.
+        Auth0Error: if a listing fails. There is no plan from an incomplete read.
+        ReconcilerError: if the token may not read needed names.
     """
     async with at_once() as group:
         grants = group.create_task(client.grants())
@@ -109,16 +109,16 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
-    """Return what was observed for other needs, with what these ask for beyond it; raises as `observe` does."""
+    """Return `known` with the additional listings of `needs`. Raises like `observe`."""
     return replace(known, directory=await _directory(client, needs, known.directory))
 
 
 async def observe_for_changes(
     client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
 ) -> Observation:
-    """Read the lists that are needed to judge what `specs` create or widen, as far as the token may read them.
+    """Read the lists that are needed to check created and widened grants, if the token may read them.
 
-    Reads nothing if nothing is created or widened. Raises Auth0Error if a listing fails.
+    Nothing is read if nothing is created or widened. Raises Auth0Error if a listing fails.
     """
     lists = lists_for_changes(specs, observation.grants, observation.directory)
     if not lists:
@@ -129,13 +129,13 @@ async def observe_for_changes(
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Add the organizations of the grants that they are declared for, or that go; of no others are they read.
+    """Add the organizations of grants that declare organizations or are deleted.
 
-    Where only a delete asks for them, and the token may not read them, a note says so.
+    If only a delete needs them and the token may not read them, a note says so.
 
     Raises:
         Auth0Error: if a listing fails.
-        ReconcilerError: if the token may not read what files declare.
+        ReconcilerError: if the token may not read organizations that files declare.
     """
     if not declared.are_said and declared.pruned is None:
         return observation
@@ -157,9 +157,9 @@ async def observe_organizations(
 
 
 async def survey(client: ManagementClient, needs: RequiredListings) -> Observation:
-    """Read all that the tenant has, as far as the token may; organizations only of the grants that allow some.
+    """Read everything that the token may read. Organizations are read only for grants that allow some.
 
-    Where it may not list organizations, those that grants have are known all the same. Raises as `observe` does.
+    Without permission to list organizations, the organizations of grants are known nevertheless. Raises like `observe`.
     """
     observation = await observe(client, needs, everything=True)
     concerned = [each for each in observation.grants if may_have_organizations(each)]
@@ -206,7 +206,10 @@ async def _with_organizations(
 def _organizations_reader(
     client: ManagementClient,
 ) -> Callable[[str], Coroutine[Any, Any, Mapping[str, Organization]]]:
-    """Return what reads the organizations of grants, and refuses more for all grants together than can be true."""
+    """Return a function that reads the organizations of a grant.
+
+    It raises an error if all grants have too many together.
+    """
     total = 0
 
     async def read(grant_id: str) -> Mapping[str, Organization]:
@@ -221,10 +224,10 @@ def _organizations_reader(
 
 
 async def _with_names(client: ManagementClient, observation: Observation) -> Observation:
-    """List the organizations, so that ids that none has are found by one listing and not by a request for each.
+    """List the organizations, so that one request finds unknown ids.
 
     Raises:
-        ReconcilerError: if the token may not list them.
+        ReconcilerError: if the token may not list organizations.
     """
     listed = await _unless_forbidden(client.organizations())
     if listed is None:
@@ -239,7 +242,7 @@ async def _counted(client: ManagementClient, gaining: Iterable[str]) -> dict[str
 
 
 async def look_up(client: ManagementClient, needs: RequiredListings) -> Directory:
-    """Read the tenant's names only; raises as `observe` does. Scopes are nothing that a list of names checks."""
+    """Read only the tenant's names. Raises like `observe`."""
     return await _directory(client, replace(needs, scopes=False))
 
 
@@ -250,10 +253,10 @@ async def _directory(
     *,
     wanted: Collection[TenantList] = (),
 ) -> Directory:
-    """Return `known` with the lists that are needed, and with those of `wanted` that the token may read.
+    """Return `known` with the needed lists, and with those of `wanted` that the token may read.
 
     Raises:
-        ReconcilerError: if the token may not read a list that is needed.
+        ReconcilerError: if the token may not read a needed list.
         Auth0Error: if a listing fails.
     """
     needed = {
@@ -285,7 +288,7 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Return a list if it is to be read, else `known`; None if the token may not read it."""
+    """Return the list if it is to be read, otherwise `known`. Return None if the token may not read it."""
     return await _unless_forbidden(read()) if name in reads else known
 
 
@@ -295,6 +298,6 @@ def _unfamiliar(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
     named = sorted(counts.items())[:MOST_UNFAMILIAR]
     others = len(counts) - len(named)
     return (
-        *(f"ignored in {counted(count, 'grant')} of the tenant, because unknown: {thing}" for thing, count in named),
-        *((f"ignored in grants of the tenant, because unknown: {counted(others, 'other field')}",) * bool(others)),
+        *(f"ignored unknown {thing} in {counted(count, 'grant')} of the tenant" for thing, count in named),
+        *((f"ignored {counted(others, 'other unknown field')} in grants of the tenant",) * bool(others)),
     )

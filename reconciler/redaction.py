@@ -1,7 +1,7 @@
-"""Pure: the secrets of a run, and the one filter that removes them from text that comes from outside.
+"""Pure: the secrets of a run, and the filter that removes them from text of servers and libraries.
 
-Error texts of servers and libraries repeat what was sent to them. They pass this filter where they enter the program,
-so that no output format needs a filter of its own.
+Error texts of servers and libraries may repeat what was sent to them. They pass this filter where they enter the
+program, so no output format needs its own filter.
 """
 
 import base64
@@ -13,15 +13,15 @@ from urllib.parse import unquote
 MASK = "***"
 SHORTEST_SECRET = 4
 SHORTEST_ENCODED = 8
-"""Encodings of shorter secrets are a few characters, which occur in innocent text."""
+"""Encodings of shorter secrets have only a few characters, which occur in harmless text."""
 SHORTEST_VARIABLE = 8
-"""Values of variables that merely sound secret: `true` is not a token."""
+"""Shorter values of variables with a suspicious name are not secrets: `true` is not a token."""
 SHORTEST_IN_DATA = 16
-"""Only longer secrets make a value of an answer suspicious: a tenant may call an API `secret`."""
+"""Only longer secrets make a value of a response suspicious: a tenant may call an API `secret`."""
 RUN = 12
-"""So many characters of a secret in a row are removed: a server may cut off what it repeats."""
+"""The number of consecutive characters of a secret that are removed. A server may truncate what it repeats."""
 MOST_ESCAPES = 3
-"""So many times can a text be escaped, one escape around the other, until it is no longer searched."""
+"""The maximum depth of nested escapes that is searched."""
 
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|PRIVATE_KEY|API_KEY|ACCESS_KEY", re.IGNORECASE)
 HARMLESS_NAME = re.compile(r"(_URL|_PATH|_FILE|_DIR|_ID|_NAME|_ALG)$", re.IGNORECASE)
@@ -36,13 +36,13 @@ ESCAPE = re.compile(
 ESCAPED = re.compile(r"[%\\&]")
 NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 LOWER = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-"""As `str.lower`, but every text keeps its length."""
+"""Lower-case letters by code point. Unlike `str.lower`, this keeps the length of a text."""
 
 
 class Secrets:
     """The secrets of one run. Add each secret before it is sent anywhere.
 
-    `announce` receives each secret that is added later.
+    `announce` receives each secret that is added.
     """
 
     def __init__(self, known: Iterable[str] = (), announce: Callable[[str], None] = lambda _: None) -> None:
@@ -57,7 +57,7 @@ class Secrets:
         return f"Secrets({len(self._known)})"
 
     def add(self, *secrets: str) -> None:
-        """Remember further secrets. Texts that are too short for a secret are left out."""
+        """Add secrets. Texts that are too short for a secret are ignored."""
         new = {secret for secret in map(str.strip, secrets) if len(secret) >= SHORTEST_SECRET} - self._known
         if new:
             self._known |= new
@@ -66,7 +66,7 @@ class Secrets:
                 self._announce(secret)
 
     def redact(self, text: str) -> str:
-        """Return `text` with every secret replaced, whole or cut off, in the usual encodings and any letter case."""
+        """Return `text` with every secret replaced: whole or truncated, in common encodings, in any letter case."""
         if self._index is None:
             self._index = _index(self._known)
         hidden = bytearray(len(text))
@@ -80,11 +80,11 @@ class Secrets:
         return "".join([*pieces, text[end:]])
 
     def occur_in(self, text: str) -> bool:
-        """Return whether `text` contains a long secret, whole, in the usual encodings and any letter case."""
+        """Return whether `text` contains a long secret: whole, in common encodings, in any letter case."""
         return any(self._contains(view.text) for view in _views(text)) if ESCAPED.search(text) else self._contains(text)
 
     def may_occur_in(self, text: str) -> bool:
-        """Return whether parts of a long text have to be looked at with `occur_in`."""
+        """Return whether parts of a long text must be checked with `occur_in`."""
         return ESCAPED.search(text) is not None or self._contains(text)
 
     def _contains(self, text: str) -> bool:
@@ -96,7 +96,7 @@ class Secrets:
 
 
 def secrets_in(environment: Mapping[str, str], announce: Callable[[str], None] = lambda _: None) -> Secrets:
-    """Return the secrets that variables hold: credentials of all tenants, tokens of the job, passwords in URLs."""
+    """Return the secrets in environment variables: credentials of all tenants, tokens of the job, passwords in URLs."""
     return Secrets(_found_in(environment), announce)
 
 
@@ -111,7 +111,7 @@ def _found_in(environment: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Runs of secrets, all of one length, and the secrets that are shorter."""
+    """Substrings of secrets with one length, and the secrets that are shorter."""
 
     runs: frozenset[str]
     short: tuple[str, ...]
@@ -131,14 +131,14 @@ def _index(secrets: Iterable[str]) -> _Index:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret as it is, as bytes that were taken for Latin-1, in hexadecimal, in base64 and in base64url."""
+    """Yield a secret as it is, decoded as Latin-1, and in hexadecimal, base64 and base64url."""
     as_bytes = secret.encode("utf-8", errors="surrogateescape")
     for text in (secret, as_bytes.decode("latin-1")):
-        yield from (text, text.replace(" ", "+"))  # a form writes blanks so
+        yield from (text, text.replace(" ", "+"))  # forms encode spaces as +
     if len(secret) < SHORTEST_ENCODED:
         return
     yield as_bytes.hex()
-    for before in range(3):  # bytes before the secret, which shift what base64 makes of it
+    for before in range(3):  # preceding bytes shift the base64 form of the secret
         mixed = (0, 2, 3)[before], 0 if (before + len(as_bytes)) % 3 == 0 else 1
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             encoded = encode(b"\0" * before + as_bytes).decode().rstrip("=")
@@ -147,7 +147,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A text without its escapes, and where each of its characters begins and ends in the text that is shown."""
+    """A text without its escapes, with the start and end of each character in the original text."""
 
     text: str
     begins: list[int]
@@ -155,7 +155,7 @@ class _View:
 
 
 def _views(text: str) -> Iterator[_View]:
-    """Yield a text as it is, and without its escapes as often as it has some."""
+    """Yield a text as it is, and with one further level of escapes removed each time."""
     view = _View(text, list(range(len(text))), list(range(1, len(text) + 1)))
     yield view
     for _ in range(MOST_ESCAPES):

@@ -1,7 +1,7 @@
-"""Pure: what a grant file can declare of a grant, and how the rest of it is left alone.
+"""Pure: which grants and values a grant file can express. reconciler leaves the others unchanged.
 
-Tenants have grants and values that the contract of grant files does not allow. One table per grant and one per field
-say which. Plans, prune, import and snapshots all ask here.
+Tenants have grants and values that the schema of grant files does not allow. The functions `_obstacles` and below list
+them. Plans, --prune, import and snapshots all use this module.
 """
 
 import re
@@ -16,21 +16,21 @@ from reconciler.core.tenant_filter import literal
 
 SUBJECTS = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
 DEFAULT_HOLDERS = frozenset({"third_party_clients"})
-LONGEST_TEXT = 8 * 1024  # of one scalar in a grant file
+LONGEST_TEXT = 8 * 1024  # the limit of one scalar in a grant file
 LONGEST_SCOPE = 280
 LONGEST_TYPE = 255
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 HALF = re.compile(r"[\ud800-\udfff]")
-"""Halves of pairs (surrogates): JSON can carry one alone, a text file cannot."""
+"""Surrogates. JSON can contain a single one, a text file cannot."""
 
 
 def obstacle(grant: ClientGrant) -> str | None:
-    """Return why no grant file can declare the whole of `grant`; None if a file can."""
+    """Return the reason why no grant file can express `grant`, or None."""
     return next(_obstacles(grant), None)
 
 
 def with_kept_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
-    """Return `desired` with the values of `observed` that no file can declare: an update must not undo them."""
+    """Return `desired` with the inexpressible values of `observed`, so that an update does not remove them."""
     if any(_organization_obstacles(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization
         desired = desired._replace(organization_usage=usage, allow_any_organization=any_organization)
@@ -41,7 +41,7 @@ def with_kept_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant
 
 
 def declarable_part(grant: ClientGrant) -> ClientGrant:
-    """Return `grant` without the values that no file can declare."""
+    """Return `grant` without its inexpressible values."""
     if any(_organization_obstacles(grant)):
         grant = grant._replace(organization_usage=USAGE_DENY, allow_any_organization=False, organizations=None)
     if any(_type_obstacles(grant)):
@@ -62,12 +62,12 @@ def takes_organizations(key: Key) -> bool:
 
 
 def is_exception_for_users(key: Key) -> bool:
-    """Return whether `key` is a user's grant on the My Organization API, which takes settings for organizations."""
+    """Return whether `key` is a user's grant on the My Organization API, which accepts organization settings."""
     return key.subject_type == SUBJECT_USER and key.audience.endswith(MY_ORGANIZATION_SUFFIX)
 
 
 def writable(text: str) -> bool:
-    """Return whether a grant file can hold `text` as a name or an id."""
+    """Return whether a grant file can contain `text` as a name or an id."""
     return 0 < len(literal(text)) <= LONGEST_TEXT and not HALF.search(text)
 
 
@@ -87,7 +87,7 @@ def _key_obstacles(key: Key) -> Iterator[str]:
     if key.default_for is not None and key.default_for not in DEFAULT_HOLDERS:
         yield f"it is the default for {quoted(key.default_for)}, which is unknown"
     if not writable(key.holder) or not writable(key.audience):
-        yield "a file cannot hold the text of its id or of its API's identifier"
+        yield "a file cannot contain its id or the identifier of its API"
 
 
 def _organization_obstacles(grant: ClientGrant) -> Iterator[str]:
@@ -96,14 +96,14 @@ def _organization_obstacles(grant: ClientGrant) -> Iterator[str]:
     elif grant.organization_usage == USAGE_DENY and grant.allow_any_organization:
         yield "it allows any organization although it denies organizations"
     elif grant.organization_usage != USAGE_DENY and not takes_organizations(grant.key):
-        yield "it has settings for organizations, which work for applications by themselves only"
+        yield "it has organization settings, which are only valid for grants of applications"
     elif grant.organizations is not None and (grant.key.subject_type, grant.key.default_for) != (SUBJECT_CLIENT, None):
-        yield "it has organizations, which work for applications by themselves only"
+        yield "it has organizations, which are only valid for grants of applications"
 
 
 def _type_obstacles(grant: ClientGrant) -> Iterator[str]:
     if grant.authorization_details_types and grant.key.subject_type != SUBJECT_USER:
-        yield "it has authorization_details_types, which work for users only"
+        yield "it has authorization_details_types, which are only valid for users"
     for text in sorted(grant.authorization_details_types):
         if not _fits(text, LONGEST_TYPE):
             yield f"its authorization_details_types has {quoted(text)}, which is empty, too long or not printable"

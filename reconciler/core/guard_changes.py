@@ -1,4 +1,4 @@
-"""Pure: the grants that left or entered `protect` and `manage` because reconciler.yaml has changed since the base."""
+"""Pure: grants that entered or left `protect` and `manage` because reconciler.yaml changed since the base."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,9 +13,9 @@ from reconciler.core.quoting import counted, some
 def guards_moved(
     keys: Iterable[Key], directory: Directory, was: TenantSettings, now: TenantSettings
 ) -> Iterator[ConfigChange]:
-    """Yield a change for all grants that left `protect`, one for those that entered it, and the same of `manage`.
+    """Yield one change for the grants that left `protect`, one for those that entered it, and the same for `manage`.
 
-    Names are those that the tenant has now: a grant whose application was renamed since moves by no change of the file.
+    Names are the tenant's current names. A grant whose application was renamed does not count as moved by the file.
     """
     if (was.protect, was.border) == (now.protect, now.border):
         return
@@ -41,4 +41,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 MOVES = (("protect", _is_protected, LEFT, ENTERED), ("manage", _is_managed, ENTERED, LEFT))
-"""For each guard: its name, whether it has a grant, and the rules for grants that leave and enter it."""
+"""For each guard: its name, its test, and the rules for grants that leave and enter it."""

@@ -1,7 +1,8 @@
 """Pure: compare the identity of a tenant with the configuration.
 
 A tenant has one host from Auth0, the canonical host, and may have custom domains. Its identity is the canonical host.
-Auth0 writes it into the identifier of the tenant's Management API, and so into each access token.
+Auth0 writes the canonical host into the identifier of the tenant's Management API, and therefore into each access
+token.
 """
 
 import re
@@ -18,9 +19,9 @@ LOCALITIES = ("au", "ca", "eu", "jp", "uk", "us")
 AUTH0_HOST = re.compile(
     rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.join(LOCALITIES)}))?{re.escape(AUTH0_HOSTS)}"
 )
-"""`<tenant>.auth0.com` or `<tenant>.<region>.auth0.com`; tenant names have 3 to 63 characters (same page)."""
+"""`<tenant>.auth0.com` or `<tenant>.<region>.auth0.com`. Tenant names have 3 to 63 characters (same page)."""
 CREDENTIALS_PREFIX = "AUTH0_"
-"""How the names of the variables with a tenant's credentials begin unless the configuration says otherwise."""
+"""The default prefix of the environment variables with a tenant's credentials."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 RESERVED = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(com|net|org))")
 LAST_PORT = 65_535
@@ -33,7 +34,7 @@ DOMAIN = re.compile(
 
 
 def is_auth0_host(host: str) -> bool:
-    """Return whether a canonical host has one of the forms that Auth0 documents for its tenants."""
+    """Return whether a canonical host has a form that Auth0 documents for tenants."""
     return AUTH0_HOST.fullmatch(host) is not None
 
 
@@ -43,18 +44,18 @@ def is_loopback(host: str) -> bool:
 
 
 def is_reserved(host: str) -> bool:
-    """Return whether a canonical host is this machine, or has a name that nobody can own (RFC 2606, RFC 6761)."""
+    """Return whether a canonical host is this machine or a name that nobody can own (RFC 2606, RFC 6761)."""
     return is_loopback(host) or RESERVED.fullmatch(name_of(host)) is not None
 
 
 def base_url(domain: str) -> str:
-    """Return where the API is: https, but plain http on loopback unless the domain is written with https://."""
+    """Return the URL of the API. It uses https, except for a loopback domain without https://."""
     scheme, host = parts_of(domain)
     return f"{scheme or _usual_scheme(host)}://{host}"
 
 
 def host_of(domain: str) -> str:
-    """Return the canonical host of a domain. Raises ReconcilerError as `parts_of` does."""
+    """Return the canonical host of a domain. Raises ReconcilerError like `parts_of`."""
     return parts_of(domain)[1]
 
 
@@ -64,7 +65,7 @@ def name_of(host: str) -> str:
 
 
 def comparable(host: str) -> str:
-    """Return what two canonical hosts have in common if they are the same: all names of loopback are one."""
+    """Return a form of a canonical host that is equal for equal hosts. All loopback names are equal."""
     return LOOPBACK.sub(r"localhost\2", host) if is_loopback(host) else host
 
 
@@ -74,23 +75,23 @@ def is_same_host(one: str, other: str) -> bool:
 
 
 def parts_of(domain: str) -> tuple[str, str]:
-    """Split a domain into its scheme (or nothing) and its canonical host.
+    """Split a domain into its scheme, which may be empty, and its canonical host.
 
-    The canonical host is in lower case, without a final dot, and without the port that its scheme implies.
+    The canonical host is in lower case, without a final dot and without the default port of its scheme.
 
     Raises:
-        ReconcilerError: if it is none; the message reads `what is wrong; what to do`.
+        ReconcilerError: if the domain is not valid. The message says what to do.
     """
     match = DOMAIN.fullmatch(domain)
     if match is None or len(match["name"]) > LONGEST_NAME:
-        raise ReconcilerError(f'"{domain}" is no domain; write it like example.eu.auth0.com')
+        raise ReconcilerError(f'"{domain}" is not a valid domain; write it like example.eu.auth0.com')
     scheme = (match["scheme"] or "").lower().removesuffix("://")
     name = match["name"].lower().removesuffix(".")
     port = int(match["port"] or 0)
     if match["port"] and not 0 < port <= LAST_PORT:
-        raise ReconcilerError(f'"{domain}" has a port that cannot be; ports end at {LAST_PORT}')
+        raise ReconcilerError(f'"{domain}" has an invalid port; the port must be between 1 and {LAST_PORT}')
     if scheme == "http" and not is_loopback(name):
-        raise ReconcilerError(f'"{domain}": plain http would show the credentials to the network; leave http:// out')
+        raise ReconcilerError(f'"{domain}": plain http would show the credentials to the network; remove http://')
     is_implied = port in {0, DEFAULT_PORTS[scheme or _usual_scheme(name)]}
     return scheme, name if is_implied else f"{name}:{port}"
 
@@ -105,7 +106,7 @@ ALLOW_UNNAMED = "--allow-unnamed-tenant"
 
 
 class SameTenantError(ReconcilerError):
-    """A declared tenant is reached under another name; `names` are the declared tenants that are one and the same."""
+    """Several names lead to one tenant. `names` are the declared tenants that are the same."""
 
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -113,16 +114,16 @@ class SameTenantError(ReconcilerError):
 
 
 def same_tenants(identity: str, names: Sequence[str]) -> SameTenantError:
-    """Return the error that these declared tenants are one and the same."""
+    """Return the error for declared tenants that are the same tenant."""
     return SameTenantError(
-        f"the tenants {enumerated(list(names), 'and')} are the same tenant: they identify themselves as {identity}; "
-        "correct the domain of all but one, or remove them",
+        f"the tenants {enumerated(list(names), 'and')} are the same tenant: they identify themselves as "
+        f"{identity}; correct the domains, or remove all but one",
         tuple(names),
     )
 
 
 def identity_of(identifier: str) -> str | None:
-    """Return the host in a Management API identifier like `https://example.eu.auth0.com/api/v2/`; None without one."""
+    """Return the host in a Management API identifier like `https://example.eu.auth0.com/api/v2/`, or None."""
     origin = identifier.removesuffix(MANAGEMENT_API_SUFFIX)
     if not identifier.startswith(HTTPS) or origin == identifier or origin.endswith("/"):
         return None
@@ -133,25 +134,24 @@ def identity_of(identifier: str) -> str | None:
 
 
 def management_api_of(host: str) -> str:
-    """Return the identifier of the Management API of the tenant whose canonical host is `host`."""
+    """Return the identifier of the Management API of the tenant with the canonical host `host`."""
     return f"{HTTPS}{host}{MANAGEMENT_API_SUFFIX}"
 
 
 def identities_in(apis: Collection[Api]) -> frozenset[str]:
-    """Return the identities in a tenant's list of APIs: one, unless Auth0 changed what it calls its own API."""
+    """Return the identities in a tenant's list of APIs. There is one, unless Auth0 changed the name of its own API."""
     found = (identity_of(api.identifier) for api in apis if api.is_system)
     return frozenset(identity for identity in found if identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityCheck:
-    """Which identity a tenant must have.
+    """The identity that a tenant must have.
 
-    `expected` is the canonical host as far as it is known, and `source` is what gives it; `is_configured` says whether
-    that is the configuration, not the environment. `others` has the names of the other declared tenants by their hosts,
-    `unknown` the names of those whose canonical host nobody wrote down. `is_declared` says whether the configuration
-    names the tenant, `may_be_real` whether a tenant of Auth0 may be found there: not on loopback where an unnamed
-    tenant is not allowed.
+    `expected` is the canonical host, if known, and `source` is the place that names it. `is_configured` is true if that
+    place is the configuration and not the environment. `others` has the names of the other declared tenants by host.
+    `unknown` has the names of declared tenants without a known canonical host. `is_declared` is true if the
+    configuration names the tenant. `may_be_real` is false on loopback if an unnamed tenant is not allowed.
     """
 
     tenant: str
@@ -166,11 +166,11 @@ class IdentityCheck:
     may_be_real: bool = True
 
     def verify(self, seen: Collection[str]) -> None:
-        """Compare the identities that the tenant showed with the expected one.
+        """Compare the identities that the tenant showed with the expected identity.
 
         Raises:
-            SameTenantError: if it is another declared tenant.
-            ReconcilerError: if it is any other tenant than the configuration says.
+            SameTenantError: if the tenant is another declared tenant.
+            ReconcilerError: if the tenant is not the one in the configuration.
         """
         for identity in sorted(seen):
             other = self.others.get(comparable(identity))
@@ -179,17 +179,17 @@ class IdentityCheck:
                 raise self._same_as(other, found)
             if self.expected and not is_same_host(identity, self.expected):
                 raise ReconcilerError(
-                    f"{found}, but {self.source} says {self.expected}; no run goes on until one of them is corrected"
+                    f"{found}, but {self.source} says {self.expected}; correct one of them to continue"
                 )
             if not self.may_be_real and identity.endswith(AUTH0_HOSTS):
                 raise ReconcilerError(
-                    f"{found}, which {self.file} does not declare; use --tenant NAME, declare the tenant, or use "
-                    f"{ALLOW_UNNAMED} to go on with the shared settings"
+                    f"{found}, which {self.file} does not declare; use --tenant NAME, declare the tenant, or "
+                    f"use {ALLOW_UNNAMED} to continue with the shared settings"
                 )
         if len(seen) > 1:
             raise ReconcilerError(
                 f"tenant {self.tenant}: the tenant at {self.host} identifies itself as "
-                f"{enumerated(sorted(seen), 'and as')}; find out what answers there"
+                f"{enumerated(sorted(seen), 'and as')}; find out which server answers there"
             )
 
     def _same_as(self, other: str, found: str) -> SameTenantError:
@@ -200,7 +200,7 @@ class IdentityCheck:
         return SameTenantError(f"{what}; use --tenant {other}, which has its own settings", (other,))
 
     def notes(self, seen: Collection[str]) -> tuple[str, ...]:
-        """Return what a person should know of identities that `verify` accepted."""
+        """Return notes about identities that `verify` accepted."""
         if not seen:
             compared = f"was not compared with {self.source} ({self.expected})" if self.expected else "is unknown"
             return (f"the tenant at {self.host} does not show its identity, which {compared}",)
@@ -208,7 +208,7 @@ class IdentityCheck:
         return tuple(filter(None, (self._advice(identity), self._uncompared(identity))))
 
     def _advice(self, identity: str) -> str | None:
-        """Return how to write the identity down where that is still to be done."""
+        """Return how to write the identity into the configuration, if it is not there."""
         is_written = self.is_configured if self.is_declared else self.expected or is_loopback(self.host)
         if is_written or is_same_host(identity, self.host):
             return None
@@ -219,10 +219,10 @@ class IdentityCheck:
         )
 
     def _uncompared(self, identity: str) -> str | None:
-        """Return that an unnamed tenant may be a declared one, whose guards would be missing."""
+        """Return a note that an unnamed tenant may be a declared tenant, whose guards would not apply."""
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
         return (
-            f"{identity} was not compared with {enumerated(list(self.unknown), 'and')}: {self.file} lacks their "
-            "canonical_domain, so this may be one of them, without its guards"
+            f"{identity} was not compared with {enumerated(list(self.unknown), 'and')}, because {self.file} "
+            "lacks their canonical_domain; this tenant may be one of them, without its guards"
         )

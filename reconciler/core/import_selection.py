@@ -1,4 +1,4 @@
-"""Pure: what of a tenant goes into which new grant file, and what is left out."""
+"""Pure: choose the grants of a tenant to import, and the names of their files."""
 
 import re
 import unicodedata
@@ -16,14 +16,14 @@ LONGEST_STEM = 60
 DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
-"""What Windows takes for devices, whatever the suffix."""
+"""File names that Windows reserves for devices, with any suffix."""
 
 
 def stem(*texts: str) -> str:
-    """Return a file's name without its suffix, made of the first of `texts` that leaves anything.
+    """Return a file name without suffix, made from the first of `texts` that leaves any characters.
 
-    It has lower-case ASCII letters, digits and hyphens only: what is left once accents are taken off, which no file
-    system writes otherwise.
+    The name has only lower-case ASCII letters, digits and hyphens, because all file systems store these the same way.
+    Accents are removed.
     """
     words = next(filter(None, map(_words, texts)), ["application"])
     whole = "-".join(words)[:LONGEST_STEM].strip("-")
@@ -36,7 +36,7 @@ def _words(text: str) -> list[str]:
 
 
 class UniqueNames:
-    """Gives each name once: where one is taken, with the next number behind it."""
+    """Makes names unique. A repeated name gets the next number."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = {name.casefold() for name in taken}
@@ -54,13 +54,13 @@ class UniqueNames:
 
 @dataclass(frozen=True, slots=True)
 class ImportFilter:
-    """Which grants are wanted: those that meet one pattern of each kind that is given, by name or by id."""
+    """Selects grants: those that match one pattern of each given kind, by name or by id."""
 
     clients: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
 
     def covers(self, key: Key, directory: Directory) -> bool:
-        """Return whether the grant with `key` is wanted."""
+        """Return whether the filter matches the grant with `key`."""
         holders = [key.holder, directory.client_name(key) or ""]
         apis = [key.audience, directory.api_name(key) or ""]
         return _one_meets(holders, self.clients) and _one_meets(apis, self.audiences)
@@ -68,7 +68,7 @@ class ImportFilter:
 
 @dataclass(frozen=True, slots=True)
 class NotImported:
-    """A grant that goes into no file, and why."""
+    """A grant that is not imported, and the reason."""
 
     key: Key
     why: str
@@ -76,7 +76,10 @@ class NotImported:
 
 @dataclass(frozen=True, slots=True)
 class GrantImport:
-    """The new grants of each holder, under the name of a file; names may repeat. `declared` counts those in files."""
+    """The new grants of each holder with the name of their file.
+
+    Names may repeat. `declared` counts declared grants.
+    """
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
     left_out: tuple[NotImported, ...]
@@ -84,7 +87,7 @@ class GrantImport:
 
     @property
     def count(self) -> int:
-        """How many grants are new."""
+        """The number of new grants."""
         return sum(len(grants) for _, grants in self.holders)
 
 
@@ -96,7 +99,7 @@ def adopt(
     untouchable: ProtectionRules,
     declared: Collection[Key],
 ) -> GrantImport:
-    """Return what to write for the grants of `choice` that are not `declared`; those that are protected may be."""
+    """Return the selected grants that are not `declared`. Protected grants are included."""
     wanted = [each for each in observed if choice.covers(each.key, directory)]
     fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
     foreign = replace(untouchable, protect=())
@@ -112,7 +115,7 @@ def _reason(each: ObservedGrant, foreign: ProtectionRules, directory: Directory)
     if why := foreign.reason(each.key, each, directory):
         return why[1]
     why_not = obstacle(each.grant)
-    return why_not and f"no grant file can declare it: {why_not}"
+    return why_not and f"a grant file cannot express it: {why_not}"
 
 
 def _by_holder(grants: Iterable[ClientGrant], directory: Directory) -> tuple[tuple[str, tuple[ClientGrant, ...]], ...]:

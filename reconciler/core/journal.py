@@ -1,4 +1,4 @@
-"""Pure: what a journal says about a run that is over, or was cut off. It is evidence: nothing of it is carried out."""
+"""Pure: the content of a journal. A journal is evidence about a run. No command executes it."""
 
 import json
 from collections import Counter
@@ -12,11 +12,11 @@ from reconciler.errors import ReconcilerError
 LAST = "last"
 MOST_NAMED = 5
 SAVED_PLAN = "saved_plan"
-"""What the checksum of the saved plan is called in the line that begins a run."""
+"""The key of the saved plan's checksum in the first line of a run."""
 
 
 class JournalEvent(StrEnum):
-    """What a line of a journal tells of."""
+    """The kind of a journal line."""
 
     BEGIN = "begin"
     INTENT = "intent"
@@ -26,9 +26,9 @@ class JournalEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """A line of a journal. `number` is the change's within the plan, 0 where the line is about the run as a whole.
+    """A line of a journal. `number` is the position of the change in the plan, or 0 for the whole run.
 
-    `content` is the whole line as it was read: whoever asks it for something has to expect that it is not there.
+    `content` is the whole line as it was read. Any key may be missing.
     """
 
     event: str
@@ -37,21 +37,21 @@ class JournalEntry:
     content: Mapping[str, object]
 
     def text(self, name: str) -> str:
-        """Return what the line says under `name`, as text; empty if it does not."""
+        """Return the text under `name`, or an empty text."""
         value = self.content.get(name)
         return value if isinstance(value, str) else ""
 
     def parts(self, name: str) -> Mapping[str, object]:
-        """Return the object under `name`; empty if there is none."""
+        """Return the object under `name`, or an empty object."""
         value = self.content.get(name)
         return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """What a journal says of one run; `damaged` are the numbers of its lines that cannot be read, counted from 1.
+    """The journal of one run. `damaged` has the numbers of unreadable lines, counted from 1.
 
-    `broken_off` means that the last line is one of these, as it is when a process is killed while it writes.
+    `broken_off` is true if the last line is unreadable, as after the end of a process that was writing it.
     """
 
     name: str
@@ -61,35 +61,35 @@ class PastRun:
 
     @property
     def begun(self) -> JournalEntry | None:
-        """The line that began the run."""
+        """The first line of the run."""
         return next(iter(self._of(JournalEvent.BEGIN)), None)
 
     @property
     def changes(self) -> int | None:
-        """How many changes its plan had; None if that is not told."""
+        """The number of changes of the plan, or None if the journal does not have it."""
         return _whole(self.begun.content.get("changes")) if self.begun else None
 
     @property
     def results(self) -> Mapping[str, int]:
-        """How many changes came to which result; changes without one are not counted."""
+        """The number of changes by result. A change without a result is not counted."""
         last = {entry.number: entry.text("outcome") for entry in self._of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
 
     @property
     def unsettled(self) -> tuple[JournalEntry, ...]:
-        """The intents without a result, the last of each change: nobody noted what became of them."""
+        """The last intent of each change without a result. The journal does not say whether it took effect."""
         settled = {entry.number for entry in self._of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._of(JournalEvent.INTENT)}
         return tuple(entry for number, entry in sorted(intents.items()) if number not in settled)
 
     @property
     def converged(self) -> bool | None:
-        """Whether the tenant was seen to equal the files in the end; None if the run did not come to its end."""
+        """Whether the tenant equalled the files at the end, or None if the run did not end."""
         ends = self._of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 
     def has_applied(self, saved_plan: str) -> bool:
-        """Return whether the run applied every change that was left to do of the saved plan with this checksum."""
+        """Return whether the run applied all remaining changes of the saved plan with this checksum."""
         begun = self.begun
         return (
             begun is not None
@@ -102,7 +102,7 @@ class PastRun:
 
 
 def parse_run(name: str, data: bytes) -> PastRun:
-    """Return what the journal `data` of the run `name` says, whatever has become of some of its lines."""
+    """Parse the journal of the run `name`. Damaged lines are allowed."""
     entries: list[JournalEntry] = []
     damaged: list[int] = []
     lines = data.splitlines()
@@ -116,22 +116,24 @@ def parse_run(name: str, data: bytes) -> PastRun:
 
 
 def choose_run(word: str, names: Sequence[str]) -> str:
-    """Return which of `names` (newest first) `word` means: `last`, a whole name, or a beginning that only one has.
+    """Return the run that `word` names.
+
+    `names` are the runs, newest first. `word` is `last`, a name, or a unique prefix.
 
     Raises:
-        ReconcilerError: if none does, or several.
+        ReconcilerError: if no run or several runs match.
     """
     if not names:
-        raise ReconcilerError(f'there is no run "{word}": no run has left a journal here')
+        raise ReconcilerError(f'the run "{word}" does not exist: no run has written a journal here')
     if word == LAST:
         return names[0]
     fitting = [name for name in names if name == word] or [name for name in names if name.startswith(word)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise ReconcilerError(f'"{word}" may be any of {len(fitting)} runs: {_some(fitting)}; give more of its name')
+        raise ReconcilerError(f'"{word}" matches {len(fitting)} runs: {_some(fitting)}; write more of the name')
     hint = did_you_mean(word, names) or f"there are: {_some(names)}"
-    raise ReconcilerError(f'there is no run "{word}"; {hint}')
+    raise ReconcilerError(f'the run "{word}" does not exist; {hint}')
 
 
 def _some(names: Iterable[str]) -> str:
@@ -156,4 +158,4 @@ def _whole(value: object) -> int | None:
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")

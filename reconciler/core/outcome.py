@@ -1,4 +1,4 @@
-"""Pure: what became of a change."""
+"""Pure: the outcomes of changes, and the rollback of a run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ CREATED_AND_KEPT = "created by the run"
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The run to undo: its id, the name and domain of its tenant, and the grants that it was to create."""
+    """The run to undo: its id, the name and domain of its tenant, and the grants of its creates."""
 
     run: str
     tenant: str
@@ -22,7 +22,7 @@ class Rollback:
     created: tuple[ClientGrant, ...]
 
     def deletes(self, observed: ObservedGrant) -> bool:
-        """Return whether undoing the run deletes a grant: the run was to create exactly this one."""
+        """Return whether the rollback deletes a grant. The grant must equal the one that the run was to create."""
         return any(_bare(each) == _bare(observed.grant) for each in self.created)
 
     def has_created(self, key: Key) -> bool:
@@ -31,12 +31,12 @@ class Rollback:
 
 
 def _bare(grant: ClientGrant) -> ClientGrant:
-    """Return a grant without its organizations, which go with the grant and may not have been read."""
+    """Return a grant without its organizations. A delete removes them too, and they may be unread."""
     return grant._replace(organizations=None)
 
 
 class Result(StrEnum):
-    """What became of a change."""
+    """The result of a change."""
 
     APPLIED = "applied"
     FAILED = "failed"
@@ -47,7 +47,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change, what became of it, and why."""
+    """A change, its result, and the reason."""
 
     change: Change
     result: Result
@@ -55,16 +55,16 @@ class Outcome:
 
 
 def counts(outcomes: Iterable[Outcome]) -> dict[Result, int]:
-    """Return how many outcomes there are of each result, all results named."""
+    """Return the number of outcomes for every result, including 0."""
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
-    """The end of a run: an outcome per change, and the plan that a second look at the tenant gave.
+    """The end of a run: one outcome per change, and a plan made from a second read of the tenant.
 
-    `remaining` is None where the tenant could not be read again; `trouble` then says why.
+    `remaining` is None if the tenant could not be read again. `trouble` then has the reason.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -73,16 +73,16 @@ class ApplyReport:
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        """What still differs after the run; nothing if the tenant could not be read again or nothing was to be done."""
+        """The remaining differences, or nothing if the tenant was not read again."""
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
     def not_kept(self) -> frozenset[Key]:
-        """The keys of changes that Auth0 accepted, and that the tenant does not show all the same."""
+        """The keys of changes that Auth0 accepted but that the tenant does not show."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant was seen to equal the desired state."""
+        """Whether the second read showed that the tenant equals the desired state."""
         return self.remaining is not None and self.remaining.converged

@@ -1,4 +1,4 @@
-"""Pure: what is dangerous in a change, by a table of rules."""
+"""Pure: the risk rules. Each rule finds one kind of danger in a change."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
 @dataclass(frozen=True, slots=True)
 class AccessDiff:
-    """What a change gives: the grant as it will be, beside what it was; both sides empty where there is none."""
+    """The access that a change gives: the grant before and after. A side is empty if the grant does not exist there."""
 
     key: Key
     before: ClientGrant
@@ -37,14 +37,14 @@ class AccessDiff:
 
     @property
     def scopes(self) -> list[str]:
-        """The scopes that are added, sorted."""
+        """The added scopes, sorted."""
         return sorted(self.after.scope - self.before.scope)
 
     @property
     def widens(self) -> bool:
-        """Whether the change allows anything that was not allowed.
+        """Whether the change gives any access.
 
-        A new grant without scopes does: an application gets a token as soon as a grant exists.
+        A new grant without scopes also gives access, because an application can get tokens as soon as a grant exists.
         """
         return self.creates or widens(self.before, self.after)
 
@@ -55,9 +55,9 @@ def _nothing_unknown(_: AccessDiff) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RiskRule:
-    """One row of the table: `found` returns what the rule finds in a change, nothing if it finds nothing.
+    """One row of RULES. `found` returns a description of the risk, or an empty text.
 
-    `needs` has the lists of the tenant without which the rule cannot decide; then `unknown` returns what is not known.
+    `needs` has the lists that the rule needs. If one was not read, `unknown` describes what is not known.
     """
 
     name: str
@@ -69,7 +69,7 @@ class RiskRule:
 
 
 def risks_of(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
-    """Return what each rule finds in `change`, the worst first; `is_own` tells reconciler's own grants."""
+    """Return the risks of a change, the highest first. `is_own` recognizes reconciler's own grants."""
     gain = _gain(change, is_own, directory)
     found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(gain))]
     found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(gain))]
@@ -79,7 +79,7 @@ def risks_of(change: Change, is_own: Callable[[Change], bool], directory: Direct
 def all_risks(
     changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
 ) -> Mapping[Key, tuple[Risk, ...]]:
-    """Return the risks of those changes that have any."""
+    """Return the risks of all changes that have any."""
     found = ((change.key, risks_of(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
@@ -101,14 +101,14 @@ def _gain(change: Change, is_own: Callable[[Change], bool], directory: Directory
 
 
 def _is_custom(directory: Directory, audience: str) -> bool:
-    """Return whether the tenant lists the API, and not as one of Auth0's own."""
+    """Return whether the tenant lists the API and the API is not one of Auth0's own."""
     api = directory.apis_by_identifier.get(audience)
     return api is not None and not api.is_system
 
 
 def _why_unknown(directory: Directory) -> str:
     if directory.has_read(APPLICATIONS):
-        return "the tenant does not say it, or does not list the application"
+        return "the tenant does not say so, or does not list the application"
     return directory.why_unread(APPLICATIONS)
 
 
@@ -124,13 +124,13 @@ def _management(level: Level, what: str) -> Callable[[AccessDiff], str]:
 def _management_access(gain: AccessDiff) -> str:
     if gain.creates and not gain.scopes and gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return "can get tokens for the Management API, without scopes"
-    return _management(Level.LOW, "reaches the Management API")(gain)
+    return _management(Level.LOW, "can access the Management API")(gain)
 
 
 def _system_api(level: Level, what: str) -> Callable[[AccessDiff], str]:
-    """Find the scopes of a level on one of Auth0's other system APIs.
+    """Return a function that finds scopes of a level on Auth0's other system APIs.
 
-    A custom API may end like one of them: there, only scopes that the system API defines count.
+    The identifier of a custom API may have the same suffix. For a custom API, only scopes of the system API count.
     """
 
     def found(gain: AccessDiff) -> str:
@@ -152,7 +152,7 @@ def _system_api_access(gain: AccessDiff) -> str:
 
 def _all_scopes(gain: AccessDiff) -> str:
     new = gain.after.allow_all_scopes and not gain.before.allow_all_scopes
-    return "every scope of the API, also those it gets later" if new else ""
+    return "every scope of the API, including future scopes" if new else ""
 
 
 def _any_organization(gain: AccessDiff) -> str:
@@ -170,21 +170,28 @@ def _organization_usage(gain: AccessDiff) -> str:
 
 
 def _default_grant(gain: AccessDiff) -> str:
-    return "reaches every third-party application, also future ones" if gain.key.default_for and gain.widens else ""
+    return (
+        "applies to every third-party application, including future ones"
+        if gain.key.default_for and gain.widens
+        else ""
+    )
 
 
 def _own_grant(gain: AccessDiff) -> str:
-    return "reconciler's own grant gets wider" if gain.own and gain.widens else ""
+    return "reconciler's own grant gains access" if gain.own and gain.widens else ""
 
 
 def _administration(gain: AccessDiff) -> str:
     if gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return ""
-    return _with_scopes("looks like administration", gain, [each for each in gain.scopes if is_administration(each)])
+    return _with_scopes("named like administration", gain, [each for each in gain.scopes if is_administration(each)])
 
 
 def _unusual_scopes(gain: AccessDiff) -> str:
-    """Find scopes outside RFC 6749's alphabet. Such characters are written as escapes: they may look like letters."""
+    """Find scopes outside RFC 6749's alphabet.
+
+    Their unusual characters are escaped, because they may look like letters.
+    """
     unusual = [each for each in gain.scopes if not SCOPE.fullmatch(each)]
     return _with_scopes("characters that OAuth does not allow", gain, unusual)
 
@@ -209,7 +216,7 @@ def _third_party(gain: AccessDiff) -> str:
 def _perhaps_third_party(gain: AccessDiff) -> str:
     if gain.third_party is not None or not gain.widens:
         return ""
-    return f"not known whether the application belongs to a third party: {gain.why_unknown}"
+    return f"it is not known whether the application belongs to a third party: {gain.why_unknown}"
 
 
 def _delete(gain: AccessDiff) -> str:
@@ -222,7 +229,7 @@ def _all_scopes_removed(gain: AccessDiff) -> str:
 
 
 def _with_scopes(what: str, gain: AccessDiff, scopes: list[str]) -> str:
-    """Name the worst scopes, so that no number of others can displace them."""
+    """Name the highest scopes first, so that other scopes cannot displace them."""
     more = len(scopes) - MOST_SCOPES_NAMED
     worst = sorted(scopes, key=lambda scope: scope_order(gain.key.audience, scope))[:MOST_SCOPES_NAMED]
     named = ", ".join(shortened(escaped_scope(scope), LONGEST_SCOPE) for scope in worst) + (
@@ -235,48 +242,54 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "management-api-takeover",
         Level.CRITICAL,
-        "scopes of the Management API with which their holder can take the tenant over",
-        _management(Level.CRITICAL, "can take the tenant over"),
+        "scopes of the Management API that let their holder take over the tenant",
+        _management(Level.CRITICAL, "can take over the tenant"),
     )
     yield RiskRule(
         "system-api-takeover",
         Level.CRITICAL,
-        "scopes of Auth0's other system APIs with which their holder can sign in as others",
+        "scopes of Auth0's other system APIs that let their holder sign in as others",
         _system_api(Level.CRITICAL, "can take over accounts through"),
     )
     yield RiskRule(
         "own-grant-widened",
         Level.CRITICAL,
-        "more access for the application that reconciler works as",
+        "more access for an application that runs reconciler",
         _own_grant,
     )
     yield RiskRule(
         "management-api-sensitive",
         Level.HIGH,
-        "scopes of the Management API that weaken the tenant, destroy, or read out persons and secrets",
-        _management(Level.HIGH, "can weaken the tenant or read it out"),
+        "scopes of the Management API that weaken the tenant, destroy data, or read people's data and secrets",
+        _management(Level.HIGH, "can weaken the tenant or read its data"),
     )
     yield RiskRule(
         "system-api-sensitive",
         Level.HIGH,
-        "scopes of Auth0's other system APIs that destroy, or read out persons and settings; also unknown scopes",
-        _system_api(Level.HIGH, "can weaken or read out accounts through"),
+        (
+            "scopes of Auth0's other system APIs that destroy data, or read people's data and settings; also "
+            "unknown scopes"
+        ),
+        _system_api(Level.HIGH, "can weaken or read accounts through"),
     )
-    yield RiskRule("all-scopes", Level.HIGH, "allow_all_scopes: also scopes that nobody has reviewed", _all_scopes)
+    yield RiskRule("all-scopes", Level.HIGH, "allow_all_scopes: includes scopes that nobody has reviewed", _all_scopes)
     yield RiskRule(
-        "any-organization", Level.HIGH, "allow_any_organization: no organization is asked", _any_organization
+        "any-organization",
+        Level.HIGH,
+        "allow_any_organization: needs no assignment of organizations",
+        _any_organization,
     )
     yield RiskRule(
         "organization-usage-loosened",
         Level.HIGH,
-        "a change of organization_usage gives callers access",
+        "organization_usage gives more callers access",
         _organization_usage,
     )
-    yield RiskRule("default-grant", Level.HIGH, "default_for reaches all third-party applications", _default_grant)
+    yield RiskRule("default-grant", Level.HIGH, "default_for applies to all third-party applications", _default_grant)
     yield RiskRule(
         "third-party",
         Level.HIGH,
-        "more access for an application that others own",
+        "more access for a third-party application",
         _third_party,
         APPLICATIONS,
         _perhaps_third_party,
@@ -287,7 +300,7 @@ def _rules() -> Iterator[RiskRule]:
         "a grant loses all its scopes, which takes access like a delete",
         _all_scopes_removed,
     )
-    yield RiskRule("administration", Level.HIGH, "scopes that look like administration of an API", _administration)
+    yield RiskRule("administration", Level.HIGH, "scopes named like administration of an API", _administration)
     yield RiskRule(
         "unusual-scope",
         Level.HIGH,
@@ -307,4 +320,4 @@ def _rules() -> Iterator[RiskRule]:
 RULES: tuple[RiskRule, ...] = tuple(_rules())
 ORDER_OF_RULES: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
 LISTS_OF_RULES = frozenset(needed for rule in RULES for needed in rule.needs)
-"""The lists that the rules need where something is created or widened."""
+"""The lists that the rules need for created and widened grants."""

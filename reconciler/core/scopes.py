@@ -1,8 +1,8 @@
-"""Pure: the scopes of Auth0's Management API, each by the worst that its holder can do with it.
+"""Pure: the scopes of Auth0's Management API, graded by the worst that their holder can do.
 
-The names, and the operations that each of them opens, are those of Auth0's OpenAPI document of June 2026; the grading
-is ours. A scope that gives code, credentials, keys, identities, roles or messages to write is a way to everything else,
-however narrow it looks: a template of an e-mail carries the link that resets a password.
+The names and operations come from Auth0's OpenAPI document of June 2026. The grading is ours. A scope that writes code,
+credentials, keys, identities, roles or messages opens the way to everything else: an e-mail template, for example,
+contains the link that resets a password.
 """
 
 import re
@@ -37,18 +37,18 @@ ADMINISTRATION_WORDS = (
     "(unlimited|unrestricted|wildcard)",
 )
 ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
-"""Words that name administration in a scope of any API. They count as whole words only, whatever separates them."""
+"""Words that name administration in a scope of any API. They count as whole words only."""
 
 
 def is_administration(scope: str) -> bool:
-    """Return whether a scope is named as those are that administer an API: `admin`, `manage:users`, `write:*`."""
+    """Return whether the name of a scope suggests administration: `admin`, `manage:users`, `write:*`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", latin(scope))
     return ADMINISTRATION.search(spaced.lower()) is not None
 
 
 @lru_cache(MOST_REMEMBERED)
 def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
-    """Return what scopes are sorted by, the worst first: by their level, then writing before reading."""
+    """Return the sort key of a scope, the highest risk first: by level, then writing before reading."""
     return _level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING, scope
 
 
@@ -60,7 +60,7 @@ def _level(audience: str, scope: str) -> Level:
     return Level.HIGH if is_administration(scope) else Level.LOW
 
 
-# What lets its holder become whom he likes: by minting access, or by changing what signs, runs, sends or shows.
+# Scopes that let their holder become anybody, by minting access or by changing what signs, runs, sends or shows.
 TAKES_OVER: Mapping[str, str] = {
     "actions": "create update",
     "authentication_methods": "create update",
@@ -107,7 +107,7 @@ TAKES_OVER: Mapping[str, str] = {
     "users_app_metadata": "update",
 }
 
-# What weakens the tenant's defences, destroys, or reads out persons, secrets and logs.
+# Scopes that weaken the tenant's defences, destroy data, or read people's data, secrets and logs.
 WEAKENS_OR_READS_OUT: Mapping[str, str] = {
     "actions": "delete read",
     "anomaly_blocks": "delete",
@@ -175,7 +175,7 @@ WEAKENS_OR_READS_OUT: Mapping[str, str] = {
     "users": "delete read",
 }
 
-# The rest: names, settings and texts.
+# All other scopes: names, settings and texts.
 REST: Mapping[str, str] = {
     "anomaly_blocks": "read",
     "attack_protection": "read",
@@ -236,7 +236,7 @@ REST: Mapping[str, str] = {
 
 
 def level_of(scope: str) -> Level:
-    """Return how dangerous a scope of the Management API is; one that this version does not know counts as high."""
+    """Return the level of a scope of the Management API. An unknown scope is high."""
     return LEVELS.get(scope.strip(), Level.HIGH)
 
 

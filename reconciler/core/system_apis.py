@@ -1,6 +1,6 @@
-"""Pure: the scopes of Auth0's own APIs other than the Management API, each by the worst that its holder can do with it.
+"""Pure: the scopes of Auth0's other system APIs, graded by the worst that their holder can do.
 
-The names come from Auth0's documentation and SDKs. The levels are ours and follow those of the Management API.
+The names come from Auth0's documentation and SDKs. The grading is ours and follows that of the Management API.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reconciler.core.problems import Level
 
 MY_ORGANIZATION_SUFFIX = "/my-org/"
-"""The one system API whose grants have organization settings, those of users too (seen on a live tenant)."""
+"""The only system API whose grants have organization settings, including the grants of users (seen on a live tenant)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class SystemApi:
     unknown: Level = Level.HIGH
 
     def level_of(self, scope: str) -> Level:
-        """Return how dangerous a scope is."""
+        """Return the level of a scope."""
         return self.levels.get(_normalized(scope), self.unknown)
 
     def has(self, scope: str) -> bool:
@@ -31,12 +31,12 @@ class SystemApi:
 
 
 def _normalized(scope: str) -> str:
-    """Return a scope as the tables spell it: Auth0's pages have hyphens and underscores for the same scope."""
+    """Return a scope in the spelling of the tables. Auth0's pages use hyphens and underscores for the same scope."""
     return scope.strip().replace("-", "_")
 
 
 def system_api_of(audience: str) -> SystemApi | None:
-    """Return the system API with this audience; None for the Management API and for all other APIs."""
+    """Return the system API with this audience, or None for the Management API and all other APIs."""
     ending = audience.removesuffix("/") + "/"
     return next((api for api in SYSTEM_APIS if ending.endswith(api.identifier)), None)
 
@@ -50,7 +50,7 @@ def _graded(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dict[str,
     }
 
 
-# Who adds an identity provider, a domain or a member to an organization can sign in as anybody in it.
+# A holder who adds an identity provider, a domain or a member to an organization can sign in as any member.
 MY_ORGANIZATION = _graded(
     "my_org:",
     {
@@ -106,7 +106,7 @@ MY_ORGANIZATION = _graded(
     },
 )
 
-# Who enrolls an authentication method for a user can sign in as this user later.
+# A holder who enrolls an authentication method for a user can sign in as this user later.
 MY_ACCOUNT = _graded(
     "me:",
     {
