@@ -1,1 +1,1 @@
-"""The Auth0 Management API over HTTP: the only package that knows httpx and the wire."""
+"""The Auth0 Management API over HTTP."""

@@ -1,4 +1,4 @@
-"""The calls by which organizations may use a grant, or may not any more."""
+"""The requests that add an organization to a grant or remove it."""
 
 from urllib.parse import quote
 
@@ -13,13 +13,13 @@ ORGANIZATIONS = "organizations"
 
 
 class Associations:
-    """Which organizations may use which grants of a tenant, as far as it is counted and written."""
+    """Counts and changes the organizations of grants."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
 
     async def count(self, organization: str) -> int | None:
-        """Return how many grants an organization may use, None if there is no such organization. Raises Auth0Error."""
+        """Return the number of grants of an organization, or None if it does not exist. Raises Auth0Error."""
         query = {"page": "0", "per_page": "1", "include_totals": "true"}
         try:
             return await self._management.call(ApiRequest("GET", _grants_of(organization), query), _total)
@@ -32,14 +32,15 @@ class Associations:
         """Let an organization use a grant.
 
         Raises:
-            RefusedCallError: 409 if it may already, or has as many grants as it can; 404 if one of them is gone.
-            UnclearError, NotSentError: as other writes do.
+            RefusedCallError: 409 if it is assigned already or has the maximum number of grants; 404 if either does
+                not exist.
+            UnknownOutcomeError, NotSentError: like other writes.
         """
         call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, mark=mark)
         await self._management.call(call, TenantResponse.acknowledge)
 
     async def remove(self, organization: str, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
-        """Keep an organization from using a grant. Raises as `add` does; 404: it could not any more."""
+        """Remove an organization from a grant. Raises like `add`. 404 means that it was not assigned."""
         path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"
         await self._management.call(ApiRequest("DELETE", path, mark=mark), TenantResponse.acknowledge)
 
@@ -51,5 +52,5 @@ def _grants_of(organization: str) -> str:
 def _total(answer: TenantResponse) -> int:
     total = count(answer.json(), "total")
     if total is None:
-        raise UnreadableError(f"{answer.call}: the answer has no valid total")
+        raise UnreadableError(f"{answer.call}: the response has no valid total")
     return total

@@ -1,4 +1,4 @@
-"""The Management API as we use it: grants and the names around them in, three kinds of write out."""
+"""The client of the Management API: it reads grants and names, and creates, updates and deletes grants."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -40,38 +40,41 @@ APIS = "resource-servers"
 
 PAGE_SIZE = 100
 MOST_ENTRIES = 200_000
-"""Twice what the largest tenant may have: a listing beyond that has no end, or lies."""
+"""Twice the size of the largest possible tenant. A longer listing is endless or wrong."""
 LARGEST_LISTING_BYTES = 64_000_000
 """640 bytes for each grant of the largest tenant, where a grant usually takes half of that."""
 MOST_EMPTY_PAGES = 100
-LEAST_ON_A_PAGE = 10  # on average, beyond those that may be empty
+LEAST_ON_A_PAGE = 10  # on average, without empty pages
 DEFAULT_OPTIONS = ClientOptions()
 
 
 class ManagementClient:
-    """A tenant's grants, applications, APIs and organizations. Make one with `connected`."""
+    """Reads and writes a tenant's grants, and reads applications, APIs and organizations. `connected` creates it."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
         self.associations = Associations(management)
 
     def own_key(self) -> Key:
-        """Return the key of the grant that our token comes from; to be asked after a first call."""
+        """Return the key of the grant that the token comes from. Call it after the first request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
-        """Return what our token may do, None if it does not say; to be asked after a first call."""
+        """Return the permissions of the token, or None if the token does not contain them.
+
+        Call it after the first request.
+        """
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:
-        """Return the tenant's identity by our token, none if the token does not say; to be asked after a first call."""
+        """Return the tenant's identity from the token, if the token contains it. Call it after the first request."""
         return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:
         """Return every client grant of the tenant.
 
         Raises:
-            Auth0Error: if no complete listing can be had; UnreadableError if it contradicts itself.
+            Auth0Error: if there is no complete listing. UnreadableError if the listing contradicts itself.
         """
 
         async def listing() -> tuple[ObservedGrant, ...]:
@@ -82,13 +85,16 @@ class ManagementClient:
         return await _whole(listing)
 
     async def find(self, key: Key) -> ObservedGrant | None:
-        """Return the grant with `key` as it is right now, None where there is none. By key: ids come and go."""
+        """Return the current grant with `key`, or None.
+
+        The key identifies it, because ids change when a grant is recreated.
+        """
         holder = {"client_id": key.client_id} if key.client_id else {"default_for": key.default_for or ""}
         grants = await self._by_cursor(GRANTS, {**holder, "audience": key.audience}, wire.observed_grant)
         return next((each for each in grants if each.key == key), None)
 
     async def applications(self) -> tuple[Application, ...]:
-        """Return every application of the tenant, without the pseudo application that stands for all."""
+        """Return every application of the tenant, without the global one."""
         wanted = {"fields": "client_id,name,is_first_party,app_type", "include_fields": "true", "is_global": "false"}
 
         async def listing() -> tuple[Application, ...]:
@@ -98,7 +104,7 @@ class ManagementClient:
         return await _whole(listing)
 
     async def apis(self) -> tuple[Api, ...]:
-        """Return every API of the tenant with its scopes; this listing knows page numbers only."""
+        """Return every API of the tenant with its scopes. This listing has page numbers only."""
 
         async def listing() -> tuple[Api, ...]:
             size = _ListingSize(APIS)
@@ -123,7 +129,7 @@ class ManagementClient:
         return await _whole(listing)
 
     async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
-        """Return the organizations that may use a grant, by id; none if the grant has gone meanwhile."""
+        """Return the organizations of a grant by id. A grant that no longer exists has none."""
 
         async def listing() -> Mapping[str, Organization]:
             listed = await self._by_cursor(f"{_grant(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
@@ -137,16 +143,20 @@ class ManagementClient:
             return {}
 
     async def create(self, grant: ClientGrant, mark: RequestContext = NO_CONTEXT) -> str:
-        """Create a grant, without its organizations, and return its id.
+        """Create a grant without its organizations. Return its id.
 
         Raises:
-            RefusedCallError (409 where its key is taken), UnclearError, NotSentError.
+            RefusedCallError: 409 if a grant with this key exists.
+            UnknownOutcomeError, NotSentError: like other writes.
         """
         call = ApiRequest("POST", GRANTS, body=wire.create_body(grant), mark=mark)
         return await self._management.call(call, lambda answer: wire.created_id(answer.json(), grant))
 
     async def update(self, grant_id: str, update: Update, mark: RequestContext = NO_CONTEXT) -> None:
-        """Send the changed fields, in one call if the tenant takes that. Raises as `create` does; 404: it is gone."""
+        """Send the changed fields, in one request if the tenant accepts that.
+
+        Raises like `create`. 404 means deleted.
+        """
         path, body = _grant(grant_id), wire.update_body(update)
         first, second = wire.in_two_steps(body)
         try:
@@ -158,29 +168,34 @@ class ManagementClient:
             await self._second_step(path, second, mark)
 
     async def _second_step(self, path: str, body: Mapping[str, object], mark: RequestContext) -> None:
-        """Give the scopes; if they are refused, go back: a grant without any is an outage.
+        """Send the scopes. If they are refused, undo the first request, because a grant without scopes is an outage.
 
-        Whatever else keeps them from being given leaves half a change, which has to be looked at: UnclearError.
+        If the scopes cannot be sent for another reason, half of the change remains: UnknownOutcomeError.
         """
         try:
             await self._write("PATCH", path, body, mark)
         except (NotSentError, NoTokenError, RateLimitedError, DeadlinePassedError) as error:
-            raise UnknownOutcomeError(f"{error}; only the first of two steps was taken") from error
+            raise UnknownOutcomeError(f"{error}; only the first of two requests was made") from error
         except RefusedCallError:
             await self._write("PATCH", path, {"allow_all_scopes": True}, mark)
             raise
 
     async def delete(self, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
-        """Delete a grant, gone or not. Raises RefusedCallError, UnclearError, NotSentError."""
+        """Delete a grant.
+
+        A missing grant is not an error. Raises RefusedCallError, UnknownOutcomeError, NotSentError.
+        """
         await self._write("DELETE", _grant(grant_id), None, mark)
 
     async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: RequestContext) -> None:
         await self._management.call(ApiRequest(method, path, body=body, mark=mark), TenantResponse.acknowledge)
 
     async def _by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
-        """Read a whole listing in checkpoint mode: until `next` is absent; pages may be empty, the cursor is opaque.
+        """Read a whole listing in checkpoint mode, until `next` is absent.
 
-        Each page is made into values before the next is asked for: its JSON takes several times the memory.
+        Pages may be empty, and the cursor is opaque.
+
+        Each page is parsed before the next one is requested, because JSON takes several times the memory.
         """
         name = path.rpartition("/")[2].replace("-", "_")
         items: list[T] = []
@@ -199,21 +214,21 @@ class ManagementClient:
             if len(items) > MOST_ENTRIES or len(seen) > len(items) / LEAST_ON_A_PAGE + MOST_EMPTY_PAGES:
                 raise UnreadableError(f"GET {API}/{path}: the listing has no end")
             if following in seen:
-                raise UnreadableError(f"GET {API}/{path}: the listing goes round in circles")
+                raise UnreadableError(f"GET {API}/{path}: the listing repeats a page")
             seen.add(following)
             position = {"from": following}
 
     async def _numbered_page(
         self, path: str, number: int, read: Callable[[Json], T], size: "_ListingSize"
     ) -> tuple[list[T], int]:
-        """Return what a page lists, and how many entries all pages have."""
+        """Return the entries of a page and the total number of entries."""
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
 
         def understood(answer: TenantResponse) -> tuple[list[T], int]:
             page = _page(answer, path.replace("-", "_"))
             total = count(page, "total", MOST_ENTRIES)
             if total is None:
-                raise UnreadableError(f"{answer.call}: the answer has no valid total")
+                raise UnreadableError(f"{answer.call}: the response has no valid total")
             size.add(answer)
             return [read(item) for item in page[path.replace("-", "_")]], total
 
@@ -221,14 +236,14 @@ class ManagementClient:
 
 
 class _ListingSize:
-    """How many bytes a listing has had so far."""
+    """The size of a listing so far in bytes."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._bytes = 0
 
     def add(self, answer: TenantResponse) -> None:
-        """Count an answer. Raises TooLargeError."""
+        """Add the size of a response. Raises TooLargeError."""
         self._bytes += len(answer.body)
         if self._bytes > LARGEST_LISTING_BYTES:
             raise TooLargeError(
@@ -239,7 +254,7 @@ class _ListingSize:
 def _understood(
     answer: TenantResponse, name: str, read: Callable[[Json], T], size: _ListingSize
 ) -> tuple[list[T], str, int | None]:
-    """Return what a page lists, where the next page begins, and how many entries all pages have if the page says it."""
+    """Return the entries of a page, the cursor of the next page, and the total number of entries if the page has it."""
     page = _page(answer, name)
     size.add(answer)
     return [read(item) for item in page[name]], cursor(page, "next"), count(page, "total", MOST_ENTRIES)
@@ -255,10 +270,10 @@ async def connected(  # noqa: PLR0913 - each is a choice of its own, most have a
     check_token: Callable[[str], None] = accept,
     secrets: Secrets | None = None,
 ) -> AsyncIterator[ManagementClient]:
-    """Give a client for the tenant at `base_url`; `transport` reaches a tenant that lives in this process.
+    """Open a client for the tenant at `base_url`. `transport` reaches a tenant inside this process.
 
-    `check_token` may refuse an access token before it is sent to the API, by a ReconcilerError. `secrets` are those of
-    the run, which no error shows; the tenant's own are added.
+    `check_token` may refuse an access token with a ReconcilerError before the token is sent to the API. Errors never
+    show `secrets`. The secrets of the tenant are added to them.
 
     Raises:
         ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
@@ -270,26 +285,26 @@ async def connected(  # noqa: PLR0913 - each is a choice of its own, most have a
 
 
 def forbidden(error: RefusedCallError) -> bool:
-    """Return whether the tenant says that the token lacks a permission."""
+    """Return whether the token lacks a permission."""
     return error.status == httpx.codes.FORBIDDEN
 
 
 def conflicts(error: RefusedCallError) -> bool:
-    """Return whether the tenant says that a grant with this key exists already."""
+    """Return whether a grant with this key exists already."""
     return error.status == httpx.codes.CONFLICT
 
 
 def missing(error: RefusedCallError) -> bool:
-    """Return whether the tenant does not have what the call is about."""
+    """Return whether the object of the request does not exist."""
     return error.status == httpx.codes.NOT_FOUND
 
 
 async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a listing; one that breaks off, contradicts itself or loses its cursor (400) is started over once."""
+    """Read a listing. Restart it once if it breaks off, contradicts itself or loses its cursor (400)."""
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # and let go of what was read so far, which the error keeps
+        pass  # and free the entries so far, which the error holds
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
@@ -297,7 +312,7 @@ async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
 
 
 def _refuse_incomplete(path: str, listed: int, total: int | None) -> None:
-    """Raise UnreadableError if a listing ends before its `total`; it is then read once more (`_whole`)."""
+    """Raise UnreadableError if a listing is shorter than its `total`. `_whole` then reads it once more."""
     if total is not None and listed < total:
         raise UnreadableError(f"GET {API}/{path}: the listing is incomplete: {listed} of {total} entries")
 
@@ -310,12 +325,12 @@ def _page(answer: TenantResponse, name: str) -> dict[str, Any]:
     page = answer.json()
     items = page.get(name) if isinstance(page, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UnreadableError(f"{answer.call}: the answer lacks its list of {name}")
+        raise UnreadableError(f"{answer.call}: the response lacks its list of {name}")
     return dict(page)
 
 
 def _distinct(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
-    """Drop what shifted pages list twice; two different things with one identity cannot both be true."""
+    """Remove duplicates, which shifting pages cause. Two different entries with one identity are an error."""
     known: dict[object, T] = {}
     for item in items:
         first = known.setdefault(identity(item), item)

@@ -1,4 +1,4 @@
-"""The HTTP client by which a tenant is reached: its proxies, certificates, limits and time-outs."""
+"""The HTTP client of a tenant: proxies, certificates, limits and timeouts."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,9 +13,9 @@ from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a tenant is reached: where, as whom, and by which `transport` if it lives in this process.
+    """How to reach a tenant: its URL, its credentials, and a `transport` if it is inside this process.
 
-    `credentials` raises ReconcilerError where there are none.
+    `credentials` raises ReconcilerError if there are none.
     """
 
     base_url: str
@@ -27,7 +27,7 @@ class Route:
 async def open_http(
     base_url: str, *, transport: httpx.AsyncBaseTransport | None = None, connections: int = 1
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client for `base_url` that follows no redirect.
+    """Open a client for `base_url` that does not follow redirects.
 
     Raises:
         ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
@@ -48,7 +48,7 @@ async def open_http(
 
 
 def _network_transport(base_url: str, connections: int) -> httpx.AsyncHTTPTransport:
-    """Return a transport with the proxy of the environment; httpx itself would stop at what it cannot read there."""
+    """Return a transport with the proxy of the environment. httpx itself fails at entries that it cannot read."""
     return httpx.AsyncHTTPTransport(
         proxy=httpx_proxy(base_url), limits=httpx.Limits(max_connections=connections), trust_env=True
     )

@@ -1,4 +1,4 @@
-"""Credentials: only from the environment, under the names that Auth0's own tools use."""
+"""Credentials from environment variables, with the names that Auth0's own tools use."""
 
 import base64
 import re
@@ -20,25 +20,25 @@ TOKENS = ("ACCESS_TOKEN", "API_TOKEN")
 PRIVATE_KEY, PRIVATE_KEY_PATH = "CLIENT_ASSERTION_PRIVATE_KEY", "CLIENT_SIGNING_KEY_PATH"
 ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
-"""What a bearer token may consist of (RFC 6750, 2.1)."""
+"""The characters of a bearer token (RFC 6750, 2.1)."""
 LONGEST_TOKEN = 16_384
-"""Servers refuse headers that are longer."""
+"""Servers refuse longer headers."""
 END_OF_CALENDAR = 253_402_300_800.0
-"""The year 10000, in UNIX seconds: no date can be made of what lies behind it."""
+"""The year 10000 in UNIX seconds. Python has no later dates."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A ready token for the Management API."""
+    """An access token for the Management API."""
 
     token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """What a token is fetched with. `audience` is the Management API's identifier.
+    """A client secret that fetches tokens. `audience` is the Management API's identifier.
 
-    `prefix` is how the names of the variables begin that it comes from.
+    `prefix` is the prefix of its environment variables.
     """
 
     client_id: str
@@ -49,7 +49,7 @@ class ClientSecret:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """What a token is fetched with instead of a secret. `issuer` is the tenant, as `https://<domain>/`."""
+    """A private key that fetches tokens instead of a secret. `issuer` is the tenant, as `https://<domain>/`."""
 
     client_id: str
     private_key: str = field(repr=False)
@@ -64,32 +64,32 @@ Credentials = AccessToken | ClientSecret | PrivateKey
 
 @dataclass(frozen=True, slots=True)
 class CredentialVariables:
-    """The variables of one tenant: those of `environment` whose names begin with `prefix`, which calls leave out."""
+    """The environment variables of one tenant. Methods take the names without `prefix`."""
 
     environment: Mapping[str, str] = field(repr=False)
     prefix: str = CREDENTIALS_PREFIX
 
     def name(self, *endings: str) -> str:
-        """Return the name of the first of these variables that is not empty; of the first one if all are."""
+        """Return the name of the first variable that is not empty, or of the first variable if all are."""
         names = [f"{self.prefix}{ending}" for ending in endings]
         return next((name for name in names if self.environment.get(name, "").strip()), names[0])
 
     def text(self, *endings: str) -> str:
-        """Return the first of these variables that is not empty, without whitespace around it; "" if all are empty.
+        """Return the first variable that is not empty, without surrounding whitespace, or "" if all are.
 
         Raises:
-            ReconcilerError: if it is no text.
+            ReconcilerError: if the value is not text.
         """
         name = self.name(*endings)
         value = self.environment.get(name, "").strip()
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise ReconcilerError(f"{name} holds bytes that are no text") from error
+            raise ReconcilerError(f"{name} contains bytes that are not text") from error
         return value
 
     def empty(self, *endings: str) -> list[str]:
-        """Return the names of those of these variables that are set, but empty."""
+        """Return the names of the variables that are set but empty."""
         names = [f"{self.prefix}{ending}" for ending in endings]
         return [name for name in names if name in self.environment and not self.environment[name].strip()]
 
@@ -97,13 +97,13 @@ class CredentialVariables:
 def credentials_from(
     environment: Mapping[str, str], domain: str, prefix: str = CREDENTIALS_PREFIX, audience: str = ""
 ) -> Credentials:
-    """Return the credentials that `environment` holds for the tenant at `domain` (a host, perhaps with a port).
+    """Return the credentials for the tenant at `domain`, which is a host, perhaps with a port.
 
-    The names of the variables begin with `prefix`. A ready token wins over a private key, which wins over a secret.
-    `audience` is the Management API's identifier where the environment does not name it.
+    The names of the variables start with `prefix`. An access token takes precedence over a private key, and a private
+    key over a secret. `audience` is the default for the Management API's identifier.
 
     Raises:
-        ReconcilerError: if there are none, or some that cannot be.
+        ReconcilerError: if there are no credentials or they are not valid.
     """
     given = CredentialVariables(environment, prefix)
     if token := environment.get(name := given.name(*TOKENS), "").strip():
@@ -123,7 +123,7 @@ def credentials_from(
 
 
 def _private_key(given: CredentialVariables) -> str:
-    r"""Return the PEM from the variable, where line feeds may be written as `\n`, or from the file that one names."""
+    r"""Return the PEM from the variable, where `\n` means a line feed, or from the file that a variable names."""
     if key := given.environment.get(f"{given.prefix}{PRIVATE_KEY}", "").strip():
         return key.replace("\\n", "\n")
     name = f"{given.prefix}{PRIVATE_KEY_PATH}"
@@ -137,29 +137,30 @@ def _private_key(given: CredentialVariables) -> str:
 def _algorithm(given: CredentialVariables) -> str:
     algorithm = given.text("CLIENT_ASSERTION_SIGNING_ALG", "CLIENT_SIGNING_ALGORITHM") or ALGORITHMS[0]
     if algorithm not in ALGORITHMS:
-        raise ReconcilerError(f"Auth0 takes assertions signed with {', '.join(ALGORITHMS)}, not {algorithm}")
+        raise ReconcilerError(f"Auth0 accepts assertions signed with {', '.join(ALGORITHMS)}, not {algorithm}")
     return algorithm
 
 
 def own_key(token: str) -> Key:
-    """Return the key of the grant by which the holder of `token` reaches the Management API.
+    """Return the key of the grant through which the holder of `token` reaches the Management API.
 
-    The claims are read, not verified: the tenant does that, and we only protect the grant they name.
+    The claims are read but not verified. The tenant verifies them, and reconciler only protects the grant that they
+    name.
 
     Raises:
-        ReconcilerError: if the token does not say whose it is.
+        ReconcilerError: if the token does not name its holder.
     """
     claims = _claims(token)
     holder = text_or_none(claims, "azp", LONGEST_ID) or text_or_none(claims, "sub", LONGEST_ID) or ""
     client_id = holder.removesuffix(CLIENT_SUFFIX)
     audience = next(_management_audiences(claims), None)
     if not client_id or audience is None:
-        raise ReconcilerError("the access token is not one for the Management API: its claims lack azp, or aud")
+        raise ReconcilerError("the access token is not for the Management API: its claims lack azp or aud")
     return Key(client_id, audience)
 
 
 def identities_of(token: str) -> frozenset[str]:
-    """Return the identities of the tenants whose Management API `token` is for: one, or none if it does not say."""
+    """Return the identity of the tenant whose Management API is the audience of `token`, if the token contains it."""
     try:
         claims = _claims(token)
     except ReconcilerError:
@@ -175,28 +176,28 @@ def _management_audiences(claims: Mapping[str, Any]) -> Iterator[str]:
 
 
 def scopes_of(token: str) -> frozenset[str] | None:
-    """Return the permissions that `token` carries by its claims; None where it does not say."""
+    """Return the permissions in the claims of `token`, or None."""
     scope = _claims(token).get("scope")
     return frozenset(scope.split()) if isinstance(scope, str) else None
 
 
 def expiry_of(token: str) -> float | None:
-    """Return when `token` expires by its claims, in UNIX seconds; None where it does not say.
+    """Return the expiry in the claims of `token` in UNIX seconds, or None.
 
     Raises:
-        ReconcilerError: if the token is no JWT.
+        ReconcilerError: if the token is not a JWT.
     """
     expiry = _claims(token).get("exp")
     return float(expiry) if isinstance(expiry, int | float) and 0 <= expiry < END_OF_CALENDAR else None
 
 
 def is_token(value: object) -> TypeGuard[str]:
-    """Return whether a value can be an access token, given or fetched: no header can carry anything else."""
+    """Return whether a value can be an access token in a header."""
     return isinstance(value, str) and len(value) <= LONGEST_TOKEN and TOKEN.fullmatch(value) is not None
 
 
 def secrets_of(credentials: Credentials) -> tuple[str, ...]:
-    """Return what of the credentials nobody may read."""
+    """Return the secret parts of the credentials."""
     match credentials:
         case AccessToken():
             return (credentials.token,)
@@ -209,8 +210,8 @@ def secrets_of(credentials: Credentials) -> tuple[str, ...]:
 def _checked(name: str, token: str) -> str:
     if not is_token(token):
         raise ReconcilerError(
-            f"{name} does not hold a valid access token: it is too long, or has a blank or a character that no token "
-            "has; set it again"
+            f"{name} is not a valid access token (too long, or contains whitespace or an illegal character); "
+            "set it again"
         )
     return token
 
@@ -220,22 +221,24 @@ def _claims(token: str) -> dict[str, Any]:
         _, payload, _ = token.split(".")
         claims = parse(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except ValueError as error:
-        raise ReconcilerError("the access token is no JWT, so it does not tell which grant is our own") from error
+        raise ReconcilerError(
+            "the access token is not a JWT, so reconciler cannot recognize its own grant; use a token of Auth0"
+        ) from error
     return claims if isinstance(claims, dict) else {}
 
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFETIME_SECONDS = 55
-"""Auth0 takes up to five minutes and advises a minute at most."""
+"""Auth0 accepts up to five minutes and recommends at most one."""
 
 
 def assertion(key: PrivateKey, now: float) -> str:
-    """Return the assertion for a request for a token at `now` (UNIX seconds); each is good for one request.
+    """Return an assertion for a token request at `now` (UNIX seconds). An assertion is valid for one request.
 
-    `aud` is the tenant with a trailing slash, as a text and not a list, which Auth0 insists on.
+    `aud` is the tenant with a trailing slash, as text. Auth0 does not accept a list.
 
     Raises:
-        ReconcilerError: if PyJWT is not installed or the key is none.
+        ReconcilerError: if PyJWT is not installed or the key is not valid.
     """
     try:
         import jwt
@@ -256,5 +259,5 @@ def assertion(key: PrivateKey, now: float) -> str:
         return jwt.encode(claims, key.private_key, algorithm=key.algorithm)
     except (PyJWTError, ValueError, TypeError) as error:
         raise ReconcilerError(
-            f"the private key cannot sign with {key.algorithm}: is it a PEM of an RSA key?"
+            f"the private key cannot sign with {key.algorithm}: check that it is the PEM of an RSA key"
         ) from error

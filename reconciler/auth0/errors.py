@@ -1,37 +1,39 @@
-"""What can go wrong between us and the Management API, told apart by what it means for a write.
+"""The errors of requests to the Management API, separated by their meaning for a write.
 
     Auth0Error
-    ├── NotSentError            the tenant has seen nothing: name resolution, connection, TLS
-    ├── TooLateError            not sent, because the call's turn comes after the end of the run
-    ├── NoTokenError            the tenant gives no token, for whatever reason; the call itself was not made
-    ├── TooLargeError           a listing has more bytes than are read; reading it again would be no better
-    ├── RefusedCallError        a complete answer that says no (4xx); nothing was changed
-    │   └── RateLimitedError    429: not now
-    └── UnclearError            sent, and no answer tells what became of it: 5xx, 408, timeout, a broken connection
-        └── UnreadableError     an answer of 2xx that is not what the API documents
+    ├── NotSentError            the tenant received nothing: name resolution, connection or TLS failed
+    ├── DeadlinePassedError     not sent, because the rate limit allows it only after the end of the run
+    ├── NoTokenError            the tenant issues no token; the request itself was not made
+    ├── TooLargeError           a listing exceeds the size limit; reading it again does not help
+    ├── RefusedCallError        a complete response with 4xx; nothing was changed
+    │   └── RateLimitedError    429
+    └── UnknownOutcomeError     sent, outcome unknown: 5xx, 408, timeout, broken connection
+        └── UnreadableError     a 2xx response that does not match the documentation
 
-Messages carry method, path, status and the API's own words; never a header or a body that we sent.
+Messages contain the method, path, status and message of the API. They never contain a header or body that was sent.
 """
 
 from reconciler.errors import ReconcilerError
 
 
 class Auth0Error(ReconcilerError):
-    """A call to the tenant did not do what it should."""
+    """A request to the tenant failed."""
 
 
 class NotSentError(Auth0Error):
-    """The call never reached the tenant."""
+    """The request never reached the tenant."""
 
 
 class DeadlinePassedError(Auth0Error):
-    """The call was not made, because its turn comes after the end of the run."""
+    """The request was not sent, because the rate limit allows it only after the end of the run."""
 
 
 class NoTokenError(Auth0Error):
-    """No token could be had, after all attempts at one. Never to be taken for an answer to the call that needs it.
+    """There is no token after all attempts.
 
-    `reason` says why, `advice` what to do about it, if that is known.
+    It must not be mistaken for a response to the request that needs the token.
+
+    `reason` says why. `advice` says what to do, if known.
     """
 
     def __init__(self, reason: str, advice: str = "") -> None:
@@ -41,7 +43,7 @@ class NoTokenError(Auth0Error):
 
 
 class RefusedCallError(Auth0Error):
-    """The tenant answered that it will not do it."""
+    """The tenant refused the request."""
 
     def __init__(self, call: str, status: int, message: str) -> None:
         super().__init__(f"{call}: {status} {message}".rstrip())
@@ -50,7 +52,7 @@ class RefusedCallError(Auth0Error):
 
 
 class RateLimitedError(RefusedCallError):
-    """The tenant's rate limit is used up; `retry_after` is the wait it asks for in seconds, 0 if it does not say."""
+    """The rate limit is exhausted. `retry_after` is the requested delay in seconds, or 0."""
 
     def __init__(self, call: str, status: int, message: str, retry_after: float = 0.0) -> None:
         super().__init__(call, status, message)
@@ -58,15 +60,15 @@ class RateLimitedError(RefusedCallError):
 
 
 class TooLargeError(Auth0Error):
-    """A listing of the tenant is larger than what is read."""
+    """A listing exceeds the size limit."""
 
 
 class UnknownOutcomeError(Auth0Error):
-    """The call was sent; whether it took effect has to be looked up."""
+    """The request was sent, but its outcome is unknown. Read the tenant to find out."""
 
 
 class UnreadableError(UnknownOutcomeError):
-    """The tenant answered something that the API does not document."""
+    """The response does not match the documentation of the API."""
 
 
 TRANSIENT = (NotSentError, RateLimitedError, UnknownOutcomeError)

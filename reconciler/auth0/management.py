@@ -1,4 +1,4 @@
-"""Calls to the Management API: authenticated, paced, and repeated where repeating is harmless."""
+"""Requests to the Management API: authenticated, rate-limited, and repeated if that is safe."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 API = "/api/v2"
 UNTOLD_WAIT_SECONDS = (0.5, 2.0)
-"""How long nothing goes out after a 429 that does not say how long."""
+"""The range of the delay after a 429 without a requested delay."""
 WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
-"""Statuses that the tenant answers before it looks at what a call asks for."""
+"""Statuses that the tenant returns before it executes a request."""
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
@@ -36,9 +36,11 @@ def accept(token: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """How a write is known: `correlation` lands in the tenant's logs, `leaving` is awaited right before it is sent.
+    """Callbacks of a write.
 
-    `without_effect` is called when it is certain that what was sent last had no effect.
+    `correlation` appears in the tenant's logs. `before_send` is awaited right before sending.
+
+    `without_effect` is called when the last request certainly had no effect.
     """
 
     correlation: str = ""
@@ -51,7 +53,7 @@ NO_CONTEXT = RequestContext()
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request to the API; `path` is below /api/v2."""
+    """A request to the API. `path` is relative to /api/v2."""
 
     method: str
     path: str
@@ -61,32 +63,32 @@ class ApiRequest:
 
     @property
     def family(self) -> str:
-        """What shares a rate limit: a collection; grants of an organization, which have limits of their own by method.
+        """The group that shares a rate limit. Grants of an organization have their own limits per method.
 
-        The organizations of a grant have none, as all that begins with the grants.
+        The organizations of a grant have no limit of their own, like all paths that start with the grants.
         """
         collection, *inner = self.path.split("/")
         return f"{self.method} {collection}/{inner[1]}" if inner[1:] and collection != WHOLE_TENANT else collection
 
     @property
     def writes(self) -> bool:
-        """Whether the call may change something."""
+        """Whether the request may change something."""
         return self.method != "GET"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """How a tenant is asked: how hard, and how often again."""
+    """The rate limits and the retry policy of a client."""
 
     pacing: RateOptions = field(default_factory=RateOptions)
     persistence: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Management:
-    """A tenant's Management API.
+    """Sends requests to a tenant's Management API.
 
-    `check_token` gets each access token before the token is sent to the API; it raises ReconcilerError to refuse it.
-    `secrets` are those of the run; the tokens that are fetched are added.
+    `check_token` receives each access token before it is sent to the API and may refuse it with a ReconcilerError.
+    `secrets` are the secrets of the run. Fetched tokens are added to them.
     """
 
     def __init__(
@@ -107,19 +109,19 @@ class Management:
 
     @property
     def token(self) -> str:
-        """The access token in use."""
+        """The current access token."""
         return self._tokens.current
 
     async def call(self, call: ApiRequest, understand: Callable[[TenantResponse], T]) -> T:
-        """Make a call and return what `understand` makes of the answer.
+        """Send a request and return the result of `understand` for its response.
 
-        Nothing is repeated blindly: a call that was not sent, or that the rate limit refused, is made again whatever
-        it does; one that may have taken effect only if it reads.
+        A request that was not sent or was rate-limited is repeated. A request that may have taken effect is only
+        repeated if it reads.
 
         Raises:
-            RefusedCallError: if the tenant says no.
-            NotSentError, RateLimitedError, UnclearError: if that remains after all attempts; for a write whose answer
-                was lost at once.
+            RefusedCallError: if the tenant refuses the request.
+            NotSentError, RateLimitedError, UnknownOutcomeError: after all attempts, or at once for a write with a
+                lost response.
         """
         return await retry(
             lambda: self._once(call, understand),
@@ -139,8 +141,8 @@ class Management:
         """Return a token that `check_token` has accepted.
 
         Raises:
-            ReconcilerError: if the first one is refused: nothing was written.
-            NoTokenError: if a later one is, or if there is none.
+            ReconcilerError: if the first token is refused. Nothing was written.
+            NoTokenError: if a later token is refused, or there is none.
         """
         token = await self._tokens.give(refused=refused)
         if token != self._checked:

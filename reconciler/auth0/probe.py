@@ -1,6 +1,6 @@
-"""One look at a tenant for its own sake: what its connection, its clock and its answers are like. Nothing is repeated.
+"""Probe a tenant for `doctor`: connection, clock and responses. Nothing is repeated.
 
-httpx tells of connections through `trace`, an extension of a request; what it names is `httpcore`'s.
+httpx reports connections through `trace`, an extension of a request. The names of its events are those of httpcore.
 """
 
 import ssl
@@ -25,7 +25,7 @@ ONCE = RetryPolicy(attempts=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the tenant proved itself by: the protocol's version, and until when (UNIX seconds)."""
+    """The TLS version and the expiry of the tenant's certificate in UNIX seconds."""
 
     version: str
     until: float
@@ -33,9 +33,9 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class FirstResponse:
-    """The answer to a first request, which carries no credentials: when it went and came, by this machine's clock.
+    """The response to a request without credentials, with the times of sending and receiving on this machine.
 
-    `date` is the tenant's clock in whole seconds, None if it does not say; `certificate` is None without TLS.
+    `date` is the tenant's clock in whole seconds, or None. `certificate` is None without TLS.
     """
 
     sent: float
@@ -45,7 +45,7 @@ class FirstResponse:
 
 
 class Probe:
-    """Asks a tenant as a run would."""
+    """Probes a tenant in the same way as a run connects."""
 
     def __init__(self, http: httpx.AsyncClient, secrets: Secrets, clock: Callable[[], float] = time.time) -> None:
         self._http = http
@@ -53,7 +53,7 @@ class Probe:
         self._clock = clock
 
     async def greet(self) -> FirstResponse:
-        """Send a request without credentials; any answer will do. Raises NotSentError, UnclearError."""
+        """Send a request without credentials and accept any response. Raises NotSentError, UnknownOutcomeError."""
         trace = _ConnectionTrace(self._clock)
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, extensions={"trace": trace.note})
         answer = await exchange(self._http, request, self._secrets)
@@ -62,14 +62,14 @@ class Probe:
         )
 
     async def token(self, credentials: Credentials) -> str:
-        """Return a token by `credentials`. Raises NoTokenError, and ReconcilerError if they cannot be used."""
+        """Fetch a token with `credentials`. Raises NoTokenError, or ReconcilerError if they cannot be used."""
         return await TokenSource(credentials, self._post_form, ONCE, self._secrets).give()
 
     async def list_grants(self, token: str) -> tuple[TenantResponse, RateLimitHeaders]:
-        """Ask for one grant; return the answer, whatever its status, and what it says of the rate limit.
+        """Request one grant. Return the response with any status, and its rate-limit headers.
 
         Raises:
-            NotSentError, UnclearError: if there is no whole answer.
+            NotSentError, UnknownOutcomeError: if there is no complete response.
         """
         headers = {"Authorization": f"Bearer {token}"}
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, headers=headers)
@@ -81,7 +81,7 @@ class Probe:
 
 
 class _ConnectionTrace:
-    """Listens to a request on its way."""
+    """Records the events of a request."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -89,7 +89,7 @@ class _ConnectionTrace:
         self.certificate: Certificate | None = None
 
     async def note(self, event: str, info: dict[str, Any]) -> None:
-        """Note when the request goes out, behind name resolution and handshake, and what the handshake showed."""
+        """Record the time of sending, after name resolution and handshake, and the result of the handshake."""
         if event.endswith("send_request_headers.started"):
             self.sent = self._clock()
         if event.endswith("start_tls.complete"):
@@ -97,6 +97,6 @@ class _ConnectionTrace:
 
 
 def _certificate(connection: ssl.SSLObject) -> Certificate:
-    """Return what a connection, whose certificate has been checked, was proved by."""
+    """Return the certificate of a connection. TLS has verified it."""
     shown = connection.getpeercert() or {}
     return Certificate(connection.version() or "TLS", float(ssl.cert_time_to_seconds(str(shown["notAfter"]))))

@@ -1,4 +1,4 @@
-"""Lets calls out at the pace that the tenant's rate limits allow, and no more than a few at once."""
+"""Limit the rate and the number of simultaneous requests according to the tenant's rate limits."""
 
 import asyncio
 import math
@@ -12,35 +12,35 @@ from reconciler.http.retry import AFTER_THE_END, ignore, time_after
 from reconciler.http.retry_hints import RateLimitHeaders
 
 LONGEST_WAIT_SECONDS = 60.0
-"""No documented bucket is topped up less than once a minute: what asks for more comes from a wrong clock."""
+"""Every documented bucket is refilled at least once a minute. A longer wait comes from a wrong clock."""
 TENTH_OF_A_SECOND = 0.1
 QUARTER_OF_A_SECOND = 0.25
-JUST_OVER_A_SECOND = 1.01  # so that a call that takes a little less long than the last one is no earlier
+JUST_OVER_A_SECOND = 1.01  # a request that takes slightly less time than the previous one must not arrive earlier
 TWO_AND_A_HALF_SECONDS = 2.5
 ANSWER_NEEDED = math.inf
-"""The wait of a call that may go out only after an answer to an earlier one has come."""
+"""The delay of a request that needs the response to an earlier one first."""
 
 
 class TokenBucket:
-    """One bucket. Ask `wait` before a call, tell `sent` when it goes out and `answered` or `lost` when it is over.
+    """One token bucket. Call `wait` before a request, `sent` when it is sent, and `answered` or `lost` at its end.
 
-    `share` of the bucket (0 to 1) is left to the tenant's other users. Until the first answer, one call goes out at a
-    time. When our part is used up, nothing goes out until tokens were added by the tenant's clock, then one call, whose
-    answer tells how many. An answer without these headers ends all pacing: then only a refusal makes us wait.
+    `share` of the bucket (0 to 1) stays free for other programs. Until the first response, one request is sent at a
+    time. When the bucket is used up, requests wait for the next refill by the tenant's clock. Then one request finds
+    out the number of new tokens. A response without rate-limit headers ends the limit: from then on, only a 429 causes
+    a delay.
 
-    Answers overtake each other, so what is left is the lowest that any answer since tokens were last added has told,
-    less the calls under way, which may not be counted in it.
+    Responses may overtake each other. The remaining tokens are therefore the lowest number in any response since the
+    last refill, minus the requests in flight, which may not be counted in it.
 
-    Who comes for new tokens a moment less than a second after the last time may find one too few, and waits another
-    second for it. So we come just over a second after the last time, never earlier. That leads into the later half of
-    the tenant's seconds, sooner or later: as its clock shows whole ones, answers may then tell each time of the second
-    after the next, and make us wait for twice as long as is needed. So we come two and a half seconds after the last
-    time then, unless we know that we came late: the clock has gone on, and shows how far.
+    A request that arrives slightly less than a second after the previous refill may find one token too few and wait
+    another second. The delay is therefore just over a second. This moves the requests into the second half of the
+    tenant's seconds. Its clock shows whole seconds, so responses may then name the second after the next, which doubles
+    the delay. The delay is two and a half seconds in that case, unless the previous request was late.
 
-    A bucket that is filled all the time spills while a whole second is waited for. Each call takes a token, so a number
-    that is told twice in a period shows that tokens trickle in. Then we look for them after a tenth of a second, as
-    long as the others' share is whole. A look that finds none has taken one of theirs: then the second is waited out,
-    and nothing but another number told twice makes us look as soon again.
+    A bucket with continuous refill overflows during a delay of a whole second. Each request takes a token, so a number
+    that occurs twice in a period shows continuous refill. Requests then look for tokens after a tenth of a second, as
+    long as the share of other programs is complete. A request that finds no token has taken one of theirs. The next one
+    waits for the whole second, and the short delay returns only after another repeated number.
     """
 
     def __init__(self, share: float) -> None:
@@ -48,18 +48,18 @@ class TokenBucket:
         self._limited = True
         self._limit: int | None = None
         self._lowest = 0
-        self._period = -math.inf  # the answers' `reset`: tokens are added where it changes
+        self._period = -math.inf  # `reset` of the responses; a refill changes it
         self._in_flight = 0
         self._next_tokens = 0.0
         self._blocked_until = 0.0
-        self._behind = -math.inf  # the least that the tenant's clock is ahead of the caller's
-        self._came = -math.inf  # when a call last went out to find new tokens
-        self._looking = False  # such a call is under way, alone
-        self._told: set[int] = set()  # the numbers of tokens left that were told in this period
-        self._trickles = False  # tokens are added within a period, too
+        self._behind = -math.inf  # the minimum by which the tenant's clock is ahead
+        self._came = -math.inf  # the time of the last request that looked for tokens
+        self._looking = False  # whether such a request is in flight, alone
+        self._told: set[int] = set()  # the remaining numbers of this period
+        self._trickles = False  # whether tokens are added within a period
 
     def wait(self, now: float) -> float:
-        """Return for how long the next call has to wait: 0 to go now, ANSWER_NEEDED for an answer under way."""
+        """Return the delay of the next request: 0 to send it now, ANSWER_NEEDED to wait for a response."""
         if now < self._blocked_until:
             return self._blocked_until - now
         if not self._limited or not self._spent():
@@ -69,19 +69,19 @@ class TokenBucket:
         return ANSWER_NEEDED if self._in_flight else 0.0
 
     def sent(self, now: float) -> None:
-        """Note that a call goes out."""
+        """Record that a request is sent."""
         self._looking = self._spent()
         if self._looking:
             self._came = now
         self._in_flight += 1
 
     def lost(self) -> None:
-        """Note that a call is over without an answer from this bucket; it may have cost a token."""
+        """Record that a request ended without a response from this bucket. It may have taken a token."""
         self._in_flight -= 1
         self._lowest -= 1
 
     def answered(self, said: RateLimitHeaders, now: float) -> None:
-        """Note an answer."""
+        """Record a response."""
         self._in_flight -= 1
         if said.date is not None:
             self._behind = max(self._behind, said.date - now)
@@ -94,8 +94,8 @@ class TokenBucket:
         self._next_tokens = self._tokens_at(said, now)
 
     def refused(self, said: RateLimitHeaders, now: float, otherwise: float) -> float:
-        """Note a 429 after `answered`; return the wait that it asks for, `otherwise` where it does not say."""
-        self._trickles = False  # it took no token: that its number was told before shows nothing
+        """Record a 429 after `answered`. Return the requested delay, or `otherwise` if there is none."""
+        self._trickles = False  # a 429 takes no token, so a repeated number shows nothing
         if said.retry_after is not None:
             wait = said.retry_after
         elif said.reset is not None and said.date is not None:
@@ -107,7 +107,7 @@ class TokenBucket:
         return wait
 
     def _count(self, remaining: int, period: float) -> None:
-        """Take in how many tokens an answer of a period tells to be left."""
+        """Record the remaining tokens of a response."""
         if self._looking and remaining < self._lowest:
             self._trickles = False
         if self._looking or period > self._period:
@@ -127,15 +127,17 @@ class TokenBucket:
         return self._left() <= self._reserve()
 
     def _tokens_at(self, said: RateLimitHeaders, now: float) -> float:
-        """Return when a call may go out to find new tokens."""
+        """Return the time of the next request that may look for tokens."""
         if self._trickles and self._left() == self._reserve() > 0:
             return now + TENTH_OF_A_SECOND
         return max(now + self._until_tokens(said, now), self._came + self._pause(said))
 
     def _until_tokens(self, said: RateLimitHeaders, now: float) -> float:
-        """Return how long until tokens are added. The tenant's clock shows whole seconds: the running one never counts.
+        """Return the seconds until the next refill.
 
-        Without a date the tenant's clock is unknown; a second is what most buckets take.
+        The tenant's clock shows whole seconds, so the current one never counts.
+
+        Without a date, the tenant's clock is unknown. Most buckets are refilled every second.
         """
         if said.date is None or said.reset is None:
             return 1.0
@@ -143,7 +145,7 @@ class TokenBucket:
         return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
 
     def _pause(self, said: RateLimitHeaders) -> float:
-        """Return how long after we last came for new tokens we come again, at the earliest."""
+        """Return the minimum delay between two requests that look for tokens."""
         if said.date is None or said.reset is None or said.reset <= said.date + 1:
             return JUST_OVER_A_SECOND
         came_late = self._came + self._behind > said.date + QUARTER_OF_A_SECOND
@@ -152,15 +154,16 @@ class TokenBucket:
 
 LONG_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
-"""Endpoints of grants have no limit of their own: they draw on the tenant's bucket, as every other call does, too."""
+"""Paths of grants have no rate limit of their own. They use the tenant's bucket, like every other request."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateOptions:
-    """How hard a tenant may be asked.
+    """The limits of a client.
 
-    `rate_share` of its limits (0 to 1) is left to others, `max_rps` caps calls a second, `concurrency` those under way.
-    `notice` is told of long waits.
+    `rate_share` of the tenant's limits (0 to 1) stays free for other programs. `max_rps` is the maximum number of
+    requests per second, and `concurrency` the maximum number in flight. `notice` receives a message before a long
+    delay.
     """
 
     rate_share: float = 0.25
@@ -171,13 +174,16 @@ class RateOptions:
 
 @dataclass(slots=True)
 class Slot:
-    """A call's permission to go out, and how it reports what came of it."""
+    """The permission to send a request. It records the response."""
 
     budgets: tuple[TokenBucket, ...]
     answered: bool = field(default=False)
 
     def hear(self, said: RateLimitHeaders) -> None:
-        """Note the answer: its headers speak of the endpoint's own bucket, which is the tenant's where it has none."""
+        """Record a response.
+
+        Its headers describe the bucket of the path, or the tenant's bucket if the path has none.
+        """
         own, *others = self.budgets
         now = asyncio.get_running_loop().time()
         own.answered(said, now)
@@ -186,13 +192,13 @@ class Slot:
         self.answered = True
 
     def refuse(self, said: RateLimitHeaders, otherwise: float) -> float:
-        """Note a 429; return for how many seconds it asks us to wait."""
+        """Record a 429. Return the requested delay in seconds."""
         now = asyncio.get_running_loop().time()
         return max(budget.refused(said, now, otherwise) for budget in self.budgets)
 
 
 class RateLimiter:
-    """The turnstile of one tenant. Make it where its event loop runs."""
+    """The rate limiter of one tenant. Create it inside its event loop."""
 
     def __init__(self, pacing: RateOptions, deadline: float = math.inf) -> None:
         self._deadline = deadline
@@ -206,10 +212,10 @@ class RateLimiter:
 
     @asynccontextmanager
     async def turn(self, family: str) -> AsyncIterator[Slot]:
-        """Wait for the turn of a call to an endpoint of `family` (what shares a limit), and keep a place for it.
+        """Wait until a request of `family` may be sent. `family` is the group that shares a rate limit.
 
         Raises:
-            TooLateError: at once, if the turn comes after the deadline.
+            DeadlinePassedError: at once, if the delay ends after the deadline.
         """
         names = (family,) if family == WHOLE_TENANT else (family, WHOLE_TENANT)
         turn = Slot(tuple(self._budgets[name] for name in names))
@@ -243,7 +249,7 @@ class RateLimiter:
         return max(self._next_departure - now, 0.0, *(budget.wait(now) for budget in turn.budgets))
 
     async def _pause(self, seconds: float) -> None:
-        """Wait that long, or until an answer has changed the picture."""
+        """Wait for `seconds`, or until a response changes the state."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
                 await self._changed.wait()

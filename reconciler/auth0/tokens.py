@@ -1,4 +1,4 @@
-"""Access tokens for one tenant and run, in memory only: fetched when first needed, and again before they expire."""
+"""Access tokens of one tenant and run, in memory only. They are fetched on first use and renewed before they expire."""
 
 import asyncio
 import time
@@ -31,14 +31,14 @@ from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
 EARLY_SECONDS = 60.0
-"""Tokens are renewed so long before they expire: a call that is under way must not see its token die."""
+"""Tokens are renewed this early, so that no request is sent with an expired token."""
 DEFAULT_LIFETIME_SECONDS = 86_400
-"""Also where an answer says no valid number. A token that expires earlier is renewed after an answer of 401."""
+"""The lifetime if a response has no valid one. A token that expires earlier is renewed after a 401."""
 LONGEST_LIFETIME_SECONDS = 2_592_000
-"""Auth0 takes at most 30 days."""
+"""Auth0 allows at most 30 days."""
 
 Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
-"""Sends a form to a path of the tenant and returns the answer."""
+"""Sends a form to a path of the tenant and returns the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _CachedToken:
 
 
 class TokenSource:
-    """Gives the token for each call. Calls that need a new one at the same time share one request for it.
+    """Provides tokens. Requests that need a new token at the same time share one fetch.
 
     Everything that is sent or fetched is added to `secrets` first.
     """
@@ -68,19 +68,19 @@ class TokenSource:
 
     @property
     def renewable(self) -> bool:
-        """Whether another token can be had where one is refused."""
+        """Whether a refused token can be replaced."""
         return self._source is not None
 
     @property
     def current(self) -> str:
-        """The token last given; empty before the first call."""
+        """The last token, or an empty text before the first request."""
         return self._held.token if self._held else self._ready
 
     async def give(self, refused: str = "") -> str:
-        """Return a token, another one than `refused` if tokens can be renewed.
+        """Return a token. It differs from `refused` if tokens can be renewed.
 
         Raises:
-            NoTokenError: if the tenant gives none.
+            NoTokenError: if the tenant does not issue one.
             ReconcilerError: if the credentials cannot be used.
         """
         if self._source is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reconciler.core.problems import Level
 
 MY_ORGANIZATION_SUFFIX = "/my-org/"
-"""The only system API whose grants have organization settings, including the grants of users (seen on a live tenant)."""
+"""The only system API whose grants have organization settings, also for users (seen on a live tenant)."""
 
 
 @dataclass(frozen=True, slots=True)
