@@ -1,4 +1,4 @@
-"""Write files whole or not at all, where the file system allows it: a crash or a full disk leaves the old content."""
+"""Write files completely or not at all, if the file system allows it. After a crash, the old content remains."""
 
 import errno
 import os
@@ -9,25 +9,25 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 USUAL_MODE = 0o666
-"""The umask of the user takes its bits from this."""
+"""The user's umask is subtracted from this mode."""
 
 OWNER_ONLY = 0o600
 IRREPLACEABLE = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
-"""Errors for a file that has to be written in place: a mounted one, or one in a folder that takes no new file."""
+"""Errors that require writing in place: a mounted file, or a folder that accepts no new file."""
 
 CHANNELS = (1, 2)
 """The descriptors of stdout and stderr."""
 
 
 def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
-    """Give the file `path` this content; make it if it does not exist. Links are followed.
+    """Write the content of the file `path`. Create the file if it does not exist. Links are followed.
 
-    A regular file is replaced. It keeps its owner, its group, its hard links, and its mode unless `mode` is given. It
-    is written in place where a replacement would lose these or is impossible, as for a mounted file. A device, a pipe
-    and whatever stdout is are written to.
+    A regular file is replaced. The new file has the same owner and group, and the same mode unless `mode` is given. The
+    file is written in place if a replacement would lose these or its hard links, or is impossible, as for a mounted
+    file. Devices, pipes and the target of stdout are written to.
 
     Raises:
-        OSError: if that fails; the old content stays. The error names the file.
+        OSError: if writing fails. The old content remains. The error names the file.
     """
     with _named(path):
         status = _status(path)
@@ -41,7 +41,7 @@ def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Check that `write_output` can write to `path`, without a change to it.
+    """Check that `write_output` can write `path`, without changing it.
 
     Raises:
         OSError: if it cannot. The error names the file.
@@ -67,7 +67,7 @@ def empty_output(path: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that files can be made in `folder`, or if it does not exist, in the folder above it that does.
+    """Check that files can be created in `folder`, or in its first existing parent.
 
     Raises:
         OSError: if they cannot. The error names the folder.
@@ -77,17 +77,17 @@ def check_folder(folder: Path) -> None:
 
 
 def check_new_folder(folder: Path) -> None:
-    """Check that `folder`, which need not exist, can hold new files. Raises OSError as `check_folder` does."""
+    """Check that files can be created in `folder`, which may not exist yet. Raises OSError like `check_folder`."""
     while not os.path.lexists(folder):
         folder = folder.parent
     check_folder(folder)
 
 
 def write_new_files(texts: Mapping[Path, str]) -> None:
-    """Make all these files and the folders that they need, or nothing; what exists is never overwritten.
+    """Create all files and the folders that they need, or none. Existing files are never overwritten.
 
     Raises:
-        FileExistsError: one of them is there already.
+        FileExistsError: if one of them exists.
         OSError: if one cannot be written. The error names the file.
     """
     with ExitStack() as stack, ExitStack() as undo:
@@ -107,13 +107,13 @@ def write_new_files(texts: Mapping[Path, str]) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    with suppress(OSError):  # somebody else may have put a file into it
+    with suppress(OSError):  # another program may have created a file in it
         folder.rmdir()
 
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Let each OSError name `path`, not the draft beside it."""
+    """Let each OSError name `path` instead of the temporary file."""
     try:
         yield
     except OSError as error:
@@ -122,7 +122,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return the status of the file that `path` leads to, None if it leads to none."""
+    """Return the status of the target of `path`, or None if there is none."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -130,7 +130,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _is_channel(status: os.stat_result) -> bool:
-    """Return whether a regular file is where stdout or stderr go: another file in its place would not get them."""
+    """Return whether a regular file is the target of stdout or stderr. A replacement would not receive their output."""
     for descriptor in CHANNELS:
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), status):
@@ -148,14 +148,14 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:
-    """Put a new file in the place of `file`; return False if an existing file has to be written in place instead."""
+    """Replace `file` by a new file. Return False if the existing file has to be written in place instead."""
     exact = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
         with _beside(file, content, USUAL_MODE if exact is None else exact) as draft:
             if status and (draft.stat().st_uid, draft.stat().st_gid) != (status.st_uid, status.st_gid):
                 os.chown(draft, status.st_uid, status.st_gid)
             if exact is not None:
-                draft.chmod(exact)  # after chown, which may clear bits; the umask does not count
+                draft.chmod(exact)  # after chown, which may clear bits; the umask does not apply
             draft.replace(file)
     except OSError as error:
         if status is None or error.errno not in IRREPLACEABLE:
@@ -165,12 +165,12 @@ def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_resul
 
 
 def _overwrite(file: Path, content: bytes, mode: int | None) -> None:
-    """Write into an existing file. If that fails, write the old content back."""
+    """Write into an existing file. If that fails, restore the old content."""
     before = file.read_bytes()
     descriptor = os.open(file, os.O_WRONLY)
     try:
         if mode is not None:
-            with suppress(OSError):  # the file may be another user's
+            with suppress(OSError):  # the file may belong to another user
                 os.fchmod(descriptor, mode)
         try:
             _fill(descriptor, content)
@@ -197,7 +197,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 @contextmanager
 def _beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
-    """Give a file beside `path` that has the content safely on disk; it is gone afterwards."""
+    """Create a temporary file next to `path` with the content on disk. Remove it at the end."""
     beside = path.with_name(f".reconciler-{secrets.token_hex(8)}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,7 +1,7 @@
-"""Evidence of what a run did: a line before and after each write, on disk before the next step.
+"""The journal of a run: one line before and after each write, on disk before the next step.
 
-Runs read one thing back: which saved plans earlier runs have applied.
-JSON Lines, one file a run, mode 0600. An intent without a result marks a write that nobody saw the end of.
+A journal is a file of JSON Lines with mode 0600. An intent without a result marks a write with an unknown outcome. The
+only thing that later runs read is whether an earlier run applied a saved plan.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ class JournalError(ReconcilerError):
 
 
 class Journal:
-    """One run's journal, open for writing. Times are UTC.
+    """The open journal of one run. Times are in UTC.
 
-    What is noted is on disk when it is done. Changes that are under way at once share a call to the disk (group
-    commit): it takes longer than most answers of a tenant.
+    A line is on disk when its method returns. Changes that run at the same time share one fsync (group commit), which
+    takes longer than most responses of a tenant.
     """
 
     def __init__(self, run: str, path: Path, descriptor: int, flush: Callable[[int], None] = os.fsync) -> None:
@@ -46,16 +46,16 @@ class Journal:
         self._lost = ""
 
     async def begin(self, plan: Plan, saved_plan: str | None = None) -> None:
-        """Note the start of a run, and the checksum of the saved plan that approves it.
+        """Record the start of a run, and the checksum of the saved plan that approves it.
 
-        Raises JournalError, as all of these do.
+        Raises JournalError, like all methods below.
         """
         tenant = tenant_json(plan.tenant)
         approval = {SAVED_PLAN: saved_plan} if saved_plan else {}
         await self._note({"event": "begin", "tenant": tenant, "changes": len(plan.changes), **approval})
 
     async def intend(self, number: int, change: Change) -> None:
-        """Note that a change is about to be sent."""
+        """Record that a change is about to be sent."""
         before, after = grant_before(change), grants_after(change)
         await self._note(
             {
@@ -69,12 +69,12 @@ class Journal:
         )
 
     async def settle(self, number: int, outcome: Outcome) -> None:
-        """Note what became of a change."""
+        """Record the outcome of a change."""
         result = {"outcome": str(outcome.result), "detail": outcome.detail}
         await self._note({"event": "result", "number": number, **result})
 
     async def end(self, *, converged: bool) -> None:
-        """Note the end of a run."""
+        """Record the end of a run."""
         await self._note({"event": "end", "converged": converged})
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Journal:
         self._write(entry)
         self._noted += 1
         mine = self._noted
-        await asyncio.sleep(0)  # whoever is ready as well writes first
+        await asyncio.sleep(0)  # let other ready tasks add their lines first
         if self._on_disk < mine:
             self._keep()
 
@@ -99,10 +99,10 @@ class Journal:
         except OSError as error:
             raise self._broken(self._error(error)) from error
         if written != len(data):
-            raise self._broken(JournalError(f"the journal {self.path} cannot be written: no room is left"))
+            raise self._broken(JournalError(f"the journal {self.path} cannot be written: no space left"))
 
     def _keep(self) -> None:
-        """Bring all that is noted to the disk. What it once lost, a later success does not bring back."""
+        """Write all lines to disk. Lines that were lost once are not restored by a later success."""
         noted = self._noted
         if self._lost:
             raise JournalError(self._lost)
@@ -113,7 +113,7 @@ class Journal:
         self._on_disk = noted
 
     def _broken(self, error: JournalError) -> JournalError:
-        """Remember an error: behind half a line, or one that the disk lost, no other line can be trusted."""
+        """Remember an error. After a partial or lost line, no further line is reliable."""
         self._lost = str(error)
         return error
 
@@ -125,7 +125,7 @@ def open_journal(folder: Path) -> Journal:
     """Open the journal of a new run in `folder`/journal.
 
     Raises:
-        JournalError: if it cannot be made.
+        JournalError: if it cannot be created.
     """
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     path = folder / FOLDER / f"{run}.jsonl"
@@ -133,20 +133,20 @@ def open_journal(folder: Path) -> Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, OWNER_ONLY)
     except OSError as error:
-        raise JournalError(f"the journal {path} cannot be made, so nothing was sent: {error.strerror}") from error
+        raise JournalError(f"the journal {path} cannot be created, so nothing was sent: {error.strerror}") from error
     return Journal(run, path, descriptor)
 
 
 SUFFIX = ".jsonl"
 MOST_BYTES = 500_000_000
-"""Of one journal."""
+"""The limit for the size of a journal."""
 
 BEGINNING_BYTES = 65_536
-"""The first line of a journal is far shorter."""
+"""The first line of a journal is much shorter."""
 
 
 def run_names(folder: Path) -> list[str]:
-    """Return the runs that have a journal in `folder`/journal, newest first, as their names begin with the time.
+    """Return the names of the runs with a journal in `folder`/journal, newest first. Names start with the time.
 
     Raises:
         ReconcilerError: if the folder cannot be read.
@@ -162,10 +162,10 @@ def run_names(folder: Path) -> list[str]:
 
 
 def read_run(folder: Path, name: str) -> PastRun:
-    """Return what the journal of a run in `run_names` says.
+    """Return the content of the journal of a run.
 
     Raises:
-        ReconcilerError: if it cannot be read.
+        ReconcilerError: if the journal cannot be read.
     """
     path = journal_path(folder, name)
     if path.is_symlink() or not path.is_file():
@@ -177,17 +177,17 @@ def read_run(folder: Path, name: str) -> PastRun:
 
 
 def run_that_applied(folder: Path, saved_plan: str) -> str | None:
-    """Return the run that has applied all of the saved plan with this checksum; None if no journal tells of one.
+    """Return the run that applied all of the saved plan with this checksum, or None.
 
     Raises:
-        ReconcilerError: if a journal that tells of the saved plan cannot be read.
+        ReconcilerError: if a journal that mentions the saved plan cannot be read.
     """
     runs = (read_run(folder, name) for name in run_names(folder) if _begins_with(folder, name, saved_plan))
     return next((run.name for run in runs if run.has_applied(saved_plan)), None)
 
 
 def _begins_with(folder: Path, name: str, saved_plan: str) -> bool:
-    """Return whether the first line of a journal may tell of the saved plan. What is not a file tells of nothing."""
+    """Return whether the first line of a journal may mention the saved plan. Only regular files can."""
     try:
         with open(journal_path(folder, name), "rb", opener=_opener) as file:
             return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and saved_plan.encode() in file.read(BEGINNING_BYTES)
@@ -200,5 +200,5 @@ def _opener(path: str, flags: int) -> int:
 
 
 def journal_path(folder: Path, name: str) -> Path:
-    """Return where the journal of a run is."""
+    """Return the path of the journal of a run."""
     return folder / FOLDER / f"{name}{SUFFIX}"

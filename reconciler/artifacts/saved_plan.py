@@ -1,6 +1,6 @@
-"""Saved plans: approvals, never instructions. `apply` plans again and may do no more than the saved plan shows.
+"""Saved plans. A saved plan is an approval: `apply` plans again and applies only what the saved plan shows.
 
-The checksum of a saved plan finds accidents. It proves nothing about who wrote the file, since anybody can compute it.
+The checksum of a saved plan detects accidents. It does not prove who wrote the file, because anybody can compute it.
 """
 
 import json
@@ -25,18 +25,18 @@ from reconciler.files.schema import violations
 
 LARGEST_FILE_BYTES = 500_000_000
 MOST_SKEW = timedelta(minutes=5)
-"""By so much the clocks of the machines that plan and apply may differ."""
+"""The allowed difference between the clocks of the machines that plan and apply."""
 BEGINNING = re.compile(rb'\s*\{\s*"format_version"\s*:')
 BEGINNING_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""A saved plan has far more bytes than this for each list and object; a file with fewer only fills memory."""
+"""A real saved plan has many more bytes per list and object. A file with fewer only fills memory."""
 MOST_EXACT = 2**53
-"""JSON numbers beyond this are not the same to every reader."""
+"""Readers of JSON do not agree on larger numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan as it was approved, when, and with which options it was made. `checksum` identifies the file."""
+    """An approved plan with its time and options. `checksum` identifies the file."""
 
     plan: Plan
     created_at: datetime
@@ -45,10 +45,12 @@ class SavedPlan:
 
 
 def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
-    """Write `plan` to `path`, whole or not at all, readable by its owner only. Same inputs, same bytes but for `now`.
+    """Write `plan` to `path`, completely or not at all, readable by its owner only.
+
+    Only `now` makes the bytes differ.
 
     Raises:
-        ReconcilerError: if it cannot be written.
+        ReconcilerError: if the file cannot be written.
     """
     content = plan_json(plan)
     content["saved"] = {
@@ -64,19 +66,19 @@ def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetim
 
 
 def discard_plan(path: Path) -> bool:
-    """Remove the plan that `path` holds, so that nobody applies it any more; return whether there was one.
+    """Remove the saved plan at `path`, so that nobody applies it later. Return whether there was one.
 
-    A device or a pipe holds none.
+    Devices and pipes contain no plan.
 
     Raises:
-        ReconcilerError: if something else is there, which stays, or what is there cannot be removed.
+        ReconcilerError: if the file is not a saved plan, which is kept, or cannot be removed.
     """
     try:
         if not path.exists() or _is_empty(path) or not (path.is_file() or path.is_dir()):
             return False
         if not _begins_as_a_plan(path):
-            raise ReconcilerError(f"{path} is not a saved plan, so it is not replaced by one; give --out another name")
-        Path(os.path.realpath(path)).unlink()  # a link to it stays
+            raise ReconcilerError(f"{path} is not a saved plan and would be overwritten; give --out another name")
+        Path(os.path.realpath(path)).unlink()  # a link to the plan is kept
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
     return True
@@ -87,7 +89,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _begins_as_a_plan(path: Path) -> bool:
-    """Return whether a file begins as plans of every format do, whatever became of the rest."""
+    """Return whether a file starts like a saved plan of any format version. The rest may be damaged."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -95,29 +97,29 @@ def _begins_as_a_plan(path: Path) -> bool:
 
 
 def read_plan(path: Path) -> SavedPlan:
-    """Return the plan in `path`.
+    """Read the saved plan at `path`.
 
     Raises:
         ReconcilerError: if the file cannot be read.
-        StalePlanError: if it is not a plan, is of another format, or was altered.
+        StalePlanError: if it is not a saved plan, has another format version, or was altered.
     """
     content = _content(path)
     if isinstance(content, dict) and content.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         version = quoted(str(content["format_version"]))
         raise StalePlanError(f"{path} has the format {version}; this version knows {quoted(FORMAT_VERSION)}")
     if not isinstance(content, dict) or "saved" not in content:
-        raise StalePlanError(f"{path} is not a saved plan; make one with plan --out")
+        raise StalePlanError(f"{path} is not a saved plan; create one with plan --out")
     try:
         saved = _saved(content, path)
     except RecursionError:
         saved = None
     if saved is None:
-        raise StalePlanError(f"{path} was altered after it was made; plan and review again")
+        raise StalePlanError(f"{path} was altered after it was created; plan and review again")
     return saved
 
 
 def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
-    """Return the saved plan that `content` is; None if it is not what `write_plan` writes."""
+    """Return the saved plan with this content, or None if `write_plan` would not write it."""
     without = {name: value for name, value in content.items() if name != "checksum"}
     checksum = digest(without)
     if content.get("checksum") != checksum or errors(violations(content, stored.load(stored.PLAN), file=str(path))):
@@ -133,18 +135,19 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
 
 
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, oldest: timedelta, now: datetime) -> None:
-    """Raise StalePlanError if the plan is not for `tenant`, older than `oldest`, or from the future."""
+    """Raise StalePlanError if the plan is for another tenant, older than `oldest`, or from the future."""
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
     age = now - saved.created_at
     if age < -MOST_SKEW:
         raise StalePlanError(
-            f"the plan was made {saved.created_at:%Y-%m-%d %H:%M} UTC, but here it is {now:%Y-%m-%d %H:%M} UTC: the "
-            "clocks of the two machines differ; set them right, then plan and review again"
+            f"the plan was created at {saved.created_at:%Y-%m-%d %H:%M} UTC, but this machine's time is "
+            f"{now:%Y-%m-%d %H:%M} UTC: the clocks of the two machines differ; correct them, then plan and "
+            "review again"
         )
     if age > oldest:
         raise StalePlanError(
-            f"the plan was made {saved.created_at:%Y-%m-%d %H:%M} UTC, too long ago; plan and review again"
+            f"the plan was created at {saved.created_at:%Y-%m-%d %H:%M} UTC and is too old; plan and review again"
         )
 
 
@@ -155,24 +158,24 @@ def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema says what it
     try:
         return _parsed(data)
     except (ValueError, RecursionError) as error:
-        raise StalePlanError(f"{path} is not a saved plan; make one with plan --out") from error
+        raise StalePlanError(f"{path} is not a saved plan; create one with plan --out") from error
 
 
 def _parsed(data: bytes) -> Any:  # noqa: ANN401 - JSON; the schema says what it is
-    """Return the JSON value in `data`. Raises ValueError or RecursionError for what no saved plan has."""
+    """Parse JSON. Raises ValueError or RecursionError for content that no saved plan has."""
     if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + BEGINNING_BYTES:
         raise ValueError("more lists and objects than a plan has")
     content = json.loads(
         data, object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
     )
-    json.dumps(content, ensure_ascii=False).encode()  # fails for lone surrogates
+    json.dumps(content, ensure_ascii=False).encode()  # fails for single surrogates
     return content
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Json:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key is repeated")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Pure: a plan as data, in the form of schemas/plan.schema.json, and back."""
+"""Pure: plans as JSON data (schemas/plan.schema.json) and back."""
 
 import hashlib
 import json
@@ -34,16 +34,16 @@ from reconciler.output.words import GrantRisk, dangers
 def json_text(value: object) -> str:
     """Return a value as indented JSON with a line feed.
 
-    The runner of a workflow takes what follows `##[` for a command, wherever it stands; to a reader of JSON an escape
-    is the same. Whatever is not ASCII is an escape, too, and so is U+007F, which json leaves as it is.
+    The runner of a workflow takes the text after `##[` for a command. An escape prevents this and means the same in
+    JSON. Non-ASCII characters and U+007F are escaped, too.
     """
     return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
 
 
 def json_by_items(value: Mapping[str, object]) -> str:
-    """Return an object as JSON with a line for each item of its lists, and for every other field.
+    """Return an object as JSON with one line per item of its lists and one per other field.
 
-    What was written so can be compared line by line, and is made in a tenth of the time that indented JSON takes.
+    Such files can be compared line by line. Writing them takes a tenth of the time of indented JSON.
     """
     fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"
@@ -62,7 +62,7 @@ Json = dict[str, object]
 
 
 def plan_json(plan: Plan) -> Json:
-    """Return the plan as an object that json.dumps takes; blocked changes stand last, with their reason."""
+    """Return the plan as JSON data. Blocked changes come last, with their reason."""
     kinds = [type(change) for change in plan.changes]
     return {
         "format_version": FORMAT_VERSION,
@@ -93,14 +93,14 @@ def plan_json(plan: Plan) -> Json:
 
 
 def tenant_json(tenant: TenantName) -> Json:
-    """Return how a tenant is called, where it is, and whether it is a sandbox."""
+    """Return the name and domain of a tenant, and whether it is a sandbox."""
     return {"name": tenant.name, "domain": tenant.domain, "sandbox": tenant.is_sandbox}
 
 
 def plan_id(plan: Plan) -> str:
-    """Return the digest of what the plan does: it stays the same as long as the plan does the same to the same tenant.
+    """Return the digest of the plan's effect. Equal effects on the same tenant have equal digests.
 
-    Programs compare the whole of it: somebody can find two plans that have a part of it in common.
+    Programs compare the whole digest, because two plans with an equal part of it can be constructed.
     """
     return digest(
         {
@@ -112,12 +112,12 @@ def plan_id(plan: Plan) -> str:
 
 
 def short_id(plan: Plan) -> str:
-    """Return the beginning of the plan's id, for people only: it approves nothing."""
+    """Return the first characters of the plan's id. They are for people and approve nothing."""
     return plan_id(plan)[:SHORT_ID_LENGTH]
 
 
 def deed(change: Change) -> Json:
-    """Return what a change does, and nothing else: two changes with equal deeds are one approval."""
+    """Return the effect of a change. An approval of one change covers another one with an equal effect."""
     before, after = grant_before(change), grants_after(change)
     return {
         "action": action_of(change),
@@ -128,13 +128,13 @@ def deed(change: Change) -> Json:
 
 
 def digest(value: object) -> str:
-    """Return the SHA-256 of a JSON value in its canonical form, in hexadecimal."""
+    """Return the SHA-256 of a JSON value in canonical form, in hexadecimal."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
-    """Return the plan that `data`, which has passed its schema, tells; places and names are as they were then."""
+    """Return the plan in `data`, which must have passed its schema."""
     changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
     return Plan(
         tenant=TenantName(data["tenant"]["name"], data["tenant"]["domain"], data["tenant"]["sandbox"]),
@@ -156,7 +156,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 def action_of(change: Change) -> str:
-    """Return the word for what a change does."""
+    """Return the word for a change: create, update or delete."""
     match change:
         case Create():
             return "create"
@@ -167,7 +167,7 @@ def action_of(change: Change) -> str:
 
 
 def key_json(key: Key) -> Json:
-    """Return a key as an object with its parts; `other_holder` only where the holder is of an unknown kind."""
+    """Return a key as JSON data. `other_holder` is present only for a holder of an unknown kind."""
     return {
         **({"other_holder": key.other_holder} if key.other_holder else {}),
         "client_id": key.client_id,
@@ -178,9 +178,9 @@ def key_json(key: Key) -> Json:
 
 
 def grant_json(grant: ClientGrant) -> Json:
-    """Return a grant as an object with every field, defaults included and sets sorted.
+    """Return a grant as JSON data with all fields, including defaults. Sets are sorted.
 
-    `organizations` is there only where something is said about them.
+    `organizations` is present only if they are known.
     """
     values = {name: plain_value(getattr(grant, name)) for name in _GRANT_FIELDS}
     return {**key_json(grant.key), **{name: value for name, value in values.items() if value is not None}}
@@ -190,7 +190,7 @@ _GRANT_FIELDS = ClientGrant._fields[1:]
 
 
 def _organization_names(plan: Plan) -> Json:
-    """Return the names of the organizations that the plan's changes name by id, as far as they are known."""
+    """Return the known names of the organizations in the plan's changes, by id."""
     changes = (*plan.changes, *(each.change for each in plan.blocked))
     grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
     named = sorted({each for grant in grants if grant for each in grant.organizations or ()})
@@ -199,7 +199,7 @@ def _organization_names(plan: Plan) -> Json:
 
 
 def _confusable(plan: Plan) -> list[str]:
-    """Return the ids that have to be shown beside names because of names that the plan does not have."""
+    """Return the ids that must be shown next to names, because the tenant has similar names."""
     changes = (*plan.changes, *(each.change for each in plan.blocked))
     keys = [*(change.key for change in changes), *(each.observed.key for each in plan.left_alone)]
     grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
@@ -232,7 +232,7 @@ def _risk(risk: Risk) -> Json:
 
 
 def field_json(change: FieldChange) -> Json:
-    """Return a changed field: what a set gains and loses, or both values of a setting."""
+    """Return a changed field: the added and removed items of a set, or both values of a setting."""
     match change:
         case SetChange():
             return {"field": change.field, "added": list(change.added), "removed": list(change.removed)}

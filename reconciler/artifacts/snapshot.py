@@ -1,7 +1,8 @@
-"""What a run changes, as it was before, in a folder of grant files. Applying the folder undoes the run.
+"""Snapshots: the grants that a run changes, as grant files from before the run. Applying them undoes the run.
 
-The folder has a MANIFEST, a JSON file: the run, its tenant, the digest of each grant file, and the grants that the run
-creates. Only a folder of ours with a MANIFEST that lists its files is taken for a snapshot.
+A snapshot contains a MANIFEST, a JSON file with the run, its tenant, the digest of each grant file, and the grants that
+the run creates. A folder counts as a snapshot only inside the tool's own folder and with a MANIFEST that lists its
+files.
 """
 
 import hashlib
@@ -23,12 +24,12 @@ MANIFEST = "MANIFEST"
 
 
 def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
-    """Write what `plan` changes, as the tenant has it now, into the folder `folder`/snapshots/RUN, and return that.
+    """Write the grants that `plan` changes, as they are now, to `folder`/snapshots/RUN. Return that folder.
 
-    With `only_for`, the name of a tenant of the configuration, the files apply to no other.
+    With `only_for`, the name of a tenant, the files apply to that tenant only.
 
     Raises:
-        ReconcilerError: if it cannot be written; nothing may be sent then.
+        ReconcilerError: if the snapshot cannot be written. Nothing may be sent then.
     """
     before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
     title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."
@@ -56,10 +57,10 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
 
 
 def rollback_of(folder: Path, own: Path) -> Rollback | None:
-    """Return what the snapshot in `folder` undoes; None if `folder` is not a snapshot in our folder `own`.
+    """Return the rollback for the snapshot in `folder`, or None if `folder` is not a snapshot in our folder `own`.
 
     Raises:
-        ReconcilerError: if it is one, and its files are not those that the run wrote.
+        ReconcilerError: if the files of the snapshot are not the ones that the run wrote.
     """
     if folder.is_symlink() or folder.resolve().parent != (own / FOLDER).resolve() or not (folder / MANIFEST).is_file():
         return None
@@ -67,11 +68,11 @@ def rollback_of(folder: Path, own: Path) -> Rollback | None:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         found = {path.name: _digest(path.read_bytes()) for path in _files(folder)}
         if found != manifest["files"]:
-            raise ReconcilerError(f"{folder}: its files are not those that the run wrote; take another snapshot")
+            raise ReconcilerError(f"{folder}: its files are not the ones that the run wrote; use another snapshot")
         created = tuple(grant_from_json(each) for each in manifest["created"])
         return Rollback(str(manifest["run"]), str(manifest["tenant"]), str(manifest["domain"]), created)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ReconcilerError(f"{folder / MANIFEST} cannot be read: it is not what the run wrote") from error
+        raise ReconcilerError(f"{folder / MANIFEST} cannot be read: it is not the file that the run wrote") from error
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -98,7 +98,7 @@ class TokenSource:
             raise NoTokenError(str(error), _advice(source, error)) from error
 
     async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _CachedToken:
-        """Ask for a token; an assertion is signed anew each time, because it is good for one request only."""
+        """Request a token. An assertion is signed for each request, because it is valid for one request."""
         form = _form(source)
         self._secrets.add(form.get("client_assertion", ""))
         held = _held(await self._post(TOKEN_PATH, form), now)
@@ -116,19 +116,19 @@ def _form(source: ClientSecret | PrivateKey) -> dict[str, str]:
 
 
 def _advice(source: ClientSecret | PrivateKey, error: Auth0Error) -> str:
-    """Return what to do where the tenant refuses these credentials; nothing where it may be something else."""
+    """Return what to do if the tenant refuses these credentials, or an empty text if the cause may be different."""
     names = source.prefix
     match error:
         case RefusedCallError(status=401):
             proof = f"{names}CLIENT_SECRET" if isinstance(source, ClientSecret) else "the private key"
-            return f"check {names}CLIENT_ID and {proof}: they are not those of an application of this tenant"
+            return f"check {names}CLIENT_ID and {proof}: they do not belong to an application of this tenant"
         case RefusedCallError(status=403):
             return (
                 f"let the application of {names}CLIENT_ID use client credentials, and authorize it for the Auth0 "
                 f"Management API; behind a custom domain, set {names}AUDIENCE"
             )
         case RateLimitedError():
-            return "the tenant gives out no more tokens for now: try again later"
+            return "the tenant issues no more tokens for now: try again later"
         case _:
             return ""
 
@@ -137,6 +137,6 @@ def _held(answer: TenantResponse, now: float) -> _CachedToken:
     content = answer.json()
     token = content.get("access_token") if isinstance(content, dict) else None
     if not is_token(token):
-        raise UnreadableError(f"{answer.call}: the answer does not hold a valid access token")
+        raise UnreadableError(f"{answer.call}: the response does not contain a valid access token")
     seconds = count(content, "expires_in", LONGEST_LIFETIME_SECONDS) or DEFAULT_LIFETIME_SECONDS
     return _CachedToken(token, now + max(seconds - EARLY_SECONDS, seconds / 2))

@@ -1,4 +1,4 @@
-"""Pure: between the Management API's JSON and our values."""
+"""Pure: convert between the Management API's JSON and our values."""
 
 import json
 import unicodedata
@@ -18,17 +18,17 @@ LONGEST_TEXT = 2_048
 """Characters. The longest text that Auth0 documents is the identifier of an API, with 600."""
 LONGEST_ID = 512
 LONGEST_CURSOR = 2_048
-"""Percent-encoded, an id, an identifier and a cursor take at most 12 bytes a character, and fit into a URL of 64 KB."""
+"""Percent-encoded, an id, an identifier and a cursor take at most 12 bytes per character and fit into a URL of 64 KB."""
 MOST_ITEMS = 10_000
-"""Of a list within an entry. An API has at most a few thousand scopes."""
+"""The limit for a list inside an entry. An API has at most a few thousand scopes."""
 LARGEST_COUNT = 10**12
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON; the functions below read values out of it
-    """Return the JSON of an answer.
+    """Parse the JSON of a response.
 
     Raises:
-        ValueError: if the body is not JSON in UTF-8, has a key twice, or nests too deeply.
+        ValueError: if the body is not JSON in UTF-8, repeats a key, or is nested too deeply.
     """
     try:
         return json.loads(body.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
@@ -39,7 +39,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON; the functions below read 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key occurs twice")
+        raise ValueError("a key is repeated")
     return found
 
 
@@ -48,10 +48,10 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def text(answer: Json, name: str) -> str:
-    """Return a text that is not empty. Raises UnreadableError, as all of these do."""
+    """Return a text that is not empty. Raises UnreadableError, like all functions below."""
     value = text_or_none(answer, name)
     if not value:
-        raise UnreadableError(f"an answer of the tenant lacks {name}")
+        raise UnreadableError(f"a response of the tenant lacks {name}")
     return value
 
 
@@ -62,72 +62,72 @@ def text_or_none(answer: Json, name: str, longest: int = LONGEST_TEXT) -> str | 
 
 
 def identifier(answer: Json, name: str) -> str:
-    """Return an id that can be part of a path and leaves the rest of the path as it is."""
+    """Return an id that is safe as one segment of a path."""
     value = text(answer, name)
     if len(value) > LONGEST_ID or value in {".", ".."} or any(unicodedata.category(each) == "Cc" for each in value):
-        raise UnreadableError(f"an answer of the tenant has an {name} that is not a valid id: {quoted(value)}")
+        raise UnreadableError(f"a response of the tenant has an invalid {name}: {quoted(value)}")
     return value
 
 
 def flag(answer: Json, name: str) -> bool:
-    """Return whether a flag is set."""
+    """Return a flag. The default is false."""
     return bool(flag_or_none(answer, name))
 
 
 def flag_or_none(answer: Json, name: str) -> bool | None:
-    """Return a flag, None if the answer does not have it."""
+    """Return a flag, or None if the response does not have it."""
     value = answer.get(name)
     if value is None or isinstance(value, bool):
         return value
-    raise UnreadableError(f"an answer of the tenant has {name} with something else than true or false")
+    raise UnreadableError(f"a response of the tenant has a {name} that is not true or false")
 
 
 def texts(answer: Json, name: str) -> frozenset[str]:
-    """Return a set of texts, empty if it is absent or null."""
+    """Return a set of texts. It is empty if absent or null."""
     values = answer.get(name)
     if not values:
         return NOTHING
     if not isinstance(values, list) or not {str}.issuperset(map(type, values)):
-        raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of texts")
+        raise UnreadableError(f"a response of the tenant has a {name} that is not a list of texts")
     if len(values) > MOST_ITEMS:
-        raise UnreadableError(f"an answer of the tenant has {name} with more than {MOST_ITEMS} items")
+        raise UnreadableError(f"a response of the tenant has a {name} with more than {MOST_ITEMS} items")
     for value in values:
         _text(value, name, LONGEST_TEXT)
     return set_of(tuple(values))
 
 
 def objects(answer: Json, name: str) -> list[Json]:
-    """Return a list of objects, empty if it is absent or null."""
+    """Return a list of objects. It is empty if absent or null."""
     values = answer.get(name) or []
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise UnreadableError(f"an answer of the tenant has {name} with something else than a list of objects")
+        raise UnreadableError(f"a response of the tenant has a {name} that is not a list of objects")
     if len(values) > MOST_ITEMS:
-        raise UnreadableError(f"an answer of the tenant has {name} with more than {MOST_ITEMS} items")
+        raise UnreadableError(f"a response of the tenant has a {name} with more than {MOST_ITEMS} items")
     return values
 
 
 def count(answer: object, name: str, most: int = LARGEST_COUNT) -> int | None:
-    """Return a whole number from 0 to `most`, None for anything else."""
+    """Return a whole number from 0 to `most`, or None for any other value."""
     value = answer.get(name) if isinstance(answer, dict) else None
     return value if type(value) is int and 0 <= value <= most else None
 
 
 def cursor(page: Json, name: str) -> str:
-    """Return where the next page of a listing begins, "" if this page is the last one."""
+    """Return the cursor of the next page, or "" on the last page."""
     value = page.get(name)
     return "" if value is None else _text(value, name, LONGEST_CURSOR)
 
 
 def _text(value: object, name: str, longest: int) -> str:
     if not isinstance(value, str):
-        raise UnreadableError(f"an answer of the tenant has {name} with something else than a text")
+        raise UnreadableError(f"a response of the tenant has a {name} that is not text")
     if len(value) > longest:
-        raise UnreadableError(f"an answer of the tenant has {name} with more than {longest:,} characters")
+        raise UnreadableError(f"a response of the tenant has a {name} with more than {longest:,} characters")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise UnreadableError(f"an answer of the tenant has {name} with half a surrogate pair") from error
+            raise UnreadableError(f"a response of the tenant has a {name} with a single surrogate") from error
     return value
 
 
@@ -135,14 +135,14 @@ KNOWN_FIELDS = frozenset(
     {"id", "client_id", "default_for", "audience", "subject_type", "is_system", *(each.name for each in SETTINGS)}
 )
 MOST_UNFAMILIAR = 20
-"""Unknown fields of one grant that are named."""
+"""The limit for unknown fields of a grant that are named."""
 
 
 def observed_grant(answer: Json) -> ObservedGrant:
-    """Parse a client grant. Absent and null fields stand for their defaults; unknown fields are passed over.
+    """Parse a client grant. Absent and null fields have their defaults. Unknown fields are ignored.
 
     Raises:
-        UnreadableError: if a field that identifies the grant is missing, or one has the wrong type.
+        UnreadableError: if an identifying field is missing or a field has the wrong type.
     """
     identity = identifier(answer, "id")
     key = _key(answer, identity)
@@ -189,7 +189,7 @@ def application(answer: Json) -> Application:
 
 
 def api(answer: Json) -> Api:
-    """Parse an API (resource server); one that never had scopes has no such field. Raises UnreadableError."""
+    """Parse an API (resource server). An API that never had scopes lacks the field. Raises UnreadableError."""
     scopes = frozenset(text(scope, "value") for scope in objects(answer, "scopes"))
     identifier = text(answer, "identifier")
     return Api(identifier, text_or_none(answer, "name") or "", scopes, is_system=flag(answer, "is_system"))
@@ -201,23 +201,23 @@ def organization(answer: Json) -> Organization:
 
 
 def created_id(answer: object, asked: ClientGrant) -> str:
-    """Return the id of the grant that was created.
+    """Return the id of the created grant.
 
     Raises:
-        UnreadableError: if the answer is about another grant than the one that was asked for.
+        UnreadableError: if the response contains a different grant.
     """
     if not isinstance(answer, dict):
-        raise UnreadableError("an answer of the tenant is not an object")
+        raise UnreadableError("a response of the tenant is not an object")
     created = observed_grant(answer)
     if created.grant.key != asked.key:
-        raise UnreadableError("the tenant answered with another grant than the one to create")
+        raise UnreadableError("the tenant responded with a different grant than the one to create")
     return created.id
 
 
 def create_body(grant: ClientGrant) -> dict[str, object]:
-    """Return the body of POST /client-grants: never a field at its default, because some APIs refuse even that.
+    """Return the body of POST /client-grants. Defaults are left out, because some APIs refuse them.
 
-    `scope` is the exception: Auth0 wants it unless all scopes are allowed.
+    `scope` is always sent unless all scopes are allowed, because Auth0 requires it.
     """
     body: dict[str, object] = {}
     if grant.key.client_id is not None:
@@ -235,10 +235,10 @@ def create_body(grant: ClientGrant) -> dict[str, object]:
 
 
 def update_body(update: Update) -> dict[str, object]:
-    """Return the body of PATCH /client-grants/{id}: the changed fields, whole.
+    """Return the body of PATCH /client-grants/{id} with the changed fields.
 
-    Entering `allow_all_scopes` sends no scopes (Auth0 drops them); leaving it sends them in the same call, so that no
-    moment without scopes arises.
+    A change to `allow_all_scopes: true` sends no scopes, because Auth0 removes them. A change to false sends the scopes
+    in the same request, so that the grant is never without scopes.
     """
     after = update.after.grant
     body = {change.field: plain_value(getattr(after, change.field)) for change in update.fields}
@@ -250,9 +250,10 @@ def update_body(update: Update) -> dict[str, object]:
 
 
 def in_two_steps(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Split the body that leaves `allow_all_scopes`: first all but the scopes, then these. Others stay whole.
+    """Split the body of a change to `allow_all_scopes: false`: first everything except the scopes, then the scopes.
 
-    For a tenant that refuses both in one call; between the two steps the grant has no scopes.
+    This is for a tenant that refuses both in one request. In between, the grant has no scopes. Other bodies are not
+    split.
     """
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}

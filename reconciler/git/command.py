@@ -1,7 +1,7 @@
-"""Run git with bounded time and output, and without anything that lets a repository run a program or learn a secret.
+"""Run git with limits for time and output. A repository cannot make it run a program or read a secret.
 
-git trusts the configuration of a repository: it starts the pagers, hooks, monitors, filters and transports that are
-named there. Every such way is closed here, for all callers, and git gets an environment without credentials.
+git trusts the configuration of a repository: it starts pagers, hooks, monitors, filters and transports that are named
+there. Every such way is closed here, and git gets an environment without credentials.
 """
 
 import os
@@ -16,7 +16,7 @@ SECONDS = 60.0
 MOST_BYTES = 64_000_000
 MOST_STDERR_BYTES = 10_000
 MOST_LINES, MOST_CHARACTERS = 20, 500
-"""Of what git writes to stderr, as much as is shown."""
+"""The part of git's stderr that errors show."""
 
 FLAGS = ("--no-pager", "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs")
 SETTINGS: Mapping[str, str] = {
@@ -35,10 +35,10 @@ SETTINGS: Mapping[str, str] = {
     "gc.auto": "0",
     "core.warnAmbiguousRefs": "true",
 }
-"""Settings that win over those of the repository."""
+"""Settings that override those of the repository."""
 
 INHERITED = ("SUDO_UID", "SYSTEMROOT")
-"""git accepts files of the user who called sudo; Windows starts no program without SYSTEMROOT."""
+"""git accepts files of the user who called sudo. Windows starts no program without SYSTEMROOT."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "GIT_ALLOW_PROTOCOL": "none",
@@ -50,11 +50,11 @@ ENVIRONMENT: Mapping[str, str] = {
     "GIT_GRAFT_FILE": f"{os.devnull}/none",
     "LC_ALL": "C",
 }
-"""HOME is absent: without it, git reads no file of the user's."""
+"""HOME is absent, so that git reads no file of the user."""
 
 
 class GitError(ReconcilerError):
-    """git is missing, refuses the repository, or cannot read what was asked for."""
+    """git is missing, refuses the repository, or cannot read an object."""
 
 
 class GitMissingError(GitError):
@@ -63,14 +63,14 @@ class GitMissingError(GitError):
 
 @dataclass(frozen=True, slots=True)
 class GitOutput:
-    """What git wrote: its result, and the lines that it wrote to stderr although it succeeded."""
+    """The stdout of git, and the lines of stderr of a successful command."""
 
     data: bytes
     warnings: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
-        """The result as lines of text, without empty ones."""
+        """The lines of the output, without empty lines."""
         return [line for line in os.fsdecode(self.data).split("\n") if line]
 
 
@@ -94,7 +94,7 @@ def _is_inside(path: str, folder: Path) -> bool:
 
 
 def environment_of(program: str) -> dict[str, str]:
-    """Return the whole environment that git gets."""
+    """Return the complete environment of git."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {**inherited, **ENVIRONMENT, "PATH": f"{Path(program).parent}{os.pathsep}{os.defpath}"}
 
@@ -109,10 +109,10 @@ def run_git(  # noqa: PLR0913 - what a process has
     asked: bytes = b"",
     most_bytes: int = MOST_BYTES,
 ) -> GitOutput:
-    """Run git in `folder` and return its answer. `settings` (name=value) follow ours.
+    """Run git in `folder` and return its output. `settings` (name=value) follow our own.
 
     Raises:
-        GitError: if git fails, takes too long, or answers with more than `most_bytes`.
+        GitError: if git fails, takes too long, or writes more than `most_bytes`.
     """
     import signal
     import subprocess
@@ -139,7 +139,7 @@ def run_git(  # noqa: PLR0913 - what a process has
             stdout, stderr = process.stdout, process.stderr
 
             def kill() -> None:
-                """Kill git and all that it may have started."""
+                """Kill git and the processes that it started."""
                 getattr(os, "killpg", os.kill)(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
             def stop() -> None:
@@ -156,7 +156,7 @@ def run_git(  # noqa: PLR0913 - what a process has
             try:
                 data = stdout.read(most_bytes + 1)
                 if len(data) > most_bytes:
-                    raise GitError(f"git {arguments[0]} answered with more than {most_bytes:,} bytes")
+                    raise GitError(f"git {arguments[0]} wrote more than {most_bytes:,} bytes")
                 code = process.wait()
             finally:
                 timer.cancel()
@@ -164,7 +164,7 @@ def run_git(  # noqa: PLR0913 - what a process has
                     kill()
                 listener.join()
     if is_late.is_set():
-        raise GitError(f"git {arguments[0]} did not answer within {SECONDS:.0f} seconds")
+        raise GitError(f"git {arguments[0]} took longer than {SECONDS:.0f} seconds")
     lines = b"".join(complaints).decode(errors="replace").splitlines()
     said = [line[:MOST_CHARACTERS] for line in lines if line.strip()][:MOST_LINES]
     if code:

@@ -1,4 +1,4 @@
-"""Find the repository of a run, once, and from outside the files that are read; run git in it."""
+"""Find the repository of a run once, independently of the files that are read, and run git in it."""
 
 import os
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ from reconciler.core.quoting import quoted, visible
 from reconciler.git.command import MOST_BYTES, GitError, GitOutput, environment_of, find_program, run_git
 
 MOST_POINTER_BYTES = 10_000
-"""Of a small file in a repository's own folder."""
+"""The limit for a small file in a repository's own folder."""
 
 OF_SETTINGS = ("HOME", "XDG_CONFIG_HOME")
-"""Where git finds the user's own settings, besides the variables GIT_CONFIG_*."""
+"""Variables that locate the user's settings, in addition to GIT_CONFIG_*."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A repository that git accepts as the user's own. All paths are real paths.
 
-    `root` is the folder of the checkout, `git_dir` the repository's own folder, `common_dir` the one that all its
-    worktrees share. `warnings` has every warning of git so far, each once.
+    `root` is the folder of the checkout. `git_dir` is the repository's own folder. `common_dir` is the folder that all
+    worktrees share. `warnings` has every distinct warning of git so far.
     """
 
     root: Path
@@ -29,7 +29,7 @@ class Repository:
     warnings: list[str] = field(default_factory=list, compare=False)
 
     def run(self, *arguments: str, asked: bytes = b"", most_bytes: int = MOST_BYTES) -> GitOutput:
-        """Run a command of git that only reads. Raises GitError."""
+        """Run a git command that only reads. Raises GitError."""
         place = (f"--git-dir={self.git_dir}", f"--work-tree={self.root}")
         answer = run_git(
             self.program,
@@ -43,16 +43,16 @@ class Repository:
         return answer
 
     def path_of(self, path: Path) -> str:
-        """Return the path of a file or folder from the root of the checkout, with `/`; empty for the root itself.
+        """Return a path relative to the root of the checkout, with `/`. It is empty for the root itself.
 
-        Links below the root are not followed, since they may lead elsewhere at another revision.
+        Links below the root are not followed, because they may have another target at another revision.
 
         Raises:
-            GitError: if it is outside the checkout.
+            GitError: if the path is outside the checkout.
         """
         whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
         if os.path.realpath(whole) != os.path.realpath(path):
-            raise GitError(f"{quoted(str(path))} goes up (..) from behind a link; name the path directly")
+            raise GitError(f"{quoted(str(path))} contains .. after a link; use a direct path")
         for step in (*reversed(whole.parents), whole):
             real = Path(os.path.realpath(step))
             if real.is_relative_to(self.root):
@@ -62,10 +62,10 @@ class Repository:
 
 
 def find_root(start: Path) -> Path | None:
-    """Return the first folder, `start` or one above it, that has an entry `.git`; its real path.
+    """Return the real path of the first folder with an entry `.git`: `start` or one of its parents.
 
-    A folder that itself looks like a repository without a checkout is none for us: git accepts such a folder, and a
-    pull request can contain one as plain files. No commit can contain `.git`.
+    A folder that looks like a bare repository is ignored. git accepts such a folder, and a pull request can contain one
+    as plain files. No commit can contain `.git`.
     """
     folder = Path(os.path.realpath(start))
     return next((each for each in (folder, *folder.parents) if os.path.lexists(each / ".git")), None)
@@ -81,7 +81,7 @@ def git_dir_of(root: Path) -> Path:
 
 
 def read_pointer(file: Path) -> str:
-    """Return the beginning of a small file of a repository, nothing where it cannot be read or is not a plain file."""
+    """Return the start of a small file of a repository, or nothing if it is unreadable or not a plain file."""
     try:
         if not file.is_file():
             return ""
@@ -92,7 +92,7 @@ def read_pointer(file: Path) -> str:
 
 
 def open_repository(start: Path) -> Repository:
-    """Return the repository of the folder `start`, once git has accepted its owner.
+    """Open the repository of the folder `start`, after git has accepted its owner.
 
     Raises:
         GitError: if there is none, git is missing or refuses it, or it borrows objects from elsewhere.
@@ -107,7 +107,7 @@ def open_repository(start: Path) -> Repository:
 
 
 def _discovered(root: Path, program: str) -> Repository:
-    """Let git find the repository at `root` and nowhere else, so that it checks who owns it (safe.directory)."""
+    """Let git open the repository at `root` and no other, so that git checks its owner (safe.directory)."""
     try:
         found = run_git(
             program,
@@ -130,7 +130,7 @@ def _discovered(root: Path, program: str) -> Repository:
 
 
 def _safe_directories(program: str) -> list[str]:
-    """Return the values of safe.directory of the user, the system and the environment; nothing else of these counts."""
+    """Return the values of safe.directory in the settings of the user, the system and the environment."""
     environment = {
         **{name: value for name, value in environment_of(program).items() if not name.startswith("GIT_CONFIG_")},
         **{name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG_") or name in OF_SETTINGS},
@@ -143,13 +143,13 @@ def _safe_directories(program: str) -> list[str]:
             folder=Path(Path.cwd().anchor),
             environment=environment,
         )
-    except GitError:  # there are none
+    except GitError:  # there are no values
         return []
     return os.fsdecode(found.data).split("\0")[:-1]
 
 
 def _refuse_alternates(repository: Repository) -> None:
-    """Refuse objects from elsewhere: git neither asks who owns these nor compares what it reads with its name.
+    """Refuse objects of another repository. git neither checks their owner nor compares their content with their name.
 
     Raises:
         GitError: if the repository names another folder of objects.
@@ -158,5 +158,6 @@ def _refuse_alternates(repository: Repository) -> None:
     if any(line.strip() and not line.startswith("#") for line in named):
         raise GitError(
             f"the repository {quoted(str(repository.root))} borrows objects from another one "
-            "(objects/info/alternates), which is not read; copy them: git repack -a -d, then remove that file"
+            "(objects/info/alternates), and reconciler does not read those; copy them with git repack -a -d, "
+            "then remove that file"
         )

@@ -1,4 +1,4 @@
-"""Read a revision of a repository: its files, by plain objects only. Nothing is checked out, no filter runs."""
+"""Read a revision of a repository through plain objects. Nothing is checked out, and no filter runs."""
 
 import os
 import re
@@ -18,7 +18,7 @@ NOT_HERE = "S"
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A file, link or submodule in the index; `path` counts from the root. `is_left_out`: by a sparse checkout."""
+    """A file, link or submodule in the index. `path` is relative to the root. A sparse checkout may leave it out."""
 
     path: str
     mode: str
@@ -31,7 +31,7 @@ class IndexEntry:
 
 
 def tracked(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
-    """Yield what the index tracks at and below `paths`, which count from the root; "" is the root. Raises GitError."""
+    """Yield the index entries at and below `paths`, which are relative to the root. "" is the root. Raises GitError."""
     named = [path or "." for path in paths]
     answer = repository.run("ls-files", "-z", "-t", "--stage", "--", *named, most_bytes=MOST_INDEX_BYTES)
     for line in os.fsdecode(answer.data).split("\0")[:-1]:
@@ -44,25 +44,25 @@ ALTERING = ("working-tree-encoding", "ident", "filter")
 INACTIVE = ("unspecified", "unset")
 FILE = ".gitattributes"
 MOST_BYTES = 1_000_000
-"""Of a file of attributes that is searched here; git reads a longer one."""
+"""The limit for an attributes file that is searched here. git reads a longer one."""
 ANSWER_BYTES = 500_000_000
 
 
 def may_alter(root: Path, folders: Iterable[str]) -> bool:
     """Return whether an attribute of ALTERING may apply to a file in one of `folders` of the checkout at `root`.
 
-    This reads the few files of attributes that apply there, and costs no process. Folders are real paths.
+    This reads the few attributes files that apply and starts no process. Folders are real paths.
     """
     git_dir = git_dir_of(root)
     common_dir = git_dir / (read_pointer(git_dir / "commondir").strip() or ".")
-    if (git_dir / "info" / "sparse-checkout").exists():  # a file of attributes may apply and not be here
+    if (git_dir / "info" / "sparse-checkout").exists():  # an attributes file may apply without being checked out
         return True
     files = [common_dir / "info" / "attributes", *(Path(folder, FILE) for folder in _with_parents(root, folders))]
     return any(map(_mentions, files))
 
 
 def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Yield `folders` inside `root`, and all folders between, each once."""
+    """Yield `folders` inside `root` and the folders between, each once."""
     seen = {str(root)}
     yield str(root)
     for folder in folders:
@@ -75,7 +75,7 @@ def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
 
 
 def _mentions(file: Path) -> bool:
-    """Return whether a file of attributes names one of ALTERING; a link or another odd file may."""
+    """Return whether an attributes file names one of ALTERING. A link or another special file counts as if it did."""
     try:
         status = file.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
@@ -91,7 +91,7 @@ def _mentions(file: Path) -> bool:
 def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Yield path, attribute and value for each attribute that alters one of `files` at checkout.
 
-    Paths count from the root of the checkout. Raises GitError.
+    Paths are relative to the root of the checkout. Raises GitError.
     """
     asked = "".join(f"{file}\0" for file in files).encode(errors="surrogateescape")
     answer = repository.run("check-attr", "--stdin", "-z", *ALTERING, asked=asked, most_bytes=ANSWER_BYTES)
@@ -103,24 +103,24 @@ def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterato
 
 FETCH_IT = "fetch it first: git fetch, or fetch-depth: 0 for actions/checkout"
 BATCH_BYTES = 32_000_000
-"""How many bytes of files one call asks for."""
+"""The maximum size of the files that one git command returns."""
 
 WHOLE_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 OF_ONE_WORKTREE = re.compile("HEAD|[A-Z_]+_HEAD")
-"""Names that git keeps beside its branches and tags, and prefers to these."""
+"""Names that git stores next to its branches and tags and prefers to them."""
 
 END_OF_NAME = re.compile(r"[~^:]|@\{")
 CONTROL = re.compile("[\x00-\x1f\x7f]")
 GLOB = re.compile(r"[*?\[\\ ]")
 REFS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
-"""What git takes a short name for, in this order."""
+"""The meanings of a short name, in git's order."""
 
 LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """A file, link or submodule of a revision, or a folder; `path` counts from the folder that was listed."""
+    """A file, link, submodule or folder of a revision. `path` is relative to the listed folder."""
 
     mode: str
     object: str
@@ -130,18 +130,16 @@ class TreeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit; `name` is what the user called it."""
+    """A commit. `name` is the revision as the user wrote it."""
 
     repository: Repository
     name: str
     commit: str
 
     def find(self, path: str) -> TreeEntry | str | None:
-        """Return the folder or file at `path`, which counts from the root of the checkout. Links are followed.
+        """Return the folder or file at `path`, which is relative to the root of the checkout. Links are followed.
 
-        Returns:
-            None where the revision has nothing there; where a link leads to nothing that can be read, a text that
-            says so.
+        The result is None if nothing exists there. It is a text with the reason if a link cannot be followed.
 
         Raises:
             GitError: if git cannot read it.
@@ -160,7 +158,7 @@ class Revision:
                 return "is a link that leads to no file or folder"
             case ["notdir", _]:
                 return "is inside a file, not a folder"
-            case _:  # missing: either absent, or an object that is not here
+            case _:  # missing: either absent, or an object that was not fetched
                 pass
         try:
             exists = self.repository.run("ls-tree", "-z", "--full-tree", self.commit, "--", path or ".").data
@@ -171,7 +169,7 @@ class Revision:
         return None
 
     def list(self, folder: TreeEntry) -> list[TreeEntry]:
-        """Return everything in a folder and its sub-folders but the folders themselves. Raises GitError."""
+        """Return everything in a folder and its subfolders, without the folders themselves. Raises GitError."""
         try:
             answer = self.repository.run("ls-tree", "-r", "-l", "-z", folder.object)
         except GitError as error:
@@ -186,7 +184,7 @@ class Revision:
         return TreeEntry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
 
     def contents(self, entries: Sequence[TreeEntry]) -> Iterator[bytes]:
-        """Yield the bytes of each of `entries`, which are files or links. Raises GitError."""
+        """Yield the content of `entries`, which are files or links. Raises GitError."""
         for batch in _batches(entries):
             yield from self._contents(batch)
 
@@ -221,15 +219,15 @@ def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
 
 
 def resolve_revision(repository: Repository, name: str) -> Revision:
-    """Return the commit that `name` stands for.
+    """Return the commit of the revision `name`.
 
     Raises:
-        GitError: if it does not exist, or could mean something else as well.
+        GitError: if it does not exist or is ambiguous.
     """
     if not name or name.startswith("-") or CONTROL.search(name):
         raise GitError(f"{quoted(name)} is not a revision of git")
     try:
-        searches = name.startswith(":/")  # to the end of the name
+        searches = name.startswith(":/")  # up to the end of the name
         answer = repository.run("rev-parse", "--verify", name if searches else f"{name}^{{commit}}")
     except GitError as error:
         raise GitError(f"git does not know the revision {quoted(name)}: {error}; {FETCH_IT}") from error
@@ -239,21 +237,21 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
 
 
 def refuse_unless_ancestor(revision: Revision) -> None:
-    """Raise GitError unless the commit that is checked out is, or descends from, the revision."""
+    """Raise GitError unless the revision is HEAD or an ancestor of HEAD."""
     if revision.repository.run("rev-list", "--max-count=1", revision.commit, "^HEAD").lines:
         raise GitError(
-            f"{quoted(revision.name)} is not an ancestor of the commit that is checked out, so the two cannot be "
-            f"compared as a request and its base; update the branch, check out the merge commit, or {FETCH_IT}"
+            f"{quoted(revision.name)} is not an ancestor of HEAD, so the two cannot be compared as a request "
+            f"and its base; update the branch, check out the merge commit, or {FETCH_IT}"
         )
 
 
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
-    """Refuse a name that a tag or another branch shares: otherwise whoever pushes a tag chooses the revision.
+    """Refuse a name that a tag or another branch shares. Otherwise anybody who pushes a tag chooses the revision.
 
-    A whole id, a full name (refs/heads/main), and HEAD and the like mean the same whatever refs exist.
+    A whole id, a full name (refs/heads/main), HEAD and similar names are never ambiguous.
 
     Raises:
-        GitError: naming all that the name could mean.
+        GitError: with all meanings of the name.
     """
     short = END_OF_NAME.split(name, maxsplit=1)[0]
     if not short or WHOLE_ID.fullmatch(short):
@@ -271,7 +269,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
         if found:
             raise GitError(f"git does not know {quoted(short)}, only {enumerated(found, 'and')}; {FETCH_IT}")
         return
-    if found == [f"refs/tags/{short}"]:  # where no branch of that name is checked out, people mean the remote one
+    if found == [f"refs/tags/{short}"]:  # without a checked-out branch of that name, people mean the remote branch
         found += [ref for ref in refs if ref not in meanings and refs[ref] != refs[found[0]]]
     if len(found) == 1 and any("ambiguous" in warning for warning in warnings):
         found += repository.run("rev-parse", f"--disambiguate={short}").lines
@@ -285,8 +283,8 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
 
 
 def _refs_called(repository: Repository, short: str) -> dict[str, str]:
-    """Return the refs that a short name may stand for, and the branches of remotes that end with it, with their ids."""
-    if GLOB.search(short):  # git allows none of these in the name of a ref
+    """Return the refs that a short name may mean, and remote branches that end with it, with their ids."""
+    if GLOB.search(short):  # git allows none of these characters in the name of a ref
         return {}
     patterns = [form.format(short) for form in (*REFS, "refs/remotes/*/{}")]
     form = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"

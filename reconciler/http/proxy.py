@@ -1,4 +1,4 @@
-"""Proxies of the environment. No other module reads their variables, so that all connections agree on them."""
+"""Proxies from environment variables. No other module reads these variables, so all connections use the same proxy."""
 
 import os
 import re
@@ -25,7 +25,7 @@ IpAddress = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy: the variable that names it, and its address without credentials. `url` may hold a password."""
+    """A proxy: its variable and its address without credentials. `url` may contain a password."""
 
     variable: str
     scheme: str
@@ -35,19 +35,19 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """`scheme://host:port`."""
+        """The address as `scheme://host:port`."""
         return f"{self.scheme}://{self.place}"
 
     @property
     def place(self) -> str:
-        """`host:port`."""
+        """The address as `host:port`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}" if self.port else host
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyTarget:
-    """What a connection leads to, as entries of NO_PROXY are compared with it."""
+    """The target of a connection, in the form that NO_PROXY entries are compared with."""
 
     scheme: str
     host: str
@@ -60,9 +60,9 @@ class UnreadableEntryError(ValueError):
 
 
 def proxy_for(base_url: str) -> Proxy | None:
-    """Return the proxy on the way to `base_url` by this process's environment; None for a direct connection.
+    """Return the proxy for `base_url` from this process's environment, or None for a direct connection.
 
-    A host on loopback is never reached through a proxy. A malformed address gives a proxy without a host.
+    Loopback hosts never use a proxy. A malformed address results in a proxy without a host.
     """
     target = _target(base_url)
     if _is_loopback(target):
@@ -75,15 +75,15 @@ def proxy_for(base_url: str) -> Proxy | None:
 
 
 def by_proxy(base_url: str) -> str:
-    """Return what an error message says of the proxy on the way to `base_url`; "" for a direct connection."""
+    """Return the part of an error message that names the proxy for `base_url`, or "" for a direct connection."""
     proxy = proxy_for(base_url)
     if proxy is None:
         return ""
-    return f" (through the proxy {proxy.place}, which {proxy.variable} names)"
+    return f"(through the proxy {proxy.place} from {proxy.variable})"
 
 
 def proxy_notes(base_url: str) -> tuple[str, ...]:
-    """Return notes on entries of NO_PROXY that are ignored on the way to `base_url`; none where no proxy is set."""
+    """Return notes about ignored entries of NO_PROXY for `base_url`. Without a proxy there are none."""
     target = _target(base_url)
     proxies = getproxies_environment()
     if _is_loopback(target) or choose_proxy(proxies, target.scheme, os.environ) is None:
@@ -98,11 +98,11 @@ def proxy_notes(base_url: str) -> tuple[str, ...]:
 
 
 def httpx_proxy(base_url: str) -> httpx.Proxy | None:
-    """Return the proxy on the way to `base_url` as httpx takes it.
+    """Return the proxy for `base_url` in the form that httpx accepts.
 
     Raises:
-        ReconcilerError: if the variable holds no address of a proxy. The message never shows it: it may hold a
-            password.
+        ReconcilerError: if the variable is not a valid proxy address. The message does not show it, because it may
+            contain a password.
     """
     proxy = proxy_for(base_url)
     if proxy is None:
@@ -116,7 +116,7 @@ def httpx_proxy(base_url: str) -> httpx.Proxy | None:
 
 
 def connection_error(base_url: str, error: Exception) -> ReconcilerError:
-    """Return what to say if httpx cannot even prepare connections to `base_url`."""
+    """Return the error to raise if httpx cannot prepare connections to `base_url`."""
     proxy = proxy_for(base_url)
     if proxy is not None and isinstance(error, ImportError):
         return ReconcilerError(
@@ -126,9 +126,9 @@ def connection_error(base_url: str, error: Exception) -> ReconcilerError:
 
 
 def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy that `proxies` (by scheme, or `all`) have for `scheme`, with its variable in `environment`.
+    """Return the proxy for `scheme` from `proxies` (by scheme, or `all`), with its variable in `environment`.
 
-    A variable in lower case wins, as in `urllib.request.getproxies`.
+    A variable in lower case takes precedence, as in `urllib.request.getproxies`.
     """
     kind = next((kind for kind in (scheme, "all") if proxies.get(kind)), None)
     if kind is None:
@@ -144,12 +144,12 @@ def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[s
 
 
 def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
-    """Return whether an entry of NO_PROXY matches `target`. Entries that cannot be read match nothing."""
+    """Return whether an entry of NO_PROXY matches `target`. Unreadable entries match nothing."""
     return any(_is_match(entry, target) for entry in _entries(no_proxy))
 
 
 def unreadable_entries(no_proxy: str) -> Iterator[str]:
-    """Yield the entries of NO_PROXY that are ignored because they cannot be read."""
+    """Yield the entries of NO_PROXY that are ignored because they are unreadable."""
     nowhere = ProxyTarget("", "", None, None)
     for entry in _entries(no_proxy):
         try:
@@ -170,10 +170,10 @@ def _is_match(entry: str, target: ProxyTarget) -> bool:
 
 
 def _matches(entry: str, target: ProxyTarget) -> bool:
-    """Return whether an entry matches: `*`, a host and what is below it, an address, or a network; with a port or not.
+    """Return whether an entry matches: `*`, a host and its subdomains, an address or a network, perhaps with a port.
 
     Raises:
-        UnreadableEntryError: if it is none of these.
+        UnreadableEntryError: if the entry is none of these.
     """
     scheme, separator, rest = entry.rpartition("://")
     if separator and scheme not in {"all", *PORTS}:
@@ -218,7 +218,7 @@ def _is_loopback(target: ProxyTarget) -> bool:
 
 
 class NoCookies(CookieJar):
-    """Keeps nothing: none of the APIs needs a cookie."""
+    """A cookie jar that stores nothing. The APIs need no cookies."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - as the base class has it
         """Ignore the cookies of a response."""
