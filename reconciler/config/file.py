@@ -1,4 +1,4 @@
-"""The content of reconciler.yaml, turned into a value, or into every problem that its schema cannot see."""
+"""Parse the content of reconciler.yaml, and find problems that its schema cannot find."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,18 +27,18 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 
 MOST_PATTERNS = 200
-"""In all schemas of a configuration: each may take a megabyte, and time for each grant."""
+"""The limit for all schemas of a configuration. A pattern may take a megabyte, and time for each grant."""
 
 
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
-    """Turn the content of reconciler.yaml, which has passed its schema, into a value.
+    """Parse the content of reconciler.yaml, which has passed its schema.
 
-    Paths in it are relative to the file. A tenant's `protect` and `own` add to the shared ones. Its `credentials` and
-    `manage` replace the shared, its `variables` and `limits` do so one by one. The rules of its `policy` decide before
+    Paths are relative to the file. A tenant's `protect` and `own` are added to the shared ones. Its `credentials` and
+    `manage` replace the shared ones. Its `variables` and `limits` replace single values. Its `policy` rules come before
     the shared ones.
 
     Raises:
-        ProblemsError: if a domain is none, if two tenants have the same one, or if the default tenant is not declared.
+        ProblemsError: if a domain is invalid or used twice, or if the default tenant is not declared.
     """
     if problems := tuple(_problems(data, file)):
         raise ProblemsError(problems)
@@ -59,7 +59,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 
 
 def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield what the schema cannot see."""
+    """Yield problems that the schema cannot find."""
     tenants = data.get("tenants") or {}
     yield from _names(tenants, data, file)
     yield from _domains(tenants, data, file)
@@ -68,28 +68,30 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
         place = Source(file, *mark_of(data, ("default_tenant",)))
-        yield Problem(place, f'this file declares no tenant "{default}"', which(default, tenants))
+        yield Problem(place, f'this file does not declare the tenant "{default}"', which(default, tenants))
 
 
 def _names(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each name of a tenant that is a pattern, or that says SANDBOX where there is none.
+    """Yield a problem for each tenant name that is a pattern or contains SANDBOX without being a sandbox.
 
-    Grant files would mean other tenants by a pattern. Plans write SANDBOX after the name of a sandbox only.
+    A pattern in grant files would match other tenants. Plans write SANDBOX after the name of a sandbox only.
     """
     for name, item in tenants.items():
         if SANDBOX in name and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
             place = Source(file, *mark_of(data, ("tenants", name)))
             yield Problem(
-                place, f"the tenant name {quoted(name)} says {SANDBOX}, but it is not one", "rename the tenant"
+                place,
+                f"the tenant name {quoted(name)} contains {SANDBOX}, but the tenant is not a sandbox",
+                "rename the tenant",
             )
         if not WILDCARDS.isdisjoint(name):
             place = Source(file, *mark_of(data, ("tenants", name)))
-            what = f"the tenant name {quoted(name)} has a wildcard (* or ?)"
-            yield Problem(place, what, "rename the tenant: grant files name tenants by patterns")
+            what = f"the tenant name {quoted(name)} contains a wildcard (* or ?)"
+            yield Problem(place, what, "rename the tenant: grant files use patterns for tenant names")
 
 
 def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each domain that is not valid, belongs to another tenant, or contradicts the other one."""
+    """Yield a problem for each domain that is invalid, belongs to another tenant, or contradicts the canonical domain."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         hosts: dict[str, str] = {}
@@ -108,13 +110,15 @@ def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> 
                 continue
             earlier = first.setdefault(comparable(hosts[key]), name)
             if earlier != name:
-                what = f"{hosts[key]} is a domain of the tenant {quoted(earlier)} already: they would be one tenant"
+                what = (
+                    f"the tenant {quoted(earlier)} already has the domain {hosts[key]}: both would be the same tenant"
+                )
                 yield Problem(place, what, "remove one of the two, or correct its domain")
         yield from _two_identities(hosts, place, item or {})
 
 
 def _real_domain(host: str, place: Source) -> Iterator[Problem]:
-    """Yield a problem if a sandbox has a domain that somebody can own: its plans would look like those of a tenant."""
+    """Yield a problem if a sandbox has a domain that somebody can own. Its plans would look like those of a tenant."""
     if not is_reserved(host):
         what = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
         yield Problem(
@@ -128,12 +132,12 @@ def _two_identities(hosts: Mapping[str, str], place: Source, item: Mapping[str, 
         return
     domain = name_of(hosts["domain"])
     if domain.endswith(AUTH0_HOSTS) and not is_same_host(domain, hosts["canonical_domain"]):
-        what = f"the domain {domain} is a canonical one; this is another tenant's"
+        what = f"the domain {domain} is also a canonical domain, of another tenant"
         yield Problem(place, what, "remove canonical_domain, or correct one of the two")
 
 
 def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each sandbox that would be the same one as another before it."""
+    """Yield a problem for each sandbox with the database of an earlier one."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         if (item or {}).get("kind") == TenantKind.SANDBOX:
@@ -141,8 +145,8 @@ def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file:
             earlier = first.setdefault(database, name)
             if earlier != name:
                 place = Source(file, *mark_of(data, ("tenants", name, "database")))
-                what = f"this sandbox has the database of {quoted(earlier)}: they would be one tenant"
-                yield Problem(place, what, f"give it one of its own, like database: .reconciler/{visible(name)}.db")
+                what = f"this sandbox has the same database as {quoted(earlier)}: both would be the same tenant"
+                yield Problem(place, what, f"give it its own database, like database: .reconciler/{visible(name)}.db")
 
 
 def _unusable_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
@@ -165,7 +169,7 @@ def _unusable_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
-    """Yield each schema under `policy`, the shared one and those of tenants, with its place."""
+    """Yield each schema under `policy`, shared or of a tenant, with its path."""
     tenants = data.get("tenants") or {}
     places = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
     for path, item in places:

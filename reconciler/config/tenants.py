@@ -1,4 +1,4 @@
-"""Which tenants there are, and which of them is meant: reconciler.yaml and the environment together."""
+"""The tenants of reconciler.yaml, and the choice of a tenant from options, environment and configuration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
 
 
 class TenantKind(StrEnum):
-    """Where a tenant lives."""
+    """The kind of a tenant: on the network, or a local sandbox."""
 
     AUTH0 = "auth0"
     SANDBOX = "sandbox"
@@ -45,10 +45,10 @@ class TenantKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A tenant as configured. `domain` is as written, so it may carry `https://`.
+    """A tenant of the configuration. `domain` is unparsed, so it may start with `https://`.
 
-    `canonical_domain` is the domain that Auth0 gave the tenant, where `domain` is a custom one. The names of the
-    environment variables with its credentials begin with `credentials`.
+    `canonical_domain` is the domain that Auth0 gave the tenant, if `domain` is a custom domain. `credentials` is the
+    prefix of the environment variables with its credentials.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Tenant:
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 gave the tenant; None where the configuration does not say it."""
+        """The host that Auth0 gave the tenant, or None if the configuration does not contain it."""
         if self.canonical_domain is not None:
             return name_of(host_of(self.canonical_domain))
         name = name_of(self.host)
@@ -80,38 +80,38 @@ class Tenant:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """All hosts that the configuration gives for the tenant."""
+        """All hosts of the tenant in the configuration."""
         return tuple(dict.fromkeys(filter(None, (self.host, self.canonical_host))))
 
     @property
     def domain_variable(self) -> str:
-        """The environment variable that names the domain which the tenant's credentials belong to."""
+        """The environment variable with the domain that the tenant's credentials belong to."""
         return f"{self.credentials}DOMAIN"
 
     @property
     def base_url(self) -> str:
-        """Where the API is: https, but plain http on loopback unless the domain is written with https://."""
+        """The URL of the API. It uses https, except for a loopback domain without https://."""
         return base_url(self.domain)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """By which grants are managed or protected."""
+        """The patterns of `manage` and `protect`."""
         return (*self.border.patterns, *self.protect)
 
     @property
     def title(self) -> TenantName:
-        """The tenant as plans and reports name it."""
+        """The name, domain and kind of the tenant for plans and reports."""
         return TenantName(self.name, self.host, self.kind is TenantKind.SANDBOX)
 
     @property
     def target(self) -> TargetTenant:
-        """The tenant as grant files see it."""
+        """The tenant as grant files need it."""
         return TargetTenant(self.name, {**self.variables, BUILT_IN: self.host})
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """reconciler.yaml; what all tenants share stands in `shared`, a tenant without a name of its own takes it as is."""
+    """The content of reconciler.yaml. `shared` has the settings of a tenant without a name."""
 
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
@@ -125,9 +125,9 @@ class Config:
     policy: Policy = field(default_factory=Policy)
 
     def knows(self, tenant: Tenant) -> bool:
-        """Return whether this declares the domain of a tenant of another configuration; of a sandbox, the name.
+        """Return whether this configuration declares the domain of `tenant`, or the name if it is a sandbox.
 
-        Without any tenants, this knows each tenant that has no other name than its domain.
+        A configuration without tenants knows each tenant whose name equals its domain.
         """
         if not self.tenants:
             return tenant.name == tenant.host
@@ -138,8 +138,8 @@ class Config:
     def policy_for(self, tenant: Tenant) -> Policy:
         """Return the policy for a tenant of another configuration, which somebody else may have written.
 
-        The name and the domain are theirs: the strictest policy for either of them decides. If this does not know the
-        tenant, all denials of all tenants apply, without their exceptions.
+        They chose the name and the domain, so the strictest policy for either of them decides. For an unknown tenant,
+        all denials of all tenants apply, without their exceptions.
         """
         if not self.knows(tenant):
             return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
@@ -156,7 +156,7 @@ class Config:
         return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
 
     def readers(self, *tenants: Tenant) -> TargetTenants:
-        """Return whom grant files are read for: `tenants`, else all that are declared, else whichever there may be."""
+        """Return the targets of grant files: `tenants`, otherwise all declared tenants, otherwise any tenant."""
         anyone = TargetTenant("", {**ANY_TENANT.values, **self.variables})
         chosen = tenants or self.tenants.values()
         return TargetTenants(tuple(tenant.target for tenant in chosen) or (anyone,), tuple(self.tenants))
@@ -170,17 +170,19 @@ def choose_tenants(
     every: bool = False,
     allow_unnamed: bool = False,
 ) -> list[Tenant]:
-    """Return the tenants of these names (from --tenant), each once; with `every`, all; else the one that is chosen.
+    """Return the tenants with these names (from --tenant), each once.
 
-    Of several, one with credentials for another domain is refused when it is reached, so that the others go on.
+    With `every`, return all. Otherwise return one.
+
+    If there are several, credentials for another domain are refused later, so that the other tenants continue.
 
     Raises:
-        ReconcilerError: as `choose_tenant` does; if none is declared; if both are asked for.
+        ReconcilerError: like `choose_tenant`; if no tenant is declared; if `names` and `every` are both given.
     """
     if every and names:
-        raise ReconcilerError("--all-tenants and --tenant: use one of them")
+        raise ReconcilerError("use either --all-tenants or --tenant")
     if every and not config.tenants:
-        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenant")
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenants")
     chosen = list(config.tenants if every else dict.fromkeys(names))
     if len(chosen) > 1:
         return [named(config, name) for name in chosen]
@@ -190,10 +192,10 @@ def choose_tenants(
 def choose_tenant(
     config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> Tenant:
-    """Return the tenant to work on, the one that is `meant`, if credentials may go there.
+    """Return the tenant that `meant` returns, after checking that credentials may be sent to it.
 
     Raises:
-        ReconcilerError: as `meant` and `check_environment` do.
+        ReconcilerError: like `meant` and `check_environment`.
     """
     tenant = meant(config, name, environment, allow_unnamed=allow_unnamed)
     check_environment(tenant, environment)
@@ -201,13 +203,13 @@ def choose_tenant(
 
 
 def meant(config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False) -> Tenant:
-    """Return the tenant of `name` (from --tenant), else the one of AUTH0_DOMAIN, else the default one.
+    """Return the tenant with `name` (from --tenant), otherwise that of AUTH0_DOMAIN, otherwise the default tenant.
 
-    AUTH0_DOMAIN may name a domain of reconciler.yaml, whose settings it then takes. It may name any other domain if
-    reconciler.yaml declares no tenant, if the domain is this machine (loopback), or with `allow_unnamed`.
+    If reconciler.yaml declares the domain in AUTH0_DOMAIN, its settings apply. AUTH0_DOMAIN may contain another domain
+    if reconciler.yaml declares no tenants, if the domain is a loopback address, or with `allow_unnamed`.
 
     Raises:
-        ReconcilerError: if there is no such tenant, or none is named.
+        ReconcilerError: if the tenant does not exist or none is named.
     """
     domain = environment.get("AUTH0_DOMAIN", "").strip()
     if name is not None:
@@ -219,7 +221,9 @@ def meant(config: Config, name: str | None, environment: Mapping[str, str], *, a
     if len(config.tenants) == 1:
         return next(iter(config.tenants.values()))
     empty = " (it is empty)" if "AUTH0_DOMAIN" in environment else ""
-    raise ReconcilerError(f"no tenant: use --tenant, set AUTH0_DOMAIN{empty}, or name default_tenant in {config.file}")
+    raise ReconcilerError(
+        f"no tenant is selected: use --tenant, set AUTH0_DOMAIN{empty}, or set default_tenant in {config.file}"
+    )
 
 
 def _unnamed(config: Config, domain: str, *, allowed: bool) -> Tenant:
@@ -227,21 +231,23 @@ def _unnamed(config: Config, domain: str, *, allowed: bool) -> Tenant:
     tenant = unnamed(config, domain)
     if config.tenants and not allowed and not is_loopback(tenant.host):
         raise ReconcilerError(
-            f"AUTH0_DOMAIN: {tenant.host} is not the domain of a tenant that {config.file} declares "
-            f"({some(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} "
-            "to go on with the shared settings",
+            f"AUTH0_DOMAIN: {config.file} declares no tenant with the domain {tenant.host} (it declares "
+            f"{some(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} to "
+            "continue with the shared settings",
         )
     return tenant
 
 
 def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
-    """Check that the environment's credentials may be sent to `tenant`. Call this before anything is sent.
+    """Check that the environment's credentials may be sent to `tenant`. Call this before sending anything.
 
-    reconciler.yaml alone, which a pull request can change, must not decide where credentials go: they go to the domain
-    that the environment names by the same prefix. If it names none, they go to hosts of Auth0 only.
+    A pull request can change reconciler.yaml, so reconciler.yaml alone must not decide where credentials are sent. They
+    are sent to the domain in the environment variable with the same prefix. Without that variable, they are sent to
+    hosts of Auth0 only.
 
     Raises:
-        ReconcilerError: if the environment names another domain or Management API, or no domain for a foreign host.
+        ReconcilerError: if the environment contains another domain or Management API, or no domain for another
+            host.
     """
     if tenant.kind is TenantKind.SANDBOX:
         return
@@ -263,20 +269,20 @@ def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
     if not is_auth0_host(tenant.host):
         empty = "" if agreed or variable not in environment else f" ({variable} is empty)"
         raise ReconcilerError(
-            f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there all the same, "
-            f"set {variable}={tenant.domain} in the environment{empty}",
+            f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there "
+            f"nevertheless, set {variable}={tenant.domain} in the environment{empty}",
         )
     if agreed:
         raise ReconcilerError(
-            f"tenant {tenant.name}: {variable} is {agreed}, but the tenant's domain is {tenant.host}; nothing was "
-            f"sent: set {variable}={tenant.host} with the credentials of that tenant; if several tenants use variables "
-            f"that begin with {tenant.credentials}, give each a prefix of its own, like credentials: "
-            f"{CREDENTIALS_PREFIX}PROD_",
+            f"tenant {tenant.name}: {variable} is {agreed}, but the tenant's domain is {tenant.host}; nothing "
+            f"was sent: set {variable}={tenant.host} together with the credentials of that tenant; if several "
+            f"tenants use variables that start with {tenant.credentials}, give each its own prefix, like "
+            f"credentials: {CREDENTIALS_PREFIX}PROD_",
         )
 
 
 def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
-    """Return the canonical host that the environment names for the credentials; None if it names none."""
+    """Return the canonical host that the environment contains for the credentials, or None."""
     domain = environment.get(tenant.domain_variable, "").strip()
     try:
         return host_of(domain) if domain else None
@@ -285,19 +291,19 @@ def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
 
 
 def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return what is wrong, and what to do, if in CI only reconciler.yaml says where credentials go; else None."""
+    """Return a problem and its fix if only reconciler.yaml decides where credentials are sent in CI."""
     in_ci = any(environment.get(name, "").strip().lower() not in {"", "0", "false"} for name in CI_VARIABLES)
     if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
         return None
     variable = tenant.domain_variable
-    what = f"{variable} is not set: a change of the domain of {tenant.name} would send credentials elsewhere"
-    return what, f"set {variable}={tenant.host} where the credentials are set"
+    what = f"{variable} is not set: a change of the domain of {tenant.name} would send credentials to another host"
+    return what, f"set {variable}={tenant.host} next to the credentials"
 
 
 def identity_check(
     config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> IdentityCheck | None:
-    """Return what the identity of `tenant` is compared with; None for a sandbox in this process, which is known."""
+    """Return the identity that `tenant` must have, or None for a sandbox in this process."""
     if tenant.kind is TenantKind.SANDBOX:
         return None
     is_declared = config.tenants.get(tenant.name) == tenant
@@ -319,14 +325,14 @@ def identity_check(
 
 
 def at_domain(config: Config, domain: str) -> Tenant | None:
-    """Return the declared tenant at a domain, in whichever way that is written; None if there is none."""
+    """Return the declared tenant with a domain in any spelling, or None."""
     host = host_of(domain)
     declared = (tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.AUTH0)
     return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)
 
 
 def unnamed(config: Config, domain: str) -> Tenant:
-    """Return the tenant at a domain with what the configuration says for all tenants."""
+    """Return the tenant with a domain and the shared settings."""
     return Tenant(
         name=host_of(domain),
         domain=domain,
@@ -341,12 +347,12 @@ def unnamed(config: Config, domain: str) -> Tenant:
 
 
 def named(config: Config, name: str) -> Tenant:
-    """Return the tenant of that name. Raises ReconcilerError if none is declared."""
+    """Return the tenant with that name. Raises ReconcilerError if it is not declared."""
     if name not in config.tenants:
-        raise ReconcilerError(f'{config.file} declares no tenant "{name}"; {which(name, config.tenants)}')
+        raise ReconcilerError(f'{config.file} does not declare the tenant "{name}"; {which(name, config.tenants)}')
     return config.tenants[name]
 
 
 def which(name: str, declared: Mapping[str, object]) -> str:
-    """Return what to do about the name of a tenant that is none of `declared`."""
+    """Return advice for a tenant name that is not in `declared`."""
     return did_you_mean(name, declared) or f"declared are: {some(declared) or 'none'}"

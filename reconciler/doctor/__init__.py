@@ -1,1 +1,1 @@
-"""Checks of one's own set-up: a look at everything a run needs, and what is to be said about it."""
+"""Checks of the setup: probe everything that a run needs, and report findings."""

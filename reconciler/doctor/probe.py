@@ -1,6 +1,6 @@
-"""Look at a tenant as a run would meet it: resolve, connect, greet, fetch a token, list. Nothing is repeated.
+"""Probe a tenant like a run would use it: resolve, connect, send a first request, fetch a token, list. No retries.
 
-What fails is noted, and what can still be looked at is.
+A failure is recorded. Steps that do not depend on it still run.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
-    """Something did not work, and what to do about it."""
+    """A step failed. `advice` says what to do."""
 
     text: str
     advice: str
@@ -43,14 +43,14 @@ class ProbeFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSkipped:
-    """Something could not be looked at, and why."""
+    """A step was skipped, with the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProbedListing:
-    """An answer to a list of grants: what is wrong with it (nothing if empty), what to do, and the limit it tells."""
+    """The response to a request for grants: the error, if any, the advice, and the rate limit."""
 
     wrong: str
     advice: str
@@ -59,7 +59,7 @@ class ProbedListing:
 
 @dataclass(frozen=True, slots=True)
 class ProbedToken:
-    """An access token; `renewable` if another one can be fetched."""
+    """An access token. `renewable` is true if another one can be fetched."""
 
     text: str = field(repr=False)
     renewable: bool
@@ -67,11 +67,11 @@ class ProbedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantProbe:
-    """All that a look at a tenant showed.
+    """The results of all steps.
 
-    `credentials` says which ones and where they come from; `addresses` are those of the host that is connected to.
-    `identity` is what the tenant's identity is compared with, `unconfirmed` says what is wrong, and what to do, if only
-    the configuration decides where credentials go.
+    `credentials` describes the credentials and their variables. `addresses` has the addresses of the host. `identity`
+    is the expected identity. `unconfirmed` has a problem and its fix if only the configuration decides where
+    credentials are sent.
     """
 
     tenant: Tenant
@@ -89,15 +89,15 @@ class TenantProbe:
 def described_credentials(
     credentials: Credentials | ProbeFailed, tenant: Tenant, environment: Mapping[str, str]
 ) -> str | ProbeFailed:
-    """Return what kind of credentials `tenant` is reached with, and the variables that hold them."""
+    """Return a description of the credentials for `tenant` and of their variables."""
     if isinstance(credentials, ProbeFailed):
         return credentials
     if tenant.kind is TenantKind.SANDBOX:
-        return "the sandbox's own"
+        return "those of the sandbox"
     given = CredentialVariables(environment, tenant.credentials)
     match credentials:
         case AccessToken():
-            return f"a ready token from {given.name(*TOKENS)}"
+            return f"an access token from {given.name(*TOKENS)}"
         case PrivateKey():
             names = [given.name("CLIENT_ID"), given.name(PRIVATE_KEY, PRIVATE_KEY_PATH)]
             what = f"a private key ({credentials.algorithm})"
@@ -110,7 +110,7 @@ def described_credentials(
 
 
 RESOLVING_SECONDS = 10.0
-INSIDE = ProbeSkipped("the tenant lives in this process")
+INSIDE = ProbeSkipped("the tenant is inside this process")
 NO_CONNECTION = ProbeSkipped("no connection")
 NO_CREDENTIALS = ProbeSkipped("no credentials")
 NO_TOKEN = ProbeSkipped("no access token")
@@ -118,11 +118,11 @@ OTHER_TENANT = ProbeSkipped("the token is for another tenant")
 
 SET_CREDENTIALS = "set the variables listed in docs/configuration.md"
 LISTING_ADVICE = {
-    401: "is the token one of this tenant, and not expired? get a new one",
+    401: "check that the token belongs to this tenant and has not expired; get a new one",
     403: "add read:client_grants to the grant of reconciler's own application on the Management API",
-    429: "the rate limit is used up by somebody: try again later",
+    429: "another program uses up the rate limit: try again later",
 }
-ELSE_ADVICE = "try again; if it stays, check that the domain is the tenant's, and what stands in between"
+ELSE_ADVICE = "try again; if the error remains, check that the domain is the tenant's, and check proxies"
 
 
 async def look(
@@ -131,7 +131,7 @@ async def look(
     identity: IdentityCheck | None = None,
     secrets: Secrets | None = None,
 ) -> TenantProbe:
-    """Return what a look at `tenant` shows. Raises nothing that the tenant, the network or the environment did."""
+    """Probe `tenant`. Errors of the tenant, the network or the environment become results."""
     inside = tenant.kind is TenantKind.SANDBOX
     proxy = None if inside else proxy_for(tenant.base_url)
     addresses = INSIDE if inside else await _addresses(tenant.base_url, proxy)
@@ -143,7 +143,7 @@ async def look(
             greeting, token, listing = await _talk(route, credentials, addresses, identity, known)
     except ReconcilerError as error:
         described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
-        greeting = ProbeFailed(str(error), "`reconciler sandbox reset` makes the tenant anew of its seed")
+        greeting = ProbeFailed(str(error), "`reconciler sandbox reset` recreates the tenant from its seed")
     return TenantProbe(
         tenant=tenant,
         proxy=proxy,
@@ -159,7 +159,7 @@ async def look(
 
 
 async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | ProbeFailed:
-    """Resolve the host that is connected to: the proxy's, where there is one; it resolves the tenant's."""
+    """Resolve the host of the connection. This is the proxy if there is one, and the proxy resolves the tenant."""
     parts = urlsplit(base_url)
     host = proxy.host if proxy else parts.hostname or ""
     if not host:
@@ -171,11 +171,11 @@ async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Pr
         async with asyncio.timeout(RESOLVING_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)
     except (OSError, UnicodeError) as error:
-        # a label that is empty or too long is a UnicodeError; a TimeoutError of ours has no text
-        reason = (error.strerror or "no answer in time") if isinstance(error, OSError) else "it is no host name"
+        # an empty or too long label is a UnicodeError; our own TimeoutError has no text
+        reason = (error.strerror or "no response in time") if isinstance(error, OSError) else "it is not a host name"
         whose = f"the proxy's host {host}" if proxy else host
         return ProbeFailed(
-            f"{whose} cannot be resolved: {reason}", "check how it is spelt, and this machine's name servers"
+            f"{whose} cannot be resolved: {reason}", "check the spelling, and this machine's name servers"
         )
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -204,7 +204,7 @@ async def _talk(
             token = await _token(reached, credentials)
             return greeting, token, await _listing(reached, token, identity)
     except ReconcilerError as error:
-        trouble = ProbeFailed(str(error), "correct what they name, or unset them")
+        trouble = ProbeFailed(str(error), "correct the variables, or unset them")
         return trouble, await _token(None, credentials), NO_CONNECTION
 
 
@@ -222,9 +222,9 @@ async def _greeting(probe: Probe) -> FirstResponse | ProbeFailed:
         if "SSL" in str(error):
             return ProbeFailed(
                 str(error),
-                "a company's own authority belongs into the file that SSL_CERT_FILE names; else trust nobody",
+                ("if your company runs its own CA, add it to the file in SSL_CERT_FILE; otherwise do not continue"),
             )
-        return ProbeFailed(str(error), "check the domain and its port, firewalls, and whether a proxy is needed")
+        return ProbeFailed(str(error), "check the domain and its port, firewalls, and whether you need a proxy")
     except Auth0Error as error:
         return ProbeFailed(str(error), ELSE_ADVICE)
 
@@ -232,7 +232,7 @@ async def _greeting(probe: Probe) -> FirstResponse | ProbeFailed:
 async def _token(
     probe: Probe | None, credentials: Credentials | ProbeFailed
 ) -> ProbedToken | ProbeFailed | ProbeSkipped:
-    """Return a token; a ready one can be looked at without a connection."""
+    """Return a token. A token from the environment is examined without a connection."""
     match credentials:
         case ProbeFailed():
             return NO_CREDENTIALS

@@ -1,4 +1,4 @@
-"""Check what stands on this machine: the configuration, the choice of a tenant, the grant files."""
+"""Check the local setup: the configuration, the choice of a tenant, the grant files."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,11 +15,11 @@ from reconciler.observe import RequiredListings, needs_of
 EVERYTHING = RequiredListings(
     application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
 )
-"""What files that cannot be read may need."""
+"""The listings for files that cannot be read: all of them."""
 
 
 def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
-    """Check reconciler.yaml; `read` returns it, and raises ReconcilerError."""
+    """Check reconciler.yaml. `read` returns it or raises ReconcilerError."""
     try:
         config = read()
     except ReconcilerError as error:
@@ -27,20 +27,22 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
             "configuration", Status.FAILED, _said(error), "correct it; docs/configuration.md has an example"
         ), None
     if not config.tenants:
-        return Finding("configuration", Status.OK, "names no tenants"), config
+        return Finding("configuration", Status.OK, "contains no tenants"), config
     return Finding("configuration", Status.OK, f"{config.file} names {counted(len(config.tenants), 'tenant')}"), config
 
 
 def tenant(
     config: Config | None, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> tuple[Finding, Tenant | None]:
-    """Check which tenant is chosen, by --tenant (`name`), the environment or the configuration."""
+    """Check the choice of the tenant: by --tenant (`name`), the environment or the configuration."""
     if config is None:
         return Finding("tenant", Status.SKIPPED, "the configuration cannot be read"), None
     try:
         chosen = choose_tenant(config, name, environment, allow_unnamed=allow_unnamed)
     except ReconcilerError as error:
-        return Finding("tenant", Status.FAILED, str(error), "`reconciler --help` tells which tenant is taken"), None
+        return Finding(
+            "tenant", Status.FAILED, str(error), "`reconciler --help` explains the choice of the tenant"
+        ), None
     place = "a sandbox in this process" if chosen.kind is TenantKind.SANDBOX else chosen.base_url
     return Finding("tenant", Status.OK, f"{chosen.title.label}: {place}"), chosen
 
@@ -48,12 +50,12 @@ def tenant(
 def grants(
     folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace
 ) -> tuple[Finding, RequiredListings]:
-    """Check the grant files for the tenant `chosen`, and return what must be read of it for them."""
+    """Check the grant files for the tenant `chosen`, and return the listings that they need."""
     tenants = [chosen] if chosen else []
     try:
         declared = read_grants([folder], config.readers(*tenants) if config else NOBODY, workspace)
     except ReconcilerError as error:
-        return Finding("grants", Status.FAILED, str(error), "name the folder of grant files by --grants"), EVERYTHING
+        return Finding("grants", Status.FAILED, str(error), "set the folder of grant files with --grants"), EVERYTHING
     patterns = chosen.patterns if chosen else ()
     here = declared.at(chosen.target) if chosen else declared
     return _grants(here), needs_of(here.specs, patterns)
@@ -62,10 +64,10 @@ def grants(
 def _grants(declared: LoadedGrants) -> Finding:
     wrong = errors(declared.problems)
     if wrong:
-        return Finding("grants", Status.FAILED, _first_of(wrong), "`reconciler validate` tells all, with what to do")
+        return Finding("grants", Status.FAILED, _first_of(wrong), "`reconciler validate` shows all problems")
     found = f"{counted(len(declared.specs), 'grant')} in {counted(len(declared.texts), 'file')}"
     if declared.problems:
-        advice = "`reconciler validate` tells all, with what to do"
+        advice = "`reconciler validate` shows all problems"
         return Finding("grants", Status.WARNING, f"{found}; {_first_of(declared.problems)}", advice)
     return Finding("grants", Status.OK, found)
 

@@ -1,1 +1,1 @@
-"""Reports put where they are reviewed: comments on pull and merge requests, issues, on GitHub and GitLab."""
+"""Post reports where they are reviewed: comments and issues on GitHub and GitLab."""

@@ -1,7 +1,7 @@
-"""Comments of a pull request and issues of a repository on GitHub, by its GraphQL API.
+"""Comments on a pull request and issues of a repository on GitHub, through its GraphQL API.
 
-By that one, because it alone tells a job's own token what it wrote itself (`viewerDidAuthor`). The token of a job may
-change everybody's comments, so a refusal would not keep us from changing a stranger's.
+Only this API tells a job's own token which comments it wrote (`viewerDidAuthor`). The token of a job may change
+everybody's comments, so GitHub would not prevent a change to another author's comment.
 
 https://docs.github.com/en/graphql
 """
@@ -78,12 +78,12 @@ FOR_BRANCHES = "contents: read"
 
 
 def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
-    """Reach the API of the job's GitHub. Raises ReconcilerError."""
+    """Open the API of the job's GitHub. Raises ReconcilerError."""
     return connected(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
 
 
 def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
-    """Return the id of the commit at the tip of a branch. Raises ForgeError."""
+    """Return the commit id of the tip of a branch. Raises ForgeError."""
     variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
     repository = _dug(_ask(api, FOR_BRANCHES, TIP, variables), "repository")
     if repository.get("ref") is None:
@@ -93,7 +93,7 @@ def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestComments:
-    """The comments of the job's pull request."""
+    """The comments on the job's pull request."""
 
     api: ForgeApi
     job: GitHubJob
@@ -105,18 +105,18 @@ class PullRequestComments:
             yield from _entries(owner)
 
     def add(self, body: str) -> None:
-        """Comment on the pull request."""
+        """Add a comment to the pull request."""
         _ask(self.api, FOR_COMMENTS, ADD_COMMENT, {"owner": _id(self._pages()), "body": body})
 
     def edit(self, entry_id: str, body: str) -> None:
-        """Give a comment another text."""
+        """Replace the text of a comment."""
         _ask(self.api, FOR_COMMENTS, EDIT_COMMENT, {"id": entry_id, "body": body})
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
         job = self.job
         if job.pull_request is None:
             raise ReconcilerError(
-                "the event of this run is about no pull request; comment in a workflow on: pull_request"
+                "the event of this run does not contain a pull request; use comment in a workflow with on: pull_request"
             )
         variables = {"owner": job.owner, "name": job.name, "number": job.pull_request}
         return _pages(self.api, FOR_COMMENTS, COMMENTS, variables, ("repository", "owner"))
@@ -142,11 +142,11 @@ class GitHubIssues:
         _ask(self.api, FOR_ISSUES, ADD_ISSUE, variables)
 
     def edit(self, entry_id: str, body: str) -> None:
-        """Give an issue another text."""
+        """Replace the text of an issue."""
         _ask(self.api, FOR_ISSUES, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "OPEN"})
 
     def close(self, entry_id: str, body: str) -> None:
-        """Give an issue its last text, and close it."""
+        """Replace the text of an issue, and close it."""
         _ask(self.api, FOR_ISSUES, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "CLOSED"})
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
@@ -157,7 +157,7 @@ class GitHubIssues:
 def _pages(
     api: ForgeApi, permission: str, query: str, variables: Mapping[str, object], path: tuple[str, ...]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield what stands at `path` of the answers, the owner of a listing with one page of it each."""
+    """Yield the value at `path` of each response: the owner of a listing with one page of it."""
     after = None
     for _ in range(MOST_PAGES):
         owner = _dug(_ask(api, permission, query, {**variables, "after": after}), *path)
@@ -170,7 +170,7 @@ def _pages(
 
 
 def _ask(api: ForgeApi, permission: str, document: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
-    """Return the data that GitHub answers with. GraphQL tells errors in answers of 200, by their type."""
+    """Return the data of a response. GraphQL returns errors with status 200 and a type."""
     try:
         answer = api.call("POST", "", body={"query": document, "variables": variables}).data
     except ForgeError as error:
@@ -190,8 +190,8 @@ def _ask(api: ForgeApi, permission: str, document: str, variables: Mapping[str, 
 
 def _refusal(message: str, permission: str) -> ForgeError:
     return ForgeError(
-        f"{message}; the job needs the permission {permission}, which the token has that GitHub gives to it as "
-        "GITHUB_TOKEN, but never for the pull request of a fork",
+        f"{message}; the job needs the permission {permission}, which GitHub's own GITHUB_TOKEN can have, "
+        "except in pull requests of forks",
     )
 
 
@@ -202,15 +202,15 @@ def _id(pages: Iterator[Mapping[str, Any]]) -> str:
 def _entries(owner: Mapping[str, Any]) -> Iterator[PostedEntry]:
     nodes = _dug(owner, "listing").get("nodes")
     if not isinstance(nodes, list):
-        raise ForgeError("GitHub's answer lacks its list of nodes")
+        raise ForgeError("GitHub's response lacks its list of nodes")
     for node in nodes:
         yield PostedEntry(str(node.get("id")), str(node.get("body")), ours=node.get("viewerDidAuthor") is True)
 
 
 def _dug(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON
-    """Return the value under the names in `path`, which must be an object, or a text at its end."""
+    """Return the value under the names in `path`. It must be an object, or a text at the end."""
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     if not isinstance(data, dict | str):
-        raise ForgeError(f"GitHub's answer lacks {'.'.join(path)}")
+        raise ForgeError(f"GitHub's response lacks {'.'.join(path)}")
     return data

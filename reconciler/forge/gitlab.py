@@ -1,4 +1,4 @@
-"""Notes of a merge request and issues of a project on GitLab, by its REST API.
+"""Notes on a merge request and issues of a project on GitLab, through its REST API.
 
 https://docs.gitlab.com/api/notes/ and https://docs.gitlab.com/api/issues/
 """
@@ -21,12 +21,12 @@ OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 
 
 def open_gitlab(job: GitLabJob) -> AbstractContextManager[ForgeApi]:
-    """Reach the API of the job's GitLab. Raises ReconcilerError."""
+    """Open the API of the job's GitLab. Raises ReconcilerError."""
     return connected(job.address, job.token, {"PRIVATE-TOKEN": job.token})
 
 
 def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
-    """Return the id of the commit at the tip of a branch. Raises ForgeError."""
+    """Return the commit id of the tip of a branch. Raises ForgeError."""
     data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
     commit = data.get("commit") if isinstance(data, dict) else None
     return commit_id(commit.get("id") if isinstance(commit, dict) else None)
@@ -34,7 +34,7 @@ def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MergeRequestNotes:
-    """The notes of the job's merge request."""
+    """The notes on the job's merge request."""
 
     api: ForgeApi
     job: GitLabJob
@@ -45,11 +45,11 @@ class MergeRequestNotes:
         return _entries(self.api, self._path(), "body", OLDEST_FIRST)
 
     def add(self, body: str) -> None:
-        """Put a note on the merge request."""
+        """Add a note to the merge request."""
         _ask(self.api, "POST", self._path(), body={"body": body})
 
     def edit(self, entry_id: str, body: str) -> None:
-        """Give a note another text."""
+        """Replace the text of a note."""
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"body": body})
 
     def _path(self) -> str:
@@ -79,11 +79,11 @@ class GitLabIssues:
         _ask(self.api, "POST", self._path(), body={"title": self.title, "description": body})
 
     def edit(self, entry_id: str, body: str) -> None:
-        """Give an issue another text."""
+        """Replace the text of an issue."""
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body})
 
     def close(self, entry_id: str, body: str) -> None:
-        """Give an issue its last text, and close it."""
+        """Replace the text of an issue, and close it."""
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body, "state_event": "close"})
 
     def _path(self) -> str:
@@ -95,7 +95,7 @@ def _project(job: GitLabJob) -> str:
 
 
 def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> Iterator[PostedEntry]:
-    """Yield a whole listing, whose entries have their body under the name `text`; an issue is named by its iid."""
+    """Yield a whole listing. `text` is the key of the body. The id of an issue is its iid."""
     ourselves = _ask(api, "GET", "user").data
     our_id = ourselves.get("id") if isinstance(ourselves, dict) else None
     for number in range(1, MOST_PAGES + 1):
@@ -109,10 +109,10 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
 
 
 def _number(item: Mapping[str, Any]) -> str:
-    """Return the number of an issue or a note, which is a part of paths."""
+    """Return the number of an issue or a note. It is part of URLs."""
     number = item.get("iid", item.get("id"))
     if type(number) is not int or number < 0:
-        raise ForgeError("GitLab's answer has an entry without a valid number")
+        raise ForgeError("GitLab's response has an entry without a valid number")
     return str(number)
 
 
@@ -123,7 +123,7 @@ def _author(item: Mapping[str, Any]) -> object:
 
 def _items(data: object) -> list[Mapping[str, Any]]:
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise ForgeError("GitLab's answer is no list of objects")
+        raise ForgeError("GitLab's response is not a list of objects")
     return data
 
 
@@ -138,6 +138,6 @@ def _ask(
     try:
         return api.call(method, path, query=query, body=body)
     except ForgeError as error:
-        if error.status in {401, 403, 404}:  # GitLab hides what a token may not see
+        if error.status in {401, 403, 404}:  # GitLab hides objects that a token may not read
             raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_GRANTED_BY}") from error
         raise

@@ -1,4 +1,4 @@
-"""One call to the API of a hosting service: a request out and a whole answer in, within a deadline and a size."""
+"""Send one request to the API of a hosting service and read the whole response, with limits for time and size."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 
 class ForgeError(ReconcilerError):
-    """The hosting service did not do what it should; `status` is that of its answer, 0 if there is none to go by."""
+    """The hosting service returned an error. `status` is that of the response, or 0."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -26,9 +26,9 @@ class ForgeError(ReconcilerError):
 
 
 class TransientForgeError(ForgeError):
-    """It may work in a moment; `retry_after` is the wait that the service asks for in seconds, 0 if it does not say.
+    """A retry may succeed. `retry_after` is the requested delay in seconds, or 0.
 
-    Whether a write took effect is open: look before it is made again.
+    A write may have taken effect, so read before repeating it.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
@@ -38,21 +38,21 @@ class TransientForgeError(ForgeError):
 
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 DEADLINE_SECONDS = 60.0
-LARGEST_BODY_BYTES = 50_000_000  # a page of the longest comments there may be
+LARGEST_BODY_BYTES = 50_000_000  # a page of the longest possible comments
 LONGEST_MESSAGE = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeResponse:
-    """A success. `data` is its JSON; `has_next` says whether the listing goes on."""
+    """A successful response. `data` is its JSON. `has_next` is true if the listing continues."""
 
     data: Any
     has_next: bool
 
 
 class ForgeApi:
-    """An API under one address. Make one with `connected`."""
+    """An API at one URL. `connected` creates it."""
 
     def __init__(self, http: httpx.Client, address: str, secrets: Secrets, deadline: float) -> None:
         self._http = http
@@ -68,11 +68,11 @@ class ForgeApi:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> ForgeResponse:
-        """Send a request to a path under the address, or to itself, and return the answer of a success.
+        """Send a request to a path below the URL, or to the URL itself. Return the successful response.
 
         Raises:
-            PassingError: if it may work in a moment.
-            ForgeError: for any other status, redirects too, and for what is no JSON.
+            TransientForgeError: if a retry may succeed.
+            ForgeError: for any other status, including redirects, and for responses that are not JSON.
         """
         url = "/".join(filter(None, [self._address, path]))
         try:
@@ -83,14 +83,14 @@ class ForgeApi:
         try:
             response, content = self._exchange(call, request)
         except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
-            # Besides its own errors, httpx lets those of the standard library through when it reads a malformed answer.
+            # httpx also raises errors of the standard library for malformed responses.
             raise TransientForgeError(f"{call}: {self.blotted(str(error)) or type(error).__name__}") from error
         if not response.is_success:
             raise self._refusal(call, response, content)
         try:
             return ForgeResponse(json.loads(content), "next" in response.links)
         except (ValueError, RecursionError) as error:
-            raise ForgeError(f"{call}: the answer is no JSON") from error
+            raise ForgeError(f"{call}: the response is not valid JSON") from error
 
     def _exchange(self, call: str, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         deadline = time.monotonic() + self._deadline
@@ -100,15 +100,15 @@ class ForgeApi:
             for chunk in response.iter_raw():
                 content += chunk
                 if len(content) > LARGEST_BODY_BYTES:
-                    raise ForgeError(f"{call}: the answer is larger than {LARGEST_BODY_BYTES // 1_000_000} MB")
+                    raise ForgeError(f"{call}: the response is larger than {LARGEST_BODY_BYTES // 1_000_000} MB")
                 if time.monotonic() > deadline:
-                    raise TransientForgeError(f"{call}: no whole answer within {self._deadline:.0f} s")
+                    raise TransientForgeError(f"{call}: no complete response within {self._deadline:.0f} s")
         finally:
             response.close()
         return response, bytes(content)
 
     def _refusal(self, call: str, response: httpx.Response, content: bytes) -> ForgeError:
-        """Return what a status other than a success stands for. 403 with a wait is GitHub's second rate limit."""
+        """Return the error for a status other than a success. 403 with a delay is GitHub's secondary rate limit."""
         message = f"{call}: {response.status_code} {self._message(response, content)}".rstrip()
         delay = parse_rate_limit_headers(response.headers).retry_after or 0.0
         is_limited = response.status_code == httpx.codes.FORBIDDEN and delay > 0
@@ -119,7 +119,7 @@ class ForgeApi:
         return ForgeError(message, status=response.status_code)
 
     def _message(self, response: httpx.Response, content: bytes) -> str:
-        """Return what the service says, as it may be shown."""
+        """Return the message of the service, safe to show."""
         try:
             said = json.loads(content)
         except (ValueError, RecursionError):
@@ -129,7 +129,7 @@ class ForgeApi:
         return self.blotted(words)
 
     def blotted(self, text: str) -> str:
-        """Return text from the network or of a library as it may be shown: without secrets, and cut to a length."""
+        """Return text from the service or a library without secrets, truncated."""
         return self._secrets.redact(text[: 5 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
 
 
