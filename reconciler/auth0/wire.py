@@ -18,7 +18,7 @@ LONGEST_TEXT = 2_048
 """Characters. The longest text that Auth0 documents is the identifier of an API, with 600."""
 LONGEST_ID = 512
 LONGEST_CURSOR = 2_048
-"""Percent-encoded, an id, an identifier and a cursor take at most 12 bytes per character and fit into a URL of 64 KB."""
+"""Percent-encoded, an id, an identifier and a cursor take at most 12 bytes per character. A URL of 64 KB holds them."""
 MOST_ITEMS = 10_000
 """The limit for a list inside an entry. An API has at most a few thousand scopes."""
 LARGEST_COUNT = 10**12

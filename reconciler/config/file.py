@@ -91,7 +91,7 @@ def _names(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> It
 
 
 def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each domain that is invalid, belongs to another tenant, or contradicts the canonical domain."""
+    """Yield a problem for each domain that is invalid, used twice, or contradicts the canonical domain."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         hosts: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The job of a hosting service that runs us, as the environment tells it: where its API is, and what it is about."""
+"""The CI job that runs reconciler, as its environment describes it: the API and the request."""
 
 import json
 import re
@@ -13,21 +13,21 @@ COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def commit_id(value: object) -> str:
-    """Return the whole id of a commit. Raises ForgeError if `value` is something else."""
+    """Return a full commit id. Raises ForgeError if `value` is not one."""
     if not isinstance(value, str) or not COMMIT.fullmatch(value):
-        raise ForgeError("the answer does not hold the id of a commit")
+        raise ForgeError("the response does not contain a commit id")
     return value
 
 
 TOKEN = re.compile(r"[!-~]+")
 REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
-GITHUB_GRANTED_BY = "in the step's env, give GITHUB_TOKEN: ${{ github.token }}"
-GITLAB_GRANTED_BY = "keep a project access token with the scope api as a masked CI/CD variable of that name"
+GITHUB_GRANTED_BY = "set GITHUB_TOKEN: ${{ github.token }} in the env of the step"
+GITLAB_GRANTED_BY = "store a project access token with the scope api as a masked CI/CD variable of that name"
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubJob:
-    """A job of GitHub Actions; `pull_request` is None where the event that started it is about none."""
+    """A job of GitHub Actions. `pull_request` is None if its event does not concern one."""
 
     address: str
     owner: str
@@ -39,7 +39,7 @@ class GitHubJob:
 
 @dataclass(frozen=True, slots=True)
 class GitLabJob:
-    """A job of GitLab CI; `merge_request` is its number in the project, None outside of merge request pipelines."""
+    """A job of GitLab CI. `merge_request` is its number in the project, or None outside of merge request pipelines."""
 
     address: str
     project: str
@@ -52,25 +52,25 @@ Job = GitHubJob | GitLabJob
 
 
 def job_of(environment: Mapping[str, str]) -> Job:
-    """Return the job that runs us.
+    """Return the job that runs reconciler.
 
     Raises:
-        ReconcilerError: if this is no such job, or it lacks something.
+        ReconcilerError: if there is no job, or a variable is missing.
     """
     if environment.get("GITHUB_ACTIONS") == "true":
         return _github(environment)
     if environment.get("GITLAB_CI") == "true":
         return _gitlab(environment)
     raise ReconcilerError(
-        "this is no job of GitHub Actions or GitLab CI (neither GITHUB_ACTIONS nor GITLAB_CI is true), so its "
-        "hosting service is unknown",
+        "this is not a job of GitHub Actions or GitLab CI (neither GITHUB_ACTIONS nor GITLAB_CI is true), so "
+        "the hosting service is unknown",
     )
 
 
 def _github(environment: Mapping[str, str]) -> GitHubJob:
     repository = REPOSITORY.fullmatch(_needed(environment, "GITHUB_REPOSITORY", "the runner sets it: owner/name"))
     if not repository:
-        raise ReconcilerError("GITHUB_REPOSITORY is not of the form owner/name")
+        raise ReconcilerError("GITHUB_REPOSITORY does not have the form owner/name")
     return GitHubJob(
         address=_needed(environment, "GITHUB_GRAPHQL_URL", "the runner sets it"),
         owner=repository["owner"],
@@ -93,7 +93,7 @@ def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
 
 
 def _run(environment: Mapping[str, str], name: str) -> str:
-    """Return the number of the run, or of the pipeline, that the job is part of."""
+    """Return the number of the run or pipeline of the job."""
     number = _needed(environment, name, "the runner sets it").strip()
     if not (number.isascii() and number.isdigit()):
         raise ReconcilerError(f"{name} is not a number")
@@ -101,7 +101,7 @@ def _run(environment: Mapping[str, str], name: str) -> str:
 
 
 def _pull_request(path: str) -> int | None:
-    """Return the number that the event in the file at `path` names; GitHub's own name for it is taken, no other."""
+    """Return the number of the pull request in the event file at `path`, from the field that GitHub documents."""
     try:
         event = json.loads(Path(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -114,7 +114,7 @@ def _pull_request(path: str) -> int | None:
 def _token(environment: Mapping[str, str], name: str, whence: str) -> str:
     token = _needed(environment, name, whence).strip()
     if not TOKEN.fullmatch(token):
-        raise ReconcilerError(f"{name} holds no token: it has a blank, or a character that no token has")
+        raise ReconcilerError(f"{name} is not a valid token (contains whitespace or an illegal character)")
     return token
 
 

@@ -1,4 +1,4 @@
-"""Put a report where it belongs: look, then write what is missing. Done again as a whole, it does no harm."""
+"""Post a report: read the existing entries, then write what is missing. Repeating it is safe."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, ent
 
 
 class PublishResult(StrEnum):
-    """What was done for a report."""
+    """The result of posting a report."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -16,7 +16,7 @@ class PublishResult(StrEnum):
 
 
 def put(place: CommentTarget, report: ForgeReport) -> PublishResult:
-    """Update the report's entry, or add it where there is none. Raises ForgeError."""
+    """Update the report's entry, or add one. Raises ForgeError."""
     entry = entry_of(report, place.entries())
     if entry is None:
         place.add(report.body)
@@ -28,7 +28,7 @@ def put(place: CommentTarget, report: ForgeReport) -> PublishResult:
 
 
 def close(tracker: IssueTarget, report: ForgeReport) -> PublishResult:
-    """Let the report be the last word of its entry, and close that, if there is one. Raises ForgeError."""
+    """Replace the text of the report's entry and close it, if it exists. Raises ForgeError."""
     entry = entry_of(report, tracker.entries())
     if entry is None:
         return PublishResult.NONE

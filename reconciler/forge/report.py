@@ -1,7 +1,7 @@
-"""Pure: reports, and which of the entries that a place has already is the one of a report.
+"""Pure: reports, and the comment or issue that belongs to a report.
 
-A report is Markdown whose first line is a marker, a comment that no reader sees. It names what the report is about, so
-that a newer report takes the place of the older one. The second line names the run of the job that wrote the report.
+A report is Markdown. Its first line is a marker: an HTML comment that names the subject, so that a newer report
+replaces the older one. The second line names the run that wrote the report.
 """
 
 import re
@@ -16,12 +16,12 @@ from reconciler.errors import ReconcilerError
 MARKER = re.compile(r"<!-- reconciler(:[A-Za-z0-9._~%-]+){1,2} -->")
 STAMP = re.compile(r"<!-- run (?P<run>[0-9]+) -->")
 
-CUT = "\n> [!CAUTION]\n> This report is cut, because it is too long for a comment. Read the log of the job.\n\n"
+CUT = "\n> [!CAUTION]\n> This report is truncated, because it is too long for a comment. Read the log of the job.\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeReport:
-    """What is to be put. `body` is the whole text, its marker included."""
+    """A report to post. `body` is the whole text, including the marker."""
 
     file: str
     marker: str
@@ -30,7 +30,7 @@ class ForgeReport:
 
 @dataclass(frozen=True, slots=True)
 class PostedEntry:
-    """A comment or an issue that is there; `ours` if the holder of our token wrote it."""
+    """An existing comment or issue. `ours` is true if the holder of the token wrote it."""
 
     id: str
     body: str
@@ -44,55 +44,54 @@ class PostedEntry:
 
 
 class CommentTarget(Protocol):
-    """Where reports are put: the comments of one request, or the open issues of one project."""
+    """The target of reports: the comments on one request, or the open issues of one project."""
 
     most_characters: int
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all that is there, oldest first. Raises ForgeError."""
+        """Yield all entries, oldest first. Raises ForgeError."""
 
     def add(self, body: str) -> None:
-        """Put a new entry. Raises ForgeError."""
+        """Add an entry. Raises ForgeError."""
 
     def edit(self, entry_id: str, body: str) -> None:
-        """Give an entry another body. Raises ForgeError."""
+        """Replace the body of an entry. Raises ForgeError."""
 
 
 class IssueTarget(CommentTarget, Protocol):
-    """A place whose entries can be closed."""
+    """A target whose entries can be closed."""
 
     def close(self, entry_id: str, body: str) -> None:
-        """Give an entry its last body, and close it. Raises ForgeError."""
+        """Replace the body of an entry and close it. Raises ForgeError."""
 
 
 def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
-    """Return the report that `text` is.
+    """Parse a report.
 
     Raises:
-        ReconcilerError: if its first line is no marker, another line is one, too, or it does not name `run`.
+        ReconcilerError: if the first line is not a marker, another line is one, or the report does not name `run`.
     """
     marker = _first_line(text)
     if not MARKER.fullmatch(marker):
         raise ReconcilerError(
-            f"{visible(file)}:1:1: the first line is no marker, so this is no report; make one with: "
+            f"{visible(file)}:1:1: the first line is not a marker, so this is not a report; create one with: "
             f"reconciler plan --report markdown={visible(file)}",
         )
     for number, line in enumerate(text.split("\n")[1:], start=2):
         if MARKER.fullmatch(line.rstrip()):
             raise ReconcilerError(
-                f"{visible(file)}:{number}:1: a second report begins here, and a file holds one; "
-                "use {tenant} in the name of the report",
+                f"{visible(file)}:{number}:1: a second report starts here, but a file contains one report; use {{tenant}} in its name",
             )
     stamp = STAMP.fullmatch(_first_line(text.partition("\n")[2]))
     if run and (stamp is None or stamp["run"] != run):
-        raise ReconcilerError(f"{visible(file)}:2:1: another run than {run} wrote this report; plan again in this run")
+        raise ReconcilerError(f"{visible(file)}:2:1: a run other than {run} wrote this report; plan again in this run")
     return ForgeReport(file, marker, text)
 
 
 def shortened_report(report: ForgeReport, most_characters: int) -> ForgeReport:
-    """Return the report with as many of its lines as fit.
+    """Return the report with as many lines as fit.
 
-    A report is never refused for its length: the older one, which may say "No changes", must not stay.
+    A report that is too long is still posted. Otherwise the older one, which may say "No changes", would remain.
     """
     if len(report.body) <= most_characters:
         return report
@@ -106,23 +105,25 @@ def shortened_report(report: ForgeReport, most_characters: int) -> ForgeReport:
 
 
 def refuse_equal_markers(reports: Iterable[ForgeReport]) -> None:
-    """Raise ReconcilerError for a report that another of `reports` would overwrite."""
+    """Raise ReconcilerError for two reports with the same subject."""
     seen: dict[str, str] = {}
     for report in reports:
         other = seen.setdefault(report.marker, report.file)
         if other != report.file:
-            raise ReconcilerError(f"{visible(other)} and {visible(report.file)} are about the same: give one of them")
+            raise ReconcilerError(
+                f"{visible(other)} and {visible(report.file)} have the same subject: pass one of them"
+            )
 
 
 def tenant_of(marker: str) -> str:
-    """Return the name of the tenant that a marker names."""
+    """Return the name of the tenant in a marker."""
     return unquote(_names(marker)[0])
 
 
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
-    """Yield the markers of our entries for the configuration that `like` names, each once, without those of `current`.
+    """Yield the markers of our entries for the configuration in the marker `like`, each once, without `current`.
 
-    These are the entries that no report replaces.
+    No report replaces these entries.
     """
     seen = set(current)
     for entry in entries:
@@ -137,15 +138,15 @@ def _names(marker: str) -> list[str]:
 
 
 def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry | None:
-    """Return the first entry that we wrote and that begins with the report's marker, if there is one.
+    """Return the first of our entries that starts with the report's marker.
 
-    Anybody can copy a marker. What somebody else wrote stays theirs to change, so it never stands for ours.
+    Anybody can copy a marker. Entries of other authors are therefore never changed.
     """
     return next((each for each in entries if each.ours and _first_line(each.body) == report.marker), None)
 
 
 def says_the_same(entry: PostedEntry, report: ForgeReport) -> bool:
-    """Return whether nothing has to be written; services change line ends and drop blanks around a text."""
+    """Return whether nothing has to be written. Services change line ends and strip surrounding whitespace."""
     return _settled(entry.body) == _settled(report.body)
 
 
