@@ -137,22 +137,24 @@ def _parse_address(address: str) -> httpx.URL:
     try:
         return httpx.URL(address)
     except (ValueError, httpx.InvalidURL) as error:
-        raise ReconcilerError(f"{quoted(address)} is not a valid address of a hosting service") from error
+        raise ReconcilerError(f"{quoted(address)} is not a valid URL of a hosting service") from error
 
 
 @contextmanager
 def connected(
     address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
 ) -> Iterator[ForgeApi]:
-    """Give the API at `address`, which a variable named; `headers` carry the token, `deadline` holds for one call.
+    """Open the API at `address`, which comes from a variable.
+
+    `headers` contain the token. `deadline` limits one request.
 
     Raises:
-        ReconcilerError: if the token would travel in plain text, or nothing can be reached that way.
+        ReconcilerError: if the token would be sent unencrypted, or the connection cannot be prepared.
     """
     try:
         url = _parse_address(address)
         if url.scheme != "https" and not (url.scheme == "http" and url.host in LOOPBACK):
-            raise ReconcilerError(f"{address} is no https address: a token is sent by https only")
+            raise ReconcilerError(f"{address} is not an https URL: tokens are sent over https only")
         http = httpx.Client(
             headers={**headers, "Accept-Encoding": "identity", "User-Agent": "reconciler"},
             timeout=TIMEOUTS,

@@ -80,7 +80,8 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     for number, line in enumerate(text.split("\n")[1:], start=2):
         if MARKER.fullmatch(line.rstrip()):
             raise ReconcilerError(
-                f"{visible(file)}:{number}:1: a second report starts here, but a file contains one report; use {{tenant}} in its name",
+                f"{visible(file)}:{number}:1: a second report starts here, but a file contains one report; "
+                "use {tenant} in its name",
             )
     stamp = STAMP.fullmatch(_first_line(text.partition("\n")[2]))
     if run and (stamp is None or stamp["run"] != run):

@@ -1,7 +1,7 @@
-"""Pure: text from files and tenants inside Markdown and HTML, as nothing but itself.
+"""Pure: escape text from files and tenants in Markdown and HTML.
 
-GitHub and GitLab turn `@name`, `#1`, addresses and hashes in a comment into links and mentions, but not in code. So
-whatever is not ours stands in code: in a code span between lines of Markdown, in an element within HTML.
+GitHub and GitLab turn `@name`, `#1`, URLs and hashes in a comment into links and mentions, but not inside code. Foreign
+text is therefore always code: a code span in Markdown, an element in HTML.
 """
 
 import hashlib
@@ -16,17 +16,18 @@ from reconciler.output.source_links import JUST_HERE, USUAL_CONFIG, SourceLinks
 BACKTICKS = re.compile("`+")
 MARKED = "reconciler"
 LONGEST_SHOWN = 300
-"""Of a text that a pull request or a tenant can make long."""
+"""The limit for a text that a pull request or a tenant can make long."""
 MOST_LINES = 200
-"""Of one code block."""
+"""The limit for lines of a code block."""
 LONGEST_MARKED = 150
-"""Of a name in a marker. A longer one is replaced by its beginning and a digest that makes this longer yet."""
+"""The limit for a name in a marker. A longer name is replaced by its start and a digest."""
 
 
 def marker(tenant: str, checkout: SourceLinks = JUST_HERE) -> str:
-    """Return the comment by which a document about a tenant is found again; nobody sees it on the page.
+    """Return the marker of a document: an HTML comment that identifies its tenant and is invisible on the page.
 
-    It names the configuration, too, where that is not the usual one: another may have a tenant of the same name.
+    The marker also names the configuration, unless it is the usual one, because two configurations may share a tenant
+    name.
     """
     names = [tenant, *([checkout.config] if checkout.config != USUAL_CONFIG else [])]
     return f"<!-- {':'.join([MARKED, *map(_marked, names)])} -->"
@@ -40,7 +41,7 @@ def _marked(name: str) -> str:
 
 
 def span(text: str) -> str:
-    """Return `text` as a code span of Markdown (CommonMark 6.1); not for tables, where a `|` ends even code."""
+    """Return `text` as a code span of Markdown (CommonMark 6.1). It is not safe in tables, where `|` ends a cell."""
     shown = _shown(text)
     if not shown:
         return "(empty)"
@@ -51,12 +52,12 @@ def span(text: str) -> str:
 
 
 def named(tenant: TenantName) -> str:
-    """Return the name of a tenant within Markdown, followed by SANDBOX for a sandbox. No name can imitate that."""
+    """Return the name of a tenant for Markdown. SANDBOX follows the name of a sandbox, and no name can imitate it."""
     return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
 
 def element(text: str) -> str:
-    """Return `text` as an element of HTML."""
+    """Return `text` as an HTML element."""
     return f"<code>{escape(_shown(text))}</code>"
 
 
@@ -65,12 +66,15 @@ def _shown(text: str) -> str:
 
 
 def at_commit(checkout: SourceLinks) -> str:
-    """Return the commit that a document is about, within Markdown; nothing where none is known."""
+    """Return the commit of a document for Markdown, or an empty text."""
     return f" at commit {span(checkout.commit)}" if checkout.commit else ""
 
 
 def block(lines: list[str], language: str) -> list[str]:
-    """Return `lines`, which hold no line breaks, as a fenced code block; of many, the first ones and a count."""
+    """Return `lines` without line breaks as a fenced code block.
+
+    If there are too many, show the first ones and a count.
+    """
     more = len(lines) - MOST_LINES
     lines = [shortened(each, LONGEST_SHOWN) for each in lines[:MOST_LINES]]
     lines += [f"… {counted(more, 'more line')}"] if more > 0 else []

@@ -37,12 +37,12 @@ Failures = Mapping[str, TenantFailure]
 
 
 def failures_json(failed: Failures) -> list[Json]:
-    """Return `{"tenant", "errors"}` for each."""
+    """Return `{"tenant", "sandbox", "errors"}` for each failure."""
     return [{"tenant": name, "sandbox": each.is_sandbox, "errors": list(each.lines)} for name, each in failed.items()]
 
 
 def failures_text(failed: Failures, title: str) -> list[str]:
-    """Return a paragraph for each tenant."""
+    """Return a paragraph for each failure."""
     return [
         "".join(
             f"{text}\n"

@@ -1,4 +1,4 @@
-"""Pure: problems and risks as GitHub's workflow commands, which the page of a pull request shows on their lines.
+"""Pure: problems and risks as workflow commands of GitHub. The page of a pull request shows them at their lines.
 
 https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
 """
@@ -16,20 +16,20 @@ COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
 LONGEST_MESSAGE = 1_000
 IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
-"""What the runner undoes. Without it a file's name or a scope could end the command and begin another."""
+"""The escapes of workflow commands. Without them, a file name or a scope could end the command and start another."""
 
 
 def annotations(problems: Iterable[Problem], checkout: SourceLinks) -> Iterator[str]:
-    """Yield a command per problem, without line feed; a problem of a file as a whole is shown on the file."""
+    """Yield a command per problem, without line feed. A problem without a line is shown on the file."""
     for problem in problems:
         place = replace(problem.source, file=checkout.path_of(problem.source.file))
         yield _command(str(problem.severity), place, problem.message)
 
 
 def plan_annotations(plan: Plan, checkout: SourceLinks) -> Iterator[str]:
-    """Yield a command per critical or high risk of a plan, the changes of reconciler.yaml included.
+    """Yield a command per critical or high risk of a plan, including changes of reconciler.yaml.
 
-    What no file declares is shown on the configuration, as in SARIF.
+    Changes of undeclared grants are shown on the configuration, as in SARIF.
     """
     config = Source(checkout.config, 1, 1)
     for each in plan.config_changes:

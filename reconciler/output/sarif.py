@@ -1,4 +1,4 @@
-"""Pure: problems of files, and risks of plans, as SARIF 2.1.0 (OASIS), which code scanning shows on their lines."""
+"""Pure: problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
@@ -16,13 +16,13 @@ from reconciler.output.words import GrantRisk, about, dangers
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
-"""By which GitHub's code scanning grades results: from 9.0 critical, from 7.0 high, below 4.0 low."""
+"""The grades of GitHub's code scanning: critical from 9.0, high from 7.0, low below 4.0."""
 ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
-GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file says something that cannot be"}}
+GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file has an error"}}
 
 
 def problems_sarif(problems: Iterable[Problem], checkout: SourceLinks) -> Json:
-    """Return a log of the problems of files."""
+    """Return a log with the problems of files."""
     results: list[Json] = [
         {
             "ruleId": GRANT_FILE["id"],
@@ -37,9 +37,10 @@ def problems_sarif(problems: Iterable[Problem], checkout: SourceLinks) -> Json:
 
 
 def plans_sarif(plans: Iterable[Plan], checkout: SourceLinks) -> Json:
-    """Return a log of the risks of plans.
+    """Return a log with the risks of plans.
 
-    No file declares what is deleted, but code scanning wants a place for every result: the configuration stands in.
+    Code scanning needs a location for every result. No file declares a deleted grant, so its location is the
+    configuration.
     """
     plans = tuple(plans)
     log = _log(_rules(), _once(result for plan in plans for result in _results(plan, checkout)))
@@ -52,7 +53,7 @@ def plans_sarif(plans: Iterable[Plan], checkout: SourceLinks) -> Json:
 
 
 def rules_sarif() -> Json:
-    """Return a log that tells the rules and has no results."""
+    """Return a log with the rules and no results."""
     return _log(_rules(), [])
 
 
@@ -69,7 +70,10 @@ def _results(plan: Plan, checkout: SourceLinks) -> Iterator[Json]:
 
 
 def _result(danger: GrantRisk, place: Json, tenant: TenantName, effect: Json) -> Json:
-    """Return a risk. Its fingerprint has the `effect` of the change: whoever dismisses it dismisses no later one."""
+    """Return a risk.
+
+    Its fingerprint contains the `effect` of the change, so that dismissing it dismisses no other change.
+    """
     grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {
         "ruleId": danger.risk.rule,
@@ -92,7 +96,7 @@ def _config_result(change: ConfigChange, checkout: SourceLinks) -> Json:
 
 
 def _once(results: Iterable[Json]) -> list[Json]:
-    """Return each result once: the changes of reconciler.yaml are in the plan of every tenant."""
+    """Return each result once. The plan of every tenant contains the changes of reconciler.yaml."""
     return list({digest(result["partialFingerprints"]): result for result in results}.values())
 
 
@@ -120,12 +124,12 @@ def _physical(path: str, line: int, column: int) -> Json:
 
 
 def _message(text: str) -> str:
-    """Return text for a message of SARIF. There, `[text](target)` is a link (3.11.6), so its middle is escaped."""
+    """Return text for a SARIF message. `[text](target)` would be a link (3.11.6), so it is escaped."""
     return visible(text).replace("](", r"]\x28")
 
 
 def _fingerprint(value: object) -> Json:
-    """Return what tells results apart, whichever line they stand in by now, and wherever they were looked at from."""
+    """Return the fingerprint of a result. It does not depend on lines or paths."""
     return {"reconciler/v1": digest(value)}
 
 

@@ -1,4 +1,4 @@
-"""Pure: where the files of a run stand in their repository, and where its hosting service shows them."""
+"""Pure: the paths of files in their repository, and links to their lines at the hosting service."""
 
 from dataclasses import dataclass
 from posixpath import join, normpath
@@ -12,10 +12,10 @@ LONGEST_LINKED_PATH = 300
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """A repository at `root`, seen from the current folder `here`; both are absolute paths, with `/`.
+    """A repository at `root`, seen from the current folder `here`. Both are absolute paths with `/`.
 
-    `address` is the one below which its files are shown, empty where there is none. `config` is the path of the
-    configuration in it: who has several tells their tenants apart by it. `commit` is the commit under review, if known.
+    `address` is the URL prefix of its files, or empty. `config` is the path of the configuration, which distinguishes
+    tenants of several configurations. `commit` is the commit under review, if known.
     """
 
     root: str = "/"
@@ -25,13 +25,13 @@ class SourceLinks:
     commit: str = ""
 
     def path_of(self, file: str) -> str:
-        """Return the path in the repository of a file, as the user named it; where it is outside, that name."""
+        """Return the path of a file in the repository. A file outside keeps its name."""
         return self.inside(file) or file
 
     def link_to(self, source: Source) -> str:
-        """Return the address of a line, nothing where none is known.
+        """Return the URL of a line, or an empty text.
 
-        A name with a backslash in it is not the file's own: bytes that are no text have been written out.
+        A name with a backslash contains escaped bytes, so it has no URL.
         """
         path = self.inside(source.file)
         if not (self.address and path) or "\\" in path or len(path) > LONGEST_LINKED_PATH:
@@ -39,11 +39,11 @@ class SourceLinks:
         return f"{self.address}/{quote(path)}#L{source.line}"
 
     def inside(self, file: str) -> str:
-        """Return the path of a file below the root, nothing where it is not there."""
+        """Return the path of a file below the root, or an empty text."""
         folder = f"{self.root.rstrip('/')}/"
         whole = normpath(join(self.here, file))
         return whole.removeprefix(folder) if whole.startswith(folder) else ""
 
 
 JUST_HERE = SourceLinks()
-"""Where no repository is known."""
+"""The value without a repository."""

@@ -1,4 +1,4 @@
-"""Pure: text with a meaning attached, so that one rendering serves terminals in colour and pipes without."""
+"""Pure: text with styles. Terminals show the styles as colours, and pipes get plain text."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from reconciler.output.escape import MARKED
 
 
 class Style(StrEnum):
-    """What a piece of text means; the console knows the colours."""
+    """The meaning of a text. The console assigns the colours."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -22,7 +22,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of a line."""
+    """A styled part of a line."""
 
     text: str
     style: Style = Style.PLAIN
@@ -32,12 +32,12 @@ Line = tuple[Span, ...]
 
 
 def line(*parts: str | Span) -> Line:
-    """Return a line; bare strings are plain."""
+    """Return a line. Strings are plain spans."""
     return tuple(part if isinstance(part, Span) else Span(part) for part in parts)
 
 
 def plain(lines: Iterable[Line]) -> str:
-    """Return `lines` as text without styles, each ended by a line feed."""
+    """Return `lines` as text without styles. Each line ends with a line feed."""
     return "".join("".join(span.text for span in each) + "\n" for each in lines)
 
 
@@ -45,6 +45,6 @@ BEGINNING = f"<!-- {MARKED}:"
 
 
 def stamped(text: str, run: str) -> str:
-    """Return the text of a report with the number of the run in the second line; without a number, the same text."""
+    """Return a report with the number of the run in its second line. Without a number, return it unchanged."""
     marker, separator, rest = text.partition("\n")
     return f"{marker}\n<!-- run {run} -->{separator}{rest}" if run and marker.startswith(BEGINNING) else text

@@ -1,4 +1,4 @@
-"""Pure: what all renderings of a plan say in the same words."""
+"""Pure: phrases that all formats of a plan share."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +28,14 @@ from reconciler.core.risks import ORDER_OF_RULES, escaped_scope
 from reconciler.core.scopes import scope_order
 
 TOLD = (Level.CRITICAL, Level.HIGH)
-"""Lower risks say what the lines of a change say already; plans as data have them."""
+"""The levels that plans show. Lower risks repeat the lines of a change. JSON contains all levels."""
 
 HARMLESS = (len(Level), True)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantRisk:
-    """A risk beside the grant that it is about."""
+    """A risk with its grant."""
 
     label: str
     key: Key
@@ -43,7 +43,7 @@ class GrantRisk:
 
 
 def dangers(plan: Plan, level: Level) -> list[GrantRisk]:
-    """Return the risks of one level, of blocked changes too: the worst first, then by the grant's name."""
+    """Return the risks of one level, including blocked changes: the highest severity first, then by name."""
     found = [
         GrantRisk(grant_label(key, plan.directory), key, risk)
         for key, risks in plan.risks.items()
@@ -64,7 +64,7 @@ def dangers(plan: Plan, level: Level) -> list[GrantRisk]:
 
 
 def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
-    """Return how severe the worst scope is that a change with a risk adds; changes without new scopes are missing."""
+    """Return the severity of the worst added scope per change. Changes without new scopes are missing."""
     found: dict[Key, tuple[int, bool]] = {}
     for change in (*plan.changes, *(each.change for each in plan.blocked)):
         if change.key in plan.risks:
@@ -84,7 +84,7 @@ class RiskGroup:
 
 
 def grouped(found: Iterable[GrantRisk]) -> list[RiskGroup]:
-    """Return dangers as groups of equal risks, in the order of the first of each."""
+    """Group equal risks, in the order of their first occurrence."""
     groups: dict[Risk, list[str]] = {}
     for each in found:
         groups.setdefault(each.risk, []).append(each.label)
@@ -92,25 +92,25 @@ def grouped(found: Iterable[GrantRisk]) -> list[RiskGroup]:
 
 
 def all_risks_of(plan: Plan) -> Iterator[Risk]:
-    """Yield the risks of a plan's changes, blocked ones too, and of the changes of reconciler.yaml."""
+    """Yield the risks of all changes, including blocked ones and changes of reconciler.yaml."""
     for risks in plan.risks.values():
         yield from risks
     yield from (each.risk for each in plan.config_changes)
 
 
 def about(change: ConfigChange) -> str:
-    """Return the names of the tenants that a change of reconciler.yaml is about, with a colon; nothing for none."""
+    """Return the tenants of a change of reconciler.yaml with a colon, or an empty text."""
     return f"{some(change.tenants)}: " if change.tenants else ""
 
 
 def counted_risks(plan: Plan) -> str:
-    """Return how many risks of the levels that are told there are; nothing if there are none."""
+    """Return the number of shown risks per level, or an empty text."""
     count = Counter(risk.level for risk in all_risks_of(plan))
     return ", ".join(f"{count[level]} {level}" for level in TOLD if count[level])
 
 
 def by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
-    """Yield each section's title and its changes: one section without a title where nothing is known of origins."""
+    """Yield the title and the changes of each section. Without origins, there is one section without a title."""
     if not plan.origins:
         yield "", list(plan.changes)
         return
@@ -121,7 +121,7 @@ def by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 
 
 def origins_summary(plan: Plan) -> str:
-    """Return how many changes, blocked ones too, come from where."""
+    """Return the number of changes per origin, including blocked ones."""
     count = Counter(plan.origins.values())
     return (
         f"Origin: {count[Origin.BRANCH]} from this branch, {count[Origin.DRIFT]} drift, {count[Origin.BOTH]} from both."
@@ -129,34 +129,37 @@ def origins_summary(plan: Plan) -> str:
 
 
 def nothing(plan: Plan) -> str:
-    """Return why a plan has no changes."""
+    """Return the reason why a plan has no changes."""
     if plan.skipped:
-        return f"the tenant lacks what {counted(plan.skipped, 'declared grant')} would need"
-    return "the tenant has what was asked for" if plan.differing else "the tenant has what the files declare"
+        return (
+            f"{counted(plan.skipped, 'declared grant')} could not be planned, because something is missing in the "
+            "tenant"
+        )
+    return "the tenant already has the requested changes" if plan.differing else "the tenant equals the files"
 
 
 def summary(plan: Plan) -> str:
-    """Return the plan in one line of counts."""
+    """Return the counts of a plan in one line."""
     count = Counter(type(change) for change in plan.changes)
     parts = [f"{count[Create]} to create, {count[Update]} to update, {count[Delete]} to delete"]
     if plan.blocked:
         parts.append(f"{len(plan.blocked)} blocked")
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     if plan.differing:
-        rest.insert(1, f"{plan.differing} differing but not asked for")
+        rest.insert(1, f"{plan.differing} left unchanged by --create-only or --only-branch")
     if plan.skipped:
         rest.append(f"{plan.skipped} skipped")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
 
 
 def counted_reasons(plan: Plan) -> str:
-    """Return how many grants are left alone for which reason."""
+    """Return the number of grants that are left alone, by reason."""
     count = Counter(each.reason for each in plan.left_alone)
     return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
 
 
 def effect_of_field(change: ValueChange) -> str:
-    """Return what a changed setting does to callers, where the values alone do not say it; else nothing."""
+    """Return the effect of a changed setting on callers, if the values alone do not show it."""
     if change.field != "organization_usage":
         return ""
     return effect_of(str(change.before), str(change.after))
@@ -169,6 +172,6 @@ def scope_label(scope: str) -> str:
 
 
 def grant_label(key: Key, directory: Directory) -> str:
-    """Return `application -> API`, by name where the names are known; the subject type where it is not the usual."""
+    """Return `application -> API` with known names. The subject type is added unless it is `client`."""
     subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
     return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

@@ -1,4 +1,4 @@
-"""Pure: what became of a plan, as Markdown."""
+"""Pure: outcomes as Markdown."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>
 
 
 def report_markdown(report: ApplyReport, plan: Plan, checkout: SourceLinks, most_bytes: int) -> str:
-    """Return the end of a run that was to carry out `plan`, with its tenant's marker first; the last rows go first."""
+    """Return the outcomes of `plan`, with the tenant's marker first. The last rows are truncated first."""
     directory = plan.directory
     rows = tuple(_row(outcome, directory) for outcome in report.outcomes)
     table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
@@ -28,7 +28,7 @@ def report_markdown(report: ApplyReport, plan: Plan, checkout: SourceLinks, most
 
 
 def _differences(report: ApplyReport, directory: Directory) -> Section:
-    """Return what still differs, by grant and field."""
+    """Return the remaining differences by grant and field."""
 
     def item(change: Change) -> str:
         accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_kept else ""

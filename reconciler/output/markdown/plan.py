@@ -1,6 +1,6 @@
-"""Pure: a plan as a comment on a pull request: what is dangerous first, then a table, then each grant's difference.
+"""Pure: a plan as a comment on a pull request: risks, a table, and the difference of each grant.
 
-Alerts (`[!CAUTION]`) and folded details are GitHub's and GitLab's; elsewhere alerts read as quotations.
+Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Other services show alerts as quotations.
 """
 
 from collections import Counter
@@ -38,18 +38,18 @@ from reconciler.output.words import (
 
 NOTHING = Section(())
 MOST_BYTES_OF_EQUAL_RISKS = 2_000
-"""Of one line about equal risks of level high."""
+"""The limit for one line about equal risks of level high."""
 MORE_BYTES = 30
-"""Of the count of the grants that such a line does not name."""
+"""The size of the count of further grants in such a line."""
 MOST_SORTED_BY_NAME = 20
 MARKS = {"create": "+", "update": "~", "delete": "-"}
 
 
 def plan_markdown(plan: Plan, *, checkout: SourceLinks = JUST_HERE, most_bytes: int = MOST_BYTES) -> str:
-    """Return the comment, which begins with the tenant's marker.
+    """Return the comment. It starts with the tenant's marker.
 
-    Files are linked where `checkout` knows their address, else named only. The whole has at most `most_bytes`. Changes
-    and risks get theirs first, then notes, then other grants. Critical risks that do not fit are counted by rule.
+    Files are linked if `checkout` knows their URL. The comment has at most `most_bytes`. Changes and risks take
+    precedence over notes, and notes over other grants. Critical risks that do not fit are counted by rule.
     """
     return fitted(list(_parts(plan, checkout, most_bytes)), most_bytes)
 
@@ -75,7 +75,7 @@ def _head(plan: Plan) -> Iterator[str]:
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
     yield f"### {named(plan.tenant)}: {counts}{blocked}\n\n"
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
-    rest += [f"{plan.differing} differing but not asked for"] if plan.differing else []
+    rest += [f"{plan.differing} left unchanged by --create-only or --only-branch"] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
     risks = f"Risks: {told}. " if (told := counted_risks(plan)) else ""
     origins = f" {origins_summary(plan)}" if plan.origins else ""
@@ -85,9 +85,9 @@ def _head(plan: Plan) -> Iterator[str]:
 
 
 def _critical(plan: Plan, most_bytes: int) -> Section:
-    """Return a line for each kind of critical risk with its grants; beyond `most_bytes` count the rest by rule.
+    """Return a line for each kind of critical risk with its grants. Beyond `most_bytes`, count the rest by rule.
 
-    The part is fixed: no critical risk is left out without being counted.
+    This section is never truncated.
     """
     found = dangers(plan, Level.CRITICAL)
     lines: list[str] = []
@@ -109,11 +109,11 @@ def _counted_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
         counts[group.risk.rule] += len(group.labels)
     for rule, count in counts.items():
         yield f"> - and {counted(count, 'more critical risk')} ({rule})\n"
-    yield "> - They do not fit here: read them in the log of the job, or with `--report json=FILE`.\n"
+    yield "> - The rest does not fit here: read it in the log of the job, or with `--report json=FILE`.\n"
 
 
 def _danger_line(group: RiskGroup, most_bytes: int) -> str:
-    """Return a line about equal risks that names as many of their grants as fit, at least one."""
+    """Return a line about equal risks with as many grants as fit, at least one."""
     first, *others = group.labels
     if not others:
         return f"> - {span(first)}: {span(group.risk.message)} ({group.risk.rule})\n"
@@ -153,7 +153,7 @@ def _blocked(plan: Plan, checkout: SourceLinks) -> Section:
         return f"> - {_mark(change)} {span(grant_label(change.key, plan.directory))}: {span(blocked.reason)}{where}\n"
 
     lines = tuple(map(told, plan.blocked))
-    title = f"Blocked ({len(lines)}): nothing of this plan can be applied"
+    title = f"Blocked ({len(lines)}): no change of this plan can be applied"
     return (
         Section(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change") if lines else NOTHING
     )
@@ -165,7 +165,7 @@ def _notes(plan: Plan) -> Section:
 
 
 def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: SourceLinks) -> Section:
-    """Return the table as HTML: in a table of Markdown a `|` in a name would end its cell."""
+    """Return the table as HTML. In a Markdown table, a `|` in a name would end its cell."""
     rows = tuple(_row(change, plan, checkout) for change in _worst_first(changes, plan))
     heading = f"**{title} ({len(rows)})**\n\n" if title else ""
     head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
@@ -173,7 +173,7 @@ def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: SourceLi
 
 
 def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
-    """Return the changes by their worst risk, then by the worst scope that they add."""
+    """Return the changes, the highest risk first, then the worst added scope."""
     orders = {
         key: min((risk.level.order, ORDER_OF_RULES.get(risk.rule, len(ORDER_OF_RULES))) for risk in risks)
         for key, risks in plan.risks.items()
@@ -212,14 +212,14 @@ def _shortly(field: FieldChange) -> str:
 
 
 def _place(source: Source, checkout: SourceLinks) -> str:
-    """Return a place within HTML."""
+    """Return a source for HTML."""
     text = element(f"{source.file}:{source.line}")
     address = checkout.link_to(source)
     return f'<a href="{escape(address)}">{text}</a>' if address else text
 
 
 def _link(source: Source, checkout: SourceLinks) -> str:
-    """Return a place within Markdown."""
+    """Return a source for Markdown."""
     text = span(f"{source.file}:{source.line}")
     address = checkout.link_to(source)
     return f"[{text}](<{address}>)" if address else text
@@ -235,7 +235,7 @@ def _details(change: Change, plan: Plan) -> str:
 
 
 def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
-    """Yield the changed fields; of many scopes the first ones are shown, so the worst come first."""
+    """Yield the changed fields with the worst scopes first, because only the first ones of many are shown."""
     for field in change.fields:
         if isinstance(field, SetChange) and field.field == "scope" and len(field.added) > MOST_SORTED_BY_NAME:
             worst = sorted(field.added, key=lambda scope: scope_order(change.key.audience, scope))
@@ -245,7 +245,7 @@ def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
 
 
 def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
-    """Yield a changed field as lines of a difference, each with + or -."""
+    """Yield a changed field as lines of a diff."""
     match field:
         case SetChange(field="organizations"):
             for sign, items in (("+", field.added), ("-", field.removed)):
@@ -278,7 +278,7 @@ def _foot(plan: Plan, checkout: SourceLinks) -> str:
         return f"{identity} It cannot be applied while a change is blocked.\n"
     if not plan.changes:
         return f"{identity}\n"
-    return f"{identity} Exactly this, or nothing, is done by `reconciler apply PLANFILE` with the saved plan.\n"
+    return f"{identity} `reconciler apply PLANFILE` with the saved plan applies exactly this plan or nothing.\n"
 
 
 def _mark(change: Change) -> str:

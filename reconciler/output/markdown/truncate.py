@@ -1,23 +1,23 @@
-"""Pure: a text within so many bytes: what matters most is kept, and what was left out is counted."""
+"""Pure: truncate a document to a number of bytes. The most important parts remain, and omitted items are counted."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 LEAST_BYTES = 1_000
-"""Of the document about one tenant."""
+"""The minimum for the document about one tenant."""
 LONGEST_REMARK_BYTES = 100
-ENDS_EARLY = "\n_This report is longer than what fits here. Read the whole plan in the log of the job._\n"
+ENDS_EARLY = "\n_This report is too long for this place. Read the whole plan in the log of the job._\n"
 MOST_BYTES = 60_000
-"""Of a comment: GitHub cuts one at 65,536 characters."""
+"""The limit for a comment. GitHub truncates comments at 65,536 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A stretch of a document: `items` of which the last may be left out, each a text of whole lines.
+    """A part of a document. Its last `items` may be omitted. Each item is a text of whole lines.
 
-    `head` and `tail` stand around the items and go with them; `noun` names an item in the remark on what is left out.
-    Without a noun nothing may be left out. Parts of a lower `rank` get their bytes first, wherever they stand. A part
-    gets at most `most_bytes`.
+    `head` and `tail` surround the items and are omitted together with them. `noun` names an item in the count of
+    omitted items. Without a noun, nothing is omitted. Sections of a lower `rank` get their bytes first. A section gets
+    at most `most_bytes`.
     """
 
     items: tuple[str, ...]
@@ -29,15 +29,15 @@ class Section:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether nothing may be left out."""
+        """Whether no item may be omitted."""
         return not self.noun
 
 
 def fitted(parts: Sequence[Section], most_bytes: int) -> str:
     """Return `parts` as one text of at most `most_bytes` (UTF-8).
 
-    The last items of the last parts go first, by rank; once one did not fit, none behind it is shown. If the fixed
-    parts alone take more, the text ends early and says so.
+    The last items of the last sections are omitted first, by rank. After the first omitted item, no later item is
+    shown. If the fixed sections alone are too long, the text ends early with a remark.
     """
     left = most_bytes - sum(_size(_whole(part)) if part.is_fixed else LONGEST_REMARK_BYTES for part in parts)
     texts: dict[int, str] = {}
@@ -57,18 +57,18 @@ def fitted(parts: Sequence[Section], most_bytes: int) -> str:
 
 
 def share_of(most_bytes: int, documents: int) -> int:
-    """Return how many bytes each of several documents may have, so that all of them fit with a remark."""
+    """Return the maximum bytes per document, so that all of them fit with a remark."""
     return most_bytes if documents <= 1 else max(LEAST_BYTES, (most_bytes - LONGEST_REMARK_BYTES) // documents - 1)
 
 
 def joined(documents: Sequence[str], most_bytes: int) -> str:
-    """Return the documents about tenants as one text of at most `most_bytes`; those that do not fit are counted."""
+    """Join the documents of tenants to at most `most_bytes`. Documents that do not fit are counted."""
     items = tuple(f"\n{each}" if number else each for number, each in enumerate(documents))
     return fitted([Section(items, noun="tenant")], most_bytes) if len(items) > 1 else "".join(items)
 
 
 def within(text: str, most_bytes: int) -> str:
-    """Return `text`, or as many of its lines as fit with a remark that there are more."""
+    """Return `text`, or as many of its lines as fit, with a remark."""
     if _size(text) <= most_bytes:
         return text
     lines = text.splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Pure: the grants that are declared for a tenant: a few lines each for a person, an object for a program."""
+"""Pure: lists of grants, as lines for people and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
@@ -19,7 +19,7 @@ INDENT = "      "
 
 
 def listing_lines(tenant: TenantName, grants: Iterable[ListedGrant]) -> Iterator[Line]:
-    """Yield each grant, sorted by name, with its ids, its place and what it says, wrapped to 80 columns."""
+    """Yield each grant with its ids, source and settings, sorted by name and wrapped to 80 columns."""
     listed = sorted(grants, key=lambda each: each.order)
     yield line(Span(f"Tenant {visible(str(tenant))}", Style.STRONG))
     yield line()
@@ -29,7 +29,7 @@ def listing_lines(tenant: TenantName, grants: Iterable[ListedGrant]) -> Iterator
 
 
 def listing_json(tenant: TenantName, grants: Iterable[ListedGrant], *, resolved: bool) -> Json:
-    """Return `{"tenant", "resolved", "grants"}`; each grant has every field, and the place where it is declared."""
+    """Return `{"tenant", "resolved", "grants"}`. Each grant has all fields and its source."""
     return {
         "tenant": tenant_json(tenant),
         "resolved": resolved,
@@ -49,12 +49,12 @@ def _grant(each: ListedGrant) -> Iterator[Line]:
     place = f"{spec.source.file}:{spec.source.line}"
     for text in (f"{place}  {spec.description}" if spec.description else place, *_settings(spec)):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
-            yield line(INDENT, visible(part))  # a part may begin with what only a beginning makes a command
+            yield line(INDENT, visible(part))  # a part may start with characters that would be a workflow command
     yield line()
 
 
 def _settings(spec: GrantSpec) -> Iterator[str]:
-    """Yield what a grant says beyond its defaults."""
+    """Yield the settings that differ from their defaults."""
     for each in CHANGEABLE:
         value = getattr(spec, each.name)
         if each.kind is FieldKind.SET and (value or (value is not None and each.default is None)):
@@ -88,13 +88,13 @@ MOST_LISTED = 20
 
 
 def left_out_lines(adoption: GrantImport, directory: Directory, *, every: bool) -> Iterator[Line]:
-    """Yield the grants that went into no file, each with its reason; all only if `every` one is asked for."""
+    """Yield the grants that were not imported, with their reasons. `every` lists all of them."""
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
         ("APIs", directory.apis, "read:resource_servers"),
     ):
         if listing is None:
-            yield line(Span(f"{name} stand by id: the token may not list them ({permission}).", Style.WARNING))
+            yield line(Span(f"{name} are shown by id: the token may not list them ({permission}).", Style.WARNING))
     listed = adoption.left_out[: len(adoption.left_out) if every else MOST_LISTED]
     for each in listed:
         yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))
@@ -103,7 +103,7 @@ def left_out_lines(adoption: GrantImport, directory: Directory, *, every: bool) 
 
 
 def adoption_lines(adoption: GrantImport, files: Sequence[str], *, every: bool) -> Iterator[Line]:
-    """Yield the count of what was written, and the names of the `files`."""
+    """Yield the number of imported grants and the names of the `files`."""
     rest = f"{adoption.declared} declared already, {len(adoption.left_out)} left out"
     new = f"{counted(adoption.count, 'grant')} in {counted(len(files), 'new file')}" if files else "nothing new"
     yield line(Span(f"Imported: {new}; {rest}.", Style.STRONG))
@@ -115,4 +115,4 @@ def adoption_lines(adoption: GrantImport, files: Sequence[str], *, every: bool) 
 
 def _more(count: int) -> Iterator[Line]:
     if count:
-        yield line("    ", Span(f"and {count} more; -v lists all", Style.MUTED))
+        yield line("    ", Span(f"and {count} more; use -v to list all", Style.MUTED))

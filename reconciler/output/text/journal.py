@@ -1,4 +1,4 @@
-"""Pure: past runs: a list of them, or one with its entries; lines for a person, an object for a program."""
+"""Pure: past runs from journals, as lines for people and as JSON data."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,17 +17,17 @@ EVENT_WIDTH = max(len(event) for event in JournalEvent)
 RESULT_STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
 CONVERGED = Span("converged", Style.CREATE)
 NOT_CONVERGED = Span("not converged", Style.ERROR)
-NO_END = Span("no end noted: cut off, or still going on", Style.ERROR)
+NO_END = Span("no end recorded: interrupted or still running", Style.ERROR)
 
 
 def runs_lines(runs: Iterable[PastRun]) -> Iterator[Line]:
-    """Yield each run: when and where, what came of it, and below what nobody saw the end of."""
+    """Yield each run with its time, tenant and results, and the writes without a result."""
     for run in runs:
         yield from _summary(run)
 
 
 def run_lines(run: PastRun, journal: str, *, every: bool) -> Iterator[Line]:
-    """Yield a run as in the list, then its entries in the order of the file; with `every`, the grants themselves."""
+    """Yield a run as in the list, then its entries in order. With `every`, include the grants."""
     yield from _summary(run)
     yield line(INDENT, Span(visible(journal), Style.MUTED))
     yield line()
@@ -36,12 +36,12 @@ def run_lines(run: PastRun, journal: str, *, every: bool) -> Iterator[Line]:
 
 
 def runs_json(runs: Iterable[PastRun]) -> Json:
-    """Return `{"runs": [...]}`, each as in `run_json`, without its entries."""
+    """Return `{"runs": [...]}` with each run as in `run_json`, but without entries."""
     return {"runs": [_run(run) for run in runs]}
 
 
 def run_json(run: PastRun) -> Json:
-    """Return a run with its `entries` as the journal has them; `unsettled` numbers the changes without a result."""
+    """Return a run with its `entries`. `unsettled` has the numbers of changes without a result."""
     return {**_run(run), "entries": [dict(entry.content) for entry in run.entries]}
 
 
@@ -60,23 +60,23 @@ def _run(run: PastRun) -> Json:
 
 def _summary(run: PastRun) -> Iterator[Line]:
     yield line(Span(visible(run.name), Style.STRONG), INDENT, _when_and_where(run.begun))
-    changes = "it is not told how many changes" if run.changes is None else counted(run.changes, "change")
+    changes = "unknown number of changes" if run.changes is None else counted(run.changes, "change")
     results = ", ".join(f"{count} {visible(result) or 'untold'}" for result, count in run.results.items())
     state = NO_END if run.converged is None else CONVERGED if run.converged else NOT_CONVERGED
     yield line(INDENT, f"{changes}: {results or 'no result'}; ", state)
     if run.unsettled:
-        unseen = f"NO RESULT for {counted(len(run.unsettled), 'write')}, which may have taken effect or not"
+        unseen = f"NO RESULT for {counted(len(run.unsettled), 'write')}: it is unknown whether they took effect"
         yield line(INDENT, Span(unseen, Style.ERROR))
         for entry in run.unsettled:
             yield line(INDENT * 2, Span(f"{entry.number} {_deed(entry)}", Style.ERROR))
-        yield line(INDENT, Span("-> run apply again: it looks before it writes", Style.STRONG))
+        yield line(INDENT, Span("-> run apply again: it reads the tenant before it writes", Style.STRONG))
     if run.damaged:
         yield line(INDENT, Span(_damage(run), Style.WARNING))
 
 
 def _when_and_where(begun: JournalEntry | None) -> str:
     if begun is None:
-        return "its beginning is not told"
+        return "its start is not recorded"
     tenant = begun.parts("tenant")
     when = begun.time[:DATE_AND_SECOND].replace("T", " ")
     name = TenantName(str(tenant.get("name", "?")), str(tenant.get("domain", "?")), tenant.get("sandbox") is True)
@@ -85,8 +85,8 @@ def _when_and_where(begun: JournalEntry | None) -> str:
 
 def _damage(run: PastRun) -> str:
     if run.broken_off and len(run.damaged) == 1:
-        return "The last line is cut off: the run was ended while it wrote it."
-    return f"Lines that cannot be read: {', '.join(map(str, run.damaged))}."
+        return "The last line is incomplete: the run ended while writing it."
+    return f"Unreadable lines: {', '.join(map(str, run.damaged))}."
 
 
 def _entry(entry: JournalEntry, *, every: bool) -> Iterator[Line]:
@@ -116,7 +116,7 @@ def _told(entry: JournalEntry) -> Iterator[Span]:
 
 
 def _deed(entry: JournalEntry) -> str:
-    """Return what was to be done to which grant, by ids: the names of that day are not in the journal."""
+    """Return the change of an entry, by ids. Journals contain no names."""
     key = entry.parts("key")
     subject = key.get("subject_type")
     usual = "" if subject in {None, "client"} else f" ({subject})"

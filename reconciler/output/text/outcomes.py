@@ -1,4 +1,4 @@
-"""Pure: what became of a plan: a table and a summary line for a person, an object for a program."""
+"""Pure: outcomes as a table with a summary, and as JSON data."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,7 +16,7 @@ WIDEST_RESULT = max(len(result) for result in Result)
 
 
 def report_lines(report: ApplyReport, directory: Directory) -> Iterator[Line]:
-    """Yield a row per change, the reason below where there is one, what still differs, and the summary."""
+    """Yield a row per change with its reason, the remaining differences, and the summary."""
     for outcome in report.outcomes:
         yield _row(outcome.result, outcome.change, directory)
         if outcome.detail:
@@ -69,22 +69,22 @@ def _row(word: str, change: Change, directory: Directory) -> Line:
 
 
 def counted_outcomes(report: ApplyReport) -> str:
-    """Return how many outcomes there are of each result; nothing if there are none."""
+    """Return the number of outcomes per result, or an empty text."""
     return ", ".join(f"{count} {result}" for result, count in counts(report.outcomes).items() if count)
 
 
 def state(report: ApplyReport) -> str:
-    """Return how the tenant stands to the files in the end."""
+    """Return how the tenant compares with the files at the end."""
     if report.trouble:
         return visible(report.trouble)
     if report.remaining and report.remaining.blocked and not report.outcomes:
         return f"{counted(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
         skipped = counted(report.remaining.skipped, "declared grant")
-        return f"the tenant equals the files but for {skipped}, which it lacks the application, API or organization for"
+        return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
     if report.not_kept and len(report.not_kept) == len(report.differences):
         count = counted(len(report.not_kept), "change")
-        return f"Auth0 accepted {count} and did not keep all of it; running again is likely to end the same way"
+        return f"Auth0 accepted {count} and did not keep all of it; running again will probably end the same way"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"
-    return "the tenant has what was asked for" if report.remaining.differing else "the tenant equals the files"
+    return "the tenant has the requested changes" if report.remaining.differing else "the tenant equals the files"

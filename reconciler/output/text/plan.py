@@ -1,4 +1,4 @@
-"""Pure: a plan as a person reads it: what changes first, what is left alone after it, one summary line at the end."""
+"""Pure: a plan as text: changes, grants that are left alone, and a summary line."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
@@ -33,7 +33,7 @@ RISKS_WIDTH = 80
 
 
 def rule_lines(rules: Iterable[RiskRule]) -> Iterator[Line]:
-    """Yield a row per rule, the worst first, wrapped to 80 columns."""
+    """Yield a row per rule, the highest level first, wrapped to 80 columns."""
     rules = list(rules)
     of_level = max(map(len, Level)) + 2
     of_name = max(len(rule.name) for rule in rules) + 2
@@ -63,7 +63,7 @@ KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Up
 
 
 def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
-    """Yield the lines of `plan`; `every` grant that is left alone is listed only if asked for."""
+    """Yield the lines of `plan`. `every` lists all grants that are left alone."""
     yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
     yield line()
     yield from _critical(plan)
@@ -89,7 +89,7 @@ def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
 
 
 def mark_of(change: Change) -> Span:
-    """Return the sign of a change."""
+    """Return the symbol of a change."""
     match change:
         case Create():
             return Span("+", Style.CREATE)
@@ -100,7 +100,7 @@ def mark_of(change: Change) -> Span:
 
 
 def group_lines(title: str, changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
-    """Yield a titled group of changes with their risks, sorted by name; nothing if there are none."""
+    """Yield a titled group of changes with their risks, sorted by name. An empty group has no lines."""
     changes = _by_name(changes, directory)
     if not changes:
         return
@@ -111,7 +111,7 @@ def group_lines(title: str, changes: Iterable[Change], directory: Directory, ris
 
 
 def _critical(plan: Plan) -> Iterator[Line]:
-    """Yield a line for each critical risk, ahead of all else: no volume of changes pushes one out of view."""
+    """Yield a line for each critical risk. They come first, so that no number of changes hides one."""
     found = dangers(plan, Level.CRITICAL)
     if not found:
         return
@@ -154,7 +154,7 @@ def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
 
 
 def _change(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
-    """Yield a change; `origin` where the section does not tell it."""
+    """Yield a change. `origin` is None if the title of the section shows it."""
     label = Span(grant_label(change.key, directory), Style.STRONG)
     yield line("  ", mark_of(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
@@ -167,7 +167,7 @@ def _change(change: Change, directory: Directory, risks: Risks, origin: Origin |
 
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
-    """Yield where the grant is declared and why, in one line if that fits."""
+    """Yield the source of the grant and its description, in one line if they fit."""
     place, description = f"{spec.source.file}:{spec.source.line}", spec.description
     together = f"{place}  {description}" if description else place
     for text in [together] if len(together) <= WIDTH - len(INDENT) else [place, description]:
@@ -221,5 +221,5 @@ def _left_alone(plan: Plan, *, every: bool) -> Iterator[Line]:
     for label in listed[: len(listed) - hidden]:
         yield line("    ", Span(label, Style.MUTED))
     if hidden:
-        yield line("    ", Span(f"and {hidden} more; -v lists all", Style.MUTED))
+        yield line("    ", Span(f"and {hidden} more; use -v to list all", Style.MUTED))
     yield line()

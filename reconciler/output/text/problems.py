@@ -1,4 +1,4 @@
-"""Pure: problems as a person reads them, on a terminal with the offending line and a caret, and as data."""
+"""Pure: problems and check results, as lines for people and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
@@ -10,14 +10,14 @@ from reconciler.output.styled import Line, Span, Style, line
 
 LONGEST_EXCERPT = 200
 MOST_SHOWN = 1_000
-"""Nobody reads more, and a pull request can cause any number."""
+"""More problems are not readable, and a pull request can cause any number."""
 
 
 def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, excerpts: bool) -> Iterator[Line]:
-    """Yield a line per problem, `path:line:column: what is wrong; what to do`.
+    """Yield a line per problem: `path:line:column: what is wrong; what to do`.
 
-    With `excerpts`, the offending line and a caret follow where `texts` (by file) has the file. If there are more than
-    `MOST_SHOWN` problems, errors are kept rather than warnings, and the last line counts the rest.
+    With `excerpts`, the line of the file and a caret follow if `texts` has the file. If there are more than
+    `MOST_SHOWN` problems, errors take precedence over warnings, and the last line counts the rest.
     """
     problems = list(problems)
     shown = problems
@@ -37,7 +37,7 @@ def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, exce
 
 
 def problem_json(problem: Problem) -> dict[str, object]:
-    """Return a problem as an object; line and column are null where the file as a whole is meant."""
+    """Return a problem as JSON data. Line and column are null for a whole file."""
     return {
         "file": problem.source.file,
         "line": problem.source.line or None,
@@ -73,7 +73,7 @@ STYLES: Mapping[Status, Style] = {
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
-    """Yield each finding with its advice below it, wrapped to 80 columns, and the counts in the end."""
+    """Yield each finding with its advice, wrapped to 80 columns, and the counts at the end."""
     check_width = max(len(finding.check) for finding in findings) + 2
     for finding in findings:
         yield from _finding(finding, check_width)
@@ -106,6 +106,6 @@ def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Break `text` between words only: what is too long for a line is a path or a name, to be copied whole."""
+    """Wrap `text` between words only. A long path or name stays whole, so that it can be copied."""
     parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
-    return list(map(visible, parts)) or [""]  # a part may begin with what only a beginning makes a command
+    return list(map(visible, parts)) or [""]  # a part may start with characters that would be a workflow command
