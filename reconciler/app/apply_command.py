@@ -22,7 +22,7 @@ Agreed = TenantResult[TenantPlan]
 
 
 class ApplyCommand:
-    """From plans to what became of them, tenant by tenant as far as a person is asked, all at once behind that."""
+    """Applies plans: one tenant after the other asks, then all tenants apply at the same time."""
 
     def __init__(  # noqa: PLR0913 - the options of the command
         self, tenants: TenantRuns, approval: ApprovedPlan, console: Console, *, asks: bool, data: bool, verbose: bool
@@ -36,7 +36,7 @@ class ApplyCommand:
         self._ended: list[tuple[RunResult, Exit]] = []
 
     def agreed(self, planned: Sequence[Agreed]) -> list[Agreed]:
-        """Show the plans, and return those to be carried out."""
+        """Show the plans. Return the plans to apply."""
         agreed = []
         for number, done in enumerate(planned):
             if number:
@@ -48,7 +48,7 @@ class ApplyCommand:
         return agreed
 
     def _is_agreed(self, session: TenantSession, planning: TenantPlan) -> bool:
-        """Show a plan and return whether it is to be carried out. Raises ReconcilerError if that is not allowed."""
+        """Show a plan and return whether to apply it. Raises ReconcilerError if that is not allowed."""
         plan = planning.plan
         self._console.problems(session.warnings(plan), session.declared.texts)
         asks = self._asks and bool(plan.changes) and not plan.blocked
@@ -63,7 +63,7 @@ class ApplyCommand:
         return True
 
     def carried_out(self, agreed: Sequence[Agreed], request_options: RequestOptions) -> list[tuple[RunResult, Exit]]:
-        """Carry the plans out, and return how each tenant ended, in no order."""
+        """Apply the plans and return the result of each tenant, in any order."""
         interruption = Interruption(self._console)
         total = sum(len(done.result.plan.changes) for done in agreed)
         saved = self._approval.saved
@@ -103,9 +103,9 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 
 
 def _ask(plan: Plan, console: Console) -> None:
-    """Ask for yes, or for the number of grants that are deleted or lose all scopes: who types it has read it."""
+    """Ask for "yes", or for the number of grants that are deleted or lose all scopes, so that the user reads it."""
     if not sys.stdin.isatty():
-        raise ReconcilerError("nothing was written: there is no terminal to ask on; --yes answers beforehand")
+        raise ReconcilerError("nothing was written: there is no terminal for the question; use --yes")
     deletes = sum(map(takes_everything, plan.changes))
     expected, what = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
     question = f"Apply this to {plan.tenant}? Only {what} is accepted: "

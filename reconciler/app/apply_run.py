@@ -1,4 +1,4 @@
-"""One run that writes: from the journal's first line to the last look at the tenant, whatever signals come between."""
+"""One run that writes: journal, snapshot, changes, and a second read of the tenant, even if signals arrive."""
 
 import asyncio
 import shlex
@@ -21,13 +21,13 @@ from reconciler.http.retry import RetryPolicy
 
 LOOKS = 3
 LOOK_AGAIN_SECONDS = 1.5
-"""A tenant may answer late what was just written: the last of three looks comes three seconds after the first."""
+"""A tenant may return a write late. The last of three reads is three seconds after the first one."""
 
 
 class ApplyRun:
-    """One run that writes: from the journal's first line to the last look at the tenant.
+    """One run that writes, from the first line of the journal to the last read of the tenant.
 
-    `saved_plan` is the checksum of the saved plan that approves the run; None without one.
+    `saved_plan` is the checksum of the saved plan that approves the run, or None.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class ApplyRun:
         self._crashed: Callable[[Exception], None] = reraise
 
     async def done(self, console: Console, tell: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
-        """Carry the plan out and look at the tenant again; `tell` hears each outcome as it comes.
+        """Execute the plan and read the tenant again. `tell` receives each outcome.
 
         Raises:
-            ReconcilerError: if journal or snapshot cannot be written; nothing was sent then.
+            ReconcilerError: if the journal or the snapshot cannot be written. Nothing was sent then.
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
@@ -69,7 +69,7 @@ class ApplyRun:
         return report, self._exit_code(report)
 
     async def _carried_out(self, means: ApplyContext) -> tuple[Outcome, ...]:
-        """Carry the plan out. A bug between two changes leaves the rest undone, and does not hide what was done."""
+        """Execute the plan. A bug between two changes skips the remaining ones and does not hide finished ones."""
         told: list[Outcome] = []
 
         def tell(outcome: Outcome) -> None:
@@ -81,7 +81,7 @@ class ApplyRun:
         except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
             self._crashed(error)
             known = {outcome.change.key for outcome in told}
-            skipped = f"not begun: unexpected {type(error).__name__}"
+            skipped = f"not started: unexpected {type(error).__name__}"
             rest = (change for change in self._plan.changes if change.key not in known)
             return (*told, *(Outcome(change, Result.SKIPPED, skipped) for change in rest))
 
@@ -110,7 +110,7 @@ class ApplyRun:
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.cut.set)
 
     async def _verified(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
-        """Read the tenant again: an answer of 200 is no proof. What was done is told even if that fails."""
+        """Read the tenant again, because a 200 does not prove the effect. Outcomes are reported even if that fails."""
         all_applied = all(outcome.result is Result.APPLIED for outcome in outcomes)
         looks = LOOKS if all_applied else 1
         report = await self._second_look(outcomes)
@@ -139,7 +139,7 @@ class ApplyRun:
 
 
 async def _end(journal: Journal, report: ApplyReport, console: Console) -> None:
-    """Note the end. What was done has to be told even if the journal cannot be written any more."""
+    """Record the end. Outcomes are reported even if the journal cannot be written."""
     try:
         await journal.end(converged=report.converged)
     except JournalError as error:

@@ -44,31 +44,31 @@ class ApprovedPlan:
         if self.saved and self.saved.options != options:
             differing = sorted(name for name in options if self.saved.options[name] != options[name])
             said = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
-            raise StalePlanError(f"the plan was made {enumerated(said, 'and')}; say the same")
+            raise StalePlanError(f"the plan was created {enumerated(said, 'and')}; use the same options")
 
     @property
     def shows_names(self) -> bool:
-        """Whether the plan shows names, which then have to be compared with the tenant's."""
+        """Whether the plan shows names that must be compared with the tenant's names."""
         if not self.saved:
             return False
         directory = self.saved.plan.directory
         return bool(directory.applications or directory.apis or directory.associated)
 
     def check_not_applied(self, folder: Path) -> None:
-        """Raise StalePlanError if a journal in `folder` says that a run has applied the whole plan."""
+        """Raise StalePlanError if a journal in `folder` shows that a run has applied the whole plan."""
         run = run_that_applied(folder, self.saved.checksum) if self.saved else None
         if run:
-            raise StalePlanError(f"nothing was written: the run {run} has applied this plan already; plan again")
+            raise StalePlanError(f"nothing was written: the run {run} has already applied this plan; plan again")
 
     def check_tip(self, config: str | None) -> None:
-        """Raise StalePlanError if the branch has left this commit behind, ReconcilerError if nobody knows."""
+        """Raise StalePlanError if HEAD is not the tip of the branch, and ReconcilerError if the tip is unknown."""
         if self.branch is not None:
-            from reconciler.app.branch_tip import refuse_if_superseded  # few runs need the hosting service
+            from reconciler.app.branch_tip import refuse_if_superseded  # few runs use the API of a hosting service
 
             refuse_if_superseded(self.branch, config)
 
     def check_tenants(self, sessions: Sequence[TenantSession]) -> None:
-        """Raise StalePlanError if the plan is another tenant's, or too old, or there are several tenants."""
+        """Raise StalePlanError if the plan is for another tenant, too old, or there are several tenants."""
         if not self.saved:
             return
         if len(sessions) > 1:
@@ -77,7 +77,7 @@ class ApprovedPlan:
             refuse_unless_current(self.saved, session.name, self.max_age, datetime.now(UTC))
 
     def with_notes(self, planning: TenantPlan) -> TenantPlan:
-        """Return `planning` with notes on the approved changes that it lacks."""
+        """Return `planning` with notes about approved changes that the new plan lacks."""
         fresh = planning.plan
         if not self.saved or fresh.blocked:
             return planning
@@ -87,17 +87,17 @@ class ApprovedPlan:
             *_notes("approved, but not planned any more", found.dropped, fresh.directory),
         ]
         if self.saved.plan.changes and not fresh.changes and not found.dropped:
-            notes.append("nothing left to do: the tenant is as the approved plan leaves it")
+            notes.append("nothing to do: the tenant already equals the result of the approved plan")
         return replace(planning, plan=replace(fresh, notes=(*fresh.notes, *notes)))
 
     def check_changes(self, planning: TenantPlan, console: Console, *, data: bool) -> None:
-        """Raise StalePlanError if the plan does more than was approved, after printing what is different."""
+        """Raise StalePlanError if the plan contains more than was approved. Print the differences first."""
         if not self.saved:
             return
         found, fresh, approved = self._deviations(self.saved, planning), planning.plan, self.saved.plan
         for changes, title, why in (
-            (found.unapproved, "Not approved", "files or tenant have changed since the plan"),
-            (found.renamed, "Not approved by this name", "the approved plan has other names"),
+            (found.unapproved, "Not approved", "files or tenant changed after the plan was created"),
+            (found.renamed, "Not approved with this name", "the approved plan shows other names"),
             (found.riskier, "Not approved with these risks", "the approved plan does not show all risks"),
         ):
             if changes:
@@ -110,8 +110,8 @@ class ApprovedPlan:
             narrowing = [change for change in (*found.done, *found.dropped) if takes_access(change)]
             _show("Not planned any more", narrowing, approved, console, data=data)
             raise StalePlanError(
-                "nothing was written: access was approved to be given and taken together, but none is left to be "
-                "taken here; plan and review again"
+                "nothing was written: the approved plan gives and takes access, and the part that takes "
+                "access is no longer needed; plan and review again"
             )
 
     def _deviations(self, saved: SavedPlan, planning: TenantPlan) -> Deviations:

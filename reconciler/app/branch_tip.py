@@ -1,4 +1,4 @@
-"""`apply --require-tip`: refuse to apply a commit that its branch has left behind."""
+"""`apply --require-tip`: refuse to apply a commit that is not the tip of its branch."""
 
 import os
 from functools import partial
@@ -17,10 +17,10 @@ BRANCHES = "refs/heads/"
 
 
 def refuse_if_superseded(branch: str, config: str | None) -> None:
-    """Raise an error unless the commit that is checked out is the tip of `branch`.
+    """Raise an error unless HEAD is the tip of `branch`.
 
-    The API of the hosting service tells the tip. git would need the network, credentials and the settings of the
-    repository for it, and it gets none of these.
+    The API of the hosting service returns the tip. git would need the network, credentials and the settings of the
+    repository, and it gets none of these.
 
     Raises:
         StalePlanError: if the tip is another commit.
@@ -31,7 +31,8 @@ def refuse_if_superseded(branch: str, config: str | None) -> None:
     tip = retry_blocking(partial(_tip_of, name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
     if tip != head:
         raise StalePlanError(
-            f"nothing was written: superseded by {tip}, the tip of {quoted(name)}; this run has {head} checked out"
+            f"nothing was written: superseded by {tip}, the tip of {quoted(name)}; the checkout of this run "
+            f"is at {head}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a pipeline tells of itself, and what is told to it: where files are, the summary of a step, its outputs."""
+"""The CI job: the paths of files, the summary and the outputs of a step, masked secrets."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from reconciler.output.source_links import USUAL_CONFIG, SourceLinks
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 SUMMARY_BYTES = 1_000_000
-"""GitHub takes a mebibyte per step."""
+"""GitHub's limit is a mebibyte per step."""
 
 
 def checkout(config: str | None) -> SourceLinks:
-    """Return where the files of a run with that configuration stand: in the pipeline's repository, or just here.
+    """Return the source links of a run with that configuration, in the repository of the job or in the current folder.
 
-    A configuration outside of the repository, which may be anywhere, goes by its name alone.
+    A configuration outside the repository is shown by its name only.
 
     https://docs.github.com/en/actions/reference/variables-reference and
     https://docs.gitlab.com/ci/variables/predefined_variables/
@@ -43,9 +43,9 @@ def checkout(config: str | None) -> SourceLinks:
 
 
 def _head_of_request(path: str) -> str:
-    """Return the last commit of the pull request that the event in the file at `path` is about; nothing for others.
+    """Return the head commit of the pull request in the event file at `path`, or an empty text.
 
-    The runner checks out a merge of it, whose id reviewers see nowhere.
+    The runner checks out a merge commit that reviewers never see.
     """
     try:
         event = json.loads(Path(path).read_bytes()) if path else None
@@ -56,42 +56,45 @@ def _head_of_request(path: str) -> str:
 
 
 def tell_summary(markdown: Callable[[], str]) -> None:
-    """Add to the summary of a step of GitHub Actions; elsewhere it is not even made. Raises ReconcilerError."""
+    """Add Markdown to the step summary of GitHub Actions.
+
+    Elsewhere, `markdown` is not called. Raises ReconcilerError.
+    """
     _append(SUMMARY, markdown)
 
 
 def tell_outputs(values: Callable[[], Mapping[str, str]]) -> None:
-    """Set outputs of a step of GitHub Actions, to words of ours; elsewhere do not even ask. Raises ReconcilerError."""
+    """Set step outputs of GitHub Actions. Elsewhere, `values` is not called. Raises ReconcilerError."""
     _append(OUTPUT, lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
 
 
 def tell_exit_code(code: int) -> None:
-    """Set the output `exit_code` of a step of GitHub Actions; elsewhere, or if that fails, do nothing."""
+    """Set the step output `exit_code` of GitHub Actions. Errors are ignored."""
     with suppress(ReconcilerError):
         tell_outputs(lambda: {"exit_code": str(int(code))})
 
 
 def files() -> Iterator[tuple[str, Path]]:
-    """Yield the variables of GitHub Actions that name a file to write to, with the file."""
+    """Yield the variables of GitHub Actions that contain the path of an output file, with the path."""
     for variable in (SUMMARY, OUTPUT):
         if _in_github() and os.environ.get(variable):
             yield variable, Path(os.environ[variable])
 
 
 def run_number() -> str:
-    """Return the number of the run of a workflow, or of the pipeline, that this job is part of; "" outside of one."""
+    """Return the number of the workflow run or pipeline of this job, or ""."""
     variable = "GITHUB_RUN_ID" if _in_github() else "CI_PIPELINE_ID" if os.environ.get("GITLAB_CI") == "true" else ""
     return os.environ.get(variable, "").strip()
 
 
 def mask(secret: str) -> None:
-    """Let GitHub Actions hide a secret in the log of the job; the job's own secrets are hidden already.
+    """Let GitHub Actions hide a secret in the log of the job. The secrets of the job itself are hidden already.
 
-    The command for it contains the secret, so it goes only where the runner reads it: not into a file.
+    The command contains the secret, so it is written only to the runner and not into a file.
     """
     if not _in_github() or "\n" in secret or "\r" in secret:
         return
-    with suppress(OSError, ValueError):  # a stream without a descriptor has no runner behind it
+    with suppress(OSError, ValueError):  # a stream without a descriptor is not read by a runner
         if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
             sys.stderr.write(f"::add-mask::{secret.replace('%', '%25')}\n")
             sys.stderr.flush()
@@ -110,7 +113,7 @@ def _append(variable: str, text: Callable[[], str]) -> None:
 
 
 def is_about_request() -> bool:
-    """Return whether this is a job about a pull request of GitHub or a merge request of GitLab."""
+    """Return whether this job concerns a pull request of GitHub or a merge request of GitLab."""
     if _in_github():
         return os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
     return os.environ.get("GITLAB_CI") == "true" and bool(os.environ.get("CI_MERGE_REQUEST_IID"))

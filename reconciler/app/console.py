@@ -1,4 +1,4 @@
-"""The only module that writes to the terminal: results to stdout, everything said about them to stderr."""
+"""The only module that writes to the terminal: results to stdout, everything else to stderr."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ ANSI_CODES: Mapping[Style, str] = {
 
 
 class Console:
-    """Writes lines, with colour where the options and the stream allow it."""
+    """Writes lines, coloured if options and stream allow it."""
 
     def __init__(self, options: GlobalOptions) -> None:
         self._color = options.color
@@ -37,11 +37,14 @@ class Console:
         self._last_line = ""
 
     def result(self, lines: Iterable[Line]) -> None:
-        """Write what was asked for to stdout."""
+        """Write the result to stdout."""
         _write(sys.stdout, self._drawn(sys.stdout, lines))
 
     def plan(self, lines: Iterable[Line], *, data: bool, asks: bool) -> None:
-        """Write a plan: to stdout, or where that is kept for data to stderr; there always if a question follows."""
+        """Write a plan to stdout, or to stderr when stdout carries data.
+
+        Before a question, --quiet does not hide it.
+        """
         if not data:
             self.result(lines)
         elif asks:
@@ -54,29 +57,29 @@ class Console:
         self.text(json_text(value))
 
     def text(self, text: str) -> None:
-        """Write our own text to stdout as it is."""
+        """Write text of our own to stdout unchanged."""
         _write(sys.stdout, text)
 
     def say(self, lines: Iterable[Line]) -> None:
-        """Write to stderr what is good to know; nothing if quiet."""
+        """Write information to stderr, unless --quiet is set."""
         if not self._quiet:
             self._comment(lines)
 
     def note(self, text: str) -> None:
-        """Write one line to stderr that is good to know; nothing if quiet."""
+        """Write a note to stderr, unless --quiet is set."""
         self.say([line(Span(visible(text), Style.WARNING))])
 
     def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
-        """Write problems to stderr, on a terminal with the lines they speak of."""
+        """Write problems to stderr. On a terminal, show the lines of the files."""
         self._comment(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 
     def error(self, message: str, tenant: str = "") -> None:
-        """Write to stderr why the run, or its part at one of several tenants, cannot go on."""
+        """Write to stderr why the run, or its part for one of several tenants, cannot continue."""
         where = f"{visible(tenant)}: " if tenant else ""
         self._comment([line(Span("error:", Style.ERROR), " ", where, visible(message))])
 
     def failure(self, error: ReconcilerError, tenant: str = "") -> None:
-        """Write to stderr what an error says: a message, or every problem that it carries."""
+        """Write an error to stderr: its message, or all of its problems."""
         if isinstance(error, CrashError):
             self._comment(line(visible(each)) for each in error.trace.splitlines())
         if not isinstance(error, ProblemsError):
@@ -87,7 +90,7 @@ class Console:
         self.problems(error.problems, error.texts)
 
     def asked(self, question: str) -> str:
-        """Write a question to stderr and return what is typed, nothing at the end of the input."""
+        """Write a question to stderr and return the answer. At the end of the input, the answer is empty."""
         self._comment([line()])
         with suppress(OSError):
             _write(sys.stderr, visible(question))
@@ -97,14 +100,14 @@ class Console:
         return answer.strip()
 
     def last_line(self, text: str) -> None:
-        """Keep a short text below all that is said, where somebody watches stderr; an empty one ends that."""
+        """Keep a short text as the last line of a terminal on stderr. An empty text removes it."""
         if sys.stderr.isatty() and not self._quiet:
             with suppress(OSError):
                 _write(sys.stderr, _erasing(self._last_line) + text)
             self._last_line = text
 
     def _comment(self, lines: Iterable[Line]) -> None:
-        """Write to stderr, if it takes anything: what is said there must never steer a run that changes a tenant."""
+        """Write to stderr. Errors are ignored, because messages must never affect a run that changes a tenant."""
         with suppress(OSError):
             said = self._drawn(sys.stderr, lines)
             _write(sys.stderr, f"{_erasing(self._last_line)}{said}{self._last_line}")
@@ -119,13 +122,13 @@ class Console:
 
 
 def _write(stream: IO[str], text: str) -> None:
-    """Write at once: somebody may wait for the line, and a full disk should be known before the tenant is changed."""
+    """Write and flush. Somebody may wait for the line, and a full disk must be noticed before the tenant is changed."""
     stream.write(text)
     stream.flush()
 
 
 def _erasing(text: str) -> str:
-    """Return what takes a text off the line that it was written on, whatever the terminal understands."""
+    """Return the characters that erase a text from its line on any terminal."""
     return f"\r{' ' * len(text)}\r" if text else ""
 
 
@@ -140,7 +143,7 @@ def _span(span: Span) -> str:
 
 @contextmanager
 def progress(total: int, console: Console) -> Iterator[Callable[[Outcome], None]]:
-    """Give a function that is told each outcome, and show how many of `total` there are to whoever watches stderr."""
+    """Yield a function that counts outcomes. It shows the progress on a terminal on stderr."""
     told = 0
 
     def tell(_: Outcome) -> None:

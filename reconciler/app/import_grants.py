@@ -26,7 +26,7 @@ from reconciler.output.text.grants import adoption_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
 
 SCHEMA = Path("schemas", "grants.schema.json")
-"""Where editors find the schema of grant files, beside the configuration."""
+"""The schema of grant files for editors, relative to the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def import_grants(
 def _reached(
     given: GlobalOptions, console: Console, folder: Path, request_options: RequestOptions
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
-    """Reach the one tenant. Before the first import there may be no folder of grant files."""
+    """Open the tenant. Before the first import, the grant folder may not exist."""
     with tenant_runs(given, PlanOptions(), request_options, console, _folders(given, folder)) as (tenants, sessions):
         if tenants.are_several:
             raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
@@ -90,7 +90,7 @@ def _folders(given: GlobalOptions, folder: Path) -> list[Path]:
 
 
 def _declared(session: TenantSession, observation: Observation) -> Collection[Key]:
-    """Return the keys that files declare, once it is sure that a plan can be made of them."""
+    """Return the keys that files declare, after checking that they can be planned."""
     if not session.declared.specs:
         return ()
     session.plan(observation)
@@ -98,21 +98,21 @@ def _declared(session: TenantSession, observation: Observation) -> Collection[Ke
 
 
 def _heading(session: TenantSession, given: GlobalOptions, folder: Path) -> FileHeader:
-    """Return what is said at the top of each file; where there are other tenants, that it is for this one."""
+    """Return the comments at the top of each file, and the tenant if there are others."""
     schema = session.folder.parent / SCHEMA
     editors = [f"yaml-language-server: $schema={way_to(schema, folder)}"] if schema.exists() else []
     tenants = read_settings(given.config).tenants
     name = session.tenant.name
     if tenants and name not in tenants:
         raise ReconcilerError(
-            f"{name} is no tenant of the configuration, whose tenants these files would be for; add it"
+            f"{name} is not a tenant of the configuration, so the files could not name it; add it to the configuration"
         )
     only = name if name in tenants and len(tenants) > 1 else None
     return FileHeader([*editors, f"Imported from {session.tenant.title}."], only)
 
 
 def way_to(file: Path, folder: Path) -> str:
-    """Return the path to `file` from `folder`, as files tell it on every system."""
+    """Return the relative path from `folder` to `file` with `/`."""
     return Path(relpath(file, folder)).as_posix()
 
 
@@ -124,7 +124,7 @@ def _texts(adoption: GrantImport, folder: Path, text_of: Callable[[Iterable[Clie
 
 
 def _check_folder(given: GlobalOptions, folder: Path) -> None:
-    """Raise ReconcilerError if the folder cannot take files, or a link in its path leads out of the repository."""
+    """Raise ReconcilerError if the folder cannot contain new files, or a link in its path leaves the repository."""
     workspace_of(given.config).refuse_stray_links([folder])
     try:
         check_new_folder(folder)
@@ -142,7 +142,7 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
 
 
 def _afresh(session: TenantSession, given: GlobalOptions, folder: Path) -> TenantSession:
-    """Return the session with what the files declare as they are now."""
+    """Return the session with the current content of the files."""
     declared = read_declared(given, read_settings(given.config), [session.tenant], _folders(given, folder))
     return replace(session, declared=declared.at(session.tenant.target))
 
@@ -150,7 +150,7 @@ def _afresh(session: TenantSession, given: GlobalOptions, folder: Path) -> Tenan
 def _plan(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, every: bool
 ) -> None:
-    """Do what `reconciler plan` does, with the tenant as it has just been observed."""
+    """Plan like `reconciler plan`, with the tenant as just observed."""
     (done,) = tenants.each([session], lambda each: each.planned_from(observation))
     plan = done.result.plan
     console.problems(session.warnings(plan), session.declared.texts)

@@ -1,4 +1,4 @@
-"""Signals while tenants are being changed: noted rather than died of."""
+"""Handle signals and deadlines of a run."""
 
 import asyncio
 import signal
@@ -10,24 +10,24 @@ from reconciler.app.console import Console
 from reconciler.apply import StopSignal
 from reconciler.errors import Exit, ReconcilerError
 
-OUT_OF_TIME = "the time is up (--timeout)"
+OUT_OF_TIME = "time limit exceeded (--timeout)"
 AGAIN_SECONDS = 0.5
-"""Python drops an exception that is raised in some of its own callbacks, so the timer does not give up."""
+"""Python drops an exception that is raised in some of its own callbacks, so the timer fires repeatedly."""
 LEAST_SECONDS = 0.001
 
 
 class _DeadlineError(BaseException):
-    """Raised wherever the program is; not an Exception, so that no code on the way takes it for its own."""
+    """Raised in any code. It is not an Exception, so that no code catches it by accident."""
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """End what runs inside this after `seconds`. What runs inside must not write, and must not await.
+    """Stop the code inside after `seconds`. It must neither write nor await.
 
-    It needs the signals of POSIX and the main thread; elsewhere, nothing is ended.
+    This needs POSIX signals and the main thread. Otherwise there is no limit.
 
     Raises:
-        ReconcilerError: if the time is up.
+        ReconcilerError: if the time limit is exceeded.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
@@ -40,7 +40,7 @@ def within(seconds: float) -> Iterator[None]:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except _DeadlineError as error:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # the signal may come while the timer is being stopped
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the signal may arrive while the timer is being stopped
         raise ReconcilerError(OUT_OF_TIME) from error
     finally:
         signal.signal(signal.SIGALRM, before)
@@ -53,13 +53,14 @@ def _end(_number: int, _frame: object) -> None:
 EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED, signal.SIGHUP: Exit.TERMINATED}
 """A closed terminal or a dropped connection sends SIGHUP."""
 GRACE_SECONDS = 5.0
-"""What is under way when a run is interrupted has this long to finish."""
+"""The time that changes in progress have to finish after an interruption."""
 
 
 class Interruption:
-    """What signals ask of all runs of a command.
+    """The effect of signals on all runs of a command.
 
-    After the first, nothing new is begun; after the second, or a while, what is under way is left too: `left` is set.
+    After the first signal, no new change starts. After the second one, or some seconds, changes in progress are
+    abandoned and `left` is set.
     """
 
     def __init__(self, console: Console) -> None:
@@ -70,19 +71,19 @@ class Interruption:
 
     @property
     def exit_code(self) -> Exit | None:
-        """The exit code that the first signal stands for; None without one."""
+        """The exit code for the first signal, or None without a signal."""
         return EXIT_CODES[self._signals[0]] if self._signals else None
 
     def stop(self) -> StopSignal:
-        """Return what tells one more run to stop."""
+        """Return the stop signal for another run."""
         stop = StopSignal()
         self._stops.append(stop)
         return stop
 
     @contextmanager
     def listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Take the signals as long as this lasts."""
-        ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup has it
+        """Handle signals inside this context."""
+        ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup ignores SIGHUP
         noted = [each for each in EXIT_CODES if not (each is signal.SIGHUP and ignores_hangup)]
         for each in noted:
             loop.add_signal_handler(each, self._note, each, loop)
@@ -97,9 +98,9 @@ class Interruption:
         if len(self._signals) > 1:
             self._leave()
             return
-        self._console.note("Interrupted: finishing what is under way; once more leaves it.")
+        self._console.note("Interrupted: finishing changes in progress; press Ctrl-C again to abandon them.")
         for stop in self._stops:
-            stop.ask("interrupted before it began")
+            stop.ask("interrupted before it started")
         loop.call_later(GRACE_SECONDS, self._leave)
 
     def _leave(self) -> None:

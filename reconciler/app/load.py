@@ -1,4 +1,4 @@
-"""What the grant files declare, now and in a revision of git, for the tenants of a command."""
+"""Load the configuration and the grant files, now and at a git revision, for the tenants of a command."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,10 +27,10 @@ OWN_FOLDER = ".reconciler"
 
 
 def read_settings(file: str | None) -> Config:
-    """Return the configuration in `file`; without one, in reconciler.yaml, and an empty one where that is missing.
+    """Return the configuration in `file`. The default is reconciler.yaml, or an empty configuration without it.
 
     Raises:
-        ReconcilerError: if a named file is missing, or what the file says cannot be.
+        ReconcilerError: if a named file is missing or the configuration is invalid.
     """
     if file is None and not Path(DEFAULT_FILE).exists():
         return Config()
@@ -48,7 +48,7 @@ def read_settings(file: str | None) -> Config:
 
 
 def _stray_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
-    """Yield a problem for each file of a sandbox that is not inside the workspace, or is reached by a link."""
+    """Yield a problem for each file of a sandbox that is outside the workspace or is reached through a link."""
     sandboxes = [tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.SANDBOX]
     workspace = workspace_of(config.file) if sandboxes else None
     for tenant in sandboxes:
@@ -60,11 +60,11 @@ def _stray_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
 
 
 def read_settings_at(revision: Revision, file: str) -> Config | None:
-    """Return the configuration as `file` said it in a revision of git; None if the revision has no such file.
+    """Return the configuration in `file` at a git revision, or None if the revision has no such file.
 
     Raises:
         GitError: if git cannot read it.
-        ProblemsError: if it was not valid.
+        ProblemsError: if it is invalid.
     """
     read = read_config_at(revision, Path(file))
     if read is None:
@@ -78,12 +78,12 @@ def read_settings_at(revision: Revision, file: str) -> Config | None:
 
 
 def read_policies(policy: str | None, policy_at: str | None, file: str | None) -> Config | None:
-    """Return the configuration whose policy counts instead of the usual one; None if the usual one counts.
+    """Return the configuration with the policy of --policy or --policy-at, or None without these options.
 
-    `policy` is a file, `policy_at` a revision of git in which the configuration `file` does not have to exist.
+    `policy` is a file. `policy_at` is a git revision, in which the configuration `file` may not exist.
 
     Raises:
-        ReconcilerError: if the file or the revision cannot be read, or is not valid.
+        ReconcilerError: if the file or the revision cannot be read or is invalid.
     """
     if policy:
         return read_settings(policy)
@@ -93,25 +93,25 @@ def read_policies(policy: str | None, policy_at: str | None, file: str | None) -
 
 
 def own_folder(file: str | None) -> Path:
-    """Return where we keep what is ours, beside the configuration `file`, which need not exist."""
+    """Return the tool's own folder, next to the configuration `file`, which may not exist."""
     return Path(file or DEFAULT_FILE).parent / OWN_FOLDER
 
 
 def workspace_of(file: str | None) -> Workspace:
-    """Return the folder and the repository that belong to the configuration `file`, which need not exist."""
+    """Return the workspace of the configuration `file`, which may not exist."""
     return Workspace.around(Path(file or DEFAULT_FILE))
 
 
 SHARED_DOMAIN = "shared.invalid"
-"""Stands for the domain of the settings that tenants share."""
+"""The domain of the shared settings, which are no tenant's."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFiles:
-    """What all grant files declare, and what they declared at the base, for whichever tenant.
+    """The grants that files declare now and declared at the base, for all tenants.
 
-    `then` has the tenants, by name, as the base knew them; to one that it did not know, it declared nothing.
-    `config_changes` are those of reconciler.yaml since the base, `guards` has the tenants with their settings then.
+    `then` has the tenants at the base by name. A tenant that is missing there declared nothing. `config_changes` lists
+    the changes of reconciler.yaml since the base. `guards` has the tenants with their settings at the base.
     """
 
     declared: LoadedGrants
@@ -138,19 +138,21 @@ def read_files(
     tenants: Sequence[Tenant],
     folders: Sequence[Path] | None = None,
 ) -> GrantFiles:
-    """Return what the files declare, and what they declared at the base, with the values that tenants had then.
+    """Return the grants that files declare now and declared at the base, with the variables that tenants had then.
 
-    Where the base cannot tell these, because the configuration was not there yet, or not valid, they are as now.
+    If the base has no valid configuration, the current variables apply.
 
     Raises:
-        GitError: if git cannot read the base; in a job about a pull or merge request, if HEAD does not descend from it.
-        ProblemsError: with every problem of the files; with those of the base only if drift is to be left out.
+        GitError: if git cannot read the base, or if HEAD of a pull or merge request does not descend from it.
+        ProblemsError: with every problem of the files. Problems of the base count only with --only-branch.
     """
     must_be_whole = plan_options.prune or plan_options.base is not None
     declared = read_declared(options, config, tenants, folders, must_be_whole=must_be_whole)
     rollback = rollback_of(Path(options.grants), own_folder(options.config)) if folders is None else None
     if rollback and plan_options.prune:
-        raise ReconcilerError("--prune does not go with a snapshot: applying it deletes just what the run created")
+        raise ReconcilerError(
+            "--prune cannot be combined with a snapshot: a snapshot deletes exactly the grants that the run created"
+        )
     if not plan_options.base:
         return GrantFiles(declared, rollback=rollback)
     repository = workspace_of(options.config).repository()
@@ -170,29 +172,27 @@ def read_files(
 
 
 def _nothing_at_base(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
-    """Return a note that the base has no grant files. Raises ReconcilerError if drift is to be left out."""
-    what = f"{visible(revision.name)} has no grant files at {name_of(Path(options.grants))}"
+    """Return a note that the base has no grant files. Raises ReconcilerError with --only-branch."""
+    what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
     if only_branch:
-        raise ReconcilerError(
-            f"{what}, so --only-branch cannot tell drift from the branch; omit it until the files are there"
-        )
-    return f"{what}: every change counts as one of this branch"
+        raise ReconcilerError(f"{what}, so --only-branch cannot recognize drift; omit it until the files exist there")
+    return f"{what}: every change counts as a change of this branch"
 
 
 def _refuse_other_repository(grants: Path, repository: Repository) -> None:
-    """Raise ReconcilerError if the files belong to another repository than the configuration."""
+    """Raise ReconcilerError if the files and the configuration belong to different repositories."""
     root = find_root(grants)
     if root is not None and root != repository.root:
         raise ReconcilerError(
-            f"--base: {name_of(grants)} belongs to the repository {name_of(root)}, and the configuration to "
-            f"{name_of(repository.root)}; name a folder of the same repository"
+            f"--base: {name_of(grants)} belongs to the repository {name_of(root)}, but the configuration "
+            f"belongs to {name_of(repository.root)}; use a folder of the same repository"
         )
 
 
 def _base_config(
     revision: Revision, config: Config, tenants: Sequence[Tenant]
 ) -> tuple[Config | None, tuple[ConfigChange, ...]]:
-    """Return the configuration of the base, None if it cannot be used, and what has changed in it since.
+    """Return the configuration at the base, or None if it cannot be used, and its changes since then.
 
     Raises:
         GitError: if git cannot read it.
@@ -215,12 +215,12 @@ def _base_config(
 
 
 def _shared(config: Config) -> Tenant:
-    """Return the shared settings as those of a tenant."""
+    """Return the shared settings in the form of a tenant."""
     return replace(unnamed(config, SHARED_DOMAIN), name=SHARED)
 
 
 def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:
-    """Return a tenant as the base knew it, by its name, or by its domain alone; None where it is new."""
+    """Return a tenant at the base, found by its name or else its domain, or None if it is new."""
     if tenant.name in was.tenants:
         return was.tenants[tenant.name]
     if tenant.name in now.tenants:
@@ -241,12 +241,12 @@ def read_declared(
     *,
     must_be_whole: bool = False,
 ) -> LoadedGrants:
-    """Return what the grant files (in `folders`, or that of --grants) declare; `must_be_whole` as for `read_grants`.
+    """Return the grants in the files of --grants, or of `folders`. `must_be_whole` is passed to `read_grants`.
 
-    A folder of --grants without a grant file gets a warning: nothing is declared then, perhaps by mistake.
+    A grant folder without a grant file gets a warning, because that may be a mistake.
 
     Raises:
-        ProblemsError: with all that is wrong for any of `tenants`.
+        ProblemsError: with all problems for any of `tenants`.
     """
     paths = [Path(options.grants)] if folders is None else folders
     declared = read_grants(

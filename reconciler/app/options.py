@@ -82,9 +82,11 @@ class PlanOptions:
         if self.prune and self.create_only:
             raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
         if self.prune and self.skip_missing:
-            raise ReconcilerError("--prune cannot tell what --skip-missing leaves out from what no file declares")
+            raise ReconcilerError(
+                "--prune cannot be combined with --skip-missing: a skipped grant would look undeclared"
+            )
         if self.only_branch and self.base is None:
-            raise ReconcilerError("--only-branch needs to know what the branch comes from: name it with --base")
+            raise ReconcilerError("--only-branch needs --base, the revision that the branch started from")
 
     def selection(self) -> dict[str, bool]:
         """Return the options that select changes, by name. A saved plan records them."""

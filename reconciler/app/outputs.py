@@ -1,4 +1,4 @@
-"""Check each place that a run will write to before the first request, so that no result is lost for want of a place."""
+"""Check all output files before the first request, so that no result is lost."""
 
 import os
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from reconciler.files.discover import name_of
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A file that a run will write; `option` names it in messages."""
+    """A file that a run will write. `option` names it in messages."""
 
     option: str
     path: Path
@@ -24,13 +24,13 @@ class OutputFile:
 
 
 def check_outputs(given: GlobalOptions, outputs: Iterable[OutputFile], *, journal: bool = False) -> None:
-    """Check the files of options, those of a step of GitHub Actions, and with `journal` the folder of journals.
+    """Check the files of options and of a GitHub Actions step, and with `journal` the folder of journals.
 
     Reports of an earlier run are emptied.
 
     Raises:
-        ReconcilerError: if one cannot be written, is inside the folder of grants or has a link of the checkout in it,
-            or if two are one file.
+        ReconcilerError: if a file cannot be written, is inside the grant folder, contains a link from the checkout,
+            or is named twice.
     """
     workspace = workspace_of(given.config)
     of_options = list(outputs)
@@ -44,7 +44,7 @@ def check_outputs(given: GlobalOptions, outputs: Iterable[OutputFile], *, journa
         _check(output)
     for output in of_options:
         if output.is_report:
-            empty_output(output.path)  # the report of an earlier run must not outlive a run that fails
+            empty_output(output.path)  # if this run fails, the report of an earlier run must not remain
     if journal:
         folder = own_folder(given.config)
         for name in ("journal", "snapshots"):
@@ -53,7 +53,7 @@ def check_outputs(given: GlobalOptions, outputs: Iterable[OutputFile], *, journa
             check_new_folder(folder / "journal")
         except OSError as error:
             raise ReconcilerError(
-                f"the journal cannot be made in {error.filename}, so nothing was sent: {error.strerror}"
+                f"the journal cannot be created in {error.filename}, so nothing was sent: {error.strerror}"
             ) from error
 
 
@@ -70,11 +70,12 @@ def _refuse_same(outputs: Iterable[OutputFile]) -> None:
     seen: dict[str, str] = {}
     for output in outputs:
         if output.path.exists() and not output.path.is_file():
-            continue  # several results may go to one device
+            continue  # several results may be written to one device
         real = os.path.realpath(output.path)
         if real in seen:
             raise ReconcilerError(
-                f"{quoted(name_of(output.path))} is the file of {seen[real]} and of {output.option}; give each its own"
+                f"{seen[real]} and {output.option} both name the file {quoted(name_of(output.path))}; give "
+                "each its own file"
             )
         seen[real] = output.option
 
@@ -83,6 +84,6 @@ def _refuse_among_grants(output: OutputFile, grants: Path) -> None:
     real = Path(os.path.realpath(output.path))
     if real.is_relative_to(os.path.realpath(grants)):
         raise ReconcilerError(
-            f"{output.option}: {quoted(name_of(output.path))} is in the folder of grants {quoted(name_of(grants))}; "
-            "give it another place"
+            f"{output.option}: {quoted(name_of(output.path))} is in the grant folder "
+            f"{quoted(name_of(grants))}; use another folder"
         )

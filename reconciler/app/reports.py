@@ -67,7 +67,7 @@ def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]
         return [(Path(path), names)]
     unfit = [name for name in names if "/" in name or "\\" in name or "\0" in name]
     if unfit:
-        raise ReconcilerError(f"a tenant named {unfit[0]!r} cannot have a file of its own: {path}")
+        raise ReconcilerError(f"the tenant name {unfit[0]!r} cannot be part of a file name: {path}")
     return [(Path(path.replace(TENANT, name)), [name]) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""What a repository of grant files begins with: its first files as texts; nothing is written here."""
+"""The first files of a repository of grants, as texts."""
 
 from pathlib import Path
 
@@ -37,17 +37,17 @@ def configuration(name: str, domain: str) -> str:
 
 
 def example(schema: str) -> str:
-    """Return a grant file that declares nothing yet; `schema` is the way from it to the schema of grant files."""
+    """Return a grant file without grants. `schema` is the relative path of the schema of grant files."""
     return EXAMPLE.format(schema=schema)
 
 
 def schemas() -> dict[str, str]:
-    """Return the schemas that editors check files against, by name."""
+    """Return the schemas for editors, by name."""
     return {name: (stored.folder() / name).read_text(encoding="utf-8") for name in (stored.CONFIG, stored.GRANTS)}
 
 
 def workflow(name: str) -> str:
-    """Return a workflow for GitHub that shows in pull requests what they would do to the tenant `name`."""
+    """Return a GitHub workflow that plans pull requests for the tenant `name`."""
     text = (stored.folder("examples") / WORKFLOW).read_text(encoding="utf-8")
     if REFUSED_IN_ARTIFACTS & set(name):
         text = text.replace(ARTIFACT, ARTIFACT_BY_NUMBER)
@@ -55,7 +55,7 @@ def workflow(name: str) -> str:
 
 
 def ignoring(text: str) -> str:
-    """Return a .gitignore that has what reconciler keeps for itself, too."""
+    """Return a .gitignore with an entry for the tool's own folder."""
     if ALIKE & {line.strip() for line in text.splitlines()}:
         return text
     end = "\r\n" if "\r\n" in text else "\n"

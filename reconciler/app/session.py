@@ -1,4 +1,4 @@
-"""A tenant within request_options: what the files declare for it, a look at it, a plan."""
+"""An open tenant: load, observe, plan."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """A plan, and the look at the tenant that it was made from."""
+    """A plan, and the observation that it was made from."""
 
     plan: Plan
     observation: Observation
@@ -80,31 +80,31 @@ class TenantSession:
 
     @property
     def name(self) -> TenantName:
-        """How the tenant is called, and where it is."""
+        """The name and domain of the tenant."""
         return self.tenant.title
 
     async def planned(self) -> TenantPlan:
-        """Look at the tenant and plan. Raises Auth0Error, ReconcilerError, and what `plan` raises."""
+        """Observe the tenant and plan. Raises Auth0Error, ReconcilerError, and the errors of `plan`."""
         observation = await self._in_time(self._observed())
         return TenantPlan(self.plan(observation), observation)
 
     async def surveyed(self) -> Observation:
-        """Look at all that the tenant has, as far as the token may. Raises Auth0Error, ReconcilerError."""
+        """Observe everything that the token may read. Raises Auth0Error, ReconcilerError."""
         return self._identified(await self._in_time(survey(self.client, self._needs())))
 
     async def planned_from(self, known: Observation) -> TenantPlan:
-        """Plan from a look that was taken for other files; what these need beyond it is read. Raises as `planned`."""
+        """Plan from an observation that was made for other files. Missing parts are read. Raises like `planned`."""
         observation = await self._in_time(self._observed_further(known))
         return TenantPlan(self.plan(observation), observation)
 
     def identities(self, observation: Observation) -> frozenset[str]:
-        """Return the tenant's identities by the access token and by the list of APIs, if that was read."""
+        """Return the tenant's identities in the access token and in the list of APIs, if that was read."""
         if self.identity is None:
             return frozenset()
         return self.client.identities() | identities_in(observation.directory.apis or ())
 
     def _identified(self, observation: Observation) -> Observation:
-        """Return the observation with what is to be said of the tenant's identity. Raises as `IdentityCheck.verify`."""
+        """Return the observation with notes about the tenant's identity. Raises like `IdentityCheck.verify`."""
         if self.identity is None:
             return observation
         seen = self.identities(observation)
@@ -120,7 +120,7 @@ class TenantSession:
         return await self._completed(observed)
 
     async def _completed(self, observation: Observation) -> Observation:
-        """Read what only the declared changes need: organizations, and lists to judge what gets more access."""
+        """Read what only the declared changes need: organizations, and lists to check grants that gain access."""
         organized = await self._with_organizations(observation)
         return self._identified(await observe_for_changes(self.client, organized, self.declared.specs))
 
@@ -137,7 +137,7 @@ class TenantSession:
         return replace(needs, organization_names=needs.organization_names or told_by_name)
 
     async def listed(self) -> list[ListedGrant]:
-        """Return what the files declare, with the ids that the tenant has for names. Raises as `planned` does."""
+        """Return the declared grants with the ids that the tenant has for names. Raises like `planned`."""
         directory = await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
         desired, problems = resolve(self.declared.specs, directory)
         if errors(problems):
@@ -145,10 +145,10 @@ class TenantSession:
         return [as_resolved(each, directory) for each in desired]
 
     async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
-        """Read the grants and their organizations once more; names stay as they were. None if `cut` comes first.
+        """Read the grants and their organizations again. Names are reused. Return None if `cut` comes first.
 
         Raises:
-            ReconcilerError: if they cannot be read, or not in time.
+            ReconcilerError: if they cannot be read in time.
         """
         return await self._in_time(unless(cut, self._observed_again(before)))
 
@@ -159,8 +159,8 @@ class TenantSession:
         """Return the plan, made before the deadline.
 
         Raises:
-            RefusedError: as `make_plan` does; ProblemsError, with the files' texts.
-            ReconcilerError: if the time is up.
+            RefusedError: like `make_plan`; ProblemsError, with the texts of the files.
+            ReconcilerError: if the time limit is exceeded.
         """
         rules = PlanRules(
             untouchable=self.untouchable(),
@@ -182,7 +182,7 @@ class TenantSession:
         return replace(plan, notes=(*self.notes, *plan.notes), config_changes=worst_first(changes))
 
     def _moved(self, plan: Plan, observation: Observation) -> Iterator[ConfigChange]:
-        """Yield the changes of reconciler.yaml by which grants left or entered `manage` or `protect`."""
+        """Yield a change of reconciler.yaml for grants that left or entered `manage` or `protect`."""
         if self.guards is None:
             return
         keys = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
@@ -190,12 +190,12 @@ class TenantSession:
         yield from guards_moved(keys, observation.directory, self.guards, self.tenant)
 
     def warnings(self, plan: Plan) -> list[Problem]:
-        """Return what is odd but stops nothing, in the files, in those of the base, and beside the tenant."""
+        """Return the warnings about the files, the files at the base, and the tenant."""
         of_base = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
         return sorted([*self.declared.problems, *of_base, *plan.warnings])
 
     def untouchable(self) -> ProtectionRules:
-        """Return what no change may touch; to be asked after a first call."""
+        """Return the protection rules. Call it after the first request."""
         return ProtectionRules(
             self.client.own_key(),
             self.tenant.protect,

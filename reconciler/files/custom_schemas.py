@@ -1,6 +1,6 @@
-"""Schemas that users write as rules of their own.
+"""Custom schemas that users write under `policy`.
 
-jsonschema-rs checks them, since its patterns can run in linear time: a pattern must not hold up a run for ever.
+jsonschema-rs checks them, because it can run patterns in linear time. A pattern must not block a run.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ from reconciler.core.quoting import quoted
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 MOST_PATTERN_BYTES = 1_000_000
-"""Of one compiled pattern: the time to match a text grows with it."""
+"""The limit for one compiled pattern. The time to match a text grows with it."""
 LONGEST_MESSAGE = 200
 Path = tuple[str | int, ...]
 
 
 class NotASchemaError(Exception):
-    """A schema cannot be used; `path` leads to the part of it that is wrong."""
+    """A schema cannot be used. `path` leads to the invalid part."""
 
     def __init__(self, what: str, fix: str, path: Path = ()) -> None:
         super().__init__(what)
@@ -28,15 +28,15 @@ class NotASchemaError(Exception):
 
 
 def judge(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
-    """Return the check whether data meets `schema`. Data that cannot be checked does not meet it.
+    """Return a function that returns whether data matches `schema`. Data that cannot be checked does not match.
 
-    References are refused: nothing is fetched, and nothing goes round in circles.
+    References are refused, so nothing is fetched and no schema is circular.
 
     Raises:
-        NotASchemaError: if it is not a JSON Schema (2020-12), holds a reference, or a pattern that cannot run.
+        NotASchemaError: if it is not a JSON Schema (2020-12), or contains a reference or a pattern that cannot run.
     """
     for path in _references(schema):
-        raise NotASchemaError(f"references ({path[-1]}) are not followed", "write out what it refers to", path)
+        raise NotASchemaError(f"references ({path[-1]}) are not followed", "write the referenced schema out", path)
     options = RegexOptions(size_limit=MOST_PATTERN_BYTES)
     try:
         validator = Draft202012Validator(
@@ -67,7 +67,7 @@ def _explained(error: ValidationError) -> NotASchemaError:
 
 
 def count_patterns(node: object) -> int:
-    """Return how many patterns a schema has."""
+    """Return the number of patterns in a schema."""
     match node:
         case dict():
             named = node.get("patternProperties")
@@ -80,7 +80,7 @@ def count_patterns(node: object) -> int:
 
 
 def _references(node: object, path: Path = ()) -> list[Path]:
-    """Return where a schema refers to another one."""
+    """Return the paths of references to other schemas."""
     match node:
         case dict():
             found = [(*path, key) for key in node if key in REFERENCES]
@@ -92,7 +92,7 @@ def _references(node: object, path: Path = ()) -> list[Path]:
 
 
 def _plain(node: Any) -> Any:  # noqa: ANN401 - whatever a schema holds
-    """Return a copy in lists and dicts of Python itself: jsonschema-rs takes no others."""
+    """Return a copy made of Python's own lists and dicts, because jsonschema-rs accepts no others."""
     match node:
         case dict():
             return {key: _plain(value) for key, value in node.items()}

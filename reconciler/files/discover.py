@@ -31,14 +31,14 @@ class LinkProblem(StrEnum):
     OUT = "leads out of the folder"
     ABSOLUTE = "leads out of the folder (its target is an absolute path)"
     CIRCLE = "leads to itself"
-    NOWHERE = "leads to no file"
+    NOWHERE = "has no target"
 
 
 def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | LinkProblem:
     """Return the target of `path` after following all links. Both paths are relative to the folder and use `/`.
 
-    `text_of` returns the text of the link at a path, or None if the path is not a link. `is_folder` tells whether a
-    path is a folder, because `missing/../x` leads nowhere. No step may leave the folder, not even temporarily, because
+    `text_of` returns the text of the link at a path, or None if the path is not a link. `is_folder` returns whether a
+    path is a folder, because `missing/../x` has no target. No step may leave the folder, not even temporarily, because
     a revision does not contain files outside of it.
     """
     done: list[str] = []
@@ -69,7 +69,7 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
 
 
 def link_problem(name: str, what: str) -> Problem:
-    """Return the problem of the link `name`. `what` is a Stray or one of the texts above."""
+    """Return the problem of the link `name`. `what` is a LinkProblem or one of the texts above."""
     place = "replace it by the folder itself" if what == TO_HIDDEN else "replace it by the file itself"
     return Problem(Source(name), f"this symbolic link {what}", place)
 

@@ -96,9 +96,9 @@ def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
 
 
 def _flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
-    """Return `text` from `start` to `end`, around `node`, with all that stands between brackets in order.
+    """Return `text` from `start` to `end` around `node`, with everything between brackets sorted.
 
-    What separates the parts stays where it is. Brackets that hold comments are left as they are.
+    Separators keep their places. Brackets with comments are not sorted.
     """
     if not node.parts:
         return text[start:end]

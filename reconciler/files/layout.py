@@ -116,12 +116,12 @@ class _LayoutReader:
 
     def document(self) -> Node:
         """Return the document's node."""
-        self._next()  # the stream's start
-        self._next()  # the document's
+        self._next()  # the start of the stream
+        self._next()  # the start of the document
         return self._node(self._next())
 
     def comments(self) -> list[str]:
-        """Return all that begins with # outside of scalars."""
+        """Return all text from a # outside of scalars to the end of its line."""
         outside = [*self._between, len(self._text)]
         pieces = (self._text[start:end] for start, end in zip(outside[::2], outside[1::2], strict=True))
         return [found.group().rstrip() for piece in pieces for found in COMMENT.finditer(piece)]

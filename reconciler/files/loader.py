@@ -134,11 +134,11 @@ class _DocumentReader:
 
     def document(self) -> Node:
         """Return the data of the only document."""
-        self._next()  # the stream's start
+        self._next()  # the start of the stream
         if isinstance(self._next(), StreamEndEvent):
             return None
         root = self._value(self._next(), 1)
-        self._next()  # the document's end
+        self._next()  # the end of the document
         if isinstance(end := self._next(), DocumentStartEvent):
             self._stop(end, "a second document starts here", "write each document to a separate file")
         return root

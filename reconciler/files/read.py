@@ -32,7 +32,7 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked
 
 
 def checkout_problems(paths: Iterable[Path], *, must_be_whole: bool) -> Iterator[Problem]:
-    """Yield what git tracks below `paths` and the checkout lacks, as errors if it `must_be_whole`, else as warnings.
+    """Yield a problem if git tracks files below `paths` that the checkout lacks: an error with `must_be_whole`.
 
     Also yield a warning for names that are equal on some file systems.
     """
@@ -51,7 +51,7 @@ def checkout_problems(paths: Iterable[Path], *, must_be_whole: bool) -> Iterator
 
 
 def _grant_files(root: Path, real: Path) -> list[str]:
-    """Return the grant files that git tracks at or below a real path, as paths from the root. Raises GitError."""
+    """Return the tracked grant files at or below a real path, relative to the root. Raises GitError."""
     repository = open_repository(root)
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside
@@ -60,7 +60,7 @@ def _grant_files(root: Path, real: Path) -> list[str]:
 
 
 def _is_grant_file(path: PurePosixPath) -> bool:
-    """Return whether a file at this path below the folder of grants is read."""
+    """Return whether a file at this path in the grant folder is read."""
     return path.name.lower().endswith(SUFFIXES) and not any(part.startswith(".") for part in path.parts)
 
 
@@ -79,17 +79,22 @@ def _alike(path: Path, names: Iterable[str]) -> Iterator[Problem]:
         groups[unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())].append(name)
     for group in groups.values():
         if len(group) > 1:
-            what = f"some file systems take these for one file: {some([ascii(name)[1:-1] for name in group])}"
+            what = f"some file systems treat these names as equal: {some([ascii(name)[1:-1] for name in group])}"
             yield Problem(Source(name_of(path)), what, "rename all but one", Severity.WARNING)
 
 
 def _not_known(path: Path, root: Path, error: GitError, *, must_be_whole: bool) -> Iterator[Problem]:
-    """Yield that git gave no answer; an error only if the checkout is sparse, so that files are absent for sure."""
+    """Yield a problem because git failed.
+
+    It is an error only in a sparse checkout, where files are certainly absent.
+    """
     is_sparse = (git_dir_of(root) / "info" / "sparse-checkout").exists()
     if isinstance(error, GitMissingError) and not is_sparse:
         return
     severity = Severity.ERROR if must_be_whole and is_sparse else Severity.WARNING
-    yield Problem(Source(name_of(path)), f"not checked whether the checkout has all grant files: {error}", "", severity)
+    yield Problem(
+        Source(name_of(path)), f"could not check whether the checkout has all grant files: {error}", "", severity
+    )
 
 
 MOST_CHARACTERS = 64_000_000
@@ -137,15 +142,15 @@ def read_grants(  # noqa: PLR0913 - what callers differ in
     is_snapshot: bool = False,
     must_be_whole: bool = False,
 ) -> LoadedGrants:
-    """Return the content of the grant files under `paths` (files or folders), checked for all `tenants`.
+    """Read the grant files under `paths` (files or folders) and check them for all `tenants`.
 
-    In a `workspace`, links and git attributes must not replace the reviewed files by others. A folder without grant
-    files is a problem unless `may_lack_files` is set. The key `snapshot` weakens checks. It is a problem unless
-    `is_snapshot` says that `paths` are a snapshot that apply wrote. A tracked file that the checkout lacks is an error
-    if the checkout `must_be_whole`, else a warning.
+    In a `workspace`, links and git attributes must not replace reviewed files by others. A folder without grant files
+    is a problem unless `may_lack_files` is set. The key `snapshot` weakens checks. It is a problem unless `is_snapshot`
+    is set for a snapshot that apply wrote. A tracked file that the checkout lacks is an error with `must_be_whole`,
+    otherwise a warning.
 
     Raises:
-        ReconcilerError: One of `paths` does not exist or is a link that leads out of the workspace, or git cannot read
+        ReconcilerError: if one of `paths` does not exist or is a link out of the workspace, or if git cannot read
             attributes that may apply.
     """
     paths = list(paths)
@@ -252,7 +257,7 @@ def _at_most(problems: Iterator[Problem]) -> Iterator[Problem]:
 
 
 def read_config(path: Path) -> LoadedFile:
-    """Return the content of `reconciler.yaml`. Raises as `read_yaml` does."""
+    """Return the content of `reconciler.yaml`. Raises like `read_yaml`."""
     return read_yaml(path, stored.load(stored.CONFIG))
 
 
@@ -263,7 +268,7 @@ def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
-    """Return the content of a file, validated against `schema`, which expects a mapping.
+    """Return the content of a file, validated against `schema`, which requires a mapping.
 
     Raises:
         ReconcilerError: The file does not exist.

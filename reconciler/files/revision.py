@@ -89,7 +89,10 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
 
 
 def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
-    """Return the text of each link. A link that is too long for any system gets a text that leads out of the folder."""
+    """Return the text of each link.
+
+    A link that is too long for any system gets a text that points out of the folder.
+    """
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MOST_LINK_BYTES]
     texts = {entry.path: "/" for entry in links}

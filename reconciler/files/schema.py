@@ -1,6 +1,6 @@
 """Pure: validate data against a JSON Schema, and report every violation with its position.
 
-jsonschema-rs gives the quick answer. It cannot explain a refusal in our words, so jsonschema does that.
+jsonschema-rs answers quickly whether data is valid. If it is not, jsonschema finds the violations to explain.
 """
 
 from collections.abc import Mapping

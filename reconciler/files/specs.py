@@ -110,7 +110,7 @@ def _grant_spec(item: YamlMapping, file: str, of_file: Lists, *, is_snapshot: bo
 
 
 def _tells_where(data: YamlMapping) -> bool:
-    """Return whether the file has valid tenants or none."""
+    """Return whether the tenants of the file are valid or absent."""
     patterns = data.get("tenants")
     return "tenants" not in data or (
         isinstance(patterns, YamlList) and bool(patterns) and all(isinstance(each, str) for each in patterns)

@@ -1,4 +1,4 @@
-"""Pure: tell quickly whether data is valid against a JSON Schema (2020-12), with jsonschema-rs."""
+"""Pure: check quickly whether data is valid against a JSON Schema (2020-12), with jsonschema-rs."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ Check = Callable[[object], bool]
 
 
 def validity_check(schema: Mapping[str, Any]) -> Check:
-    """Return a function that tells whether jsonschema-rs accepts data.
+    """Return a function that returns whether jsonschema-rs accepts data.
 
     The function also returns False if jsonschema-rs cannot read the data or the schema.
     """

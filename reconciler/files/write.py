@@ -1,7 +1,7 @@
-"""Pure: grants of a tenant as the text of a grant file, in canonical order and with nothing said that is the default.
+"""Pure: write grants of a tenant as a grant file, in canonical order and without defaults.
 
-A snapshot names applications and APIs by ids, which any tenant's state fits into; an import by their names, which
-people read and other tenants have too.
+A snapshot uses ids, which are unambiguous in every state of the tenant. An import uses names, which people understand
+and other tenants share.
 """
 
 import json
@@ -20,19 +20,19 @@ from reconciler.core.tenant_filter import literal
 
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
 WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that some version of YAML takes for something else than text."""
+"""Words that some version of YAML does not read as text."""
 SHORT = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
 
 
 def scalar(text: str) -> str:
-    """Return `text` as it is where that is text beyond doubt, else in double quotes."""
+    """Return `text` unquoted if it is certainly read as text, otherwise in double quotes."""
     is_visible = text.isprintable() and not has_invisible(text)
     is_plain = PLAIN.fullmatch(text) and is_visible and text.lower() not in WORDS
     return text if is_plain and ": " not in text and text[-1] not in " :" else quoted(text)
 
 
 def quoted(text: str) -> str:
-    """Return `text` in double quotes, every character that a reader cannot see as an escape."""
+    """Return `text` in double quotes, with an escape for every invisible character."""
     return f'"{"".join(map(_escaped, text))}"'
 
 
@@ -43,18 +43,18 @@ def _escaped(character: str) -> str:
 
 
 MOST_CHARACTERS_IN_A_FILE = 2_000_000
-"""Grant files are read up to 5 MB; what is not ASCII takes more than a byte."""
+"""The size limit of a written file. Grant files are read up to 5 MB, and non-ASCII characters take several bytes."""
 CHARACTERS_OF_A_GRANT = 400
 CHARACTERS_BESIDE_A_SCOPE = 9
 
 Said = str | bool | list[str]
 Saying = Callable[[str], str]
-"""How a file says a text of the tenant: as it is, or by the names of the tenant's variables."""
+"""Converts a text of the tenant for a file. It may insert variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """What stands at the top of an imported file: comments, and the one tenant that it is for, if not all."""
+    """The comments at the top of an imported file, and the only tenant that it applies to, if any."""
 
     comments: Sequence[str]
     tenant: str | None = None
@@ -63,10 +63,10 @@ class FileHeader:
 def snapshot_file(
     grants: Iterable[ClientGrant], directory: Directory, title: str, run: str, only_for: str | None = None
 ) -> str:
-    """Return the grant file of a snapshot: `grants` sorted by key, under a comment that says `title`.
+    """Return the file of a snapshot: `grants` sorted by key, after a comment with `title`.
 
-    Names stand in comments only: ids are what a snapshot has to keep. A grant that no file can declare (a setting that
-    the contract of grant files does not know) stands in a comment, too. `only_for` names the tenant that it is for.
+    Names appear only in comments, because a snapshot must keep ids. Grants that a file cannot express appear in
+    comments too. `only_for` names the only tenant that the file applies to.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
     lines = [line for grant in ordered for line in _kept(grant, directory)]
@@ -84,7 +84,7 @@ def snapshot_file(
 
 
 def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, say: Saying = literal) -> str:
-    """Return the grant file that declares `grants`, which are declarable, by names wherever that is possible."""
+    """Return the grant file that declares `grants`, which must be expressible. Names are used if possible."""
     items = sorted(
         ((_imported(grant, directory, say), grant) for grant in grants), key=lambda item: grant_order(item[0])
     )
@@ -98,7 +98,7 @@ def _imported(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str
 
 
 def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
-    """Split grants, sorted by key, so that the file of each portion is small enough to be read again."""
+    """Split grants, sorted by key, into files that are small enough to be read."""
     parts: list[list[ClientGrant]] = [[]]
     written = 0
     for grant in sorted(grants, key=lambda grant: grant.key.order):
@@ -117,10 +117,10 @@ def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     if why is None:
         yield from _by_ids(grant, directory)
     elif has_declarable_key(grant.key):
-        yield f"# no grant file can declare all of the next grant: {visible(why)}; this stays as it is"
+        yield f"# a grant file cannot express all of the next grant: {visible(why)}; this stays unchanged"
         yield from _by_ids(declarable_part(grant), directory)
     else:
-        yield "# no grant file can declare this grant; restore it by hand:"
+        yield "# a grant file cannot express this grant; restore it by hand:"
         yield from (f"# {line}" for line in _by_ids(grant, directory))
 
 
@@ -137,7 +137,7 @@ def _by_id(key: Key, say: Saying) -> dict[str, Said]:
 
 
 def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
-    """Return who holds the grant and what it opens: by name, but by id where the name is another's too."""
+    """Return the fields for the holder and the API. A name is used if it is unambiguous, otherwise the id."""
     said = _by_id(key, say)
     client, api = directory.client_name(key), directory.api_name(key)
     if client and writable(client) and len(directory.client_ids_by_name[client]) == 1:
@@ -148,7 +148,7 @@ def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
 
 
 def _organizations(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
-    """Return the organizations by name where plans can look it up, else by id; nothing where there are none."""
+    """Return the organizations, by name if a plan can resolve it. Without organizations, return nothing."""
     said = [say(_organization(each, directory)) for each in grant.organizations or ()]
     return {"organizations": sorted(said)} if said else {}
 
@@ -167,7 +167,7 @@ def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, s
 
 
 def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
-    """Return the names that help a reader where ids have to stand."""
+    """Return the names to write as comments next to ids."""
     beside = {**_comments_of_ids(grant, directory), "audience": directory.api_name(grant.key) or ""}
     return beside if directory.organizations is None else {**beside, "organizations": ""}
 

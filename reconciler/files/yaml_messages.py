@@ -54,7 +54,7 @@ AT_THE_OPENING = frozenset({"found unexpected end of stream"})
 
 
 def explain(complaint: str, found: str) -> tuple[str, str]:
-    """Return what is wrong and what to do for the parser's `complaint` about the text that begins with `found`."""
+    """Return what is wrong and what to do for the parser's `complaint` about the text that starts with `found`."""
     character = found[:1]
     if complaint == "found invalid Unicode character escape code" and (advice := explain_surrogate(f"\\u{found}")):
         return advice
@@ -66,7 +66,7 @@ def explain(complaint: str, found: str) -> tuple[str, str]:
 
 
 def explain_surrogate(escaped: str) -> tuple[str, str] | None:
-    """Return what to do about the escapes that JSON writes for one character; None if there are none."""
+    """Return what to do about escaped surrogates from JSON, or None if there are none."""
     if pair := SURROGATES.search(escaped):
         character = int(f"{pair['high']}{pair['low']}", 16)
         character = 0x10000 + ((character >> 16 & 0x3FF) << 10) + (character & 0x3FF)
