@@ -205,7 +205,7 @@ class TenantSession:
         )
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work` until the deadline.
+        """Return the result of `work` if it ends before the deadline.
 
         Raises:
             ReconcilerError: if the time is up.

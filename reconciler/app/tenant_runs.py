@@ -1,4 +1,4 @@
-"""Tenants that are worked on at the same time, each by itself: what goes wrong with one stops no other."""
+"""Run a command for several tenants at the same time. An error of one tenant does not stop the others."""
 
 import asyncio
 import os
@@ -43,22 +43,22 @@ FROM_BEST_TO_WORST = (
     Exit.TERMINATED,
     Exit.INTERRUPTED,
 )
-"""Half done is worse than not begun."""
+"""The exit codes from best to worst. A partial result is worse than none."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantResult(Generic[T]):
-    """What work on one tenant came to."""
+    """The result of one tenant."""
 
     session: TenantSession
     result: T
 
 
 class TenantRuns:
-    """The tenants of one command. Make it with `together`.
+    """The tenants of one command. `tenant_runs` creates it.
 
-    Of a single tenant every error is raised. Of several, an error is told at once, and its tenant is left out of what
-    follows; `failed` has these errors by the tenant's name.
+    With a single tenant, every error is raised. With several, an error is shown at once and its tenant is left out from
+    then on. `failed` has these errors by tenant name.
     """
 
     def __init__(self, tenants: Sequence[Tenant], runner: asyncio.Runner, console: Console) -> None:
@@ -81,37 +81,35 @@ class TenantRuns:
 
     @property
     def failures(self) -> dict[str, TenantFailure]:
-        """What went wrong, by the tenant's name, as reports say it."""
+        """The errors by tenant name, for reports."""
         return {name: failure for error in self.failed.values() for name, failure in failures_of(error).items()}
 
-    def open(
-        self, request_options: Callable[[Tenant, AsyncExitStack], Awaitable[TenantSession]]
-    ) -> list[TenantSession]:
-        """Reach all tenants. Raises ReconcilerError of a single one."""
-        found = self._at_once([(each.name, partial(request_options, each, self._opened)) for each in self._tenants])
+    def open(self, open_session: Callable[[Tenant, AsyncExitStack], Awaitable[TenantSession]]) -> list[TenantSession]:
+        """Open all tenants. Raises ReconcilerError if there is a single tenant."""
+        found = self._at_once([(each.name, partial(open_session, each, self._opened)) for each in self._tenants])
         return list(found.values())
 
     def close(self) -> None:
-        """Leave all tenants."""
+        """Close all tenants."""
         self.runner.run(self._opened.aclose())
 
     def each(
         self, sessions: Iterable[TenantSession], work: Callable[[TenantSession], Awaitable[T]]
     ) -> list[TenantResult[T]]:
-        """Do `work` on sessions, all at the same time; return what it came to where it went well.
+        """Call `work` for all sessions at the same time. Return the results of the tenants without an error.
 
         Raises:
-            ReconcilerError: of a single tenant.
+            ReconcilerError: if there is a single tenant.
         """
         by_name = {session.tenant.name: session for session in sessions}
         found = self._at_once([(name, partial(work, session)) for name, session in by_name.items()])
         return [TenantResult(by_name[name], result) for name, result in found.items()]
 
     def planned(self, sessions: Iterable[TenantSession]) -> list[TenantResult[TenantPlan]]:
-        """Plan for all tenants. Declared tenants that turn out to be one tenant fail, all of them.
+        """Plan for all tenants. Declared tenants that turn out to be the same tenant all fail.
 
         Raises:
-            ReconcilerError: of a single tenant.
+            ReconcilerError: if there is a single tenant.
         """
         done = self.each(sessions, TenantSession.planned)
         by_identity: dict[str, list[str]] = defaultdict(list)
@@ -128,14 +126,14 @@ class TenantRuns:
 
     @contextmanager
     def alone(self, tenant: Tenant) -> Iterator[None]:
-        """Keep an error of one tenant from the others. Raises ReconcilerError of a single one."""
+        """Keep an error of one tenant from the others. Raises ReconcilerError if there is a single tenant."""
         try:
             yield
         except ReconcilerError as error:
             self._fail(tenant.name, error)
 
     def worst(self, codes: Iterable[Exit]) -> Exit:
-        """Return the worst of exit codes, those of failed tenants among them."""
+        """Return the worst exit code, including those of failed tenants."""
         all_codes = [*codes, *(error.exit_code for error in self.failed.values())]
         return max(all_codes, key=FROM_BEST_TO_WORST.index, default=Exit.DONE)
 
@@ -145,7 +143,7 @@ class TenantRuns:
                 return await begin()
             except ReconcilerError as error:
                 return error
-            except Exception as error:  # a bug at one tenant must not cancel the writes of others
+            except Exception as error:  # a bug in the run of one tenant must not cancel the writes of others
                 if not self.are_several:
                     raise
                 return CrashError(error)
@@ -173,10 +171,10 @@ class TenantRuns:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """How a command begins: with its options, the configuration, and the files.
+    """The context of a command: options, configuration and files.
 
-    `policies` is the configuration that --policy or --policy-at names; None without these options. With `names`, the
-    names of all applications, APIs and organizations in a plan are read, whether the plan needs them or not.
+    `policies` is the configuration of --policy or --policy-at, or None. With `names`, plans contain the names of all
+    their applications, APIs and organizations.
     """
 
     options: GlobalOptions
@@ -190,7 +188,7 @@ class RunContext:
     secrets: Secrets = field(default_factory=partial(secrets_in, os.environ, ci.mask))
 
     async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> TenantSession:
-        """Reach a tenant. Raises ReconcilerError for configuration or credentials, before any call is made."""
+        """Open a tenant. Raises ReconcilerError for configuration or credentials, before any request."""
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
         pacing = RateOptions(
@@ -225,10 +223,10 @@ class RunContext:
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
         if self.policies is None and self.plan_options.policy_at:
             revision = quoted(self.plan_options.policy_at)
-            return (f"{self.config.file} does not exist in {revision}, so the policy is the one of the checkout",)
+            return (f"{self.config.file} does not exist in {revision}, so the policy of the checkout applies",)
         if self.policies is None or self.policies.knows(tenant):
             return ()
-        known = f"{self.policies.file} does not declare it at {tenant.host}"
+        known = f"{self.policies.file} does not declare this tenant with the domain {tenant.host}"
         return (
             f"{quoted(tenant.name)} is a new tenant: {known}; every denial in that file applies, without exceptions",
         )
@@ -244,7 +242,7 @@ class RunContext:
         return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
 
     def _warn(self, tenant: Tenant) -> None:
-        """Warn before anything is sent of a doubtful domain, or of an entry of NO_PROXY that is ignored."""
+        """Warn about a doubtful domain or an ignored entry of NO_PROXY, before anything is sent."""
         unconfirmed = unconfirmed_domain(tenant, os.environ)
         if unconfirmed:
             warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
@@ -257,12 +255,12 @@ class RunContext:
 
 
 def failures_of(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return what reports say of an error, by the names of the tenants that it is about."""
+    """Return the failures for reports, by the names of the tenants that the error concerns."""
     return {name: TenantFailure(error.told, is_sandbox) for name, is_sandbox in error.tenants.items()}
 
 
 def chosen(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
-    """Return the configuration, and the tenants of it that a command works on. Raises ReconcilerError."""
+    """Return the configuration and the selected tenants. Raises ReconcilerError."""
     config = read_settings(options.config)
     tenants = choose_tenants(
         config,
@@ -275,7 +273,7 @@ def chosen(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
 
 
 def expected_names(options: GlobalOptions) -> list[str]:
-    """Return the names of the tenants of a command; those of --tenant if the configuration is not valid."""
+    """Return the names of the selected tenants. If the configuration is invalid, return those of --tenant."""
     try:
         return [tenant.name for tenant in chosen(options)[1]]
     except ReconcilerError:
@@ -284,7 +282,7 @@ def expected_names(options: GlobalOptions) -> list[str]:
 
 @contextmanager
 def about(tenants: Sequence[Tenant]) -> Iterator[None]:
-    """Let an error that does not say which tenants it is about be about all of these."""
+    """Let an error without tenants concern all of these tenants."""
     try:
         yield
     except ReconcilerError as error:
@@ -302,12 +300,12 @@ def tenant_runs(  # noqa: PLR0913 - what commands differ in
     *,
     names: bool = False,
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
-    """Read the files (in `folders`, or that of --grants), then reach the tenants; connections stay open between calls.
+    """Read the files of --grants or `folders`, then open the tenants. Connections stay open.
 
-    With `names`, plans have the names of all that is in them.
+    With `names`, plans contain the names of everything in them.
 
     Raises:
-        ReconcilerError: for wrong files (all problems at once), configuration, or a single tenant's credentials.
+        ReconcilerError: for invalid files (all problems at once), configuration, or credentials of a single tenant.
     """
     started = monotonic()
     with within(request_options.timeout):

@@ -1,4 +1,4 @@
-"""`reconciler apply`: show the plan, ask, carry it out, read the tenant again, and tell what became of it."""
+"""`reconciler apply`: show the plan, ask, execute it, read the tenant again, and report the outcomes."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ approval_options = option_group(
 @click.command("apply")
 @plan_options
 @approval_options
-@click.option("--yes", is_flag=True, help="Do not ask. No guard is lifted by this.")
+@click.option("--yes", is_flag=True, help="Do not ask. Guards still apply.")
 @request_options
 @output_options("markdown")
 def command(
@@ -61,10 +61,11 @@ def command(
 ) -> Exit:
     """Change the tenant to what the files declare.
 
-    Prints the plan, asks, carries it out, reads the tenant again, and exits with 0 only if it equals the files.
+    Prints the plan, asks, applies the plan and reads the tenant again. Exits with 0 only if the tenant equals the
+    files.
 
-    PLANFILE, from plan --out, stands in for the question: it is planned afresh, and what does not stand in the file
-    with the same before and after ends the run with exit code 5 before anything is written.
+    With PLANFILE from plan --out, it does not ask. The plan is recomputed, and any change that is not in PLANFILE
+    aborts with exit code 5 before writing.
     """
     console = Console(options())
     _check_outputs(output_options)
@@ -112,7 +113,7 @@ def command(
 
 
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
-"""Exit codes that say so. Once one tenant was changed, they are not true of the run."""
+"""Exit codes that claim this. They are wrong after a write to one of several tenants."""
 
 
 def _tell(ends: RunResults, output_options: OutputOptions, console: Console) -> None:
@@ -130,14 +131,14 @@ def _tell(ends: RunResults, output_options: OutputOptions, console: Console) -> 
 
 
 def _check_outputs(output_options: OutputOptions) -> None:
-    """Raise ReconcilerError if a file or the journal cannot take what the run has to record."""
+    """Raise ReconcilerError if a report file or the journal cannot be written."""
     named = any(TENANT in file.path for file in output_options.reports)
     names = expected_names(options()) if named else []
     check_outputs(options(), output_options.outputs(names), journal=True)
 
 
 def _report(ends: RunResults, output_options: OutputOptions, checkout: SourceLinks) -> None:
-    """Write report files and the summary of a step; an older report must not outlive what it tells of."""
+    """Write report files and the step summary. They replace older reports."""
     view = OutputView(checkout=checkout, max_bytes=output_options.max_bytes)
     names = [*(end.plan.tenant.name for end in ends.runs), *ends.failed]
     output_options.write(names, lambda name, some: render(ends.of(some), name, view))

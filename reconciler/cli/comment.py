@@ -1,4 +1,4 @@
-"""`reconciler comment`: put reports where they are reviewed."""
+"""`reconciler comment`: post reports as comments or issues."""
 
 import os
 import stat
@@ -36,36 +36,36 @@ from reconciler.output.escape import marker, span
 from reconciler.output.styled import line
 
 MOST_BYTES = 20_000_000
-"""Of a report that is read; no service takes a comment of this size."""
+"""The size limit of a report. No service accepts a comment of this size."""
 MOST_PROBLEMS, MOST_CHARACTERS = 5, 300
-"""As many problems, and as much of each, as a comment without a report shows."""
+"""The limits for problems in a comment without a report."""
 NEVER_FOLLOW, NEVER_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
 @also_global_options
 @click.command("comment")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--issue", metavar="TITLE", help="Open an issue of this title instead, or update it.")
-@click.option("--close", "closes", is_flag=True, help="Close that issue instead, if there is one.")
+@click.option("--issue", metavar="TITLE", help="Open or update an issue with this title instead.")
+@click.option("--close", "closes", is_flag=True, help="Close that issue instead, if it exists.")
 @click.option(
     "--attempts",
     type=click.IntRange(1, 10),
     default=4,
     show_default=True,
     metavar="N",
-    help="Give up after N attempts.",
+    help="Maximum attempts.",
 )
 def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempts: int) -> Exit:
-    """Put reports in Markdown on the pull or merge request that this job is about.
+    """Post Markdown reports as comments on the pull or merge request of this job.
 
-    For jobs of GitHub Actions and GitLab CI; FILE comes from --report markdown=FILE. Each tenant has one comment,
-    which is updated. Only what the holder of GITHUB_TOKEN or GITLAB_TOKEN wrote is ever changed.
+    For jobs of GitHub Actions and GitLab CI. FILE comes from --report markdown=FILE. Each tenant has one comment, which
+    is updated. Only comments of the holder of GITHUB_TOKEN or GITLAB_TOKEN are changed.
 
-    A FILE counts only if this run wrote it. If it is missing or invalid, the comment of --tenant (without
-    this option, each of our comments that no FILE replaces) says so, and the exit code is 1.
+    FILE must come from this run. If it is missing or invalid, the comment of --tenant says so, and the exit code is 1.
+    Without --tenant, each of our comments that no FILE replaces says so.
     """
     if issue is not None and closes:
-        raise click.UsageError("--issue opens, --close closes: give one of them")
+        raise click.UsageError("--issue and --close cannot be combined: use one of them")
     console = Console(options())
     policy = RetryPolicy(attempts)
     job = job_of(os.environ)
@@ -93,7 +93,7 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
 
 
 def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[str]]:
-    """Return the reports of this run, and what is wrong with the other files."""
+    """Return the reports of this run, and the problems of the other files."""
     reports, problems = [], []
     for file in files:
         try:
@@ -104,10 +104,10 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
 
 
 def _without_report(place: CommentTarget, known: Sequence[str], *, adds: bool) -> list[str]:
-    """Return the markers of the entries that have to say that they lack their report; with `adds`, of new ones, too.
+    """Return the markers of entries whose report is missing. With `adds`, include new entries.
 
-    With --tenant, these are the entries of these tenants, else all of ours that no report replaces. So no entry goes on
-    saying what an earlier run found.
+    With --tenant, these are the entries of these tenants, otherwise all of ours that no report replaces. So no entry
+    keeps the result of an earlier run.
     """
     checkout = ci.checkout(options().config)
     named = [each for name in options().tenants if (each := marker(name, checkout)) not in known]
@@ -118,16 +118,23 @@ def _without_report(place: CommentTarget, known: Sequence[str], *, adds: bool) -
 
 
 def _stand_in(marked: str, problems: Sequence[str]) -> ForgeReport:
-    """Return the report that says that there is none, and why."""
+    """Return a report that says that the report is missing, and why."""
     name = tenant_of(marked)
     shown = [f"- {span(problem[:MOST_CHARACTERS])}" for problem in problems[:MOST_PROBLEMS]]
-    lines = [marked, f"### {span(name)}: no report", "", "The job left no report that holds. Read its log.", "", *shown]
+    lines = [
+        marked,
+        f"### {span(name)}: no report",
+        "",
+        "The job did not leave a valid report. Read its log.",
+        "",
+        *shown,
+    ]
     return ForgeReport(f"tenant {name}", marked, "\n".join([*lines, ""]))
 
 
 @contextmanager
 def _places(job: Job, title: str) -> Iterator[tuple[CommentTarget, IssueTarget]]:
-    """Reach the comments that the job is about, and the issues, of which a new one gets that title."""
+    """Open the comments of the job's request, and the issues with that title."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
@@ -141,7 +148,7 @@ def _read(file: Path, run: str) -> ForgeReport:
     """Return the report in a file that this run wrote.
 
     Raises:
-        ReconcilerError: if a commit brought the file, it is not a plain file, or it is not a report of this run.
+        ReconcilerError: if git tracks the file, or it is not a plain file with a report of this run.
     """
     try:
         with open(file, "rb", opener=_open) as stream:
@@ -159,11 +166,11 @@ def _open(path: str, flags: int) -> int:
 
 
 def _refuse_tracked(file: Path) -> None:
-    """Raise ReconcilerError for a file that git tracks: whoever committed it would speak through our comment."""
+    """Raise ReconcilerError for a file that git tracks. Otherwise its author could post through our comment."""
     real = Path(os.path.realpath(file.parent), file.name)
     root = find_root(real.parent)
     if root is None:
         return
     repository = open_repository(root)
     if any(tracked(repository, [repository.path_of(real)])):
-        raise ReconcilerError(f"the report {visible(str(file))} is a file of the commit, not one that this run wrote")
+        raise ReconcilerError(f"git tracks the report {visible(str(file))}, so this run did not write it")

@@ -1,4 +1,4 @@
-"""`reconciler doctor`: is everything there that a run needs? Each thing that is not, with what to do."""
+"""`reconciler doctor`: check everything that a run needs, with advice for each failure."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ from reconciler.redaction import secrets_in
 def command(*, stdout_format: str) -> Exit:
     """Check configuration, files, network, credentials, clock and permissions.
 
-    Nothing is written. What fails hides nothing that can still be checked; warnings leave the exit code at 0.
+    Nothing is written. A failed check does not stop the others. Warnings leave the exit code at 0.
     """
     given = options()
     console = Console(given)
@@ -47,7 +47,7 @@ def _findings(given: GlobalOptions) -> list[Finding]:
     of_tenant, tenant = setup.tenant(config, given.tenant, os.environ, allow_unnamed=allowed)
     of_grants, needs = setup.grants(Path(given.grants), config, tenant, workspace_of(given.config))
     if config is None or tenant is None:
-        return [of_configuration, of_tenant, of_grants, *skipped_findings("no tenant is chosen")]
+        return [of_configuration, of_tenant, of_grants, *skipped_findings("no tenant is selected")]
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)
     secrets = secrets_in(os.environ, ci.mask)
     seen = asyncio.run(look(tenant, os.environ, identity, secrets))

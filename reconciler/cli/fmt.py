@@ -1,4 +1,4 @@
-"""`reconciler fmt`: grant files in canonical order, byte for byte what they were but for the order."""
+"""`reconciler fmt`: sort grant files in canonical order. Only the order of bytes changes."""
 
 import os
 from collections import Counter
@@ -24,12 +24,12 @@ BYTE_ORDER_MARK = "\ufeff"
 @also_global_options
 @click.command("fmt")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@click.option("--check", is_flag=True, help="Write nothing; name the files that are not in order and exit with 1.")
+@click.option("--check", is_flag=True, help="Write nothing. Name unsorted files and exit with 1.")
 def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
-    """Put grant files and folders of them in canonical order. Default: the folder of --grants.
+    """Sort grant files and folders in canonical order. Default: the folder of --grants.
 
-    Grants are sorted by who holds them, then by API; the keys of a grant and its scopes are sorted, too. Comments go
-    with what they speak of; nothing else changes. A file that has problems is left alone.
+    Grants are sorted by holder, then by API. The keys of a grant and its scopes are sorted, too. Comments move with
+    their value. Nothing else changes. A file with problems is not changed.
     """
     given = options()
     console = Console(given)
@@ -48,7 +48,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
 
 
 def _moved(wanted: list[Path], declared: LoadedGrants) -> tuple[dict[Path, str], list[Problem]]:
-    """Return the new texts of the files that are not in order, and what kept others from being put in order."""
+    """Return the new texts of unsorted files, and the problems of files that cannot be sorted."""
     refused = {problem.source.file for problem in errors(declared.problems)}
     moved: dict[Path, str] = {}
     unusual: list[Problem] = []
@@ -56,7 +56,7 @@ def _moved(wanted: list[Path], declared: LoadedGrants) -> tuple[dict[Path, str],
     shown = Counter(map(name_of, paths))
     for path in paths:
         if shown[name_of(path)] > 1:
-            what = "several files have this name, as far as it can be shown"
+            what = "several files have this name when shown"
             unusual.append(Problem(Source(name_of(path)), what, "rename them"))
             continue
         text = declared.texts.get(name_of(path), "")
@@ -69,7 +69,7 @@ def _moved(wanted: list[Path], declared: LoadedGrants) -> tuple[dict[Path, str],
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file itself, not a link to it; its byte order mark stays."""
+    """Write the file itself, not a link to it. Keep its byte order mark."""
     file = Path(os.path.realpath(path))
     try:
         marked = file.read_bytes().startswith(BYTE_ORDER_MARK.encode())

@@ -1,4 +1,4 @@
-"""`reconciler import`: write grant files for what a tenant has and no file declares."""
+"""`reconciler import`: write grant files for undeclared grants of a tenant."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from reconciler.errors import Exit
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the files go.  [default: the folder of --grants]",
+    help="The folder for the files.  [default: the folder of --grants]",
 )
 @click.option(
     "--client",
@@ -27,7 +27,7 @@ from reconciler.errors import Exit
     type=ListedName(),
     metavar="PATTERN",
     multiple=True,
-    help="Only grants of applications by this name or id.",
+    help="Import only grants of applications with this name or id.",
 )
 @click.option(
     "--audience",
@@ -35,16 +35,16 @@ from reconciler.errors import Exit
     type=ListedName(),
     metavar="PATTERN",
     multiple=True,
-    help="Only grants for APIs by this identifier or name.",
+    help="Import only grants for APIs with this identifier or name.",
 )
 @request_options
 def command(
     *, out: Path | None, clients: tuple[str, ...], audiences: tuple[str, ...], request_options: RequestOptions
 ) -> Exit:
-    """Write grant files for what the tenant has and no file declares.
+    """Write grant files for the tenant's grants that no file declares.
 
-    Each application gets a file of its own; no file is ever overwritten. A plan at the end shows that the files say
-    what the tenant has.
+    Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
+    match the tenant.
     """
     given = options()
     import_options = ImportOptions(out or Path(given.grants), ImportFilter(clients, audiences))

@@ -1,4 +1,4 @@
-"""`reconciler init`: the first files of a repository of grants, and for a tenant that has grants, theirs."""
+"""`reconciler init`: write the first files of a repository, and import the grants of the tenant."""
 
 import os
 import sys
@@ -25,24 +25,24 @@ from reconciler.output.styled import Span, Style, line
 WORKFLOW = Path(".github", "workflows", "grants.yml")
 EXPRESSION = "${{"
 NEXT = (
-    f"- in {WORKFLOW.as_posix()}, name the reconciler that you have reviewed",
-    "- reconciler plan, whenever a file or the tenant has changed",
+    f"- in {WORKFLOW.as_posix()}, pin the reconciler that you have reviewed",
+    "- reconciler plan, after each change of a file or the tenant",
 )
 NEXT_WITHOUT_CREDENTIALS = (
-    "- put AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET into the environment, then",
-    "  reconciler import; reconciler doctor tells what is missing",
+    "- set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment, then",
+    "reconciler import; reconciler doctor shows what is missing",
 )
 
 
 @also_global_options
 @click.command("init")
 @click.option("--domain", metavar="DOMAIN", help="The tenant's domain.  [default: AUTH0_DOMAIN]")
-@click.option("--yes", is_flag=True, help="Ask nothing, and import what the tenant has.")
+@click.option("--yes", is_flag=True, help="Do not ask, and import the tenant's grants.")
 def command(*, domain: str | None, yes: bool) -> Exit:
-    """Write the first files: configuration, schemas for editors, a workflow for GitHub.
+    """Write the first files: configuration, schemas for editors, a GitHub workflow.
 
-    Nothing that exists is overwritten; .gitignore gets a line for .reconciler/. --tenant says what the tenant is to be
-    called. If it has grants, and the environment has credentials for it, files are written for these, too.
+    Existing files are never overwritten. .gitignore gets an entry for .reconciler/. --tenant is the name of the tenant.
+    If the environment has credentials for the tenant, its grants are imported.
     """
     given = options()
     asking = Prompt(Console(given), asks=not yes and sys.stdin.isatty(), yes=yes)
@@ -55,7 +55,7 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     _ignore(ignored, asking.console)
     reached = _has_credentials(tenant)
     if reached:
-        asking.console.result([line()] * (not asking.asks))  # a question has a blank line of its own
+        asking.console.result([line()] * (not asking.asks))  # a question starts with a blank line
         import_grants(given, asking.console, ImportOptions(grants, confirm=asking.agrees), RequestOptions())
     if not grants.exists():
         schema = way_to(file.parent / SCHEMA, grants)
@@ -73,7 +73,7 @@ def _first_files(tenant: Tenant, file: Path) -> dict[Path, str]:
 
 
 def _refuse_expression(name: str) -> None:
-    """Raise ReconcilerError for a name that GitHub would replace in the workflow by the value of an expression."""
+    """Raise ReconcilerError for a name that GitHub would evaluate as an expression in the workflow."""
     if EXPRESSION in name:
         raise ReconcilerError(
             f"the tenant's name {quoted(name)} contains {EXPRESSION}, which GitHub evaluates in a workflow; "
@@ -82,7 +82,7 @@ def _refuse_expression(name: str) -> None:
 
 
 class Prompt:
-    """Asks whoever sits at the terminal; where nobody does, or is not to be asked, defaults are the answers."""
+    """Asks on a terminal. Without a terminal, or with --yes, it returns the defaults."""
 
     def __init__(self, console: Console, *, asks: bool, yes: bool) -> None:
         self.console = console
@@ -90,12 +90,12 @@ class Prompt:
         self._yes = yes
 
     def text(self, question: str, default: str) -> str:
-        """Return an answer, or the default."""
+        """Return the answer, or the default."""
         shown = f"{question} [{default}]: " if default else f"{question}: "
         return (self.console.asked(shown) if self.asks else "") or default
 
     def agrees(self, grants: int) -> bool:
-        """Return whether files are to be written for so many grants; if nobody can be asked, only --yes is a yes."""
+        """Return whether to import this number of grants. Without a terminal, only --yes agrees."""
         if not self.asks:
             return self._yes
         question = f"The tenant has {counted(grants, 'grant')} that no file declares. Write files for them? [Y/n]: "
@@ -108,17 +108,17 @@ def _declared(given: GlobalOptions) -> Tenant:
 
 
 def _new(given: GlobalOptions, domain: str | None, asking: Prompt) -> Tenant:
-    """Return the tenant that is asked for. Raises ReconcilerError if its domain is none."""
+    """Return the tenant from options and answers. Raises ReconcilerError if its domain is not valid."""
     domain = domain or os.environ.get("AUTH0_DOMAIN", "").strip() or asking.text("Domain of the tenant", "")
     if not domain:
-        raise ReconcilerError("which tenant? name its domain by --domain, or set AUTH0_DOMAIN")
+        raise ReconcilerError("the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN")
     label = Tenant(name="", domain=domain).host.partition(".")[0]
     usual = "local" if label.isdigit() else label
-    return Tenant(name=given.tenant or asking.text("Name for it", usual), domain=domain)
+    return Tenant(name=given.tenant or asking.text("Name of the tenant", usual), domain=domain)
 
 
 def _write(texts: Mapping[Path, str], console: Console) -> None:
-    """Write the files that are not there, and tell which."""
+    """Write the missing files, and name them."""
     new = {path: text for path, text in texts.items() if not lexists(path)}
     try:
         write_new_files(new)
@@ -129,14 +129,14 @@ def _write(texts: Mapping[Path, str], console: Console) -> None:
 
 
 def _refuse_links(files: Iterable[Path]) -> None:
-    """Raise ReconcilerError if the checkout may have brought a link in the path of a file."""
+    """Raise ReconcilerError if the path of a file contains a link that may come from the checkout."""
     workspace = workspace_of(options().config)
     for file in files:
         workspace.refuse_brought_links(file, "init")
 
 
 def _ignore(file: Path, console: Console) -> None:
-    """Let git pass over what reconciler keeps for itself."""
+    """Add the tool's own folder to .gitignore."""
     if not lexists(file):
         _write({file: scaffold.ignoring("")}, console)
         return

@@ -1,4 +1,4 @@
-"""`reconciler journal`: what past runs did, from the evidence that they left. Nothing of it is carried out."""
+"""`reconciler journal`: show past runs from their journals."""
 
 from pathlib import Path
 
@@ -20,10 +20,10 @@ from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_
 @click.argument("run", required=False)
 @format_option()
 def command(*, run: str | None, stdout_format: str) -> Exit:
-    """List the runs that wrote, newest first, or show what RUN did.
+    """List the runs that wrote, newest first, or show the changes of RUN.
 
-    RUN is the beginning of a run's name, or: last. Writes whose end nobody saw stand out. With -v, the grants before
-    and after each write are shown.
+    RUN is the start of a run's name, or: last. Writes without a recorded result are highlighted. With -v, the grants
+    before and after each write are shown.
     """
     given = options()
     console, folder = Console(given), own_folder(given.config)
@@ -34,7 +34,7 @@ def command(*, run: str | None, stdout_format: str) -> Exit:
 
 
 def _list(console: Console, folder: Path, stdout_format: str) -> Exit:
-    """List all runs whose journals can be read, and report the others."""
+    """List all runs with readable journals, and report the others."""
     runs: list[PastRun] = []
     failed: list[ReconcilerError] = []
     for name in run_names(folder):
@@ -47,7 +47,7 @@ def _list(console: Console, folder: Path, stdout_format: str) -> Exit:
     elif runs:
         console.result(runs_lines(runs))
     elif not failed:
-        console.result([line("No run has left a journal here.")])
+        console.result([line("No run has written a journal here.")])
     for each in failed:
         console.failure(each)
     return Exit.FAILED if failed else Exit.DONE

@@ -1,4 +1,4 @@
-"""`reconciler list`: what the files declare for a tenant, and where each grant comes from."""
+"""`reconciler list`: list the declared grants of a tenant with their sources."""
 
 import os
 
@@ -20,13 +20,13 @@ from reconciler.output.text.grants import listing_json, listing_lines
 
 @also_global_options
 @click.command("list")
-@click.option("--offline", is_flag=True, help="Name grants as the files do, and ask no tenant.")
+@click.option("--offline", is_flag=True, help="Show names from the files without asking the tenant.")
 @request_options
 @format_option()
 def command(*, offline: bool, request_options: RequestOptions, stdout_format: str) -> Exit:
-    """List the grants that the files declare for a tenant, with its values in them, and where each comes from.
+    """List the declared grants of a tenant, with its variables and their sources.
 
-    Names are looked up in the tenant: each grant is shown with its ids. The grants that it has are not read.
+    Each grant is shown with the tenant's ids for its names. The tenant's grants are not read.
     """
     given = options().of_one_tenant()
     console = Console(given)

@@ -1,4 +1,4 @@
-"""The entry point: finds the command, loads only that one, and turns errors into messages and exit codes."""
+"""The entry point: find and load the command, and convert errors to messages and exit codes."""
 
 import gc
 import os
@@ -17,41 +17,41 @@ from reconciler.app.options import GlobalOptions
 from reconciler.cli.options import global_options, name_variables, options
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
-# A command is a module of this package with a `command`; its text stands here so that --help loads none of them.
+# Each command is a module of this package with a `command`. The texts are here, so that --help loads no command.
 COMMANDS: Mapping[str, str] = {
-    "init": "Write the first files of a repository of grants.",
+    "init": "Write the first files of a repository.",
     "validate": "Check grant files, offline.",
     "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",
     "apply": "Change the tenant to what the files declare.",
-    "import": "Write grant files for what a tenant has.",
+    "import": "Write grant files for a tenant's grants.",
     "show": "Print a saved plan.",
-    "comment": "Put reports on a pull or merge request, or into an issue.",
-    "list": "List the grants that the files declare for a tenant.",
-    "risks": "List what counts as dangerous in a plan.",
-    "schema": "Print the JSON Schema of grant files, or check another API document against it.",
+    "comment": "Post reports as comments or issues.",
+    "list": "List the declared grants of a tenant.",
+    "risks": "List the risk rules of plans.",
+    "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",
-    "journal": "List past runs, or show what one of them did.",
+    "journal": "List past runs, or show one of them.",
     "sandbox": "Serve or reset the local tenant.",
 }
 STDERR = 2
 OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
 """A run is short and keeps nearly all objects, so frequent collections only cost time. Python's default is 700."""
 NEVER_SUGGESTED = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
-"""The beginnings of options that no typo may lead to."""
+"""Prefixes of options that no typo may suggest."""
 MODULES: Mapping[str, str] = {"import": "import_"}
-"""Commands whose names cannot be names of modules."""
+"""Commands whose names are Python keywords, with their modules."""
 
 
 class LazyCommands(click.Group):
     """Loads a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the commands in the order in which they are used."""
+        """Return the commands in the order of their usual use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import the command of that name."""
+        """Import the command with that name."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
@@ -63,7 +63,7 @@ class LazyCommands(click.Group):
         ctx: click.Context,  # noqa: ARG002 - click's signature
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the table of commands from the texts above."""
+        """Write the table of commands from COMMANDS."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -75,9 +75,9 @@ class LazyCommands(click.Group):
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """Keep the client grants of an Auth0 tenant as files declare them.
+    """Manage the client grants of Auth0 tenants as files.
 
-    Every option can be set as an environment variable, too: --grants as RECONCILER_GRANTS, plan's --prune as
+    Every option can be set as an environment variable: --grants as RECONCILER_GRANTS, --prune of plan as
     RECONCILER_PLAN_PRUNE. Commas separate several values.
     """
 
@@ -90,9 +90,9 @@ def main() -> None:
 
 
 def _make_streams_fit() -> None:
-    """Let a closed stream swallow all; where stdout's encoding lacks a character, write it out, as stderr does.
+    """Replace closed streams, and escape characters that the encoding of stdout lacks.
 
-    A closed stdin is at its end. No file may get the number of a closed stream.
+    A closed stdin is empty. No file may get the descriptor of a closed stream.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         os.set_inheritable(number, True)
@@ -105,7 +105,7 @@ def _make_streams_fit() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code. Errors that are no bugs become messages on stderr."""
+    """Run a command and return its exit code. ReconcilerError and usage errors become messages on stderr."""
     code = _run(arguments)
     tell_exit_code(code)
     return code
@@ -125,13 +125,13 @@ def _run(arguments: Sequence[str]) -> int:
         return Exit.FAILED
     except OSError as error:
         _give_stdout_up()
-        if not isinstance(error, BrokenPipeError):  # whoever read us has seen enough
+        if not isinstance(error, BrokenPipeError):  # the reader closed the pipe
             Console(GlobalOptions()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
         return Exit.FAILED
 
 
 def _with_safe_advice(error: click.ClickException) -> click.ClickException:
-    """Keep a typo from being answered with an option that deletes more, asks less or lifts a limit."""
+    """Remove suggestions of options that delete more, ask less or lift a limit."""
     if not isinstance(error, click.NoSuchOption):
         return error
     if error.option_name == "--dry-run":
@@ -141,7 +141,7 @@ def _with_safe_advice(error: click.ClickException) -> click.ClickException:
 
 
 def _give_stdout_up() -> None:
-    """Leave nothing for the interpreter to flush into a stream that takes nothing."""
+    """Redirect stdout to /dev/null, so that the interpreter can flush it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -159,11 +159,11 @@ def _invoke(context: click.Context) -> int:
 
 
 def _note_a_slow_parser(context: click.Context) -> None:
-    """Note that files were read slowly, if a command has loaded the parser."""
+    """Print a note if files were read with the slow parser."""
     if getattr(sys.modules.get("reconciler.files.yaml_messages"), "IS_SLOW", False):
         Console(_options(context)).note(
-            "Files were read by a slow parser: this PyYAML was built without libyaml. Install a wheel of PyYAML, or "
-            "build it where libyaml is installed."
+            "The slow parser read the files, because this PyYAML lacks libyaml. Install a wheel of PyYAML, "
+            "or build it with libyaml."
         )
 
 

@@ -1,4 +1,4 @@
-"""The options that every command knows, before its name or behind it."""
+"""The global options. They may come before or after the command."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -14,29 +14,29 @@ AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 _GIVEN = "reconciler.options"
 
 ALSO = (
-    "Also, before or behind the command: --config, --grants, --tenant, --all-tenants, --allow-unnamed-tenant, "
-    "--color, -q, -v; see reconciler --help."
+    "Global options may come before or after the command: --config, --grants, --tenant, --all-tenants, "
+    "--allow-unnamed-tenant, --color, -q, -v; see reconciler --help."
 )
 
 
 class ListedName(click.types.StringParamType):
-    """A text of which a variable may hold several, separated by commas."""
+    """A name. An environment variable may contain several, separated by commas."""
 
     name = "name"
     envvar_list_splitter = ","
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click's own
-        """Return the name without blanks around it."""
+        """Return the name without surrounding spaces."""
         return str(value).strip()
 
 
 def options() -> GlobalOptions:
-    """Return the global options of the running command; before its name or behind it is the same, behind it wins."""
+    """Return the global options of the running command. An option after the command takes precedence."""
     return GlobalOptions(**click.get_current_context().meta.get(_GIVEN, {}))
 
 
 def global_options(command: AnyCommand) -> AnyCommand:
-    """Give the topmost command the options that every command knows."""
+    """Add the global options to the top-level command."""
     command.params += _declared(hidden=False)
     for parameter in command.params:
         _refuse_empty(parameter)
@@ -44,9 +44,9 @@ def global_options(command: AnyCommand) -> AnyCommand:
 
 
 def also_global_options(command: AnyCommand) -> AnyCommand:
-    """Let a command take the global options behind its name, too; its help says where they are told.
+    """Add the hidden global options to a command. Its help refers to `reconciler --help`.
 
-    Each option and argument of the command is refused where it is empty.
+    Empty values of options and arguments are refused.
     """
     command.params += _declared(hidden=True)
     for parameter in command.params:
@@ -56,9 +56,9 @@ def also_global_options(command: AnyCommand) -> AnyCommand:
 
 
 def name_variables(command: click.Command, *words: str) -> None:
-    """Let each option of a command, and of its subcommands, be set by a variable of the option's own name.
+    """Let an environment variable set each option of a command and its subcommands.
 
-    `words` are those that call the command. Options that have a variable keep it.
+    `words` are the names of the command. Options that have a variable keep it.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.envvar is None:
@@ -69,18 +69,18 @@ def name_variables(command: click.Command, *words: str) -> None:
 
 
 def variable_of(*words: str) -> str:
-    """Return the environment variable of an option, as `plan --only-branch` has RECONCILER_PLAN_ONLY_BRANCH."""
+    """Return the environment variable of an option: RECONCILER_PLAN_ONLY_BRANCH for `plan --only-branch`."""
     return "_".join(["RECONCILER", *words]).replace("--", "").replace("-", "_").upper()
 
 
 def _refuse_empty(parameter: click.Parameter) -> None:
-    """Let a parameter refuse an empty value from the command line before its type makes something of it."""
+    """Let a parameter refuse an empty value from the command line before its type converts it."""
     convert = parameter.type_cast_value
 
     def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's own
         values = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(each, str) and not each.strip() for each in values):
-            raise click.BadParameter("it is empty, as if from a variable that is not set", ctx, parameter)
+            raise click.BadParameter("it is empty; check whether a variable is unset", ctx, parameter)
         return convert(ctx, value)
 
     parameter.type_cast_value = type_cast_value  # type: ignore[method-assign]
@@ -104,17 +104,17 @@ def _declared(*, hidden: bool) -> list[click.Parameter]:
             type=ListedName(),
             multiple=True,
             metavar="NAME",
-            help="The tenant; plan and apply take several.  [default: AUTH0_DOMAIN, else the configuration's]",
+            help="The tenant. plan and apply accept several.  [default: AUTH0_DOMAIN, else default_tenant]",
         ),
         _option("--all-tenants", is_flag=True, help="All tenants of the configuration, for plan and apply."),
         _option(
             ALLOW_UNNAMED,
             is_flag=True,
-            help="Allow an AUTH0_DOMAIN that the configuration does not declare; the shared settings apply.",
+            help="Allow an AUTH0_DOMAIN that the configuration does not declare. The shared settings apply.",
         ),
-        _option("--color", type=colors, help="Colour; auto means on a terminal only.  [default: auto]"),
-        _option("-q", "--quiet", is_flag=True, help="Say only what was asked for, and problems."),
-        _option("-v", "--verbose", is_flag=True, help="Leave nothing out."),
+        _option("--color", type=colors, help="Use colours; auto means on a terminal.  [default: auto]"),
+        _option("-q", "--quiet", is_flag=True, help="Print only results and problems."),
+        _option("-v", "--verbose", is_flag=True, help="Show everything."),
     ]
     for option in options:
         option.hidden = hidden

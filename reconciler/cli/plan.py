@@ -1,4 +1,4 @@
-"""`reconciler plan`: show what would change; nothing is written."""
+"""`reconciler plan`: show the changes without writing."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,9 +28,9 @@ Plans = Sequence[tuple[TenantSession, Plan]]
 @click.command("plan")
 @plan_options
 @request_options
-@click.option("--out", metavar="FILE", help="Save the plan; {tenant} in the name stands for the tenant's.")
+@click.option("--out", metavar="FILE", help="Save the plan. {tenant} in the name stands for the tenant's name.")
 @output_options("markdown", "sarif", "github")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
 def command(
     *,
     plan_options: PlanOptions,
@@ -39,7 +39,7 @@ def command(
     output_options: OutputOptions,
     detailed_exitcode: bool,
 ) -> Exit:
-    """Show what would change in the tenant; nothing is written."""
+    """Show what would change in the tenant. Nothing is written."""
     given = options()
     console = Console(given)
     _check_outputs(given, out, output_options)
@@ -57,12 +57,12 @@ def command(
 def _planned(
     given: GlobalOptions, plan_options: PlanOptions, request_options: RequestOptions, out: str | None, console: Console
 ) -> tuple[Plans, TenantRuns]:
-    """Plan, and save the plans."""
+    """Plan and save the plans."""
     if out:
         _discard_older(out, given, console)
     with tenant_runs(given, plan_options, request_options, console) as (tenants, sessions):
         if out and tenants.are_several and TENANT not in out:
-            raise ReconcilerError(f"--out {out}: several tenants have a plan each; write {TENANT} into the name")
+            raise ReconcilerError(f"--out {out}: each tenant needs its own plan file; add {TENANT} to the name")
         plans = [(done.session, done.result.plan) for done in tenants.planned(sessions)]
         for session, plan in plans:
             console.problems(session.warnings(plan), session.declared.texts)
@@ -72,7 +72,7 @@ def _planned(
 
 
 def _check_outputs(given: GlobalOptions, out: str | None, output_options: OutputOptions) -> None:
-    """Raise ReconcilerError if a file cannot take its result."""
+    """Raise ReconcilerError if an output file cannot be written."""
     paths = [*([out] if out else []), *(file.path for file in output_options.reports)]
     names = expected_names(given) if any(TENANT in path for path in paths) else []
     plans = [OutputFile("--out", path) for path, _ in (files_for(out, names) if out else ())]
@@ -80,11 +80,11 @@ def _check_outputs(given: GlobalOptions, out: str | None, output_options: Output
 
 
 def _discard_older(out: str, given: GlobalOptions, console: Console) -> None:
-    """Remove the plans of an earlier run: nobody may apply them should this one come to nothing."""
+    """Remove the plans of an earlier run, so that nobody applies them if this run fails."""
     names = [tenant.name for tenant in chosen(given)[1]] if TENANT in out else []
     for path, _ in files_for(out, names):
         if discard_plan(path):
-            console.note(f"{path}: the plan of an earlier run is removed")
+            console.note(f"{path}: the plan of an earlier run was removed")
 
 
 def _save(out: str, plan: Plan, session: TenantSession) -> None:
@@ -97,7 +97,7 @@ def _view(output_options: OutputOptions, given: GlobalOptions) -> OutputView:
 
 
 def _report(planned: PlanResults, output_options: OutputOptions, given: GlobalOptions) -> None:
-    """Write report files, and what a pipeline is told. An older report, of a plan that was, must not outlive it."""
+    """Write report files, the step summary and step outputs. They replace older reports."""
     view = _view(output_options, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
     output_options.write(names, lambda name, some: render(planned.of(some), name, view))

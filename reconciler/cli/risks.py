@@ -1,4 +1,4 @@
-"""`reconciler risks`: what counts as dangerous in a plan."""
+"""`reconciler risks`: list the risk rules."""
 
 import click
 
@@ -15,7 +15,7 @@ from reconciler.output.text.plan import rule_lines, rules_json
 @click.command("risks")
 @format_option("sarif")
 def command(*, stdout_format: str) -> Exit:
-    """List the rules by which plans tell what is dangerous in a change."""
+    """List the rules that find risks in plans."""
     console = Console(options())
     if stdout_format == "json":
         console.data(rules_json(RULES))

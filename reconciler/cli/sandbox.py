@@ -1,4 +1,4 @@
-"""`reconciler sandbox`: the local tenant, served to any client of Auth0, or reset to its seed."""
+"""`reconciler sandbox`: serve the local tenant to any client of Auth0, or reset it."""
 
 import shlex
 from collections.abc import Iterator
@@ -24,24 +24,28 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 database_option = click.option("--database", type=FILE, help="The SQLite file.  [default: the tenant's]")
-seed_option = click.option("--seed", type=FILE, help="What a new tenant holds (YAML).  [default: the tenant's]")
+seed_option = click.option(
+    "--seed", type=FILE, help="The initial content of a new tenant (YAML).  [default: the tenant's]"
+)
 
 
 @also_global_options
 @click.group("sandbox")
 def command() -> None:
-    """Serve or reset the local tenant: a copy of Auth0's Management API that needs no account."""
+    """Serve or reset the local tenant, a copy of Auth0's Management API that needs no account."""
 
 
 @also_global_options
 @command.command("serve")
-@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="The port. 0 selects a free one."
+)
 @database_option
 @seed_option
-@click.option("--tls", is_flag=True, help="Speak https; prints how programs come to trust it.")
-@click.option("--faults", type=FILE, help="What goes wrong (YAML or JSON).")
+@click.option("--tls", is_flag=True, help="Use https. Prints how to make programs trust it.")
+@click.option("--faults", type=FILE, help="Inject the faults in this file (YAML or JSON).")
 @click.option(
-    "--rate-limit", metavar="PLAN", default="none", show_default=True, help="The limits of a plan of Auth0's."
+    "--rate-limit", metavar="PLAN", default="none", show_default=True, help="Apply the rate limits of this Auth0 plan."
 )
 @click.option(
     "--set",
@@ -49,9 +53,11 @@ def command() -> None:
     metavar="NAME=VALUE",
     multiple=True,
     type=ListedName(),
-    help="A choice that Auth0 leaves open.",
+    help="Choose a behaviour that Auth0 does not document.",
 )
-@click.option("--admin/--no-admin", default=True, show_default=True, help="Statistics, state and faults at /sandbox.")
+@click.option(
+    "--admin/--no-admin", default=True, show_default=True, help="Serve statistics, state and faults at /sandbox."
+)
 def serve(  # noqa: PLR0913 - the options, each by its name
     *,
     port: int,
@@ -65,7 +71,7 @@ def serve(  # noqa: PLR0913 - the options, each by its name
 ) -> None:
     """Serve the local tenant over HTTP on 127.0.0.1 until interrupted.
 
-    Prints how to reach it. docs/sandbox.md tells of --faults, --rate-limit and --set.
+    Prints its address. docs/sandbox.md describes --faults, --rate-limit and --set.
     """
     with _installed():
         from reconciler.sandbox.fault_files import read_faults
@@ -99,19 +105,19 @@ def serve(  # noqa: PLR0913 - the options, each by its name
 @database_option
 @seed_option
 def reset(*, database: Path | None, seed: Path | None) -> None:
-    """Bring the local tenant back to its seed; a server that is running goes on with it."""
+    """Reset the local tenant to its seed. A running server uses the reset tenant."""
     with _installed():
         from reconciler.sandbox.tenant import reset as reset_tenant
 
     given = options()
     tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
     reset_tenant(tenant.database, tenant.seed, tenant.host)
-    Console(given).say([line(f"{visible(str(tenant.database))} is back at its seed")])
+    Console(given).say([line(f"{visible(str(tenant.database))} was reset to its seed")])
 
 
 @contextmanager
 def _installed() -> Iterator[None]:
-    """Turn a missing package into a message: the sandbox is an extra."""
+    """Convert a missing package to a message. The sandbox is an extra."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -128,7 +134,7 @@ def _certificates(database: Path) -> "Certificates":
 
 
 def _announce(console: Console, address: str, certificates: "Certificates | None") -> None:
-    """Say on stdout how to reach the tenant. Its credentials stand in the seed, so that no output ever shows one."""
+    """Print the address of the tenant. Its credentials are in the seed and never printed."""
     if certificates is None:
         console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
         return
@@ -138,11 +144,11 @@ def _announce(console: Console, address: str, certificates: "Certificates | None
 
 
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:
-    """Return the sandbox to work on; AUTH0_DOMAIN does not count here, it may name the very sandbox being served."""
+    """Return the selected sandbox. AUTH0_DOMAIN is ignored, because it may contain the address of this sandbox."""
     name = name or config.default_tenant
     tenant = config.tenants.get(name) if name else None
     if tenant is None or tenant.kind is not TenantKind.SANDBOX:
         if database is None:
-            raise ReconcilerError("which sandbox? name a tenant of kind sandbox by --tenant, or a file by --database")
+            raise ReconcilerError("no sandbox is selected: use --tenant with a tenant of kind sandbox, or --database")
         tenant = Tenant(name="sandbox", domain=SANDBOX_DOMAIN, kind=TenantKind.SANDBOX)
     return replace(tenant, database=database or tenant.database, seed=seed or tenant.seed)

@@ -1,4 +1,4 @@
-"""`reconciler schema`: the JSON Schema of grant files, ours or derived from another API document."""
+"""`reconciler schema`: print the JSON Schema of grant files, or derive it from another API document."""
 
 import json
 from pathlib import Path
@@ -25,14 +25,18 @@ LARGEST_DOCUMENT_BYTES = 64_000_000
     "--spec",
     type=click.Path(path_type=Path),
     metavar="OPENAPI.json",
-    help="Derive it from this OpenAPI document of the Management API.",
+    help="Derive the schema from this OpenAPI document of the Management API.",
 )
-@click.option("--check", is_flag=True, help="List how its create request differs from ours; exit with 1 if it does.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="List the differences between its create request and ours. Exits with 1 if there are any.",
+)
 def command(*, spec: Path | None, check: bool) -> Exit:
     """Print the JSON Schema of grant files."""
     console = Console(options())
     if check and spec is None:
-        raise ReconcilerError("--check compares another document with ours: name it with --spec")
+        raise ReconcilerError("--check compares another document with ours: set it with --spec")
     openapi = stored.load(stored.OPENAPI) if spec is None else _document(spec)
     if not check:
         console.text(render(grants_schema(openapi)))

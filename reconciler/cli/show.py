@@ -24,7 +24,8 @@ from reconciler.output.text.plan import plan_lines
 def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     """Print a saved plan, offline.
 
-    Nothing vouches for the file: names and all else that cannot be derived from its changes are marked as unverified.
+    Anybody can write such a file, so names and other claims that do not follow from its changes are marked as
+    unverified.
     """
     given = options()
     console = Console(given)

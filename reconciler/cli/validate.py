@@ -1,4 +1,4 @@
-"""`reconciler validate`: every problem of every grant file, offline and without credentials."""
+"""`reconciler validate`: report every problem of all grant files, offline and without credentials."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,18 +27,19 @@ from reconciler.output.styled import line
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @output_options("github", "sarif")
 def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
-    """Check grant files and folders of them, offline: every problem, with its line. Default: the folder of --grants.
+    """Check grant files and folders, offline. Reports every problem with its line. Default: the folder of --grants.
 
     A folder without a grant file fails.
 
-    They are checked for every tenant of the configuration, or for those of --tenant; the configuration, too.
+    Files are checked for every tenant of the configuration, or for those of --tenant. The configuration is checked,
+    too.
 
-    The format github gives commands by which a workflow on GitHub shows each problem on its line of the pull request.
+    With the format github, a GitHub workflow shows each problem at its line of the pull request.
     """
     given = options()
     console = Console(given)
     if any(TENANT in file.path for file in output_options.reports):
-        raise ReconcilerError(f"--report: what validate finds is not about one tenant; leave {TENANT} out of the name")
+        raise ReconcilerError(f"--report: validate has one report for all tenants; remove {TENANT} from the name")
     check_outputs(given, output_options.outputs([]))
     declared = _declared(given, list(paths) or [Path(given.grants)])
     result = ValidationResult(declared.problems, len(declared.texts), len(declared.specs))
@@ -54,7 +55,7 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
 
 
 def _declared(given: GlobalOptions, paths: list[Path]) -> LoadedGrants:
-    """Return what the files declare, with the problems of our own folder."""
+    """Return the content of the files, with the problems of the tool's own folder."""
     workspace = workspace_of(given.config)
     declared = _in_files(given, paths, workspace)
     of_folder = committed_problems(workspace, own_folder(given.config))
@@ -62,7 +63,7 @@ def _declared(given: GlobalOptions, paths: list[Path]) -> LoadedGrants:
 
 
 def _in_files(given: GlobalOptions, paths: list[Path], workspace: Workspace) -> LoadedGrants:
-    """Return what the files declare; where the configuration is wrong, with its problems and no look at its tenants."""
+    """Return the content of the files. If the configuration is invalid, add its problems and check without tenants."""
     try:
         config = read_settings(given.config)
     except ProblemsError as error:
