@@ -163,7 +163,7 @@ def test_what_this_version_does_not_know_is_said_and_passed_over(tmp_path: Path)
 
     observation, _ = seen(tmp_path, NOTHING, meddle=meddle)
 
-    assert observation.notes == ('ignored in 2 grants of the tenant, because unknown: field "colour"',)
+    assert observation.notes == ('ignored unknown 2 grants in field "colour"',)
 
 
 @pytest.mark.parametrize(

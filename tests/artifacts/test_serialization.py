@@ -187,7 +187,7 @@ def test_critical_risks_stand_ahead_of_all_changes() -> None:
         {
             "grant": "zed -> Auth0 Management API",
             "rule": "management-api-takeover",
-            "message": "can take the tenant over: create:clients",
+            "message": "can take over the tenant: create:clients",
         }
     ]
     assert list(data).index("critical") < list(data).index("changes")

@@ -175,7 +175,7 @@ def test_values_that_no_file_can_declare_are_left_out_of_a_snapshot_and_stay(
     path, declared = written(tmp_path, an_observed(grant))
 
     assert [with_kept_values(each, grant) for each in declared] == [grant]
-    assert "# no grant file can declare all of the next grant: " in (path / "001.yaml").read_text()
+    assert "# a grant file cannot express all of the next grant: " in (path / "001.yaml").read_text()
 
 
 @pytest.mark.slow

@@ -89,14 +89,14 @@ def test_without_a_change_there_is_none(here: Path) -> None:
             f"  prod:\n{PROD}",
             "  production:\n    domain: company.eu.auth0.com\n    credentials: AUTH0_PROD_\n",
             [
-                "critical guard-loosened production: manage now covers: every grant, since it has no item",
+                "critical guard-loosened production: manage now matches: every grant, because it has no item",
                 "high tenant-renamed production: the tenant at company.eu.auth0.com had the name prod",
             ],
         ),
         (
             "  dev: {domain: company-dev.eu.auth0.com, credentials: AUTH0_DEV_}\n",
             "",
-            ["high tenant-removed dev: the tenant at company-dev.eu.auth0.com is removed, and its settings with it"],
+            ["high tenant-removed dev: the tenant at company-dev.eu.auth0.com and its settings are removed"],
         ),
         (
             "  dev: {",
@@ -106,21 +106,21 @@ def test_without_a_change_there_is_none(here: Path) -> None:
         (
             '"Payroll*"',
             '"Payroll"',
-            ['critical guard-loosened dev,local,prod: protect no longer has: client "Payroll*"'],
+            ['critical guard-loosened dev,local,prod: protect no longer contains: client "Payroll*"'],
         ),
         ('"Payroll*"', '"Pay*"', ['low setting-changed dev,local,prod: protect now has: client "Pay*"']),
-        ("reason: finance", "reason: none", ["low setting-changed dev,local,prod: protect is written otherwise"]),
+        ("reason: finance", "reason: none", ["low setting-changed dev,local,prod: protect is worded differently"]),
         (
             '    manage: [{client: "Team A*"}]',
             '    manage: [{client: "Team *"}]',
-            ['critical guard-loosened prod: manage now covers: client "Team *"'],
+            ['critical guard-loosened prod: manage now matches: client "Team *"'],
         ),
         (
             '    manage: [{client: "Team A*"}]',
             '    manage: [{client: "Team A"}]',
-            ['low setting-changed prod: manage no longer covers: client "Team A*"'],
+            ['low setting-changed prod: manage no longer matches: client "Team A*"'],
         ),
-        ("    own: [planner]\n", "", ["critical guard-loosened prod: own no longer has: planner"]),
+        ("    own: [planner]\n", "", ["critical guard-loosened prod: own no longer contains: planner"]),
         (
             "deletes: 20",
             "deletes: 100",
@@ -140,12 +140,12 @@ def test_without_a_change_there_is_none(here: Path) -> None:
         (
             "rules: [",
             "rules: [{rule: delete, verdict: deny}, ",
-            ["low setting-changed dev,local,prod: policy is stricter or written otherwise"],
+            ["low setting-changed dev,local,prod: policy is stricter or worded differently"],
         ),
         (
             "required: [description]",
             "required: []",
-            ["critical guard-loosened dev,local,prod: policy: the schema described is removed or changed"],
+            ["critical guard-loosened dev,local,prod: policy: the schema described was removed or changed"],
         ),
         (
             "stage: live",
@@ -182,8 +182,8 @@ def test_an_exchange_of_two_domains_loosens_no_guard_in_silence(here: Path) -> N
     moved = [(names, what) for _, rule, names, what in found if rule == "tenant-moved"]
     assert [names for names, _ in moved] == [["dev"], ["prod"]]
     guards = [(*names, what) for _, rule, names, what in found if rule == "guard-loosened"]
-    assert ("dev", "manage now covers: every grant, since it has no item") in guards
-    assert ("dev", "own no longer has: planner") in guards
+    assert ("dev", "manage now matches: every grant, because it has no item") in guards
+    assert ("dev", "own no longer contains: planner") in guards
 
 
 def test_every_format_has_the_changes(here: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_base_that_cannot_be_read_says_so(here: Path, content: str) -> None:
     ((level, rule, _, what),) = changes()
 
     assert (level, rule) == ("critical", "config-not-compared")
-    assert what == "reconciler.yaml in HEAD is not valid; its changes are not known, so read the whole file"
+    assert what == "reconciler.yaml in HEAD is not valid; its changes are unknown, so read the whole file"
 
 
 def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:

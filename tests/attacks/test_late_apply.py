@@ -40,7 +40,7 @@ def applied(branch: str = BRANCH) -> Ran:
 
 
 def reverted(here: Path) -> str:
-    """Return the id of a commit that follows the one that stays checked out."""
+    """Return the id of a commit that follows the one that stays."""
     return git(here, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Revert")
 
 

@@ -78,7 +78,7 @@ def test_a_forged_name_approves_nothing(here: Path, field: str) -> None:
 
     ran = refused(here)
 
-    assert "the approved plan has other names" in ran.stderr
+    assert "the approved plan shows other names" in ran.stderr
     assert "Billing -> Invoices API" in ran.stdout
     assert "Harmless" in ran.stdout
 

@@ -385,5 +385,5 @@ def test_in_ci_credentials_without_a_domain_are_a_warning(
 
     assert "reconciler.yaml: warning: AUTH0_DOMAIN is not set" in planned.stderr
     assert "warning credentials" in doctor
-    assert f"set AUTH0_DOMAIN={IDENTITY} where the credentials are set" in doctor
+    assert f"set AUTH0_DOMAIN={IDENTITY} next to the credentials" in doctor
     assert listener != []

@@ -100,14 +100,14 @@ def test_a_base_without_files_is_said_in_every_format(form: str) -> None:
     ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--format", form)
 
     assert ran.code == 0
-    assert "HEAD has no grant files at auth0/grants" in ran.said
+    assert "HEAD has no grant files in auth0/grants" in ran.said
 
 
 @pytest.mark.usefixtures("moved")
 def test_without_files_at_the_base_drift_cannot_be_left_out() -> None:
     ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--only-branch")
 
-    assert (ran.code, "HEAD has no grant files at auth0/grants" in ran.stderr) == (1, True)
+    assert (ran.code, "HEAD has no grant files in auth0/grants" in ran.stderr) == (1, True)
 
 
 def test_files_of_another_repository_have_no_base_in_this_one(here: Path) -> None:

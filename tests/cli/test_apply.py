@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from support.commands import SEED, TIMEOUT_SECONDS, command_line, grants_of, reconciler, served
 
 WORKERS = range(12)
-INTERRUPTED = "Interrupted: finishing what is under way; once more leaves it."
+INTERRUPTED = "Interrupted: finishing changes in progress; press Ctrl-C again to abandon them."
 AT_ONCE = 8  # what the client sends at the same time
 
 
@@ -32,7 +32,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_written(here: Path) -> No
 
     assert ran.code == 1
     assert "Create (1)" in ran.stdout
-    assert ran.stderr == "error: nothing was written: there is no terminal to ask on; --yes answers beforehand\n"
+    assert ran.stderr == "error: nothing was written: there is no terminal for the question; use --yes\n"
     assert holders(here) == ["own", "portal"]
 
 

@@ -26,7 +26,7 @@ def declare(here: Path, text: str) -> None:
 def test_sections_tell_change_from_drift() -> None:
     shown = reconciler("plan", "--base", "main").stdout
 
-    branch, _, drift = shown.partition("Drift: the tenant has moved, this branch has not (1)")
+    branch, _, drift = shown.partition("Drift: the tenant changed, the files did not (1)")
     assert "From this branch (1)" in branch
     assert "~ Portal -> Invoices API" in branch
     assert "+ Billing -> Invoices API" in drift
@@ -71,8 +71,8 @@ def test_drift_can_be_left_out_and_stays_as_it_is(here: Path) -> None:
     ran = reconciler("apply", "plan.json", "--base", "HEAD", "--only-branch")
 
     assert ran.code == 0
-    assert "1 differing but not asked for" in ran.stdout
-    assert ran.stdout.endswith("Apply: 1 applied; the tenant has what was asked for.\n")
+    assert "1 left unchanged by --create-only or --only-branch" in ran.stdout
+    assert ran.stdout.endswith("Apply: 1 applied; the tenant has the requested changes.\n")
     assert [(each["client_id"], len(each["scope"])) for each in grants_of(here)[1:]] == [("portal", 2)]
 
 
@@ -91,7 +91,7 @@ def test_a_plan_of_the_branch_alone_does_not_approve_drift(here: Path) -> None:
     ran = reconciler("apply", "plan.json")
 
     assert ran.code == 5
-    assert "the plan was made with --only-branch; say the same" in ran.stderr
+    assert "the plan was created with --only-branch; use the same options" in ran.stderr
     assert len(grants_of(here)) == 2
 
 
@@ -100,7 +100,7 @@ def test_only_the_branch_needs_a_base() -> None:
 
     assert (ran.code, ran.stderr) == (
         1,
-        "error: --only-branch needs to know what the branch comes from: name it with --base\n",
+        "error: --only-branch needs --base, the revision that the branch started from\n",
     )
 
 

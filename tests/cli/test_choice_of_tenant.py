@@ -32,7 +32,7 @@ def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) 
 
     assert (refused.code, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "error: AUTH0_DOMAIN: example.eu.auth0.com is not the domain of a tenant that reconciler.yaml declares "
+        "error: AUTH0_DOMAIN: example.eu.auth0.com declares no tenants with the domain reconciler.yaml declares "
         "(first and second); use --tenant NAME, declare the tenant, or use --allow-unnamed-tenant to go on with the "
         "shared settings\n"
     )
@@ -73,13 +73,13 @@ def test_without_configuration_and_auth0_domain_there_is_no_tenant(here: Path) -
     ran = reconciler("plan")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == "error: no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in reconciler.yaml\n"
+    assert ran.stderr == "error: no tenant is selected: use --tenant, set AUTH0_DOMAIN, or set default_tenant in reconciler.yaml\n"
 
 
 def test_a_misspelt_tenant_has_near_misses() -> None:
     ran = reconciler("plan", "--tenant", "secnd")
 
-    assert ran.stderr == 'error: reconciler.yaml declares no tenant "secnd"; did you mean "second"?\n'
+    assert ran.stderr == 'error: reconciler.yaml does not declare the tenant "secnd"; did you mean "second"?\n'
 
 
 def test_the_served_sandbox_gives_the_same_plan_as_the_one_in_this_process(

@@ -224,8 +224,8 @@ def test_what_is_no_report_is_not_put_anywhere(forge: Forge, here: Path, text: s
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "the report plan.md cannot be read: No such file or directory"),
-        (b"\xff\xfe", "the report plan.md cannot be read: it is no text in UTF-8"),
+        (None, "git tracks the report plan.md cannot be read: No such file or directory"),
+        (b"\xff\xfe", "git tracks the report plan.md cannot be read: it is not UTF-8 text"),
     ],
     ids=["missing", "no text"],
 )
@@ -243,7 +243,7 @@ def test_two_reports_about_the_same_would_overwrite_each_other(forge: Forge, her
 
     ran = reconciler("comment", "plan.md", "again.md")
 
-    assert ran.stderr == "error: plan.md and again.md are about the same: give one of them\n"
+    assert ran.stderr == "error: plan.md and again.md have the same subject: pass one of them\n"
     assert forge.asked == []
 
 

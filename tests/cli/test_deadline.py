@@ -80,4 +80,4 @@ def test_the_reading_after_the_last_write_ends_with_the_run(here: Path, monkeypa
     result = ran(here, monkeypatch, around, "apply", "--yes", "--timeout", "2s")
 
     assert result.code == 3
-    assert "Apply: 1 applied; the tenant could not be read again: the time is up (--timeout)" in result.stdout
+    assert "Apply: 1 applied; the tenant could not be read again: time limit exceeded (--timeout)" in result.stdout

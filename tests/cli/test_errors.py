@@ -6,7 +6,7 @@ import pytest
 from support.commands import GRANTS, reconciler, served
 
 COMMANDS = [["plan"], ["apply", "--yes"], ["plan", "--format", "json"]]
-WRONG = "check AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET: they are not those of an application of this tenant"
+WRONG = "check AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET: they do not belong to an application of this tenant"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monke
         ({"AUTH0_ACCESS_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
         ({"AUTH0_API_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
         ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, "; behind a custom domain, set AUTH0_AUDIENCE\n"),
-        ({"AUTH0_DOMAIN": "not a domain"}, 'error: "not a domain" is no domain; write it like example.eu.auth0.com\n'),
+        ({"AUTH0_DOMAIN": "not a domain"}, 'error: "not a domain" is not a valid domain; write it like example.eu.auth0.com\n'),
         ({"AUTH0_DOMAIN": "http://example.com"}, "plain http would show the credentials to the network"),
         ({"AUTH0_DOMAIN": "unknown.invalid"}, "error: POST unknown.invalid /oauth/token: "),
         (
@@ -86,7 +86,7 @@ def test_a_host_where_nobody_listens_is_an_error_of_one_line(tenant: pytest.Monk
             "reconciler.yaml",
             "default_tenant: x\n",
             "plan",
-            'reconciler.yaml:1:17: this file declares no tenant "x"; declared are: none',
+            'reconciler.yaml:1:17: this file does not declare the tenant "x"; declared are: none',
         ),
         ("reconciler.yaml", "tenants: {a: {domain: a b}}\n", "plan", '"a b" is no domain'),
         ("tenant.yaml", "grants: [{client: X, audience: y}]\n", "plan", "tenant.yaml:1:19: "),
@@ -148,7 +148,7 @@ def test_all_problems_of_the_files_come_before_the_tenant_is_asked(tenant: pytes
     [
         ({"AUTH0_DOMAIN": "127.0.0.1:99999"}, [], "has a port that cannot be"),
         ({"AUTH0_DOMAIN": "127.0.0.1:0"}, [], "has a port that cannot be"),
-        ({"AUTH0_AUDIENCE": "\udcff"}, [], "AUTH0_AUDIENCE holds bytes that are no text"),
+        ({"AUTH0_AUDIENCE": "\udcff"}, [], "AUTH0_AUDIENCE contains bytes that are not text"),
         ({"AUTH0_CLIENT_ID": "\udcff", "AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": "x"}, [], "AUTH0_CLIENT_ID holds bytes"),
         ({}, ["--rate-share", "nan"], "is not a number"),
         ({}, ["--max-rps", "nan"], "is not a number"),

@@ -170,7 +170,7 @@ def test_files_that_are_shown_by_one_name_are_left_alone(tmp_path: Path) -> None
     ran = reconciler("fmt", tmp_path)
 
     assert ran.code == 1
-    assert ran.stderr.count("several files have this name, as far as it can be shown; rename them") == 2
+    assert ran.stderr.count("several files have this name when shown; rename them") == 2
     assert {file: file.read_text() for file in files} == files
 
 

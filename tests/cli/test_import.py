@@ -82,7 +82,7 @@ def test_each_application_gets_a_file_and_a_plan_shows_that_they_say_what_the_te
     assert ran.code == 0
     assert files_in(folder / "grants") == FILES
     assert ran.stdout.startswith("Imported: 6 grants in 5 new files; 0 declared already, 3 left out.\n")
-    assert "\nNo changes: the tenant has what the files declare.\n" in ran.stdout
+    assert "\nNo changes: the tenant equals the files.\n" in ran.stdout
     assert ran.stdout.endswith("Plan: 0 to create, 0 to update, 0 to delete; 6 unchanged, 3 left alone.\n")
 
 
@@ -104,11 +104,11 @@ def test_what_belongs_to_others_and_what_no_file_can_declare_is_named(folder: Pa
 
     assert ran.stderr.startswith("""\
 Left out: Express -> Invoices API
-    Auth0 made this grant and lets nobody change it
+    Auth0 created this grant, and nobody can change it
 Left out: Reconciler -> Auth0 Management API
-    this is the grant by which reconciler itself reaches the tenant
+    reconciler itself uses this grant to reach the tenant
 Left out: PORTAL! -> Invoices API (robot)
-    no grant file can declare it: its subject type "robot" is unknown
+    a grant file cannot express it: its subject type "robot" is unknown
 """)
     assert "express" not in "".join(path.read_text(encoding="utf-8") for path in (folder / "grants").iterdir())
 
@@ -218,8 +218,8 @@ def test_where_the_token_may_not_list_names_ids_stand_in_the_files(folder: Path)
     assert ran.code == 0
     assert ran.stderr.startswith("""\
 Note: organizations of grants were not read: the token may not (read:organization_client_grants)
-Applications stand by id: the token may not list them (read:clients).
-APIs stand by id: the token may not list them (read:resource_servers).
+Applications are shown by id: the token may not list them (read:clients).
+APIs are shown by id: the token may not list them (read:resource_servers).
 """)
     text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
     assert "  - client_id: billing\n    audience: https://api.example.com/invoices\n" in text
@@ -270,7 +270,7 @@ def test_what_lies_beyond_the_border_is_left_out(folder: Path) -> None:
 
     assert ran.code == 0
     assert files_in(folder / "grants") == ["billing-worker.yaml"]
-    assert "\n    manage in reconciler.yaml does not cover this grant\n" in ran.stderr
+    assert "\n    manage in reconciler.yaml does not match this grant\n" in ran.stderr
 
 
 def test_several_tenants_are_refused(folder: Path) -> None:
@@ -296,7 +296,7 @@ def test_settings_that_a_system_api_has_already_are_no_problem(folder: Path) -> 
     ran = reconciler("import")
 
     assert ran.code == 0
-    assert 'warning: Auth0 refuses allow_all_scopes on its own API "Reports"; leave it out' in ran.stderr
+    assert 'warning: Auth0 refuses allow_all_scopes on its own API "Reports"; remove it' in ran.stderr
     assert reconciler("plan", "--detailed-exitcode").code == 0
     assert grants_of(folder)
 
@@ -320,7 +320,7 @@ def test_organizations_are_imported_by_name_where_there_are_some(
     ran = reconciler("import")
 
     assert ran.code == 0
-    assert "No changes: the tenant has what the files declare." in ran.stdout
+    assert "No changes: the tenant equals the files." in ran.stdout
     text = (here / "grants" / "billing-2.yaml").read_text()
     assert text.endswith("    organization_usage: require\n    organizations:\n      - acme\n      - globex\n")
     assert "organizations:" not in (here / "grants" / "portal.yaml").read_text()

@@ -131,15 +131,15 @@ def test_on_a_terminal_domain_and_name_are_asked_for(empty: Path) -> None:
 
     assert ran.code == 0
     assert "Domain of the tenant: " in ran.stderr
-    assert "Name for it [example]: " in ran.stderr
+    assert "Name of the tenant [example]: " in ran.stderr
     assert files_in(empty)["reconciler.yaml"] == CONFIGURATION
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "error: which tenant? name its domain by --domain, or set AUTH0_DOMAIN\n"),
-        (["--domain", "no domain"], 'error: "no domain" is no domain; write it like example.eu.auth0.com\n'),
+        ([], "error: the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN\n"),
+        (["--domain", "no domain"], 'error: "no domain" is not a valid domain; write it like example.eu.auth0.com\n'),
     ],
     ids=["none", "wrong"],
 )
@@ -160,7 +160,7 @@ def test_an_existing_tenant_is_adopted_without_a_question(empty: Path, tmp_path:
     assert ran.code == 0
     assert files.keys() == (FIRST | {"grants/portal.yaml"}) - {"grants/example.yaml"}
     assert files["grants/portal.yaml"].startswith("# yaml-language-server: $schema=../schemas/grants.schema.json\n")
-    assert "\nNo changes: the tenant has what the files declare.\n" in ran.stdout
+    assert "\nNo changes: the tenant equals the files.\n" in ran.stdout
     assert reconciler("plan", "--detailed-exitcode").code == 0
     assert grants_of(tmp_path) == before
 

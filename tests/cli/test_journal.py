@@ -17,7 +17,7 @@ def applied(here: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("form", "shown"), [("text", "No run has left a journal here.\n"), ("json", '{\n  "runs": []\n}\n')]
+    ("form", "shown"), [("text", "No run has written a journal here.\n"), ("json", '{\n  "runs": []\n}\n')]
 )
 def test_without_a_run_it_says_so(form: str, shown: str) -> None:
     ran = reconciler("journal", "--format", form)
@@ -71,8 +71,8 @@ def test_a_run_that_is_not_there_is_an_error(here: Path) -> None:
     ran = reconciler("journal", f"{journal.stem}x")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == f'error: there is no run "{journal.stem}x"; did you mean "{journal.stem}"?\n'
-    assert reconciler("journal", "x\x1b[2J").stderr.startswith('error: there is no run "x\\x1b[2J"; there are: ')
+    assert ran.stderr == f'error: the run "{journal.stem}x"; did you mean "{journal.stem}"?\n'
+    assert reconciler("journal", "x\x1b[2J").stderr.startswith('error: the run "x\\x1b[2J"; there are: ')
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(here: Path) -> None:

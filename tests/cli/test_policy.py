@@ -80,7 +80,7 @@ def test_a_grant_that_breaks_a_schema_of_ones_own_is_refused_with_its_title(here
     assert (ran.code, grants_of(here)) == (4, before)
     reason = "Blocked (1) policy: every grant names its ticket; Billing asks for the payments team"
     assert reason in ran.stdout
-    assert "grants/billing.yaml:1:13: warning: the policy is not met: every grant names its ticket\n" in ran.stderr
+    assert "grants/billing.yaml:1:13: warning: does not match the policy schema: every grant names its ticket\n" in ran.stderr
 
 
 def test_a_grant_that_meets_all_schemas_is_planned(here: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_grant_that_meets_all_schemas_is_planned(here: Path) -> None:
         ("{title: a, type: grant}", 'reconciler.yaml:6:31: this is not a JSON Schema: type: "grant" is not valid'),
         (
             "{title: a, $ref: '#'}",
-            "reconciler.yaml:6:31: references ($ref) are not followed; write out what it refers to",
+            "reconciler.yaml:6:31: references ($ref) are not followed; write the referenced schema out",
         ),
         ("{type: object}", 'reconciler.yaml:6:14: "title" is missing; add it'),
         ("{title: a, pattern: (}", 'reconciler.yaml:6:34: the pattern "(" cannot run in linear time; correct it'),

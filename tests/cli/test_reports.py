@@ -310,7 +310,7 @@ def test_what_validate_finds_has_no_file_for_each_tenant() -> None:
     ran = reconciler("validate", "--report", "json={tenant}.json")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert "leave {tenant} out of the name" in ran.stderr
+    assert "leave {tenant} from the name" in ran.stderr
 
 
 def test_an_apply_of_a_plan_that_is_too_old_says_so_in_the_report(here: Path) -> None:
@@ -319,4 +319,4 @@ def test_an_apply_of_a_plan_that_is_too_old_says_so_in_the_report(here: Path) ->
     ran = reconciler("apply", "plan.json", "--max-plan-age", "0.001s", "--report", "text=done.txt")
 
     assert ran.code == 5
-    assert (here / "done.txt").read_text().startswith("Tenant local SANDBOX: failed\n  the plan was made ")
+    assert (here / "done.txt").read_text().startswith("Tenant local SANDBOX: failed\n  the plan was created ")

@@ -37,7 +37,7 @@ def test_applying_the_snapshot_gives_the_tenant_back_as_it_was(demo: Path) -> No
     words = f"reconciler --tenant sandbox --grants .reconciler/snapshots/{snapshot.name} apply"
     assert words in applied.stderr
     assert (applied.code, back.code) == (0, 0)
-    assert 'warning: the API "Reports API" defines no scope "schedule:reports"' in back.stderr
+    assert 'warning: the API "Reports API" does not define the scope "schedule:reports"' in back.stderr
     assert without_order(grants_of(demo)) == before
 
 

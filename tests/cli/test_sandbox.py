@@ -21,7 +21,7 @@ def test_reset_brings_the_tenant_back_to_its_seed(here: Path) -> None:
     ran = reconciler("sandbox", "reset")
 
     assert (ran.code, ran.stdout) == (0, "")
-    assert ran.stderr == f"{DATABASE} is back at its seed\n"
+    assert ran.stderr == f"{DATABASE} was reset to its seed\n"
     assert grants_of(here) == seeded
 
 

@@ -48,7 +48,7 @@ def test_files_that_say_something_else_now_are_not_approved(here: Path, grants: 
     assert (ran.code, holders(here)) == (5, ["own", "portal"])
     assert "Not approved (1)" in ran.stdout
     assert ran.stderr == (
-        "error: nothing was written: files or tenant have changed since the plan; plan and review again\n"
+        "error: nothing was written: files or tenant changed after the plan was created; plan and review again\n"
     )
 
 
@@ -77,7 +77,7 @@ def test_a_plan_for_another_tenant_is_refused(here: Path, monkeypatch: pytest.Mo
         ran = reconciler("apply", "plan.json")
 
     assert (ran.code, holders(here)) == (5, ["own", "portal"])
-    assert "the plan was made for local SANDBOX (sandbox.localhost), not for 127.0.0.1:" in ran.stderr
+    assert "the plan was created for local SANDBOX (sandbox.localhost), not for 127.0.0.1:" in ran.stderr
 
 
 def test_an_old_plan_is_refused() -> None:
@@ -109,7 +109,7 @@ def test_the_options_that_shape_a_plan_are_said_again(made: list[str], applied: 
 
     ran = reconciler("apply", "plan.json", *applied)
 
-    assert (ran.code, ran.stderr) == (5, f"error: the plan was made {how}; say the same\n")
+    assert (ran.code, ran.stderr) == (5, f"error: the plan was created {how}; use the same options\n")
 
 
 def test_a_saved_plan_is_shown_offline(here: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_plan_does_not_outlive_a_later_one_that_fails(here: Path, broken: str,
     ran = reconciler("plan", "--out", "plan.json", *options)
 
     assert (ran.code, (here / "plan.json").exists()) == (1, False)
-    assert ran.stderr.startswith("plan.json: the plan of an earlier run is removed\n")
+    assert ran.stderr.startswith("plan.json: the plan of an earlier run was removed\n")
 
 
 def test_the_plan_of_a_tenant_that_fails_is_gone_and_that_of_another_is_new(here: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_file_that_is_no_plan_is_never_overwritten(here: Path, content: str) -
     ran = reconciler("plan", "--out", "other")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == "error: other is not a saved plan, so it is not replaced by one; give --out another name\n"
+    assert ran.stderr == "error: other is not a saved plan and would be overwritten; give --out another name\n"
     assert (here / "other").read_text() == content
 
 

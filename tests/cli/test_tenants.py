@@ -120,11 +120,11 @@ def test_validate_names_the_tenants_that_lack_a_variable(repository: Path) -> No
     (repository / "grants/billing.yaml").write_text(BILLING.replace("[prod]", "['*']").replace("dev, staging", "none"))
 
     assert reconciler("validate").stderr == (
-        'grants/billing.yaml:5:15: the configuration declares no tenant "none"; declared are dev, staging and prod\n'
-        'grants/billing.yaml:10:28: dev and staging have no variable "void"; add it to variables in reconciler.yaml\n'
+        'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; declared are dev, staging and prod\n'
+        'grants/billing.yaml:10:28: dev and staging have no variable "void"; define it under variables in reconciler.yaml\n'
     )
     assert reconciler("validate", "--tenant", "prod").stderr == (
-        'grants/billing.yaml:5:15: the configuration declares no tenant "none"; declared are dev, staging and prod\n'
+        'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; declared are dev, staging and prod\n'
     )
 
 
@@ -141,7 +141,7 @@ def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository:
             "give exactly one of api and audience to name the API\n"
             'grants/tools.yaml:1:44: the grant of "b" for "c" (client) is already declared at grants/tools.yaml:1:23; '
             "remove one of them, or merge their scopes\n"
-            'reconciler.yaml:1:17: this file declares no tenant "x"; declared are: none\n'
+            'reconciler.yaml:1:17: this file does not declare the tenant "x"; declared are: none\n'
         ),
     )
 
@@ -149,7 +149,7 @@ def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository:
 def test_validate_knows_only_the_tenants_that_are_declared() -> None:
     ran = reconciler("validate", "--tenant", "pord")
 
-    assert (ran.code, ran.stderr) == (1, 'error: reconciler.yaml declares no tenant "pord"; did you mean "prod"?\n')
+    assert (ran.code, ran.stderr) == (1, 'error: reconciler.yaml does not declare the tenant "pord"; did you mean "prod"?\n')
 
 
 def test_doctor_checks_the_files_for_the_tenant_that_is_chosen(repository: Path) -> None:
@@ -161,7 +161,7 @@ def test_doctor_checks_the_files_for_the_tenant_that_is_chosen(repository: Path)
 
     found = [each["found"] for plan in (dev, prod) for each in plan["checks"] if each["check"] == "grants"]
     assert found == [
-        'grants/billing.yaml:10:28: dev has no variable "void"; add it to variables in reconciler.yaml',
+        'grants/billing.yaml:10:28: dev has no variable "void"; define it under variables in reconciler.yaml',
         "1 grant in 2 files",
     ]
 

@@ -149,7 +149,7 @@ def test_auth0_domain_never_chooses_a_sandbox() -> None:
 @pytest.mark.parametrize(
     ("tenants", "name", "message"),
     [
-        ({}, None, "no tenant: use --tenant, set AUTH0_DOMAIN, or name default_tenant in reconciler.yaml"),
+        ({}, None, "no tenant is selected: use --tenant, set AUTH0_DOMAIN, or set default_tenant in reconciler.yaml"),
         ({"a": {"domain": LIVE}, "b": {"domain": OTHER}}, None, "no tenant: use --tenant"),
         ({"live": {"domain": LIVE}}, "lvie", 'no tenant "lvie"; did you mean "live"'),
         ({"live": {"domain": LIVE}}, "zzz", 'no tenant "zzz"; declared are: live'),
@@ -175,18 +175,18 @@ tenants:
   third: {domain: "127.0.0.1:99999"}
 """
     ) == [
-        'reconciler.yaml:1:17: this file declares no tenant "liev"; did you mean "live"?',
+        'reconciler.yaml:1:17: this file does not declare the tenant "liev"; did you mean "live"?',
         (
             'reconciler.yaml:5:13: "http://other.eu.auth0.com": plain http would show the credentials to the network; '
             "leave http:// out"
         ),
-        'reconciler.yaml:6:19: "127.0.0.1:99999" has a port that cannot be; ports end at 65535',
+        'reconciler.yaml:6:19: "127.0.0.1:99999" has an invalid port; the port must be between 1 and 65535',
     ]
 
 
 def test_a_default_tenant_needs_tenants() -> None:
     assert problems("default_tenant: live") == [
-        'reconciler.yaml:1:17: this file declares no tenant "live"; declared are: none',
+        'reconciler.yaml:1:17: this file does not declare the tenant "live"; declared are: none',
     ]
 
 
@@ -338,8 +338,8 @@ def test_two_sandboxes_with_one_database_would_be_one_tenant() -> None:
     (said,) = problems(text)
 
     assert said == (
-        'reconciler.yaml:3:32: this sandbox has the database of "a": they would be one tenant; '
-        "give it one of its own, like database: .reconciler/b.db"
+        'reconciler.yaml:3:32: this sandbox has the same database as "a": both would be the same tenant; '
+        "give it its own database, like database: .reconciler/b.db"
     )
 
 
@@ -402,7 +402,7 @@ def test_two_tenants_with_one_host_are_a_problem_at_the_second_one(domains: str,
 
     assert said.startswith(f"reconciler.yaml:{place}: ")
     assert said.endswith(
-        ' is a domain of the tenant "a" already: they would be one tenant; remove one of the two, or correct its domain'
+        ' already has the domain "a": both would be the same tenant; remove one of the two, or correct its domain'
     )
 
 
@@ -419,14 +419,14 @@ def test_sandboxes_may_share_a_domain_with_anybody() -> None:
 def test_a_canonical_domain_that_contradicts_the_domain_is_a_problem() -> None:
     (said,) = problems("tenants:\n  a: {domain: live.eu.auth0.com, canonical_domain: other.eu.auth0.com}\n")
     assert said == (
-        "reconciler.yaml:2:52: the domain live.eu.auth0.com is a canonical one; this is another tenant's; "
+        "reconciler.yaml:2:52: the domain live.eu.auth0.com is also a canonical domain, of another tenant; "
         "remove canonical_domain, or correct one of the two"
     )
     assert problems("tenants:\n  a: {domain: x.example, canonical_domain: a b}\n") == [
-        'reconciler.yaml:2:44: "a b" is no domain; write it like example.eu.auth0.com',
+        'reconciler.yaml:2:44: "a b" is not a valid domain; write it like example.eu.auth0.com',
     ]
     assert problems("tenants:\n  a: {domain: a b, canonical_domain: other.eu.auth0.com}\n") == [
-        'reconciler.yaml:2:15: "a b" is no domain; write it like example.eu.auth0.com',
+        'reconciler.yaml:2:15: "a b" is not a valid domain; write it like example.eu.auth0.com',
     ]
 
 
@@ -510,8 +510,8 @@ def test_in_ci_credentials_without_a_domain_are_reported(ci: dict[str, str]) -> 
     tenant = config(live={"domain": LIVE, "credentials": "AUTH0_LIVE_"}).tenants["live"]
 
     assert unconfirmed_domain(tenant, ci) == (
-        "AUTH0_LIVE_DOMAIN is not set: a change of the domain of live would send credentials elsewhere",
-        f"set AUTH0_LIVE_DOMAIN={LIVE} where the credentials are set",
+        "AUTH0_LIVE_DOMAIN is not set: a change of the domain of live would send credentials to another host",
+        f"set AUTH0_LIVE_DOMAIN={LIVE} next to the credentials",
     )
     assert unconfirmed_domain(tenant, {**ci, "AUTH0_DOMAIN": LIVE}) is not None
     assert unconfirmed_domain(tenant, {**ci, "AUTH0_LIVE_DOMAIN": LIVE}) is None
@@ -555,4 +555,4 @@ def test_a_tenant_may_not_be_named_like_a_pattern(name: str) -> None:
         parse_config({"tenants": {name: {"domain": "x.auth0.com"}}}, "reconciler.yaml")
 
     (problem,) = caught.value.problems
-    assert problem.what == f'the tenant name "{name}" has a wildcard (* or ?)'
+    assert problem.what == f'the tenant name "{name}" contains a wildcard (* or ?)'

@@ -35,7 +35,7 @@ def test_a_scope_that_the_api_does_not_define_is_a_problem_where_it_would_be_add
 
     assert problem == Problem(
         Source("grants/a.yaml", 53, 9),
-        'the API "Invoices API" defines no scope "wrte:invoices"',
+        'the API "Invoices API" does not define the scope "wrte:invoices"',
         'did you mean "write:invoices"?',
     )
 
@@ -138,7 +138,7 @@ def test_a_system_api_refuses_a_list_with_a_scope_that_it_no_longer_defines() ->
     (warning,), (error,) = checked(unchanged, directory, observed), checked(widened, directory, observed)
 
     assert (warning.severity, error.severity) == (Severity.WARNING, Severity.ERROR)
-    assert error.what.endswith('defines no scope "gone" any more, and Auth0 refuses the whole list')
+    assert error.what.endswith('defines no scope "gone", and Auth0 refuses the whole list')
 
 
 def test_other_apis_keep_a_scope_that_they_no_longer_define() -> None:
@@ -177,7 +177,7 @@ def test_users_are_granted_the_management_apis_own_user_scopes() -> None:
     problems = checked(a_spec(audience=OWN.audience, subject_type="user", scope=scopes), directory)
 
     assert [problem.what for problem in problems] == [
-        'the API "Auth0 Management API" defines no scope "read:clients"',
+        'the API "Auth0 Management API" does not define the scope "read:clients"',
     ]
 
 
@@ -195,7 +195,7 @@ def test_what_auth0_refuses_on_its_own_apis_is_a_problem(fields: dict[str, Any],
 
     (problem,) = checked(a_spec(audience=OWN.audience, **fields), a_directory(None, [MANAGEMENT]))
 
-    assert problem.message == f'Auth0 refuses {refused} on its own API "Auth0 Management API"; leave it out'
+    assert problem.message == f'Auth0 refuses {refused} on its own API "Auth0 Management API"; remove it'
 
 
 def test_the_my_organization_api_takes_organization_settings() -> None:

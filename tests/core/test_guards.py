@@ -42,7 +42,7 @@ def test_auth0s_own_grants_are_never_changed() -> None:
 
     _, (blocked,) = forbid_untouchable([system], ProtectionRules(OWN), NOBODY)
 
-    assert blocked.reason == "system: Auth0 made this grant and lets nobody change it"
+    assert blocked.reason == "system: Auth0 created this grant, and nobody can change it"
 
 
 def test_the_grant_that_the_tool_lives_by_is_never_changed() -> None:
@@ -132,9 +132,9 @@ def test_what_lies_beyond_the_border_is_never_changed() -> None:
     _, (known,) = forbid_untouchable([delete("other")], ProtectionRules(OWN, border=OURS), names)
     _, (unknown,) = forbid_untouchable([delete("other")], ProtectionRules(OWN, border=OURS), DIRECTORY)
 
-    assert known.reason == "outside: manage in reconciler.yaml does not cover this grant"
+    assert known.reason == "outside: manage in reconciler.yaml does not match this grant"
     assert unknown.reason == (
-        "outside: manage in reconciler.yaml may not cover this grant: "
+        "outside: manage in reconciler.yaml may not match this grant: "
         'client "Billing *" may match: the name is not known'
     )
 
@@ -261,7 +261,7 @@ def test_a_limit_says_how_it_is_lifted() -> None:
     _, forbidden = forbid_too_many(changes("delete", 4), Limits(), 10)
 
     assert forbidden[0].reason == (
-        "limit: 4 of 10 managed grants, more than 30 %; if that is meant, say so with --max-deletes 4"
+        "limit: 4 of 10 managed grants, more than 30 %; to allow this, use --max-deletes 4"
     )
 
 

@@ -50,9 +50,9 @@ def test_what_is_not_ours_and_what_no_file_can_say_is_left_out_with_its_reason()
 
     assert adoption.holders == ()
     assert [(each.key.client_id, each.why) for each in adoption.left_out] == [
-        ("auth0", "Auth0 made this grant and lets nobody change it"),
-        ("odd", 'no grant file can declare it: its subject type "robot" is unknown'),
-        ("own-client", "this is the grant by which reconciler itself reaches the tenant"),
+        ("auth0", "Auth0 created this grant, and nobody can change it"),
+        ("odd", 'a grant file cannot express it: its subject type "robot" is unknown'),
+        ("own-client", "reconciler itself uses this grant to reach the tenant"),
     ]
 
 
@@ -63,7 +63,7 @@ def test_what_is_protected_is_written_and_what_lies_beyond_the_border_is_not() -
     adoption = adopt(observed, NAMES, choice=ImportFilter(), untouchable=untouchable, declared=())
 
     assert grants_in(adoption) == {"billing": [INVOICES]}
-    assert [each.why for each in adoption.left_out] == ["manage in reconciler.yaml does not cover this grant"]
+    assert [each.why for each in adoption.left_out] == ["manage in reconciler.yaml does not match this grant"]
 
 
 def test_what_is_declared_is_skipped() -> None:

@@ -100,7 +100,7 @@ def test_a_declared_grant_beyond_the_border_is_a_problem_at_its_line() -> None:
         a_plan([a_spec(), a_spec(line=9, client_id="another")], [an_observed(ANOTHER)], untouchable=OURS)
 
     assert [f"{problem.source}: {problem.message}" for problem in caught.value.problems] == [
-        ("grants/a.yaml:9:5: manage in reconciler.yaml does not cover this grant; add it to manage, or remove it here"),
+        ("grants/a.yaml:9:5: manage in reconciler.yaml does not match this grant; add it to manage, or remove it here"),
     ]
 
 
@@ -112,7 +112,7 @@ def test_limits_count_within_the_border() -> None:
     plan = a_plan(specs, [an_observed(), *old, *outside], prune=True, untouchable=OURS)
 
     assert {each.reason for each in plan.blocked} == {
-        "limit: 9 of 10 managed grants, more than 30 %; if that is meant, say so with --max-deletes 9",
+        "limit: 9 of 10 managed grants, more than 30 %; to allow this, use --max-deletes 9",
     }
 
 

@@ -81,12 +81,12 @@ def test_a_tenant_that_is_not_declared_is_a_problem_at_its_place() -> None:
     spec = a_spec(tenants=(where("dev", "pord", "x-*"),))
 
     assert said([spec]) == [
-        'grants/a.yaml:1:2: the configuration declares no tenant "pord"; did you mean "prod"?',
-        'grants/a.yaml:1:3: the configuration declares no tenant "x-*"; declared are dev, prod and sandbox',
+        'grants/a.yaml:1:2: the configuration does not declare the tenant "pord"; did you mean "prod"?',
+        'grants/a.yaml:1:3: the configuration does not declare the tenant "x-*"; declared are dev, prod and sandbox',
     ]
     assert said([a_spec(tenants=(where("dev"),))], NOBODY) == [
         (
-            'grants/a.yaml:1:1: the configuration declares no tenant "dev"; it declares none at all; '
+            'grants/a.yaml:1:1: the configuration does not declare the tenant "dev"; it declares none at all; '
             'name your tenants in reconciler.yaml, or remove "tenants"'
         ),
     ]
@@ -96,7 +96,7 @@ def test_a_grant_that_applies_nowhere_is_a_problem() -> None:
     spec = a_spec(tenants=(where("dev"), where("prod", line=7)))
 
     assert said([spec]) == [
-        "grants/a.yaml:7:1: no tenant fits both the file's and this grant's tenants; correct the one or the other",
+        "grants/a.yaml:7:1: no tenant matches both the tenants of the file and the tenants of this grant; correct one of the two lists",
     ]
 
 
@@ -104,7 +104,7 @@ def test_a_variable_that_a_tenant_lacks_is_a_problem_that_names_the_tenant() -> 
     spec = a_spec(client="Billing${suffix}", scope=("${stagee}:x",))
 
     assert said([spec]) == [
-        'grants/a.yaml:2:5: prod has no variable "suffix"; add it to variables in reconciler.yaml',
+        'grants/a.yaml:2:5: prod has no variable "suffix"; define it under variables in reconciler.yaml',
         'grants/a.yaml:52:9: dev and prod have no variable "stagee"; did you mean "stage"?',
     ]
 
@@ -118,7 +118,7 @@ def test_a_variable_is_needed_only_where_its_grant_applies() -> None:
 
 def test_without_tenants_only_the_domain_is_known() -> None:
     assert said([a_spec(audience="https://${domain}/", client_id="${x}")], NOBODY) == [
-        'grants/a.yaml:3:5: there is no variable "x"; add it to variables in reconciler.yaml',
+        'grants/a.yaml:3:5: the variable "x"; define it under variables in reconciler.yaml',
     ]
     assert NOBODY.targets == (ANY_TENANT,)
 

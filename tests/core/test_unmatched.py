@@ -57,4 +57,4 @@ def test_many_items_are_counted() -> None:
     sentences = list(reported(*(Pattern(client_id=f"x{number}") for number in range(MOST_REPORTED + 7))))
 
     assert len(sentences) == MOST_REPORTED + 1
-    assert sentences[-1] == "7 more items of the configuration match no grant"
+    assert sentences[-1] == "7 more items of reconciler.yaml match no grant"

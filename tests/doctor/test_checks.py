@@ -84,15 +84,15 @@ def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None
 @pytest.mark.parametrize(
     ("greeting", "status", "text"),
     [
-        (FirstResponse(NOW, NOW + 0.2, NOW), Status.OK, "like the tenant's"),
-        (FirstResponse(NOW, NOW + 30, NOW + 15), Status.OK, "like the tenant's"),
+        (FirstResponse(NOW, NOW + 0.2, NOW), Status.OK, "equal to the tenant's"),
+        (FirstResponse(NOW, NOW + 30, NOW + 15), Status.OK, "equal to the tenant's"),
         (FirstResponse(NOW, NOW, NOW - 5), Status.OK, "4 s off"),
         (FirstResponse(NOW, NOW, NOW + 8), Status.OK, "8 s off"),
         (FirstResponse(NOW, NOW + 2, NOW - 100), Status.WARNING, "1 min 39 s ahead of the tenant's"),
         (FirstResponse(NOW - 2, NOW, NOW + 100), Status.WARNING, "1 min 40 s behind the tenant's"),
         (FirstResponse(NOW, NOW, NOW - 11), Status.OK, "10 s off"),
         (FirstResponse(NOW, NOW, NOW - 11.5), Status.WARNING, "10 s ahead of the tenant's"),
-        (FirstResponse(NOW, NOW, None), Status.SKIPPED, "the tenant does not tell its time"),
+        (FirstResponse(NOW, NOW, None), Status.SKIPPED, "the tenant does not return its time"),
         (ProbeFailed("x", "y"), Status.SKIPPED, "no connection"),
     ],
     ids=["same", "slow", "little", "little-back", "ahead", "behind", "just", "too-much", "untold", "unconnected"],
@@ -126,7 +126,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, 
 def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
     bare = FirstResponse(NOW, NOW, NOW)
 
-    assert found("connection", greeting=bare).found == "plain http, which is spoken on loopback only"
+    assert found("connection", greeting=bare).found == "plain http, which is used on loopback only"
     assert found("connection", greeting=bare, addresses=ProbeSkipped("x")).found == "within this process"
 
 
@@ -139,8 +139,8 @@ def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
         (a_token(exp=NOW + 599, renewable=False), Status.WARNING, "as given, valid for 9 min 59 s"),
         (a_token(exp=NOW, renewable=False), Status.FAILED, "it expired 0 s ago"),
         (a_token(exp=NOW - 3 * DAY, renewable=False), Status.FAILED, "it expired 3 d ago"),
-        (a_token(renewable=False), Status.OK, "as given; it does not say how long it is valid"),
-        (a_token(exp=10**30), Status.OK, "fetched; it does not say how long it is valid"),
+        (a_token(renewable=False), Status.OK, "as given; its expiry is unknown"),
+        (a_token(exp=10**30), Status.OK, "fetched; its expiry is unknown"),
         (a_token(aud="https://other"), Status.FAILED, "the access token is not one for the Management API"),
         (ProbedToken("a.b.c", renewable=False), Status.FAILED, "the access token is no JWT"),
     ],
@@ -183,7 +183,7 @@ def test_a_refused_listing_fails_with_its_advice() -> None:
 def test_ignored_entries_of_no_proxy_are_a_warning() -> None:
     finding = found("proxy", proxy_notes=('NO_PROXY: ignored "[x"',))
 
-    assert (finding.status, finding.found) == (Status.WARNING, 'none on the way; NO_PROXY: ignored "[x"')
+    assert (finding.status, finding.found) == (Status.WARNING, 'none; NO_PROXY: ignored "[x"')
 
 
 def test_a_proxy_is_named() -> None:

@@ -14,8 +14,8 @@ ID = {"AUTH0_CLIENT_ID": "id"}
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
-        ({"AUTH0_ACCESS_TOKEN": "canary"}, "a ready token from AUTH0_ACCESS_TOKEN"),
-        ({"AUTH0_ACCESS_TOKEN": " ", "AUTH0_API_TOKEN": "canary"}, "a ready token from AUTH0_API_TOKEN"),
+        ({"AUTH0_ACCESS_TOKEN": "canary"}, "an access token from AUTH0_ACCESS_TOKEN"),
+        ({"AUTH0_ACCESS_TOKEN": " ", "AUTH0_API_TOKEN": "canary"}, "an access token from AUTH0_API_TOKEN"),
         (ID | {"AUTH0_CLIENT_SECRET": "canary"}, "a client secret from AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET"),
         (
             ID | {"AUTH0_CLIENT_ASSERTION_PRIVATE_KEY": "canary", "AUTH0_AUDIENCE": "https://x/api/v2/"},
@@ -43,7 +43,7 @@ def test_variables_are_told_by_the_tenants_prefix() -> None:
 def test_a_sandbox_has_its_own() -> None:
     credentials = credentials_from({"AUTH0_ACCESS_TOKEN": "canary"}, "x.auth0.com")
 
-    assert described_credentials(credentials, SANDBOX, {}) == "the sandbox's own"
+    assert described_credentials(credentials, SANDBOX, {}) == "those of the sandbox"
 
 
 def test_trouble_stays_trouble() -> None:

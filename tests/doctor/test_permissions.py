@@ -87,7 +87,7 @@ def test_what_is_never_needed_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
-        (a_token(), "the token does not say what it may do"),
+        (a_token(), "the token does not list its permissions"),
         (ProbedToken("opaque", renewable=False), "the token cannot be read"),
         (ProbeSkipped("x"), "no access token"),
         (ProbeFailed("x", "y"), "no access token"),

@@ -93,7 +93,7 @@ def test_a_tenant_in_this_process_is_seen_too(tmp_path: Path) -> None:
     tenant = Tenant(name="t", domain="sandbox.localhost", kind=TenantKind.SANDBOX, database=tmp_path / "db")
     sight = asyncio.run(look(tenant, {}))
 
-    assert (sight.addresses, sight.credentials) == (INSIDE, "the sandbox's own")
+    assert (sight.addresses, sight.credentials) == (INSIDE, "those of the sandbox")
     assert isinstance(sight.listing, ProbedListing)
     assert sight.listing.wrong == ""
 
@@ -110,8 +110,8 @@ def test_a_sandbox_that_cannot_be_opened_is_no_connection(tmp_path: Path) -> Non
     ("proxy", "text"),
     [
         ("", "unknown.invalid cannot be resolved: "),
-        ("http://a..b:1", "a..b cannot be resolved: it is no host name"),
-        (f"http://{'a' * 64}.com:1", "cannot be resolved: it is no host name"),
+        ("http://a..b:1", "a..b cannot be resolved: it is not a host name"),
+        (f"http://{'a' * 64}.com:1", "cannot be resolved: it is not a host name"),
     ],
     ids=["unknown", "empty-label", "long-label"],
 )

@@ -151,7 +151,7 @@ def test_links_are_followed_only_within_the_folder(tmp_path: Path) -> None:
     files, problems = found_in(inside)
     assert files == ["a.yaml", "linked.yaml"]
     assert problems == [
-        "broken.yaml this symbolic link leads to no file",
+        "broken.yaml this symbolic link has no target",
         "stolen-folder this symbolic link leads out of the folder",
         "stolen.yaml this symbolic link leads out of the folder",
     ]

@@ -80,7 +80,7 @@ def test_an_answer_that_breaks_off_may_be_better_next_time(failure: Callable[...
 def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[..., ForgeError]) -> None:
     gzipped = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n\x1f\x8b\x08"
 
-    assert "the answer is no JSON" in str(failure(lambda send, _: send(gzipped) and None))
+    assert "the answer is not valid JSON" in str(failure(lambda send, _: send(gzipped) and None))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from reconciler.output.styled import plain
 from reconciler.output.text.problems import finding_lines, findings_json
 
 FINDINGS = [
-    Finding("clock", Status.OK, "like the tenant's"),
+    Finding("clock", Status.OK, "equal to the tenant's"),
     Finding("token", Status.WARNING, " ".join(["word"] * 20), " ".join(["advice"] * 15)),
     Finding("name resolution", Status.FAILED, f"https://{'x' * 80}/\x1b[2J", "look"),
     Finding("API", Status.SKIPPED, "there is no token"),
@@ -12,7 +12,7 @@ FINDINGS = [
 
 def test_findings_stand_in_columns_with_what_to_do_below() -> None:
     assert plain(finding_lines(FINDINGS)).splitlines() == [
-        "ok       clock            like the tenant's",
+        "ok       clock            equal to the tenant's",
         "warning  token            word word word word word word word word word word word",
         "                          word word word word word word word word word",
         "                          -> advice advice advice advice advice advice advice",
@@ -31,5 +31,5 @@ def test_a_program_gets_every_finding_whole() -> None:
 
     assert data == {
         "summary": {"ok": 1, "warning": 0, "failed": 0, "skipped": 0},
-        "checks": [{"check": "clock", "status": "ok", "found": "like the tenant's", "advice": ""}],
+        "checks": [{"check": "clock", "status": "ok", "found": "equal to the tenant's", "advice": ""}],
     }

@@ -32,19 +32,19 @@ def test_a_run_is_listed_with_what_came_of_it() -> None:
 def test_a_write_that_nobody_saw_the_end_of_stands_out() -> None:
     assert plain(runs_lines([a_run(*WHOLE[:2], tail='{"event": "r')])).splitlines() == [
         "r  2026-08-01 10:00:00 UTC  prod (x.auth0.com)",
-        "  2 changes: no result; no end noted: cut off, or still going on",
-        "  NO RESULT for 1 write, which may have taken effect or not",
+        "  2 changes: no result; no end recorded: interrupted or still running",
+        "  NO RESULT for 1 write: it is unknown whether they took effect",
         "    1 create billing -> https://api",
-        "  -> run apply again: it looks before it writes",
-        "  The last line is cut off: the run was ended while it wrote it.",
+        "  -> run apply again: it reads the tenant before it writes",
+        "  The last line is incomplete: the run ended while writing it.",
     ]
 
 
 def test_a_journal_without_sense_is_told_as_such() -> None:
     assert plain(runs_lines([a_run(tail="x\ny\n{}")])).splitlines() == [
-        "r  its beginning is not told",
-        "  it is not told how many changes: no result; no end noted: cut off, or still going on",
-        "  Lines that cannot be read: 1, 2, 3.",
+        "r  its start is not recorded",
+        "  unknown number of changes: no result; no end recorded: interrupted or still running",
+        "  Unreadable lines: 1, 2, 3.",
     ]
 
 

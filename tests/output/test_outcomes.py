@@ -36,9 +36,9 @@ def test_each_outcome_has_a_row_with_its_detail_below(result: Result) -> None:
         (
             PLAN,
             "",
-            "Auth0 accepted 1 change and did not keep all of it; running again is likely to end the same way.",
+            "Auth0 accepted 1 change and did not keep all of it; running again will probably end the same way.",
         ),
-        (DIFFERING, "", "the tenant has what was asked for."),
+        (DIFFERING, "", "the tenant has the requested changes."),
         (None, "the tenant could not be read again: GET: 500", "the tenant could not be read again: GET: 500."),
     ],
     ids=["converged", "not-converged", "create-only", "unread"],

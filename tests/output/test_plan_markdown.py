@@ -29,7 +29,7 @@ def test_a_plan_without_changes_says_so() -> None:
     markdown = plan_markdown(a_plan([a_spec()], [an_observed()], NAMES))
 
     assert markdown.startswith("<!-- reconciler:test -->\n### `test`: 0 to create, 0 to update, 0 to delete\n\n")
-    assert "No changes: the tenant has what the files declare.\n" in markdown
+    assert "No changes: the tenant equals the files.\n" in markdown
     assert "<table>" not in markdown
 
 
@@ -71,7 +71,7 @@ def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
 
     head, _, _ = markdown.partition("<table>")
     assert "1 to create, 0 to update, 0 to delete, 1 blocked" in head
-    assert "> [!CAUTION]\n> **Blocked (1): nothing of this plan can be applied**\n>\n" in head
+    assert "> [!CAUTION]\n> **Blocked (1): no change of this plan can be applied**\n>\n" in head
     reason = 'protected: ask | first (protect: client "Portal")'
     assert f"> - + `Portal -> Invoices API`: `{reason}`, `grants/a.yaml:9`\n" in head
     linked = plan_markdown(plan, checkout=SourceLinks(address="https://code.example/blob/abc"))
@@ -85,7 +85,7 @@ def test_origins_have_tables_of_their_own() -> None:
     markdown = plan_markdown(a_plan(specs, [], NAMES, base=(specs[1],)))
 
     assert "Origin: 1 from this branch, 1 drift, 0 from both." in markdown
-    branch, _, drift = markdown.partition("**Drift: the tenant has moved, this branch has not (1)**")
+    branch, _, drift = markdown.partition("**Drift: the tenant changed, the files did not (1)**")
     assert "**From this branch (1)**" in branch
     assert "Billing" in rows(branch)[0]
     assert "Portal" in rows(drift)[0]
@@ -105,7 +105,7 @@ def test_no_volume_pushes_counts_or_a_critical_line_out_of_view(count: int, most
 
     assert len(markdown.encode()) <= most_bytes
     assert f"### `test`: {len(plan.changes)} to create" in markdown
-    critical = "> - `admin -> Auth0 Management API`: `can take the tenant over: create:clients`"
+    critical = "> - `admin -> Auth0 Management API`: `can take over the tenant: create:clients`"
     assert critical in markdown
     assert markdown.index(critical) < 600
 
@@ -128,7 +128,7 @@ def test_many_critical_risks_of_one_kind_share_a_line_that_names_every_grant() -
 
     assert len(markdown.encode()) <= 60_000
     assert "> **Critical (900)**\n" in markdown
-    assert markdown.count("can take the tenant over") == 1
+    assert markdown.count("can take over the tenant") == 1
     critical, _, _ = markdown.partition("<table>")
     assert all(f"`a{n} -> Auth0 Management API`" in critical for n in range(900))
 

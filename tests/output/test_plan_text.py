@@ -150,7 +150,7 @@ def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
     listed = section(plan, "Left alone")
     assert listed[0] == "Left alone (13) 12 unmanaged, 1 own"
     assert len(listed[1:-1]) == 10
-    assert listed[-1] == "    and 3 more; -v lists all"
+    assert listed[-1] == "    and 3 more; use -v to list all"
     assert text(plan, every=True).count("[unmanaged]") == 12
 
 
@@ -160,7 +160,7 @@ def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
         (a_plan([a_spec()]), "Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 0 left alone."),
         (
             a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True),
-            "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 differing but not asked for, 0 left alone.",
+            "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only or --only-branch, 0 left alone.",
         ),
         (
             a_plan([a_spec()], [an_observed(EVERYTHING)], limits=Limits(max_updates=0)),
@@ -177,8 +177,8 @@ def test_the_last_line_counts_everything(plan: Plan, said: str) -> None:
 @pytest.mark.parametrize(
     ("create_only", "said"),
     [
-        (False, "No changes: the tenant has what the files declare."),
-        (True, "No changes: the tenant has what was asked for."),
+        (False, "No changes: the tenant equals the files."),
+        (True, "No changes: the tenant has the requested changes."),
     ],
 )
 def test_no_changes_claims_no_more_than_is_true(*, create_only: bool, said: str) -> None:

@@ -145,7 +145,7 @@ def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: Runner) -> 
     acted = runner.merged()
 
     assert acted.code != 0
-    assert "files or tenant have changed since the plan" in acted.log
+    assert "files or tenant changed after the plan was created" in acted.log
     assert runner.project.grants() == [("portal", ("write:invoices",))]
 
 

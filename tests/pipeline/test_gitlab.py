@@ -134,7 +134,7 @@ def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: GitLabRunne
     code, log = runner.run("apply: [prod]")
 
     assert code != 0
-    assert "files or tenant have changed since the plan" in log
+    assert "files or tenant changed after the plan was created" in log
     assert runner.project.grants() == BEFORE
 
 
