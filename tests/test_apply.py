@@ -170,7 +170,7 @@ def test_what_cannot_be_looked_up_is_unknown(tmp_path: Path) -> None:
     results, _, (outcome,) = applied(tmp_path, [CREATE, KEEP], break_all)
 
     assert results == {"new": Result.UNKNOWN}
-    assert "looking again failed" in outcome.detail
+    assert "reading the grant again failed" in outcome.detail
 
 
 def foreign_edit(client_id: str, **fields: object) -> Meddle:

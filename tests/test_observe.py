@@ -121,7 +121,7 @@ def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
 
 
 def test_without_permission_third_parties_cannot_be_told(tmp_path: Path) -> None:
-    with pytest.raises(ReconcilerError, match="--prune has to know which applications belong to third parties"):
+    with pytest.raises(ReconcilerError, match="--prune must know which applications belong to third parties"):
         seen(tmp_path, replace(NOTHING, third_parties=True), '"read:client_grants"')
 
 
@@ -163,7 +163,7 @@ def test_what_this_version_does_not_know_is_said_and_passed_over(tmp_path: Path)
 
     observation, _ = seen(tmp_path, NOTHING, meddle=meddle)
 
-    assert observation.notes == ('ignored unknown 2 grants in field "colour"',)
+    assert observation.notes == ('ignored unknown field "colour" in 2 grants of the tenant',)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ NEXT = (
 )
 NEXT_WITHOUT_CREDENTIALS = (
     "- set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment, then",
-    "reconciler import; reconciler doctor shows what is missing",
+    "  reconciler import; reconciler doctor shows what is missing",
 )
 
 

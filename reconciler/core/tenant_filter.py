@@ -195,7 +195,7 @@ def _unknown_tenants(
 ) -> Iterator[Problem]:
     for pattern in (pattern for patterns in spec.tenants for pattern in patterns):
         if pattern.text in unknown:
-            what = f"the configuration declares no tenant {quoted(pattern.text)}"
+            what = f"the configuration does not declare the tenant {quoted(pattern.text)}"
             yield Problem(pattern.source, what, guess(pattern.text, known) or _declared(known))
 
 

@@ -79,7 +79,7 @@ def by_proxy(base_url: str) -> str:
     proxy = proxy_for(base_url)
     if proxy is None:
         return ""
-    return f"(through the proxy {proxy.place} from {proxy.variable})"
+    return f" (through the proxy {proxy.place} from {proxy.variable})"
 
 
 def proxy_notes(base_url: str) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def test_each_run_has_a_name_of_its_own_that_fits_into_a_header(tmp_path: Path) 
 def test_a_journal_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("in the way")
 
-    with pytest.raises(JournalError, match="cannot be made, so nothing was sent"):
+    with pytest.raises(JournalError, match="cannot be created, so nothing was sent"):
         open_journal(tmp_path)
 
 
@@ -106,11 +106,11 @@ def test_behind_half_a_line_no_other_is_written(tmp_path: Path) -> None:
         journal = Journal("run", tmp_path, file.fileno())
         resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
         try:
-            with pytest.raises(JournalError, match="no room is left"):
+            with pytest.raises(JournalError, match="no space left"):
                 asyncio.run(journal.end(converged=True))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        with pytest.raises(JournalError, match="no room is left"):
+        with pytest.raises(JournalError, match="no space left"):
             asyncio.run(journal.end(converged=True))
 
     assert len(path.read_bytes()) == 20

@@ -182,7 +182,7 @@ ONE_DAY = timedelta(hours=24)
             "made for test .test.example., not for test ",
         ),
         (replace(PLAN.tenant, name="other"), timedelta(), "made for test .test.example., not for other .test.example."),
-        (PLAN.tenant, timedelta(hours=25), "too long ago"),
+        (PLAN.tenant, timedelta(hours=25), "is too old"),
         (PLAN.tenant, timedelta(hours=-1), "the clocks of the two machines differ"),
     ],
     ids=["another domain", "another tenant", "too old", "from the future"],

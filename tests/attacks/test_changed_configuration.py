@@ -216,7 +216,9 @@ def test_a_base_without_a_configuration_says_so(here: Path) -> None:
 
     (found,) = ran.data["config_changes"]
     assert (found["level"], found["rule"]) == ("high", "config-new")
-    assert found["message"].startswith(f"{commit} has no reconciler.yaml: every setting is new, or the file was moved")
+    assert found["message"].startswith(
+        f"{commit} does not contain reconciler.yaml: every setting is new, or the file was moved"
+    )
 
 
 def test_another_path_of_the_configuration_says_so(here: Path) -> None:
@@ -225,7 +227,7 @@ def test_another_path_of_the_configuration_says_so(here: Path) -> None:
     ((level, rule, names, what),) = changes("--config", "other.yaml")
 
     assert (level, rule, names) == ("high", "config-new", [])
-    assert what == "HEAD has no other.yaml: every setting is new, or the file was moved; read the whole file"
+    assert what == "HEAD does not contain other.yaml: every setting is new, or the file was moved; read the whole file"
 
 
 @pytest.mark.parametrize("content", ["tenants: [\n", "tenants: {prod: {domain: a b}}\n", "nonsense: 1\n"])

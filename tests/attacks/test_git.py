@@ -208,7 +208,7 @@ def test_git_gets_no_credentials(here: Path, marker: Path, monkeypatch: pytest.M
     [
         ("cat /dev/zero", "wrote more than"),
         ("yes >&2", "y; y; y"),
-        ("sleep 60 & sleep 60", "did not answer"),
+        ("sleep 60 & sleep 60", "took longer than"),
     ],
     ids=["endless", "endless complaint", "hangs"],
 )
@@ -464,7 +464,7 @@ def test_a_folder_of_grants_that_is_a_link_out_of_the_repository_is_refused(here
     for words in (["validate"], ["plan"], ["apply", "--yes"], ["fmt"], ["import"], ["validate", "grants/."]):
         ran = reconciler(*words)
         assert ran.code == 1, words
-        assert '"grants" is a link that leads out of' in ran.stderr
+        assert '"grants" is a link out of' in ran.stderr
 
 
 def test_a_link_on_the_way_to_the_grants_is_refused_too(here: Path) -> None:
@@ -544,7 +544,7 @@ def test_a_base_whose_grants_lead_out_of_the_repository_is_not_an_empty_one(here
     (here / "grants").unlink()
     shutil.move(here.parent / "grants", here / "grants")
 
-    assert "grants in HEAD: warning: this is a link out of the repository" in plan(base="HEAD").stderr
+    assert "grants in HEAD: warning: this is a link that leads out of the repository" in plan(base="HEAD").stderr
     assert plan("--only-branch", base="HEAD").code == 1
 
 

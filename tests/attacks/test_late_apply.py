@@ -40,7 +40,7 @@ def applied(branch: str = BRANCH) -> Ran:
 
 
 def reverted(here: Path) -> str:
-    """Return the id of a commit that follows the one that stays."""
+    """Return the id of a commit after the one that stays checked out."""
     return git(here, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Revert")
 
 
@@ -86,7 +86,7 @@ def test_where_no_hosting_service_is_known_nothing_is_applied(here: Path) -> Non
     ran = applied()
 
     assert (ran.code, grants_of(here)) == (1, before)
-    assert "its hosting service is unknown" in ran.stderr
+    assert "the hosting service is unknown" in ran.stderr
 
 
 @pytest.mark.usefixtures("here")

@@ -41,7 +41,7 @@ def test_many_critical_risks_always_fit_and_are_counted() -> None:
     markdown = plan_markdown(plan)
     shown = sum(line.startswith("> - `app") for line in markdown.splitlines())
     assert f"> - and {1200 - shown} more critical risks (management-api-takeover)\n" in markdown
-    assert "read them in the log of the job" in markdown
+    assert "read it in the log of the job" in markdown
     assert "<tr><td>+ create</td>" in markdown
 
 

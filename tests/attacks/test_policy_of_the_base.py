@@ -48,7 +48,7 @@ def test_a_renamed_tenant_keeps_the_denials_and_is_called_new(here: Path, name: 
 
     assert (ran.code, grants_of(here)) == (4, before)
     assert DENIED in ran.stdout
-    assert "is a new tenant: base.yaml does not declare it" in ran.stdout
+    assert "is a new tenant: base.yaml does not declare this tenant" in ran.stdout
 
 
 def test_a_tenant_that_takes_the_place_of_another_is_judged_by_the_strictest_of_both(here: Path) -> None:

@@ -61,8 +61,8 @@ def test_a_file_that_git_tracks_is_no_report(forge: Forge, kind: str) -> None:
     ran = comment(f"{folder}/plan.md")
 
     assert ran.code == 1
-    assert "is a file of the commit" in ran.stderr
-    assert is_replaced(forge, "is a file of the commit")
+    assert "git tracks the report" in ran.stderr
+    assert is_replaced(forge, "git tracks the report")
 
 
 @pytest.mark.parametrize("target", [os.devnull, "elsewhere.md"])

@@ -149,7 +149,7 @@ def test_a_plan_is_not_applied_twice_where_the_journal_tells_of_it(here: Path) -
 
     ran = refused(here)
 
-    assert f"the run {run.stem} has applied this plan already" in ran.stderr
+    assert f"the run {run.stem} has already applied this plan" in ran.stderr
 
 
 def test_a_job_that_is_run_again_elsewhere_finds_nothing_to_do(here: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_job_that_is_run_again_elsewhere_finds_nothing_to_do(here: Path) -> No
     ran = reconciler("apply", "plan.json")
 
     assert (ran.code, grants_of(here)) == (0, after)
-    assert "nothing left to do" in ran.stdout
+    assert "already equals the result of the approved plan" in ran.stdout
     assert "already as approved, so skipped: create Billing -> Invoices API" in ran.stdout
 
 
@@ -197,7 +197,7 @@ def test_without_the_narrowing_that_was_approved_nothing_is_widened(here: Path) 
 
     ran = refused(here)
 
-    assert "none is left to be taken" in ran.stderr
+    assert "takes access is no longer needed" in ran.stderr
     assert "Not planned any more (1)" in ran.stdout
 
 
@@ -205,7 +205,7 @@ def test_a_narrowing_that_the_files_have_dropped_stops_the_widening_too(here: Pa
     a_saved_plan(here, GRANTS + NARROWED)
     (here / "grants" / "billing.yaml").write_text(GRANTS)
 
-    assert "none is left to be taken" in refused(here).stderr
+    assert "takes access is no longer needed" in refused(here).stderr
 
 
 def test_a_widening_that_is_done_already_is_skipped_and_named(here: Path) -> None:

@@ -368,7 +368,7 @@ def test_of_several_tenants_only_the_one_of_the_domain_gets_the_credentials(
 
     assert ran.code == 1
     assert "error: prod: tenant prod: AUTH0_DOMAIN is " in ran.stderr
-    assert "give each a prefix of its own, like credentials: AUTH0_PROD_" in ran.stderr
+    assert "give each its own prefix, like credentials: AUTH0_PROD_" in ran.stderr
     assert "error: dev" not in ran.stderr
     assert listener == []
 

@@ -23,7 +23,7 @@ def test_a_ready_token_is_taken_as_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("token", [f"{CANARY} x", f"{CANARY}\nx", f"{CANARY}é", f"{CANARY}\udc80"], ids=ascii)
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
-    with pytest.raises(ReconcilerError, match="AUTH0_API_TOKEN does not hold a valid access token") as caught:
+    with pytest.raises(ReconcilerError, match="AUTH0_API_TOKEN is not a valid access token") as caught:
         credentials_from({"AUTH0_API_TOKEN": token}, "t.auth0.com")
 
     assert CANARY not in str(caught.value)

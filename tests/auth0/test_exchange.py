@@ -118,7 +118,7 @@ def test_a_drip_does_not_hold_us_for_ever() -> None:
 
     async def run() -> None:
         async with hostile_server(lambda _: drip()) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
-            with pytest.raises(UnknownOutcomeError, match="no whole answer within 60 s"):
+            with pytest.raises(UnknownOutcomeError, match="no complete response within 60 s"):
                 await exchange(http, http.build_request("GET", server.url), Secrets())
 
     _, seconds = run_virtually(run())
@@ -130,7 +130,7 @@ def test_a_drip_does_not_hold_us_for_ever() -> None:
 def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
     answer, _ = exchanged(lambda _: an_answer(200, body))
 
-    with pytest.raises(UnreadableError, match="the answer is not valid JSON"):
+    with pytest.raises(UnreadableError, match="the response is not valid JSON"):
         answer.json()
 
 

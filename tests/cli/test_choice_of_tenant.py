@@ -32,8 +32,8 @@ def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) 
 
     assert (refused.code, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "error: AUTH0_DOMAIN: example.eu.auth0.com declares no tenants with the domain reconciler.yaml declares "
-        "(first and second); use --tenant NAME, declare the tenant, or use --allow-unnamed-tenant to go on with the "
+        "error: AUTH0_DOMAIN: reconciler.yaml declares no tenant with the domain example.eu.auth0.com (it declares "
+        "first and second); use --tenant NAME, declare the tenant, or use --allow-unnamed-tenant to continue with the "
         "shared settings\n"
     )
     assert allowed.stderr.startswith("error: no credentials for example.eu.auth0.com: set AUTH0_CLIENT_ID")
@@ -73,7 +73,10 @@ def test_without_configuration_and_auth0_domain_there_is_no_tenant(here: Path) -
     ran = reconciler("plan")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == "error: no tenant is selected: use --tenant, set AUTH0_DOMAIN, or set default_tenant in reconciler.yaml\n"
+    assert (
+        ran.stderr
+        == "error: no tenant is selected: use --tenant, set AUTH0_DOMAIN, or set default_tenant in reconciler.yaml\n"
+    )
 
 
 def test_a_misspelt_tenant_has_near_misses() -> None:

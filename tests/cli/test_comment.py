@@ -197,7 +197,7 @@ def test_a_report_is_cut_and_never_refused_for_its_length(forge: Forge, here: Pa
     assert reconciler("comment", "plan.md").code == 0
 
     (body,) = forge.bodies()
-    assert body.startswith(f"{MARKER}\n> [!CAUTION]\n> This report is cut")
+    assert body.startswith(f"{MARKER}\n> [!CAUTION]\n> This report is truncated")
     assert "**Critical**" in body
     assert len(body) <= 1_000_000
 
@@ -205,10 +205,10 @@ def test_a_report_is_cut_and_never_refused_for_its_length(forge: Forge, here: Pa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("## Plan\n", "plan.md:1:1: the first line is no marker"),
-        (f" {MARKER}\n", "plan.md:1:1: the first line is no marker"),
-        ("<!-- reconciler: --> --> @everybody -->\n", "plan.md:1:1: the first line is no marker"),
-        ("", "plan.md:1:1: the first line is no marker"),
+        ("## Plan\n", "plan.md:1:1: the first line is not a marker"),
+        (f" {MARKER}\n", "plan.md:1:1: the first line is not a marker"),
+        ("<!-- reconciler: --> --> @everybody -->\n", "plan.md:1:1: the first line is not a marker"),
+        ("", "plan.md:1:1: the first line is not a marker"),
     ],
     ids=["no marker", "a blank before it", "a marker that ends early", "empty"],
 )
@@ -224,8 +224,8 @@ def test_what_is_no_report_is_not_put_anywhere(forge: Forge, here: Path, text: s
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "git tracks the report plan.md cannot be read: No such file or directory"),
-        (b"\xff\xfe", "git tracks the report plan.md cannot be read: it is not UTF-8 text"),
+        (None, "the report plan.md cannot be read: No such file or directory"),
+        (b"\xff\xfe", "the report plan.md cannot be read: it is not UTF-8 text"),
     ],
     ids=["missing", "no text"],
 )
@@ -275,13 +275,13 @@ def test_on_gitlab_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name
 
 
 SPOILT = {
-    "no job": ("GITHUB_ACTIONS", "false", "this is no job of GitHub Actions or GitLab CI"),
-    "plain http": ("GITHUB_GRAPHQL_URL", "http://api.example.com/graphql", "is no https address"),
-    "no address": ("GITHUB_GRAPHQL_URL", "api.example.com", "is no https address"),
-    "repository": ("GITHUB_REPOSITORY", "grants", "not of the form owner/name"),
-    "token of two lines": ("GITHUB_TOKEN", f"{TOKEN}\n{TOKEN}", "holds no token"),
+    "no job": ("GITHUB_ACTIONS", "false", "this is not a job of GitHub Actions or GitLab CI"),
+    "plain http": ("GITHUB_GRAPHQL_URL", "http://api.example.com/graphql", "is not an https URL"),
+    "no address": ("GITHUB_GRAPHQL_URL", "api.example.com", "is not an https URL"),
+    "repository": ("GITHUB_REPOSITORY", "grants", "does not have the form owner/name"),
+    "token of two lines": ("GITHUB_TOKEN", f"{TOKEN}\n{TOKEN}", "is not a valid token"),
     "no such event": ("GITHUB_EVENT_PATH", "nowhere.json", "cannot be read as the event"),
-    "event about nothing": ("GITHUB_EVENT_PATH", "list.json", "is about no pull request"),
+    "event about nothing": ("GITHUB_EVENT_PATH", "list.json", "does not contain a pull request"),
 }
 
 

@@ -62,7 +62,7 @@ def test_a_warning_is_no_failure(here: Path) -> None:
     [
         ("reconciler.yaml", "tenants: [\n", {"configuration": "failed", "tenant": "skipped"}, "reconciler.yaml:2:1: "),
         ("reconciler.yaml", "default_tenant: x\n", {"configuration": "failed"}, 'does not declare the tenant "x"'),
-        ("reconciler.yaml", "{}\n", {"configuration": "ok", "tenant": "failed"}, "no tenant: use --tenant"),
+        ("reconciler.yaml", "{}\n", {"configuration": "ok", "tenant": "failed"}, "no tenant is selected: use --tenant"),
         ("grants/billing.yaml", "grants: 1\nx: 2\n", {"grants": "failed"}, "(and 1 more)"),
         ("grants/billing.yaml", GRANTS + "      - read:invoices\n", {"grants": "failed"}, "billing.yaml:"),
     ],

@@ -55,7 +55,7 @@ def test_a_run_that_was_killed_stands_out(here: Path) -> None:
 
     assert ran.code == 0
     assert "NO RESULT for 1 write" in ran.stdout
-    assert "The last line is cut off" in ran.stdout
+    assert "The last line is incomplete" in ran.stdout
 
 
 def test_the_newest_run_comes_first(here: Path) -> None:
@@ -71,8 +71,8 @@ def test_a_run_that_is_not_there_is_an_error(here: Path) -> None:
     ran = reconciler("journal", f"{journal.stem}x")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == f'error: the run "{journal.stem}x"; did you mean "{journal.stem}"?\n'
-    assert reconciler("journal", "x\x1b[2J").stderr.startswith('error: the run "x\\x1b[2J"; there are: ')
+    assert ran.stderr == f'error: the run "{journal.stem}x" does not exist; did you mean "{journal.stem}"?\n'
+    assert reconciler("journal", "x\x1b[2J").stderr.startswith('error: the run "x\\x1b[2J" does not exist; there are: ')
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(here: Path) -> None:

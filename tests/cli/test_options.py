@@ -39,7 +39,7 @@ def test_an_option_may_stand_before_the_command_or_behind_it(arguments: list[str
     [
         ("RECONCILER_GRANTS", "more", ["validate"], "2 grants in 1 file"),
         ("RECONCILER_CONFIG", "other.yaml", ["plan"], "Tenant other "),
-        ("RECONCILER_TENANT", "nobody", ["plan"], 'no tenant "nobody"'),
+        ("RECONCILER_TENANT", "nobody", ["plan"], 'does not declare the tenant "nobody"'),
         ("RECONCILER_COLOR", "always", ["plan"], "\x1b["),
         ("RECONCILER_PLAN_PRUNE", "1", ["plan"], "Delete (1)"),
         ("RECONCILER_PLAN_DETAILED_EXITCODE", "1", ["plan", "--create-only"], "Create (1)"),
@@ -74,7 +74,7 @@ def test_the_command_line_wins_over_the_environment(arguments: list[str], monkey
         (["plan", "--max-deletes", "-1"], "-1 is not in the range"),
         (["plan", "extra"], "unexpected extra argument"),
         (["plan", "--prune", "--create-only"], "use one of them"),
-        (["plan", "--prune", "--skip-missing"], "--prune cannot tell"),
+        (["plan", "--prune", "--skip-missing"], "--prune cannot be combined"),
         (["--color", "pink", "plan"], "'pink' is not one of"),
         (["validate", "--grants"], "requires an argument"),
         (["sandbox", "serve", "--port", "70000"], "70000 is not in the range"),

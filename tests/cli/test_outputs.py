@@ -96,7 +96,7 @@ def test_outputs_in_the_folder_of_grants_are_refused(here: Path, words: str) -> 
 
     ran = reconciler(*words.split())
 
-    assert (ran.code, "folder of grants" in ran.stderr) == (1, True)
+    assert (ran.code, "grant folder" in ran.stderr) == (1, True)
     assert [path.name for path in (here / "grants").iterdir()] == ["billing.yaml"]
     assert (here / "grants/billing.yaml").read_text() == before
 

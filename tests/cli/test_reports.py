@@ -310,7 +310,7 @@ def test_what_validate_finds_has_no_file_for_each_tenant() -> None:
     ran = reconciler("validate", "--report", "json={tenant}.json")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert "leave {tenant} from the name" in ran.stderr
+    assert "remove {tenant} from the name" in ran.stderr
 
 
 def test_an_apply_of_a_plan_that_is_too_old_says_so_in_the_report(here: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_snapshot_is_not_pruned_to(demo: Path) -> None:
     ran = reconciler("--grants", str(snapshot), "apply", "--yes", "--prune", "--max-deletes", "99")
 
     assert (ran.code, grants_of(demo)) == (1, before)
-    assert "error: --prune does not go with a snapshot" in ran.stderr
+    assert "error: --prune cannot be combined with a snapshot" in ran.stderr
 
 
 def test_what_somebody_changed_since_is_not_deleted(demo: Path) -> None:

@@ -40,7 +40,7 @@ def test_which_sandbox_must_be_clear(here: Path, arguments: list[str]) -> None:
     for given in ([], ["--tenant", "live"], ["--tenant", "nobody"]):
         ran = reconciler("sandbox", *arguments, *given)
         assert (ran.code, ran.stdout) == (1, "")
-        assert ran.stderr.startswith("error: which sandbox?")
+        assert ran.stderr.startswith("error: no sandbox is selected")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -32,7 +32,7 @@ def test_it_can_be_applied_again_where_nothing_tells_of_the_first_time_and_does_
     again = reconciler("apply", "plan.json")
 
     assert (again.code, holders(here)) == (0, ["billing", "own", "portal"])
-    assert "nothing left to do" in again.stdout
+    assert "already equals the result of the approved plan" in again.stdout
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_plan_for_another_tenant_is_refused(here: Path, monkeypatch: pytest.Mo
         ran = reconciler("apply", "plan.json")
 
     assert (ran.code, holders(here)) == (5, ["own", "portal"])
-    assert "the plan was created for local SANDBOX (sandbox.localhost), not for 127.0.0.1:" in ran.stderr
+    assert "the plan was made for local SANDBOX (sandbox.localhost), not for 127.0.0.1:" in ran.stderr
 
 
 def test_an_old_plan_is_refused() -> None:

@@ -121,7 +121,7 @@ def test_plans_of_several_do_not_fit_into_one_file() -> None:
     ran = reconciler("plan", "--all-tenants", "--out", "plan.json")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert "several tenants have a plan each; write {tenant} to the name" in ran.stderr
+    assert "each tenant needs its own plan file; add {tenant} to the name" in ran.stderr
 
 
 def test_a_saved_plan_is_for_one_tenant() -> None:
@@ -140,7 +140,7 @@ def test_a_saved_plan_of_another_tenant_is_refused() -> None:
 
     assert ran.code == 5
     assert (
-        "the plan was created for dev SANDBOX (sandbox.localhost), not for prod SANDBOX (sandbox.localhost)" in ran.stderr
+        "the plan was made for dev SANDBOX (sandbox.localhost), not for prod SANDBOX (sandbox.localhost)" in ran.stderr
     )
 
 
@@ -183,7 +183,7 @@ def test_what_is_wrong_for_all_stands_in_the_report_of_each_in_the_place_of_an_o
             'reconciler.yaml does not declare the tenant "dve"; did you mean "dev"?',
         ),
         (["doctor", "--all-tenants"], "this command works on one tenant at a time: name one with --tenant"),
-        (["plan", "--config", "empty.yaml", "--all-tenants"], "--all-tenants: empty.yaml declares no tenants"),
+        (["plan", "--config", "empty.yaml", "--all-tenants"], "--all-tenants: empty.yaml does not declare the tenant"),
     ],
     ids=["both", "misspelt", "doctor", "none declared"],
 )

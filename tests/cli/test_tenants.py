@@ -149,7 +149,10 @@ def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository:
 def test_validate_knows_only_the_tenants_that_are_declared() -> None:
     ran = reconciler("validate", "--tenant", "pord")
 
-    assert (ran.code, ran.stderr) == (1, 'error: reconciler.yaml does not declare the tenant "pord"; did you mean "prod"?\n')
+    assert (ran.code, ran.stderr) == (
+        1,
+        'error: reconciler.yaml does not declare the tenant "pord"; did you mean "prod"?\n',
+    )
 
 
 def test_doctor_checks_the_files_for_the_tenant_that_is_chosen(repository: Path) -> None:
@@ -185,7 +188,7 @@ def test_credentials_come_from_the_variables_of_the_tenants_prefix(
         planned = reconciler("plan")
 
     assert refused.stderr == (
-        f"error: tenant prod: {address} is not a host of Auth0; to send credentials there all the same, "
+        f"error: tenant prod: {address} is not a host of Auth0; to send credentials there nevertheless, "
         f"set AUTH0_PROD_DOMAIN={address} in the environment\n"
     )
     assert (planned.code, planned.stderr) == (0, "")

@@ -30,7 +30,7 @@ def test_commands_read_their_files_and_note_it(here: Path) -> None:
 
     validated = without_libyaml("validate")
     assert (validated.code, validated.stdout) == (0, "2 grants in 1 file: valid.\n")
-    assert validated.stderr.startswith("Files were read by a slow parser: this PyYAML was built without libyaml. ")
+    assert validated.stderr.startswith("The slow parser read the files, because this PyYAML lacks libyaml. ")
     assert without_libyaml("fmt", "-q").stderr == ""
     assert (here / "grants" / "billing.yaml").read_text().endswith("  - {client: Portal, api: Invoices API}\n")
 

@@ -138,7 +138,7 @@ def test_a_system_api_refuses_a_list_with_a_scope_that_it_no_longer_defines() ->
     (warning,), (error,) = checked(unchanged, directory, observed), checked(widened, directory, observed)
 
     assert (warning.severity, error.severity) == (Severity.WARNING, Severity.ERROR)
-    assert error.what.endswith('defines no scope "gone", and Auth0 refuses the whole list')
+    assert error.what.endswith('does not define the scope "gone", and Auth0 refuses the whole list')
 
 
 def test_other_apis_keep_a_scope_that_they_no_longer_define() -> None:

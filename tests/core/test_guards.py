@@ -260,9 +260,7 @@ def test_too_large_a_share_is_blocked_whole(
 def test_a_limit_says_how_it_is_lifted() -> None:
     _, forbidden = forbid_too_many(changes("delete", 4), Limits(), 10)
 
-    assert forbidden[0].reason == (
-        "limit: 4 of 10 managed grants, more than 30 %; to allow this, use --max-deletes 4"
-    )
+    assert forbidden[0].reason == ("limit: 4 of 10 managed grants, more than 30 %; to allow this, use --max-deletes 4")
 
 
 def test_a_limit_on_deletes_leaves_the_other_changes() -> None:

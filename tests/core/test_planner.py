@@ -48,7 +48,7 @@ def test_an_organization_over_its_quota_stops_the_plan_unless_the_limit_says_oth
     with pytest.raises(ProblemsError) as caught:
         make_plan([spec], observation, rules(), TENANT)
 
-    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["take others away from it first"]
+    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["remove other grants from it first"]
     assert make_plan([spec], observation, rules(limits=Limits(organization_grants=101)), TENANT).changes
 
 
@@ -344,4 +344,4 @@ def test_a_grant_that_denies_organizations_no_longer_is_told_if_nobody_says_whic
 
     notes = a_plan([spec], [an_observed()]).notes
 
-    assert sum("1 grant will deny organizations no longer" in note for note in notes) == told
+    assert sum("1 grant will no longer deny organizations" in note for note in notes) == told

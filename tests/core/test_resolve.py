@@ -46,7 +46,7 @@ def test_a_name_like_no_other_comes_without_a_guess() -> None:
 def test_a_name_that_two_applications_carry_is_a_problem_with_their_ids() -> None:
     _, (problem,) = resolve([a_spec(client="Portal")], DIRECTORY)
 
-    assert problem.message == '2 applications are named "Portal": id2, id3; use client_id'
+    assert problem.message == '2 applications are named "Portal": id2, id3; use client_id instead'
 
 
 def test_a_name_that_two_apis_carry_is_a_problem_with_their_identifiers() -> None:
@@ -54,7 +54,7 @@ def test_a_name_that_two_apis_carry_is_a_problem_with_their_identifiers() -> Non
 
     _, (problem,) = resolve([a_spec(api="Invoices API")], directory)
 
-    assert problem.message == '2 APIs are named "Invoices API": urn:one, urn:two; use audience'
+    assert problem.message == '2 APIs are named "Invoices API": urn:one, urn:two; use audience instead'
 
 
 def test_one_grant_by_name_and_by_id_is_declared_twice() -> None:

@@ -86,8 +86,8 @@ def test_a_tenant_that_is_not_declared_is_a_problem_at_its_place() -> None:
     ]
     assert said([a_spec(tenants=(where("dev"),))], NOBODY) == [
         (
-            'grants/a.yaml:1:1: the configuration does not declare the tenant "dev"; it declares none at all; '
-            'name your tenants in reconciler.yaml, or remove "tenants"'
+            'grants/a.yaml:1:1: the configuration does not declare the tenant "dev"; it declares no tenants at all; '
+            'add your tenants to reconciler.yaml, or remove "tenants"'
         ),
     ]
 
@@ -118,7 +118,7 @@ def test_a_variable_is_needed_only_where_its_grant_applies() -> None:
 
 def test_without_tenants_only_the_domain_is_known() -> None:
     assert said([a_spec(audience="https://${domain}/", client_id="${x}")], NOBODY) == [
-        'grants/a.yaml:3:5: the variable "x"; define it under variables in reconciler.yaml',
+        'grants/a.yaml:3:5: the variable "x" is not defined; define it under variables in reconciler.yaml',
     ]
     assert NOBODY.targets == (ANY_TENANT,)
 

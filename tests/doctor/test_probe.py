@@ -184,7 +184,7 @@ def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
     [
         (401, "check AUTH0_CLIENT_ID"),
         (403, "let the application of AUTH0_CLIENT_ID"),
-        (429, "the tenant gives"),
+        (429, "the tenant issues"),
         (500, "try again;"),
     ],
 )
@@ -200,10 +200,10 @@ def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: s
 @pytest.mark.parametrize(
     ("status", "body", "wrong", "advice"),
     [
-        (401, {"message": "Invalid token"}, "401 Invalid token", "is the token one of this tenant"),
+        (401, {"message": "Invalid token"}, "401 Invalid token", "check that the token belongs to this tenant"),
         (403, {"message": "Insufficient scope"}, "403 Insufficient scope", "add read:client_grants"),
         (302, {}, "302 Because", "try again"),
-        (200, b"<html>", "the answer is not valid JSON", "try again"),
+        (200, b"<html>", "the response is not valid JSON", "try again"),
     ],
     ids=["401", "403", "redirect", "html"],
 )

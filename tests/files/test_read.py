@@ -84,7 +84,7 @@ TWO_TENANTS = TargetTenants((TargetTenant("dev", {"stage": "dev"}), TargetTenant
         ),
         (
             "client: a\n    tenants: [test]",
-            {"2:5": '"api" and "audience" are', "3:15": "the configuration declares no tenants"},
+            {"2:5": '"api" and "audience" are', "3:15": "the configuration does not declare the tenant"},
         ),
         ("client: ${stage}\n    tenants: [dev]", {"2:5": '"api" and "audience" are'}),
         ("client: ${stage}\n    api: b\n    tenants: 5", {"4:14": '"tenants" is the number 5'}),

@@ -56,7 +56,7 @@ def test_an_answer_that_drips_is_left_in_time(failure: Callable[..., ForgeError]
     error = failure(drip, deadline=0.2)
 
     assert isinstance(error, TransientForgeError)
-    assert "no whole answer within 0 s" in str(error)
+    assert "no complete response within 0 s" in str(error)
 
 
 def test_an_answer_without_end_is_left(failure: Callable[..., ForgeError]) -> None:
@@ -80,7 +80,7 @@ def test_an_answer_that_breaks_off_may_be_better_next_time(failure: Callable[...
 def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[..., ForgeError]) -> None:
     gzipped = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n\x1f\x8b\x08"
 
-    assert "the answer is not valid JSON" in str(failure(lambda send, _: send(gzipped) and None))
+    assert "the response is not valid JSON" in str(failure(lambda send, _: send(gzipped) and None))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[
     ["http://api.example.com", "http://127.0.0.1.example.com", "http://localhost@api.example.com", "ftp://localhost"],
 )
 def test_a_token_is_sent_by_https_only_but_on_loopback(address: str) -> None:
-    with pytest.raises(ReconcilerError, match="is no https address"), connected(address, TOKEN, {}):
+    with pytest.raises(ReconcilerError, match="is not an https URL"), connected(address, TOKEN, {}):
         pass
 
 

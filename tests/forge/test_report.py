@@ -25,7 +25,7 @@ def test_two_reports_in_one_file_are_refused_because_the_second_would_never_be_f
 ) -> None:
     text = end.join([marker(name), "## Plan", marker(another), "## Plan", ""])
 
-    with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in the name"):
+    with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in its name"):
         parse_report("plan.md", text)
 
 

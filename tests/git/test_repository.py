@@ -96,7 +96,7 @@ def test_a_path_outside_is_an_error(repository: Repository) -> None:
 def test_a_path_that_goes_up_from_behind_a_link_is_an_error(repository: Repository) -> None:
     (repository.root / "link").symlink_to("deep/er")
 
-    with pytest.raises(GitError, match="name the path directly"):
+    with pytest.raises(GitError, match="use a direct path"):
         repository.path_of(repository.root / "link" / ".." / "x")
 
 

@@ -71,9 +71,9 @@ def test_links_are_followed_to_files_and_folders(tmp_path: Path) -> None:
 
     assert revision.find("to-folder") == revision.find("b")
     assert revision.find("to-file") == revision.find("b/c")
-    assert revision.find("nowhere") == revision.find("circle") == "is a link that has no target or folder"
+    assert revision.find("nowhere") == revision.find("circle") == "is a link that leads to no file or folder"
     assert revision.find("b/c/d") == "is inside a file, not a folder"
-    assert revision.find("out") == "is a link out of the repository"
+    assert revision.find("out") == "is a link that leads out of the repository"
 
 
 def test_an_annotated_tag_is_its_commit(tmp_path: Path) -> None:

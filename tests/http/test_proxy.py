@@ -52,10 +52,10 @@ def test_the_world_outside_is_reached_by_it(*, monkeypatch: pytest.MonkeyPatch, 
 
 def test_the_variable_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
-    assert by_proxy("https://x.auth0.com") == "(through the proxy upper:1, which HTTPS_PROXY names)"
+    assert by_proxy("https://x.auth0.com") == " (through the proxy upper:1 from HTTPS_PROXY)"
 
     monkeypatch.setenv("https_proxy", "http://user:secret@[2001:db8::1]:2")
-    assert by_proxy("https://x.auth0.com") == "(through the proxy [2001:db8::1]:2, which https_proxy names)"
+    assert by_proxy("https://x.auth0.com") == " (through the proxy [2001:db8::1]:2 from https_proxy)"
 
 
 def test_a_direct_connection_has_no_proxy_to_name(monkeypatch: pytest.MonkeyPatch) -> None:

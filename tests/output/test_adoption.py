@@ -20,7 +20,9 @@ def test_long_lists_are_cut_and_say_so() -> None:
         "Imported: 22 grants in 22 new files; 3 declared already, 22 left out.\n    grants/app-0.yaml\n"
     )
     assert text.endswith("    grants/app-19.yaml\n    and 2 more; use -v to list all\n")
-    assert plain(left_out_lines(LARGE, a_directory({}, []), every=False)).endswith("\n    and 2 more; use -v to list all\n")
+    assert plain(left_out_lines(LARGE, a_directory({}, []), every=False)).endswith(
+        "\n    and 2 more; use -v to list all\n"
+    )
 
 
 def test_all_is_listed_if_asked_for() -> None:

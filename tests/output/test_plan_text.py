@@ -178,7 +178,7 @@ def test_the_last_line_counts_everything(plan: Plan, said: str) -> None:
     ("create_only", "said"),
     [
         (False, "No changes: the tenant equals the files."),
-        (True, "No changes: the tenant has the requested changes."),
+        (True, "No changes: the tenant already has the requested changes."),
     ],
 )
 def test_no_changes_claims_no_more_than_is_true(*, create_only: bool, said: str) -> None:

@@ -95,7 +95,7 @@ def test_no_list_of_grants_is_sorted_or_scanned(store: Store, filters: dict[str,
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tenant.db"
     file.write_text("This is a letter and not a database." * 100)
-    with pytest.raises(ReconcilerError, match="use another file"):
+    with pytest.raises(ReconcilerError, match="name another file"):
         open_store(file)
 
 
