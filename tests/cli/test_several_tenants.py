@@ -183,7 +183,7 @@ def test_what_is_wrong_for_all_stands_in_the_report_of_each_in_the_place_of_an_o
             'reconciler.yaml does not declare the tenant "dve"; did you mean "dev"?',
         ),
         (["doctor", "--all-tenants"], "this command works on one tenant at a time: name one with --tenant"),
-        (["plan", "--config", "empty.yaml", "--all-tenants"], "--all-tenants: empty.yaml does not declare the tenant"),
+        (["plan", "--config", "empty.yaml", "--all-tenants"], "--all-tenants: empty.yaml declares no tenants"),
     ],
     ids=["both", "misspelt", "doctor", "none declared"],
 )
