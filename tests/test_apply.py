@@ -21,7 +21,7 @@ from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.http.retry import RetryPolicy
 from reconciler.observe import RequiredListings, observe
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import Sandbox
 
 QUICK = RetryPolicy(attempts=3)
@@ -176,14 +176,14 @@ def test_what_cannot_be_looked_up_is_unknown(tmp_path: Path) -> None:
 def foreign_edit(client_id: str, **fields: object) -> Meddle:
     def meddle(sandbox: Sandbox) -> None:
         (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == client_id)
-        sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, **fields})
+        sandbox.store.replace(DocumentKind.CLIENT_GRANTS, grant["id"], {**grant, **fields})
 
     return meddle
 
 
 def foreign_delete(client_id: str) -> Meddle:
     def meddle(sandbox: Sandbox) -> None:
-        sandbox.store.remove(Kind.CLIENT_GRANTS, {"client_id": client_id})
+        sandbox.store.remove(DocumentKind.CLIENT_GRANTS, {"client_id": client_id})
 
     return meddle
 
@@ -192,7 +192,7 @@ def foreign_create(scope: list[str]) -> Meddle:
     def meddle(sandbox: Sandbox) -> None:
         (old,) = (each for each in stored_grants(sandbox) if each["client_id"] == "old")
         created = {**old, "id": "cgr_abcdefghijklmnop", "client_id": "new", "scope": scope}
-        sandbox.store.add(Kind.CLIENT_GRANTS, created["id"], created)
+        sandbox.store.add(DocumentKind.CLIENT_GRANTS, created["id"], created)
 
     return meddle
 
@@ -234,8 +234,8 @@ def test_somebody_elses_edit_is_a_conflict_and_is_not_overwritten(
 def test_an_update_finds_its_grant_under_a_new_id(tmp_path: Path) -> None:
     def toggle(sandbox: Sandbox) -> None:
         (old,) = (each for each in stored_grants(sandbox) if each["client_id"] == "old")
-        sandbox.store.remove(Kind.CLIENT_GRANTS, {"id": old["id"]})
-        sandbox.store.add(Kind.CLIENT_GRANTS, "cgr_abcdefghijklmnop", {**old, "id": "cgr_abcdefghijklmnop"})
+        sandbox.store.remove(DocumentKind.CLIENT_GRANTS, {"id": old["id"]})
+        sandbox.store.add(DocumentKind.CLIENT_GRANTS, "cgr_abcdefghijklmnop", {**old, "id": "cgr_abcdefghijklmnop"})
 
     results, after, _ = applied(tmp_path, [UPDATE], meddle=toggle)
 

@@ -20,7 +20,7 @@ from reconciler.core.outcome import Result
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.observe import RequiredListings, observe
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import Sandbox
 
 NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
@@ -45,7 +45,7 @@ Meddle = Callable[[Sandbox], None]
 
 def edited(sandbox: Sandbox) -> None:
     (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == "one")
-    sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
+    sandbox.store.replace(DocumentKind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
 
 
 def applied(
@@ -110,7 +110,7 @@ def test_one_grant_is_read_alone_and_several_by_one_listing(tmp_path: Path) -> N
 def test_an_edit_behind_a_write_is_seen_before_the_next_kind_of_write(tmp_path: Path) -> None:
     def stray_edited(sandbox: Sandbox) -> None:
         (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == "stray")
-        sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
+        sandbox.store.replace(DocumentKind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
 
     results, _ = applied(tmp_path, *WIDER, at_write=stray_edited)
 

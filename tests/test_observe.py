@@ -29,7 +29,7 @@ from reconciler.observe import (
     observe_organizations,
     survey,
 )
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import Sandbox
 
 EVERYTHING = RequiredListings(application_names=True, api_names=True, scopes=True)
@@ -159,7 +159,7 @@ def test_without_permission_the_list_of_apis_is_refused(tmp_path: Path) -> None:
 def test_what_this_version_does_not_know_is_said_and_passed_over(tmp_path: Path) -> None:
     def meddle(sandbox: Sandbox) -> None:
         for grant in stored_grants(sandbox):
-            sandbox.store.replace(Kind.CLIENT_GRANTS, grant["id"], {**grant, "colour": "red"})
+            sandbox.store.replace(DocumentKind.CLIENT_GRANTS, grant["id"], {**grant, "colour": "red"})
 
     observation, _ = seen(tmp_path, NOTHING, meddle=meddle)
 

@@ -53,7 +53,8 @@ SCENARIO = {
 }
 SUMMARY = re.compile(
     r"Plan: (?P<create>\d+) to create, (?P<update>\d+) to update, (?P<delete>\d+) to delete"
-    r"(, (?P<blocked>\d+) blocked)?; (?P<unchanged>\d+) unchanged, (\d+ left unchanged by --create-only or --only-branch, )?"
+    r"(, (?P<blocked>\d+) blocked)?; (?P<unchanged>\d+) unchanged, "
+    r"(\d+ left unchanged by --create-only or --only-branch, )?"
     r"(?P<unmanaged>\d+) left alone(, \d+ skipped)?\.\n",
 )
 WRITES_NOTHING = {1, 4}

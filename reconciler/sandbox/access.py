@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import jwt
 
 from reconciler.sandbox.answers import bad_request, refusal, unauthorized
-from reconciler.sandbox.store import Tenant
+from reconciler.sandbox.store import SandboxTenant
 
 if TYPE_CHECKING:  # PyJWT before 2.11 has no such type
     from jwt.types import Options
@@ -32,7 +32,7 @@ class Permit:
     lifetime_seconds: int = TOKEN_LIFETIME_SECONDS
 
 
-def issue(tenant: Tenant, permit: Permit, now: float) -> str:
+def issue(tenant: SandboxTenant, permit: Permit, now: float) -> str:
     """Return a token, valid from `now` on; its permissions stay as they are, whatever becomes of the grant."""
     claims: dict[str, object] = {
         "iss": tenant.issuer,
@@ -47,7 +47,7 @@ def issue(tenant: Tenant, permit: Permit, now: float) -> str:
     return jwt.encode(claims, tenant.signing_key, ALGORITHM)
 
 
-def permissions(authorization: str | None, tenant: Tenant, now: float) -> frozenset[str]:
+def permissions(authorization: str | None, tenant: SandboxTenant, now: float) -> frozenset[str]:
     """Return the scopes of the bearer token in an `Authorization` header.
 
     Raises:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.sandbox.answers import Answer, RefusalError, bad_request, ok, refusal
+from reconciler.sandbox.answers import RefusalError, SandboxResponse, bad_request, ok, refusal
 from reconciler.sandbox.control import Control
 from reconciler.sandbox.fault_files import parse_faults
 from reconciler.sandbox.faults import NO_FAULTS
@@ -79,5 +79,5 @@ def _refuse_strangers(request: Request) -> None:
         raise refusal(HTTPStatus.FORBIDDEN, "only programs on this machine may call this, by a name of this machine")
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: SandboxResponse) -> Response:
     return Response(answer.text, answer.status, headers=dict(answer.headers), media_type=JSON)

@@ -8,7 +8,7 @@ from reconciler.sandbox.documents import dump
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SandboxResponse:
     """A status and a JSON text (empty for none); every answer has the JSON content type, a 204 included."""
 
     status: int
@@ -17,23 +17,23 @@ class Answer:
 
 
 _KNOWN = frozenset(HTTPStatus)
-NO_CONTENT = Answer(HTTPStatus.NO_CONTENT)
+NO_CONTENT = SandboxResponse(HTTPStatus.NO_CONTENT)
 
 
-def ok(value: object) -> Answer:
+def ok(value: object) -> SandboxResponse:
     """Return a 200 with `value`."""
-    return Answer(HTTPStatus.OK, dump(value))
+    return SandboxResponse(HTTPStatus.OK, dump(value))
 
 
-def created(value: object) -> Answer:
+def created(value: object) -> SandboxResponse:
     """Return a 201 with `value`."""
-    return Answer(HTTPStatus.CREATED, dump(value))
+    return SandboxResponse(HTTPStatus.CREATED, dump(value))
 
 
 class RefusalError(Exception):
     """A request is refused; carries the whole answer. Raised by handlers, answered by the application."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: SandboxResponse) -> None:
         super().__init__(answer.text)
         self.answer = answer
 
@@ -43,7 +43,7 @@ def refusal(status: int, message: str, code: str | None = None, **extra: object)
     body: dict[str, object] = {"statusCode": status, "error": phrase(status), "message": message}
     if code is not None:
         body["errorCode"] = code
-    return RefusalError(Answer(status, dump(body | extra)))
+    return RefusalError(SandboxResponse(status, dump(body | extra)))
 
 
 def phrase(status: int) -> str:
@@ -73,4 +73,4 @@ def conflict(message: str, code: str | None = None) -> RefusalError:
 
 def oauth_refusal(status: int, error: str, description: str, **extra: str) -> RefusalError:
     """Return an error in the shape of RFC 6749, as /oauth/token answers it."""
-    return RefusalError(Answer(status, dump({"error": error, "error_description": description} | extra)))
+    return RefusalError(SandboxResponse(status, dump({"error": error, "error_description": description} | extra)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from reconciler.sandbox.credentials import METHODS, shown_credential
 from reconciler.sandbox.documents import Document
 from reconciler.sandbox.patches import without_nulls
-from reconciler.sandbox.store import Tenant
+from reconciler.sandbox.store import SandboxTenant
 
 GLOBAL_CLIENT_NAME = "All Applications"
 DEFAULT_GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
@@ -43,13 +43,13 @@ class NewClient:
     client_id: str
     client_secret: str = field(repr=False)
 
-    def document(self, tenant: Tenant) -> Document:
+    def document(self, tenant: SandboxTenant) -> Document:
         """Return the application with the API's defaults; what the caller says wins."""
         own: Document = {"client_id": self.client_id, "client_secret": self.client_secret}
         return completed(_tenant(tenant, is_global=False) | _DEFAULTS | without_nulls(self.attributes) | own)
 
 
-def global_client(identity: str, tenant: Tenant) -> Document:
+def global_client(identity: str, tenant: SandboxTenant) -> Document:
     """Return the pseudo client that every tenant lists; no token can be had with it."""
     own: Document = {"name": GLOBAL_CLIENT_NAME, "is_first_party": True, "callbacks": [], "grant_types": []}
     return _tenant(tenant, is_global=True) | own | {"client_id": identity}
@@ -75,7 +75,7 @@ def with_credentials(client: Document, credentials: list[Document]) -> Document:
     return client | {METHODS: client[METHODS] | {"private_key_jwt": method | {"credentials": links}}}
 
 
-def _tenant(tenant: Tenant, *, is_global: bool) -> Document:
+def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
     return {"tenant": tenant.domain.partition(".")[0], "global": is_global}
 
 

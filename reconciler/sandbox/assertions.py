@@ -7,9 +7,9 @@ from math import isfinite
 from reconciler.sandbox.answers import RefusalError, oauth_refusal
 from reconciler.sandbox.credentials import has_expired, linked_ids
 from reconciler.sandbox.documents import Document
-from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.exchange import ApiCall
 from reconciler.sandbox.keys import BadJwtError, Unverified, unverified, verified
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_ASSERTION_BYTES = 2048
@@ -18,7 +18,7 @@ LONGEST_LIFETIME_SECONDS = 300
 SKEW_SECONDS = 10
 
 
-def asserted_client(call: Call, asked: Mapping[str, str]) -> Document:
+def asserted_client(call: ApiCall, asked: Mapping[str, str]) -> Document:
     """Return the application that `client_assertion` proves to be asking.
 
     Raises:
@@ -40,21 +40,21 @@ def asserted_client(call: Call, asked: Mapping[str, str]) -> Document:
     return client
 
 
-def _claimed(call: Call, asked: Mapping[str, str], said: Unverified) -> Document:
+def _claimed(call: ApiCall, asked: Mapping[str, str], said: Unverified) -> Document:
     """Return the application that the assertion speaks of, before anything is proven."""
     identity = said.claims.get("sub")
     if not isinstance(identity, str) or asked.get("client_id", identity) != identity:
         raise _refused("sub must be the client_id")
-    client = call.store.get(Kind.CLIENTS, identity)
+    client = call.store.get(DocumentKind.CLIENTS, identity)
     if client is None or not linked_ids(client):
         raise _refused("the application has no key for assertions")
     return client
 
 
-def _verified(call: Call, client: Document, said: Unverified, assertion: str) -> Document:
+def _verified(call: ApiCall, client: Document, said: Unverified, assertion: str) -> Document:
     """Return the claims, whose signature one of the application's keys has verified."""
     filters = {"client_id": client["client_id"], "id": linked_ids(client)}
-    for row in call.store.find(Kind.CREDENTIALS, filters, limit=len(linked_ids(client))):
+    for row in call.store.find(DocumentKind.CREDENTIALS, filters, limit=len(linked_ids(client))):
         credential = row.document()
         if _fits(credential, said, call.now):
             try:
@@ -73,7 +73,7 @@ def _fits(credential: Document, said: Unverified, now: float) -> bool:
     )
 
 
-def _check(call: Call, claims: Document, client_id: str) -> None:
+def _check(call: ApiCall, claims: Document, client_id: str) -> None:
     for name in ("iss", "sub", "jti"):
         if not isinstance(claims.get(name), str) or not 0 < len(claims[name]) <= LONGEST_CLAIM:
             raise _refused(f"{name} must be a text of at most {LONGEST_CLAIM} characters")
@@ -99,7 +99,7 @@ def _check_times(claims: Document, now: float) -> None:
         raise _refused("exp must be at most 5 minutes after iat")
 
 
-def _use_up(call: Call, claims: Document) -> None:
+def _use_up(call: ApiCall, claims: Document) -> None:
     """Refuse an assertion that was used before; it is remembered for as long as it would be taken."""
     until = claims["exp"] + SKEW_SECONDS
     with call.store.transaction():

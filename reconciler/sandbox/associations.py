@@ -1,35 +1,37 @@
 """The endpoints that tie client grants to organizations, seen from both sides."""
 
 from reconciler.sandbox import paging
-from reconciler.sandbox.answers import NO_CONTENT, Answer, RefusalError, bad_request, conflict, created
+from reconciler.sandbox.answers import NO_CONTENT, RefusalError, SandboxResponse, bad_request, conflict, created
 from reconciler.sandbox.client_grants import existing_grant
 from reconciler.sandbox.contract import endpoint
 from reconciler.sandbox.documents import Document
-from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.exchange import ApiCall
 from reconciler.sandbox.organizations import existing_organization
 from reconciler.sandbox.queries import TIED_TO
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 
 _FILTERS = {"audience": "audience", "client_id": "client_id", "grant_ids": "id"}  # parameters and their columns
 # What a new association's answer repeats of the grant, in its order; neither id nor subject_type is among it.
 _REPEATED = ("client_id", "audience", "scope", "organization_usage", "allow_any_organization")
 
 
-def list_grants_of_organization(call: Call) -> Answer:
+def list_grants_of_organization(call: ApiCall) -> SandboxResponse:
     """Answer a page of the grants that are associated with an organization."""
     existing_organization(call)
     filters = {column: call.query[name] for name, column in _FILTERS.items() if name in call.query}
-    listing = paging.Listing(kind=Kind.CLIENT_GRANTS, filters=filters | {TIED_TO: call.path["id"]})
+    listing = paging.DocumentList(kind=DocumentKind.CLIENT_GRANTS, filters=filters | {TIED_TO: call.path["id"]})
     return paging.answer_list(call, listing)
 
 
-def list_organizations_of_grant(call: Call) -> Answer:
+def list_organizations_of_grant(call: ApiCall) -> SandboxResponse:
     """Answer a page of the organizations that a grant is associated with."""
     existing_grant(call, call.path["id"])
-    return paging.answer_list(call, paging.Listing(kind=Kind.ORGANIZATIONS, filters={TIED_TO: call.path["id"]}))
+    return paging.answer_list(
+        call, paging.DocumentList(kind=DocumentKind.ORGANIZATIONS, filters={TIED_TO: call.path["id"]})
+    )
 
 
-def associate(call: Call) -> Answer:
+def associate(call: ApiCall) -> SandboxResponse:
     """Associate a grant with an organization; the order of the checks is an assumption."""
     organization_id, grant_id = call.path["id"], call.body["grant_id"]
     with call.store.transaction():
@@ -37,16 +39,16 @@ def associate(call: Call) -> Answer:
         grant = existing_grant(call, grant_id)
         _check_usage(call, grant)
         identity = _identity(organization_id, grant_id)
-        if call.store.get(Kind.ASSOCIATIONS, identity):
+        if call.store.get(DocumentKind.ASSOCIATIONS, identity):
             raise _refused(call, "The client grant has already been added to this organization.")
-        _check_quota(call, call.store.count(Kind.ASSOCIATIONS, {"organization_id": organization_id}))
-        call.store.add(Kind.ASSOCIATIONS, identity, {"organization_id": organization_id, "grant_id": grant_id})
+        _check_quota(call, call.store.count(DocumentKind.ASSOCIATIONS, {"organization_id": organization_id}))
+        call.store.add(DocumentKind.ASSOCIATIONS, identity, {"organization_id": organization_id, "grant_id": grant_id})
     return created({"grant_id": grant_id} | {name: grant[name] for name in _REPEATED if name in grant})
 
 
-def dissociate(call: Call) -> Answer:
+def dissociate(call: ApiCall) -> SandboxResponse:
     """Take a grant away from an organization; what is not associated is so already."""
-    call.store.remove(Kind.ASSOCIATIONS, {"id": _identity(call.path["id"], call.path["grant_id"])})
+    call.store.remove(DocumentKind.ASSOCIATIONS, {"id": _identity(call.path["id"], call.path["grant_id"])})
     return NO_CONTENT
 
 
@@ -54,18 +56,18 @@ def _identity(organization_id: str, grant_id: str) -> str:
     return f"{organization_id}:{grant_id}"
 
 
-def _check_usage(call: Call, grant: Document) -> None:
+def _check_usage(call: ApiCall, grant: Document) -> None:
     if call.settings.refuse_unusable_association and grant.get("organization_usage", "deny") == "deny":
         raise bad_request("The client grant does not allow organizations", call.settings.rule_code)
 
 
-def _check_quota(call: Call, taken: int) -> None:
+def _check_quota(call: ApiCall, taken: int) -> None:
     quota = call.settings.organization_grant_quota
     if taken >= quota:
         raise _refused(call, f"Quota exceeded; cannot add more than {quota} client grants to a single organization")
 
 
-def _refused(call: Call, message: str) -> RefusalError:
+def _refused(call: ApiCall, message: str) -> RefusalError:
     return conflict(message, call.settings.conflict_code)
 
 

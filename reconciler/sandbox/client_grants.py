@@ -3,8 +3,8 @@
 from reconciler.sandbox import paging
 from reconciler.sandbox.answers import (
     NO_CONTENT,
-    Answer,
     RefusalError,
+    SandboxResponse,
     conflict,
     created,
     not_found,
@@ -13,100 +13,100 @@ from reconciler.sandbox.answers import (
 )
 from reconciler.sandbox.contract import endpoint
 from reconciler.sandbox.documents import Document
-from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.exchange import ApiCall
 from reconciler.sandbox.grant_rules import canonical, check_holder, check_rules, check_shape, merged
 from reconciler.sandbox.identities import grant_id, randomly
 from reconciler.sandbox.incoming import invalid_query
-from reconciler.sandbox.store import Kind, TakenError
+from reconciler.sandbox.store import DocumentKind, TakenError
 
 _FILTERS = ("audience", "client_id", "allow_any_organization", "subject_type", "default_for")
 
 
-def list_grants(call: Call) -> Answer:
+def list_grants(call: ApiCall) -> SandboxResponse:
     """Answer a page of grants, by ascending id."""
     filters = {name: call.query[name] for name in _FILTERS if name in call.query}
     if "client_id" in filters and "default_for" in filters:
         raise invalid_query("client_id and default_for cannot be combined")
     if "subject_type" in filters and not filters.keys() & {"client_id", "audience", "default_for"}:
         raise invalid_query("subject_type must be combined with client_id, audience or default_for")
-    return paging.answer_list(call, paging.Listing(kind=Kind.CLIENT_GRANTS, filters=filters))
+    return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.CLIENT_GRANTS, filters=filters))
 
 
-def get_grant(call: Call) -> Answer:
+def get_grant(call: ApiCall) -> SandboxResponse:
     """Answer one grant."""
     return ok(existing_grant(call, call.path["id"]))
 
 
-def create_grant(call: Call) -> Answer:
+def create_grant(call: ApiCall) -> SandboxResponse:
     """Create a grant; the order of the checks is an assumption: shape, existence, rules, conflict."""
     check_shape(call.body)
     grant = canonical(call.body | {"id": grant_id(randomly)})
     with call.store.transaction():
         client = _client(call, grant.get("client_id"))
-        api = call.store.first(Kind.RESOURCE_SERVERS, {"identifier": grant["audience"]})
+        api = call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": grant["audience"]})
         if api is None:
             raise not_found(f"No resource with identifier {grant['audience']}", call.settings.missing_api_code)
         if client is not None:
             check_holder(client, api)
         check_rules(call.body, grant, api, call.settings)
         try:
-            call.store.add(Kind.CLIENT_GRANTS, grant["id"], grant)
+            call.store.add(DocumentKind.CLIENT_GRANTS, grant["id"], grant)
         except TakenError as error:
             raise _exists(call, grant) from error
     return created(grant)
 
 
-def update_grant(call: Call) -> Answer:
+def update_grant(call: ApiCall) -> SandboxResponse:
     """Replace the named attributes of a grant."""
     with call.store.transaction():
         before = existing_grant(call, call.path["id"])
         _refuse_system(call, before)
         after = merged(before, call.body)
-        api = call.store.first(Kind.RESOURCE_SERVERS, {"identifier": before["audience"]})
+        api = call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": before["audience"]})
         check_rules(call.body, after, api, call.settings)
-        call.store.replace(Kind.CLIENT_GRANTS, after["id"], after)
+        call.store.replace(DocumentKind.CLIENT_GRANTS, after["id"], after)
     return ok(after)
 
 
-def delete_grant(call: Call) -> Answer:
+def delete_grant(call: ApiCall) -> SandboxResponse:
     """Delete a grant; one that does not exist is gone already."""
     with call.store.transaction():
-        grant = call.store.get(Kind.CLIENT_GRANTS, call.path["id"])
+        grant = call.store.get(DocumentKind.CLIENT_GRANTS, call.path["id"])
         if grant is not None:
             _refuse_system(call, grant)
-            call.store.remove(Kind.CLIENT_GRANTS, {"id": grant["id"]})
+            call.store.remove(DocumentKind.CLIENT_GRANTS, {"id": grant["id"]})
     return NO_CONTENT
 
 
-def existing_grant(call: Call, identity: str) -> Document:
+def existing_grant(call: ApiCall, identity: str) -> Document:
     """Return a grant.
 
     Raises:
         RefusalError: 404.
     """
-    grant = call.store.get(Kind.CLIENT_GRANTS, identity)
+    grant = call.store.get(DocumentKind.CLIENT_GRANTS, identity)
     if grant is None:
         raise not_found("The grant does not exist.", "inexistent_client_grant")
     return grant
 
 
-def _client(call: Call, client_id: str | None) -> Document | None:
+def _client(call: ApiCall, client_id: str | None) -> Document | None:
     """Return the application that is to hold the grant; None for a default grant."""
     if client_id is None:
         return None
-    client = call.store.get(Kind.CLIENTS, client_id)
+    client = call.store.get(DocumentKind.CLIENTS, client_id)
     if client is None:
         raise not_found("Client not found", call.settings.missing_client_code)
     return client
 
 
-def _refuse_system(call: Call, grant: Document) -> None:
+def _refuse_system(call: ApiCall, grant: Document) -> None:
     if grant.get("is_system"):
         message = "System client grants cannot be modified or deleted"
         raise refusal(call.settings.system_grant_status, message, "operation_not_supported")
 
 
-def _exists(call: Call, grant: Document) -> RefusalError:
+def _exists(call: ApiCall, grant: Document) -> RefusalError:
     holder = grant.get("client_id") or grant["default_for"]
     message = f"A client grant already exists between {holder} and {grant['audience']}"
     return conflict(message, call.settings.conflict_code)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from reconciler.contract import stored
-from reconciler.sandbox.answers import Answer
+from reconciler.sandbox.answers import SandboxResponse
 from reconciler.sandbox.documents import Document, Schema
-from reconciler.sandbox.exchange import Call, Endpoint
+from reconciler.sandbox.exchange import ApiCall, Endpoint
 
 _ROUTED_ID = "{id:path}"  # takes slashes, too
 
 
-def endpoint(method: str, path: str, handle: Callable[[Call], Answer]) -> Endpoint:
+def endpoint(method: str, path: str, handle: Callable[[ApiCall], SandboxResponse]) -> Endpoint:
     """Return the endpoint as the document describes it.
 
     Raises:

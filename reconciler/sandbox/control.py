@@ -6,11 +6,11 @@ from math import ceil
 
 from reconciler.sandbox.answers import RefusalError
 from reconciler.sandbox.documents import Document, parse, project
-from reconciler.sandbox.faults import NO_FAULTS, Plan, plan_data
+from reconciler.sandbox.faults import NO_FAULTS, FaultPlan, plan_data
 from reconciler.sandbox.limits import Buckets, Profile, throttled_answer
-from reconciler.sandbox.misbehaviour import Means, Misbehaviour
+from reconciler.sandbox.misbehaviour import FaultContext, Misbehaviour
 from reconciler.sandbox.settings import Settings
-from reconciler.sandbox.store import MOST_ROWS, Kind, Store
+from reconciler.sandbox.store import MOST_ROWS, DocumentKind, Store
 from reconciler.sandbox.tally import Tally
 from reconciler.sandbox.traffic import Arrival
 
@@ -22,8 +22,8 @@ class Start:
     """How a sandbox starts, and what a reset brings back; `reseed` does so for the tenant."""
 
     reseed: Callable[[], None]
-    means: Means
-    faults: Plan = NO_FAULTS
+    means: FaultContext
+    faults: FaultPlan = NO_FAULTS
     profile: Profile = ()
 
 
@@ -57,7 +57,7 @@ class Control:
             answer = replace(answer, headers={"retry-after": str(wait)})
         raise RefusalError(answer)
 
-    def set_faults(self, plan: Plan) -> None:
+    def set_faults(self, plan: FaultPlan) -> None:
         """Let another plan begin, with all its counts at zero."""
         before, self.misbehaviour = self.misbehaviour, Misbehaviour(plan, self._start.means)
         before.close()
@@ -77,13 +77,13 @@ class Control:
         """Return everything the tenant holds, without secrets."""
         return {
             "tenant": {"domain": self.store.tenant().domain},
-            **{kind.value: self._documents(kind) for kind in Kind},
+            **{kind.value: self._documents(kind) for kind in DocumentKind},
         }
 
     def faults(self) -> dict[str, object]:
         """Return the plan in force, and how many calls each rule meant and struck."""
         return plan_data(self.misbehaviour.plan) | {"counts": self.misbehaviour.counts()}
 
-    def _documents(self, kind: Kind) -> list[Document]:
+    def _documents(self, kind: DocumentKind) -> list[Document]:
         rows = self.store.find(kind, {}, limit=MOST_ROWS)
         return [project(parse(row.text), SECRETS, include=False) for row in rows]

@@ -17,7 +17,7 @@ _HTML = "<html><head><title>{0} {1}</title></head><body><center><h1>{0} {1}</h1>
 Page = Any  # the JSON of a list's page: an array, or an object with one
 
 
-def made_up(fault: faults.Answer, arrival: Arrival) -> Reply:
+def made_up(fault: faults.AnswerFault, arrival: Arrival) -> Reply:
     """Return the answer that a rule puts in the place of the real one."""
     match fault.body:
         case "error":

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from reconciler.sandbox import oauth
 from reconciler.sandbox.access import permissions, require_any
-from reconciler.sandbox.answers import Answer, refusal
-from reconciler.sandbox.exchange import Call, Endpoint
+from reconciler.sandbox.answers import SandboxResponse, refusal
+from reconciler.sandbox.exchange import ApiCall, Endpoint
 from reconciler.sandbox.incoming import body_value, check_identity, query_values
 from reconciler.sandbox.traffic import Arrival, Handle
 
@@ -21,7 +21,7 @@ def management(endpoint: Endpoint, spend: Spend) -> Handle:
     The order of the checks is an assumption: token, permission, rate limit, path, query, body.
     """
 
-    def handle(arrival: Arrival) -> Answer:
+    def handle(arrival: Arrival) -> SandboxResponse:
         early = arrival.settings.limit_before_token
         if early:
             spend(arrival)
@@ -38,7 +38,7 @@ def management(endpoint: Endpoint, spend: Spend) -> Handle:
 def token(spend: Spend) -> Handle:
     """Return what answers /oauth/token; it raises RefusalError."""
 
-    def handle(arrival: Arrival) -> Answer:
+    def handle(arrival: Arrival) -> SandboxResponse:
         spend(arrival)
         asked = oauth.parameters(_body(arrival), arrival.content_type)
         return oauth.token(replace(_call(arrival), body=asked))
@@ -46,8 +46,8 @@ def token(spend: Spend) -> Handle:
     return handle
 
 
-def _call(arrival: Arrival) -> Call:
-    return Call(
+def _call(arrival: Arrival) -> ApiCall:
+    return ApiCall(
         store=arrival.store,
         settings=arrival.settings,
         tenant=arrival.store.tenant(),
@@ -57,7 +57,7 @@ def _call(arrival: Arrival) -> Call:
     )
 
 
-def _checked(endpoint: Endpoint, arrival: Arrival, call: Call) -> Call:
+def _checked(endpoint: Endpoint, arrival: Arrival, call: ApiCall) -> ApiCall:
     """Return the call with query and body as values that fit the endpoint's schemas."""
     check_identity(call.path.get("id", ""), endpoint.identity)
     refuse_unknown = call.settings.refuse_unknown_query

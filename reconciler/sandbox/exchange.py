@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.sandbox.answers import Answer
+from reconciler.sandbox.answers import SandboxResponse
 from reconciler.sandbox.documents import Schema
 from reconciler.sandbox.settings import Settings
-from reconciler.sandbox.store import Store, Tenant
+from reconciler.sandbox.store import SandboxTenant, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiCall:
     """One request, checked: the token has the permission; path, query and body fit the endpoint's schemas.
 
     `now` is in UNIX seconds. `host` is the server's own name as the client used it, else empty. `scopes` are the
@@ -21,7 +21,7 @@ class Call:
 
     store: Store
     settings: Settings
-    tenant: Tenant
+    tenant: SandboxTenant
     now: float
     host: str = ""
     scopes: frozenset[str] = frozenset()
@@ -41,7 +41,7 @@ class Endpoint:
     method: str
     path: str
     any_of: tuple[str, ...]
-    handle: Callable[[Call], Answer]
+    handle: Callable[[ApiCall], SandboxResponse]
     identity: Schema = field(default_factory=dict)
     query: Mapping[str, Schema] = field(default_factory=dict)
     body: Callable[[], Schema] | None = None

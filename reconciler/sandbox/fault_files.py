@@ -9,12 +9,12 @@ from reconciler.files.loader import parse as parse_yaml
 from reconciler.files.read import read_yaml
 from reconciler.files.schema import violations
 from reconciler.sandbox.documents import Schema, parse
-from reconciler.sandbox.faults import Plan, plan_from
+from reconciler.sandbox.faults import FaultPlan, plan_from
 
 _SCHEMA = Path(__file__).resolve().parent / "faults_schema.json"
 
 
-def read_faults(path: Path) -> Plan:
+def read_faults(path: Path) -> FaultPlan:
     """Return the plan in a YAML or JSON file.
 
     Raises:
@@ -27,7 +27,7 @@ def read_faults(path: Path) -> Plan:
     return plan_from(read.data)
 
 
-def parse_faults(content: bytes, name: str = "faults") -> Plan:
+def parse_faults(content: bytes, name: str = "faults") -> FaultPlan:
     """Return the plan that a YAML or JSON text says; problems call it `name`.
 
     Raises:

@@ -10,7 +10,7 @@ When = Literal["before", "after"]  # the effect: before it, the request changes 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AnswerFault:
     """A status comes instead of the answer.
 
     `body` is the API's error for that status, nothing, a proxy's HTML page, or the `text` as it stands.
@@ -121,7 +121,7 @@ class Headers:
 
 
 Fault = (
-    Answer
+    AnswerFault
     | Drop
     | Delay
     | Damage
@@ -136,7 +136,7 @@ Fault = (
     | Headers
 )
 KINDS: Mapping[str, type[Fault]] = {
-    "answer": Answer,
+    "answer": AnswerFault,
     "drop": Drop,
     "delay": Delay,
     "damage": Damage,
@@ -189,21 +189,21 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FaultPlan:
     """All that goes wrong. Where several rules strike one call, the first is the outermost: it has the last word."""
 
     rules: tuple[Rule, ...] = ()
 
 
-NO_FAULTS = Plan()
+NO_FAULTS = FaultPlan()
 
 
-def plan_from(data: Mapping[str, Any]) -> Plan:
+def plan_from(data: Mapping[str, Any]) -> FaultPlan:
     """Return the plan that a file says, which has passed its schema."""
-    return Plan(tuple(_rule(item) for item in data.get("faults", ())))
+    return FaultPlan(tuple(_rule(item) for item in data.get("faults", ())))
 
 
-def plan_data(plan: Plan) -> dict[str, object]:
+def plan_data(plan: FaultPlan) -> dict[str, object]:
     """Return the plan in the form of a file: `plan_from` turned around."""
     return {"faults": [_data(rule) for rule in plan.rules]}
 

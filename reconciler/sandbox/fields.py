@@ -1,10 +1,10 @@
 """Pure: the parameters `fields` and `include_fields`, by which a caller chooses the attributes of an answer."""
 
 from reconciler.sandbox.documents import Document, project
-from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.exchange import ApiCall
 
 
-def shown_fields(call: Call, document: Document) -> Document:
+def shown_fields(call: ApiCall, document: Document) -> Document:
     """Return `document` with the attributes that the query asks for, all of them where it names none."""
     names = frozenset(name.strip() for name in call.query.get("fields", "").split(",")) - {""}
     if not names:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from math import ceil, floor
 from threading import Lock
 
-from reconciler.sandbox.answers import Answer
+from reconciler.sandbox.answers import SandboxResponse
 from reconciler.sandbox.settings import Refill
 from reconciler.sandbox.traffic import ANY, Arrival, error_answer
 
@@ -43,7 +43,7 @@ Profile = tuple[Limit, ...]  # in the order in which the buckets are asked
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class BucketLevel:
     """What the headers say: the bucket's size, what is left in it, and when (UNIX seconds) tokens are next added."""
 
     limit: int
@@ -79,18 +79,20 @@ class Buckets:
                 self._buckets[limit] = _Bucket(bucket.tokens - 1, bucket.filled_at)
         return None
 
-    def level(self, arrival: Arrival) -> Level:
+    def level(self, arrival: Arrival) -> BucketLevel:
         """Return what is left for calls like this one: of several buckets the emptiest (an assumption)."""
         with self._lock:
             levels = [self._level(limit, arrival.now) for limit in self._drawn_on(arrival)]
-        return min(levels, key=lambda level: level.remaining, default=Level(PLENTY, PLENTY - 1, int(arrival.now) + 1))
+        return min(
+            levels, key=lambda level: level.remaining, default=BucketLevel(PLENTY, PLENTY - 1, int(arrival.now) + 1)
+        )
 
     def _drawn_on(self, arrival: Arrival) -> list[Limit]:
         return [limit for limit in self._profile if limit.covers(arrival)]
 
-    def _level(self, limit: Limit, now: float) -> Level:
+    def _level(self, limit: Limit, now: float) -> BucketLevel:
         tokens = self._filled(limit, now).tokens
-        return Level(limit.rate.burst, int(tokens + TINY), self._next_added(limit.rate, tokens, now))
+        return BucketLevel(limit.rate.burst, int(tokens + TINY), self._next_added(limit.rate, tokens, now))
 
     def _filled(self, limit: Limit, now: float) -> _Bucket:
         """Return the bucket with what has been added since it was last looked at."""
@@ -116,6 +118,6 @@ class Buckets:
         return ceil(now + missing * rate.seconds / rate.tokens)
 
 
-def throttled_answer(arrival: Arrival, message: str) -> Answer:
+def throttled_answer(arrival: Arrival, message: str) -> SandboxResponse:
     """Return the 429 for a call that met an empty bucket; the shape at /oauth/token is an assumption."""
     return error_answer(arrival, HTTPStatus.TOO_MANY_REQUESTS, message, "too_many_requests")

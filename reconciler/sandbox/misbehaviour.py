@@ -8,19 +8,19 @@ from threading import Lock
 
 from reconciler.sandbox import damage
 from reconciler.sandbox.faults import (
-    Answer,
+    AnswerFault,
     Clock,
     Damage,
     Delay,
     Drop,
     ExpireToken,
+    FaultPlan,
     Headers,
     Lag,
     LoseScope,
     LoseWrite,
     Next,
     Page,
-    Plan,
     RateLimit,
     Rule,
 )
@@ -30,12 +30,12 @@ from reconciler.sandbox.traffic import DROPPED, Arrival, Proceed, Reply
 
 Sleep = Callable[[float], Awaitable[object]]
 READS = frozenset({"GET", "HEAD"})
-Made = Answer | Drop | RateLimit  # what comes instead of the answer
+Made = AnswerFault | Drop | RateLimit  # what comes instead of the answer
 Spoiling = Damage | LoseScope | Page | Next | ExpireToken | Clock | Headers
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class FaultContext:
     """What faults need of the world: a copy of the tenant as it is, to be closed after use, and a way to wait."""
 
     copy: Callable[[], Store]
@@ -64,7 +64,7 @@ class _Counted:
 class Misbehaviour:
     """One plan, from when it is set until another one is. Close it after use."""
 
-    def __init__(self, plan: Plan, means: Means) -> None:
+    def __init__(self, plan: FaultPlan, means: FaultContext) -> None:
         self.plan = plan
         self._means = means
         self._counted = [_Counted(rule) for rule in plan.rules]
@@ -139,9 +139,9 @@ def _reach(lag: Lag) -> float:
 async def _spoilt(fault: Made | Spoiling, proceed: Proceed, arrival: Arrival) -> Reply:
     """Carry out a fault that needs nothing but the call."""
     match fault:
-        case Answer(when="before") | Drop(when="before") | RateLimit():
+        case AnswerFault(when="before") | Drop(when="before") | RateLimit():
             return _instead(fault, arrival)
-        case Answer() | Drop():
+        case AnswerFault() | Drop():
             await proceed(arrival)
             return _instead(fault, arrival)
         case LoseScope():
@@ -158,7 +158,7 @@ async def _spoilt(fault: Made | Spoiling, proceed: Proceed, arrival: Arrival) ->
 
 def _instead(fault: Made, arrival: Arrival) -> Reply:
     match fault:
-        case Answer():
+        case AnswerFault():
             return damage.made_up(fault, arrival)
         case RateLimit():
             return damage.throttled(fault, arrival)

@@ -6,12 +6,12 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from reconciler.sandbox.access import TOKEN_LIFETIME_SECONDS, Permit, issue
-from reconciler.sandbox.answers import Answer, oauth_refusal, ok
+from reconciler.sandbox.answers import SandboxResponse, oauth_refusal, ok
 from reconciler.sandbox.assertions import asserted_client
 from reconciler.sandbox.credentials import linked_ids
 from reconciler.sandbox.documents import Document, MalformedJsonError, parse_foreign
-from reconciler.sandbox.exchange import Call
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.exchange import ApiCall
+from reconciler.sandbox.store import DocumentKind
 
 _UNGRANTED = (
     'Client is not authorized to access "{audience}". You might probably want to create a "client-grant" associated to'
@@ -36,16 +36,16 @@ def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
     return {name: value for name, value in pairs if isinstance(value, str)}
 
 
-def token(call: Call) -> Answer:
+def token(call: ApiCall) -> SandboxResponse:
     """Answer a token for the API that `audience` names; its scopes are those of the application's own grant now."""
     asked: Mapping[str, str] = call.body
     client = _authenticated(call, asked)
     audience = _audience(call, asked)
-    api = call.store.first(Kind.RESOURCE_SERVERS, {"identifier": audience})
+    api = call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": audience})
     if api is None:
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", f"Service not found: {audience}")
     key = {"client_id": client["client_id"], "audience": audience, "subject_type": "client"}
-    grant = call.store.first(Kind.CLIENT_GRANTS, key)
+    grant = call.store.first(DocumentKind.CLIENT_GRANTS, key)
     if grant is None:
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", _UNGRANTED.format(audience=audience))
     scope = _granted_scopes(grant, api)
@@ -56,7 +56,7 @@ def token(call: Call) -> Answer:
     return ok(issued | said | {"expires_in": lifetime, "token_type": "Bearer"})
 
 
-def _authenticated(call: Call, asked: Mapping[str, str]) -> Document:
+def _authenticated(call: ApiCall, asked: Mapping[str, str]) -> Document:
     """Return the application that the credentials belong to, provided it may use this grant type."""
     grant_type = asked.get("grant_type")
     if not grant_type:
@@ -70,8 +70,8 @@ def _authenticated(call: Call, asked: Mapping[str, str]) -> Document:
     return client
 
 
-def _client_with_secret(call: Call, asked: Mapping[str, str]) -> Document:
-    client = call.store.get(Kind.CLIENTS, asked.get("client_id", ""))
+def _client_with_secret(call: ApiCall, asked: Mapping[str, str]) -> Document:
+    client = call.store.get(DocumentKind.CLIENTS, asked.get("client_id", ""))
     expected = client.get("client_secret", "") if client else ""
     right = compare_digest(expected.encode(), asked.get("client_secret", "").encode())
     if client is None or not expected or not right or (linked_ids(client) and not call.settings.secret_beside_key):
@@ -79,7 +79,7 @@ def _client_with_secret(call: Call, asked: Mapping[str, str]) -> Document:
     return client
 
 
-def _audience(call: Call, asked: Mapping[str, str]) -> str:
+def _audience(call: ApiCall, asked: Mapping[str, str]) -> str:
     """Return the identifier of the API asked for; the address that the sandbox is reached under is its own."""
     audience = asked.get("audience", "")
     if not audience:

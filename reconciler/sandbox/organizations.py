@@ -1,14 +1,14 @@
 """The endpoints of /organizations."""
 
 from reconciler.sandbox import paging
-from reconciler.sandbox.answers import NO_CONTENT, Answer, RefusalError, conflict, created, not_found, ok
+from reconciler.sandbox.answers import NO_CONTENT, RefusalError, SandboxResponse, conflict, created, not_found, ok
 from reconciler.sandbox.contract import endpoint
 from reconciler.sandbox.documents import Document, on_text
-from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.exchange import ApiCall
 from reconciler.sandbox.fields import shown_fields
 from reconciler.sandbox.identities import organization_id, randomly
 from reconciler.sandbox.patches import patched, without_nulls
-from reconciler.sandbox.store import Kind, TakenError
+from reconciler.sandbox.store import DocumentKind, TakenError
 
 _FIXED = frozenset({"id"})
 
@@ -22,72 +22,74 @@ def new_organization(identity: str, attributes: Document) -> Document:
     return {"id": identity} | without_nulls(entitled | attributes) | {"id": identity}
 
 
-def list_organizations(call: Call) -> Answer:
+def list_organizations(call: ApiCall) -> SandboxResponse:
     """Answer a page of organizations; offsets reach the first thousand only."""
     show = on_text(lambda document: shown_fields(call, document))
-    listing = paging.Listing(kind=Kind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap)
+    listing = paging.DocumentList(
+        kind=DocumentKind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap
+    )
     return paging.answer_list(call, listing)
 
 
-def get_organization(call: Call) -> Answer:
+def get_organization(call: ApiCall) -> SandboxResponse:
     """Answer one organization."""
     return ok(existing_organization(call))
 
 
-def get_organization_by_name(call: Call) -> Answer:
+def get_organization_by_name(call: ApiCall) -> SandboxResponse:
     """Answer the organization with the name in the path."""
-    organization = call.store.first(Kind.ORGANIZATIONS, {"name": call.path["name"]})
+    organization = call.store.first(DocumentKind.ORGANIZATIONS, {"name": call.path["name"]})
     if organization is None:
         raise _unknown()
     return ok(organization)
 
 
-def create_organization(call: Call) -> Answer:
+def create_organization(call: ApiCall) -> SandboxResponse:
     """Create an organization; its name must be new."""
     new = new_organization(organization_id(randomly), call.body)
     try:
-        call.store.add(Kind.ORGANIZATIONS, new["id"], new)
+        call.store.add(DocumentKind.ORGANIZATIONS, new["id"], new)
     except TakenError as error:
         raise _name_taken(call) from error
     return created(new)
 
 
-def update_organization(call: Call) -> Answer:
+def update_organization(call: ApiCall) -> SandboxResponse:
     """Replace the named attributes of an organization; its name may change."""
     with call.store.transaction():
         after = patched(existing_organization(call), call.body, fixed=_FIXED)
         try:
-            call.store.replace(Kind.ORGANIZATIONS, after["id"], after)
+            call.store.replace(DocumentKind.ORGANIZATIONS, after["id"], after)
         except TakenError as error:
             raise _name_taken(call) from error
     return ok(after)
 
 
-def delete_organization(call: Call) -> Answer:
+def delete_organization(call: ApiCall) -> SandboxResponse:
     """Delete an organization; one that does not exist is gone already."""
-    call.store.remove(Kind.ORGANIZATIONS, {"id": call.path["id"]})
+    call.store.remove(DocumentKind.ORGANIZATIONS, {"id": call.path["id"]})
     return NO_CONTENT
 
 
-def list_connections(call: Call) -> Answer:
+def list_connections(call: ApiCall) -> SandboxResponse:
     """Answer that there are none: connections do not exist here, but Terraform asks for them beside grants."""
     existing_organization(call)
     return ok({"enabled_connections": [], "start": 0, "limit": 0, "total": 0})
 
 
-def list_members(call: Call) -> Answer:
+def list_members(call: ApiCall) -> SandboxResponse:
     """Answer that there are none: users do not exist here, but Terraform asks for them beside grants."""
     existing_organization(call)
     return ok({"members": []})
 
 
-def existing_organization(call: Call) -> Document:
+def existing_organization(call: ApiCall) -> Document:
     """Return the organization that the path names by its id.
 
     Raises:
         RefusalError: 404.
     """
-    organization = call.store.get(Kind.ORGANIZATIONS, call.path["id"])
+    organization = call.store.get(DocumentKind.ORGANIZATIONS, call.path["id"])
     if organization is None:
         raise _unknown()
     return organization
@@ -97,7 +99,7 @@ def _unknown() -> RefusalError:
     return not_found("No organization found by that id or name")  # recorded without an errorCode
 
 
-def _name_taken(call: Call) -> RefusalError:
+def _name_taken(call: ApiCall) -> RefusalError:
     return conflict("An organization with this name already exists", call.settings.conflict_code)
 
 

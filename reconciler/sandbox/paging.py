@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from reconciler.sandbox.answers import Answer, bad_request
+from reconciler.sandbox.answers import SandboxResponse, bad_request
 from reconciler.sandbox.documents import dump
-from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.exchange import ApiCall
 from reconciler.sandbox.incoming import invalid_query
 from reconciler.sandbox.queries import TIED_TO, Filters
-from reconciler.sandbox.store import Kind, Row
+from reconciler.sandbox.store import DocumentKind, Row
 
 DEFAULT_PAGE_SIZE = 50
 CHECKPOINT_LIFETIME_SECONDS = 86_400
@@ -21,19 +21,19 @@ def _as_stored(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class DocumentList:
     """A list: which documents, and how each is shown (from stored to answered text).
 
     `offset_cap` tells how far offsets reach, 0 for no end.
     """
 
-    kind: Kind
+    kind: DocumentKind
     filters: Filters = field(default_factory=dict)
     show: Callable[[str], str] = _as_stored
     offset_cap: int = 0
 
 
-def answer_list(call: Call, listing: Listing) -> Answer:
+def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     """Return the page that the query asks for; `take` or `from` wins over the parameters of offset paging.
 
     Items are put together as text, without being parsed: the store holds what is answered.
@@ -46,7 +46,7 @@ def answer_list(call: Call, listing: Listing) -> Answer:
     return _checkpoint_page(call, listing) if by_checkpoint else _offset_page(call, listing)
 
 
-def _offset_page(call: Call, listing: Listing) -> Answer:
+def _offset_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     limit = call.query.get("per_page", DEFAULT_PAGE_SIZE)
     start = call.query.get("page", 0) * limit
     if listing.offset_cap and start + limit > listing.offset_cap:
@@ -55,25 +55,29 @@ def _offset_page(call: Call, listing: Listing) -> Answer:
     rows = call.store.find(listing.kind, listing.filters, limit=limit, offset=start)
     items = _array(rows, listing)
     if not call.query.get("include_totals", False):
-        return Answer(HTTPStatus.OK, items)
+        return SandboxResponse(HTTPStatus.OK, items)
     total = call.store.count(listing.kind, listing.filters)
     if TIED_TO not in listing.filters:
-        return Answer(HTTPStatus.OK, f'{{"total":{total},"start":{start},"limit":{limit},"{listing.kind}":{items}}}')
+        return SandboxResponse(
+            HTTPStatus.OK, f'{{"total":{total},"start":{start},"limit":{limit},"{listing.kind}":{items}}}'
+        )
     # recorded in this order where the list is of associated things
-    return Answer(HTTPStatus.OK, f'{{"{listing.kind}":{items},"start":{start},"limit":{limit},"total":{total}}}')
+    return SandboxResponse(
+        HTTPStatus.OK, f'{{"{listing.kind}":{items},"start":{start},"limit":{limit},"total":{total}}}'
+    )
 
 
-def _checkpoint_page(call: Call, listing: Listing) -> Answer:
+def _checkpoint_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     limit = call.query.get("take", DEFAULT_PAGE_SIZE)
     after = _read_checkpoint(call.query["from"], call.now) if "from" in call.query else ""
     rows = call.store.find(listing.kind, listing.filters, limit=limit + 1, after=after)
     page = rows[:limit]
     has_next = len(rows) > limit or (call.settings.next_on_last_page and bool(page))
     following = f',"next":{dump(_write_checkpoint(page[-1].id, call.now))}' if has_next else ""
-    return Answer(HTTPStatus.OK, f'{{"{listing.kind}":{_array(page, listing)}{following}}}')
+    return SandboxResponse(HTTPStatus.OK, f'{{"{listing.kind}":{_array(page, listing)}{following}}}')
 
 
-def _array(rows: Sequence[Row], listing: Listing) -> str:
+def _array(rows: Sequence[Row], listing: DocumentList) -> str:
     return f"[{','.join(listing.show(row.text) for row in rows)}]"
 
 

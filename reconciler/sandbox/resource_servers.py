@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 
 from reconciler.sandbox import paging
-from reconciler.sandbox.answers import NO_CONTENT, Answer, bad_request, conflict, created, not_found, ok
+from reconciler.sandbox.answers import NO_CONTENT, SandboxResponse, bad_request, conflict, created, not_found, ok
 from reconciler.sandbox.contract import endpoint
 from reconciler.sandbox.documents import Document, on_text
-from reconciler.sandbox.exchange import Call
+from reconciler.sandbox.exchange import ApiCall
 from reconciler.sandbox.fields import shown_fields
 from reconciler.sandbox.identities import randomly, resource_server_id, signing_secret
 from reconciler.sandbox.patches import patched, without_nulls
-from reconciler.sandbox.store import Kind, TakenError, Tenant
+from reconciler.sandbox.store import DocumentKind, SandboxTenant, TakenError
 
 MANAGEMENT_API_NAME = "Auth0 Management API"
 _DEFAULTS: Document = {
@@ -33,7 +33,7 @@ def new_resource_server(identity: str, attributes: Document) -> Document:
     return _completed(named | _DEFAULTS | without_nulls(attributes) | {"id": identity})
 
 
-def management_api(identity: str, tenant: Tenant, scopes: Sequence[str]) -> Document:
+def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[str]) -> Document:
     """Return the API that every tenant has, with the permissions it knows."""
     attributes: Document = {
         "name": MANAGEMENT_API_NAME,
@@ -44,26 +44,26 @@ def management_api(identity: str, tenant: Tenant, scopes: Sequence[str]) -> Docu
     return new_resource_server(identity, attributes)
 
 
-def list_resource_servers(call: Call) -> Answer:
+def list_resource_servers(call: ApiCall) -> SandboxResponse:
     """Answer a page of APIs; there are no checkpoints here."""
     wanted = call.query.get("identifiers")
     filters = {} if wanted is None else {"identifier": wanted}
     show = on_text(lambda document: shown_fields(call, document))
-    return paging.answer_list(call, paging.Listing(kind=Kind.RESOURCE_SERVERS, filters=filters, show=show))
+    return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.RESOURCE_SERVERS, filters=filters, show=show))
 
 
-def get_resource_server(call: Call) -> Answer:
+def get_resource_server(call: ApiCall) -> SandboxResponse:
     """Answer one API."""
     return ok(shown_fields(call, _existing(call)))
 
 
-def create_resource_server(call: Call) -> Answer:
+def create_resource_server(call: ApiCall) -> SandboxResponse:
     """Create an API; its identifier must be new."""
     new = new_resource_server(resource_server_id(randomly), call.body)
     if new["signing_alg"] == "HS256":
         new["signing_secret"] = signing_secret(randomly)
     try:
-        call.store.add(Kind.RESOURCE_SERVERS, new["id"], new)
+        call.store.add(DocumentKind.RESOURCE_SERVERS, new["id"], new)
     except TakenError as error:
         raise conflict(
             "A resource server with the same identifier already exists", call.settings.conflict_code
@@ -71,17 +71,17 @@ def create_resource_server(call: Call) -> Answer:
     return created(new)
 
 
-def update_resource_server(call: Call) -> Answer:
+def update_resource_server(call: ApiCall) -> SandboxResponse:
     """Replace the named attributes of an API."""
     with call.store.transaction():
         api = _existing(call)
         fixed = _FIXED_OF_SYSTEM if api.get("is_system") else _FIXED
         after = _completed(patched(api, call.body, fixed=fixed))
-        call.store.replace(Kind.RESOURCE_SERVERS, after["id"], after)
+        call.store.replace(DocumentKind.RESOURCE_SERVERS, after["id"], after)
     return ok(after)
 
 
-def delete_resource_server(call: Call) -> Answer:
+def delete_resource_server(call: ApiCall) -> SandboxResponse:
     """Delete an API; one that does not exist is gone already."""
     with call.store.transaction():
         api = _find(call)
@@ -89,9 +89,9 @@ def delete_resource_server(call: Call) -> Answer:
             return NO_CONTENT
         if api.get("is_system"):
             raise bad_request("System resource servers cannot be deleted", "operation_not_supported")
-        call.store.remove(Kind.RESOURCE_SERVERS, {"id": api["id"]})
+        call.store.remove(DocumentKind.RESOURCE_SERVERS, {"id": api["id"]})
         if not call.settings.keep_grants_of_deleted_api:
-            call.store.remove(Kind.CLIENT_GRANTS, {"audience": api["identifier"]})
+            call.store.remove(DocumentKind.CLIENT_GRANTS, {"audience": api["identifier"]})
     return NO_CONTENT
 
 
@@ -103,18 +103,18 @@ def _completed(api: Document) -> Document:
     return api | defaults | {"subject_type_authorization": said | missing}
 
 
-def _existing(call: Call) -> Document:
+def _existing(call: ApiCall) -> Document:
     api = _find(call)
     if api is None:
         raise not_found("The resource server does not exist", "inexistent_resource_server")
     return api
 
 
-def _find(call: Call) -> Document | None:
+def _find(call: ApiCall) -> Document | None:
     """Return the API that the path names by id or by identifier."""
     identity = call.path["id"]
-    by_id = call.store.get(Kind.RESOURCE_SERVERS, identity)
-    return by_id or call.store.first(Kind.RESOURCE_SERVERS, {"identifier": identity})
+    by_id = call.store.get(DocumentKind.RESOURCE_SERVERS, identity)
+    return by_id or call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": identity})
 
 
 ENDPOINTS = (

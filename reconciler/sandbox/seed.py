@@ -26,11 +26,11 @@ from reconciler.sandbox.identities import (
 )
 from reconciler.sandbox.organizations import new_organization
 from reconciler.sandbox.resource_servers import management_api, new_resource_server
-from reconciler.sandbox.store import Kind, Tenant
+from reconciler.sandbox.store import DocumentKind, SandboxTenant
 
 # Any: a seed has passed its schema, and its items keep attributes that mean nothing here.
 Item = ReadOnly[str, Any]
-Documents = ReadOnly[Kind, Sequence[Document]]
+Documents = ReadOnly[DocumentKind, Sequence[Document]]
 
 TOOL_NAME = "Reconciler"
 TOOL_CLIENT_ID = "reconciler-sandbox-tool-0000000000"
@@ -48,13 +48,13 @@ TOOL_SCOPE = (
     "delete:organization_client_grants",
 )
 # What must not occur twice within a kind.
-_UNIQUE: ReadOnly[Kind, tuple[tuple[str, ...], ...]] = {
-    Kind.CLIENTS: (("client_id",),),
-    Kind.RESOURCE_SERVERS: (("id",), ("identifier",)),
-    Kind.ORGANIZATIONS: (("id",), ("name",)),
-    Kind.CLIENT_GRANTS: (("id",), ("client_id", "default_for", "audience", "subject_type")),
-    Kind.CREDENTIALS: (("id",),),
-    Kind.ASSOCIATIONS: (("organization_id", "grant_id"),),
+_UNIQUE: ReadOnly[DocumentKind, tuple[tuple[str, ...], ...]] = {
+    DocumentKind.CLIENTS: (("client_id",),),
+    DocumentKind.RESOURCE_SERVERS: (("id",), ("identifier",)),
+    DocumentKind.ORGANIZATIONS: (("id",), ("name",)),
+    DocumentKind.CLIENT_GRANTS: (("id",), ("client_id", "default_for", "audience", "subject_type")),
+    DocumentKind.CREDENTIALS: (("id",),),
+    DocumentKind.ASSOCIATIONS: (("organization_id", "grant_id"),),
 }
 
 
@@ -72,12 +72,12 @@ def tool_credentials(seed: Item) -> Credentials:
     return Credentials(tool.get("client_id", TOOL_CLIENT_ID), tool.get("client_secret", TOOL_CLIENT_SECRET))
 
 
-def identity(kind: Kind, document: Document) -> str:
+def identity(kind: DocumentKind, document: Document) -> str:
     """Return the id under which a document is addressed."""
     return ":".join(document[name] for name in _UNIQUE[kind][0])
 
 
-def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], file: str) -> Documents:
+def documents(seed: Mapping, tenant: SandboxTenant, management_scopes: Sequence[str], file: str) -> Documents:
     """Return what the seed declares, plus what every tenant has.
 
     That is the Management API with its scopes, the pseudo client "All Applications", and the tool's own application
@@ -95,12 +95,12 @@ def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], f
     grants, problems = _grants(seed, clients, apis, file)
     associations, unknown = _associations(seed, grants, organizations, file)
     whole = {
-        Kind.CLIENTS: [global_client(client_id(derived_from("global client")), tenant), *clients],
-        Kind.RESOURCE_SERVERS: apis,
-        Kind.ORGANIZATIONS: organizations,
-        Kind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
-        Kind.CREDENTIALS: credentials,
-        Kind.ASSOCIATIONS: associations,
+        DocumentKind.CLIENTS: [global_client(client_id(derived_from("global client")), tenant), *clients],
+        DocumentKind.RESOURCE_SERVERS: apis,
+        DocumentKind.ORGANIZATIONS: organizations,
+        DocumentKind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
+        DocumentKind.CREDENTIALS: credentials,
+        DocumentKind.ASSOCIATIONS: associations,
     }
     problems += unknown
     problems += [Problem(Source(file), double) for double in _doubles(whole)]
@@ -109,7 +109,7 @@ def documents(seed: Mapping, tenant: Tenant, management_scopes: Sequence[str], f
     return whole
 
 
-def _tool(seed: Item, tenant: Tenant) -> Document:
+def _tool(seed: Item, tenant: SandboxTenant) -> Document:
     tool: Item = seed.get("tool", {})
     attributes: Document = {"app_type": "non_interactive", "grant_types": ["client_credentials"]}
     attributes |= {name: tool[name] for name in ("name", "public_key") if name in tool}
@@ -117,12 +117,12 @@ def _tool(seed: Item, tenant: Tenant) -> Document:
     return NewClient(attributes, tenant.client_id, tenant.client_secret).document(tenant)
 
 
-def _own_grant(seed: Item, tenant: Tenant) -> Document:
+def _own_grant(seed: Item, tenant: SandboxTenant) -> Document:
     scope = list(seed.get("tool", {}).get("scope", TOOL_SCOPE))
     return _identified({"client_id": tenant.client_id, "audience": tenant.management_audience, "scope": scope})
 
 
-def _applications(seed: Item, tenant: Tenant) -> Iterator[Document]:
+def _applications(seed: Item, tenant: SandboxTenant) -> Iterator[Document]:
     """Yield the applications; several may have one name, so the place among its namesakes is part of a derived id."""
     met: Counter[str] = Counter()
     for item in seed.get("applications", ()):
@@ -224,7 +224,7 @@ def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
 def _identified(grant: Item) -> Document:
     """Return the grant as it is answered, with the id that the seed gives or one derived from its key."""
     shown = canonical(grant)
-    key = [str(shown.get(name, "")) for name in _UNIQUE[Kind.CLIENT_GRANTS][1]]
+    key = [str(shown.get(name, "")) for name in _UNIQUE[DocumentKind.CLIENT_GRANTS][1]]
     return canonical({"id": grant_id(derived_from("client grant", *key))} | shown)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from reconciler.sandbox.access import Permit, issue
 from reconciler.sandbox.documents import Document, parse
-from reconciler.sandbox.faults import NO_FAULTS, Plan, Rule
+from reconciler.sandbox.faults import NO_FAULTS, FaultPlan, Rule
 from reconciler.sandbox.serve import serving
 from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
-from reconciler.sandbox.store import MOST_ROWS, Kind
+from reconciler.sandbox.store import MOST_ROWS, DocumentKind
 from reconciler.sandbox.tenant import Sandbox, open_sandbox
 from reconciler.sandbox.tls import Certificates, certificates
 
@@ -53,19 +53,19 @@ class ServedSandbox:
     def token(self, *scope: str) -> str:
         """Return an access token with these permissions; without any named, with all that there are."""
         store = self.sandbox.store
-        api = store.first(Kind.RESOURCE_SERVERS, {"identifier": self.audience}) or {}
+        api = store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": self.audience}) or {}
         permissions = scope or [each["value"] for each in api.get("scopes", ())]
         permit = Permit(client_id=self.client_id, audience=self.audience, scope=permissions)
         return issue(store.tenant(), permit, time.time())
 
     def grants(self) -> list[Document]:
         """Return all client grants, as they are really stored."""
-        rows = self.sandbox.store.find(Kind.CLIENT_GRANTS, {}, limit=MOST_ROWS)
+        rows = self.sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=MOST_ROWS)
         return [parse(row.text) for row in rows]
 
     def misbehave(self, *rules: Rule) -> None:
         """Let calls go wrong from now on; without rules, none."""
-        self.sandbox.control.set_faults(Plan(rules))
+        self.sandbox.control.set_faults(FaultPlan(rules))
 
     def statistics(self) -> Mapping[str, object]:
         """Return the requests so far, by endpoint and status."""
@@ -79,7 +79,7 @@ def served(  # noqa: PLR0913 - as open_sandbox has them
     *,
     tls: bool = False,
     settings: Settings = DEFAULT_SETTINGS,
-    faults: Plan = NO_FAULTS,
+    faults: FaultPlan = NO_FAULTS,
     rate_limit: str = "none",
 ) -> Iterator[ServedSandbox]:
     """Serve the tenant in `database` at a free port while the block runs; see `open_sandbox` for what is raised.

@@ -35,7 +35,7 @@ BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite adds to the name of a database for the files beside it."""
 
 
-class Kind(StrEnum):
+class DocumentKind(StrEnum):
     """What a tenant holds; the value is the table, and the key under which the API lists it."""
 
     CLIENTS = "clients"
@@ -51,7 +51,7 @@ class TakenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Tenant:
+class SandboxTenant:
     """What a tenant is made with: its canonical domain, the key its tokens are signed with, the tool's credentials."""
 
     domain: str
@@ -112,24 +112,24 @@ class Store:
 
     def make_tables(self) -> None:
         """Make all tables anew, empty, whatever was there; to be called in a transaction."""
-        for table in (*reversed(Kind), "used_once", "tenant"):  # what refers to others first
+        for table in (*reversed(DocumentKind), "used_once", "tenant"):  # what refers to others first
             self._rows(f"DROP TABLE IF EXISTS {table}")
         for statement in (*STATEMENTS, f"PRAGMA user_version = {VERSION}"):
             self._rows(statement)
 
-    def tenant(self) -> Tenant:
+    def tenant(self) -> SandboxTenant:
         """Return the tenant; read each time, because another process may reset it."""
         domain, client_id, secret, key = self._rows("SELECT domain, client_id, client_secret, signing_key FROM tenant")[
             0
         ]
-        return Tenant(domain, client_id, secret, key)
+        return SandboxTenant(domain, client_id, secret, key)
 
-    def set_tenant(self, tenant: Tenant) -> None:
+    def set_tenant(self, tenant: SandboxTenant) -> None:
         """Write the tenant."""
         values = (tenant.domain, tenant.client_id, tenant.client_secret, tenant.signing_key)
         self._rows("INSERT OR REPLACE INTO tenant VALUES (1, ?, ?, ?, ?)", values)
 
-    def add(self, kind: Kind, identity: str, document: Document) -> None:
+    def add(self, kind: DocumentKind, identity: str, document: Document) -> None:
         """Insert a document.
 
         Raises:
@@ -137,7 +137,7 @@ class Store:
         """
         self._write(sql("INSERT INTO", kind, "(id, body) VALUES (?, ?)"), identity, (identity, dump(document)))
 
-    def replace(self, kind: Kind, identity: str, document: Document) -> None:
+    def replace(self, kind: DocumentKind, identity: str, document: Document) -> None:
         """Write a document that exists.
 
         Raises:
@@ -145,17 +145,17 @@ class Store:
         """
         self._write(sql("UPDATE", kind, "SET body = ? WHERE id = ?"), identity, (dump(document), identity))
 
-    def get(self, kind: Kind, identity: str) -> Document | None:
+    def get(self, kind: DocumentKind, identity: str) -> Document | None:
         """Return the document, or None."""
         rows = self._rows(sql("SELECT body FROM", kind, "WHERE id = ?"), (identity,))
         return parse(rows[0][0]) if rows else None
 
-    def first(self, kind: Kind, filters: Filters) -> Document | None:
+    def first(self, kind: DocumentKind, filters: Filters) -> Document | None:
         """Return the first document, by id, that the filters let through, or None."""
         rows = self.find(kind, filters, limit=1)
         return rows[0].document() if rows else None
 
-    def find(self, kind: Kind, filters: Filters, *, limit: int, offset: int = 0, after: str = "") -> list[Row]:
+    def find(self, kind: DocumentKind, filters: Filters, *, limit: int, offset: int = 0, after: str = "") -> list[Row]:
         """Return documents in ascending order of their ids (ASCII), those behind the id `after` only."""
         chosen = selection(kind, filters)
         # the inner select walks an index alone, so that a page far behind is as cheap as the first
@@ -164,13 +164,13 @@ class Store:
         rows = self._rows(outer, (*chosen.values, after, limit, min(offset, MOST_ROWS)))
         return [Row(identity, text) for identity, text in rows]
 
-    def count(self, kind: Kind, filters: Filters) -> int:
+    def count(self, kind: DocumentKind, filters: Filters) -> int:
         """Return how many documents the filters let through."""
         chosen = selection(kind, filters)
         number: int = self._rows(sql("SELECT count(*) FROM", chosen.sql), chosen.values)[0][0]
         return number
 
-    def remove(self, kind: Kind, filters: Filters) -> None:
+    def remove(self, kind: DocumentKind, filters: Filters) -> None:
         """Delete the documents that the filters let through, and what belongs to them; none is fine."""
         chosen = selection(kind, filters)
         self._rows(sql("DELETE FROM", chosen.sql), chosen.values)

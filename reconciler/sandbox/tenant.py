@@ -19,13 +19,13 @@ from reconciler.files.read import read_yaml
 from reconciler.sandbox.app import build_app
 from reconciler.sandbox.control import Control, Start
 from reconciler.sandbox.documents import Schema, parse
-from reconciler.sandbox.faults import NO_FAULTS, Plan
-from reconciler.sandbox.misbehaviour import Means, Sleep
+from reconciler.sandbox.faults import NO_FAULTS, FaultPlan
+from reconciler.sandbox.misbehaviour import FaultContext, Sleep
 from reconciler.sandbox.past import copy_of
 from reconciler.sandbox.profiles import profile
 from reconciler.sandbox.seed import Credentials, documents, identity, tool_credentials
 from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
-from reconciler.sandbox.store import Store, Tenant, open_store
+from reconciler.sandbox.store import SandboxTenant, Store, open_store
 from reconciler.sandbox.tables import NO_TABLES, VERSION
 
 SIGNING_KEY_BYTES = 32
@@ -65,7 +65,7 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     *,
     settings: Settings = DEFAULT_SETTINGS,
     clock: Callable[[], float] = time.time,
-    faults: Plan = NO_FAULTS,
+    faults: FaultPlan = NO_FAULTS,
     rate_limit: str = "none",
     sleep: Sleep = asyncio.sleep,
     with_admin: bool = False,
@@ -88,7 +88,7 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     except BaseException:
         store.close()
         raise
-    means = Means(partial(copy_of, database), sleep)
+    means = FaultContext(partial(copy_of, database), sleep)
     start = Start(reseed=partial(reset, database, seed, tenant.domain), means=means, faults=faults, profile=limits)
     control = Control(store, settings, start)
     own = Credentials(tenant.client_id, tenant.client_secret)
@@ -147,7 +147,7 @@ def _fill(store: Store, data: Mapping, domain: str, file: str) -> None:
     known = store.version() == VERSION
     signing_key = store.tenant().signing_key if known else secrets.token_bytes(SIGNING_KEY_BYTES)
     own = tool_credentials(data)
-    tenant = Tenant(domain, own.client_id, own.client_secret, signing_key)
+    tenant = SandboxTenant(domain, own.client_id, own.client_secret, signing_key)
     scopes = (_HERE / "management_scopes.txt").read_text(encoding="utf-8").split()
     whole = documents(data, tenant, scopes, file)
     store.make_tables()

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from reconciler.sandbox.answers import Answer, oauth_refusal, phrase, refusal
+from reconciler.sandbox.answers import SandboxResponse, oauth_refusal, phrase, refusal
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.store import Store
 
@@ -62,16 +62,16 @@ class Reply:
 
 
 DROPPED = Reply(dropped=True)
-Handle = Callable[[Arrival], Answer]
+Handle = Callable[[Arrival], SandboxResponse]
 Proceed = Callable[[Arrival], Awaitable[Reply]]
 
 
-def reply(answer: Answer) -> Reply:
+def reply(answer: SandboxResponse) -> Reply:
     """Return the whole answer as a reply."""
     return Reply(status=answer.status, content=answer.text.encode(), headers=dict(answer.headers))
 
 
-def error_answer(arrival: Arrival, status: int, message: str, code: str | None = None) -> Answer:
+def error_answer(arrival: Arrival, status: int, message: str, code: str | None = None) -> SandboxResponse:
     """Return an error in the shape of whichever API was asked: the Management API's, or that of /oauth/token."""
     if arrival.path.startswith(API):
         return refusal(status, message, code).answer

@@ -23,7 +23,7 @@ Keyword = Callable[[object, Any], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class RequestViolation:
     """What is wrong, at which property; both place and description are empty for the value as a whole."""
 
     text: str
@@ -37,7 +37,7 @@ class Violation:
         return f"'{self.text}'{place}{description}."
 
 
-def violation(value: object, schema: Schema) -> Violation | None:
+def violation(value: object, schema: Schema) -> RequestViolation | None:
     """Return the first violation of `schema` (without `$ref`) by `value`, or None; a parent comes before its parts."""
     return next(_violations(value, schema, ""), None)
 
@@ -49,10 +49,10 @@ def type_name(value: object) -> str:
     return _TYPE_NAMES[type(value)]
 
 
-def _violations(value: object, schema: Schema, place: str) -> Iterator[Violation]:
+def _violations(value: object, schema: Schema, place: str) -> Iterator[RequestViolation]:
     for keyword, check in _KEYWORDS.items():
         if keyword in schema and (text := check(value, schema[keyword])):
-            yield Violation(text, place, schema.get("description", ""))
+            yield RequestViolation(text, place, schema.get("description", ""))
     if isinstance(value, dict):
         yield from _in_properties(value, schema, place)
     if isinstance(value, list) and "items" in schema:
@@ -60,11 +60,13 @@ def _violations(value: object, schema: Schema, place: str) -> Iterator[Violation
             yield from _violations(item, schema["items"], f"{place}[{index}]")
 
 
-def _in_properties(value: dict[str, object], schema: Schema, place: str) -> Iterator[Violation]:
+def _in_properties(value: dict[str, object], schema: Schema, place: str) -> Iterator[RequestViolation]:
     known = schema.get("properties", {})
     unknown = [name for name in value if name not in known]
     if unknown and schema.get("additionalProperties") is False:
-        yield Violation(f"Additional properties not allowed: {','.join(unknown)}", place, schema.get("description", ""))
+        yield RequestViolation(
+            f"Additional properties not allowed: {','.join(unknown)}", place, schema.get("description", "")
+        )
     for name, item in value.items():
         if name in known:
             yield from _violations(item, known[name], f"{place}.{name}" if place else name)

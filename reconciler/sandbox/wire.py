@@ -6,7 +6,7 @@ from email.utils import formatdate
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from reconciler.sandbox.limits import Level
+from reconciler.sandbox.limits import BucketLevel
 from reconciler.sandbox.traffic import Reply
 
 BREAK = "sandbox.break"  # a message to the server, where ASGI has none: break the connection, with a reset if `at_once`
@@ -32,7 +32,7 @@ class NoResponse(Response):
         await send({"type": BREAK, "at_once": True})
 
 
-def response(reply: Reply, level: Level, now: float) -> Response:
+def response(reply: Reply, level: BucketLevel, now: float) -> Response:
     """Return the reply as an ASGI response, dated `now` (UNIX seconds) but for its skew."""
     if reply.dropped:
         return NoResponse()
@@ -46,7 +46,7 @@ def response(reply: Reply, level: Level, now: float) -> Response:
     return BreakingResponse(reply.content, reply.status, headers | {"content-length": str(reply.length)})
 
 
-def _standard(level: Level, now: float, skew: float) -> dict[str, str | None]:
+def _standard(level: BucketLevel, now: float, skew: float) -> dict[str, str | None]:
     return {
         "content-type": JSON,
         "date": formatdate(now + skew, usegmt=True),

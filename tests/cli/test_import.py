@@ -7,7 +7,7 @@ import pytest
 from support.commands import CONFIG, DOMAIN, SECRET, a_workspace, grants_of, reconciler
 
 from reconciler.sandbox.served import served
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import open_sandbox
 
 TENANT = f"""
@@ -286,11 +286,11 @@ def test_several_tenants_are_refused(folder: Path) -> None:
 
 def test_settings_that_a_system_api_has_already_are_no_problem(folder: Path) -> None:
     with open_sandbox(folder / ".reconciler/sandbox.db", folder / "tenant.yaml", DOMAIN) as sandbox:
-        row = sandbox.store.find(Kind.RESOURCE_SERVERS, {"identifier": "urn:reports"}, limit=1)[0]
-        sandbox.store.replace(Kind.RESOURCE_SERVERS, row.id, json.loads(row.text) | {"is_system": True})
-        grant = sandbox.store.find(Kind.CLIENT_GRANTS, {"audience": "urn:reports"}, limit=1)[0]
+        row = sandbox.store.find(DocumentKind.RESOURCE_SERVERS, {"identifier": "urn:reports"}, limit=1)[0]
+        sandbox.store.replace(DocumentKind.RESOURCE_SERVERS, row.id, json.loads(row.text) | {"is_system": True})
+        grant = sandbox.store.find(DocumentKind.CLIENT_GRANTS, {"audience": "urn:reports"}, limit=1)[0]
         sandbox.store.replace(
-            Kind.CLIENT_GRANTS, grant.id, json.loads(grant.text) | {"allow_all_scopes": True, "scope": []}
+            DocumentKind.CLIENT_GRANTS, grant.id, json.loads(grant.text) | {"allow_all_scopes": True, "scope": []}
         )
 
     ran = reconciler("import")

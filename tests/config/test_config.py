@@ -369,7 +369,7 @@ def test_a_domain_that_is_none_of_the_declared_ones_is_refused(domain: str) -> N
     declared = {"live": {"domain": LIVE}, "local": {"kind": "sandbox"}}
     parsed = parse_config({"protect": [{"client": "A"}], "tenants": declared}, "reconciler.yaml")
 
-    with pytest.raises(ReconcilerError, match="declares no tenant with the domain .*") as caught:
+    with pytest.raises(ReconcilerError, match="declares no tenant with the domain") as caught:
         choose_tenant(parsed, None, {"AUTH0_DOMAIN": domain})
     allowed = choose_tenant(parsed, None, {"AUTH0_DOMAIN": domain}, allow_unnamed=True)
 

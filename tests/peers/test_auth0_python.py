@@ -17,7 +17,7 @@ from auth0.management.errors import (
 )
 from peers.answered import answered
 
-from reconciler.sandbox.faults import Answer, RateLimit, Rule
+from reconciler.sandbox.faults import AnswerFault, RateLimit, Rule
 from reconciler.sandbox.served import ServedSandbox
 
 pytestmark = pytest.mark.auth0_sandbox(tls=True)  # it speaks nothing else
@@ -182,7 +182,7 @@ def test_a_429_that_does_not_end_is_told_as_one(sdk: ManagementClient, sandbox: 
 def test_a_write_whose_answer_got_lost_is_sent_again_and_meets_itself(
     sdk: ManagementClient, sandbox: ServedSandbox
 ) -> None:
-    sandbox.misbehave(Rule(Answer(status=502, when="after", body="html"), method="POST", path=GRANTS, calls=(1,)))
+    sandbox.misbehave(Rule(AnswerFault(status=502, when="after", body="html"), method="POST", path=GRANTS, calls=(1,)))
     with pytest.raises(ConflictError):
         sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[], request_options={"max_retries": 1})
     assert [grant.get("client_id") for grant in sandbox.grants()].count(CLIENT) == 1

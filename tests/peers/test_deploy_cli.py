@@ -15,7 +15,7 @@ import yaml
 from peers.answered import answered, successes
 
 from reconciler.sandbox.served import ServedSandbox
-from reconciler.sandbox.store import MOST_ROWS, Kind
+from reconciler.sandbox.store import MOST_ROWS, DocumentKind
 
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "a0deploy"
 pytestmark = [
@@ -83,7 +83,7 @@ def exported(sandbox: ServedSandbox, name: str, folder: Path) -> list[Grant]:
 
 def stored(sandbox: ServedSandbox) -> list[Grant]:
     """Return what the tenant holds, as files would say it: by names, without ids and without the tool's own grant."""
-    clients = [row.document() for row in sandbox.sandbox.store.find(Kind.CLIENTS, {}, limit=MOST_ROWS)]
+    clients = [row.document() for row in sandbox.sandbox.store.find(DocumentKind.CLIENTS, {}, limit=MOST_ROWS)]
     names = {client["client_id"]: {"client_id": client["name"]} for client in clients}
     return [
         {name: value for name, value in grant.items() if name != "id"} | names.get(grant.get("client_id"), {})

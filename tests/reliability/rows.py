@@ -12,7 +12,7 @@ from reliability.trial import LIST, TOKEN, VERBS, Calls, NotSent, Strike, Trial,
 
 from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, RefusedCallError, UnknownOutcomeError
 from reconciler.core.outcome import Result
-from reconciler.sandbox.faults import Answer, Damage, Delay, Drop, ExpireToken, RateLimit, Series, When
+from reconciler.sandbox.faults import AnswerFault, Damage, Delay, Drop, ExpireToken, RateLimit, Series, When
 
 ONCE, ALWAYS = (1,), Series()
 LATER_THAN_ANYBODY_WAITS = 45.0
@@ -70,16 +70,16 @@ def refused(result: Result, *, looks: tuple[int, int, int] = (0, 1, 1), writes: 
 def lost_answers(when: When) -> dict[str, Trouble]:
     """Every way to lose an answer that can be had both before and after the effect."""
     statuses: dict[str, Trouble] = {
-        str(status): Answer(status=status, when=when) for status in (408, 500, 502, 503, 504, 524)
+        str(status): AnswerFault(status=status, when=when) for status in (408, 500, 502, 503, 504, 524)
     }
     return statuses | {
-        "302": Answer(status=302, when=when, body="empty"),
-        "502 of a proxy": Answer(status=502, when=when, body="html"),
+        "302": AnswerFault(status=302, when=when, body="empty"),
+        "502 of a proxy": AnswerFault(status=502, when=when, body="html"),
         "timeout": Delay(seconds=LATER_THAN_ANYBODY_WAITS, when=when),
         "break": Drop(when=when),
-        "200 with a web page": Answer(status=200, when=when, body="html"),
-        "200 cut off": Answer(status=200, when=when, body="text", text='{"id": "cgr_'),
-        "200 with nothing": Answer(status=200, when=when, body="empty"),
+        "200 with a web page": AnswerFault(status=200, when=when, body="html"),
+        "200 cut off": AnswerFault(status=200, when=when, body="text", text='{"id": "cgr_'),
+        "200 with nothing": AnswerFault(status=200, when=when, body="empty"),
     }
 
 
@@ -126,7 +126,7 @@ ROWS = (
     ),
     Row(
         name="409",
-        troubles={"before": Answer(status=409)},
+        troubles={"before": AnswerFault(status=409)},
         writes=(
             alike(
                 Write(CONFLICT, 1, 2, done=False), Write(CONFLICT, 1, 3, done=False), Write(FAILED, 1, 3, done=False)
@@ -136,7 +136,7 @@ ROWS = (
     ),
     Row(
         name="409 after the effect",
-        troubles={"after": Answer(status=409, when="after")},
+        troubles={"after": AnswerFault(status=409, when="after")},
         writes=(
             alike(Write(APPLIED, 1, 1, done=True), Write(APPLIED, 1, 2, done=True), Write(APPLIED, 1, 2, done=True)),
         )
@@ -144,7 +144,7 @@ ROWS = (
     ),
     Row(
         name="404",
-        troubles={"not found": Answer(status=404)},
+        troubles={"not found": AnswerFault(status=404)},
         reads=(Read(RefusedCallError, 1),) * 2,
         writes=(
             alike(Write(FAILED, 1, 0, done=False), Write(FAILED, 1, 3, done=False), Write(FAILED, 1, 3, done=False)),
@@ -159,13 +159,13 @@ ROWS = (
     ),
     Row(
         name="402, 403, 405, 413, 422",
-        troubles={str(status): Answer(status=status) for status in (402, 403, 405, 413, 422)},
+        troubles={str(status): AnswerFault(status=status) for status in (402, 403, 405, 413, 422)},
         reads=(Read(RefusedCallError, 1),) * 2,
         writes=(refused(FAILED),) * 2,
     ),
     Row(
         name="400",
-        troubles={"bad request": Answer(status=400)},
+        troubles={"bad request": AnswerFault(status=400)},
         reads=(Read(None, 2), Read(RefusedCallError, 2)),  # it may be the cursor that has expired
         writes=(refused(FAILED),) * 2,
     ),

@@ -12,7 +12,7 @@ from reliability.trial import GRANT, GRANTS
 from support.commands import TIMEOUT_SECONDS, command_line, reconciler
 
 from reconciler.sandbox.faults import (
-    Answer,
+    AnswerFault,
     Clock,
     Damage,
     Drop,
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.slow
 
 WHERE = {"create": ("POST", GRANTS), "update": ("PATCH", GRANT), "delete": ("DELETE", GRANT)}
 SURVIVED = {
-    "503 before": Answer(status=503),
-    "502 of a proxy after": Answer(status=502, when="after", body="html"),
+    "503 before": AnswerFault(status=503),
+    "502 of a proxy after": AnswerFault(status=502, when="after", body="html"),
     "reset before": Drop(),
     "reset after": Drop(when="after"),
     "cut off": Damage(how="truncated"),
@@ -57,12 +57,12 @@ def test_a_fault_that_each_write_meets_once_is_survived(place: Place, fault: Fau
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
-        (Answer(status=503), "failed"),
+        (AnswerFault(status=503), "failed"),
         (Drop(), "failed"),
         (RateLimit(headers=False), "failed"),
-        (Answer(status=403), "failed"),
+        (AnswerFault(status=403), "failed"),
         (ExpireToken(), "failed"),
-        (Answer(status=404), "failed"),
+        (AnswerFault(status=404), "failed"),
     ],
     ids=repr,
 )
@@ -104,9 +104,9 @@ def test_a_scope_that_is_lost_on_the_way_is_no_success(place: Place) -> None:
         Next(how="looping"),
         Page(how="contradicting"),
         Page(how="bare"),
-        Answer(status=503),
-        Answer(status=400),
-        Answer(status=200, body="html"),
+        AnswerFault(status=503),
+        AnswerFault(status=400),
+        AnswerFault(status=200, body="html"),
         Damage(how="garbled"),
         Drop(),
     ],

@@ -10,7 +10,18 @@ from support.builders import a_spec
 from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError, UnreadableError
 from reconciler.core.outcome import Result
 from reconciler.core.plan import Plan
-from reconciler.sandbox.faults import Answer, Damage, Delay, Drop, ExpireToken, Fault, Next, Page, RateLimit, Series
+from reconciler.sandbox.faults import (
+    AnswerFault,
+    Damage,
+    Delay,
+    Drop,
+    ExpireToken,
+    Fault,
+    Next,
+    Page,
+    RateLimit,
+    Series,
+)
 
 GRANTS = 230
 PAGES = 3
@@ -37,9 +48,9 @@ SECOND_PAGE_ALWAYS = Series(first=2)
         (Next(how="looping"), SECOND_PAGE, 2 + PAGES),
         (Page(how="contradicting"), SECOND_PAGE, 2 * PAGES),
         (Page(how="bare"), SECOND_PAGE, PAGES + 1),
-        (Answer(status=400), SECOND_PAGE, PAGES + 2),
-        (Answer(status=503), SECOND_PAGE, PAGES + 1),
-        (Answer(status=200, body="html"), SECOND_PAGE, PAGES + 1),
+        (AnswerFault(status=400), SECOND_PAGE, PAGES + 2),
+        (AnswerFault(status=503), SECOND_PAGE, PAGES + 1),
+        (AnswerFault(status=200, body="html"), SECOND_PAGE, PAGES + 1),
         (Drop(), SECOND_PAGE, PAGES + 1),
         (Delay(seconds=45), SECOND_PAGE, PAGES + 1),
         (Damage(how="truncated"), SECOND_PAGE, PAGES + 1),
@@ -47,7 +58,7 @@ SECOND_PAGE_ALWAYS = Series(first=2)
         (Damage(how="garbled"), SECOND_PAGE, PAGES + 1),
         (RateLimit(), SECOND_PAGE, PAGES + 1),
         (ExpireToken(), SECOND_PAGE, PAGES + 1),
-        (Answer(status=503), (2, 3, 4, 5, 6), 1 + 5 + PAGES),
+        (AnswerFault(status=503), (2, 3, 4, 5, 6), 1 + 5 + PAGES),
     ],
     ids=repr,
 )
@@ -67,12 +78,12 @@ def test_a_listing_in_trouble_is_read_to_its_end_all_the_same(
         (Next(how="looping"), ALWAYS, UnreadableError, (3, 6)),
         (Page(how="contradicting"), ALWAYS, UnreadableError, (2, 2 * PAGES)),
         (Page(how="bare"), ALWAYS, UnreadableError, (10, 10)),
-        (Answer(status=400), SECOND_PAGE_ALWAYS, RefusedCallError, (3, 4)),
-        (Answer(status=503), SECOND_PAGE_ALWAYS, UnknownOutcomeError, (11, 12)),
-        (Answer(status=200, body="html"), SECOND_PAGE_ALWAYS, UnreadableError, (11, 12)),
+        (AnswerFault(status=400), SECOND_PAGE_ALWAYS, RefusedCallError, (3, 4)),
+        (AnswerFault(status=503), SECOND_PAGE_ALWAYS, UnknownOutcomeError, (11, 12)),
+        (AnswerFault(status=200, body="html"), SECOND_PAGE_ALWAYS, UnreadableError, (11, 12)),
         (Damage(how="shortened"), SECOND_PAGE_ALWAYS, UnreadableError, (11, 12)),
         (Drop(), SECOND_PAGE_ALWAYS, UnknownOutcomeError, (11, 12)),
-        (Answer(status=403), SECOND_PAGE, RefusedCallError, (2, 2)),
+        (AnswerFault(status=403), SECOND_PAGE, RefusedCallError, (2, 2)),
     ],
     ids=repr,
 )
@@ -105,7 +116,7 @@ def test_one_listing_serves_many_deletes_and_where_it_fails_each_looks_for_itsel
 ) -> None:
     fewer = Wish(ALL.specs[3:], dict.fromkeys(NAMES[3:], "a"), prune=True)
 
-    trial = tried(tmp_path, fewer, Strike(Answer(status=503), LIST, failing), seed=SEED)
+    trial = tried(tmp_path, fewer, Strike(AnswerFault(status=503), LIST, failing), seed=SEED)
 
     assert trial.results == dict.fromkeys(NAMES[:3], result)
     assert trial.calls[LIST] == reads

@@ -40,7 +40,7 @@ from reconciler.errors import RefusedError
 from reconciler.sandbox.documents import Document
 from reconciler.sandbox.faults import (
     NO_FAULTS,
-    Answer,
+    AnswerFault,
     Damage,
     Delay,
     Drop,
@@ -50,7 +50,7 @@ from reconciler.sandbox.faults import (
     LoseWrite,
     RateLimit,
 )
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -75,10 +75,10 @@ HONEST: tuple[Trouble, ...] = (
     RateLimit(),
     RateLimit(headers=False),
     ExpireToken(),
-    Answer(status=403),
-    Answer(status=503),
-    Answer(status=502, when="after", body="html"),
-    Answer(status=200, body="html"),
+    AnswerFault(status=403),
+    AnswerFault(status=503),
+    AnswerFault(status=502, when="after", body="html"),
+    AnswerFault(status=200, body="html"),
     Drop(),
     Drop(when="after"),
     Delay(seconds=LATER_THAN_ANYBODY_WAITS),
@@ -86,7 +86,7 @@ HONEST: tuple[Trouble, ...] = (
     Damage(how="truncated"),
     Damage(how="garbled"),
 )
-LIARS: tuple[Trouble, ...] = (Lag(reads=1), LoseWrite(), LoseScope(), Answer(status=404), Answer(status=409))
+LIARS: tuple[Trouble, ...] = (Lag(reads=1), LoseWrite(), LoseScope(), AnswerFault(status=404), AnswerFault(status=409))
 """A tenant that answers what is not so is found out only when it is read again."""
 
 holders = st.sampled_from(OURS)
@@ -155,11 +155,11 @@ class Life(RuleBasedStateMachine):
         grant = self.tenant().get(holder)
         like = grant or {**self.tenant()["guard"], "client_id": holder, "id": f"cgr_{holder:0>16}"}
         write = self.sandbox.store.replace if grant else self.sandbox.store.add
-        write(Kind.CLIENT_GRANTS, str(like["id"]), {**like, "scope": sorted(scope)})
+        write(DocumentKind.CLIENT_GRANTS, str(like["id"]), {**like, "scope": sorted(scope)})
 
     @rule(holder=holders)
     def somebody_else_deletes(self, holder: str) -> None:
-        self.sandbox.store.remove(Kind.CLIENT_GRANTS, {"client_id": holder})
+        self.sandbox.store.remove(DocumentKind.CLIENT_GRANTS, {"client_id": holder})
 
     @rule(troubles=strikes(*HONEST, *LIARS), prune=st.booleans())
     def plan(self, troubles: list[Strike], *, prune: bool) -> None:

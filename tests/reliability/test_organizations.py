@@ -37,8 +37,8 @@ from reconciler.core.outcome import Result
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError
 from reconciler.observe import NO_ASSOCIATIONS
-from reconciler.sandbox.faults import Answer, Delay, Drop, Fault, Lag, LoseWrite, Series, When
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.faults import AnswerFault, Delay, Drop, Fault, Lag, LoseWrite, Series, When
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -214,8 +214,8 @@ def test_a_read_about_organizations_that_meets_a_fault_gives_the_whole_plan_or_n
             assert trial.made == planned_in_peace()
 
 
-LOST = Answer(status=503, when="after")
-BUSY = Answer(status=503)
+LOST = AnswerFault(status=503, when="after")
+BUSY = AnswerFault(status=503)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -224,7 +224,7 @@ BUSY = Answer(status=503)
 def test_a_change_that_neither_answers_nor_can_be_looked_up_is_unknown(
     tmp_path: Path, deed: str, look: str, when: When
 ) -> None:
-    lost = Strike(Answer(status=503, when=when), ENDPOINTS[deed])
+    lost = Strike(AnswerFault(status=503, when=when), ENDPOINTS[deed])
     first = 1 if deed == "new grant" else 2
 
     trial = tried(tmp_path, WISHES[deed], lost, Strike(BUSY, look, Series(first=first)), seed=OF_ORGANIZATIONS)
@@ -241,10 +241,10 @@ def test_a_change_that_neither_answers_nor_can_be_looked_up_is_unknown(
         ([Strike(LOST, CREATE)], APPLIED, "a@acme"),
         ([Strike(BUSY, CREATE), Strike(LOST, ASSOCIATE)], APPLIED, "a@acme"),
         ([Strike(LOST, CREATE), Strike(BUSY, ASSOCIATE)], APPLIED, "a@acme"),
-        ([Strike(LOST, CREATE), Strike(Answer(status=403), ASSOCIATE)], FAILED, "a"),
-        ([Strike(Answer(status=403), ASSOCIATE)], FAILED, "a"),
+        ([Strike(LOST, CREATE), Strike(AnswerFault(status=403), ASSOCIATE)], FAILED, "a"),
+        ([Strike(AnswerFault(status=403), ASSOCIATE)], FAILED, "a"),
         ([Strike(LOST, CREATE), Strike(Lag(reads=1), LIST)], APPLIED, "a@acme"),
-        ([Strike(Answer(status=409, when="after"), CREATE)], APPLIED, "a@acme"),
+        ([Strike(AnswerFault(status=409, when="after"), CREATE)], APPLIED, "a@acme"),
         ([Strike(Drop(when="after"), CREATE), Strike(Drop(when="after"), ASSOCIATE)], APPLIED, "a@acme"),
         ([Strike(LOST, CREATE), Strike(LOST, ASSOCIATE), Strike(BUSY, LOOK)], APPLIED, "a@acme"),
     ],
@@ -300,7 +300,7 @@ def test_a_change_of_three_calls_is_brought_to_its_end_whichever_of_them_fails_o
 def test_a_change_that_is_refused_half_way_says_so_and_gives_before_it_takes(
     tmp_path: Path, endpoint: str, status: int, after: str
 ) -> None:
-    trial = tried(tmp_path, STEPS, Strike(Answer(status=status), endpoint, ALWAYS), seed=OF_ORGANIZATIONS)
+    trial = tried(tmp_path, STEPS, Strike(AnswerFault(status=status), endpoint, ALWAYS), seed=OF_ORGANIZATIONS)
 
     assert trial.results == {"stray": FAILED}
     assert ("took half its effect" in trial.outcomes[0].detail) == (endpoint != ASSOCIATE)
@@ -315,10 +315,10 @@ MORE_WISHES = {
 
 
 def tie(sandbox: Sandbox, holder: str, organization: str) -> None:
-    grant = sandbox.store.first(Kind.CLIENT_GRANTS, {"client_id": holder})
+    grant = sandbox.store.first(DocumentKind.CLIENT_GRANTS, {"client_id": holder})
     assert grant
     names = {"organization_id": organization, "grant_id": grant["id"]}
-    sandbox.store.add(Kind.ASSOCIATIONS, f"{organization}:{grant['id']}", names)
+    sandbox.store.add(DocumentKind.ASSOCIATIONS, f"{organization}:{grant['id']}", names)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ files = st.dictionaries(
 strikes = st.lists(
     st.builds(
         Strike,
-        st.sampled_from([BUSY, LOST, Drop(), Drop(when="after"), Answer(status=403)]),
+        st.sampled_from([BUSY, LOST, Drop(), Drop(when="after"), AnswerFault(status=403)]),
         st.sampled_from([LIST, LOOK, CREATE, UPDATE, DELETE, ASSOCIATE, DISSOCIATE]),
         st.sampled_from([ONCE, (2,), (1, 2, 3), ALWAYS]),
     ),

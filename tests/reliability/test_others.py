@@ -33,8 +33,8 @@ from support.virtual_time import run_virtually
 
 from reconciler.artifacts.journal import open_journal
 from reconciler.core.outcome import Outcome, Result
-from reconciler.sandbox.faults import Answer
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.faults import AnswerFault
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import Sandbox
 
 Runs = tuple[Outcome, ...]
@@ -61,25 +61,25 @@ def grant_of(sandbox: Sandbox, holder: str) -> dict[str, object]:
 
 def with_b(sandbox: Sandbox, holder: str) -> None:
     grant = grant_of(sandbox, holder)
-    sandbox.store.replace(Kind.CLIENT_GRANTS, str(grant["id"]), {**grant, "scope": ["b"]})
+    sandbox.store.replace(DocumentKind.CLIENT_GRANTS, str(grant["id"]), {**grant, "scope": ["b"]})
 
 
 def gone(sandbox: Sandbox, holder: str) -> None:
-    sandbox.store.remove(Kind.CLIENT_GRANTS, {"client_id": holder})
+    sandbox.store.remove(DocumentKind.CLIENT_GRANTS, {"client_id": holder})
 
 
 def under_a_new_id(sandbox: Sandbox, holder: str) -> None:
     """Toggle the grant in the dashboard, off and on."""
     grant = grant_of(sandbox, holder)
     gone(sandbox, holder)
-    sandbox.store.add(Kind.CLIENT_GRANTS, "cgr_abcdefghijklmnop", {**grant, "id": "cgr_abcdefghijklmnop"})
+    sandbox.store.add(DocumentKind.CLIENT_GRANTS, "cgr_abcdefghijklmnop", {**grant, "id": "cgr_abcdefghijklmnop"})
 
 
 def created(scope: str) -> Edit:
     def edit(sandbox: Sandbox, holder: str) -> None:
         like = grant_of(sandbox, "guard")
         grant = {**like, "id": "cgr_abcdefghijklmnop", "client_id": holder, "scope": [scope]}
-        sandbox.store.add(Kind.CLIENT_GRANTS, "cgr_abcdefghijklmnop", grant)
+        sandbox.store.add(DocumentKind.CLIENT_GRANTS, "cgr_abcdefghijklmnop", grant)
 
     return edit
 
@@ -124,7 +124,7 @@ def test_a_grant_that_goes_in_the_last_moment_is_not_made_again(tmp_path: Path, 
 
 def test_an_application_that_goes_before_its_grant_comes_is_named(tmp_path: Path) -> None:
     def application_gone(sandbox: Sandbox, holder: str) -> None:
-        sandbox.store.remove(Kind.CLIENTS, {"id": holder})
+        sandbox.store.remove(DocumentKind.CLIENTS, {"id": holder})
 
     trial = tried(tmp_path, WISHES["create"], foreign=after(LIST, 1, application_gone, "new"))
 
@@ -151,7 +151,7 @@ def test_an_edit_right_behind_a_write_shows_when_the_tenant_is_read_again(
     ids=["create, changed", "update, changed", "update, gone", "delete, made anew"],
 )
 def test_an_edit_between_a_lost_answer_and_the_look_is_a_conflict(tmp_path: Path, verb: str, edit: Edit) -> None:
-    lost = Strike(Answer(status=503, when="after"), VERBS[verb])
+    lost = Strike(AnswerFault(status=503, when="after"), VERBS[verb])
 
     trial = tried(tmp_path, WISHES[verb], lost, foreign=after(VERBS[verb], 1, edit, HOLDERS[verb]))
 
@@ -183,7 +183,7 @@ def both_applied(folder: Path, *strikes: Strike) -> tuple[tuple[Runs, Runs], dic
 
 @pytest.mark.parametrize(
     "strikes",
-    [[], [Strike(Answer(status=503, when="after"), endpoint) for endpoint in (CREATE, UPDATE, DELETE)]],
+    [[], [Strike(AnswerFault(status=503, when="after"), endpoint) for endpoint in (CREATE, UPDATE, DELETE)]],
     ids=["undisturbed", "with lost answers"],
 )
 def test_two_applies_at_once_come_to_one_tenant_without_duplicates(tmp_path: Path, strikes: list[Strike]) -> None:

@@ -28,21 +28,32 @@ from support.builders import a_spec
 
 from reconciler.apply import StopSignal
 from reconciler.core.outcome import Result
-from reconciler.sandbox.faults import Answer, Damage, Drop, ExpireToken, Fault, Lag, LoseScope, LoseWrite, Series, When
+from reconciler.sandbox.faults import (
+    AnswerFault,
+    Damage,
+    Drop,
+    ExpireToken,
+    Fault,
+    Lag,
+    LoseScope,
+    LoseWrite,
+    Series,
+    When,
+)
 from reconciler.sandbox.tenant import Sandbox
 
-BUSY = Answer(status=503)
+BUSY = AnswerFault(status=503)
 LOOKS_BEFORE = {"create": 0, "update": 1, "delete": 1}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("fault", [BUSY, Drop(), Damage(how="garbled"), Answer(status=403)], ids=repr)
+@pytest.mark.parametrize("fault", [BUSY, Drop(), Damage(how="garbled"), AnswerFault(status=403)], ids=repr)
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_write_that_neither_answers_nor_can_be_looked_up_is_unknown(
     tmp_path: Path, verb: str, fault: Fault, when: When
 ) -> None:
     first = 1 + LOOKS_BEFORE[verb]
-    lost = Strike(Answer(status=503, when=when), VERBS[verb])
+    lost = Strike(AnswerFault(status=503, when=when), VERBS[verb])
 
     trial = tried(tmp_path, WISHES[verb], lost, Strike(fault, LIST, Series(first=first)))
 
@@ -76,7 +87,7 @@ def test_the_answer_to_a_request_for_a_token_is_not_taken_for_the_answer_to_the_
 ) -> None:
     expired = Strike(ExpireToken(), VERBS[verb])
 
-    trial = tried(tmp_path, WISHES[verb], expired, Strike(Answer(status=status), TOKEN, ALWAYS))
+    trial = tried(tmp_path, WISHES[verb], expired, Strike(AnswerFault(status=status), TOKEN, ALWAYS))
 
     assert trial.results == {HOLDERS[verb]: Result.FAILED}
     assert (trial.calls[VERBS[verb]], trial.calls[TOKEN]) == (1, requests)
@@ -84,7 +95,7 @@ def test_the_answer_to_a_request_for_a_token_is_not_taken_for_the_answer_to_the_
     assert_sound(trial, WISHES[verb], HOLDERS[verb])
 
 
-@pytest.mark.parametrize("fault", [BUSY, Answer(status=502, when="after"), Drop(), Drop(when="after")], ids=repr)
+@pytest.mark.parametrize("fault", [BUSY, AnswerFault(status=502, when="after"), Drop(), Drop(when="after")], ids=repr)
 def test_faults_of_several_changes_do_not_mix(tmp_path: Path, fault: Fault) -> None:
     strikes = [Strike(fault, endpoint) for endpoint in (CREATE, UPDATE, DELETE, LIST)]
 
@@ -97,7 +108,7 @@ def test_faults_of_several_changes_do_not_mix(tmp_path: Path, fault: Fault) -> N
 
 
 def test_a_fault_that_changes_from_attempt_to_attempt_is_outlived(tmp_path: Path) -> None:
-    faults: list[Fault] = [BUSY, Drop(), Answer(status=429), Answer(status=504, when="after")]
+    faults: list[Fault] = [BUSY, Drop(), AnswerFault(status=429), AnswerFault(status=504, when="after")]
     strikes = [Strike(fault, CREATE, (number,)) for number, fault in enumerate(faults, start=1)]
 
     trial = tried(tmp_path, WISHES["create"], *strikes)
@@ -119,7 +130,7 @@ def test_a_success_that_was_none_shows_when_the_tenant_is_read_again(tmp_path: P
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_look_that_does_not_see_yet_what_took_effect_makes_no_duplicate(tmp_path: Path, verb: str) -> None:
-    lost = Strike(Answer(status=503, when="after"), VERBS[verb])
+    lost = Strike(AnswerFault(status=503, when="after"), VERBS[verb])
 
     trial = tried(tmp_path, WISHES[verb], lost, Strike(Lag(reads=2), LIST, ALWAYS))
 
@@ -132,7 +143,7 @@ EVERYTHING_ALLOWED = SEED.replace(
     "client: Old, api: Invoices, scope: [a]", "client: Old, api: Invoices, allow_all_scopes: true"
 )
 NARROWER = Wish((a_spec(client_id="old", scope=("a",)),), BEFORE)
-REFUSED = Answer(status=400)
+REFUSED = AnswerFault(status=400)
 
 
 @pytest.mark.parametrize(

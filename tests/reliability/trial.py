@@ -30,8 +30,7 @@ from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.http.retry import RetryPolicy
 from reconciler.observe import RequiredListings, observe, observe_organizations
-from reconciler.sandbox.faults import NO_FAULTS, Fault, Rule, Series
-from reconciler.sandbox.faults import Plan as FaultPlan
+from reconciler.sandbox.faults import NO_FAULTS, Fault, FaultPlan, Rule, Series
 from reconciler.sandbox.tenant import Sandbox
 from reconciler.sandbox.transport import SandboxTransport
 

@@ -3,7 +3,7 @@ import pytest
 from sandbox.talk import MANAGEMENT, START, Talk, error
 
 from reconciler.sandbox.access import Permit, issue
-from reconciler.sandbox.store import Tenant
+from reconciler.sandbox.store import SandboxTenant
 
 PATH = "/api/v2/client-grants"
 
@@ -22,7 +22,7 @@ def test_a_token_is_needed(talk: Talk) -> None:
     assert answer.json()["attributes"] == {"error": "Missing authentication"}
 
 
-def tampered(tenant: Tenant, claims: dict[str, object]) -> str:
+def tampered(tenant: SandboxTenant, claims: dict[str, object]) -> str:
     whole = {"iss": tenant.issuer, "aud": MANAGEMENT, "exp": START + 9, "scope": "read:client_grants"}
     kept = {name: value for name, value in (whole | claims).items() if value is not None}
     return jwt.encode(kept, tenant.signing_key, "HS256")

@@ -5,8 +5,8 @@ import pytest
 from sandbox.talk import open_talk
 from sandbox.troubled import Troubled, on_grants, troubled
 
-from reconciler.sandbox.faults import Answer, Drop
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.faults import AnswerFault, Drop
+from reconciler.sandbox.store import DocumentKind
 
 PLAN = {"faults": [{"path": "/api/v2/client-grants", "calls": [1], "answer": {"status": 503}}]}
 
@@ -46,7 +46,7 @@ def test_the_whole_state_is_told_but_for_secrets(talk: Troubled) -> None:
     grant = talk.create()
     answer = talk.raw("GET", "/sandbox/state")
     state = answer.json()
-    assert list(state) == ["tenant", *Kind]
+    assert list(state) == ["tenant", *DocumentKind]
     assert state["tenant"] == {"domain": "acme.eu.auth0.com"}
     assert grant in state["client_grants"]
     assert {client["client_id"] for client in state["clients"]} >= {"worker", "portal"}
@@ -74,7 +74,7 @@ def test_faults_can_be_sent_as_yaml(talk: Troubled) -> None:
 
 
 def test_a_wrong_plan_is_refused_with_every_problem_and_changes_nothing(talk: Troubled) -> None:
-    talk.set(on_grants(Answer(status=503)))
+    talk.set(on_grants(AnswerFault(status=503)))
     answer = talk.raw("PUT", "/sandbox/faults", content=b'faults:\n- drop: {when: "never"}\n- paht: x\n')
     assert answer.status_code == 400
     problems = answer.json()["problems"]
@@ -83,11 +83,11 @@ def test_a_wrong_plan_is_refused_with_every_problem_and_changes_nothing(talk: Tr
 
 
 def test_reset_brings_everything_back_to_how_it_started(tmp_path: Path) -> None:
-    with troubled(tmp_path, on_grants(Answer(status=503), calls=(1,)), rate_limit="free", with_admin=True) as talk:
+    with troubled(tmp_path, on_grants(AnswerFault(status=503), calls=(1,)), rate_limit="free", with_admin=True) as talk:
         started = talk.raw("GET", "/sandbox/state").json()
         statuses = [talk.call("GET", "/client-grants").status_code for _ in range(4)]
         talk.set()
-        talk.sandbox.store.remove(Kind.CLIENT_GRANTS, {})
+        talk.sandbox.store.remove(DocumentKind.CLIENT_GRANTS, {})
 
         assert talk.raw("POST", "/sandbox/reset").json() == {"reset": True}
 

@@ -8,7 +8,7 @@ import pytest
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.sandbox import faults
 from reconciler.sandbox.fault_files import parse_faults, read_faults
-from reconciler.sandbox.faults import KINDS, Answer, Drop, Lag, Plan, Rule, Series, plan_data
+from reconciler.sandbox.faults import KINDS, AnswerFault, Drop, FaultPlan, Lag, Rule, Series, plan_data
 
 SCHEMA = json.loads((Path(faults.__file__).parent / "faults_schema.json").read_text(encoding="utf-8"))
 RULE = SCHEMA["properties"]["faults"]["items"]
@@ -29,9 +29,9 @@ faults:
 def test_a_file_becomes_a_value(tmp_path: Path) -> None:
     file = tmp_path / "faults.yaml"
     file.write_text(PLAN, encoding="utf-8")
-    assert read_faults(file) == Plan(
+    assert read_faults(file) == FaultPlan(
         (
-            Rule(Answer(status=502, when="after", body="html"), "POST", "/api/v2/client-grants", (1, 3)),
+            Rule(AnswerFault(status=502, when="after", body="html"), "POST", "/api/v2/client-grants", (1, 3)),
             Rule(Drop(), path="/oauth/token", calls=Series(first=2, last=8, every=3)),
             Rule(Lag(seconds=0.5)),
         )

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sandbox.talk import DOMAIN, INVOICES
 
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import open_sandbox
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ class Worker:
 
 def stored_scope(folder: Path, client_id: str) -> Scope:
     with open_sandbox(folder / "tenant.db", folder / "seed.yaml", DOMAIN) as sandbox:
-        grant = sandbox.store.first(Kind.CLIENT_GRANTS, {"client_id": client_id})
+        grant = sandbox.store.first(DocumentKind.CLIENT_GRANTS, {"client_id": client_id})
     return None if grant is None else list(grant["scope"])
 
 

@@ -8,7 +8,7 @@ from sandbox.talk import START, Talk, error
 from sandbox.troubled import Troubled, on_a_grant, on_grants, troubled
 
 from reconciler.sandbox.faults import (
-    Answer,
+    AnswerFault,
     Clock,
     Damage,
     Delay,
@@ -47,13 +47,13 @@ def count(talk: Talk) -> int:
 
 
 @pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
-@pytest.mark.parametrize("fault", [Answer, Drop], ids=["status", "dropped connection"])
+@pytest.mark.parametrize("fault", [AnswerFault, Drop], ids=["status", "dropped connection"])
 def test_a_call_fails_before_or_after_its_effect(
-    talk: Troubled, fault: type[Answer | Drop], when: Any, created: int
+    talk: Troubled, fault: type[AnswerFault | Drop], when: Any, created: int
 ) -> None:
     before = count(talk)
-    if fault is Answer:
-        talk.set(on_grants(Answer(status=503, when=when), "POST"))
+    if fault is AnswerFault:
+        talk.set(on_grants(AnswerFault(status=503, when=when), "POST"))
         assert error(talk.call("POST", "/client-grants", json=NEW)) == (503, "Service Unavailable", None)
     else:
         talk.set(on_grants(Drop(when=when), "POST"))
@@ -65,13 +65,17 @@ def test_a_call_fails_before_or_after_its_effect(
 @pytest.mark.parametrize(
     ("fault", "type_", "body"),
     [
-        pytest.param(Answer(status=502, body="empty"), "application/json; charset=utf-8", "", id="empty"),
-        pytest.param(Answer(status=502, body="html"), "text/html", "<h1>502 Bad Gateway</h1>", id="page of a proxy"),
-        pytest.param(Answer(status=502, body="text", text="{"), "application/json; charset=utf-8", "{", id="text"),
-        pytest.param(Answer(status=524), "application/json; charset=utf-8", '"error":"Error"', id="no known status"),
+        pytest.param(AnswerFault(status=502, body="empty"), "application/json; charset=utf-8", "", id="empty"),
+        pytest.param(
+            AnswerFault(status=502, body="html"), "text/html", "<h1>502 Bad Gateway</h1>", id="page of a proxy"
+        ),
+        pytest.param(AnswerFault(status=502, body="text", text="{"), "application/json; charset=utf-8", "{", id="text"),
+        pytest.param(
+            AnswerFault(status=524), "application/json; charset=utf-8", '"error":"Error"', id="no known status"
+        ),
     ],
 )
-def test_a_status_comes_with_the_body_of_choice(talk: Troubled, fault: Answer, type_: str, body: str) -> None:
+def test_a_status_comes_with_the_body_of_choice(talk: Troubled, fault: AnswerFault, type_: str, body: str) -> None:
     talk.set(on_grants(fault))
     answer = talk.call("GET", LIST)
     assert (answer.status_code, answer.headers["content-type"]) == (fault.status, type_)
@@ -79,7 +83,7 @@ def test_a_status_comes_with_the_body_of_choice(talk: Troubled, fault: Answer, t
 
 
 def test_an_error_of_the_token_endpoint_has_the_shape_of_oauth(talk: Troubled) -> None:
-    talk.set(Rule(Answer(status=503), path="/oauth/token"))
+    talk.set(Rule(AnswerFault(status=503), path="/oauth/token"))
     answer = talk.raw("POST", "/oauth/token")
     assert answer.json() == {"error": "service_unavailable", "error_description": "Service Unavailable"}
 
@@ -95,7 +99,7 @@ def test_an_error_of_the_token_endpoint_has_the_shape_of_oauth(talk: Troubled) -
     ],
 )
 def test_only_the_calls_that_a_rule_names_go_wrong(talk: Troubled, calls: Any, statuses: list[int]) -> None:
-    talk.set(on_grants(Answer(status=503), "GET", calls=calls))
+    talk.set(on_grants(AnswerFault(status=503), "GET", calls=calls))
     talk.call("POST", "/client-grants", json=NEW)
     assert [talk.call("GET", LIST).status_code for _ in statuses] == statuses
 
@@ -111,7 +115,7 @@ def test_only_the_calls_that_a_rule_names_go_wrong(talk: Troubled, calls: Any, s
     ],
 )
 def test_a_path_is_an_endpoint_or_one_with_an_id(talk: Troubled, path: str, meant: bool) -> None:  # noqa: FBT001 - a row of the table
-    talk.set(Rule(Answer(status=503), path=path))
+    talk.set(Rule(AnswerFault(status=503), path=path))
     answer = talk.call("GET", "/client-grants/cgr_0000000000000000")
     assert answer.status_code == (503 if meant else 404)
 

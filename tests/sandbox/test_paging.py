@@ -5,7 +5,7 @@ import pytest
 from sandbox.talk import MANAGEMENT, Talk, error, open_talk
 
 from reconciler.sandbox.settings import Settings
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 
 AMOUNT = 120  # grants made here, beside the seed's two
 
@@ -21,7 +21,7 @@ def fill(talk: Talk) -> None:
                 "scope": [],
                 "subject_type": "client",
             }
-            talk.sandbox.store.add(Kind.CLIENT_GRANTS, identity, grant)
+            talk.sandbox.store.add(DocumentKind.CLIENT_GRANTS, identity, grant)
 
 
 def pages(talk: Talk, path: str, **query: object) -> list[list[str]]:

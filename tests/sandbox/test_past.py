@@ -6,7 +6,7 @@ import pytest
 from sandbox.talk import DOMAIN
 
 from reconciler.sandbox.past import Past, copy_of
-from reconciler.sandbox.store import Kind, Store
+from reconciler.sandbox.store import DocumentKind, Store
 from reconciler.sandbox.tenant import open_sandbox
 
 REACH = 8.0
@@ -32,8 +32,8 @@ def copies(database: Path) -> tuple[list[Store], Callable[[], Store]]:
 def test_what_is_written_into_a_copy_stays_there(database: Path) -> None:
     with open_sandbox(database, None, DOMAIN) as sandbox:
         copy = copy_of(database)
-        copy.remove(Kind.CLIENTS, {})
-        assert (copy.count(Kind.CLIENTS, {}), sandbox.store.count(Kind.CLIENTS, {})) == (0, 2)
+        copy.remove(DocumentKind.CLIENTS, {})
+        assert (copy.count(DocumentKind.CLIENTS, {}), sandbox.store.count(DocumentKind.CLIENTS, {})) == (0, 2)
         copy.close()
 
 

@@ -7,7 +7,7 @@ from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, Talk, open_talk
 from reconciler.core.problems import Problem
 from reconciler.errors import ProblemsError
 from reconciler.sandbox.seed import TOOL_CLIENT_ID, TOOL_SCOPE
-from reconciler.sandbox.store import Kind, Store
+from reconciler.sandbox.store import DocumentKind, Store
 from reconciler.sandbox.tenant import open_sandbox
 
 WHOLE = f"""
@@ -29,7 +29,7 @@ grants:
 
 
 def content(store: Store) -> dict[str, list[dict[str, object]]]:
-    return {kind: [json.loads(row.text) for row in store.find(kind, {}, limit=999)] for kind in Kind}
+    return {kind: [json.loads(row.text) for row in store.find(kind, {}, limit=999)] for kind in DocumentKind}
 
 
 def seeded(folder: Path, seed: str) -> dict[str, list[dict[str, object]]]:

@@ -7,10 +7,10 @@ from threading import Event
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.sandbox.store import Kind, Store, TakenError, open_store
+from reconciler.sandbox.store import DocumentKind, Store, TakenError, open_store
 from reconciler.sandbox.tables import APPLICATION_ID, NO_TABLES, VERSION
 
-GRANTS = Kind.CLIENT_GRANTS
+GRANTS = DocumentKind.CLIENT_GRANTS
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from sandbox.talk import DOMAIN, INVOICES, SEED, Talk, open_talk
 
 from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import open_sandbox, reset
 
 # What another process does: opens the tenant, creates grants for clients of its own, and tells each id once answered.
@@ -54,7 +54,7 @@ def test_a_changed_seed_or_domain_changes_no_tenant_that_exists(tmp_path: Path) 
     with open_sandbox(tmp_path / "tenant.db", seed, "other.auth0.com") as sandbox:
         assert sandbox.store.tenant().domain == DOMAIN
         assert sandbox.credentials.client_id != "other"
-        assert sandbox.store.get(Kind.CLIENTS, "worker") is not None
+        assert sandbox.store.get(DocumentKind.CLIENTS, "worker") is not None
 
 
 def test_reset_brings_back_the_seed_under_a_running_server(talk: Talk, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sandbox.talk import open_talk
 
 from reconciler.errors import ReconcilerError
-from reconciler.sandbox.faults import Drop, Plan, Rule
+from reconciler.sandbox.faults import Drop, FaultPlan, Rule
 from reconciler.sandbox.serve import serving
 from reconciler.sandbox.tls import LIFETIME, Certificates, certificates
 
@@ -67,7 +67,7 @@ def test_other_programs_trust_it_too(files: Certificates, port: str, program: li
 
 def test_a_connection_breaks_under_tls_as_well(tmp_path: Path, files: Certificates) -> None:
     talk = open_talk(tmp_path)
-    talk.sandbox.control.set_faults(Plan((Rule(Drop()),)))
+    talk.sandbox.control.set_faults(FaultPlan((Rule(Drop()),)))
     context = ssl.create_default_context(cafile=str(files.authority))
     with talk.sandbox, serving(talk.sandbox, certificate=files.server) as address, pytest.raises(httpx.TransportError):
         httpx.get(f"https://{address}/api/v2/clients", verify=context)

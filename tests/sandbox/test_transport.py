@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sandbox.troubled import Troubled, troubled
 
-from reconciler.sandbox.faults import Answer, Damage, Drop, Rule
+from reconciler.sandbox.faults import AnswerFault, Damage, Drop, Rule
 from reconciler.sandbox.serve import LOCALHOST, serving
 
 LIST = "/api/v2/client-grants"
@@ -57,10 +57,10 @@ def test_over_http_a_truncated_body_is_followed_by_the_end_of_the_connection(tal
 
 
 def test_over_http_even_an_empty_body_can_be_truncated(talk: Troubled) -> None:
-    talk.set(Rule(Answer(status=500, body="empty")), Rule(Damage(how="truncated")))
+    talk.set(Rule(AnswerFault(status=500, body="empty")), Rule(Damage(how="truncated")))
     with serving(talk.sandbox) as address:
         assert httpx.get(f"http://{address}{LIST}").status_code == 500
-        talk.set(Rule(Damage(how="truncated")), Rule(Answer(status=500, body="empty")))
+        talk.set(Rule(Damage(how="truncated")), Rule(AnswerFault(status=500, body="empty")))
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(f"http://{address}{LIST}")
 

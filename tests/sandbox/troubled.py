@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 from sandbox.talk import DOMAIN, SEED, Clock, Talk
 
-from reconciler.sandbox.faults import Fault, Plan, Rule
+from reconciler.sandbox.faults import Fault, FaultPlan, Rule
 from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import open_sandbox
 from reconciler.sandbox.transport import SandboxTransport
 
@@ -36,11 +36,11 @@ class Troubled(Talk):
         return asyncio.run(send())
 
     def set(self, *rules: Rule) -> None:
-        self.sandbox.control.set_faults(Plan(rules))
+        self.sandbox.control.set_faults(FaultPlan(rules))
 
     def stored(self, grant: dict[str, Any]) -> dict[str, Any] | None:
         """What the tenant really has of a grant."""
-        return self.sandbox.store.get(Kind.CLIENT_GRANTS, grant["id"])
+        return self.sandbox.store.get(DocumentKind.CLIENT_GRANTS, grant["id"])
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def troubled(
         DOMAIN,
         settings=settings,
         clock=clock,
-        faults=Plan(rules),
+        faults=FaultPlan(rules),
         rate_limit=rate_limit,
         sleep=sleep,
         with_admin=with_admin,

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from reconciler.cli.main import run
 from reconciler.sandbox.documents import Document
 from reconciler.sandbox.serve import serving
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import open_sandbox
 from support.tenants import organizations_of
 
@@ -165,7 +165,7 @@ def grants_of(folder: Path) -> list[Document]:
     Those that organizations may use have their names, too.
     """
     with open_sandbox(folder / DATABASE, folder / "tenant.yaml", DOMAIN) as sandbox:
-        rows = sandbox.store.find(Kind.CLIENT_GRANTS, {}, limit=1000)
+        rows = sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=1000)
         named = {row.id: organizations_of(sandbox, row.id) for row in rows}
     documents = [
         {name: value for name, value in json.loads(row.text).items() if name != "id"}

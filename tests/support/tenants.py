@@ -10,7 +10,7 @@ import httpx
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.sandbox.queries import TIED_TO
-from reconciler.sandbox.store import Kind
+from reconciler.sandbox.store import DocumentKind
 from reconciler.sandbox.tenant import Sandbox, open_sandbox
 from reconciler.sandbox.transport import SandboxTransport
 
@@ -57,11 +57,11 @@ def a_sandbox(folder: Path, seed: str) -> Sandbox:
 
 def stored_grants(sandbox: Sandbox) -> list[dict[str, Any]]:
     """All grants as the sandbox keeps them."""
-    ids = [row.id for row in sandbox.store.find(Kind.CLIENT_GRANTS, {}, limit=1000)]
-    return [document for each in ids if (document := sandbox.store.get(Kind.CLIENT_GRANTS, each))]
+    ids = [row.id for row in sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=1000)]
+    return [document for each in ids if (document := sandbox.store.get(DocumentKind.CLIENT_GRANTS, each))]
 
 
 def organizations_of(sandbox: Sandbox, grant_id: str) -> list[str]:
     """The names of the organizations that may use a grant, sorted."""
-    rows = sandbox.store.find(Kind.ORGANIZATIONS, {TIED_TO: grant_id}, limit=1000)
+    rows = sandbox.store.find(DocumentKind.ORGANIZATIONS, {TIED_TO: grant_id}, limit=1000)
     return sorted(row.document()["name"] for row in rows)
