@@ -96,8 +96,10 @@ def test_a_grant_that_applies_nowhere_is_a_problem() -> None:
     spec = a_spec(tenants=(where("dev"), where("prod", line=7)))
 
     assert said([spec]) == [
-        "grants/a.yaml:7:1: no tenant matches both the tenants of the file and the tenants of this grant; "
-        "correct one of the two lists",
+        (
+            "grants/a.yaml:7:1: no tenant matches both the tenants of the file and the tenants of this grant; "
+            "correct one of the two lists"
+        ),
     ]
 
 
