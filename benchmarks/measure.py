@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from auth0_sandbox.server.tls import Certificates, certificates
 from benchmarks.tenants import Case, Grant, Work
 from benchmarks.tools import EXPORTED, PROGRAMS, ROOT, Tool, environment
-from reconciler.sandbox.tls import Certificates, certificates
 
 DONE = "done"
 OUTPUT = "output"

@@ -11,7 +11,8 @@ from reconciler.auth0.management import ClientOptions
 from reconciler.config.tenants import Tenant, TenantKind, check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.identity import IdentityCheck, management_api_of
-from reconciler.errors import ReconcilerError
+from reconciler.core.problems import Problem, Source
+from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.redaction import Secrets
 
 
@@ -68,14 +69,30 @@ def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
 @contextmanager
 def _inside(tenant: Tenant) -> Iterator[Route]:
     try:
-        from reconciler.sandbox.tenant import open_sandbox
-        from reconciler.sandbox.transport import SandboxTransport
+        from auth0_sandbox.server.transport import SandboxTransport
+        from auth0_sandbox.tenant import open_sandbox
     except ModuleNotFoundError as error:
         raise ReconcilerError(
             f"tenant {tenant.name} is a sandbox, which needs the extra sandbox; "
             'where reconciler lies: pip install ".[sandbox]"',
         ) from error
-    with open_sandbox(tenant.database, tenant.seed, tenant.host) as sandbox:
+    with converted_errors():
+        sandbox = open_sandbox(tenant.database, tenant.seed, tenant.host)
+    with sandbox:
         audience = f"https://{tenant.host}{MANAGEMENT_API_SUFFIX}"
         credentials = ClientSecret(sandbox.credentials.client_id, sandbox.credentials.client_secret, audience)
         yield Route(f"http://{tenant.host}", lambda: credentials, SandboxTransport(sandbox.app))
+
+
+@contextmanager
+def converted_errors() -> Iterator[None]:
+    """Convert errors of the sandbox, which knows nothing of reconciler, to ReconcilerError and ProblemsError."""
+    from auth0_sandbox.errors import FileError, SandboxError
+
+    try:
+        yield
+    except FileError as error:
+        problems = [Problem(Source(each.file, each.line, each.column), each.what, each.fix) for each in error.problems]
+        raise ProblemsError(tuple(problems), {each.file: error.text for each in error.problems}) from error
+    except SandboxError as error:
+        raise ReconcilerError(str(error)) from error

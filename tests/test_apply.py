@@ -12,6 +12,8 @@ from support.builders import TENANT, a_spec, first_parties, rules
 from support.tenants import Forward, Interference, a_sandbox, instead, no_interference, reached, stored_grants
 from support.virtual_time import run_virtually
 
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import Sandbox
 from reconciler.apply import ApplyContext, StopSignal, carry_out
 from reconciler.artifacts.journal import open_journal
 from reconciler.core.guards import ProtectionRules
@@ -21,8 +23,6 @@ from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.http.retry import RetryPolicy
 from reconciler.observe import RequiredListings, observe
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import Sandbox
 
 QUICK = RetryPolicy(attempts=3)
 NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)

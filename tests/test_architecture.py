@@ -29,11 +29,8 @@ MAY_IMPORT = {
     "auth0": {"concurrency", "core", "errors", "http", "redaction"},
     "artifacts": {"", "contract.stored", "core", "errors", "files", "output.words"},
     "output": {"artifacts.serialization", "core"},
-    # the tenant that tests trust knows nothing of the client and the planner that are tested against it
-    "sandbox": {"contract.stored", "core.problems", "core.suggest", "errors", "files"},
     "connect": {
-        *("auth0", "config", "core.directory", "core.identity", "errors", "redaction"),
-        *("sandbox.tenant", "sandbox.transport"),
+        *("auth0", "config", "core.directory", "core.identity", "core.problems", "errors", "redaction"),
     },
     "observe": {"auth0", "concurrency", "core", "errors"},
     "change_executor": {"artifacts.journal", "auth0", "concurrency", "core", "http.retry"},
@@ -57,7 +54,7 @@ MAY_IMPORT = {
     },
     "cli": {
         *("app", "artifacts", "config", "connect", "contract", "core", "doctor", "errors", "files", "forge", "git"),
-        *("http", "observe", "output", "redaction", "sandbox"),
+        *("connect", "http", "observe", "output", "redaction"),
     },
     "__main__": {"cli.main"},
     "": set(),
@@ -65,25 +62,33 @@ MAY_IMPORT = {
 
 # package -> where it lives; of the standard library, what touches the world outside
 HOMES = {
+    "auth0_sandbox": {"cli.sandbox", "connect"},
     "click": {"cli"},
-    "cryptography": {"sandbox.keys", "sandbox.tls"},
     "deepdiff": {"core.diff"},
-    "httpx": {"auth0", "forge.http", "http.proxy", "sandbox.transport"},
+    "httpx": {"auth0", "forge.http", "http.proxy"},
     "jsonschema": {"files.messages"},
     "jsonschema_rs": {"files.custom_schemas", "files.validity"},
-    "pytest": {"sandbox.pytest_plugin"},
-    "jwt": {"auth0.credentials", "sandbox.access", "sandbox.keys"},
-    "starlette": {"sandbox"},
-    "uvicorn": {"sandbox.serve"},
+    "jwt": {"auth0.credentials"},
     "yaml": {"files.layout", "files.loader", "files.yaml_messages"},
     "asyncio": {
         *("app", "apply", "artifacts.journal", "auth0", "change_executor", "cli.doctor", "concurrency", "doctor.probe"),
-        "http.retry",
-        *("observe", "sandbox"),
+        *("http.retry", "observe"),
     },
-    "socket": {"sandbox.serve"},
     "subprocess": {"git.command"},
-    "sqlite3": {"sandbox.past", "sandbox.store"},
+}
+SANDBOX = ROOT / "auth0_sandbox"
+"""The tenant that tests trust. It knows nothing of the client and the planner that are tested against it."""
+SANDBOX_HOMES = {
+    "cryptography": {"api.keys", "server.tls"},
+    "httpx": {"server.transport"},
+    "jsonschema": {"yaml_files"},
+    "jwt": {"api.keys", "requests.tokens"},
+    "pytest": {"pytest_plugin"},
+    "socket": {"server.serve"},
+    "sqlite3": {"store"},
+    "starlette": {"requests", "server", "tenant"},
+    "uvicorn": {"server.serve"},
+    "yaml": {"yaml_files"},
 }
 STARTS_A_PROGRAM = re.compile(
     r"(system|popen|startfile|fork|forkpty|exec[lv]p?e?|posix_spawnp?|spawn[lv]p?e?|subprocess_(exec|shell)"
@@ -198,15 +203,31 @@ def test_every_package_that_is_imported_is_declared_and_the_other_way_round() ->
     needed = [*project["dependencies"], *project["optional-dependencies"]["sandbox"]]
 
     declared = {re.split(r"[^\w-]", requirement)[0] for requirement in needed}
-    imported = {DISTRIBUTIONS.get(name, name) for name in HOMES if name not in sys.stdlib_module_names}
+    homes = {*HOMES, *SANDBOX_HOMES} - {"auth0_sandbox"}
+    imported = {DISTRIBUTIONS.get(name, name) for name in homes if name not in sys.stdlib_module_names}
     assert declared == imported - {"pytest"} | {"sniffio"}  # the one loads us, the other is for httpcore
+
+
+def test_the_sandbox_imports_nothing_of_reconciler_and_each_package_in_its_home_only() -> None:
+    wrong = []
+    for path in SANDBOX.rglob("*.py"):
+        module = ".".join(path.relative_to(SANDBOX).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for package in {name.split(".")[0] for name in names} - {"auth0_sandbox"}:
+                foreign = package not in sys.stdlib_module_names or package in SANDBOX_HOMES
+                if foreign and not any(belongs(module, home) for home in SANDBOX_HOMES.get(package, ())):
+                    wrong.append((module, package))
+
+    assert wrong == []
 
 
 def test_no_two_classes_share_a_name() -> None:
     names = Counter(
         node.name
-        for path in PACKAGE.rglob("*.py")
-        if path.parent.name != "sandbox"
+        for package in (PACKAGE, SANDBOX)
+        for path in package.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
     )

@@ -13,6 +13,8 @@ from support.commands import reconciler
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import Sandbox
 from reconciler.apply import ApplyContext, StopSignal, carry_out
 from reconciler.artifacts.journal import open_journal
 from reconciler.core.guards import ProtectionRules
@@ -20,8 +22,6 @@ from reconciler.core.outcome import Result
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.observe import RequiredListings, observe
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import Sandbox
 
 NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
 SEED = """

@@ -8,6 +8,8 @@ from support.builders import INVOICES, OWN, a_key, a_spec
 from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
 from support.virtual_time import run_virtually
 
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import Sandbox
 from reconciler.auth0.errors import RefusedCallError
 from reconciler.core.directory import TenantList
 from reconciler.core.guards import ProtectionRules
@@ -29,8 +31,6 @@ from reconciler.observe import (
     observe_organizations,
     survey,
 )
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import Sandbox
 
 EVERYTHING = RequiredListings(application_names=True, api_names=True, scopes=True)
 NOTHING = RequiredListings(application_names=False, api_names=False, scopes=False)

@@ -31,9 +31,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from support.commands import Ran, grants_of, reconciler, stand_in
 
+from auth0_sandbox.store.documents import Document
 from reconciler.contract import stored
 from reconciler.files.read import read_yaml
-from reconciler.sandbox.documents import Document
 
 FOLDERS = sorted(path for path in (Path(__file__).parent / "scenarios").iterdir() if path.is_dir())
 REMAKE = "REMAKE_SCENARIOS" in os.environ

@@ -19,7 +19,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.output.styled import line
 
 if TYPE_CHECKING:
-    from reconciler.sandbox.tls import Certificates
+    from auth0_sandbox.server.tls import Certificates
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -74,23 +74,27 @@ def serve(  # noqa: PLR0913 - the options, each by its name
     Prints its address. docs/sandbox.md describes --faults, --rate-limit and --set.
     """
     with _installed():
-        from reconciler.sandbox.fault_files import read_faults
-        from reconciler.sandbox.faults import NO_FAULTS
-        from reconciler.sandbox.serve import serve as serve_forever
-        from reconciler.sandbox.settings import settings_from
-        from reconciler.sandbox.tenant import open_sandbox
+        from auth0_sandbox.faults.files import read_faults
+        from auth0_sandbox.faults.plan import NO_FAULTS
+        from auth0_sandbox.server.serve import serve as serve_forever
+        from auth0_sandbox.settings import settings_from
+        from auth0_sandbox.tenant import open_sandbox
+        from reconciler.connect import converted_errors
 
     given = options()
     tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
-    with open_sandbox(
-        tenant.database,
-        tenant.seed,
-        tenant.host,
-        settings=settings_from(assignments),
-        faults=read_faults(faults) if faults else NO_FAULTS,
-        rate_limit=rate_limit,
-        with_admin=admin,
-    ) as sandbox:
+    with (
+        converted_errors(),
+        open_sandbox(
+            tenant.database,
+            tenant.seed,
+            tenant.host,
+            settings=settings_from(assignments),
+            faults=read_faults(faults) if faults else NO_FAULTS,
+            rate_limit=rate_limit,
+            with_admin=admin,
+        ) as sandbox,
+    ):
         certificates = _certificates(tenant.database) if tls else None
         serve_forever(
             sandbox,
@@ -107,11 +111,13 @@ def serve(  # noqa: PLR0913 - the options, each by its name
 def reset(*, database: Path | None, seed: Path | None) -> None:
     """Reset the local tenant to its seed. A running server uses the reset tenant."""
     with _installed():
-        from reconciler.sandbox.tenant import reset as reset_tenant
+        from auth0_sandbox.tenant import reset as reset_tenant
+        from reconciler.connect import converted_errors
 
     given = options()
     tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
-    reset_tenant(tenant.database, tenant.seed, tenant.host)
+    with converted_errors():
+        reset_tenant(tenant.database, tenant.seed, tenant.host)
     Console(given).say([line(f"{visible(str(tenant.database))} was reset to its seed")])
 
 
@@ -128,7 +134,7 @@ def _installed() -> Iterator[None]:
 
 def _certificates(database: Path) -> "Certificates":
     with _installed():
-        from reconciler.sandbox.tls import certificates
+        from auth0_sandbox.server.tls import certificates
 
     return certificates(database, datetime.now(UTC))
 

@@ -17,7 +17,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from support.commands import DATABASE, DOMAIN, SECRET, a_workspace, grants_of, reconciler, served
 
-from reconciler.sandbox.tenant import reset
+from auth0_sandbox.tenant import reset
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "2"))
 SHARDS = 8

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.commands import DATABASE, a_workspace, reconciler
 
-from reconciler.sandbox.served import ServedSandbox, served
+from auth0_sandbox.served import ServedSandbox, served
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 PATHS = ["/api/v2/client-grants", "/oauth/token", "/sandbox/state", "/nothing", "/"]

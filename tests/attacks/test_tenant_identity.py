@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from support.commands import GRANTS, SECRET, a_workspace, reconciler
 from support.tenants import stored_grants
 
-from reconciler.sandbox.access import Permit, issue
-from reconciler.sandbox.serve import serving
-from reconciler.sandbox.tenant import Sandbox, open_sandbox
+from auth0_sandbox.requests.tokens import Permit, issue
+from auth0_sandbox.server.serve import serving
+from auth0_sandbox.tenant import Sandbox, open_sandbox
 
 IDENTITY = "prod.eu.auth0.com"
 SEED = f"""

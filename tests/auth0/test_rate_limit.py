@@ -12,14 +12,14 @@ from support.builders import a_key
 from support.tenants import DOMAIN, Forward, Interfering
 from support.virtual_time import run_virtually
 
+from auth0_sandbox.server.transport import SandboxTransport
+from auth0_sandbox.settings import Settings
+from auth0_sandbox.tenant import Sandbox, open_sandbox
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
 from reconciler.http.retry import RetryPolicy
-from reconciler.sandbox.settings import Settings
-from reconciler.sandbox.tenant import Sandbox, open_sandbox
-from reconciler.sandbox.transport import SandboxTransport
 
 pytestmark = pytest.mark.slow
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from auth0_sandbox.server.tls import certificates
 from benchmarks.api import token
 from benchmarks.floor import least_requests, requests_of_care
 from benchmarks.measure import DONE, Served, load_server, run
@@ -18,7 +19,6 @@ from benchmarks.starting import EMPTY_HELP, OUR_HELP, parsing, starts, validatin
 from benchmarks.suite import REPEATS, Suite, carry_out
 from benchmarks.tenants import Case, Work
 from benchmarks.tools import BARE, DEPLOY, OURS, SDK, Tool, all_tools
-from reconciler.sandbox.tls import certificates
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.commands import CONFIG, DOMAIN, SECRET, a_workspace, grants_of, reconciler
 
-from reconciler.sandbox.served import served
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import open_sandbox
+from auth0_sandbox.served import served
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import open_sandbox
 
 TENANT = f"""
 tool: {{name: Reconciler, client_id: own, client_secret: {SECRET}}}

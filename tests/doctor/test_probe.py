@@ -7,6 +7,7 @@ import jwt
 import pytest
 from support.hostile import Asked, an_answer, hostile_server
 
+from auth0_sandbox.served import ServedSandbox, served
 from reconciler.auth0.probe import FirstResponse
 from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.doctor.probe import (
@@ -22,7 +23,6 @@ from reconciler.doctor.probe import (
     look,
 )
 from reconciler.http.retry_hints import RateLimitHeaders
-from reconciler.sandbox.served import ServedSandbox, served
 
 SECRET = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "canary"}
 READY = {"AUTH0_ACCESS_TOKEN": jwt.encode({}, "x" * 32)}

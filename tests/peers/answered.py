@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from reconciler.sandbox.served import ServedSandbox
+from auth0_sandbox.served import ServedSandbox
 
 # How often each status was answered, by method and path.
 Answered = Mapping[tuple[str, str], Mapping[str, int]]

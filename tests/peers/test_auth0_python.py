@@ -17,8 +17,8 @@ from auth0.management.errors import (
 )
 from peers.answered import answered
 
-from reconciler.sandbox.faults import AnswerFault, RateLimit, Rule
-from reconciler.sandbox.served import ServedSandbox
+from auth0_sandbox.faults.plan import AnswerFault, RateLimit, Rule
+from auth0_sandbox.served import ServedSandbox
 
 pytestmark = pytest.mark.auth0_sandbox(tls=True)  # it speaks nothing else
 

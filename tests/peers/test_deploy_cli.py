@@ -14,8 +14,8 @@ import pytest
 import yaml
 from peers.answered import answered, successes
 
-from reconciler.sandbox.served import ServedSandbox
-from reconciler.sandbox.store import MOST_ROWS, DocumentKind
+from auth0_sandbox.served import ServedSandbox
+from auth0_sandbox.store.database import MOST_ROWS, DocumentKind
 
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "a0deploy"
 pytestmark = [

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from peers.answered import answered, successes
 
+from auth0_sandbox.served import ServedSandbox
 from reconciler.contract import stored
-from reconciler.sandbox.served import ServedSandbox
 
 HERE = Path(__file__).parent
 SEED = "20260131"

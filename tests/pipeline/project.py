@@ -12,7 +12,7 @@ from pathlib import Path
 from support.commands import SECRET, grants_of, served
 from support.forges import NAME, OWNER
 
-from reconciler.sandbox.documents import Document
+from auth0_sandbox.store.documents import Document
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.commands import SECRET, Ran, a_workspace, reconciler
 
-from reconciler.sandbox.served import ServedSandbox, served
+from auth0_sandbox.served import ServedSandbox, served
 
 INVOICES = "https://api.example.com/invoices"
 MANAGEMENT = "https://sandbox.localhost/api/v2/"

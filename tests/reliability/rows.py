@@ -10,9 +10,9 @@ from typing import NamedTuple
 import httpx
 from reliability.trial import LIST, TOKEN, VERBS, Calls, NotSent, Strike, Trial, Trouble
 
+from auth0_sandbox.faults.plan import AnswerFault, Damage, Delay, Drop, ExpireToken, RateLimit, Series, When
 from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, RefusedCallError, UnknownOutcomeError
 from reconciler.core.outcome import Result
-from reconciler.sandbox.faults import AnswerFault, Damage, Delay, Drop, ExpireToken, RateLimit, Series, When
 
 ONCE, ALWAYS = (1,), Series()
 LATER_THAN_ANYBODY_WAITS = 45.0

@@ -11,7 +11,7 @@ from reliability.place import BEFORE, GOAL, MANAGEMENT, SEED, Place, a_place
 from reliability.trial import GRANT, GRANTS
 from support.commands import TIMEOUT_SECONDS, command_line, reconciler
 
-from reconciler.sandbox.faults import (
+from auth0_sandbox.faults.plan import (
     AnswerFault,
     Clock,
     Damage,

@@ -10,7 +10,7 @@ import pytest
 from reliability.place import BEFORE, GOAL, Place
 from support.commands import TIMEOUT_SECONDS, command_line, reconciler
 
-from reconciler.sandbox.faults import Delay, Rule, When
+from auth0_sandbox.faults.plan import Delay, Rule, When
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,7 @@ from reliability.rows import ALWAYS
 from reliability.trial import LIST, Calls, Strike, Wish, assert_settled, read_tried, tried
 from support.builders import a_spec
 
-from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError, UnreadableError
-from reconciler.core.outcome import Result
-from reconciler.core.plan import Plan
-from reconciler.sandbox.faults import (
+from auth0_sandbox.faults.plan import (
     AnswerFault,
     Damage,
     Delay,
@@ -22,6 +19,9 @@ from reconciler.sandbox.faults import (
     RateLimit,
     Series,
 )
+from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError, UnreadableError
+from reconciler.core.outcome import Result
+from reconciler.core.plan import Plan
 
 GRANTS = 230
 PAGES = 3

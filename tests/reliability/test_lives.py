@@ -30,15 +30,7 @@ from support.builders import INVOICES, a_spec
 from support.tenants import AUDIENCE, a_sandbox, stored_grants
 from support.virtual_time import run_virtually
 
-from reconciler.apply import StopSignal
-from reconciler.artifacts.journal import open_journal
-from reconciler.auth0.client import ManagementClient
-from reconciler.auth0.errors import Auth0Error
-from reconciler.core.outcome import Outcome, Result
-from reconciler.core.plan import Plan
-from reconciler.errors import RefusedError
-from reconciler.sandbox.documents import Document
-from reconciler.sandbox.faults import (
+from auth0_sandbox.faults.plan import (
     NO_FAULTS,
     AnswerFault,
     Damage,
@@ -50,8 +42,16 @@ from reconciler.sandbox.faults import (
     LoseWrite,
     RateLimit,
 )
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import Sandbox
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.store.documents import Document
+from auth0_sandbox.tenant import Sandbox
+from reconciler.apply import StopSignal
+from reconciler.artifacts.journal import open_journal
+from reconciler.auth0.client import ManagementClient
+from reconciler.auth0.errors import Auth0Error
+from reconciler.core.outcome import Outcome, Result
+from reconciler.core.plan import Plan
+from reconciler.errors import RefusedError
 
 pytestmark = pytest.mark.slow
 

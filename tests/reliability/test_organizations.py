@@ -31,15 +31,15 @@ from reliability.trial import (
 )
 from support.builders import a_spec
 
+from auth0_sandbox.faults.plan import AnswerFault, Delay, Drop, Fault, Lag, LoseWrite, Series, When
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import Sandbox
 from reconciler.apply import StopSignal
 from reconciler.auth0.errors import RefusedCallError
 from reconciler.core.outcome import Result
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError
 from reconciler.observe import NO_ASSOCIATIONS
-from reconciler.sandbox.faults import AnswerFault, Delay, Drop, Fault, Lag, LoseWrite, Series, When
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import Sandbox
 
 pytestmark = pytest.mark.slow
 

@@ -31,11 +31,11 @@ from reliability.trial import (
 from support.tenants import a_sandbox, stored_grants
 from support.virtual_time import run_virtually
 
+from auth0_sandbox.faults.plan import AnswerFault
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import Sandbox
 from reconciler.artifacts.journal import open_journal
 from reconciler.core.outcome import Outcome, Result
-from reconciler.sandbox.faults import AnswerFault
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import Sandbox
 
 Runs = tuple[Outcome, ...]
 Edit = Callable[[Sandbox, str], None]

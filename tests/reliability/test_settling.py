@@ -26,9 +26,7 @@ from reliability.trial import (
 )
 from support.builders import a_spec
 
-from reconciler.apply import StopSignal
-from reconciler.core.outcome import Result
-from reconciler.sandbox.faults import (
+from auth0_sandbox.faults.plan import (
     AnswerFault,
     Damage,
     Drop,
@@ -40,7 +38,9 @@ from reconciler.sandbox.faults import (
     Series,
     When,
 )
-from reconciler.sandbox.tenant import Sandbox
+from auth0_sandbox.tenant import Sandbox
+from reconciler.apply import StopSignal
+from reconciler.core.outcome import Result
 
 BUSY = AnswerFault(status=503)
 LOOKS_BEFORE = {"create": 0, "update": 1, "delete": 1}

@@ -8,9 +8,9 @@ from reliability.rows import ALWAYS
 from reliability.trial import CREATE, LIST, TOKEN, Foreign, Strike, Trial, Wish, assert_settled, tried
 from support.builders import a_spec
 
+from auth0_sandbox.faults.plan import Clock, Delay, Headers, RateLimit, Series
+from auth0_sandbox.tenant import Sandbox
 from reconciler.core.outcome import Result
-from reconciler.sandbox.faults import Clock, Delay, Headers, RateLimit, Series
-from reconciler.sandbox.tenant import Sandbox
 
 AT_ONCE = 8
 NAMES = [f"app{number}" for number in range(AT_ONCE)]

@@ -14,6 +14,9 @@ from support.builders import TENANT, a_spec, first_parties, rules
 from support.tenants import AUDIENCE, DOMAIN, Forward, Interfering, a_sandbox, organizations_of, stored_grants
 from support.virtual_time import run_virtually
 
+from auth0_sandbox.faults.plan import NO_FAULTS, Fault, FaultPlan, Rule, Series
+from auth0_sandbox.server.transport import SandboxTransport
+from auth0_sandbox.tenant import Sandbox
 from reconciler.apply import ApplyContext, StopSignal, carry_out
 from reconciler.artifacts.journal import Journal, open_journal
 from reconciler.auth0.client import ManagementClient, connected
@@ -30,9 +33,6 @@ from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.http.retry import RetryPolicy
 from reconciler.observe import RequiredListings, observe, observe_organizations
-from reconciler.sandbox.faults import NO_FAULTS, Fault, FaultPlan, Rule, Series
-from reconciler.sandbox.tenant import Sandbox
-from reconciler.sandbox.transport import SandboxTransport
 
 GRANTS, GRANT = "/api/v2/client-grants", "/api/v2/client-grants/{id}"
 ORGANIZATIONS_OF = f"{GRANT}/organizations"

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from reconciler.sandbox.access import Permit, issue
-from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
-from reconciler.sandbox.tenant import Sandbox, open_sandbox
+from auth0_sandbox.requests.tokens import Permit, issue
+from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
+from auth0_sandbox.tenant import Sandbox, open_sandbox
 
 DOMAIN = "acme.eu.auth0.com"
 MANAGEMENT = f"https://{DOMAIN}/api/v2/"

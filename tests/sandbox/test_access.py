@@ -2,8 +2,8 @@ import jwt
 import pytest
 from sandbox.talk import MANAGEMENT, START, Talk, error
 
-from reconciler.sandbox.access import Permit, issue
-from reconciler.sandbox.store import SandboxTenant
+from auth0_sandbox.requests.tokens import Permit, issue
+from auth0_sandbox.store.database import SandboxTenant
 
 PATH = "/api/v2/client-grants"
 

@@ -5,8 +5,8 @@ import pytest
 from sandbox.talk import open_talk
 from sandbox.troubled import Troubled, on_grants, troubled
 
-from reconciler.sandbox.faults import AnswerFault, Drop
-from reconciler.sandbox.store import DocumentKind
+from auth0_sandbox.faults.plan import AnswerFault, Drop
+from auth0_sandbox.store.database import DocumentKind
 
 PLAN = {"faults": [{"path": "/api/v2/client-grants", "calls": [1], "answer": {"status": 503}}]}
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, SEED, START, Talk, error, open_talk
 
-from reconciler.sandbox.settings import Settings
+from auth0_sandbox.settings import Settings
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

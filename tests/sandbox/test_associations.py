@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sandbox.talk import INVOICES, Talk, error, open_talk
 
-from reconciler.sandbox.settings import Settings
+from auth0_sandbox.settings import Settings
 
 MISSING_GRANT = "cgr_0000000000000000"
 NO_ORGANIZATION = (404, "No organization found by that id or name", None)

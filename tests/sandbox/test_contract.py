@@ -4,17 +4,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from auth0_sandbox.api import associations, client_credentials, client_grants, clients, organizations, resource_servers
+from auth0_sandbox.requests import contract
+from auth0_sandbox.requests.validation import UNDERSTOOD
 from reconciler.contract import stored
-from reconciler.sandbox import (
-    associations,
-    client_credentials,
-    client_grants,
-    clients,
-    contract,
-    organizations,
-    resource_servers,
-)
-from reconciler.sandbox.validation import UNDERSTOOD
 
 DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
 PARTS = (associations, client_credentials, client_grants, clients, organizations, resource_servers)

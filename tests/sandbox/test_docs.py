@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sandbox.fault_files import parse_faults
-from reconciler.sandbox.faults import KINDS
-from reconciler.sandbox.limits import Rate
-from reconciler.sandbox.profiles import PROFILES
-from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
-from reconciler.sandbox.tenant import open_sandbox
+from auth0_sandbox.faults.files import parse_faults
+from auth0_sandbox.faults.plan import KINDS
+from auth0_sandbox.requests.rate_limits import PROFILES, Rate
+from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
+from auth0_sandbox.tenant import open_sandbox
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.sandbox.documents import MalformedJsonError, dump, on_text, parse_foreign, project
+from auth0_sandbox.store.documents import MalformedJsonError, dump, on_text, parse_foreign, project
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.sandbox.identities import (
+from auth0_sandbox.store.identities import (
     Pick,
     client_id,
     client_secret,

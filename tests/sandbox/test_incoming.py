@@ -1,8 +1,8 @@
 import pytest
 
-from reconciler.sandbox.answers import RefusalError
-from reconciler.sandbox.documents import Schema
-from reconciler.sandbox.incoming import query_values
+from auth0_sandbox.requests.incoming import query_values
+from auth0_sandbox.requests.responses import RefusalError
+from auth0_sandbox.store.documents import Schema
 
 PARAMETERS: dict[str, Schema] = {
     "page": {"type": "integer", "minimum": 0},

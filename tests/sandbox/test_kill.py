@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sandbox.talk import DOMAIN, INVOICES
 
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import open_sandbox
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import open_sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +25,8 @@ applications: [{APPLICATIONS}]
 SERVER = """
 import sys
 from pathlib import Path
-from reconciler.sandbox.serve import serve
-from reconciler.sandbox.tenant import open_sandbox
+from auth0_sandbox.server.serve import serve
+from auth0_sandbox.tenant import open_sandbox
 folder = Path(sys.argv[1])
 with open_sandbox(folder / "tenant.db", folder / "seed.yaml", "acme.eu.auth0.com") as sandbox:
     serve(sandbox, port=0, on_ready=lambda address: print(address, flush=True))

@@ -5,9 +5,9 @@ import pytest
 from sandbox.talk import error
 from sandbox.troubled import Troubled, troubled
 
-from reconciler.errors import ReconcilerError
-from reconciler.sandbox.profiles import PROFILES, profile
-from reconciler.sandbox.settings import Settings
+from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.requests.rate_limits import PROFILES, profile
+from auth0_sandbox.settings import Settings
 
 LIST = "/client-grants?take=1"
 ORGANIZATION = "/organizations/org_0000000000000000/client-grants"
@@ -65,9 +65,9 @@ def test_no_plan_has_buckets_that_are_never_filled() -> None:
 
 
 def test_an_unknown_plan_is_told() -> None:
-    with pytest.raises(ReconcilerError, match='did you mean "enterprise-prod"'):
+    with pytest.raises(SandboxError, match='did you mean "enterprise-prod"'):
         profile("enterprise_prod")
-    with pytest.raises(ReconcilerError, match="there are: none, free, "):
+    with pytest.raises(SandboxError, match="there are: none, free, "):
         profile("?")
 
 

@@ -7,7 +7,7 @@ import pytest
 from sandbox.talk import START, Talk, error
 from sandbox.troubled import Troubled, on_a_grant, on_grants, troubled
 
-from reconciler.sandbox.faults import (
+from auth0_sandbox.faults.plan import (
     AnswerFault,
     Clock,
     Damage,

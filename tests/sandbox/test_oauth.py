@@ -4,7 +4,7 @@ import jwt
 import pytest
 from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, START, Talk
 
-from reconciler.sandbox.seed import TOOL_SCOPE
+from auth0_sandbox.seed import TOOL_SCOPE
 
 
 def asked(talk: Talk, **changes: str | None) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from sandbox.talk import MANAGEMENT, Talk, error, open_talk
 
-from reconciler.sandbox.settings import Settings
-from reconciler.sandbox.store import DocumentKind
+from auth0_sandbox.settings import Settings
+from auth0_sandbox.store.database import DocumentKind
 
 AMOUNT = 120  # grants made here, beside the seed's two
 

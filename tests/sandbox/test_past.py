@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sandbox.talk import DOMAIN
 
-from reconciler.sandbox.past import Past, copy_of
-from reconciler.sandbox.store import DocumentKind, Store
-from reconciler.sandbox.tenant import open_sandbox
+from auth0_sandbox.store.database import DocumentKind, Store
+from auth0_sandbox.store.past import Past, copy_of
+from auth0_sandbox.tenant import open_sandbox
 
 REACH = 8.0
 

@@ -11,8 +11,8 @@ SUITE = """
 import ssl
 import httpx
 import pytest
-from reconciler.sandbox.faults import Answer, Plan, Rule
-from reconciler.sandbox.settings import Settings
+from auth0_sandbox.faults.plan import AnswerFault, FaultPlan, Rule
+from auth0_sandbox.settings import Settings
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_token_has_the_permissions_that_are_asked_for(auth0_sandbox):
 
 
 def test_it_misbehaves_on_demand(auth0_sandbox):
-    auth0_sandbox.misbehave(Rule(Answer(status=503)))
+    auth0_sandbox.misbehave(Rule(AnswerFault(status=503)))
     assert names(auth0_sandbox) == 503
     auth0_sandbox.misbehave()
     assert "Worker" in names(auth0_sandbox)
@@ -64,22 +64,22 @@ def test_it_speaks_https(auth0_sandbox):
     assert "Worker" in names(auth0_sandbox, verify=ssl.create_default_context(cafile=authority))
 
 
-@pytest.mark.auth0_sandbox(faults=Plan((Rule(Answer(status=503)),)), rate_limit="free")
+@pytest.mark.auth0_sandbox(faults=FaultPlan((Rule(AnswerFault(status=503)),)), rate_limit="free")
 class TestMarked:
     def test_by_its_class(self, auth0_sandbox):
         assert names(auth0_sandbox) == 503
 
-    @pytest.mark.auth0_sandbox(faults=Plan(), settings=Settings(limit_before_token=True))
+    @pytest.mark.auth0_sandbox(faults=FaultPlan(), settings=Settings(limit_before_token=True))
     def test_and_closer(self, auth0_sandbox):
         assert httpx.get(f"{auth0_sandbox.url}/api/v2/clients").headers["x-ratelimit-remaining"] == "1"
 """
-PLAIN = "def test_nothing(request):\n    assert 'reconciler.sandbox.store' not in __import__('sys').modules\n"
+PLAIN = "def test_nothing(request):\n    assert 'auth0_sandbox.store.database' not in __import__('sys').modules\n"
 
 
 def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
     """Run a suite as somebody else's: in a folder and a process of its own."""
     (folder / "test_suite.py").write_text(suite, encoding="utf-8")
-    plugin = ["-p", "no:reconciler-sandbox", "-p", "reconciler.sandbox.pytest_plugin"]
+    plugin = ["-p", "no:reconciler-sandbox", "-p", "auth0_sandbox.pytest_plugin"]
     options = ["-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", *plugin]
     words = [sys.executable, "-m", "pytest", *options, "test_suite.py"]
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
@@ -98,5 +98,5 @@ def test_a_suite_that_needs_no_tenant_loads_none(tmp_path: Path) -> None:
 
 def test_pytest_finds_the_fixtures_by_itself() -> None:
     (found,) = (each for each in entry_points(group="pytest11") if each.name == "reconciler-sandbox")
-    assert found.value == "reconciler.sandbox.pytest_plugin"
+    assert found.value == "auth0_sandbox.pytest_plugin"
     assert callable(found.load().auth0_sandbox)

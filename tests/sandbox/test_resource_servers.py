@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from sandbox.talk import INVOICES, MANAGEMENT, Talk, error, open_talk
 
-from reconciler.sandbox.settings import Settings
+from auth0_sandbox.settings import Settings
 
 ENCODED = INVOICES.replace("/", "%2F")
 

@@ -4,11 +4,10 @@ from pathlib import Path
 import pytest
 from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, Talk, open_talk
 
-from reconciler.core.problems import Problem
-from reconciler.errors import ProblemsError
-from reconciler.sandbox.seed import TOOL_CLIENT_ID, TOOL_SCOPE
-from reconciler.sandbox.store import DocumentKind, Store
-from reconciler.sandbox.tenant import open_sandbox
+from auth0_sandbox.errors import FileError, FileProblem
+from auth0_sandbox.seed import TOOL_CLIENT_ID, TOOL_SCOPE
+from auth0_sandbox.store.database import DocumentKind, Store
+from auth0_sandbox.tenant import open_sandbox
 
 WHOLE = f"""
 tool: {{name: Robot, client_id: robot, client_secret: pst, scope: ["read:client_grants"]}}
@@ -38,8 +37,8 @@ def seeded(folder: Path, seed: str) -> dict[str, list[dict[str, object]]]:
         return content(sandbox.store)
 
 
-def problems(folder: Path, seed: str) -> list[Problem]:
-    with pytest.raises(ProblemsError) as refused:
+def problems(folder: Path, seed: str) -> list[FileProblem]:
+    with pytest.raises(FileError) as refused:
         open_talk(folder, seed=seed)
     return list(refused.value.problems)
 
@@ -97,7 +96,7 @@ def test_without_a_seed_a_tenant_holds_the_tool_only(tmp_path: Path, seed: str |
 def test_names_that_nothing_has_are_told_at_their_place(tmp_path: Path) -> None:
     seed = "applications: [{name: Worker}]\ngrants:\n  - {client: Wroker, api: Nothing, organizations: [acme]}\n"
     found = problems(tmp_path, seed)
-    assert [(problem.source.line, problem.source.column, problem.what) for problem in found] == [
+    assert [(problem.line, problem.column, problem.what) for problem in found] == [
         (3, 14, 'no client of this seed is named "Wroker"; did you mean "Worker"?'),
         (3, 27, 'no api of this seed is named "Nothing"'),
         (3, 52, 'no organization of this seed is named "acme"'),

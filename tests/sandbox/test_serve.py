@@ -9,15 +9,15 @@ import httpx
 import pytest
 from sandbox.talk import DOMAIN, Talk
 
-from reconciler.errors import ReconcilerError
-from reconciler.sandbox.serve import serve, serving
+from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.server.serve import serve, serving
 
 SERVER = """
 import sys
 from pathlib import Path
 from time import perf_counter
-from reconciler.sandbox.serve import serve
-from reconciler.sandbox.tenant import open_sandbox
+from auth0_sandbox.server.serve import serve
+from auth0_sandbox.tenant import open_sandbox
 with open_sandbox(Path(sys.argv[1]), None, "acme.eu.auth0.com") as sandbox:
     serve(sandbox, port=0, on_ready=lambda address: print(address, flush=True))
 print("closed")
@@ -85,19 +85,19 @@ def test_a_port_in_use_is_told(talk: Talk) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ReconcilerError, match=f"cannot listen on 127.0.0.1:{port}.*name another one"):
+        with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1:{port}.*name another one"):
             serve(talk.sandbox, port=port, on_ready=print)
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
 def test_a_port_that_cannot_be_is_told(talk: Talk, port: int) -> None:
-    with pytest.raises(ReconcilerError, match="cannot listen"):
+    with pytest.raises(SandboxError, match="cannot listen"):
         serve(talk.sandbox, port=port, on_ready=print)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "example.com"])
 def test_only_this_machine_is_served(talk: Talk, host: str) -> None:
-    with pytest.raises(ReconcilerError, match="this machine only"), serving(talk.sandbox, host):
+    with pytest.raises(SandboxError, match="this machine only"), serving(talk.sandbox, host):
         pass
 
 

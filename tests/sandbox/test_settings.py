@@ -1,7 +1,7 @@
 import pytest
 
-from reconciler.errors import ReconcilerError
-from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings, settings_from
+from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings, settings_from
 
 
 def test_nothing_set_is_the_defaults() -> None:
@@ -40,6 +40,6 @@ def test_settings_are_set_by_name() -> None:
     ],
 )
 def test_what_cannot_be_set_is_told(given: str, message: str) -> None:
-    with pytest.raises(ReconcilerError) as raised:
+    with pytest.raises(SandboxError) as raised:
         settings_from([given])
     assert message in str(raised.value)

@@ -6,9 +6,9 @@ from threading import Event
 
 import pytest
 
-from reconciler.errors import ReconcilerError
-from reconciler.sandbox.store import DocumentKind, Store, TakenError, open_store
-from reconciler.sandbox.tables import APPLICATION_ID, NO_TABLES, VERSION
+from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.store.database import DocumentKind, Store, TakenError, open_store
+from auth0_sandbox.store.tables import APPLICATION_ID, NO_TABLES, VERSION
 
 GRANTS = DocumentKind.CLIENT_GRANTS
 
@@ -95,15 +95,15 @@ def test_no_list_of_grants_is_sorted_or_scanned(store: Store, filters: dict[str,
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tenant.db"
     file.write_text("This is a letter and not a database." * 100)
-    with pytest.raises(ReconcilerError, match="name another file"):
+    with pytest.raises(SandboxError, match="name another file"):
         open_store(file)
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReconcilerError, match="cannot open"):
+    with pytest.raises(SandboxError, match="cannot open"):
         open_store(tmp_path / "file" / "tenant.db")
-    with pytest.raises(ReconcilerError, match="is not a sandbox database"):
+    with pytest.raises(SandboxError, match="is not a sandbox database"):
         open_store(tmp_path)
 
 

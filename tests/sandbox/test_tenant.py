@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sandbox.talk import DOMAIN, INVOICES, SEED, Talk, open_talk
 
-from reconciler.errors import ProblemsError, ReconcilerError
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import open_sandbox, reset
+from auth0_sandbox.errors import FileError, SandboxError
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import open_sandbox, reset
 
 # What another process does: opens the tenant, creates grants for clients of its own, and tells each id once answered.
 WRITER = """
@@ -77,7 +77,7 @@ def test_reset_makes_a_tenant_where_there_is_none(tmp_path: Path) -> None:
 def test_reset_by_a_wrong_seed_leaves_the_tenant_alone(talk: Talk, tmp_path: Path) -> None:
     grant = talk.create()
     (tmp_path / "seed.yaml").write_text("grants: [{client: Nobody, audience: x}]")
-    with pytest.raises(ProblemsError):
+    with pytest.raises(FileError):
         reset(tmp_path / "tenant.db", tmp_path / "seed.yaml", DOMAIN)
     assert talk.call("GET", f"/client-grants/{grant['id']}").json() == grant
 
@@ -87,14 +87,14 @@ def test_a_database_of_another_version_is_refused_until_it_is_reset(tmp_path: Pa
     open_sandbox(database, None, DOMAIN).close()
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(ReconcilerError, match="another version"):
+    with pytest.raises(SandboxError, match="another version"):
         open_sandbox(database, None, DOMAIN)
     reset(database, None, DOMAIN)
     open_sandbox(database, None, DOMAIN).close()
 
 
 def test_a_missing_seed_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ReconcilerError, match="nowhere"):
+    with pytest.raises(SandboxError, match="nowhere"):
         open_sandbox(tmp_path / "tenant.db", tmp_path / "nowhere.yaml", DOMAIN)
 
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from sandbox.talk import open_talk
 
-from reconciler.errors import ReconcilerError
-from reconciler.sandbox.faults import Drop, FaultPlan, Rule
-from reconciler.sandbox.serve import serving
-from reconciler.sandbox.tls import LIFETIME, Certificates, certificates
+from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.faults.plan import Drop, FaultPlan, Rule
+from auth0_sandbox.server.serve import serving
+from auth0_sandbox.server.tls import LIFETIME, Certificates, certificates
 
 NOW = datetime.now(UTC)  # the clients' clock cannot be set
 
@@ -108,5 +108,5 @@ def test_what_is_no_certificate_is_replaced(files: Certificates, tmp_path: Path)
 
 def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ReconcilerError, match="cannot keep certificates beside"):
+    with pytest.raises(SandboxError, match="cannot keep certificates beside"):
         certificates(tmp_path / "file" / "tenant.db", NOW)

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sandbox.troubled import Troubled, troubled
 
-from reconciler.sandbox.faults import AnswerFault, Damage, Drop, Rule
-from reconciler.sandbox.serve import LOCALHOST, serving
+from auth0_sandbox.faults.plan import AnswerFault, Damage, Drop, Rule
+from auth0_sandbox.server.serve import LOCALHOST, serving
 
 LIST = "/api/v2/client-grants"
 

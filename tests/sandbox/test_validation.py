@@ -1,7 +1,7 @@
 import pytest
 
-from reconciler.sandbox.documents import Schema
-from reconciler.sandbox.validation import type_name, violation
+from auth0_sandbox.requests.validation import type_name, violation
+from auth0_sandbox.store.documents import Schema
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 from sandbox.talk import DOMAIN, SEED, Clock, Talk
 
-from reconciler.sandbox.faults import Fault, FaultPlan, Rule
-from reconciler.sandbox.settings import DEFAULT_SETTINGS, Settings
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import open_sandbox
-from reconciler.sandbox.transport import SandboxTransport
+from auth0_sandbox.faults.plan import Fault, FaultPlan, Rule
+from auth0_sandbox.server.transport import SandboxTransport
+from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.tenant import open_sandbox
 
 GRANTS = "/api/v2/client-grants"
 GRANT = "/api/v2/client-grants/{id}"

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
+from auth0_sandbox.server.serve import serving
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.store.documents import Document
+from auth0_sandbox.tenant import open_sandbox
 from reconciler.cli.main import run
-from reconciler.sandbox.documents import Document
-from reconciler.sandbox.serve import serving
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import open_sandbox
 from support.tenants import organizations_of
 
 DATABASE = Path(".reconciler/sandbox.db")

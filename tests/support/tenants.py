@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 
+from auth0_sandbox.server.transport import SandboxTransport
+from auth0_sandbox.store.database import DocumentKind
+from auth0_sandbox.store.queries import TIED_TO
+from auth0_sandbox.tenant import Sandbox, open_sandbox
 from reconciler.auth0.client import ManagementClient, connected
 from reconciler.auth0.credentials import ClientSecret
-from reconciler.sandbox.queries import TIED_TO
-from reconciler.sandbox.store import DocumentKind
-from reconciler.sandbox.tenant import Sandbox, open_sandbox
-from reconciler.sandbox.transport import SandboxTransport
 
 DOMAIN = "sandbox.localhost"
 AUDIENCE = f"https://{DOMAIN}/api/v2/"

@@ -1,0 +1,191 @@
+"""The endpoints of /clients: applications, so far as grants depend on them."""
+
+from dataclasses import dataclass, field
+
+from auth0_sandbox.api.credentials import METHODS, Registrar, Registration, linked_ids, register, shown_credential
+from auth0_sandbox.requests import paging
+from auth0_sandbox.requests.calls import ApiCall
+from auth0_sandbox.requests.contract import endpoint
+from auth0_sandbox.requests.incoming import invalid_body
+from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
+from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, created, not_found, ok
+from auth0_sandbox.store.database import DocumentKind, SandboxTenant
+from auth0_sandbox.store.documents import Document, on_text, project
+from auth0_sandbox.store.identities import client_id, client_secret, randomly
+
+GLOBAL_CLIENT_NAME = "All Applications"
+DEFAULT_GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
+# The defaults of recorded answers. Nothing is signed with a certificate here.
+_DEFAULTS: Document = {
+    "is_token_endpoint_ip_header_trusted": False,
+    "name": "",
+    "is_first_party": True,
+    "oidc_conformant": False,
+    "sso_disabled": False,
+    "cross_origin_auth": False,
+    "cross_origin_authentication": False,
+    "signing_keys": [{"cert": "[REDACTED]"}],
+    "grant_types": list(DEFAULT_GRANT_TYPES),
+    "custom_login_page_on": True,
+}
+_JWT_CONFIGURATION: Document = {"secret_encoded": False, "lifetime_in_seconds": 36_000}
+_REFRESH_TOKEN: Document = {
+    "rotation_type": "non-rotating",
+    "expiration_type": "non-expiring",
+    "leeway": 0,
+    "token_lifetime": 2_592_000,
+    "infinite_token_lifetime": True,
+    "infinite_idle_token_lifetime": True,
+    "idle_token_lifetime": 1_296_000,
+}
+_INITIATORS: Document = {"mode": "custom", "selected_initiators": ["rp-logout", "idp-logout"]}
+
+
+@dataclass(frozen=True, slots=True)
+class NewClient:
+    """What an application is made of: what the caller says, and the id and secret it is given."""
+
+    attributes: Document
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def document(self, tenant: SandboxTenant) -> Document:
+        """Return the application with the API's defaults; what the caller says wins."""
+        own: Document = {"client_id": self.client_id, "client_secret": self.client_secret}
+        return completed(_tenant(tenant, is_global=False) | _DEFAULTS | without_nulls(self.attributes) | own)
+
+
+def global_client(identity: str, tenant: SandboxTenant) -> Document:
+    """Return the pseudo client that every tenant lists; no token can be had with it."""
+    own: Document = {"name": GLOBAL_CLIENT_NAME, "is_first_party": True, "callbacks": [], "grant_types": []}
+    return _tenant(tenant, is_global=True) | own | {"client_id": identity}
+
+
+def completed(client: Document) -> Document:
+    """Return the application with what the API adds to settings that are said in part; all of it as recorded."""
+    jwt_configuration = client.get("jwt_configuration")
+    added: Document = {
+        "jwt_configuration": {"secret_encoded": False} | jwt_configuration if jwt_configuration else _JWT_CONFIGURATION,
+        "refresh_token": _REFRESH_TOKEN | client.get("refresh_token", {}),
+    }
+    return client | added | _logout(client)
+
+
+def with_credentials(client: Document, credentials: list[Document]) -> Document:
+    """Return the application as the answer to its creation: new credentials are shown whole there, but for the key."""
+    if not credentials:
+        return client
+    shown = {credential["id"]: shown_credential(credential) for credential in credentials}
+    method: Document = client[METHODS]["private_key_jwt"]
+    links = [shown.get(link["id"], link) for link in method["credentials"]]
+    return client | {METHODS: client[METHODS] | {"private_key_jwt": method | {"credentials": links}}}
+
+
+def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
+    return {"tenant": tenant.domain.partition(".")[0], "global": is_global}
+
+
+def _logout(client: Document) -> Document:
+    """Return both names under which the application's back-channel logout is answered; nothing where it has none."""
+    logout: Document | None = client.get("oidc_logout")
+    if logout is None:
+        return {}
+    urls = {name: value for name, value in logout.items() if name == "backchannel_logout_urls"}
+    return {
+        "oidc_backchannel_logout": urls,
+        "oidc_logout": {"backchannel_logout_initiators": _INITIATORS} | logout,
+    }
+
+
+_SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
+_FIXED = frozenset({"client_id", "global", "tenant"})
+_GIVEN = _FIXED | {"client_secret"}  # what a new application is given, whatever the caller says
+
+
+def list_clients(call: ApiCall) -> SandboxResponse:
+    """Answer a page of applications, the tenant's global pseudo client included unless filtered out."""
+    filters: dict[str, bool | list[str]] = {}
+    if "is_global" in call.query:
+        filters["global"] = call.query["is_global"]
+    if "is_first_party" in call.query:
+        filters["is_first_party"] = call.query["is_first_party"]
+    if "app_type" in call.query:
+        filters["app_type"] = call.query["app_type"].split(",")
+    show = on_text(lambda document: _visible(call, document))
+    return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.CLIENTS, filters=filters, show=show))
+
+
+def get_client(call: ApiCall) -> SandboxResponse:
+    """Answer one application."""
+    return ok(_visible(call, _existing(call)))
+
+
+def create_client(call: ApiCall) -> SandboxResponse:
+    """Create an application; names need not be unique."""
+    identity = client_id(randomly)
+    registration = _register(call, identity, project(call.body, _GIVEN, include=False))
+    new = NewClient(registration.attributes, identity, client_secret(randomly)).document(call.tenant)
+    with call.store.transaction():
+        call.store.add(DocumentKind.CLIENTS, identity, new)
+        _keep(call, new, registration)
+    return created(with_credentials(new, registration.credentials))
+
+
+def update_client(call: ApiCall) -> SandboxResponse:
+    """Replace the named attributes of an application."""
+    with call.store.transaction():
+        before = _existing(call)
+        if before["global"]:
+            raise bad_request("The global client cannot be changed", "operation_not_supported")
+        registration = _register(call, before["client_id"], call.body)
+        after = completed(patched(before, registration.attributes, fixed=_FIXED))
+        call.store.replace(DocumentKind.CLIENTS, after["client_id"], after)
+        _keep(call, after, registration)
+    return ok(_visible(call, with_credentials(after, registration.credentials)))
+
+
+def delete_client(call: ApiCall) -> SandboxResponse:
+    """Delete an application and its grants; one that does not exist is gone already."""
+    identity = call.path["id"]
+    with call.store.transaction():
+        client = call.store.get(DocumentKind.CLIENTS, identity)
+        if client is not None and client["global"]:
+            raise bad_request("The global client cannot be deleted", "operation_not_supported")
+        call.store.remove(DocumentKind.CLIENTS, {"id": identity})
+        call.store.remove(DocumentKind.CLIENT_GRANTS, {"client_id": identity})
+    return NO_CONTENT
+
+
+def _existing(call: ApiCall) -> Document:
+    client = call.store.get(DocumentKind.CLIENTS, call.path["id"])
+    if client is None:
+        raise not_found("The client does not exist", "inexistent_client")
+    return client
+
+
+def _register(call: ApiCall, identity: str, attributes: Document) -> Registration:
+    return register(attributes, Registrar(client_id=identity, now=call.now, pick=lambda _kid: randomly))
+
+
+def _keep(call: ApiCall, client: Document, registration: Registration) -> None:
+    """Store new credentials, and refuse an application that names any that it does not have."""
+    for credential in registration.credentials:
+        call.store.add(DocumentKind.CREDENTIALS, credential["id"], credential)
+    for identity in linked_ids(client):
+        if not call.store.count(DocumentKind.CREDENTIALS, {"client_id": client["client_id"], "id": identity}):
+            raise invalid_body(f"'No such credential: {identity}' on property client_authentication_methods.")
+
+
+def _visible(call: ApiCall, client: Document) -> Document:
+    """Leave out what was not asked for, and secrets where the token may not read keys."""
+    shown = shown_fields(call, client)
+    return shown if "read:client_keys" in call.scopes else project(shown, _SECRETS, include=False)
+
+
+ENDPOINTS = (
+    endpoint("GET", "/clients", list_clients),
+    endpoint("POST", "/clients", create_client),
+    endpoint("GET", "/clients/{id}", get_client),
+    endpoint("PATCH", "/clients/{id}", update_client),
+    endpoint("DELETE", "/clients/{id}", delete_client),
+)

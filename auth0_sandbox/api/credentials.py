@@ -1,0 +1,129 @@
+"""Pure: the credentials of applications: made from what is registered, and tied to the application that uses them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from auth0_sandbox.api.keys import ALGORITHMS, BadKeyError, thumbprint
+from auth0_sandbox.requests.incoming import invalid_body
+from auth0_sandbox.requests.responses import RefusalError
+from auth0_sandbox.store.documents import Document, project
+from auth0_sandbox.store.identities import Pick, credential_id
+
+METHODS = "client_authentication_methods"
+_HIDDEN = frozenset({"client_id", "pem"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registrar:
+    """Whose credentials are made, when (UNIX seconds), and how ids are picked for them, given their kid."""
+
+    client_id: str
+    now: float
+    pick: Callable[[str], Pick]
+
+    def credential(self, attributes: Mapping[str, Any]) -> Document:
+        """Return a new credential as it is stored: with its key, and its application's id.
+
+        Raises:
+            RefusalError: 400 `invalid_body`: the key cannot be used.
+        """
+        time = _timestamp(self.now)
+        kid, named = _kid(attributes), {"name": attributes["name"]} if "name" in attributes else {}
+        shown: Document = {"id": credential_id(self.pick(kid))} | named
+        shown |= {"credential_type": attributes.get("credential_type", "public_key"), "kid": kid}
+        shown |= {"alg": attributes.get("alg", ALGORITHMS[0]), "created_at": time, "updated_at": time}
+        return shown | _expiry(attributes) | {"pem": attributes.get("pem", ""), "client_id": self.client_id}
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An application's attributes with its credentials by id alone, and the credentials that are new."""
+
+    attributes: Document
+    credentials: list[Document] = field(default_factory=list)
+
+
+def register(attributes: Document, registrar: Registrar) -> Registration:
+    """Take the new credentials out of an application's `client_authentication_methods`.
+
+    Raises:
+        RefusalError: 400 `invalid_body`: a key cannot be used.
+    """
+    methods = attributes.get(METHODS)
+    if not methods or "private_key_jwt" not in methods:
+        return Registration(attributes)
+    links: list[Document] = []
+    new: list[Document] = []
+    for item in methods["private_key_jwt"]["credentials"]:
+        if "pem" in item:
+            new.append(registrar.credential(item))
+        links.append({"id": new[-1]["id"] if "pem" in item else item.get("id", "")})
+    method = methods["private_key_jwt"] | {"credentials": links}
+    return Registration(attributes | {METHODS: methods | {"private_key_jwt": method}}, new)
+
+
+def linked_ids(client: Document) -> list[str]:
+    """Return the ids of the credentials that the application's assertions may be verified with."""
+    method = (client.get(METHODS) or {}).get("private_key_jwt", {})
+    return [link["id"] for link in method.get("credentials", ())]
+
+
+def shown_credential(credential: Document) -> Document:
+    """Return the credential as it is answered: never with its key."""
+    return project(credential, _HIDDEN, include=False)
+
+
+def touched(credential: Document, changes: Document, now: float) -> Document:
+    """Return the credential after a PATCH; `expires_at` null takes its expiry away.
+
+    Raises:
+        RefusalError: 400 `invalid_body`: `expires_at` is no time.
+    """
+    kept = {name: value for name, value in credential.items() if name not in changes}
+    return kept | _expiry(changes) | {"updated_at": _timestamp(now)}
+
+
+def has_expired(credential: Document, now: float) -> bool:
+    """Return whether the credential counts no more."""
+    return "expires_at" in credential and _time(credential["expires_at"]).timestamp() <= now
+
+
+def _expiry(attributes: Mapping[str, Any]) -> Document:
+    text: str | None = attributes.get("expires_at")
+    if text is None:
+        return {}
+    try:
+        _time(text)
+    except ValueError as error:
+        message = f"'Object didn't pass validation for format date-time: {text}' on property expires_at."
+        raise invalid_body(message) from error
+    return {"expires_at": text}
+
+
+def _time(text: str) -> datetime:
+    """Return the time that a text of ISO 8601 says, in UTC where it names no zone.
+
+    Raises:
+        ValueError: it says none.
+    """
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _kid(attributes: Mapping[str, Any]) -> str:
+    if attributes.get("credential_type", "public_key") != "public_key":
+        return ""
+    try:
+        return thumbprint(attributes.get("pem", ""))
+    except BadKeyError as error:
+        raise _bad_pem(str(error)) from error
+
+
+def _bad_pem(reason: str) -> RefusalError:
+    return invalid_body(f"'Object didn't pass validation for format pem: {reason}' on property pem.")
+
+
+def _timestamp(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,131 @@
+"""Pure: what a client grant looks like, and what the API refuses in one beyond its schema."""
+
+from collections.abc import Mapping
+
+from auth0_sandbox.requests.incoming import invalid_body
+from auth0_sandbox.requests.responses import RefusalError, bad_request
+from auth0_sandbox.settings import Settings
+from auth0_sandbox.store.documents import Document
+
+# The order of every recorded answer.
+ATTRIBUTES = (
+    "id",
+    "client_id",
+    "audience",
+    "scope",
+    "organization_usage",
+    "allow_any_organization",
+    "is_system",
+    "subject_type",
+    "authorization_details_types",
+    "allow_all_scopes",
+    "default_for",
+)
+_MY_ORGANIZATION = "/my-org/"
+_ORGANIZATION = ("organization_usage", "allow_any_organization")
+# What the Management API offers to signed-in users; these are not among the scopes that it lists.
+CURRENT_USER_SCOPES = frozenset(
+    {
+        "read:current_user",
+        "update:current_user_metadata",
+        "delete:current_user_metadata",
+        "create:current_user_metadata",
+        "create:current_user_device_credentials",
+        "delete:current_user_device_credentials",
+        "update:current_user_identities",
+    }
+)
+
+
+def canonical(grant: Mapping[str, object]) -> Document:
+    """Return the grant as it is answered: in the API's order, without what was never set.
+
+    No `subject_type` means `client`, and a grant of all scopes lists none.
+    """
+    whole = {"subject_type": "client"} | {name: value for name, value in grant.items() if value is not None}
+    if whole.get("allow_all_scopes") is True:
+        whole.pop("scope", None)
+    return {name: whole[name] for name in ATTRIBUTES if name in whole}
+
+
+def merged(grant: Document, patch: Document) -> Document:
+    """Return the grant after a PATCH: each named attribute replaced whole, null taking it away (an assumption)."""
+    return canonical(grant | patch)
+
+
+def check_shape(body: Document) -> None:
+    """Refuse a body of POST that says who holds the grant twice or never, or that leaves out its scopes.
+
+    Raises:
+        RefusalError: 400 `invalid_body`.
+    """
+    if "client_id" in body and "default_for" in body:
+        raise invalid_body("'Data is valid against more than one schema from 'oneOf''.")
+    if "client_id" not in body and "default_for" not in body:
+        raise invalid_body("'Missing required property: client_id'.")
+    if "scope" not in body and body.get("allow_all_scopes") is not True:
+        raise invalid_body("'Missing required property: scope'.")
+
+
+def check_rules(sent: Document, grant: Document, api: Document | None, settings: Settings) -> None:
+    """Refuse what the API's documentation rules out, of a grant as it would be after a POST or PATCH of `sent`.
+
+    `api` is the resource server, None where it is gone.
+
+    Raises:
+        RefusalError: 400. The texts are ours where Auth0 has published none.
+    """
+    message = _broken_rule(sent, grant)
+    if message:
+        raise bad_request(f"Payload validation error: {message}", settings.rule_code)
+    if api is not None and api.get("is_system"):
+        _check_system_api(sent, grant, api, settings)
+
+
+def check_holder(client: Document, api: Document) -> None:
+    """Refuse applications that cannot hold a grant at all, or none on this API.
+
+    Raises:
+        RefusalError: 400.
+    """
+    if client.get("app_type") == "express_configuration":
+        raise bad_request("Client of type express_configuration cannot be used", "validation_error")
+    strict = client.get("third_party_security_mode") == "strict" and client.get("is_first_party") is False
+    if strict and api.get("is_system"):
+        raise bad_request("Client grants for this API cannot be created for third-party clients", "invalid_body")
+
+
+def _broken_rule(sent: Document, grant: Document) -> str:
+    names_organizations = any(sent.get(name) is not None for name in _ORGANIZATION)
+    if grant.get("allow_all_scopes") is True and sent.get("scope"):
+        return "scope cannot be provided when allow_all_scopes is true"
+    if names_organizations and "default_for" in grant:
+        return "organization settings cannot be provided with default_for"
+    for_my_organization = grant["subject_type"] == "user" and grant["audience"].endswith(_MY_ORGANIZATION)
+    if names_organizations and grant["subject_type"] != "client" and not for_my_organization:
+        return f"organization settings cannot be provided when subject_type is {grant['subject_type']}"
+    if grant.get("allow_any_organization") is True and grant.get("organization_usage", "deny") == "deny":
+        return "allow_any_organization requires organization_usage to be allow or require"
+    return ""
+
+
+def _check_system_api(sent: Document, grant: Document, api: Document, settings: Settings) -> None:
+    if "default_for" in grant:
+        raise bad_request("default_for cannot be provided when audience is a system API", settings.rule_code)
+    if "allow_all_scopes" in sent:  # even as false
+        raise bad_request("`allow_all_scopes` cannot be provided when `audience` is a system API", settings.rule_code)
+    # grants on the My Organization API carry organization settings in live tenants
+    if any(name in sent for name in _ORGANIZATION) and not grant["audience"].endswith(_MY_ORGANIZATION):
+        raise bad_request("Organization settings cannot be provided for a system API", "reserved_identifier")
+    if not frozenset(sent.get("scope") or ()) <= _known_scopes(grant, api):
+        raise _unknown_scope()
+
+
+def _known_scopes(grant: Document, api: Document) -> frozenset[str]:
+    if grant["subject_type"] == "user" and grant["audience"].endswith("/api/v2/"):
+        return CURRENT_USER_SCOPES
+    return frozenset(scope["value"] for scope in api.get("scopes", ()))
+
+
+def _unknown_scope() -> RefusalError:
+    return invalid_body("scope must be a subset of resource server scopes")

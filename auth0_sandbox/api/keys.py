@@ -1,0 +1,97 @@
+"""Pure: RSA public keys that applications register, and the JWTs that such a key verifies."""
+
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
+from jwt.algorithms import RSAAlgorithm
+
+from auth0_sandbox.store.documents import Document, dump
+
+if TYPE_CHECKING:  # PyJWT before 2.11 has no such type
+    from jwt.types import Options
+
+ALGORITHMS = ("RS256", "RS384", "PS256")
+FEWEST_BITS, MOST_BITS = 2048, 4096  # Auth0's documentation
+# the callers' clock is an argument, and what is claimed is theirs to judge
+_UNCHECKED: "Options" = {
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+class BadKeyError(ValueError):
+    """The text is no RSA key, or none of a length that Auth0 takes."""
+
+
+class BadJwtError(ValueError):
+    """The text is no JWT, or the key does not verify it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """What a JWT says of itself; nothing of it is proven."""
+
+    algorithm: object
+    kid: object
+    claims: Document
+
+
+def thumbprint(pem: str) -> str:
+    """Return what names the key wherever it is registered (RFC 7638).
+
+    Raises:
+        BadKeyError: `pem` holds no key that will do.
+    """
+    whole = RSAAlgorithm.to_jwk(_public_key(pem), as_dict=True)
+    named = {name: whole[name] for name in ("e", "kty", "n")}
+    return urlsafe_b64encode(sha256(dump(named).encode()).digest()).decode().rstrip("=")
+
+
+def unverified(token: str) -> Unverified:
+    """Return what a JWT says.
+
+    Raises:
+        BadJwtError: it is none.
+    """
+    try:
+        whole = jwt.decode_complete(token, options={**_UNCHECKED, "verify_signature": False})
+    except jwt.InvalidTokenError as error:
+        raise BadJwtError(str(error)) from error
+    header = whole["header"]
+    return Unverified(header.get("alg"), header.get("kid"), whole["payload"])
+
+
+def verified(token: str, pem: str, algorithm: str) -> Document:
+    """Return the claims of a JWT that the key has signed with one of `ALGORITHMS`.
+
+    Raises:
+        BadJwtError: it has not.
+    """
+    try:
+        claims: Document = jwt.decode(token, _public_key(pem), [algorithm], options=_UNCHECKED)
+    except jwt.InvalidTokenError as error:
+        raise BadJwtError(str(error)) from error
+    return claims
+
+
+def _public_key(pem: str) -> RSAPublicKey:
+    raw = pem.encode()
+    try:
+        key = load_pem_x509_certificate(raw).public_key() if b"BEGIN CERTIFICATE" in raw else load_pem_public_key(raw)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise BadKeyError("the key is not valid PEM") from error
+    if not isinstance(key, RSAPublicKey) or not FEWEST_BITS <= key.key_size <= MOST_BITS:
+        raise BadKeyError(f"the key is not RSA of {FEWEST_BITS} to {MOST_BITS} bits")
+    return key

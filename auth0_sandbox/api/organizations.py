@@ -1,0 +1,114 @@
+"""The endpoints of /organizations."""
+
+from auth0_sandbox.requests import paging
+from auth0_sandbox.requests.calls import ApiCall
+from auth0_sandbox.requests.contract import endpoint
+from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
+from auth0_sandbox.requests.responses import NO_CONTENT, RefusalError, SandboxResponse, conflict, created, not_found, ok
+from auth0_sandbox.store.database import DocumentKind, TakenError
+from auth0_sandbox.store.documents import Document, on_text
+from auth0_sandbox.store.identities import organization_id, randomly
+
+_FIXED = frozenset({"id"})
+
+
+def new_organization(identity: str, attributes: Document) -> Document:
+    """Return the organization as it is answered.
+
+    Access for third parties is told of those alone that take part in app entitlements, as recorded.
+    """
+    entitled: Document = {"third_party_client_access": "block"} if "is_app_entitlement_active" in attributes else {}
+    return {"id": identity} | without_nulls(entitled | attributes) | {"id": identity}
+
+
+def list_organizations(call: ApiCall) -> SandboxResponse:
+    """Answer a page of organizations; offsets reach the first thousand only."""
+    show = on_text(lambda document: shown_fields(call, document))
+    listing = paging.DocumentList(
+        kind=DocumentKind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap
+    )
+    return paging.answer_list(call, listing)
+
+
+def get_organization(call: ApiCall) -> SandboxResponse:
+    """Answer one organization."""
+    return ok(existing_organization(call))
+
+
+def get_organization_by_name(call: ApiCall) -> SandboxResponse:
+    """Answer the organization with the name in the path."""
+    organization = call.store.first(DocumentKind.ORGANIZATIONS, {"name": call.path["name"]})
+    if organization is None:
+        raise _unknown()
+    return ok(organization)
+
+
+def create_organization(call: ApiCall) -> SandboxResponse:
+    """Create an organization; its name must be new."""
+    new = new_organization(organization_id(randomly), call.body)
+    try:
+        call.store.add(DocumentKind.ORGANIZATIONS, new["id"], new)
+    except TakenError as error:
+        raise _name_taken(call) from error
+    return created(new)
+
+
+def update_organization(call: ApiCall) -> SandboxResponse:
+    """Replace the named attributes of an organization; its name may change."""
+    with call.store.transaction():
+        after = patched(existing_organization(call), call.body, fixed=_FIXED)
+        try:
+            call.store.replace(DocumentKind.ORGANIZATIONS, after["id"], after)
+        except TakenError as error:
+            raise _name_taken(call) from error
+    return ok(after)
+
+
+def delete_organization(call: ApiCall) -> SandboxResponse:
+    """Delete an organization; one that does not exist is gone already."""
+    call.store.remove(DocumentKind.ORGANIZATIONS, {"id": call.path["id"]})
+    return NO_CONTENT
+
+
+def list_connections(call: ApiCall) -> SandboxResponse:
+    """Answer that there are none: connections do not exist here, but Terraform asks for them beside grants."""
+    existing_organization(call)
+    return ok({"enabled_connections": [], "start": 0, "limit": 0, "total": 0})
+
+
+def list_members(call: ApiCall) -> SandboxResponse:
+    """Answer that there are none: users do not exist here, but Terraform asks for them beside grants."""
+    existing_organization(call)
+    return ok({"members": []})
+
+
+def existing_organization(call: ApiCall) -> Document:
+    """Return the organization that the path names by its id.
+
+    Raises:
+        RefusalError: 404.
+    """
+    organization = call.store.get(DocumentKind.ORGANIZATIONS, call.path["id"])
+    if organization is None:
+        raise _unknown()
+    return organization
+
+
+def _unknown() -> RefusalError:
+    return not_found("No organization found by that id or name")  # recorded without an errorCode
+
+
+def _name_taken(call: ApiCall) -> RefusalError:
+    return conflict("An organization with this name already exists", call.settings.conflict_code)
+
+
+ENDPOINTS = (
+    endpoint("GET", "/organizations", list_organizations),
+    endpoint("POST", "/organizations", create_organization),
+    endpoint("GET", "/organizations/name/{name}", get_organization_by_name),
+    endpoint("GET", "/organizations/{id}", get_organization),
+    endpoint("PATCH", "/organizations/{id}", update_organization),
+    endpoint("DELETE", "/organizations/{id}", delete_organization),
+    endpoint("GET", "/organizations/{id}/enabled_connections", list_connections),
+    endpoint("GET", "/organizations/{id}/members", list_members),
+)

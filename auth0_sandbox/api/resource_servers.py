@@ -1,0 +1,126 @@
+"""The endpoints of /resource-servers: APIs and their scopes."""
+
+import re
+from collections.abc import Sequence
+
+from auth0_sandbox.requests import paging
+from auth0_sandbox.requests.calls import ApiCall
+from auth0_sandbox.requests.contract import endpoint
+from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
+from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, conflict, created, not_found, ok
+from auth0_sandbox.store.database import DocumentKind, SandboxTenant, TakenError
+from auth0_sandbox.store.documents import Document, on_text
+from auth0_sandbox.store.identities import randomly, resource_server_id, signing_secret
+
+MANAGEMENT_API_NAME = "Auth0 Management API"
+_DEFAULTS: Document = {
+    "allow_offline_access": False,
+    "skip_consent_for_verifiable_first_party_clients": False,
+    "subject_type_authorization": {},
+    "token_lifetime": 86_400,
+    "token_lifetime_for_web": 7_200,
+    "signing_alg": "RS256",
+}
+_POLICIES: Document = {"client": {"policy": "require_client_grant"}, "user": {"policy": "allow_all"}}
+_FIXED = frozenset({"id", "identifier", "is_system"})
+_FIXED_OF_SYSTEM = _FIXED | {"name", "scopes"}  # an assumption; their token lifetimes can be set
+
+
+def new_resource_server(identity: str, attributes: Document) -> Document:
+    """Return the API with the defaults of the Management API; `scopes` is absent until it was set."""
+    named: Document = {"id": identity, "name": attributes["identifier"], "identifier": attributes["identifier"]}
+    return _completed(named | _DEFAULTS | without_nulls(attributes) | {"id": identity})
+
+
+def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[str]) -> Document:
+    """Return the API that every tenant has, with the permissions it knows."""
+    attributes: Document = {
+        "name": MANAGEMENT_API_NAME,
+        "is_system": True,
+        "identifier": tenant.management_audience,
+        "scopes": [{"value": scope, "description": re.sub("[:_]", " ", scope).capitalize()} for scope in scopes],
+    }
+    return new_resource_server(identity, attributes)
+
+
+def list_resource_servers(call: ApiCall) -> SandboxResponse:
+    """Answer a page of APIs; there are no checkpoints here."""
+    wanted = call.query.get("identifiers")
+    filters = {} if wanted is None else {"identifier": wanted}
+    show = on_text(lambda document: shown_fields(call, document))
+    return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.RESOURCE_SERVERS, filters=filters, show=show))
+
+
+def get_resource_server(call: ApiCall) -> SandboxResponse:
+    """Answer one API."""
+    return ok(shown_fields(call, _existing(call)))
+
+
+def create_resource_server(call: ApiCall) -> SandboxResponse:
+    """Create an API; its identifier must be new."""
+    new = new_resource_server(resource_server_id(randomly), call.body)
+    if new["signing_alg"] == "HS256":
+        new["signing_secret"] = signing_secret(randomly)
+    try:
+        call.store.add(DocumentKind.RESOURCE_SERVERS, new["id"], new)
+    except TakenError as error:
+        raise conflict(
+            "A resource server with the same identifier already exists", call.settings.conflict_code
+        ) from error
+    return created(new)
+
+
+def update_resource_server(call: ApiCall) -> SandboxResponse:
+    """Replace the named attributes of an API."""
+    with call.store.transaction():
+        api = _existing(call)
+        fixed = _FIXED_OF_SYSTEM if api.get("is_system") else _FIXED
+        after = _completed(patched(api, call.body, fixed=fixed))
+        call.store.replace(DocumentKind.RESOURCE_SERVERS, after["id"], after)
+    return ok(after)
+
+
+def delete_resource_server(call: ApiCall) -> SandboxResponse:
+    """Delete an API; one that does not exist is gone already."""
+    with call.store.transaction():
+        api = _find(call)
+        if api is None:
+            return NO_CONTENT
+        if api.get("is_system"):
+            raise bad_request("System resource servers cannot be deleted", "operation_not_supported")
+        call.store.remove(DocumentKind.RESOURCE_SERVERS, {"id": api["id"]})
+        if not call.settings.keep_grants_of_deleted_api:
+            call.store.remove(DocumentKind.CLIENT_GRANTS, {"audience": api["identifier"]})
+    return NO_CONTENT
+
+
+def _completed(api: Document) -> Document:
+    """Return the API with a policy for both kinds of subjects, those that were named first."""
+    said = without_nulls(api.get("subject_type_authorization", {}))
+    missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in said}
+    defaults = {name: value for name, value in _DEFAULTS.items() if name not in api}
+    return api | defaults | {"subject_type_authorization": said | missing}
+
+
+def _existing(call: ApiCall) -> Document:
+    api = _find(call)
+    if api is None:
+        raise not_found("The resource server does not exist", "inexistent_resource_server")
+    return api
+
+
+def _find(call: ApiCall) -> Document | None:
+    """Return the API that the path names by id or by identifier."""
+    identity = call.path["id"]
+    by_id = call.store.get(DocumentKind.RESOURCE_SERVERS, identity)
+    return by_id or call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": identity})
+
+
+ENDPOINTS = (
+    endpoint("GET", "/resource-servers", list_resource_servers),
+    endpoint("POST", "/resource-servers", create_resource_server),
+    # an identifier is a URL: its slashes arrive decoded
+    endpoint("GET", "/resource-servers/{id:path}", get_resource_server),
+    endpoint("PATCH", "/resource-servers/{id:path}", update_resource_server),
+    endpoint("DELETE", "/resource-servers/{id:path}", delete_resource_server),
+)

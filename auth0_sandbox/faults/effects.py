@@ -1,0 +1,135 @@
+"""Pure: replies as faults make or spoil them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Literal
+
+from auth0_sandbox.faults import plan
+from auth0_sandbox.requests.rate_limits import GLOBAL_LIMIT, throttled_answer
+from auth0_sandbox.requests.responses import phrase
+from auth0_sandbox.requests.traffic import Arrival, Reply, error_answer, reply
+from auth0_sandbox.store.documents import MalformedJsonError, dump, parse_foreign
+
+RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+_HTML = "<html><head><title>{0} {1}</title></head><body><center><h1>{0} {1}</h1></center></body></html>\n"
+
+Page = Any  # the JSON of a list's page: an array, or an object with one
+
+
+def made_up(fault: plan.AnswerFault, arrival: Arrival) -> Reply:
+    """Return the answer that a rule puts in the place of the real one."""
+    match fault.body:
+        case "error":
+            return reply(error_answer(arrival, fault.status, phrase(fault.status)))
+        case "empty":
+            return Reply(status=fault.status)
+        case "html":
+            page = _HTML.format(fault.status, phrase(fault.status)).encode()
+            return Reply(status=fault.status, content=page, headers={"content-type": "text/html"})
+        case "text":
+            return Reply(status=fault.status, content=fault.text.encode())
+
+
+def throttled(fault: plan.RateLimit, arrival: Arrival) -> Reply:
+    """Return a 429 that no bucket asked for."""
+    refused = reply(throttled_answer(arrival, GLOBAL_LIMIT))
+    headers: dict[str, str | None] = dict.fromkeys(RATE_HEADERS)
+    if fault.headers:
+        headers |= {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "0"}
+        headers["x-ratelimit-reset"] = str(int(arrival.now) + fault.reset)
+    if fault.retry_after is not None:
+        headers["retry-after"] = fault.retry_after
+    return replace(refused, headers=headers)
+
+
+def damaged(whole: Reply, how: Literal["truncated", "shortened", "garbled"]) -> Reply:
+    """Return the reply with its body broken."""
+    content = whole.content
+    half = content[: len(content) // 2]
+    match how:
+        case "truncated":
+            return replace(whole, content=half, length=len(content) or 1)
+        case "shortened":
+            return replace(whole, content=half)
+        case "garbled":
+            return replace(whole, content=bytes(byte ^ 0xFF for byte in content))
+
+
+def paged(whole: Reply, how: Literal["repeated", "shifted", "contradicting", "bare"]) -> Reply:
+    """Return the reply with its page spoilt; what is no page of a list, or an empty one, stays as it is."""
+    match how:
+        case "repeated":
+            return _on_items(whole, lambda items: [items[0], *items])
+        case "shifted":
+            return _on_items(whole, lambda items: items[1:])
+        case "contradicting":
+            return _on_items(whole, lambda items: [items[0], _other(items[0]), *items[1:]])
+        case "bare":
+            return _on_page(whole, lambda page: _items_of(page)[1])
+
+
+def looping(whole: Reply, arrival: Arrival) -> Reply:
+    """Return the reply with a checkpoint that leads to where the request was; a first page keeps its own."""
+    position = arrival.asked("from")
+    return whole if position is None else _on_page(whole, lambda page: page | {"next": position})
+
+
+def without_last_scope(body: bytes) -> tuple[bytes, list[object] | None]:
+    """Return a request's body without its last scope, and all that it had; None where there is none to lose."""
+    asked = _object(body)
+    scope = asked.get("scope")
+    if not isinstance(scope, list) or not scope:
+        return body, None
+    return dump(asked | {"scope": scope[:-1]}).encode(), scope
+
+
+def with_scope(whole: Reply, scope: list[object]) -> Reply:
+    """Return the reply as if all of `scope` had been stored."""
+    grant = _object(whole.content)
+    return replace(whole, content=dump(grant | {"scope": scope}).encode()) if "scope" in grant else whole
+
+
+def _on_items(whole: Reply, change: Callable[[list[Any]], list[Any]]) -> Reply:
+    def on_page(page: Page) -> Page:
+        name, items = _items_of(page)
+        changed = change(items) if items else items
+        return changed if name is None else {**page, name: changed}
+
+    return _on_page(whole, on_page)
+
+
+def _on_page(whole: Reply, change: Callable[[Page], Page]) -> Reply:
+    page = _json(whole.content)
+    is_page = isinstance(page, list) or any(map(_is_list_of_items, _object(whole.content).values()))
+    good = whole.status == HTTPStatus.OK and is_page
+    return replace(whole, content=dump(change(page)).encode()) if good else whole
+
+
+def _items_of(page: Page) -> tuple[str | None, list[Any]]:
+    """Return the page's items, and the name under which they stand in it."""
+    if isinstance(page, list):
+        return None, page
+    return next((name, value) for name, value in page.items() if _is_list_of_items(value))
+
+
+def _is_list_of_items(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _other(item: Mapping[str, Any]) -> dict[str, object]:
+    """Return an item with the same id that cannot be the same thing."""
+    contradiction = {"scope": [*item.get("scope", ()), "contradiction"]}
+    return {**item, **contradiction, **({"name": f"{item['name']} (contradiction)"} if "name" in item else {})}
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    value = _json(content)
+    return value if isinstance(value, dict) else {}
+
+
+def _json(content: bytes) -> object:
+    try:
+        return parse_foreign(content)
+    except MalformedJsonError:
+        return None

@@ -1,0 +1,1 @@
+"""Parse, check, route and answer requests."""

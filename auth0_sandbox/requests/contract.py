@@ -1,0 +1,91 @@
+"""What the project's OpenAPI document says of an operation: who may call it, and the schemas of what it takes.
+
+The sandbox checks requests by that document and nothing else, so that document and behaviour cannot drift apart.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+from auth0_sandbox.requests.calls import ApiCall, Endpoint
+from auth0_sandbox.requests.responses import SandboxResponse
+from auth0_sandbox.store.documents import Document, Schema
+
+_ROUTED_ID = "{id:path}"  # takes slashes, too
+
+
+def endpoint(method: str, path: str, handle: Callable[[ApiCall], SandboxResponse]) -> Endpoint:
+    """Return the endpoint as the document describes it.
+
+    Raises:
+        KeyError: the document has no such operation.
+    """
+    item, operation = _described(method, path)
+    parameters = [*item.get("parameters", ()), *operation.get("parameters", ())]
+    return Endpoint(
+        method=method,
+        path=path,
+        any_of=tuple(scope for requirement in operation["security"] for scope in requirement["bearer"]),
+        handle=handle,
+        identity=_schemas(parameters, "path").get("id", {}),
+        query=_schemas(parameters, "query"),
+        body=partial(body, method, path) if "requestBody" in operation else None,
+    )
+
+
+def body(method: str, path: str) -> Schema:
+    """Return the schema of an operation's JSON body.
+
+    Raises:
+        KeyError: the document has no such operation, or the operation takes no body.
+    """
+    _, operation = _described(method, path)
+    schema: Schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    return schema
+
+
+def _described(method: str, path: str) -> tuple[Document, Document]:
+    """Return what the document says of a path, and of a method of it."""
+    item = described_paths()[path.replace(_ROUTED_ID, "{id}")]
+    return item, item[method.lower()]
+
+
+@cache
+def described_paths() -> Document:
+    """Return the document's paths, every reference written out."""
+    document = json.loads(_document().read_text(encoding="utf-8"))
+    paths = _written_out(document["paths"], document)
+    return paths if isinstance(paths, dict) else {}
+
+
+def _document() -> Path:
+    """Return the OpenAPI document. A wheel has it inside the package, a checkout in the folder of schemas."""
+    name = "client-grants.openapi.json"
+    inside = Path(__file__).resolve().parents[1] / name
+    return inside if inside.exists() else inside.parents[1] / "schemas" / name
+
+
+def _schemas(parameters: list[Document], place: str) -> dict[str, Schema]:
+    """Return the parameters at a place; the description, which refusals quote, moves into the schema."""
+    return {
+        parameter["name"]: {**parameter["schema"], "description": parameter["description"]}
+        for parameter in parameters
+        if parameter["in"] == place
+    }
+
+
+def _written_out(node: object, document: Document) -> object:
+    """Return `node` with what its references name in their place; the document has no cycles."""
+    match node:
+        case {"$ref": str(reference)}:
+            target: object = document
+            for step in reference.removeprefix("#/").split("/"):
+                target = target[step] if isinstance(target, dict) else {}
+            return _written_out(target, document)
+        case dict():
+            return {key: _written_out(value, document) for key, value in node.items()}
+        case list():
+            return [_written_out(item, document) for item in node]
+        case _:
+            return node

@@ -1,0 +1,73 @@
+"""Pure but for the store: what an endpoint answers to a request, after everything that is checked for it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from http import HTTPStatus
+
+from auth0_sandbox.api import oauth
+from auth0_sandbox.requests.calls import ApiCall, Endpoint
+from auth0_sandbox.requests.incoming import body_value, check_identity, query_values
+from auth0_sandbox.requests.responses import SandboxResponse, refusal
+from auth0_sandbox.requests.tokens import permissions, require_any
+from auth0_sandbox.requests.traffic import Arrival, Handle
+
+LARGEST_BODY_BYTES = 1_048_576
+Spend = Callable[[Arrival], None]  # takes a token from the rate limits' buckets, or raises
+
+
+def management(endpoint: Endpoint, spend: Spend) -> Handle:
+    """Return what answers an endpoint of the Management API; it raises RefusalError.
+
+    The order of the checks is an assumption: token, permission, rate limit, path, query, body.
+    """
+
+    def handle(arrival: Arrival) -> SandboxResponse:
+        early = arrival.settings.limit_before_token
+        if early:
+            spend(arrival)
+        call = _call(arrival)
+        scopes = permissions(arrival.authorization, call.tenant, arrival.token_time)
+        require_any(scopes, endpoint.any_of)
+        if not early:
+            spend(arrival)
+        return endpoint.handle(_checked(endpoint, arrival, replace(call, scopes=scopes)))
+
+    return handle
+
+
+def token(spend: Spend) -> Handle:
+    """Return what answers /oauth/token; it raises RefusalError."""
+
+    def handle(arrival: Arrival) -> SandboxResponse:
+        spend(arrival)
+        asked = oauth.parameters(_body(arrival), arrival.content_type)
+        return oauth.token(replace(_call(arrival), body=asked))
+
+    return handle
+
+
+def _call(arrival: Arrival) -> ApiCall:
+    return ApiCall(
+        store=arrival.store,
+        settings=arrival.settings,
+        tenant=arrival.store.tenant(),
+        now=arrival.now,
+        host=arrival.host,
+        path=arrival.parameters,
+    )
+
+
+def _checked(endpoint: Endpoint, arrival: Arrival, call: ApiCall) -> ApiCall:
+    """Return the call with query and body as values that fit the endpoint's schemas."""
+    check_identity(call.path.get("id", ""), endpoint.identity)
+    refuse_unknown = call.settings.refuse_unknown_query
+    query = query_values(arrival.query, endpoint.query, refuse_unknown=refuse_unknown)
+    body = body_value(_body(arrival), endpoint.body()) if endpoint.body else None
+    return replace(call, query=query, body=body)
+
+
+def _body(arrival: Arrival) -> bytes:
+    if len(arrival.body) > LARGEST_BODY_BYTES:
+        message = f"Payload content length greater than maximum allowed: {LARGEST_BODY_BYTES}"
+        raise refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+    return arrival.body

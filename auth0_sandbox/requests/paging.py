@@ -1,0 +1,103 @@
+"""Pure: the API's three ways to page through a list: a bare array, totals, and checkpoints."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from auth0_sandbox.requests.calls import ApiCall
+from auth0_sandbox.requests.incoming import invalid_query
+from auth0_sandbox.requests.responses import SandboxResponse, bad_request
+from auth0_sandbox.store.database import DocumentKind, Row
+from auth0_sandbox.store.documents import dump
+from auth0_sandbox.store.queries import TIED_TO, Filters
+
+DEFAULT_PAGE_SIZE = 50
+CHECKPOINT_LIFETIME_SECONDS = 86_400
+
+
+def _as_stored(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentList:
+    """A list: which documents, and how each is shown (from stored to answered text).
+
+    `offset_cap` tells how far offsets reach, 0 for no end.
+    """
+
+    kind: DocumentKind
+    filters: Filters = field(default_factory=dict)
+    show: Callable[[str], str] = _as_stored
+    offset_cap: int = 0
+
+
+def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
+    """Return the page that the query asks for; `take` or `from` wins over the parameters of offset paging.
+
+    Items are put together as text, without being parsed: the store holds what is answered.
+
+    Raises:
+        RefusalError: 400 for a checkpoint that this tenant did not give or that is too old, or for an offset beyond
+            the cap.
+    """
+    by_checkpoint = "take" in call.query or "from" in call.query
+    return _checkpoint_page(call, listing) if by_checkpoint else _offset_page(call, listing)
+
+
+def _offset_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
+    limit = call.query.get("per_page", DEFAULT_PAGE_SIZE)
+    start = call.query.get("page", 0) * limit
+    if listing.offset_cap and start + limit > listing.offset_cap:
+        message = f"Requesting page exceeds the allowed maximum of {listing.offset_cap} records."
+        raise bad_request(message, "invalid_paging")
+    rows = call.store.find(listing.kind, listing.filters, limit=limit, offset=start)
+    items = _array(rows, listing)
+    if not call.query.get("include_totals", False):
+        return SandboxResponse(HTTPStatus.OK, items)
+    total = call.store.count(listing.kind, listing.filters)
+    if TIED_TO not in listing.filters:
+        return SandboxResponse(
+            HTTPStatus.OK, f'{{"total":{total},"start":{start},"limit":{limit},"{listing.kind}":{items}}}'
+        )
+    # recorded in this order where the list is of associated things
+    return SandboxResponse(
+        HTTPStatus.OK, f'{{"{listing.kind}":{items},"start":{start},"limit":{limit},"total":{total}}}'
+    )
+
+
+def _checkpoint_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
+    limit = call.query.get("take", DEFAULT_PAGE_SIZE)
+    after = _read_checkpoint(call.query["from"], call.now) if "from" in call.query else ""
+    rows = call.store.find(listing.kind, listing.filters, limit=limit + 1, after=after)
+    page = rows[:limit]
+    has_next = len(rows) > limit or (call.settings.next_on_last_page and bool(page))
+    following = f',"next":{dump(_write_checkpoint(page[-1].id, call.now))}' if has_next else ""
+    return SandboxResponse(HTTPStatus.OK, f'{{"{listing.kind}":{_array(page, listing)}{following}}}')
+
+
+def _array(rows: Sequence[Row], listing: DocumentList) -> str:
+    return f"[{','.join(listing.show(row.text) for row in rows)}]"
+
+
+def _write_checkpoint(last_id: str, now: float) -> str:
+    """Name the last item of a page: unpadded base64url of a time and an id, one of the forms the API has shown."""
+    return urlsafe_b64encode(f"{int(now)},{last_id}".encode()).decode().rstrip("=")
+
+
+def _read_checkpoint(token: str, now: float) -> str:
+    try:
+        decoded = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4)).decode("ascii")
+        time, _, last_id = decoded.partition(",")
+        fresh = int(time) + CHECKPOINT_LIFETIME_SECONDS > now
+    except ValueError as error:
+        raise _bad_checkpoint(token) from error
+    if not fresh or not last_id:
+        raise _bad_checkpoint(token)
+    return last_id
+
+
+def _bad_checkpoint(token: str) -> Exception:
+    # what the API answers to a stale or invented checkpoint has not been seen
+    return invalid_query(f"'Object didn't pass validation for format checkpoint: {token}' on property from.")

@@ -1,0 +1,31 @@
+"""Pure: what a PATCH does to a stored document."""
+
+from collections.abc import Collection
+
+from auth0_sandbox.requests.calls import ApiCall
+from auth0_sandbox.requests.incoming import invalid_body
+from auth0_sandbox.store.documents import Document, project
+
+
+def patched(document: Document, body: Document, *, fixed: Collection[str]) -> Document:
+    """Return the document with each named attribute replaced whole; null takes it away (recorded for APIs).
+
+    Raises:
+        RefusalError: 400 `invalid_body`: the body names one of the `fixed` attributes.
+    """
+    if refused := [name for name in body if name in fixed]:
+        raise invalid_body(f"'Additional properties not allowed: {','.join(refused)}'.")
+    return without_nulls(document | body)
+
+
+def without_nulls(document: Document) -> Document:
+    """Return the document without the attributes that are null: the API answers none."""
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def shown_fields(call: ApiCall, document: Document) -> Document:
+    """Return `document` with the attributes that the query asks for, all of them where it names none."""
+    names = frozenset(name.strip() for name in call.query.get("fields", "").split(",")) - {""}
+    if not names:
+        return document
+    return project(document, names, include=call.query.get("include_fields", True))

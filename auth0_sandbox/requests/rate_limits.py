@@ -1,0 +1,199 @@
+"""Pure: token buckets over a tenant's calls, as Auth0 documents its rate limits. Time is an argument."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from math import ceil, floor
+from threading import Lock
+
+from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.requests.responses import SandboxResponse
+from auth0_sandbox.requests.traffic import ANY, Arrival, error_answer
+from auth0_sandbox.settings import Refill
+from auth0_sandbox.yaml_files import suggest
+
+PLENTY = 10_000
+GLOBAL_LIMIT = "Global limit has been reached"
+TINY = 1e-9  # of a token: what sums of fractions may miss
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A bucket: it holds `burst` tokens, and `tokens` are added every `seconds`."""
+
+    burst: int
+    tokens: int
+    seconds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bucket for all calls that `method` and `path` mean (wildcards as in file names), with that query parameter."""
+
+    rate: Rate
+    path: str
+    method: str = ANY
+    parameter: str | None = None
+    message: str = GLOBAL_LIMIT
+
+    def covers(self, arrival: Arrival) -> bool:
+        """Tell whether a call draws on this bucket."""
+        has_parameter = self.parameter is None or arrival.asked(self.parameter) is not None
+        return has_parameter and arrival.is_for(self.method, self.path)
+
+
+Profile = tuple[Limit, ...]  # in the order in which the buckets are asked
+
+
+@dataclass(frozen=True, slots=True)
+class BucketLevel:
+    """What the headers say: the bucket's size, what is left in it, and when (UNIX seconds) tokens are next added."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+class Buckets:
+    """The buckets of one server process: each starts full. Calls take microseconds, and are safe in several threads."""
+
+    def __init__(self, profile: Profile, refill: Refill) -> None:
+        self._profile = profile
+        self._refill = refill
+        self._lock = Lock()
+        self._buckets: dict[Limit, _Bucket] = {}
+
+    def spend(self, arrival: Arrival) -> Limit | None:
+        """Take a token from each bucket that the call draws on; return the first one that has none, or None.
+
+        Auth0 asks the global bucket first; a call that it lets through has used it, whatever the next bucket says.
+        """
+        with self._lock:
+            for limit in self._drawn_on(arrival):
+                bucket = self._filled(limit, arrival.now)
+                if bucket.tokens < 1 - TINY:
+                    return limit
+                self._buckets[limit] = _Bucket(bucket.tokens - 1, bucket.filled_at)
+        return None
+
+    def level(self, arrival: Arrival) -> BucketLevel:
+        """Return what is left for calls like this one: of several buckets the emptiest (an assumption)."""
+        with self._lock:
+            levels = [self._level(limit, arrival.now) for limit in self._drawn_on(arrival)]
+        return min(
+            levels, key=lambda level: level.remaining, default=BucketLevel(PLENTY, PLENTY - 1, int(arrival.now) + 1)
+        )
+
+    def _drawn_on(self, arrival: Arrival) -> list[Limit]:
+        return [limit for limit in self._profile if limit.covers(arrival)]
+
+    def _level(self, limit: Limit, now: float) -> BucketLevel:
+        tokens = self._filled(limit, now).tokens
+        return BucketLevel(limit.rate.burst, int(tokens + TINY), self._next_added(limit.rate, tokens, now))
+
+    def _filled(self, limit: Limit, now: float) -> _Bucket:
+        """Return the bucket with what has been added since it was last looked at."""
+        rate = limit.rate
+        before = self._buckets.get(limit, _Bucket(rate.burst, now))
+        passed = self._passed(rate, before.filled_at, now)
+        if passed <= 0:
+            return before
+        bucket = _Bucket(min(float(rate.burst), before.tokens + passed * rate.tokens), now)
+        self._buckets[limit] = bucket
+        return bucket
+
+    def _passed(self, rate: Rate, since: float, now: float) -> float:
+        """Return how many times `rate.tokens` have been added: whole windows by the clock, or any fraction of one."""
+        if self._refill == "window":
+            return floor(now / rate.seconds) - floor(since / rate.seconds)
+        return (now - since) / rate.seconds
+
+    def _next_added(self, rate: Rate, tokens: float, now: float) -> int:
+        if self._refill == "window":
+            return (floor(now / rate.seconds) + 1) * rate.seconds
+        missing = 1 - (tokens + TINY) % 1
+        return ceil(now + missing * rate.seconds / rate.tokens)
+
+
+def throttled_answer(arrival: Arrival, message: str) -> SandboxResponse:
+    """Return the 429 for a call that met an empty bucket; the shape at /oauth/token is an assumption."""
+    return error_answer(arrival, HTTPStatus.TOO_MANY_REQUESTS, message, "too_many_requests")
+
+
+MINUTE = 60
+_API = "/api/v2/*"
+_TOKEN = "/oauth/token"  # noqa: S105 - a path, no secret
+_OWN = "Endpoint limit has been reached"  # an assumption: only the global limit's text has been seen
+
+
+def _whole(api: Rate, authentication: Rate | None) -> Profile:
+    asked_first = Limit(api, _API)
+    return (asked_first, Limit(authentication, _TOKEN)) if authentication else (asked_first,)
+
+
+def _endpoint(method: str, path: str, rate: Rate, parameter: str | None = None) -> Limit:
+    return Limit(rate, f"/api/v2{path}", method, parameter, _OWN)
+
+
+def _organizations(factor: int = 1) -> Profile:
+    """Return the limits on grants of organizations: documented up to the tier of 100 requests/s, larger ones scale.
+
+    That both verbs scale alike is an assumption.
+    """
+    path = "/organizations/{id}/client-grants"
+    return (
+        _endpoint("GET", path, Rate(10 * factor, 100 * factor, MINUTE)),
+        _endpoint("POST", path, Rate(5 * factor, 150 * factor, MINUTE)),
+    )
+
+
+def _private(rate: int, factor: int = 1) -> Profile:
+    """Return a tier of the private cloud, of which burst and sustained rate are one figure."""
+    return (*_whole(Rate(rate, rate), None), _SEARCH, *_organizations(factor))
+
+
+_SEARCH = _endpoint("GET", "/clients", Rate(5, 150, MINUTE), "q")
+_SELF_SERVICE: Profile = (
+    # The page prints no global figure for these plans. The lowest of a paid plan is assumed: who keeps to it keeps to
+    # any other.
+    *_whole(Rate(10, 2), Rate(25, 25)),
+    _endpoint("GET", "/clients", Rate(5, 100, MINUTE)),
+    _SEARCH,
+    _endpoint("GET", "/organizations", Rate(5, 50, MINUTE)),
+    *_organizations(),
+)
+_ENTERPRISE: Profile = (_SEARCH, _endpoint("GET", "/organizations", Rate(10, 100, MINUTE)), *_organizations())
+
+PROFILES: Mapping[str, Profile] = {
+    "none": (),
+    "free": (*_whole(Rate(2, 2), Rate(300, 300, MINUTE)), Limit(Rate(30, 30), _TOKEN, message=_OWN)),
+    "essentials": _SELF_SERVICE,
+    "professional": _SELF_SERVICE,
+    "enterprise-nonprod": (*_whole(Rate(10, 2), Rate(100, 100)), *_ENTERPRISE),
+    "enterprise-prod": (*_whole(Rate(50, 16), Rate(100, 100)), *_ENTERPRISE),
+    "private-20": _private(20),
+    "private-100": _private(50),
+    "private-500": _private(250, 5),
+    "private-1500": _private(750, 15),
+    "private-3000": _private(1500, 30),
+    "private-6000": _private(3000, 60),
+    "private-10000": _private(5000, 100),
+}
+
+
+def profile(name: str) -> Profile:
+    """Return the limits of a plan.
+
+    Raises:
+        SandboxError: no plan has that name.
+    """
+    if name not in PROFILES:
+        hint = suggest(name, PROFILES) or f"there are: {', '.join(PROFILES)}"
+        raise SandboxError(f'no rate limits are known for "{name}"; {hint}')
+    return PROFILES[name]

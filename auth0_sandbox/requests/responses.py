@@ -1,0 +1,76 @@
+"""Pure: what the sandbox answers, and the error bodies of the Management API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from auth0_sandbox.store.documents import dump
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxResponse:
+    """A status and a JSON text (empty for none); every answer has the JSON content type, a 204 included."""
+
+    status: int
+    text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_KNOWN = frozenset(HTTPStatus)
+NO_CONTENT = SandboxResponse(HTTPStatus.NO_CONTENT)
+
+
+def ok(value: object) -> SandboxResponse:
+    """Return a 200 with `value`."""
+    return SandboxResponse(HTTPStatus.OK, dump(value))
+
+
+def created(value: object) -> SandboxResponse:
+    """Return a 201 with `value`."""
+    return SandboxResponse(HTTPStatus.CREATED, dump(value))
+
+
+class RefusalError(Exception):
+    """A request is refused; carries the whole answer. Raised by handlers, answered by the application."""
+
+    def __init__(self, answer: SandboxResponse) -> None:
+        super().__init__(answer.text)
+        self.answer = answer
+
+
+def refusal(status: int, message: str, code: str | None = None, **extra: object) -> RefusalError:
+    """Return the error in the Management API's shape; `errorCode` is absent where the API sends none."""
+    body: dict[str, object] = {"statusCode": status, "error": phrase(status), "message": message}
+    if code is not None:
+        body["errorCode"] = code
+    return RefusalError(SandboxResponse(status, dump(body | extra)))
+
+
+def phrase(status: int) -> str:
+    """Return a status in words; proxies have some that no standard names."""
+    return HTTPStatus(status).phrase if status in _KNOWN else "Error"
+
+
+def bad_request(message: str, code: str | None = None) -> RefusalError:
+    """Return a 400."""
+    return refusal(HTTPStatus.BAD_REQUEST, message, code)
+
+
+def unauthorized(message: str) -> RefusalError:
+    """Return a 401, which repeats its message under `attributes.error`."""
+    return refusal(HTTPStatus.UNAUTHORIZED, message, attributes={"error": message})
+
+
+def not_found(message: str, code: str | None = None) -> RefusalError:
+    """Return a 404."""
+    return refusal(HTTPStatus.NOT_FOUND, message, code)
+
+
+def conflict(message: str, code: str | None = None) -> RefusalError:
+    """Return a 409."""
+    return refusal(HTTPStatus.CONFLICT, message, code)
+
+
+def oauth_refusal(status: int, error: str, description: str, **extra: str) -> RefusalError:
+    """Return an error in the shape of RFC 6749, as /oauth/token answers it."""
+    return RefusalError(SandboxResponse(status, dump({"error": error, "error_description": description} | extra)))

@@ -1,0 +1,88 @@
+"""Pure: the tenant's access tokens: issued for an application, and checked against what an endpoint asks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import jwt
+
+from auth0_sandbox.requests.responses import bad_request, refusal, unauthorized
+from auth0_sandbox.store.database import SandboxTenant
+
+if TYPE_CHECKING:  # PyJWT before 2.11 has no such type
+    from jwt.types import Options
+
+TOKEN_LIFETIME_SECONDS = 86_400
+# Auth0 signs with RS256; one secret per database does here, where the tenant checks its own tokens only.
+ALGORITHM = "HS256"
+_EXPIRED = "Expired token received for JSON Web Token validation"
+_FORGED = "Invalid signature received for JSON Web Token validation"
+# the clock is an argument, so times are not for the library to check
+_UNCHECKED: "Options" = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """What a token says: which application may call which API, with which scopes, and for how long."""
+
+    client_id: str
+    audience: str
+    scope: Sequence[str]
+    lifetime_seconds: int = TOKEN_LIFETIME_SECONDS
+
+
+def issue(tenant: SandboxTenant, permit: Permit, now: float) -> str:
+    """Return a token, valid from `now` on; its permissions stay as they are, whatever becomes of the grant."""
+    claims: dict[str, object] = {
+        "iss": tenant.issuer,
+        "sub": f"{permit.client_id}@clients",
+        "aud": permit.audience,
+        "iat": int(now),
+        "exp": int(now) + permit.lifetime_seconds,
+        "scope": " ".join(permit.scope),
+        "gty": "client-credentials",
+        "azp": permit.client_id,
+    }
+    return jwt.encode(claims, tenant.signing_key, ALGORITHM)
+
+
+def permissions(authorization: str | None, tenant: SandboxTenant, now: float) -> frozenset[str]:
+    """Return the scopes of the bearer token in an `Authorization` header.
+
+    Raises:
+        RefusalError: 400 for a malformed header, 401 for a token that is missing, wrong or expired.
+    """
+    if authorization is None:
+        raise unauthorized("Missing authentication")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip() or " " in token.strip():
+        raise bad_request("Bad HTTP authentication header format", "Bearer")
+    try:
+        claims = jwt.decode(
+            token.strip(),
+            tenant.signing_key,
+            [ALGORITHM],
+            audience=tenant.management_audience,
+            issuer=tenant.issuer,
+            options=_UNCHECKED,
+        )
+        expires = int(claims["exp"])
+    except jwt.InvalidSignatureError as error:
+        raise unauthorized(_FORGED) from error
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+        raise unauthorized("Invalid token") from error
+    if expires <= now:
+        raise unauthorized(_EXPIRED)
+    return frozenset(str(claims.get("scope", "")).split())
+
+
+def require_any(scopes: frozenset[str], any_of: Sequence[str]) -> None:
+    """Refuse a token that has none of the permissions.
+
+    Raises:
+        RefusalError: 403 `insufficient_scope`, naming the permissions in the endpoint's order.
+    """
+    if scopes.isdisjoint(any_of):
+        message = f"Insufficient scope, expected any of: {','.join(any_of)}"
+        raise refusal(HTTPStatus.FORBIDDEN, message, "insufficient_scope")

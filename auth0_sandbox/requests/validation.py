@@ -1,0 +1,147 @@
+"""Pure: check values against a JSON Schema and say what is wrong in the words of the API's validator, z-schema.
+
+Knows the keywords that the contract uses, and no more. Like the API it reports one violation, the first.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from auth0_sandbox.store.documents import Schema
+
+_TYPE_NAMES = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    str: "string",
+    dict: "object",
+    list: "array",
+}
+# Any: the value of a JSON Schema keyword has the type that the keyword gives it.
+Keyword = Callable[[object, Any], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestViolation:
+    """What is wrong, at which property; both place and description are empty for the value as a whole."""
+
+    text: str
+    place: str = ""
+    description: str = ""
+
+    def __str__(self) -> str:
+        """`'text' on property place (description).`, as the API's messages end."""
+        place = f" on property {self.place}" if self.place else ""
+        description = f" ({self.description})" if place and self.description else ""
+        return f"'{self.text}'{place}{description}."
+
+
+def violation(value: object, schema: Schema) -> RequestViolation | None:
+    """Return the first violation of `schema` (without `$ref`) by `value`, or None; a parent comes before its parts."""
+    return next(_violations(value, schema, ""), None)
+
+
+def type_name(value: object) -> str:
+    """Return the JSON type of `value`; whole numbers are integers."""
+    if isinstance(value, float):
+        return "integer" if value.is_integer() else "number"
+    return _TYPE_NAMES[type(value)]
+
+
+def _violations(value: object, schema: Schema, place: str) -> Iterator[RequestViolation]:
+    for keyword, check in _KEYWORDS.items():
+        if keyword in schema and (text := check(value, schema[keyword])):
+            yield RequestViolation(text, place, schema.get("description", ""))
+    if isinstance(value, dict):
+        yield from _in_properties(value, schema, place)
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            yield from _violations(item, schema["items"], f"{place}[{index}]")
+
+
+def _in_properties(value: dict[str, object], schema: Schema, place: str) -> Iterator[RequestViolation]:
+    known = schema.get("properties", {})
+    unknown = [name for name in value if name not in known]
+    if unknown and schema.get("additionalProperties") is False:
+        yield RequestViolation(
+            f"Additional properties not allowed: {','.join(unknown)}", place, schema.get("description", "")
+        )
+    for name, item in value.items():
+        if name in known:
+            yield from _violations(item, known[name], f"{place}.{name}" if place else name)
+
+
+def _type(value: object, expected: str | list[str]) -> str | None:
+    found = type_name(value)
+    wanted = [expected] if isinstance(expected, str) else expected
+    if found in wanted or (found == "integer" and "number" in wanted):
+        return None
+    return f"Expected type {','.join(wanted)} but found type {found}"
+
+
+def _enum(value: object, choices: list[object]) -> str | None:
+    # 0 and False are equal in Python and different in JSON
+    matches = any(value == choice and type(value) is type(choice) for choice in choices)
+    return None if matches else f"No enum match for: {value}"
+
+
+def _required(value: object, names: list[str]) -> str | None:
+    missing = [name for name in names if name not in value] if isinstance(value, dict) else []
+    return f"Missing required property: {missing[0]}" if missing else None
+
+
+def _min_properties(value: object, least: int) -> str | None:
+    if isinstance(value, dict) and len(value) < least:
+        return f"Too few properties defined ({len(value)}), minimum {least}"
+    return None
+
+
+def _min_length(value: object, least: int) -> str | None:
+    if isinstance(value, str) and len(value) < least:
+        return f"String is too short ({len(value)} chars), minimum {least}"
+    return None
+
+
+def _max_length(value: object, most: int) -> str | None:
+    if isinstance(value, str) and len(value) > most:
+        return f"String is too long ({len(value)} chars), maximum {most}"
+    return None
+
+
+def _minimum(value: object, least: int) -> str | None:
+    small = isinstance(value, int | float) and value < least
+    return f"Value {value} is less than minimum {least}" if small else None
+
+
+def _maximum(value: object, most: int) -> str | None:
+    large = isinstance(value, int | float) and value > most
+    return f"Value {value} is greater than maximum {most}" if large else None
+
+
+def _max_items(value: object, most: int) -> str | None:
+    if isinstance(value, list) and len(value) > most:
+        return f"Array is too long ({len(value)}), maximum {most}"
+    return None
+
+
+def _pattern(value: object, pattern: str) -> str | None:
+    # in JSON Schema a dollar is the very end; in Python it also stands before a last line break
+    exact = f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern
+    differs = isinstance(value, str) and not re.search(exact, value)
+    return f"String does not match pattern {pattern}: {value}" if differs else None
+
+
+_KEYWORDS: dict[str, Keyword] = {
+    "type": _type,
+    "enum": _enum,
+    "minProperties": _min_properties,
+    "required": _required,
+    "minLength": _min_length,
+    "maxLength": _max_length,
+    "minimum": _minimum,
+    "maximum": _maximum,
+    "maxItems": _max_items,
+    "pattern": _pattern,
+}
+UNDERSTOOD = frozenset(_KEYWORDS)

@@ -1,0 +1,233 @@
+"""Pure: from a seed's data to the documents of a new tenant; one seed always yields the same ones, ids included."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from auth0_sandbox.api.clients import NewClient, global_client
+from auth0_sandbox.api.credentials import METHODS, Registrar, register
+from auth0_sandbox.api.grant_rules import canonical
+from auth0_sandbox.api.organizations import new_organization
+from auth0_sandbox.api.resource_servers import management_api, new_resource_server
+from auth0_sandbox.errors import FileError, FileProblem
+from auth0_sandbox.store.database import DocumentKind, SandboxTenant
+from auth0_sandbox.store.documents import Document
+from auth0_sandbox.store.identities import (
+    client_id,
+    client_secret,
+    derived_from,
+    grant_id,
+    organization_id,
+    resource_server_id,
+)
+from auth0_sandbox.yaml_files import YamlFile, suggest
+
+# Any: a seed has passed its schema, and its items keep attributes that mean nothing here.
+Item = Mapping[str, Any]
+Documents = Mapping[DocumentKind, Sequence[Document]]
+
+TOOL_NAME = "Reconciler"
+TOOL_CLIENT_ID = "reconciler-sandbox-tool-0000000000"
+TOOL_CLIENT_SECRET = "known-to-everybody-and-opens-nothing-but-a-sandbox"  # noqa: S105 - what it says
+TOOL_SCOPE = (
+    "read:client_grants",
+    "create:client_grants",
+    "update:client_grants",
+    "delete:client_grants",
+    "read:clients",
+    "read:resource_servers",
+    "read:organizations",
+    "read:organization_client_grants",
+    "create:organization_client_grants",
+    "delete:organization_client_grants",
+)
+# What must not occur twice within a kind.
+_UNIQUE: Mapping[DocumentKind, tuple[tuple[str, ...], ...]] = {
+    DocumentKind.CLIENTS: (("client_id",),),
+    DocumentKind.RESOURCE_SERVERS: (("id",), ("identifier",)),
+    DocumentKind.ORGANIZATIONS: (("id",), ("name",)),
+    DocumentKind.CLIENT_GRANTS: (("id",), ("client_id", "default_for", "audience", "subject_type")),
+    DocumentKind.CREDENTIALS: (("id",),),
+    DocumentKind.ASSOCIATIONS: (("organization_id", "grant_id"),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an application proves itself with."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+def tool_credentials(seed: Item) -> Credentials:
+    """Return the credentials of the tool's own application, the well-known ones where the seed has none."""
+    tool: Item = seed.get("tool", {})
+    return Credentials(tool.get("client_id", TOOL_CLIENT_ID), tool.get("client_secret", TOOL_CLIENT_SECRET))
+
+
+def identity(kind: DocumentKind, document: Document) -> str:
+    """Return the id under which a document is addressed."""
+    return ":".join(document[name] for name in _UNIQUE[kind][0])
+
+
+def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence[str]) -> Documents:
+    """Return what the seed declares, plus what every tenant has.
+
+    That is the Management API with its scopes, the pseudo client "All Applications", and the tool's own application
+    with its grant. `file` has passed the seed schema.
+
+    Raises:
+        FileError: a grant names nobody, or two items are the same one.
+    """
+    seed = file.data
+    clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
+    apis = [
+        management_api(_api_id(tenant.management_audience), tenant, management_scopes),
+        *map(_api, seed.get("apis", ())),
+    ]
+    organizations = [_organization(item) for item in seed.get("organizations", ())]
+    grants, problems = _grants(file, clients, apis)
+    associations, unknown = _associations(file, grants, organizations)
+    whole = {
+        DocumentKind.CLIENTS: [global_client(client_id(derived_from("global client")), tenant), *clients],
+        DocumentKind.RESOURCE_SERVERS: apis,
+        DocumentKind.ORGANIZATIONS: organizations,
+        DocumentKind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
+        DocumentKind.CREDENTIALS: credentials,
+        DocumentKind.ASSOCIATIONS: associations,
+    }
+    problems += unknown
+    problems += [FileProblem(file.name, 0, 0, double) for double in _doubles(whole)]
+    if problems:
+        raise FileError(problems, file.text)
+    return whole
+
+
+def _tool(seed: Item, tenant: SandboxTenant) -> Document:
+    tool: Item = seed.get("tool", {})
+    attributes: Document = {"app_type": "non_interactive", "grant_types": ["client_credentials"]}
+    attributes |= {name: tool[name] for name in ("name", "public_key") if name in tool}
+    attributes = {"name": TOOL_NAME} | attributes
+    return NewClient(attributes, tenant.client_id, tenant.client_secret).document(tenant)
+
+
+def _own_grant(seed: Item, tenant: SandboxTenant) -> Document:
+    scope = list(seed.get("tool", {}).get("scope", TOOL_SCOPE))
+    return _identified({"client_id": tenant.client_id, "audience": tenant.management_audience, "scope": scope})
+
+
+def _applications(seed: Item, tenant: SandboxTenant) -> Iterator[Document]:
+    """Yield the applications; several may have one name, so the place among its namesakes is part of a derived id."""
+    met: Counter[str] = Counter()
+    for item in seed.get("applications", ()):
+        name, place = item["name"], str(met[item["name"]])
+        met[name] += 1
+        identity = item.get("client_id") or client_id(derived_from("client", name, place))
+        secret = item.get("client_secret") or client_secret(derived_from("secret", name, place))
+        yield NewClient(dict(item), identity, secret).document(tenant)
+
+
+def _registered(clients: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Return the applications, and the credentials that they bring along; `public_key` is short for one."""
+    registered: list[Document] = []
+    credentials: list[Document] = []
+    for client in clients:
+        attributes = dict(client)
+        if pem := attributes.pop("public_key", None):
+            attributes[METHODS] = {"private_key_jwt": {"credentials": [{"pem": pem}]}}
+        identity = client["client_id"]
+        registrar = Registrar(client_id=identity, now=0, pick=partial(derived_from, "credential", identity))
+        registration = register(attributes, registrar)
+        registered.append(registration.attributes)
+        credentials += registration.credentials
+    return registered, credentials
+
+
+def _api(item: Item) -> Document:
+    scopes: list[str | Document] = item.get("scopes", [])
+    objects = [{"value": scope, "description": ""} if isinstance(scope, str) else scope for scope in scopes]
+    attributes = dict(item) | ({"scopes": objects} if "scopes" in item else {})
+    return new_resource_server(item.get("id") or _api_id(item["identifier"]), attributes)
+
+
+def _api_id(identifier: str) -> str:
+    return resource_server_id(derived_from("resource server", identifier))
+
+
+def _organization(item: Item) -> Document:
+    identity = item.get("id") or organization_id(derived_from("organization", item["name"]))
+    return new_organization(identity, dict(item))
+
+
+def _grants(
+    file: YamlFile, clients: Sequence[Document], apis: Sequence[Document]
+) -> tuple[list[Document], list[FileProblem]]:
+    """Return the grants whose names resolve, and what is wrong with the others."""
+    applications = [(client["name"], client["client_id"]) for client in clients]
+    identifiers = [(api["name"], api["identifier"]) for api in apis]
+    grants, problems = [], []
+    for place, item in enumerate(file.data.get("grants", ())):
+        grant = dict(item)
+        for name, attribute, known in (("client", "client_id", applications), ("api", "audience", identifiers)):
+            try:
+                grant |= {attribute: _named(item[name], known, name)} if name in item else {}
+            except LookupError as error:
+                problems.append(file.problem(("grants", place, name), error.args[0]))
+        grants.append(grant)
+    return [_identified(grant) for grant in grants if not problems], problems
+
+
+def _associations(
+    file: YamlFile, grants: Sequence[Document], organizations: Sequence[Document]
+) -> tuple[list[Document], list[FileProblem]]:
+    """Return what ties grants to organizations, and what is wrong with the names.
+
+    `grants` stand in the seed's order, or are empty where something else is wrong with them.
+    """
+    known = [(organization["name"], organization["id"]) for organization in organizations]
+    associations, problems = [], []
+    for place, item in enumerate(file.data.get("grants", ())):
+        grant = grants[place]["id"] if grants else ""
+        for index, name in enumerate(item.get("organizations", ())):
+            try:
+                identity = _named(name, known, "organization")
+            except LookupError as error:
+                problems.append(file.problem(("grants", place, "organizations", index), error.args[0]))
+            else:
+                associations.append({"organization_id": identity, "grant_id": grant})
+    return associations, problems
+
+
+def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
+    """Return the id or identifier of what has the name.
+
+    Raises:
+        LookupError: nothing has the name, or several things.
+    """
+    meant = [identity for other, identity in known if other == name]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise LookupError(f'"{name}" is the name of several: {", ".join(meant)}; name one by its id')
+    hint = suggest(name, dict(known))
+    raise LookupError(f'no {what} of this seed is named "{name}"' + (f"; {hint}" if hint else ""))
+
+
+def _identified(grant: Item) -> Document:
+    """Return the grant as it is answered, with the id that the seed gives or one derived from its key."""
+    shown = canonical(grant)
+    key = [str(shown.get(name, "")) for name in _UNIQUE[DocumentKind.CLIENT_GRANTS][1]]
+    return canonical({"id": grant_id(derived_from("client grant", *key))} | shown)
+
+
+def _doubles(whole: Documents) -> Iterator[str]:
+    """Say what occurs twice within a kind."""
+    for kind, identities in _UNIQUE.items():
+        for names in identities:
+            counts = Counter(tuple(str(document.get(name, "")) for name in names) for document in whole[kind])
+            for values, count in counts.items():
+                if count > 1:
+                    yield f"{count} {kind} have the same {', '.join(names)}: {' '.join(filter(None, values))}"

@@ -1,0 +1,1 @@
+"""Serve a tenant over HTTP or inside a process."""

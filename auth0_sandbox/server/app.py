@@ -1,0 +1,130 @@
+"""The ASGI application: from a request to an arrival, and from a reply to what goes over the wire."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from http import HTTPMethod
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from auth0_sandbox.api import associations, client_credentials, client_grants, clients, organizations, resource_servers
+from auth0_sandbox.control import Control
+from auth0_sandbox.requests import dispatch
+from auth0_sandbox.requests.calls import Endpoint
+from auth0_sandbox.requests.responses import RefusalError, refusal
+from auth0_sandbox.requests.statistics import UNKNOWN
+from auth0_sandbox.requests.traffic import Arrival, Handle, Proceed, Reply, reply
+from auth0_sandbox.server import admin
+from auth0_sandbox.server.hosts import is_own
+from auth0_sandbox.server.wire import response
+
+PREFIX = "/api/v2"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *client_grants.ENDPOINTS,
+    *clients.ENDPOINTS,
+    *resource_servers.ENDPOINTS,
+    *organizations.ENDPOINTS,
+    *associations.ENDPOINTS,
+    *client_credentials.ENDPOINTS,
+)
+Handles = Mapping[str, Handle]  # by method
+Clock = Callable[[], float]  # UNIX seconds
+
+
+def build_app(control: Control, clock: Clock, *, with_admin: bool) -> ASGIApp:
+    """Return the application for a tenant; with its administration under /sandbox, if asked for.
+
+    Handlers are synchronous on purpose: a call to a local SQLite file is shorter than a switch of threads.
+    """
+    desk = _Desk(control, clock)
+    spend = control.spend
+    by_path: dict[str, dict[str, Handle]] = {TOKEN_PATH: {"POST": dispatch.token(spend)}}
+    for endpoint in ENDPOINTS:
+        by_path.setdefault(PREFIX + endpoint.path, {})[endpoint.method] = dispatch.management(endpoint, spend)
+    routes: list[BaseRoute] = [desk.route(path, handles) for path, handles in by_path.items()]
+    if with_admin:
+        routes += admin.routes(control)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: desk.on_error})
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Desk:
+    """Takes requests in and sends replies out; the faults and the limits that control names stand in between."""
+
+    def __init__(self, control: Control, clock: Clock) -> None:
+        self._control = control
+        self._clock = clock
+
+    def route(self, path: str, handles: Handles) -> Route:
+        """Return the route of the endpoints that share a path."""
+        pattern = path.replace(":path}", "}")
+
+        async def respond(request: Request) -> Response:
+            handle = handles["GET" if request.method == HTTPMethod.HEAD else request.method]
+            arrival = self._arrival(request, pattern, await _read(request))
+            outcome = await self._control.misbehaviour.carry_out(arrival, _proceed(handle))
+            return self._response(arrival, outcome, counted_as=pattern)
+
+        return Route(path, respond, methods=list(handles))
+
+    async def on_error(self, request: Request, error: Exception) -> Response:
+        """Answer a request that no endpoint takes."""
+        if not isinstance(error, HTTPException):
+            raise error
+        refused = replace(refusal(error.status_code, error.detail).answer, headers=error.headers or {})
+        return self._response(self._arrival(request, request.url.path, b""), reply(refused), counted_as=UNKNOWN)
+
+    def _arrival(self, request: Request, pattern: str, body: bytes) -> Arrival:
+        now = self._clock()
+        return Arrival(
+            method=request.method,
+            pattern=pattern,
+            path=request.url.path,
+            parameters=request.path_params,
+            query=tuple(request.query_params.multi_items()),
+            host=_own_host(request),
+            authorization=request.headers.get("authorization"),
+            content_type=request.headers.get("content-type", ""),
+            body=body,
+            store=self._control.store,
+            settings=self._control.settings,
+            now=now,
+            token_time=now,
+        )
+
+    def _response(self, arrival: Arrival, outcome: Reply, *, counted_as: str) -> Response:
+        self._control.tally.count(arrival.method, counted_as, None if outcome.dropped else outcome.status)
+        level = self._control.buckets.level(arrival)
+        return response(outcome, level, self._clock())
+
+
+def _proceed(handle: Handle) -> Proceed:
+    async def proceed(arrival: Arrival) -> Reply:
+        try:
+            return reply(handle(arrival))
+        except RefusalError as error:
+            return reply(error.answer)
+
+    return proceed
+
+
+def _own_host(request: Request) -> str:
+    """Return the Host header if it names this server, else nothing: the sender chooses it."""
+    host = request.headers.get("host", "")
+    return host if is_own(host, request.url.scheme, request.scope.get("server")) else ""
+
+
+async def _read(request: Request) -> bytes:
+    """Return the body; of one that is too large not much more than shows that it is."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > dispatch.LARGEST_BODY_BYTES:
+            break
+    return bytes(raw)

@@ -1,0 +1,183 @@
+"""Serve a sandbox over HTTP, on this machine only."""
+
+import asyncio
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from ipaddress import ip_address
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from auth0_sandbox.errors import SandboxError, reason
+from auth0_sandbox.requests.responses import refusal
+from auth0_sandbox.server.hosts import is_local
+from auth0_sandbox.server.wire import BREAK, JSON
+from auth0_sandbox.tenant import Sandbox
+
+LOCALHOST = "127.0.0.1"
+GRACE_SECONDS = 5  # for requests under way when the server is told to stop
+BACKLOG = 512
+NO_LINGER = struct.pack("ii", 1, 0)  # a socket closed so resets its connection
+
+
+def serve(
+    sandbox: Sandbox,
+    host: str = LOCALHOST,
+    *,
+    port: int,
+    on_ready: Callable[[str], None],
+    certificate: Path | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; to be called in the main thread.
+
+    `on_ready` is told the address, `host:port`, once connections are accepted; port 0 takes any free one. With a
+    `certificate` (a PEM file, with its key) it speaks https.
+
+    Raises:
+        SandboxError: the host is not this machine, or the port is taken.
+    """
+    with _listening(host, port) as listener:
+        server = _server(sandbox, certificate)
+        with _stopped_by_signals(server):
+            on_ready(_address(listener))
+            server.run([listener])
+
+
+@contextmanager
+def serving(
+    sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0, certificate: Path | None = None
+) -> Iterator[str]:
+    """Serve in a thread of its own while the block runs; gives the address, `host:port`. Meant for tests.
+
+    Raises:
+        SandboxError: as for `serve`.
+    """
+    with _listening(host, port) as listener:
+        server = _server(sandbox, certificate)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield _address(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        local = is_local(Headers(scope=scope).get("host", ""))
+        await _run_or_break(sandbox.app if local else _refuse, server.server_state, (scope, receive, send))
+
+    # the application itself says the date, by the tenant's clock
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        date_header=False,
+        server_header=False,
+        ws="none",
+        ssl_certfile=certificate,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    return server
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a call under a name that merely leads here, as a web page elsewhere can make it."""
+    answer = refusal(HTTPStatus.FORBIDDEN, "call the sandbox by a name of this machine, like localhost").answer
+    await Response(answer.text, answer.status, media_type=JSON)(scope, receive, send)
+
+
+async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Receive, Send]) -> None:
+    """Run the application; where it asks for that, break the connection that the call came by."""
+    scope, receive, send = call
+    breaks: list[Message] = []
+
+    async def pass_on(message: Message) -> None:
+        if message["type"] == BREAK:
+            breaks.append(message)
+        else:
+            await send(message)
+
+    await app(scope, receive, pass_on)
+    for message in breaks:
+        for connection in state.connections:
+            if connection.transport.get_extra_info("peername")[:2] == scope["client"]:
+                _break(connection.transport, at_once=message["at_once"])
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _break(transport: asyncio.Transport, *, at_once: bool) -> None:
+    """End a connection: at once with a reset, as a crash or a firewall does, else behind what was sent."""
+    if not at_once:
+        transport.close()
+        return
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+    transport.abort()
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let signals end the server rather than the process.
+
+    uvicorn raises a signal that it has met once more after it stopped, for whoever handled it before.
+    """
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    name = _loopback(host)
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    # with the protocol named, asyncio sends small answers at once; otherwise each waits 40 ms for an acknowledgement
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        # a port that was left a moment ago may be taken again at once
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((name, port))
+            listener.listen(BACKLOG)
+        except (OSError, OverflowError) as error:
+            raise SandboxError(
+                f"cannot listen on {host}:{port}: {reason(error)}; stop what uses the port, or name another one "
+                "(0 takes any)"
+            ) from error
+        yield listener
+
+
+def _loopback(host: str) -> str:
+    """Return the address to bind: a sandbox hands out tokens to anybody who knows its seed."""
+    name = LOCALHOST if host == "localhost" else host.strip("[]")
+    try:
+        local = ip_address(name).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise SandboxError(f'the sandbox serves this machine only, not "{host}"; use 127.0.0.1, ::1 or localhost')
+    return name
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

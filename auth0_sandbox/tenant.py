@@ -1,0 +1,152 @@
+"""Open, make and reset a sandbox tenant: a database file, its seed, and the application on top."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from starlette.types import ASGIApp
+
+from auth0_sandbox.control import Control, Start
+from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.faults.engine import FaultContext, Sleep
+from auth0_sandbox.faults.plan import NO_FAULTS, FaultPlan
+from auth0_sandbox.requests.rate_limits import profile
+from auth0_sandbox.seed import Credentials, documents, identity, tool_credentials
+from auth0_sandbox.server.app import build_app
+from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
+from auth0_sandbox.store.database import SandboxTenant, Store, open_store
+from auth0_sandbox.store.documents import Schema, parse
+from auth0_sandbox.store.past import copy_of
+from auth0_sandbox.store.tables import NO_TABLES, VERSION
+from auth0_sandbox.yaml_files import NO_FILE, YamlFile, read_file
+
+SIGNING_KEY_BYTES = 32
+_HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """An open sandbox tenant. Close it after use.
+
+    `app` is its ASGI application, `credentials` are the tool's own, `control` changes how it behaves.
+    """
+
+    app: ASGIApp
+    store: Store
+    credentials: Credentials
+    control: Control
+
+    def close(self) -> None:
+        """Close the database."""
+        self.control.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a default
+    database: Path,
+    seed: Path | None,
+    domain: str,
+    *,
+    settings: Settings = DEFAULT_SETTINGS,
+    clock: Callable[[], float] = time.time,
+    faults: FaultPlan = NO_FAULTS,
+    rate_limit: str = "none",
+    sleep: Sleep = asyncio.sleep,
+    with_admin: bool = False,
+) -> Sandbox:
+    """Open the tenant in `database`; a new one gets the canonical domain `domain` and what the seed file declares.
+
+    A tenant that exists keeps what it holds, its domain included: a changed seed takes effect by `reset`. `rate_limit`
+    names a plan of Auth0's; `clock` (UNIX seconds) and `sleep` (seconds) are the tenant's; `with_admin` adds the
+    endpoints under /sandbox.
+
+    Raises:
+        SandboxError: the database cannot be used, or there is no such plan.
+        FileError: the seed file is wrong.
+    """
+    limits = profile(rate_limit)
+    store = open_store(database)
+    try:
+        _prepare(store, database, seed, domain)
+        tenant = store.tenant()
+    except BaseException:
+        store.close()
+        raise
+    means = FaultContext(partial(copy_of, database), sleep)
+    start = Start(reseed=partial(reset, database, seed, tenant.domain), means=means, faults=faults, profile=limits)
+    control = Control(store, settings, start)
+    own = Credentials(tenant.client_id, tenant.client_secret)
+    return Sandbox(build_app(control, clock, with_admin=with_admin), store, own, control)
+
+
+def reset(database: Path, seed: Path | None, domain: str) -> None:
+    """Bring the tenant in `database` back to its seed, in one transaction: a server that shares the file goes on.
+
+    Tokens given out before stay valid.
+
+    Raises:
+        SandboxError: the database cannot be used.
+        FileError: the seed file is wrong; the tenant is as it was.
+    """
+    data = _read_seed(seed)
+    store = open_store(database)
+    try:
+        with store.transaction():
+            _fill(store, data, domain)
+    finally:
+        store.close()
+
+
+def _prepare(store: Store, database: Path, seed: Path | None, domain: str) -> None:
+    """Fill a new database, and refuse one that cannot be read."""
+    _check_version(store, database)
+    if store.version() != NO_TABLES:
+        return
+    data = _read_seed(seed)
+    with store.transaction():
+        if store.version() == NO_TABLES:  # another process may have been faster
+            _fill(store, data, domain)
+
+
+def _check_version(store: Store, database: Path) -> None:
+    if store.version() not in {NO_TABLES, VERSION}:
+        raise SandboxError(
+            f"{database} was made by another version of the sandbox; bring it back to its seed with"
+            " `reconciler sandbox reset`, or name another file"
+        )
+
+
+def _read_seed(seed: Path | None) -> YamlFile:
+    if seed is None:
+        return NO_FILE
+    schema: Schema = parse((_HERE / "seed_schema.json").read_text(encoding="utf-8"))
+    return read_file(seed, schema)
+
+
+def _fill(store: Store, seed: YamlFile, domain: str) -> None:
+    """Replace everything in the database, in the transaction that the caller has begun."""
+    known = store.version() == VERSION
+    signing_key = store.tenant().signing_key if known else secrets.token_bytes(SIGNING_KEY_BYTES)
+    own = tool_credentials(seed.data)
+    tenant = SandboxTenant(domain, own.client_id, own.client_secret, signing_key)
+    scopes = (_HERE / "management_scopes.txt").read_text(encoding="utf-8").split()
+    whole = documents(seed, tenant, scopes)
+    store.make_tables()
+    store.set_tenant(tenant)
+    for kind, items in whole.items():
+        for document in items:
+            store.add(kind, identity(kind, document), document)

@@ -1,1 +1,0 @@
-"""A local tenant: the Management API's grants, on Starlette and SQLite."""
