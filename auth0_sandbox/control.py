@@ -1,4 +1,4 @@
-"""A sandbox at work: what of it can be looked at and changed while it answers."""
+"""The running sandbox: inspect it and change its faults and limits while it serves requests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How a sandbox starts, and what a reset brings back; `reseed` does so for the tenant."""
+    """The initial state of a sandbox, which a reset restores. `reseed` resets the tenant."""
 
     reseed: Callable[[], None]
     means: FaultContext
@@ -28,7 +28,7 @@ class Start:
 
 
 class Control:
-    """The tenant, its settings, its faults, its rate limits and its statistics. Close it after use."""
+    """The tenant with its settings, faults, rate limits and statistics. Close it after use."""
 
     def __init__(self, store: Store, settings: Settings, start: Start) -> None:
         self.store = store
@@ -39,11 +39,11 @@ class Control:
         self._start = start
 
     def close(self) -> None:
-        """Let go of what faults remember. The store is whoever opened it's to close."""
+        """Free the memory of faults. The caller closes the store."""
         self.misbehaviour.close()
 
     def spend(self, arrival: Arrival) -> None:
-        """Draw on the rate limits.
+        """Take a token from the rate limits.
 
         Raises:
             RefusalError: 429.
@@ -58,15 +58,15 @@ class Control:
         raise RefusalError(answer)
 
     def set_faults(self, plan: FaultPlan) -> None:
-        """Let another plan begin, with all its counts at zero."""
+        """Replace the fault plan. All its counts start at zero."""
         before, self.misbehaviour = self.misbehaviour, Misbehaviour(plan, self._start.means)
         before.close()
 
     def reset(self) -> None:
-        """Bring everything back to how it started: tenant, faults, rate limits and statistics.
+        """Restore the initial tenant, faults, rate limits and statistics.
 
         Raises:
-            ReconcilerError, ProblemsError: the seed file cannot be read; nothing has changed.
+            SandboxError, FileError: if the seed file cannot be read. Nothing is changed.
         """
         self._start.reseed()
         self.set_faults(self._start.faults)
@@ -74,14 +74,14 @@ class Control:
         self.tally.clear()
 
     def state(self) -> dict[str, object]:
-        """Return everything the tenant holds, without secrets."""
+        """Return the whole content of the tenant without secrets."""
         return {
             "tenant": {"domain": self.store.tenant().domain},
             **{kind.value: self._documents(kind) for kind in DocumentKind},
         }
 
     def faults(self) -> dict[str, object]:
-        """Return the plan in force, and how many calls each rule meant and struck."""
+        """Return the current fault plan, and for each rule the number of matching and affected requests."""
         return plan_data(self.misbehaviour.plan) | {"counts": self.misbehaviour.counts()}
 
     def _documents(self, kind: DocumentKind) -> list[Document]:

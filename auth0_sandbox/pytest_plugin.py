@@ -1,6 +1,6 @@
-"""Fixtures for test suites of anything that talks to Auth0's Management API: a tenant of its own for each test.
+"""Fixtures that give each test its own tenant, for test suites of clients of Auth0's Management API.
 
-pytest loads this module by itself where the package is installed; the sandbox is loaded when a test asks for it.
+pytest loads this module automatically if the package is installed. The sandbox is loaded when a test uses it.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ MARKER = "auth0_sandbox"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(tls=…, settings=…, faults=…, rate_limit=…): how the tenant of the fixture auth0_sandbox behaves",
+        (f"{MARKER}(tls=…, settings=…, faults=…, rate_limit=…): options of the tenant in the fixture auth0_sandbox"),
     )
 
 
 @pytest.fixture
 def auth0_sandbox_seed() -> Path | None:
-    """What the tenant holds: a YAML file, nothing if None. To be overridden."""
+    """The seed of the tenant, a YAML file. Override this fixture to use one."""
     return None
 
 
@@ -33,13 +33,13 @@ def auth0_sandbox_seed() -> Path | None:
 def auth0_sandbox(
     request: pytest.FixtureRequest, tmp_path: Path, auth0_sandbox_seed: Path | None
 ) -> "Iterator[ServedSandbox]":
-    """A tenant of this test's own, served over HTTP (https if the marker says tls=True).
+    """A tenant for one test, served over HTTP, or https with the marker tls=True.
 
-    Of several markers, the one closest to the test has the last word.
+    The marker closest to the test takes precedence.
     """
     from auth0_sandbox.served import served  # noqa: PLC0415 - this module is loaded by every run of pytest
 
-    options: dict[str, Any] = {}  # whatever the markers say
+    options: dict[str, Any] = {}  # the values of the markers
     for marker in reversed(list(request.node.iter_markers(MARKER))):
         options |= marker.kwargs
     with served(tmp_path / "auth0.db", auth0_sandbox_seed, **options) as sandbox:

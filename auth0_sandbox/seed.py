@@ -1,4 +1,4 @@
-"""Pure: from a seed's data to the documents of a new tenant; one seed always yields the same ones, ids included."""
+"""Pure: create the documents of a new tenant from a seed. Equal seeds create equal documents, including ids."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from auth0_sandbox.store.identities import (
 )
 from auth0_sandbox.yaml_files import YamlFile, suggest
 
-# Any: a seed has passed its schema, and its items keep attributes that mean nothing here.
+# The seed has passed its schema. Its items may have further attributes, which are stored.
 Item = Mapping[str, Any]
 Documents = Mapping[DocumentKind, Sequence[Document]]
 
@@ -43,7 +43,7 @@ TOOL_SCOPE = (
     "create:organization_client_grants",
     "delete:organization_client_grants",
 )
-# What must not occur twice within a kind.
+# The attributes that must be unique within a kind.
 _UNIQUE: Mapping[DocumentKind, tuple[tuple[str, ...], ...]] = {
     DocumentKind.CLIENTS: (("client_id",),),
     DocumentKind.RESOURCE_SERVERS: (("id",), ("identifier",)),
@@ -56,31 +56,31 @@ _UNIQUE: Mapping[DocumentKind, tuple[tuple[str, ...], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an application proves itself with."""
+    """The client id and secret of an application."""
 
     client_id: str
     client_secret: str = field(repr=False)
 
 
 def tool_credentials(seed: Item) -> Credentials:
-    """Return the credentials of the tool's own application, the well-known ones where the seed has none."""
+    """Return the credentials of the tool's own application. Without them in the seed, return the well-known ones."""
     tool: Item = seed.get("tool", {})
     return Credentials(tool.get("client_id", TOOL_CLIENT_ID), tool.get("client_secret", TOOL_CLIENT_SECRET))
 
 
 def identity(kind: DocumentKind, document: Document) -> str:
-    """Return the id under which a document is addressed."""
+    """Return the id of a document."""
     return ":".join(document[name] for name in _UNIQUE[kind][0])
 
 
 def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence[str]) -> Documents:
-    """Return what the seed declares, plus what every tenant has.
+    """Return the documents of a seed and the documents that every tenant has.
 
-    That is the Management API with its scopes, the pseudo client "All Applications", and the tool's own application
-    with its grant. `file` has passed the seed schema.
+    Every tenant has the Management API with its scopes, the global client "All Applications", and the tool's own
+    application with its grant. `file` has passed the seed schema.
 
     Raises:
-        FileError: a grant names nobody, or two items are the same one.
+        FileError: if a grant has an unknown name, or two items are the same.
     """
     seed = file.data
     clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
@@ -120,7 +120,7 @@ def _own_grant(seed: Item, tenant: SandboxTenant) -> Document:
 
 
 def _applications(seed: Item, tenant: SandboxTenant) -> Iterator[Document]:
-    """Yield the applications; several may have one name, so the place among its namesakes is part of a derived id."""
+    """Yield the applications. Names may repeat, so a derived id depends on the number of earlier equal names."""
     met: Counter[str] = Counter()
     for item in seed.get("applications", ()):
         name, place = item["name"], str(met[item["name"]])
@@ -131,7 +131,7 @@ def _applications(seed: Item, tenant: SandboxTenant) -> Iterator[Document]:
 
 
 def _registered(clients: Sequence[Document]) -> tuple[list[Document], list[Document]]:
-    """Return the applications, and the credentials that they bring along; `public_key` is short for one."""
+    """Return the applications and their credentials. `public_key` is a short form of a credential."""
     registered: list[Document] = []
     credentials: list[Document] = []
     for client in clients:
@@ -165,7 +165,7 @@ def _organization(item: Item) -> Document:
 def _grants(
     file: YamlFile, clients: Sequence[Document], apis: Sequence[Document]
 ) -> tuple[list[Document], list[FileProblem]]:
-    """Return the grants whose names resolve, and what is wrong with the others."""
+    """Return the grants with resolved names, and the problems of the others."""
     applications = [(client["name"], client["client_id"]) for client in clients]
     identifiers = [(api["name"], api["identifier"]) for api in apis]
     grants, problems = [], []
@@ -183,9 +183,9 @@ def _grants(
 def _associations(
     file: YamlFile, grants: Sequence[Document], organizations: Sequence[Document]
 ) -> tuple[list[Document], list[FileProblem]]:
-    """Return what ties grants to organizations, and what is wrong with the names.
+    """Return the associations of grants and organizations, and the problems of unknown names.
 
-    `grants` stand in the seed's order, or are empty where something else is wrong with them.
+    `grants` has the order of the seed. It is empty if the grants have problems.
     """
     known = [(organization["name"], organization["id"]) for organization in organizations]
     associations, problems = [], []
@@ -202,10 +202,10 @@ def _associations(
 
 
 def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
-    """Return the id or identifier of what has the name.
+    """Return the id or identifier for a name.
 
     Raises:
-        LookupError: nothing has the name, or several things.
+        LookupError: if the name is unknown or ambiguous.
     """
     meant = [identity for other, identity in known if other == name]
     if len(meant) == 1:
@@ -217,14 +217,14 @@ def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
 
 
 def _identified(grant: Item) -> Document:
-    """Return the grant as it is answered, with the id that the seed gives or one derived from its key."""
+    """Return the grant as the API returns it, with the id of the seed or an id derived from its key."""
     shown = canonical(grant)
     key = [str(shown.get(name, "")) for name in _UNIQUE[DocumentKind.CLIENT_GRANTS][1]]
     return canonical({"id": grant_id(derived_from("client grant", *key))} | shown)
 
 
 def _doubles(whole: Documents) -> Iterator[str]:
-    """Say what occurs twice within a kind."""
+    """Yield a message for each duplicate within a kind."""
     for kind, identities in _UNIQUE.items():
         for names in identities:
             counts = Counter(tuple(str(document.get(name, "")) for name in names) for document in whole[kind])

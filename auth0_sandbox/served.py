@@ -1,4 +1,4 @@
-"""A sandbox at a free port, with all that a test of another program needs to reach it and to disturb it."""
+"""A sandbox on a free port for tests of other programs."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -21,10 +21,10 @@ DOMAIN = "sandbox.localhost"
 
 @dataclass(frozen=True, slots=True)
 class ServedSandbox:
-    """A sandbox that is being served.
+    """A running sandbox.
 
-    `url` is where, `domain` the same as host and port alone, `audience` the Management API's identifier; the
-    credentials are those of the seed's tool. `certificates` are None without TLS; `sandbox` is the tenant itself.
+    `url` is its address, and `audience` the Management API's identifier. The credentials belong to the tool of the
+    seed. `certificates` is None without TLS. `sandbox` is the tenant itself.
     """
 
     url: str
@@ -36,12 +36,12 @@ class ServedSandbox:
 
     @property
     def domain(self) -> str:
-        """Host and port."""
+        """The host and the port."""
         return self.url.partition("://")[2]
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What Auth0's own tools, and the libraries beneath them, look for in the environment."""
+        """The environment variables that Auth0's tools and their HTTP libraries read."""
         return {
             "AUTH0_DOMAIN": self.domain,
             "AUTH0_CLIENT_ID": self.client_id,
@@ -51,7 +51,7 @@ class ServedSandbox:
         }
 
     def token(self, *scope: str) -> str:
-        """Return an access token with these permissions; without any named, with all that there are."""
+        """Return an access token with these permissions. The default is all permissions."""
         store = self.sandbox.store
         api = store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": self.audience}) or {}
         permissions = scope or [each["value"] for each in api.get("scopes", ())]
@@ -59,16 +59,16 @@ class ServedSandbox:
         return issue(store.tenant(), permit, time.time())
 
     def grants(self) -> list[Document]:
-        """Return all client grants, as they are really stored."""
+        """Return all client grants as stored."""
         rows = self.sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=MOST_ROWS)
         return [parse(row.text) for row in rows]
 
     def misbehave(self, *rules: Rule) -> None:
-        """Let calls go wrong from now on; without rules, none."""
+        """Replace the faults. Without rules, there are none."""
         self.sandbox.control.set_faults(FaultPlan(rules))
 
     def statistics(self) -> Mapping[str, object]:
-        """Return the requests so far, by endpoint and status."""
+        """Return the number of requests so far, by endpoint and status."""
         return self.sandbox.control.tally.data()
 
 
@@ -82,9 +82,9 @@ def served(  # noqa: PLR0913 - as open_sandbox has them
     faults: FaultPlan = NO_FAULTS,
     rate_limit: str = "none",
 ) -> Iterator[ServedSandbox]:
-    """Serve the tenant in `database` at a free port while the block runs; see `open_sandbox` for what is raised.
+    """Serve the tenant in `database` on a free port inside this context. Raises like `open_sandbox`.
 
-    With `tls`, the certificates are kept beside the database.
+    With `tls`, the certificates are stored next to the database.
     """
     files = certificates(database, datetime.now(UTC)) if tls else None
     with (

@@ -1,4 +1,4 @@
-"""Pure: the choices that Auth0's documentation and recorded answers leave open, each with what the sandbox assumes."""
+"""Pure: behaviour that Auth0 does not document and recordings do not show, with the assumption of the sandbox."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,41 +13,40 @@ Refill = Literal["window", "continuous"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the sandbox behaves where nobody has seen, or written down, what the real API does.
+    """The undocumented behaviour of the sandbox.
 
-    Every field is an assumption; tests of a client should hold for each value.
+    Every field is an assumption. A test of a client should pass with each value.
     """
 
-    # Sibling endpoints have answered `next` on the last page, with an empty page behind it; for client grants neither
-    # has been seen.
+    # Some list endpoints return `next` on the last page, followed by an empty page. Client grants have not been
+    # observed.
     next_on_last_page: bool = False
-    # The errorCode of a 409, and of the 404s and rule violations of POST and PATCH, is published nowhere; None leaves
-    # it out, as the API does here and there.
+    # The errorCode of a 409, and of 404s and rule violations of POST and PATCH, is not published. None leaves it out.
     conflict_code: str | None = "conflict"
     missing_client_code: str | None = None
     missing_api_code: str | None = None
     rule_code: str | None = "invalid_body"
-    # System grants are refused on PATCH and DELETE; with which status is not known.
+    # System grants are refused on PATCH and DELETE. The status is not known.
     system_grant_status: int = HTTPStatus.FORBIDDEN
-    # Deleting an API left its grants behind in 2018; whether it still does is not known.
+    # In 2018, deleting an API kept its grants. The current behaviour is not known.
     keep_grants_of_deleted_api: bool = True
-    # Some endpoints refuse query parameters that they do not know; for these ones it has not been seen.
+    # Some endpoints refuse unknown query parameters. These endpoints have not been observed.
     refuse_unknown_query: bool = True
-    # The window of offset paging is capped on some endpoints (organizations: 1000 records).
+    # Some endpoints limit offset paging (organizations: 1000 records).
     organizations_offset_cap: int = 1000
-    # Whether a grant that is of no use to organizations (organization_usage deny, or absent) can be associated with
-    # one is written nowhere; a PATCH can bring about the same.
+    # It is not documented whether an organization can be assigned to a grant that denies organizations. A PATCH can
+    # result in the same state.
     refuse_unusable_association: bool = False
-    # 100 on the public cloud, 1000 on private ones.
+    # 100 in the public cloud, 1000 in a private cloud.
     organization_grant_quota: int = 100
-    # An application that signs assertions keeps its secret; whether that still opens anything is not known.
+    # It is not known whether the secret of an application with a key still works.
     secret_beside_key: bool = True
-    # Buckets of rate limits are topped up at the top of each second or minute, says one page of the documentation;
-    # all the time, says another.
+    # One page of the documentation says that buckets are refilled at the start of each second or minute. Another page
+    # says continuously.
     refill: Refill = "window"
-    # Management API's 429s are documented with x-ratelimit-reset alone; other ones carry Retry-After.
+    # 429s of the Management API are documented with x-ratelimit-reset only. Others have Retry-After.
     retry_after: bool = False
-    # Whether a call with a bad token draws on the rate limit.
+    # Whether a request with an invalid token uses the rate limit.
     limit_before_token: bool = False
 
 
@@ -56,13 +55,13 @@ _FLAGS = {"true": True, "false": False}
 
 
 def settings_from(assignments: Iterable[str]) -> Settings:
-    """Return the defaults with `name=value` replaced; `none` stands for what is left out.
+    """Return the defaults with `name=value` replaced. `none` leaves a value out.
 
     Raises:
-        SandboxError: a name or a value cannot be.
+        SandboxError: if a name or a value is not valid.
     """
     kinds = get_type_hints(Settings)
-    values: dict[str, Any] = {}  # as varied as the settings are
+    values: dict[str, Any] = {}  # settings have different types
     for assignment in assignments:
         name, _, text = assignment.partition("=")
         if name not in kinds:

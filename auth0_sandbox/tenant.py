@@ -1,4 +1,4 @@
-"""Open, make and reset a sandbox tenant: a database file, its seed, and the application on top."""
+"""Open, create and reset a tenant: its database, its seed and its application."""
 
 import asyncio
 import secrets
@@ -32,9 +32,9 @@ _HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """An open sandbox tenant. Close it after use.
+    """An open tenant. Close it after use.
 
-    `app` is its ASGI application, `credentials` are the tool's own, `control` changes how it behaves.
+    `app` is its ASGI application. `credentials` belong to the tool. `control` changes its behaviour.
     """
 
     app: ASGIApp
@@ -68,15 +68,15 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     sleep: Sleep = asyncio.sleep,
     with_admin: bool = False,
 ) -> Sandbox:
-    """Open the tenant in `database`; a new one gets the canonical domain `domain` and what the seed file declares.
+    """Open the tenant in `database`. A new tenant gets the canonical domain `domain` and the content of the seed.
 
-    A tenant that exists keeps what it holds, its domain included: a changed seed takes effect by `reset`. `rate_limit`
-    names a plan of Auth0's; `clock` (UNIX seconds) and `sleep` (seconds) are the tenant's; `with_admin` adds the
-    endpoints under /sandbox.
+    An existing tenant keeps its content and its domain. A changed seed takes effect with `reset`. `rate_limit` is the
+    name of an Auth0 plan. `clock` (UNIX seconds) and `sleep` (seconds) belong to the tenant. `with_admin` adds the
+    endpoints below /sandbox.
 
     Raises:
-        SandboxError: the database cannot be used, or there is no such plan.
-        FileError: the seed file is wrong.
+        SandboxError: if the database cannot be used or the plan is unknown.
+        FileError: if the seed is not valid.
     """
     limits = profile(rate_limit)
     store = open_store(database)
@@ -94,13 +94,13 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
 
 
 def reset(database: Path, seed: Path | None, domain: str) -> None:
-    """Bring the tenant in `database` back to its seed, in one transaction: a server that shares the file goes on.
+    """Reset the tenant in `database` to its seed in one transaction. A server with the same file continues.
 
-    Tokens given out before stay valid.
+    Existing tokens stay valid.
 
     Raises:
-        SandboxError: the database cannot be used.
-        FileError: the seed file is wrong; the tenant is as it was.
+        SandboxError: if the database cannot be used.
+        FileError: if the seed is not valid. The tenant is unchanged.
     """
     data = _read_seed(seed)
     store = open_store(database)
@@ -112,7 +112,7 @@ def reset(database: Path, seed: Path | None, domain: str) -> None:
 
 
 def _prepare(store: Store, database: Path, seed: Path | None, domain: str) -> None:
-    """Fill a new database, and refuse one that cannot be read."""
+    """Fill a new database, and refuse an unreadable one."""
     _check_version(store, database)
     if store.version() != NO_TABLES:
         return
@@ -138,7 +138,7 @@ def _read_seed(seed: Path | None) -> YamlFile:
 
 
 def _fill(store: Store, seed: YamlFile, domain: str) -> None:
-    """Replace everything in the database, in the transaction that the caller has begun."""
+    """Replace the content of the database inside the caller's transaction."""
     known = store.version() == VERSION
     signing_key = store.tenant().signing_key if known else secrets.token_bytes(SIGNING_KEY_BYTES)
     own = tool_credentials(seed.data)

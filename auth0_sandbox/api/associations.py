@@ -1,4 +1,4 @@
-"""The endpoints that tie client grants to organizations, seen from both sides."""
+"""The endpoints that associate client grants with organizations, from both sides."""
 
 from auth0_sandbox.api.client_grants import existing_grant
 from auth0_sandbox.api.organizations import existing_organization
@@ -10,13 +10,13 @@ from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.queries import TIED_TO
 
-_FILTERS = {"audience": "audience", "client_id": "client_id", "grant_ids": "id"}  # parameters and their columns
-# What a new association's answer repeats of the grant, in its order; neither id nor subject_type is among it.
+_FILTERS = {"audience": "audience", "client_id": "client_id", "grant_ids": "id"}  # query parameters and their columns
+# The attributes of the grant in the response to a new association, in order, without id and subject_type.
 _REPEATED = ("client_id", "audience", "scope", "organization_usage", "allow_any_organization")
 
 
 def list_grants_of_organization(call: ApiCall) -> SandboxResponse:
-    """Answer a page of the grants that are associated with an organization."""
+    """Return a page of the grants of an organization."""
     existing_organization(call)
     filters = {column: call.query[name] for name, column in _FILTERS.items() if name in call.query}
     listing = paging.DocumentList(kind=DocumentKind.CLIENT_GRANTS, filters=filters | {TIED_TO: call.path["id"]})
@@ -24,7 +24,7 @@ def list_grants_of_organization(call: ApiCall) -> SandboxResponse:
 
 
 def list_organizations_of_grant(call: ApiCall) -> SandboxResponse:
-    """Answer a page of the organizations that a grant is associated with."""
+    """Return a page of the organizations of a grant."""
     existing_grant(call, call.path["id"])
     return paging.answer_list(
         call, paging.DocumentList(kind=DocumentKind.ORGANIZATIONS, filters={TIED_TO: call.path["id"]})
@@ -32,7 +32,7 @@ def list_organizations_of_grant(call: ApiCall) -> SandboxResponse:
 
 
 def associate(call: ApiCall) -> SandboxResponse:
-    """Associate a grant with an organization; the order of the checks is an assumption."""
+    """Associate a grant with an organization. The order of the checks is an assumption."""
     organization_id, grant_id = call.path["id"], call.body["grant_id"]
     with call.store.transaction():
         existing_organization(call)
@@ -47,7 +47,7 @@ def associate(call: ApiCall) -> SandboxResponse:
 
 
 def dissociate(call: ApiCall) -> SandboxResponse:
-    """Take a grant away from an organization; what is not associated is so already."""
+    """Remove a grant from an organization. A missing association is not an error."""
     call.store.remove(DocumentKind.ASSOCIATIONS, {"id": _identity(call.path["id"], call.path["grant_id"])})
     return NO_CONTENT
 

@@ -1,4 +1,4 @@
-"""The endpoints of /clients/{id}/credentials: the public keys by which an application proves itself."""
+"""The endpoints of /clients/{id}/credentials: the public keys of an application."""
 
 from auth0_sandbox.api.credentials import Registrar, shown_credential, touched
 from auth0_sandbox.requests.calls import ApiCall
@@ -8,23 +8,23 @@ from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.identities import randomly
 
-MOST_CREDENTIALS = 20  # a bound of ours, for the list has no pages; Auth0 lets two be in use
+MOST_CREDENTIALS = 20  # our own limit, because the list has no pages; Auth0 allows two
 
 
 def list_credentials(call: ApiCall) -> SandboxResponse:
-    """Answer all credentials of an application, as a bare array whatever totals are asked for, as recorded."""
+    """Return all credentials of an application. As recorded, the response is an array even with include_totals."""
     _check_client(call)
     rows = call.store.find(DocumentKind.CREDENTIALS, {"client_id": call.path["id"]}, limit=MOST_CREDENTIALS)
     return ok([{"expires_at": None} | shown_credential(row.document()) for row in rows])
 
 
 def get_credential(call: ApiCall) -> SandboxResponse:
-    """Answer one credential."""
+    """Return one credential."""
     return ok(shown_credential(_existing(call)))
 
 
 def create_credential(call: ApiCall) -> SandboxResponse:
-    """Give an application a credential; it counts once the application names it."""
+    """Add a credential to an application. It is used once the application refers to it."""
     registrar = Registrar(client_id=call.path["id"], now=call.now, pick=lambda _kid: randomly)
     with call.store.transaction():
         _check_client(call)
@@ -36,7 +36,7 @@ def create_credential(call: ApiCall) -> SandboxResponse:
 
 
 def update_credential(call: ApiCall) -> SandboxResponse:
-    """Change when a credential expires."""
+    """Change the expiry of a credential."""
     with call.store.transaction():
         after = touched(_existing(call), call.body, call.now)
         call.store.replace(DocumentKind.CREDENTIALS, after["id"], after)
@@ -44,7 +44,7 @@ def update_credential(call: ApiCall) -> SandboxResponse:
 
 
 def delete_credential(call: ApiCall) -> SandboxResponse:
-    """Delete a credential; one that does not exist is gone already."""
+    """Delete a credential. A missing one is not an error."""
     call.store.remove(DocumentKind.CREDENTIALS, {"client_id": call.path["id"], "id": call.path["credential_id"]})
     return NO_CONTENT
 

@@ -23,7 +23,7 @@ _FILTERS = ("audience", "client_id", "allow_any_organization", "subject_type", "
 
 
 def list_grants(call: ApiCall) -> SandboxResponse:
-    """Answer a page of grants, by ascending id."""
+    """Return a page of grants in ascending order of ids."""
     filters = {name: call.query[name] for name in _FILTERS if name in call.query}
     if "client_id" in filters and "default_for" in filters:
         raise invalid_query("client_id and default_for cannot be combined")
@@ -33,12 +33,12 @@ def list_grants(call: ApiCall) -> SandboxResponse:
 
 
 def get_grant(call: ApiCall) -> SandboxResponse:
-    """Answer one grant."""
+    """Return one grant."""
     return ok(existing_grant(call, call.path["id"]))
 
 
 def create_grant(call: ApiCall) -> SandboxResponse:
-    """Create a grant; the order of the checks is an assumption: shape, existence, rules, conflict."""
+    """Create a grant. The order of the checks is an assumption: shape, existence, rules, conflict."""
     check_shape(call.body)
     grant = canonical(call.body | {"id": grant_id(randomly)})
     with call.store.transaction():
@@ -69,7 +69,7 @@ def update_grant(call: ApiCall) -> SandboxResponse:
 
 
 def delete_grant(call: ApiCall) -> SandboxResponse:
-    """Delete a grant; one that does not exist is gone already."""
+    """Delete a grant. A missing one is not an error."""
     with call.store.transaction():
         grant = call.store.get(DocumentKind.CLIENT_GRANTS, call.path["id"])
         if grant is not None:
@@ -91,7 +91,7 @@ def existing_grant(call: ApiCall, identity: str) -> Document:
 
 
 def _client(call: ApiCall, client_id: str | None) -> Document | None:
-    """Return the application that is to hold the grant; None for a default grant."""
+    """Return the application of a new grant, or None for a default grant."""
     if client_id is None:
         return None
     client = call.store.get(DocumentKind.CLIENTS, client_id)

@@ -1,4 +1,4 @@
-"""The endpoints of /clients: applications, so far as grants depend on them."""
+"""The endpoints of /clients, as far as grants depend on applications."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from auth0_sandbox.store.identities import client_id, client_secret, randomly
 
 GLOBAL_CLIENT_NAME = "All Applications"
 DEFAULT_GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
-# The defaults of recorded answers. Nothing is signed with a certificate here.
+# The defaults in recorded responses. Nothing here is signed with a certificate.
 _DEFAULTS: Document = {
     "is_token_endpoint_ip_header_trusted": False,
     "name": "",
@@ -43,26 +43,26 @@ _INITIATORS: Document = {"mode": "custom", "selected_initiators": ["rp-logout", 
 
 @dataclass(frozen=True, slots=True)
 class NewClient:
-    """What an application is made of: what the caller says, and the id and secret it is given."""
+    """A new application: the attributes from the caller, and the id and secret."""
 
     attributes: Document
     client_id: str
     client_secret: str = field(repr=False)
 
     def document(self, tenant: SandboxTenant) -> Document:
-        """Return the application with the API's defaults; what the caller says wins."""
+        """Return the application with the API's defaults. The caller's attributes take precedence."""
         own: Document = {"client_id": self.client_id, "client_secret": self.client_secret}
         return completed(_tenant(tenant, is_global=False) | _DEFAULTS | without_nulls(self.attributes) | own)
 
 
 def global_client(identity: str, tenant: SandboxTenant) -> Document:
-    """Return the pseudo client that every tenant lists; no token can be had with it."""
+    """Return the global client that every tenant lists. It cannot get tokens."""
     own: Document = {"name": GLOBAL_CLIENT_NAME, "is_first_party": True, "callbacks": [], "grant_types": []}
     return _tenant(tenant, is_global=True) | own | {"client_id": identity}
 
 
 def completed(client: Document) -> Document:
-    """Return the application with what the API adds to settings that are said in part; all of it as recorded."""
+    """Return the application with the attributes that the API adds, as recorded."""
     jwt_configuration = client.get("jwt_configuration")
     added: Document = {
         "jwt_configuration": {"secret_encoded": False} | jwt_configuration if jwt_configuration else _JWT_CONFIGURATION,
@@ -72,7 +72,7 @@ def completed(client: Document) -> Document:
 
 
 def with_credentials(client: Document, credentials: list[Document]) -> Document:
-    """Return the application as the answer to its creation: new credentials are shown whole there, but for the key."""
+    """Return the application as the response to its creation. New credentials are complete except for their key."""
     if not credentials:
         return client
     shown = {credential["id"]: shown_credential(credential) for credential in credentials}
@@ -86,7 +86,7 @@ def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
 
 
 def _logout(client: Document) -> Document:
-    """Return both names under which the application's back-channel logout is answered; nothing where it has none."""
+    """Return both names of the back-channel logout of an application, or nothing."""
     logout: Document | None = client.get("oidc_logout")
     if logout is None:
         return {}
@@ -99,11 +99,11 @@ def _logout(client: Document) -> Document:
 
 _SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
 _FIXED = frozenset({"client_id", "global", "tenant"})
-_GIVEN = _FIXED | {"client_secret"}  # what a new application is given, whatever the caller says
+_GIVEN = _FIXED | {"client_secret"}  # attributes that every new application gets
 
 
 def list_clients(call: ApiCall) -> SandboxResponse:
-    """Answer a page of applications, the tenant's global pseudo client included unless filtered out."""
+    """Return a page of applications, including the global client unless filtered out."""
     filters: dict[str, bool | list[str]] = {}
     if "is_global" in call.query:
         filters["global"] = call.query["is_global"]
@@ -116,12 +116,12 @@ def list_clients(call: ApiCall) -> SandboxResponse:
 
 
 def get_client(call: ApiCall) -> SandboxResponse:
-    """Answer one application."""
+    """Return one application."""
     return ok(_visible(call, _existing(call)))
 
 
 def create_client(call: ApiCall) -> SandboxResponse:
-    """Create an application; names need not be unique."""
+    """Create an application. Names need not be unique."""
     identity = client_id(randomly)
     registration = _register(call, identity, project(call.body, _GIVEN, include=False))
     new = NewClient(registration.attributes, identity, client_secret(randomly)).document(call.tenant)
@@ -145,7 +145,7 @@ def update_client(call: ApiCall) -> SandboxResponse:
 
 
 def delete_client(call: ApiCall) -> SandboxResponse:
-    """Delete an application and its grants; one that does not exist is gone already."""
+    """Delete an application and its grants. A missing one is not an error."""
     identity = call.path["id"]
     with call.store.transaction():
         client = call.store.get(DocumentKind.CLIENTS, identity)
@@ -168,7 +168,7 @@ def _register(call: ApiCall, identity: str, attributes: Document) -> Registratio
 
 
 def _keep(call: ApiCall, client: Document, registration: Registration) -> None:
-    """Store new credentials, and refuse an application that names any that it does not have."""
+    """Store new credentials. Refuse an application with unknown credentials."""
     for credential in registration.credentials:
         call.store.add(DocumentKind.CREDENTIALS, credential["id"], credential)
     for identity in linked_ids(client):
@@ -177,7 +177,7 @@ def _keep(call: ApiCall, client: Document, registration: Registration) -> None:
 
 
 def _visible(call: ApiCall, client: Document) -> Document:
-    """Leave out what was not asked for, and secrets where the token may not read keys."""
+    """Remove attributes that were not requested, and secrets unless the token may read keys."""
     shown = shown_fields(call, client)
     return shown if "read:client_keys" in call.scopes else project(shown, _SECRETS, include=False)
 

@@ -1,4 +1,4 @@
-"""Pure: the credentials of applications: made from what is registered, and tied to the application that uses them."""
+"""Pure: the credentials of applications."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,17 +17,17 @@ _HIDDEN = frozenset({"client_id", "pem"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registrar:
-    """Whose credentials are made, when (UNIX seconds), and how ids are picked for them, given their kid."""
+    """The context of new credentials: the application, the time (UNIX seconds), and a function that makes ids."""
 
     client_id: str
     now: float
     pick: Callable[[str], Pick]
 
     def credential(self, attributes: Mapping[str, Any]) -> Document:
-        """Return a new credential as it is stored: with its key, and its application's id.
+        """Return a new credential as it is stored, with its key and its application's id.
 
         Raises:
-            RefusalError: 400 `invalid_body`: the key cannot be used.
+            RefusalError: 400 `invalid_body` if the key is not valid.
         """
         time = _timestamp(self.now)
         kid, named = _kid(attributes), {"name": attributes["name"]} if "name" in attributes else {}
@@ -39,17 +39,17 @@ class Registrar:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """An application's attributes with its credentials by id alone, and the credentials that are new."""
+    """An application's attributes with credentials by id only, and its new credentials."""
 
     attributes: Document
     credentials: list[Document] = field(default_factory=list)
 
 
 def register(attributes: Document, registrar: Registrar) -> Registration:
-    """Take the new credentials out of an application's `client_authentication_methods`.
+    """Extract the new credentials from an application's `client_authentication_methods`.
 
     Raises:
-        RefusalError: 400 `invalid_body`: a key cannot be used.
+        RefusalError: 400 `invalid_body` if a key is not valid.
     """
     methods = attributes.get(METHODS)
     if not methods or "private_key_jwt" not in methods:
@@ -65,28 +65,28 @@ def register(attributes: Document, registrar: Registrar) -> Registration:
 
 
 def linked_ids(client: Document) -> list[str]:
-    """Return the ids of the credentials that the application's assertions may be verified with."""
+    """Return the ids of the credentials that verify the application's assertions."""
     method = (client.get(METHODS) or {}).get("private_key_jwt", {})
     return [link["id"] for link in method.get("credentials", ())]
 
 
 def shown_credential(credential: Document) -> Document:
-    """Return the credential as it is answered: never with its key."""
+    """Return the credential for a response, without its key."""
     return project(credential, _HIDDEN, include=False)
 
 
 def touched(credential: Document, changes: Document, now: float) -> Document:
-    """Return the credential after a PATCH; `expires_at` null takes its expiry away.
+    """Return the credential after a PATCH. `expires_at: null` removes the expiry.
 
     Raises:
-        RefusalError: 400 `invalid_body`: `expires_at` is no time.
+        RefusalError: 400 `invalid_body` if `expires_at` is not a time.
     """
     kept = {name: value for name, value in credential.items() if name not in changes}
     return kept | _expiry(changes) | {"updated_at": _timestamp(now)}
 
 
 def has_expired(credential: Document, now: float) -> bool:
-    """Return whether the credential counts no more."""
+    """Return whether the credential has expired."""
     return "expires_at" in credential and _time(credential["expires_at"]).timestamp() <= now
 
 
@@ -103,10 +103,10 @@ def _expiry(attributes: Mapping[str, Any]) -> Document:
 
 
 def _time(text: str) -> datetime:
-    """Return the time that a text of ISO 8601 says, in UTC where it names no zone.
+    """Return the time in an ISO 8601 text. The default zone is UTC.
 
     Raises:
-        ValueError: it says none.
+        ValueError: if it is not a time.
     """
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Pure: what a client grant looks like, and what the API refuses in one beyond its schema."""
+"""Pure: the shape of a client grant, and the rules of the API beyond its schema."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from auth0_sandbox.requests.responses import RefusalError, bad_request
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.documents import Document
 
-# The order of every recorded answer.
+# The order of attributes in every recorded response.
 ATTRIBUTES = (
     "id",
     "client_id",
@@ -23,7 +23,7 @@ ATTRIBUTES = (
 )
 _MY_ORGANIZATION = "/my-org/"
 _ORGANIZATION = ("organization_usage", "allow_any_organization")
-# What the Management API offers to signed-in users; these are not among the scopes that it lists.
+# The scopes of the Management API for users. The API does not list them.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -38,9 +38,9 @@ CURRENT_USER_SCOPES = frozenset(
 
 
 def canonical(grant: Mapping[str, object]) -> Document:
-    """Return the grant as it is answered: in the API's order, without what was never set.
+    """Return the grant as the API returns it: in its order, without unset attributes.
 
-    No `subject_type` means `client`, and a grant of all scopes lists none.
+    Without `subject_type` the type is `client`. A grant of all scopes lists none.
     """
     whole = {"subject_type": "client"} | {name: value for name, value in grant.items() if value is not None}
     if whole.get("allow_all_scopes") is True:
@@ -49,12 +49,12 @@ def canonical(grant: Mapping[str, object]) -> Document:
 
 
 def merged(grant: Document, patch: Document) -> Document:
-    """Return the grant after a PATCH: each named attribute replaced whole, null taking it away (an assumption)."""
+    """Return the grant after a PATCH. Each named attribute is replaced, and null removes it (an assumption)."""
     return canonical(grant | patch)
 
 
 def check_shape(body: Document) -> None:
-    """Refuse a body of POST that says who holds the grant twice or never, or that leaves out its scopes.
+    """Refuse a POST body with two holders, without a holder or without scopes.
 
     Raises:
         RefusalError: 400 `invalid_body`.
@@ -68,12 +68,12 @@ def check_shape(body: Document) -> None:
 
 
 def check_rules(sent: Document, grant: Document, api: Document | None, settings: Settings) -> None:
-    """Refuse what the API's documentation rules out, of a grant as it would be after a POST or PATCH of `sent`.
+    """Refuse a grant that the API's documentation excludes, as it would be after a POST or PATCH of `sent`.
 
-    `api` is the resource server, None where it is gone.
+    `api` is the resource server, or None if it was deleted.
 
     Raises:
-        RefusalError: 400. The texts are ours where Auth0 has published none.
+        RefusalError: 400. The text is ours if Auth0 has not published one.
     """
     message = _broken_rule(sent, grant)
     if message:
@@ -83,7 +83,7 @@ def check_rules(sent: Document, grant: Document, api: Document | None, settings:
 
 
 def check_holder(client: Document, api: Document) -> None:
-    """Refuse applications that cannot hold a grant at all, or none on this API.
+    """Refuse applications that cannot have a grant, or none for this API.
 
     Raises:
         RefusalError: 400.
@@ -112,9 +112,9 @@ def _broken_rule(sent: Document, grant: Document) -> str:
 def _check_system_api(sent: Document, grant: Document, api: Document, settings: Settings) -> None:
     if "default_for" in grant:
         raise bad_request("default_for cannot be provided when audience is a system API", settings.rule_code)
-    if "allow_all_scopes" in sent:  # even as false
+    if "allow_all_scopes" in sent:  # even if it is false
         raise bad_request("`allow_all_scopes` cannot be provided when `audience` is a system API", settings.rule_code)
-    # grants on the My Organization API carry organization settings in live tenants
+    # live tenants have grants on the My Organization API with organization settings
     if any(name in sent for name in _ORGANIZATION) and not grant["audience"].endswith(_MY_ORGANIZATION):
         raise bad_request("Organization settings cannot be provided for a system API", "reserved_identifier")
     if not frozenset(sent.get("scope") or ()) <= _known_scopes(grant, api):

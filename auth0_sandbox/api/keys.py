@@ -1,4 +1,4 @@
-"""Pure: RSA public keys that applications register, and the JWTs that such a key verifies."""
+"""Pure: RSA public keys of applications, and the verification of JWTs."""
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from jwt.algorithms import RSAAlgorithm
 
 from auth0_sandbox.store.documents import Document, dump
 
-if TYPE_CHECKING:  # PyJWT before 2.11 has no such type
+if TYPE_CHECKING:  # PyJWT before 2.11 lacks this type
     from jwt.types import Options
 
 ALGORITHMS = ("RS256", "RS384", "PS256")
 FEWEST_BITS, MOST_BITS = 2048, 4096  # Auth0's documentation
-# the callers' clock is an argument, and what is claimed is theirs to judge
+# the clock is an argument, and callers check the claims
 _UNCHECKED: "Options" = {
     "verify_exp": False,
     "verify_iat": False,
@@ -32,16 +32,16 @@ _UNCHECKED: "Options" = {
 
 
 class BadKeyError(ValueError):
-    """The text is no RSA key, or none of a length that Auth0 takes."""
+    """The text is not an RSA key with a length that Auth0 accepts."""
 
 
 class BadJwtError(ValueError):
-    """The text is no JWT, or the key does not verify it."""
+    """The text is not a JWT, or the key does not verify it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """What a JWT says of itself; nothing of it is proven."""
+    """The unverified content of a JWT."""
 
     algorithm: object
     kid: object
@@ -49,10 +49,10 @@ class Unverified:
 
 
 def thumbprint(pem: str) -> str:
-    """Return what names the key wherever it is registered (RFC 7638).
+    """Return the thumbprint of a key (RFC 7638).
 
     Raises:
-        BadKeyError: `pem` holds no key that will do.
+        BadKeyError: if `pem` is not an acceptable key.
     """
     whole = RSAAlgorithm.to_jwk(_public_key(pem), as_dict=True)
     named = {name: whole[name] for name in ("e", "kty", "n")}
@@ -60,10 +60,10 @@ def thumbprint(pem: str) -> str:
 
 
 def unverified(token: str) -> Unverified:
-    """Return what a JWT says.
+    """Return the unverified content of a JWT.
 
     Raises:
-        BadJwtError: it is none.
+        BadJwtError: if it is not a JWT.
     """
     try:
         whole = jwt.decode_complete(token, options={**_UNCHECKED, "verify_signature": False})
@@ -74,10 +74,10 @@ def unverified(token: str) -> Unverified:
 
 
 def verified(token: str, pem: str, algorithm: str) -> Document:
-    """Return the claims of a JWT that the key has signed with one of `ALGORITHMS`.
+    """Return the claims of a JWT that the key signed with one of `ALGORITHMS`.
 
     Raises:
-        BadJwtError: it has not.
+        BadJwtError: if the signature is not valid.
     """
     try:
         claims: Document = jwt.decode(token, _public_key(pem), [algorithm], options=_UNCHECKED)

@@ -1,4 +1,4 @@
-"""The endpoint /oauth/token: access tokens for applications, by client secret or by a signed assertion."""
+"""The endpoint /oauth/token: access tokens for a client secret or a signed assertion."""
 
 from collections.abc import Mapping
 from hmac import compare_digest
@@ -22,10 +22,10 @@ SKEW_SECONDS = 10
 
 
 def asserted_client(call: ApiCall, asked: Mapping[str, str]) -> Document:
-    """Return the application that `client_assertion` proves to be asking.
+    """Return the application that `client_assertion` authenticates.
 
     Raises:
-        RefusalError: 401 `invalid_client`; the descriptions are ours.
+        RefusalError: 401 `invalid_client`. The descriptions are ours.
     """
     assertion = asked["client_assertion"]
     if asked.get("client_assertion_type") != TYPE:
@@ -35,7 +35,7 @@ def asserted_client(call: ApiCall, asked: Mapping[str, str]) -> Document:
     try:
         said = unverified(assertion)
     except BadJwtError as error:
-        raise _refused("client_assertion is no JWT") from error
+        raise _refused("client_assertion is not a JWT") from error
     client = _claimed(call, asked, said)
     claims = _verified(call, client, said, assertion)
     _check(call, claims, client["client_id"])
@@ -44,7 +44,7 @@ def asserted_client(call: ApiCall, asked: Mapping[str, str]) -> Document:
 
 
 def _claimed(call: ApiCall, asked: Mapping[str, str], said: Unverified) -> Document:
-    """Return the application that the assertion speaks of, before anything is proven."""
+    """Return the application that the unverified assertion names."""
     identity = said.claims.get("sub")
     if not isinstance(identity, str) or asked.get("client_id", identity) != identity:
         raise _refused("sub must be the client_id")
@@ -55,7 +55,7 @@ def _claimed(call: ApiCall, asked: Mapping[str, str], said: Unverified) -> Docum
 
 
 def _verified(call: ApiCall, client: Document, said: Unverified, assertion: str) -> Document:
-    """Return the claims, whose signature one of the application's keys has verified."""
+    """Return the claims, after one of the application's keys has verified the signature."""
     filters = {"client_id": client["client_id"], "id": linked_ids(client)}
     for row in call.store.find(DocumentKind.CREDENTIALS, filters, limit=len(linked_ids(client))):
         credential = row.document()
@@ -68,7 +68,7 @@ def _verified(call: ApiCall, client: Document, said: Unverified, assertion: str)
 
 
 def _fits(credential: Document, said: Unverified, now: float) -> bool:
-    """Return whether a credential may be tried: of the algorithm said, of the kid if one is said, and not expired."""
+    """Return whether to try a credential: its algorithm and kid match, and it has not expired."""
     return (
         not has_expired(credential, now)
         and said.algorithm == credential["alg"]
@@ -82,7 +82,7 @@ def _check(call: ApiCall, claims: Document, client_id: str) -> None:
             raise _refused(f"{name} must be a text of at most {LONGEST_CLAIM} characters")
     if claims["iss"] != client_id:
         raise _refused("iss must be the client_id")
-    # a text, not a list, and with the slash at its end
+    # a text with a final slash, not a list
     addresses = (f"https://{call.host}/", f"http://{call.host}/") if call.host else ()
     if claims.get("aud") not in (call.tenant.issuer, *addresses):
         raise _refused(f"aud must be the text {call.tenant.issuer}")
@@ -103,7 +103,7 @@ def _check_times(claims: Document, now: float) -> None:
 
 
 def _use_up(call: ApiCall, claims: Document) -> None:
-    """Refuse an assertion that was used before; it is remembered for as long as it would be taken."""
+    """Refuse an assertion that was used before. It is remembered until it expires."""
     until = claims["exp"] + SKEW_SECONDS
     with call.store.transaction():
         if not call.store.use_once(f"{claims['sub']} {claims['jti']}", until=until, now=call.now):
@@ -122,10 +122,10 @@ _GRANT_TYPES_PAGE = "https://auth0.com/docs/clients/client-grant-types"
 
 
 def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
-    """Return the parameters of a token request, sent as a form or as JSON; what is not a text is left out.
+    """Return the text parameters of a token request in a form or in JSON.
 
     Raises:
-        RefusalError: 400 for JSON that is none.
+        RefusalError: 400 for invalid JSON.
     """
     if "json" not in content_type:
         return dict(parse_qsl(raw.decode("utf-8", errors="replace")))
@@ -138,7 +138,7 @@ def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
 
 
 def token(call: ApiCall) -> SandboxResponse:
-    """Answer a token for the API that `audience` names; its scopes are those of the application's own grant now."""
+    """Return a token for the API in `audience`. Its scopes are those of the application's current grant."""
     asked: Mapping[str, str] = call.body
     client = _authenticated(call, asked)
     audience = _audience(call, asked)
@@ -158,7 +158,7 @@ def token(call: ApiCall) -> SandboxResponse:
 
 
 def _authenticated(call: ApiCall, asked: Mapping[str, str]) -> Document:
-    """Return the application that the credentials belong to, provided it may use this grant type."""
+    """Return the application with these credentials, if it may use this grant type."""
     grant_type = asked.get("grant_type")
     if not grant_type:
         raise oauth_refusal(HTTPStatus.BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")
@@ -181,7 +181,7 @@ def _client_with_secret(call: ApiCall, asked: Mapping[str, str]) -> Document:
 
 
 def _audience(call: ApiCall, asked: Mapping[str, str]) -> str:
-    """Return the identifier of the API asked for; the address that the sandbox is reached under is its own."""
+    """Return the identifier of the requested API. An address of the sandbox means its own Management API."""
     audience = asked.get("audience", "")
     if not audience:
         description = "Non-global clients are not allowed access to APIv1"

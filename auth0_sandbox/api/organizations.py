@@ -13,16 +13,16 @@ _FIXED = frozenset({"id"})
 
 
 def new_organization(identity: str, attributes: Document) -> Document:
-    """Return the organization as it is answered.
+    """Return the organization as the API returns it.
 
-    Access for third parties is told of those alone that take part in app entitlements, as recorded.
+    As recorded, only organizations with app entitlements have third-party access.
     """
     entitled: Document = {"third_party_client_access": "block"} if "is_app_entitlement_active" in attributes else {}
     return {"id": identity} | without_nulls(entitled | attributes) | {"id": identity}
 
 
 def list_organizations(call: ApiCall) -> SandboxResponse:
-    """Answer a page of organizations; offsets reach the first thousand only."""
+    """Return a page of organizations. Offsets end at one thousand."""
     show = on_text(lambda document: shown_fields(call, document))
     listing = paging.DocumentList(
         kind=DocumentKind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap
@@ -31,12 +31,12 @@ def list_organizations(call: ApiCall) -> SandboxResponse:
 
 
 def get_organization(call: ApiCall) -> SandboxResponse:
-    """Answer one organization."""
+    """Return one organization."""
     return ok(existing_organization(call))
 
 
 def get_organization_by_name(call: ApiCall) -> SandboxResponse:
-    """Answer the organization with the name in the path."""
+    """Return the organization with the name in the path."""
     organization = call.store.first(DocumentKind.ORGANIZATIONS, {"name": call.path["name"]})
     if organization is None:
         raise _unknown()
@@ -44,7 +44,7 @@ def get_organization_by_name(call: ApiCall) -> SandboxResponse:
 
 
 def create_organization(call: ApiCall) -> SandboxResponse:
-    """Create an organization; its name must be new."""
+    """Create an organization. Its name must be unique."""
     new = new_organization(organization_id(randomly), call.body)
     try:
         call.store.add(DocumentKind.ORGANIZATIONS, new["id"], new)
@@ -54,7 +54,7 @@ def create_organization(call: ApiCall) -> SandboxResponse:
 
 
 def update_organization(call: ApiCall) -> SandboxResponse:
-    """Replace the named attributes of an organization; its name may change."""
+    """Replace the named attributes of an organization. Its name may change."""
     with call.store.transaction():
         after = patched(existing_organization(call), call.body, fixed=_FIXED)
         try:
@@ -65,25 +65,25 @@ def update_organization(call: ApiCall) -> SandboxResponse:
 
 
 def delete_organization(call: ApiCall) -> SandboxResponse:
-    """Delete an organization; one that does not exist is gone already."""
+    """Delete an organization. A missing one is not an error."""
     call.store.remove(DocumentKind.ORGANIZATIONS, {"id": call.path["id"]})
     return NO_CONTENT
 
 
 def list_connections(call: ApiCall) -> SandboxResponse:
-    """Answer that there are none: connections do not exist here, but Terraform asks for them beside grants."""
+    """Return an empty list. There are no connections here, but Terraform reads them together with grants."""
     existing_organization(call)
     return ok({"enabled_connections": [], "start": 0, "limit": 0, "total": 0})
 
 
 def list_members(call: ApiCall) -> SandboxResponse:
-    """Answer that there are none: users do not exist here, but Terraform asks for them beside grants."""
+    """Return an empty list. There are no users here, but Terraform reads them together with grants."""
     existing_organization(call)
     return ok({"members": []})
 
 
 def existing_organization(call: ApiCall) -> Document:
-    """Return the organization that the path names by its id.
+    """Return the organization with the id in the path.
 
     Raises:
         RefusalError: 404.

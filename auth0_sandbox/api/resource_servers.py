@@ -23,17 +23,17 @@ _DEFAULTS: Document = {
 }
 _POLICIES: Document = {"client": {"policy": "require_client_grant"}, "user": {"policy": "allow_all"}}
 _FIXED = frozenset({"id", "identifier", "is_system"})
-_FIXED_OF_SYSTEM = _FIXED | {"name", "scopes"}  # an assumption; their token lifetimes can be set
+_FIXED_OF_SYSTEM = _FIXED | {"name", "scopes"}  # an assumption; token lifetimes can be changed
 
 
 def new_resource_server(identity: str, attributes: Document) -> Document:
-    """Return the API with the defaults of the Management API; `scopes` is absent until it was set."""
+    """Return the API with the Management API's defaults. `scopes` is absent until it is set."""
     named: Document = {"id": identity, "name": attributes["identifier"], "identifier": attributes["identifier"]}
     return _completed(named | _DEFAULTS | without_nulls(attributes) | {"id": identity})
 
 
 def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[str]) -> Document:
-    """Return the API that every tenant has, with the permissions it knows."""
+    """Return the Management API with its permissions, which every tenant has."""
     attributes: Document = {
         "name": MANAGEMENT_API_NAME,
         "is_system": True,
@@ -44,7 +44,7 @@ def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[str]) 
 
 
 def list_resource_servers(call: ApiCall) -> SandboxResponse:
-    """Answer a page of APIs; there are no checkpoints here."""
+    """Return a page of APIs. There are no checkpoints."""
     wanted = call.query.get("identifiers")
     filters = {} if wanted is None else {"identifier": wanted}
     show = on_text(lambda document: shown_fields(call, document))
@@ -52,12 +52,12 @@ def list_resource_servers(call: ApiCall) -> SandboxResponse:
 
 
 def get_resource_server(call: ApiCall) -> SandboxResponse:
-    """Answer one API."""
+    """Return one API."""
     return ok(shown_fields(call, _existing(call)))
 
 
 def create_resource_server(call: ApiCall) -> SandboxResponse:
-    """Create an API; its identifier must be new."""
+    """Create an API. Its identifier must be unique."""
     new = new_resource_server(resource_server_id(randomly), call.body)
     if new["signing_alg"] == "HS256":
         new["signing_secret"] = signing_secret(randomly)
@@ -81,7 +81,7 @@ def update_resource_server(call: ApiCall) -> SandboxResponse:
 
 
 def delete_resource_server(call: ApiCall) -> SandboxResponse:
-    """Delete an API; one that does not exist is gone already."""
+    """Delete an API. A missing one is not an error."""
     with call.store.transaction():
         api = _find(call)
         if api is None:
@@ -95,7 +95,7 @@ def delete_resource_server(call: ApiCall) -> SandboxResponse:
 
 
 def _completed(api: Document) -> Document:
-    """Return the API with a policy for both kinds of subjects, those that were named first."""
+    """Return the API with a policy for both subject types, named ones first."""
     said = without_nulls(api.get("subject_type_authorization", {}))
     missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in said}
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in api}
@@ -110,7 +110,7 @@ def _existing(call: ApiCall) -> Document:
 
 
 def _find(call: ApiCall) -> Document | None:
-    """Return the API that the path names by id or by identifier."""
+    """Return the API with the id or identifier in the path."""
     identity = call.path["id"]
     by_id = call.store.get(DocumentKind.RESOURCE_SERVERS, identity)
     return by_id or call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": identity})
@@ -119,7 +119,7 @@ def _find(call: ApiCall) -> Document | None:
 ENDPOINTS = (
     endpoint("GET", "/resource-servers", list_resource_servers),
     endpoint("POST", "/resource-servers", create_resource_server),
-    # an identifier is a URL: its slashes arrive decoded
+    # an identifier is a URL whose slashes arrive decoded
     endpoint("GET", "/resource-servers/{id:path}", get_resource_server),
     endpoint("PATCH", "/resource-servers/{id:path}", update_resource_server),
     endpoint("DELETE", "/resource-servers/{id:path}", delete_resource_server),

@@ -1,4 +1,4 @@
-"""Pure: replies as faults make or spoil them."""
+"""Pure: change replies according to faults."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,11 +14,11 @@ from auth0_sandbox.store.documents import MalformedJsonError, dump, parse_foreig
 RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _HTML = "<html><head><title>{0} {1}</title></head><body><center><h1>{0} {1}</h1></center></body></html>\n"
 
-Page = Any  # the JSON of a list's page: an array, or an object with one
+Page = Any  # the JSON of a list page: an array, or an object with an array
 
 
 def made_up(fault: plan.AnswerFault, arrival: Arrival) -> Reply:
-    """Return the answer that a rule puts in the place of the real one."""
+    """Return the response that a rule injects."""
     match fault.body:
         case "error":
             return reply(error_answer(arrival, fault.status, phrase(fault.status)))
@@ -32,7 +32,7 @@ def made_up(fault: plan.AnswerFault, arrival: Arrival) -> Reply:
 
 
 def throttled(fault: plan.RateLimit, arrival: Arrival) -> Reply:
-    """Return a 429 that no bucket asked for."""
+    """Return a 429 without an empty bucket."""
     refused = reply(throttled_answer(arrival, GLOBAL_LIMIT))
     headers: dict[str, str | None] = dict.fromkeys(RATE_HEADERS)
     if fault.headers:
@@ -44,7 +44,7 @@ def throttled(fault: plan.RateLimit, arrival: Arrival) -> Reply:
 
 
 def damaged(whole: Reply, how: Literal["truncated", "shortened", "garbled"]) -> Reply:
-    """Return the reply with its body broken."""
+    """Return the reply with a damaged body."""
     content = whole.content
     half = content[: len(content) // 2]
     match how:
@@ -57,7 +57,7 @@ def damaged(whole: Reply, how: Literal["truncated", "shortened", "garbled"]) -> 
 
 
 def paged(whole: Reply, how: Literal["repeated", "shifted", "contradicting", "bare"]) -> Reply:
-    """Return the reply with its page spoilt; what is no page of a list, or an empty one, stays as it is."""
+    """Return the reply with a damaged page. Empty pages and other responses are unchanged."""
     match how:
         case "repeated":
             return _on_items(whole, lambda items: [items[0], *items])
@@ -70,13 +70,13 @@ def paged(whole: Reply, how: Literal["repeated", "shifted", "contradicting", "ba
 
 
 def looping(whole: Reply, arrival: Arrival) -> Reply:
-    """Return the reply with a checkpoint that leads to where the request was; a first page keeps its own."""
+    """Return the reply with a checkpoint of the same page. A first page keeps its own."""
     position = arrival.asked("from")
     return whole if position is None else _on_page(whole, lambda page: page | {"next": position})
 
 
 def without_last_scope(body: bytes) -> tuple[bytes, list[object] | None]:
-    """Return a request's body without its last scope, and all that it had; None where there is none to lose."""
+    """Return a request body without its last scope, and all its scopes, or None without scopes."""
     asked = _object(body)
     scope = asked.get("scope")
     if not isinstance(scope, list) or not scope:
@@ -107,7 +107,7 @@ def _on_page(whole: Reply, change: Callable[[Page], Page]) -> Reply:
 
 
 def _items_of(page: Page) -> tuple[str | None, list[Any]]:
-    """Return the page's items, and the name under which they stand in it."""
+    """Return the items of a page and their key."""
     if isinstance(page, list):
         return None, page
     return next((name, value) for name, value in page.items() if _is_list_of_items(value))
@@ -118,7 +118,7 @@ def _is_list_of_items(value: object) -> bool:
 
 
 def _other(item: Mapping[str, Any]) -> dict[str, object]:
-    """Return an item with the same id that cannot be the same thing."""
+    """Return a different item with the same id."""
     contradiction = {"scope": [*item.get("scope", ()), "contradiction"]}
     return {**item, **contradiction, **({"name": f"{item['name']} (contradiction)"} if "name" in item else {})}
 

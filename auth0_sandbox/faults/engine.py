@@ -1,4 +1,4 @@
-"""A fault plan at work: counts the calls that each rule means, and carries the struck ones out as the rules say."""
+"""Execute a fault plan: count the matching requests and apply the faults."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -30,13 +30,13 @@ from auth0_sandbox.store.past import Past
 
 Sleep = Callable[[float], Awaitable[object]]
 READS = frozenset({"GET", "HEAD"})
-Made = AnswerFault | Drop | RateLimit  # what comes instead of the answer
+Made = AnswerFault | Drop | RateLimit  # a replacement for the response
 Spoiling = Damage | LoseScope | Page | Next | ExpireToken | Clock | Headers
 
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
-    """What faults need of the world: a copy of the tenant as it is, to be closed after use, and a way to wait."""
+    """What faults need: a copy of the current tenant, to be closed after use, and a way to wait."""
 
     copy: Callable[[], Store]
     sleep: Sleep
@@ -44,7 +44,7 @@ class FaultContext:
 
 @dataclass(slots=True)
 class _Counted:
-    """A rule, with how many calls it meant and struck, and what its reads are kept from seeing."""
+    """A rule with its counts and the states that its reads see."""
 
     rule: Rule
     past: Past = field(default_factory=Past)
@@ -52,7 +52,7 @@ class _Counted:
     struck: int = 0
 
     def strikes(self, arrival: Arrival) -> bool:
-        """Count a call, and tell whether it goes wrong."""
+        """Count a request and return whether it is affected."""
         if not self.rule.means(arrival) or (isinstance(self.rule.fault, Lag) and arrival.method not in READS):
             return False
         self.meant += 1
@@ -62,7 +62,7 @@ class _Counted:
 
 
 class Misbehaviour:
-    """One plan, from when it is set until another one is. Close it after use."""
+    """A fault plan in use. Close it after use."""
 
     def __init__(self, plan: FaultPlan, means: FaultContext) -> None:
         self.plan = plan
@@ -71,16 +71,16 @@ class Misbehaviour:
         self._lock = Lock()
 
     def counts(self) -> list[dict[str, int]]:
-        """Return for each rule how many calls it meant, and how many of them it struck."""
+        """Return for each rule the number of matching and affected requests."""
         return [{"meant": each.meant, "struck": each.struck} for each in self._counted]
 
     def close(self) -> None:
-        """Let go of what was remembered."""
+        """Drop all stored states."""
         for each in self._counted:
             each.past.close()
 
     async def carry_out(self, arrival: Arrival, proceed: Proceed) -> Reply:
-        """Return what the tenant replies, `proceed` being what it would do without faults."""
+        """Return the reply of the tenant. `proceed` returns the reply without faults."""
         if not self._counted:
             return await proceed(arrival)
         for each in reversed(self._struck(arrival)):
@@ -88,7 +88,10 @@ class Misbehaviour:
         return await proceed(arrival)
 
     def _struck(self, arrival: Arrival) -> list[_Counted]:
-        """Return what strikes this call, the outermost first; the past comes last, lest it be gone after a delay."""
+        """Return the rules that affect a request, the outermost first.
+
+        Rules about earlier states come last, because a delay could make them outdated.
+        """
         with self._lock:
             if arrival.method not in READS:
                 self._remember(arrival)
@@ -96,7 +99,7 @@ class Misbehaviour:
         return sorted(struck, key=lambda each: isinstance(each.rule.fault, Lag))
 
     def _remember(self, arrival: Arrival) -> None:
-        """Keep the state before a write for the rules that hide it."""
+        """Store the state before a write for rules that hide the write."""
         for each in self._counted:
             if isinstance(lag := each.rule.fault, Lag):
                 position = each.meant if lag.reads else arrival.now
@@ -105,7 +108,7 @@ class Misbehaviour:
     async def _strike(self, counted: _Counted, proceed: Proceed, arrival: Arrival) -> Reply:
         match counted.rule.fault:
             case Lag() as lag:
-                # of the reads, this one is counted already
+                # the current read is counted already
                 position = counted.meant - 1 if lag.reads else arrival.now
                 past = counted.past.since(position - _reach(lag))
                 return await proceed(arrival if past is None else replace(arrival, store=past))
@@ -137,7 +140,7 @@ def _reach(lag: Lag) -> float:
 
 
 async def _spoilt(fault: Made | Spoiling, proceed: Proceed, arrival: Arrival) -> Reply:
-    """Carry out a fault that needs nothing but the call."""
+    """Apply a fault that needs only the request."""
     match fault:
         case AnswerFault(when="before") | Drop(when="before") | RateLimit():
             return _instead(fault, arrival)

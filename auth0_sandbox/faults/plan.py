@@ -1,4 +1,4 @@
-"""Pure: the fault plan as a value: which calls go wrong, and how. Nothing here knows how it is done."""
+"""Pure: fault plans. A plan says which requests are affected, and how."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from auth0_sandbox.requests.traffic import ANY, Arrival
 
-When = Literal["before", "after"]  # the effect: before it, the request changes nothing
+When = Literal["before", "after"]  # before: the request has no effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFault:
-    """A status comes instead of the answer.
+    """Return a status instead of the response.
 
-    `body` is the API's error for that status, nothing, a proxy's HTML page, or the `text` as it stands.
+    `body` is the API's error for that status, empty, the HTML page of a proxy, or `text`.
     """
 
     status: int
@@ -24,14 +24,14 @@ class AnswerFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """The connection is reset, and nothing is answered."""
+    """Reset the connection without a response."""
 
     when: When = "before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay:
-    """The answer is late; whoever gives up while waiting `before` the effect can still cause it over HTTP."""
+    """Delay the response. Over HTTP, a client that gives up during a delay `before` the effect can still cause it."""
 
     seconds: float
     when: When = "before"
@@ -39,10 +39,10 @@ class Delay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """The answer's body arrives broken.
+    """Damage the body of the response.
 
-    `truncated`: the connection ends in the middle; `shortened`: half of it as if it were whole; `garbled`: as many
-    bytes, of which none means anything.
+    `truncated`: the connection ends in the middle. `shortened`: half of the body looks complete. `garbled`: the same
+    number of meaningless bytes.
     """
 
     how: Literal["truncated", "shortened", "garbled"]
@@ -50,17 +50,17 @@ class Damage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoseScope:
-    """The last scope that is sent is not stored; the answer pretends that it was."""
+    """Do not store the last scope, but return it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoseWrite:
-    """The answer is that of success, and nothing is stored."""
+    """Store nothing, but return a success."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """A read does not see what was written in the last `seconds`, or since the last `reads` that this rule matches."""
+    """Hide from reads what was written in the last `seconds`, or since the last `reads` of this rule."""
 
     seconds: float = 0
     reads: int = 0
@@ -68,11 +68,10 @@ class Lag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page of a list is not what it should be.
+    """Damage a page of a list.
 
-    `repeated`: its first item comes twice, as when something was inserted before it meanwhile; `shifted`: its first
-    item is missing, as when something was deleted; `contradicting`: it comes twice with different content; `bare`: its
-    items come without the object around them.
+    `repeated`: the first item occurs twice, as after an insertion. `shifted`: the first item is missing, as after a
+    deletion. `contradicting`: it occurs twice with different content. `bare`: the items lack their object.
     """
 
     how: Literal["repeated", "shifted", "contradicting", "bare"]
@@ -80,10 +79,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """A checkpoint leads astray.
+    """Return a wrong checkpoint.
 
-    `extra`: the last page has one, too, with an empty page behind it; `looping`: a page's checkpoint leads to that page
-    again.
+    `extra`: the last page has one, followed by an empty page. `looping`: a checkpoint leads to its own page.
     """
 
     how: Literal["extra", "looping"]
@@ -91,14 +89,14 @@ class Next:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireToken:
-    """The token counts as expired, whatever it says."""
+    """Treat the token as expired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """A 429 before the effect.
+    """Return a 429 without effect.
 
-    `headers` tells whether the x-ratelimit headers come along, `reset` in how many seconds they promise tokens.
+    `headers` adds the x-ratelimit headers. `reset` is the number of seconds until they promise tokens.
     """
 
     headers: bool = True
@@ -108,14 +106,14 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """The clock behind `date` and `x-ratelimit-reset` is off by `seconds`; a negative number is a slow one."""
+    """Shift the clock of `date` and `x-ratelimit-reset` by `seconds`. A negative number makes it slow."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headers:
-    """Headers of the answer are set, or taken away (None)."""
+    """Set headers of the response, or remove them (None)."""
 
     set: Mapping[str, str | None]
 
@@ -155,14 +153,14 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Calls by number, from 1: every so many of them, from the first to the last named (None: without end)."""
+    """Requests by number from 1: every n-th one between the first and the last. None has no end."""
 
     first: int = 1
     last: int | None = None
     every: int = 1
 
     def __contains__(self, number: int) -> bool:
-        """Tell whether the call with this number is meant."""
+        """Return whether the series contains the number."""
         in_range = self.first <= number and (self.last is None or number <= self.last)
         return in_range and (number - self.first) % self.every == 0
 
@@ -172,10 +170,11 @@ EVERY_CALL = Series()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Some calls go wrong in one way.
+    """One fault for some requests.
 
-    `method` and `path` say which calls are meant (wildcards as in file names; the path may be an endpoint's, as in
-    `/api/v2/clients/{id}`, or one with an id). Of these, `calls` tells which go wrong, counted from 1 for each rule.
+    `method` and `path` select requests. Both may contain wildcards like file names. The path may be that of an
+    endpoint, like `/api/v2/clients/{id}`, or contain an id. `calls` selects among the matching requests, counted from
+    1.
     """
 
     fault: Fault
@@ -184,13 +183,13 @@ class Rule:
     calls: tuple[int, ...] | Series = EVERY_CALL
 
     def means(self, arrival: Arrival) -> bool:
-        """Tell whether a request is one of those that this rule counts."""
+        """Return whether the rule matches a request."""
         return arrival.is_for(self.method, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """All that goes wrong. Where several rules strike one call, the first is the outermost: it has the last word."""
+    """All faults. If several rules affect a request, the first one is the outermost."""
 
     rules: tuple[Rule, ...] = ()
 
@@ -199,12 +198,12 @@ NO_FAULTS = FaultPlan()
 
 
 def plan_from(data: Mapping[str, Any]) -> FaultPlan:
-    """Return the plan that a file says, which has passed its schema."""
+    """Return the plan in a file that has passed its schema."""
     return FaultPlan(tuple(_rule(item) for item in data.get("faults", ())))
 
 
 def plan_data(plan: FaultPlan) -> dict[str, object]:
-    """Return the plan in the form of a file: `plan_from` turned around."""
+    """Return the plan as file content. This is the inverse of `plan_from`."""
     return {"faults": [_data(rule) for rule in plan.rules]}
 
 

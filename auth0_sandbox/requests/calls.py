@@ -1,4 +1,4 @@
-"""Pure: what an endpoint is, and what its handler gets. Handlers know nothing of HTTP servers."""
+"""Pure: endpoints and the checked requests that their handlers receive. Handlers do not depend on an HTTP server."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,10 @@ from auth0_sandbox.store.documents import Schema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
-    """One request, checked: the token has the permission; path, query and body fit the endpoint's schemas.
+    """One checked request: the token has the permission, and path, query and body match the endpoint's schemas.
 
-    `now` is in UNIX seconds. `host` is the server's own name as the client used it, else empty. `scopes` are the
-    token's. `body` is the parsed JSON (None for none) and `query` has numbers and booleans as such; Any, because the
-    endpoint's schema says what they are.
+    `now` is in UNIX seconds. `host` is the server's own name as the client used it, or empty. `scopes` belong to the
+    token. `body` is the parsed JSON or None. `query` has parsed numbers and booleans.
     """
 
     store: Store
@@ -32,10 +31,10 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A method and a path below `/api/v2`, what it takes, who may call it, and what it does.
+    """A method and a path below `/api/v2`, with its schemas, its permissions and its handler.
 
-    `any_of` lists the permissions of which a token needs one. `identity` is the schema of the path's `id`, `query` maps
-    parameters to their schemas, `body` gives the body's schema and is None where no body is read.
+    A token needs one of the permissions in `any_of`. `identity` is the schema of the path's `id`. `query` has the
+    schema of each parameter. `body` returns the schema of the body, or is None if there is no body.
     """
 
     method: str

@@ -1,6 +1,6 @@
-"""What the project's OpenAPI document says of an operation: who may call it, and the schemas of what it takes.
+"""Operations of the project's OpenAPI document: permissions and schemas.
 
-The sandbox checks requests by that document and nothing else, so that document and behaviour cannot drift apart.
+The sandbox checks requests by this document only, so document and behaviour agree.
 """
 
 import json
@@ -12,14 +12,14 @@ from auth0_sandbox.requests.calls import ApiCall, Endpoint
 from auth0_sandbox.requests.responses import SandboxResponse
 from auth0_sandbox.store.documents import Document, Schema
 
-_ROUTED_ID = "{id:path}"  # takes slashes, too
+_ROUTED_ID = "{id:path}"  # matches slashes, too
 
 
 def endpoint(method: str, path: str, handle: Callable[[ApiCall], SandboxResponse]) -> Endpoint:
-    """Return the endpoint as the document describes it.
+    """Return the endpoint that the document describes.
 
     Raises:
-        KeyError: the document has no such operation.
+        KeyError: if the document lacks the operation.
     """
     item, operation = _described(method, path)
     parameters = [*item.get("parameters", ()), *operation.get("parameters", ())]
@@ -38,7 +38,7 @@ def body(method: str, path: str) -> Schema:
     """Return the schema of an operation's JSON body.
 
     Raises:
-        KeyError: the document has no such operation, or the operation takes no body.
+        KeyError: if the document lacks the operation, or the operation has no body.
     """
     _, operation = _described(method, path)
     schema: Schema = operation["requestBody"]["content"]["application/json"]["schema"]
@@ -46,14 +46,14 @@ def body(method: str, path: str) -> Schema:
 
 
 def _described(method: str, path: str) -> tuple[Document, Document]:
-    """Return what the document says of a path, and of a method of it."""
+    """Return the descriptions of a path and of one of its methods."""
     item = described_paths()[path.replace(_ROUTED_ID, "{id}")]
     return item, item[method.lower()]
 
 
 @cache
 def described_paths() -> Document:
-    """Return the document's paths, every reference written out."""
+    """Return the document's paths with all references resolved."""
     document = json.loads(_document().read_text(encoding="utf-8"))
     paths = _written_out(document["paths"], document)
     return paths if isinstance(paths, dict) else {}
@@ -67,7 +67,7 @@ def _document() -> Path:
 
 
 def _schemas(parameters: list[Document], place: str) -> dict[str, Schema]:
-    """Return the parameters at a place; the description, which refusals quote, moves into the schema."""
+    """Return the parameters at a place. The description, which errors quote, becomes part of the schema."""
     return {
         parameter["name"]: {**parameter["schema"], "description": parameter["description"]}
         for parameter in parameters
@@ -76,7 +76,7 @@ def _schemas(parameters: list[Document], place: str) -> dict[str, Schema]:
 
 
 def _written_out(node: object, document: Document) -> object:
-    """Return `node` with what its references name in their place; the document has no cycles."""
+    """Return `node` with its references resolved. The document has no cycles."""
     match node:
         case {"$ref": str(reference)}:
             target: object = document

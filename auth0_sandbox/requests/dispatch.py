@@ -1,4 +1,4 @@
-"""Pure but for the store: what an endpoint answers to a request, after everything that is checked for it."""
+"""Check a request and call the handler of its endpoint. Pure except for the store."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +12,11 @@ from auth0_sandbox.requests.tokens import permissions, require_any
 from auth0_sandbox.requests.traffic import Arrival, Handle
 
 LARGEST_BODY_BYTES = 1_048_576
-Spend = Callable[[Arrival], None]  # takes a token from the rate limits' buckets, or raises
+Spend = Callable[[Arrival], None]  # takes a token from the buckets of the rate limits, or raises
 
 
 def management(endpoint: Endpoint, spend: Spend) -> Handle:
-    """Return what answers an endpoint of the Management API; it raises RefusalError.
+    """Return the handler of an endpoint of the Management API. It raises RefusalError.
 
     The order of the checks is an assumption: token, permission, rate limit, path, query, body.
     """
@@ -36,7 +36,7 @@ def management(endpoint: Endpoint, spend: Spend) -> Handle:
 
 
 def token(spend: Spend) -> Handle:
-    """Return what answers /oauth/token; it raises RefusalError."""
+    """Return the handler of /oauth/token. It raises RefusalError."""
 
     def handle(arrival: Arrival) -> SandboxResponse:
         spend(arrival)
@@ -58,7 +58,7 @@ def _call(arrival: Arrival) -> ApiCall:
 
 
 def _checked(endpoint: Endpoint, arrival: Arrival, call: ApiCall) -> ApiCall:
-    """Return the call with query and body as values that fit the endpoint's schemas."""
+    """Return the request with query and body parsed according to the endpoint's schemas."""
     check_identity(call.path.get("id", ""), endpoint.identity)
     refuse_unknown = call.settings.refuse_unknown_query
     query = query_values(arrival.query, endpoint.query, refuse_unknown=refuse_unknown)

@@ -1,4 +1,4 @@
-"""Pure: turn what came in over HTTP into values that fit an endpoint's schemas, or refuse it in the API's words."""
+"""Pure: parse parts of an HTTP request according to schemas, or refuse them with the API's messages."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def check_identity(identity: str, schema: Schema) -> None:
 def query_values(
     pairs: Sequence[tuple[str, str]], parameters: Mapping[str, Schema], *, refuse_unknown: bool
 ) -> Mapping[str, object]:
-    """Return the query's parameters as values of the types that their schemas ask for.
+    """Return the query parameters with the types of their schemas.
 
     Raises:
         RefusalError: 400 `invalid_query_string`.
@@ -39,15 +39,15 @@ def query_values(
 
 
 def invalid_query(violation_text: str) -> RefusalError:
-    """Return the 400 for a query that its schema, or a rule between parameters, refuses."""
+    """Return the 400 for a query that its schema or a rule refuses."""
     return bad_request(f"Query validation error: {violation_text}", "invalid_query_string")
 
 
 def body_value(raw: bytes, schema: Schema) -> object:
-    """Return the JSON body; an empty one counts as null.
+    """Return the JSON body. An empty body counts as null.
 
     Raises:
-        RefusalError: 400, `invalid_body` where the schema is violated.
+        RefusalError: 400, with `invalid_body` for a violation of the schema.
     """
     try:
         value = parse_foreign(raw) if raw else None
@@ -64,7 +64,7 @@ def invalid_body(violation_text: str) -> RefusalError:
 
 
 def _value(several: list[str], schema: Schema) -> object:
-    """Return what the texts of one parameter stand for; a repeated one is an array, which most schemas refuse."""
+    """Return the value of one parameter. A repeated parameter is an array, which most schemas refuse."""
     if schema.get("type") == "array":
         return several
     if len(several) > 1:

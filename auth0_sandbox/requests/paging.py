@@ -1,4 +1,4 @@
-"""Pure: the API's three ways to page through a list: a bare array, totals, and checkpoints."""
+"""Pure: the API's three kinds of paging: a plain array, totals, and checkpoints."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ def _as_stored(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentList:
-    """A list: which documents, and how each is shown (from stored to answered text).
+    """A list: the selected documents, and the conversion from stored to response text.
 
-    `offset_cap` tells how far offsets reach, 0 for no end.
+    `offset_cap` is the maximum offset, or 0 without a maximum.
     """
 
     kind: DocumentKind
@@ -34,13 +34,12 @@ class DocumentList:
 
 
 def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
-    """Return the page that the query asks for; `take` or `from` wins over the parameters of offset paging.
+    """Return the requested page. `take` and `from` take precedence over offset paging.
 
-    Items are put together as text, without being parsed: the store holds what is answered.
+    The stored text of the items is joined without parsing.
 
     Raises:
-        RefusalError: 400 for a checkpoint that this tenant did not give or that is too old, or for an offset beyond
-            the cap.
+        RefusalError: 400 for a checkpoint that is invented or too old, or an offset beyond the cap.
     """
     by_checkpoint = "take" in call.query or "from" in call.query
     return _checkpoint_page(call, listing) if by_checkpoint else _offset_page(call, listing)
@@ -61,7 +60,7 @@ def _offset_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
         return SandboxResponse(
             HTTPStatus.OK, f'{{"total":{total},"start":{start},"limit":{limit},"{listing.kind}":{items}}}'
         )
-    # recorded in this order where the list is of associated things
+    # the recorded order for lists of associations
     return SandboxResponse(
         HTTPStatus.OK, f'{{"{listing.kind}":{items},"start":{start},"limit":{limit},"total":{total}}}'
     )
@@ -82,7 +81,7 @@ def _array(rows: Sequence[Row], listing: DocumentList) -> str:
 
 
 def _write_checkpoint(last_id: str, now: float) -> str:
-    """Name the last item of a page: unpadded base64url of a time and an id, one of the forms the API has shown."""
+    """Return the checkpoint after an item: unpadded base64url of a time and an id, one of the API's forms."""
     return urlsafe_b64encode(f"{int(now)},{last_id}".encode()).decode().rstrip("=")
 
 
@@ -99,5 +98,5 @@ def _read_checkpoint(token: str, now: float) -> str:
 
 
 def _bad_checkpoint(token: str) -> Exception:
-    # what the API answers to a stale or invented checkpoint has not been seen
+    # the API's response to an old or invented checkpoint has not been observed
     return invalid_query(f"'Object didn't pass validation for format checkpoint: {token}' on property from.")

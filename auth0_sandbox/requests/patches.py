@@ -1,4 +1,4 @@
-"""Pure: what a PATCH does to a stored document."""
+"""Pure: apply a PATCH to a stored document."""
 
 from collections.abc import Collection
 
@@ -8,10 +8,10 @@ from auth0_sandbox.store.documents import Document, project
 
 
 def patched(document: Document, body: Document, *, fixed: Collection[str]) -> Document:
-    """Return the document with each named attribute replaced whole; null takes it away (recorded for APIs).
+    """Return the document with each named attribute replaced. null removes it (recorded for APIs).
 
     Raises:
-        RefusalError: 400 `invalid_body`: the body names one of the `fixed` attributes.
+        RefusalError: 400 `invalid_body` if the body contains one of the `fixed` attributes.
     """
     if refused := [name for name in body if name in fixed]:
         raise invalid_body(f"'Additional properties not allowed: {','.join(refused)}'.")
@@ -19,12 +19,12 @@ def patched(document: Document, body: Document, *, fixed: Collection[str]) -> Do
 
 
 def without_nulls(document: Document) -> Document:
-    """Return the document without the attributes that are null: the API answers none."""
+    """Return the document without null attributes, which the API never returns."""
     return {name: value for name, value in document.items() if value is not None}
 
 
 def shown_fields(call: ApiCall, document: Document) -> Document:
-    """Return `document` with the attributes that the query asks for, all of them where it names none."""
+    """Return `document` with the requested attributes. The default is all of them."""
     names = frozenset(name.strip() for name in call.query.get("fields", "").split(",")) - {""}
     if not names:
         return document

@@ -1,4 +1,4 @@
-"""Pure: token buckets over a tenant's calls, as Auth0 documents its rate limits. Time is an argument."""
+"""Pure: token buckets for a tenant's requests, as Auth0 documents its rate limits. Time is an argument."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from auth0_sandbox.yaml_files import suggest
 
 PLENTY = 10_000
 GLOBAL_LIMIT = "Global limit has been reached"
-TINY = 1e-9  # of a token: what sums of fractions may miss
+TINY = 1e-9  # of a token; the rounding error of sums of fractions
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A bucket: it holds `burst` tokens, and `tokens` are added every `seconds`."""
+    """A bucket with `burst` tokens. `tokens` are added every `seconds`."""
 
     burst: int
     tokens: int
@@ -28,7 +28,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A bucket for all calls that `method` and `path` mean (wildcards as in file names), with that query parameter."""
+    """A bucket for all requests that match `method`, `path` (wildcards like file names) and the query parameter."""
 
     rate: Rate
     path: str
@@ -37,17 +37,17 @@ class Limit:
     message: str = GLOBAL_LIMIT
 
     def covers(self, arrival: Arrival) -> bool:
-        """Tell whether a call draws on this bucket."""
+        """Return whether a request uses this bucket."""
         has_parameter = self.parameter is None or arrival.asked(self.parameter) is not None
         return has_parameter and arrival.is_for(self.method, self.path)
 
 
-Profile = tuple[Limit, ...]  # in the order in which the buckets are asked
+Profile = tuple[Limit, ...]  # in the order of checking
 
 
 @dataclass(frozen=True, slots=True)
 class BucketLevel:
-    """What the headers say: the bucket's size, what is left in it, and when (UNIX seconds) tokens are next added."""
+    """The values of the headers: size, remaining tokens, and the time of the next refill (UNIX seconds)."""
 
     limit: int
     remaining: int
@@ -61,7 +61,7 @@ class _Bucket:
 
 
 class Buckets:
-    """The buckets of one server process: each starts full. Calls take microseconds, and are safe in several threads."""
+    """The buckets of one server process. Each starts full. Methods are thread-safe."""
 
     def __init__(self, profile: Profile, refill: Refill) -> None:
         self._profile = profile
@@ -70,9 +70,10 @@ class Buckets:
         self._buckets: dict[Limit, _Bucket] = {}
 
     def spend(self, arrival: Arrival) -> Limit | None:
-        """Take a token from each bucket that the call draws on; return the first one that has none, or None.
+        """Take a token from each bucket of a request. Return the first empty bucket, or None.
 
-        Auth0 asks the global bucket first; a call that it lets through has used it, whatever the next bucket says.
+        Auth0 checks the global bucket first. A request that passes it has used a token of it, even if the next bucket
+        is empty.
         """
         with self._lock:
             for limit in self._drawn_on(arrival):
@@ -83,7 +84,7 @@ class Buckets:
         return None
 
     def level(self, arrival: Arrival) -> BucketLevel:
-        """Return what is left for calls like this one: of several buckets the emptiest (an assumption)."""
+        """Return the level for a request: that of the emptiest bucket (an assumption)."""
         with self._lock:
             levels = [self._level(limit, arrival.now) for limit in self._drawn_on(arrival)]
         return min(
@@ -98,7 +99,7 @@ class Buckets:
         return BucketLevel(limit.rate.burst, int(tokens + TINY), self._next_added(limit.rate, tokens, now))
 
     def _filled(self, limit: Limit, now: float) -> _Bucket:
-        """Return the bucket with what has been added since it was last looked at."""
+        """Return the bucket after its refill."""
         rate = limit.rate
         before = self._buckets.get(limit, _Bucket(rate.burst, now))
         passed = self._passed(rate, before.filled_at, now)
@@ -109,7 +110,7 @@ class Buckets:
         return bucket
 
     def _passed(self, rate: Rate, since: float, now: float) -> float:
-        """Return how many times `rate.tokens` have been added: whole windows by the clock, or any fraction of one."""
+        """Return the number of refills: whole windows of the clock, or fractions."""
         if self._refill == "window":
             return floor(now / rate.seconds) - floor(since / rate.seconds)
         return (now - since) / rate.seconds
@@ -122,14 +123,14 @@ class Buckets:
 
 
 def throttled_answer(arrival: Arrival, message: str) -> SandboxResponse:
-    """Return the 429 for a call that met an empty bucket; the shape at /oauth/token is an assumption."""
+    """Return the 429 for an empty bucket. The form at /oauth/token is an assumption."""
     return error_answer(arrival, HTTPStatus.TOO_MANY_REQUESTS, message, "too_many_requests")
 
 
 MINUTE = 60
 _API = "/api/v2/*"
 _TOKEN = "/oauth/token"  # noqa: S105 - a path, no secret
-_OWN = "Endpoint limit has been reached"  # an assumption: only the global limit's text has been seen
+_OWN = "Endpoint limit has been reached"  # an assumption; only the text of the global limit has been observed
 
 
 def _whole(api: Rate, authentication: Rate | None) -> Profile:
@@ -142,9 +143,11 @@ def _endpoint(method: str, path: str, rate: Rate, parameter: str | None = None) 
 
 
 def _organizations(factor: int = 1) -> Profile:
-    """Return the limits on grants of organizations: documented up to the tier of 100 requests/s, larger ones scale.
+    """Return the limits for grants of organizations.
 
-    That both verbs scale alike is an assumption.
+    They are documented up to 100 requests per second, and scaled beyond.
+
+    It is an assumption that both methods scale alike.
     """
     path = "/organizations/{id}/client-grants"
     return (
@@ -154,14 +157,14 @@ def _organizations(factor: int = 1) -> Profile:
 
 
 def _private(rate: int, factor: int = 1) -> Profile:
-    """Return a tier of the private cloud, of which burst and sustained rate are one figure."""
+    """Return a tier of the private cloud. Its burst and sustained rates are equal."""
     return (*_whole(Rate(rate, rate), None), _SEARCH, *_organizations(factor))
 
 
 _SEARCH = _endpoint("GET", "/clients", Rate(5, 150, MINUTE), "q")
 _SELF_SERVICE: Profile = (
-    # The page prints no global figure for these plans. The lowest of a paid plan is assumed: who keeps to it keeps to
-    # any other.
+    # The page has no global figure for these plans. The lowest figure of a paid plan is assumed, so that a client
+    # within it is within any other.
     *_whole(Rate(10, 2), Rate(25, 25)),
     _endpoint("GET", "/clients", Rate(5, 100, MINUTE)),
     _SEARCH,
@@ -188,12 +191,12 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def profile(name: str) -> Profile:
-    """Return the limits of a plan.
+    """Return the limits of an Auth0 plan.
 
     Raises:
-        SandboxError: no plan has that name.
+        SandboxError: if the plan is unknown.
     """
     if name not in PROFILES:
         hint = suggest(name, PROFILES) or f"there are: {', '.join(PROFILES)}"
-        raise SandboxError(f'no rate limits are known for "{name}"; {hint}')
+        raise SandboxError(f'the rate limits of "{name}" are unknown; {hint}')
     return PROFILES[name]

@@ -1,4 +1,4 @@
-"""Pure: what the sandbox answers, and the error bodies of the Management API."""
+"""Pure: responses, and the error bodies of the Management API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from auth0_sandbox.store.documents import dump
 
 @dataclass(frozen=True, slots=True)
 class SandboxResponse:
-    """A status and a JSON text (empty for none); every answer has the JSON content type, a 204 included."""
+    """A status and a JSON text, which may be empty. Every response has the JSON content type, even a 204."""
 
     status: int
     text: str = ""
@@ -31,7 +31,10 @@ def created(value: object) -> SandboxResponse:
 
 
 class RefusalError(Exception):
-    """A request is refused; carries the whole answer. Raised by handlers, answered by the application."""
+    """A request is refused.
+
+    It carries the whole response. Handlers raise it, and the application returns the response.
+    """
 
     def __init__(self, answer: SandboxResponse) -> None:
         super().__init__(answer.text)
@@ -39,7 +42,7 @@ class RefusalError(Exception):
 
 
 def refusal(status: int, message: str, code: str | None = None, **extra: object) -> RefusalError:
-    """Return the error in the Management API's shape; `errorCode` is absent where the API sends none."""
+    """Return the error in the Management API's form. `errorCode` is absent if the API sends none."""
     body: dict[str, object] = {"statusCode": status, "error": phrase(status), "message": message}
     if code is not None:
         body["errorCode"] = code
@@ -47,7 +50,7 @@ def refusal(status: int, message: str, code: str | None = None, **extra: object)
 
 
 def phrase(status: int) -> str:
-    """Return a status in words; proxies have some that no standard names."""
+    """Return the phrase of a status. Some statuses of proxies are not in any standard."""
     return HTTPStatus(status).phrase if status in _KNOWN else "Error"
 
 
@@ -57,7 +60,7 @@ def bad_request(message: str, code: str | None = None) -> RefusalError:
 
 
 def unauthorized(message: str) -> RefusalError:
-    """Return a 401, which repeats its message under `attributes.error`."""
+    """Return a 401. Its message is repeated under `attributes.error`."""
     return refusal(HTTPStatus.UNAUTHORIZED, message, attributes={"error": message})
 
 
@@ -72,5 +75,5 @@ def conflict(message: str, code: str | None = None) -> RefusalError:
 
 
 def oauth_refusal(status: int, error: str, description: str, **extra: str) -> RefusalError:
-    """Return an error in the shape of RFC 6749, as /oauth/token answers it."""
+    """Return an error of /oauth/token in the form of RFC 6749."""
     return RefusalError(SandboxResponse(status, dump({"error": error, "error_description": description} | extra)))

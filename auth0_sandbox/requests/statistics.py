@@ -1,16 +1,16 @@
-"""Statistics of requests by endpoint, since the start or the last reset."""
+"""Count requests by endpoint since the start or the last reset."""
 
 from collections import Counter
 from dataclasses import dataclass
 from http import HTTPStatus
 
-UNKNOWN = "*"  # the path of calls that no endpoint takes
-DROPPED = "dropped"  # in the place of a status
+UNKNOWN = "*"  # the path of requests without an endpoint
+DROPPED = "dropped"  # instead of a status
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Called:
-    """An endpoint, and how a call of it ended."""
+    """An endpoint and the end of a request."""
 
     path: str
     method: str
@@ -24,16 +24,16 @@ class Tally:
         self._counts: Counter[Called] = Counter()
 
     def count(self, method: str, path: str, status: int | None) -> None:
-        """Count a request; a status of None means that the connection was dropped."""
+        """Count a request. The status None means a dropped connection."""
         self._counts[Called(path, method, DROPPED if status is None else str(int(status)))] += 1
 
     def clear(self) -> None:
-        """Start again from nothing."""
+        """Reset all counts."""
         self._counts.clear()
 
     def data(self) -> dict[str, object]:
         """Return all counts, by path and method."""
-        counts = dict(self._counts)  # at one stroke, whatever another thread counts meanwhile
+        counts = dict(self._counts)  # atomic, because other threads may count
         endpoints: dict[tuple[str, str], dict[str, int]] = {}
         for called, count in sorted(counts.items()):
             endpoints.setdefault((called.path, called.method), {})[called.ending] = count

@@ -1,4 +1,4 @@
-"""Pure: the tenant's access tokens: issued for an application, and checked against what an endpoint asks for."""
+"""Pure: access tokens of the tenant: issue and check them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ import jwt
 from auth0_sandbox.requests.responses import bad_request, refusal, unauthorized
 from auth0_sandbox.store.database import SandboxTenant
 
-if TYPE_CHECKING:  # PyJWT before 2.11 has no such type
+if TYPE_CHECKING:  # PyJWT before 2.11 lacks this type
     from jwt.types import Options
 
 TOKEN_LIFETIME_SECONDS = 86_400
-# Auth0 signs with RS256; one secret per database does here, where the tenant checks its own tokens only.
+# Auth0 uses RS256. Here one secret per database suffices, because only the tenant checks its tokens.
 ALGORITHM = "HS256"
 _EXPIRED = "Expired token received for JSON Web Token validation"
 _FORGED = "Invalid signature received for JSON Web Token validation"
-# the clock is an argument, so times are not for the library to check
+# the clock is an argument, so the library must not check times
 _UNCHECKED: "Options" = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """What a token says: which application may call which API, with which scopes, and for how long."""
+    """The content of a token: application, API, scopes and lifetime."""
 
     client_id: str
     audience: str
@@ -33,7 +33,7 @@ class Permit:
 
 
 def issue(tenant: SandboxTenant, permit: Permit, now: float) -> str:
-    """Return a token, valid from `now` on; its permissions stay as they are, whatever becomes of the grant."""
+    """Return a token that is valid from `now`. A later change of the grant does not change its permissions."""
     claims: dict[str, object] = {
         "iss": tenant.issuer,
         "sub": f"{permit.client_id}@clients",
@@ -51,7 +51,7 @@ def permissions(authorization: str | None, tenant: SandboxTenant, now: float) ->
     """Return the scopes of the bearer token in an `Authorization` header.
 
     Raises:
-        RefusalError: 400 for a malformed header, 401 for a token that is missing, wrong or expired.
+        RefusalError: 400 for a malformed header, 401 for a missing, wrong or expired token.
     """
     if authorization is None:
         raise unauthorized("Missing authentication")
@@ -78,10 +78,10 @@ def permissions(authorization: str | None, tenant: SandboxTenant, now: float) ->
 
 
 def require_any(scopes: frozenset[str], any_of: Sequence[str]) -> None:
-    """Refuse a token that has none of the permissions.
+    """Refuse a token without any of the permissions.
 
     Raises:
-        RefusalError: 403 `insufficient_scope`, naming the permissions in the endpoint's order.
+        RefusalError: 403 `insufficient_scope` with the permissions in the endpoint's order.
     """
     if scopes.isdisjoint(any_of):
         message = f"Insufficient scope, expected any of: {','.join(any_of)}"

@@ -1,4 +1,4 @@
-"""Pure: a request as it came in and a reply as it goes out, which is all that faults and limits ever see."""
+"""Pure: requests and replies as faults and rate limits see them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ API = "/api/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request, unchecked, and the circumstances that it meets.
+    """An unchecked request with its circumstances.
 
-    `pattern` is the endpoint's path (`/api/v2/clients/{id}`), `path` the one that was asked for. `store` is the state
-    that it works on, `now` the tenant's time and `token_time` the time its token is checked by, in UNIX seconds.
+    `pattern` is the endpoint's path (`/api/v2/clients/{id}`), and `path` the requested one. `store` is the state that
+    the request uses. `now` is the tenant's time, and `token_time` the time for the check of the token, in UNIX seconds.
     """
 
     method: str
@@ -39,18 +39,17 @@ class Arrival:
         return next((value for key, value in self.query if key == name), None)
 
     def is_for(self, method: str, path: str) -> bool:
-        """Tell whether method and path, of which either may have wildcards as file names do, mean this request."""
+        """Return whether the request matches a method and a path, which may contain wildcards like file names."""
         same_method = method in {ANY, self.method}
         return same_method and any(fnmatchcase(each, path) for each in (self.pattern, self.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What goes back. Nothing does if `dropped`: the connection breaks.
+    """A reply. If `dropped`, the connection breaks instead.
 
-    It breaks, too, behind a `content` that is shorter than `length`, which is what the head promises (None: as long as
-    it is). `headers` replace the standard ones; None takes one away. `skew` is by how many seconds the clock that dates
-    the reply is off.
+    The connection also breaks after a `content` that is shorter than `length`, the promised length (None: the real
+    one). `headers` replace standard headers, and None removes one. `skew` is the error of the clock in seconds.
     """
 
     status: int = 0
@@ -67,12 +66,12 @@ Proceed = Callable[[Arrival], Awaitable[Reply]]
 
 
 def reply(answer: SandboxResponse) -> Reply:
-    """Return the whole answer as a reply."""
+    """Return the complete response as a reply."""
     return Reply(status=answer.status, content=answer.text.encode(), headers=dict(answer.headers))
 
 
 def error_answer(arrival: Arrival, status: int, message: str, code: str | None = None) -> SandboxResponse:
-    """Return an error in the shape of whichever API was asked: the Management API's, or that of /oauth/token."""
+    """Return an error in the form of the requested API: the Management API or /oauth/token."""
     if arrival.path.startswith(API):
         return refusal(status, message, code).answer
     return oauth_refusal(status, code or phrase(status).lower().replace(" ", "_"), message).answer

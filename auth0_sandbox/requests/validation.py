@@ -1,6 +1,6 @@
-"""Pure: check values against a JSON Schema and say what is wrong in the words of the API's validator, z-schema.
+"""Pure: validate values against a JSON Schema with the messages of the API's validator, z-schema.
 
-Knows the keywords that the contract uses, and no more. Like the API it reports one violation, the first.
+It knows only the keywords of the contract. Like the API, it reports only the first violation.
 """
 
 import re
@@ -18,32 +18,32 @@ _TYPE_NAMES = {
     dict: "object",
     list: "array",
 }
-# Any: the value of a JSON Schema keyword has the type that the keyword gives it.
+# the type of a keyword's value depends on the keyword
 Keyword = Callable[[object, Any], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestViolation:
-    """What is wrong, at which property; both place and description are empty for the value as a whole."""
+    """A violation and its property. Place and description are empty for the whole value."""
 
     text: str
     place: str = ""
     description: str = ""
 
     def __str__(self) -> str:
-        """`'text' on property place (description).`, as the API's messages end."""
+        """Return `'text' on property place (description).`, the end of the API's messages."""
         place = f" on property {self.place}" if self.place else ""
         description = f" ({self.description})" if place and self.description else ""
         return f"'{self.text}'{place}{description}."
 
 
 def violation(value: object, schema: Schema) -> RequestViolation | None:
-    """Return the first violation of `schema` (without `$ref`) by `value`, or None; a parent comes before its parts."""
+    """Return the first violation of `schema` (without `$ref`) by `value`, or None. A parent comes before its parts."""
     return next(_violations(value, schema, ""), None)
 
 
 def type_name(value: object) -> str:
-    """Return the JSON type of `value`; whole numbers are integers."""
+    """Return the JSON type of `value`. Whole numbers are integers."""
     if isinstance(value, float):
         return "integer" if value.is_integer() else "number"
     return _TYPE_NAMES[type(value)]
@@ -126,7 +126,7 @@ def _max_items(value: object, most: int) -> str | None:
 
 
 def _pattern(value: object, pattern: str) -> str | None:
-    # in JSON Schema a dollar is the very end; in Python it also stands before a last line break
+    # in JSON Schema, $ matches only the very end; in Python also before a last line break
     exact = f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern
     differs = isinstance(value, str) and not re.search(exact, value)
     return f"String does not match pattern {pattern}: {value}" if differs else None

@@ -1,7 +1,6 @@
-"""The endpoints under /sandbox, which no tenant of Auth0's has: look at the sandbox, and change how it behaves.
+"""The endpoints below /sandbox, which Auth0 does not have: inspect the sandbox and change its behaviour.
 
-They take no token. So they answer programs on this machine only: not a web page that makes its visitor's browser call
-them, be it under a name of its own.
+They need no token. They therefore refuse requests of web pages and requests with a foreign host name.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,7 +23,7 @@ Action = Callable[[Request], Awaitable[object]]
 
 
 def routes(control: Control) -> list[BaseRoute]:
-    """Return the routes; each answers JSON."""
+    """Return the routes. Each returns JSON."""
 
     async def statistics(_: Request) -> object:
         return control.tally.data()
@@ -74,7 +73,7 @@ def _route(method: str, path: str, action: Action) -> Route:
 
 
 def _refuse_strangers(request: Request) -> None:
-    """Refuse a call that a browser makes for another site, or under a name that merely leads here."""
+    """Refuse a request of a web page, and a request with a foreign host name."""
     if "origin" in request.headers or not is_local(request.headers.get("host", "")):
         raise refusal(HTTPStatus.FORBIDDEN, "only programs on this machine may call this, by a name of this machine")
 

@@ -1,4 +1,4 @@
-"""The ASGI application: from a request to an arrival, and from a reply to what goes over the wire."""
+"""The ASGI application: parse requests and send replies."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -37,9 +37,9 @@ Clock = Callable[[], float]  # UNIX seconds
 
 
 def build_app(control: Control, clock: Clock, *, with_admin: bool) -> ASGIApp:
-    """Return the application for a tenant; with its administration under /sandbox, if asked for.
+    """Return the application of a tenant, optionally with the endpoints below /sandbox.
 
-    Handlers are synchronous on purpose: a call to a local SQLite file is shorter than a switch of threads.
+    Handlers are synchronous, because a call to a local SQLite file is shorter than a switch of threads.
     """
     desk = _Desk(control, clock)
     spend = control.spend
@@ -55,14 +55,14 @@ def build_app(control: Control, clock: Clock, *, with_admin: bool) -> ASGIApp:
 
 
 class _Desk:
-    """Takes requests in and sends replies out; the faults and the limits that control names stand in between."""
+    """Receives requests and sends replies. Faults and rate limits come in between."""
 
     def __init__(self, control: Control, clock: Clock) -> None:
         self._control = control
         self._clock = clock
 
     def route(self, path: str, handles: Handles) -> Route:
-        """Return the route of the endpoints that share a path."""
+        """Return the route of all endpoints with one path."""
         pattern = path.replace(":path}", "}")
 
         async def respond(request: Request) -> Response:
@@ -74,7 +74,7 @@ class _Desk:
         return Route(path, respond, methods=list(handles))
 
     async def on_error(self, request: Request, error: Exception) -> Response:
-        """Answer a request that no endpoint takes."""
+        """Answer a request without an endpoint."""
         if not isinstance(error, HTTPException):
             raise error
         refused = replace(refusal(error.status_code, error.detail).answer, headers=error.headers or {})
@@ -115,13 +115,13 @@ def _proceed(handle: Handle) -> Proceed:
 
 
 def _own_host(request: Request) -> str:
-    """Return the Host header if it names this server, else nothing: the sender chooses it."""
+    """Return the Host header if it names this server, or an empty text, because the sender chooses it."""
     host = request.headers.get("host", "")
     return host if is_own(host, request.url.scheme, request.scope.get("server")) else ""
 
 
 async def _read(request: Request) -> bytes:
-    """Return the body; of one that is too large not much more than shows that it is."""
+    """Return the body. Of a body that is too large, return only the start."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk

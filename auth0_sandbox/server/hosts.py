@@ -1,4 +1,4 @@
-"""Pure: by which names this machine is reached, as the Host header of a request gives them."""
+"""Pure: the names of this machine in Host headers."""
 
 import re
 from ipaddress import ip_address
@@ -8,7 +8,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_local(host: str) -> bool:
-    """Return whether a Host header names this machine. Other names may lead here by DNS rebinding."""
+    """Return whether a Host header names this machine. With DNS rebinding, other names may also lead here."""
     found = HOST.fullmatch(host)
     if found is None:
         return False
@@ -20,7 +20,7 @@ def is_local(host: str) -> bool:
 
 
 def is_own(host: str, scheme: str, server: tuple[str, int | None] | None) -> bool:
-    """Return whether a Host header names the server that answers: its own name or one of this machine, and its port."""
+    """Return whether a Host header names the answering server: its own name or one of this machine, and its port."""
     found, (own_name, own_port) = HOST.fullmatch(host), server or ("", None)
     if found is None:
         return False

@@ -1,4 +1,4 @@
-"""Serve a sandbox over HTTP, on this machine only."""
+"""Serve a sandbox over HTTP on this machine."""
 
 import asyncio
 import signal
@@ -25,9 +25,9 @@ from auth0_sandbox.server.wire import BREAK, JSON
 from auth0_sandbox.tenant import Sandbox
 
 LOCALHOST = "127.0.0.1"
-GRACE_SECONDS = 5  # for requests under way when the server is told to stop
+GRACE_SECONDS = 5  # for requests in progress when the server stops
 BACKLOG = 512
-NO_LINGER = struct.pack("ii", 1, 0)  # a socket closed so resets its connection
+NO_LINGER = struct.pack("ii", 1, 0)  # closing such a socket resets its connection
 
 
 def serve(
@@ -38,13 +38,13 @@ def serve(
     on_ready: Callable[[str], None],
     certificate: Path | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; to be called in the main thread.
+    """Serve until SIGINT or SIGTERM. Call it in the main thread.
 
-    `on_ready` is told the address, `host:port`, once connections are accepted; port 0 takes any free one. With a
-    `certificate` (a PEM file, with its key) it speaks https.
+    `on_ready` receives the address, `host:port`, when connections are accepted. Port 0 selects a free one. A
+    `certificate` (a PEM file with its key) enables https.
 
     Raises:
-        SandboxError: the host is not this machine, or the port is taken.
+        SandboxError: if the host is not this machine or the port is in use.
     """
     with _listening(host, port) as listener:
         server = _server(sandbox, certificate)
@@ -57,10 +57,10 @@ def serve(
 def serving(
     sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0, certificate: Path | None = None
 ) -> Iterator[str]:
-    """Serve in a thread of its own while the block runs; gives the address, `host:port`. Meant for tests.
+    """Serve in a separate thread inside this context. It yields the address, `host:port`.
 
     Raises:
-        SandboxError: as for `serve`.
+        SandboxError: like `serve`.
     """
     with _listening(host, port) as listener:
         server = _server(sandbox, certificate)
@@ -78,7 +78,7 @@ def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
         local = is_local(Headers(scope=scope).get("host", ""))
         await _run_or_break(sandbox.app if local else _refuse, server.server_state, (scope, receive, send))
 
-    # the application itself says the date, by the tenant's clock
+    # the application sends the date of the tenant's clock
     config = uvicorn.Config(
         app,
         log_level="error",
@@ -95,13 +95,13 @@ def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a call under a name that merely leads here, as a web page elsewhere can make it."""
+    """Refuse a request with a foreign host name, which a web page can send."""
     answer = refusal(HTTPStatus.FORBIDDEN, "call the sandbox by a name of this machine, like localhost").answer
     await Response(answer.text, answer.status, media_type=JSON)(scope, receive, send)
 
 
 async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Receive, Send]) -> None:
-    """Run the application; where it asks for that, break the connection that the call came by."""
+    """Run the application. If it asks for it, break the connection."""
     scope, receive, send = call
     breaks: list[Message] = []
 
@@ -121,7 +121,7 @@ async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Rec
 
 
 def _break(transport: asyncio.Transport, *, at_once: bool) -> None:
-    """End a connection: at once with a reset, as a crash or a firewall does, else behind what was sent."""
+    """End a connection: at once with a reset, like a crash or a firewall, or after the sent data."""
     if not at_once:
         transport.close()
         return
@@ -131,9 +131,9 @@ def _break(transport: asyncio.Transport, *, at_once: bool) -> None:
 
 @contextmanager
 def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Let signals end the server rather than the process.
+    """Let signals stop the server instead of the process.
 
-    uvicorn raises a signal that it has met once more after it stopped, for whoever handled it before.
+    After stopping, uvicorn raises the signal again for the previous handler.
     """
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
@@ -151,23 +151,23 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     name = _loopback(host)
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    # with the protocol named, asyncio sends small answers at once; otherwise each waits 40 ms for an acknowledgement
+    # with the protocol named, asyncio sends small responses at once; otherwise each waits 40 ms for an acknowledgement
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        # a port that was left a moment ago may be taken again at once
+        # reuse a port that was just closed
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((name, port))
             listener.listen(BACKLOG)
         except (OSError, OverflowError) as error:
             raise SandboxError(
-                f"cannot listen on {host}:{port}: {reason(error)}; stop what uses the port, or name another one "
-                "(0 takes any)"
+                f"cannot listen on {host}:{port}: {reason(error)}; stop the program that uses the port, or "
+                "choose another port (0 selects a free one)"
             ) from error
         yield listener
 
 
 def _loopback(host: str) -> str:
-    """Return the address to bind: a sandbox hands out tokens to anybody who knows its seed."""
+    """Return the loopback address to bind. A sandbox issues tokens to anybody who knows its seed."""
     name = LOCALHOST if host == "localhost" else host.strip("[]")
     try:
         local = ip_address(name).is_loopback

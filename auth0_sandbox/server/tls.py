@@ -1,6 +1,6 @@
-"""The certificates by which a sandbox speaks https: an authority of its own, and one for this machine's names.
+"""The certificates for https: an authority, and a certificate for the names of this machine.
 
-The authority's key is thrown away once it has signed: whoever trusts the authority trusts nothing but this sandbox.
+The authority's key is deleted after signing, so trusting the authority means trusting only this sandbox.
 """
 
 import os
@@ -19,11 +19,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from auth0_sandbox.errors import SandboxError, reason
 
-# where curl, Node, and Python's httpx and requests look for an authority to trust
+# the variables of curl, Node, and Python's httpx and requests for trusted authorities
 TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-LIFETIME = timedelta(days=397)  # what browsers and systems accept at most
-RENEWAL = timedelta(days=30)  # before the end
-SKEW = timedelta(days=1)  # by which another clock may be behind
+LIFETIME = timedelta(days=397)  # the maximum that browsers and systems accept
+RENEWAL = timedelta(days=30)  # before the expiry
+SKEW = timedelta(days=1)  # the allowed delay of another clock
 NAMES = (x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")), x509.IPAddress(ip_address("::1")))
 PRIVATE = 0o600
 READABLE = 0o644
@@ -34,7 +34,7 @@ PublicKey = ec.EllipticCurvePublicKey
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files: `authority` is what clients trust; `server` has the key, the certificate and the authority's (0600)."""
+    """Files: clients trust `authority`. `server` has the key, the certificate and that of the authority (0600)."""
 
     authority: Path
     server: Path
@@ -46,10 +46,10 @@ class Certificates:
 
 
 def certificates(database: Path, now: datetime) -> Certificates:
-    """Return the certificates kept beside a database; made at first, and anew before they expire.
+    """Return the certificates next to a database. They are created on first use and renewed before they expire.
 
     Raises:
-        SandboxError: the files cannot be written.
+        SandboxError: if the files cannot be written.
     """
     folder = database.parent.absolute()
     files = Certificates(folder / f"{database.stem}-ca.pem", folder / f"{database.stem}-tls.pem")
@@ -57,10 +57,10 @@ def certificates(database: Path, now: datetime) -> Certificates:
         folder.mkdir(parents=True, exist_ok=True)
         if not _is_good(files.server, now):
             _write(files.server, _new(now))
-        # read again, because another process may have been faster: the two files must fit
+        # read again, because another process may have been faster, and both files must match
         _write(files.authority, _authority_in(files.server.read_bytes()), READABLE)
     except OSError as error:
-        raise SandboxError(f"cannot keep certificates beside {database}: {reason(error)}") from error
+        raise SandboxError(f"cannot store certificates next to {database}: {reason(error)}") from error
     return files
 
 
@@ -86,7 +86,7 @@ def _new(now: datetime) -> bytes:
 
 
 def _authority(key: Key, now: datetime) -> x509.Certificate:
-    """Return the certificate of an authority, which may sign for this machine only."""
+    """Return the certificate of an authority that may sign for this machine only."""
     name = _name("reconciler sandbox authority")
     networks = (x509.IPAddress(ip_network("127.0.0.1/32")), x509.IPAddress(ip_network("::1/128")))
     permitted = x509.NameConstraints([x509.DNSName("localhost"), *networks], None)
@@ -146,7 +146,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _write(path: Path, content: bytes, mode: int = PRIVATE) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

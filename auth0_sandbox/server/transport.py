@@ -1,4 +1,4 @@
-"""Reach a sandbox inside this process through httpx, with the broken connections and the timeouts of a real network."""
+"""Send requests to a sandbox inside this process through httpx, with broken connections and timeouts."""
 
 import asyncio
 
@@ -9,10 +9,10 @@ from auth0_sandbox.server.wire import BREAK
 
 
 class SandboxTransport(httpx.AsyncBaseTransport):
-    """Hands requests to the application, and raises what a client would meet on the network.
+    """Passes requests to the application, and raises the errors of a network.
 
-    That is ReadError for a connection that is reset, RemoteProtocolError for one that ends within the body, ReadTimeout
-    for an answer that is later than the request's timeout allows. A call that is given up has no effect any more.
+    A reset connection raises ReadError. A connection that ends inside the body raises RemoteProtocolError. A late
+    response raises ReadTimeout. An abandoned request has no further effect.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -22,7 +22,7 @@ class SandboxTransport(httpx.AsyncBaseTransport):
         """Return the application's response.
 
         Raises:
-            httpx.TransportError: there is none, or not all of it.
+            httpx.TransportError: if there is no complete response.
         """
         connection = _Connection(self._app)
         patience: float | None = request.extensions.get("timeout", {}).get("read")
@@ -39,7 +39,7 @@ class SandboxTransport(httpx.AsyncBaseTransport):
 
 
 class _Connection:
-    """One exchange, told apart from what the application wants of its connection."""
+    """One exchange, separate from the application's instructions for its connection."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,7 +57,7 @@ class _Connection:
 
 
 async def _end(send: Send, *, started: bool) -> None:
-    """End the response for httpx, which insists on a whole one; nobody sees it."""
+    """End the response for httpx, which needs a complete one. Nobody reads it."""
     if not started:
         await send({"type": "http.response.start", "status": 500, "headers": []})
     await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""From a reply to what goes over the wire: the headers of every answer, and the ways in which a connection breaks."""
+"""Convert replies to ASGI responses: the headers of every response, and the ways to break a connection."""
 
 import secrets
 from email.utils import formatdate
@@ -9,31 +9,31 @@ from starlette.types import Receive, Scope, Send
 from auth0_sandbox.requests.rate_limits import BucketLevel
 from auth0_sandbox.requests.traffic import Reply
 
-BREAK = "sandbox.break"  # a message to the server, where ASGI has none: break the connection, with a reset if `at_once`
+BREAK = "sandbox.break"  # a message to the server that ASGI lacks: break the connection, with a reset if `at_once`
 JSON = "application/json; charset=utf-8"
 REQUEST_ID_BYTES = 10
 
 
 class BreakingResponse(Response):
-    """A response behind which the connection breaks."""
+    """A response after which the connection breaks."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Send what there is, as if more were to come; then ask for the break."""
+        """Send the content as if more followed, then request the break."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         await send({"type": BREAK, "at_once": False})
 
 
 class NoResponse(Response):
-    """A connection that breaks before anything is answered."""
+    """A connection that breaks before a response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Ask for the break."""
+        """Request the break."""
         await send({"type": BREAK, "at_once": True})
 
 
 def response(reply: Reply, level: BucketLevel, now: float) -> Response:
-    """Return the reply as an ASGI response, dated `now` (UNIX seconds) but for its skew."""
+    """Return the reply as an ASGI response, dated `now` (UNIX seconds) plus its skew."""
     if reply.dropped:
         return NoResponse()
     headers = {

@@ -1,10 +1,9 @@
-"""The only module that knows SQLite: keeps a tenant's documents in one file.
+"""Store a tenant's documents in one file. No other module uses SQLite.
 
-Documents are stored as the JSON text that is answered; what they are searched by are generated columns of that text,
-so nothing is written twice. Reads and writes take well under a millisecond on a local file, which is why they may be
-called from asynchronous code directly. Several processes may use one file: WAL, short write transactions that take
-the lock at once, and a busy timeout. A commit has reached the operating system before it returns, so what was answered
-survives the end of the process.
+A document is stored as the JSON text of its response. Generated columns of that text make it searchable, so nothing is
+stored twice. Reads and writes of a local file take less than a millisecond, so asynchronous code may call them
+directly. Several processes may share a file: WAL, short write transactions with an immediate lock, and a busy timeout.
+A commit reaches the operating system before it returns, so acknowledged writes survive the end of the process.
 """
 
 import os
@@ -27,16 +26,16 @@ from auth0_sandbox.store.tables import APPLICATION_ID, STATEMENTS, TABLES, VERSI
 BUSY_TIMEOUT_SECONDS = 15.0
 RETRY_SECONDS = 0.005
 BIRTH_SECONDS = 2.0
-"""How long a file may be empty that another process is making."""
+"""The maximum age of an empty file that another process is creating."""
 
 MOST_ROWS = 2**62
 OWNER_ONLY = 0o600
 BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a database for the files beside it."""
+"""The suffixes of the files that SQLite creates next to a database."""
 
 
 class DocumentKind(StrEnum):
-    """What a tenant holds; the value is the table, and the key under which the API lists it."""
+    """A kind of document. The value is the name of the table and the key of the API's lists."""
 
     CLIENTS = "clients"
     RESOURCE_SERVERS = "resource_servers"
@@ -47,12 +46,12 @@ class DocumentKind(StrEnum):
 
 
 class TakenError(Exception):
-    """A document with this id, or with this key, exists already."""
+    """A document with this id or key exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxTenant:
-    """What a tenant is made with: its canonical domain, the key its tokens are signed with, the tool's credentials."""
+    """The identity of a tenant: its canonical domain, the key that signs tokens, and the tool's credentials."""
 
     domain: str
     client_id: str
@@ -66,7 +65,7 @@ class SandboxTenant:
 
     @property
     def management_audience(self) -> str:
-        """The identifier of the Management API, whatever name the tenant is reached under."""
+        """The identifier of the Management API, for every name of the tenant."""
         return f"{self.issuer}api/v2/"
 
 
@@ -83,19 +82,19 @@ class Row:
 
 
 class Store:
-    """An open database. Methods are safe to call from several threads; each call, or `transaction`, is one unit."""
+    """An open database. Methods are thread-safe. Each call, or `transaction`, is atomic."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._lock = RLock()
 
     def close(self) -> None:
-        """Close the database; the last one to do so folds the write-ahead log into the file."""
+        """Close the database. The last process merges the write-ahead log into the file."""
         self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything inside one atomic unit; an exception undoes it. Does not nest."""
+        """Make everything inside atomic. An exception undoes it. Transactions do not nest."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -106,19 +105,19 @@ class Store:
             self._connection.execute("COMMIT")
 
     def version(self) -> int:
-        """Return the version of the tables that the file holds; `NO_TABLES` for a new one."""
+        """Return the version of the tables in the file, or `NO_TABLES` for a new file."""
         version: int = self._rows("PRAGMA user_version")[0][0]
         return version
 
     def make_tables(self) -> None:
-        """Make all tables anew, empty, whatever was there; to be called in a transaction."""
-        for table in (*reversed(DocumentKind), "used_once", "tenant"):  # what refers to others first
+        """Drop and create all tables. Call it inside a transaction."""
+        for table in (*reversed(DocumentKind), "used_once", "tenant"):  # referring tables first
             self._rows(f"DROP TABLE IF EXISTS {table}")
         for statement in (*STATEMENTS, f"PRAGMA user_version = {VERSION}"):
             self._rows(statement)
 
     def tenant(self) -> SandboxTenant:
-        """Return the tenant; read each time, because another process may reset it."""
+        """Return the tenant. It is read each time, because another process may reset it."""
         domain, client_id, secret, key = self._rows("SELECT domain, client_id, client_secret, signing_key FROM tenant")[
             0
         ]
@@ -133,15 +132,15 @@ class Store:
         """Insert a document.
 
         Raises:
-            TakenError: the id, or what must be unique for this kind, is taken.
+            TakenError: if the id or a unique attribute is taken.
         """
         self._write(sql("INSERT INTO", kind, "(id, body) VALUES (?, ?)"), identity, (identity, dump(document)))
 
     def replace(self, kind: DocumentKind, identity: str, document: Document) -> None:
-        """Write a document that exists.
+        """Replace an existing document.
 
         Raises:
-            TakenError: another document has what must be unique for this kind.
+            TakenError: if another document has a unique attribute of it.
         """
         self._write(sql("UPDATE", kind, "SET body = ? WHERE id = ?"), identity, (dump(document), identity))
 
@@ -151,32 +150,32 @@ class Store:
         return parse(rows[0][0]) if rows else None
 
     def first(self, kind: DocumentKind, filters: Filters) -> Document | None:
-        """Return the first document, by id, that the filters let through, or None."""
+        """Return the first matching document by id, or None."""
         rows = self.find(kind, filters, limit=1)
         return rows[0].document() if rows else None
 
     def find(self, kind: DocumentKind, filters: Filters, *, limit: int, offset: int = 0, after: str = "") -> list[Row]:
-        """Return documents in ascending order of their ids (ASCII), those behind the id `after` only."""
+        """Return matching documents in ascending order of their ids (ASCII), after the id `after`."""
         chosen = selection(kind, filters)
-        # the inner select walks an index alone, so that a page far behind is as cheap as the first
+        # The inner select uses only an index, so late pages are as fast as the first one.
         inner = sql("SELECT id FROM", chosen.sql, "AND id > ? ORDER BY id LIMIT ? OFFSET ?")
         outer = sql("SELECT id, body FROM", kind, f"WHERE id IN ({inner}) ORDER BY id")
         rows = self._rows(outer, (*chosen.values, after, limit, min(offset, MOST_ROWS)))
         return [Row(identity, text) for identity, text in rows]
 
     def count(self, kind: DocumentKind, filters: Filters) -> int:
-        """Return how many documents the filters let through."""
+        """Return the number of matching documents."""
         chosen = selection(kind, filters)
         number: int = self._rows(sql("SELECT count(*) FROM", chosen.sql), chosen.values)[0][0]
         return number
 
     def remove(self, kind: DocumentKind, filters: Filters) -> None:
-        """Delete the documents that the filters let through, and what belongs to them; none is fine."""
+        """Delete the matching documents and everything that belongs to them. No match is not an error."""
         chosen = selection(kind, filters)
         self._rows(sql("DELETE FROM", chosen.sql), chosen.values)
 
     def use_once(self, name: str, *, until: float, now: float) -> bool:
-        """Return whether a name is new, and remember it until a time (UNIX seconds); to be called in a transaction."""
+        """Return whether a name is new, and remember it until a time (UNIX seconds). Call it inside a transaction."""
         self._rows("DELETE FROM used_once WHERE until < ?", (now,))
         return bool(self._rows("INSERT OR IGNORE INTO used_once VALUES (?, ?) RETURNING 1", (name, until)))
 
@@ -192,13 +191,13 @@ class Store:
 
 
 def open_store(path: Path) -> Store:
-    """Open or make the database file at `path`, and its folder; the tables are another step.
+    """Open or create the database file at `path` and its folder. The tables are created later.
 
-    A new file is readable by its owner only. A file that is not a sandbox database stays as it is, and links are not
+    Only the owner can read a new file. A file that is not a sandbox database is not changed, and links are not
     followed.
 
     Raises:
-        SandboxError: the file cannot be opened, or is not a sandbox database.
+        SandboxError: if the file cannot be opened or is not a sandbox database.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +220,7 @@ def open_store(path: Path) -> Store:
 
 
 def _make_file(path: Path) -> bool:
-    """Make an empty file for its owner only, if nothing is there; return whether this did. Raises OSError."""
+    """Create an empty file for its owner only, unless it exists. Return whether it was created. Raises OSError."""
     for file in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in BESIDE)):
         if file.is_symlink():
             raise SandboxError(f"{file} is a link, which the sandbox database must not be; remove it")
@@ -233,10 +232,10 @@ def _make_file(path: Path) -> bool:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Raise SandboxError unless the file is a sandbox database. It is read without any lock or file beside it."""
+    """Raise SandboxError unless the file is a sandbox database. The check uses no lock and creates no file."""
     deadline = monotonic() + BIRTH_SECONDS
     while stat.S_ISREG(path.lstat().st_mode) and not path.stat().st_size and monotonic() < deadline:
-        sleep(RETRY_SECONDS)  # another process has just made it
+        sleep(RETRY_SECONDS)  # another process has just created it
     if not stat.S_ISREG(path.lstat().st_mode) or not _is_ours(path):
         raise SandboxError(
             f"{path} is not a sandbox database, so it is not opened; name another file, or remove this one"
@@ -244,11 +243,11 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether a regular file has the mark of our databases, or the tables of an older sandbox."""
+    """Return whether a regular file has the mark of our databases or the tables of an older sandbox."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             (mark,) = connection.execute("PRAGMA application_id").fetchone()
-            if mark:  # the tables of a database in use may change while they are read
+            if mark:  # another process may change the tables while they are read
                 return bool(mark == APPLICATION_ID)
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError:
@@ -257,10 +256,10 @@ def _is_ours(path: Path) -> bool:
 
 
 def _use_log(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log, once in a file's life.
+    """Switch a new file to the write-ahead log.
 
-    Processes that open a new file at the same moment get in each other's way here, and SQLite gives up at once,
-    whatever the busy timeout; so the waiting is ours.
+    If several processes open a new file at the same time, SQLite fails at once without the busy timeout. This function
+    therefore waits itself.
     """
     deadline = monotonic() + BUSY_TIMEOUT_SECONDS
     while True:

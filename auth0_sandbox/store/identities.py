@@ -1,4 +1,4 @@
-"""Ids in the forms that Auth0 gives them: random for what is created, derived for what a seed declares."""
+"""Ids in Auth0's formats: random ones for new documents, derived ones for seeds."""
 
 import secrets
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from string import ascii_letters, digits
 _ALPHANUMERIC = digits + ascii_letters
 _HEX = "0123456789abcdef"
 
-Pick = Callable[[str, int], str]  # from an alphabet and a length to a text
+Pick = Callable[[str, int], str]  # from an alphabet and a length to text
 
 
 def randomly(alphabet: str, length: int) -> str:
@@ -17,7 +17,7 @@ def randomly(alphabet: str, length: int) -> str:
 
 
 def derived_from(*parts: str) -> Pick:
-    """Return a pick that yields the same characters for the same parts, on every machine."""
+    """Return a function that makes the same characters from the same parts on every machine."""
     seed = int.from_bytes(sha512("\0".join(parts).encode()).digest())
 
     def pick(alphabet: str, length: int) -> str:

@@ -1,34 +1,34 @@
-"""Pure: the SQL by which documents are found. Names in it are constants of the sandbox; values are always bound."""
+"""Pure: SQL that finds documents. Names are constants of the sandbox, and values are always bound."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# A column's value: one of several for a sequence. Columns of booleans hold 0 and 1.
+# The value of a column, or several allowed values. Boolean columns contain 0 and 1.
 Filters = Mapping[str, str | bool | Sequence[str]]
-# What client grants and organizations are called where one is associated with the other.
+# The names of client grants and organizations in the table of associations.
 _TIES = {
     "client_grants": ("grant_id", "organization_id"),
     "organizations": ("organization_id", "grant_id"),
 }
 
 
-# The name, among filters, of what is no column: the id of the grant or organization that is associated.
+# A filter that is not a column: the id of the associated grant or organization.
 TIED_TO = "tied_to"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A table and a condition, `t WHERE …`, and the values to bind."""
+    """A table and a condition, `t WHERE …`, with the values to bind."""
 
     sql: str
     values: tuple[object, ...]
 
 
 def selection(table: str, filters: Filters) -> Selection:
-    """Return what the filters let through.
+    """Return the selection for filters.
 
-    Associations come first in the join, because they are the fewer and their index is in the order of ids; alone they
-    do where nothing else is asked for, because what they tie exists.
+    Associations come first in the join, because there are fewer of them and their index is sorted by ids. Without other
+    filters they suffice, because associated documents exist.
     """
     clauses: list[str] = ["true"]
     values: list[object] = []

@@ -1,15 +1,15 @@
-"""Pure: the tables of a tenant's database, and the indexes that let every list of the API begin where it should.
+"""Pure: the tables of a tenant's database, with indexes for every list of the API.
 
-Each kind has an id, the JSON text that is answered, and generated columns for what it is searched by.
+Each kind has an id, the JSON text of the response, and generated columns for searching.
 """
 
 NO_TABLES = 0
-VERSION = 2  # to be raised with every change below
+VERSION = 2  # increase it with every change below
 APPLICATION_ID = 0x52534258
 """Marks a database file as one of ours: PRAGMA application_id."""
 
 TABLES = frozenset({"tenant", "clients", "resource_servers", "client_grants"})
-"""A database without the mark is one of an older sandbox if it has all of these."""
+"""A database without the mark belongs to an older sandbox if it has all of these tables."""
 
 
 def _table(name: str, *columns: str) -> str:
@@ -42,7 +42,7 @@ STATEMENTS = (
         *(_text(name) for name in ("client_id", "default_for", "audience", "subject_type")),
         _flag("allow_any_organization", 0),
     ),
-    # one grant for each holder, API and subject; it also settles a race between two processes
+    # One grant per holder, API and subject type. The index also decides races between processes.
     """CREATE UNIQUE INDEX client_grants_by_key
        ON client_grants (ifnull(client_id, ''), ifnull(default_for, ''), audience, subject_type)""",
     "CREATE INDEX client_grants_by_client ON client_grants (client_id, id)",
@@ -51,7 +51,7 @@ STATEMENTS = (
     "CREATE INDEX client_grants_by_any_organization ON client_grants (allow_any_organization, id)",
     _table("client_credentials", _parent("client_id", "clients")),
     "CREATE INDEX client_credentials_by_client ON client_credentials (client_id, id)",
-    # what ties grants to organizations goes with either of them
+    # An association is deleted with its grant or its organization.
     _table(
         "organization_client_grants", _parent("organization_id", "organizations"), _parent("grant_id", "client_grants")
     ),
