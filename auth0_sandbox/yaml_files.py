@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
 import yaml
 
 from auth0_sandbox.errors import FileError, FileProblem, SandboxError, reason
@@ -89,9 +90,11 @@ def parse_file(content: bytes, name: str, schema: Mapping[str, Any]) -> YamlFile
         what = getattr(error, "problem", None) or "this is nested too deeply"
         problem = FileProblem(name, line, column, f"this is not valid YAML ({what})")
         raise FileError([*reader.problems, problem], text) from error
-    from jsonschema import Draft202012Validator  # slow to import, and needed only for files
-
     file = YamlFile(name, text, data if isinstance(data, dict) else {}, reader.positions, reader.keys)
+    if not reader.problems and jsonschema_rs.is_valid(schema, data):
+        return file
+    from jsonschema import Draft202012Validator  # slow to import, and needed only for files that are not valid
+
     found = sorted(Draft202012Validator(schema).iter_errors(data), key=lambda each: [str(step) for step in each.path])
     problems = [*reader.problems, *(_explain(each, file) for each in found)]
     if problems:

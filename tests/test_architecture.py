@@ -82,6 +82,7 @@ SANDBOX_HOMES = {
     "cryptography": {"api.keys", "server.tls"},
     "httpx": {"server.transport"},
     "jsonschema": {"yaml_files"},
+    "jsonschema_rs": {"yaml_files"},
     "jwt": {"api.keys", "requests.tokens"},
     "pytest": {"pytest_plugin"},
     "socket": {"server.serve"},
