@@ -1,7 +1,8 @@
 """Read YAML files strictly: no duplicate keys, aliases or tags, with the position of each problem."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 5_000_000
 MOST_LEVELS = 32
+HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
+JOINERS = frozenset("\u200d\ufe0f")
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
+"""Visible by category, but drawn as nothing."""
 CORE_TAGS = "tag:yaml.org,2002:"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -77,9 +82,11 @@ def parse_file(content: bytes, name: str, schema: Mapping[str, Any]) -> YamlFile
         FileError: if it is not valid, with every problem.
     """
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError([FileProblem(name, 1, 1, "this is not UTF-8 text", "save the file as UTF-8")]) from error
+    if hidden := list(_hidden_characters(text, name)):
+        raise FileError(hidden, text)
     reader = _Reader(name)
     try:
         node = yaml.compose(text, LOADER)
@@ -91,7 +98,7 @@ def parse_file(content: bytes, name: str, schema: Mapping[str, Any]) -> YamlFile
         problem = FileProblem(name, line, column, f"this is not valid YAML ({what})")
         raise FileError([*reader.problems, problem], text) from error
     file = YamlFile(name, text, data if isinstance(data, dict) else {}, reader.positions, reader.keys)
-    if not reader.problems and jsonschema_rs.is_valid(schema, data):
+    if not reader.problems and jsonschema_rs.is_valid(dict(schema), data):
         return file
     from jsonschema import Draft202012Validator  # slow to import, and needed only for files that are not valid
 
@@ -106,6 +113,23 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "x"?`, or an empty text if no known word is similar."""
     near = difflib.get_close_matches(word, list(known)[:1000], n=1, cutoff=0.6) if len(word) <= MOST_LEVELS * 2 else []
     return f'did you mean "{near[0]}"?' if near else ""
+
+
+def _hidden_characters(text: str, name: str) -> Iterator[FileProblem]:
+    """Yield a problem for each character that a reviewer cannot see. Joiners after a symbol (emoji) are allowed."""
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if line.isascii() and line.isprintable():
+            continue
+        for index, char in enumerate(line):
+            category = unicodedata.category(char)
+            is_space = category == "Zs" and char != " "
+            joins = char in JOINERS and index and unicodedata.category(line[index - 1]) in {"So", "Sk", "Mn"}
+            is_hidden = category in HIDDEN_CATEGORIES or char in JOINERS
+            if (is_hidden and char != "\t" and not joins) or is_space or char in BLANKS:
+                what = (
+                    f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip() + " is invisible or a control character"
+                )
+                yield FileProblem(name, number, index + 1, what, "remove it, or write it as an escape in double quotes")
 
 
 class _Reader:

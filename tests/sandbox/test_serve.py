@@ -85,7 +85,7 @@ def test_a_port_in_use_is_told(talk: Talk) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1:{port}.*name another one"):
+        with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1:{port}.*choose another port"):
             serve(talk.sandbox, port=port, on_ready=print)
 
 

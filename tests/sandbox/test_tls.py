@@ -108,5 +108,5 @@ def test_what_is_no_certificate_is_replaced(files: Certificates, tmp_path: Path)
 
 def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SandboxError, match="cannot keep certificates beside"):
+    with pytest.raises(SandboxError, match="cannot store certificates next to"):
         certificates(tmp_path / "file" / "tenant.db", NOW)
