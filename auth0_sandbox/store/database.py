@@ -25,8 +25,6 @@ from auth0_sandbox.store.tables import APPLICATION_ID, STATEMENTS, TABLES, VERSI
 
 BUSY_TIMEOUT_SECONDS = 15.0
 RETRY_SECONDS = 0.005
-BIRTH_SECONDS = 2.0
-"""The maximum age of an empty file that another process is creating."""
 
 MOST_ROWS = 2**62
 OWNER_ONLY = 0o600
@@ -233,7 +231,7 @@ def _make_file(path: Path) -> bool:
 
 def _refuse_foreign(path: Path) -> None:
     """Raise SandboxError unless the file is a sandbox database. The check uses no lock and creates no file."""
-    deadline = monotonic() + BIRTH_SECONDS
+    deadline = monotonic() + BUSY_TIMEOUT_SECONDS
     while stat.S_ISREG(path.lstat().st_mode) and not path.stat().st_size and monotonic() < deadline:
         sleep(RETRY_SECONDS)  # another process has just created it
     if not stat.S_ISREG(path.lstat().st_mode) or not _is_ours(path):

@@ -1,1 +1,0 @@
-"""Pure: plans, problems and outcomes as text or JSON."""
