@@ -45,7 +45,7 @@ def test_a_create_shows_where_it_is_declared_and_what_it_gives() -> None:
         "Create (1)",
         "  + Billing Worker -> Invoices API",
         "      grants/a.yaml:7  why\\x07",
-        "      ! high: may be used for every organization, not only for assigned ones",
+        "      ! high: every organization can use the grant, not only assigned organizations",
         "      ! high: organization_usage gives access to callers with an organization",
         "      + read:invoices",
         "      + write:invoices",
@@ -160,10 +160,8 @@ def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
         (a_plan([a_spec()]), "Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 0 left alone."),
         (
             a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True),
-            (
-                "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only or "
-                "--only-branch, 0 left alone."
-            ),
+            "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, "
+            "1 left unchanged by --create-only or --only-branch, 0 left alone.",
         ),
         (
             a_plan([a_spec()], [an_observed(EVERYTHING)], limits=Limits(max_updates=0)),
