@@ -227,7 +227,9 @@ def test_another_path_of_the_configuration_says_so(here: Path) -> None:
     ((level, rule, names, what),) = changes("--config", "other.yaml")
 
     assert (level, rule, names) == ("high", "config-new", [])
-    assert what == "HEAD does not contain other.yaml: every setting is new, or the file was moved; review the whole file"
+    assert (
+        what == "HEAD does not contain other.yaml: every setting is new, or the file was moved; review the whole file"
+    )
 
 
 @pytest.mark.parametrize("content", ["tenants: [\n", "tenants: {prod: {domain: a b}}\n", "nonsense: 1\n"])

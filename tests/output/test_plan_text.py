@@ -160,8 +160,10 @@ def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
         (a_plan([a_spec()]), "Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 0 left alone."),
         (
             a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True),
-            "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, "
-            "1 left unchanged by --create-only or --only-branch, 0 left alone.",
+            (
+                "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only or "
+                "--only-branch, 0 left alone."
+            ),
         ),
         (
             a_plan([a_spec()], [an_observed(EVERYTHING)], limits=Limits(max_updates=0)),
