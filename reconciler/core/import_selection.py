@@ -1,4 +1,4 @@
-"""Pure: select the grants of a tenant to import, and name their files."""
+"""Pure: choose the grants of a tenant to import, and the names of their files."""
 
 import re
 import unicodedata
@@ -16,14 +16,14 @@ LONGEST_STEM = 60
 DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
-"""File names that Windows reserves for devices. Windows ignores their suffix."""
+"""File names that Windows reserves for devices, with any suffix."""
 
 
 def stem(*texts: str) -> str:
-    """Make a file name without suffix from the first of `texts` that contains a usable character.
+    """Return a file name without suffix, made from the first of `texts` that leaves any characters.
 
-    The name has only lower-case ASCII letters, digits and hyphens, which work in all file systems. Accents are removed.
-    If no text contains a usable character, the name is `application`.
+    The name has only lower-case ASCII letters, digits and hyphens, because all file systems store these the same way.
+    Accents are removed.
     """
     words = next(filter(None, map(_words, texts)), ["application"])
     whole = "-".join(words)[:LONGEST_STEM].strip("-")
@@ -36,7 +36,7 @@ def _words(text: str) -> list[str]:
 
 
 class UniqueNames:
-    """Makes names unique by appending a number to repeated names. Case is ignored."""
+    """Makes names unique. A repeated name gets the next number."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = {name.casefold() for name in taken}
@@ -54,10 +54,7 @@ class UniqueNames:
 
 @dataclass(frozen=True, slots=True)
 class ImportFilter:
-    """Selects the grants that match one pattern of `clients` and one of `audiences`, by name or id.
-
-    If a list is empty, it matches every grant.
-    """
+    """Selects grants: those that match one pattern of each given kind, by name or by id."""
 
     clients: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
@@ -79,12 +76,9 @@ class NotImported:
 
 @dataclass(frozen=True, slots=True)
 class GrantImport:
-    """The grants to import.
+    """The new grants of each holder with the name of their file.
 
-    Attributes:
-        holders: For each application or default, a file name without suffix and the new grants. File names may repeat.
-        left_out: The new grants that are not imported.
-        declared: The number of selected grants that the files already declare.
+    Names may repeat. `declared` counts declared grants.
     """
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
@@ -93,7 +87,7 @@ class GrantImport:
 
     @property
     def count(self) -> int:
-        """The number of grants to import."""
+        """The number of new grants."""
         return sum(len(grants) for _, grants in self.holders)
 
 
@@ -105,10 +99,7 @@ def adopt(
     untouchable: ProtectionRules,
     declared: Collection[Key],
 ) -> GrantImport:
-    """Select the grants to import.
-
-    The result contains protected grants. It does not contain grants with a key in `declared`.
-    """
+    """Return the selected grants that are not `declared`. Protected grants are included."""
     wanted = [each for each in observed if choice.covers(each.key, directory)]
     fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
     foreign = replace(untouchable, protect=())
