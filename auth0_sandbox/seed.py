@@ -10,7 +10,7 @@ from auth0_sandbox.api.clients import NewClient, global_client
 from auth0_sandbox.api.credentials import METHODS, Registrar, register
 from auth0_sandbox.api.grant_rules import canonical
 from auth0_sandbox.api.organizations import new_organization
-from auth0_sandbox.api.resource_servers import management_api, new_resource_server
+from auth0_sandbox.api.resource_servers import management_api, management_scope, new_resource_server
 from auth0_sandbox.errors import FileError, FileProblem
 from auth0_sandbox.store.database import DocumentKind, SandboxTenant
 from auth0_sandbox.store.documents import Document
@@ -85,14 +85,14 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     seed = file.data
     clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
     apis = [
-        management_api(_api_id(tenant.management_audience), tenant, management_scopes),
+        management_api(_api_id(tenant.management_audience), tenant, _management_scopes(seed, management_scopes)),
         *map(_api, seed.get("apis", ())),
     ]
     organizations = [_organization(item) for item in seed.get("organizations", ())]
     grants, problems = _grants(file, clients, apis)
     associations, unknown = _associations(file, grants, organizations)
     whole = {
-        DocumentKind.CLIENTS: [global_client(client_id(derived_from("global client")), tenant), *clients],
+        DocumentKind.CLIENTS: [*clients, _global_client(tenant)],
         DocumentKind.RESOURCE_SERVERS: apis,
         DocumentKind.ORGANIZATIONS: organizations,
         DocumentKind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
@@ -104,6 +104,10 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     if problems:
         raise FileError(problems, file.text)
     return whole
+
+
+def _global_client(tenant: SandboxTenant) -> Document:
+    return global_client(client_id(derived_from("global client")), client_secret(derived_from("global secret")), tenant)
 
 
 def _tool(seed: Item, tenant: SandboxTenant) -> Document:
@@ -144,6 +148,17 @@ def _registered(clients: Sequence[Document]) -> tuple[list[Document], list[Docum
         registered.append(registration.attributes)
         credentials += registration.credentials
     return registered, credentials
+
+
+def _management_scopes(seed: Item, listed: Sequence[str]) -> list[Document]:
+    """Return the scopes of the Management API: those of live tenants, or those of the seed."""
+    changes: Item = seed.get("management_api", {})
+    scopes = [_management_scope(each) for each in (*changes.get("scopes", listed), *changes.get("add_scopes", ()))]
+    return list({scope["value"]: scope for scope in scopes}.values())
+
+
+def _management_scope(scope: str | Document) -> Document:
+    return management_scope(scope) if isinstance(scope, str) else scope
 
 
 def _api(item: Item) -> Document:

@@ -39,8 +39,9 @@ class Settings:
     refuse_unusable_association: bool = False
     # 100 in the public cloud, 1000 in a private cloud.
     organization_grant_quota: int = 100
-    # It is not known whether the secret of an application with a key still works.
-    secret_beside_key: bool = True
+    # Applications with a key show no secret (recorded), so the secret does not work either. The tool of the seed keeps
+    # its secret.
+    secret_beside_key: bool = False
     # One page of the documentation says that buckets are refilled at the start of each second or minute. Another page
     # says continuously.
     refill: Refill = "window"

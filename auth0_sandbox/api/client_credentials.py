@@ -15,7 +15,7 @@ def list_credentials(call: ApiCall) -> SandboxResponse:
     """Return all credentials of an application. As recorded, the response is an array even with include_totals."""
     _check_client(call)
     rows = call.store.find(DocumentKind.CREDENTIALS, {"client_id": call.path["id"]}, limit=MOST_CREDENTIALS)
-    return ok([{"expires_at": None} | shown_credential(row.document()) for row in rows])
+    return ok([shown_credential(row.document()) for row in rows])
 
 
 def get_credential(call: ApiCall) -> SandboxResponse:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from auth0_sandbox.api.credentials import METHODS, Registrar, Registration, linked_ids, register, shown_credential
+from auth0_sandbox.api.grant_rules import canonical
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
@@ -11,7 +12,7 @@ from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, created, not_found, ok
 from auth0_sandbox.store.database import DocumentKind, SandboxTenant
 from auth0_sandbox.store.documents import Document, on_text, project
-from auth0_sandbox.store.identities import client_id, client_secret, randomly
+from auth0_sandbox.store.identities import client_id, client_secret, grant_id, randomly
 
 GLOBAL_CLIENT_NAME = "All Applications"
 DEFAULT_GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
@@ -24,7 +25,9 @@ _DEFAULTS: Document = {
     "sso_disabled": False,
     "cross_origin_auth": False,
     "cross_origin_authentication": False,
+    "encrypted": True,
     "signing_keys": [{"cert": "[REDACTED]"}],
+    "callback_url_template": False,
     "grant_types": list(DEFAULT_GRANT_TYPES),
     "custom_login_page_on": True,
 }
@@ -38,6 +41,24 @@ _REFRESH_TOKEN: Document = {
     "infinite_idle_token_lifetime": True,
     "idle_token_lifetime": 1_296_000,
 }
+EXPRESS = "express_configuration"
+# An assumption. It is only known that such applications have defaults of their own and that they sign assertions.
+_EXPRESS_DEFAULTS: Document = {
+    "oidc_conformant": True,
+    "grant_types": ["client_credentials"],
+    "jwt_configuration": {"alg": "RS256"},
+    METHODS: {"private_key_jwt": {"credentials": []}},
+}
+# The grant that Auth0 creates has 16 scopes. Which ones is an assumption.
+EXPRESS_SCOPES = (
+    *(f"{verb}:connections" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:organization_connections" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:scim_config" for verb in ("read", "create", "update", "delete")),
+    "create:scim_token",
+    "delete:scim_token",
+    "read:organizations",
+    "update:clients",
+)
 _INITIATORS: Document = {"mode": "custom", "selected_initiators": ["rp-logout", "idp-logout"]}
 
 
@@ -55,10 +76,22 @@ class NewClient:
         return completed(_tenant(tenant, is_global=False) | _DEFAULTS | without_nulls(self.attributes) | own)
 
 
-def global_client(identity: str, tenant: SandboxTenant) -> Document:
-    """Return the global client that every tenant lists. It cannot get tokens."""
-    own: Document = {"name": GLOBAL_CLIENT_NAME, "is_first_party": True, "callbacks": [], "grant_types": []}
-    return _tenant(tenant, is_global=True) | own | {"client_id": identity}
+def global_client(identity: str, secret: str, tenant: SandboxTenant) -> Document:
+    """Return the global client that every tenant lists, with the attributes of recorded ones. It cannot get tokens."""
+    own: Document = {
+        "callbacks": [],
+        "is_first_party": True,
+        "name": GLOBAL_CLIENT_NAME,
+        "refresh_token": _REFRESH_TOKEN,
+        "owners": [],
+        "custom_login_page": "",
+        "cross_origin_authentication": False,
+        "signing_keys": _DEFAULTS["signing_keys"],
+        "client_id": identity,
+        "client_secret": secret,
+        "custom_login_page_on": True,
+    }
+    return _tenant(tenant, is_global=True) | own
 
 
 def completed(client: Document) -> Document:
@@ -98,6 +131,7 @@ def _logout(client: Document) -> Document:
 
 
 _SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
+_CLIENT_SECRET = frozenset({"client_secret"})
 _FIXED = frozenset({"client_id", "global", "tenant"})
 _GIVEN = _FIXED | {"client_secret"}  # attributes that every new application gets
 
@@ -123,22 +157,26 @@ def get_client(call: ApiCall) -> SandboxResponse:
 def create_client(call: ApiCall) -> SandboxResponse:
     """Create an application. Names need not be unique."""
     identity = client_id(randomly)
-    registration = _register(call, identity, project(call.body, _GIVEN, include=False))
+    is_express = call.body.get("app_type") == EXPRESS
+    body = (_EXPRESS_DEFAULTS if is_express else {}) | without_nulls(call.body)
+    registration = _register(call, identity, project(body, _GIVEN, include=False))
     new = NewClient(registration.attributes, identity, client_secret(randomly)).document(call.tenant)
     with call.store.transaction():
         call.store.add(DocumentKind.CLIENTS, identity, new)
         _keep(call, new, registration)
-    return created(with_credentials(new, registration.credentials))
+        if is_express:
+            grant = _express_grant(call, identity)
+            call.store.add(DocumentKind.CLIENT_GRANTS, grant["id"], grant)
+    return created(_visible(call, with_credentials(new, registration.credentials)))
 
 
 def update_client(call: ApiCall) -> SandboxResponse:
     """Replace the named attributes of an application."""
     with call.store.transaction():
         before = _existing(call)
-        if before["global"]:
-            raise bad_request("The global client cannot be changed", "operation_not_supported")
         registration = _register(call, before["client_id"], call.body)
-        after = completed(patched(before, registration.attributes, fixed=_FIXED))
+        after = patched(before, registration.attributes, fixed=_FIXED)
+        after = after if before["global"] else completed(after)
         call.store.replace(DocumentKind.CLIENTS, after["client_id"], after)
         _keep(call, after, registration)
     return ok(_visible(call, with_credentials(after, registration.credentials)))
@@ -154,6 +192,12 @@ def delete_client(call: ApiCall) -> SandboxResponse:
         call.store.remove(DocumentKind.CLIENTS, {"id": identity})
         call.store.remove(DocumentKind.CLIENT_GRANTS, {"client_id": identity})
     return NO_CONTENT
+
+
+def _express_grant(call: ApiCall, identity: str) -> Document:
+    """Return the system grant of a new application for Express Configuration."""
+    grant = {"id": grant_id(randomly), "client_id": identity, "audience": call.tenant.management_audience}
+    return canonical(grant | {"scope": list(EXPRESS_SCOPES), "is_system": True})
 
 
 def _existing(call: ApiCall) -> Document:
@@ -177,8 +221,12 @@ def _keep(call: ApiCall, client: Document, registration: Registration) -> None:
 
 
 def _visible(call: ApiCall, client: Document) -> Document:
-    """Remove attributes that were not requested, and secrets unless the token may read keys."""
-    shown = shown_fields(call, client)
+    """Remove attributes that were not requested, and secrets unless the token may read keys.
+
+    An application that authenticates with a key shows no secret (recorded).
+    """
+    hides_secret = client.get(METHODS) and not call.settings.secret_beside_key
+    shown = shown_fields(call, project(client, _CLIENT_SECRET, include=False) if hides_secret else client)
     return shown if "read:client_keys" in call.scopes else project(shown, _SECRETS, include=False)
 
 

@@ -33,8 +33,11 @@ CURRENT_USER_SCOPES = frozenset(
         "create:current_user_device_credentials",
         "delete:current_user_device_credentials",
         "update:current_user_identities",
+        "delete:current_user",
     }
 )
+# Tenants have grants with these scopes of the Management API, although the API does not list them (public exports).
+UNLISTED_SCOPES = frozenset({"create:flows_vault", "update:flows_vault", "delete:flows_vault"})
 
 
 def canonical(grant: Mapping[str, object]) -> Document:
@@ -122,9 +125,10 @@ def _check_system_api(sent: Document, grant: Document, api: Document, settings: 
 
 
 def _known_scopes(grant: Document, api: Document) -> frozenset[str]:
-    if grant["subject_type"] == "user" and grant["audience"].endswith("/api/v2/"):
-        return CURRENT_USER_SCOPES
-    return frozenset(scope["value"] for scope in api.get("scopes", ()))
+    listed = frozenset(scope["value"] for scope in api.get("scopes", ()))
+    if not grant["audience"].endswith("/api/v2/"):
+        return listed
+    return CURRENT_USER_SCOPES if grant["subject_type"] == "user" else listed | UNLISTED_SCOPES
 
 
 def _unknown_scope() -> RefusalError:

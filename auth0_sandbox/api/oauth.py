@@ -175,9 +175,15 @@ def _client_with_secret(call: ApiCall, asked: Mapping[str, str]) -> Document:
     client = call.store.get(DocumentKind.CLIENTS, asked.get("client_id", ""))
     expected = client.get("client_secret", "") if client else ""
     right = compare_digest(expected.encode(), asked.get("client_secret", "").encode())
-    if client is None or not expected or not right or (linked_ids(client) and not call.settings.secret_beside_key):
+    if client is None or not expected or not right or not _may_use_secret(call, client):
         raise oauth_refusal(HTTPStatus.UNAUTHORIZED, "access_denied", "Unauthorized")
     return client
+
+
+def _may_use_secret(call: ApiCall, client: Document) -> bool:
+    """Return whether an application may use its secret. Without a key it may. The seed's tool always may."""
+    is_tool = client["client_id"] == call.tenant.client_id
+    return is_tool or call.settings.secret_beside_key or not linked_ids(client)
 
 
 def _audience(call: ApiCall, asked: Mapping[str, str]) -> str:

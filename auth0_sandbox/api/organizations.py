@@ -10,6 +10,7 @@ from auth0_sandbox.store.documents import Document, on_text
 from auth0_sandbox.store.identities import organization_id, randomly
 
 _FIXED = frozenset({"id"})
+_ORDER = ("id", "name", "display_name", "branding", "third_party_client_access", "is_app_entitlement_active")
 
 
 def new_organization(identity: str, attributes: Document) -> Document:
@@ -18,7 +19,19 @@ def new_organization(identity: str, attributes: Document) -> Document:
     As recorded, only organizations with app entitlements have third-party access.
     """
     entitled: Document = {"third_party_client_access": "block"} if "is_app_entitlement_active" in attributes else {}
-    return {"id": identity} | without_nulls(entitled | attributes) | {"id": identity}
+    return ordered(without_nulls(entitled | attributes) | {"id": identity})
+
+
+def ordered(organization: Document) -> Document:
+    """Return the organization with its attributes in the order of a GET (recorded)."""
+    first = {name: organization[name] for name in _ORDER if name in organization}
+    return first | organization
+
+
+def as_created(organization: Document) -> Document:
+    """Return the organization with its attributes in the order of the response to a POST (recorded)."""
+    first = {name: organization[name] for name in ("id", "display_name", "name") if name in organization}
+    return first | ordered(organization)
 
 
 def list_organizations(call: ApiCall) -> SandboxResponse:
@@ -50,13 +63,13 @@ def create_organization(call: ApiCall) -> SandboxResponse:
         call.store.add(DocumentKind.ORGANIZATIONS, new["id"], new)
     except TakenError as error:
         raise _name_taken(call) from error
-    return created(new)
+    return created(as_created(new))
 
 
 def update_organization(call: ApiCall) -> SandboxResponse:
     """Replace the named attributes of an organization. Its name may change."""
     with call.store.transaction():
-        after = patched(existing_organization(call), call.body, fixed=_FIXED)
+        after = ordered(patched(existing_organization(call), call.body, fixed=_FIXED))
         try:
             call.store.replace(DocumentKind.ORGANIZATIONS, after["id"], after)
         except TakenError as error:
@@ -70,10 +83,35 @@ def delete_organization(call: ApiCall) -> SandboxResponse:
     return NO_CONTENT
 
 
+def list_tenant_connections(call: ApiCall) -> SandboxResponse:
+    """Return an empty list. auth0-deploy-cli reads the tenant's connections before it changes organizations."""
+    if call.query.keys() & {"from", "take"}:
+        return ok({"connections": []})
+    return paging.answer_empty(call, "connections")
+
+
 def list_connections(call: ApiCall) -> SandboxResponse:
+    """Return an empty list. There are no connections here, but SDKs and auth0-deploy-cli read them."""
+    existing_organization(call)
+    return paging.answer_empty(call, "connections")
+
+
+def list_enabled_connections(call: ApiCall) -> SandboxResponse:
     """Return an empty list. There are no connections here, but Terraform reads them together with grants."""
     existing_organization(call)
     return ok({"enabled_connections": [], "start": 0, "limit": 0, "total": 0})
+
+
+def list_discovery_domains(call: ApiCall) -> SandboxResponse:
+    """Return an empty list. auth0-deploy-cli reads it together with organizations."""
+    existing_organization(call)
+    return ok({"domains": []})
+
+
+def list_organization_clients(call: ApiCall) -> SandboxResponse:
+    """Return an empty list. Here, no application belongs to an organization."""
+    existing_organization(call)
+    return ok({"clients": []})
 
 
 def list_members(call: ApiCall) -> SandboxResponse:
@@ -109,6 +147,10 @@ ENDPOINTS = (
     endpoint("GET", "/organizations/{id}", get_organization),
     endpoint("PATCH", "/organizations/{id}", update_organization),
     endpoint("DELETE", "/organizations/{id}", delete_organization),
-    endpoint("GET", "/organizations/{id}/enabled_connections", list_connections),
+    endpoint("GET", "/connections", list_tenant_connections),
+    endpoint("GET", "/organizations/{id}/clients", list_organization_clients),
+    endpoint("GET", "/organizations/{id}/connections", list_connections),
+    endpoint("GET", "/organizations/{id}/discovery-domains", list_discovery_domains),
+    endpoint("GET", "/organizations/{id}/enabled_connections", list_enabled_connections),
     endpoint("GET", "/organizations/{id}/members", list_members),
 )

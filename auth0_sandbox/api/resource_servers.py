@@ -22,6 +22,9 @@ _DEFAULTS: Document = {
     "signing_alg": "RS256",
 }
 _POLICIES: Document = {"client": {"policy": "require_client_grant"}, "user": {"policy": "allow_all"}}
+_FIRST = ("id", "name", "identifier", *_DEFAULTS)
+_LAST = ("scopes", "authorization_details", "is_system")
+_SCOPE = ("value", "description")
 _FIXED = frozenset({"id", "identifier", "is_system"})
 _FIXED_OF_SYSTEM = _FIXED | {"name", "scopes"}  # an assumption; token lifetimes can be changed
 
@@ -32,13 +35,18 @@ def new_resource_server(identity: str, attributes: Document) -> Document:
     return _completed(named | _DEFAULTS | without_nulls(attributes) | {"id": identity})
 
 
-def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[str]) -> Document:
-    """Return the Management API with its permissions, which every tenant has."""
+def management_scope(value: str) -> Document:
+    """Return a scope of the Management API with a description, as the API lists it."""
+    return {"value": value, "description": re.sub("[:_]", " ", value).title()}
+
+
+def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[Document]) -> Document:
+    """Return the Management API with its scopes, which every tenant has."""
     attributes: Document = {
         "name": MANAGEMENT_API_NAME,
         "is_system": True,
         "identifier": tenant.management_audience,
-        "scopes": [{"value": scope, "description": re.sub("[:_]", " ", scope).capitalize()} for scope in scopes],
+        "scopes": list(scopes),
     }
     return new_resource_server(identity, attributes)
 
@@ -94,12 +102,24 @@ def delete_resource_server(call: ApiCall) -> SandboxResponse:
     return NO_CONTENT
 
 
+def _ordered(api: Document) -> Document:
+    """Return the API with its attributes, and those of its scopes, in the order of recorded responses."""
+    between = [name for name in api if name not in {*_FIRST, *_LAST}]
+    ordered = {name: api[name] for name in (*_FIRST, *between, *_LAST) if name in api}
+    scopes = [{name: scope[name] for name in sorted(scope, key=_scope_order)} for scope in api.get("scopes") or ()]
+    return ordered | ({"scopes": scopes} if "scopes" in api else {})
+
+
+def _scope_order(name: str) -> int:
+    return _SCOPE.index(name) if name in _SCOPE else len(_SCOPE)
+
+
 def _completed(api: Document) -> Document:
-    """Return the API with a policy for both subject types, named ones first."""
+    """Return the API in the order of responses, with a policy for both subject types, named ones first."""
     said = without_nulls(api.get("subject_type_authorization", {}))
     missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in said}
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in api}
-    return api | defaults | {"subject_type_authorization": said | missing}
+    return _ordered(api | defaults | {"subject_type_authorization": said | missing})
 
 
 def _existing(call: ApiCall) -> Document:

@@ -62,7 +62,7 @@ def _checked(endpoint: Endpoint, arrival: Arrival, call: ApiCall) -> ApiCall:
     check_identity(call.path.get("id", ""), endpoint.identity)
     refuse_unknown = call.settings.refuse_unknown_query
     query = query_values(arrival.query, endpoint.query, refuse_unknown=refuse_unknown)
-    body = body_value(_body(arrival), endpoint.body()) if endpoint.body else None
+    body = body_value(_body(arrival), endpoint.body(), arrival.content_type) if endpoint.body else None
     return replace(call, query=query, body=body)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, urlencode
 
 from auth0_sandbox.requests.responses import RefusalError, bad_request
 from auth0_sandbox.requests.validation import violation
@@ -9,6 +10,9 @@ from auth0_sandbox.store.documents import MalformedJsonError, Schema, parse_fore
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _BOOLEANS = {"true": True, "false": False}
+MOST_FORM_LEVELS = 5
+FORM = "application/x-www-form-urlencoded"
+_PART = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>[^\[\]]*)\](?P<rest>(?:\[[^\[\]]*\])*)")
 
 
 def check_identity(identity: str, schema: Schema) -> None:
@@ -43,19 +47,51 @@ def invalid_query(violation_text: str) -> RefusalError:
     return bad_request(f"Query validation error: {violation_text}", "invalid_query_string")
 
 
-def body_value(raw: bytes, schema: Schema) -> object:
-    """Return the JSON body. An empty body counts as null.
+def body_value(raw: bytes, schema: Schema, content_type: str = "") -> object:
+    """Return the body, which is JSON or a form. An empty body counts as null.
 
     Raises:
         RefusalError: 400, with `invalid_body` for a violation of the schema.
     """
     try:
-        value = parse_foreign(raw) if raw else None
+        if content_type.partition(";")[0].strip().lower() == FORM:
+            value: object = form_value(raw.decode("utf-8", errors="replace"), schema)
+        else:
+            value = parse_foreign(raw) if raw else None
     except MalformedJsonError as error:
         raise bad_request("Invalid request payload JSON format") from error
     if found := violation(value, schema):
         raise invalid_body(str(found))
     return value
+
+
+def form_value(text: str, schema: Schema, level: int = 0) -> dict[str, object]:
+    """Return the object that a form describes. `a=1&a=2` and `a[]=1` are arrays, and `a[b]=1` is an object.
+
+    The schema decides about numbers and booleans.
+
+    Raises:
+        MalformedJsonError: if objects are nested too deeply.
+    """
+    if level > MOST_FORM_LEVELS:
+        raise MalformedJsonError(f"more than {MOST_FORM_LEVELS} levels")
+    pairs = parse_qsl(text, keep_blank_values=True)
+    several: dict[str, list[str]] = {}
+    parts: dict[str, list[tuple[str, str]]] = {}
+    for name, value in pairs:
+        inner = _PART.fullmatch(name)
+        if inner is None or not inner["key"]:
+            several.setdefault(name.removesuffix("[]"), []).append(value)
+        else:
+            parts.setdefault(inner["name"], []).append((inner["key"] + inner["rest"], value))
+    known: Mapping[str, Schema] = schema.get("properties", {})
+    arrays = {name.removesuffix("[]") for name, _ in pairs if name.endswith("[]")}
+    found: dict[str, object] = {
+        name: values if name in arrays else _value(values, known.get(name, {})) for name, values in several.items()
+    }
+    for name, inside in parts.items():
+        found[name] = form_value(urlencode(inside), known.get(name, {}), level + 1)
+    return found
 
 
 def invalid_body(violation_text: str) -> RefusalError:
@@ -65,13 +101,13 @@ def invalid_body(violation_text: str) -> RefusalError:
 
 def _value(several: list[str], schema: Schema) -> object:
     """Return the value of one parameter. A repeated parameter is an array, which most schemas refuse."""
-    if schema.get("type") == "array":
-        return several
-    if len(several) > 1:
+    types = schema.get("type", ())
+    kinds = {types} if isinstance(types, str) else set(types)
+    if "array" in kinds or len(several) > 1:
         return several
     text = several[0]
-    if schema.get("type") == "integer" and _INTEGER.fullmatch(text):
+    if "integer" in kinds and _INTEGER.fullmatch(text):
         return int(text)
-    if schema.get("type") == "boolean":
+    if "boolean" in kinds:
         return _BOOLEANS.get(text, text)
     return text

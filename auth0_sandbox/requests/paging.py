@@ -45,6 +45,15 @@ def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     return _checkpoint_page(call, listing) if by_checkpoint else _offset_page(call, listing)
 
 
+def answer_empty(call: ApiCall, name: str) -> SandboxResponse:
+    """Return an empty offset page of a kind that the sandbox does not have. `name` is the key of its list."""
+    if not call.query.get("include_totals", False):
+        return SandboxResponse(HTTPStatus.OK, "[]")
+    limit = call.query.get("per_page", DEFAULT_PAGE_SIZE)
+    start = call.query.get("page", 0) * limit
+    return SandboxResponse(HTTPStatus.OK, f'{{"{name}":[],"start":{start},"limit":{limit},"total":0}}')
+
+
 def _offset_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     limit = call.query.get("per_page", DEFAULT_PAGE_SIZE)
     start = call.query.get("page", 0) * limit
@@ -69,10 +78,13 @@ def _offset_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
 def _checkpoint_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     limit = call.query.get("take", DEFAULT_PAGE_SIZE)
     after = _read_checkpoint(call.query["from"], call.now) if "from" in call.query else ""
-    rows = call.store.find(listing.kind, listing.filters, limit=limit + 1, after=after)
+    try:
+        rows = call.store.find(listing.kind, listing.filters, limit=limit + 1, after=after)
+    except ValueError as error:
+        raise _bad_checkpoint(call.query["from"]) from error
     page = rows[:limit]
     has_next = len(rows) > limit or (call.settings.next_on_last_page and bool(page))
-    following = f',"next":{dump(_write_checkpoint(page[-1].id, call.now))}' if has_next else ""
+    following = f',"next":{dump(_write_checkpoint(page[-1].cursor, call.now))}' if has_next else ""
     return SandboxResponse(HTTPStatus.OK, f'{{"{listing.kind}":{_array(page, listing)}{following}}}')
 
 
@@ -80,21 +92,21 @@ def _array(rows: Sequence[Row], listing: DocumentList) -> str:
     return f"[{','.join(listing.show(row.text) for row in rows)}]"
 
 
-def _write_checkpoint(last_id: str, now: float) -> str:
-    """Return the checkpoint after an item: unpadded base64url of a time and an id, one of the API's forms."""
-    return urlsafe_b64encode(f"{int(now)},{last_id}".encode()).decode().rstrip("=")
+def _write_checkpoint(cursor: str, now: float) -> str:
+    """Return the checkpoint after an item: unpadded base64url of a time and a place, one of the API's forms."""
+    return urlsafe_b64encode(f"{int(now)},{cursor}".encode()).decode().rstrip("=")
 
 
 def _read_checkpoint(token: str, now: float) -> str:
     try:
-        decoded = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4)).decode("ascii")
-        time, _, last_id = decoded.partition(",")
+        decoded = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4)).decode()
+        time, _, cursor = decoded.partition(",")
         fresh = int(time) + CHECKPOINT_LIFETIME_SECONDS > now
     except ValueError as error:
         raise _bad_checkpoint(token) from error
-    if not fresh or not last_id:
+    if not fresh or not cursor:
         raise _bad_checkpoint(token)
-    return last_id
+    return cursor
 
 
 def _bad_checkpoint(token: str) -> Exception:

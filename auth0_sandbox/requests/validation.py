@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from auth0_sandbox.store.documents import Schema
+from auth0_sandbox.store.documents import Schema, dump
 
 _TYPE_NAMES = {
     type(None): "null",
@@ -83,7 +83,7 @@ def _type(value: object, expected: str | list[str]) -> str | None:
 def _enum(value: object, choices: list[object]) -> str | None:
     # 0 and False are equal in Python and different in JSON
     matches = any(value == choice and type(value) is type(choice) for choice in choices)
-    return None if matches else f"No enum match for: {value}"
+    return None if matches else f"No enum match for: {value if isinstance(value, str) else dump(value)}"
 
 
 def _required(value: object, names: list[str]) -> str | None:

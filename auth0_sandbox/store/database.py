@@ -19,8 +19,8 @@ from time import monotonic, sleep
 from typing import Any
 
 from auth0_sandbox.errors import SandboxError, reason
-from auth0_sandbox.store.documents import Document, dump, parse
-from auth0_sandbox.store.queries import Filters, selection, sql
+from auth0_sandbox.store.documents import Document, dump, parse, parse_foreign
+from auth0_sandbox.store.queries import Filters, order_of, selection, sql
 from auth0_sandbox.store.tables import APPLICATION_ID, STATEMENTS, TABLES, VERSION
 
 BUSY_TIMEOUT_SECONDS = 15.0
@@ -69,10 +69,11 @@ class SandboxTenant:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A stored document: its id and its JSON text."""
+    """A stored document: its id, its JSON text, and its place in the order of its list."""
 
     id: str
     text: str
+    cursor: str
 
     def document(self) -> Document:
         """Return the document as a value."""
@@ -148,18 +149,25 @@ class Store:
         return parse(rows[0][0]) if rows else None
 
     def first(self, kind: DocumentKind, filters: Filters) -> Document | None:
-        """Return the first matching document by id, or None."""
+        """Return the first matching document of its list, or None."""
         rows = self.find(kind, filters, limit=1)
         return rows[0].document() if rows else None
 
     def find(self, kind: DocumentKind, filters: Filters, *, limit: int, offset: int = 0, after: str = "") -> list[Row]:
-        """Return matching documents in ascending order of their ids (ASCII), after the id `after`."""
+        """Return matching documents in the order of their list, after the place `after` (a row's cursor).
+
+        Raises:
+            ValueError: if `after` is not a place in this list.
+        """
         chosen = selection(kind, filters)
+        columns = ", ".join(order_of(kind))
+        place = _place(after, len(order_of(kind)))
+        later = f"AND ({columns}) > ({', '.join('?' * len(place))})" if place else ""
         # The inner select uses only an index, so late pages are as fast as the first one.
-        inner = sql("SELECT id FROM", chosen.sql, "AND id > ? ORDER BY id LIMIT ? OFFSET ?")
-        outer = sql("SELECT id, body FROM", kind, f"WHERE id IN ({inner}) ORDER BY id")
-        rows = self._rows(outer, (*chosen.values, after, limit, min(offset, MOST_ROWS)))
-        return [Row(identity, text) for identity, text in rows]
+        inner = sql("SELECT id FROM", chosen.sql, later, f"ORDER BY {columns} LIMIT ? OFFSET ?")
+        outer = sql("SELECT id, body,", columns, "FROM", kind, f"WHERE id IN ({inner}) ORDER BY {columns}")
+        rows = self._rows(outer, (*chosen.values, *place, limit, min(offset, MOST_ROWS)))
+        return [Row(identity, text, _cursor(place)) for identity, text, *place in rows]
 
     def count(self, kind: DocumentKind, filters: Filters) -> int:
         """Return the number of matching documents."""
@@ -186,6 +194,21 @@ class Store:
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
+
+
+def _cursor(place: Sequence[object]) -> str:
+    """Return the place of a row as text: its id, or a JSON array of the columns that sort its list."""
+    return str(place[0]) if len(place) == 1 else dump(place)
+
+
+def _place(cursor: str, columns: int) -> list[Any]:
+    """Return the values of a cursor. An empty cursor is the start of the list."""
+    if not cursor or columns == 1:
+        return [cursor] if cursor else []
+    place = parse_foreign(cursor.encode())
+    if not isinstance(place, list) or len(place) != columns or not all(type(each) in {int, str} for each in place):
+        raise ValueError(cursor)
+    return place
 
 
 def open_store(path: Path) -> Store:

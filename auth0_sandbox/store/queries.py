@@ -16,6 +16,17 @@ _TIES = {
 TIED_TO = "tied_to"
 
 
+Order = tuple[str, ...]
+BY_ID: Order = ("id",)
+# Applications are listed in the order of their creation, and the global client comes last (recorded).
+ORDERS: Mapping[str, Order] = {"clients": ("global", "rowid")}
+
+
+def order_of(table: str) -> Order:
+    """Return the columns by which the API sorts the list of a kind."""
+    return ORDERS.get(table, BY_ID)
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """A table and a condition, `t WHERE …`, with the values to bind."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
+import auth0_sandbox
 from reconciler.contract import stored
 from reconciler.core.directory import Application, Directory
 from reconciler.core.guards import ProtectionRules
@@ -31,6 +32,13 @@ def test_every_scope_of_the_management_api_has_exactly_one_level() -> None:
     assert set(counted.values()) == {1}
 
 
+def test_every_scope_that_the_sandbox_lists_has_a_level() -> None:
+    listed = Path(auth0_sandbox.__file__).with_name("management_scopes.txt").read_text(encoding="utf-8").split()
+
+    assert len(listed) == len(set(listed)) == 273
+    assert set(listed) < set(LEVELS)
+
+
 @pytest.mark.parametrize(
     ("scope", "level"),
     [
@@ -42,6 +50,9 @@ def test_every_scope_of_the_management_api_has_exactly_one_level() -> None:
         ("delete:users", Level.HIGH),
         ("read:logs", Level.HIGH),
         ("create:something_new", Level.HIGH),
+        ("blacklist:tokens", Level.HIGH),
+        ("update:triggers", Level.CRITICAL),
+        ("create:flows_vault", Level.CRITICAL),
         ("read:clients", Level.LOW),
     ],
 )

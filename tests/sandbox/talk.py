@@ -26,7 +26,10 @@ KINDS = (
 EVERYTHING = (
     *(f"{verb}:{kind}" for verb in ("read", "create", "update", "delete") for kind in KINDS),
     "read:client_keys",
+    "read:connections",
+    "read:organization_clients",
     "read:organization_connections",
+    "read:organization_discovery_domains",
     "read:organization_members",
 )
 INVOICES = "https://api.example.com/invoices"

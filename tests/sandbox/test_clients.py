@@ -1,5 +1,7 @@
+from typing import Any
+
 import pytest
-from sandbox.talk import INVOICES, Talk, error
+from sandbox.talk import INVOICES, MANAGEMENT, Talk, error
 
 
 def names(talk: Talk, query: str = "") -> set[str]:
@@ -133,7 +135,79 @@ def test_what_identifies_an_application_cannot_be_changed(talk: Talk, name: str)
     assert error(talk.call("PATCH", "/clients/worker", json={name: "x"})) == (400, message, "invalid_body")
 
 
-def test_the_global_client_and_unknown_ones_cannot_be_changed(talk: Talk) -> None:
+def test_the_global_client_has_the_attributes_of_recorded_ones(talk: Talk) -> None:
     [whole] = talk.call("GET", "/clients?is_global=true").json()
-    assert error(talk.call("PATCH", f"/clients/{whole['client_id']}", json={"name": "x"}))[0] == 400
+    assert list(whole) == [
+        "tenant",
+        "global",
+        "callbacks",
+        "is_first_party",
+        "name",
+        "refresh_token",
+        "owners",
+        "custom_login_page",
+        "cross_origin_authentication",
+        "signing_keys",
+        "client_id",
+        "client_secret",
+        "custom_login_page_on",
+    ]
+
+
+def test_the_global_client_can_be_changed_and_gets_no_defaults(talk: Talk) -> None:
+    [whole] = talk.call("GET", "/clients?is_global=true").json()
+    answer = talk.call("PATCH", f"/clients/{whole['client_id']}", json={"custom_login_page": "<html>"})
+    assert (answer.status_code, answer.json()) == (200, whole | {"custom_login_page": "<html>"})
+
+
+def test_applications_are_listed_in_the_order_of_their_creation_and_the_global_one_last(talk: Talk) -> None:
+    for name in ("Zebra", "Aardvark"):
+        talk.call("POST", "/clients", json={"name": name})
+    expected = ["Reconciler", "Worker", "Portal", "Partner", "Express", "Zebra", "Aardvark", "All Applications"]
+    by_offset, by_checkpoint, query = [], [], "take=3"
+    for page in range(3):
+        by_offset += talk.call("GET", f"/clients?page={page}&per_page=3").json()
+        answer = talk.call("GET", f"/clients?{query}").json()
+        by_checkpoint += answer["clients"]
+        query = f"take=3&from={answer.get('next')}"
+    assert [client["name"] for client in by_offset] == [client["name"] for client in by_checkpoint] == expected
+
+
+def test_a_checkpoint_of_another_list_is_refused(talk: Talk) -> None:
+    token = talk.call("GET", "/organizations?take=1").json().get("next") or "MTgwMDAwMDAwMCxvcmdfeA"
+    assert error(talk.call("GET", f"/clients?from={token}"))[0::2] == (400, "invalid_query_string")
+
+
+def test_an_application_that_signs_assertions_shows_no_secret(talk: Talk) -> None:
+    methods: dict[str, Any] = {"private_key_jwt": {"credentials": []}}
+    changed = talk.call("PATCH", "/clients/worker", json={"client_authentication_methods": methods}).json()
+    assert "client_secret" not in changed
+    assert "client_secret" not in talk.call("GET", "/clients/worker").json()
+    again = talk.call("PATCH", "/clients/worker", json={"client_authentication_methods": None}).json()
+    assert again["client_secret"] == "hush"
+
+
+def test_an_express_configuration_application_gets_defaults_and_a_system_grant_of_its_own(talk: Talk) -> None:
+    client = talk.call("POST", "/clients", json={"name": "Express", "app_type": "express_configuration"}).json()
+    assert client["grant_types"] == ["client_credentials"]
+    assert client["client_authentication_methods"] == {"private_key_jwt": {"credentials": []}}
+    assert "client_secret" not in client
+
+    [grant] = talk.call("GET", f"/client-grants?client_id={client['client_id']}").json()
+    known = {scope["value"] for scope in talk.call("GET", f"/resource-servers/{MANAGEMENT}").json()["scopes"]}
+    assert (grant["audience"], grant["is_system"], len(grant["scope"])) == (MANAGEMENT, True, 16)
+    assert set(grant["scope"]) <= known
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_an_application_can_be_written_as_a_form(talk: Talk, method: str) -> None:
+    form = "name=Form&is_first_party=false&grant_types[]=client_credentials&jwt_configuration[alg]=RS256"
+    path = "/clients" if method == "POST" else "/clients/portal"
+    headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+    client = talk.call(method, path, content=form, headers=headers).json()
+    assert (client["name"], client["is_first_party"], client["grant_types"]) == ("Form", False, ["client_credentials"])
+    assert client["jwt_configuration"]["alg"] == "RS256"
+
+
+def test_unknown_applications_cannot_be_changed(talk: Talk) -> None:
     assert error(talk.call("PATCH", "/clients/nobody", json={"name": "x"}))[0::2] == (404, "inexistent_client")

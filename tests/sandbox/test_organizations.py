@@ -1,3 +1,4 @@
+import pytest
 from sandbox.talk import Talk, error
 
 
@@ -56,6 +57,46 @@ def test_a_wrong_change_is_refused(talk: Talk) -> None:
     taken = (409, "An organization with this name already exists", "conflict")
     assert error(talk.call("PATCH", path, json={"name": "globex"})) == taken
     assert error(talk.call("PATCH", "/organizations/org_x", json={"name": "x"}))[0] == 404
+
+
+def test_the_attributes_of_an_organization_have_the_recorded_orders(talk: Talk) -> None:
+    body = {
+        "branding": {"logo_url": "https://example.com/a.png"},
+        "metadata": {"plan": "gold"},
+        "name": "acme",
+        "display_name": "ACME",
+        "is_app_entitlement_active": True,
+    }
+    created = talk.call("POST", "/organizations", json=body).json()
+    shown = talk.call("GET", f"/organizations/{created['id']}").json()
+    rest = ["branding", "third_party_client_access", "is_app_entitlement_active", "metadata"]
+    assert list(created) == ["id", "display_name", "name", *rest]
+    assert list(shown) == ["id", "name", "display_name", *rest]
+
+
+def test_an_organization_has_no_discovery_domains_and_no_applications(talk: Talk) -> None:
+    path = f"/organizations/{talk.call('GET', '/organizations').json()[0]['id']}"
+    assert talk.call("GET", f"{path}/discovery-domains?take=50").json() == {"domains": []}
+    assert talk.call("GET", f"{path}/clients?take=50").json() == {"clients": []}
+    assert talk.call("GET", f"{path}/connections?page=0").json() == []
+    empty = {"connections": [], "start": 0, "limit": 50, "total": 0}
+    assert talk.call("GET", f"{path}/connections?include_totals=true").json() == empty
+    assert talk.call("GET", "/connections?take=50").json() == {"connections": []}
+    assert talk.call("GET", "/connections").json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "permission"),
+    [
+        ("/organizations/org_x/clients", "read:organization_clients"),
+        ("/organizations/org_x/discovery-domains", "read:organization_discovery_domains"),
+        ("/organizations/org_x/connections", "read:organization_connections"),
+    ],
+)
+def test_each_list_of_an_organization_needs_its_own_permission(talk: Talk, path: str, permission: str) -> None:
+    reader = Talk(talk.sandbox, talk.clock, scopes=("read:organizations",))
+    assert error(reader.call("GET", path))[:2] == (403, f"Insufficient scope, expected any of: {permission}")
+    assert error(talk.call("GET", path))[:2] == (404, "No organization found by that id or name")
 
 
 def test_organizations_with_app_entitlements_tell_how_they_meet_third_parties(talk: Talk) -> None:

@@ -11,8 +11,41 @@ ENCODED = INVOICES.replace("/", "%2F")
 def test_the_management_api_exists_with_its_scopes(talk: Talk) -> None:
     [api] = [api for api in talk.call("GET", "/resource-servers").json() if api["identifier"] == MANAGEMENT]
     assert (api["name"], api["is_system"]) == ("Auth0 Management API", True)
-    assert {"value": "create:client_grants", "description": "Create client grants"} in api["scopes"]
-    assert len(api["scopes"]) > 200
+    assert api["scopes"][0] == {"value": "read:client_grants", "description": "Read Client Grants"}
+    assert len(api["scopes"]) == 273
+    assert list(api)[-2:] == ["scopes", "is_system"]
+
+
+def test_the_attributes_of_an_api_have_the_recorded_order_whatever_the_order_of_writes(talk: Talk) -> None:
+    body = {
+        "authorization_details": [{"type": "pay"}],
+        "scopes": [{"description": "A", "value": "a"}],
+        "enforce_policies": True,
+        "identifier": "urn:new",
+        "name": "New",
+    }
+    created = talk.call("POST", "/resource-servers", json=body).json()
+    order = [
+        "id",
+        "name",
+        "identifier",
+        "allow_offline_access",
+        "skip_consent_for_verifiable_first_party_clients",
+        "subject_type_authorization",
+        "token_lifetime",
+        "token_lifetime_for_web",
+        "signing_alg",
+        "enforce_policies",
+        "scopes",
+        "authorization_details",
+    ]
+    assert list(created) == order
+    assert list(created["scopes"][0]) == ["value", "description"]
+
+    path = "/resource-servers/urn:new"
+    talk.call("PATCH", path, json={"scopes": None, "authorization_details": None})
+    talk.call("PATCH", path, json={"authorization_details": [{"type": "pay"}]})
+    assert list(talk.call("PATCH", path, json={"scopes": []}).json()) == order
 
 
 def test_the_list_has_totals_and_no_checkpoints(talk: Talk) -> None:

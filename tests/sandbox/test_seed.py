@@ -148,3 +148,21 @@ def test_a_seeded_application_gets_a_token(talk: Talk) -> None:
     talk.create()
     request = {"grant_type": "client_credentials", "client_id": "worker", "client_secret": "hush", "audience": INVOICES}
     assert talk.raw("POST", "/oauth/token", data=request).status_code == 200
+
+
+def scopes_of_management_api(folder: Path, seed: str) -> list[object]:
+    [api] = [api for api in seeded(folder, seed)["resource_servers"] if api["identifier"] == MANAGEMENT]
+    scopes = api["scopes"]
+    assert isinstance(scopes, list)
+    return scopes
+
+
+def test_a_seed_can_replace_the_scopes_of_the_management_api(tmp_path: Path) -> None:
+    scopes = scopes_of_management_api(tmp_path, 'management_api: {scopes: ["read:users", {value: "x:y"}]}')
+    assert scopes == [{"value": "read:users", "description": "Read Users"}, {"value": "x:y"}]
+
+
+def test_a_seed_can_add_scopes_to_the_management_api(tmp_path: Path) -> None:
+    scopes = scopes_of_management_api(tmp_path, 'management_api: {add_scopes: ["read:moon", "read:users"]}')
+    assert scopes[-1] == {"value": "read:moon", "description": "Read Moon"}
+    assert len(scopes) == 274
