@@ -1,4 +1,4 @@
-"""Execute a plan and report the outcome of each change. The plan is a value, so apply makes no further decisions."""
+"""Execute a plan and report the outcome of each change. The plan contains all decisions."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -6,41 +6,41 @@ from itertools import groupby
 
 from reconciler.auth0.client import PAGE_SIZE
 from reconciler.auth0.errors import Auth0Error
-from reconciler.change_executor import ApplyContext, ChangeExecutor, Seen, StopSignal, reraise
+from reconciler.change_executor import ApplyContext, ChangeExecutor, GrantsByKey, StopSignal, reraise
 from reconciler.core.grant import by_key
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, phase, takes_access
 
-__all__ = ["ApplyContext", "StopSignal", "carry_out", "reraise"]
+__all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
-HOLDER_FAILED = "it takes access from an application for which an earlier change failed"
-CHANGES_A_PAGE = 10
-"""The number of changes per page of a listing. Reading the listing again adds at most a tenth to the requests."""
+EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so its access is not reduced"
+CHANGES_PER_LISTING_PAGE = 10
+"""The number of changes for each page of the listing. Reading the listing again adds at most 10 % to the requests."""
 
 Numbered = tuple[int, Change]
 
 
-async def carry_out(plan: Plan, means: ApplyContext) -> tuple[Outcome, ...]:
+async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]:
     """Execute the changes of `plan` phase by phase. Within a phase, a few changes run at the same time.
 
-    A failed change does not stop the others, with one exception: access is not taken from an application for which an
-    earlier change failed. Return one outcome per change, in the order of the plan. Errors of the tenant, the network,
-    signals and the journal's disk become outcomes.
+    A failed change does not stop other changes, with one exception: if a change of an application failed, later changes
+    do not remove access from this application. Return one outcome per change, in the order of the plan. Errors of the
+    tenant, the network and the journal, and signals, become outcomes.
     """
     outcomes: list[Outcome] = []
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: phase(numbered[1])):
         failed = frozenset(each.change.key.holder for each in outcomes if each.result is not Result.APPLIED)
-        for batch in _batches(list(changes), means.observed):
-            outcomes += await _carry_out_together(batch, failed, await _listing_before(batch, means), means)
+        for batch in _batches(list(changes), context.observed):
+            outcomes += await _execute_batch(batch, failed, await _read_listing(batch, context), context)
     return tuple(outcomes)
 
 
 def _batches(changes: Sequence[Numbered], observed: int) -> Iterator[Sequence[Numbered]]:
     """Split changes into batches.
 
-    One listing before each batch shows the tenant right before the writes of the batch.
+    The tenant is listed again before each batch, so that the listing is recent when the changes are written.
     """
-    size = CHANGES_A_PAGE * _pages(observed)
+    size = CHANGES_PER_LISTING_PAGE * _pages(observed)
     for start in range(0, len(changes), size):
         yield changes[start : start + size]
 
@@ -49,20 +49,20 @@ def _pages(observed: int) -> int:
     return max(1, -(-observed // PAGE_SIZE))
 
 
-async def _carry_out_together(
-    batch: Sequence[Numbered], failed: frozenset[str], seen: Seen | None, means: ApplyContext
+async def _execute_batch(
+    batch: Sequence[Numbered], failed: frozenset[str], listing: GrantsByKey | None, context: ApplyContext
 ) -> list[Outcome]:
-    free = asyncio.Semaphore(means.concurrency)
+    semaphore = asyncio.Semaphore(context.concurrency)
 
     async def one(number: int, change: Change) -> Outcome:
-        async with free:
-            reason = _reason_to_skip(change, failed, means.stop)
+        async with semaphore:
+            reason = _reason_to_skip(change, failed, context.stop)
             outcome = (
                 Outcome(change, Result.SKIPPED, reason)
                 if reason
-                else await ChangeExecutor(number, change, means).do(seen)
+                else await ChangeExecutor(number, change, context).execute(listing)
             )
-        means.tell(outcome)
+        context.on_outcome(outcome)
         return outcome
 
     async with asyncio.TaskGroup() as group:
@@ -70,19 +70,19 @@ async def _carry_out_together(
     return [task.result() for task in tasks]
 
 
-async def _listing_before(batch: Sequence[Numbered], means: ApplyContext) -> Seen | None:
-    """Return all grants of the tenant if one listing is cheaper than reading each grant. Otherwise return None.
+async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> GrantsByKey | None:
+    """Return all grants of the tenant if a listing takes fewer requests than reading each grant. Otherwise return None.
 
-    The listing of the plan must not be reused, because an edit since then would be overwritten.
+    The listing of the plan is not reused, because the changes would overwrite later edits.
     """
     count = sum(not isinstance(change, Create) for _, change in batch)
-    if count <= _pages(means.observed) or means.stop.reason:
+    if count <= _pages(context.observed) or context.stop.reason:
         return None
     try:
-        return by_key(await means.client.grants())
+        return by_key(await context.client.grants())
     except Auth0Error:
-        return None  # each change reads its grant and reports its own errors
+        return None  # each change then reads its own grant and reports errors
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:
-    return stop.reason or (HOLDER_FAILED if takes_access(change) and change.key.holder in failed else "")
+    return stop.reason or (EARLIER_CHANGE_FAILED if takes_access(change) and change.key.holder in failed else "")

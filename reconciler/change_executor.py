@@ -1,7 +1,10 @@
-"""Execute one change. The grant is read again and compared with the plan right before it is changed or deleted.
+"""Execute one change.
 
-If the response to a write is lost, reading the key settles it: an effect counts as applied, no effect is tried again,
-and anything else is a conflict. A change of several requests that stops half-way continues from its current state.
+The executor reads the grant right before it updates or deletes it, and compares it with the plan.
+
+If the response to a write is lost, the executor reads the grant again. If the write took effect, the change is applied.
+If the write had no effect, it is repeated. Any other state is a conflict. If only some of the requests of a change
+succeeded, the executor continues from the current state of the grant.
 """
 
 import asyncio
@@ -9,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.artifacts.journal import Journal, JournalError
-from reconciler.auth0.client import ManagementClient, conflicts, missing
+from reconciler.auth0.client import ManagementClient, is_conflict, is_not_found
 from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError
 from reconciler.auth0.management import RequestContext
-from reconciler.concurrency import unless
+from reconciler.concurrency import run_unless
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Delete, Update
@@ -28,29 +31,34 @@ from reconciler.core.steps import (
 )
 from reconciler.http.retry import RetryPolicy
 
-EDITED = "somebody changed the grant since the plan was made"
-GONE = "somebody deleted the grant since the plan was made"
-CHANGED_ALREADY = "already up to date"
-GONE_ALREADY = "already deleted"
-LATE_SECONDS = 2.0
+EDITED_SINCE_PLAN = "somebody changed the grant since the plan was made"
+DELETED_SINCE_PLAN = "somebody deleted the grant since the plan was made"
+ALREADY_UP_TO_DATE = "already up to date"
+ALREADY_DELETED = "already deleted"
+NO_EFFECT = "the change had no effect"
+PARTIAL_EFFECT = "only part of the change took effect"
+SECOND_READ_DELAY_SECONDS = 2.0
 
-Seen = Mapping[Key, ObservedGrant]
+GrantsByKey = Mapping[Key, ObservedGrant]
 
 
 class StopSignal:
-    """The signal to stop a run. `reason` says why no new change starts. `cut` also abandons changes in progress."""
+    """The signal to stop a run.
+
+    `reason` is why no further change starts, or "". `abort` is set if changes in progress are abandoned, too.
+    """
 
     def __init__(self) -> None:
         self.reason = ""
-        self.cut = asyncio.Event()
+        self.abort = asyncio.Event()
 
-    def ask(self, reason: str) -> None:
-        """Start no new change."""
+    def request_stop(self, reason: str) -> None:
+        """Let no further change start. The first reason is kept."""
         self.reason = self.reason or reason
 
 
 def reraise(error: Exception) -> None:
-    """Let a bug end the run."""
+    """Raise `error`, so that a bug ends the run."""
     raise error
 
 
@@ -58,238 +66,255 @@ def reraise(error: Exception) -> None:
 class ApplyContext:
     """The context of an apply: client, journal, limits and callbacks.
 
-    `tell` receives each outcome. `concurrency` is the maximum number of changes at the same time. `observed` is the
-    number of the tenant's grants, which determines the cost of a listing. `crashed` receives each exception that is a
-    bug.
+    `concurrency` is the maximum number of changes at the same time. `observed` is the number of grants that the tenant
+    has. It determines the cost of a listing. `on_outcome` receives the outcome of each change. `on_crash` receives each
+    exception that is a bug.
     """
 
     client: ManagementClient
     journal: Journal
     stop: StopSignal
-    tell: Callable[[Outcome], None]
+    on_outcome: Callable[[Outcome], None]
     concurrency: int
     observed: int
-    crashed: Callable[[Exception], None] = reraise
-    persistence: RetryPolicy = field(default_factory=RetryPolicy)
+    on_crash: Callable[[Exception], None] = reraise
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class ChangeExecutor:
     """Executes one change."""
 
-    def __init__(self, number: int, change: Change, means: ApplyContext) -> None:
+    def __init__(self, number: int, change: Change, context: ApplyContext) -> None:
         self._number = number
         self._change = change
-        self._means = means
-        self._client = means.client
-        self._intended = False
-        self._sent = False
-        self._in_doubt = False  # sent, with an unknown outcome
-        self._taken = False  # one of several requests took effect
-        self._before_leaving = (False, False)
-        self._mark = RequestContext(f"{means.journal.run}-{number}", self._leave, self._return)
+        self._context = context
+        self._client = context.client
+        self._is_in_journal = False
+        self._was_sent = False
+        self._is_uncertain = False  # a request was sent, and its outcome is unknown
+        self._has_effect = False  # at least one request took effect
+        self._state_before_send = (False, False)
+        self._request_context = RequestContext(
+            f"{context.journal.run}-{number}", self._before_send, self._without_effect
+        )
 
-    async def do(self, seen: Seen | None) -> Outcome:
-        """Execute the change. `seen` is the current grant, or None to read it."""
-        outcome = await unless(self._means.stop.cut, self._guarded(seen)) or self._left()
-        if self._intended:
+    async def execute(self, listing: GrantsByKey | None) -> Outcome:
+        """Execute the change. `listing` has the current grants. If it is None, the grant is read first."""
+        outcome = (
+            await run_unless(self._context.stop.abort, self._execute_safely(listing)) or self._outcome_of_interruption()
+        )
+        if self._is_in_journal:
             try:
-                await self._means.journal.settle(self._number, outcome)
+                await self._context.journal.settle(self._number, outcome)
             except JournalError as error:
-                self._means.stop.ask(str(error))
+                self._context.stop.request_stop(str(error))
         return outcome
 
-    async def _guarded(self, seen: Seen | None) -> Outcome:
+    async def _execute_safely(self, listing: GrantsByKey | None) -> Outcome:
         try:
-            return await self._settled(seen)
+            return await self._write_until_settled(listing)
         except JournalError as error:
-            self._means.stop.ask(str(error))
+            self._context.stop.request_stop(str(error))
             return self._outcome(Result.FAILED, f"nothing was sent: {error}")
         except Auth0Error as error:
-            took = f"; it took {ChangeState.HALF} effect" if self._taken else ""
-            return self._outcome(Result.FAILED, f"{error}{took}")
-        except Exception as error:  # noqa: BLE001 - a bug must not hide what became of this change and of others
-            self._means.crashed(error)
+            partial = f"; {PARTIAL_EFFECT}" if self._has_effect else ""
+            return self._outcome(Result.FAILED, f"{error}{partial}")
+        except Exception as error:  # noqa: BLE001 - a bug must not hide the outcomes of this change and others
+            self._context.on_crash(error)
             unexpected = f"unexpected {type(error).__name__}: {error}"
-            return self._outcome(Result.UNKNOWN if self._sent else Result.FAILED, unexpected)
+            return self._outcome(Result.UNKNOWN if self._was_sent else Result.FAILED, unexpected)
 
-    async def _settled(self, seen: Seen | None) -> Outcome:
-        """Write.
+    async def _write_until_settled(self, listing: GrantsByKey | None) -> Outcome:
+        """Write the change.
 
-        If the response does not show the outcome, read the grant, and repeat the write only if it had no effect.
+        If the outcome is unknown, read the grant. Repeat the write only if it had no effect.
         """
-        waits = self._means.persistence.delays()
+        delays = self._context.retry_policy.delays()
         while True:
             try:
-                return await self._write(seen)
+                return await self._write(listing)
             except UnknownOutcomeError as error:
-                if not self._in_doubt:  # the read before the write failed
+                if not self._is_uncertain:  # the read before the write failed, so nothing was sent
                     raise
-                outcome = await self._look_again(str(error))
-                self._in_doubt = outcome.result is Result.UNKNOWN
-                if outcome.result is not Result.FAILED or self._means.stop.reason or not (wait := next(waits, None)):
+                outcome = await self._settle_by_reading(str(error))
+                self._is_uncertain = outcome.result is Result.UNKNOWN
+                if (
+                    outcome.result is not Result.FAILED
+                    or self._context.stop.reason
+                    or not (delay := next(delays, None))
+                ):
                     return outcome
-                if asyncio.get_running_loop().time() + wait > self._means.persistence.deadline:
+                if asyncio.get_running_loop().time() + delay > self._context.retry_policy.deadline:
                     return outcome
-                await asyncio.sleep(wait)
-                seen = None
+                await asyncio.sleep(delay)
+                listing = None
 
-    async def _write(self, seen: Seen | None) -> Outcome:
+    async def _write(self, listing: GrantsByKey | None) -> Outcome:
         match self._change:
-            case Create() if not self._taken:
+            case Create() if not self._has_effect:
                 return await self._create(self._change)
             case Create() | Update():
-                return await self._update(self._change, seen)
+                return await self._update(self._change, listing)
             case Delete():
-                return await self._delete(self._change, seen)
+                return await self._delete(self._change, listing)
 
     async def _create(self, change: Create) -> Outcome:
         try:
-            grant_id = await self._client.create(change.after.grant, self._mark)
+            grant_id = await self._client.create(change.after.grant, self._request_context)
         except RefusedCallError as error:
-            if not conflicts(error):
+            if not is_conflict(error):
                 raise
-            outcome = await self._settle_refusal(error)
-            if self._taken:  # only organizations are missing
+            outcome = await self._settle_refused_write(error)
+            if self._has_effect:  # the grant exists, but not all of its organizations
                 return await self._update(change, None)
             return outcome
-        self._take_effect()
-        await self._go_on(ObservedGrant(grant_id, without_organizations(change.after.grant)), change)
+        self._record_effect()
+        await self._send_steps(ObservedGrant(grant_id, without_organizations(change.after.grant)), change)
         return self._outcome(Result.APPLIED)
 
-    async def _update(self, change: Create | Update, seen: Seen | None) -> Outcome:
-        now = await self._now(seen)
+    async def _update(self, change: Create | Update, listing: GrantsByKey | None) -> Outcome:
+        now = await self._read_grant(listing)
         if now is None:
-            return self._outcome(Result.CONFLICT, GONE)
+            return self._outcome(Result.CONFLICT, DELETED_SINCE_PLAN)
         match effect(change, now.grant):
             case ChangeState.WHOLE:
-                return self._outcome(Result.APPLIED, CHANGED_ALREADY)
-            case ChangeState.HALF if not self._sent:  # another program made the other half of the change
-                return self._outcome(Result.CONFLICT, EDITED)
+                return self._outcome(Result.APPLIED, ALREADY_UP_TO_DATE)
+            case ChangeState.HALF if not self._was_sent:  # another program made the other half of the change
+                return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
             case ChangeState.FOREIGN:
-                return self._outcome(Result.CONFLICT, EDITED)
+                return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
             case ChangeState.NONE | ChangeState.HALF:
                 pass
         try:
-            await self._go_on(now, change)
+            await self._send_steps(now, change)
         except RefusedCallError as error:
-            if self._taken or not (missing(error) or conflicts(error)):
+            if self._has_effect or not (is_not_found(error) or is_conflict(error)):
                 raise
-            return await self._settle_refusal(error)
+            return await self._settle_refused_write(error)
         return self._outcome(Result.APPLIED)
 
-    async def _delete(self, change: Delete, seen: Seen | None) -> Outcome:
-        now = await self._now(seen)
+    async def _delete(self, change: Delete, listing: GrantsByKey | None) -> Outcome:
+        now = await self._read_grant(listing)
         if now is None:
-            return self._outcome(Result.APPLIED, GONE_ALREADY)
+            return self._outcome(Result.APPLIED, ALREADY_DELETED)
         if now.grant != change.before.grant:
-            return self._outcome(Result.CONFLICT, EDITED)
+            return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
         try:
-            await self._client.delete(now.id, self._mark)
+            await self._client.delete(now.id, self._request_context)
         except RefusedCallError as error:
-            if not (missing(error) or conflicts(error)):
+            if not (is_not_found(error) or is_conflict(error)):
                 raise
-            return await self._settle_refusal(error)
+            return await self._settle_refused_write(error)
         return self._outcome(Result.APPLIED)
 
-    async def _go_on(self, now: ObservedGrant, change: Create | Update) -> None:
-        """Send the requests that lead from `now` to the end of `change`."""
+    async def _send_steps(self, now: ObservedGrant, change: Create | Update) -> None:
+        """Send the requests that change the grant from its current state `now` to the state after `change`."""
         for step in steps(now, change.after):
-            await self._take(step, now.id)
-            self._take_effect()
+            await self._send_step(step, now.id)
+            self._record_effect()
 
-    def _take_effect(self) -> None:
-        """Record that a request succeeded. Only the tenant shows whether another one follows."""
-        self._taken, self._in_doubt = True, False
+    def _record_effect(self) -> None:
+        """Record that a request succeeded."""
+        self._has_effect, self._is_uncertain = True, False
 
-    async def _take(self, step: Step, grant_id: str) -> None:
+    async def _send_step(self, step: Step, grant_id: str) -> None:
         match step:
             case Update():
-                await self._client.update(grant_id, step, self._mark)
+                await self._client.update(grant_id, step, self._request_context)
             case Associate():
                 await self._associate(step.organization, grant_id)
             case Dissociate():
                 try:
-                    await self._client.associations.remove(step.organization, grant_id, self._mark)
+                    await self._client.associations.remove(step.organization, grant_id, self._request_context)
                 except RefusedCallError as error:
-                    if not missing(error):
+                    if not is_not_found(error):
                         raise
 
     async def _associate(self, organization: str, grant_id: str) -> None:
-        """Let the organization use the grant. One status means either "already assigned" or "too many"."""
+        """Let the organization use the grant.
+
+        409 means that the organization already has the grant or too many grants. A read shows which one is true.
+        """
         try:
-            await self._client.associations.add(organization, grant_id, self._mark)
+            await self._client.associations.add(organization, grant_id, self._request_context)
         except RefusedCallError as error:
-            if not conflicts(error) or organization not in await self._client.organizations_of(grant_id):
+            if not is_conflict(error) or organization not in await self._client.organizations_of(grant_id):
                 raise
 
-    async def _now(self, seen: Seen | None = None) -> ObservedGrant | None:
-        """Return the current grant, with its organizations if the change concerns them."""
-        now = await self._client.find(self._change.key) if seen is None else seen.get(self._change.key)
+    async def _read_grant(self, listing: GrantsByKey | None = None) -> ObservedGrant | None:
+        """Return the current grant, or None. Read its organizations only if the change includes organizations."""
+        now = await self._client.find(self._change.key) if listing is None else listing.get(self._change.key)
         if now is None or not speaks_of_organizations(self._change):
             return now
         organizations = frozenset(await self._client.organizations_of(now.id))
         return now._replace(grant=now.grant._replace(organizations=organizations))
 
-    async def _settle_refusal(self, error: RefusedCallError) -> Outcome:
-        """Settle a write with the response 404 or 409, which may also come after the effect.
+    async def _settle_refused_write(self, error: RefusedCallError) -> Outcome:
+        """Determine the outcome of a write with the response 404 or 409. The write may have taken effect nevertheless.
 
-        A tenant may show a write late, so a second read follows if the first one shows no effect.
+        A tenant may show a write late. If the first read shows no effect, the grant is read once more.
         """
-        outcome = await self._look_again(str(error))
-        if outcome.result is Result.FAILED and not self._taken and not self._means.stop.reason:
-            await asyncio.sleep(LATE_SECONDS)
-            outcome = await self._look_again(str(error))
-        is_conflict = outcome.result is Result.FAILED and conflicts(error) and not isinstance(self._change, Delete)
-        return self._outcome(Result.CONFLICT, outcome.detail) if is_conflict and not self._taken else outcome
+        outcome = await self._settle_by_reading(str(error))
+        if outcome.result is Result.FAILED and not self._has_effect and not self._context.stop.reason:
+            await asyncio.sleep(SECOND_READ_DELAY_SECONDS)
+            outcome = await self._settle_by_reading(str(error))
+        should_report_conflict = (
+            outcome.result is Result.FAILED and is_conflict(error) and not isinstance(self._change, Delete)
+        )
+        return (
+            self._outcome(Result.CONFLICT, outcome.detail)
+            if should_report_conflict and not self._has_effect
+            else outcome
+        )
 
-    async def _look_again(self, trouble: str) -> Outcome:
-        """Settle a write by reading its key: applied with an effect, failed without, otherwise a conflict."""
+    async def _settle_by_reading(self, problem: str) -> Outcome:
+        """Determine the outcome of a write by reading the grant.
+
+        The result is APPLIED if the whole change took effect, FAILED if none or a part of it did, CONFLICT for any
+        other state of the grant, and UNKNOWN if the grant cannot be read.
+        """
         try:
-            found = await self._now()
+            found = await self._read_grant()
         except Auth0Error as error:
-            return self._outcome(Result.UNKNOWN, f"{trouble}; reading the grant again failed: {error}")
-        match took := effect(self._change, found.grant if found else None):
+            return self._outcome(Result.UNKNOWN, f"{problem}; reading the grant again failed: {error}")
+        match state := effect(self._change, found.grant if found else None):
             case ChangeState.WHOLE:
-                return self._outcome(Result.APPLIED, f"{trouble}; it took effect nevertheless")
+                return self._outcome(Result.APPLIED, f"{problem}; but the change took effect")
             case ChangeState.FOREIGN:
-                what = "the tenant has a different grant there now" if found else GONE
-                return self._outcome(Result.CONFLICT, f"{trouble}; {what}")
+                what = "the tenant now has a different grant with this key" if found else DELETED_SINCE_PLAN
+                return self._outcome(Result.CONFLICT, f"{problem}; {what}")
             case ChangeState.NONE | ChangeState.HALF:
-                self._taken = took is ChangeState.HALF
-                return self._outcome(Result.FAILED, f"{trouble}; it took {took} effect")
+                self._has_effect = state is ChangeState.HALF
+                return self._outcome(Result.FAILED, f"{problem}; {PARTIAL_EFFECT if self._has_effect else NO_EFFECT}")
 
-    def _left(self) -> Outcome:
-        if self._in_doubt:
+    def _outcome_of_interruption(self) -> Outcome:
+        if self._is_uncertain:
             return self._outcome(Result.UNKNOWN, "interrupted while it was in progress")
-        if self._taken:
-            return self._outcome(
-                Result.FAILED, f"interrupted before it was complete; it took {ChangeState.HALF} effect"
-            )
-        if self._sent:
-            return self._outcome(
-                Result.FAILED, f"interrupted before it was sent again; it took {ChangeState.NONE} effect"
-            )
-        if self._intended:
+        if self._has_effect:
+            return self._outcome(Result.FAILED, f"interrupted before it was complete; {PARTIAL_EFFECT}")
+        if self._was_sent:
+            return self._outcome(Result.FAILED, f"interrupted before it was sent again; {NO_EFFECT}")
+        if self._is_in_journal:
             return self._outcome(
                 Result.SKIPPED, "interrupted before it was sent again; the first attempt had no effect"
             )
         return self._outcome(Result.SKIPPED, "interrupted before it was sent")
 
-    async def _leave(self) -> None:
-        """Record the intent. Once a change has started, a failing journal does not stop it."""
-        self._intended = True
+    async def _before_send(self) -> None:
+        """Record the intent in the journal. A journal error stops the change only before its first request."""
+        self._is_in_journal = True
         try:
-            await self._means.journal.intend(self._number, self._change)
+            await self._context.journal.intend(self._number, self._change)
         except JournalError as error:
-            if not self._sent:
+            if not self._was_sent:
                 raise
-            self._means.stop.ask(str(error))
-        self._before_leaving = (self._sent, self._in_doubt)
-        self._sent = self._in_doubt = True
+            self._context.stop.request_stop(str(error))
+        self._state_before_send = (self._was_sent, self._is_uncertain)
+        self._was_sent = self._is_uncertain = True
 
-    def _return(self) -> None:
+    def _without_effect(self) -> None:
         """Record that the last request had no effect."""
-        self._sent, self._in_doubt = self._before_leaving
+        self._was_sent, self._is_uncertain = self._state_before_send
 
     def _outcome(self, result: Result, detail: str = "") -> Outcome:
         return Outcome(self._change, result, detail)

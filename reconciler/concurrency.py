@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def at_once() -> AsyncIterator[asyncio.TaskGroup]:
-    """Open a task group. The first failing task cancels the others, and its error is raised instead of a group."""
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """Open a task group. If a task fails, cancel the others and raise the error of the first one, not a group."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
@@ -18,28 +18,28 @@ async def at_once() -> AsyncIterator[asyncio.TaskGroup]:
         raise failures.exceptions[0] from None
 
 
-def run_by(runner: asyncio.Runner, work: Coroutine[Any, Any, T]) -> T:
+def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    The result is kept out of the task. Otherwise the runner, which restores the handler of SIGINT after a task, would
-    format the whole result for an error message that nobody sees (`signal.signal` and its `Handlers`).
+    The task itself returns None. Otherwise the runner would format the whole result for an internal error message when
+    it restores the handler of SIGINT (`signal.signal` and its `Handlers`).
     """
     results: list[T] = []
 
-    async def working() -> None:
-        results.append(await work)
+    async def task() -> None:
+        results.append(await coroutine)
 
-    runner.run(working())
+    runner.run(task())
     return results[0]
 
 
-async def unless(cut: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return the result of `work`, or None if `cut` comes first. The work is then cancelled."""
-    working, cutting = asyncio.ensure_future(work), asyncio.ensure_future(cut.wait())
-    await asyncio.wait({working, cutting}, return_when=asyncio.FIRST_COMPLETED)
-    cutting.cancel()
-    if working.done():
-        return working.result()
-    working.cancel()
-    await asyncio.wait({working})
+async def run_unless(abort: asyncio.Event, coroutine: Coroutine[Any, Any, T]) -> T | None:
+    """Return the result of `coroutine`, or None if `abort` is set first. The coroutine is then cancelled."""
+    task, aborting = asyncio.ensure_future(coroutine), asyncio.ensure_future(abort.wait())
+    await asyncio.wait({task, aborting}, return_when=asyncio.FIRST_COMPLETED)
+    aborting.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
     return None

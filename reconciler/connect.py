@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
-from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.client import ManagementClient, open_client
 from reconciler.auth0.connection import Route
 from reconciler.auth0.credentials import ClientSecret, credentials_from, identities_of
 from reconciler.auth0.management import ClientOptions
@@ -20,13 +20,14 @@ from reconciler.redaction import Secrets
 async def open_tenant(
     tenant: Tenant,
     environment: Mapping[str, str],
-    manner: ClientOptions,
+    client_options: ClientOptions,
     secrets: Secrets,
     identity: IdentityCheck | None = None,
 ) -> AsyncIterator[ManagementClient]:
-    """Open a client for `tenant`. Its requests raise ReconcilerError if `identity` refuses the tenant of the token.
+    """Open a client for `tenant`.
 
-    The secrets of the tenant are added to `secrets`.
+    `identity` checks the tenant of each access token. If it refuses the tenant, requests raise ReconcilerError. The
+    credentials and tokens of the tenant are added to `secrets`.
 
     Raises:
         ReconcilerError: if credentials are missing or must not be sent to this tenant, or if the sandbox is not
@@ -40,11 +41,11 @@ async def open_tenant(
 
     with route_to(tenant, environment) as route:
         credentials = route.credentials()
-        async with connected(
+        async with open_client(
             route.base_url,
             credentials,
             transport=route.transport,
-            manner=manner,
+            client_options=client_options,
             check_token=check_token,
             secrets=secrets,
         ) as client:
@@ -53,7 +54,7 @@ async def open_tenant(
 
 @contextmanager
 def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
-    """Return the route to `tenant`. Nothing is sent yet, and credentials are read later.
+    """Return the connection data of `tenant`. Nothing is sent yet, and credentials are read later.
 
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.
@@ -73,8 +74,7 @@ def _inside(tenant: Tenant) -> Iterator[Route]:
         from auth0_sandbox.tenant import open_sandbox
     except ModuleNotFoundError as error:
         raise ReconcilerError(
-            f"tenant {tenant.name} is a sandbox, which needs the extra sandbox; "
-            'where reconciler lies: pip install ".[sandbox]"',
+            f'tenant {tenant.name} is a sandbox, which needs the extra sandbox: pip install "reconciler[sandbox]"',
         ) from error
     with converted_errors():
         sandbox = open_sandbox(tenant.database, tenant.seed, tenant.host)

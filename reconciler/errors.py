@@ -35,14 +35,14 @@ class Exit(IntEnum):
 class ReconcilerError(Exception):
     """The run cannot continue. The message says what is wrong and what to do.
 
-    `tenants` has the names of the tenants that the error is about. The value is true for a sandbox.
+    `tenants` maps the names of the affected tenants to true for a sandbox, or false.
     """
 
     exit_code = Exit.FAILED
     tenants: Mapping[str, bool] = MappingProxyType({})
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def report_lines(self) -> tuple[str, ...]:
         """The lines that a report shows for the error."""
         return (str(self),)
 
@@ -56,7 +56,7 @@ class ProblemsError(ReconcilerError):
         self.texts = texts or {}
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def report_lines(self) -> tuple[str, ...]:
         """Every problem with severity ERROR, with its source."""
         return tuple(f"{problem.source}: {problem.message}" for problem in errors(self.problems))
 
@@ -68,13 +68,13 @@ class RefusedError(ReconcilerError):
 
 
 class ReportLostError(ReconcilerError):
-    """Stdout broke before the report of a run that wrote."""
+    """The tenant was changed, but the report could not be printed to stdout."""
 
     exit_code = Exit.INCOMPLETE
 
 
 class CrashError(ReconcilerError):
-    """A bug in the run of one of several tenants. `trace` is its traceback."""
+    """A bug in the run of one tenant. Other tenants continue. `trace` is the traceback."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"unexpected {type(error).__name__}: {error}; this is a bug, please report it")
@@ -88,10 +88,10 @@ class StalePlanError(ReconcilerError):
 
 
 def reason(error: Exception) -> str:
-    """Return the message of an error without Python's prefix."""
+    """Return the message of an error without the number and file name that Python adds."""
     match error:
-        case OSError(strerror=str(words)):
-            return words
+        case OSError(strerror=str(text)):
+            return text
         case UnicodeDecodeError():
             return "it is not UTF-8 text"
         case _:

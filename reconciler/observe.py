@@ -1,13 +1,13 @@
-"""Read the part of a tenant that a plan needs: always the grants, everything else only if a file needs it."""
+"""Read the part of a tenant that a plan needs: the grants, and other listings only if the files need them."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from reconciler.auth0.client import ManagementClient, forbidden
+from reconciler.auth0.client import ManagementClient, is_forbidden
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
-from reconciler.concurrency import at_once
+from reconciler.concurrency import task_group
 from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization, TenantList
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
@@ -40,22 +40,22 @@ NO_ASSOCIATIONS = (
     "files declare the organizations of grants, but the token may not read them: give its application "
     "read:organization_client_grants"
 )
-LOST_UNSEEN = (
+ORGANIZATIONS_NOT_SAVED = (
     "organizations of deleted grants are neither shown nor saved in the snapshot: the token may not read "
     "them (read:organization_client_grants)"
 )
-ORGANIZATIONS_UNREAD = "organizations of grants were not read: the token may not (read:organization_client_grants)"
-MOST_COUNTED = 100
-"""The limit for organizations whose grants are counted one by one, without a list of all organizations."""
-MANY_ORGANIZATIONS = (
-    f"files give grants to more than {MOST_COUNTED} organizations by id, but the token may not list "
+ORGANIZATIONS_NOT_READ = "organizations of grants were not read: the token may not (read:organization_client_grants)"
+MAX_COUNTED_ORGANIZATIONS = 100
+"""The maximum number of organizations whose grants are counted without a list of all organizations."""
+TOO_MANY_ORGANIZATION_IDS = (
+    f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token may not list "
     "organizations: give its application read:organizations"
 )
-MOST_ASSOCIATIONS = 1_000_000
-"""The limit for organizations of all grants together, which must fit into memory."""
-MOST_UNFAMILIAR = 20
-"""The limit for notes about unknown fields and values."""
-NOTHING_KNOWN = Directory()
+MAX_ASSOCIATIONS = 1_000_000
+"""The maximum number of organizations of all grants together. They must fit into memory."""
+MAX_UNKNOWN_FIELDS = 20
+"""The maximum number of notes about unknown fields and values."""
+EMPTY_DIRECTORY = Directory()
 NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 
 
@@ -63,8 +63,9 @@ NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 class RequiredListings:
     """The listings to read.
 
-    If only `scopes` needs the APIs and the token may not list them, scopes are reported as not checked. `organizations`
-    reads the organizations of grants. `organization_names` reads the list of all organizations.
+    `application_names` and `third_parties` need the list of applications. `api_names` and `scopes` need the list of
+    APIs. If only `scopes` needs it and the token may not list APIs, scopes are reported as not checked. `organizations`
+    needs the organizations of grants, and `organization_names` the list of all organizations.
     """
 
     application_names: bool
@@ -75,10 +76,12 @@ class RequiredListings:
     organization_names: bool = False
 
 
-NO_NEEDS = RequiredListings(application_names=False, api_names=False, scopes=False)
+NO_LISTINGS = RequiredListings(application_names=False, api_names=False, scopes=False)
 
 
-def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False) -> RequiredListings:
+def required_listings(
+    specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False
+) -> RequiredListings:
     """Return the listings that a plan of `specs` needs if the configuration contains `patterns`."""
     specs, patterns = tuple(specs), tuple(patterns)
     return RequiredListings(
@@ -94,44 +97,44 @@ def needs_of(specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes:
 
 
 async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
-    """Read the tenant, independent listings at the same time. With `everything`, also read what is not needed.
+    """Read the tenant. Independent listings are read at the same time. With `everything`, read all names.
 
-    A listing that is not needed and not permitted is None.
+    A listing is None if it is not needed and the token may not read it.
 
     Raises:
-        Auth0Error: if a listing fails. There is no plan from an incomplete read.
-        ReconcilerError: if the token may not read needed names.
+        Auth0Error: if a listing fails. An incomplete listing is never used.
+        ReconcilerError: if the token may not read names that are needed.
     """
-    async with at_once() as group:
+    async with task_group() as group:
         grants = group.create_task(client.grants())
         directory = group.create_task(_directory(client, needs, wanted=NAMES if everything else ()))
-    return Observation(grants.result(), directory.result(), notes=_unfamiliar(grants.result()))
+    return Observation(grants.result(), directory.result(), notes=_unknown_field_notes(grants.result()))
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
-    """Return `known` with the additional listings of `needs`. Raises like `observe`."""
+    """Return `known` with those listings of `needs` that it does not have yet. Raises like `observe`."""
     return replace(known, directory=await _directory(client, needs, known.directory))
 
 
 async def observe_for_changes(
     client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
 ) -> Observation:
-    """Read the lists that are needed to check created and widened grants, if the token may read them.
+    """Read the lists that the checks of created and widened grants need, if the token may read them.
 
-    Nothing is read if nothing is created or widened. Raises Auth0Error if a listing fails.
+    Nothing is read if no grant is created or widened. Raises Auth0Error if a listing fails.
     """
     lists = lists_for_changes(specs, observation.grants, observation.directory)
     if not lists:
         return observation
-    return replace(observation, directory=await _directory(client, NO_NEEDS, observation.directory, wanted=lists))
+    return replace(observation, directory=await _directory(client, NO_LISTINGS, observation.directory, wanted=lists))
 
 
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Add the organizations of grants that declare organizations or are deleted.
+    """Read the organizations of grants for which files declare organizations, and of grants to delete.
 
-    If only a delete needs them and the token may not read them, a note says so.
+    If only deletes need them and the token may not read them, the result has a note instead.
 
     Raises:
         Auth0Error: if a listing fails.
@@ -140,57 +143,60 @@ async def observe_organizations(
     if not declared.are_said and declared.pruned is None:
         return observation
     try:
-        concerned = declared.concerned(observation.grants, observation.directory)
-        organized = await _with_organizations(client, observation, concerned)
-        gaining = declared.gaining(organized.grants, organized.directory)
-        if len(gaining) > MOST_COUNTED and organized.directory.organizations is None:
-            organized = await _with_names(client, organized)
-            gaining = declared.gaining(organized.grants, organized.directory)
-        counts = await _counted(client, gaining)
+        grants_to_read = declared.concerned(observation.grants, observation.directory)
+        with_organizations = await _with_organizations(client, observation, grants_to_read)
+        gaining_organizations = declared.gaining(with_organizations.grants, with_organizations.directory)
+        if (
+            len(gaining_organizations) > MAX_COUNTED_ORGANIZATIONS
+            and with_organizations.directory.organizations is None
+        ):
+            with_organizations = await _with_names(client, with_organizations)
+            gaining_organizations = declared.gaining(with_organizations.grants, with_organizations.directory)
+        counts = await _count_grants(client, gaining_organizations)
     except RefusedCallError as error:
-        if not forbidden(error):
+        if not is_forbidden(error):
             raise
         if declared.are_said:
             raise ReconcilerError(NO_ASSOCIATIONS) from error
-        return replace(observation, notes=tuple(dict.fromkeys((*observation.notes, LOST_UNSEEN))))
-    return replace(organized, organization_grants=counts)
+        return replace(observation, notes=tuple(dict.fromkeys((*observation.notes, ORGANIZATIONS_NOT_SAVED))))
+    return replace(with_organizations, organization_grants=counts)
 
 
-async def survey(client: ManagementClient, needs: RequiredListings) -> Observation:
-    """Read everything that the token may read. Organizations are read only for grants that allow some.
+async def observe_everything(client: ManagementClient, needs: RequiredListings) -> Observation:
+    """Read everything that the token may read. Organizations are read only for grants that can have organizations.
 
-    Without permission to list organizations, the organizations of grants are known nevertheless. Raises like `observe`.
+    The organizations of grants are read even if the token may not list all organizations. Raises like `observe`.
     """
     observation = await observe(client, needs, everything=True)
-    concerned = [each for each in observation.grants if may_have_organizations(each)]
-    organized = await _unless_forbidden(_with_organizations(client, observation, concerned))
-    if organized is None:
-        return replace(observation, notes=(*observation.notes, ORGANIZATIONS_UNREAD))
-    if organized.directory.organizations is not None or not organized.directory.associated:
-        return organized
-    listed = await _unless_forbidden(client.organizations())
-    return replace(organized, directory=replace(organized.directory, organizations=listed))
+    grants_to_read = [each for each in observation.grants if may_have_organizations(each)]
+    with_organizations = await _none_if_forbidden(_with_organizations(client, observation, grants_to_read))
+    if with_organizations is None:
+        return replace(observation, notes=(*observation.notes, ORGANIZATIONS_NOT_READ))
+    if with_organizations.directory.organizations is not None or not with_organizations.directory.associated:
+        return with_organizations
+    listed = await _none_if_forbidden(client.organizations())
+    return replace(with_organizations, directory=replace(with_organizations.directory, organizations=listed))
 
 
-async def _unless_forbidden(reading: Awaitable[T]) -> T | None:
+async def _none_if_forbidden(reading: Awaitable[T]) -> T | None:
     try:
         return await reading
     except RefusedCallError as error:
-        if not forbidden(error):
+        if not is_forbidden(error):
             raise
         return None
 
 
 async def _with_organizations(
-    client: ManagementClient, observation: Observation, concerned: Iterable[ObservedGrant]
+    client: ManagementClient, observation: Observation, grants_to_read: Iterable[ObservedGrant]
 ) -> Observation:
-    unread = [each.id for each in concerned if each.grant.organizations is None]
+    unread = [each.id for each in grants_to_read if each.grant.organizations is None]
     read_of = _organizations_reader(client)
-    async with at_once() as group:
+    async with task_group() as group:
         tasks = {each: group.create_task(read_of(each)) for each in unread}
     read = {identity: task.result() for identity, task in tasks.items()}
     found = {organization for organizations in read.values() for organization in organizations.values()}
-    met = found.union(observation.directory.associated)
+    associated = found.union(observation.directory.associated)
     return replace(
         observation,
         grants=tuple(
@@ -199,7 +205,7 @@ async def _with_organizations(
             else each
             for each in observation.grants
         ),
-        directory=replace(observation.directory, associated=tuple(sorted(met, key=lambda each: each.id))),
+        directory=replace(observation.directory, associated=tuple(sorted(associated, key=lambda each: each.id))),
     )
 
 
@@ -208,7 +214,7 @@ def _organizations_reader(
 ) -> Callable[[str], Coroutine[Any, Any, Mapping[str, Organization]]]:
     """Return a function that reads the organizations of a grant.
 
-    It raises an error if all grants have too many together.
+    The function raises UnreadableError if all grants together have too many organizations.
     """
     total = 0
 
@@ -216,32 +222,32 @@ def _organizations_reader(
         nonlocal total
         found = await client.organizations_of(grant_id)
         total += len(found)
-        if total > MOST_ASSOCIATIONS:
-            raise UnreadableError(f"the tenant lists more than {MOST_ASSOCIATIONS:,} organizations of grants")
+        if total > MAX_ASSOCIATIONS:
+            raise UnreadableError(f"the tenant lists more than {MAX_ASSOCIATIONS:,} organizations of grants")
         return found
 
     return read
 
 
 async def _with_names(client: ManagementClient, observation: Observation) -> Observation:
-    """List the organizations, so that one request finds unknown ids.
+    """List all organizations, so that unknown ids are found without one request per id.
 
     Raises:
         ReconcilerError: if the token may not list organizations.
     """
-    listed = await _unless_forbidden(client.organizations())
+    listed = await _none_if_forbidden(client.organizations())
     if listed is None:
-        raise ReconcilerError(MANY_ORGANIZATIONS)
+        raise ReconcilerError(TOO_MANY_ORGANIZATION_IDS)
     return replace(observation, directory=replace(observation.directory, organizations=listed))
 
 
-async def _counted(client: ManagementClient, gaining: Iterable[str]) -> dict[str, int | None]:
-    async with at_once() as group:
-        counts = {each: group.create_task(client.associations.count(each)) for each in gaining}
+async def _count_grants(client: ManagementClient, gaining_organizations: Iterable[str]) -> dict[str, int | None]:
+    async with task_group() as group:
+        counts = {each: group.create_task(client.associations.count(each)) for each in gaining_organizations}
     return {each: count.result() for each, count in counts.items()}
 
 
-async def look_up(client: ManagementClient, needs: RequiredListings) -> Directory:
+async def observe_names(client: ManagementClient, needs: RequiredListings) -> Directory:
     """Read only the tenant's names. Raises like `observe`."""
     return await _directory(client, replace(needs, scopes=False))
 
@@ -249,11 +255,11 @@ async def look_up(client: ManagementClient, needs: RequiredListings) -> Director
 async def _directory(
     client: ManagementClient,
     needs: RequiredListings,
-    known: Directory = NOTHING_KNOWN,
+    known: Directory = EMPTY_DIRECTORY,
     *,
     wanted: Collection[TenantList] = (),
 ) -> Directory:
-    """Return `known` with the needed lists, and with those of `wanted` that the token may read.
+    """Return `known` with the lists that `needs` requires, and with those lists in `wanted` that the token may read.
 
     Raises:
         ReconcilerError: if the token may not read a needed list.
@@ -266,11 +272,11 @@ async def _directory(
         TenantList.APIS: NO_APIS if needs.api_names else "",
         TenantList.ORGANIZATIONS: NO_ORGANIZATIONS if needs.organization_names else "",
     }
-    asked = {each for each, message in needed.items() if message}.union(wanted)
+    to_read = {each for each, message in needed.items() if message}.union(wanted)
     if needs.scopes:
-        asked.add(TenantList.APIS)
-    reads = {each for each in asked - known.read if needed[each] or each not in known.refused}
-    async with at_once() as group:
+        to_read.add(TenantList.APIS)
+    reads = {each for each in to_read - known.read if needed[each] or each not in known.refused}
+    async with task_group() as group:
         applications = group.create_task(
             _listing(client.applications, known.applications, reads, TenantList.APPLICATIONS)
         )
@@ -288,16 +294,16 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Return the list if it is to be read, otherwise `known`. Return None if the token may not read it."""
-    return await _unless_forbidden(read()) if name in reads else known
+    """Read the list if `name` is in `reads`, otherwise return `known`. Return None if the token may not read it."""
+    return await _none_if_forbidden(read()) if name in reads else known
 
 
-def _unfamiliar(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
-    """Return a note for each field of grants that this version does not know and ignores."""
-    counts = Counter(thing for grant in grants for thing in grant.unfamiliar)
-    named = sorted(counts.items())[:MOST_UNFAMILIAR]
+def _unknown_field_notes(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
+    """Return a note for each field of grants that this version of reconciler ignores."""
+    counts = Counter(unknown for grant in grants for unknown in grant.unfamiliar)
+    named = sorted(counts.items())[:MAX_UNKNOWN_FIELDS]
     others = len(counts) - len(named)
     return (
-        *(f"ignored unknown {thing} in {counted(count, 'grant')} of the tenant" for thing, count in named),
+        *(f"ignored unknown {unknown} in {counted(count, 'grant')} of the tenant" for unknown, count in named),
         *((f"ignored {counted(others, 'other unknown field')} in grants of the tenant",) * bool(others)),
     )

@@ -14,7 +14,7 @@ from support.virtual_time import run_virtually
 
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import Sandbox
-from reconciler.apply import ApplyContext, StopSignal, carry_out
+from reconciler.apply import ApplyContext, StopSignal, execute_plan
 from reconciler.artifacts.journal import open_journal
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import Outcome, Result, counts
@@ -56,16 +56,16 @@ def applied(
         plan = await _plan(sandbox, specs, **shape)
         meddle(sandbox)
         async with reached(sandbox, interfere) as client:
-            means = ApplyContext(
+            context = ApplyContext(
                 client=client,
                 journal=journal,
                 stop=stop or StopSignal(),
-                tell=told.append,
+                on_outcome=told.append,
                 concurrency=8,
                 observed=len(stored_grants(sandbox)),
-                persistence=QUICK,
+                retry_policy=QUICK,
             )
-            return await carry_out(plan, means)
+            return await execute_plan(plan, context)
 
     told: list[Outcome] = []
     with a_sandbox(folder, seed) as sandbox, closing(open_journal(folder)) as journal:
@@ -268,7 +268,7 @@ def test_what_is_in_flight_when_a_signal_comes_is_finished_and_the_rest_is_skipp
 
     async def signalled(request: httpx.Request, forward: Forward) -> httpx.Response:
         if request.method == "POST" and request.url.path.endswith("client-grants"):
-            stop.ask("interrupted")
+            stop.request_stop("interrupted")
         return await forward()
 
     results, after, _ = applied(tmp_path, [CREATE, UPDATE], signalled, stop=stop, prune=True)
@@ -340,7 +340,7 @@ def test_only_what_was_sent_and_not_answered_is_unknown_when_interrupted(
     stop = StopSignal()
 
     async def cut_soon(request: httpx.Request, forward: Forward) -> httpx.Response:
-        asyncio.get_running_loop().call_later(0.2, stop.cut.set)
+        asyncio.get_running_loop().call_later(0.2, stop.abort.set)
         return await fault(request, forward)
 
     results, _, _ = applied(tmp_path, [CREATE, UPDATE], at(verb, cut_soon), stop=stop, prune=True)
@@ -354,13 +354,13 @@ def test_a_refusal_after_a_lost_answer_leaves_what_is_known_of_the_first_attempt
 
     async def twice(request: httpx.Request, forward: Forward) -> httpx.Response:
         if len(faults) == 1:
-            asyncio.get_running_loop().call_later(5, stop.cut.set)
+            asyncio.get_running_loop().call_later(5, stop.abort.set)
         return await faults.pop(0)(request, forward)
 
     results, _, (outcome, *_) = applied(tmp_path, [CREATE], at("POST", twice), stop=stop)
 
     assert results == {"new": Result.FAILED}
-    assert outcome.detail == "interrupted before it was sent again; it took no effect"
+    assert outcome.detail == "interrupted before it was sent again; the change had no effect"
 
 
 def test_half_a_change_is_known_when_its_rest_is_refused(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_half_a_change_is_known_when_its_rest_is_refused(tmp_path: Path) -> None
 
     async def refuse_organizations(request: httpx.Request, forward: Forward) -> httpx.Response:
         if "organizations" in request.url.path and request.method == "POST":
-            asyncio.get_running_loop().call_later(5, stop.cut.set)
+            asyncio.get_running_loop().call_later(5, stop.abort.set)
             return await refuse_for_long(429)(request, forward)
         return await forward()
 
@@ -379,5 +379,5 @@ def test_half_a_change_is_known_when_its_rest_is_refused(tmp_path: Path) -> None
     results, after, (outcome, *_) = applied(tmp_path, [wanted], refuse_organizations, seed=seed, stop=stop)
 
     assert results == {"new": Result.FAILED}
-    assert outcome.detail == "interrupted before it was complete; it took half its effect"
+    assert outcome.detail == "interrupted before it was complete; only part of the change took effect"
     assert "new" in scopes(after)

@@ -15,7 +15,7 @@ from support.virtual_time import run_virtually
 
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import Sandbox
-from reconciler.apply import ApplyContext, StopSignal, carry_out
+from reconciler.apply import ApplyContext, StopSignal, execute_plan
 from reconciler.artifacts.journal import open_journal
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import Result
@@ -80,15 +80,15 @@ def applied(
             )
             calls.clear()
             meddle(sandbox)
-            means = ApplyContext(
+            context = ApplyContext(
                 client=client,
                 journal=journal,
                 stop=StopSignal(),
-                tell=lambda _: None,
+                on_outcome=lambda _: None,
                 concurrency=1,
                 observed=len(observation.grants),
             )
-            return {each.change.key.holder: each.result for each in await carry_out(plan, means)}
+            return {each.change.key.holder: each.result for each in await execute_plan(plan, context)}
 
     with a_sandbox(folder, SEED) as sandbox, closing(open_journal(folder)) as journal:
         results, _ = run_virtually(run())

@@ -19,17 +19,17 @@ from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 from reconciler.observe import (
-    LOST_UNSEEN,
     NO_APIS,
     NO_APPLICATIONS,
     NO_ASSOCIATIONS,
     NO_ORGANIZATIONS,
+    ORGANIZATIONS_NOT_SAVED,
     RequiredListings,
-    needs_of,
     observe,
+    observe_everything,
     observe_further,
     observe_organizations,
-    survey,
+    required_listings,
 )
 
 EVERYTHING = RequiredListings(application_names=True, api_names=True, scopes=True)
@@ -104,11 +104,11 @@ def seen(
 def test_only_what_a_file_needs_is_needed(
     spec: GrantSpec, protect: tuple[Protect, ...], expected: RequiredListings
 ) -> None:
-    assert needs_of([spec], protect) == expected
+    assert required_listings([spec], protect) == expected
 
 
 def test_who_prunes_has_to_know_third_parties() -> None:
-    needs = needs_of([a_spec(scope=())], (), prunes=True)
+    needs = required_listings([a_spec(scope=())], (), prunes=True)
 
     assert needs == RequiredListings(application_names=False, api_names=False, scopes=False, third_parties=True)
 
@@ -237,7 +237,7 @@ def organized(
             MANY.format(scope=permitted, organizations=organizations, tied=tied),
         ) as sandbox:
             async with reached(sandbox, note) as client:
-                observation = await observe(client, needs_of(specs, (), prunes=prune))
+                observation = await observe(client, required_listings(specs, (), prunes=prune))
                 declared = DeclaredOrganizations(specs, ProtectionRules(OWN) if prune else None)
                 return await observe_organizations(client, observation, declared)
 
@@ -324,7 +324,7 @@ def test_of_what_is_pruned_they_are_read_even_where_no_file_says_any(tmp_path: P
 def test_where_only_what_is_pruned_has_them_a_token_that_may_not_read_them_is_worth_a_note(tmp_path: Path) -> None:
     observation, _ = organized(tmp_path, a_spec(client_id="a", scope=()), scope='"read:client_grants"', prune=True)
 
-    assert observation.notes == (LOST_UNSEEN,)
+    assert observation.notes == (ORGANIZATIONS_NOT_SAVED,)
     assert set(read_of(observation).values()) == {None}
 
 
@@ -356,7 +356,7 @@ def further(
             MANY.format(scope=scope, organizations=organizations, tied="acme"),
         ) as sandbox:
             async with reached(sandbox, note) as client:
-                surveyed = await survey(client, first)
+                surveyed = await observe_everything(client, first)
                 calls.clear()
                 observation = await observe_further(client, surveyed, then)
                 return surveyed, await observe_organizations(client, observation, DeclaredOrganizations(specs))

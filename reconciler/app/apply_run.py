@@ -11,10 +11,10 @@ from reconciler.app.interruption import GRACE_SECONDS, OUT_OF_TIME, Interruption
 from reconciler.app.options import RequestOptions
 from reconciler.app.session import TenantPlan
 from reconciler.app.tenant_runs import TenantResult
-from reconciler.apply import ApplyContext, carry_out, reraise
+from reconciler.apply import ApplyContext, execute_plan, reraise
 from reconciler.artifacts.journal import Journal, JournalError, open_journal
 from reconciler.artifacts.snapshot import write_snapshot
-from reconciler.concurrency import unless
+from reconciler.concurrency import run_unless
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.http.retry import RetryPolicy
@@ -47,8 +47,8 @@ class ApplyRun:
         self._stop = interruption.stop()
         self._crashed: Callable[[Exception], None] = reraise
 
-    async def done(self, console: Console, tell: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
-        """Execute the plan and read the tenant again. `tell` receives each outcome.
+    async def done(self, console: Console, on_outcome: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
+        """Execute the plan and read the tenant again. `on_outcome` receives each outcome.
 
         Raises:
             ReconcilerError: if the journal or the snapshot cannot be written. Nothing was sent then.
@@ -63,21 +63,21 @@ class ApplyRun:
             session.note(f"Rolling back: {back}")
             self._crashed = lambda error: console.failure(CrashError(error), plan.tenant.name)
             with self._within_the_time():
-                outcomes = await self._carried_out(self._means(journal, tell))
+                outcomes = await self._carried_out(self._context(journal, on_outcome))
                 report = await self._verified(outcomes)
             await _end(journal, report, console)
         return report, self._exit_code(report)
 
-    async def _carried_out(self, means: ApplyContext) -> tuple[Outcome, ...]:
+    async def _carried_out(self, context: ApplyContext) -> tuple[Outcome, ...]:
         """Execute the plan. A bug between two changes skips the remaining ones and does not hide finished ones."""
         told: list[Outcome] = []
 
-        def tell(outcome: Outcome) -> None:
+        def on_outcome(outcome: Outcome) -> None:
             told.append(outcome)
-            means.tell(outcome)
+            context.on_outcome(outcome)
 
         try:
-            return await carry_out(self._plan, replace(means, tell=tell))
+            return await execute_plan(self._plan, replace(context, on_outcome=on_outcome))
         except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
             self._crashed(error)
             known = {outcome.change.key for outcome in told}
@@ -85,16 +85,16 @@ class ApplyRun:
             rest = (change for change in self._plan.changes if change.key not in known)
             return (*told, *(Outcome(change, Result.SKIPPED, skipped) for change in rest))
 
-    def _means(self, journal: Journal, tell: Callable[[Outcome], None]) -> ApplyContext:
+    def _context(self, journal: Journal, on_outcome: Callable[[Outcome], None]) -> ApplyContext:
         return ApplyContext(
             client=self._session.client,
             journal=journal,
             stop=self._stop,
-            tell=tell,
+            on_outcome=on_outcome,
             concurrency=self._request_options.concurrency,
-            persistence=RetryPolicy(self._request_options.attempts, deadline=self._session.deadline),
+            retry_policy=RetryPolicy(self._request_options.attempts, deadline=self._session.deadline),
             observed=len(self._observation.grants),
-            crashed=self._crashed,
+            on_crash=self._crashed,
         )
 
     @contextmanager
@@ -106,8 +106,8 @@ class ApplyRun:
             timer.cancel()
 
     def _end_of_time(self) -> None:
-        self._stop.ask(OUT_OF_TIME)
-        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.cut.set)
+        self._stop.request_stop(OUT_OF_TIME)
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.abort.set)
 
     async def _verified(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
         """Read the tenant again, because a 200 does not prove the effect. Outcomes are reported even if that fails."""
@@ -115,7 +115,7 @@ class ApplyRun:
         looks = LOOKS if all_applied else 1
         report = await self._second_look(outcomes)
         while report.remaining and report.remaining.changes and (looks := looks - 1) and not self._stop.reason:
-            await unless(self._interruption.left, asyncio.sleep(LOOK_AGAIN_SECONDS))
+            await run_unless(self._interruption.left, asyncio.sleep(LOOK_AGAIN_SECONDS))
             report = await self._second_look(outcomes)
         return report
 

@@ -100,10 +100,10 @@ class Interruption:
             return
         self._console.note("Interrupted: finishing changes in progress; press Ctrl-C again to abandon them.")
         for stop in self._stops:
-            stop.ask("interrupted before it started")
+            stop.request_stop("interrupted before it started")
         loop.call_later(GRACE_SECONDS, self._leave)
 
     def _leave(self) -> None:
         self.left.set()
         for stop in self._stops:
-            stop.cut.set()
+            stop.abort.set()

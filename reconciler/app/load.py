@@ -8,7 +8,7 @@ from reconciler.app import ci
 from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.snapshot import rollback_of
 from reconciler.config.file import parse_config
-from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, at_domain, unnamed
+from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, tenant_at_domain, undeclared_tenant
 from reconciler.core.config_changes import SHARED, config_changes, file_is_new, not_compared
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
@@ -164,7 +164,7 @@ def read_files(
     then = tenants if was is None else [old for each in tenants if (old := _then(each, config, was))]
     guards = {each.name: each for each in then} if was else {}
     was = was or config
-    base = read_grants_at(revision, Path(options.grants), was.readers(*then))
+    base = read_grants_at(revision, Path(options.grants), was.targets(*then))
     if plan_options.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
     notes = () if base.texts else (_nothing_at_base(revision, options, only_branch=plan_options.only_branch),)
@@ -216,7 +216,7 @@ def _base_config(
 
 def _shared(config: Config) -> Tenant:
     """Return the shared settings in the form of a tenant."""
-    return replace(unnamed(config, SHARED_DOMAIN), name=SHARED)
+    return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 
 def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:
@@ -225,7 +225,7 @@ def _then(tenant: Tenant, now: Config, was: Config) -> Tenant | None:
         return was.tenants[tenant.name]
     if tenant.name in now.tenants:
         return None
-    return replace(at_domain(was, tenant.domain) or unnamed(was, tenant.domain), name=tenant.name)
+    return replace(tenant_at_domain(was, tenant.domain) or undeclared_tenant(was, tenant.domain), name=tenant.name)
 
 
 def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
@@ -251,7 +251,7 @@ def read_declared(
     paths = [Path(options.grants)] if folders is None else folders
     declared = read_grants(
         paths,
-        config.readers(*tenants),
+        config.targets(*tenants),
         workspace_of(options.config),
         is_snapshot=is_snapshot(paths, options.config),
         must_be_whole=must_be_whole,

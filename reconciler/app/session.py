@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from reconciler.app.interruption import OUT_OF_TIME, within
 from reconciler.app.options import PlanOptions
 from reconciler.auth0.client import ManagementClient
-from reconciler.concurrency import unless
+from reconciler.concurrency import run_unless
 from reconciler.config.tenants import Tenant
 from reconciler.core.config_changes import worst_first
 from reconciler.core.config_rules import ConfigChange
@@ -29,13 +29,13 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants
 from reconciler.observe import (
     RequiredListings,
-    look_up,
-    needs_of,
     observe,
+    observe_everything,
     observe_for_changes,
     observe_further,
+    observe_names,
     observe_organizations,
-    survey,
+    required_listings,
 )
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class TenantSession:
 
     async def surveyed(self) -> Observation:
         """Observe everything that the token may read. Raises Auth0Error, ReconcilerError."""
-        return self._identified(await self._in_time(survey(self.client, self._needs())))
+        return self._identified(await self._in_time(observe_everything(self.client, self._needs())))
 
     async def planned_from(self, known: Observation) -> TenantPlan:
         """Plan from an observation that was made for other files. Missing parts are read. Raises like `planned`."""
@@ -132,25 +132,25 @@ class TenantSession:
         any_name = (Pattern(client="*", api="*"),) if self.names else ()
         patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
-        needs = needs_of(specs, patterns, prunes=self.plan_options.prune)
+        needs = required_listings(specs, patterns, prunes=self.plan_options.prune)
         told_by_name = needs.organizations and (self.names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or told_by_name)
 
     async def listed(self) -> list[ListedGrant]:
         """Return the declared grants with the ids that the tenant has for names. Raises like `planned`."""
-        directory = await self._in_time(look_up(self.client, needs_of(self.declared.specs, ())))
+        directory = await self._in_time(observe_names(self.client, required_listings(self.declared.specs, ())))
         desired, problems = resolve(self.declared.specs, directory)
         if errors(problems):
             raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
         return [as_resolved(each, directory) for each in desired]
 
-    async def observe_again(self, before: Observation, cut: asyncio.Event) -> Observation | None:
-        """Read the grants and their organizations again. Names are reused. Return None if `cut` comes first.
+    async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
+        """Read the grants and their organizations again. Names are reused. Return None if `abort` comes first.
 
         Raises:
             ReconcilerError: if they cannot be read in time.
         """
-        return await self._in_time(unless(cut, self._observed_again(before)))
+        return await self._in_time(run_unless(abort, self._observed_again(before)))
 
     async def _observed_again(self, before: Observation) -> Observation:
         return await self._completed(replace(before, grants=await self.client.grants()))
@@ -199,7 +199,7 @@ class TenantSession:
         return ProtectionRules(
             self.client.own_key(),
             self.tenant.protect,
-            self.tenant.border,
+            self.tenant.managed_scope,
             self.tenant.own_applications,
             writers_are_own=self.rollback is None,
         )

@@ -19,7 +19,7 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
-from reconciler.concurrency import run_by
+from reconciler.concurrency import run_in
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
 from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
@@ -154,7 +154,7 @@ class TenantRuns:
             return [task.result() for task in tasks]
 
         results: dict[str, T] = {}
-        for (name, _), result in zip(work, run_by(self.runner, all_of_it()), strict=True):
+        for (name, _), result in zip(work, run_in(self.runner, all_of_it()), strict=True):
             if isinstance(result, ReconcilerError):
                 self._fail(name, result)
             else:
@@ -191,15 +191,19 @@ class RunContext:
         """Open a tenant. Raises ReconcilerError for configuration or credentials, before any request."""
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
-        pacing = RateOptions(
+        rate_options = RateOptions(
             self.request_options.rate_share, self.request_options.max_rps, self.request_options.concurrency, notice=note
         )
         deadline = asyncio.get_running_loop().time() + self.request_options.timeout
-        manner = ClientOptions(pacing, RetryPolicy(self.request_options.attempts, deadline=deadline, notice=note))
+        client_options = ClientOptions(
+            rate_options, RetryPolicy(self.request_options.attempts, deadline=deadline, notice=note)
+        )
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
-        client = await opened.enter_async_context(open_tenant(tenant, os.environ, manner, self.secrets, identity))
+        client = await opened.enter_async_context(
+            open_tenant(tenant, os.environ, client_options, self.secrets, identity)
+        )
         return TenantSession(
             tenant=tenant,
             declared=declared,
@@ -224,7 +228,7 @@ class RunContext:
         if self.policies is None and self.plan_options.policy_at:
             revision = quoted(self.plan_options.policy_at)
             return (f"{self.config.file} does not exist in {revision}, so the policy of the checkout applies",)
-        if self.policies is None or self.policies.knows(tenant):
+        if self.policies is None or self.policies.declares(tenant):
             return ()
         known = f"{self.policies.file} does not declare this tenant with the domain {tenant.host}"
         return (
@@ -256,7 +260,7 @@ class RunContext:
 
 def failures_of(error: ReconcilerError) -> dict[str, TenantFailure]:
     """Return the failures for reports, by the names of the tenants that the error concerns."""
-    return {name: TenantFailure(error.told, is_sandbox) for name, is_sandbox in error.tenants.items()}
+    return {name: TenantFailure(error.report_lines, is_sandbox) for name, is_sandbox in error.tenants.items()}
 
 
 def chosen(options: GlobalOptions) -> tuple[Config, list[Tenant]]:

@@ -9,29 +9,29 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 USUAL_MODE = 0o666
-"""The user's umask is subtracted from this mode."""
+"""The mode of new files. The operating system applies the user's umask to it."""
 
 OWNER_ONLY = 0o600
-IRREPLACEABLE = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
-"""Errors that require writing in place: a mounted file, or a folder that accepts no new file."""
+REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
+"""Errors after which a file is written in place, for example if it is mounted or its folder is read-only."""
 
-CHANNELS = (1, 2)
+OUTPUT_DESCRIPTORS = (1, 2)
 """The descriptors of stdout and stderr."""
 
 
 def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
-    """Write the content of the file `path`. Create the file if it does not exist. Links are followed.
+    """Write `content` to the file `path`. Create the file if it does not exist. Links are followed.
 
-    A regular file is replaced. The new file has the same owner and group, and the same mode unless `mode` is given. The
-    file is written in place if a replacement would lose these or its hard links, or is impossible, as for a mounted
-    file. Devices, pipes and the target of stdout are written to.
+    A regular file is replaced by a new file with the same owner and group, and with the same mode unless `mode` is
+    given. If a replacement is impossible, or would lose the owner or hard links, the existing file is overwritten.
+    Content is appended to devices, pipes and the file that stdout writes to.
 
     Raises:
-        OSError: if writing fails. The old content remains. The error names the file.
+        OSError: if writing fails. The old content remains. The error contains the file name.
     """
-    with _named(path):
+    with _naming(path):
         status = _status(path)
-        if status and (not stat.S_ISREG(status.st_mode) or _is_channel(status)):
+        if status and (not stat.S_ISREG(status.st_mode) or _is_process_output(status)):
             _append(path, content)
             return
         file = Path(os.path.realpath(path))
@@ -44,9 +44,9 @@ def check_output(path: Path) -> None:
     """Check that `write_output` can write `path`, without changing it.
 
     Raises:
-        OSError: if it cannot. The error names the file.
+        OSError: if it cannot. The error contains the file name.
     """
-    with _named(path):
+    with _naming(path):
         status = _status(path)
         if status is None:
             check_folder(Path(os.path.realpath(path)).parent)
@@ -60,9 +60,9 @@ def check_output(path: Path) -> None:
 
 def empty_output(path: Path) -> None:
     """Remove the content of a regular file that `write_output` would replace. Raises OSError."""
-    with _named(path):
+    with _naming(path):
         status = _status(path)
-        if status and stat.S_ISREG(status.st_mode) and not _is_channel(status):
+        if status and stat.S_ISREG(status.st_mode) and not _is_process_output(status):
             os.truncate(path, 0)
 
 
@@ -70,9 +70,9 @@ def check_folder(folder: Path) -> None:
     """Check that files can be created in `folder`, or in its first existing parent.
 
     Raises:
-        OSError: if they cannot. The error names the folder.
+        OSError: if they cannot. The error contains the folder.
     """
-    with _named(folder), _beside(folder / "any", b"", OWNER_ONLY):
+    with _naming(folder), _temporary_file(folder / "any", b"", OWNER_ONLY):
         pass
 
 
@@ -84,22 +84,22 @@ def check_new_folder(folder: Path) -> None:
 
 
 def write_new_files(texts: Mapping[Path, str]) -> None:
-    """Create all files and the folders that they need, or none. Existing files are never overwritten.
+    """Create all files and their folders. If one cannot be created, none remains. Files are never overwritten.
 
     Raises:
-        FileExistsError: if one of them exists.
-        OSError: if one cannot be written. The error names the file.
+        FileExistsError: if a file already exists.
+        OSError: if a file cannot be written. The error contains the file name.
     """
     with ExitStack() as stack, ExitStack() as undo:
         drafts: dict[Path, Path] = {}
         for path, text in texts.items():
-            with _named(path):
+            with _naming(path):
                 for folder in reversed([each for each in path.parents if not os.path.lexists(each)]):
                     folder.mkdir()
                     undo.callback(_remove_folder, folder)
-                drafts[path] = stack.enter_context(_beside(path, text.encode(), USUAL_MODE))
+                drafts[path] = stack.enter_context(_temporary_file(path, text.encode(), USUAL_MODE))
         for path, draft in drafts.items():
-            with _named(path):
+            with _naming(path):
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, USUAL_MODE))
                 undo.callback(path.unlink)
                 draft.replace(path)
@@ -112,8 +112,8 @@ def _remove_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Let each OSError name `path` instead of the temporary file."""
+def _naming(path: Path) -> Iterator[None]:
+    """Put `path` into each OSError, instead of the name of the temporary file."""
     try:
         yield
     except OSError as error:
@@ -122,16 +122,16 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return the status of the target of `path`, or None if there is none."""
+    """Return the status of the file at `path`, or None if it does not exist. Links are followed."""
     try:
         return path.stat()
     except FileNotFoundError:
         return None
 
 
-def _is_channel(status: os.stat_result) -> bool:
-    """Return whether a regular file is the target of stdout or stderr. A replacement would not receive their output."""
-    for descriptor in CHANNELS:
+def _is_process_output(status: os.stat_result) -> bool:
+    """Return whether stdout or stderr writes to this file. If it were replaced, their output would be lost."""
+    for descriptor in OUTPUT_DESCRIPTORS:
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), status):
                 return True
@@ -148,24 +148,24 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:
-    """Replace `file` by a new file. Return False if the existing file has to be written in place instead."""
-    exact = stat.S_IMODE(status.st_mode) if mode is None and status else mode
+    """Replace `file` by a new file. Return False if this is impossible and the file must be overwritten."""
+    new_mode = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
-        with _beside(file, content, USUAL_MODE if exact is None else exact) as draft:
+        with _temporary_file(file, content, USUAL_MODE if new_mode is None else new_mode) as draft:
             if status and (draft.stat().st_uid, draft.stat().st_gid) != (status.st_uid, status.st_gid):
                 os.chown(draft, status.st_uid, status.st_gid)
-            if exact is not None:
-                draft.chmod(exact)  # after chown, which may clear bits; the umask does not apply
+            if new_mode is not None:
+                draft.chmod(new_mode)  # after chown, which may clear bits of the mode
             draft.replace(file)
     except OSError as error:
-        if status is None or error.errno not in IRREPLACEABLE:
+        if status is None or error.errno not in REPLACE_ERRORS:
             raise
         return False
     return True
 
 
 def _overwrite(file: Path, content: bytes, mode: int | None) -> None:
-    """Write into an existing file. If that fails, restore the old content."""
+    """Overwrite an existing file. If that fails, restore the old content."""
     before = file.read_bytes()
     descriptor = os.open(file, os.O_WRONLY)
     try:
@@ -190,23 +190,23 @@ def _fill(descriptor: int, content: bytes) -> None:
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
 
 
 @contextmanager
-def _beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
-    """Create a temporary file next to `path` with the content on disk. Remove it at the end."""
-    beside = path.with_name(f".reconciler-{secrets.token_hex(8)}")
+def _temporary_file(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """Create a temporary file in the folder of `path` and flush its content to disk. Remove it at the end."""
+    temporary = path.with_name(f".reconciler-{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             _write_all(descriptor, content)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        yield beside
+        yield temporary
     finally:
         with suppress(OSError):
-            beside.unlink()
+            temporary.unlink()

@@ -1,7 +1,7 @@
 """The journal of a run: one line before and after each write, on disk before the next step.
 
-A journal is a file of JSON Lines with mode 0600. An intent without a result marks a write with an unknown outcome. The
-only thing that later runs read is whether an earlier run applied a saved plan.
+A journal is a file with JSON Lines and mode 0600. An intent without a result means that the outcome of the write is
+unknown. A later run reads journals only to find out whether a saved plan was already applied.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ OWNER_ONLY = 0o600
 
 
 class JournalError(ReconcilerError):
-    """The journal cannot be written, so nothing may be sent."""
+    """The journal cannot be written, so no further request may be sent."""
 
 
 class Journal:
     """The open journal of one run. Times are in UTC.
 
-    A line is on disk when its method returns. Changes that run at the same time share one fsync (group commit), which
-    takes longer than most responses of a tenant.
+    A line is on disk when the method that adds it returns. Changes that run at the same time share one fsync (group
+    commit), because fsync takes longer than most requests to a tenant.
     """
 
     def __init__(self, run: str, path: Path, descriptor: int, flush: Callable[[int], None] = os.fsync) -> None:
@@ -41,9 +41,9 @@ class Journal:
         self.path = path
         self._descriptor = descriptor
         self._flush = flush
-        self._noted = 0
+        self._written = 0
         self._on_disk = 0
-        self._lost = ""
+        self._error_text = ""
 
     async def begin(self, plan: Plan, saved_plan: str | None = None) -> None:
         """Record the start of a run, and the checksum of the saved plan that approves it.
@@ -52,12 +52,12 @@ class Journal:
         """
         tenant = tenant_json(plan.tenant)
         approval = {SAVED_PLAN: saved_plan} if saved_plan else {}
-        await self._note({"event": "begin", "tenant": tenant, "changes": len(plan.changes), **approval})
+        await self._append({"event": "begin", "tenant": tenant, "changes": len(plan.changes), **approval})
 
     async def intend(self, number: int, change: Change) -> None:
         """Record that a change is about to be sent."""
         before, after = grant_before(change), grants_after(change)
-        await self._note(
+        await self._append(
             {
                 "event": "intent",
                 "number": number,
@@ -71,25 +71,25 @@ class Journal:
     async def settle(self, number: int, outcome: Outcome) -> None:
         """Record the outcome of a change."""
         result = {"outcome": str(outcome.result), "detail": outcome.detail}
-        await self._note({"event": "result", "number": number, **result})
+        await self._append({"event": "result", "number": number, **result})
 
     async def end(self, *, converged: bool) -> None:
         """Record the end of a run."""
-        await self._note({"event": "end", "converged": converged})
+        await self._append({"event": "end", "converged": converged})
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
 
-    async def _note(self, entry: Mapping[str, object]) -> None:
-        if self._lost:
-            raise JournalError(self._lost)
+    async def _append(self, entry: Mapping[str, object]) -> None:
+        if self._error_text:
+            raise JournalError(self._error_text)
         self._write(entry)
-        self._noted += 1
-        mine = self._noted
-        await asyncio.sleep(0)  # let other ready tasks add their lines first
-        if self._on_disk < mine:
-            self._keep()
+        self._written += 1
+        own_line = self._written
+        await asyncio.sleep(0)  # other tasks can add their lines before the fsync
+        if self._on_disk < own_line:
+            self._flush_lines()
 
     def _write(self, entry: Mapping[str, object]) -> None:
         line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "run": self.run, **entry})
@@ -97,24 +97,24 @@ class Journal:
         try:
             written = os.write(self._descriptor, data)
         except OSError as error:
-            raise self._broken(self._error(error)) from error
+            raise self._remember_error(self._error(error)) from error
         if written != len(data):
-            raise self._broken(JournalError(f"the journal {self.path} cannot be written: no space left"))
+            raise self._remember_error(JournalError(f"the journal {self.path} cannot be written: no space left"))
 
-    def _keep(self) -> None:
-        """Write all lines to disk. Lines that were lost once are not restored by a later success."""
-        noted = self._noted
-        if self._lost:
-            raise JournalError(self._lost)
+    def _flush_lines(self) -> None:
+        """Flush all lines to disk. After an error, every later call fails, because lost lines stay lost."""
+        written = self._written
+        if self._error_text:
+            raise JournalError(self._error_text)
         try:
             self._flush(self._descriptor)
         except OSError as error:
-            raise self._broken(self._error(error)) from error
-        self._on_disk = noted
+            raise self._remember_error(self._error(error)) from error
+        self._on_disk = written
 
-    def _broken(self, error: JournalError) -> JournalError:
-        """Remember an error. After a partial or lost line, no further line is reliable."""
-        self._lost = str(error)
+    def _remember_error(self, error: JournalError) -> JournalError:
+        """Store the error, so that later calls fail, too. A journal with a lost line is not reliable."""
+        self._error_text = str(error)
         return error
 
     def _error(self, error: OSError) -> JournalError:
@@ -138,26 +138,26 @@ def open_journal(folder: Path) -> Journal:
 
 
 SUFFIX = ".jsonl"
-MOST_BYTES = 500_000_000
-"""The limit for the size of a journal."""
+MAX_JOURNAL_BYTES = 500_000_000
+"""The maximum size of a journal."""
 
-BEGINNING_BYTES = 65_536
-"""The first line of a journal is much shorter."""
+FIRST_LINE_BYTES = 65_536
+"""The number of bytes that are searched for the first line. This line is much shorter."""
 
 
 def run_names(folder: Path) -> list[str]:
-    """Return the names of the runs with a journal in `folder`/journal, newest first. Names start with the time.
+    """Return the names of the runs with a journal in `folder`/journal, newest first. Each name starts with the time.
 
     Raises:
         ReconcilerError: if the folder cannot be read.
     """
-    place = folder / FOLDER
+    folder_of_journals = folder / FOLDER
     try:
-        names = [path.stem for path in place.iterdir() if path.suffix == SUFFIX]
+        names = [path.stem for path in folder_of_journals.iterdir() if path.suffix == SUFFIX]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ReconcilerError(f"{place} cannot be read: {error.strerror}") from error
+        raise ReconcilerError(f"{folder_of_journals} cannot be read: {error.strerror}") from error
     return sorted(names, reverse=True)
 
 
@@ -170,27 +170,27 @@ def read_run(folder: Path, name: str) -> PastRun:
     path = journal_path(folder, name)
     if path.is_symlink() or not path.is_file():
         raise ReconcilerError(f"the journal {path} cannot be read: it is not a regular file")
-    content = read(path, MOST_BYTES)
+    content = read(path, MAX_JOURNAL_BYTES)
     if isinstance(content, Problem):
         raise ReconcilerError(f"the journal {path} cannot be read: {content.what}")
     return parse_run(name, content)
 
 
 def run_that_applied(folder: Path, saved_plan: str) -> str | None:
-    """Return the run that applied all of the saved plan with this checksum, or None.
+    """Return the name of the run that applied the whole saved plan with this checksum, or None.
 
     Raises:
         ReconcilerError: if a journal that mentions the saved plan cannot be read.
     """
-    runs = (read_run(folder, name) for name in run_names(folder) if _begins_with(folder, name, saved_plan))
+    runs = (read_run(folder, name) for name in run_names(folder) if _may_mention(folder, name, saved_plan))
     return next((run.name for run in runs if run.has_applied(saved_plan)), None)
 
 
-def _begins_with(folder: Path, name: str, saved_plan: str) -> bool:
-    """Return whether the first line of a journal may mention the saved plan. Only regular files can."""
+def _may_mention(folder: Path, name: str, saved_plan: str) -> bool:
+    """Return whether the first line of a journal may contain this checksum. Special files are not read."""
     try:
         with open(journal_path(folder, name), "rb", opener=_opener) as file:
-            return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and saved_plan.encode() in file.read(BEGINNING_BYTES)
+            return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and saved_plan.encode() in file.read(FIRST_LINE_BYTES)
     except OSError:
         return False
 

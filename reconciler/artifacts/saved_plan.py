@@ -1,6 +1,10 @@
-"""Saved plans. A saved plan is an approval: `apply` plans again and applies only what the saved plan shows.
+"""Read and write saved plans.
 
-The checksum of a saved plan detects accidents. It does not prove who wrote the file, because anybody can compute it.
+A saved plan is an approval. `apply` makes a new plan and executes it only if the saved plan contains all of its
+changes.
+
+The checksum of a saved plan detects accidental damage. It does not prove who wrote the file, because anybody can
+compute it.
 """
 
 import json
@@ -23,20 +27,20 @@ from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations
 
-LARGEST_FILE_BYTES = 500_000_000
-MOST_SKEW = timedelta(minutes=5)
+MAX_FILE_BYTES = 500_000_000
+MAX_CLOCK_SKEW = timedelta(minutes=5)
 """The allowed difference between the clocks of the machines that plan and apply."""
-BEGINNING = re.compile(rb'\s*\{\s*"format_version"\s*:')
-BEGINNING_BYTES = 100
+PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
+PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""A real saved plan has many more bytes per list and object. A file with fewer only fills memory."""
-MOST_EXACT = 2**53
-"""Readers of JSON do not agree on larger numbers."""
+"""A saved plan has many more bytes per list or object. Other files are refused, because they would fill the memory."""
+MAX_EXACT_INTEGER = 2**53
+"""JSON parsers may round larger integers."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """An approved plan with its time and options. `checksum` identifies the file."""
+    """A plan from a file, the time at which it was made, and its options. `checksum` identifies the file."""
 
     plan: Plan
     created_at: datetime
@@ -45,9 +49,9 @@ class SavedPlan:
 
 
 def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
-    """Write `plan` to `path`, completely or not at all, readable by its owner only.
+    """Write `plan` to `path`, completely or not at all. Only the owner may read the file.
 
-    Only `now` makes the bytes differ.
+    The bytes depend only on the arguments and the version of reconciler.
 
     Raises:
         ReconcilerError: if the file cannot be written.
@@ -66,19 +70,19 @@ def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetim
 
 
 def discard_plan(path: Path) -> bool:
-    """Remove the saved plan at `path`, so that nobody applies it later. Return whether there was one.
+    """Remove the saved plan at `path`, so that nobody applies it later. Return whether it existed.
 
-    Devices and pipes contain no plan.
+    Devices, pipes and empty files are left unchanged.
 
     Raises:
-        ReconcilerError: if the file is not a saved plan, which is kept, or cannot be removed.
+        ReconcilerError: if the file is not a saved plan, or cannot be removed.
     """
     try:
         if not path.exists() or _is_empty(path) or not (path.is_file() or path.is_dir()):
             return False
-        if not _begins_as_a_plan(path):
-            raise ReconcilerError(f"{path} is not a saved plan and would be overwritten; give --out another name")
-        Path(os.path.realpath(path)).unlink()  # a link to the plan is kept
+        if not _starts_like_plan(path):
+            raise ReconcilerError(f"{path} is not a saved plan and would be overwritten; use another name for --out")
+        Path(os.path.realpath(path)).unlink()  # if the path is a link, the link remains
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
     return True
@@ -88,12 +92,12 @@ def _is_empty(path: Path) -> bool:
     return path.is_file() and path.stat().st_size == 0
 
 
-def _begins_as_a_plan(path: Path) -> bool:
-    """Return whether a file starts like a saved plan of any format version. The rest may be damaged."""
+def _starts_like_plan(path: Path) -> bool:
+    """Return whether a file starts like a saved plan of any format version. The rest is not checked."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return BEGINNING.match(file.read(BEGINNING_BYTES)) is not None
+        return PLAN_START.match(file.read(PLAN_START_BYTES)) is not None
 
 
 def read_plan(path: Path) -> SavedPlan:
@@ -119,9 +123,9 @@ def read_plan(path: Path) -> SavedPlan:
 
 
 def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
-    """Return the saved plan with this content, or None if `write_plan` would not write it."""
-    without = {name: value for name, value in content.items() if name != "checksum"}
-    checksum = digest(without)
+    """Return the saved plan with this content, or None if `write_plan` cannot have written it."""
+    unsigned = {name: value for name, value in content.items() if name != "checksum"}
+    checksum = digest(unsigned)
     if content.get("checksum") != checksum or errors(violations(content, stored.load(stored.PLAN), file=str(path))):
         return None
     saved, plan = content["saved"], plan_from_json(content)
@@ -129,30 +133,30 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
         created_at = datetime.fromisoformat(saved["created_at"])
     except ValueError:
         return None
-    if {**plan_json(plan), "saved": saved} != without:
+    if {**plan_json(plan), "saved": saved} != unsigned:
         return None
     return SavedPlan(plan, created_at, saved["options"], checksum)
 
 
-def refuse_unless_current(saved: SavedPlan, tenant: TenantName, oldest: timedelta, now: datetime) -> None:
-    """Raise StalePlanError if the plan is for another tenant, older than `oldest`, or from the future."""
+def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedelta, now: datetime) -> None:
+    """Raise StalePlanError if the plan is for another tenant, older than `max_age`, or from the future."""
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
     age = now - saved.created_at
-    if age < -MOST_SKEW:
+    if age < -MAX_CLOCK_SKEW:
         raise StalePlanError(
             f"the plan was created at {saved.created_at:%Y-%m-%d %H:%M} UTC, but this machine's time is "
             f"{now:%Y-%m-%d %H:%M} UTC: the clocks of the two machines differ; correct them, then plan and "
             "review again"
         )
-    if age > oldest:
+    if age > max_age:
         raise StalePlanError(
             f"the plan was created at {saved.created_at:%Y-%m-%d %H:%M} UTC and is too old; plan and review again"
         )
 
 
-def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema says what it is
-    data = read(path, LARGEST_FILE_BYTES)
+def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema checks it later
+    data = read(path, MAX_FILE_BYTES)
     if isinstance(data, Problem):
         raise ReconcilerError(f"{data.source}: {data.what}")
     try:
@@ -161,14 +165,14 @@ def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema says what it
         raise StalePlanError(f"{path} is not a saved plan; create one with plan --out") from error
 
 
-def _parsed(data: bytes) -> Any:  # noqa: ANN401 - JSON; the schema says what it is
-    """Parse JSON. Raises ValueError or RecursionError for content that no saved plan has."""
-    if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + BEGINNING_BYTES:
+def _parsed(data: bytes) -> Any:  # noqa: ANN401 - JSON; the schema checks it later
+    """Parse JSON. Raises ValueError or RecursionError for content that cannot be a saved plan."""
+    if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + PLAN_START_BYTES:
         raise ValueError("more lists and objects than a plan has")
     content = json.loads(
         data, object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
     )
-    json.dumps(content, ensure_ascii=False).encode()  # fails for single surrogates
+    json.dumps(content, ensure_ascii=False).encode()  # fails for unpaired surrogates
     return content
 
 
@@ -181,7 +185,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Json:
 
 def _integer(text: str) -> int:
     number = int(text)
-    if abs(number) > MOST_EXACT:
+    if abs(number) > MAX_EXACT_INTEGER:
         raise ValueError("a number is too large")
     return number
 

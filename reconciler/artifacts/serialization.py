@@ -34,8 +34,8 @@ from reconciler.output.words import GrantRisk, dangers
 def json_text(value: object) -> str:
     """Return a value as indented JSON with a line feed.
 
-    The runner of a workflow takes the text after `##[` for a command. An escape prevents this and means the same in
-    JSON. Non-ASCII characters and U+007F are escaped, too.
+    The runner of a CI job interprets text after `##[` as a command. It is therefore escaped, which does not change the
+    JSON value. Non-ASCII characters and U+007F are escaped, too.
     """
     return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
 
@@ -43,7 +43,7 @@ def json_text(value: object) -> str:
 def json_by_items(value: Mapping[str, object]) -> str:
     """Return an object as JSON with one line per item of its lists and one per other field.
 
-    Such files can be compared line by line. Writing them takes a tenth of the time of indented JSON.
+    Such files can be compared line by line. Writing them is ten times faster than indented JSON.
     """
     fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"
@@ -98,26 +98,26 @@ def tenant_json(tenant: TenantName) -> Json:
 
 
 def plan_id(plan: Plan) -> str:
-    """Return the digest of the plan's effect. Equal effects on the same tenant have equal digests.
+    """Return the digest of the plan's effect. Plans with equal effects on the same tenant have equal digests.
 
-    Programs compare the whole digest, because two plans with an equal part of it can be constructed.
+    Compare the whole digest. Somebody can construct two plans whose digests start with the same characters.
     """
     return digest(
         {
             "tenant": tenant_json(plan.tenant),
-            "changes": [deed(change) for change in plan.changes],
-            "blocked": [deed(each.change) for each in plan.blocked],
+            "changes": [change_effect(change) for change in plan.changes],
+            "blocked": [change_effect(each.change) for each in plan.blocked],
         }
     )
 
 
 def short_id(plan: Plan) -> str:
-    """Return the first characters of the plan's id. They are for people and approve nothing."""
+    """Return the first characters of the plan's id. They are only shown, and never compared."""
     return plan_id(plan)[:SHORT_ID_LENGTH]
 
 
-def deed(change: Change) -> Json:
-    """Return the effect of a change. An approval of one change covers another one with an equal effect."""
+def change_effect(change: Change) -> Json:
+    """Return the effect of a change as JSON data. An approval covers every change with an equal effect."""
     before, after = grant_before(change), grants_after(change)
     return {
         "action": action_of(change),
@@ -167,7 +167,7 @@ def action_of(change: Change) -> str:
 
 
 def key_json(key: Key) -> Json:
-    """Return a key as JSON data. `other_holder` is present only for a holder of an unknown kind."""
+    """Return a key as JSON data. `other_holder` is present only if the holder is of an unknown kind."""
     return {
         **({"other_holder": key.other_holder} if key.other_holder else {}),
         "client_id": key.client_id,
@@ -180,7 +180,7 @@ def key_json(key: Key) -> Json:
 def grant_json(grant: ClientGrant) -> Json:
     """Return a grant as JSON data with all fields, including defaults. Sets are sorted.
 
-    `organizations` is present only if they are known.
+    `organizations` is present only if the organizations of the grant are known.
     """
     values = {name: plain_value(getattr(grant, name)) for name in _GRANT_FIELDS}
     return {**key_json(grant.key), **{name: value for name, value in values.items() if value is not None}}
@@ -210,7 +210,7 @@ def _confusable(plan: Plan) -> list[str]:
 def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
     spec = None if isinstance(change, Delete) else change.after.spec
     return {
-        **deed(change),
+        **change_effect(change),
         "client_name": plan.directory.client_name(change.key),
         "api_name": plan.directory.api_name(change.key),
         "fields": [field_json(field) for field in change.fields],
@@ -222,8 +222,8 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
     }
 
 
-def _critical(danger: GrantRisk) -> Json:
-    return {"grant": danger.label, "rule": danger.risk.rule, "message": danger.risk.message}
+def _critical(grant_risk: GrantRisk) -> Json:
+    return {"grant": grant_risk.label, "rule": grant_risk.risk.rule, "message": grant_risk.risk.message}
 
 
 def _risk(risk: Risk) -> Json:
@@ -274,8 +274,8 @@ def _config_change_from(data: Mapping[str, Any]) -> ConfigChange:
 
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     source = data["source"]
-    place = PartialLocations((source["line"], source["column"]))
-    return GrantSpec(file=source["file"], places=place, description=data["description"] or "")
+    location = PartialLocations((source["line"], source["column"]))
+    return GrantSpec(file=source["file"], places=location, description=data["description"] or "")
 
 
 def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:

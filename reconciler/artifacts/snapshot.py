@@ -1,7 +1,7 @@
-"""Snapshots: the grants that a run changes, as grant files from before the run. Applying them undoes the run.
+"""Snapshots: grant files with the state of the changed grants before a run. Applying a snapshot undoes the run.
 
-A snapshot contains a MANIFEST, a JSON file with the run, its tenant, the digest of each grant file, and the grants that
-the run creates. A folder counts as a snapshot only inside the tool's own folder and with a MANIFEST that lists its
+A snapshot contains the JSON file MANIFEST with the run, its tenant, the digest of each grant file, and the grants that
+the run creates. A folder is used as a snapshot only if it is in the folder of reconciler and its MANIFEST lists its
 files.
 """
 
@@ -24,18 +24,18 @@ MANIFEST = "MANIFEST"
 
 
 def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
-    """Write the grants that `plan` changes, as they are now, to `folder`/snapshots/RUN. Return that folder.
+    """Write the current state of the grants that `plan` changes to `folder`/snapshots/RUN. Return that folder.
 
     With `only_for`, the name of a tenant, the files apply to that tenant only.
 
     Raises:
-        ReconcilerError: if the snapshot cannot be written. Nothing may be sent then.
+        ReconcilerError: if the snapshot cannot be written. Then the plan must not be applied.
     """
     before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
     title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."
     texts = {
-        f"{number:03}.yaml": snapshot_file(some, directory, title, run, only_for)
-        for number, some in enumerate(portions(before) if before else [], start=1)
+        f"{number:03}.yaml": snapshot_file(part, directory, title, run, only_for)
+        for number, part in enumerate(portions(before) if before else [], start=1)
     }
     manifest = {
         "run": run,
@@ -44,25 +44,29 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
         "files": {name: _digest(text.encode()) for name, text in texts.items()},
         "created": [grant_json(change.after.grant) for change in plan.changes if isinstance(change, Create)],
     }
-    place = folder / FOLDER / run
+    snapshot = folder / FOLDER / run
     try:
-        place.mkdir(parents=True)
+        snapshot.mkdir(parents=True)
         for name, text in {**texts, MANIFEST: json.dumps(manifest, separators=(",", ":")) + "\n"}.items():
-            _write(place / name, text)
+            _write(snapshot / name, text)
     except OSError as error:
         raise ReconcilerError(
-            f"the snapshot {place} cannot be written, so nothing was sent: {error.strerror}"
+            f"the snapshot {snapshot} cannot be written, so nothing was sent: {error.strerror}"
         ) from error
-    return place
+    return snapshot
 
 
-def rollback_of(folder: Path, own: Path) -> Rollback | None:
-    """Return the rollback for the snapshot in `folder`, or None if `folder` is not a snapshot in our folder `own`.
+def rollback_of(folder: Path, state_folder: Path) -> Rollback | None:
+    """Return the rollback for the snapshot in `folder`, or None if `folder` is not a snapshot in `state_folder`.
 
     Raises:
         ReconcilerError: if the files of the snapshot are not the ones that the run wrote.
     """
-    if folder.is_symlink() or folder.resolve().parent != (own / FOLDER).resolve() or not (folder / MANIFEST).is_file():
+    if (
+        folder.is_symlink()
+        or folder.resolve().parent != (state_folder / FOLDER).resolve()
+        or not (folder / MANIFEST).is_file()
+    ):
         return None
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

@@ -28,29 +28,34 @@ class Associations:
                 raise
             return None
 
-    async def add(self, organization: str, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
+    async def add(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
         """Let an organization use a grant.
 
         Raises:
-            RefusedCallError: 409 if it is assigned already or has the maximum number of grants; 404 if either does
-                not exist.
-            UnknownOutcomeError, NotSentError: like other writes.
+            RefusedCallError: 409 if the organization already has the grant or the maximum number of grants. 404 if the
+                organization or the grant does not exist.
+            UnknownOutcomeError, NotSentError: as for every write.
         """
-        call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, mark=mark)
-        await self._management.call(call, TenantResponse.acknowledge)
+        call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, context=context)
+        await self._management.call(call, TenantResponse.require_success)
 
-    async def remove(self, organization: str, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
-        """Remove an organization from a grant. Raises like `add`. 404 means that it was not assigned."""
+    async def remove(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
+        """Remove an organization from a grant.
+
+        Raises:
+            RefusedCallError: 404 if the organization does not have the grant.
+            UnknownOutcomeError, NotSentError: as for every write.
+        """
         path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"
-        await self._management.call(ApiRequest("DELETE", path, mark=mark), TenantResponse.acknowledge)
+        await self._management.call(ApiRequest("DELETE", path, context=context), TenantResponse.require_success)
 
 
 def _grants_of(organization: str) -> str:
     return f"{ORGANIZATIONS}/{quote(organization, safe='')}/client-grants"
 
 
-def _total(answer: TenantResponse) -> int:
-    total = count(answer.json(), "total")
+def _total(response: TenantResponse) -> int:
+    total = count(response.json(), "total")
     if total is None:
-        raise UnreadableError(f"{answer.call}: the response has no valid total")
+        raise UnreadableError(f"{response.call}: the response has no valid total")
     return total

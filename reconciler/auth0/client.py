@@ -23,9 +23,17 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.exchange import TenantResponse
-from reconciler.auth0.management import API, NO_CONTEXT, ApiRequest, ClientOptions, Management, RequestContext, accept
+from reconciler.auth0.management import (
+    API,
+    NO_CONTEXT,
+    ApiRequest,
+    ClientOptions,
+    Management,
+    RequestContext,
+    accept_any_token,
+)
 from reconciler.auth0.wire import Json, count, cursor
-from reconciler.concurrency import at_once
+from reconciler.concurrency import task_group
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
@@ -39,24 +47,24 @@ APPLICATIONS = "clients"
 APIS = "resource-servers"
 
 PAGE_SIZE = 100
-MOST_ENTRIES = 200_000
-"""Twice the size of the largest possible tenant. A longer listing is endless or wrong."""
-LARGEST_LISTING_BYTES = 64_000_000
-"""640 bytes for each grant of the largest tenant, where a grant usually takes half of that."""
-MOST_EMPTY_PAGES = 100
-LEAST_ON_A_PAGE = 10  # on average, without empty pages
+MAX_ENTRIES = 200_000
+"""Twice the number of grants of the largest supported tenant. A longer listing is endless or wrong."""
+MAX_LISTING_BYTES = 64_000_000
+"""640 bytes for each of 100,000 grants. A grant usually takes half of that."""
+MAX_EMPTY_PAGES = 100
+MIN_ENTRIES_PER_PAGE = 10  # on average, without empty pages
 DEFAULT_OPTIONS = ClientOptions()
 
 
 class ManagementClient:
-    """Reads and writes a tenant's grants, and reads applications, APIs and organizations. `connected` creates it."""
+    """Reads and writes a tenant's grants, and reads applications, APIs and organizations. `open_client` creates it."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
         self.associations = Associations(management)
 
     def own_key(self) -> Key:
-        """Return the key of the grant that the token comes from. Call it after the first request."""
+        """Return the key of the grant that the access token was issued for. Call it after the first request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
@@ -74,149 +82,158 @@ class ManagementClient:
         """Return every client grant of the tenant.
 
         Raises:
-            Auth0Error: if there is no complete listing. UnreadableError if the listing contradicts itself.
+            Auth0Error: if the listing cannot be read completely.
+            UnreadableError: if the listing contradicts itself.
         """
 
         async def listing() -> tuple[ObservedGrant, ...]:
-            listed = await self._by_cursor(GRANTS, {}, wire.observed_grant)
-            grants = _distinct(listed, GRANTS, lambda grant: grant.key)
-            return _distinct(grants, GRANTS, lambda grant: grant.id)
+            listed = await self._list_by_cursor(GRANTS, {}, wire.observed_grant)
+            grants = _without_duplicates(listed, GRANTS, lambda grant: grant.key)
+            return _without_duplicates(grants, GRANTS, lambda grant: grant.id)
 
-        return await _whole(listing)
+        return await _list_with_restart(listing)
 
     async def find(self, key: Key) -> ObservedGrant | None:
         """Return the current grant with `key`, or None.
 
-        The key identifies it, because ids change when a grant is recreated.
+        The id is not used, because a grant that is deleted and created again has another id.
         """
         holder = {"client_id": key.client_id} if key.client_id else {"default_for": key.default_for or ""}
-        grants = await self._by_cursor(GRANTS, {**holder, "audience": key.audience}, wire.observed_grant)
+        grants = await self._list_by_cursor(GRANTS, {**holder, "audience": key.audience}, wire.observed_grant)
         return next((each for each in grants if each.key == key), None)
 
     async def applications(self) -> tuple[Application, ...]:
-        """Return every application of the tenant, without the global one."""
-        wanted = {"fields": "client_id,name,is_first_party,app_type", "include_fields": "true", "is_global": "false"}
+        """Return every application of the tenant except the global client."""
+        query = {"fields": "client_id,name,is_first_party,app_type", "include_fields": "true", "is_global": "false"}
 
         async def listing() -> tuple[Application, ...]:
-            listed = await self._by_cursor(APPLICATIONS, wanted, wire.application)
-            return _distinct(listed, APPLICATIONS, lambda application: application.client_id)
+            listed = await self._list_by_cursor(APPLICATIONS, query, wire.application)
+            return _without_duplicates(listed, APPLICATIONS, lambda application: application.client_id)
 
-        return await _whole(listing)
+        return await _list_with_restart(listing)
 
     async def apis(self) -> tuple[Api, ...]:
-        """Return every API of the tenant with its scopes. This listing has page numbers only."""
+        """Return every API of the tenant with its scopes. Auth0 offers page numbers for this listing, not cursors."""
 
         async def listing() -> tuple[Api, ...]:
             size = _ListingSize(APIS)
             first, total = await self._numbered_page(APIS, 0, wire.api, size)
             numbers = range(1, -(-total // PAGE_SIZE))
-            async with at_once() as group:
+            async with task_group() as group:
                 rest = [group.create_task(self._numbered_page(APIS, number, wire.api, size)) for number in numbers]
             listed = [*first, *(api for task in rest for api in task.result()[0])]
-            apis = _distinct(listed, APIS, lambda api: api.identifier)
+            apis = _without_duplicates(listed, APIS, lambda api: api.identifier)
             _refuse_incomplete(APIS, len(apis), total)
             return apis
 
-        return await _whole(listing)
+        return await _list_with_restart(listing)
 
     async def organizations(self) -> tuple[Organization, ...]:
         """Return every organization of the tenant."""
 
         async def listing() -> tuple[Organization, ...]:
-            listed = await self._by_cursor(ORGANIZATIONS, {}, wire.organization)
-            return _distinct(listed, ORGANIZATIONS, lambda organization: organization.id)
+            listed = await self._list_by_cursor(ORGANIZATIONS, {}, wire.organization)
+            return _without_duplicates(listed, ORGANIZATIONS, lambda organization: organization.id)
 
-        return await _whole(listing)
+        return await _list_with_restart(listing)
 
     async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
         """Return the organizations of a grant by id. A grant that no longer exists has none."""
 
         async def listing() -> Mapping[str, Organization]:
-            listed = await self._by_cursor(f"{_grant(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
+            listed = await self._list_by_cursor(f"{_grant_path(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
             return {organization.id: organization for organization in listed}
 
         try:
-            return await _whole(listing)
+            return await _list_with_restart(listing)
         except RefusedCallError as error:
-            if not missing(error):
+            if not is_not_found(error):
                 raise
             return {}
 
-    async def create(self, grant: ClientGrant, mark: RequestContext = NO_CONTEXT) -> str:
+    async def create(self, grant: ClientGrant, context: RequestContext = NO_CONTEXT) -> str:
         """Create a grant without its organizations. Return its id.
 
         Raises:
             RefusedCallError: 409 if a grant with this key exists.
-            UnknownOutcomeError, NotSentError: like other writes.
+            UnknownOutcomeError, NotSentError: as for every write.
         """
-        call = ApiRequest("POST", GRANTS, body=wire.create_body(grant), mark=mark)
-        return await self._management.call(call, lambda answer: wire.created_id(answer.json(), grant))
+        call = ApiRequest("POST", GRANTS, body=wire.create_body(grant), context=context)
+        return await self._management.call(call, lambda response: wire.created_id(response.json(), grant))
 
-    async def update(self, grant_id: str, update: Update, mark: RequestContext = NO_CONTEXT) -> None:
+    async def update(self, grant_id: str, update: Update, context: RequestContext = NO_CONTEXT) -> None:
         """Send the changed fields, in one request if the tenant accepts that.
 
         Raises like `create`. 404 means deleted.
         """
-        path, body = _grant(grant_id), wire.update_body(update)
-        first, second = wire.in_two_steps(body)
+        path, body = _grant_path(grant_id), wire.update_body(update)
+        first, second = wire.split_update(body)
         try:
-            await self._write("PATCH", path, body, mark)
+            await self._write("PATCH", path, body, context)
         except RefusedCallError as error:
             if error.status != httpx.codes.BAD_REQUEST or not second:
                 raise
-            await self._write("PATCH", path, first, mark)
-            await self._second_step(path, second, mark)
+            await self._write("PATCH", path, first, context)
+            await self._second_step(path, second, context)
 
-    async def _second_step(self, path: str, body: Mapping[str, object], mark: RequestContext) -> None:
-        """Send the scopes. If they are refused, undo the first request, because a grant without scopes is an outage.
+    async def _second_step(self, path: str, body: Mapping[str, object], context: RequestContext) -> None:
+        """Send the scopes, the second request of an update.
 
-        If the scopes cannot be sent for another reason, half of the change remains: UnknownOutcomeError.
+        If the tenant refuses them, undo the first request. A grant without scopes would stop the application.
+
+        Raises:
+            RefusedCallError: if the tenant refuses the scopes.
+            UnknownOutcomeError: if the scopes could not be sent. Then only the first request took effect.
         """
         try:
-            await self._write("PATCH", path, body, mark)
+            await self._write("PATCH", path, body, context)
         except (NotSentError, NoTokenError, RateLimitedError, DeadlinePassedError) as error:
             raise UnknownOutcomeError(f"{error}; only the first of two requests was made") from error
         except RefusedCallError:
-            await self._write("PATCH", path, {"allow_all_scopes": True}, mark)
+            await self._write("PATCH", path, {"allow_all_scopes": True}, context)
             raise
 
-    async def delete(self, grant_id: str, mark: RequestContext = NO_CONTEXT) -> None:
+    async def delete(self, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
         """Delete a grant.
 
-        A missing grant is not an error. Raises RefusedCallError, UnknownOutcomeError, NotSentError.
+        Raises:
+            RefusedCallError: if the tenant refuses the request. A missing grant is not an error.
+            UnknownOutcomeError, NotSentError: as for every write.
         """
-        await self._write("DELETE", _grant(grant_id), None, mark)
+        await self._write("DELETE", _grant_path(grant_id), None, context)
 
-    async def _write(self, method: str, path: str, body: Mapping[str, object] | None, mark: RequestContext) -> None:
-        await self._management.call(ApiRequest(method, path, body=body, mark=mark), TenantResponse.acknowledge)
+    async def _write(self, method: str, path: str, body: Mapping[str, object] | None, context: RequestContext) -> None:
+        await self._management.call(
+            ApiRequest(method, path, body=body, context=context), TenantResponse.require_success
+        )
 
-    async def _by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
-        """Read a whole listing in checkpoint mode, until `next` is absent.
+    async def _list_by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
+        """Read a whole listing with cursors (Auth0's checkpoint pagination), until a page has no `next`.
 
-        Pages may be empty, and the cursor is opaque.
+        Pages may be empty.
 
-        Each page is parsed before the next one is requested, because JSON takes several times the memory.
+        Each page is parsed before the next one is requested, because the JSON takes several times the memory.
         """
         name = path.rpartition("/")[2].replace("-", "_")
         items: list[T] = []
-        seen: set[str] = set()
+        seen_cursors: set[str] = set()
         position: dict[str, str] = {}
         size = _ListingSize(path)
         while True:
             call = ApiRequest("GET", path, {**query, "take": str(PAGE_SIZE), **position})
-            some, following, total = await self._management.call(
-                call, partial(_understood, name=name, read=read, size=size)
+            page_items, next_cursor, total = await self._management.call(
+                call, partial(_parse_page, name=name, read=read, size=size)
             )
-            items += some
-            if not following:
+            items += page_items
+            if not next_cursor:
                 _refuse_incomplete(path, len(items), total)
                 return items
-            if len(items) > MOST_ENTRIES or len(seen) > len(items) / LEAST_ON_A_PAGE + MOST_EMPTY_PAGES:
+            if len(items) > MAX_ENTRIES or len(seen_cursors) > len(items) / MIN_ENTRIES_PER_PAGE + MAX_EMPTY_PAGES:
                 raise UnreadableError(f"GET {API}/{path}: the listing has no end")
-            if following in seen:
+            if next_cursor in seen_cursors:
                 raise UnreadableError(f"GET {API}/{path}: the listing repeats a page")
-            seen.add(following)
-            position = {"from": following}
+            seen_cursors.add(next_cursor)
+            position = {"from": next_cursor}
 
     async def _numbered_page(
         self, path: str, number: int, read: Callable[[Json], T], size: "_ListingSize"
@@ -224,87 +241,87 @@ class ManagementClient:
         """Return the entries of a page and the total number of entries."""
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
 
-        def understood(answer: TenantResponse) -> tuple[list[T], int]:
-            page = _page(answer, path.replace("-", "_"))
-            total = count(page, "total", MOST_ENTRIES)
+        def parse_numbered_page(response: TenantResponse) -> tuple[list[T], int]:
+            page = _page(response, path.replace("-", "_"))
+            total = count(page, "total", MAX_ENTRIES)
             if total is None:
-                raise UnreadableError(f"{answer.call}: the response has no valid total")
-            size.add(answer)
+                raise UnreadableError(f"{response.call}: the response has no valid total")
+            size.add(response)
             return [read(item) for item in page[path.replace("-", "_")]], total
 
-        return await self._management.call(ApiRequest("GET", path, query), understood)
+        return await self._management.call(ApiRequest("GET", path, query), parse_numbered_page)
 
 
 class _ListingSize:
-    """The size of a listing so far in bytes."""
+    """The total size of the pages of a listing in bytes."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._bytes = 0
 
-    def add(self, answer: TenantResponse) -> None:
-        """Add the size of a response. Raises TooLargeError."""
-        self._bytes += len(answer.body)
-        if self._bytes > LARGEST_LISTING_BYTES:
+    def add(self, response: TenantResponse) -> None:
+        """Add the size of a page. Raises TooLargeError if the listing is too large."""
+        self._bytes += len(response.body)
+        if self._bytes > MAX_LISTING_BYTES:
             raise TooLargeError(
-                f"GET {API}/{self._path}: the listing is larger than {LARGEST_LISTING_BYTES // 1_000_000} MB"
+                f"GET {API}/{self._path}: the listing is larger than {MAX_LISTING_BYTES // 1_000_000} MB"
             )
 
 
-def _understood(
-    answer: TenantResponse, name: str, read: Callable[[Json], T], size: _ListingSize
+def _parse_page(
+    response: TenantResponse, name: str, read: Callable[[Json], T], size: _ListingSize
 ) -> tuple[list[T], str, int | None]:
-    """Return the entries of a page, the cursor of the next page, and the total number of entries if the page has it."""
-    page = _page(answer, name)
-    size.add(answer)
-    return [read(item) for item in page[name]], cursor(page, "next"), count(page, "total", MOST_ENTRIES)
+    """Return the entries of a page, the cursor of the next page, and the total number of entries, if known."""
+    page = _page(response, name)
+    size.add(response)
+    return [read(item) for item in page[name]], cursor(page, "next"), count(page, "total", MAX_ENTRIES)
 
 
 @asynccontextmanager
-async def connected(  # noqa: PLR0913 - each is a choice of its own, most have a default
+async def open_client(  # noqa: PLR0913 - independent options, most have a default
     base_url: str,
     credentials: Credentials,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
-    manner: ClientOptions = DEFAULT_OPTIONS,
-    check_token: Callable[[str], None] = accept,
+    client_options: ClientOptions = DEFAULT_OPTIONS,
+    check_token: Callable[[str], None] = accept_any_token,
     secrets: Secrets | None = None,
 ) -> AsyncIterator[ManagementClient]:
     """Open a client for the tenant at `base_url`. `transport` reaches a tenant inside this process.
 
-    `check_token` may refuse an access token with a ReconcilerError before the token is sent to the API. Errors never
-    show `secrets`. The secrets of the tenant are added to them.
+    `check_token` receives each access token before it is sent to the API. It may refuse the token with a
+    ReconcilerError. Errors never show `secrets`. Tokens and credentials are added to `secrets`.
 
     Raises:
         ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
     """
-    connections = manner.pacing.concurrency + 1
+    connections = client_options.rate_options.concurrency + 1
     async with open_http(base_url, transport=transport, connections=connections) as http:
         known = Secrets() if secrets is None else secrets
-        yield ManagementClient(Management(http, credentials, manner, check_token, known))
+        yield ManagementClient(Management(http, credentials, client_options, check_token, known))
 
 
-def forbidden(error: RefusedCallError) -> bool:
-    """Return whether the token lacks a permission."""
+def is_forbidden(error: RefusedCallError) -> bool:
+    """Return whether the error is 403: the token lacks a permission."""
     return error.status == httpx.codes.FORBIDDEN
 
 
-def conflicts(error: RefusedCallError) -> bool:
-    """Return whether a grant with this key exists already."""
+def is_conflict(error: RefusedCallError) -> bool:
+    """Return whether the error is 409: the object already exists."""
     return error.status == httpx.codes.CONFLICT
 
 
-def missing(error: RefusedCallError) -> bool:
-    """Return whether the object of the request does not exist."""
+def is_not_found(error: RefusedCallError) -> bool:
+    """Return whether the error is 404: the object does not exist."""
     return error.status == httpx.codes.NOT_FOUND
 
 
-async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a listing. Restart it once if it breaks off, contradicts itself or loses its cursor (400)."""
+async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
+    """Read a listing. Read it once more if it is interrupted, contradicts itself or loses its cursor (400)."""
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # and free the entries so far, which the error holds
+        pass  # read again outside of this block: the error keeps the first entries in memory
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
@@ -312,25 +329,29 @@ async def _whole(listing: Callable[[], Awaitable[T]]) -> T:
 
 
 def _refuse_incomplete(path: str, listed: int, total: int | None) -> None:
-    """Raise UnreadableError if a listing is shorter than its `total`. `_whole` then reads it once more."""
+    """Raise UnreadableError if a listing is shorter than its `total`. `_list_with_restart` then reads it once more."""
     if total is not None and listed < total:
         raise UnreadableError(f"GET {API}/{path}: the listing is incomplete: {listed} of {total} entries")
 
 
-def _grant(grant_id: str) -> str:
+def _grant_path(grant_id: str) -> str:
     return f"{GRANTS}/{quote(grant_id, safe='')}"
 
 
-def _page(answer: TenantResponse, name: str) -> dict[str, Any]:
-    page = answer.json()
+def _page(response: TenantResponse, name: str) -> dict[str, Any]:
+    page = response.json()
     items = page.get(name) if isinstance(page, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UnreadableError(f"{answer.call}: the response lacks its list of {name}")
+        raise UnreadableError(f"{response.call}: the response lacks its list of {name}")
     return dict(page)
 
 
-def _distinct(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
-    """Remove duplicates, which shifting pages cause. Two different entries with one identity are an error."""
+def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
+    """Remove equal entries. They occur if entries move to another page during the listing.
+
+    Raises:
+        UnreadableError: if two different entries have the same identity.
+    """
     known: dict[object, T] = {}
     for item in items:
         first = known.setdefault(identity(item), item)

@@ -13,9 +13,10 @@ from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How to reach a tenant: its URL, its credentials, and a `transport` if it is inside this process.
+    """The connection data of a tenant.
 
-    `credentials` raises ReconcilerError if there are none.
+    `credentials` returns the credentials. It raises ReconcilerError if they are missing. `transport` is set for a
+    sandbox inside this process.
     """
 
     base_url: str
@@ -48,7 +49,10 @@ async def open_http(
 
 
 def _network_transport(base_url: str, connections: int) -> httpx.AsyncHTTPTransport:
-    """Return a transport with the proxy of the environment. httpx itself fails at entries that it cannot read."""
+    """Return a transport that uses the proxy from the environment.
+
+    The proxy is chosen here, because httpx fails on entries of NO_PROXY that it cannot parse.
+    """
     return httpx.AsyncHTTPTransport(
         proxy=httpx_proxy(base_url), limits=httpx.Limits(max_connections=connections), trust_env=True
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from reconciler.auth0.wire import LONGEST_ID, LONGEST_TEXT, parse, text_or_none
+from reconciler.auth0.wire import MAX_ID_LENGTH, MAX_TEXT_LENGTH, parse, text_or_none
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.grant import Key
 from reconciler.core.identity import CREDENTIALS_PREFIX, identity_of
@@ -16,12 +16,12 @@ from reconciler.core.quoting import enumerated
 from reconciler.errors import ReconcilerError
 
 CLIENT_SUFFIX = "@clients"
-TOKENS = ("ACCESS_TOKEN", "API_TOKEN")
+TOKEN_VARIABLES = ("ACCESS_TOKEN", "API_TOKEN")
 PRIVATE_KEY, PRIVATE_KEY_PATH = "CLIENT_ASSERTION_PRIVATE_KEY", "CLIENT_SIGNING_KEY_PATH"
 ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """The characters of a bearer token (RFC 6750, 2.1)."""
-LONGEST_TOKEN = 16_384
+MAX_TOKEN_LENGTH = 16_384
 """Servers refuse longer headers."""
 END_OF_CALENDAR = 253_402_300_800.0
 """The year 10000 in UNIX seconds. Python has no later dates."""
@@ -64,18 +64,18 @@ Credentials = AccessToken | ClientSecret | PrivateKey
 
 @dataclass(frozen=True, slots=True)
 class CredentialVariables:
-    """The environment variables of one tenant. Methods take the names without `prefix`."""
+    """The environment variables of one tenant. Methods take names without `prefix`, for example CLIENT_ID."""
 
     environment: Mapping[str, str] = field(repr=False)
     prefix: str = CREDENTIALS_PREFIX
 
     def name(self, *endings: str) -> str:
-        """Return the name of the first variable that is not empty, or of the first variable if all are."""
+        """Return the name of the first variable with a value. If none has a value, return the first name."""
         names = [f"{self.prefix}{ending}" for ending in endings]
         return next((name for name in names if self.environment.get(name, "").strip()), names[0])
 
     def text(self, *endings: str) -> str:
-        """Return the first variable that is not empty, without surrounding whitespace, or "" if all are.
+        """Return the value of the first variable with a value, without surrounding whitespace, or "".
 
         Raises:
             ReconcilerError: if the value is not text.
@@ -97,7 +97,7 @@ class CredentialVariables:
 def credentials_from(
     environment: Mapping[str, str], domain: str, prefix: str = CREDENTIALS_PREFIX, audience: str = ""
 ) -> Credentials:
-    """Return the credentials for the tenant at `domain`, which is a host, perhaps with a port.
+    """Return the credentials for the tenant at `domain`, a host with an optional port.
 
     The names of the variables start with `prefix`. An access token takes precedence over a private key, and a private
     key over a secret. `audience` is the default for the Management API's identifier.
@@ -105,53 +105,54 @@ def credentials_from(
     Raises:
         ReconcilerError: if there are no credentials or they are not valid.
     """
-    given = CredentialVariables(environment, prefix)
-    if token := environment.get(name := given.name(*TOKENS), "").strip():
-        return AccessToken(_checked(name, token))
-    client_id, secret = given.text("CLIENT_ID"), given.text("CLIENT_SECRET")
-    audience = given.text("AUDIENCE") or audience or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
-    private_key = _private_key(given)
+    variables = CredentialVariables(environment, prefix)
+    if token := environment.get(name := variables.name(*TOKEN_VARIABLES), "").strip():
+        return AccessToken(_valid_token(name, token))
+    client_id, secret = variables.text("CLIENT_ID"), variables.text("CLIENT_SECRET")
+    audience = variables.text("AUDIENCE") or audience or f"https://{domain}{MANAGEMENT_API_SUFFIX}"
+    private_key = _private_key(variables)
     if client_id and private_key:
-        return PrivateKey(client_id, private_key, _algorithm(given), f"https://{domain}/", audience, prefix)
+        return PrivateKey(client_id, private_key, _algorithm(variables), f"https://{domain}/", audience, prefix)
     if client_id and secret:
         return ClientSecret(client_id, secret, audience, prefix)
-    empty = given.empty("CLIENT_ID", "CLIENT_SECRET", PRIVATE_KEY, PRIVATE_KEY_PATH, *TOKENS)
+    empty = variables.empty("CLIENT_ID", "CLIENT_SECRET", PRIVATE_KEY, PRIVATE_KEY_PATH, *TOKEN_VARIABLES)
     which = f"{enumerated(empty, 'and')} {'is' if len(empty) == 1 else 'are'} empty; " if empty else ""
     raise ReconcilerError(
-        f"no credentials for {domain}: {which}set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, or {prefix}{TOKENS[0]}",
+        f"no credentials for {domain}: {which}set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, "
+        f"or {prefix}{TOKEN_VARIABLES[0]}"
     )
 
 
-def _private_key(given: CredentialVariables) -> str:
-    r"""Return the PEM from the variable, where `\n` means a line feed, or from the file that a variable names."""
-    if key := given.environment.get(f"{given.prefix}{PRIVATE_KEY}", "").strip():
+def _private_key(variables: CredentialVariables) -> str:
+    r"""Return the PEM from one variable, in which `\n` means a line feed, or from the file that another one names."""
+    if key := variables.environment.get(f"{variables.prefix}{PRIVATE_KEY}", "").strip():
         return key.replace("\\n", "\n")
-    name = f"{given.prefix}{PRIVATE_KEY_PATH}"
-    path = given.environment.get(name, "").strip()
+    name = f"{variables.prefix}{PRIVATE_KEY_PATH}"
+    path = variables.environment.get(name, "").strip()
     try:
         return Path(path).read_text(encoding="ascii") if path else ""
     except (OSError, ValueError) as error:
         raise ReconcilerError(f"{name}: {path} cannot be read as a PEM file") from error
 
 
-def _algorithm(given: CredentialVariables) -> str:
-    algorithm = given.text("CLIENT_ASSERTION_SIGNING_ALG", "CLIENT_SIGNING_ALGORITHM") or ALGORITHMS[0]
+def _algorithm(variables: CredentialVariables) -> str:
+    algorithm = variables.text("CLIENT_ASSERTION_SIGNING_ALG", "CLIENT_SIGNING_ALGORITHM") or ALGORITHMS[0]
     if algorithm not in ALGORITHMS:
         raise ReconcilerError(f"Auth0 accepts assertions signed with {', '.join(ALGORITHMS)}, not {algorithm}")
     return algorithm
 
 
 def own_key(token: str) -> Key:
-    """Return the key of the grant through which the holder of `token` reaches the Management API.
+    """Return the key of the grant that gives `token` access to the Management API.
 
-    The claims are read but not verified. The tenant verifies them, and reconciler only protects the grant that they
-    name.
+    The claims are not verified here. The tenant verifies them when it receives the token. reconciler uses them only to
+    protect its own grant.
 
     Raises:
-        ReconcilerError: if the token does not name its holder.
+        ReconcilerError: if the claims do not identify the application.
     """
     claims = _claims(token)
-    holder = text_or_none(claims, "azp", LONGEST_ID) or text_or_none(claims, "sub", LONGEST_ID) or ""
+    holder = text_or_none(claims, "azp", MAX_ID_LENGTH) or text_or_none(claims, "sub", MAX_ID_LENGTH) or ""
     client_id = holder.removesuffix(CLIENT_SUFFIX)
     audience = next(_management_audiences(claims), None)
     if not client_id or audience is None:
@@ -160,7 +161,7 @@ def own_key(token: str) -> Key:
 
 
 def identities_of(token: str) -> frozenset[str]:
-    """Return the identity of the tenant whose Management API is the audience of `token`, if the token contains it."""
+    """Return the identity of the tenant that issued `token`, from its audience. The set is empty if it is unknown."""
     try:
         claims = _claims(token)
     except ReconcilerError:
@@ -172,7 +173,7 @@ def _management_audiences(claims: Mapping[str, Any]) -> Iterator[str]:
     audiences = claims.get("aud")
     candidates = audiences if isinstance(audiences, list) else [audiences]
     of_management = (each for each in candidates if isinstance(each, str) and each.endswith(MANAGEMENT_API_SUFFIX))
-    return (each for each in of_management if len(each) <= LONGEST_TEXT and each.isascii())
+    return (each for each in of_management if len(each) <= MAX_TEXT_LENGTH and each.isascii())
 
 
 def scopes_of(token: str) -> frozenset[str] | None:
@@ -193,7 +194,7 @@ def expiry_of(token: str) -> float | None:
 
 def is_token(value: object) -> TypeGuard[str]:
     """Return whether a value can be an access token in a header."""
-    return isinstance(value, str) and len(value) <= LONGEST_TOKEN and TOKEN.fullmatch(value) is not None
+    return isinstance(value, str) and len(value) <= MAX_TOKEN_LENGTH and TOKEN.fullmatch(value) is not None
 
 
 def secrets_of(credentials: Credentials) -> tuple[str, ...]:
@@ -207,7 +208,7 @@ def secrets_of(credentials: Credentials) -> tuple[str, ...]:
             return (credentials.private_key, "".join(credentials.private_key.splitlines()[1:-1]))
 
 
-def _checked(name: str, token: str) -> str:
+def _valid_token(name: str, token: str) -> str:
     if not is_token(token):
         raise ReconcilerError(
             f"{name} is not a valid access token (too long, or contains whitespace or an illegal character); "
@@ -229,13 +230,13 @@ def _claims(token: str) -> dict[str, Any]:
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFETIME_SECONDS = 55
-"""Auth0 accepts up to five minutes and recommends at most one."""
+"""Auth0 accepts assertions that are valid for up to five minutes, and recommends at most one minute."""
 
 
 def assertion(key: PrivateKey, now: float) -> str:
     """Return an assertion for a token request at `now` (UNIX seconds). An assertion is valid for one request.
 
-    `aud` is the tenant with a trailing slash, as text. Auth0 does not accept a list.
+    The claim `aud` is the URL of the tenant with a trailing slash. Auth0 does not accept a list.
 
     Raises:
         ReconcilerError: if PyJWT is not installed or the key is not valid.
@@ -244,9 +245,7 @@ def assertion(key: PrivateKey, now: float) -> str:
         import jwt
         from jwt.exceptions import PyJWTError
     except ModuleNotFoundError as error:
-        raise ReconcilerError(
-            'private-key JWT needs the extra jwt; where reconciler lies: pip install ".[jwt]"'
-        ) from error
+        raise ReconcilerError('private-key JWT needs the extra jwt: pip install "reconciler[jwt]"') from error
     claims = {
         "iss": key.client_id,
         "sub": key.client_id,

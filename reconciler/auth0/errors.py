@@ -4,7 +4,7 @@
     ├── NotSentError            the tenant received nothing: name resolution, connection or TLS failed
     ├── DeadlinePassedError     not sent, because the rate limit allows it only after the end of the run
     ├── NoTokenError            the tenant issues no token; the request itself was not made
-    ├── TooLargeError           a listing exceeds the size limit; reading it again does not help
+    ├── TooLargeError           a listing is larger than the size limit; reading it again does not help
     ├── RefusedCallError        a complete response with 4xx; nothing was changed
     │   └── RateLimitedError    429
     └── UnknownOutcomeError     sent, outcome unknown: 5xx, 408, timeout, broken connection
@@ -29,11 +29,11 @@ class DeadlinePassedError(Auth0Error):
 
 
 class NoTokenError(Auth0Error):
-    """There is no token after all attempts.
+    """All attempts to get a token failed.
 
-    It must not be mistaken for a response to the request that needs the token.
+    This class is not a RefusedCallError, because the tenant has not seen the request that needs the token.
 
-    `reason` says why. `advice` says what to do, if known.
+    `reason` is the cause. `advice` is the next step for the user, or "".
     """
 
     def __init__(self, reason: str, advice: str = "") -> None:
@@ -60,7 +60,7 @@ class RateLimitedError(RefusedCallError):
 
 
 class TooLargeError(Auth0Error):
-    """A listing exceeds the size limit."""
+    """A listing is larger than the size limit."""
 
 
 class UnknownOutcomeError(Auth0Error):

@@ -19,18 +19,18 @@ from reconciler.redaction import Secrets
 T = TypeVar("T")
 
 API = "/api/v2"
-UNTOLD_WAIT_SECONDS = (0.5, 2.0)
-"""The range of the delay after a 429 without a requested delay."""
-WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
+DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
+"""The range of the delay after a 429 that does not request a delay."""
+STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
 """Statuses that the tenant returns before it executes a request."""
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
-async def nothing() -> None:
+async def do_nothing() -> None:
     """Do nothing."""
 
 
-def accept(token: str) -> None:
+def accept_any_token(token: str) -> None:
     """Accept any access token."""
 
 
@@ -38,13 +38,12 @@ def accept(token: str) -> None:
 class RequestContext:
     """Callbacks of a write.
 
-    `correlation` appears in the tenant's logs. `before_send` is awaited right before sending.
-
-    `without_effect` is called when the last request certainly had no effect.
+    `correlation` is an id that appears in the tenant's logs. `before_send` is awaited right before each request.
+    `without_effect` is called after a request that certainly had no effect.
     """
 
     correlation: str = ""
-    leaving: Callable[[], Awaitable[None]] = nothing
+    before_send: Callable[[], Awaitable[None]] = do_nothing
     without_effect: Callable[[], None] = lambda: None
 
 
@@ -59,13 +58,14 @@ class ApiRequest:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
-    mark: RequestContext = NO_CONTEXT
+    context: RequestContext = NO_CONTEXT
 
     @property
     def family(self) -> str:
-        """The group that shares a rate limit. Grants of an organization have their own limits per method.
+        """The group of requests that share a rate limit.
 
-        The organizations of a grant have no limit of their own, like all paths that start with the grants.
+        Requests for the grants of an organization have one limit per method. Paths that start with `client-grants` have
+        no limit of their own.
         """
         collection, *inner = self.path.split("/")
         return f"{self.method} {collection}/{inner[1]}" if inner[1:] and collection != WHOLE_TENANT else collection
@@ -80,8 +80,8 @@ class ApiRequest:
 class ClientOptions:
     """The rate limits and the retry policy of a client."""
 
-    pacing: RateOptions = field(default_factory=RateOptions)
-    persistence: RetryPolicy = field(default_factory=RetryPolicy)
+    rate_options: RateOptions = field(default_factory=RateOptions)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Management:
@@ -95,96 +95,101 @@ class Management:
         self,
         http: httpx.AsyncClient,
         credentials: Credentials,
-        manner: ClientOptions,
+        client_options: ClientOptions,
         check_token: Callable[[str], None],
         secrets: Secrets,
     ) -> None:
         self._http = http
         self._secrets = secrets
         self._check_token = check_token
-        self._checked = ""
-        self._pace = RateLimiter(manner.pacing, manner.persistence.deadline)
-        self._persistence = manner.persistence
-        self._tokens = TokenSource(credentials, self._post_form, manner.persistence, secrets)
+        self._checked_token = ""
+        self._rate_limiter = RateLimiter(client_options.rate_options, client_options.retry_policy.deadline)
+        self._retry_policy = client_options.retry_policy
+        self._tokens = TokenSource(credentials, self._post_form, client_options.retry_policy, secrets)
 
     @property
     def token(self) -> str:
         """The current access token."""
         return self._tokens.current
 
-    async def call(self, call: ApiRequest, understand: Callable[[TenantResponse], T]) -> T:
-        """Send a request and return the result of `understand` for its response.
+    async def call(self, api_request: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
+        """Send a request and return the result of `parse_response` for its response.
 
-        A request that was not sent or was rate-limited is repeated. A request that may have taken effect is only
-        repeated if it reads.
+        A request that was not sent or was rate-limited is repeated. After an unknown outcome, only reads are repeated.
 
         Raises:
             RefusedCallError: if the tenant refuses the request.
-            NotSentError, RateLimitedError, UnknownOutcomeError: after all attempts, or at once for a write with a
-                lost response.
+            NotSentError, RateLimitedError: after all attempts.
+            UnknownOutcomeError: after all attempts, or after one attempt for a write.
         """
         return await retry(
-            lambda: self._once(call, understand),
-            self._persistence,
+            lambda: self._send_once(api_request, parse_response),
+            self._retry_policy,
             TRANSIENT,
-            should_retry=lambda error: not (call.writes and isinstance(error, UnknownOutcomeError)),
+            should_retry=lambda error: not (api_request.writes and isinstance(error, UnknownOutcomeError)),
         )
 
-    async def _once(self, call: ApiRequest, understand: Callable[[TenantResponse], T]) -> T:
+    async def _send_once(self, api_request: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
         token = await self._token()
-        answer = await self._paced(call, token)
-        if answer.status == httpx.codes.UNAUTHORIZED and self._tokens.renewable:
-            answer = await self._paced(call, await self._token(refused=token))
-        return understand(answer)
+        response = await self._send_within_rate_limit(api_request, token)
+        if response.status == httpx.codes.UNAUTHORIZED and self._tokens.renewable:
+            response = await self._send_within_rate_limit(api_request, await self._token(refused=token))
+        return parse_response(response)
 
     async def _token(self, refused: str = "") -> str:
         """Return a token that `check_token` has accepted.
 
         Raises:
-            ReconcilerError: if the first token is refused. Nothing was written.
-            NoTokenError: if a later token is refused, or there is none.
+            ReconcilerError: if `check_token` refuses the first token. Nothing was written.
+            NoTokenError: if `check_token` refuses a later token, or no token can be fetched.
         """
-        token = await self._tokens.give(refused=refused)
-        if token != self._checked:
+        token = await self._tokens.get(refused=refused)
+        if token != self._checked_token:
             try:
                 self._check_token(token)
             except ReconcilerError as error:
-                if self._checked:
+                if self._checked_token:
                     raise NoTokenError(str(error)) from error
                 raise
-            self._checked = token
+            self._checked_token = token
         return token
 
-    async def _paced(self, call: ApiRequest, token: str) -> TenantResponse:
-        request = self._request(call, token)
-        async with self._pace.turn(call.family) as turn:
-            await call.mark.leaving()
+    async def _send_within_rate_limit(self, api_request: ApiRequest, token: str) -> TenantResponse:
+        request = self._request(api_request, token)
+        async with self._rate_limiter.acquire(api_request.family) as slot:
+            await api_request.context.before_send()
             try:
-                answer = await exchange(self._http, request, self._secrets)
+                response = await exchange(self._http, request, self._secrets)
             except NotSentError:
-                call.mark.without_effect()
+                api_request.context.without_effect()
                 raise
-            if answer.status in WITHOUT_EFFECT:
-                call.mark.without_effect()
-            self._report(answer, turn)
-            return answer
+            if response.status in STATUSES_WITHOUT_EFFECT:
+                api_request.context.without_effect()
+            self._record_response(response, slot)
+            return response
 
-    def _report(self, answer: TenantResponse, turn: Slot) -> None:
-        said = parse_rate_limit_headers(answer.headers)
-        turn.hear(said)
-        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
-            turn.refuse(said, otherwise=self._persistence.jitter(*UNTOLD_WAIT_SECONDS))
+    def _record_response(self, response: TenantResponse, slot: Slot) -> None:
+        headers = parse_rate_limit_headers(response.headers)
+        slot.record_response(headers)
+        if response.status == httpx.codes.TOO_MANY_REQUESTS:
+            slot.record_rate_limited(
+                headers, default_delay=self._retry_policy.jitter(*DEFAULT_RATE_LIMIT_DELAY_SECONDS)
+            )
 
-    def _request(self, call: ApiRequest, token: str) -> httpx.Request:
+    def _request(self, api_request: ApiRequest, token: str) -> httpx.Request:
         headers = {"Authorization": f"Bearer {token}"}
-        if call.mark.correlation:
-            headers[CORRELATION_HEADER] = call.mark.correlation
-        content: dict[str, Any] = {} if call.body is None else {"json": call.body}
-        url = f"{API}/{call.path}"
+        if api_request.context.correlation:
+            headers[CORRELATION_HEADER] = api_request.context.correlation
+        content: dict[str, Any] = {} if api_request.body is None else {"json": api_request.body}
+        url = f"{API}/{api_request.path}"
         try:
-            return self._http.build_request(call.method, url, params=call.query, headers=headers, **content)
+            return self._http.build_request(
+                api_request.method, url, params=api_request.query, headers=headers, **content
+            )
         except (ValueError, httpx.InvalidURL) as error:
-            raise NotSentError(f"{call.method} {API}/{call.family}: HTTP cannot carry this request") from error
+            raise NotSentError(
+                f"{api_request.method} {API}/{api_request.family}: the request is not valid HTTP"
+            ) from error
 
     async def _post_form(self, path: str, form: dict[str, str]) -> TenantResponse:
         return await exchange(self._http, self._http.build_request("POST", path, data=form), self._secrets)

@@ -1,6 +1,7 @@
-"""Probe a tenant for `doctor`: connection, clock and responses. Nothing is repeated.
+"""The requests that `doctor` sends to a tenant. Failed requests are not repeated.
 
-httpx reports connections through `trace`, an extension of a request. The names of its events are those of httpcore.
+The details of a connection come from `trace`, an extension of httpx. Its events are described in the documentation of
+httpcore.
 """
 
 import ssl
@@ -45,51 +46,51 @@ class FirstResponse:
 
 
 class Probe:
-    """Probes a tenant in the same way as a run connects."""
+    """Sends the requests of `doctor` over the same kind of connection as a run."""
 
     def __init__(self, http: httpx.AsyncClient, secrets: Secrets, clock: Callable[[], float] = time.time) -> None:
         self._http = http
         self._secrets = secrets
         self._clock = clock
 
-    async def greet(self) -> FirstResponse:
-        """Send a request without credentials and accept any response. Raises NotSentError, UnknownOutcomeError."""
+    async def send_first_request(self) -> FirstResponse:
+        """Send a request without credentials. Any status is accepted. Raises NotSentError, UnknownOutcomeError."""
         trace = _ConnectionTrace(self._clock)
-        request = self._http.build_request("GET", LISTING, params={"take": "1"}, extensions={"trace": trace.note})
-        answer = await exchange(self._http, request, self._secrets)
+        request = self._http.build_request("GET", LISTING, params={"take": "1"}, extensions={"trace": trace.record})
+        response = await exchange(self._http, request, self._secrets)
         return FirstResponse(
-            trace.sent, self._clock(), parse_rate_limit_headers(answer.headers).date, trace.certificate
+            trace.sent, self._clock(), parse_rate_limit_headers(response.headers).date, trace.certificate
         )
 
     async def token(self, credentials: Credentials) -> str:
         """Fetch a token with `credentials`. Raises NoTokenError, or ReconcilerError if they cannot be used."""
-        return await TokenSource(credentials, self._post_form, ONCE, self._secrets).give()
+        return await TokenSource(credentials, self._post_form, ONCE, self._secrets).get()
 
     async def list_grants(self, token: str) -> tuple[TenantResponse, RateLimitHeaders]:
-        """Request one grant. Return the response with any status, and its rate-limit headers.
+        """Request one grant. Return the response, whatever its status, and its rate-limit headers.
 
         Raises:
             NotSentError, UnknownOutcomeError: if there is no complete response.
         """
         headers = {"Authorization": f"Bearer {token}"}
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, headers=headers)
-        answer = await exchange(self._http, request, self._secrets)
-        return answer, parse_rate_limit_headers(answer.headers)
+        response = await exchange(self._http, request, self._secrets)
+        return response, parse_rate_limit_headers(response.headers)
 
     async def _post_form(self, path: str, form: dict[str, str]) -> TenantResponse:
         return await exchange(self._http, self._http.build_request("POST", path, data=form), self._secrets)
 
 
 class _ConnectionTrace:
-    """Records the events of a request."""
+    """Records when a request is sent and which certificate the server has."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.sent = clock()
         self.certificate: Certificate | None = None
 
-    async def note(self, event: str, info: dict[str, Any]) -> None:
-        """Record the time of sending, after name resolution and handshake, and the result of the handshake."""
+    async def record(self, event: str, info: dict[str, Any]) -> None:
+        """Record the time at which the headers are sent, and the certificate after the TLS handshake."""
         if event.endswith("send_request_headers.started"):
             self.sent = self._clock()
         if event.endswith("start_tls.complete"):
@@ -97,6 +98,6 @@ class _ConnectionTrace:
 
 
 def _certificate(connection: ssl.SSLObject) -> Certificate:
-    """Return the certificate of a connection. TLS has verified it."""
+    """Return the certificate of a connection. The TLS handshake has already verified it."""
     shown = connection.getpeercert() or {}
     return Certificate(connection.version() or "TLS", float(ssl.cert_time_to_seconds(str(shown["notAfter"]))))

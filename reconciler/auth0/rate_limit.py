@@ -1,4 +1,4 @@
-"""Limit the rate and the number of simultaneous requests according to the tenant's rate limits."""
+"""Limit the rate of requests to the tenant's rate limits, and limit the number of simultaneous requests."""
 
 import asyncio
 import math
@@ -8,247 +8,251 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from reconciler.auth0.errors import DeadlinePassedError
-from reconciler.http.retry import AFTER_THE_END, ignore, time_after
+from reconciler.http.retry import AFTER_DEADLINE, ignore_notice, time_after
 from reconciler.http.retry_hints import RateLimitHeaders
 
-LONGEST_WAIT_SECONDS = 60.0
-"""Every documented bucket is refilled at least once a minute. A longer wait comes from a wrong clock."""
-TENTH_OF_A_SECOND = 0.1
-QUARTER_OF_A_SECOND = 0.25
-JUST_OVER_A_SECOND = 1.01  # a request that takes slightly less time than the previous one must not arrive earlier
-TWO_AND_A_HALF_SECONDS = 2.5
-ANSWER_NEEDED = math.inf
-"""The delay of a request that needs the response to an earlier one first."""
+MAX_WAIT_SECONDS = 60.0
+"""Auth0 refills every documented bucket at least once a minute. A longer delay would come from a wrong clock."""
+CONTINUOUS_PROBE_SECONDS = 0.1
+LATE_PROBE_SECONDS = 0.25
+PROBE_INTERVAL_SECONDS = 1.01  # the network may deliver a probe slightly faster than the previous one
+SLOW_PROBE_INTERVAL_SECONDS = 2.5
+NEEDS_RESPONSE = math.inf
+"""The delay of a request that must wait for the response to an earlier request."""
 
 
 class TokenBucket:
-    """One token bucket. Call `wait` before a request, `sent` when it is sent, and `answered` or `lost` at its end.
+    """One token bucket.
 
-    `share` of the bucket (0 to 1) stays free for other programs. Until the first response, one request is sent at a
-    time. When the bucket is used up, requests wait for the next refill by the tenant's clock. Then one request finds
-    out the number of new tokens. A response without rate-limit headers ends the limit: from then on, only a 429 causes
-    a delay.
+    Call `wait` before a request, `record_sent` when it is sent, and `record_response` or `record_lost` at its end.
 
-    Responses may overtake each other. The remaining tokens are therefore the lowest number in any response since the
-    last refill, minus the requests in flight, which may not be counted in it.
+    A part of the bucket stays free for other programs: `share`, from 0 to 1. Before the first response, requests are
+    sent one at a time. When only the share is left, requests wait for the next refill by the tenant's clock. Then one
+    request, the probe, finds out the number of new tokens. If a response has no rate-limit headers, the bucket has no
+    limit from then on, and only a 429 causes a delay.
 
-    A request that arrives slightly less than a second after the previous refill may find one token too few and wait
-    another second. The delay is therefore just over a second. This moves the requests into the second half of the
-    tenant's seconds. Its clock shows whole seconds, so responses may then name the second after the next, which doubles
-    the delay. The delay is two and a half seconds in that case, unless the previous request was late.
+    Responses may arrive in another order than the requests. The number of remaining tokens is therefore the lowest
+    number in any response since the last refill, minus the requests in flight.
 
-    A bucket with continuous refill overflows during a delay of a whole second. Each request takes a token, so a number
-    that occurs twice in a period shows continuous refill. Requests then look for tokens after a tenth of a second, as
-    long as the share of other programs is complete. A request that finds no token has taken one of theirs. The next one
-    waits for the whole second, and the short delay returns only after another repeated number.
+    The interval between two probes is slightly longer than a second. A probe that arrives slightly less than a second
+    after the last refill may find one token too few and wait another second. The longer interval moves the probes into
+    the second half of the tenant's seconds. The tenant's clock shows whole seconds, so a response may then name the
+    second after the next as the time of the refill. In that case, the interval is two and a half seconds, unless the
+    previous probe was late.
+
+    Some buckets are refilled continuously. They overflow if requests wait for a whole second. Each request takes a
+    token, so if a number of remaining tokens occurs twice in a period, the refill is continuous. Then a probe is sent
+    every tenth of a second, as long as the share of other programs is complete. A probe that finds no new token has
+    taken one of their tokens. The next probe then waits for the whole second, until a number occurs twice again.
     """
 
     def __init__(self, share: float) -> None:
         self._share = share
         self._limited = True
         self._limit: int | None = None
-        self._lowest = 0
-        self._period = -math.inf  # `reset` of the responses; a refill changes it
+        self._lowest_remaining = 0
+        self._period = -math.inf  # `reset` in the responses; each refill changes it
         self._in_flight = 0
-        self._next_tokens = 0.0
+        self._probe_at = 0.0
         self._blocked_until = 0.0
-        self._behind = -math.inf  # the minimum by which the tenant's clock is ahead
-        self._came = -math.inf  # the time of the last request that looked for tokens
-        self._looking = False  # whether such a request is in flight, alone
-        self._told: set[int] = set()  # the remaining numbers of this period
-        self._trickles = False  # whether tokens are added within a period
+        self._clock_offset = -math.inf  # a lower bound of the tenant's time minus the local time
+        self._last_probe_at = -math.inf  # the time of the last probe
+        self._is_probing = False  # whether a probe is in flight
+        self._seen_remaining: set[int] = set()  # the numbers of remaining tokens in this period
+        self._refills_continuously = False  # whether tokens are added during a period
 
     def wait(self, now: float) -> float:
-        """Return the delay of the next request: 0 to send it now, ANSWER_NEEDED to wait for a response."""
+        """Return the seconds until the next request: 0 to send it now, NEEDS_RESPONSE to wait for a response."""
         if now < self._blocked_until:
             return self._blocked_until - now
-        if not self._limited or not self._spent():
+        if not self._limited or not self._is_exhausted():
             return 0.0
-        if now < self._next_tokens:
-            return self._next_tokens - now
-        return ANSWER_NEEDED if self._in_flight else 0.0
+        if now < self._probe_at:
+            return self._probe_at - now
+        return NEEDS_RESPONSE if self._in_flight else 0.0
 
-    def sent(self, now: float) -> None:
+    def record_sent(self, now: float) -> None:
         """Record that a request is sent."""
-        self._looking = self._spent()
-        if self._looking:
-            self._came = now
+        self._is_probing = self._is_exhausted()
+        if self._is_probing:
+            self._last_probe_at = now
         self._in_flight += 1
 
-    def lost(self) -> None:
-        """Record that a request ended without a response from this bucket. It may have taken a token."""
+    def record_lost(self) -> None:
+        """Record that a request ended without headers of this bucket. It may have taken a token."""
         self._in_flight -= 1
-        self._lowest -= 1
+        self._lowest_remaining -= 1
 
-    def answered(self, said: RateLimitHeaders, now: float) -> None:
+    def record_response(self, headers: RateLimitHeaders, now: float) -> None:
         """Record a response."""
         self._in_flight -= 1
-        if said.date is not None:
-            self._behind = max(self._behind, said.date - now)
-        if said.limit is None or said.remaining is None:
+        if headers.date is not None:
+            self._clock_offset = max(self._clock_offset, headers.date - now)
+        if headers.limit is None or headers.remaining is None:
             self._limited = self._limit is not None
             return
-        self._limited, self._limit = True, said.limit
-        period = said.reset if said.reset is not None else said.date or 0.0
-        self._count(said.remaining, period)
-        self._next_tokens = self._tokens_at(said, now)
+        self._limited, self._limit = True, headers.limit
+        period = headers.reset if headers.reset is not None else headers.date or 0.0
+        self._record_remaining(headers.remaining, period)
+        self._probe_at = self._next_probe_at(headers, now)
 
-    def refused(self, said: RateLimitHeaders, now: float, otherwise: float) -> float:
-        """Record a 429 after `answered`. Return the requested delay, or `otherwise` if there is none."""
-        self._trickles = False  # a 429 takes no token, so a repeated number shows nothing
-        if said.retry_after is not None:
-            wait = said.retry_after
-        elif said.reset is not None and said.date is not None:
-            wait = self._until_tokens(said, now)
+    def record_rate_limited(self, headers: RateLimitHeaders, now: float, default_delay: float) -> float:
+        """Record a 429 after `record_response`. Return the requested delay, or `default_delay` if there is none."""
+        self._refills_continuously = False  # a 429 takes no token, so the same number may occur twice
+        if headers.retry_after is not None:
+            wait = headers.retry_after
+        elif headers.reset is not None and headers.date is not None:
+            wait = self._seconds_to_refill(headers, now)
         else:
-            wait = otherwise
-        wait = min(wait, LONGEST_WAIT_SECONDS)
+            wait = default_delay
+        wait = min(wait, MAX_WAIT_SECONDS)
         self._blocked_until = max(self._blocked_until, now + wait)
         return wait
 
-    def _count(self, remaining: int, period: float) -> None:
-        """Record the remaining tokens of a response."""
-        if self._looking and remaining < self._lowest:
-            self._trickles = False
-        if self._looking or period > self._period:
-            self._period, self._lowest, self._told = period, remaining, {remaining}
+    def _record_remaining(self, remaining: int, period: float) -> None:
+        """Record the number of remaining tokens from a response."""
+        if self._is_probing and remaining < self._lowest_remaining:
+            self._refills_continuously = False
+        if self._is_probing or period > self._period:
+            self._period, self._lowest_remaining, self._seen_remaining = period, remaining, {remaining}
         elif period == self._period:
-            self._trickles |= remaining in self._told
-            self._lowest = min(self._lowest, remaining)
-            self._told.add(remaining)
+            self._refills_continuously |= remaining in self._seen_remaining
+            self._lowest_remaining = min(self._lowest_remaining, remaining)
+            self._seen_remaining.add(remaining)
 
-    def _left(self) -> int:
-        return self._lowest - self._in_flight
+    def _remaining(self) -> int:
+        return self._lowest_remaining - self._in_flight
 
     def _reserve(self) -> int:
         return math.floor(self._share * (self._limit or 0))
 
-    def _spent(self) -> bool:
-        return self._left() <= self._reserve()
+    def _is_exhausted(self) -> bool:
+        return self._remaining() <= self._reserve()
 
-    def _tokens_at(self, said: RateLimitHeaders, now: float) -> float:
-        """Return the time of the next request that may look for tokens."""
-        if self._trickles and self._left() == self._reserve() > 0:
-            return now + TENTH_OF_A_SECOND
-        return max(now + self._until_tokens(said, now), self._came + self._pause(said))
+    def _next_probe_at(self, headers: RateLimitHeaders, now: float) -> float:
+        """Return the time of the next probe."""
+        if self._refills_continuously and self._remaining() == self._reserve() > 0:
+            return now + CONTINUOUS_PROBE_SECONDS
+        return max(now + self._seconds_to_refill(headers, now), self._last_probe_at + self._min_probe_interval(headers))
 
-    def _until_tokens(self, said: RateLimitHeaders, now: float) -> float:
+    def _seconds_to_refill(self, headers: RateLimitHeaders, now: float) -> float:
         """Return the seconds until the next refill.
 
-        The tenant's clock shows whole seconds, so the current one never counts.
+        The tenant's clock shows whole seconds, so the refill is never in the current second.
 
-        Without a date, the tenant's clock is unknown. Most buckets are refilled every second.
+        If the response has no date, the tenant's clock is unknown. The result is then one second, because most buckets
+        are refilled every second.
         """
-        if said.date is None or said.reset is None:
+        if headers.date is None or headers.reset is None:
             return 1.0
-        at = max(said.reset, said.date + 1)
-        return min(max(0.0, at - self._behind - now), LONGEST_WAIT_SECONDS)
+        at = max(headers.reset, headers.date + 1)
+        return min(max(0.0, at - self._clock_offset - now), MAX_WAIT_SECONDS)
 
-    def _pause(self, said: RateLimitHeaders) -> float:
-        """Return the minimum delay between two requests that look for tokens."""
-        if said.date is None or said.reset is None or said.reset <= said.date + 1:
-            return JUST_OVER_A_SECOND
-        came_late = self._came + self._behind > said.date + QUARTER_OF_A_SECOND
-        return JUST_OVER_A_SECOND if came_late else TWO_AND_A_HALF_SECONDS
+    def _min_probe_interval(self, headers: RateLimitHeaders) -> float:
+        """Return the minimum interval between two probes in seconds."""
+        if headers.date is None or headers.reset is None or headers.reset <= headers.date + 1:
+            return PROBE_INTERVAL_SECONDS
+        was_late = self._last_probe_at + self._clock_offset > headers.date + LATE_PROBE_SECONDS
+        return PROBE_INTERVAL_SECONDS if was_late else SLOW_PROBE_INTERVAL_SECONDS
 
 
-LONG_WAIT_SECONDS = 3.0
+NOTICE_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
-"""Paths of grants have no rate limit of their own. They use the tenant's bucket, like every other request."""
+"""The name of the tenant's bucket. Every request takes a token from it. Paths of grants have no further bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateOptions:
     """The limits of a client.
 
-    `rate_share` of the tenant's limits (0 to 1) stays free for other programs. `max_rps` is the maximum number of
-    requests per second, and `concurrency` the maximum number in flight. `notice` receives a message before a long
-    delay.
+    `rate_share` is the part of the tenant's limits that stays free for other programs, from 0 to 1. `max_rps` is the
+    maximum number of requests per second. `concurrency` is the maximum number of requests in flight. `notice` receives
+    a message before a long delay.
     """
 
     rate_share: float = 0.25
     max_rps: float | None = None
     concurrency: int = 8
-    notice: Callable[[str], None] = ignore
+    notice: Callable[[str], None] = ignore_notice
 
 
 @dataclass(slots=True)
 class Slot:
-    """The permission to send a request. It records the response."""
+    """The permission to send one request. It passes the rate-limit headers of the response to the buckets."""
 
-    budgets: tuple[TokenBucket, ...]
-    answered: bool = field(default=False)
+    buckets: tuple[TokenBucket, ...]
+    has_response: bool = field(default=False)
 
-    def hear(self, said: RateLimitHeaders) -> None:
+    def record_response(self, headers: RateLimitHeaders) -> None:
         """Record a response.
 
-        Its headers describe the bucket of the path, or the tenant's bucket if the path has none.
+        Its headers describe the bucket of the path. If the path has no bucket, they describe the tenant's bucket.
         """
-        own, *others = self.budgets
+        own, *others = self.buckets
         now = asyncio.get_running_loop().time()
-        own.answered(said, now)
+        own.record_response(headers, now)
         for other in others:
-            other.lost()
-        self.answered = True
+            other.record_lost()
+        self.has_response = True
 
-    def refuse(self, said: RateLimitHeaders, otherwise: float) -> float:
+    def record_rate_limited(self, headers: RateLimitHeaders, default_delay: float) -> float:
         """Record a 429. Return the requested delay in seconds."""
         now = asyncio.get_running_loop().time()
-        return max(budget.refused(said, now, otherwise) for budget in self.budgets)
+        return max(bucket.record_rate_limited(headers, now, default_delay) for bucket in self.buckets)
 
 
 class RateLimiter:
     """The rate limiter of one tenant. Create it inside its event loop."""
 
-    def __init__(self, pacing: RateOptions, deadline: float = math.inf) -> None:
+    def __init__(self, rate_options: RateOptions, deadline: float = math.inf) -> None:
         self._deadline = deadline
-        self._free = asyncio.Semaphore(pacing.concurrency)
+        self._free_slots = asyncio.Semaphore(rate_options.concurrency)
         self._changed = asyncio.Condition()
-        self._gap = 1 / pacing.max_rps if pacing.max_rps else 0.0
-        self._next_departure = 0.0
-        self._budgets: dict[str, TokenBucket] = defaultdict(lambda: TokenBucket(pacing.rate_share))
-        self._notice = pacing.notice
+        self._min_interval = 1 / rate_options.max_rps if rate_options.max_rps else 0.0
+        self._next_send_at = 0.0
+        self._buckets: dict[str, TokenBucket] = defaultdict(lambda: TokenBucket(rate_options.rate_share))
+        self._notice = rate_options.notice
         self._announced_until = 0.0
 
     @asynccontextmanager
-    async def turn(self, family: str) -> AsyncIterator[Slot]:
-        """Wait until a request of `family` may be sent. `family` is the group that shares a rate limit.
+    async def acquire(self, family: str) -> AsyncIterator[Slot]:
+        """Wait until a request of `family` may be sent. `family` is the group of requests that share a rate limit.
 
         Raises:
-            DeadlinePassedError: at once, if the delay ends after the deadline.
+            DeadlinePassedError: without waiting, if the request may be sent only after the deadline.
         """
         names = (family,) if family == WHOLE_TENANT else (family, WHOLE_TENANT)
-        turn = Slot(tuple(self._budgets[name] for name in names))
-        async with self._free:
-            await self._depart(turn)
+        slot = Slot(tuple(self._buckets[name] for name in names))
+        async with self._free_slots:
+            await self._wait_to_send(slot)
             try:
-                yield turn
+                yield slot
             finally:
-                if not turn.answered:
-                    for budget in turn.budgets:
-                        budget.lost()
+                if not slot.has_response:
+                    for bucket in slot.buckets:
+                        bucket.record_lost()
                 async with self._changed:
                     self._changed.notify_all()
 
-    async def _depart(self, turn: Slot) -> None:
+    async def _wait_to_send(self, slot: Slot) -> None:
         loop = asyncio.get_running_loop()
         async with self._changed:
-            while wait := self._wait(turn, loop.time()):
+            while wait := self._wait(slot, loop.time()):
                 if math.inf > loop.time() + wait > self._deadline:
                     raise DeadlinePassedError(
-                        f"nothing was sent: the rate limits allow the next call at {time_after(wait)}, {AFTER_THE_END}"
+                        f"nothing was sent: the rate limits allow the next call at {time_after(wait)}, {AFTER_DEADLINE}"
                     )
                 self._announce(wait, loop.time())
-                await self._pause(wait)
+                await self._min_probe_interval(wait)
             now = loop.time()
-            self._next_departure = now + self._gap
-            for budget in turn.budgets:
-                budget.sent(now)
+            self._next_send_at = now + self._min_interval
+            for bucket in slot.buckets:
+                bucket.record_sent(now)
 
-    def _wait(self, turn: Slot, now: float) -> float:
-        return max(self._next_departure - now, 0.0, *(budget.wait(now) for budget in turn.budgets))
+    def _wait(self, slot: Slot, now: float) -> float:
+        return max(self._next_send_at - now, 0.0, *(bucket.wait(now) for bucket in slot.buckets))
 
-    async def _pause(self, seconds: float) -> None:
+    async def _min_probe_interval(self, seconds: float) -> None:
         """Wait for `seconds`, or until a response changes the state."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
@@ -257,6 +261,6 @@ class RateLimiter:
             pass
 
     def _announce(self, wait: float, now: float) -> None:
-        if LONG_WAIT_SECONDS < wait < math.inf and now >= self._announced_until:
+        if NOTICE_WAIT_SECONDS < wait < math.inf and now >= self._announced_until:
             self._announced_until = now + wait
             self._notice(f"waiting {wait:.0f} s for the tenant's rate limit")

@@ -30,11 +30,11 @@ from reconciler.http.retry import RetryPolicy, retry
 from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
-EARLY_SECONDS = 60.0
+RENEWAL_MARGIN_SECONDS = 60.0
 """Tokens are renewed this early, so that no request is sent with an expired token."""
 DEFAULT_LIFETIME_SECONDS = 86_400
-"""The lifetime if a response has no valid one. A token that expires earlier is renewed after a 401."""
-LONGEST_LIFETIME_SECONDS = 2_592_000
+"""The lifetime if a response does not contain a valid lifetime. If the token expires earlier, a 401 renews it."""
+MAX_LIFETIME_SECONDS = 2_592_000
 """Auth0 allows at most 30 days."""
 
 Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
@@ -44,83 +44,87 @@ Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
 @dataclass(frozen=True, slots=True)
 class _CachedToken:
     token: str = field(repr=False)
-    until: float
+    expires_at: float
 
 
 class TokenSource:
     """Provides tokens. Requests that need a new token at the same time share one fetch.
 
-    Everything that is sent or fetched is added to `secrets` first.
+    Credentials, assertions and tokens are added to `secrets` before they are used.
     """
 
-    def __init__(self, credentials: Credentials, post: Post, persistence: RetryPolicy, secrets: Secrets) -> None:
+    def __init__(self, credentials: Credentials, post: Post, retry_policy: RetryPolicy, secrets: Secrets) -> None:
         secrets.add(*secrets_of(credentials))
         self._secrets = secrets
-        self._ready = credentials.token if isinstance(credentials, AccessToken) else ""
-        self._source = None if isinstance(credentials, AccessToken) else credentials
+        self._fixed_token = credentials.token if isinstance(credentials, AccessToken) else ""
+        self._credentials = None if isinstance(credentials, AccessToken) else credentials
         self._post = post
-        self._persistence = persistence
-        self._held: _CachedToken | None = None
-        self._asking = asyncio.Lock()
+        self._retry_policy = retry_policy
+        self._cached: _CachedToken | None = None
+        self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
-        return "Tokens()"
+        return "TokenSource()"
 
     @property
     def renewable(self) -> bool:
-        """Whether a refused token can be replaced."""
-        return self._source is not None
+        """Whether a new token can be fetched."""
+        return self._credentials is not None
 
     @property
     def current(self) -> str:
-        """The last token, or an empty text before the first request."""
-        return self._held.token if self._held else self._ready
+        """The last token, or "" before the first request."""
+        return self._cached.token if self._cached else self._fixed_token
 
-    async def give(self, refused: str = "") -> str:
-        """Return a token. It differs from `refused` if tokens can be renewed.
+    async def get(self, refused: str = "") -> str:
+        """Return a token. `refused` is a token that the tenant refused. It is replaced if tokens can be fetched.
 
         Raises:
             NoTokenError: if the tenant does not issue one.
             ReconcilerError: if the credentials cannot be used.
         """
-        if self._source is None:
-            return self._ready
-        async with self._asking:
+        if self._credentials is None:
+            return self._fixed_token
+        async with self._lock:
             now = asyncio.get_running_loop().time()
-            if self._held is None or self._held.token == refused or self._held.until <= now:
-                self._held = await self._fetched(self._source, now)
-            return self._held.token
+            if self._cached is None or self._cached.token == refused or self._cached.expires_at <= now:
+                self._cached = await self._fetch_with_retries(self._credentials, now)
+            return self._cached.token
 
-    async def _fetched(self, source: ClientSecret | PrivateKey, now: float) -> _CachedToken:
+    async def _fetch_with_retries(self, credentials: ClientSecret | PrivateKey, now: float) -> _CachedToken:
         try:
-            return await retry(partial(self._fetch, source, now), self._persistence, TRANSIENT)
+            return await retry(partial(self._fetch, credentials, now), self._retry_policy, TRANSIENT)
         except Auth0Error as error:
-            raise NoTokenError(str(error), _advice(source, error)) from error
+            raise NoTokenError(str(error), _advice(credentials, error)) from error
 
-    async def _fetch(self, source: ClientSecret | PrivateKey, now: float) -> _CachedToken:
-        """Request a token. An assertion is signed for each request, because it is valid for one request."""
-        form = _form(source)
+    async def _fetch(self, credentials: ClientSecret | PrivateKey, now: float) -> _CachedToken:
+        """Request a token. Each request needs a new assertion, because an assertion is valid for one request."""
+        form = _form(credentials)
         self._secrets.add(form.get("client_assertion", ""))
-        held = _held(await self._post(TOKEN_PATH, form), now)
-        self._secrets.add(held.token)
-        return held
+        cached = _parse_token(await self._post(TOKEN_PATH, form), now)
+        self._secrets.add(cached.token)
+        return cached
 
 
-def _form(source: ClientSecret | PrivateKey) -> dict[str, str]:
-    form = {"grant_type": "client_credentials", "client_id": source.client_id, "audience": source.audience}
-    match source:
+def _form(credentials: ClientSecret | PrivateKey) -> dict[str, str]:
+    form = {"grant_type": "client_credentials", "client_id": credentials.client_id, "audience": credentials.audience}
+    match credentials:
         case ClientSecret():
-            return {**form, "client_secret": source.client_secret}
+            return {**form, "client_secret": credentials.client_secret}
         case PrivateKey():
-            return {**form, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion(source, time.time())}
+            return {
+                **form,
+                "client_assertion_type": ASSERTION_TYPE,
+                "client_assertion": assertion(credentials, time.time()),
+            }
 
 
-def _advice(source: ClientSecret | PrivateKey, error: Auth0Error) -> str:
-    """Return what to do if the tenant refuses these credentials, or an empty text if the cause may be different."""
-    names = source.prefix
+def _advice(credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
+    """Return the next step for the user after `error`, or "" if the cause is unknown."""
+    names = credentials.prefix
     match error:
         case RefusedCallError(status=401):
-            proof = f"{names}CLIENT_SECRET" if isinstance(source, ClientSecret) else "the private key"
+            proof = f"{names}CLIENT_SECRET" if isinstance(credentials, ClientSecret) else "the private key"
             return f"check {names}CLIENT_ID and {proof}: they do not belong to an application of this tenant"
         case RefusedCallError(status=403):
             return (
@@ -133,10 +137,10 @@ def _advice(source: ClientSecret | PrivateKey, error: Auth0Error) -> str:
             return ""
 
 
-def _held(answer: TenantResponse, now: float) -> _CachedToken:
-    content = answer.json()
+def _parse_token(response: TenantResponse, now: float) -> _CachedToken:
+    content = response.json()
     token = content.get("access_token") if isinstance(content, dict) else None
     if not is_token(token):
-        raise UnreadableError(f"{answer.call}: the response does not contain a valid access token")
-    seconds = count(content, "expires_in", LONGEST_LIFETIME_SECONDS) or DEFAULT_LIFETIME_SECONDS
-    return _CachedToken(token, now + max(seconds - EARLY_SECONDS, seconds / 2))
+        raise UnreadableError(f"{response.call}: the response does not contain a valid access token")
+    seconds = count(content, "expires_in", MAX_LIFETIME_SECONDS) or DEFAULT_LIFETIME_SECONDS
+    return _CachedToken(token, now + max(seconds - RENEWAL_MARGIN_SECONDS, seconds / 2))

@@ -1,4 +1,4 @@
-"""Pure: convert between the Management API's JSON and our values."""
+"""Pure: convert between the JSON of the Management API and the types of `core`."""
 
 import json
 import unicodedata
@@ -14,29 +14,29 @@ from reconciler.core.quoting import quoted
 
 Json = Mapping[str, Any]
 
-LONGEST_TEXT = 2_048
+MAX_TEXT_LENGTH = 2_048
 """Characters. The longest text that Auth0 documents is the identifier of an API, with 600."""
-LONGEST_ID = 512
-LONGEST_CURSOR = 2_048
-"""Percent-encoded, an id, an identifier and a cursor take at most 12 bytes per character. A URL of 64 KB holds them."""
-MOST_ITEMS = 10_000
+MAX_ID_LENGTH = 512
+MAX_CURSOR_LENGTH = 2_048
+"""An id, an identifier and a cursor fit into a URL of 64 KB. Percent-encoding takes at most 12 bytes per character."""
+MAX_ITEMS = 10_000
 """The limit for a list inside an entry. An API has at most a few thousand scopes."""
-LARGEST_COUNT = 10**12
+MAX_COUNT = 10**12
 
 
-def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON; the functions below read values out of it
+def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON; the functions below parse its values
     """Parse the JSON of a response.
 
     Raises:
         ValueError: if the body is not JSON in UTF-8, repeats a key, or is nested too deeply.
     """
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_object_without_repeats, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key is repeated")
@@ -47,123 +47,123 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def text(answer: Json, name: str) -> str:
-    """Return a text that is not empty. Raises UnreadableError, like all functions below."""
-    value = text_or_none(answer, name)
+def text(data: Json, name: str) -> str:
+    """Return a string that is not empty. Raises UnreadableError, like all functions below."""
+    value = text_or_none(data, name)
     if not value:
         raise UnreadableError(f"a response of the tenant lacks {name}")
     return value
 
 
-def text_or_none(answer: Json, name: str, longest: int = LONGEST_TEXT) -> str | None:
-    """Return a text, or None if it is absent or null."""
-    value = answer.get(name)
-    return None if value is None else _text(value, name, longest)
+def text_or_none(data: Json, name: str, max_length: int = MAX_TEXT_LENGTH) -> str | None:
+    """Return a string, or None if the field is absent or null."""
+    value = data.get(name)
+    return None if value is None else _text(value, name, max_length)
 
 
-def identifier(answer: Json, name: str) -> str:
-    """Return an id that is safe as one segment of a path."""
-    value = text(answer, name)
-    if len(value) > LONGEST_ID or value in {".", ".."} or any(unicodedata.category(each) == "Cc" for each in value):
+def identifier(data: Json, name: str) -> str:
+    """Return an id that can be one segment of a URL path."""
+    value = text(data, name)
+    if len(value) > MAX_ID_LENGTH or value in {".", ".."} or any(unicodedata.category(each) == "Cc" for each in value):
         raise UnreadableError(f"a response of the tenant has an invalid {name}: {quoted(value)}")
     return value
 
 
-def flag(answer: Json, name: str) -> bool:
-    """Return a flag. The default is false."""
-    return bool(flag_or_none(answer, name))
+def flag(data: Json, name: str) -> bool:
+    """Return a boolean. The default is false."""
+    return bool(flag_or_none(data, name))
 
 
-def flag_or_none(answer: Json, name: str) -> bool | None:
-    """Return a flag, or None if the response does not have it."""
-    value = answer.get(name)
+def flag_or_none(data: Json, name: str) -> bool | None:
+    """Return a boolean, or None if the field is absent or null."""
+    value = data.get(name)
     if value is None or isinstance(value, bool):
         return value
     raise UnreadableError(f"a response of the tenant has a {name} that is not true or false")
 
 
-def texts(answer: Json, name: str) -> frozenset[str]:
-    """Return a set of texts. It is empty if absent or null."""
-    values = answer.get(name)
+def texts(data: Json, name: str) -> frozenset[str]:
+    """Return a set of strings. It is empty if the field is absent or null."""
+    values = data.get(name)
     if not values:
         return NOTHING
     if not isinstance(values, list) or not {str}.issuperset(map(type, values)):
         raise UnreadableError(f"a response of the tenant has a {name} that is not a list of texts")
-    if len(values) > MOST_ITEMS:
-        raise UnreadableError(f"a response of the tenant has a {name} with more than {MOST_ITEMS} items")
+    if len(values) > MAX_ITEMS:
+        raise UnreadableError(f"a response of the tenant has a {name} with more than {MAX_ITEMS} items")
     for value in values:
-        _text(value, name, LONGEST_TEXT)
+        _text(value, name, MAX_TEXT_LENGTH)
     return set_of(tuple(values))
 
 
-def objects(answer: Json, name: str) -> list[Json]:
-    """Return a list of objects. It is empty if absent or null."""
-    values = answer.get(name) or []
+def objects(data: Json, name: str) -> list[Json]:
+    """Return a list of objects. It is empty if the field is absent or null."""
+    values = data.get(name) or []
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise UnreadableError(f"a response of the tenant has a {name} that is not a list of objects")
-    if len(values) > MOST_ITEMS:
-        raise UnreadableError(f"a response of the tenant has a {name} with more than {MOST_ITEMS} items")
+    if len(values) > MAX_ITEMS:
+        raise UnreadableError(f"a response of the tenant has a {name} with more than {MAX_ITEMS} items")
     return values
 
 
-def count(answer: object, name: str, most: int = LARGEST_COUNT) -> int | None:
-    """Return a whole number from 0 to `most`, or None for any other value."""
-    value = answer.get(name) if isinstance(answer, dict) else None
-    return value if type(value) is int and 0 <= value <= most else None
+def count(data: object, name: str, maximum: int = MAX_COUNT) -> int | None:
+    """Return a whole number from 0 to `maximum`, or None for any other value."""
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if type(value) is int and 0 <= value <= maximum else None
 
 
 def cursor(page: Json, name: str) -> str:
     """Return the cursor of the next page, or "" on the last page."""
     value = page.get(name)
-    return "" if value is None else _text(value, name, LONGEST_CURSOR)
+    return "" if value is None else _text(value, name, MAX_CURSOR_LENGTH)
 
 
-def _text(value: object, name: str, longest: int) -> str:
+def _text(value: object, name: str, max_length: int) -> str:
     if not isinstance(value, str):
         raise UnreadableError(f"a response of the tenant has a {name} that is not text")
-    if len(value) > longest:
-        raise UnreadableError(f"a response of the tenant has a {name} with more than {longest:,} characters")
+    if len(value) > max_length:
+        raise UnreadableError(f"a response of the tenant has a {name} with more than {max_length:,} characters")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise UnreadableError(f"a response of the tenant has a {name} with a single surrogate") from error
+            raise UnreadableError(f"a response of the tenant has a {name} with an unpaired surrogate") from error
     return value
 
 
 KNOWN_FIELDS = frozenset(
     {"id", "client_id", "default_for", "audience", "subject_type", "is_system", *(each.name for each in SETTINGS)}
 )
-MOST_UNFAMILIAR = 20
-"""The limit for unknown fields of a grant that are named."""
+MAX_UNKNOWN_FIELDS = 20
+"""The maximum number of unknown fields of a grant that a note lists."""
 
 
-def observed_grant(answer: Json) -> ObservedGrant:
+def observed_grant(data: Json) -> ObservedGrant:
     """Parse a client grant. Absent and null fields have their defaults. Unknown fields are ignored.
 
     Raises:
         UnreadableError: if an identifying field is missing or a field has the wrong type.
     """
-    identity = identifier(answer, "id")
-    key = _key(answer, identity)
-    grant = ClientGrant(key, **{each.name: _setting(answer, each) for each in SETTINGS})
+    identity = identifier(data, "id")
+    key = _key(data, identity)
+    grant = ClientGrant(key, **{each.name: _setting(data, each) for each in SETTINGS})
     if grant.allow_all_scopes:
         grant = grant._replace(scope=NOTHING)
-    return ObservedGrant(identity, grant, flag(answer, "is_system"), _unfamiliar(answer))
+    return ObservedGrant(identity, grant, flag(data, "is_system"), _unknown_fields(data))
 
 
-def _setting(answer: Json, field: GrantField) -> Any:  # noqa: ANN401 - a value of any kind
+def _setting(data: Json, field: GrantField) -> Any:  # noqa: ANN401 - a value of any kind
     if field.kind is FieldKind.SET:
-        return texts(answer, field.name)
+        return texts(data, field.name)
     if field.kind is FieldKind.FLAG:
-        return flag(answer, field.name)
-    return text_or_none(answer, field.name) or field.default
+        return flag(data, field.name)
+    return text_or_none(data, field.name) or field.default
 
 
-def _key(answer: Json, identity: str) -> Key:
-    client_id, default_for = text_or_none(answer, "client_id", LONGEST_ID), text_or_none(answer, "default_for")
-    audience = text(answer, "audience")
-    subject_type = text_or_none(answer, "subject_type") or SUBJECT_CLIENT
+def _key(data: Json, identity: str) -> Key:
+    client_id, default_for = text_or_none(data, "client_id", MAX_ID_LENGTH), text_or_none(data, "default_for")
+    audience = text(data, "audience")
+    subject_type = text_or_none(data, "subject_type") or SUBJECT_CLIENT
     if bool(client_id) != bool(default_for):
         return Key(client_id or None, audience, subject_type, default_for or None)
     both = f"{client_id} and the default for {default_for}"
@@ -171,53 +171,56 @@ def _key(answer: Json, identity: str) -> Key:
     return Key(None, audience, subject_type, other_holder=f"{holder} ({identity})")
 
 
-def _unfamiliar(answer: Json) -> frozenset[str]:
-    if KNOWN_FIELDS.issuperset(answer):
+def _unknown_fields(data: Json) -> frozenset[str]:
+    if KNOWN_FIELDS.issuperset(data):
         return NOTHING
-    return frozenset(f"field {quoted(name)}" for name in sorted(answer.keys() - KNOWN_FIELDS)[:MOST_UNFAMILIAR])
+    return frozenset(f"field {quoted(name)}" for name in sorted(data.keys() - KNOWN_FIELDS)[:MAX_UNKNOWN_FIELDS])
 
 
-def application(answer: Json) -> Application:
+def application(data: Json) -> Application:
     """Parse an application. Raises UnreadableError if it lacks its id."""
-    is_first_party = flag_or_none(answer, "is_first_party")
+    is_first_party = flag_or_none(data, "is_first_party")
     return Application(
-        client_id=text(answer, "client_id"),
-        name=text_or_none(answer, "name") or "",
+        client_id=text(data, "client_id"),
+        name=text_or_none(data, "name") or "",
         is_third_party=None if is_first_party is None else not is_first_party,
-        app_type=text_or_none(answer, "app_type") or "",
+        app_type=text_or_none(data, "app_type") or "",
     )
 
 
-def api(answer: Json) -> Api:
-    """Parse an API (resource server). An API that never had scopes lacks the field. Raises UnreadableError."""
-    scopes = frozenset(text(scope, "value") for scope in objects(answer, "scopes"))
-    identifier = text(answer, "identifier")
-    return Api(identifier, text_or_none(answer, "name") or "", scopes, is_system=flag(answer, "is_system"))
+def api(data: Json) -> Api:
+    """Parse an API (resource server). Raises UnreadableError.
+
+    The field `scopes` is absent if the API never had scopes.
+    """
+    scopes = frozenset(text(scope, "value") for scope in objects(data, "scopes"))
+    identifier = text(data, "identifier")
+    return Api(identifier, text_or_none(data, "name") or "", scopes, is_system=flag(data, "is_system"))
 
 
-def organization(answer: Json) -> Organization:
+def organization(data: Json) -> Organization:
     """Parse an organization. Raises UnreadableError if it lacks its id."""
-    return Organization(identifier(answer, "id"), text_or_none(answer, "name") or "")
+    return Organization(identifier(data, "id"), text_or_none(data, "name") or "")
 
 
-def created_id(answer: object, asked: ClientGrant) -> str:
+def created_id(data: object, expected: ClientGrant) -> str:
     """Return the id of the created grant.
 
     Raises:
         UnreadableError: if the response contains a different grant.
     """
-    if not isinstance(answer, dict):
+    if not isinstance(data, dict):
         raise UnreadableError("a response of the tenant is not an object")
-    created = observed_grant(answer)
-    if created.grant.key != asked.key:
+    created = observed_grant(data)
+    if created.grant.key != expected.key:
         raise UnreadableError("the tenant responded with a different grant than the one to create")
     return created.id
 
 
 def create_body(grant: ClientGrant) -> dict[str, object]:
-    """Return the body of POST /client-grants. Defaults are left out, because some APIs refuse them.
+    """Return the body of POST /client-grants.
 
-    `scope` is always sent unless all scopes are allowed, because Auth0 requires it.
+    Default values are omitted, because some APIs refuse them. Auth0 requires `scope` unless all scopes are allowed.
     """
     body: dict[str, object] = {}
     if grant.key.client_id is not None:
@@ -237,8 +240,8 @@ def create_body(grant: ClientGrant) -> dict[str, object]:
 def update_body(update: Update) -> dict[str, object]:
     """Return the body of PATCH /client-grants/{id} with the changed fields.
 
-    A change to `allow_all_scopes: true` sends no scopes, because Auth0 removes them. A change to false sends the scopes
-    in the same request, so that the grant is never without scopes.
+    A change to `allow_all_scopes: true` sends no scopes, because Auth0 removes them. A change to
+    `allow_all_scopes: false` sends the scopes in the same request, so that the grant is never without scopes.
     """
     after = update.after.grant
     body = {change.field: plain_value(getattr(after, change.field)) for change in update.fields}
@@ -249,11 +252,11 @@ def update_body(update: Update) -> dict[str, object]:
     return body
 
 
-def in_two_steps(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Split the body of a change to `allow_all_scopes: false`: first everything except the scopes, then the scopes.
+def split_update(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Split the body of a change to `allow_all_scopes: false`: everything except the scopes, and the scopes.
 
-    This is for a tenant that refuses both in one request. In between, the grant has no scopes. Other bodies are not
-    split.
+    Some tenants refuse both in one request. Between the two requests, the grant has no scopes. For other changes, the
+    second part is empty.
     """
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}

@@ -17,19 +17,19 @@ from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge import github, gitlab
 from reconciler.forge.http import TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
-from reconciler.forge.publish import close, put
+from reconciler.forge.publish import close, publish
 from reconciler.forge.report import (
     CommentTarget,
     ForgeReport,
     IssueTarget,
     parse_report,
     refuse_equal_markers,
-    shortened_report,
     stale_markers,
     tenant_of,
+    truncated_report,
 )
 from reconciler.git.repository import find_root, open_repository
-from reconciler.git.revision import tracked
+from reconciler.git.revision import tracked_entries
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker, span
@@ -74,19 +74,19 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     reports, problems = _read_all(files, job.run)
     refuse_equal_markers(reports)
     with _places(job, issue or "") as (comments, issues):
-        place: CommentTarget = issues if closes or issue is not None else comments
-        work = partial(close, issues) if closes else partial(put, place)
-        for report in [shortened_report(each, place.most_characters) for each in reports]:
-            deed = retry_blocking(partial(work, report), policy, (TransientForgeError,))
-            console.result([line(f"{visible(report.file)}: {deed}")])
+        target: CommentTarget = issues if closes or issue is not None else comments
+        work = partial(close, issues) if closes else partial(publish, target)
+        for report in [truncated_report(each, target.max_characters) for each in reports]:
+            result = retry_blocking(partial(work, report), policy, (TransientForgeError,))
+            console.result([line(f"{visible(report.file)}: {result}")])
         if problems:
             known = [report.marker for report in reports]
             markers = retry_blocking(
-                partial(_without_report, place, known, adds=not closes), policy, (TransientForgeError,)
+                partial(_without_report, target, known, adds=not closes), policy, (TransientForgeError,)
             )
             for report in (_stand_in(each, problems) for each in markers):
-                deed = retry_blocking(partial(put, place, report), policy, (TransientForgeError,))
-                console.result([line(f"{visible(report.file)}: {deed}, without a report")])
+                result = retry_blocking(partial(publish, target, report), policy, (TransientForgeError,))
+                console.result([line(f"{visible(report.file)}: {result}, without a report")])
     for problem in problems:
         console.error(problem)
     return Exit.FAILED if problems else Exit.DONE
@@ -103,7 +103,7 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
     return reports, problems
 
 
-def _without_report(place: CommentTarget, known: Sequence[str], *, adds: bool) -> list[str]:
+def _without_report(target: CommentTarget, known: Sequence[str], *, adds: bool) -> list[str]:
     """Return the markers of entries whose report is missing. With `adds`, include new entries.
 
     With --tenant, these are the entries of these tenants, otherwise all of ours that no report replaces. So no entry
@@ -113,7 +113,7 @@ def _without_report(place: CommentTarget, known: Sequence[str], *, adds: bool) -
     named = [each for name in options().tenants if (each := marker(name, checkout)) not in known]
     if named and adds:
         return list(dict.fromkeys(named))
-    stale = stale_markers(place.entries(), marker("", checkout), known)
+    stale = stale_markers(target.entries(), marker("", checkout), known)
     return [each for each in stale if not named or each in named]
 
 
@@ -172,5 +172,5 @@ def _refuse_tracked(file: Path) -> None:
     if root is None:
         return
     repository = open_repository(root)
-    if any(tracked(repository, [repository.path_of(real)])):
+    if any(tracked_entries(repository, [repository.path_of(real)])):
         raise ReconcilerError(f"git tracks the report {visible(str(file))}, so this run did not write it")

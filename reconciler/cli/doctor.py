@@ -17,7 +17,7 @@ from reconciler.config.tenants import identity_check
 from reconciler.core.problems import Finding, Status
 from reconciler.doctor import setup
 from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_findings
-from reconciler.doctor.probe import ProbedListing, look
+from reconciler.doctor.probe import ProbedListing, probe_tenant
 from reconciler.errors import Exit
 from reconciler.output.text.problems import finding_lines, findings_json
 from reconciler.redaction import secrets_in
@@ -50,7 +50,7 @@ def _findings(given: GlobalOptions) -> list[Finding]:
         return [of_configuration, of_tenant, of_grants, *skipped_findings("no tenant is selected")]
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allowed)
     secrets = secrets_in(os.environ, ci.mask)
-    seen = asyncio.run(look(tenant, os.environ, identity, secrets))
-    answers = isinstance(seen.listing, ProbedListing) and not seen.listing.wrong
-    patterns = asyncio.run(pattern_finding(tenant, os.environ, identity, secrets, answers=answers))
+    seen = asyncio.run(probe_tenant(tenant, os.environ, identity, secrets))
+    lists_grants = isinstance(seen.listing, ProbedListing) and not seen.listing.error
+    patterns = asyncio.run(pattern_finding(tenant, os.environ, identity, secrets, lists_grants=lists_grants))
     return [of_configuration, of_tenant, of_grants, *tenant_findings(seen, needs, patterns)]

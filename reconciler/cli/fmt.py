@@ -34,7 +34,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     given = options()
     console = Console(given)
     wanted = list(paths) or [Path(given.grants)]
-    declared = read_grants(wanted, read_settings(given.config).readers(), workspace_of(given.config))
+    declared = read_grants(wanted, read_settings(given.config).targets(), workspace_of(given.config))
     moved, unusual = _moved(wanted, declared)
     if not check:
         for path, text in moved.items():

@@ -11,7 +11,7 @@ from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import tenant_runs
 from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import also_global_options, options
-from reconciler.config.tenants import meant
+from reconciler.config.tenants import select_tenant
 from reconciler.core.plan import TenantName
 from reconciler.core.resolve import ListedGrant, as_declared
 from reconciler.errors import Exit
@@ -40,7 +40,7 @@ def command(*, offline: bool, request_options: RequestOptions, stdout_format: st
 
 def _as_declared(given: GlobalOptions) -> tuple[TenantName, list[ListedGrant]]:
     config = read_settings(given.config)
-    tenant = meant(config, given.tenant, os.environ, allow_unnamed=given.allow_unnamed_tenant)
+    tenant = select_tenant(config, given.tenant, os.environ, allow_unnamed=given.allow_unnamed_tenant)
     specs = read_declared(given, config, [tenant]).at(tenant.target).specs
     return tenant.title, [as_declared(spec) for spec in specs]
 

@@ -13,7 +13,7 @@ from reconciler.app.outputs import check_outputs
 from reconciler.app.reports import TENANT, OutputOptions
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import also_global_options, options
-from reconciler.config.tenants import named
+from reconciler.config.tenants import tenant_named
 from reconciler.core.tenant_filter import UNTOLD
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
@@ -70,6 +70,6 @@ def _in_files(given: GlobalOptions, paths: list[Path], workspace: Workspace) -> 
         declared = read_grants(paths, UNTOLD, workspace, may_lack_files=False)
         problems = tuple(sorted({*error.problems, *declared.problems}))
         return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
-    tenants = config.readers(*(named(config, name) for name in given.tenants))
+    tenants = config.targets(*(tenant_named(config, name) for name in given.tenants))
     snapshot = is_snapshot(paths, given.config)
     return read_grants(paths, tenants, workspace, may_lack_files=snapshot, is_snapshot=snapshot)

@@ -1,1 +1,1 @@
-"""reconciler.yaml, parsed into tenants."""
+"""Parse reconciler.yaml into tenants, and choose tenants."""

@@ -7,7 +7,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from reconciler.config.tenants import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, which
+from reconciler.config.tenants import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, tenant_name_advice
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     AUTH0_HOSTS,
@@ -26,16 +26,19 @@ from reconciler.core.quoting import quoted, visible
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 
-MOST_PATTERNS = 200
-"""The limit for all schemas of a configuration. A pattern may take a megabyte, and time for each grant."""
+MAX_PATTERNS = 200
+"""The maximum number of patterns in all schemas together. A pattern may need a megabyte, and time for each grant."""
 
 
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
     """Parse the content of reconciler.yaml, which has passed its schema.
 
-    Paths are relative to the file. A tenant's `protect` and `own` are added to the shared ones. Its `credentials` and
-    `manage` replace the shared ones. Its `variables` and `limits` replace single values. Its `policy` rules come before
-    the shared ones.
+    Paths are relative to the file. Settings of a tenant combine with the shared settings as follows:
+
+    - `protect` and `own` are added to the shared ones.
+    - `credentials` and `manage` replace the shared ones.
+    - `variables` and `limits` replace single values.
+    - `policy` rules come before the shared ones.
 
     Raises:
         ProblemsError: if a domain is invalid or used twice, or if the default tenant is not declared.
@@ -47,7 +50,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
         default_tenant=data.get("default_tenant"),
         variables=data.get("variables") or {},
         credentials=data.get("credentials", CREDENTIALS_PREFIX),
-        border=_border(data),
+        managed_scope=_managed_scope(data),
         protect=_protect(data),
         own_applications=frozenset(data.get("own") or ()),
         limits=_limits(data, Limits()),
@@ -59,84 +62,87 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 
 
 def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield problems that the schema cannot find."""
+    """Yield problems that the schema of reconciler.yaml cannot find."""
     tenants = data.get("tenants") or {}
-    yield from _names(tenants, data, file)
-    yield from _domains(tenants, data, file)
-    yield from _unusable_schemas(data, file)
-    yield from _shared_databases(tenants, data, file)
+    yield from _name_problems(tenants, data, file)
+    yield from _domain_problems(tenants, data, file)
+    yield from _schema_problems(data, file)
+    yield from _database_problems(tenants, data, file)
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
-        place = Source(file, *mark_of(data, ("default_tenant",)))
-        yield Problem(place, f'this file does not declare the tenant "{default}"', which(default, tenants))
+        source = Source(file, *mark_of(data, ("default_tenant",)))
+        yield Problem(
+            source, f'this file does not declare the tenant "{default}"', tenant_name_advice(default, tenants)
+        )
 
 
-def _names(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each tenant name that is a pattern or contains SANDBOX without being a sandbox.
+def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each tenant name that contains a wildcard, or contains SANDBOX although it is not a sandbox.
 
-    A pattern in grant files would match other tenants. Plans write SANDBOX after the name of a sandbox only.
+    Grant files would use a name with a wildcard as a pattern for other tenants. Plans show SANDBOX only after the name
+    of a sandbox.
     """
     for name, item in tenants.items():
         if SANDBOX in name and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
-            place = Source(file, *mark_of(data, ("tenants", name)))
+            source = Source(file, *mark_of(data, ("tenants", name)))
             yield Problem(
-                place,
+                source,
                 f"the tenant name {quoted(name)} contains {SANDBOX}, but the tenant is not a sandbox",
                 "rename the tenant",
             )
         if not WILDCARDS.isdisjoint(name):
-            place = Source(file, *mark_of(data, ("tenants", name)))
+            source = Source(file, *mark_of(data, ("tenants", name)))
             what = f"the tenant name {quoted(name)} contains a wildcard (* or ?)"
-            yield Problem(place, what, "rename the tenant: grant files use patterns for tenant names")
+            yield Problem(source, what, "rename the tenant: grant files use patterns for tenant names")
 
 
-def _domains(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield a problem for each domain that is invalid, used twice, or contradicts the canonical domain."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         hosts: dict[str, str] = {}
         for key in ("domain", "canonical_domain"):
-            place = Source(file, *mark_of(data, ("tenants", name, key)))
+            source = Source(file, *mark_of(data, ("tenants", name, key)))
             try:
                 hosts[key] = host_of(str((item or {}).get(key, SANDBOX_DOMAIN)))
             except ReconcilerError as error:
                 what, _, fix = str(error).partition("; ")
-                yield Problem(place, what, fix)
+                yield Problem(source, what, fix)
                 continue
             if key not in (item or {}):
                 continue
             if item.get("kind", TenantKind.AUTH0) != TenantKind.AUTH0:
-                yield from _real_domain(hosts[key], place)
+                yield from _sandbox_domain_problems(hosts[key], source)
                 continue
             earlier = first.setdefault(comparable(hosts[key]), name)
             if earlier != name:
                 what = (
                     f"the tenant {quoted(earlier)} already has the domain {hosts[key]}: both would be the same tenant"
                 )
-                yield Problem(place, what, "remove one of the two, or correct its domain")
-        yield from _two_identities(hosts, place, item or {})
+                yield Problem(source, what, "remove one of the two, or correct its domain")
+        yield from _canonical_domain_problems(hosts, source, item or {})
 
 
-def _real_domain(host: str, place: Source) -> Iterator[Problem]:
-    """Yield a problem if a sandbox has a domain that somebody can own. Its plans would look like those of a tenant."""
+def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
+    """Yield a problem if a sandbox has a domain that can belong to a tenant. Its plans would look real."""
     if not is_reserved(host):
         what = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
         yield Problem(
-            place, what, f"remove it, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}"
+            source, what, f"remove it, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}"
         )
 
 
-def _two_identities(hosts: Mapping[str, str], place: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem if both domains are canonical and differ."""
+def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem if `domain` and `canonical_domain` are canonical domains of different tenants."""
     if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
         return
     domain = name_of(hosts["domain"])
     if domain.endswith(AUTH0_HOSTS) and not is_same_host(domain, hosts["canonical_domain"]):
         what = f"the domain {domain} is also a canonical domain, of another tenant"
-        yield Problem(place, what, "remove canonical_domain, or correct one of the two")
+        yield Problem(source, what, "remove canonical_domain, or correct one of the two")
 
 
-def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield a problem for each sandbox with the database of an earlier one."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
@@ -144,23 +150,23 @@ def _shared_databases(tenants: Mapping[str, Any], data: Mapping[str, Any], file:
             database = normpath(str(item.get("database", SANDBOX_DATABASE)))
             earlier = first.setdefault(database, name)
             if earlier != name:
-                place = Source(file, *mark_of(data, ("tenants", name, "database")))
+                source = Source(file, *mark_of(data, ("tenants", name, "database")))
                 what = f"this sandbox has the same database as {quoted(earlier)}: both would be the same tenant"
-                yield Problem(place, what, f"give it its own database, like database: .reconciler/{visible(name)}.db")
+                yield Problem(source, what, f"give it its own database, like database: .reconciler/{visible(name)}.db")
 
 
-def _unusable_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    own = list(_own_schemas(data))
-    if not own:
+def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    schemas = list(_own_schemas(data))
+    if not schemas:
         return
     from reconciler.files.custom_schemas import NotASchemaError, count_patterns, judge
 
     patterns = 0
-    for path, schema in own:
+    for path, schema in schemas:
         patterns += count_patterns(schema)
-        if patterns > MOST_PATTERNS:
-            place = Source(file, *mark_of(data, path))
-            yield Problem(place, f"the schemas of this file have more than {MOST_PATTERNS} patterns", "write fewer")
+        if patterns > MAX_PATTERNS:
+            source = Source(file, *mark_of(data, path))
+            yield Problem(source, f"the schemas of this file have more than {MAX_PATTERNS} patterns", "write fewer")
             return
         try:
             judge(schema)
@@ -169,10 +175,10 @@ def _unusable_schemas(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
-    """Yield each schema under `policy`, shared or of a tenant, with its path."""
+    """Yield each schema under `policy` with its path. This includes shared schemas and schemas of a tenant."""
     tenants = data.get("tenants") or {}
-    places = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
-    for path, item in places:
+    sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
+    for path, item in sections:
         for number, schema in enumerate((item.get("policy") or {}).get("schemas") or ()):
             yield (*path, "policy", "schemas", number), schema
 
@@ -186,7 +192,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         kind=TenantKind(item.get("kind", TenantKind.AUTH0)),
         variables={**shared.variables, **(item.get("variables") or {})},
         credentials=item.get("credentials", shared.credentials),
-        border=_border(item) if item.get("manage") else shared.border,
+        managed_scope=_managed_scope(item) if item.get("manage") else shared.managed_scope,
         protect=(*shared.protect, *_protect(item)),
         own_applications=shared.own_applications.union(item.get("own") or ()),
         limits=_limits(item, shared.limits),
@@ -196,7 +202,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
     )
 
 
-def _border(item: Mapping[str, Any]) -> ManagedScope:
+def _managed_scope(item: Mapping[str, Any]) -> ManagedScope:
     return ManagedScope(tuple(Pattern(**patterns) for patterns in item.get("manage") or ()))
 
 
@@ -205,9 +211,9 @@ def _protect(item: Mapping[str, Any]) -> tuple[Protect, ...]:
 
 
 def _policy(item: Mapping[str, Any]) -> Policy:
-    said = item.get("policy") or {}
-    rules = tuple(_policy_rule(rule) for rule in said.get("rules") or ())
-    return Policy(rules, _grant_schemas(said.get("schemas") or ()))
+    section = item.get("policy") or {}
+    rules = tuple(_policy_rule(rule) for rule in section.get("rules") or ())
+    return Policy(rules, _grant_schemas(section.get("schemas") or ()))
 
 
 def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, ...]:
@@ -224,9 +230,9 @@ def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
 
 
 def _limits(item: Mapping[str, Any], shared: Limits) -> Limits:
-    said = item.get("limits") or {}
+    section = item.get("limits") or {}
     return Limits(
-        deletes_percent=said.get("deletes", shared.deletes_percent),
-        updates_percent=said.get("updates", shared.updates_percent),
-        organization_grants=said.get("organization_grants", shared.organization_grants),
+        deletes_percent=section.get("deletes", shared.deletes_percent),
+        updates_percent=section.get("updates", shared.updates_percent),
+        organization_grants=section.get("organization_grants", shared.organization_grants),
     )

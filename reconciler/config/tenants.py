@@ -45,10 +45,11 @@ class TenantKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A tenant of the configuration. `domain` is unparsed, so it may start with `https://`.
+    """A tenant of the configuration.
 
-    `canonical_domain` is the domain that Auth0 gave the tenant, if `domain` is a custom domain. `credentials` is the
-    prefix of the environment variables with its credentials.
+    `domain` is the text of the file and may start with `https://`. `canonical_domain` is the domain that Auth0 assigned
+    to the tenant. It is needed if `domain` is a custom domain. `credentials` is the prefix of the environment variables
+    that contain the credentials.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Tenant:
     kind: TenantKind = TenantKind.AUTH0
     variables: Mapping[str, str] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
-    border: ManagedScope = field(default_factory=ManagedScope)
+    managed_scope: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
     own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
@@ -67,12 +68,12 @@ class Tenant:
 
     @property
     def host(self) -> str:
-        """The canonical host of the domain."""
+        """The host of `domain` in canonical form."""
         return host_of(self.domain)
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 gave the tenant, or None if the configuration does not contain it."""
+        """The host that Auth0 assigned to the tenant, or None if the configuration does not contain it."""
         if self.canonical_domain is not None:
             return name_of(host_of(self.canonical_domain))
         name = name_of(self.host)
@@ -80,7 +81,7 @@ class Tenant:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """All hosts of the tenant in the configuration."""
+        """The host, and the canonical host if it is known and different."""
         return tuple(dict.fromkeys(filter(None, (self.host, self.canonical_host))))
 
     @property
@@ -96,7 +97,7 @@ class Tenant:
     @property
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns of `manage` and `protect`."""
-        return (*self.border.patterns, *self.protect)
+        return (*self.managed_scope.patterns, *self.protect)
 
     @property
     def title(self) -> TenantName:
@@ -105,29 +106,29 @@ class Tenant:
 
     @property
     def target(self) -> TargetTenant:
-        """The tenant as grant files need it."""
+        """The name and the variables of the tenant, for reading grant files."""
         return TargetTenant(self.name, {**self.variables, BUILT_IN: self.host})
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The content of reconciler.yaml. `shared` has the settings of a tenant without a name."""
+    """The content of reconciler.yaml: the tenants, and the settings of tenants that the file does not declare."""
 
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     default_tenant: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
-    border: ManagedScope = field(default_factory=ManagedScope)
+    managed_scope: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
     own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
 
-    def knows(self, tenant: Tenant) -> bool:
-        """Return whether this configuration declares the domain of `tenant`, or the name if it is a sandbox.
+    def declares(self, tenant: Tenant) -> bool:
+        """Return whether this configuration declares the domain of `tenant`, or the name if `tenant` is a sandbox.
 
-        A configuration without tenants knows each tenant whose name equals its domain.
+        A configuration without tenants declares every tenant whose name is its host.
         """
         if not self.tenants:
             return tenant.name == tenant.host
@@ -136,18 +137,19 @@ class Config:
         return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
 
     def policy_for(self, tenant: Tenant) -> Policy:
-        """Return the policy for a tenant of another configuration, which somebody else may have written.
+        """Return the policy for a tenant of another configuration, for example of a pull request.
 
-        They chose the name and the domain, so the strictest policy for either of them decides. For an unknown tenant,
-        all denials of all tenants apply, without their exceptions.
+        The author of that configuration chose the name and the domain. The result is therefore the strictest policy of
+        the tenants with that name or that domain. For a tenant with neither, all denials of all tenants apply, without
+        exceptions.
         """
-        if not self.knows(tenant):
+        if not self.declares(tenant):
             return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
         if not self.tenants:
             return self.policy
-        named_alike = [self.tenants[tenant.name]] if tenant.name in self.tenants else []
-        at_its_hosts = [] if tenant.kind is TenantKind.SANDBOX else self._at_hosts(tenant.hosts)
-        return strictest(each.policy for each in (*named_alike, *at_its_hosts))
+        same_name = [self.tenants[tenant.name]] if tenant.name in self.tenants else []
+        same_hosts = [] if tenant.kind is TenantKind.SANDBOX else self._at_hosts(tenant.hosts)
+        return strictest(each.policy for each in (*same_name, *same_hosts))
 
     def _at_auth0(self) -> list[Tenant]:
         return [each for each in self.tenants.values() if each.kind is TenantKind.AUTH0]
@@ -155,11 +157,11 @@ class Config:
     def _at_hosts(self, hosts: Sequence[str]) -> list[Tenant]:
         return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
 
-    def readers(self, *tenants: Tenant) -> TargetTenants:
-        """Return the targets of grant files: `tenants`, otherwise all declared tenants, otherwise any tenant."""
-        anyone = TargetTenant("", {**ANY_TENANT.values, **self.variables})
+    def targets(self, *tenants: Tenant) -> TargetTenants:
+        """Return the tenants for which grant files are read: `tenants`, or all declared ones, or any tenant."""
+        any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables})
         chosen = tenants or self.tenants.values()
-        return TargetTenants(tuple(tenant.target for tenant in chosen) or (anyone,), tuple(self.tenants))
+        return TargetTenants(tuple(tenant.target for tenant in chosen) or (any_tenant,), tuple(self.tenants))
 
 
 def choose_tenants(
@@ -170,14 +172,13 @@ def choose_tenants(
     every: bool = False,
     allow_unnamed: bool = False,
 ) -> list[Tenant]:
-    """Return the tenants with these names (from --tenant), each once.
+    """Return the tenants with `names` (from --tenant), each once. With `every`, return all declared tenants.
 
-    With `every`, return all. Otherwise return one.
-
-    If there are several, credentials for another domain are refused later, so that the other tenants continue.
+    Without names, return one tenant, like `choose_tenant`. The environment is checked here only for a single tenant.
+    For several tenants it is checked later, so that a wrong domain of one tenant does not stop the others.
 
     Raises:
-        ReconcilerError: like `choose_tenant`; if no tenant is declared; if `names` and `every` are both given.
+        ReconcilerError: like `choose_tenant`. Also if `names` and `every` are combined, or if `every` finds no tenants.
     """
     if every and names:
         raise ReconcilerError("use either --all-tenants or --tenant")
@@ -185,39 +186,41 @@ def choose_tenants(
         raise ReconcilerError(f"--all-tenants: {config.file} declares no tenants")
     chosen = list(config.tenants if every else dict.fromkeys(names))
     if len(chosen) > 1:
-        return [named(config, name) for name in chosen]
+        return [tenant_named(config, name) for name in chosen]
     return [choose_tenant(config, next(iter(chosen), None), environment, allow_unnamed=allow_unnamed)]
 
 
 def choose_tenant(
     config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> Tenant:
-    """Return the tenant that `meant` returns, after checking that credentials may be sent to it.
+    """Select a tenant, and check that the credentials may be sent to it.
 
     Raises:
-        ReconcilerError: like `meant` and `check_environment`.
+        ReconcilerError: like `select_tenant` and `check_environment`.
     """
-    tenant = meant(config, name, environment, allow_unnamed=allow_unnamed)
+    tenant = select_tenant(config, name, environment, allow_unnamed=allow_unnamed)
     check_environment(tenant, environment)
     return tenant
 
 
-def meant(config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False) -> Tenant:
-    """Return the tenant with `name` (from --tenant), otherwise that of AUTH0_DOMAIN, otherwise the default tenant.
+def select_tenant(
+    config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
+) -> Tenant:
+    """Return the tenant with `name` (from --tenant), the tenant of AUTH0_DOMAIN, or the default tenant, in this order.
 
-    If reconciler.yaml declares the domain in AUTH0_DOMAIN, its settings apply. AUTH0_DOMAIN may contain another domain
-    if reconciler.yaml declares no tenants, if the domain is a loopback address, or with `allow_unnamed`.
+    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of that tenant apply. Another domain is allowed
+    if reconciler.yaml declares no tenants, if the domain is a loopback address, or if `allow_unnamed` is true.
 
     Raises:
-        ReconcilerError: if the tenant does not exist or none is named.
+        ReconcilerError: if the tenant is not declared, or no tenant is selected.
     """
     domain = environment.get("AUTH0_DOMAIN", "").strip()
     if name is not None:
-        return named(config, name)
+        return tenant_named(config, name)
     if domain:
-        return at_domain(config, domain) or _unnamed(config, domain, allowed=allow_unnamed)
+        return tenant_at_domain(config, domain) or _undeclared_tenant(config, domain, allowed=allow_unnamed)
     if config.default_tenant is not None:
-        return named(config, config.default_tenant)
+        return tenant_named(config, config.default_tenant)
     if len(config.tenants) == 1:
         return next(iter(config.tenants.values()))
     empty = " (it is empty)" if "AUTH0_DOMAIN" in environment else ""
@@ -226,9 +229,9 @@ def meant(config: Config, name: str | None, environment: Mapping[str, str], *, a
     )
 
 
-def _unnamed(config: Config, domain: str, *, allowed: bool) -> Tenant:
+def _undeclared_tenant(config: Config, domain: str, *, allowed: bool) -> Tenant:
     """Return a tenant that reconciler.yaml does not declare. Raises ReconcilerError if that is not allowed."""
-    tenant = unnamed(config, domain)
+    tenant = undeclared_tenant(config, domain)
     if config.tenants and not allowed and not is_loopback(tenant.host):
         raise ReconcilerError(
             f"AUTH0_DOMAIN: {config.file} declares no tenant with the domain {tenant.host} (it declares "
@@ -241,13 +244,13 @@ def _unnamed(config: Config, domain: str, *, allowed: bool) -> Tenant:
 def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     """Check that the environment's credentials may be sent to `tenant`. Call this before sending anything.
 
-    A pull request can change reconciler.yaml, so reconciler.yaml alone must not decide where credentials are sent. They
-    are sent to the domain in the environment variable with the same prefix. Without that variable, they are sent to
-    hosts of Auth0 only.
+    A pull request can change reconciler.yaml, so this file alone must not decide where credentials are sent. The
+    variable DOMAIN with the prefix of the credentials must contain the same domain. If the variable is not set,
+    credentials are sent only to hosts of Auth0.
 
     Raises:
-        ReconcilerError: if the environment contains another domain or Management API, or no domain for another
-            host.
+        ReconcilerError: if the environment contains the domain or the Management API of another tenant, or if the host
+            is not a host of Auth0 and DOMAIN is not set.
     """
     if tenant.kind is TenantKind.SANDBOX:
         return
@@ -263,26 +266,26 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
 
 def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
     variable = tenant.domain_variable
-    agreed = _domain_for(tenant, environment)
-    if agreed and is_same_host(agreed, tenant.host):
+    confirmed_domain = _domain_for(tenant, environment)
+    if confirmed_domain and is_same_host(confirmed_domain, tenant.host):
         return
     if not is_auth0_host(tenant.host):
-        empty = "" if agreed or variable not in environment else f" ({variable} is empty)"
+        empty = "" if confirmed_domain or variable not in environment else f" ({variable} is empty)"
         raise ReconcilerError(
             f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there "
             f"nevertheless, set {variable}={tenant.domain} in the environment{empty}",
         )
-    if agreed:
+    if confirmed_domain:
         raise ReconcilerError(
-            f"tenant {tenant.name}: {variable} is {agreed}, but the tenant's domain is {tenant.host}; nothing "
-            f"was sent: set {variable}={tenant.host} together with the credentials of that tenant; if several "
+            f"tenant {tenant.name}: {variable} is {confirmed_domain}, but the tenant's domain is {tenant.host}; "
+            f"nothing was sent: set {variable}={tenant.host} together with the credentials of that tenant; if several "
             f"tenants use variables that start with {tenant.credentials}, give each its own prefix, like "
             f"credentials: {CREDENTIALS_PREFIX}PROD_",
         )
 
 
 def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
-    """Return the canonical host that the environment contains for the credentials, or None."""
+    """Return the host in the DOMAIN variable of the credentials, in canonical form, or None if it is not set."""
     domain = environment.get(tenant.domain_variable, "").strip()
     try:
         return host_of(domain) if domain else None
@@ -291,7 +294,7 @@ def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
 
 
 def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return a problem and its fix if only reconciler.yaml decides where credentials are sent in CI."""
+    """Return a problem and its fix if reconciler runs in CI and the environment does not contain the domain."""
     in_ci = any(environment.get(name, "").strip().lower() not in {"", "0", "false"} for name in CI_VARIABLES)
     if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
         return None
@@ -303,7 +306,7 @@ def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[
 def identity_check(
     config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> IdentityCheck | None:
-    """Return the identity that `tenant` must have, or None for a sandbox in this process."""
+    """Return the check of the identity of `tenant`, or None for a sandbox in this process."""
     if tenant.kind is TenantKind.SANDBOX:
         return None
     is_declared = config.tenants.get(tenant.name) == tenant
@@ -324,21 +327,21 @@ def identity_check(
     )
 
 
-def at_domain(config: Config, domain: str) -> Tenant | None:
-    """Return the declared tenant with a domain in any spelling, or None."""
+def tenant_at_domain(config: Config, domain: str) -> Tenant | None:
+    """Return the declared tenant with this domain, or None. Different spellings of the domain are equal."""
     host = host_of(domain)
     declared = (tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.AUTH0)
     return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)
 
 
-def unnamed(config: Config, domain: str) -> Tenant:
-    """Return the tenant with a domain and the shared settings."""
+def undeclared_tenant(config: Config, domain: str) -> Tenant:
+    """Return a tenant with this domain and the shared settings, which reconciler.yaml does not declare."""
     return Tenant(
         name=host_of(domain),
         domain=domain,
         variables=config.variables,
         credentials=config.credentials,
-        border=config.border,
+        managed_scope=config.managed_scope,
         protect=config.protect,
         own_applications=config.own_applications,
         limits=config.limits,
@@ -346,13 +349,15 @@ def unnamed(config: Config, domain: str) -> Tenant:
     )
 
 
-def named(config: Config, name: str) -> Tenant:
+def tenant_named(config: Config, name: str) -> Tenant:
     """Return the tenant with that name. Raises ReconcilerError if it is not declared."""
     if name not in config.tenants:
-        raise ReconcilerError(f'{config.file} does not declare the tenant "{name}"; {which(name, config.tenants)}')
+        raise ReconcilerError(
+            f'{config.file} does not declare the tenant "{name}"; {tenant_name_advice(name, config.tenants)}'
+        )
     return config.tenants[name]
 
 
-def which(name: str, declared: Mapping[str, object]) -> str:
-    """Return advice for a tenant name that is not in `declared`."""
+def tenant_name_advice(name: str, declared: Mapping[str, object]) -> str:
+    """Return advice for a tenant name that is not in `declared`: a similar name, or all names."""
     return did_you_mean(name, declared) or f"declared are: {some(declared) or 'none'}"

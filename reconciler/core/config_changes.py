@@ -66,7 +66,7 @@ class TenantSettings(Protocol):
         """The prefix of the environment variables with the credentials."""
 
     @property
-    def border(self) -> ManagedScope:
+    def managed_scope(self) -> ManagedScope:
         """The items of `manage`."""
 
     @property
@@ -189,7 +189,7 @@ def _both(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
 def _settings(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
     for risk in (
         *_protect(was.protect, now.protect),
-        *_manage(was.border.patterns, now.border.patterns),
+        *_manage(was.managed_scope.patterns, now.managed_scope.patterns),
         *_own(was.own_applications, now.own_applications),
         *_limits(was.limits, now.limits),
         *_policy(was.policy, now.policy),

@@ -17,7 +17,7 @@ def guards_moved(
 
     Names are the tenant's current names. A grant whose application was renamed does not count as moved by the file.
     """
-    if (was.protect, was.border) == (now.protect, now.border):
+    if (was.protect, was.managed_scope) == (now.protect, now.managed_scope):
         return
     ordered = sorted(keys, key=lambda key: key.order)
     for setting, is_in, leaving, entering in MOVES:
@@ -37,7 +37,7 @@ def _is_protected(settings: TenantSettings, key: Key, directory: Directory) -> b
 
 
 def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> bool:
-    return settings.border.surrounds(key, directory)
+    return settings.managed_scope.surrounds(key, directory)
 
 
 MOVES = (("protect", _is_protected, LEFT, ENTERED), ("manage", _is_managed, ENTERED, LEFT))

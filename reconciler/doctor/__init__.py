@@ -1,1 +1,1 @@
-"""Checks of the setup: probe everything that a run needs, and report findings."""
+"""Check the setup: probe the tenant, and report a finding for each thing that a run needs."""

@@ -1,4 +1,4 @@
-"""Pure: turn the probe of a tenant into findings, one for each thing that a run needs."""
+"""Turn the results of a probe into findings, one per check. Only `pattern_finding` sends requests."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,43 +17,43 @@ from reconciler.core.unmatched import items_of, unmatched
 from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy
-from reconciler.observe import RequiredListings, needs_of, observe
+from reconciler.observe import RequiredListings, observe, required_listings
 from reconciler.redaction import Secrets
 
 CHECKS = ("may plan", "may apply", "least privilege")
-MOST_NAMED = 4
+MAX_NAMED = 4
 OWN_GRANT = "the grant of reconciler's own application on the Management API"
 
 
 def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: RequiredListings) -> list[Finding]:
-    """Return three findings: missing permissions to plan, missing permissions to apply, and unnecessary permissions."""
-    held = _held(token)
-    if isinstance(held, str):
-        return [Finding(check, Status.SKIPPED, held) for check in CHECKS]
-    return [_plan(held, needs), _apply(held, needs), _least(held, needs)]
+    """Return three findings: permissions for plan, permissions for apply, and unnecessary permissions."""
+    granted = _granted_permissions(token)
+    if isinstance(granted, str):
+        return [Finding(check, Status.SKIPPED, granted) for check in CHECKS]
+    return [_plan_permissions(granted, needs), _apply_permissions(granted, needs), _least_privilege(granted, needs)]
 
 
-def _held(token: ProbedToken | ProbeFailed | ProbeSkipped) -> frozenset[str] | str:
-    """Return the permissions, or the reason why they are unknown."""
+def _granted_permissions(token: ProbedToken | ProbeFailed | ProbeSkipped) -> frozenset[str] | str:
+    """Return the permissions of the token, or the reason if they are unknown."""
     if not isinstance(token, ProbedToken):
         return "no access token"
     try:
-        held = scopes_of(token.text)
+        granted = scopes_of(token.text)
     except ReconcilerError:
         return "the token cannot be read"
-    return "the token does not list its permissions" if held is None else held
+    return "the token does not list its permissions" if granted is None else granted
 
 
-def _plan(held: frozenset[str], needs: RequiredListings) -> Finding:
-    missing = [permission for permission in _reading(needs) if permission not in held]
-    wanted = {
+def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Finding:
+    missing = [permission for permission in _reading(needs) if permission not in granted]
+    is_needed = {
         "read:client_grants": True,
         "read:clients": needs.application_names,
         "read:resource_servers": needs.api_names,
         "read:organizations": needs.organization_names,
         "read:organization_client_grants": needs.organizations,
     }
-    needed = [permission for permission in missing if wanted[permission]]
+    needed = [permission for permission in missing if is_needed[permission]]
     if needed:
         return Finding("may plan", Status.FAILED, f"it lacks {', '.join(needed)}", f"add it to {OWN_GRANT}")
     if missing:
@@ -63,20 +63,20 @@ def _plan(held: frozenset[str], needs: RequiredListings) -> Finding:
     return Finding("may plan", Status.OK, "yes")
 
 
-def _apply(held: frozenset[str], needs: RequiredListings) -> Finding:
-    missing = [permission for permission in _writing(needs) if permission not in held]
+def _apply_permissions(granted: frozenset[str], needs: RequiredListings) -> Finding:
+    missing = [permission for permission in _writing(needs) if permission not in granted]
     if not missing:
         return Finding("may apply", Status.OK, "yes")
     advice = f"enough if you only run plan; otherwise add it to {OWN_GRANT}"
     return Finding("may apply", Status.WARNING, f"it lacks {', '.join(missing)}", advice)
 
 
-def _least(held: frozenset[str], needs: RequiredListings) -> Finding:
-    spare = sorted(held.difference(_reading(needs), _writing(needs)))
-    if not spare:
+def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Finding:
+    unnecessary = sorted(granted.difference(_reading(needs), _writing(needs)))
+    if not unnecessary:
         return Finding("least privilege", Status.OK, "no unnecessary permissions")
-    more = f" and {len(spare) - MOST_NAMED} more" if len(spare) > MOST_NAMED else ""
-    found = f"never needed: {', '.join(spare[:MOST_NAMED])}{more}"
+    more = f" and {len(unnecessary) - MAX_NAMED} more" if len(unnecessary) > MAX_NAMED else ""
+    found = f"never needed: {', '.join(unnecessary[:MAX_NAMED])}{more}"
     advice = f"remove it from {OWN_GRANT}: anybody who obtains the credentials has this permission, too"
     return Finding("least privilege", Status.WARNING, found, advice)
 
@@ -98,20 +98,22 @@ async def pattern_finding(
     identity: IdentityCheck | None,
     secrets: Secrets,
     *,
-    answers: bool,
+    lists_grants: bool,
 ) -> Finding:
-    """Read the tenant's grants and the names in patterns, and report the patterns that match nothing.
+    """Report the patterns of the configuration that match no grant of the tenant.
 
-    `answers` is true if the tenant lists grants. Errors of the tenant, the network or the environment become findings.
+    This reads the grants of the tenant, and the names that the patterns need. If `lists_grants` is false, the check is
+    skipped, because the probe could not list grants. Errors of the tenant, the network or the environment become
+    findings.
     """
-    items = tuple(items_of(tenant.protect, tenant.border, tenant.policy))
+    items = tuple(items_of(tenant.protect, tenant.managed_scope, tenant.policy))
     if not items:
         return Finding(CHECK, Status.OK, "the configuration has no patterns")
-    if not answers:
+    if not lists_grants:
         return Finding(CHECK, Status.SKIPPED, "the API did not respond")
     try:
         async with open_tenant(tenant, environment, ClientOptions(), secrets, identity) as client:
-            observation = await observe(client, needs_of((), (item.pattern for item in items)))
+            observation = await observe(client, required_listings((), (item.pattern for item in items)))
     except ReconcilerError as error:
         return Finding(CHECK, Status.SKIPPED, f"the tenant could not be read: {error}")
     found = list(unmatched(items, (each.key for each in observation.grants), observation.directory))
@@ -125,7 +127,7 @@ async def pattern_finding(
 
 T = TypeVar("T")
 
-MOST_SKEW_SECONDS = 10.0
+MAX_SKEW_SECONDS = 10.0
 """The clock difference that Auth0 allows for an assertion (private-key JWT)."""
 CERTIFICATE_DAYS = 14
 SHORT_TOKEN_SECONDS = 600.0
@@ -154,40 +156,43 @@ AT_THE_TENANT = (
 """The checks of `tenant_findings`, in order."""
 
 
-def tenant_findings(sight: TenantProbe, needs: RequiredListings, patterns: Finding) -> list[Finding]:
-    """Return one finding per check of AT_THE_TENANT for files that need `needs`. `patterns` is the last one."""
-    now = _tenants_time(sight.greeting)
+def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Finding) -> list[Finding]:
+    """Return one finding for each check in AT_THE_TENANT.
+
+    `needs` are the listings that the grant files need. `patterns` is the finding of the last check.
+    """
+    now = _tenants_time(probe.first_response)
     return [
-        _finding("credentials", sight.credentials, lambda text: _credentials(text, sight.unconfirmed)),
-        _proxy(sight.proxy, sight.proxy_notes),
-        _finding("name resolution", sight.addresses, lambda addresses: _addresses(addresses, sight.proxy)),
-        _finding("connection", sight.greeting, lambda greeting: _connection(greeting, sight)),
-        _finding("clock", _behind(sight.greeting, NO_CONNECTION), _clock),
-        _finding("token", sight.token, lambda token: _token(token, now)),
-        _finding("identity", _behind(sight.token, NO_TOKEN), lambda token: _identity(token, sight.identity)),
-        _finding("API", sight.listing, _api),
-        *permission_findings(sight.token, needs),
-        _finding("rate limit", _behind(sight.listing, ProbeSkipped("the API did not respond")), _rate_limit),
+        _finding("credentials", probe.credentials, lambda text: _credentials(text, probe.unconfirmed)),
+        _proxy(probe.proxy, probe.proxy_notes),
+        _finding("name resolution", probe.addresses, lambda addresses: _addresses(addresses, probe.proxy)),
+        _finding("connection", probe.first_response, lambda first_response: _connection(first_response, probe)),
+        _finding("clock", _unless_failed(probe.first_response, NO_CONNECTION), _clock),
+        _finding("token", probe.token, lambda token: _token(token, now)),
+        _finding("identity", _unless_failed(probe.token, NO_TOKEN), lambda token: _identity(token, probe.identity)),
+        _finding("API", probe.listing, _api),
+        *permission_findings(probe.token, needs),
+        _finding("rate limit", _unless_failed(probe.listing, ProbeSkipped("the API did not respond")), _rate_limit),
         patterns,
     ]
 
 
 def skipped_findings(reason: str) -> list[Finding]:
-    """Return the findings without a tenant."""
+    """Return a skipped finding for each check in AT_THE_TENANT, with `reason`."""
     return [Finding(check, Status.SKIPPED, reason) for check in AT_THE_TENANT]
 
 
-def _finding(check: str, seen: T | ProbeFailed | ProbeSkipped, judged: Callable[[T], Finding]) -> Finding:
-    if isinstance(seen, ProbeFailed):
-        return Finding(check, Status.FAILED, seen.text, seen.advice)
-    if isinstance(seen, ProbeSkipped):
-        return Finding(check, Status.SKIPPED, seen.reason)
-    return judged(seen)
+def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Callable[[T], Finding]) -> Finding:
+    if isinstance(result, ProbeFailed):
+        return Finding(check, Status.FAILED, result.text, result.advice)
+    if isinstance(result, ProbeSkipped):
+        return Finding(check, Status.SKIPPED, result.reason)
+    return to_finding(result)
 
 
-def _behind(seen: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
-    """Return a result, or `reason` if an earlier check failed, so that each failure is reported once."""
-    return reason if isinstance(seen, ProbeFailed | ProbeSkipped) else seen
+def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
+    """Return `result`, or `reason` if its step failed or was skipped, so that a failure is reported only once."""
+    return reason if isinstance(result, ProbeFailed | ProbeSkipped) else result
 
 
 def _ok(check: str, found: str) -> Finding:
@@ -202,20 +207,20 @@ def _credentials(text: str, unconfirmed: tuple[str, str] | None) -> Finding:
 
 
 def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
-    """Compare the tenant that issued the token with the configuration, like each run does."""
+    """Compare the tenant that issued the token with the configuration. Each run makes the same check."""
     if expected is None:
         return _ok("identity", "a sandbox")
-    seen = identities_of(token.text)
-    if not seen:
+    result = identities_of(token.text)
+    if not result:
         return Finding("identity", Status.SKIPPED, "the token does not contain its tenant")
     try:
-        expected.verify(seen)
+        expected.verify(result)
     except ReconcilerError as error:
         return Finding("identity", Status.FAILED, str(error), "runs refuse this tenant until this is corrected")
-    for note in expected.notes(seen):
+    for note in expected.notes(result):
         found, _, advice = note.partition("; ")
         return Finding("identity", Status.WARNING, found, advice)
-    return _ok("identity", ", ".join(sorted(seen)))
+    return _ok("identity", ", ".join(sorted(result)))
 
 
 def _proxy(proxy: Proxy | None, notes: Sequence[str]) -> Finding:
@@ -227,39 +232,39 @@ def _proxy(proxy: Proxy | None, notes: Sequence[str]) -> Finding:
 
 def _addresses(addresses: tuple[str, ...], proxy: Proxy | None) -> Finding:
     others = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
-    whose = "; this is the address of the proxy, which resolves the tenant's name" if proxy else ""
-    return _ok("name resolution", f"{addresses[0]}{others}{whose}")
+    note = "; this is the address of the proxy, which resolves the tenant's name" if proxy else ""
+    return _ok("name resolution", f"{addresses[0]}{others}{note}")
 
 
-def _connection(greeting: FirstResponse, sight: TenantProbe) -> Finding:
-    proven = greeting.certificate
-    if proven is None:
-        inside = isinstance(sight.addresses, ProbeSkipped)
+def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
+    certificate = first_response.certificate
+    if certificate is None:
+        inside = isinstance(probe.addresses, ProbeSkipped)
         return _ok("connection", "within this process" if inside else "plain http, which is used on loopback only")
-    days = int((proven.until - greeting.received) // DAY_SECONDS)
-    found = f"{proven.version}; the certificate is valid until {_day(proven.until)} ({counted(days, 'day')})"
+    days = int((certificate.until - first_response.received) // DAY_SECONDS)
+    found = f"{certificate.version}; the certificate is valid until {_day(certificate.until)} ({counted(days, 'day')})"
     if days >= CERTIFICATE_DAYS:
         return _ok("connection", found)
     return Finding(
-        "connection", Status.WARNING, found, "tell the operator of that host: runs fail when the certificate expires"
+        "connection", Status.WARNING, found, "inform the operator of that host: runs fail when the certificate expires"
     )
 
 
-def _clock(greeting: FirstResponse) -> Finding:
-    """Compare clocks.
+def _clock(first_response: FirstResponse) -> Finding:
+    """Compare the local clock with the tenant's clock.
 
-    The tenant read its clock between `sent` and `received`, and returns whole seconds, rounded down.
+    The tenant reads its clock after `sent` and before `received`, and rounds the time down to whole seconds.
     """
-    if greeting.date is None:
+    if first_response.date is None:
         return Finding("clock", Status.SKIPPED, "the tenant does not return its time")
-    ahead = greeting.sent - (greeting.date + 1)
-    back = greeting.date - greeting.received
-    if max(ahead, back) <= MOST_SKEW_SECONDS:
-        return _ok("clock", "equal to the tenant's" if max(ahead, back) <= 1 else f"{max(ahead, back):.0f} s off")
+    ahead = first_response.sent - (first_response.date + 1)
+    behind = first_response.date - first_response.received
+    if max(ahead, behind) <= MAX_SKEW_SECONDS:
+        return _ok("clock", "equal to the tenant's" if max(ahead, behind) <= 1 else f"{max(ahead, behind):.0f} s off")
     return Finding(
         "clock",
         Status.WARNING,
-        f"{_lasting(max(ahead, back))} {'ahead of' if ahead > back else 'behind'} the tenant's",
+        f"{_duration_text(max(ahead, behind))} {'ahead of' if ahead > behind else 'behind'} the tenant's",
         "set this machine's clock: Auth0 refuses an assertion (private-key JWT) with a wrong time",
     )
 
@@ -270,26 +275,26 @@ def _token(token: ProbedToken, now: float | None) -> Finding:
         expiry = expiry_of(token.text)
     except ReconcilerError as error:
         return Finding("token", Status.FAILED, str(error), "get a token for the Management API of this tenant")
-    origin = "fetched" if token.renewable else "as given"
+    origin = "fetched" if token.renewable else "from the environment"
     if expiry is None or now is None:
         return _ok("token", f"{origin}; " + ("its expiry is unknown" if expiry is None else _until(expiry)))
     left = expiry - now
     if left <= 0:
-        return Finding("token", Status.FAILED, f"it expired {_lasting(-left)} ago", "get a new one")
-    found = f"{origin}, valid for {_lasting(left)}"
+        return Finding("token", Status.FAILED, f"it expired {_duration_text(-left)} ago", "get a new one")
+    found = f"{origin}, valid for {_duration_text(left)}"
     if token.renewable or left >= SHORT_TOKEN_SECONDS:
         return _ok("token", found)
     return Finding("token", Status.WARNING, found, "get a new one: a run may take longer and cannot renew it")
 
 
 def _api(listing: ProbedListing) -> Finding:
-    if listing.wrong:
-        return Finding("API", Status.FAILED, listing.wrong, listing.advice)
+    if listing.error:
+        return Finding("API", Status.FAILED, listing.error, listing.advice)
     return _ok("API", "the tenant lists client grants")
 
 
 def _rate_limit(listing: ProbedListing) -> Finding:
-    limit, remaining = listing.said.limit, listing.said.remaining
+    limit, remaining = listing.rate_limit.limit, listing.rate_limit.remaining
     if limit is None or remaining is None:
         return Finding(
             "rate limit",
@@ -301,11 +306,11 @@ def _rate_limit(listing: ProbedListing) -> Finding:
     return _ok("rate limit", f"{remaining} of {limit} left; runs leave {left} to others (see --rate-share)")
 
 
-def _tenants_time(greeting: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
-    """Return the tenant's time, which decides about the expiry of a token. The default is this machine's time."""
-    if isinstance(greeting, ProbeFailed | ProbeSkipped):
+def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
+    """Return the current time for the expiry of tokens: the tenant's time, otherwise the local time, otherwise None."""
+    if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None
-    return greeting.received if greeting.date is None else greeting.date
+    return first_response.received if first_response.date is None else first_response.date
 
 
 def _until(expiry: float) -> str:
@@ -316,11 +321,11 @@ def _day(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
 
 
-def _lasting(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     """Return a duration in its two largest units."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    told = [f"{count} {unit}" for count, unit in parts if count]
-    return " ".join(told[:2]) or "0 s"
+    units = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(units[:2]) or "0 s"

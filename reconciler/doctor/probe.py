@@ -1,6 +1,6 @@
-"""Probe a tenant like a run would use it: resolve, connect, send a first request, fetch a token, list. No retries.
+"""Probe a tenant with the steps of a run: resolve, connect, send a first request, fetch a token, list grants.
 
-A failure is recorded. Steps that do not depend on it still run.
+Failed requests are not repeated. If a step fails, the steps that do not depend on it still run.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from reconciler.auth0.connection import Route, open_http
 from reconciler.auth0.credentials import (
     PRIVATE_KEY,
     PRIVATE_KEY_PATH,
-    TOKENS,
+    TOKEN_VARIABLES,
     AccessToken,
     ClientSecret,
     Credentials,
@@ -50,16 +50,16 @@ class ProbeSkipped:
 
 @dataclass(frozen=True, slots=True)
 class ProbedListing:
-    """The response to a request for grants: the error, if any, the advice, and the rate limit."""
+    """The result of listing grants. `error` is "" after a success. `advice` is the next step for the user."""
 
-    wrong: str
+    error: str
     advice: str
-    said: RateLimitHeaders
+    rate_limit: RateLimitHeaders
 
 
 @dataclass(frozen=True, slots=True)
 class ProbedToken:
-    """An access token. `renewable` is true if another one can be fetched."""
+    """An access token. `renewable` is true if a new token can be fetched."""
 
     text: str = field(repr=False)
     renewable: bool
@@ -69,9 +69,9 @@ class ProbedToken:
 class TenantProbe:
     """The results of all steps.
 
-    `credentials` describes the credentials and their variables. `addresses` has the addresses of the host. `identity`
-    is the expected identity. `unconfirmed` has a problem and its fix if only the configuration decides where
-    credentials are sent.
+    `credentials` is a description of the credentials and their variables. `addresses` are the IP addresses of the host.
+    `identity` is the check of the tenant's identity. `unconfirmed` is a problem and its fix if only reconciler.yaml
+    decides where credentials are sent.
     """
 
     tenant: Tenant
@@ -79,38 +79,38 @@ class TenantProbe:
     proxy_notes: tuple[str, ...]
     addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped
     credentials: str | ProbeFailed | ProbeSkipped
-    greeting: FirstResponse | ProbeFailed | ProbeSkipped
+    first_response: FirstResponse | ProbeFailed | ProbeSkipped
     token: ProbedToken | ProbeFailed | ProbeSkipped
     listing: ProbedListing | ProbeFailed | ProbeSkipped
     identity: IdentityCheck | None = None
     unconfirmed: tuple[str, str] | None = None
 
 
-def described_credentials(
+def describe_credentials(
     credentials: Credentials | ProbeFailed, tenant: Tenant, environment: Mapping[str, str]
 ) -> str | ProbeFailed:
     """Return a description of the credentials for `tenant` and of their variables."""
     if isinstance(credentials, ProbeFailed):
         return credentials
     if tenant.kind is TenantKind.SANDBOX:
-        return "those of the sandbox"
-    given = CredentialVariables(environment, tenant.credentials)
+        return "the credentials of the sandbox"
+    variables = CredentialVariables(environment, tenant.credentials)
     match credentials:
         case AccessToken():
-            return f"an access token from {given.name(*TOKENS)}"
+            return f"an access token from {variables.name(*TOKEN_VARIABLES)}"
         case PrivateKey():
-            names = [given.name("CLIENT_ID"), given.name(PRIVATE_KEY, PRIVATE_KEY_PATH)]
+            names = [variables.name("CLIENT_ID"), variables.name(PRIVATE_KEY, PRIVATE_KEY_PATH)]
             what = f"a private key ({credentials.algorithm})"
         case ClientSecret():
-            names = [given.name("CLIENT_ID"), given.name("CLIENT_SECRET")]
+            names = [variables.name("CLIENT_ID"), variables.name("CLIENT_SECRET")]
             what = "a client secret"
-    if given.text("AUDIENCE"):
-        names.append(given.name("AUDIENCE"))
+    if variables.text("AUDIENCE"):
+        names.append(variables.name("AUDIENCE"))
     return f"{what} from {enumerated(names, 'and')}"
 
 
 RESOLVING_SECONDS = 10.0
-INSIDE = ProbeSkipped("the tenant is inside this process")
+IN_PROCESS = ProbeSkipped("the tenant is inside this process")
 NO_CONNECTION = ProbeSkipped("no connection")
 NO_CREDENTIALS = ProbeSkipped("no credentials")
 NO_TOKEN = ProbeSkipped("no access token")
@@ -122,35 +122,37 @@ LISTING_ADVICE = {
     403: "add read:client_grants to the grant of reconciler's own application on the Management API",
     429: "another program uses up the rate limit: try again later",
 }
-ELSE_ADVICE = "try again; if the error remains, check that the domain is the tenant's, and check proxies"
+DEFAULT_ADVICE = "try again; if the error remains, check that the domain is the tenant's, and check proxies"
 
 
-async def look(
+async def probe_tenant(
     tenant: Tenant,
     environment: Mapping[str, str],
     identity: IdentityCheck | None = None,
     secrets: Secrets | None = None,
 ) -> TenantProbe:
     """Probe `tenant`. Errors of the tenant, the network or the environment become results."""
-    inside = tenant.kind is TenantKind.SANDBOX
-    proxy = None if inside else proxy_for(tenant.base_url)
-    addresses = INSIDE if inside else await _addresses(tenant.base_url, proxy)
+    is_in_process = tenant.kind is TenantKind.SANDBOX
+    proxy = None if is_in_process else proxy_for(tenant.base_url)
+    addresses = IN_PROCESS if is_in_process else await _addresses(tenant.base_url, proxy)
     try:
         with route_to(tenant, environment) as route:
             credentials = _credentials(route)
-            described: str | ProbeFailed | ProbeSkipped = described_credentials(credentials, tenant, environment)
-            known = secrets_in(environment) if secrets is None else secrets
-            greeting, token, listing = await _talk(route, credentials, addresses, identity, known)
+            description: str | ProbeFailed | ProbeSkipped = describe_credentials(credentials, tenant, environment)
+            known_secrets = secrets_in(environment) if secrets is None else secrets
+            first_response, token, listing = await _probe_connection(
+                route, credentials, addresses, identity, known_secrets
+            )
     except ReconcilerError as error:
-        described, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
-        greeting = ProbeFailed(str(error), "`reconciler sandbox reset` recreates the tenant from its seed")
+        description, token, listing = NO_CONNECTION, NO_CONNECTION, NO_CONNECTION
+        first_response = ProbeFailed(str(error), "`reconciler sandbox reset` recreates the tenant from its seed")
     return TenantProbe(
         tenant=tenant,
         proxy=proxy,
-        proxy_notes=() if inside else proxy_notes(tenant.base_url),
+        proxy_notes=() if is_in_process else proxy_notes(tenant.base_url),
         addresses=addresses,
-        credentials=described,
-        greeting=greeting,
+        credentials=description,
+        first_response=first_response,
         token=token,
         listing=listing,
         identity=identity,
@@ -159,7 +161,7 @@ async def look(
 
 
 async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | ProbeFailed:
-    """Resolve the host of the connection. This is the proxy if there is one, and the proxy resolves the tenant."""
+    """Resolve the host of the connection. With a proxy, this is the proxy, which itself resolves the tenant's host."""
     parts = urlsplit(base_url)
     host = proxy.host if proxy else parts.hostname or ""
     if not host:
@@ -171,41 +173,41 @@ async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Pr
         async with asyncio.timeout(RESOLVING_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)
     except (OSError, UnicodeError) as error:
-        # an empty or too long label is a UnicodeError; our own TimeoutError has no text
+        # UnicodeError: a label is empty or too long. The TimeoutError of asyncio.timeout has no text.
         reason = (error.strerror or "no response in time") if isinstance(error, OSError) else "it is not a host name"
-        whose = f"the proxy's host {host}" if proxy else host
+        owner = f"the proxy's host {host}" if proxy else host
         return ProbeFailed(
-            f"{whose} cannot be resolved: {reason}", "check the spelling, and this machine's name servers"
+            f"{owner} cannot be resolved: {reason}", "check the spelling, and this machine's name servers"
         )
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-Talk = tuple[
+_ConnectionResults = tuple[
     FirstResponse | ProbeFailed | ProbeSkipped,
     ProbedToken | ProbeFailed | ProbeSkipped,
     ProbedListing | ProbeFailed | ProbeSkipped,
 ]
 
 
-async def _talk(
+async def _probe_connection(
     route: Route,
     credentials: Credentials | ProbeFailed,
     addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped,
     identity: IdentityCheck | None,
     secrets: Secrets,
-) -> Talk:
+) -> _ConnectionResults:
     if isinstance(addresses, ProbeFailed):
         return ProbeSkipped("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
     try:
         async with open_http(route.base_url, transport=route.transport) as http:
             probe = Probe(http, secrets)
-            greeting = await _greeting(probe)
-            reached = None if isinstance(greeting, ProbeFailed) else probe
-            token = await _token(reached, credentials)
-            return greeting, token, await _listing(reached, token, identity)
+            first_response = await _first_response(probe)
+            reachable_probe = None if isinstance(first_response, ProbeFailed) else probe
+            token = await _token(reachable_probe, credentials)
+            return first_response, token, await _listing(reachable_probe, token, identity)
     except ReconcilerError as error:
-        trouble = ProbeFailed(str(error), "correct the variables, or unset them")
-        return trouble, await _token(None, credentials), NO_CONNECTION
+        failure = ProbeFailed(str(error), "correct the variables, or unset them")
+        return failure, await _token(None, credentials), NO_CONNECTION
 
 
 def _credentials(route: Route) -> Credentials | ProbeFailed:
@@ -215,9 +217,9 @@ def _credentials(route: Route) -> Credentials | ProbeFailed:
         return ProbeFailed(str(error), SET_CREDENTIALS)
 
 
-async def _greeting(probe: Probe) -> FirstResponse | ProbeFailed:
+async def _first_response(probe: Probe) -> FirstResponse | ProbeFailed:
     try:
-        return await probe.greet()
+        return await probe.send_first_request()
     except NotSentError as error:
         if "SSL" in str(error):
             return ProbeFailed(
@@ -226,13 +228,13 @@ async def _greeting(probe: Probe) -> FirstResponse | ProbeFailed:
             )
         return ProbeFailed(str(error), "check the domain and its port, firewalls, and whether you need a proxy")
     except Auth0Error as error:
-        return ProbeFailed(str(error), ELSE_ADVICE)
+        return ProbeFailed(str(error), DEFAULT_ADVICE)
 
 
 async def _token(
     probe: Probe | None, credentials: Credentials | ProbeFailed
 ) -> ProbedToken | ProbeFailed | ProbeSkipped:
-    """Return a token. A token from the environment is examined without a connection."""
+    """Return a token. A token from the environment needs no connection."""
     match credentials:
         case ProbeFailed():
             return NO_CREDENTIALS
@@ -244,9 +246,9 @@ async def _token(
             try:
                 return ProbedToken(await probe.token(credentials), renewable=True)
             except NoTokenError as error:
-                return ProbeFailed(error.reason, error.advice or ELSE_ADVICE)
+                return ProbeFailed(error.reason, error.advice or DEFAULT_ADVICE)
             except ReconcilerError as error:
-                return ProbeFailed(str(error), ELSE_ADVICE)
+                return ProbeFailed(str(error), DEFAULT_ADVICE)
 
 
 async def _listing(
@@ -259,11 +261,11 @@ async def _listing(
     if identity is not None and not _is_for(identity, token):
         return OTHER_TENANT
     try:
-        answer, said = await probe.list_grants(token.text)
+        answer, rate_limit = await probe.list_grants(token.text)
     except Auth0Error as error:
-        return ProbeFailed(str(error), ELSE_ADVICE)
-    wrong = _wrong(answer)
-    return ProbedListing(str(wrong or ""), _advice(wrong) if wrong else "", said)
+        return ProbeFailed(str(error), DEFAULT_ADVICE)
+    refusal = _error_of(answer)
+    return ProbedListing(str(refusal or ""), _advice(refusal) if refusal else "", rate_limit)
 
 
 def _is_for(identity: IdentityCheck, token: ProbedToken) -> bool:
@@ -274,7 +276,7 @@ def _is_for(identity: IdentityCheck, token: ProbedToken) -> bool:
     return True
 
 
-def _wrong(answer: TenantResponse) -> Auth0Error | None:
+def _error_of(answer: TenantResponse) -> Auth0Error | None:
     try:
         answer.json()
     except Auth0Error as error:
@@ -283,4 +285,4 @@ def _wrong(answer: TenantResponse) -> Auth0Error | None:
 
 
 def _advice(error: Auth0Error) -> str:
-    return LISTING_ADVICE.get(error.status, ELSE_ADVICE) if isinstance(error, RefusedCallError) else ELSE_ADVICE
+    return LISTING_ADVICE.get(error.status, DEFAULT_ADVICE) if isinstance(error, RefusedCallError) else DEFAULT_ADVICE

@@ -10,21 +10,21 @@ from reconciler.core.tenant_filter import NOBODY
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace
-from reconciler.observe import RequiredListings, needs_of
+from reconciler.observe import RequiredListings, required_listings
 
 EVERYTHING = RequiredListings(
     application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
 )
-"""The listings for files that cannot be read: all of them."""
+"""All listings. They are assumed to be needed if the files cannot be read."""
 
 
 def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
-    """Check reconciler.yaml. `read` returns it or raises ReconcilerError."""
+    """Check reconciler.yaml. `read` returns the configuration or raises ReconcilerError."""
     try:
         config = read()
     except ReconcilerError as error:
         return Finding(
-            "configuration", Status.FAILED, _said(error), "correct it; docs/configuration.md has an example"
+            "configuration", Status.FAILED, _first_message(error), "correct it; docs/configuration.md has an example"
         ), None
     if not config.tenants:
         return Finding("configuration", Status.OK, "contains no tenants"), config
@@ -53,12 +53,12 @@ def grants(
     """Check the grant files for the tenant `chosen`, and return the listings that they need."""
     tenants = [chosen] if chosen else []
     try:
-        declared = read_grants([folder], config.readers(*tenants) if config else NOBODY, workspace)
+        declared = read_grants([folder], config.targets(*tenants) if config else NOBODY, workspace)
     except ReconcilerError as error:
         return Finding("grants", Status.FAILED, str(error), "set the folder of grant files with --grants"), EVERYTHING
     patterns = chosen.patterns if chosen else ()
     here = declared.at(chosen.target) if chosen else declared
-    return _grants(here), needs_of(here.specs, patterns)
+    return _grants(here), required_listings(here.specs, patterns)
 
 
 def _grants(declared: LoadedGrants) -> Finding:
@@ -72,7 +72,7 @@ def _grants(declared: LoadedGrants) -> Finding:
     return Finding("grants", Status.OK, found)
 
 
-def _said(error: ReconcilerError) -> str:
+def _first_message(error: ReconcilerError) -> str:
     return _first_of(error.problems) if isinstance(error, ProblemsError) else str(error)
 
 

@@ -28,7 +28,7 @@ from reconciler.files.validity import Check, validity_check
 from reconciler.files.workspace import Workspace, git_warnings
 from reconciler.git.command import GitError, GitMissingError
 from reconciler.git.repository import find_root, git_dir_of, open_repository
-from reconciler.git.revision import SUBMODULE, Revision, tracked
+from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 
 
 def checkout_problems(paths: Iterable[Path], *, must_be_whole: bool) -> Iterator[Problem]:
@@ -55,7 +55,7 @@ def _grant_files(root: Path, real: Path) -> list[str]:
     repository = open_repository(root)
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside
-    entries = (entry for entry in tracked(repository, [below]) if entry.mode != SUBMODULE)
+    entries = (entry for entry in tracked_entries(repository, [below]) if entry.mode != SUBMODULE)
     return sorted({entry.path for entry in entries if _is_grant_file(PurePosixPath(entry.path).relative_to(below))})
 
 

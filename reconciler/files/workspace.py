@@ -12,7 +12,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.git.command import GitError, GitMissingError
 from reconciler.git.repository import Repository, find_root, open_repository
-from reconciler.git.revision import altering_attributes, may_alter, tracked
+from reconciler.git.revision import altering_attributes, may_alter_files, tracked_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Workspace:
         try:
             repository = open_repository(root)
             place = Path(os.path.realpath(link.parent), link.name)
-            return any(tracked(repository, [repository.path_of(place)]))
+            return any(tracked_entries(repository, [repository.path_of(place)]))
         except GitError:
             return True
 
@@ -120,7 +120,7 @@ class Workspace:
         if self.root is None:
             return
         every = {**files, **({os.path.realpath(self.config): self.config} if self.config.exists() else {})}
-        if not may_alter(self.root, {real.rpartition(os.sep)[0] for real in every}):
+        if not may_alter_files(self.root, {real.rpartition(os.sep)[0] for real in every}):
             return
         try:
             repository = self.repository()
@@ -148,7 +148,7 @@ def committed_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
     fix = f"remove it from git: git rm -r --cached {name_of(folder)}; add .reconciler/ to .gitignore"
     try:
         repository = workspace.repository()
-        if any(tracked(repository, [repository.path_of(folder)])):
+        if any(tracked_entries(repository, [repository.path_of(folder)])):
             yield Problem(place, "git tracks this folder, which is only for journals and data of tenants", fix)
     except GitMissingError:
         return

@@ -1,1 +1,1 @@
-"""Post reports where they are reviewed: comments and issues on GitHub and GitLab."""
+"""Post reports as comments and issues on GitHub and GitLab."""

@@ -1,7 +1,7 @@
 """Comments on a pull request and issues of a repository on GitHub, through its GraphQL API.
 
-Only this API tells a job's own token which comments it wrote (`viewerDidAuthor`). The token of a job may change
-everybody's comments, so GitHub would not prevent a change to another author's comment.
+The field `viewerDidAuthor` of this API shows whether the token of the job wrote a comment. The REST API has no such
+field. It is needed because the token may also change comments of other authors.
 
 https://docs.github.com/en/graphql
 """
@@ -13,14 +13,14 @@ from typing import Any
 
 from reconciler.core.quoting import quoted
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, connected
+from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
 from reconciler.forge.job import GitHubJob, commit_id
 from reconciler.forge.report import PostedEntry
 
-MOST_CHARACTERS = 65_536
-MOST_PAGES = 1000
-FOR_COMMENTS = "pull-requests: write"
-FOR_ISSUES = "issues: write"
+MAX_CHARACTERS = 65_536
+MAX_PAGES = 1000
+COMMENT_PERMISSION = "pull-requests: write"
+ISSUE_PERMISSION = "issues: write"
 REFUSALS = {"FORBIDDEN", "NOT_FOUND", "INSUFFICIENT_SCOPES"}
 
 COMMENTS = """
@@ -69,26 +69,26 @@ mutation editIssue($id: ID!, $body: String!, $state: IssueState!) {
 """
 
 
-TIP = """
+BRANCH_TIP = """
 query tip($owner: String!, $name: String!, $ref: String!) {
   repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } }
 }
 """
-FOR_BRANCHES = "contents: read"
+BRANCH_PERMISSION = "contents: read"
 
 
 def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
     """Open the API of the job's GitHub. Raises ReconcilerError."""
-    return connected(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
+    return open_api(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
 
 
 def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
     """Return the commit id of the tip of a branch. Raises ForgeError."""
     variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
-    repository = _dug(_ask(api, FOR_BRANCHES, TIP, variables), "repository")
+    repository = _get(_ask(api, BRANCH_PERMISSION, BRANCH_TIP, variables), "repository")
     if repository.get("ref") is None:
         raise ForgeError(f"GitHub: the branch {quoted(branch)} does not exist")
-    return commit_id(_dug(repository, "ref", "target", "oid"))
+    return commit_id(_get(repository, "ref", "target", "oid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class PullRequestComments:
 
     api: ForgeApi
     job: GitHubJob
-    most_characters = MOST_CHARACTERS
+    max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
         """Yield all comments, oldest first."""
@@ -106,11 +106,11 @@ class PullRequestComments:
 
     def add(self, body: str) -> None:
         """Add a comment to the pull request."""
-        _ask(self.api, FOR_COMMENTS, ADD_COMMENT, {"owner": _id(self._pages()), "body": body})
+        _ask(self.api, COMMENT_PERMISSION, ADD_COMMENT, {"owner": _id(self._pages()), "body": body})
 
     def edit(self, entry_id: str, body: str) -> None:
         """Replace the text of a comment."""
-        _ask(self.api, FOR_COMMENTS, EDIT_COMMENT, {"id": entry_id, "body": body})
+        _ask(self.api, COMMENT_PERMISSION, EDIT_COMMENT, {"id": entry_id, "body": body})
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
         job = self.job
@@ -119,7 +119,7 @@ class PullRequestComments:
                 "the event of this run does not contain a pull request; use comment in a workflow with on: pull_request"
             )
         variables = {"owner": job.owner, "name": job.name, "number": job.pull_request}
-        return _pages(self.api, FOR_COMMENTS, COMMENTS, variables, ("repository", "owner"))
+        return _pages(self.api, COMMENT_PERMISSION, COMMENTS, variables, ("repository", "owner"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class GitHubIssues:
     api: ForgeApi
     job: GitHubJob
     title: str
-    most_characters = MOST_CHARACTERS
+    max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
         """Yield all open issues, oldest first."""
@@ -139,56 +139,56 @@ class GitHubIssues:
     def add(self, body: str) -> None:
         """Open an issue."""
         variables = {"owner": _id(self._pages()), "title": self.title, "body": body}
-        _ask(self.api, FOR_ISSUES, ADD_ISSUE, variables)
+        _ask(self.api, ISSUE_PERMISSION, ADD_ISSUE, variables)
 
     def edit(self, entry_id: str, body: str) -> None:
         """Replace the text of an issue."""
-        _ask(self.api, FOR_ISSUES, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "OPEN"})
+        _ask(self.api, ISSUE_PERMISSION, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "OPEN"})
 
     def close(self, entry_id: str, body: str) -> None:
-        """Replace the text of an issue, and close it."""
-        _ask(self.api, FOR_ISSUES, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "CLOSED"})
+        """Replace the text of an issue and close it."""
+        _ask(self.api, ISSUE_PERMISSION, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "CLOSED"})
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
         variables = {"owner": self.job.owner, "name": self.job.name}
-        return _pages(self.api, FOR_ISSUES, ISSUES, variables, ("owner",))
+        return _pages(self.api, ISSUE_PERMISSION, ISSUES, variables, ("owner",))
 
 
 def _pages(
     api: ForgeApi, permission: str, query: str, variables: Mapping[str, object], path: tuple[str, ...]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the value at `path` of each response: the owner of a listing with one page of it."""
+    """Yield the value at `path` of each response. It contains one page of the listing."""
     after = None
-    for _ in range(MOST_PAGES):
-        owner = _dug(_ask(api, permission, query, {**variables, "after": after}), *path)
+    for _ in range(MAX_PAGES):
+        owner = _get(_ask(api, permission, query, {**variables, "after": after}), *path)
         yield owner
-        page = _dug(owner, "listing", "pageInfo")
+        page = _get(owner, "listing", "pageInfo")
         if not page.get("hasNextPage"):
             return
         after = page.get("endCursor")
     raise ForgeError("GitHub's listing has no end")
 
 
-def _ask(api: ForgeApi, permission: str, document: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
-    """Return the data of a response. GraphQL returns errors with status 200 and a type."""
+def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+    """Send a query and return the data of the response. GraphQL reports errors with status 200."""
     try:
-        answer = api.call("POST", "", body={"query": document, "variables": variables}).data
+        response = api.call("POST", "", body={"query": query, "variables": variables}).data
     except ForgeError as error:
         if error.status in {401, 403}:
-            raise _refusal(str(error), permission) from error
+            raise _permission_error(str(error), permission) from error
         raise
-    errors = answer.get("errors") if isinstance(answer, dict) else None
+    errors = response.get("errors") if isinstance(response, dict) else None
     if not errors:
-        return _dug(answer, "data")
+        return _get(response, "data")
     first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
-    said, kind = first.get("message"), first.get("type")
-    message = f"GitHub: {api.blotted(said) if isinstance(said, str) else 'an error without a message'}"
+    text, kind = first.get("message"), first.get("type")
+    message = f"GitHub: {api.redacted(text) if isinstance(text, str) else 'an error without a message'}"
     if isinstance(kind, str) and kind in REFUSALS:
-        raise _refusal(message, permission)
+        raise _permission_error(message, permission)
     raise TransientForgeError(message) if kind in (None, "RATE_LIMITED") else ForgeError(message)
 
 
-def _refusal(message: str, permission: str) -> ForgeError:
+def _permission_error(message: str, permission: str) -> ForgeError:
     return ForgeError(
         f"{message}; the job needs the permission {permission}, which GitHub's own GITHUB_TOKEN can have, "
         "except in pull requests of forks",
@@ -196,19 +196,19 @@ def _refusal(message: str, permission: str) -> ForgeError:
 
 
 def _id(pages: Iterator[Mapping[str, Any]]) -> str:
-    return str(_dug(next(pages), "id"))
+    return str(_get(next(pages), "id"))
 
 
 def _entries(owner: Mapping[str, Any]) -> Iterator[PostedEntry]:
-    nodes = _dug(owner, "listing").get("nodes")
+    nodes = _get(owner, "listing").get("nodes")
     if not isinstance(nodes, list):
         raise ForgeError("GitHub's response lacks its list of nodes")
     for node in nodes:
-        yield PostedEntry(str(node.get("id")), str(node.get("body")), ours=node.get("viewerDidAuthor") is True)
+        yield PostedEntry(str(node.get("id")), str(node.get("body")), is_ours=node.get("viewerDidAuthor") is True)
 
 
-def _dug(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON
-    """Return the value under the names in `path`. It must be an object, or a text at the end."""
+def _get(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON
+    """Return the value at `path` in `data`. It must be an object or a string. Raises ForgeError."""
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     if not isinstance(data, dict | str):

@@ -10,19 +10,19 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import ForgeApi, ForgeError, ForgeResponse, connected
-from reconciler.forge.job import GITLAB_GRANTED_BY, GitLabJob, commit_id
+from reconciler.forge.http import ForgeApi, ForgeError, ForgeResponse, open_api
+from reconciler.forge.job import GITLAB_ADVICE, GitLabJob, commit_id
 from reconciler.forge.report import PostedEntry
 
-MOST_CHARACTERS = 1_000_000
+MAX_CHARACTERS = 1_000_000
 PAGE_SIZE = 20  # notes may be long
-MOST_PAGES = 1000
+MAX_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 
 
 def open_gitlab(job: GitLabJob) -> AbstractContextManager[ForgeApi]:
     """Open the API of the job's GitLab. Raises ReconcilerError."""
-    return connected(job.address, job.token, {"PRIVATE-TOKEN": job.token})
+    return open_api(job.address, job.token, {"PRIVATE-TOKEN": job.token})
 
 
 def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
@@ -38,7 +38,7 @@ class MergeRequestNotes:
 
     api: ForgeApi
     job: GitLabJob
-    most_characters = MOST_CHARACTERS
+    max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
         """Yield all notes, oldest first."""
@@ -68,7 +68,7 @@ class GitLabIssues:
     api: ForgeApi
     job: GitLabJob
     title: str
-    most_characters = MOST_CHARACTERS
+    max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
         """Yield all open issues, oldest first."""
@@ -83,7 +83,7 @@ class GitLabIssues:
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body})
 
     def close(self, entry_id: str, body: str) -> None:
-        """Replace the text of an issue, and close it."""
+        """Replace the text of an issue and close it."""
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body, "state_event": "close"})
 
     def _path(self) -> str:
@@ -95,21 +95,21 @@ def _project(job: GitLabJob) -> str:
 
 
 def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> Iterator[PostedEntry]:
-    """Yield a whole listing. `text` is the key of the body. The id of an issue is its iid."""
-    ourselves = _ask(api, "GET", "user").data
-    our_id = ourselves.get("id") if isinstance(ourselves, dict) else None
-    for number in range(1, MOST_PAGES + 1):
+    """Yield the entries of all pages. `text` is the key of the body in the response."""
+    user = _ask(api, "GET", "user").data
+    user_id = user.get("id") if isinstance(user, dict) else None
+    for number in range(1, MAX_PAGES + 1):
         page = _ask(api, "GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
         for item in _items(page.data):
-            ours = our_id is not None and _author(item) == our_id
-            yield PostedEntry(_number(item), str(item.get(text) or ""), ours)
+            is_ours = user_id is not None and _author(item) == user_id
+            yield PostedEntry(_number(item), str(item.get(text) or ""), is_ours)
         if not page.has_next:
             return
     raise ForgeError("GitLab's listing has no end")
 
 
 def _number(item: Mapping[str, Any]) -> str:
-    """Return the number of an issue or a note. It is part of URLs."""
+    """Return the number of an issue (`iid`) or a note (`id`) for URLs. Raises ForgeError if it is not a number."""
     number = item.get("iid", item.get("id"))
     if type(number) is not int or number < 0:
         raise ForgeError("GitLab's response has an entry without a valid number")
@@ -139,5 +139,5 @@ def _ask(
         return api.call(method, path, query=query, body=body)
     except ForgeError as error:
         if error.status in {401, 403, 404}:  # GitLab hides objects that a token may not read
-            raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_GRANTED_BY}") from error
+            raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_ADVICE}") from error
         raise

@@ -18,7 +18,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 
 class ForgeError(ReconcilerError):
-    """The hosting service returned an error. `status` is that of the response, or 0."""
+    """The hosting service returned an error. `status` is the status of the response, or 0."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -26,9 +26,9 @@ class ForgeError(ReconcilerError):
 
 
 class TransientForgeError(ForgeError):
-    """A retry may succeed. `retry_after` is the requested delay in seconds, or 0.
+    """An error after which the request may be repeated. `retry_after` is the requested delay in seconds, or 0.
 
-    A write may have taken effect, so read before repeating it.
+    A write may have taken effect, so read before you repeat it.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
@@ -38,8 +38,8 @@ class TransientForgeError(ForgeError):
 
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 DEADLINE_SECONDS = 60.0
-LARGEST_BODY_BYTES = 50_000_000  # a page of the longest possible comments
-LONGEST_MESSAGE = 500
+MAX_BODY_BYTES = 50_000_000  # enough for a page of comments with the maximum length
+MAX_MESSAGE_LENGTH = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -52,7 +52,7 @@ class ForgeResponse:
 
 
 class ForgeApi:
-    """An API at one URL. `connected` creates it."""
+    """A client for the API of a hosting service. `open_api` creates it."""
 
     def __init__(self, http: httpx.Client, address: str, secrets: Secrets, deadline: float) -> None:
         self._http = http
@@ -78,15 +78,15 @@ class ForgeApi:
         try:
             request = self._http.build_request(method, url, params=query, json=body)
         except (ValueError, httpx.InvalidURL) as error:
-            raise ForgeError(f"{method} {self.blotted(url)}: HTTP cannot carry this request") from error
+            raise ForgeError(f"{method} {self.redacted(url)}: the request is not valid HTTP") from error
         call = f"{method} {request.url.host} {request.url.path}"
         try:
             response, content = self._exchange(call, request)
         except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
             # httpx also raises errors of the standard library for malformed responses.
-            raise TransientForgeError(f"{call}: {self.blotted(str(error)) or type(error).__name__}") from error
+            raise TransientForgeError(f"{call}: {self.redacted(str(error)) or type(error).__name__}") from error
         if not response.is_success:
-            raise self._refusal(call, response, content)
+            raise self._error_for_status(call, response, content)
         try:
             return ForgeResponse(json.loads(content), "next" in response.links)
         except (ValueError, RecursionError) as error:
@@ -99,16 +99,16 @@ class ForgeApi:
         try:
             for chunk in response.iter_raw():
                 content += chunk
-                if len(content) > LARGEST_BODY_BYTES:
-                    raise ForgeError(f"{call}: the response is larger than {LARGEST_BODY_BYTES // 1_000_000} MB")
+                if len(content) > MAX_BODY_BYTES:
+                    raise ForgeError(f"{call}: the response is larger than {MAX_BODY_BYTES // 1_000_000} MB")
                 if time.monotonic() > deadline:
                     raise TransientForgeError(f"{call}: no complete response within {self._deadline:.0f} s")
         finally:
             response.close()
         return response, bytes(content)
 
-    def _refusal(self, call: str, response: httpx.Response, content: bytes) -> ForgeError:
-        """Return the error for a status other than a success. 403 with a delay is GitHub's secondary rate limit."""
+    def _error_for_status(self, call: str, response: httpx.Response, content: bytes) -> ForgeError:
+        """Return the error for an unsuccessful response. GitHub's secondary rate limit is 403 with `retry-after`."""
         message = f"{call}: {response.status_code} {self._message(response, content)}".rstrip()
         delay = parse_rate_limit_headers(response.headers).retry_after or 0.0
         is_limited = response.status_code == httpx.codes.FORBIDDEN and delay > 0
@@ -119,18 +119,18 @@ class ForgeApi:
         return ForgeError(message, status=response.status_code)
 
     def _message(self, response: httpx.Response, content: bytes) -> str:
-        """Return the message of the service, safe to show."""
+        """Return the error message of the service, without secrets."""
         try:
-            said = json.loads(content)
+            data = json.loads(content)
         except (ValueError, RecursionError):
-            said = None
-        found = [said.get(name) for name in ("message", "error")] if isinstance(said, dict) else []
-        words = next((each for each in found if isinstance(each, str) and each), response.reason_phrase)
-        return self.blotted(words)
+            data = None
+        found = [data.get(name) for name in ("message", "error")] if isinstance(data, dict) else []
+        text = next((each for each in found if isinstance(each, str) and each), response.reason_phrase)
+        return self.redacted(text)
 
-    def blotted(self, text: str) -> str:
-        """Return text from the service or a library without secrets, truncated."""
-        return self._secrets.redact(text[: 5 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
+    def redacted(self, text: str) -> str:
+        """Remove secrets from text of the service or a library, and truncate it."""
+        return self._secrets.redact(text[: 5 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
 
 
 def _parse_address(address: str) -> httpx.URL:
@@ -141,15 +141,15 @@ def _parse_address(address: str) -> httpx.URL:
 
 
 @contextmanager
-def connected(
+def open_api(
     address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
 ) -> Iterator[ForgeApi]:
-    """Open the API at `address`, which comes from a variable.
+    """Open a client for the API at `address`, the value of an environment variable.
 
-    `headers` contain the token. `deadline` limits one request.
+    `headers` contain the token. `deadline` is the limit for one request in seconds.
 
     Raises:
-        ReconcilerError: if the token would be sent unencrypted, or the connection cannot be prepared.
+        ReconcilerError: if `address` is not a valid https URL, or the proxy or the certificates cannot be used.
     """
     try:
         url = _parse_address(address)

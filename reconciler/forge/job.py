@@ -1,4 +1,4 @@
-"""The CI job that runs reconciler, as its environment describes it: the API and the request."""
+"""The CI job that runs reconciler: its API, repository, pull request and token, from environment variables."""
 
 import json
 import re
@@ -21,13 +21,13 @@ def commit_id(value: object) -> str:
 
 TOKEN = re.compile(r"[!-~]+")
 REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
-GITHUB_GRANTED_BY = "set GITHUB_TOKEN: ${{ github.token }} in the env of the step"
-GITLAB_GRANTED_BY = "store a project access token with the scope api as a masked CI/CD variable of that name"
+GITHUB_ADVICE = "set GITHUB_TOKEN: ${{ github.token }} in the env of the step"
+GITLAB_ADVICE = "store a project access token with the scope api as a masked CI/CD variable of that name"
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubJob:
-    """A job of GitHub Actions. `pull_request` is None if its event does not concern one."""
+    """A job of GitHub Actions. `pull_request` is None if the event of the job is not about a pull request."""
 
     address: str
     owner: str
@@ -55,7 +55,7 @@ def job_of(environment: Mapping[str, str]) -> Job:
     """Return the job that runs reconciler.
 
     Raises:
-        ReconcilerError: if there is no job, or a variable is missing.
+        ReconcilerError: if reconciler does not run in a job, or a variable is missing.
     """
     if environment.get("GITHUB_ACTIONS") == "true":
         return _github(environment)
@@ -68,15 +68,15 @@ def job_of(environment: Mapping[str, str]) -> Job:
 
 
 def _github(environment: Mapping[str, str]) -> GitHubJob:
-    repository = REPOSITORY.fullmatch(_needed(environment, "GITHUB_REPOSITORY", "the runner sets it: owner/name"))
+    repository = REPOSITORY.fullmatch(_require(environment, "GITHUB_REPOSITORY", "the runner sets it: owner/name"))
     if not repository:
         raise ReconcilerError("GITHUB_REPOSITORY does not have the form owner/name")
     return GitHubJob(
-        address=_needed(environment, "GITHUB_GRAPHQL_URL", "the runner sets it"),
+        address=_require(environment, "GITHUB_GRAPHQL_URL", "the runner sets it"),
         owner=repository["owner"],
         name=repository["name"],
-        pull_request=_pull_request(_needed(environment, "GITHUB_EVENT_PATH", "the runner sets it")),
-        token=_token(environment, "GITHUB_TOKEN", GITHUB_GRANTED_BY),
+        pull_request=_pull_request(_require(environment, "GITHUB_EVENT_PATH", "the runner sets it")),
+        token=_token(environment, "GITHUB_TOKEN", GITHUB_ADVICE),
         run=_run(environment, "GITHUB_RUN_ID"),
     )
 
@@ -84,24 +84,24 @@ def _github(environment: Mapping[str, str]) -> GitHubJob:
 def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
     request = environment.get("CI_MERGE_REQUEST_IID", "")
     return GitLabJob(
-        address=_needed(environment, "CI_API_V4_URL", "the runner sets it"),
-        project=_needed(environment, "CI_PROJECT_ID", "the runner sets it"),
+        address=_require(environment, "CI_API_V4_URL", "the runner sets it"),
+        project=_require(environment, "CI_PROJECT_ID", "the runner sets it"),
         merge_request=int(request) if request.isascii() and request.isdigit() else None,
-        token=_token(environment, "GITLAB_TOKEN", GITLAB_GRANTED_BY),
+        token=_token(environment, "GITLAB_TOKEN", GITLAB_ADVICE),
         run=_run(environment, "CI_PIPELINE_ID"),
     )
 
 
 def _run(environment: Mapping[str, str], name: str) -> str:
     """Return the number of the run or pipeline of the job."""
-    number = _needed(environment, name, "the runner sets it").strip()
+    number = _require(environment, name, "the runner sets it").strip()
     if not (number.isascii() and number.isdigit()):
         raise ReconcilerError(f"{name} is not a number")
     return number
 
 
 def _pull_request(path: str) -> int | None:
-    """Return the number of the pull request in the event file at `path`, from the field that GitHub documents."""
+    """Return the number of the pull request in the event file at `path`, or None."""
     try:
         event = json.loads(Path(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -111,15 +111,15 @@ def _pull_request(path: str) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _token(environment: Mapping[str, str], name: str, whence: str) -> str:
-    token = _needed(environment, name, whence).strip()
+def _token(environment: Mapping[str, str], name: str, advice: str) -> str:
+    token = _require(environment, name, advice).strip()
     if not TOKEN.fullmatch(token):
         raise ReconcilerError(f"{name} is not a valid token (contains whitespace or an illegal character)")
     return token
 
 
-def _needed(environment: Mapping[str, str], name: str, whence: str) -> str:
+def _require(environment: Mapping[str, str], name: str, advice: str) -> str:
     value = environment.get(name, "")
     if not value.strip():
-        raise ReconcilerError(f"{name} is not set; {whence}")
+        raise ReconcilerError(f"{name} is not set; {advice}")
     return value

@@ -1,8 +1,8 @@
-"""Post a report: read the existing entries, then write what is missing. Repeating it is safe."""
+"""Post a report. Existing entries are read first, so posting the same report again is safe."""
 
 from enum import StrEnum
 
-from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, entry_of, says_the_same
+from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, entry_of, has_same_content
 
 
 class PublishResult(StrEnum):
@@ -10,27 +10,27 @@ class PublishResult(StrEnum):
 
     ADDED = "added"
     UPDATED = "updated"
-    KEPT = "said already"
+    KEPT = "unchanged"
     CLOSED = "closed"
     NONE = "nothing to close"
 
 
-def put(place: CommentTarget, report: ForgeReport) -> PublishResult:
-    """Update the report's entry, or add one. Raises ForgeError."""
-    entry = entry_of(report, place.entries())
+def publish(target: CommentTarget, report: ForgeReport) -> PublishResult:
+    """Update the entry of the report, or add an entry. Raises ForgeError."""
+    entry = entry_of(report, target.entries())
     if entry is None:
-        place.add(report.body)
+        target.add(report.body)
         return PublishResult.ADDED
-    if says_the_same(entry, report):
+    if has_same_content(entry, report):
         return PublishResult.KEPT
-    place.edit(entry.id, report.body)
+    target.edit(entry.id, report.body)
     return PublishResult.UPDATED
 
 
-def close(tracker: IssueTarget, report: ForgeReport) -> PublishResult:
-    """Replace the text of the report's entry and close it, if it exists. Raises ForgeError."""
-    entry = entry_of(report, tracker.entries())
+def close(target: IssueTarget, report: ForgeReport) -> PublishResult:
+    """Replace the text of the report's entry and close the entry, if it exists. Raises ForgeError."""
+    entry = entry_of(report, target.entries())
     if entry is None:
         return PublishResult.NONE
-    tracker.close(entry.id, report.body)
+    target.close(entry.id, report.body)
     return PublishResult.CLOSED

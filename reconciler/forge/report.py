@@ -1,7 +1,7 @@
-"""Pure: reports, and the comment or issue that belongs to a report.
+"""Pure: parse reports, and find the comment or issue of a report.
 
-A report is Markdown. Its first line is a marker: an HTML comment that names the subject, so that a newer report
-replaces the older one. The second line names the run that wrote the report.
+A report is Markdown. The first line is a marker, an HTML comment with the tenant and the configuration. A newer report
+replaces the entry with the same marker. The second line contains the number of the run that wrote the report.
 """
 
 import re
@@ -16,7 +16,9 @@ from reconciler.errors import ReconcilerError
 MARKER = re.compile(r"<!-- reconciler(:[A-Za-z0-9._~%-]+){1,2} -->")
 STAMP = re.compile(r"<!-- run (?P<run>[0-9]+) -->")
 
-CUT = "\n> [!CAUTION]\n> This report is truncated, because it is too long for a comment. Read the log of the job.\n\n"
+TRUNCATION_NOTE = (
+    "\n> [!CAUTION]\n> This report is truncated, because it is too long for a comment. Read the log of the job.\n\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,11 @@ class ForgeReport:
 
 @dataclass(frozen=True, slots=True)
 class PostedEntry:
-    """An existing comment or issue. `ours` is true if the holder of the token wrote it."""
+    """An existing comment or issue. `is_ours` is true if it was written with the token of this job."""
 
     id: str
     body: str
-    ours: bool
+    is_ours: bool
 
     @property
     def marker(self) -> str:
@@ -46,7 +48,7 @@ class PostedEntry:
 class CommentTarget(Protocol):
     """The target of reports: the comments on one request, or the open issues of one project."""
 
-    most_characters: int
+    max_characters: int
 
     def entries(self) -> Iterable[PostedEntry]:
         """Yield all entries, oldest first. Raises ForgeError."""
@@ -89,30 +91,30 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     return ForgeReport(file, marker, text)
 
 
-def shortened_report(report: ForgeReport, most_characters: int) -> ForgeReport:
-    """Return the report with as many lines as fit.
+def truncated_report(report: ForgeReport, max_characters: int) -> ForgeReport:
+    """Return the report with as many lines as `max_characters` allows.
 
-    A report that is too long is still posted. Otherwise the older one, which may say "No changes", would remain.
+    A long report is truncated instead of refused. Otherwise the older report would remain, and it may say "No changes".
     """
-    if len(report.body) <= most_characters:
+    if len(report.body) <= max_characters:
         return report
     first, *lines = report.body.splitlines(keepends=True)
-    text = first.rstrip("\n") + CUT
+    text = first.rstrip("\n") + TRUNCATION_NOTE
     for line in lines:
-        if len(text) + len(line) > most_characters:
+        if len(text) + len(line) > max_characters:
             break
         text += line
     return replace(report, body=text)
 
 
 def refuse_equal_markers(reports: Iterable[ForgeReport]) -> None:
-    """Raise ReconcilerError for two reports with the same subject."""
+    """Raise ReconcilerError if two reports have the same marker."""
     seen: dict[str, str] = {}
     for report in reports:
         other = seen.setdefault(report.marker, report.file)
         if other != report.file:
             raise ReconcilerError(
-                f"{visible(other)} and {visible(report.file)} have the same subject: pass one of them"
+                f"{visible(other)} and {visible(report.file)} are reports about the same tenant: pass only one of them"
             )
 
 
@@ -122,14 +124,15 @@ def tenant_of(marker: str) -> str:
 
 
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
-    """Yield the markers of our entries for the configuration in the marker `like`, each once, without `current`.
+    """Yield the markers of our entries that no current report replaces, each once.
 
-    No report replaces these entries.
+    Only entries for the same configuration as in the marker `like` are considered. `current` are the markers of the
+    current reports.
     """
     seen = set(current)
     for entry in entries:
         marker = entry.marker
-        if entry.ours and marker and marker not in seen and _names(marker)[1:] == _names(like)[1:]:
+        if entry.is_ours and marker and marker not in seen and _names(marker)[1:] == _names(like)[1:]:
             seen.add(marker)
             yield marker
 
@@ -139,21 +142,24 @@ def _names(marker: str) -> list[str]:
 
 
 def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry | None:
-    """Return the first of our entries that starts with the report's marker.
+    """Return the first of our entries with the marker of the report, or None.
 
-    Anybody can copy a marker. Entries of other authors are therefore never changed.
+    Entries of other authors are ignored, because anybody can copy a marker.
     """
-    return next((each for each in entries if each.ours and _first_line(each.body) == report.marker), None)
+    return next((each for each in entries if each.is_ours and _first_line(each.body) == report.marker), None)
 
 
-def says_the_same(entry: PostedEntry, report: ForgeReport) -> bool:
-    """Return whether nothing has to be written. Services change line ends and strip surrounding whitespace."""
-    return _settled(entry.body) == _settled(report.body)
+def has_same_content(entry: PostedEntry, report: ForgeReport) -> bool:
+    """Return whether the entry already has the text of the report.
+
+    Line ends and surrounding whitespace are ignored, because the services change them.
+    """
+    return _normalized(entry.body) == _normalized(report.body)
 
 
 def _first_line(text: str) -> str:
     return text.partition("\n")[0].rstrip()
 
 
-def _settled(text: str) -> str:
+def _normalized(text: str) -> str:
     return text.replace("\r\n", "\n").strip()

@@ -1,7 +1,8 @@
 """Run git with limits for time and output. A repository cannot make it run a program or read a secret.
 
-git trusts the configuration of a repository: it starts pagers, hooks, monitors, filters and transports that are named
-there. Every such way is closed here, and git gets an environment without credentials.
+git trusts the configuration of a repository: it starts pagers, hooks, monitors, filters and transports that this
+configuration names. The options, settings and environment variables below prevent this. The environment of git contains
+no credentials.
 """
 
 import os
@@ -12,13 +13,13 @@ from pathlib import Path
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 
-SECONDS = 60.0
-MOST_BYTES = 64_000_000
-MOST_STDERR_BYTES = 10_000
-MOST_LINES, MOST_CHARACTERS = 20, 500
-"""The part of git's stderr that errors show."""
+TIMEOUT_SECONDS = 60.0
+MAX_OUTPUT_BYTES = 64_000_000
+MAX_STDERR_BYTES = 10_000
+MAX_STDERR_LINES, MAX_STDERR_CHARACTERS = 20, 500
+"""The maximum number of lines of git's stderr in an error message, and of characters per line."""
 
-FLAGS = ("--no-pager", "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs")
+OPTIONS = ("--no-pager", "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs")
 SETTINGS: Mapping[str, str] = {
     "safe.bareRepository": "explicit",
     "core.fsmonitor": "false",
@@ -38,7 +39,7 @@ SETTINGS: Mapping[str, str] = {
 """Settings that override those of the repository."""
 
 INHERITED = ("SUDO_UID", "SYSTEMROOT")
-"""git accepts files of the user who called sudo. Windows starts no program without SYSTEMROOT."""
+"""git needs SUDO_UID to accept repositories of the user who ran sudo. Programs on Windows need SYSTEMROOT."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "GIT_ALLOW_PROTOCOL": "none",
@@ -50,7 +51,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "GIT_GRAFT_FILE": f"{os.devnull}/none",
     "LC_ALL": "C",
 }
-"""HOME is absent, so that git reads no file of the user."""
+"""HOME is not set, so that git does not read the user's files."""
 
 
 class GitError(ReconcilerError):
@@ -58,7 +59,7 @@ class GitError(ReconcilerError):
 
 
 class GitMissingError(GitError):
-    """There is no git that may be run."""
+    """No usable git was found on the PATH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def find_program(checkout: Path) -> str:
     """Return the absolute path of the first git on the PATH that is not inside `checkout`, a real path.
 
     Raises:
-        GitMissingError: if there is none.
+        GitMissingError: if no such git exists.
     """
     import shutil
 
@@ -99,43 +100,45 @@ def environment_of(program: str) -> dict[str, str]:
     return {**inherited, **ENVIRONMENT, "PATH": f"{Path(program).parent}{os.pathsep}{os.defpath}"}
 
 
-def run_git(  # noqa: PLR0913 - what a process has
+def run_git(  # noqa: PLR0913 - the parameters of a process
     program: str,
     arguments: Sequence[str],
     *,
     folder: Path,
     environment: Mapping[str, str],
     settings: Sequence[str] = (),
-    asked: bytes = b"",
-    most_bytes: int = MOST_BYTES,
+    stdin: bytes = b"",
+    max_bytes: int = MAX_OUTPUT_BYTES,
 ) -> GitOutput:
-    """Run git in `folder` and return its output. `settings` (name=value) follow our own.
+    """Run git in `folder` with the input `stdin`, and return its output.
+
+    `settings` have the form name=value and are added after SETTINGS.
 
     Raises:
-        GitError: if git fails, takes too long, or writes more than `most_bytes`.
+        GitError: if git fails, takes too long, or writes more than `max_bytes`.
     """
     import signal
     import subprocess
     import tempfile
     import threading
 
-    ours = (f"{name}={value}" for name, value in SETTINGS.items())
-    given = [word for setting in (*ours, *settings) for word in ("-c", setting)]
-    complaints: list[bytes] = []
+    own_settings = (f"{name}={value}" for name, value in SETTINGS.items())
+    options = [word for setting in (*own_settings, *settings) for word in ("-c", setting)]
+    stderr_chunks: list[bytes] = []
     is_late = threading.Event()
-    with tempfile.TemporaryFile() as question:
-        question.write(asked)
-        question.seek(0)
+    with tempfile.TemporaryFile() as stdin_file:
+        stdin_file.write(stdin)
+        stdin_file.seek(0)
         with subprocess.Popen(  # noqa: S603 - no shell; the program is absolute and not in the checkout
-            [program, *FLAGS, *given, *arguments],
+            [program, *OPTIONS, *options, *arguments],
             cwd=folder,
             env=dict(environment),
-            stdin=question,
+            stdin=stdin_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         ) as process:
-            assert process.stdout and process.stderr  # noqa: S101, PT018 - for mypy
+            assert process.stdout and process.stderr  # noqa: S101, PT018 - mypy needs it
             stdout, stderr = process.stdout, process.stderr
 
             def kill() -> None:
@@ -146,27 +149,29 @@ def run_git(  # noqa: PLR0913 - what a process has
                 is_late.set()
                 kill()
 
-            def listen() -> None:
-                complaints.append(stderr.read(MOST_STDERR_BYTES))
+            def read_stderr() -> None:
+                stderr_chunks.append(stderr.read(MAX_STDERR_BYTES))
                 stderr.close()
 
-            timer, listener = threading.Timer(SECONDS, stop), threading.Thread(target=listen)
+            timer, reader = threading.Timer(TIMEOUT_SECONDS, stop), threading.Thread(target=read_stderr)
             timer.start()
-            listener.start()
+            reader.start()
             try:
-                data = stdout.read(most_bytes + 1)
-                if len(data) > most_bytes:
-                    raise GitError(f"git {arguments[0]} wrote more than {most_bytes:,} bytes")
+                data = stdout.read(max_bytes + 1)
+                if len(data) > max_bytes:
+                    raise GitError(f"git {arguments[0]} wrote more than {max_bytes:,} bytes")
                 code = process.wait()
             finally:
                 timer.cancel()
                 if process.returncode is None:
                     kill()
-                listener.join()
+                reader.join()
     if is_late.is_set():
-        raise GitError(f"git {arguments[0]} took longer than {SECONDS:.0f} seconds")
-    lines = b"".join(complaints).decode(errors="replace").splitlines()
-    said = [line[:MOST_CHARACTERS] for line in lines if line.strip()][:MOST_LINES]
+        raise GitError(f"git {arguments[0]} took longer than {TIMEOUT_SECONDS:.0f} seconds")
+    lines = b"".join(stderr_chunks).decode(errors="replace").splitlines()
+    stderr_lines = [line[:MAX_STDERR_CHARACTERS] for line in lines if line.strip()][:MAX_STDERR_LINES]
     if code:
-        raise GitError("; ".join(visible(line.removeprefix("fatal: ")) for line in said) or f"git ended with {code}")
-    return GitOutput(data, tuple(line for line in said if not line.startswith("hint:")))
+        raise GitError(
+            "; ".join(visible(line.removeprefix("fatal: ")) for line in stderr_lines) or f"git ended with {code}"
+        )
+    return GitOutput(data, tuple(line for line in stderr_lines if not line.startswith("hint:")))

@@ -1,25 +1,25 @@
-"""Find the repository of a run once, independently of the files that are read, and run git in it."""
+"""Find the git repository of a folder, and run git in it."""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.quoting import quoted, visible
-from reconciler.git.command import MOST_BYTES, GitError, GitOutput, environment_of, find_program, run_git
+from reconciler.git.command import MAX_OUTPUT_BYTES, GitError, GitOutput, environment_of, find_program, run_git
 
-MOST_POINTER_BYTES = 10_000
-"""The limit for a small file in a repository's own folder."""
+MAX_POINTER_BYTES = 10_000
+"""The maximum size of a file that names another folder, for example a file `.git`."""
 
-OF_SETTINGS = ("HOME", "XDG_CONFIG_HOME")
-"""Variables that locate the user's settings, in addition to GIT_CONFIG_*."""
+SETTINGS_LOCATIONS = ("HOME", "XDG_CONFIG_HOME")
+"""Environment variables that locate the user's settings of git, in addition to GIT_CONFIG_*."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository that git accepts as the user's own. All paths are real paths.
+    """A repository whose owner git accepts. All paths are real paths.
 
-    `root` is the folder of the checkout. `git_dir` is the repository's own folder. `common_dir` is the folder that all
-    worktrees share. `warnings` has every distinct warning of git so far.
+    `root` is the root folder of the checkout. `git_dir` is the folder `.git`, or the folder of this worktree in it.
+    `common_dir` is the folder `.git` that all worktrees share. `warnings` contains every warning of git so far, once.
     """
 
     root: Path
@@ -28,24 +28,24 @@ class Repository:
     program: str
     warnings: list[str] = field(default_factory=list, compare=False)
 
-    def run(self, *arguments: str, asked: bytes = b"", most_bytes: int = MOST_BYTES) -> GitOutput:
+    def run(self, *arguments: str, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES) -> GitOutput:
         """Run a git command that only reads. Raises GitError."""
-        place = (f"--git-dir={self.git_dir}", f"--work-tree={self.root}")
-        answer = run_git(
+        options = (f"--git-dir={self.git_dir}", f"--work-tree={self.root}")
+        output = run_git(
             self.program,
-            (*place, *arguments),
+            (*options, *arguments),
             folder=self.root,
             environment=environment_of(self.program),
-            asked=asked,
-            most_bytes=most_bytes,
+            stdin=stdin,
+            max_bytes=max_bytes,
         )
-        self.warnings.extend(text for text in answer.warnings if text not in self.warnings)
-        return answer
+        self.warnings.extend(text for text in output.warnings if text not in self.warnings)
+        return output
 
     def path_of(self, path: Path) -> str:
-        """Return a path relative to the root of the checkout, with `/`. It is empty for the root itself.
+        """Return a path relative to the root of the checkout, with `/`. The result is empty for the root itself.
 
-        Links below the root are not followed, because they may have another target at another revision.
+        Links below the root are not followed, because their target may differ in another revision.
 
         Raises:
             GitError: if the path is outside the checkout.
@@ -62,17 +62,17 @@ class Repository:
 
 
 def find_root(start: Path) -> Path | None:
-    """Return the real path of the first folder with an entry `.git`: `start` or one of its parents.
+    """Return the real path of the first folder that contains `.git`: `start` or one of its parents.
 
-    A folder that looks like a bare repository is ignored. git accepts such a folder, and a pull request can contain one
-    as plain files. No commit can contain `.git`.
+    Unlike git, this function ignores bare repositories. A pull request can contain the files of a bare repository, but
+    no commit can contain `.git`.
     """
     folder = Path(os.path.realpath(start))
     return next((each for each in (folder, *folder.parents) if os.path.lexists(each / ".git")), None)
 
 
 def git_dir_of(root: Path) -> Path:
-    """Return the repository's own folder: `.git`, or the folder that a file `.git` names, as in a worktree."""
+    """Return the folder `.git`, or the folder that the file `.git` of a worktree names."""
     entry = root / ".git"
     if entry.is_dir():
         return Path(os.path.realpath(entry))
@@ -81,33 +81,34 @@ def git_dir_of(root: Path) -> Path:
 
 
 def read_pointer(file: Path) -> str:
-    """Return the start of a small file of a repository, or nothing if it is unreadable or not a plain file."""
+    """Return the start of a file, or "" if it cannot be read or is not a regular file."""
     try:
         if not file.is_file():
             return ""
         with file.open("rb") as stream:
-            return os.fsdecode(stream.read(MOST_POINTER_BYTES))
+            return os.fsdecode(stream.read(MAX_POINTER_BYTES))
     except OSError:
         return ""
 
 
 def open_repository(start: Path) -> Repository:
-    """Open the repository of the folder `start`, after git has accepted its owner.
+    """Open the repository that contains the folder `start`.
 
     Raises:
-        GitError: if there is none, git is missing or refuses it, or it borrows objects from elsewhere.
+        GitError: if `start` is not in a repository, git is missing or refuses its owner, or the repository uses objects
+            of another repository.
     """
     root = find_root(start)
     if root is None:
         raise GitError(f"{quoted(str(Path(os.path.realpath(start))))} is not in a git repository")
     program = find_program(root)
-    repository = _discovered(root, program)
+    repository = _discover(root, program)
     _refuse_alternates(repository)
     return repository
 
 
-def _discovered(root: Path, program: str) -> Repository:
-    """Let git open the repository at `root` and no other, so that git checks its owner (safe.directory)."""
+def _discover(root: Path, program: str) -> Repository:
+    """Let git open the repository at `root`, so that git checks its owner (safe.directory). Raises GitError."""
     try:
         found = run_git(
             program,
@@ -124,7 +125,7 @@ def _discovered(root: Path, program: str) -> Repository:
             ) from error
         raise GitError(f"git cannot use the repository {quoted(str(root))}: {error}") from error
     paths = [Path(os.path.realpath(line)) for line in found.lines]
-    if len(paths) != 2 or paths[0] != git_dir_of(root):  # noqa: PLR2004 - as many as were asked for
+    if len(paths) != 2 or paths[0] != git_dir_of(root):  # noqa: PLR2004 - the two paths of the command
         raise GitError(f"git cannot use the repository {quoted(str(root))}: .git is not a valid repository")
     return Repository(root, paths[0], paths[1], program, list(found.warnings))
 
@@ -133,7 +134,11 @@ def _safe_directories(program: str) -> list[str]:
     """Return the values of safe.directory in the settings of the user, the system and the environment."""
     environment = {
         **{name: value for name, value in environment_of(program).items() if not name.startswith("GIT_CONFIG_")},
-        **{name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG_") or name in OF_SETTINGS},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("GIT_CONFIG_") or name in SETTINGS_LOCATIONS
+        },
         "GIT_DIR": os.devnull,
     }
     try:
@@ -143,16 +148,18 @@ def _safe_directories(program: str) -> list[str]:
             folder=Path(Path.cwd().anchor),
             environment=environment,
         )
-    except GitError:  # there are no values
+    except GitError:  # safe.directory is not set
         return []
     return os.fsdecode(found.data).split("\0")[:-1]
 
 
 def _refuse_alternates(repository: Repository) -> None:
-    """Refuse objects of another repository. git neither checks their owner nor compares their content with their name.
+    """Refuse a repository that uses objects of another repository.
+
+    git checks neither the owner of these objects nor their hashes.
 
     Raises:
-        GitError: if the repository names another folder of objects.
+        GitError: if the file objects/info/alternates names another folder.
     """
     named = read_pointer(repository.common_dir / "objects" / "info" / "alternates").splitlines()
     if any(line.strip() and not line.startswith("#") for line in named):

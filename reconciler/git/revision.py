@@ -1,4 +1,4 @@
-"""Read a revision of a repository through plain objects. Nothing is checked out, and no filter runs."""
+"""Read files of a revision from the objects of a repository. Nothing is checked out, and no filter runs."""
 
 import os
 import re
@@ -11,14 +11,17 @@ from reconciler.core.quoting import enumerated, quoted
 from reconciler.git.command import GitError
 from reconciler.git.repository import Repository, git_dir_of, read_pointer
 
-MOST_INDEX_BYTES = 500_000_000
-NOT_HERE = "S"
-"""git's mark of an entry that a sparse checkout leaves out."""
+MAX_INDEX_BYTES = 500_000_000
+SPARSE_TAG = "S"
+"""The tag in the output of `git ls-files -t` for an entry that a sparse checkout omits."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A file, link or submodule in the index. `path` is relative to the root. A sparse checkout may leave it out."""
+    """A file, link or submodule in the index. `path` is relative to the root.
+
+    `is_left_out` is true if a sparse checkout omits the entry.
+    """
 
     path: str
     mode: str
@@ -30,39 +33,42 @@ class IndexEntry:
         return self.mode == LINK
 
 
-def tracked(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
-    """Yield the index entries at and below `paths`, which are relative to the root. "" is the root. Raises GitError."""
+def tracked_entries(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
+    """Yield the index entries at and below `paths`. Paths are relative to the root. "" is the root. Raises GitError."""
     named = [path or "." for path in paths]
-    answer = repository.run("ls-files", "-z", "-t", "--stage", "--", *named, most_bytes=MOST_INDEX_BYTES)
-    for line in os.fsdecode(answer.data).split("\0")[:-1]:
-        about, _, path = line.partition("\t")
-        tag, mode, *_ = about.split(" ")
-        yield IndexEntry(path, mode, tag == NOT_HERE)
+    output = repository.run("ls-files", "-z", "-t", "--stage", "--", *named, max_bytes=MAX_INDEX_BYTES)
+    for line in os.fsdecode(output.data).split("\0")[:-1]:
+        metadata, _, path = line.partition("\t")
+        tag, mode, *_ = metadata.split(" ")
+        yield IndexEntry(path, mode, tag == SPARSE_TAG)
 
 
 ALTERING = ("working-tree-encoding", "ident", "filter")
 INACTIVE = ("unspecified", "unset")
-FILE = ".gitattributes"
-MOST_BYTES = 1_000_000
-"""The limit for an attributes file that is searched here. git reads a longer one."""
-ANSWER_BYTES = 500_000_000
+ATTRIBUTES_FILE = ".gitattributes"
+MAX_ATTRIBUTES_BYTES = 1_000_000
+"""The maximum size of an attributes file that is searched here. git itself checks larger files."""
+MAX_ATTRIBUTES_OUTPUT_BYTES = 500_000_000
 
 
-def may_alter(root: Path, folders: Iterable[str]) -> bool:
-    """Return whether an attribute of ALTERING may apply to a file in one of `folders` of the checkout at `root`.
+def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
+    """Return whether an attribute in ALTERING may apply to a file in one of `folders` of the checkout at `root`.
 
-    This reads the few attributes files that apply and starts no process. Folders are real paths.
+    This only reads the attributes files of these folders, and starts no process. Folders are real paths.
     """
     git_dir = git_dir_of(root)
     common_dir = git_dir / (read_pointer(git_dir / "commondir").strip() or ".")
-    if (git_dir / "info" / "sparse-checkout").exists():  # an attributes file may apply without being checked out
+    if (git_dir / "info" / "sparse-checkout").exists():  # an attributes file applies even if it is not checked out
         return True
-    files = [common_dir / "info" / "attributes", *(Path(folder, FILE) for folder in _with_parents(root, folders))]
+    files = [
+        common_dir / "info" / "attributes",
+        *(Path(folder, ATTRIBUTES_FILE) for folder in _with_parents(root, folders)),
+    ]
     return any(map(_mentions, files))
 
 
 def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Yield `folders` inside `root` and the folders between, each once."""
+    """Yield `root`, the `folders` inside it, and the folders between them, each once."""
     seen = {str(root)}
     yield str(root)
     for folder in folders:
@@ -71,14 +77,17 @@ def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
         while folder not in seen:
             seen.add(folder)
             yield folder
-            folder = os.path.dirname(folder)  # noqa: PTH120, PLW2901 - many folders, and their text is at hand
+            folder = os.path.dirname(folder)  # noqa: PTH120, PLW2901 - faster for many folders
 
 
 def _mentions(file: Path) -> bool:
-    """Return whether an attributes file names one of ALTERING. A link or another special file counts as if it did."""
+    """Return whether an attributes file may contain an attribute in ALTERING.
+
+    The result is true for files that cannot be searched: links, special files, large files and unreadable files.
+    """
     try:
         status = file.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_ATTRIBUTES_BYTES:
             return True
         text = file.read_bytes()
     except FileNotFoundError:
@@ -89,31 +98,33 @@ def _mentions(file: Path) -> bool:
 
 
 def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield path, attribute and value for each attribute that alters one of `files` at checkout.
+    """Yield path, attribute and value for each attribute that changes the content of one of `files` at checkout.
 
     Paths are relative to the root of the checkout. Raises GitError.
     """
-    asked = "".join(f"{file}\0" for file in files).encode(errors="surrogateescape")
-    answer = repository.run("check-attr", "--stdin", "-z", *ALTERING, asked=asked, most_bytes=ANSWER_BYTES)
-    words = os.fsdecode(answer.data).split("\0")
-    for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=False):
+    stdin = "".join(f"{file}\0" for file in files).encode(errors="surrogateescape")
+    output = repository.run(
+        "check-attr", "--stdin", "-z", *ALTERING, stdin=stdin, max_bytes=MAX_ATTRIBUTES_OUTPUT_BYTES
+    )
+    fields = os.fsdecode(output.data).split("\0")
+    for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
         if value not in INACTIVE:
             yield path, name, value
 
 
-FETCH_IT = "fetch it first: git fetch, or fetch-depth: 0 for actions/checkout"
+FETCH_ADVICE = "fetch it first: git fetch, or fetch-depth: 0 for actions/checkout"
 BATCH_BYTES = 32_000_000
-"""The maximum size of the files that one git command returns."""
+"""The maximum total size of the files that one git command returns."""
 
 WHOLE_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
-OF_ONE_WORKTREE = re.compile("HEAD|[A-Z_]+_HEAD")
-"""Names that git stores next to its branches and tags and prefers to them."""
+WORKTREE_REF = re.compile("HEAD|[A-Z_]+_HEAD")
+"""Names such as HEAD and MERGE_HEAD. git prefers them to branches and tags with the same name."""
 
 END_OF_NAME = re.compile(r"[~^:]|@\{")
 CONTROL = re.compile("[\x00-\x1f\x7f]")
 GLOB = re.compile(r"[*?\[\\ ]")
 REFS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
-"""The meanings of a short name, in git's order."""
+"""The refs that a short name can mean, in git's order."""
 
 LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 
@@ -139,16 +150,16 @@ class Revision:
     def find(self, path: str) -> TreeEntry | str | None:
         """Return the folder or file at `path`, which is relative to the root of the checkout. Links are followed.
 
-        The result is None if nothing exists there. It is a text with the reason if a link cannot be followed.
+        Return None if nothing exists at `path`. Return the reason as text if a link cannot be followed.
 
         Raises:
             GitError: if git cannot read it.
         """
         if "\n" in path:
             raise GitError(f"{quoted(path)} cannot be read at a revision: its name contains a line break")
-        asked = f"{self.commit}:{path}\n".encode(errors="surrogateescape")
-        answer = self.repository.run("cat-file", "--batch-check", "--follow-symlinks", asked=asked)
-        first, *_ = answer.lines or [""]
+        stdin = f"{self.commit}:{path}\n".encode(errors="surrogateescape")
+        output = self.repository.run("cat-file", "--batch-check", "--follow-symlinks", stdin=stdin)
+        first, *_ = output.lines or [""]
         match first.split(" "):
             case [identity, ("tree" | "blob") as kind, size] if size.isdigit():
                 return TreeEntry(FOLDER if kind == "tree" else "100644", identity, int(size))
@@ -158,7 +169,7 @@ class Revision:
                 return "is a link that leads to no file or folder"
             case ["notdir", _]:
                 return "is inside a file, not a folder"
-            case _:  # missing: either absent, or an object that was not fetched
+            case _:  # the path does not exist, or its object was not fetched
                 pass
         try:
             exists = self.repository.run("ls-tree", "-z", "--full-tree", self.commit, "--", path or ".").data
@@ -171,14 +182,14 @@ class Revision:
     def list(self, folder: TreeEntry) -> list[TreeEntry]:
         """Return everything in a folder and its subfolders, without the folders themselves. Raises GitError."""
         try:
-            answer = self.repository.run("ls-tree", "-r", "-l", "-z", folder.object)
+            output = self.repository.run("ls-tree", "-r", "-l", "-z", folder.object)
         except GitError as error:
             raise self._incomplete(str(error)) from error
-        return [self._entry(line) for line in answer.data.split(b"\0") if line]
+        return [self._entry(line) for line in output.data.split(b"\0") if line]
 
     def _entry(self, line: bytes) -> TreeEntry:
-        about, _, path = line.partition(b"\t")
-        mode, kind, identity, size = about.decode().split()
+        metadata, _, path = line.partition(b"\t")
+        mode, kind, identity, size = metadata.decode().split()
         if kind == "blob" and not size.isdigit():
             raise self._incomplete(f"the object {identity} is missing")
         return TreeEntry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
@@ -189,9 +200,9 @@ class Revision:
             yield from self._contents(batch)
 
     def _contents(self, batch: Sequence[TreeEntry]) -> Iterator[bytes]:
-        asked = "".join(f"{entry.object}\n" for entry in batch).encode()
-        most = sum(entry.size + 100 for entry in batch)
-        data = self.repository.run("cat-file", "--batch", asked=asked, most_bytes=most).data
+        stdin = "".join(f"{entry.object}\n" for entry in batch).encode()
+        max_bytes = sum(entry.size + 100 for entry in batch)
+        data = self.repository.run("cat-file", "--batch", stdin=stdin, max_bytes=max_bytes).data
         start = 0
         for entry in batch:
             head, _, _ = data[start : start + 100].partition(b"\n")
@@ -202,7 +213,7 @@ class Revision:
             start += entry.size + 1
 
     def _incomplete(self, reason: str) -> GitError:
-        return GitError(f"git cannot read the files in {quoted(self.name)}: {reason}; {FETCH_IT}")
+        return GitError(f"git cannot read the files in {quoted(self.name)}: {reason}; {FETCH_ADVICE}")
 
 
 def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
@@ -227,12 +238,12 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
     if not name or name.startswith("-") or CONTROL.search(name):
         raise GitError(f"{quoted(name)} is not a revision of git")
     try:
-        searches = name.startswith(":/")  # up to the end of the name
-        answer = repository.run("rev-parse", "--verify", name if searches else f"{name}^{{commit}}")
+        is_search = name.startswith(":/")  # the rest of such a name is a search text
+        output = repository.run("rev-parse", "--verify", name if is_search else f"{name}^{{commit}}")
     except GitError as error:
-        raise GitError(f"git does not know the revision {quoted(name)}: {error}; {FETCH_IT}") from error
-    (commit,) = answer.lines
-    _refuse_ambiguous(repository, name, answer.warnings)
+        raise GitError(f"git does not know the revision {quoted(name)}: {error}; {FETCH_ADVICE}") from error
+    (commit,) = output.lines
+    _refuse_ambiguous(repository, name, output.warnings)
     return Revision(repository, name, commit)
 
 
@@ -241,23 +252,24 @@ def refuse_unless_ancestor(revision: Revision) -> None:
     if revision.repository.run("rev-list", "--max-count=1", revision.commit, "^HEAD").lines:
         raise GitError(
             f"{quoted(revision.name)} is not an ancestor of HEAD, so the two cannot be compared as a request "
-            f"and its base; update the branch, check out the merge commit, or {FETCH_IT}"
+            f"and its base; update the branch, check out the merge commit, or {FETCH_ADVICE}"
         )
 
 
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
-    """Refuse a name that a tag or another branch shares. Otherwise anybody who pushes a tag chooses the revision.
+    """Refuse the name of a branch if a tag or another branch has the same name.
 
-    A whole id, a full name (refs/heads/main), HEAD and similar names are never ambiguous.
+    Otherwise, anybody who may push a tag could choose the revision. Full commit ids, full names such as
+    refs/heads/main, and HEAD are never ambiguous.
 
     Raises:
-        GitError: with all meanings of the name.
+        GitError: if the name is ambiguous. The message contains all meanings.
     """
     short = END_OF_NAME.split(name, maxsplit=1)[0]
     if not short or WHOLE_ID.fullmatch(short):
         return
-    refs = _refs_called(repository, short)
-    if OF_ONE_WORKTREE.fullmatch(short):
+    refs = _refs_named(repository, short)
+    if WORKTREE_REF.fullmatch(short):
         is_certain = (repository.git_dir / short).exists()
     else:
         is_certain = short.startswith("refs/") and short in refs
@@ -265,11 +277,11 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
         return
     meanings = {form.format(short): None for form in REFS}
     found = [ref for ref in meanings if ref in refs]
-    if OF_ONE_WORKTREE.fullmatch(short) or short.startswith("refs/"):
+    if WORKTREE_REF.fullmatch(short) or short.startswith("refs/"):
         if found:
-            raise GitError(f"git does not know {quoted(short)}, only {enumerated(found, 'and')}; {FETCH_IT}")
+            raise GitError(f"git does not know {quoted(short)}, only {enumerated(found, 'and')}; {FETCH_ADVICE}")
         return
-    if found == [f"refs/tags/{short}"]:  # without a checked-out branch of that name, people mean the remote branch
+    if found == [f"refs/tags/{short}"]:  # users may mean the remote branch of that name
         found += [ref for ref in refs if ref not in meanings and refs[ref] != refs[found[0]]]
     if len(found) == 1 and any("ambiguous" in warning for warning in warnings):
         found += repository.run("rev-parse", f"--disambiguate={short}").lines
@@ -282,13 +294,13 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
         )
 
 
-def _refs_called(repository: Repository, short: str) -> dict[str, str]:
-    """Return the refs that a short name may mean, and remote branches that end with it, with their ids."""
-    if GLOB.search(short):  # git allows none of these characters in the name of a ref
+def _refs_named(repository: Repository, short: str) -> dict[str, str]:
+    """Return the refs that `short` can mean, and remote branches that end with it. The values are commit ids."""
+    if GLOB.search(short):  # not allowed in the name of a ref
         return {}
     patterns = [form.format(short) for form in (*REFS, "refs/remotes/*/{}")]
     form = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"
     lines = repository.run("for-each-ref", f"--format={form}", *patterns).lines
-    exact = {form.format(short) for form in REFS}  # a pattern also matches the refs below it
+    exact = {form.format(short) for form in REFS}  # `git for-each-ref` also returns refs below a pattern
     named = (line.partition(" ") for line in lines)
     return {ref: identity for identity, _, ref in named if ref in exact or ref.endswith(f"/{short}")}

@@ -1,1 +1,1 @@
-"""HTTP as the Management API and the hosting services both need it."""
+"""HTTP code that the clients of the Management API and of the hosting services share."""

@@ -1,4 +1,7 @@
-"""Proxies from environment variables. No other module reads these variables, so all connections use the same proxy."""
+"""Proxies from environment variables.
+
+Only this module reads these variables, so that all connections use the same proxy.
+"""
 
 import os
 import re
@@ -17,7 +20,7 @@ from reconciler.errors import ReconcilerError
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
 PORTS = {"http": 80, "https": 443}
-MOST_NOTED = 5
+MAX_SHOWN_ENTRIES = 5
 HOST_ENTRY = re.compile(r"(?:\*?\.)?(?P<host>\w[\w.-]*)(?::(?P<port>\d{1,5}))?")
 IP_ENTRY = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[\d.]+))(?::(?P<port>\d{1,5}))?")
 IpAddress = IPv4Address | IPv6Address
@@ -36,10 +39,10 @@ class Proxy:
     @property
     def address(self) -> str:
         """The address as `scheme://host:port`."""
-        return f"{self.scheme}://{self.place}"
+        return f"{self.scheme}://{self.host_and_port}"
 
     @property
-    def place(self) -> str:
+    def host_and_port(self) -> str:
         """The address as `host:port`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}" if self.port else host
@@ -47,7 +50,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class ProxyTarget:
-    """The target of a connection, in the form that NO_PROXY entries are compared with."""
+    """The target of a connection. Entries of NO_PROXY are compared with it."""
 
     scheme: str
     host: str
@@ -62,7 +65,7 @@ class UnreadableEntryError(ValueError):
 def proxy_for(base_url: str) -> Proxy | None:
     """Return the proxy for `base_url` from this process's environment, or None for a direct connection.
 
-    Loopback hosts never use a proxy. A malformed address results in a proxy without a host.
+    Connections to loopback hosts never use a proxy. If the variable is not a valid address, the result has no host.
     """
     target = _target(base_url)
     if _is_loopback(target):
@@ -74,16 +77,16 @@ def proxy_for(base_url: str) -> Proxy | None:
     return None if proxy is None or bypasses(in_variables.get("no", ""), target) else proxy
 
 
-def by_proxy(base_url: str) -> str:
+def proxy_suffix(base_url: str) -> str:
     """Return the part of an error message that names the proxy for `base_url`, or "" for a direct connection."""
     proxy = proxy_for(base_url)
     if proxy is None:
         return ""
-    return f" (through the proxy {proxy.place} from {proxy.variable})"
+    return f" (through the proxy {proxy.host_and_port} from {proxy.variable})"
 
 
 def proxy_notes(base_url: str) -> tuple[str, ...]:
-    """Return notes about ignored entries of NO_PROXY for `base_url`. Without a proxy there are none."""
+    """Return notes about entries of NO_PROXY that are ignored. The result is empty if `base_url` needs no proxy."""
     target = _target(base_url)
     proxies = getproxies_environment()
     if _is_loopback(target) or choose_proxy(proxies, target.scheme, os.environ) is None:
@@ -92,13 +95,13 @@ def proxy_notes(base_url: str) -> tuple[str, ...]:
     if not unreadable:
         return ()
     variable = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
-    shown = ", ".join(map(quoted, unreadable[:MOST_NOTED]))
-    more = f" and {len(unreadable) - MOST_NOTED} more" if len(unreadable) > MOST_NOTED else ""
+    shown = ", ".join(map(quoted, unreadable[:MAX_SHOWN_ENTRIES]))
+    more = f" and {len(unreadable) - MAX_SHOWN_ENTRIES} more" if len(unreadable) > MAX_SHOWN_ENTRIES else ""
     return (f"{variable}: ignored {shown}{more}: not a host name, an address or a network",)
 
 
 def httpx_proxy(base_url: str) -> httpx.Proxy | None:
-    """Return the proxy for `base_url` in the form that httpx accepts.
+    """Return the proxy for `base_url` as a value of httpx, or None for a direct connection.
 
     Raises:
         ReconcilerError: if the variable is not a valid proxy address. The message does not show it, because it may
@@ -144,16 +147,16 @@ def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[s
 
 
 def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
-    """Return whether an entry of NO_PROXY matches `target`. Unreadable entries match nothing."""
+    """Return whether an entry of NO_PROXY matches `target`. Invalid entries match nothing."""
     return any(_is_match(entry, target) for entry in _entries(no_proxy))
 
 
 def unreadable_entries(no_proxy: str) -> Iterator[str]:
-    """Yield the entries of NO_PROXY that are ignored because they are unreadable."""
-    nowhere = ProxyTarget("", "", None, None)
+    """Yield the invalid entries of NO_PROXY. They are ignored."""
+    no_target = ProxyTarget("", "", None, None)
     for entry in _entries(no_proxy):
         try:
-            _matches(entry, nowhere)
+            _matches(entry, no_target)
         except UnreadableEntryError:
             yield entry
 
@@ -170,10 +173,12 @@ def _is_match(entry: str, target: ProxyTarget) -> bool:
 
 
 def _matches(entry: str, target: ProxyTarget) -> bool:
-    """Return whether an entry matches: `*`, a host and its subdomains, an address or a network, perhaps with a port.
+    """Return whether an entry matches `target`.
+
+    An entry is `*`, a host (which includes its subdomains), an address or a network. A scheme and a port are optional.
 
     Raises:
-        UnreadableEntryError: if the entry is none of these.
+        UnreadableEntryError: if the entry has another form.
     """
     scheme, separator, rest = entry.rpartition("://")
     if separator and scheme not in {"all", *PORTS}:
@@ -220,5 +225,5 @@ def _is_loopback(target: ProxyTarget) -> bool:
 class NoCookies(CookieJar):
     """A cookie jar that stores nothing. The APIs need no cookies."""
 
-    def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - as the base class has it
+    def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - signature of the base class
         """Ignore the cookies of a response."""

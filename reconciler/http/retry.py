@@ -1,4 +1,7 @@
-"""Repeat requests after failures that may pass. The Management API and the hosting services share the policy."""
+"""Repeat requests after transient failures.
+
+The clients of the Management API and of the hosting services share this policy.
+"""
 
 import asyncio
 import math
@@ -11,16 +14,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SHORTEST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 30.0
-LONGEST_BLOCKING_DELAY_SECONDS = 60.0
+MIN_DELAY_SECONDS = 0.5
+MAX_DELAY_SECONDS = 30.0
+MAX_BLOCKING_DELAY_SECONDS = 60.0
 
 Jitter = Callable[[float, float], float]
 """Returns a number between two bounds, like random.uniform."""
-AFTER_THE_END = "after the end of this run (--timeout)"
+AFTER_DEADLINE = "after the end of this run (--timeout)"
 
 
-def ignore(_: str) -> None:
+def ignore_notice(_: str) -> None:
     """Ignore a notice."""
 
 
@@ -35,7 +38,7 @@ class RetryPolicy:
     attempts: int = 5
     jitter: Jitter = random.uniform
     deadline: float = math.inf
-    notice: Callable[[str], None] = ignore
+    notice: Callable[[str], None] = ignore_notice
 
     def delays(self) -> Iterator[float]:
         """Yield the seconds before each further attempt: exponential with full jitter, at least half a second.
@@ -43,7 +46,7 @@ class RetryPolicy:
         Full jitter spreads clients that failed at the same time.
         """
         for attempt in range(self.attempts - 1):
-            yield max(SHORTEST_DELAY_SECONDS, self.jitter(0.0, min(LONGEST_DELAY_SECONDS, 2.0**attempt)))
+            yield max(MIN_DELAY_SECONDS, self.jitter(0.0, min(MAX_DELAY_SECONDS, 2.0**attempt)))
 
 
 async def retry(
@@ -52,13 +55,13 @@ async def retry(
     transient: tuple[type[Exception], ...],
     should_retry: Callable[[Exception], bool] = lambda _: True,
 ) -> T:
-    """Return the result of `attempt`. Repeat it after an error of a type in `transient`.
+    """Call `attempt` and return its result. Repeat it after an error of a type in `transient`.
 
-    An error may have an attribute `retry_after` with the delay in seconds that the server asks for.
+    An error may have an attribute `retry_after`, the delay in seconds that the server requests.
 
     Raises:
-        Exception: the error of the last attempt, one that `should_retry` declines, or one whose next attempt would come
-            after the deadline.
+        Exception: the error of the last attempt. There is no further attempt after an error for which `should_retry`
+            returns false, or after the deadline.
     """
     delays = policy.delays()
     while True:
@@ -72,7 +75,7 @@ async def retry(
             if delay is None or is_late or not should_retry(error):
                 _explain_delay(error, requested, is_late=is_late)
                 raise
-            if requested > LONGEST_DELAY_SECONDS:
+            if requested > MAX_DELAY_SECONDS:
                 policy.notice(f"waiting {requested:.0f} s, as the tenant asks, until {time_after(requested)}")
             await asyncio.sleep(seconds)
 
@@ -83,9 +86,9 @@ def retry_blocking(
     transient: tuple[type[Exception], ...],
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
-    """Return the result of `work`. Repeat all of it after an error of a type in `transient`.
+    """Call `work` and return its result. Repeat it after an error of a type in `transient`.
 
-    `work` has to read before it writes, so that a write whose response was lost is not repeated.
+    `work` must read before it writes. Then a write whose response was lost is not repeated.
 
     Raises:
         Exception: the error of the last attempt.
@@ -94,7 +97,7 @@ def retry_blocking(
         try:
             return work()
         except transient as error:
-            sleep(min(max(delay, _requested_delay(error)), LONGEST_BLOCKING_DELAY_SECONDS))
+            sleep(min(max(delay, _requested_delay(error)), MAX_BLOCKING_DELAY_SECONDS))
     return work()
 
 
@@ -112,9 +115,9 @@ def _requested_delay(error: Exception) -> float:
 
 
 def _explain_delay(error: Exception, requested: float, *, is_late: bool) -> None:
-    """Add to the message of an error how long the server asks to wait, and whether the run ends before that."""
+    """Add the requested delay to the message of an error. If `is_late`, add that the run ends before it."""
     if requested:
-        end = f", {AFTER_THE_END}" if is_late else ""
+        end = f", {AFTER_DEADLINE}" if is_late else ""
         error.args = (f"{error}; the tenant asks to wait until {time_after(requested)}{end}",)
     elif is_late:
-        error.args = (f"{error}; the next attempt would come {AFTER_THE_END}",)
+        error.args = (f"{error}; the next attempt would come {AFTER_DEADLINE}",)

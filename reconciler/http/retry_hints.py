@@ -1,4 +1,4 @@
-"""Pure: the response headers that limit the rate of requests: `retry-after`, `x-ratelimit-*` and `date`.
+"""Pure: parse the response headers for rate limits: `retry-after`, `x-ratelimit-*` and `date`.
 
 Sources: RFC 9110 (10.2.3) for `retry-after`, Auth0's documentation of rate limits for `x-ratelimit-*`.
 """
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-LARGEST_NUMBER = 1e12
-"""Limits and UNIX times are smaller."""
+MAX_NUMBER = 1e12
+"""Larger numbers are ignored. Valid limits and UNIX times are smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return number if 0 <= number <= LARGEST_NUMBER else None
+    return number if 0 <= number <= MAX_NUMBER else None
 
 
 def _http_date(text: str | None) -> float | None:

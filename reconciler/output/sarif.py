@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from reconciler import __version__
-from reconciler.artifacts.serialization import Json, deed, digest, key_json, plan_id
+from reconciler.artifacts.serialization import Json, change_effect, digest, key_json, plan_id
 from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
 from reconciler.core.plan import Delete, Plan, TenantName
 from reconciler.core.problems import Level, Problem, Severity, Source
@@ -59,7 +59,7 @@ def rules_sarif() -> Json:
 
 def _results(plan: Plan, checkout: SourceLinks) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
-    effects = {change.key: deed(change) for change in changes}
+    effects = {change.key: change_effect(change) for change in changes}
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
     yield from (_config_result(each, checkout) for each in plan.config_changes)
     for level in Level:

@@ -14,7 +14,7 @@ from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, a
 from support.strategies import grants
 
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current, write_plan
-from reconciler.artifacts.serialization import deed, digest, plan_from_json, plan_id, plan_json
+from reconciler.artifacts.serialization import change_effect, digest, plan_from_json, plan_id, plan_json
 from reconciler.core.approval import Deviations, deviations
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant, by_key
@@ -223,8 +223,8 @@ def test_what_is_approved_is_exactly_what_was_reviewed(
 
     excess = deviations(fresh, approved, ()).unapproved
 
-    reviewed = [deed(change) for change in approved.changes]
-    assert [change for change in fresh.changes if deed(change) not in reviewed] == list(excess)
+    reviewed = [change_effect(change) for change in approved.changes]
+    assert [change for change in fresh.changes if change_effect(change) not in reviewed] == list(excess)
 
 
 @given(st.lists(grants(), max_size=4), st.lists(grants(), max_size=4))

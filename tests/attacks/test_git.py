@@ -219,7 +219,7 @@ def test_git_that_does_not_end_is_ended(here: Path, script: str, said: str, monk
     (folder / "git").write_text(f'#!/bin/sh\ncase "$*" in *ls-tree*) {script} ;; *) exec {real} "$@" ;; esac\n')
     (folder / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(command, "SECONDS", 2.0)
+    monkeypatch.setattr(command, "TIMEOUT_SECONDS", 2.0)
 
     ran = plan()
 

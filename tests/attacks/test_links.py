@@ -120,9 +120,9 @@ def test_files_with_data_of_a_tenant_are_for_their_owner(here: Path) -> None:
     assert ran.code == 0
     assert reconciler("plan", "--out", "plan.json").code == 0
 
-    ours = [path for path in (here / ".reconciler").rglob("*") if path.is_file()]
-    assert len(ours) >= 3
-    assert all(map(seen_by_nobody_else, [here / "old.md", here / "new.json", here / "plan.json", *ours]))
+    is_ours = [path for path in (here / ".reconciler").rglob("*") if path.is_file()]
+    assert len(is_ours) >= 3
+    assert all(map(seen_by_nobody_else, [here / "old.md", here / "new.json", here / "plan.json", *is_ours]))
 
 
 @pytest.mark.parametrize(

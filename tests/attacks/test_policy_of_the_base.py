@@ -101,7 +101,7 @@ def test_a_custom_domain_that_the_base_does_not_name_is_new_whatever_the_name() 
     base = judge(prod=LIVE | policy("deny"), dev={"domain": "dev.eu.auth0.com"} | policy("allow"))
     moved = Tenant(name="dev", domain="login.example.com", canonical_domain="dev.eu.auth0.com")
 
-    assert not base.knows(moved)
+    assert not base.declares(moved)
     assert base.policy_for(moved) == Policy((PolicyRule("delete", Verdict.DENY),))
 
 
@@ -120,4 +120,4 @@ def test_a_known_domain_in_another_spelling_is_known() -> None:
     base = judge(prod=LIVE | policy("deny"))
 
     for domain in ("LIVE.eu.auth0.com", "https://live.eu.auth0.com/", "live.eu.auth0.com."):
-        assert base.knows(Tenant(name="x", domain=domain))
+        assert base.declares(Tenant(name="x", domain=domain))

@@ -36,11 +36,11 @@ def comment(*files: str, tenant: str = "prod") -> Ran:
 
 
 def is_replaced(forge: Forge, reason: str) -> bool:
-    ours, stranger = forge.bodies()[:2]
+    is_ours, stranger = forge.bodies()[:2]
     return (
-        ours.startswith(f"{MARKER}\n### `prod`: no report\n")
-        and reason in ours
-        and "No changes" not in ours
+        is_ours.startswith(f"{MARKER}\n### `prod`: no report\n")
+        and reason in is_ours
+        and "No changes" not in is_ours
         and stranger == OLD
     )
 

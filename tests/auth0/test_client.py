@@ -7,7 +7,7 @@ from support.builders import INVOICES, a_grant, a_key, an_observed
 from support.hostile import Answer, Asked, Server, an_answer, hostile_server
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.client import ManagementClient, connected, forbidden
+from reconciler.auth0.client import ManagementClient, is_forbidden, open_client
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials
 from reconciler.auth0.errors import (
     Auth0Error,
@@ -32,7 +32,7 @@ def talk(
     credentials: Credentials = TOKEN,
 ) -> tuple[T, Server]:
     async def run() -> tuple[T, Server]:
-        async with hostile_server(answer) as server, connected(server.url, credentials) as client:
+        async with hostile_server(answer) as server, open_client(server.url, credentials) as client:
             return await work(client), server
 
     return run_virtually(run())[0]
@@ -257,8 +257,8 @@ def test_a_refusal_without_the_usual_body_tells_what_there_is(body: object, mess
 
 
 def test_a_missing_permission_is_told_apart() -> None:
-    assert forbidden(RefusedCallError("GET x", 403, ""))
-    assert not forbidden(RefusedCallError("GET x", 401, ""))
+    assert is_forbidden(RefusedCallError("GET x", 403, ""))
+    assert not is_forbidden(RefusedCallError("GET x", 401, ""))
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_write_that_never_left_is_told_apart() -> None:
     async def run() -> None:
         async with hostile_server(lambda _: b"") as server:
             url = server.url
-        async with connected(url, TOKEN) as client:
+        async with open_client(url, TOKEN) as client:
             await client.create(a_grant())
 
     with pytest.raises(NotSentError):

@@ -9,7 +9,7 @@ from support.hostile import Answer, an_answer, hostile_server
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import Auth0Error, RateLimitedError, UnknownOutcomeError, UnreadableError
-from reconciler.auth0.exchange import DEADLINE_SECONDS, LARGEST_BODY_BYTES, TIMEOUTS, exchange
+from reconciler.auth0.exchange import DEADLINE_SECONDS, MAX_BODY_BYTES, TIMEOUTS, exchange
 from reconciler.auth0.exchange import TenantResponse as WholeAnswer
 from reconciler.redaction import Secrets
 
@@ -51,7 +51,7 @@ def a_bomb() -> bytes:
     """A hundred times the largest body in a tenth of it."""
     zeros = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     chunk = bytes(1_000_000)
-    return b"".join([*(zeros.compress(chunk) for _ in range(10 * LARGEST_BODY_BYTES // 1_000_000)), zeros.flush()])
+    return b"".join([*(zeros.compress(chunk) for _ in range(10 * MAX_BODY_BYTES // 1_000_000)), zeros.flush()])
 
 
 def endless() -> Iterator[bytes]:
@@ -65,7 +65,7 @@ def endless() -> Iterator[bytes]:
     [
         lambda _: head("content-encoding: gzip") + a_bomb(),
         lambda _: endless(),
-        lambda _: head() + bytes(LARGEST_BODY_BYTES),
+        lambda _: head() + bytes(MAX_BODY_BYTES),
     ],
     ids=["a compressed bomb", "an endless stream", "just too much"],
 )
@@ -138,10 +138,10 @@ def test_a_refusal_by_the_rate_limit_says_how_long() -> None:
     content = b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     answer, _ = exchanged(lambda _: content)
 
-    refusal = answer.refusal()
+    error_for_status = answer.error_for_status()
 
-    assert isinstance(refusal, RateLimitedError)
-    assert refusal.retry_after == 7
+    assert isinstance(error_for_status, RateLimitedError)
+    assert error_for_status.retry_after == 7
 
 
 @pytest.mark.parametrize("echo", ["Bearer {token}", "you sent {token}!", "{quoted}"])
@@ -159,8 +159,8 @@ def test_an_answer_that_repeats_a_secret_does_not_bring_it_into_a_message(echo: 
 
     answer, _ = run_virtually(run())
 
-    assert "***" in str(answer.refusal())
-    assert "5ecret" not in f"{answer.refusal()}{answer!r}".replace(repr(answer.body), "")
+    assert "***" in str(answer.error_for_status())
+    assert "5ecret" not in f"{answer.error_for_status()}{answer!r}".replace(repr(answer.body), "")
 
 
 def test_a_form_that_is_repeated_keeps_its_secrets() -> None:
@@ -176,4 +176,4 @@ def test_a_form_that_is_repeated_keeps_its_secrets() -> None:
 
     answer, _ = run_virtually(run())
 
-    assert str(answer.refusal()).endswith("400 client_id=id&client_secret=***&client_assertion=***")
+    assert str(answer.error_for_status()).endswith("400 client_id=id&client_secret=***&client_assertion=***")

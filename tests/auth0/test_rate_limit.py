@@ -15,7 +15,7 @@ from support.virtual_time import run_virtually
 from auth0_sandbox.server.transport import SandboxTransport
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.tenant import Sandbox, open_sandbox
-from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.client import ManagementClient, open_client
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
@@ -110,7 +110,7 @@ Calls = Callable[[ManagementClient, int], Awaitable[None]]
 def asked(
     tenant: Tenant,
     number: int,
-    pacing: RateOptions = RateOptions(concurrency=64),  # noqa: B008 - frozen
+    rate_options: RateOptions = RateOptions(concurrency=64),  # noqa: B008 - frozen
     calls: Calls = looks,
 ) -> float:
     """Return the seconds that `number` calls take."""
@@ -120,8 +120,10 @@ def asked(
             own = sandbox.credentials
             credentials = ClientSecret(own.client_id, own.client_secret, f"https://{DOMAIN}/api/v2/")
             transport = Interfering(SandboxTransport(sandbox.app), tenant.note)
-            manner = ClientOptions(pacing, RetryPolicy(jitter=lambda low, _: low))
-            async with connected(f"http://{DOMAIN}", credentials, transport=transport, manner=manner) as client:
+            client_options = ClientOptions(rate_options, RetryPolicy(jitter=lambda low, _: low))
+            async with open_client(
+                f"http://{DOMAIN}", credentials, transport=transport, client_options=client_options
+            ) as client:
                 await calls(client, number)
 
     _, seconds = run_virtually(run())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.auth0.rate_limit import ANSWER_NEEDED, TokenBucket
+from reconciler.auth0.rate_limit import NEEDS_RESPONSE, TokenBucket
 from reconciler.http.retry_hints import RateLimitHeaders
 
 NOON = 1_800_000_000.0
@@ -49,9 +49,9 @@ def make_calls(budget: TokenBucket, bucket: Bucket, *, number: int, at_once: int
     events: list[tuple[float, int, RateLimitHeaders | None]] = []  # a call reaches the tenant, an answer us
     while left or events:
         may_go = left and under_way < at_once
-        wait = budget.wait(now) if may_go else ANSWER_NEEDED
+        wait = budget.wait(now) if may_go else NEEDS_RESPONSE
         if wait == 0:
-            budget.sent(now)
+            budget.record_sent(now)
             left, under_way = left - 1, under_way + 1
             heappush(events, (now + next(ways_taken), next(order), None))
         elif not events or now + wait < events[0][0]:
@@ -62,7 +62,7 @@ def make_calls(budget: TokenBucket, bucket: Bucket, *, number: int, at_once: int
                 heappush(events, (now + next(ways_taken), next(order), bucket.ask(now)))
             else:
                 under_way -= 1
-                budget.answered(said, now)
+                budget.record_response(said, now)
 
 
 LONGEST = st.sampled_from([0.001, 0.02, 0.3, 1.0])
@@ -97,11 +97,11 @@ def test_whatever_the_bucket_and_the_network_nothing_is_refused_and_others_lack_
     assert bucket.lowest >= int(share * size) - (0 if at_once else 1)
 
 
-def hear(budget: TokenBucket, *numbers: int, second: int = 0) -> None:
+def record_response(budget: TokenBucket, *numbers: int, second: int = 0) -> None:
     """Let calls go out one after the other at the beginning of a second, whose answers tell these numbers."""
     for number in numbers:
-        budget.sent(second)
-        budget.answered(RateLimitHeaders(8, number, NOON + second + 1, NOON + second), second)
+        budget.record_sent(second)
+        budget.record_response(RateLimitHeaders(8, number, NOON + second + 1, NOON + second), second)
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_a_number_told_twice_in_a_period_lets_us_look_for_tokens_within_it(
 ) -> None:
     budget = TokenBucket(share)
 
-    hear(budget, *numbers)
+    record_response(budget, *numbers)
 
     assert budget.wait(0.0) == pytest.approx(seconds)
 
 
 def test_who_has_looked_in_vain_looks_once_a_second_until_a_number_is_told_twice_again() -> None:
     budget = TokenBucket(0.25)
-    hear(budget, 4, 4, 3, 2, 1)
+    record_response(budget, 4, 4, 3, 2, 1)
 
-    hear(budget, 3, 2, second=2)
+    record_response(budget, 3, 2, second=2)
     once_a_second = budget.wait(2.0)
-    hear(budget, 4, 4, 3, 2, second=4)
+    record_response(budget, 4, 4, 3, 2, second=4)
 
     assert once_a_second == pytest.approx(1.01)
     assert budget.wait(4.0) == pytest.approx(0.1)
@@ -144,9 +144,9 @@ def test_who_has_looked_in_vain_looks_once_a_second_until_a_number_is_told_twice
 def test_a_refusal_takes_no_token_so_that_its_number_shows_nothing() -> None:
     budget = TokenBucket(0.25)
 
-    hear(budget, 4, 4)
-    budget.refused(RateLimitHeaders(retry_after=0.0), 0.0, otherwise=1.0)
-    hear(budget, 3, 2)
+    record_response(budget, 4, 4)
+    budget.record_rate_limited(RateLimitHeaders(retry_after=0.0), 0.0, default_delay=1.0)
+    record_response(budget, 3, 2)
 
     assert budget.wait(0.0) == pytest.approx(1.01)
 
@@ -157,9 +157,9 @@ def test_who_hears_of_the_second_after_the_next_comes_half_a_second_later_unless
     seconds: float,
 ) -> None:
     budget = TokenBucket(0.25)
-    hear(budget, 0)
+    record_response(budget, 0)
 
-    budget.sent(came)
-    budget.answered(RateLimitHeaders(8, 0, NOON + 3, NOON + 1), came)
+    budget.record_sent(came)
+    budget.record_response(RateLimitHeaders(8, 0, NOON + 3, NOON + 1), came)
 
     assert budget.wait(came) == pytest.approx(seconds)

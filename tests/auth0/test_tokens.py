@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.hostile import Asked, Server, an_answer, hostile_server
 from support.virtual_time import run_virtually
 
-from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.client import ManagementClient, open_client
 from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials, PrivateKey
 from reconciler.auth0.errors import NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.management import ClientOptions
@@ -48,7 +48,7 @@ def talk(
     async def run() -> Server:
         async with (
             hostile_server(issuer) as server,
-            connected(server.url, credentials, manner=EAGER) as client,
+            open_client(server.url, credentials, client_options=EAGER) as client,
         ):
             await work(client)
             return server
@@ -177,8 +177,8 @@ def test_a_tenant_that_is_not_there_is_tried_five_times() -> None:
     async def run() -> None:
         async with hostile_server(lambda _: b"") as server:
             url = server.url
-        async with connected(
-            url, AccessToken("x"), manner=ClientOptions(persistence=RetryPolicy(jitter=lambda _, high: high))
+        async with open_client(
+            url, AccessToken("x"), client_options=ClientOptions(retry_policy=RetryPolicy(jitter=lambda _, high: high))
         ) as client:
             with pytest.raises(NotSentError):
                 await client.grants()
@@ -229,7 +229,7 @@ def refused_from(number: int, calls: int) -> tuple[Exception, list[str]]:
     async def run() -> Exception:
         async with (
             hostile_server(Issuer(takes)) as server,
-            connected(server.url, SECRET, manner=EAGER, check_token=check) as client,
+            open_client(server.url, SECRET, client_options=EAGER, check_token=check) as client,
         ):
             for _ in range(calls - 1):
                 await client.grants()

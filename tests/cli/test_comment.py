@@ -54,7 +54,7 @@ def test_the_next_report_takes_the_place_of_the_last(forge: Forge, here: Path) -
 def test_what_is_said_already_is_not_written_again(forge: Forge) -> None:
     forge.comments = [forge.says(PLAN.strip().replace("\n", "\r\n"))]
 
-    assert comment().stdout == "plan.md: said already\n"
+    assert comment().stdout == "plan.md: unchanged\n"
     assert forge.writes() == []
 
 
@@ -73,7 +73,7 @@ def test_each_tenant_has_its_own_comment(here: Path) -> None:
     (here / "dev.md").write_text(f"{OTHER}\n{STAMP}\nnothing to do\n", encoding="utf-8")
 
     assert reconciler("comment", "plan.md", "dev.md").stdout == "plan.md: added\ndev.md: added\n"
-    assert reconciler("comment", "dev.md", "plan.md").stdout == "dev.md: said already\nplan.md: said already\n"
+    assert reconciler("comment", "dev.md", "plan.md").stdout == "dev.md: unchanged\nplan.md: unchanged\n"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_two_reports_about_the_same_would_overwrite_each_other(forge: Forge, her
 
     ran = reconciler("comment", "plan.md", "again.md")
 
-    assert ran.stderr == "error: plan.md and again.md have the same subject: pass one of them\n"
+    assert ran.stderr == "error: plan.md and again.md are reports about the same tenant: pass only one of them\n"
     assert forge.asked == []
 
 

@@ -212,7 +212,7 @@ def test_a_file_that_is_no_plan_is_never_overwritten(here: Path, content: str) -
     ran = reconciler("plan", "--out", "other")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == "error: other is not a saved plan and would be overwritten; give --out another name\n"
+    assert ran.stderr == "error: other is not a saved plan and would be overwritten; use another name for --out\n"
     assert (here / "other").read_text() == content
 
 

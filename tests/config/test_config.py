@@ -206,9 +206,9 @@ def test_files_are_read_for_the_chosen_tenant_or_for_all_or_for_whichever_there_
     parsed = config(live={"domain": LIVE}, local={"kind": "sandbox"})
     live, local = parsed.tenants.values()
 
-    assert parsed.readers(live) == TargetTenants((live.target,), ("live", "local"))
-    assert parsed.readers() == TargetTenants((live.target, local.target), ("live", "local"))
-    assert parse_config({"variables": {"a": "b"}}, "x").readers().targets[0].values.keys() == {"a", "domain"}
+    assert parsed.targets(live) == TargetTenants((live.target,), ("live", "local"))
+    assert parsed.targets() == TargetTenants((live.target, local.target), ("live", "local"))
+    assert parse_config({"variables": {"a": "b"}}, "x").targets().targets[0].values.keys() == {"a", "domain"}
 
 
 def test_a_border_of_its_own_takes_the_shared_ones_place() -> None:
@@ -220,8 +220,8 @@ def test_a_border_of_its_own_takes_the_shared_ones_place() -> None:
         "reconciler.yaml",
     )
 
-    assert parsed.tenants["live"].border == ManagedScope((Pattern(client="Billing *"),))
-    assert parsed.tenants["other"].border == parsed.border == ManagedScope((Pattern(client="*"),))
+    assert parsed.tenants["live"].managed_scope == ManagedScope((Pattern(client="Billing *"),))
+    assert parsed.tenants["other"].managed_scope == parsed.managed_scope == ManagedScope((Pattern(client="*"),))
 
 
 def test_credentials_of_another_prefix_are_not_vouched_for_by_auth0_domain() -> None:

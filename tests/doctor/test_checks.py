@@ -32,7 +32,7 @@ def a_sight(**fields: Any) -> TenantProbe:
         "proxy_notes": (),
         "addresses": ("192.0.2.1",),
         "credentials": "a client secret",
-        "greeting": FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + 90 * DAY)),
+        "first_response": FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + 90 * DAY)),
         "token": a_token(exp=NOW + DAY),
         "listing": ProbedListing("", "", LIMITED),
     }
@@ -82,7 +82,7 @@ def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None
 
 
 @pytest.mark.parametrize(
-    ("greeting", "status", "text"),
+    ("first_response", "status", "text"),
     [
         (FirstResponse(NOW, NOW + 0.2, NOW), Status.OK, "equal to the tenant's"),
         (FirstResponse(NOW, NOW + 30, NOW + 15), Status.OK, "equal to the tenant's"),
@@ -98,9 +98,9 @@ def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None
     ids=["same", "slow", "little", "little-back", "ahead", "behind", "just", "too-much", "untold", "unconnected"],
 )
 def test_clocks_are_compared_less_the_time_of_the_call(
-    greeting: FirstResponse | ProbeFailed, status: Status, text: str
+    first_response: FirstResponse | ProbeFailed, status: Status, text: str
 ) -> None:
-    finding = found("clock", greeting=greeting)
+    finding = found("clock", first_response=first_response)
 
     assert (finding.status, finding.found) == (status, text)
     assert bool(finding.advice) is (status is Status.WARNING)
@@ -116,8 +116,8 @@ def test_clocks_are_compared_less_the_time_of_the_call(
     ],
 )
 def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, text: str) -> None:
-    greeting = FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + days * DAY))
-    finding = found("connection", greeting=greeting)
+    first_response = FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + days * DAY))
+    finding = found("connection", first_response=first_response)
 
     assert finding.status is status
     assert finding.found.endswith(text)
@@ -126,8 +126,8 @@ def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, 
 def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
     bare = FirstResponse(NOW, NOW, NOW)
 
-    assert found("connection", greeting=bare).found == "plain http, which is used on loopback only"
-    assert found("connection", greeting=bare, addresses=ProbeSkipped("x")).found == "within this process"
+    assert found("connection", first_response=bare).found == "plain http, which is used on loopback only"
+    assert found("connection", first_response=bare, addresses=ProbeSkipped("x")).found == "within this process"
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
     [
         (a_token(exp=NOW + 23 * 3600 + 59 * 60 + 30), Status.OK, "fetched, valid for 23 h 59 min"),
         (a_token(exp=NOW + 60), Status.OK, "fetched, valid for 1 min"),
-        (a_token(exp=NOW + 600, renewable=False), Status.OK, "as given, valid for 10 min"),
-        (a_token(exp=NOW + 599, renewable=False), Status.WARNING, "as given, valid for 9 min 59 s"),
+        (a_token(exp=NOW + 600, renewable=False), Status.OK, "from the environment, valid for 10 min"),
+        (a_token(exp=NOW + 599, renewable=False), Status.WARNING, "from the environment, valid for 9 min 59 s"),
         (a_token(exp=NOW, renewable=False), Status.FAILED, "it expired 0 s ago"),
         (a_token(exp=NOW - 3 * DAY, renewable=False), Status.FAILED, "it expired 3 d ago"),
-        (a_token(renewable=False), Status.OK, "as given; its expiry is unknown"),
+        (a_token(renewable=False), Status.OK, "from the environment; its expiry is unknown"),
         (a_token(exp=10**30), Status.OK, "fetched; its expiry is unknown"),
         (a_token(aud="https://other"), Status.FAILED, "the access token is not for the Management API"),
         (ProbedToken("a.b.c", renewable=False), Status.FAILED, "the access token is not a JWT"),
@@ -154,13 +154,13 @@ def test_a_token_is_judged_by_its_claims_and_the_tenants_clock(token: ProbedToke
 
 
 def test_without_a_connection_a_ready_token_is_told_by_its_end() -> None:
-    finding = found("token", token=a_token(exp=NOW, renewable=False), greeting=ProbeFailed("x", "y"))
+    finding = found("token", token=a_token(exp=NOW, renewable=False), first_response=ProbeFailed("x", "y"))
 
-    assert (finding.status, finding.found) == (Status.OK, "as given; valid until 2026-09-21 14:13 UTC")
+    assert (finding.status, finding.found) == (Status.OK, "from the environment; valid until 2026-09-21 14:13 UTC")
 
 
 def test_a_tenant_without_a_clock_leaves_ours() -> None:
-    finding = found("token", token=a_token(exp=NOW + 90), greeting=FirstResponse(NOW, NOW, None))
+    finding = found("token", token=a_token(exp=NOW + 90), first_response=FirstResponse(NOW, NOW, None))
 
     assert finding.found == "fetched, valid for 1 min 30 s"
 
@@ -196,11 +196,11 @@ def test_a_proxy_is_named() -> None:
 def test_what_could_not_be_seen_is_skipped_and_what_failed_is_told_once() -> None:
     trouble, unseen = ProbeFailed("x", "y"), ProbeSkipped("z")
     needs = RequiredListings(application_names=True, api_names=True, scopes=True)
-    sight = a_sight(addresses=trouble, credentials=trouble, greeting=unseen, token=unseen, listing=unseen)
+    probe = a_sight(addresses=trouble, credentials=trouble, first_response=unseen, token=unseen, listing=unseen)
 
     skipped = Finding("patterns", Status.SKIPPED, "")
 
-    found = tenant_findings(sight, needs, skipped)
+    found = tenant_findings(probe, needs, skipped)
 
     assert [each.status for each in found].count(Status.FAILED) == 2
     assert {each.status for each in found[3:]} == {Status.SKIPPED}

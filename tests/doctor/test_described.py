@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.auth0.credentials import credentials_from
 from reconciler.config.tenants import Tenant, TenantKind
-from reconciler.doctor.probe import ProbeFailed, described_credentials
+from reconciler.doctor.probe import ProbeFailed, describe_credentials
 
 AUTH0 = Tenant(name="x", domain="x.auth0.com")
 SANDBOX = Tenant(name="x", domain="x.auth0.com", kind=TenantKind.SANDBOX)
@@ -27,7 +27,7 @@ ID = {"AUTH0_CLIENT_ID": "id"}
 def test_credentials_are_told_by_their_kind_and_variables(environment: dict[str, str], told: str) -> None:
     credentials = credentials_from(environment, "x.auth0.com")
 
-    assert described_credentials(credentials, AUTH0, environment) == told
+    assert describe_credentials(credentials, AUTH0, environment) == told
 
 
 def test_variables_are_told_by_the_tenants_prefix() -> None:
@@ -35,7 +35,7 @@ def test_variables_are_told_by_the_tenants_prefix() -> None:
     environment = {"AUTH0_PROD_CLIENT_ID": "id", "AUTH0_PROD_CLIENT_SECRET": "canary"}
     credentials = credentials_from(environment, "x.auth0.com", prod.credentials)
 
-    told = described_credentials(credentials, prod, environment)
+    told = describe_credentials(credentials, prod, environment)
 
     assert told == "a client secret from AUTH0_PROD_CLIENT_ID and AUTH0_PROD_CLIENT_SECRET"
 
@@ -43,8 +43,8 @@ def test_variables_are_told_by_the_tenants_prefix() -> None:
 def test_a_sandbox_has_its_own() -> None:
     credentials = credentials_from({"AUTH0_ACCESS_TOKEN": "canary"}, "x.auth0.com")
 
-    assert described_credentials(credentials, SANDBOX, {}) == "those of the sandbox"
+    assert describe_credentials(credentials, SANDBOX, {}) == "the credentials of the sandbox"
 
 
 def test_trouble_stays_trouble() -> None:
-    assert described_credentials(ProbeFailed("x", "y"), AUTH0, {}) == ProbeFailed("x", "y")
+    assert describe_credentials(ProbeFailed("x", "y"), AUTH0, {}) == ProbeFailed("x", "y")

@@ -11,7 +11,7 @@ from auth0_sandbox.served import ServedSandbox, served
 from reconciler.auth0.probe import FirstResponse
 from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.doctor.probe import (
-    INSIDE,
+    IN_PROCESS,
     NO_CONNECTION,
     NO_CREDENTIALS,
     NO_TOKEN,
@@ -20,7 +20,7 @@ from reconciler.doctor.probe import (
     ProbeFailed,
     ProbeSkipped,
     TenantProbe,
-    look,
+    probe_tenant,
 )
 from reconciler.http.retry_hints import RateLimitHeaders
 
@@ -37,14 +37,14 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(domain: str, environment: Mapping[str, str] = SECRET) -> TenantProbe:
-    return asyncio.run(look(Tenant(name="t", domain=domain), environment))
+    return asyncio.run(probe_tenant(Tenant(name="t", domain=domain), environment))
 
 
 def seen_at(answer: Callable[[Asked], bytes], environment: Mapping[str, str] = SECRET) -> TenantProbe:
     async def looking() -> TenantProbe:
         async with hostile_server(answer) as server:
             domain = server.url.removeprefix("http://")
-            return await look(Tenant(name="t", domain=domain), environment)
+            return await probe_tenant(Tenant(name="t", domain=domain), environment)
 
     return asyncio.run(looking())
 
@@ -55,55 +55,57 @@ def seen_served(sandbox: ServedSandbox, **environment: str) -> TenantProbe:
 
 def test_a_tenant_that_is_well_is_seen_whole(tmp_path: Path) -> None:
     with served(tmp_path / "db") as sandbox:
-        sight = seen_served(sandbox)
+        probe = seen_served(sandbox)
 
-    assert (sight.addresses, sight.proxy) == (("127.0.0.1",), None)
-    assert sight.credentials == "a client secret from AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET and AUTH0_AUDIENCE"
-    assert isinstance(sight.greeting, FirstResponse)
-    assert sight.greeting.certificate is None
-    assert isinstance(sight.token, ProbedToken)
-    assert isinstance(sight.listing, ProbedListing)
-    assert (sight.listing.wrong, sight.listing.said.limit) == ("", 10_000)
+    assert (probe.addresses, probe.proxy) == (("127.0.0.1",), None)
+    assert probe.credentials == "a client secret from AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET and AUTH0_AUDIENCE"
+    assert isinstance(probe.first_response, FirstResponse)
+    assert probe.first_response.certificate is None
+    assert isinstance(probe.token, ProbedToken)
+    assert isinstance(probe.listing, ProbedListing)
+    assert (probe.listing.error, probe.listing.rate_limit.limit) == ("", 10_000)
 
 
 def test_a_handshake_shows_until_when_the_certificate_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(tmp_path / "db", tls=True) as sandbox:
         assert sandbox.certificates
         monkeypatch.setenv("SSL_CERT_FILE", str(sandbox.certificates.authority))
-        sight = seen_served(sandbox)
+        probe = seen_served(sandbox)
 
-    assert isinstance(sight.greeting, FirstResponse)
-    proven = sight.greeting.certificate
+    assert isinstance(probe.first_response, FirstResponse)
+    proven = probe.first_response.certificate
     assert proven
     assert proven.version == "TLSv1.3"
-    assert 395 < (proven.until - sight.greeting.received) / 86_400 < 397
+    assert 395 < (proven.until - probe.first_response.received) / 86_400 < 397
 
 
 def test_a_certificate_that_nobody_trusts_is_trouble(tmp_path: Path) -> None:
     with served(tmp_path / "db", tls=True) as sandbox:
-        sight = seen_served(sandbox)
+        probe = seen_served(sandbox)
 
-    assert isinstance(sight.greeting, ProbeFailed)
-    assert "CERTIFICATE_VERIFY_FAILED" in sight.greeting.text
-    assert "SSL_CERT_FILE" in sight.greeting.advice
-    assert (sight.token, sight.listing) == (NO_CONNECTION, NO_CONNECTION)
+    assert isinstance(probe.first_response, ProbeFailed)
+    assert "CERTIFICATE_VERIFY_FAILED" in probe.first_response.text
+    assert "SSL_CERT_FILE" in probe.first_response.advice
+    assert (probe.token, probe.listing) == (NO_CONNECTION, NO_CONNECTION)
 
 
 def test_a_tenant_in_this_process_is_seen_too(tmp_path: Path) -> None:
     tenant = Tenant(name="t", domain="sandbox.localhost", kind=TenantKind.SANDBOX, database=tmp_path / "db")
-    sight = asyncio.run(look(tenant, {}))
+    probe = asyncio.run(probe_tenant(tenant, {}))
 
-    assert (sight.addresses, sight.credentials) == (INSIDE, "those of the sandbox")
-    assert isinstance(sight.listing, ProbedListing)
-    assert sight.listing.wrong == ""
+    assert (probe.addresses, probe.credentials) == (IN_PROCESS, "the credentials of the sandbox")
+    assert isinstance(probe.listing, ProbedListing)
+    assert probe.listing.error == ""
 
 
 def test_a_sandbox_that_cannot_be_opened_is_no_connection(tmp_path: Path) -> None:
     (tmp_path / "db").write_text("no database, but something longer than a header")
-    sight = asyncio.run(look(Tenant(name="t", domain="d", kind=TenantKind.SANDBOX, database=tmp_path / "db"), {}))
+    probe = asyncio.run(
+        probe_tenant(Tenant(name="t", domain="d", kind=TenantKind.SANDBOX, database=tmp_path / "db"), {})
+    )
 
-    assert isinstance(sight.greeting, ProbeFailed)
-    assert (sight.credentials, sight.token, sight.listing) == (NO_CONNECTION,) * 3
+    assert isinstance(probe.first_response, ProbeFailed)
+    assert (probe.credentials, probe.token, probe.listing) == (NO_CONNECTION,) * 3
 
 
 @pytest.mark.parametrize(
@@ -119,22 +121,22 @@ def test_a_host_without_an_address_is_trouble_and_the_token_is_still_looked_at(
     monkeypatch: pytest.MonkeyPatch, proxy: str, text: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    sight = seen("unknown.invalid", READY)
+    probe = seen("unknown.invalid", READY)
 
-    assert isinstance(sight.addresses, ProbeFailed)
-    assert text in sight.addresses.text
-    assert sight.greeting == ProbeSkipped("its host cannot be resolved")
-    assert (sight.token, sight.listing) == (ProbedToken(READY["AUTH0_ACCESS_TOKEN"], renewable=False), NO_CONNECTION)
+    assert isinstance(probe.addresses, ProbeFailed)
+    assert text in probe.addresses.text
+    assert probe.first_response == ProbeSkipped("its host cannot be resolved")
+    assert (probe.token, probe.listing) == (ProbedToken(READY["AUTH0_ACCESS_TOKEN"], renewable=False), NO_CONNECTION)
 
 
 def test_a_host_where_nobody_listens_is_trouble() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        sight = seen(f"127.0.0.1:{unused.getsockname()[1]}")
+        probe = seen(f"127.0.0.1:{unused.getsockname()[1]}")
 
-    assert isinstance(sight.greeting, ProbeFailed)
-    assert "All connection attempts failed" in sight.greeting.text
-    assert sight.token == NO_CONNECTION
+    assert isinstance(probe.first_response, ProbeFailed)
+    assert "All connection attempts failed" in probe.first_response.text
+    assert probe.token == NO_CONNECTION
 
 
 @pytest.mark.parametrize(
@@ -142,12 +144,12 @@ def test_a_host_where_nobody_listens_is_trouble() -> None:
     [
         (
             "foo://user:canary@127.0.0.1:1",
-            "greeting",
+            "first_response",
             "HTTPS_PROXY is not a valid proxy address: write it like http://proxy.example.com:3128",
         ),
         ("http://user:canary@unknown.invalid:1", "addresses", "the proxy's host unknown.invalid cannot be resolved"),
         ("http://user:canary@127.0.0.1:port", "addresses", "HTTPS_PROXY has no valid address"),
-        ("http://user:canary@127.0.0.1:1", "greeting", "All connection attempts failed"),
+        ("http://user:canary@127.0.0.1:1", "first_response", "All connection attempts failed"),
     ],
     ids=["scheme", "unknown", "port", "nobody-there"],
 )
@@ -155,28 +157,28 @@ def test_a_proxy_that_does_not_work_is_trouble(
     monkeypatch: pytest.MonkeyPatch, address: str, seen_as: str, text: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
-    sight = seen("x.auth0.com", READY)
+    probe = seen("x.auth0.com", READY)
 
-    trouble = getattr(sight, seen_as)
+    trouble = getattr(probe, seen_as)
     assert isinstance(trouble, ProbeFailed)
     assert text in trouble.text
-    assert isinstance(sight.token, ProbedToken)
-    assert "canary" not in repr(sight)
+    assert isinstance(probe.token, ProbedToken)
+    assert "canary" not in repr(probe)
 
 
 def test_an_answer_that_breaks_off_is_trouble() -> None:
-    sight = seen_at(lambda _: b"")
+    probe = seen_at(lambda _: b"")
 
-    assert isinstance(sight.greeting, ProbeFailed)
-    assert sight.token == NO_CONNECTION
+    assert isinstance(probe.first_response, ProbeFailed)
+    assert probe.token == NO_CONNECTION
 
 
 def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
-    sight = seen_at(lambda _: an_answer(401), {})
+    probe = seen_at(lambda _: an_answer(401), {})
 
-    assert isinstance(sight.credentials, ProbeFailed)
-    assert isinstance(sight.greeting, FirstResponse)
-    assert (sight.token, sight.listing) == (NO_CREDENTIALS, NO_TOKEN)
+    assert isinstance(probe.credentials, ProbeFailed)
+    assert isinstance(probe.first_response, FirstResponse)
+    assert (probe.token, probe.listing) == (NO_CREDENTIALS, NO_TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -189,12 +191,12 @@ def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
     ],
 )
 def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: str) -> None:
-    sight = seen_at(lambda _: an_answer(status, {"error": "access_denied", "error_description": "No"}))
+    probe = seen_at(lambda _: an_answer(status, {"error": "access_denied", "error_description": "No"}))
 
-    assert isinstance(sight.token, ProbeFailed)
-    assert sight.token.text.endswith(f"/oauth/token: {status} No")
-    assert sight.token.advice.startswith(advice)
-    assert sight.listing == NO_TOKEN
+    assert isinstance(probe.token, ProbeFailed)
+    assert probe.token.text.endswith(f"/oauth/token: {status} No")
+    assert probe.token.advice.startswith(advice)
+    assert probe.listing == NO_TOKEN
 
 
 @pytest.mark.parametrize(
@@ -207,20 +209,20 @@ def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: s
     ],
     ids=["401", "403", "redirect", "html"],
 )
-def test_a_listing_that_is_refused_is_noted_with_advice(status: int, body: object, wrong: str, advice: str) -> None:
-    sight = seen_at(lambda _: an_answer(status, body), READY)
+def test_a_listing_that_is_refused_is_noted_with_advice(status: int, body: object, error: str, advice: str) -> None:
+    probe = seen_at(lambda _: an_answer(status, body), READY)
 
-    assert isinstance(sight.listing, ProbedListing)
-    assert sight.listing.wrong.endswith(wrong)
-    assert sight.listing.advice.startswith(advice)
-    assert sight.listing.said == RateLimitHeaders()
+    assert isinstance(probe.listing, ProbedListing)
+    assert probe.listing.error.endswith(error)
+    assert probe.listing.advice.startswith(advice)
+    assert probe.listing.rate_limit == RateLimitHeaders()
 
 
 def test_a_connection_that_breaks_at_the_listing_is_trouble() -> None:
-    sight = seen_at(lambda asked: b"" if "authorization" in asked.headers else an_answer(401), READY)
+    probe = seen_at(lambda asked: b"" if "authorization" in asked.headers else an_answer(401), READY)
 
-    assert isinstance(sight.greeting, FirstResponse)
-    assert isinstance(sight.listing, ProbeFailed)
+    assert isinstance(probe.first_response, FirstResponse)
+    assert isinstance(probe.listing, ProbeFailed)
 
 
 def test_the_greeting_carries_no_credentials_and_a_look_is_three_calls() -> None:

@@ -8,7 +8,7 @@ import pytest
 from support.forges import TOKEN
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import LARGEST_BODY_BYTES, ForgeError, TransientForgeError, connected
+from reconciler.forge.http import MAX_BODY_BYTES, ForgeError, TransientForgeError, open_api
 
 HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
 Serve = Callable[[Callable[[bytes], object], Event], None]
@@ -36,7 +36,7 @@ def failure() -> Iterator[Callable[..., ForgeError]]:
         servers.append(server)
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        with connected(url, TOKEN, {}, deadline=deadline) as api, pytest.raises(ForgeError) as caught:
+        with open_api(url, TOKEN, {}, deadline=deadline) as api, pytest.raises(ForgeError) as caught:
             api.call("GET", "x")
         return caught.value
 
@@ -62,7 +62,7 @@ def test_an_answer_that_drips_is_left_in_time(failure: Callable[..., ForgeError]
 def test_an_answer_without_end_is_left(failure: Callable[..., ForgeError]) -> None:
     def flood(send: Callable[[bytes], object], stop: Event) -> None:
         send(HEAD)
-        for _ in range(2 * LARGEST_BODY_BYTES // 1_000_000):
+        for _ in range(2 * MAX_BODY_BYTES // 1_000_000):
             if not stop.is_set():
                 send(bytes(1_000_000))
 
@@ -88,11 +88,11 @@ def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[
     ["http://api.example.com", "http://127.0.0.1.example.com", "http://localhost@api.example.com", "ftp://localhost"],
 )
 def test_a_token_is_sent_by_https_only_but_on_loopback(address: str) -> None:
-    with pytest.raises(ReconcilerError, match="is not an https URL"), connected(address, TOKEN, {}):
+    with pytest.raises(ReconcilerError, match="is not an https URL"), open_api(address, TOKEN, {}):
         pass
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://localhost"])
 def test_these_addresses_are_taken(address: str) -> None:
-    with connected(address, TOKEN, {}):
+    with open_api(address, TOKEN, {}):
         pass

@@ -10,7 +10,7 @@ from support.forges import NAME, NUMBER, OWNER, RUN, TOKEN, Fault, Forge, GitHub
 from reconciler.forge import github, gitlab
 from reconciler.forge.http import ForgeError, TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob
-from reconciler.forge.publish import PublishResult, close, put
+from reconciler.forge.publish import PublishResult, close, publish
 from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget
 from reconciler.http.retry import RetryPolicy, retry_blocking
 
@@ -84,7 +84,7 @@ def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
     waits: list[float] = []
 
     with places(forge) as (comments, issues):
-        work = partial(close, issues, REPORT) if deed is PublishResult.CLOSED else partial(put, comments, REPORT)
+        work = partial(close, issues, REPORT) if deed is PublishResult.CLOSED else partial(publish, comments, REPORT)
         retry_blocking(work, RetryPolicy(2), (TransientForgeError,), waits.append)
 
     if deed is PublishResult.CLOSED:
@@ -101,7 +101,7 @@ def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) ->
     waits: list[float] = []
 
     with places(forge) as (comments, _), pytest.raises(TransientForgeError):
-        retry_blocking(partial(put, comments, REPORT), RetryPolicy(4), (TransientForgeError,), waits.append)
+        retry_blocking(partial(publish, comments, REPORT), RetryPolicy(4), (TransientForgeError,), waits.append)
 
     assert 0.5 <= waits[0] <= 2.0
     assert waits[1:] == [30.0, 60.0]
@@ -120,4 +120,4 @@ def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
         forge.faults = [goes_well, *[lambda _, __: endless] * 2000]
 
     with places(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
-        put(comments, REPORT)
+        publish(comments, REPORT)

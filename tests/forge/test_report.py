@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.report import PostedEntry, entry_of, parse_report, says_the_same
+from reconciler.forge.report import PostedEntry, entry_of, has_same_content, parse_report
 from reconciler.output.escape import marker
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-ENTRIES = st.lists(st.builds(PostedEntry, id=st.uuids().map(str), body=st.text(), ours=st.booleans()))
+ENTRIES = st.lists(st.builds(PostedEntry, id=st.uuids().map(str), body=st.text(), is_ours=st.booleans()))
 
 
 @given(NAMES)
@@ -34,10 +34,13 @@ def test_a_report_finds_its_own_entry_among_all_others(
     others: list[PostedEntry], name: str, another: str, text: str
 ) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
-    strangers = [PostedEntry("stranger", report.body, ours=False), PostedEntry("quoted", f"> {report.body}", ours=True)]
+    strangers = [
+        PostedEntry("stranger", report.body, is_ours=False),
+        PostedEntry("quoted", f"> {report.body}", is_ours=True),
+    ]
     if another != name:
-        strangers.append(PostedEntry("another", f"{marker(another)}\n{text}", ours=True))
-    own = PostedEntry("own", f"{marker(name)}\r\nas it was", ours=True)
+        strangers.append(PostedEntry("another", f"{marker(another)}\n{text}", is_ours=True))
+    own = PostedEntry("own", f"{marker(name)}\r\nas it was", is_ours=True)
 
     assert entry_of(report, [*strangers, *others]) is None
     assert entry_of(report, [*strangers, *others, own, own]) == own
@@ -47,5 +50,5 @@ def test_a_report_finds_its_own_entry_among_all_others(
 def test_what_was_put_says_the_same_whatever_a_service_does_to_line_ends(name: str, text: str) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
 
-    assert says_the_same(PostedEntry("own", report.body.strip().replace("\n", "\r\n"), ours=True), report)
-    assert not says_the_same(PostedEntry("own", f"{report.body}and more", ours=True), report)
+    assert has_same_content(PostedEntry("own", report.body.strip().replace("\n", "\r\n"), is_ours=True), report)
+    assert not has_same_content(PostedEntry("own", f"{report.body}and more", is_ours=True), report)

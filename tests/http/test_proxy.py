@@ -1,7 +1,7 @@
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.http.proxy import Proxy, by_proxy, choose_proxy, httpx_proxy, proxy_for, proxy_notes
+from reconciler.http.proxy import Proxy, choose_proxy, httpx_proxy, proxy_for, proxy_notes, proxy_suffix
 
 
 @pytest.fixture(autouse=True)
@@ -52,16 +52,16 @@ def test_the_world_outside_is_reached_by_it(*, monkeypatch: pytest.MonkeyPatch, 
 
 def test_the_variable_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
-    assert by_proxy("https://x.auth0.com") == " (through the proxy upper:1 from HTTPS_PROXY)"
+    assert proxy_suffix("https://x.auth0.com") == " (through the proxy upper:1 from HTTPS_PROXY)"
 
     monkeypatch.setenv("https_proxy", "http://user:secret@[2001:db8::1]:2")
-    assert by_proxy("https://x.auth0.com") == " (through the proxy [2001:db8::1]:2 from https_proxy)"
+    assert proxy_suffix("https://x.auth0.com") == " (through the proxy [2001:db8::1]:2 from https_proxy)"
 
 
 def test_a_direct_connection_has_no_proxy_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
 
-    assert by_proxy("https://localhost:1") == ""
+    assert proxy_suffix("https://localhost:1") == ""
 
 
 KUBERNETES = "10.0.0.0/8,fd02::/112,.svc"

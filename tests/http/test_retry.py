@@ -29,7 +29,7 @@ ERRORS = [
 ]
 
 
-async def failing(error: Auth0Error, persistence: RetryPolicy) -> int:
+async def failing(error: Auth0Error, retry_policy: RetryPolicy) -> int:
     attempts = 0
 
     async def attempt() -> None:
@@ -38,7 +38,7 @@ async def failing(error: Auth0Error, persistence: RetryPolicy) -> int:
         raise error
 
     with pytest.raises(type(error)):
-        await retry(attempt, persistence, TRANSIENT)
+        await retry(attempt, retry_policy, TRANSIENT)
     return attempts
 
 
@@ -65,15 +65,15 @@ def test_the_tenant_is_not_asked_before_the_time_that_it_names() -> None:
 
 def test_a_turn_that_comes_after_the_deadline_fails_at_once() -> None:
     async def turns() -> None:
-        pace = RateLimiter(RateOptions(), deadline=10.0)
-        async with pace.turn("clients") as turn:
-            turn.refuse(RateLimitHeaders(retry_after=5.0), otherwise=1.0)
-        async with pace.turn("clients") as turn:
-            turn.refuse(RateLimitHeaders(retry_after=50.0), otherwise=1.0)
+        rate_limiter = RateLimiter(RateOptions(), deadline=10.0)
+        async with rate_limiter.acquire("clients") as slot:
+            slot.record_rate_limited(RateLimitHeaders(retry_after=5.0), default_delay=1.0)
+        async with rate_limiter.acquire("clients") as slot:
+            slot.record_rate_limited(RateLimitHeaders(retry_after=50.0), default_delay=1.0)
         with pytest.raises(
             DeadlinePassedError, match=f"^nothing was sent: the rate limits allow the next call at {MOMENT}, after"
         ):
-            async with pace.turn("clients"):
+            async with rate_limiter.acquire("clients"):
                 pass
 
     assert run_virtually(turns())[1] == 5.0

@@ -112,9 +112,9 @@ class Interruption:
     def behind_a_call(self, _: Sandbox, __: str) -> None:
         self._left -= 1
         if self._left == 0 and self._end != "whole":
-            self.stop.ask("interrupted")
+            self.stop.request_stop("interrupted")
             if self._end == "cut":
-                self.stop.cut.set()
+                self.stop.abort.set()
             if self._end == "killed":
                 self.killed.set()
 

@@ -269,7 +269,7 @@ def test_a_new_grant_goes_on_to_its_organizations_from_wherever_it_is(
 
     assert trial.results == {"new": result}
     assert trial.after == {**BEFORE, "new": after}
-    assert ("took half its effect" in trial.outcomes[0].detail) == (result is FAILED)
+    assert ("only part of the change took effect" in trial.outcomes[0].detail) == (result is FAILED)
     assert_sound(trial, wish, "new")
 
 
@@ -303,7 +303,7 @@ def test_a_change_that_is_refused_half_way_says_so_and_gives_before_it_takes(
     trial = tried(tmp_path, STEPS, Strike(AnswerFault(status=status), endpoint, ALWAYS), seed=OF_ORGANIZATIONS)
 
     assert trial.results == {"stray": FAILED}
-    assert ("took half its effect" in trial.outcomes[0].detail) == (endpoint != ASSOCIATE)
+    assert ("only part of the change took effect" in trial.outcomes[0].detail) == (endpoint != ASSOCIATE)
     assert trial.after == {**BEFORE, "stray": after}
     assert_sound(trial, STEPS, "stray")
 
@@ -383,7 +383,7 @@ def test_a_change_that_is_cut_off_behind_any_of_its_calls_is_unknown_and_goes_on
 
     def cut(_: Sandbox, called: str) -> None:
         if called == behind:
-            stop.cut.set()
+            stop.abort.set()
 
     trial = tried(tmp_path, wish, foreign=cut, stop=stop, seed=OF_ORGANIZATIONS)
 

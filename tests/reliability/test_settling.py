@@ -202,7 +202,7 @@ def test_a_change_that_is_cut_off_is_unknown_if_it_was_sent_and_not_answered(
     def cut(_: Sandbox, called: str) -> None:
         calls.append(called)
         if calls.count(endpoint) == last:
-            stop.cut.set()
+            stop.abort.set()
 
     trial = tried(tmp_path, WISHES["update"], *strikes, foreign=cut, stop=stop)
 
@@ -217,7 +217,7 @@ def test_a_change_that_is_cut_off_before_it_is_tried_again_has_failed(tmp_path: 
     def cut(_: Sandbox, called: str) -> None:
         calls.append(called)
         if calls[-2:] == [UPDATE, LIST]:
-            asyncio.get_running_loop().call_later(2 * LATENCY_SECONDS, stop.cut.set)
+            asyncio.get_running_loop().call_later(2 * LATENCY_SECONDS, stop.abort.set)
 
     trial = tried(tmp_path, WISHES["update"], Strike(BUSY, UPDATE), foreign=cut, stop=stop)
 

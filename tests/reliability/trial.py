@@ -17,9 +17,9 @@ from support.virtual_time import run_virtually
 from auth0_sandbox.faults.plan import NO_FAULTS, Fault, FaultPlan, Rule, Series
 from auth0_sandbox.server.transport import SandboxTransport
 from auth0_sandbox.tenant import Sandbox
-from reconciler.apply import ApplyContext, StopSignal, carry_out
+from reconciler.apply import ApplyContext, StopSignal, execute_plan
 from reconciler.artifacts.journal import Journal, open_journal
-from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.client import ManagementClient, open_client
 from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
@@ -201,11 +201,15 @@ def fault_rules(strikes: Iterable[Strike]) -> FaultPlan:
 
 
 @asynccontextmanager
-async def client_of(sandbox: Sandbox, wire: Wire, manner: ClientOptions = PATIENT) -> AsyncIterator[ManagementClient]:
+async def client_of(
+    sandbox: Sandbox, wire: Wire, client_options: ClientOptions = PATIENT
+) -> AsyncIterator[ManagementClient]:
     own = sandbox.credentials
     credentials = ClientSecret(own.client_id, own.client_secret, AUDIENCE)
     transport = Interfering(SandboxTransport(sandbox.app), wire.interfere)
-    async with connected(f"http://{DOMAIN}", credentials, transport=transport, manner=manner) as client:
+    async with open_client(
+        f"http://{DOMAIN}", credentials, transport=transport, client_options=client_options
+    ) as client:
         yield client
 
 
@@ -222,16 +226,16 @@ async def planned(client: ManagementClient, wish: Wish) -> Plan:
 async def carried_out(
     plan: Plan, client: ManagementClient, journal: Journal, stop: StopSignal | None = None
 ) -> tuple[Outcome, ...]:
-    means = ApplyContext(
+    context = ApplyContext(
         client=client,
         journal=journal,
         stop=stop or StopSignal(),
-        tell=lambda _: None,
+        on_outcome=lambda _: None,
         concurrency=8,
         observed=len(BEFORE),
-        persistence=PATIENT.persistence,
+        retry_policy=PATIENT.retry_policy,
     )
-    return await carry_out(plan, means)
+    return await execute_plan(plan, context)
 
 
 def tried(

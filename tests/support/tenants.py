@@ -11,7 +11,7 @@ from auth0_sandbox.server.transport import SandboxTransport
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.store.queries import TIED_TO
 from auth0_sandbox.tenant import Sandbox, open_sandbox
-from reconciler.auth0.client import ManagementClient, connected
+from reconciler.auth0.client import ManagementClient, open_client
 from reconciler.auth0.credentials import ClientSecret
 
 DOMAIN = "sandbox.localhost"
@@ -45,7 +45,7 @@ class Interfering(httpx.AsyncBaseTransport):
 async def reached(sandbox: Sandbox, interfere: Interference = no_interference) -> AsyncIterator[ManagementClient]:
     credentials = ClientSecret(sandbox.credentials.client_id, sandbox.credentials.client_secret, AUDIENCE)
     transport = Interfering(SandboxTransport(sandbox.app), interfere)
-    async with connected(f"http://{DOMAIN}", credentials, transport=transport) as client:
+    async with open_client(f"http://{DOMAIN}", credentials, transport=transport) as client:
         yield client
 
 
