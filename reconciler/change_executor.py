@@ -53,7 +53,7 @@ class StopSignal:
         self.abort = asyncio.Event()
 
     def request_stop(self, reason: str) -> None:
-        """Let no further change start. The first reason is kept."""
+        """Stop the run before the next change. The first reason is kept."""
         self.reason = self.reason or reason
 
 

@@ -88,7 +88,7 @@ def texts(data: Json, name: str) -> frozenset[str]:
     if not values:
         return NOTHING
     if not isinstance(values, list) or not {str}.issuperset(map(type, values)):
-        raise UnreadableError(f"a response of the tenant has a {name} that is not a list of texts")
+        raise UnreadableError(f"a response of the tenant has a {name} that is not a list of strings")
     if len(values) > MAX_ITEMS:
         raise UnreadableError(f"a response of the tenant has a {name} with more than {MAX_ITEMS} items")
     for value in values:

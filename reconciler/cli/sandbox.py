@@ -127,9 +127,7 @@ def _installed() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ReconcilerError(
-            'this needs the extra sandbox; where reconciler lies: pip install ".[sandbox]"'
-        ) from error
+        raise ReconcilerError('this needs the extra sandbox: pip install "reconciler[sandbox]"') from error
 
 
 def _certificates(database: Path) -> "Certificates":

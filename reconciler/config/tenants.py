@@ -306,7 +306,7 @@ def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[
 def identity_check(
     config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> IdentityCheck | None:
-    """Return the check of the identity of `tenant`, or None for a sandbox in this process."""
+    """Return the identity check for `tenant`, or None for a sandbox in this process."""
     if tenant.kind is TenantKind.SANDBOX:
         return None
     is_declared = config.tenants.get(tenant.name) == tenant

@@ -70,7 +70,7 @@ class TenantProbe:
     """The results of all steps.
 
     `credentials` is a description of the credentials and their variables. `addresses` are the IP addresses of the host.
-    `identity` is the check of the tenant's identity. `unconfirmed` is a problem and its fix if only reconciler.yaml
+    `identity` is the identity check that a run makes. `unconfirmed` is a problem and its fix if only reconciler.yaml
     decides where credentials are sent.
     """
 

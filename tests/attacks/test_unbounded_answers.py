@@ -163,7 +163,7 @@ def test_a_cursor_that_no_url_can_carry_is_refused(run: Callable[..., tuple[int,
 @pytest.fixture
 def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with the real limit, but in a tenth of its time."""
-    monkeypatch.setattr("reconciler.auth0.client.LARGEST_LISTING_BYTES", 20_000_000)
+    monkeypatch.setattr("reconciler.auth0.client.MAX_LISTING_BYTES", 20_000_000)
 
 
 @pytest.mark.usefixtures("smaller")

@@ -67,7 +67,7 @@ def test_without_the_extra_the_sandbox_says_what_to_install(command: list[str]) 
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
-    assert done.stderr.endswith('needs the extra sandbox; where reconciler lies: pip install ".[sandbox]"\n')
+    assert done.stderr.endswith('needs the extra sandbox: pip install "reconciler[sandbox]"\n')
 
 
 def test_the_module_is_the_command() -> None:
