@@ -19,7 +19,7 @@ PROGRAM = dedent("""
 """)
 
 
-def test_the_result_of_a_run_is_never_written_out() -> None:
-    """In a process of its own: only in a main thread the runner puts a signal handler back."""
+def test_the_result_of_a_run_is_not_formatted() -> None:
+    """This runs in a separate process, because the runner restores a signal handler only in the main thread."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == "Result\n"

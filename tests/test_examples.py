@@ -1,4 +1,4 @@
-"""What pipelines are offered, as files: pinned, without a way in for strangers, and fitting the program they call."""
+"""The example pipelines: pinned actions, no access for forks, and options that exist."""
 
 import re
 import shlex
@@ -22,7 +22,7 @@ every_file = pytest.mark.parametrize("file", [ACTION, *WORKFLOWS], ids=lambda fi
 
 
 def read(file: Path) -> Any:
-    """Return what a file says, with texts for all scalars: `on` is no truth value."""
+    """Parse a YAML file. All scalars are strings, because `on` would be a boolean."""
     return yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)
 
 
@@ -39,17 +39,17 @@ def known_options(name: str) -> set[str]:
 
 
 @every_file
-def test_every_action_is_pinned_by_its_whole_hash(file: Path) -> None:
+def test_every_action_is_pinned_to_a_full_commit_id(file: Path) -> None:
     assert [step["uses"] for step in steps(file) if "uses" in step and not PINNED.fullmatch(step["uses"])] == []
 
 
 @every_file
-def test_no_script_has_anything_put_into_it(file: Path) -> None:
+def test_no_script_contains_an_expression(file: Path) -> None:
     assert [step["run"] for step in steps(file) if "${{" in step.get("run", "")] == []
 
 
 @every_workflow
-def test_a_workflow_starts_without_permissions_and_each_job_names_its_own(file: Path) -> None:
+def test_a_workflow_has_no_permissions_and_each_job_declares_its_own(file: Path) -> None:
     said = read(file)
 
     assert said["permissions"] == {}
@@ -57,12 +57,12 @@ def test_a_workflow_starts_without_permissions_and_each_job_names_its_own(file: 
 
 
 @every_workflow
-def test_no_workflow_runs_on_an_event_that_gives_secrets_to_strangers(file: Path) -> None:
+def test_no_workflow_runs_on_an_event_that_exposes_secrets_to_forks(file: Path) -> None:
     assert {"pull_request_target", "workflow_run", "issue_comment"}.isdisjoint(read(file)["on"])
 
 
 @every_workflow
-def test_a_workflow_gives_the_action_what_it_takes(file: Path) -> None:
+def test_a_workflow_uses_only_existing_inputs_of_the_action(file: Path) -> None:
     ours = [step for step in steps(file) if step.get("uses", "").startswith("example/reconciler@")]
 
     assert ours
@@ -76,7 +76,7 @@ def test_a_job_with_secrets_has_an_environment(file: Path) -> None:
         assert "secrets." not in str(job) or "environment" in job
 
 
-def test_secrets_are_out_of_reach_of_a_fork() -> None:
+def test_jobs_with_secrets_do_not_run_for_forks() -> None:
     (pull_request,) = (file for file in WORKFLOWS if file.name == "pull-request.yml")
     jobs = read(pull_request)["jobs"]
 
@@ -84,7 +84,7 @@ def test_secrets_are_out_of_reach_of_a_fork() -> None:
     assert jobs["plan"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
 
 
-def test_one_run_at_a_time_applies_to_a_tenant_and_none_is_cut_off() -> None:
+def test_apply_jobs_of_a_tenant_run_one_at_a_time_and_are_not_cancelled() -> None:
     (apply,) = (file for file in WORKFLOWS if file.name == "apply.yml")
 
     assert read(apply)["jobs"]["apply"]["concurrency"] == {
@@ -95,14 +95,14 @@ def test_one_run_at_a_time_applies_to_a_tenant_and_none_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("job", ["plan", "drift"])
-def test_what_tells_of_wrong_files_does_not_wait_until_they_are_right(job: str) -> None:
+def test_jobs_that_report_problems_run_even_if_files_are_invalid(job: str) -> None:
     said = read(GITLAB)
     own = said[job].get("needs", said[".reconciler"]["needs"])
     assert own == ["install"]
 
 
 @pytest.mark.parametrize("file", [ACTION, GITLAB], ids=lambda file: file.name)
-def test_the_commands_that_are_called_know_their_options(file: Path) -> None:
+def test_called_commands_have_the_options_that_are_used(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     for call in re.finditer(
         r"\breconciler (validate|plan|apply|comment)\b([^|\n]*)", text.replace("\n      --", " --")
@@ -113,7 +113,7 @@ def test_the_commands_that_are_called_know_their_options(file: Path) -> None:
     assert added <= known_options("plan") | known_options("apply")
 
 
-def test_the_hook_calls_a_command_that_there_is() -> None:
+def test_the_hook_calls_an_existing_command() -> None:
     (hook,) = read(ROOT / ".pre-commit-hooks.yaml")
 
     assert hook["entry"].split() == ["python", "-I", "-m", "reconciler", hook["id"]]

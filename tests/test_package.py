@@ -1,4 +1,4 @@
-"""The wheel that users install: what is in it, and that it works away from the checkout."""
+"""The content of the wheel. It works without the checkout."""
 
 import configparser
 import os
@@ -19,7 +19,7 @@ PACKAGE = ROOT / "reconciler"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the wheel unpacks to."""
+    """Build the wheel, and return the folder with its content."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
@@ -29,9 +29,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
-def unpacked(wheel: Path, *words: str) -> str:
-    """Run Python with the unpacked wheel before everything else, far from the checkout."""
-    # what runs here is no source of ours whose coverage counts
+def run_unpacked(wheel: Path, *words: str) -> str:
+    """Run Python outside of the checkout, with the unpacked wheel first on its path."""
+    # coverage of the unpacked files is not measured
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     environment["PYTHONPATH"] = str(wheel)
     done = subprocess.run(
@@ -42,12 +42,12 @@ def unpacked(wheel: Path, *words: str) -> str:
 
 
 def names(folder: Path) -> set[str]:
-    """Return the files below a folder, without what Python and editors leave behind."""
+    """Return the files below a folder, without files that Python and editors create."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return {path.as_posix() for path in files if "__pycache__" not in path.parts}
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_the_schemas(wheel: Path) -> None:
+def test_the_wheel_contains_every_file_of_the_packages_and_the_schemas(wheel: Path) -> None:
     schemas = {f"schemas/{name}" for name in names(ROOT / "schemas")}
     examples = {f"examples/github/{name}" for name in names(ROOT / "examples" / "github")}
 
@@ -57,7 +57,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_schemas(wheel: Path) 
     assert {f"schemas/{name}" for name in (stored.OPENAPI, stored.GRANTS, stored.PLAN, stored.CONFIG)} <= schemas
 
 
-def test_the_wheel_installs_nothing_beside_the_package(wheel: Path) -> None:
+def test_the_wheel_installs_only_the_packages(wheel: Path) -> None:
     assert {path.name.partition("-")[0] for path in wheel.iterdir()} == {"auth0_sandbox", "reconciler"}
 
 
@@ -72,8 +72,8 @@ def test_the_wheel_installs_the_command(wheel: Path) -> None:
 def test_the_unpacked_wheel_finds_its_own_schemas(wheel: Path) -> None:
     script = "from reconciler.contract import stored; print(stored.folder())"
 
-    assert unpacked(wheel, "-c", script) == f"{wheel / 'reconciler' / 'schemas'}\n"
-    assert unpacked(wheel, "-m", "reconciler", "schema") == (ROOT / "schemas" / stored.GRANTS).read_text()
+    assert run_unpacked(wheel, "-c", script) == f"{wheel / 'reconciler' / 'schemas'}\n"
+    assert run_unpacked(wheel, "-m", "reconciler", "schema") == (ROOT / "schemas" / stored.GRANTS).read_text()
 
 
 def test_the_unpacked_wheel_plans_on_a_sandbox(wheel: Path) -> None:
@@ -84,4 +84,4 @@ def test_the_unpacked_wheel_plans_on_a_sandbox(wheel: Path) -> None:
     config = "default_tenant: local\ntenants: {local: {kind: sandbox, seed: seed.yaml}}\n"
     (folder / "reconciler.yaml").write_text(config, encoding="utf-8")
 
-    assert "  + A -> B\n" in unpacked(wheel, "-m", "reconciler", "plan")
+    assert "  + A -> B\n" in run_unpacked(wheel, "-m", "reconciler", "plan")

@@ -1,4 +1,4 @@
-"""The filter that removes secrets from text of the network: every encoding, whole or cut off, and nothing else."""
+"""Secrets are removed from text in every encoding, whole or in part. Other text is unchanged."""
 
 import base64
 import html
@@ -59,7 +59,7 @@ def test_a_part_of_a_secret_is_removed(start: int, length: int) -> None:
 
 
 @given(st.text(), st.text(min_size=4, max_size=30))
-def test_no_text_keeps_a_secret(text: str, secret: str) -> None:
+def test_a_secret_is_removed_from_any_text(text: str, secret: str) -> None:
     secrets = Secrets([secret])
 
     assert (
@@ -68,12 +68,12 @@ def test_no_text_keeps_a_secret(text: str, secret: str) -> None:
 
 
 @given(st.text("abcdefgh %\\&;#x0", max_size=60))
-def test_other_text_stays_as_it_is(text: str) -> None:
+def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert Secrets(["ZYXWVUTSRQPO-1", "5678"]).redact(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "x", "   ", "abc"])
-def test_what_is_too_short_is_not_a_secret(text: str) -> None:
+def test_a_short_value_is_not_a_secret(text: str) -> None:
     assert Secrets([text]).redact("x abc   y") == "x abc   y"
 
 
@@ -91,7 +91,7 @@ ENVIRONMENT = {
 
 
 @pytest.mark.parametrize("text", [*ENVIRONMENT.values(), "canary-hhhhhhhh", "canary-iiiiiiii"])
-def test_secrets_come_from_all_variables_that_hold_some(text: str) -> None:
+def test_secrets_are_found_in_environment_variables(text: str) -> None:
     secret = text.rpartition("@")[0].rpartition(":")[2] or text
 
     assert secrets_in(ENVIRONMENT).redact(f"a {secret} b") == f"a {MASK} b"
@@ -107,5 +107,5 @@ def test_secrets_come_from_all_variables_that_hold_some(text: str) -> None:
         ("AUTH0_DOMAIN", "t.auth0.com"),
     ],
 )
-def test_other_variables_hold_none(name: str, value: str) -> None:
+def test_other_variables_contain_no_secret(name: str, value: str) -> None:
     assert secrets_in({name: value}).redact(value) == value

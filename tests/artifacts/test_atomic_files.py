@@ -20,7 +20,7 @@ def strict_umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("strict_umask")
-def test_a_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("old")
     file.chmod(0o664)
@@ -33,7 +33,7 @@ def test_a_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_mode_that_is_asked_for_counts(tmp_path: Path, *, exists: bool) -> None:
+def test_an_explicit_mode_is_used(tmp_path: Path, *, exists: bool) -> None:
     file = tmp_path / "a"
     if exists:
         file.write_text("old")
@@ -55,7 +55,7 @@ def test_a_file_keeps_its_owner_and_group(tmp_path: Path) -> None:
     assert file.read_bytes() == b"new"
 
 
-def test_hard_and_symbolic_links_stay(tmp_path: Path) -> None:
+def test_hard_and_symbolic_links_remain(tmp_path: Path) -> None:
     file, other, link = tmp_path / "a", tmp_path / "b", tmp_path / "link"
     file.write_text("a longer old text")
     other.hardlink_to(file)
@@ -68,7 +68,7 @@ def test_hard_and_symbolic_links_stay(tmp_path: Path) -> None:
     assert other.read_bytes() == b"new"
 
 
-def test_a_link_to_a_file_that_does_not_exist_stays(tmp_path: Path) -> None:
+def test_a_dangling_link_remains_a_link(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("a")
 
@@ -79,7 +79,7 @@ def test_a_link_to_a_file_that_does_not_exist_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EBUSY, errno.EXDEV, errno.EACCES])
-def test_where_no_file_can_take_its_place_it_is_written_in_place(
+def test_a_file_that_cannot_be_replaced_is_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     file = tmp_path / "a"
@@ -96,7 +96,7 @@ def test_where_no_file_can_take_its_place_it_is_written_in_place(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_content_remains_if_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a"
     file.write_text("old")
     (tmp_path / "b").hardlink_to(file)
@@ -116,7 +116,7 @@ def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.
     assert file.read_text() == "old"
 
 
-def test_a_device_stays_a_device(tmp_path: Path) -> None:
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -133,14 +133,14 @@ def test_a_device_stays_a_device(tmp_path: Path) -> None:
     assert os.lstat("/dev/null").st_mode == before.st_mode
 
 
-def test_the_file_that_stdout_goes_to_is_not_replaced(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_file_that_stdout_writes_to_is_not_replaced(capfd: pytest.CaptureFixture[str]) -> None:
     os.write(1, b"first\n")
     write_output(Path("/dev/stdout"), b"second\n", OWNER_ONLY)
 
     assert capfd.readouterr().out == "first\nsecond\n"
 
 
-def test_an_output_is_checked_without_a_trace(tmp_path: Path) -> None:
+def test_checking_an_output_changes_no_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
 
     check_output(tmp_path / "a")
@@ -153,14 +153,14 @@ def test_an_output_is_checked_without_a_trace(tmp_path: Path) -> None:
         assert caught.value.filename
 
 
-def test_new_files_are_made_all_together_with_their_folders(tmp_path: Path) -> None:
+def test_new_files_are_created_with_their_folders(tmp_path: Path) -> None:
     write_new_files({tmp_path / "a": "A", tmp_path / "x" / "y" / "b": "B\n", tmp_path / "x" / "c": "C"})
 
     found = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {"a": "A", "x/y/b": "B\n", "x/c": "C"}
 
 
-def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_hard_links_is_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -171,7 +171,7 @@ def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("in_the_way", ["a", "b"])
-def test_what_exists_is_never_overwritten_and_then_nothing_is_made(tmp_path: Path, in_the_way: str) -> None:
+def test_no_file_is_created_if_one_exists_already(tmp_path: Path, in_the_way: str) -> None:
     (tmp_path / in_the_way).write_text("mine")
 
     with pytest.raises(FileExistsError):
@@ -180,7 +180,7 @@ def test_what_exists_is_never_overwritten_and_then_nothing_is_made(tmp_path: Pat
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {in_the_way: "mine"}
 
 
-def test_a_link_that_leads_nowhere_is_in_the_way_too(tmp_path: Path) -> None:
+def test_a_dangling_link_counts_as_an_existing_file(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(FileExistsError):
@@ -189,7 +189,7 @@ def test_a_link_that_leads_nowhere_is_in_the_way_too(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_remains_if_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

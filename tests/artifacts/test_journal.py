@@ -14,17 +14,17 @@ from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Plan
 
 
-async def a_run(journal: Journal, plan: Plan) -> None:
+async def record_run(journal: Journal, plan: Plan) -> None:
     await journal.begin(plan)
     await journal.intend(1, plan.changes[0])
     await journal.settle(1, Outcome(plan.changes[0], Result.APPLIED))
     await journal.end(converged=True)
 
 
-def test_a_run_leaves_a_line_before_and_after_each_write(tmp_path: Path) -> None:
+def test_the_journal_has_a_line_before_and_after_each_write(tmp_path: Path) -> None:
     plan = a_plan([a_spec()])
     with closing(open_journal(tmp_path)) as journal:
-        asyncio.run(a_run(journal, plan))
+        asyncio.run(record_run(journal, plan))
 
     entries = [json.loads(line) for line in journal.path.read_text().splitlines()]
     assert [entry["event"] for entry in entries] == ["begin", "intent", "result", "end"]
@@ -35,7 +35,7 @@ def test_a_run_leaves_a_line_before_and_after_each_write(tmp_path: Path) -> None
     assert entries[2]["outcome"] == "applied"
 
 
-def test_an_update_keeps_both_sides(tmp_path: Path) -> None:
+def test_the_journal_contains_both_states_of_an_update(tmp_path: Path) -> None:
     plan = a_plan([a_spec(scope=("x",))], [an_observed()])
     with closing(open_journal(tmp_path)) as journal:
         asyncio.run(journal.intend(1, plan.changes[0]))
@@ -44,18 +44,18 @@ def test_an_update_keeps_both_sides(tmp_path: Path) -> None:
     assert (entry["before"]["scope"], entry["after"]["scope"]) == (["read:invoices"], ["x"])
 
 
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_journal(tmp_path: Path) -> None:
     with closing(open_journal(tmp_path)) as journal:
         assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
 
 
-def test_each_run_has_a_name_of_its_own_that_fits_into_a_header(tmp_path: Path) -> None:
+def test_each_run_has_a_unique_name_that_is_valid_in_a_header(tmp_path: Path) -> None:
     with closing(open_journal(tmp_path)) as one, closing(open_journal(tmp_path)) as other:
         assert one.run != other.run
         assert len(f"{one.run}-100000") <= 64
 
 
-def test_a_journal_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("in the way")
 
     with pytest.raises(JournalError, match="cannot be created, so nothing was sent"):
@@ -69,23 +69,23 @@ def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
         asyncio.run(full.end(converged=True))
 
 
-def test_changes_that_are_under_way_at_once_share_a_call_to_the_disk(tmp_path: Path) -> None:
+def test_concurrent_changes_share_one_fsync(tmp_path: Path) -> None:
     calls: list[int] = []
     plan = a_plan([a_spec()])
 
-    async def at_once() -> None:
+    async def run_concurrently() -> None:
         await asyncio.gather(*(journal.intend(number, plan.changes[0]) for number in range(8)))
         await journal.end(converged=True)
 
     with (tmp_path / "journal").open("w") as file:
         journal = Journal("run", tmp_path, file.fileno(), calls.append)
-        asyncio.run(at_once())
+        asyncio.run(run_concurrently())
 
     assert len(calls) == 2
     assert len((tmp_path / "journal").read_text().splitlines()) == 9
 
 
-def test_what_the_disk_once_lost_a_later_success_does_not_bring_back(tmp_path: Path) -> None:
+def test_a_failed_fsync_fails_all_later_calls(tmp_path: Path) -> None:
     failures = [OSError(5, "Input/output error"), None]
 
     def flush(_: int) -> None:
@@ -99,7 +99,7 @@ def test_what_the_disk_once_lost_a_later_success_does_not_bring_back(tmp_path: P
                 asyncio.run(journal.end(converged=True))
 
 
-def test_behind_half_a_line_no_other_is_written(tmp_path: Path) -> None:
+def test_no_line_is_written_after_a_partial_line(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with path.open("w") as file:

@@ -6,11 +6,11 @@ from reconciler.artifacts.journal import read_run, run_names
 from reconciler.errors import ReconcilerError
 
 
-def test_without_a_folder_there_is_no_run(tmp_path: Path) -> None:
+def test_a_missing_folder_contains_no_runs(tmp_path: Path) -> None:
     assert run_names(tmp_path) == []
 
 
-def test_runs_are_listed_newest_first_and_other_files_passed_over(tmp_path: Path) -> None:
+def test_runs_are_listed_newest_first_and_other_files_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     for name in ("20260801T1.jsonl", "20260802T1.jsonl", "notes.txt"):
         (tmp_path / "journal" / name).touch()
@@ -18,14 +18,14 @@ def test_runs_are_listed_newest_first_and_other_files_passed_over(tmp_path: Path
     assert run_names(tmp_path) == ["20260802T1", "20260801T1"]
 
 
-def test_a_journal_is_read_under_its_name(tmp_path: Path) -> None:
+def test_a_journal_is_read_by_name(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     (tmp_path / "journal" / "r.jsonl").write_text('{"event": "end", "converged": false}\n')
 
     assert (read_run(tmp_path, "r").name, read_run(tmp_path, "r").converged) == ("r", False)
 
 
-def test_a_folder_that_is_none_is_an_error(tmp_path: Path) -> None:
+def test_a_file_instead_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "journal").touch()
 
     with pytest.raises(ReconcilerError, match="journal cannot be read: Not a directory"):

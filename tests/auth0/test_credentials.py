@@ -17,25 +17,25 @@ def a_token(**claims: object) -> str:
 
 
 @pytest.mark.parametrize("name", ["AUTH0_ACCESS_TOKEN", "AUTH0_API_TOKEN"])
-def test_a_ready_token_is_taken_as_it_is(name: str) -> None:
+def test_an_access_token_is_used_unchanged(name: str) -> None:
     assert credentials_from({name: "abc\n", "AUTH0_CLIENT_ID": "x"}, "t.auth0.com") == AccessToken("abc")
 
 
 @pytest.mark.parametrize("token", [f"{CANARY} x", f"{CANARY}\nx", f"{CANARY}é", f"{CANARY}\udc80"], ids=ascii)
-def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
+def test_a_token_that_is_not_valid_in_a_header_is_refused(token: str) -> None:
     with pytest.raises(ReconcilerError, match="AUTH0_API_TOKEN is not a valid access token") as caught:
         credentials_from({"AUTH0_API_TOKEN": token}, "t.auth0.com")
 
     assert CANARY not in str(caught.value)
 
 
-def test_id_and_secret_ask_for_the_tenants_management_api() -> None:
+def test_the_default_audience_is_the_management_api_of_the_domain() -> None:
     environment = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": CANARY}
 
     assert credentials_from(environment, "t.auth0.com") == ClientSecret("id", CANARY, "https://t.auth0.com/api/v2/")
 
 
-def test_behind_a_custom_domain_the_audience_is_named() -> None:
+def test_the_audience_variable_is_used_for_a_custom_domain() -> None:
     environment = {"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": CANARY, "AUTH0_AUDIENCE": "https://t/api/v2/"}
 
     credentials = credentials_from(environment, "login.example.com")
@@ -44,7 +44,7 @@ def test_behind_a_custom_domain_the_audience_is_named() -> None:
     assert credentials.audience == "https://t/api/v2/"
 
 
-def test_another_prefix_stands_for_other_variables_all_along() -> None:
+def test_the_prefix_applies_to_all_variables() -> None:
     ours = {
         "AUTH0_CLIENT_ID": "dev",
         "AUTH0_CLIENT_SECRET": CANARY,
@@ -77,18 +77,18 @@ def test_another_prefix_stands_for_other_variables_all_along() -> None:
     ],
     ids=["token", "bytes", "path", "none"],
 )
-def test_errors_name_the_variables_of_that_prefix(name: str, value: str) -> None:
+def test_errors_contain_the_prefixed_variable(name: str, value: str) -> None:
     with pytest.raises(ReconcilerError, match=name):
         credentials_from({name: value, "AUTH0_CLIENT_ID": "x", "AUTH0_CLIENT_SECRET": CANARY}, "t", "AUTH0_PROD_")
 
 
 @pytest.mark.parametrize("environment", [{}, {"AUTH0_CLIENT_ID": "id"}, {"AUTH0_CLIENT_SECRET": CANARY}], ids=len)
-def test_without_credentials_the_error_names_the_variables(environment: dict[str, str]) -> None:
+def test_missing_credentials_are_an_error_with_the_variables_to_set(environment: dict[str, str]) -> None:
     with pytest.raises(ReconcilerError, match="AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or AUTH0_ACCESS_TOKEN"):
         credentials_from(environment, "t.auth0.com")
 
 
-def test_whitespace_around_a_value_is_not_a_part_of_it() -> None:
+def test_surrounding_whitespace_is_removed_from_values() -> None:
     padded = {
         "AUTH0_CLIENT_ID": " id\n",
         "AUTH0_CLIENT_SECRET": f"\t{CANARY}\r\n",
@@ -118,14 +118,14 @@ def test_whitespace_around_a_value_is_not_a_part_of_it() -> None:
         ({"AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SIGNING_KEY_PATH": ""}, ": AUTH0_CLIENT_SIGNING_KEY_PATH is empty; "),
     ],
 )
-def test_a_variable_that_is_set_but_empty_is_named(environment: dict[str, str], said: str) -> None:
+def test_an_error_lists_variables_that_are_set_but_empty(environment: dict[str, str], said: str) -> None:
     with pytest.raises(ReconcilerError) as caught:
         credentials_from(environment, "t.auth0.com")
 
     assert f"no credentials for t.auth0.com{said}" in str(caught.value)
 
 
-def test_an_empty_variable_that_is_not_needed_is_no_matter() -> None:
+def test_an_empty_variable_that_is_not_needed_is_ignored() -> None:
     environment = {
         "AUTH0_CLIENT_ID": "id",
         "AUTH0_CLIENT_SECRET": CANARY,
@@ -149,13 +149,15 @@ def test_an_empty_variable_that_is_not_needed_is_no_matter() -> None:
         ([1, {}], set()),
     ],
 )
-def test_a_token_shows_the_identity_of_its_tenant(audience: object, identities: set[str]) -> None:
+def test_the_identity_of_the_tenant_comes_from_the_audience_of_the_token(
+    audience: object, identities: set[str]
+) -> None:
     assert identities_of(a_token(aud=audience)) == identities
     assert identities_of("opaque") == set()
 
 
 @pytest.mark.parametrize("credentials", [AccessToken(CANARY), ClientSecret("id", CANARY, "aud")], ids=repr)
-def test_no_secret_shows_in_a_repr(credentials: object) -> None:
+def test_the_repr_of_credentials_contains_no_secret(credentials: object) -> None:
     assert CANARY not in repr(credentials)
 
 
@@ -168,7 +170,7 @@ def test_no_secret_shows_in_a_repr(credentials: object) -> None:
     ],
     ids=["azp", "sub", "several audiences"],
 )
-def test_the_token_tells_which_grant_is_our_own(claims: dict[str, object]) -> None:
+def test_the_key_of_the_own_grant_comes_from_the_token(claims: dict[str, object]) -> None:
     assert own_key(a_token(**claims)) == Key(OWN.client_id, OWN.audience)
 
 
@@ -176,7 +178,7 @@ def test_the_token_tells_which_grant_is_our_own(claims: dict[str, object]) -> No
     "token",
     ["opaque", "a.b.c", "", a_token(azp="x"), a_token(aud=OWN.audience), "e30.W10.x", "e30.bnVsbA.x"],
 )
-def test_a_token_that_does_not_tell_is_refused(token: str) -> None:
+def test_a_token_without_the_needed_claims_is_refused(token: str) -> None:
     with pytest.raises(ReconcilerError, match="access token") as caught:
         own_key(token)
 

@@ -25,7 +25,7 @@ def a_token(*, renewable: bool = True, **claims: Any) -> ProbedToken:
     return ProbedToken(jwt.encode(whole, "x" * 32), renewable=renewable)
 
 
-def a_sight(**fields: Any) -> TenantProbe:
+def a_tenant_probe(**fields: Any) -> TenantProbe:
     whole = {
         "tenant": Tenant(name="x", domain="x.auth0.com"),
         "proxy": None,
@@ -41,14 +41,14 @@ def a_sight(**fields: Any) -> TenantProbe:
 
 def found(check: str, **fields: Any) -> Finding:
     needs = RequiredListings(application_names=False, api_names=False, scopes=False)
-    (finding,) = [each for each in tenant_findings(a_sight(**fields), needs, PATTERNS) if each.check == check]
+    (finding,) = [each for each in tenant_findings(a_tenant_probe(**fields), needs, PATTERNS) if each.check == check]
     return finding
 
 
-def test_there_is_one_finding_per_check_in_a_fixed_order() -> None:
+def test_each_check_has_one_finding_in_a_fixed_order() -> None:
     needs = RequiredListings(application_names=False, api_names=False, scopes=False)
 
-    assert tuple(each.check for each in tenant_findings(a_sight(), needs, PATTERNS)) == AT_THE_TENANT
+    assert tuple(each.check for each in tenant_findings(a_tenant_probe(), needs, PATTERNS)) == AT_THE_TENANT
     assert tuple(each.check for each in skipped_findings("no tenant")) == AT_THE_TENANT
 
 
@@ -68,14 +68,16 @@ EXPECTED = IdentityCheck(
     ],
     ids=["same", "not-written-down", "other", "unknown", "sandbox"],
 )
-def test_the_identity_is_compared(identity: IdentityCheck | None, audience: str, status: Status, text: str) -> None:
+def test_the_identity_of_the_token_is_compared_with_the_configuration(
+    identity: IdentityCheck | None, audience: str, status: Status, text: str
+) -> None:
     finding = found("identity", identity=identity, token=a_token(aud=audience))
 
     assert (finding.status, bool(finding.advice)) == (status, status in {Status.WARNING, Status.FAILED})
     assert text in finding.found
 
 
-def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None:
+def test_credentials_without_a_domain_in_the_environment_are_a_warning() -> None:
     finding = found("credentials", unconfirmed=("X_DOMAIN is not set", "set X_DOMAIN"))
 
     assert finding == Finding("credentials", Status.WARNING, "a client secret; X_DOMAIN is not set", "set X_DOMAIN")
@@ -97,7 +99,7 @@ def test_credentials_that_only_the_configuration_directs_are_a_warning() -> None
     ],
     ids=["same", "slow", "little", "little-back", "ahead", "behind", "just", "too-much", "untold", "unconnected"],
 )
-def test_clocks_are_compared_less_the_time_of_the_call(
+def test_the_clock_difference_excludes_the_duration_of_the_request(
     first_response: FirstResponse | ProbeFailed, status: Status, text: str
 ) -> None:
     finding = found("clock", first_response=first_response)
@@ -115,7 +117,7 @@ def test_clocks_are_compared_less_the_time_of_the_call(
         (1, Status.WARNING, "(1 day)"),
     ],
 )
-def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, text: str) -> None:
+def test_a_certificate_that_expires_soon_is_a_warning(days: float, status: Status, text: str) -> None:
     first_response = FirstResponse(NOW, NOW, NOW, Certificate("TLSv1.3", NOW + days * DAY))
     finding = found("connection", first_response=first_response)
 
@@ -123,7 +125,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(days: float, status: Status, 
     assert finding.found.endswith(text)
 
 
-def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
+def test_a_connection_without_tls_is_described() -> None:
     bare = FirstResponse(NOW, NOW, NOW)
 
     assert found("connection", first_response=bare).found == "plain http, which is used on loopback only"
@@ -146,26 +148,28 @@ def test_a_connection_without_tls_is_told_as_what_it_is() -> None:
     ],
     ids=["day", "short", "ready", "ready-short", "just-over", "over", "silent", "absurd", "other-api", "no-jwt"],
 )
-def test_a_token_is_judged_by_its_claims_and_the_tenants_clock(token: ProbedToken, status: Status, text: str) -> None:
+def test_the_expiry_of_a_token_is_compared_with_the_tenants_clock(
+    token: ProbedToken, status: Status, text: str
+) -> None:
     finding = found("token", token=token)
 
     assert finding.status is status
     assert finding.found.startswith(text)
 
 
-def test_without_a_connection_a_ready_token_is_told_by_its_end() -> None:
+def test_without_a_connection_the_expiry_time_of_a_token_is_shown() -> None:
     finding = found("token", token=a_token(exp=NOW, renewable=False), first_response=ProbeFailed("x", "y"))
 
     assert (finding.status, finding.found) == (Status.OK, "from the environment; valid until 2026-09-21 14:13 UTC")
 
 
-def test_a_tenant_without_a_clock_leaves_ours() -> None:
+def test_the_local_clock_is_used_if_the_tenant_returns_no_time() -> None:
     finding = found("token", token=a_token(exp=NOW + 90), first_response=FirstResponse(NOW, NOW, None))
 
     assert finding.found == "fetched, valid for 1 min 30 s"
 
 
-def test_the_rate_limit_is_told_with_what_is_left_to_others() -> None:
+def test_the_rate_limit_finding_shows_the_share_of_other_programs() -> None:
     assert found("rate limit").found == "40 of 50 left; runs leave 12 to others (see --rate-share)"
 
 
@@ -173,7 +177,7 @@ def test_missing_rate_headers_are_a_warning() -> None:
     assert found("rate limit", listing=ProbedListing("", "", RateLimitHeaders())).status is Status.WARNING
 
 
-def test_a_refused_listing_fails_with_its_advice() -> None:
+def test_a_refused_listing_fails_with_advice() -> None:
     refused = ProbedListing("403 no", "add it", LIMITED)
 
     assert found("API", listing=refused) == Finding("API", Status.FAILED, "403 no", "add it")
@@ -186,17 +190,17 @@ def test_ignored_entries_of_no_proxy_are_a_warning() -> None:
     assert (finding.status, finding.found) == (Status.WARNING, 'none; NO_PROXY: ignored "[x"')
 
 
-def test_a_proxy_is_named() -> None:
+def test_the_proxy_is_shown() -> None:
     proxy = Proxy("HTTPS_PROXY", "http", "p", 1)
 
     assert found("proxy", proxy=proxy).found == "http://p:1, from HTTPS_PROXY"
     assert found("name resolution", proxy=proxy, addresses=("a", "b", "c")).found.startswith("a and 2 more; this is")
 
 
-def test_what_could_not_be_seen_is_skipped_and_what_failed_is_told_once() -> None:
+def test_a_failure_is_reported_once_and_dependent_checks_are_skipped() -> None:
     trouble, unseen = ProbeFailed("x", "y"), ProbeSkipped("z")
     needs = RequiredListings(application_names=True, api_names=True, scopes=True)
-    probe = a_sight(addresses=trouble, credentials=trouble, first_response=unseen, token=unseen, listing=unseen)
+    probe = a_tenant_probe(addresses=trouble, credentials=trouble, first_response=unseen, token=unseen, listing=unseen)
 
     skipped = Finding("patterns", Status.SKIPPED, "")
 
@@ -206,5 +210,5 @@ def test_what_could_not_be_seen_is_skipped_and_what_failed_is_told_once() -> Non
     assert {each.status for each in found[3:]} == {Status.SKIPPED}
 
 
-def test_a_token_is_not_shown_by_accident() -> None:
-    assert a_token().text not in repr(a_sight(token=a_token()))
+def test_the_repr_of_a_probed_token_does_not_contain_the_token() -> None:
+    assert a_token().text not in repr(a_tenant_probe(token=a_token()))

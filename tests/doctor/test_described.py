@@ -12,7 +12,7 @@ ID = {"AUTH0_CLIENT_ID": "id"}
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "description"),
     [
         ({"AUTH0_ACCESS_TOKEN": "canary"}, "an access token from AUTH0_ACCESS_TOKEN"),
         ({"AUTH0_ACCESS_TOKEN": " ", "AUTH0_API_TOKEN": "canary"}, "an access token from AUTH0_API_TOKEN"),
@@ -24,27 +24,27 @@ ID = {"AUTH0_CLIENT_ID": "id"}
     ],
     ids=["token", "api-token", "secret", "key"],
 )
-def test_credentials_are_told_by_their_kind_and_variables(environment: dict[str, str], told: str) -> None:
+def test_the_description_contains_kind_and_variables(environment: dict[str, str], description: str) -> None:
     credentials = credentials_from(environment, "x.auth0.com")
 
-    assert describe_credentials(credentials, AUTH0, environment) == told
+    assert describe_credentials(credentials, AUTH0, environment) == description
 
 
-def test_variables_are_told_by_the_tenants_prefix() -> None:
+def test_the_description_uses_the_prefix_of_the_tenant() -> None:
     prod = replace(AUTH0, credentials="AUTH0_PROD_")
     environment = {"AUTH0_PROD_CLIENT_ID": "id", "AUTH0_PROD_CLIENT_SECRET": "canary"}
     credentials = credentials_from(environment, "x.auth0.com", prod.credentials)
 
-    told = describe_credentials(credentials, prod, environment)
+    description = describe_credentials(credentials, prod, environment)
 
-    assert told == "a client secret from AUTH0_PROD_CLIENT_ID and AUTH0_PROD_CLIENT_SECRET"
+    assert description == "a client secret from AUTH0_PROD_CLIENT_ID and AUTH0_PROD_CLIENT_SECRET"
 
 
-def test_a_sandbox_has_its_own() -> None:
+def test_a_sandbox_uses_its_own_credentials() -> None:
     credentials = credentials_from({"AUTH0_ACCESS_TOKEN": "canary"}, "x.auth0.com")
 
     assert describe_credentials(credentials, SANDBOX, {}) == "the credentials of the sandbox"
 
 
-def test_trouble_stays_trouble() -> None:
+def test_a_failure_is_returned_unchanged() -> None:
     assert describe_credentials(ProbeFailed("x", "y"), AUTH0, {}) == ProbeFailed("x", "y")

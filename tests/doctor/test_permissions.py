@@ -18,16 +18,16 @@ def a_token(**claims: object) -> ProbedToken:
     return ProbedToken(jwt.encode(claims, "x" * 32), renewable=True)
 
 
-def told(scope: str, needs: RequiredListings = NAMES) -> list[tuple[Status, str]]:
+def findings_for(scope: str, needs: RequiredListings = NAMES) -> list[tuple[Status, str]]:
     return [(each.status, each.found) for each in permission_findings(a_token(scope=scope), needs)]
 
 
-def test_the_very_permissions_are_well() -> None:
-    assert [status for status, _ in told(f"{READING} {WRITING}")] == [Status.OK] * 3
+def test_exactly_the_needed_permissions_are_ok() -> None:
+    assert [status for status, _ in findings_for(f"{READING} {WRITING}")] == [Status.OK] * 3
 
 
-def test_without_the_grants_there_is_no_plan() -> None:
-    assert told("", NOTHING)[0] == (Status.FAILED, "it lacks read:client_grants")
+def test_a_missing_permission_to_read_grants_is_a_failure() -> None:
+    assert findings_for("", NOTHING)[0] == (Status.FAILED, "it lacks read:client_grants")
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,10 @@ def test_without_the_grants_there_is_no_plan() -> None:
     ],
     ids=["names", "ids", "applications"],
 )
-def test_names_are_needed_where_files_use_them(needs: RequiredListings, status: Status, found: str) -> None:
-    assert told("read:client_grants", needs)[0] == (status, found)
+def test_permissions_to_read_names_are_needed_if_files_use_names(
+    needs: RequiredListings, status: Status, found: str
+) -> None:
+    assert findings_for("read:client_grants", needs)[0] == (status, found)
 
 
 ORGANIZATIONS = RequiredListings(
@@ -54,34 +56,34 @@ READING_THEM = "read:organizations read:organization_client_grants"
 WRITING_THEM = "create:organization_client_grants delete:organization_client_grants"
 
 
-def test_organizations_take_permissions_only_where_files_say_some() -> None:
+def test_organization_permissions_are_needed_only_if_files_declare_organizations() -> None:
     whole = f"{READING} {WRITING} {READING_THEM} {WRITING_THEM}"
 
-    assert [status for status, _ in told(whole, ORGANIZATIONS)] == [Status.OK] * 3
-    assert [status for status, _ in told(f"{READING} {WRITING}", ORGANIZATIONS)] == [
+    assert [status for status, _ in findings_for(whole, ORGANIZATIONS)] == [Status.OK] * 3
+    assert [status for status, _ in findings_for(f"{READING} {WRITING}", ORGANIZATIONS)] == [
         Status.FAILED,
         Status.WARNING,
         Status.OK,
     ]
-    assert told(whole)[2][1].startswith("never needed: create:organization_client_grants")
+    assert findings_for(whole)[2][1].startswith("never needed: create:organization_client_grants")
 
 
-def test_ids_of_organizations_do_without_their_names() -> None:
+def test_organization_ids_need_no_permission_to_read_names() -> None:
     ids = replace(ORGANIZATIONS, organization_names=False)
     held = f"{READING} read:organization_client_grants"
 
-    assert told(held, ids)[0] == (Status.WARNING, "yes, but it lacks read:organizations")
-    assert told(held, ORGANIZATIONS)[0] == (Status.FAILED, "it lacks read:organizations")
+    assert findings_for(held, ids)[0] == (Status.WARNING, "yes, but it lacks read:organizations")
+    assert findings_for(held, ORGANIZATIONS)[0] == (Status.FAILED, "it lacks read:organizations")
 
 
-def test_enough_to_plan_only_is_a_warning() -> None:
+def test_missing_write_permissions_are_a_warning() -> None:
     found = "it lacks create:client_grants, update:client_grants, delete:client_grants"
-    assert told(READING)[1] == (Status.WARNING, found)
+    assert findings_for(READING)[1] == (Status.WARNING, found)
 
 
-def test_what_is_never_needed_is_a_warning() -> None:
-    assert told(f"{READING} {WRITING} update:clients")[2] == (Status.WARNING, "never needed: update:clients")
-    assert told("a:a b:b c:c d:d e:e f:f")[2][1] == "never needed: a:a, b:b, c:c, d:d and 2 more"
+def test_unnecessary_permissions_are_a_warning() -> None:
+    assert findings_for(f"{READING} {WRITING} update:clients")[2] == (Status.WARNING, "never needed: update:clients")
+    assert findings_for("a:a b:b c:c d:d e:e f:f")[2][1] == "never needed: a:a, b:b, c:c, d:d and 2 more"
 
 
 @pytest.mark.parametrize(
@@ -94,5 +96,7 @@ def test_what_is_never_needed_is_a_warning() -> None:
     ],
     ids=["silent", "opaque", "unseen", "trouble"],
 )
-def test_without_claims_nothing_is_said(token: ProbedToken | ProbeFailed | ProbeSkipped, reason: str) -> None:
+def test_permission_checks_are_skipped_if_the_permissions_are_unknown(
+    token: ProbedToken | ProbeFailed | ProbeSkipped, reason: str
+) -> None:
     assert {(each.status, each.found) for each in permission_findings(token, NAMES)} == {(Status.SKIPPED, reason)}

@@ -1,4 +1,4 @@
-"""Answers that are no answers, and ways that must not be taken: the one call that all of the forge is made of."""
+"""Requests to a hosting service: malformed responses, limits, and addresses that are refused."""
 
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +16,7 @@ Serve = Callable[[Callable[[bytes], object], Event], None]
 
 @pytest.fixture
 def failure() -> Iterator[Callable[..., ForgeError]]:
-    """Return the error of a call to a server that writes what it likes, until it is told to stop."""
+    """Return a function that sends a request to a server with a given behaviour, and returns the error."""
     stop = Event()
     servers: list[ThreadingHTTPServer] = []
 
@@ -26,11 +26,11 @@ def failure() -> Iterator[Callable[..., ForgeError]]:
                 serve(self.connection.sendall, stop)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the server's own names
-                """Say nothing."""
+                """Write no log."""
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: object, client_address: object) -> None:
-                """A client that has left is what is wanted here."""
+                """Ignore errors: the client closes the connection on purpose."""
 
         server = Server(("127.0.0.1", 0), Handler)
         servers.append(server)
@@ -47,37 +47,37 @@ def failure() -> Iterator[Callable[..., ForgeError]]:
         server.server_close()
 
 
-def test_an_answer_that_drips_is_left_in_time(failure: Callable[..., ForgeError]) -> None:
-    def drip(send: Callable[[bytes], object], stop: Event) -> None:
+def test_a_slow_response_ends_at_the_deadline(failure: Callable[..., ForgeError]) -> None:
+    def send_slowly(send: Callable[[bytes], object], stop: Event) -> None:
         send(HEAD)
         while not stop.wait(0.02):
             send(b" ")
 
-    error = failure(drip, deadline=0.2)
+    error = failure(send_slowly, deadline=0.2)
 
     assert isinstance(error, TransientForgeError)
     assert "no complete response within 0 s" in str(error)
 
 
-def test_an_answer_without_end_is_left(failure: Callable[..., ForgeError]) -> None:
-    def flood(send: Callable[[bytes], object], stop: Event) -> None:
+def test_an_endless_response_ends_at_the_size_limit(failure: Callable[..., ForgeError]) -> None:
+    def send_endlessly(send: Callable[[bytes], object], stop: Event) -> None:
         send(HEAD)
         for _ in range(2 * MAX_BODY_BYTES // 1_000_000):
             if not stop.is_set():
                 send(bytes(1_000_000))
 
-    error = failure(flood)
+    error = failure(send_endlessly)
 
     assert not isinstance(error, TransientForgeError)
     assert "larger than 50 MB" in str(error)
 
 
 @pytest.mark.parametrize("sent", [b"", HEAD[:20], b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"], ids=str)
-def test_an_answer_that_breaks_off_may_be_better_next_time(failure: Callable[..., ForgeError], sent: bytes) -> None:
+def test_an_incomplete_response_is_a_transient_error(failure: Callable[..., ForgeError], sent: bytes) -> None:
     assert isinstance(failure(lambda send, _: send(sent) and None), TransientForgeError)
 
 
-def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[..., ForgeError]) -> None:
+def test_a_response_with_an_unexpected_encoding_is_an_error(failure: Callable[..., ForgeError]) -> None:
     gzipped = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n\x1f\x8b\x08"
 
     assert "the response is not valid JSON" in str(failure(lambda send, _: send(gzipped) and None))
@@ -87,12 +87,12 @@ def test_an_answer_in_a_code_that_nobody_asked_for_is_no_json(failure: Callable[
     "address",
     ["http://api.example.com", "http://127.0.0.1.example.com", "http://localhost@api.example.com", "ftp://localhost"],
 )
-def test_a_token_is_sent_by_https_only_but_on_loopback(address: str) -> None:
+def test_a_token_is_sent_over_https_only_except_on_loopback(address: str) -> None:
     with pytest.raises(ReconcilerError, match="is not an https URL"), open_api(address, TOKEN, {}):
         pass
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://localhost"])
-def test_these_addresses_are_taken(address: str) -> None:
+def test_https_and_loopback_addresses_are_accepted(address: str) -> None:
     with open_api(address, TOKEN, {}):
         pass

@@ -1,4 +1,4 @@
-"""What is a report, and which entry is its own: whatever names tenants have, and whatever others write."""
+"""Parse reports and find their entries, for any name of a tenant and any entries of other authors."""
 
 import pytest
 from hypothesis import given
@@ -13,16 +13,14 @@ ENTRIES = st.lists(st.builds(PostedEntry, id=st.uuids().map(str), body=st.text()
 
 
 @given(NAMES)
-def test_what_is_rendered_for_a_tenant_is_a_report_whatever_its_name(name: str) -> None:
+def test_a_marker_with_any_tenant_name_starts_a_report(name: str) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n## Plan\n")
 
     assert report.marker == marker(name)
 
 
 @given(NAMES, NAMES, st.sampled_from(["\n", "\r\n"]))
-def test_two_reports_in_one_file_are_refused_because_the_second_would_never_be_found(
-    name: str, another: str, end: str
-) -> None:
+def test_two_reports_in_one_file_are_refused(name: str, another: str, end: str) -> None:
     text = end.join([marker(name), "## Plan", marker(another), "## Plan", ""])
 
     with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in its name"):
@@ -30,7 +28,7 @@ def test_two_reports_in_one_file_are_refused_because_the_second_would_never_be_f
 
 
 @given(ENTRIES, NAMES, NAMES, st.text())
-def test_a_report_finds_its_own_entry_among_all_others(
+def test_the_entry_of_a_report_is_found_among_other_entries(
     others: list[PostedEntry], name: str, another: str, text: str
 ) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
@@ -47,7 +45,7 @@ def test_a_report_finds_its_own_entry_among_all_others(
 
 
 @given(NAMES, st.text(st.characters(exclude_characters="\r")))
-def test_what_was_put_says_the_same_whatever_a_service_does_to_line_ends(name: str, text: str) -> None:
+def test_changed_line_ends_and_whitespace_do_not_change_the_content(name: str, text: str) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
 
     assert has_same_content(PostedEntry("own", report.body.strip().replace("\n", "\r\n"), is_ours=True), report)

@@ -25,7 +25,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["none", "other-scheme", "empty", "own-first", "all", "bare", "password", "no-port"],
 )
-def test_the_environment_names_the_proxy(proxies: dict[str, str], proxy: Proxy | None, address: str | None) -> None:
+def test_the_proxy_is_chosen_from_the_environment(
+    proxies: dict[str, str], proxy: Proxy | None, address: str | None
+) -> None:
     chosen = choose_proxy(proxies, "https", {})
 
     assert chosen == proxy
@@ -43,14 +45,16 @@ def test_the_environment_names_the_proxy(proxies: dict[str, str], proxy: Proxy |
         ("https://192.0.2.1", True),
     ],
 )
-def test_the_world_outside_is_reached_by_it(*, monkeypatch: pytest.MonkeyPatch, url: str, proxied: bool) -> None:
+def test_loopback_hosts_and_hosts_in_no_proxy_are_reached_directly(
+    *, monkeypatch: pytest.MonkeyPatch, url: str, proxied: bool
+) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://p:1")
     monkeypatch.setenv("NO_PROXY", "inside.example")
 
     assert (proxy_for(url) is not None) is proxied
 
 
-def test_the_variable_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_contains_the_variable_as_it_is_spelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
     assert proxy_suffix("https://x.auth0.com") == " (through the proxy upper:1 from HTTPS_PROXY)"
 
@@ -58,7 +62,7 @@ def test_the_variable_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatch) -> 
     assert proxy_suffix("https://x.auth0.com") == " (through the proxy [2001:db8::1]:2 from https_proxy)"
 
 
-def test_a_direct_connection_has_no_proxy_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_direct_connection_adds_nothing_to_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
 
     assert proxy_suffix("https://localhost:1") == ""
@@ -100,7 +104,7 @@ KUBERNETES = "10.0.0.0/8,fd02::/112,.svc"
         ("", "x.auth0.com", False),
     ],
 )
-def test_no_proxy_names_hosts_addresses_and_networks(
+def test_no_proxy_matches_hosts_addresses_and_networks(
     *, monkeypatch: pytest.MonkeyPatch, no_proxy: str, host: str, is_bypassed: bool
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
@@ -114,9 +118,9 @@ def test_no_proxy_names_hosts_addresses_and_networks(
     "entry",
     ["10.0.0.0/99", "fd02::/129", "10.*", "300.1.1.1", "[::x", "x:y:z", "a/b", "ftp://x", "http://", "x:port"],
 )
-def test_an_entry_of_no_proxy_that_cannot_be_read_is_noted(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+def test_an_invalid_entry_of_no_proxy_results_in_a_note(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
     monkeypatch.setenv("NO_PROXY", f"x.example,{entry},.svc")
-    assert proxy_notes("https://x.auth0.com") == ()  # without a proxy nothing depends on it
+    assert proxy_notes("https://x.auth0.com") == ()  # NO_PROXY does not matter without a proxy
 
     monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
     assert proxy_notes("https://localhost") == ()
@@ -128,7 +132,7 @@ def test_an_entry_of_no_proxy_that_cannot_be_read_is_noted(monkeypatch: pytest.M
     assert proxy_notes("https://x.auth0.com") == ()
 
 
-def test_many_entries_that_cannot_be_read_make_a_short_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_invalid_entries_of_no_proxy_result_in_a_short_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://p:1")
     monkeypatch.setenv("no_proxy", ",".join(f"a/{number}" for number in range(1000)))
 
@@ -141,7 +145,7 @@ def test_many_entries_that_cannot_be_read_make_a_short_note(monkeypatch: pytest.
 @pytest.mark.parametrize(
     "proxy", ["foo://user:canary@p", "http://", "http://user:canary@p:port", "http://user:canary@["]
 )
-def test_what_is_not_a_proxy_address_is_an_error_without_its_password(
+def test_the_error_for_an_invalid_proxy_does_not_contain_its_password(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -152,7 +156,7 @@ def test_what_is_not_a_proxy_address_is_an_error_without_its_password(
     assert "canary" not in str(raised.value)
 
 
-def test_httpx_gets_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_of_the_proxy_is_passed_to_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "user:canary@p:1")
     proxy = httpx_proxy("https://x.auth0.com")
 

@@ -1,4 +1,4 @@
-"""Attempts end with the run: a wait that is too long fails at once, and says until when the tenant asks to wait."""
+"""Retries and slots near the deadline of a run: a delay that is too long fails immediately, with an explanation."""
 
 import re
 
@@ -43,7 +43,7 @@ async def failing(error: Auth0Error, retry_policy: RetryPolicy) -> int:
 
 
 @pytest.mark.parametrize(("error", "message"), ERRORS, ids=lambda each: type(each).__name__)
-def test_a_wait_that_would_end_after_the_deadline_fails_at_once(error: Auth0Error, message: str) -> None:
+def test_a_delay_that_ends_after_the_deadline_fails_immediately(error: Auth0Error, message: str) -> None:
     attempts, seconds = run_virtually(failing(error, RetryPolicy(jitter=lambda _, high: high, deadline=0.9)))
 
     assert (attempts, seconds) == (1, 0.0)
@@ -51,7 +51,7 @@ def test_a_wait_that_would_end_after_the_deadline_fails_at_once(error: Auth0Erro
     assert str(error).endswith("after the end of this run (--timeout)")
 
 
-def test_the_tenant_is_not_asked_before_the_time_that_it_names() -> None:
+def test_no_request_is_sent_before_the_requested_time() -> None:
     error = RateLimitedError("POST x /oauth/token", 429, "quota", 100.0)
     notices: list[str] = []
     attempts, seconds = run_virtually(failing(error, RetryPolicy(attempts=3, deadline=1000.0, notice=notices.append)))
@@ -63,8 +63,8 @@ def test_the_tenant_is_not_asked_before_the_time_that_it_names() -> None:
     ] * 2
 
 
-def test_a_turn_that_comes_after_the_deadline_fails_at_once() -> None:
-    async def turns() -> None:
+def test_a_slot_after_the_deadline_fails_immediately() -> None:
+    async def acquire_slots() -> None:
         rate_limiter = RateLimiter(RateOptions(), deadline=10.0)
         async with rate_limiter.acquire("clients") as slot:
             slot.record_rate_limited(RateLimitHeaders(retry_after=5.0), default_delay=1.0)
@@ -76,8 +76,8 @@ def test_a_turn_that_comes_after_the_deadline_fails_at_once() -> None:
             async with rate_limiter.acquire("clients"):
                 pass
 
-    assert run_virtually(turns())[1] == 5.0
+    assert run_virtually(acquire_slots())[1] == 5.0
 
 
-def test_a_moment_is_a_time_of_day() -> None:
+def test_time_after_returns_date_and_time() -> None:
     assert re.fullmatch(MOMENT, time_after(60.0))

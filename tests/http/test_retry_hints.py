@@ -1,4 +1,4 @@
-"""Headers that limit the rate of requests, valid and malformed."""
+"""Parse valid and malformed rate-limit headers."""
 
 import pytest
 

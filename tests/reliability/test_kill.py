@@ -1,4 +1,4 @@
-"""kill -9 behind every line of the journal: the next apply needs nothing of what was left."""
+"""Kill apply with SIGKILL after each line of its journal. The next apply completes the change."""
 
 import json
 import subprocess
@@ -15,16 +15,16 @@ from auth0_sandbox.faults.plan import Delay, Rule, When
 pytestmark = pytest.mark.slow
 
 LINES = ("begin", "intent", "result", "intent", "result", "intent", "result", "end")
-UNHURRIED_SECONDS = 0.15
-"""Each call takes so long, so that the kill comes before the next line does."""
+REQUEST_DELAY_SECONDS = 0.15
+"""The delay of each request, so that the run is killed before it writes the next line."""
 
 
 def lines_of(place: Place) -> list[dict[str, Any]]:
     return [json.loads(line) for line in place.journal().splitlines()]
 
 
-def killed_behind(place: Place, line: int) -> None:
-    """Start an apply, one call at a time, and kill it once its journal has so many lines."""
+def kill_after(place: Place, line: int) -> None:
+    """Start an apply with one request at a time, and kill it when its journal has `line` lines."""
     words = command_line("apply", "--yes", "--prune", "--concurrency", "1")
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + TIMEOUT_SECONDS
@@ -35,19 +35,19 @@ def killed_behind(place: Place, line: int) -> None:
         process.kill()
 
 
-def moments() -> Iterator[tuple[int, When]]:
-    """Yield every line of the journal; behind an intent, before the write takes effect, and after."""
+def kill_points() -> Iterator[tuple[int, When]]:
+    """Yield every line of the journal. Yield an intent twice: before and after the write takes effect."""
     for line, event in enumerate(LINES, start=1):
         yield line, "before"
         if event == "intent":
             yield line, "after"
 
 
-@pytest.mark.parametrize(("line", "when"), list(moments()))
-def test_a_run_that_is_killed_is_made_up_for_by_the_next(place: Place, line: int, when: When) -> None:
-    place.tenant.misbehave(Rule(Delay(seconds=UNHURRIED_SECONDS, when=when), "*", "/api/v2/client-grants*"))
+@pytest.mark.parametrize(("line", "when"), list(kill_points()))
+def test_the_next_run_completes_a_killed_run(place: Place, line: int, when: When) -> None:
+    place.tenant.misbehave(Rule(Delay(seconds=REQUEST_DELAY_SECONDS, when=when), "*", "/api/v2/client-grants*"))
 
-    killed_behind(place, line)
+    kill_after(place, line)
 
     left = [entry["event"] for entry in lines_of(place)]
     assert left in (list(LINES[:line]), list(LINES[: line + 1]))
@@ -58,9 +58,9 @@ def test_a_run_that_is_killed_is_made_up_for_by_the_next(place: Place, line: int
     place.assert_settles()
 
 
-def test_what_was_taken_away_before_a_kill_can_be_brought_back(place: Place) -> None:
-    place.tenant.misbehave(Rule(Delay(seconds=UNHURRIED_SECONDS, when="after"), "*", "/api/v2/client-grants*"))
-    killed_behind(place, 7)
+def test_grants_deleted_before_a_kill_can_be_restored(place: Place) -> None:
+    place.tenant.misbehave(Rule(Delay(seconds=REQUEST_DELAY_SECONDS, when="after"), "*", "/api/v2/client-grants*"))
+    kill_after(place, 7)
     place.tenant.misbehave()
     assert "stray" not in place.scopes()
 
