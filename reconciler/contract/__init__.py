@@ -1,1 +1,1 @@
-"""The API description of Auth0's endpoint, and the schema of grant files derived from it."""
+"""The description of Auth0's API, and the schemas that are derived from it."""

@@ -10,11 +10,11 @@ from reconciler.core.risks import RULES
 from reconciler.core.tenant_filter import BUILT_IN, NAME
 
 PREFIX = "^AUTH0_([A-Z0-9]+_)*$"
-"""The only prefix of environment variables that the configuration may name. A pull request must not choose a secret."""
+"""Matches the prefixes that `credentials` may have, so that a pull request cannot read other environment variables."""
 SHARED = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
 """Settings that can be global or per tenant."""
 MOST_ITEMS = 1000
-"""The limit for lists of patterns, because each item is compared with each grant."""
+"""The maximum length of lists of patterns. It limits the time, because each item is compared with each grant."""
 WILDCARDS = "In patterns, * matches any characters and ? matches one character"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
     "client": ("Client", "the application's name", "Payroll*"),
@@ -44,8 +44,8 @@ def config_schema() -> dict[str, Any]:
         "$schema": DIALECT,
         **_object(
             "reconciler.yaml",
-            "The tenants, and what reconciler may change in them. Credentials are not part of this file. "
-            "They come from the environment.",
+            "The tenants, and the rules for changes in them. This file contains no credentials. "
+            "They come from environment variables.",
             {"default_tenant": {**default_tenant, "examples": ["sandbox"]}, **_shared(), "tenants": tenants},
         ),
         "$defs": {
@@ -75,11 +75,11 @@ def _tenant() -> Schema:
     }
     domain = "The tenant's domain. A loopback address uses plain HTTP unless it starts with https://."
     canonical_domain = (
-        "The domain that Auth0 gave the tenant, if `domain` is a custom domain. Each run compares it with the identity "
-        "that the tenant shows, and stops before it writes if they differ."
+        "The domain that Auth0 assigned to the tenant, if `domain` is a custom domain. Each run compares it with the "
+        "tenant's identity, and stops before the first write if they differ."
     )
-    seed = "For a sandbox: the YAML file with its initial content, relative to this file."
-    database = "For a sandbox: the file that stores its state, relative to this file."
+    seed = "For a sandbox: the YAML file with the initial content, relative to this file."
+    database = "For a sandbox: the file that stores the state, relative to this file."
     fields = {
         "kind": kind,
         "domain": {**_text("Domain", domain), "examples": ["example.eu.auth0.com", "127.0.0.1:8321"]},
@@ -110,7 +110,7 @@ def _about_kinds() -> Iterator[Schema]:
 def _variables() -> Schema:
     value = {
         **_text("Value", "The value that replaces ${name} for this tenant."),
-        "allOf": [_none_of(CONTROL_CHARACTERS, "a variable contains a control character; remove it")],
+        "allOf": [_none_of(CONTROL_CHARACTERS, "the variable contains a control character; remove it")],
     }
     name = {
         "allOf": [
@@ -165,7 +165,9 @@ def _protect() -> Schema:
     fields = {"reason": _reason("owned by the payroll team")}
     return {
         "title": "Protected grants",
-        "description": ("Grants that reconciler never changes or deletes. A grant must match all patterns of an item."),
+        "description": (
+            "Grants that reconciler never changes or deletes. An item protects the grants that match all its patterns."
+        ),
         "type": "array",
         "maxItems": MOST_ITEMS,
         "items": _covering("Protected", f"{WILDCARDS}.", "this item protects nothing", fields),
@@ -176,9 +178,9 @@ def _own() -> Schema:
     return {
         "title": "Own applications",
         "description": (
-            "Client ids of the applications that run reconciler, for example one to plan and one to apply. Their "
-            "grants on the Management API are never changed or deleted. The same holds for every application that "
-            "may change client grants, even if it is not listed."
+            "Client ids of the applications that run reconciler, for example one to plan and one to apply. reconciler "
+            "never changes or deletes their grants on the Management API. Applications that may change client grants "
+            "are protected in the same way, even if they are not listed."
         ),
         "type": "array",
         "items": {**_text("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
@@ -189,7 +191,7 @@ def _limits() -> Schema:
     def percent(title: str, verb: str, default: int) -> Schema:
         return {
             "title": title,
-            "description": f"The largest share of the managed grants that a plan may have {verb}, in percent.",
+            "description": f"Maximum percentage of the managed grants that a plan may {verb}.",
             "type": "number",
             "minimum": 0,
             "maximum": 100,
@@ -199,7 +201,7 @@ def _limits() -> Schema:
     of_organizations = {
         "title": "Grants of an organization",
         "description": (
-            "The number of grants that Auth0 allows per organization: 100 in the public cloud, 1000 in a private cloud."
+            "Maximum number of grants per organization. Auth0 allows 100 in the public cloud, 1000 in a private cloud."
         ),
         "type": "integer",
         "minimum": 0,
@@ -207,10 +209,10 @@ def _limits() -> Schema:
     }
     return _object(
         "Limits",
-        "How much a plan may change, in percent of the managed grants. The limits apply from 10 grants up.",
+        "Maximum changes in a plan. The percentages apply from 10 managed grants up.",
         {
-            "deletes": percent("Deletes", "deleted", 30),
-            "updates": percent("Updates", "updated", 50),
+            "deletes": percent("Deletes", "delete", 30),
+            "updates": percent("Updates", "update", 50),
             "organization_grants": of_organizations,
         },
     )
@@ -220,7 +222,7 @@ def _policy() -> Schema:
     rules = {
         "title": "Rules",
         "description": (
-            "The first item that names the rule of a risk and matches its grant decides. "
+            "The first item that has the rule of a risk and matches its grant decides. "
             "If no item matches, the risk is shown."
         ),
         "type": "array",
@@ -236,19 +238,19 @@ def _policy() -> Schema:
             "description": "A schema for a grant with its names, ids and defaults filled in.",
             "type": "object",
             "required": ["title"],
-            "properties": {"title": _text("Title", "What the schema requires. A blocked change shows it.")},
+            "properties": {"title": _text("Title", "The requirement in a few words, shown for blocked changes.")},
             "examples": [
                 {"title": "no grant has all scopes", "properties": {"allow_all_scopes": {"const": False}}},
             ],
         },
     }
-    description = "Decides which risks of a plan are accepted. `reconciler risks` lists the rules."
+    description = "Accepted and denied risks. `reconciler risks` lists the risk rules."
     return _object("Policy", description, {"rules": rules, "schemas": schemas})
 
 
 def _policy_rule() -> Schema:
     names = [rule.name for rule in RULES]
-    verdicts = "allow: hide the risk. warn: show the risk. deny: block the change; nothing is written."
+    verdicts = "allow: hide the risk. warn: show the risk. deny: block the change, so that nothing is written."
     fields = {
         "rule": {"title": "Rule", "description": "The name of a risk rule.", "type": "string", "enum": names},
         "verdict": {
@@ -260,15 +262,18 @@ def _policy_rule() -> Schema:
         **_patterns(),
         "reason": _reason("ask the security team"),
     }
-    exceptions = "Items that allow or warn need ids, because anybody can choose a name."
+    exceptions = "Items with allow or warn must use ids, because anybody can choose a name."
     description = f"{WILDCARDS}. Without patterns, the item matches every grant. {exceptions}"
     by_id = [_allowed_by_id(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
     return {**_object("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": by_id}
 
 
 def _allowed_by_id(name: str, identity: str) -> Schema:
-    """Return the rule that an exception needs ids. Otherwise somebody could gain it by renaming an application."""
-    sentence = f'"{name}" cannot make an exception, because anybody can choose a name; write "{identity}"'
+    """Return the rule that items with allow or warn use ids.
+
+    With a name, an application could get the exception by being renamed.
+    """
+    sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     return {
         "if": {"required": ["verdict"], "properties": {"verdict": {"enum": ["allow", "warn"]}}},
         "then": {"properties": {name: {**NOTHING, "errorMessage": sentence}}},
@@ -276,7 +281,7 @@ def _allowed_by_id(name: str, identity: str) -> Schema:
 
 
 def _patterns() -> Schema:
-    """Return the fields with which an item selects grants."""
+    """Return the schemas of the fields that select grants."""
     return {
         name: {**_text(title, f"Pattern for {what}."), "examples": [example]}
         for name, (title, what, example) in PATTERN_PARTS.items()
@@ -284,16 +289,20 @@ def _patterns() -> Schema:
 
 
 def _covering(title: str, description: str, otherwise: str, more: Schema) -> Schema:
-    """Return the schema of an item with at least one pattern. `otherwise` is the message for an item without one."""
+    """Return the schema of an item with at least one pattern.
+
+    `otherwise` starts the error message for an item without patterns. `more` has the schemas of other fields.
+    """
     needed = {
         "anyOf": [{"required": [name]} for name in NAMES],
-        "errorMessage": f"{otherwise}; give at least one of {', '.join(NAMES[:-1])} and {NAMES[-1]}",
+        "errorMessage": f"{otherwise}; add at least one of {', '.join(NAMES[:-1])} and {NAMES[-1]}",
     }
     return {**_object(title, description, {**_patterns(), **more}), "allOf": [needed]}
 
 
 def _reason(example: str) -> Schema:
-    return {"title": "Reason", "description": "The reason. Plans show it.", "type": "string", "examples": [example]}
+    description = "The reason for this item, shown in plans."
+    return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
 
 
 def _none_of(pattern: str, sentence: str) -> Schema:

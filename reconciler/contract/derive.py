@@ -18,15 +18,16 @@ MY_ORGANIZATION_OF_USERS: Schema = {
     "required": ["subject_type", "audience"],
     "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
 }
-"""Live tenants have users' grants on the My Organization API with organization settings."""
+"""Matches users' grants on the My Organization API. Live tenants have such grants with organization settings."""
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 NOTHING: Schema = {"not": {}}
 
 
 def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
-    """Return the rules for `fields`, the properties of a grant with their schemas.
+    """Return the rules of a grant, as JSON Schemas with an `errorMessage`.
 
-    A rule for a missing field is left out, so that older API descriptions work too.
+    `fields` has the properties of a grant with their schemas. Rules for missing fields are left out, so that older API
+    descriptions work too.
     """
     return [
         _exactly_one(HOLDERS, fields, "to name the holder of the grant"),
@@ -49,7 +50,7 @@ def _exactly_one(names: Iterable[str], fields: Collection[str], purpose: str) ->
 
 
 def _not_empty(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """Refuse empty values. The API description allows an empty `client_id`, which can only be a mistake."""
+    """Refuse empty ids and names. The API description allows an empty `client_id`, but it cannot be intended."""
     for name in (*HOLDERS, *APIS):
         if fields.get(name, {}).get("type") == "string" and not {"minLength", "enum"} & fields[name].keys():
             yield _bound(name, {"minLength": 1}, f'"{name}" is empty; write its value')
@@ -141,24 +142,24 @@ def _settings(fields: Collection[str]) -> list[str]:
 
 
 def _bound(field: str, schema: Schema, sentence: str) -> Schema:
-    """Return the rule that `field`, if present, matches `schema`."""
+    """Return the rule that the value of `field` matches `schema`. The rule accepts grants without the field."""
     return {"properties": {field: {**schema, "errorMessage": sentence}}}
 
 
 def _stated(field: str, schema: Schema) -> Schema:
-    """Return the condition that `field` is present and matches `schema`."""
+    """Return the condition that `field` is present and its value matches `schema`."""
     return {"required": [field], "properties": {field: schema}}
 
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# The fields that grant files have and Auth0's endpoint does not.
+# Fields that exist only in grant files, not in Auth0's API.
 CLIENT: Schema = {
     "title": "Client",
-    "description": "Name of the application that receives the grant, as the tenant shows it.",
+    "description": "Name of the application that receives the grant, as in the tenant.",
     "markdownDescription": (
-        "Name of the application that receives the grant, as the tenant shows it. "
-        "Names are equal in all tenants, ids are not. If two applications have the same name, use `client_id`."
+        "Name of the application that receives the grant, as in the tenant. Prefer names to ids, because ids differ "
+        "between tenants. If two applications have the same name, use `client_id`."
     ),
     "type": "string",
     "minLength": 1,
@@ -166,10 +167,10 @@ CLIENT: Schema = {
 }
 API: Schema = {
     "title": "API",
-    "description": "Name of the API that the application may call, as the tenant shows it.",
+    "description": "Name of the API that the application may call, as in the tenant.",
     "markdownDescription": (
-        "Name of the API that the application may call, as the tenant shows it. "
-        "Use `audience` for its identifier, and for Auth0's own APIs."
+        "Name of the API that the application may call, as in the tenant. "
+        "Use `audience` for an identifier, and for Auth0's own APIs."
     ),
     "type": "string",
     "minLength": 1,
@@ -177,16 +178,16 @@ API: Schema = {
 }
 DESCRIPTION: Schema = {
     "title": "Description",
-    "description": "Why the grant exists. Plans and reports show it. Auth0 does not store it.",
+    "description": "The purpose of the grant, shown in plans and reports. Auth0 does not store it.",
     "type": "string",
     "examples": ["Nightly invoice run, OPS-1432"],
 }
 TENANTS: Schema = {
     "title": "Tenants",
-    "description": "Tenants of reconciler.yaml in which this applies, as names or patterns.",
+    "description": "Tenants to apply this to: names or patterns of tenants in reconciler.yaml.",
     "markdownDescription": (
-        "Tenants of `reconciler.yaml` in which this applies, as names or patterns. The default is all tenants. "
-        "A tenant must match both the list of the file and the list of the grant."
+        "Tenants to apply this to: names or patterns of tenants in `reconciler.yaml`. The default is all tenants. "
+        "If both the file and the grant have a list, a tenant must match both."
     ),
     "type": "array",
     "minItems": 1,
@@ -197,12 +198,12 @@ TENANTS: Schema = {
 ORGANIZATIONS: Schema = {
     "title": "Organizations",
     "description": (
-        "Names or ids of the only organizations that may use the grant. "
-        "Without this field, reconciler neither reads nor changes them."
+        "Names or ids of the organizations that may use the grant. "
+        "Without this field, reconciler does not read or change the organizations."
     ),
     "markdownDescription": (
-        "Names or ids of the only organizations that may use the grant. `[]` means none. "
-        "Without this field, reconciler neither reads nor changes them."
+        "Names or ids of the organizations that may use the grant. `[]` means no organizations. "
+        "Without this field, reconciler does not read or change the organizations."
     ),
     "type": "array",
     "items": {"type": "string", "minLength": 1},
@@ -211,30 +212,32 @@ ORGANIZATIONS: Schema = {
 SNAPSHOT: Schema = {
     "title": "Snapshot",
     "description": (
-        "The run that wrote this file. Applying the file undoes the run. In such a file, a scope that its API no "
-        "longer defines is a warning instead of an error."
+        "The id of the run that wrote this file. Apply the file to undo the run. In a snapshot, a scope that the API "
+        "no longer defines is a warning instead of an error."
     ),
     "type": "string",
 }
 SNIPPETS: list[Schema] = [
     {
         "label": "grant by names",
-        "description": "An application may call an API with these scopes.",
+        "description": "A grant with the names of an application and an API.",
         "body": {"client": "${1:application}", "api": "${2:API}", "scope": ["${3:read:things}"]},
     },
     {
         "label": "grant by ids",
-        "description": "The same with client id and audience.",
+        "description": "A grant with a client id and an audience.",
         "body": {"client_id": "${1:id}", "audience": "${2:identifier}", "scope": ["${3:read:things}"]},
     },
 ]
 
 
 def grants_schema(openapi: object) -> dict[str, Any]:
-    """Return the schema of grant files (JSON Schema 2020-12) for the create request of `openapi`.
+    """Return the schema of grant files (JSON Schema 2020-12).
+
+    `openapi` is the parsed OpenAPI document of the Management API. Its create request defines the fields of a grant.
 
     Raises:
-        ReconcilerError: `openapi` is not an OpenAPI document with this request.
+        ReconcilerError: if `openapi` is not an OpenAPI document with this request.
     """
     return {
         "$schema": DIALECT,
@@ -257,10 +260,10 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 
 def _grant(request: dict[str, Any]) -> Schema:
-    """Return the schema of one grant: the create request, plus the fields of grant files and the rules."""
+    """Return the schema of one grant: the schema of the create request, extended by our own fields and rules."""
     names = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # which of them are required is a rule
+    alternatives = {*HOLDERS, *APIS}  # a rule requires one of each
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,
@@ -274,7 +277,7 @@ def _grant(request: dict[str, Any]) -> Schema:
 
 
 def render(schema: dict[str, Any]) -> str:
-    """Return the text of a schema file."""
+    """Return the schema as the text of a file."""
     return json.dumps(schema, indent=2) + "\n"
 
 
@@ -284,10 +287,9 @@ BODY = "(body)"
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return one line for each difference between two results of `openapi.create_request`.
+    """Compare two results of `openapi.create_request`. Return one line for each difference.
 
-    A line is `field: only theirs`, `field: only ours`, or `field, keyword: theirs …, ours …`. Equal requests give no
-    lines.
+    A line is `field: only theirs`, `field: only ours`, or `field, keyword: theirs …, ours …`.
     """
     their_fields, our_fields = _fields(theirs), _fields(ours)
     lines = [f"{name}: only theirs" for name in their_fields.keys() - our_fields.keys()]
@@ -298,7 +300,7 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str
 
 
 def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the keywords of each field as text, including `required`. The body itself counts as a field."""
+    """Return the keywords of each field as text, including `required`. The body is included as a field."""
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
@@ -309,7 +311,7 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every keyword that restricts values. Nested schemas give names such as `items.maxLength`."""
+    """Yield every keyword that restricts values. Keywords of nested schemas have names such as `items.maxLength`."""
     for name, value in schema.items():
         if isinstance(value, Mapping):
             yield from _keywords(value, f"{prefix}{name}.")
@@ -318,7 +320,7 @@ def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _text(name: str, value: object) -> str:
-    """Return a value as JSON. Sort lists whose order has no meaning."""
+    """Return the value of a keyword as JSON. Lists whose order has no meaning are sorted."""
     if name in UNORDERED and isinstance(value, list):
         value = sorted(value, key=str)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -10,16 +10,16 @@ COLLECTION = "/client-grants"
 EXTENSION = "x-"  # the prefix of vendor extensions in OpenAPI
 MOST_LEVELS = 200
 MOST_PARTS = 10_000
-"""The limit for a request body with its references resolved. A few references can expand to billions of parts."""
+"""Maximum size of a request body with resolved references. A few references can expand to billions of parts."""
 
 
 def create_request(openapi: object) -> dict[str, Any]:
     """Return the schema of the body of `POST …/client-grants`.
 
-    `openapi` is the parsed document. The result has no local `$ref` and no `x-` keyword.
+    `openapi` is the parsed document. In the result, references are resolved and `x-` keywords are removed.
 
     Raises:
-        ReconcilerError: The document lacks the endpoint or its JSON body, or a reference is circular, external or
+        ReconcilerError: if the document lacks the endpoint or its JSON body, or if a reference is circular, external or
             broken.
     """
     request = dict(_part(openapi, "paths", _collection_path(openapi), "post", "requestBody"))
@@ -30,7 +30,10 @@ def create_request(openapi: object) -> dict[str, Any]:
 
 
 def _collection_path(openapi: object) -> str:
-    """Return the path of client grants. `/organizations/{id}/client-grants` ends the same way but contains an id."""
+    """Return the path of client grants.
+
+    Paths with parameters are ignored, because `/organizations/{id}/client-grants` has the same end.
+    """
     paths = [path for path in _part(openapi, "paths") if path.endswith(COLLECTION) and "{" not in path]
     if len(paths) != 1:
         raise ReconcilerError(
@@ -41,7 +44,7 @@ def _collection_path(openapi: object) -> str:
 
 
 def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
-    """Return the mapping at a path of keys."""
+    """Return the mapping at a path of keys. Raises ReconcilerError if it does not exist."""
     inner = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(inner, Mapping):
         raise ReconcilerError(f'the OpenAPI document lacks "{key}"; pass a JSON document of Auth0\'s Management API')
@@ -49,14 +52,17 @@ def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
 
 
 class _Resolver:
-    """Resolves the references of a document. `trail` holds the references on the path to a part."""
+    """Resolves the references of a document.
+
+    The argument `trail` has the references that lead to the current part. It is used to detect circular references.
+    """
 
     def __init__(self, openapi: object) -> None:
         self._openapi = openapi
         self._parts = 0
 
     def mapping(self, node: dict[str, Any], trail: tuple[str, ...], level: int = 0) -> dict[str, Any]:
-        """Return a mapping with its references resolved. Keys next to a reference are added to its target."""
+        """Return a mapping with its references resolved. Keys next to a reference override keys of its target."""
         self._count(level)
         reference = node.get("$ref")
         beside = {
@@ -72,7 +78,7 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count a part. Raises ReconcilerError if the document has too many parts or levels."""
+        """Count a part of the result. Raises ReconcilerError if the result has too many parts or levels."""
         self._parts += 1
         if self._parts > MOST_PARTS or level > MOST_LEVELS:
             what = f"more than {MOST_PARTS:,} parts" if level <= MOST_LEVELS else f"more than {MOST_LEVELS} levels"

@@ -1,4 +1,4 @@
-"""Locate and load the schemas. No other module knows their folder."""
+"""Locate and load the schema files. Only this module knows their folder."""
 
 import json
 from functools import cache
@@ -16,7 +16,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def folder(name: str = "schemas") -> Path:
-    """Return a data folder. A wheel has it inside the package, a checkout has it at the top level."""
+    """Return the path of a data folder: inside the package in a wheel, at the top level in a checkout."""
     packaged = _PACKAGE / name
     return packaged if packaged.is_dir() else _PACKAGE.parent / name
 

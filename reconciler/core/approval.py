@@ -1,4 +1,4 @@
-"""Pure: compare a plan with the saved plan that a reviewer approved, and mark what only the file claims."""
+"""Pure: compare a plan with the saved plan that a reviewer approved, and label unverified content of saved plans."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ from reconciler.core.risks import all_risks
 
 UNVERIFIED = "unverified"
 UNVERIFIED_NOTE = (
-    "names, descriptions, sources, origins, notes, reasons, and counts of unchanged grants are unverified: "
-    "they come from this file. Ids, fields and risks come from the changes, which apply compares"
+    "names, descriptions, sources, origins, notes, reasons, and counts of unchanged grants are unverified, because "
+    "they come from this file. Ids, fields and risks are computed from the changes, which apply compares"
 )
 
 
@@ -37,10 +37,13 @@ Deed = tuple[Key, ClientGrant | None, ClientGrant | None]
 class Deviations:
     """The differences between a plan and the approved plan.
 
-    `unapproved` changes have another grant before or after. `renamed` changes have other names. `riskier` changes have
-    more risks. `done` changes were approved, and the tenant already has them. `dropped` changes were approved, but are
-    not planned any more. `loses_narrowing` is true if one of these would have taken access while a planned change gives
-    access.
+    Attributes:
+        unapproved: Planned changes whose grant before or after differs from every approved change.
+        renamed: Approved changes that now show different names.
+        riskier: Approved changes that now have more risks.
+        done: Approved changes that the tenant already has.
+        dropped: Approved changes that are no longer planned and that the tenant does not have.
+        loses_narrowing: Whether a `done` or `dropped` change removes access while a planned change adds access.
     """
 
     unapproved: tuple[Change, ...]
@@ -54,7 +57,7 @@ class Deviations:
 def deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
     """Return the differences between the plan `fresh` and the plan `approved`.
 
-    `observed` has the grants of the tenant.
+    `observed` are the current grants of the tenant.
     """
     approved_deeds, fresh_deeds = set(map(_deed, approved.changes)), set(map(_deed, fresh.changes))
     known = [change for change in fresh.changes if _deed(change) in approved_deeds]
@@ -96,7 +99,7 @@ def _risks(change: Change, plan: Plan) -> frozenset[Risk]:
 
 
 def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
-    """Return whether the approved plan shows the same names. If it shows only an id, the name does not matter."""
+    """Return whether both plans show the same names. A name that the approved plan does not show is not compared."""
     shown, now = _names(change, approved.directory), _names(change, fresh.directory)
     return all(now[identity] == name for identity, name in shown.items() if name is not None)
 
@@ -114,9 +117,10 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
 
 
 def as_unverified(plan: Plan) -> Plan:
-    """Return a plan that was read from a file, with a mark on everything that only the file claims.
+    """Label the content of a saved plan that cannot be verified.
 
-    Anybody can write such a file. The risks are computed again from the changes.
+    Anybody can write such a file. Risks are computed again from the changes. Risks that only the file contains are
+    labelled as unverified.
     """
     blocked = tuple(Blocked(_marked(each.change), _mark(each.reason)) for each in plan.blocked)
     changes = tuple(map(_marked, plan.changes))
@@ -152,7 +156,7 @@ def _marked(change: Change) -> Change:
 
 
 def _all_risks(found: Iterable[Risk], said: Iterable[Risk]) -> tuple[Risk, ...]:
-    """Return the computed risks and the risks that only the file claims, the highest first."""
+    """Return the computed risks and the risks that only the file contains, the highest first."""
     found = tuple(found)
     more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in said if risk not in found)
     return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))

@@ -8,11 +8,11 @@ Two names are confusable if their skeletons are equal. The steps to a skeleton a
     3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
     4. Ignore case, spaces at the ends, and the number of spaces in a row.
 
-This is the method of Unicode's UTS 39 with a small table. A name with characters beyond ASCII is always shown with its
-id, so a letter that the table lacks hides nothing.
+This is the method of Unicode's UTS 39 with a small table. Names with non-ASCII characters are always shown with their
+id, so a missing letter in the table cannot hide a difference.
 """
 
-# ruff: noqa: RUF001 - the table is about such letters
+# ruff: noqa: RUF001 - the table contains confusable letters
 
 import re
 import unicodedata
@@ -31,15 +31,15 @@ FORMAT: Ranges = (
     *((0x600, 0x605), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0xFFF9, 0xFFFB)),
     *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F)),
 )
-"""General_Category=Cf without the default-ignorable characters."""
+"""Characters with General_Category=Cf, without the default-ignorable ones."""
 BLANK: Ranges = ((0x2800, 0x2800), (0xFFFC, 0xFFFC), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
 """Symbols and letters without a visible glyph, such as BRAILLE PATTERN BLANK."""
 SPACES: Ranges = (
     *((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
 )
-"""General_Category=Zs without U+0020. They look like a space or are invisible."""
+"""Characters with General_Category=Zs, without U+0020. They look like a space or are invisible."""
 DIRECTION: Ranges = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
-"""Bidi_Control."""
+"""Characters with the property Bidi_Control."""
 
 PICTOGRAPHS: Ranges = (
     *((0xA9, 0xA9), (0xAE, 0xAE), (0x203C, 0x203C), (0x2049, 0x2049), (0x2122, 0x2122), (0x2139, 0x2139)),
@@ -57,7 +57,7 @@ PICTOGRAPHS: Ranges = (
     *((0x1F7D5, 0x1F7FF), (0x1F80C, 0x1F80F), (0x1F848, 0x1F84F), (0x1F85A, 0x1F85F), (0x1F888, 0x1F88F)),
     *((0x1F8AE, 0x1F8FF), (0x1F90C, 0x1F93A), (0x1F93C, 0x1F945), (0x1F947, 0x1FAFF), (0x1FC00, 0x1FFFD)),
 )
-"""Extended_Pictographic: the first character of an emoji, except for keycaps and flags."""
+"""Characters with the property Extended_Pictographic. An emoji starts with one, except for keycaps and flags."""
 SKIN_TONES: Ranges = ((0x1F3FB, 0x1F3FF),)
 JOINED_SCRIPTS: Ranges = (
     *((0x600, 0x6FF), (0x700, 0x74F), (0x750, 0x77F), (0x7C0, 0x7FF), (0x840, 0x85F), (0x860, 0x86F), (0x870, 0x8FF)),
@@ -66,7 +66,7 @@ JOINED_SCRIPTS: Ranges = (
     *((0x1A20, 0x1AAF), (0x1B00, 0x1B7F), (0xA980, 0xA9DF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFF)),
     *((0x11000, 0x1107F), (0x11080, 0x110CF), (0x11100, 0x1114F), (0x1E900, 0x1E95F)),
 )
-"""Blocks of scripts that need joiners and non-joiners: Arabic and Indic scripts and related ones."""
+"""Blocks of Arabic, Indic and related scripts. These scripts need joiners and non-joiners."""
 
 STYLES = frozenset("\ufe0e\ufe0f")
 """Variation selectors that choose between the text form and the emoji form of a character."""
@@ -85,16 +85,16 @@ NAMES = {
     "\x7f": "DELETE",
     "\x85": "NEXT LINE",
 }
-"""Names of control characters. `unicodedata` does not have them."""
+"""Names of control characters, which `unicodedata` lacks."""
 
 
 def _merged(*tables: Ranges) -> Ranges:
-    """Return the ranges of several tables, sorted. The ranges must not overlap."""
+    """Merge tables of ranges into one sorted table. The ranges must not overlap."""
     return tuple(sorted(each for table in tables for each in table))
 
 
 def character_class(*tables: Ranges) -> str:
-    """Return the content of a character class of a regular expression that matches these ranges."""
+    """Return the ranges as the content of a character class in a regular expression."""
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _merged(*tables))
 
 
@@ -105,7 +105,7 @@ _SEARCH = re.compile(f"[{character_class(INVISIBLE)}]")
 def is_invisible(char: str) -> bool:
     """Return whether `char` is invisible, looks like a space, or moves other characters.
 
-    Control characters, surrogates and line ends are not included, because `str.isprintable` covers them.
+    Return False for control characters, surrogates and line ends, which `str.isprintable` detects.
     """
     return _is_in(INVISIBLE, char)
 
@@ -131,10 +131,14 @@ def changes_direction(char: str) -> bool:
 
 
 def belongs_to_text(text: str, index: int) -> bool:
-    """Return whether the invisible character at `index` belongs to the visible characters next to it.
+    """Return whether the invisible character at `index` has a purpose in the text around it.
 
-    This is true for a variation selector after an emoji, a joiner inside an emoji, a joiner or non-joiner between two
-    letters of a script that needs them, and a typographic space.
+    These characters have a purpose:
+
+    - a variation selector after an emoji
+    - a joiner inside an emoji
+    - a joiner or non-joiner between two letters of a script that needs them
+    - a typographic space
     """
     char = text[index]
     if char not in JOINERS and char not in STYLES:
@@ -147,14 +151,14 @@ def belongs_to_text(text: str, index: int) -> bool:
 
 
 def _ends_emoji(text: str, end: int) -> bool:
-    """Return whether an emoji with its variation selector or skin tone ends before `end`."""
+    """Return whether an emoji ends before `end`. A variation selector or skin tone is part of the emoji."""
     last, earlier = text[max(end - 1, 0) : end], text[max(end - 2, 0) : max(end - 1, 0)]
     is_modifier = last in STYLES or _is_in(SKIN_TONES, last)
     return _is_in(PICTOGRAPHS, earlier if is_modifier else last)
 
 
 def _share_script(one: str, other: str) -> bool:
-    """Return whether two characters are letters, or marks on letters, of one script that needs joiners."""
+    """Return whether two characters are letters (or marks on letters) of the same script with joiners."""
     script = _range_of(JOINED_SCRIPTS, one)
     return script >= 0 and script == _range_of(JOINED_SCRIPTS, other) and _is_letter(one) and _is_letter(other)
 
@@ -168,7 +172,7 @@ def _is_in(ranges: Ranges, char: str) -> bool:
 
 
 def _range_of(ranges: Ranges, char: str) -> int:
-    """Return the index of the range that contains `char`. Return -1 if there is none or the text is empty."""
+    """Return the index of the range that contains `char`. Return -1 if no range contains it or `char` is empty."""
     if not char:
         return -1
     number = bisect_right(ranges, (ord(char), 0x110000)) - 1
@@ -236,13 +240,13 @@ LOOKALIKES: Mapping[str, str] = {
     "/": "⁄∕",
     "3": "ЗзӠ",
 }
-"""ASCII characters by the letters that look like them. NFKD leaves these letters unchanged."""
+"""For each ASCII character, the letters that look like it and that NFKD does not change."""
 TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
 ALIKE_IN_ASCII = str.maketrans("I1|0", "lllO")
 
 
 def latin(text: str) -> str:
-    """Return `text` in the Latin letters that it looks like."""
+    """Replace letters of other scripts by the Latin letters that they look like, and remove marks."""
     if text.isascii():
         return text
     parts = unicodedata.normalize("NFKD", text)
@@ -260,10 +264,14 @@ def skeleton(name: str) -> str:
 
 @lru_cache(MOST_REMEMBERED)
 def is_deceptive(name: str) -> bool:
-    """Return whether a name needs its id next to it, because a reader may misread the name.
+    """Return whether a reader may misread a name, so that the name needs its id next to it.
 
-    Such a name has characters beyond printable ASCII, a backslash, spaces at an end or several in a row. Or it is long,
-    contains the arrow of a label, or starts like the label of a default grant.
+    A name is deceptive if it:
+
+    - contains a backslash or a character outside printable ASCII
+    - starts or ends with a space, or contains several spaces in a row
+    - is longer than 100 characters
+    - contains the arrow of a label, or starts like the label of a default grant
     """
     return (
         not name.isascii()

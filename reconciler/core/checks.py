@@ -1,8 +1,8 @@
-"""Pure: find grants that Auth0 would refuse or accept without effect, before any request.
+"""Pure: before any write, find declared grants that Auth0 would refuse or that would have no effect.
 
-CHECKS has one row per check. Each check declares the lists that it needs and the grants that it matters for.
-`core/permissions.py` derives the reads from these declarations. A check whose lists were not read is reported as not
-checked.
+CHECKS has one row per check. A check declares the lists that it needs and the grants that it applies to. The module
+`core/permissions.py` uses these declarations to decide which lists to read. If a list was not read, the plan reports
+the check as not checked.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from reconciler.core.suggest import Suggestions
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 
 CLOSENESS_OF_IDENTIFIERS = 0.9
-"""API identifiers are mostly URLs. The URLs of one company are similar."""
+"""The similarity that a suggested API identifier needs. It is high, because all URLs of a company are similar."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
@@ -26,7 +26,7 @@ APIS = frozenset({TenantList.APIS})
 
 @dataclass(frozen=True, slots=True)
 class CheckSubject:
-    """A declared grant, the grant of the tenant if it exists, and the names and ids of the tenant."""
+    """The input of a check: a declared grant, the tenant's grant with the same key, and the tenant's directory."""
 
     desired: DesiredGrant
     observed: ObservedGrant | None
@@ -45,7 +45,7 @@ class CheckSubject:
 
     @property
     def sends_scopes(self) -> bool:
-        """Whether the plan sends the list of scopes."""
+        """Whether the plan sends the list of scopes to Auth0."""
         if self.observed is None:
             return True
         before, after = self.observed.grant, self.desired.grant
@@ -56,8 +56,11 @@ class CheckSubject:
 class Check:
     """One row of CHECKS.
 
-    `matters` returns whether the tenant may refuse the grant because of this check. `find` yields problems. It is
-    called only if all needed lists were read.
+    Attributes:
+        what: The condition that the check verifies.
+        needs: The lists that the check needs.
+        matters: Returns whether the check applies to a grant.
+        find: Returns the problems of a grant. It is called only if all needed lists were read.
     """
 
     what: str
@@ -68,7 +71,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """A check that was skipped for some grants, and the reason."""
+    """A check that was skipped, the reason, and the number of grants that it applies to."""
 
     what: str
     why: str
@@ -78,9 +81,9 @@ class NotChecked:
 def check(
     desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant], directory: Directory
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
-    """Return the problems of all checks, and the skipped checks.
+    """Run all checks. Return the problems and the skipped checks.
 
-    A problem is a warning if the tenant already accepted the same.
+    A problem is only a warning if the tenant's grant already has the same value.
     """
     guess = Suggestions()
     possible = [each for each in CHECKS if directory.has_read(each.needs)]
@@ -100,7 +103,7 @@ def check(
 
 
 def lists_that_matter(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
-    """Return the lists that the checks need for a grant."""
+    """Return the lists that the checks of one grant need."""
     subject = CheckSubject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.matters(subject) for needed in row.needs}
 
@@ -147,14 +150,14 @@ def _application_can_hold_grants(subject: CheckSubject) -> Iterator[Problem]:
 
 def _no_third_party_for_every_organization(subject: CheckSubject) -> Iterator[Problem]:
     if _opens_to_any_organization(subject) and subject.directory.third_party(subject.key):
-        what = "Auth0 refuses allow_any_organization for the application of a third party"
-        yield Problem(subject.desired.spec.source_of("allow_any_organization"), what, "name the organizations instead")
+        what = "Auth0 refuses allow_any_organization for third-party applications"
+        yield Problem(subject.desired.spec.source_of("allow_any_organization"), what, "list the organizations instead")
 
 
 def _no_third_party_on_system_apis(subject: CheckSubject) -> Iterator[Problem]:
     api = subject.api
     if subject.observed is None and api and api.is_system and subject.directory.third_party(subject.key):
-        what = f'Auth0 refuses grants on its own API "{api.name}" for the application of a third party'
+        what = f'Auth0 refuses grants on its own API "{api.name}" for third-party applications'
         yield Problem(_source_of_application(subject), what, "remove this grant")
 
 
@@ -172,10 +175,10 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
-    """Yield a problem per undefined scope.
+    """Yield a problem for each scope that the API does not define.
 
-    System APIs refuse the whole list if one scope is undefined. Other APIs accept undefined scopes. A scope that the
-    tenant has, or had at the time of a snapshot, is therefore a warning.
+    For a system API, Auth0 refuses the whole list if one scope is undefined. For other APIs, Auth0 accepts undefined
+    scopes. An undefined scope is therefore only a warning if the tenant's grant has it, or if the file is a snapshot.
     """
     api, spec = subject.api, subject.desired.spec
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):
@@ -205,7 +208,7 @@ def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:
-    """Yield the fields that system APIs refuse, and whether the grant has them."""
+    """Yield the fields that Auth0 refuses for system APIs, and whether the grant uses each field."""
     grant = subject.desired.grant
     yield "allow_all_scopes", grant.allow_all_scopes
     yield "default_for", subject.key.default_for is not None

@@ -1,6 +1,6 @@
-"""Pure: compare reconciler.yaml with its content at the base. Each relevant change has a risk.
+"""Pure: compare reconciler.yaml with its content at the base, and assign a risk to each change.
 
-A setting counts as loosened unless it is certainly as strict as before.
+If it is uncertain whether a setting is as strict as before, it counts as loosened.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -33,9 +33,9 @@ SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
 MOST_PAIRS = 50_000
 MOST_REMEMBERED = 64
-"""The cache size per setting. Thousands of tenants share one value."""
+"""The cache size per setting. It can be small, because most tenants share the same value."""
 SHARED = ""
-"""The name of the shared settings. Tenants without a name have them too."""
+"""The name under which the shared settings are compared. Unnamed tenants use the shared settings."""
 
 
 class TenantSettings(Protocol):
@@ -51,7 +51,7 @@ class TenantSettings(Protocol):
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 gave the tenant, if known."""
+        """The host that Auth0 assigned to the tenant, if known."""
 
     @property
     def kind(self) -> str:
@@ -87,14 +87,14 @@ class TenantSettings(Protocol):
 
 
 def not_compared(file: str, base: str, why: str) -> tuple[ConfigChange, ...]:
-    """Return one change that stands for all unknown changes, because the file at the base cannot be used."""
-    message = f"{file} in {base} {why}; its changes are unknown, so read the whole file"
+    """Return the change to report if the file at the base cannot be used. `why` completes the sentence."""
+    message = f"{file} in {base} {why}; its changes are unknown, so review the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
 
 def file_is_new(file: str, base: str) -> tuple[ConfigChange, ...]:
-    """Return the change of a configuration that does not exist at the base."""
-    message = f"{base} does not contain {file}: every setting is new, or the file was moved; read the whole file"
+    """Return the change to report if the base does not contain the file."""
+    message = f"{base} does not contain {file}: every setting is new, or the file was moved; review the whole file"
     return (ConfigChange((), NEW_FILE.risk(message)),)
 
 
@@ -103,10 +103,10 @@ def config_changes(
     now: Iterable[TenantSettings],
     default_tenants: tuple[str | None, str | None] = (None, None),
 ) -> tuple[ConfigChange, ...]:
-    """Return the differences between the settings at the base and the current settings, the highest risk first.
+    """Compare the settings at the base with the current settings. Return the changes, the highest risk first.
 
-    Settings with the name SHARED belong to tenants without a name. Each tenant is compared with the tenant of the same
-    name and with the tenant at the same domain. Exchanging names therefore does not remove a guard.
+    Settings with the name SHARED apply to unnamed tenants. Each tenant is compared with the tenant of the same name and
+    with the tenants at the same domain, so that swapping two names cannot hide a removed guard.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in now}
@@ -119,13 +119,13 @@ def config_changes(
 
 
 def worst_first(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
-    """Return changes in the order of the rules, then of the tenants."""
+    """Sort changes by rule (the highest risk first), then by tenant."""
     order = {rule.name: number for number, rule in enumerate(CONFIG_RULES)}
     return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants, each.risk.message)))
 
 
 Named = tuple[str, Risk]
-"""The name of a tenant and a risk of its settings."""
+"""The name of a tenant and a risk in its settings."""
 
 
 def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings]) -> Iterator[Named]:
@@ -150,7 +150,7 @@ def _new_name(
     tenant: TenantSettings, at_its_domain: Sequence[TenantSettings], new: Mapping[str, TenantSettings]
 ) -> Iterator[Named]:
     if gone := [each.name for each in at_its_domain if each.name not in new]:
-        yield tenant.name, RENAMED.risk(f"the tenant at {tenant.host} had the name {some(gone)}")
+        yield tenant.name, RENAMED.risk(f"the tenant at {tenant.host} was renamed from {some(gone)}")
         return
     whose = f", the former domain of {some([each.name for each in at_its_domain])}" if at_its_domain else ""
     yield tenant.name, ADDED.risk(f"new tenant of kind {tenant.kind} at {tenant.host}{whose}")
@@ -165,7 +165,7 @@ def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSetti
 
 
 def _hosts(tenant: TenantSettings) -> Iterable[str]:
-    """Return the hosts that identify a tenant of Auth0. A sandbox has none, because its name identifies it."""
+    """Return the hosts that identify an Auth0 tenant. Return nothing for a sandbox, which only its name identifies."""
     if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
         return ()
     return dict.fromkeys(comparable(host) for host in (tenant.host, tenant.canonical_host) if host)
@@ -205,7 +205,7 @@ Setting = TypeVar("Setting", bound=Hashable)
 def remembered(
     compare: Callable[[Setting, Setting], Iterator[Risk]],
 ) -> Callable[[Setting, Setting], tuple[Risk, ...]]:
-    """Wrap `compare`, which is slow, with a cache and a fast path for equal values."""
+    """Decorate a slow comparison with a cache and a fast path for equal values."""
 
     @lru_cache(MOST_REMEMBERED)
     def compared(was: Setting, now: Setting) -> tuple[Risk, ...]:
@@ -224,7 +224,7 @@ def _default(was: str | None, now: str | None) -> Iterator[Named]:
 
 
 def _covers(pattern: Pattern, other: Pattern) -> bool:
-    """Return whether `pattern` certainly matches each grant that `other` matches."""
+    """Return whether `pattern` certainly matches every grant that `other` matches."""
     for name in NAMES:
         wide, narrow = getattr(pattern, name), getattr(other, name)
         if wide is None or wide == narrow:
@@ -237,7 +237,7 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 def _uncovered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
     """Return the patterns that no item of `by` certainly covers.
 
-    After MOST_PAIRS comparisons, only equal items count.
+    If there are more than MOST_PAIRS pairs, an item only covers an equal item.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -256,22 +256,26 @@ def _protect(was: tuple[Protect, ...], now: tuple[Protect, ...]) -> Iterator[Ris
 
 @remembered
 def _manage(was: tuple[Pattern, ...], now: tuple[Pattern, ...]) -> Iterator[Risk]:
-    """Yield a risk if `manage` matches grants that it did not match. Without an item, it matches all grants."""
-    gained = [] if not was else ["every grant, because it has no item"] if not now else _uncovered(now, was)
-    if gained:
-        yield LOOSENED.risk(f"manage now matches: {_listed(gained)}")
-    lost = [] if not now else ["every grant, because it had no item"] if not was else _uncovered(was, now)
-    yield from _only_other(was, now, gained, lost, "manage")
+    """Yield a risk if `manage` changed. Without items, it matches every grant."""
+    if was and not now:
+        yield LOOSENED.risk("manage now matches every grant, because it has no items")
+    elif now and not was:
+        yield STRICTER.risk("manage no longer matches every grant, because it now has items")
+    else:
+        gained, lost = _uncovered(now, was), _uncovered(was, now)
+        if gained:
+            yield LOOSENED.risk(f"manage now matches: {_listed(gained)}")
+        yield from _only_other(was, now, gained, lost, "manage")
 
 
 def _only_other(
     was: Sequence[object], now: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
 ) -> Iterator[Risk]:
-    """Yield a risk of the lowest level for a setting that differs but is not looser."""
+    """Yield a low risk for a setting that changed without becoming looser."""
     if loosened or list(was) == list(now):
         return
-    what = "now has" if setting == "protect" else "no longer matches"
-    yield STRICTER.risk(f"{setting} {what}: {_listed(tightened)}" if tightened else f"{setting} is worded differently")
+    what = "now contains" if setting == "protect" else "no longer matches"
+    yield STRICTER.risk(f"{setting} {what}: {_listed(tightened)}" if tightened else f"{setting} is written differently")
 
 
 def _own(was: frozenset[str], now: frozenset[str]) -> Iterator[Risk]:

@@ -1,4 +1,4 @@
-"""Pure: the kinds of changes of reconciler.yaml since the base, each with its risk level."""
+"""Pure: the kinds of changes in reconciler.yaml, each with its risk level."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,10 @@ from reconciler.core.problems import Level, Risk
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """A change of reconciler.yaml since the base. Without `tenants`, it concerns the file or the shared settings."""
+    """A change in reconciler.yaml since the base.
+
+    If `tenants` is empty, the change concerns the whole file or the shared settings.
+    """
 
     tenants: tuple[str, ...]
     risk: Risk
@@ -15,7 +18,7 @@ class ConfigChange:
 
 @dataclass(frozen=True, slots=True)
 class ConfigRule:
-    """One kind of change of reconciler.yaml."""
+    """One kind of change in reconciler.yaml."""
 
     name: str
     level: Level

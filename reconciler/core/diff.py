@@ -1,4 +1,4 @@
-"""Pure: the changed fields of two grants. No other module uses deepdiff."""
+"""Pure: compare the fields of two grants. Only this module uses deepdiff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """The items that a set gains and loses, both sorted."""
+    """The items added to and removed from a set, both sorted."""
 
     field: str
     added: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class SetChange:
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """The old and new value of a setting. A side is None if the grant does not exist there."""
+    """The old and new value of a setting. The value is None on a side where the grant does not exist."""
 
     field: str
     before: str | bool | None
@@ -34,10 +34,10 @@ FieldChange = SetChange | ValueChange
 
 
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the changed fields of two grants with the same key, in the order of a plan.
+    """Return the fields that differ between two grants with the same key, in the order of a plan.
 
-    Either both grants have organizations or neither has. DeepDiff takes about a millisecond per pair, so equal grants
-    return early.
+    Either both grants have organizations, or neither has. Equal grants return early, because DeepDiff takes about a
+    millisecond per pair.
     """
     if before == after:
         return ()

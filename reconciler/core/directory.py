@@ -1,4 +1,4 @@
-"""Pure: the names and ids of a tenant, and the labels that show them."""
+"""Pure: the names and ids of a tenant's applications, APIs and organizations, and labels that show them."""
 
 import re
 from collections import defaultdict
@@ -16,7 +16,7 @@ STRICT_THIRD_PARTY = "tpc_"
 """The prefix of the ids of third-party applications in strict mode."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
-# Scopes of the Management API for users. The API does not list them. Auth0's command line tool contains the same list.
+# Scopes for users of the Management API, which does not list them. Auth0's command line tool contains the same list.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -33,7 +33,7 @@ ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9]{16}")
 
 
 class TenantList(StrEnum):
-    """A list that the Management API offers."""
+    """A list that the Management API provides."""
 
     APPLICATIONS = "applications"
     APIS = "APIs"
@@ -45,12 +45,12 @@ PERMISSIONS: Mapping[TenantList, str] = {
     TenantList.APIS: "read:resource_servers",
     TenantList.ORGANIZATIONS: "read:organizations",
 }
-"""The permission that reads each list."""
+"""The permission that reading each list needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application. Names are not unique. `is_third_party` is None if the response does not contain it."""
+    """An application. Its name may not be unique. `is_third_party` is None if the response does not contain it."""
 
     client_id: str
     name: str
@@ -76,7 +76,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization. Names are unique, but a name may equal the id of another organization."""
+    """An organization. Its name is unique, but may equal the id of another organization."""
 
     id: str
     name: str
@@ -86,9 +86,10 @@ class Organization:
 class Directory:
     """The names and ids of a tenant. A list is None if it was not read.
 
-    `refused` has the lists that the token may not read. `associated` has the organizations that were read together with
-    grants, which may be only some of all. The directory of a saved plan does not contain all names. Its `confusable`
-    has the ids of names that look like other names.
+    Attributes:
+        refused: The lists that the token may not read.
+        associated: The organizations that were read together with grants. Other organizations may exist.
+        confusable: For a saved plan, which lacks some names: the ids whose names look like other names.
     """
 
     applications: tuple[Application, ...] | None = None
@@ -110,7 +111,7 @@ class Directory:
 
     @property
     def settled(self) -> frozenset[TenantList]:
-        """The lists that were read or that the token may not read."""
+        """The lists that were read, and those that the token may not read."""
         return self.read | self.refused
 
     def has_read(self, lists: Iterable[TenantList]) -> bool:
@@ -158,8 +159,8 @@ class Directory:
     def organizations_called(self, name_or_id: str) -> tuple[str, ...]:
         """Return the ids of the organizations with this name or id.
 
-        A text with the form of an id is only an id, because anybody can use the id of one organization as the name of
-        another. If organizations were not listed, such a text is assumed to be an id.
+        A text in the format of an id never matches a name, because anybody can give an organization the id of another
+        organization as its name. If organizations were not listed, the id is assumed to exist.
         """
         by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
         if ORGANIZATION_ID.fullmatch(name_or_id):
@@ -179,7 +180,7 @@ class Directory:
     def third_party(self, key: Key) -> bool | None:
         """Return whether the application of a grant belongs to a third party, or None if that is unknown.
 
-        It is unknown for an application that the list does not contain, because somebody may have just registered it.
+        For an application that is not in the list, the answer is None, because the application may be new.
         """
         if key.default_for is not None:
             return False
@@ -189,7 +190,7 @@ class Directory:
         return application.is_third_party if application else None
 
     def client_label(self, key: Key) -> str:
-        """Return a label for the holder of a grant: its name, followed by the id if the name is ambiguous."""
+        """Return a label for the holder of a grant: its name, with the id if the name is ambiguous."""
         if key.other_holder:
             return key.other_holder
         if key.client_id is None:
@@ -197,7 +198,7 @@ class Directory:
         return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
-        """Return a label for the API of a grant: its name, followed by the identifier if the name is ambiguous."""
+        """Return a label for the API of a grant: its name, with the identifier if the name is ambiguous."""
         return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
@@ -244,7 +245,7 @@ class Directory:
 
 
 class LookalikeNames:
-    """Names of applications, APIs or organizations, indexed by their appearance."""
+    """Names of applications, APIs or organizations, grouped by similar appearance."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._names = {identity: name for name, identity in named}

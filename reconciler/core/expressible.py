@@ -1,7 +1,7 @@
-"""Pure: which grants and values a grant file can express. reconciler leaves the others unchanged.
+"""Pure: find grants and values that a grant file cannot express. reconciler never changes them.
 
-Tenants have grants and values that the schema of grant files does not allow. The functions `_obstacles` and below list
-them. Plans, --prune, import and snapshots all use this module.
+A tenant may have grants and values that the schema of grant files does not allow. Plans, --prune, import and snapshots
+all use this module.
 """
 
 import re
@@ -21,7 +21,7 @@ LONGEST_SCOPE = 280
 LONGEST_TYPE = 255
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 HALF = re.compile(r"[\ud800-\udfff]")
-"""Surrogates. JSON can contain a single one, a text file cannot."""
+"""Matches surrogates. JSON can contain an unpaired surrogate, but a text file cannot."""
 
 
 def obstacle(grant: ClientGrant) -> str | None:
@@ -30,7 +30,7 @@ def obstacle(grant: ClientGrant) -> str | None:
 
 
 def with_kept_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
-    """Return `desired` with the inexpressible values of `observed`, so that an update does not remove them."""
+    """Add the inexpressible values of `observed` to `desired`, so that an update does not remove them."""
     if any(_organization_obstacles(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization
         desired = desired._replace(organization_usage=usage, allow_any_organization=any_organization)
@@ -62,7 +62,10 @@ def takes_organizations(key: Key) -> bool:
 
 
 def is_exception_for_users(key: Key) -> bool:
-    """Return whether `key` is a user's grant on the My Organization API, which accepts organization settings."""
+    """Return whether `key` belongs to a user's grant on the My Organization API.
+
+    Auth0 allows organization settings for these grants, but not for other grants of users.
+    """
     return key.subject_type == SUBJECT_USER and key.audience.endswith(MY_ORGANIZATION_SUFFIX)
 
 

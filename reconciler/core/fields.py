@@ -1,8 +1,8 @@
 """Pure: the fields of a grant, one row each.
 
-A new field needs a row here, a field of `ClientGrant` and of `GrantSpec`, and a property in the schema. Everything else
-follows from the row: reading and writing JSON and YAML, comparing, the order in files and plans, and what a change
-allows or takes away.
+To add a field, add a row here, a field of `ClientGrant` and `GrantSpec`, and a property in the schema. All other code
+uses the row: reading and writing JSON and YAML, comparing grants, ordering fields, and deciding whether a change adds
+or removes access.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,13 +28,13 @@ class FieldRole(Enum):
     """The part of a grant that a field belongs to."""
 
     KEY = auto()
-    """The holder, the API or the subject type. Auth0 cannot change it in place."""
+    """Identifies the grant: the holder, the API or the subject type. Auth0 cannot change these fields in place."""
     SETTING = auto()
-    """A field of the requests that create and update a grant."""
+    """Part of the requests that create and update a grant."""
     ASSOCIATION = auto()
-    """A list that has requests of its own."""
+    """A list that separate requests change."""
     FILE = auto()
-    """Known to grant files only."""
+    """Only used in grant files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class GrantField:
     """A field of a grant.
 
     Args:
-        name: The name in grant files, in Auth0's JSON and in our values.
+        name: The name in grant files, in Auth0's JSON and as an attribute of `ClientGrant` and `GrantSpec`.
         kind: The type of the value.
         role: The part of a grant that the field belongs to.
         default: The value of an omitted field.
         has_variables: Whether texts in the field may contain `${variables}`.
         plan_order: The position among the changed fields of a plan, for settings and associations.
-        label: The words before the value in a list of grants. An empty label means that the value needs none.
-        gives: Whether the second value allows something that the first one does not.
+        label: The text before the value in a list of grants. If it is empty, the value is shown alone.
+        gives: Returns whether the second value allows access that the first value does not.
     """
 
     name: str
@@ -146,7 +146,7 @@ BY_NAME: Mapping[str, GrantField] = {each.name: each for each in FIELDS}
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
 SETS = frozenset(each.name for each in FIELDS if each.kind is FieldKind.SET and each.role is not FieldRole.FILE)
-"""Fields whose items have no order."""
+"""Names of the fields whose value is a set."""
 SETTINGS = tuple(each for each in FIELDS if each.role is FieldRole.SETTING)
 """Fields in the requests that create and update a grant."""
 CHANGEABLE = tuple(
@@ -171,5 +171,5 @@ def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def plain_value(value: object) -> Any:  # noqa: ANN401 - a value of JSON
-    """Return the value of a field as JSON has it. The items of a set are sorted."""
+    """Convert the value of a field to JSON data. A set becomes a sorted list."""
     return sorted(value) if isinstance(value, frozenset) else value

@@ -1,4 +1,4 @@
-"""Pure: client grants. Files and tenants are both converted to `ClientGrant`."""
+"""Pure: client grants. Grants from files and grants from tenants both become `ClientGrant`, so they can be compared."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -13,12 +13,12 @@ SUBJECT_ANONYMOUS = "anonymous_user"
 NOTHING: frozenset[str] = frozenset()
 
 MOST_SETS = 4096
-"""The size of the caches below."""
+"""The cache size of the functions below."""
 
 
 @lru_cache(MOST_SETS)
 def set_of(texts: tuple[str, ...]) -> frozenset[str]:
-    """Return the set of `texts`. Equal sets are one object, because most grants have one of few sets."""
+    """Return the set of `texts`. Equal sets share one object, which saves memory: most grants have one of few sets."""
     return _one_for_all(frozenset(texts))
 
 
@@ -28,12 +28,12 @@ def _one_for_all(texts: frozenset[str]) -> frozenset[str]:
 
 
 class Key(NamedTuple):
-    """The identity of a grant: the fields that Auth0 cannot change in place. The `cgr_` id is not part of it.
+    """The identity of a grant: the fields that Auth0 cannot change in place. It does not include the `cgr_` id.
 
-    One of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a holder of an unknown kind,
-    together with the id of the grant. Unknown values of `subject_type` are kept.
+    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a holder of an unknown
+    kind and contains the id of the grant. `subject_type` may have an unknown value.
 
-    The class is a tuple because tuples are hashed and compared fastest. A run looks up each key about a dozen times.
+    The class is a tuple for speed, because a run looks up each key about a dozen times.
     """
 
     client_id: str | None
@@ -44,7 +44,7 @@ class Key(NamedTuple):
 
     @property
     def holder(self) -> str:
-        """The application's id, the group that the grant is the default for, or a description of an unknown holder."""
+        """The client id, the value of `default_for`, or the description of an unknown holder."""
         return self.client_id or self.default_for or self.other_holder
 
     @property
@@ -54,12 +54,12 @@ class Key(NamedTuple):
 
 
 class ClientGrant(NamedTuple):
-    """The permissions of a grant, with defaults filled in. Equal grants need no request.
+    """A grant with defaults filled in. If the desired and the observed grant are equal, no request is needed.
 
-    With `allow_all_scopes`, `scope` is empty, as in Auth0's responses. `organizations` contains organization ids. It is
-    None if the files do not mention organizations, because reconciler does not read them in that case.
+    If `allow_all_scopes` is true, `scope` is empty, as in Auth0's responses. `organizations` contains organization ids.
+    It is None if the file has no `organizations` field. In that case, reconciler does not read the organizations.
 
-    The class is a tuple because a run creates and compares two of them for each grant.
+    The class is a tuple for speed, because a run creates and compares two of them for each grant.
     """
 
     key: Key
@@ -74,7 +74,7 @@ class ClientGrant(NamedTuple):
 class ObservedGrant(NamedTuple):
     """A client grant of the tenant, with its id.
 
-    `unfamiliar` names the fields of the response that this version does not know and ignores.
+    `unfamiliar` has the names of response fields that this version does not know. reconciler ignores these fields.
     """
 
     id: str
@@ -94,9 +94,9 @@ def by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
 
 
 def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
-    """Return `observed`, without its organizations if `desired` does not mention organizations.
+    """Remove the organizations from `observed` if `desired` does not declare organizations.
 
-    Then equality means converged.
+    The result equals `desired` if the tenant has converged.
     """
     if desired.organizations is not None or observed.organizations is None:
         return observed
@@ -104,7 +104,7 @@ def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
 
 
 def widens(before: ClientGrant, after: ClientGrant) -> bool:
-    """Return whether `after` allows something that `before` does not."""
+    """Return whether `after` allows access that `before` does not."""
     return any(
         each.gives(getattr(before, each.name), getattr(after, each.name))
         for each in CHANGEABLE
@@ -113,5 +113,5 @@ def widens(before: ClientGrant, after: ClientGrant) -> bool:
 
 
 def narrows(before: ClientGrant, after: ClientGrant) -> bool:
-    """Return whether `before` allows something that `after` does not."""
+    """Return whether `before` allows access that `after` does not."""
     return widens(after, before)

@@ -1,4 +1,4 @@
-"""Pure: grants that entered or left `protect` and `manage` because reconciler.yaml changed since the base."""
+"""Pure: find grants that `protect` or `manage` matches only before or only after a change of reconciler.yaml."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,9 +13,9 @@ from reconciler.core.quoting import counted, some
 def guards_moved(
     keys: Iterable[Key], directory: Directory, was: TenantSettings, now: TenantSettings
 ) -> Iterator[ConfigChange]:
-    """Yield one change for the grants that left `protect`, one for those that entered it, and the same for `manage`.
+    """Yield a change for the grants that `protect` no longer matches, and one for those that it now matches.
 
-    Names are the tenant's current names. A grant whose application was renamed does not count as moved by the file.
+    Do the same for `manage`. Both comparisons use the tenant's current names, so renaming an application is no change.
     """
     if (was.protect, was.managed_scope) == (now.protect, now.managed_scope):
         return
@@ -25,10 +25,10 @@ def guards_moved(
         both = list(zip(ordered, before, after, strict=True))
         left = [key for key, then, since in both if then and not since]
         entered = [key for key, then, since in both if since and not then]
-        for verb, rule, found in (("left", leaving, left), ("entered", entering, entered)):
+        for verb, rule, found in (("no longer", leaving, left), ("now", entering, entered)):
             if found:
                 labels = [f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in found]
-                risk = rule.risk(f"{counted(len(found), 'grant')} {verb} {setting}: {some(labels)}")
+                risk = rule.risk(f"{setting} {verb} matches {counted(len(found), 'grant')}: {some(labels)}")
                 yield ConfigChange((now.name,), risk)
 
 
@@ -41,4 +41,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 MOVES = (("protect", _is_protected, LEFT, ENTERED), ("manage", _is_managed, ENTERED, LEFT))
-"""For each guard: its name, its test, and the rules for grants that leave and enter it."""
+"""For each guard: its name, its test, the rule for grants that leave it, and the rule for grants that enter it."""

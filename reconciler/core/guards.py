@@ -1,4 +1,4 @@
-"""Pure: guards turn changes into blocked changes. No option of `apply` removes a guard."""
+"""Pure: guards, which block changes. No option of `apply` disables a guard."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,20 @@ from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.pattern import ManagedScope, Match, Protect
 from reconciler.core.permissions import WRITING
 from reconciler.core.plan import Blocked, Change, Create, Reason, Update, takes_everything
+from reconciler.core.quoting import counted
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a run: percentages of the managed grants, or numbers that replace them.
+    """The limits of a plan.
 
-    With `needs_number`, a delete needs a number. `organization_grants` is Auth0's own limit of grants per organization,
-    which is 100 in the public cloud.
+    Attributes:
+        deletes_percent: Maximum deletes, in percent of the managed grants.
+        updates_percent: Maximum updates, in percent of the managed grants.
+        max_deletes: Maximum deletes. It replaces the percentage.
+        max_updates: Maximum updates. It replaces the percentage.
+        needs_number: Whether deletes are blocked unless `max_deletes` is set.
+        organization_grants: Maximum grants per organization. Auth0 allows 100 in the public cloud.
     """
 
     deletes_percent: int = 30
@@ -28,19 +34,23 @@ class Limits:
 
 
 COUNTED_FROM = 10
-"""Limits apply from this number of managed grants.
+"""The number of managed grants from which percentages apply. octoDNS has the same rule.
 
-In a small set, every change is a large share. octoDNS has this rule.
+In a small set of grants, a single change is already a large percentage.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectionRules:
-    """Protection rules: own grants, protected grants, and grants that `manage` does not match.
+    """The rules that decide which grants reconciler must not change.
 
-    `own` is the key of the grant that the access token comes from. `own_applications` has the client ids under `own` in
-    reconciler.yaml. `writers_are_own` is false for a rollback: it must be able to delete a grant that the run created
-    for an application that may change client grants.
+    Attributes:
+        own: The key of the grant that gives reconciler its access token.
+        protect: The items of `protect` in reconciler.yaml.
+        border: The items of `manage` in reconciler.yaml. Other grants must not be changed.
+        own_applications: The client ids under `own` in reconciler.yaml.
+        writers_are_own: Whether applications that may change client grants count as own. It is false for a rollback,
+            which must be able to delete a grant that the run created for such an application.
     """
 
     own: Key
@@ -52,11 +62,11 @@ class ProtectionRules:
     def why_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
         """Return the reason why a grant on the Management API counts as own, or None.
 
-        Pipelines plan with one application and apply with another. The grant of every application that may change
-        client grants therefore counts as own.
+        A pipeline may use one application to plan and another one to apply. Therefore, the grants of all applications
+        that may change client grants count as own.
         """
         if key == self.own:
-            return "reconciler itself uses this grant to reach the tenant"
+            return "reconciler uses this grant to access the tenant"
         if key.audience != self.own.audience:
             return None
         if key.client_id in self.own_applications:
@@ -66,9 +76,9 @@ class ProtectionRules:
         return None
 
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
-        """Return the reason why a grant may not be changed, as a word and a sentence, or None."""
+        """Return the reason why reconciler must not change a grant, with an explanation, or None."""
         if observed is not None and observed.is_system:
-            return Reason.SYSTEM, "Auth0 created this grant, and nobody can change it"
+            return Reason.SYSTEM, "Auth0 created this grant, and it cannot be changed"
         if own := self.why_own(key, observed):
             return Reason.OWN, own
         for protect in self.protect:
@@ -82,11 +92,11 @@ class ProtectionRules:
     def reason_to_keep(
         self, observed: ObservedGrant, directory: Directory, *, prunes: bool
     ) -> tuple[Reason, str] | None:
-        """Return the reason to keep an undeclared grant, with a detail, or None if `prunes` deletes it.
+        """Return the reason to keep an undeclared grant, with a detail. Return None if --prune deletes the grant.
 
-        An inexpressible grant is always kept. The grant of a third party is deleted only if `manage` contains the id of
-        its application, because others depend on the grant and third parties choose their names. A default grant is
-        deleted only if there is a `manage` section.
+        A grant that no file can express is always kept. The grant of a third-party application is deleted only if
+        `manage` contains the client id, because others depend on the grant and third parties choose their own names. A
+        default grant is deleted only if `manage` has items.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""
@@ -107,7 +117,7 @@ Guarded = tuple[tuple[Change, ...], tuple[Blocked, ...]]
 
 
 def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> Guarded:
-    """Block each change for which `reason` returns a text."""
+    """Split changes into allowed and blocked ones. A change is blocked if `reason` returns a text for it."""
     allowed: list[Change] = []
     blocked: list[Blocked] = []
     for change in changes:
@@ -119,7 +129,7 @@ def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -
 
 
 def forbid_untouchable(changes: Iterable[Change], untouchable: ProtectionRules, directory: Directory) -> Guarded:
-    """Block changes of own, protected and unmanaged grants."""
+    """Block changes of own, protected and unmanaged grants, and of grants that Auth0 created."""
 
     def reason(change: Change) -> str | None:
         why = untouchable.reason(change.key, None if isinstance(change, Create) else change.before, directory)
@@ -130,16 +140,17 @@ def forbid_untouchable(changes: Iterable[Change], untouchable: ProtectionRules, 
 
 
 def forbid_too_many(changes: Sequence[Change], limits: Limits, managed: int) -> Guarded:
-    """Block all changes of a kind that exceeds its limit. An update that takes all scopes also counts as a delete.
+    """Block all deletes or updates if their number exceeds the limit.
 
-    `managed` is the number of declared grants and deletes.
+    An update that removes all scopes also counts as a delete. `managed` is the number of managed grants: the declared
+    grants that exist in the tenant, and the grants to delete.
     """
     deletes = [change for change in changes if takes_everything(change)]
     updates = [change for change in changes if isinstance(change, Update)]
     too_many_deletes = _over(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, managed)
     if limits.needs_number and limits.max_deletes is None and deletes:
         too_many_deletes = (
-            "limit: no grant is declared, so all managed grants would be deleted; "
+            "limit: the files declare no grant, so all managed grants would be deleted; "
             f"to allow this, use --max-deletes {len(deletes)}"
         )
     too_many_updates = _over(len(updates), "update", limits.updates_percent, limits.max_updates, managed)
@@ -158,4 +169,7 @@ def _over(count: int, kind: str, percent: int, at_most: int | None, managed: int
         return None if count <= at_most else f"limit: {count} {kind}s, {option} allows {at_most}"
     if managed < COUNTED_FROM or count * 100 <= percent * managed:
         return None
-    return f"limit: {count} of {managed} managed grants, more than {percent} %; to allow this, use {option} {count}"
+    return (
+        f"limit: {counted(count, kind)}, more than {percent} % of {managed} managed grants; "
+        f"to allow this, use {option} {count}"
+    )

@@ -1,8 +1,8 @@
 """Pure: compare the identity of a tenant with the configuration.
 
-A tenant has one host from Auth0, the canonical host, and may have custom domains. Its identity is the canonical host.
-Auth0 writes the canonical host into the identifier of the tenant's Management API, and therefore into each access
-token.
+Auth0 assigns each tenant one host, the canonical host. A tenant may also have custom domains. The identity of a tenant
+is its canonical host. Auth0 includes the canonical host in the identifier of the tenant's Management API, and therefore
+in each access token.
 """
 
 import re
@@ -19,7 +19,7 @@ LOCALITIES = ("au", "ca", "eu", "jp", "uk", "us")
 AUTH0_HOST = re.compile(
     rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.join(LOCALITIES)}))?{re.escape(AUTH0_HOSTS)}"
 )
-"""`<tenant>.auth0.com` or `<tenant>.<region>.auth0.com`. Tenant names have 3 to 63 characters (same page)."""
+"""`<tenant>.auth0.com` or `<tenant>.<region>.auth0.com`. Tenant names have 3 to 63 characters (Create Tenants)."""
 CREDENTIALS_PREFIX = "AUTH0_"
 """The default prefix of the environment variables with a tenant's credentials."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
@@ -39,23 +39,27 @@ def is_auth0_host(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a canonical host is this machine."""
+    """Return whether a canonical host is a loopback address."""
     return LOOPBACK.fullmatch(host) is not None
 
 
 def is_reserved(host: str) -> bool:
-    """Return whether a canonical host is this machine or a name that nobody can own (RFC 2606, RFC 6761)."""
+    """Return whether a canonical host is a loopback address or a reserved name (RFC 2606, RFC 6761)."""
     return is_loopback(host) or RESERVED.fullmatch(name_of(host)) is not None
 
 
 def base_url(domain: str) -> str:
-    """Return the URL of the API. It uses https, except for a loopback domain without https://."""
+    """Return the URL of the API. The scheme is https, except for a loopback domain without https://."""
     scheme, host = parts_of(domain)
     return f"{scheme or _usual_scheme(host)}://{host}"
 
 
 def host_of(domain: str) -> str:
-    """Return the canonical host of a domain. Raises ReconcilerError like `parts_of`."""
+    """Return the canonical host of a domain.
+
+    Raises:
+        ReconcilerError: if the domain is not valid.
+    """
     return parts_of(domain)[1]
 
 
@@ -65,12 +69,12 @@ def name_of(host: str) -> str:
 
 
 def comparable(host: str) -> str:
-    """Return a form of a canonical host that is equal for equal hosts. All loopback names are equal."""
+    """Normalize a canonical host for comparisons. All loopback names become `localhost`."""
     return LOOPBACK.sub(r"localhost\2", host) if is_loopback(host) else host
 
 
 def is_same_host(one: str, other: str) -> bool:
-    """Return whether two canonical hosts are the same host."""
+    """Return whether two canonical hosts are equal. All loopback names are equal."""
     return comparable(one) == comparable(other)
 
 
@@ -102,11 +106,11 @@ def _usual_scheme(host: str) -> str:
 
 HTTPS = "https://"
 ALLOW_UNNAMED = "--allow-unnamed-tenant"
-"""The option that allows a tenant that the configuration does not declare."""
+"""The option that permits a run on a tenant that the configuration does not declare."""
 
 
 class SameTenantError(ReconcilerError):
-    """Several names lead to one tenant. `names` are the declared tenants that are the same."""
+    """Several tenants in the configuration are the same tenant. `names` has the names of these tenants."""
 
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -114,7 +118,7 @@ class SameTenantError(ReconcilerError):
 
 
 def same_tenants(identity: str, names: Sequence[str]) -> SameTenantError:
-    """Return the error for declared tenants that are the same tenant."""
+    """Create the error for the tenants `names`, which all identify themselves as `identity`."""
     return SameTenantError(
         f"the tenants {enumerated(list(names), 'and')} are the same tenant: they identify themselves as "
         f"{identity}; correct the domains, or remove all but one",
@@ -139,7 +143,10 @@ def management_api_of(host: str) -> str:
 
 
 def identities_in(apis: Collection[Api]) -> frozenset[str]:
-    """Return the identities in a tenant's list of APIs. There is one, unless Auth0 changed the name of its own API."""
+    """Return the identities in a tenant's list of APIs.
+
+    The result has one identity. It is empty if Auth0 changed the format of the Management API's identifier.
+    """
     found = (identity_of(api.identifier) for api in apis if api.is_system)
     return frozenset(identity for identity in found if identity)
 
@@ -148,10 +155,18 @@ def identities_in(apis: Collection[Api]) -> frozenset[str]:
 class IdentityCheck:
     """The identity that a tenant must have.
 
-    `expected` is the canonical host, if known, and `source` is the place that names it. `is_configured` is true if that
-    place is the configuration and not the environment. `others` has the names of the other declared tenants by host.
-    `unknown` has the names of declared tenants without a known canonical host. `is_declared` is true if the
-    configuration names the tenant. `may_be_real` is false on loopback if an unnamed tenant is not allowed.
+    Attributes:
+        tenant: The name of the tenant.
+        host: The canonical form of the domain that reconciler connects to.
+        file: The name of the configuration file, for messages.
+        expected: The canonical host that the tenant must have, or None if it is unknown.
+        source: The setting or variable that contains `expected`, for messages.
+        is_configured: Whether `expected` comes from the configuration and not from the environment.
+        others: The names of the other declared tenants by canonical host.
+        unknown: The names of declared tenants whose canonical host is unknown.
+        is_declared: Whether the configuration declares the tenant.
+        may_be_real: Whether a tenant of Auth0's cloud is accepted. It is false for an undeclared tenant on a loopback
+            address.
     """
 
     tenant: str
@@ -166,11 +181,11 @@ class IdentityCheck:
     may_be_real: bool = True
 
     def verify(self, seen: Collection[str]) -> None:
-        """Compare the identities that the tenant showed with the expected identity.
+        """Compare the identities in the tenant's responses with the expected identity.
 
         Raises:
             SameTenantError: if the tenant is another declared tenant.
-            ReconcilerError: if the tenant is not the one in the configuration.
+            ReconcilerError: if the identity differs from the expected one, or if there are several identities.
         """
         for identity in sorted(seen):
             other = self.others.get(comparable(identity))
@@ -189,7 +204,7 @@ class IdentityCheck:
         if len(seen) > 1:
             raise ReconcilerError(
                 f"tenant {self.tenant}: the tenant at {self.host} identifies itself as "
-                f"{enumerated(sorted(seen), 'and as')}; find out which server answers there"
+                f"{enumerated(sorted(seen), 'and as')}; check which server this domain points to"
             )
 
     def _same_as(self, other: str, found: str) -> SameTenantError:
@@ -200,7 +215,7 @@ class IdentityCheck:
         return SameTenantError(f"{what}; use --tenant {other}, which has its own settings", (other,))
 
     def notes(self, seen: Collection[str]) -> tuple[str, ...]:
-        """Return notes about identities that `verify` accepted."""
+        """Return notes about an identity that `verify` accepted: missing, not configured, or not compared."""
         if not seen:
             compared = f"was not compared with {self.source} ({self.expected})" if self.expected else "is unknown"
             return (f"the tenant at {self.host} does not show its identity, which {compared}",)
@@ -208,21 +223,21 @@ class IdentityCheck:
         return tuple(filter(None, (self._advice(identity), self._uncompared(identity))))
 
     def _advice(self, identity: str) -> str | None:
-        """Return how to write the identity into the configuration, if it is not there."""
+        """Suggest to add the identity to the configuration, if it is missing there."""
         is_written = self.is_configured if self.is_declared else self.expected or is_loopback(self.host)
         if is_written or is_same_host(identity, self.host):
             return None
         where = f"under the tenant {self.tenant} in {self.file}" if self.is_declared else f"for it in {self.file}"
         return (
             f"the tenant at {self.host} identifies itself as {identity}; write canonical_domain: {identity} {where}, "
-            "and each run compares them"
+            "so that each run compares them"
         )
 
     def _uncompared(self, identity: str) -> str | None:
-        """Return a note that an unnamed tenant may be a declared tenant, whose guards would not apply."""
+        """Return a note if an undeclared tenant may be a declared tenant, because its guards would not apply."""
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
         return (
             f"{identity} was not compared with {enumerated(list(self.unknown), 'and')}, because {self.file} "
-            "lacks their canonical_domain; this tenant may be one of them, without its guards"
+            "lacks their canonical_domain; if this tenant is one of them, its guards do not apply in this run"
         )

@@ -1,4 +1,4 @@
-"""Pure: choose the grants of a tenant to import, and the names of their files."""
+"""Pure: select the grants of a tenant to import, and name their files."""
 
 import re
 import unicodedata
@@ -16,14 +16,14 @@ LONGEST_STEM = 60
 DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
-"""File names that Windows reserves for devices, with any suffix."""
+"""File names that Windows reserves for devices. Windows ignores their suffix."""
 
 
 def stem(*texts: str) -> str:
-    """Return a file name without suffix, made from the first of `texts` that leaves any characters.
+    """Make a file name without suffix from the first of `texts` that contains a usable character.
 
-    The name has only lower-case ASCII letters, digits and hyphens, because all file systems store these the same way.
-    Accents are removed.
+    The name has only lower-case ASCII letters, digits and hyphens, which work in all file systems. Accents are removed.
+    If no text contains a usable character, the name is `application`.
     """
     words = next(filter(None, map(_words, texts)), ["application"])
     whole = "-".join(words)[:LONGEST_STEM].strip("-")
@@ -36,7 +36,7 @@ def _words(text: str) -> list[str]:
 
 
 class UniqueNames:
-    """Makes names unique. A repeated name gets the next number."""
+    """Makes names unique by appending a number to repeated names. Case is ignored."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = {name.casefold() for name in taken}
@@ -54,7 +54,10 @@ class UniqueNames:
 
 @dataclass(frozen=True, slots=True)
 class ImportFilter:
-    """Selects grants: those that match one pattern of each given kind, by name or by id."""
+    """Selects the grants that match one pattern of `clients` and one of `audiences`, by name or id.
+
+    If a list is empty, it matches every grant.
+    """
 
     clients: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
@@ -76,9 +79,12 @@ class NotImported:
 
 @dataclass(frozen=True, slots=True)
 class GrantImport:
-    """The new grants of each holder with the name of their file.
+    """The grants to import.
 
-    Names may repeat. `declared` counts declared grants.
+    Attributes:
+        holders: For each application or default, a file name without suffix and the new grants. File names may repeat.
+        left_out: The new grants that are not imported.
+        declared: The number of selected grants that the files already declare.
     """
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
@@ -87,7 +93,7 @@ class GrantImport:
 
     @property
     def count(self) -> int:
-        """The number of new grants."""
+        """The number of grants to import."""
         return sum(len(grants) for _, grants in self.holders)
 
 
@@ -99,7 +105,10 @@ def adopt(
     untouchable: ProtectionRules,
     declared: Collection[Key],
 ) -> GrantImport:
-    """Return the selected grants that are not `declared`. Protected grants are included."""
+    """Select the grants to import.
+
+    The result contains protected grants. It does not contain grants with a key in `declared`.
+    """
     wanted = [each for each in observed if choice.covers(each.key, directory)]
     fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
     foreign = replace(untouchable, protect=())

@@ -1,4 +1,4 @@
-"""Pure: the content of a journal. A journal is evidence about a run. No command executes it."""
+"""Pure: parse journals. A journal records the writes of a run. No command replays a journal."""
 
 import json
 from collections import Counter
@@ -26,9 +26,13 @@ class JournalEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """A line of a journal. `number` is the position of the change in the plan, or 0 for the whole run.
+    """A line of a journal.
 
-    `content` is the whole line as it was read. Any key may be missing.
+    Attributes:
+        event: The kind of the line. It may be unknown to this version.
+        time: The time of the line, or an empty text.
+        number: The position of the change in the plan. It is 0 for a line about the whole run.
+        content: All keys of the line. Any key may be missing.
     """
 
     event: str
@@ -37,21 +41,25 @@ class JournalEntry:
     content: Mapping[str, object]
 
     def text(self, name: str) -> str:
-        """Return the text under `name`, or an empty text."""
+        """Return the string at the key `name`, or an empty string."""
         value = self.content.get(name)
         return value if isinstance(value, str) else ""
 
     def parts(self, name: str) -> Mapping[str, object]:
-        """Return the object under `name`, or an empty object."""
+        """Return the object at the key `name`, or an empty object."""
         value = self.content.get(name)
         return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """The journal of one run. `damaged` has the numbers of unreadable lines, counted from 1.
+    """The journal of one run.
 
-    `broken_off` is true if the last line is unreadable, as after the end of a process that was writing it.
+    Attributes:
+        name: The id of the run.
+        entries: The readable lines.
+        damaged: The numbers of the unreadable lines. The first line has number 1.
+        broken_off: Whether the last line is unreadable. This happens if the process ended while it wrote the line.
     """
 
     name: str
@@ -61,35 +69,35 @@ class PastRun:
 
     @property
     def begun(self) -> JournalEntry | None:
-        """The first line of the run."""
+        """The line that begins the run, or None if it is missing."""
         return next(iter(self._of(JournalEvent.BEGIN)), None)
 
     @property
     def changes(self) -> int | None:
-        """The number of changes of the plan, or None if the journal does not have it."""
+        """The number of changes in the plan, or None if the journal does not contain it."""
         return _whole(self.begun.content.get("changes")) if self.begun else None
 
     @property
     def results(self) -> Mapping[str, int]:
-        """The number of changes by result. A change without a result is not counted."""
+        """The number of changes for each result. Changes without a result are not counted."""
         last = {entry.number: entry.text("outcome") for entry in self._of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
 
     @property
     def unsettled(self) -> tuple[JournalEntry, ...]:
-        """The last intent of each change without a result. The journal does not say whether it took effect."""
+        """The last intent of each change without a result. It is unknown whether these changes took effect."""
         settled = {entry.number for entry in self._of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._of(JournalEvent.INTENT)}
         return tuple(entry for number, entry in sorted(intents.items()) if number not in settled)
 
     @property
     def converged(self) -> bool | None:
-        """Whether the tenant equalled the files at the end, or None if the run did not end."""
+        """Whether the tenant matched the files at the end of the run, or None if the end is missing."""
         ends = self._of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 
     def has_applied(self, saved_plan: str) -> bool:
-        """Return whether the run applied all remaining changes of the saved plan with this checksum."""
+        """Return whether the run applied all of its changes and used the saved plan with this checksum."""
         begun = self.begun
         return (
             begun is not None
@@ -102,7 +110,7 @@ class PastRun:
 
 
 def parse_run(name: str, data: bytes) -> PastRun:
-    """Parse the journal of the run `name`. Damaged lines are allowed."""
+    """Parse the journal of the run `name`. Unreadable lines are skipped, and `damaged` has their numbers."""
     entries: list[JournalEntry] = []
     damaged: list[int] = []
     lines = data.splitlines()
@@ -116,23 +124,23 @@ def parse_run(name: str, data: bytes) -> PastRun:
 
 
 def choose_run(word: str, names: Sequence[str]) -> str:
-    """Return the run that `word` names.
+    """Return the name of the run that `word` selects.
 
-    `names` are the runs, newest first. `word` is `last`, a name, or a unique prefix.
+    `names` has the names of all runs, the newest first. `word` is `last`, a name, or the unique prefix of a name.
 
     Raises:
-        ReconcilerError: if no run or several runs match.
+        ReconcilerError: if no run matches, or if several runs match.
     """
     if not names:
-        raise ReconcilerError(f'the run "{word}" does not exist: no run has written a journal here')
+        raise ReconcilerError(f'the run "{word}" does not exist: there are no journals')
     if word == LAST:
         return names[0]
     fitting = [name for name in names if name == word] or [name for name in names if name.startswith(word)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise ReconcilerError(f'"{word}" matches {len(fitting)} runs: {_some(fitting)}; write more of the name')
-    hint = did_you_mean(word, names) or f"there are: {_some(names)}"
+        raise ReconcilerError(f'"{word}" matches {len(fitting)} runs: {_some(fitting)}; use a longer prefix')
+    hint = did_you_mean(word, names) or f"existing runs: {_some(names)}"
     raise ReconcilerError(f'the run "{word}" does not exist; {hint}')
 
 

@@ -1,4 +1,4 @@
-"""Pure: the access that a change of `organization_usage` gives and takes."""
+"""Pure: the callers that gain or lose access when `organization_usage` changes."""
 
 from collections.abc import Mapping
 
@@ -16,14 +16,14 @@ CALLERS: Mapping[str, frozenset[str]] = {
 
 
 def gaining(before: str, after: str) -> frozenset[str]:
-    """Return the callers that gain access. An unknown value may give access to all callers."""
+    """Return the callers that gain access. An unknown value of `after` counts as access for all callers."""
     if before == after:
         return frozenset()
     return CALLERS.get(after, EVERYBODY) - CALLERS.get(before, frozenset())
 
 
 def losing(before: str, after: str) -> frozenset[str]:
-    """Return the callers that lose access. An unknown value may take access from all callers."""
+    """Return the callers that lose access. An unknown value of `before` counts as access for all callers."""
     return gaining(after, before)
 
 
@@ -33,7 +33,7 @@ def lets_organizations_in(usage: str) -> bool:
 
 
 def effect_of(before: str, after: str) -> str:
-    """Describe a change in one sentence without a full stop. The text is empty if nothing changes."""
+    """Describe the effect of a change, without a full stop. If the value does not change, return an empty text."""
     gains, losses = sorted(gaining(before, after)), sorted(losing(before, after))
     parts = [f"{' and '.join(gains)} gain access"] if gains else []
     parts += [f"{' and '.join(losses)} lose access"] if losses else []

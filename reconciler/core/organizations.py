@@ -1,4 +1,4 @@
-"""Pure: the organizations of grants: which to read, and whether each organization can take another grant."""
+"""Pure: select the organizations to read, and check the organizations that gain grants."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ from reconciler.core.spec import GrantSpec
 class DeclaredOrganizations:
     """The organizations that files declare.
 
-    `pruned` has the protection rules for `--prune`. It is None without `--prune`.
+    `pruned` has the protection rules if the plan uses `--prune`. Otherwise it is None.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -30,7 +30,10 @@ class DeclaredOrganizations:
         return any(spec.organizations is not None for spec in self.specs)
 
     def concerned(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
-        """Return the grants whose organizations must be read, because files declare them or a delete removes them."""
+        """Return the grants whose organizations must be read.
+
+        These are the grants whose organizations the files declare, and the grants that `--prune` deletes.
+        """
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
 
         def is_concerned(observed: ObservedGrant) -> bool:
@@ -41,7 +44,7 @@ class DeclaredOrganizations:
         return tuple(each for each in grants if is_concerned(each))
 
     def gaining(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
-        """Return the ids of the organizations that gain grants. `grants` contains the current organizations."""
+        """Return the ids of the organizations that gain grants. `grants` must include the current organizations."""
         observed = by_key(grants)
         return frozenset(_gains(resolve(self.specs, directory)[0], observed))
 
@@ -62,10 +65,15 @@ def check_organizations(
     directory: Directory,
     most: int,
 ) -> tuple[Problem, ...]:
-    """Return a problem for each organization that does not exist and each one that would exceed the limit.
+    """Return a problem for each organization that does not exist, and for each organization over its limit.
 
-    `counted` has the current number of grants of an organization, or None if the tenant lacks it. Other organizations
-    are not checked. `most` is the limit per organization.
+    Args:
+        desired: The declared grants.
+        observed: The tenant's grants by key.
+        counted: The current number of grants of each organization, or None if the organization does not exist.
+            Organizations that are not in `counted` are not checked.
+        directory: The tenant's names and ids.
+        most: The maximum number of grants per organization.
     """
     desired = [each for each in desired if each.grant.organizations]
     gains = _gains(desired, observed)
@@ -105,6 +113,6 @@ def _missing(label: str, place: Source) -> Problem:
 
 
 def _too_many(label: str, place: Source, now: int, gained: int, most: int) -> Problem:
-    what = f'the organization "{label}" may have {most} grants: it has {now}, and the files add {gained}'
-    fix = "remove other grants from it first; if Auth0 allows more for your tenant, raise limits.organization_grants"
+    what = f'the organization "{label}" may have {most} grants, but it has {now} and the files add {gained}'
+    fix = "remove grants from it first; if Auth0 allows more for your tenant, raise limits.organization_grants"
     return Problem(place, what, fix)

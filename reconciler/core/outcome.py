@@ -1,4 +1,4 @@
-"""Pure: the outcomes of changes, and the rollback of a run."""
+"""Pure: the outcomes of a run, and the data of a rollback."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from enum import StrEnum
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Change, Plan
 
-CREATED_AND_CHANGED = "created by the run and changed since, so it is not deleted"
+CREATED_AND_CHANGED = "created by the run but changed afterwards, so it is not deleted"
 CREATED_AND_KEPT = "created by the run"
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The run to undo: its id, the name and domain of its tenant, and the grants of its creates."""
+    """The run to undo: its id, the name and domain of its tenant, and the grants that it was planned to create."""
 
     run: str
     tenant: str
@@ -22,16 +22,16 @@ class Rollback:
     created: tuple[ClientGrant, ...]
 
     def deletes(self, observed: ObservedGrant) -> bool:
-        """Return whether the rollback deletes a grant. The grant must equal the one that the run was to create."""
+        """Return whether the rollback deletes a grant. It deletes a grant that equals a planned create of the run."""
         return any(_bare(each) == _bare(observed.grant) for each in self.created)
 
     def has_created(self, key: Key) -> bool:
-        """Return whether the run was to create a grant with `key`."""
+        """Return whether the run was planned to create a grant with `key`."""
         return any(each.key == key for each in self.created)
 
 
 def _bare(grant: ClientGrant) -> ClientGrant:
-    """Return a grant without its organizations. A delete removes them too, and they may be unread."""
+    """Remove the organizations from a grant. They do not matter for a delete, and they may be unread."""
     return grant._replace(organizations=None)
 
 
@@ -47,7 +47,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change, its result, and the reason."""
+    """A change, its result, and the reason for this result."""
 
     change: Change
     result: Result
@@ -55,16 +55,19 @@ class Outcome:
 
 
 def counts(outcomes: Iterable[Outcome]) -> dict[Result, int]:
-    """Return the number of outcomes for every result, including 0."""
+    """Count the outcomes by result. Every result has an entry, even if its count is 0."""
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
-    """The end of a run: one outcome per change, and a plan made from a second read of the tenant.
+    """The result of a run.
 
-    `remaining` is None if the tenant could not be read again. `trouble` then has the reason.
+    Attributes:
+        outcomes: One outcome per change.
+        remaining: The plan after the tenant was read again, or None if that failed.
+        trouble: The reason why the tenant could not be read again.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -73,16 +76,16 @@ class ApplyReport:
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        """The remaining differences, or nothing if the tenant was not read again."""
+        """The remaining changes. It is empty if the tenant was not read again."""
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
     def not_kept(self) -> frozenset[Key]:
-        """The keys of changes that Auth0 accepted but that the tenant does not show."""
+        """The keys of changes that Auth0 accepted, but that were missing when the tenant was read again."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 
     @property
     def converged(self) -> bool:
-        """Whether the second read showed that the tenant equals the desired state."""
+        """Whether the tenant was read again and matches the files."""
         return self.remaining is not None and self.remaining.converged

@@ -15,7 +15,7 @@ MOST_PARTS_REMEMBERED = 4096
 
 
 class Match(StrEnum):
-    """Whether a pattern matches a grant. UNKNOWN means that a name was not read or does not exist in the tenant."""
+    """Whether a pattern matches a grant. UNKNOWN means that the name of the application or API is not known."""
 
     YES = "yes"
     NO = "no"
@@ -23,18 +23,21 @@ class Match(StrEnum):
 
 
 class Unread(Enum):
-    """The type of a value that exists but was not read."""
+    """The type of a value that is not known, because it was not read."""
 
     VALUE = "unread"
 
 
 Value = str | Unread | None
-"""A value of a grant. None means that the grant has no such value: a default grant has no application."""
+"""The value that a pattern is compared with. None means that the grant has no such value.
+
+For example, a default grant has no application.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """Matches the grants that match all given fields. A pattern without fields matches every grant."""
+    """Matches a grant if all fields of the pattern match. A pattern without fields matches every grant."""
 
     client: str | None = None
     client_id: str | None = None
@@ -43,7 +46,7 @@ class Pattern:
     subject_type: str | None = None
 
     def __str__(self) -> str:
-        """Return the pattern as YAML writes it."""
+        """Return the fields for messages, for example `client "Billing*", api "Invoices API"`."""
         return ", ".join(f'{name} "{getattr(self, name)}"' for name in NAMES if getattr(self, name) is not None)
 
     def matches(self, key: Key, directory: Directory) -> Match:
@@ -57,25 +60,28 @@ class Pattern:
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
     def spells_out(self, key: Key) -> bool:
-        """Return whether the pattern contains the exact client id of the grant. Anybody may take a name."""
+        """Return whether the pattern contains the exact client id. A name does not count: anybody can choose it."""
         return self.client_id is not None and self.client_id == key.client_id
 
     def why(self, key: Key, directory: Directory) -> str:
-        """Return the pattern, with a remark if the match is unknown."""
+        """Return the pattern for a message. If the match is unknown, the text says so."""
         unknown = self.matches(key, directory) is Match.UNKNOWN
-        return f"{self} may match: the name is not known" if unknown else str(self)
+        return f"{self} may match, because the name is unknown" if unknown else str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protect(Pattern):
-    """Protects the grants that it matches."""
+    """An item of `protect`. reconciler does not change the grants that it matches."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedScope:
-    """The grants that reconciler may change: those that one of `patterns` matches, or all grants without patterns."""
+    """The grants that reconciler may change. A grant is managed if an item of `patterns` matches it.
+
+    If `patterns` is empty, all grants are managed.
+    """
 
     patterns: tuple[Pattern, ...] = ()
 
@@ -84,9 +90,9 @@ class ManagedScope:
         return not self.reason_outside(key, directory)
 
     def reason_outside(self, key: Key, directory: Directory) -> str:
-        """Return the reason why reconciler may not change the grant, or an empty text.
+        """Return the reason why reconciler must not change the grant, or an empty text.
 
-        An unknown name does not match.
+        A pattern with an unknown name does not match.
         """
         if not self.patterns:
             return ""
@@ -101,12 +107,12 @@ class ManagedScope:
         return "manage in reconciler.yaml does not match this grant"
 
     def spells_out(self, key: Key, directory: Directory) -> bool:
-        """Return whether a pattern with the exact client id matches the grant."""
+        """Return whether a pattern matches the grant and contains its exact client id."""
         return any(each.spells_out(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the value of a grant that the pattern field `name` is compared with."""
+    """Return the value of a grant for the pattern field `name`."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id
@@ -130,7 +136,7 @@ def _match(pattern: str, value: Value) -> Match:
 
 
 def matches(value: str, pattern: str) -> bool:
-    """Return whether `pattern` matches all of `value`. Case counts. `[` and all other characters are literal."""
+    """Return whether `pattern` matches the whole `value`. Case matters. Only `*` and `?` are wildcards."""
     if value == pattern or WILDCARDS.isdisjoint(pattern):
         return value == pattern
     if "*" not in pattern:
@@ -150,5 +156,5 @@ def matches(value: str, pattern: str) -> bool:
 
 @lru_cache(MOST_PARTS_REMEMBERED)
 def _expression(part: str) -> re.Pattern[str]:
-    """Convert a part of a pattern to a regular expression. It contains no repetition, so matching is fast."""
+    """Convert a part of a pattern to a regular expression. It has no repetition, so matching takes linear time."""
     return re.compile("".join("." if character == "?" else re.escape(character) for character in part), re.DOTALL)

@@ -1,4 +1,4 @@
-"""Pure: the permissions that a plan needs, and the lists that it has to read."""
+"""Pure: the permissions that a plan needs, and the lists that must be read for it."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,10 @@ from reconciler.core.spec import GrantSpec
 def lists_for_changes(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the unread lists that are needed to check created and widened grants. Refused lists are left out."""
+    """Return the lists that must still be read to check grants that are created or widened.
+
+    Lists that the token may not read are left out.
+    """
     missing = frozenset(TenantList) - directory.settled
     if not missing:
         return frozenset()
@@ -35,11 +38,14 @@ READING = ("read:client_grants", "read:clients", "read:resource_servers")
 WRITING = ("create:client_grants", "update:client_grants", "delete:client_grants")
 READING_ORGANIZATIONS = ("read:organizations", "read:organization_client_grants")
 WRITING_ORGANIZATIONS = ("create:organization_client_grants", "delete:organization_client_grants")
-"""Permissions that files with organizations need in addition."""
+"""Additional permissions for files that declare organizations."""
 
 
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
-    """Return the sorted permissions that `plan` needs and the token lacks. If `held` is None, return an empty list."""
+    """Return the permissions that the plan needs and the token lacks, sorted.
+
+    `held` has the permissions of the token. If it is None, they are unknown, and the result is empty.
+    """
     if held is None:
         return []
     return sorted({permission for change in plan.changes for permission in _permissions(change)} - held)

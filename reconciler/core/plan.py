@@ -1,4 +1,4 @@
-"""Pure: compare the desired with the observed state. The plan is a value: it is shown, then applied."""
+"""Pure: the plan and its changes, and the comparison of desired and observed grants."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from reconciler.core.resolve import DesiredGrant
 
 
 class Origin(StrEnum):
-    """The side that changed since the base: the files, the tenant, or both."""
+    """The origin of a change: the files changed since the base, the tenant changed, or both."""
 
     BRANCH = "branch"
     DRIFT = "drift"
@@ -61,7 +61,7 @@ class Update:
 
     @property
     def narrows(self) -> bool:
-        """Whether the update takes access."""
+        """Whether the update removes access."""
         return narrows(self.before.grant, self.after.grant)
 
 
@@ -87,14 +87,14 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A change that a guard forbids. A plan with a blocked change is not applied at all."""
+    """A change that a guard blocks. If a plan has a blocked change, none of its changes are applied."""
 
     change: Change
     reason: str
 
 
 class Reason(StrEnum):
-    """The reason why an undeclared grant is left alone."""
+    """The reason why reconciler does not change a grant."""
 
     UNMANAGED = "unmanaged"
     OUTSIDE = "outside"
@@ -107,7 +107,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """An undeclared grant that the plan does not change. `detail` completes the reason."""
+    """An undeclared grant that the plan does not delete. `detail` explains the reason."""
 
     observed: ObservedGrant
     reason: Reason
@@ -115,12 +115,12 @@ class LeftAlone:
 
     @property
     def why(self) -> str:
-        """The reason with its detail."""
+        """The reason, followed by the detail."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
 SANDBOX = "SANDBOX"
-"""The label of a sandbox. It follows the name wherever people read it."""
+"""The label that follows the name of a sandbox in output for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class TenantName:
 
     @property
     def label(self) -> str:
-        """The name for people. A sandbox is labelled, because nothing that happens there reaches Auth0."""
+        """The name for people. A sandbox has a label, so that it is not mistaken for an Auth0 tenant."""
         return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:
@@ -143,12 +143,23 @@ class TenantName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The changes of a tenant, in the order in which they are applied, with everything that a reviewer needs.
+    """The changes to apply to a tenant, with all information for a reviewer.
 
-    `differing` counts declared grants that differ but are left unchanged by --create-only or --only-branch. `skipped`
-    counts grants that name something missing, which `warnings` names. `risks` has the risks of changes and blocked
-    changes, the highest first. `origins` has the origin of each change, and is empty without a base. `config_changes`
-    lists the changes of reconciler.yaml since the base.
+    Attributes:
+        tenant: The name and domain of the tenant.
+        changes: The changes, in the order in which they are applied.
+        blocked: The changes that guards block.
+        left_alone: The undeclared grants that the plan does not delete.
+        unchanged: The number of declared grants that need no change.
+        differing: The number of declared grants that --create-only or --only-branch leaves different.
+        skipped: The number of declared grants that refer to an application, API or organization that does not exist.
+        directory: The names and ids of the tenant.
+        warnings: The problems that do not prevent the plan.
+        notes: Other facts for the reviewer.
+        risks: The risks of changes and blocked changes, the highest first.
+        origins: The origin of each change. It is empty without --base.
+        not_checked: The checks that were skipped.
+        config_changes: The changes in reconciler.yaml since the base.
     """
 
     tenant: TenantName
@@ -168,16 +179,16 @@ class Plan:
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant has everything that the files declare."""
+        """Whether the tenant has all declared grants, so that the plan has no changes."""
         return not self.changes and not self.blocked and not self.skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The difference between desired and observed grants, before guards.
+    """The differences between desired and observed grants, before guards.
 
-    `kept` has the declared grants of the tenant with values that no file can express. The plan leaves these values
-    unchanged.
+    `kept` has the declared grants of the tenant with values that no file can express. The plan does not change these
+    values.
     """
 
     creates: tuple[Create, ...]
@@ -188,7 +199,7 @@ class Comparison:
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:
-    """Return the difference, each part sorted by key. The time is linear in the number of grants."""
+    """Compare desired and observed grants. Each part of the result is sorted by key."""
     ours = {each.key: each for each in desired}
     pairs = [(observed[key], each) for key, each in ours.items() if key in observed]
     unequal = [_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
@@ -208,7 +219,11 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Return both grants without undeclared organizations and inexpressible values, so that they can be compared."""
+    """Make two grants comparable.
+
+    Remove undeclared organizations from the observed grant. Add the inexpressible values of the observed grant to the
+    desired grant.
+    """
     grant = as_far_as_told(observed.grant, desired.grant)
     wanted = with_kept_values(desired.grant, grant)
     return (
@@ -218,15 +233,15 @@ def _comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Observe
 
 
 def in_order_of_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Return creates first, then widening updates, then narrowing updates, then deletes.
+    """Sort changes for apply: creates, widening updates, narrowing updates, deletes.
 
-    Access is given before it is taken.
+    In this order, no application loses access before another one gains it.
     """
     return tuple(sorted(changes, key=lambda change: (phase(change), change.key.order)))
 
 
 def takes_access(change: Change) -> bool:
-    """Return whether a change takes access."""
+    """Return whether a change removes any access."""
     match change:
         case Create():
             return False
@@ -237,7 +252,10 @@ def takes_access(change: Change) -> bool:
 
 
 def takes_everything(change: Change) -> bool:
-    """Return whether a change deletes a grant or takes all its scopes. Without scopes, tokens are still possible."""
+    """Return whether a change deletes a grant or removes all its scopes.
+
+    An application can still get tokens for a grant without scopes.
+    """
     if isinstance(change, Delete):
         return True
     before, after = grant_before(change), grants_after(change)
@@ -246,7 +264,7 @@ def takes_everything(change: Change) -> bool:
 
 
 def phase(change: Change) -> int:
-    """Return the phase of a change. Changes of one phase do not depend on each other."""
+    """Return the phase in which a change is applied, from 0 to 3. Changes of the same phase are independent."""
     match change:
         case Create():
             return 0
@@ -273,7 +291,7 @@ def _order(key: Key) -> tuple[str, str, str, str]:
 
 
 def all_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapping[Key, Origin]:
-    """Return the origin of each change. `base` has the grants that the files declared before this branch."""
+    """Return the origin of each change. `base` has the grants that the files at the base declare."""
     declared = {each.key: each.grant for each in base}
     return {change.key: _origin(change, declared.get(change.key)) for change in changes}
 
@@ -286,5 +304,5 @@ def _origin(change: Change, base: ClientGrant | None) -> Origin:
 
 
 def _agree(before: ClientGrant, base: ClientGrant) -> bool:
-    """Return whether two grants are equal. Organizations count only if both grants have them."""
+    """Return whether two grants are equal. Organizations are compared only if both grants have them."""
     return as_far_as_told(before, base) == as_far_as_told(base, before)

@@ -1,4 +1,4 @@
-"""Pure: make a guarded plan from grant specs and an observation of the tenant."""
+"""Pure: make a plan from grant specs and the observed state of the tenant, and apply the guards."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,15 +39,19 @@ from reconciler.errors import ProblemsError, RefusedError
 
 MOST_NAMED = 5
 IDENTITIES = ("client_id", "audience")
-"""Fields that identify an application or an API by a value of one tenant. Organizations are in a list instead."""
+"""Fields with the id of an application or API. The ids of organizations are in a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The state of a tenant, as far as a plan needs it. `notes` says what was not read.
+    """The state of a tenant that a plan needs.
 
-    `organization_grants` has the number of grants of each organization that gains one, or None if the organization does
-    not exist.
+    Attributes:
+        grants: All client grants of the tenant.
+        directory: The names and ids of the tenant.
+        notes: Facts about the reading for the reviewer, such as ignored fields.
+        organization_grants: The number of grants of each organization that gains a grant, or None if the organization
+            does not exist.
     """
 
     grants: tuple[ObservedGrant, ...]
@@ -58,9 +62,18 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRules:
-    """The options, guards and policy of a plan. With `rollback`, the plan undoes a run.
+    """The options, guards and policy of a plan.
 
-    `base` has the specs before this branch, or None without --base. With `only_branch`, the plan leaves out drift.
+    Attributes:
+        untouchable: The rules that decide which grants must not be changed.
+        limits: The maximum number of deletes and updates.
+        policy: The accepted and denied risks.
+        prune: Whether undeclared grants are deleted.
+        create_only: Whether the plan only creates grants.
+        skip_missing: Whether grants that refer to something missing are skipped.
+        base: The specs of the files at the base, or None without --base.
+        only_branch: Whether the plan leaves out drift.
+        rollback: The run that the plan undoes, or None.
     """
 
     untouchable: ProtectionRules
@@ -78,7 +91,7 @@ class PlanRules:
 class CandidateChanges:
     """The changes before guards, with their origins.
 
-    `differing` counts declared grants that differ but are left unchanged.
+    `differing` is the number of declared grants that --create-only or --only-branch leaves different.
     """
 
     changes: tuple[Change, ...]
@@ -88,10 +101,11 @@ class CandidateChanges:
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
-    """Return the plan that changes the tenant to what `specs` declare.
+    """Return the plan that brings the tenant to the state that `specs` declare.
 
     Raises:
-        ProblemsError: if a name is unknown or ambiguous, or if the tenant would refuse a grant.
+        ProblemsError: if a name is unknown or ambiguous, or if Auth0 would refuse a grant.
+        RefusedError: if the rollback belongs to another tenant.
     """
     specs = tuple(specs)
     desired, problems = resolve(specs, observation.directory)
@@ -109,7 +123,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
     warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
-    if not desired:  # an empty folder is more often a mistake than an intention
+    if not desired:  # an empty grant folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, needs_number=True))
     plan = _guarded(compare(desired, observed), observation, rules, tenant, tuple(warnings))
     notes = (*plan.notes, *_unchecked(not_checked))
@@ -133,7 +147,10 @@ def _without_missing(
     desired: tuple[DesiredGrant, ...],
     problems: tuple[Problem, ...],
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Leave out grants that name something missing. Their problems become warnings."""
+    """Skip grants that refer to an application, API or organization that does not exist.
+
+    The problems of these grants become warnings.
+    """
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_places(each.spec)))
     return there, tuple(
@@ -142,7 +159,7 @@ def _without_missing(
 
 
 def _places(spec: GrantSpec) -> set[Source]:
-    """Return the sources of the names in a spec that the tenant may lack."""
+    """Return the sources of the ids and organizations in a spec, which the tenant may lack."""
     return {*map(spec.source_of, IDENTITIES), *(place for _, place in spec.placed_organizations())}
 
 
@@ -196,7 +213,7 @@ def _wanted(comparison: Comparison, rules: PlanRules, directory: Directory) -> C
 
 
 def _of_the_branch(wanted: CandidateChanges) -> CandidateChanges:
-    """Leave out drift."""
+    """Remove the changes that are drift. Drift that would be deleted becomes `left_alone`."""
     drift = [change for change in wanted.changes if wanted.origins[change.key] is Origin.DRIFT]
     strays = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
     left_alone = (*wanted.left_alone, *strays)
@@ -211,7 +228,7 @@ def _of_the_branch(wanted: CandidateChanges) -> CandidateChanges:
 def _notes(
     comparison: Comparison, wanted: CandidateChanges, observation: Observation, rules: PlanRules
 ) -> Iterator[str]:
-    """Yield notes about facts that could mislead a reviewer."""
+    """Yield notes about facts that a reviewer could miss."""
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
     guards = rules.untouchable
     yield from unmatched(items_of(guards.protect, guards.border, rules.policy), keys, observation.directory)
@@ -220,13 +237,13 @@ def _notes(
     opened = sum(_opens_to_unknown(each) for each in comparison.updates)
     if opened:
         yield (
-            f"{counted(opened, 'grant')} will no longer deny organizations: already assigned organizations gain "
-            "access; declare organizations to see them"
+            f"{counted(opened, 'grant')} will no longer deny organizations, so organizations that are already "
+            "assigned gain access; declare organizations to see them"
         )
 
 
 def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
-    """Yield a note for each cause of skipped checks."""
+    """Yield a note for each reason why checks were skipped."""
     causes: dict[str, list[NotChecked]] = {}
     for each in not_checked:
         causes.setdefault(each.why, []).append(each)
@@ -236,7 +253,10 @@ def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
 
 
 def _managed_by_pattern(wanted: CandidateChanges, border: ManagedScope, directory: Directory) -> Iterator[str]:
-    """Yield a note for each item of `manage` that decides about changes by name, because anybody may take a name."""
+    """Yield a note for each item of `manage` that permits changes without an exact client id.
+
+    Anybody can choose the name of an application, so a reviewer should look at these changes.
+    """
     names: dict[tuple[str, str], list[str]] = {}
     for change in wanted.changes:
         patterns = (each for each in border.patterns if each.matches(change.key, directory) is Match.YES)
@@ -251,18 +271,18 @@ def _managed_by_pattern(wanted: CandidateChanges, border: ManagedScope, director
 
 
 def _kept(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a note for each kind of inexpressible value that declared grants keep."""
+    """Yield a note for each kind of value that no file can express and that declared grants keep."""
     counts = Counter(obstacle(each.grant) for each in grants)
     examples = {obstacle(each.grant): each.key for each in grants}
     for why, count in counts.items():
         key = examples[why]
         label = f"{directory.client_label(key)} -> {directory.api_label(key)}"
         more = f" and {counted(count - 1, 'other grant')}" if count > 1 else ""
-        yield f"{label}{more}: {why}; a grant file cannot express this, so it stays unchanged"
+        yield f"{label}{more}: {why}; a grant file cannot express this, so reconciler does not change it"
 
 
 def _opens_to_unknown(update: Update) -> bool:
-    """Return whether organizations that are neither declared nor read gain access."""
+    """Return whether an update gives access to organizations that the files do not declare."""
     before, after = update.before.grant, update.after.grant
     lets_in = WITH_ORGANIZATION in gaining(before.organization_usage, after.organization_usage)
     return lets_in and after.organizations is None
@@ -277,9 +297,9 @@ def _refuse_other_tenant(rollback: Rollback, tenant: TenantName) -> None:
 def _reason_to_keep(
     observed: ObservedGrant, rules: PlanRules, directory: Directory, *, prunes: bool
 ) -> tuple[Reason, str] | None:
-    """Return the reason to keep an undeclared grant, or None if the plan deletes it.
+    """Return the reason to keep an undeclared grant, with a detail. Return None if the plan deletes the grant.
 
-    A rollback deletes exactly the grants that the run created, including those of third parties.
+    A rollback deletes exactly the grants that the run created, including grants of third parties.
     """
     if rules.rollback is None:
         return rules.untouchable.reason_to_keep(observed, directory, prunes=prunes)
@@ -296,7 +316,7 @@ def _undeclared(
     rules: PlanRules,
     directory: Directory,
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
-    """Split undeclared grants into deletes and kept grants. --prune never deletes own or protected grants."""
+    """Split undeclared grants into deletes and kept grants."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
     prunes = rules.prune and not rules.create_only

@@ -1,4 +1,4 @@
-"""Pure: the policy of reconciler.yaml allows, warns about, or denies risks."""
+"""Pure: the policy in reconciler.yaml, which allows, warns about, or denies risks."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from reconciler.core.resolve import DesiredGrant
 
 
 class Verdict(StrEnum):
-    """The decision on a risk: hide it, show it, or block its change. The strictest is last."""
+    """The decision on a risk: hide it, show it, or block its change. The last value is the strictest."""
 
     ALLOW = "allow"
     WARN = "warn"
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """The verdict on the risks of one rule, for the grants that `grants` matches."""
+    """An item of `policy.rules`: the verdict on the risks of `rule` for grants that `grants` matches."""
 
     rule: str
     verdict: Verdict
@@ -36,9 +36,12 @@ class PolicyRule:
 
 @dataclass(frozen=True, slots=True)
 class GrantSchema:
-    """A custom schema that every grant must match. `title` describes it. `is_met_by` validates a grant as JSON data.
+    """A custom schema that every grant must match.
 
-    `content` is the schema as canonical JSON. Schemas with equal content are equal.
+    Attributes:
+        title: The requirement, for messages.
+        is_met_by: Validates a grant, which is passed as JSON data.
+        content: The schema as canonical JSON. Two schemas are equal if title and content are equal.
     """
 
     title: str
@@ -48,11 +51,12 @@ class GrantSchema:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A list of rules.
+    """The rules and schemas of a policy.
 
-    The first rule that names a risk and matches its grant decides. Without one, the risk is shown.
+    The first rule that names the risk and matches its grant decides. If no rule matches, the risk is shown.
 
-    `others` has further lists of rules. Each list has a first matching rule, and the strictest of these decides.
+    `others` has further lists of rules, from other policies. If there are several lists, the strictest verdict of all
+    lists decides.
     """
 
     rules: tuple[PolicyRule, ...] = ()
@@ -60,7 +64,7 @@ class Policy:
     others: tuple[tuple[PolicyRule, ...], ...] = ()
 
     def before(self, other: "Policy") -> "Policy":
-        """Return both policies combined. The rules of this one come first."""
+        """Combine two policies. The rules of this policy come before the rules of `other`."""
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
     @property
@@ -70,7 +74,10 @@ class Policy:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """All patterns of the rules. Schemas may contain any name."""
+        """The patterns of all rules. If there are schemas, a pattern for all names is included.
+
+        A schema may depend on the names of a grant.
+        """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
 
@@ -90,7 +97,7 @@ STRICTNESS = tuple(Verdict)
 
 
 def _first(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directory) -> PolicyRule:
-    """Return the first matching rule. A denial also decides if it is unknown whether it matches the grant."""
+    """Return the first rule that matches. A `deny` rule also matches if it is unknown whether it matches the grant."""
     for rule in rules:
         if rule.rule != risk.rule:
             continue
@@ -101,7 +108,7 @@ def _first(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directo
 
 
 def strictest(policies: Iterable[Policy]) -> Policy:
-    """Return a policy that denies what any of `policies` denies and allows only what all of them allow."""
+    """Combine policies. The result denies a risk if any policy denies it, and allows it if all policies allow it."""
     policies = tuple(policies)
     rules = dict.fromkeys(rules for policy in policies for rules in (policy.rules, *policy.others))
     schemas = dict.fromkeys(schema for policy in policies for schema in policy.schemas)
@@ -110,7 +117,7 @@ def strictest(policies: Iterable[Policy]) -> Policy:
 
 
 def all_denials(policies: Iterable[Policy]) -> Policy:
-    """Return a policy that denies what any rule or schema of `policies` denies, without exceptions."""
+    """Return a policy with all `deny` rules and all schemas of `policies`. Rules that allow or warn are left out."""
     return strictest(policies).denials
 
 
@@ -123,9 +130,10 @@ def broken_by(desired: DesiredGrant, policy: Policy, directory: Directory) -> li
 
 
 def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
-    """Return a grant as JSON data for custom schemas: names, ids and settings with defaults filled in.
+    """Convert a grant to JSON data for custom schemas: names, ids, and settings with defaults filled in.
 
-    Unknown names, the application of a default grant, a missing description and undeclared organizations are left out.
+    A key is missing if its value is unknown, undeclared or empty in the file: a name that is not known, the application
+    of a default grant, the description, the organizations.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -152,7 +160,7 @@ Risks = Mapping[Key, tuple[Risk, ...]]
 
 
 def shown(risks: Risks, policy: Policy, directory: Directory) -> Risks:
-    """Return `risks` without the allowed ones."""
+    """Remove the risks that the policy allows."""
     kept = {
         key: tuple(risk for risk in found if policy.on(risk, key, directory).verdict is not Verdict.ALLOW)
         for key, found in risks.items()
@@ -184,14 +192,14 @@ def forbid_broken(changes: Iterable[Change], policy: Policy, directory: Director
 
 
 def broken_already(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:
-    """Yield a warning for each declared grant that does not match a schema of the policy, changed or not."""
+    """Yield a warning for each declared grant that violates a schema, even if the plan does not change the grant."""
     for each in desired:
         for title in broken_by(each, policy, directory):
-            yield Problem(each.spec.source, f"does not match the policy schema: {title}", severity=Severity.WARNING)
+            yield Problem(each.spec.source, f"violates the policy schema: {title}", severity=Severity.WARNING)
 
 
 def loosened_policy(was: Policy, now: Policy) -> Iterator[Risk]:
-    """Yield a risk for each way in which the new policy is looser, or one risk if it only differs."""
+    """Yield a risk for each way in which the policy became looser. For any other change, yield one low risk."""
     loosened = list(_rules_loosened(was.rules, now.rules))
     lost = [each for each in was.schemas if each not in now.schemas]
     gained = [each for each in now.schemas if each not in was.schemas]
@@ -200,11 +208,11 @@ def loosened_policy(was: Policy, now: Policy) -> Iterator[Risk]:
     for what in loosened:
         yield LOOSENED.risk(f"policy: {what}")
     if not loosened and (was.rules != now.rules or gained):
-        yield STRICTER.risk("policy is stricter or worded differently")
+        yield STRICTER.risk("policy is stricter or written differently")
 
 
 def _rules_loosened(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Iterator[str]:
-    """Yield how rules became looser. Rules for different risks are independent."""
+    """Yield a text for each way in which rules became looser. Rules for different risks are compared separately."""
     for risk in sorted({each.rule for each in (*was, *now)}):
         before, after = (list(dict.fromkeys(map(_bare, _of(risk, rules)))) for rules in (was, now))
         removed = [each for each in before if each not in after]
@@ -217,7 +225,7 @@ def _rules_loosened(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Ite
                 yield f"now {_said(each)}"
         kept = [each for each in before if each in after]
         if kept != [each for each in after if each in before]:
-            yield f"the rules for {risk} changed their order, and the first match decides"
+            yield f"the order of the rules for {risk} changed, and the first match decides"
 
 
 def _of(risk: str, rules: Iterable[PolicyRule]) -> Iterator[PolicyRule]:

@@ -1,4 +1,4 @@
-"""Pure: problems, check results and risks."""
+"""Pure: problems in files, results of checks, and risks of changes."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """A position in a file. Lines and columns start at 1. Columns count characters. 0 means the whole file."""
+    """A position in a file. Lines and columns start at 1. Columns count characters. Line 0 means the whole file."""
 
     file: str
     line: int = 0
     column: int = 0
 
     def __str__(self) -> str:
-        """Return `file:line:column`, or the file alone if there is no line."""
+        """Return `file:line:column`, or `file` if the line is 0."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
@@ -30,8 +30,12 @@ class Severity(StrEnum):
 class Problem:
     """An error or warning with its source.
 
-    `what` describes the mistake and `fix` the remedy. `fix` may be empty. Neither ends with a full stop. `is_missing`
-    is true if the tenant lacks an application, API or organization that somebody may still create.
+    Attributes:
+        source: The position in the file.
+        what: The mistake, without a full stop.
+        fix: The remedy, without a full stop. It may be empty.
+        severity: Whether the problem stops the run.
+        is_missing: Whether the cause is an application, API or organization that does not exist in the tenant.
     """
 
     source: Source
@@ -71,13 +75,13 @@ class Finding:
 
 
 def counts(findings: Iterable[Finding]) -> dict[Status, int]:
-    """Return the number of findings for every status, including 0."""
+    """Count the findings by status. Every status has an entry, even if its count is 0."""
     counted = Counter(finding.status for finding in findings)
     return {status: counted[status] for status in Status}
 
 
 class Level(StrEnum):
-    """The severity of a risk, the highest first."""
+    """The severity of a risk. The first value is the highest."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -85,15 +89,15 @@ class Level(StrEnum):
 
     @property
     def order(self) -> int:
-        """The sort key of the level. The highest level comes first."""
+        """The sort key of the level. The highest level has the smallest key."""
         return list(Level).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """The finding of one risk rule about one change.
+    """A risk of a change, found by a risk rule.
 
-    `is_known` is false if the rule could not decide because a list was not read.
+    `is_known` is false if it is unknown whether the risk exists, because a list was not read.
     """
 
     rule: str

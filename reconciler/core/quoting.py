@@ -1,4 +1,4 @@
-"""Pure: show text from files and tenants on one line, without characters that control a terminal."""
+"""Pure: make text from files and tenants safe for output: on one line, without control characters."""
 
 from collections.abc import Collection
 from itertools import islice
@@ -12,9 +12,8 @@ MOST_WORDS = 10
 def visible(text: str) -> str:
     """Escape all characters that a reader cannot see: control characters, joiners, unusual spaces, undecodable bytes.
 
-    Two different names then never look equal because of an invisible character. Terminals and web pages do not execute
-    escaped text. The runner of a workflow does not either: it takes a line that starts with `::`, and the text after
-    `##[`, for a command.
+    Escaping prevents two attacks. An invisible character cannot make two names look equal. A name cannot send commands
+    to a terminal, a web page or a workflow runner. Runners execute lines that start with `::`, and text after `##[`.
     """
     shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_printed, text))
     if shown.lstrip().startswith("::"):
@@ -27,7 +26,7 @@ def _printed(char: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return `text` in double quotes. A long text is shortened."""
+    """Escape `text` and put it in double quotes. Shorten it if it is longer than 60 characters."""
     return f'"{visible(_shortened(text))}"'
 
 
@@ -36,7 +35,7 @@ def _shortened(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Shorten `text` to about `most` characters. Keep its start and end, and say how many characters are missing."""
+    """Shorten `text` to about `most` characters. Replace its middle by the number of removed characters."""
     if len(text) <= most:
         return text
     end = most // 3
@@ -45,12 +44,12 @@ def shortened(text: str, most: int) -> str:
 
 
 def enumerated(words: list[str], conjunction: str) -> str:
-    """Return `a, b and c` with the given conjunction."""
+    """Join words as `a, b and c`, with the given conjunction."""
     return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def some(words: Collection[str], conjunction: str = "and") -> str:
-    """Return the first of `words`, each shortened, and the number of further words."""
+    """Join the first ten words, each shortened, and add the number of further words."""
     more = len(words) - MOST_WORDS
     shown = [visible(_shortened(word)) for word in islice(words, MOST_WORDS)]
     return enumerated([*shown, f"{more} more"] if more > 0 else shown, conjunction)

@@ -1,4 +1,4 @@
-"""Pure: resolve grant specs for a tenant. Names become ids. An unknown name becomes a problem at its line."""
+"""Pure: resolve grant specs for a tenant. Names are replaced by ids. An unknown name is a problem at its line."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ def resolve(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Resolve specs for a tenant.
 
-    Return the desired grants in the order of the specs, and the problems: a name that is unknown or ambiguous, or a key
-    that two specs declare.
+    Return the desired grants in the order of the specs, and the problems. A problem is an unknown name, an ambiguous
+    name, or a grant that two specs declare.
     """
     problems: list[Problem] = []
     guess = Suggestions()
@@ -48,7 +48,7 @@ def resolve(
 
 
 def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
-    """Return the problem of a second spec with the same key."""
+    """Return the problem of a spec with the same key as the spec `first`."""
     return Problem(spec.source, f"this grant is already declared at {first.source}", "remove one of the two")
 
 
@@ -103,7 +103,7 @@ def _organization(text: str, place: Source, directory: Directory, guess: Suggest
             return Problem(place, f'the tenant has no organization "{text}"', fix, is_missing=True)
         case _:
             what = f'"{text}" is the id of one organization and the name of another'
-            return Problem(place, what, "use the id of the one, or the name of the other")
+            return Problem(place, what, "use the name of the first, or the id of the second")
 
 
 def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:

@@ -1,4 +1,4 @@
-"""Pure: the risk rules. Each rule finds one kind of danger in a change."""
+"""Pure: the risk rules. Each rule finds one kind of risk in a change."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from reconciler.core.scopes import is_administration, level_of, scope_order
 from reconciler.core.system_apis import system_api_of
 
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""A scope in the alphabet of OAuth (RFC 6749, 3.3)."""
+"""Matches a scope that contains only the characters that OAuth allows (RFC 6749, section 3.3)."""
 MOST_SCOPES_NAMED = 5
 LONGEST_SCOPE = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
@@ -22,7 +22,20 @@ APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
 @dataclass(frozen=True, slots=True)
 class AccessDiff:
-    """The access that a change gives: the grant before and after. A side is empty if the grant does not exist there."""
+    """A grant before and after a change, with the facts that risk rules need.
+
+    Attributes:
+        key: The key of the grant.
+        before: The grant before the change. It has no access if the change creates the grant.
+        after: The grant after the change. It has no access if the change deletes the grant.
+        creates: Whether the change creates the grant.
+        deletes: Whether the change deletes the grant.
+        empties: Whether the change deletes the grant or removes all its scopes.
+        own: Whether the grant belongs to an application that runs reconciler.
+        third_party: Whether the application belongs to a third party, or None if that is unknown.
+        is_custom_api: Whether the API is listed and is not one of Auth0's own APIs.
+        why_unknown: The reason why `third_party` may be None.
+    """
 
     key: Key
     before: ClientGrant
@@ -42,9 +55,9 @@ class AccessDiff:
 
     @property
     def widens(self) -> bool:
-        """Whether the change gives any access.
+        """Whether the change adds any access.
 
-        A new grant without scopes also gives access, because an application can get tokens as soon as a grant exists.
+        A new grant without scopes also adds access, because the application can get tokens without scopes.
         """
         return self.creates or widens(self.before, self.after)
 
@@ -55,9 +68,15 @@ def _nothing_unknown(_: AccessDiff) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RiskRule:
-    """One row of RULES. `found` returns a description of the risk, or an empty text.
+    """One row of RULES.
 
-    `needs` has the lists that the rule needs. If one was not read, `unknown` describes what is not known.
+    Attributes:
+        name: The name of the rule in policies and output.
+        level: The severity of the risk.
+        meaning: The description of the rule for people.
+        found: Returns the message of the risk, or an empty text if the change does not have it.
+        needs: The lists that the rule needs.
+        unknown: Returns a message if it is unknown whether the change has the risk, or an empty text.
     """
 
     name: str
@@ -69,7 +88,7 @@ class RiskRule:
 
 
 def risks_of(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks of a change, the highest first. `is_own` recognizes reconciler's own grants."""
+    """Return the risks of a change, the highest first. `is_own` returns whether a change concerns an own grant."""
     gain = _gain(change, is_own, directory)
     found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(gain))]
     found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(gain))]
@@ -79,7 +98,7 @@ def risks_of(change: Change, is_own: Callable[[Change], bool], directory: Direct
 def all_risks(
     changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
 ) -> Mapping[Key, tuple[Risk, ...]]:
-    """Return the risks of all changes that have any."""
+    """Return the risks of each change by key. Changes without risks are left out."""
     found = ((change.key, risks_of(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
@@ -108,7 +127,7 @@ def _is_custom(directory: Directory, audience: str) -> bool:
 
 def _why_unknown(directory: Directory) -> str:
     if directory.has_read(APPLICATIONS):
-        return "the tenant does not say so, or does not list the application"
+        return "the application is not listed, or the response does not contain this information"
     return directory.why_unread(APPLICATIONS)
 
 
@@ -128,9 +147,10 @@ def _management_access(gain: AccessDiff) -> str:
 
 
 def _system_api(level: Level, what: str) -> Callable[[AccessDiff], str]:
-    """Return a function that finds scopes of a level on Auth0's other system APIs.
+    """Return a function that finds scopes of a level on Auth0's system APIs, except the Management API.
 
-    The identifier of a custom API may have the same suffix. For a custom API, only scopes of the system API count.
+    A custom API may have an identifier with the same suffix. For a custom API, only known scopes of the system API
+    count.
     """
 
     def found(gain: AccessDiff) -> str:
@@ -147,17 +167,17 @@ def _system_api_access(gain: AccessDiff) -> str:
     api = system_api_of(gain.key.audience)
     if api and gain.creates and not gain.scopes and not gain.is_custom_api:
         return f"can get tokens for {api.name}, without scopes"
-    return _system_api(Level.LOW, "reaches")(gain)
+    return _system_api(Level.LOW, "can access")(gain)
 
 
 def _all_scopes(gain: AccessDiff) -> str:
     new = gain.after.allow_all_scopes and not gain.before.allow_all_scopes
-    return "every scope of the API, including future scopes" if new else ""
+    return "gives every scope of the API, including future scopes" if new else ""
 
 
 def _any_organization(gain: AccessDiff) -> str:
     new = gain.after.allow_any_organization and not gain.before.allow_any_organization
-    return "may be used for every organization, not only for assigned ones" if new else ""
+    return "every organization can use the grant, not only assigned organizations" if new else ""
 
 
 def _organization_usage(gain: AccessDiff) -> str:
@@ -184,20 +204,21 @@ def _own_grant(gain: AccessDiff) -> str:
 def _administration(gain: AccessDiff) -> str:
     if gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return ""
-    return _with_scopes("named like administration", gain, [each for each in gain.scopes if is_administration(each)])
+    administrative = [each for each in gain.scopes if is_administration(each)]
+    return _with_scopes("scopes with administrative names", gain, administrative)
 
 
 def _unusual_scopes(gain: AccessDiff) -> str:
-    """Find scopes outside RFC 6749's alphabet.
+    """Find scopes with characters that RFC 6749 does not allow.
 
-    Their unusual characters are escaped, because they may look like letters.
+    The message escapes these characters, because they may look like letters.
     """
     unusual = [each for each in gain.scopes if not SCOPE.fullmatch(each)]
-    return _with_scopes("characters that OAuth does not allow", gain, unusual)
+    return _with_scopes("scopes with characters that OAuth does not allow", gain, unusual)
 
 
 def escaped_scope(scope: str) -> str:
-    """Return a scope with an escape for each character that RFC 6749 does not allow."""
+    """Escape the characters of a scope that RFC 6749 does not allow."""
     return "".join(char if SCOPE.fullmatch(char) else _escape(char) for char in scope)
 
 
@@ -229,7 +250,7 @@ def _all_scopes_removed(gain: AccessDiff) -> str:
 
 
 def _with_scopes(what: str, gain: AccessDiff, scopes: list[str]) -> str:
-    """Name the highest scopes first, so that other scopes cannot displace them."""
+    """Return a message with the scopes of the highest risk. Return an empty text if there are no scopes."""
     more = len(scopes) - MOST_SCOPES_NAMED
     worst = sorted(scopes, key=lambda scope: scope_order(gain.key.audience, scope))[:MOST_SCOPES_NAMED]
     named = ", ".join(shortened(escaped_scope(scope), LONGEST_SCOPE) for scope in worst) + (
@@ -276,7 +297,7 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "any-organization",
         Level.HIGH,
-        "allow_any_organization: needs no assignment of organizations",
+        "allow_any_organization: organizations can use the grant without being assigned to it",
         _any_organization,
     )
     yield RiskRule(
@@ -297,14 +318,14 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "all-scopes-removed",
         Level.HIGH,
-        "a grant loses all its scopes, which takes access like a delete",
+        "a grant loses all its scopes, which removes access like a delete",
         _all_scopes_removed,
     )
-    yield RiskRule("administration", Level.HIGH, "scopes named like administration of an API", _administration)
+    yield RiskRule("administration", Level.HIGH, "scopes with administrative names", _administration)
     yield RiskRule(
         "unusual-scope",
         Level.HIGH,
-        "scopes with characters outside the alphabet of RFC 6749, which may look like other scopes",
+        "scopes with characters that OAuth does not allow, which may look like other scopes",
         _unusual_scopes,
     )
     yield RiskRule(
@@ -320,4 +341,4 @@ def _rules() -> Iterator[RiskRule]:
 RULES: tuple[RiskRule, ...] = tuple(_rules())
 ORDER_OF_RULES: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
 LISTS_OF_RULES = frozenset(needed for rule in RULES for needed in rule.needs)
-"""The lists that the rules need for created and widened grants."""
+"""The lists that the risk rules need to check created and widened grants."""

@@ -1,8 +1,9 @@
-"""Pure: the scopes of Auth0's Management API, graded by the worst that their holder can do.
+"""Pure: the scopes of Auth0's Management API with their risk levels.
 
-The names come from Auth0's OpenAPI document of June 2026, from a live tenant of August 2026 and from public exports.
-The grading is ours. A scope that writes code, credentials, keys, identities, roles or messages opens the way to
-everything else: an e-mail template, for example, contains the link that resets a password.
+The names come from Auth0's OpenAPI document of June 2026, from a live tenant of August 2026 and from public exports. This
+project chose the levels. A scope is
+critical if it can write code, credentials, keys, identities, roles or messages, because its holder can then get all
+other access. For example, an e-mail template contains the link that resets a password.
 """
 
 import re
@@ -37,18 +38,18 @@ ADMINISTRATION_WORDS = (
     "(unlimited|unrestricted|wildcard)",
 )
 ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
-"""Words that name administration in a scope of any API. They count as whole words only."""
+"""Matches words that suggest administration in the scope of any API. Only whole words match."""
 
 
 def is_administration(scope: str) -> bool:
-    """Return whether the name of a scope suggests administration: `admin`, `manage:users`, `write:*`."""
+    """Return whether the name of a scope suggests administration, such as `admin`, `manage:users` or `write:*`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", latin(scope))
     return ADMINISTRATION.search(spaced.lower()) is not None
 
 
 @lru_cache(MOST_REMEMBERED)
 def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
-    """Return the sort key of a scope, the highest risk first: by level, then writing before reading."""
+    """Return the sort key of a scope. Higher levels come first, and writing comes before reading."""
     return _level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING, scope
 
 
@@ -60,7 +61,7 @@ def _level(audience: str, scope: str) -> Level:
     return Level.HIGH if is_administration(scope) else Level.LOW
 
 
-# Scopes that let their holder become anybody, by minting access or by changing what signs, runs, sends or shows.
+# Scopes that let their holder take over the tenant. They create access, or they change keys, code, messages or pages.
 TAKES_OVER: Mapping[str, str] = {
     "actions": "create update",
     "authentication_methods": "create update",
@@ -111,7 +112,7 @@ TAKES_OVER: Mapping[str, str] = {
     "users_app_metadata": "create update",
 }
 
-# Scopes that weaken the tenant's defences, destroy data, or read people's data, secrets and logs.
+# Scopes that weaken the security of the tenant, destroy data, or read personal data, secrets or logs.
 WEAKENS_OR_READS_OUT: Mapping[str, str] = {
     "actions": "delete read",
     "anomaly_blocks": "delete",
@@ -261,7 +262,7 @@ REST: Mapping[str, str] = {
 
 
 def level_of(scope: str) -> Level:
-    """Return the level of a scope of the Management API. An unknown scope is high."""
+    """Return the level of a scope of the Management API. The level of an unknown scope is high."""
     return LEVELS.get(scope.strip(), Level.HIGH)
 
 

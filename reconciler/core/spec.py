@@ -1,4 +1,4 @@
-"""Pure: grant specs. A spec is a grant as a file declares it, by name or by id, before it is resolved for a tenant."""
+"""Pure: grant specs. A spec is a grant as a file declares it, before names are replaced by ids."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Mark = tuple[int, int]  # line and column, both start at 1
 
 @dataclass(frozen=True, slots=True)
 class TenantPattern:
-    """The name of a tenant or a pattern of names, with its source."""
+    """The name of a tenant, or a pattern that matches names of tenants, with its source."""
 
     text: str
     source: Source
@@ -28,7 +28,7 @@ class GrantLocations(Protocol):
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
-        """The position of the value of each field that the file has."""
+        """The position of each field's value. Fields that the file omits are missing."""
 
     def marks_within(self, name: str) -> Iterable[Mark]:
         """Return the position of each item of the list `name`."""
@@ -36,7 +36,7 @@ class GrantLocations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PartialLocations:
-    """Positions of a grant without access to its file. Unknown positions are missing."""
+    """The known positions of a grant. Unknown positions are missing."""
 
     mark: Mark
     value_marks: Mapping[str, Mark] = field(default_factory=dict)
@@ -48,13 +48,18 @@ class PartialLocations:
 
 
 class GrantSpec(NamedTuple):
-    """One item under `grants:` that has passed the schema.
+    """One item under `grants:` in a valid file.
 
-    `tenants` has one list of patterns from the file and one from the grant. A tenant must match each list. Without
-    lists, the grant applies to all tenants. `is_snapshot` is true for a file that a run wrote as a snapshot.
-    `organizations` is None if the file does not mention organizations. An empty tuple means no organizations.
+    Attributes:
+        file: The path of the file.
+        places: The positions of the grant and its values.
+        organizations: The names or ids of organizations, or None if the file has no `organizations` field. An empty
+            tuple means no organizations.
+        is_snapshot: Whether the file is a snapshot.
+        tenants: The lists of tenants: the file's list and the grant's list, if present. A tenant must match each list.
+            Without lists, the grant applies to all tenants.
 
-    The class is a tuple because no other frozen class is created as fast.
+    The other attributes are the fields of the grant. The class is a tuple because tuples are created fastest.
     """
 
     file: str
@@ -81,7 +86,7 @@ class GrantSpec(NamedTuple):
         return Source(self.file, *self.places.mark)
 
     def source_of(self, name: str) -> Source:
-        """Return the source of a field's value. If the file does not have the field, return the source of the grant."""
+        """Return the source of a field's value, or the source of the grant if the file omits the field."""
         return Source(self.file, *self.places.value_marks.get(name, self.places.mark))
 
     def placed_texts(self) -> Iterator[tuple[str, Source]]:

@@ -1,6 +1,6 @@
-"""Pure: the requests of one change, and how far a change has come.
+"""Pure: the requests of a change, and the state of a change that may be incomplete.
 
-A grant and its organizations are written by separate requests, so a change can stop half-way.
+Separate requests write a grant and its organizations. A change is incomplete if only some of its requests succeeded.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NOBODY: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Associate:
-    """Let an organization use the grant."""
+    """Add an organization to the grant."""
 
     organization: str
 
@@ -34,9 +34,13 @@ Step = Update | Associate | Dissociate
 
 
 class ChangeState(StrEnum):
-    """The progress of a change.
+    """The state of a change in the tenant.
 
-    FOREIGN means that the grant is neither in the first, the last nor an intermediate state.
+    Attributes:
+        NONE: The grant is in the state before the change.
+        HALF: The grant is in a state between the requests of the change.
+        WHOLE: The grant is in the state after the change.
+        FOREIGN: The grant is in another state, which the change does not explain.
     """
 
     NONE = "no"
@@ -46,10 +50,10 @@ class ChangeState(StrEnum):
 
 
 def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
-    """Return the requests that change the grant from `now` to `after`. Access is given before it is taken.
+    """Return the requests that change the grant from `now` to `after`.
 
-    If the grant denies organizations now, organizations have no access to lose. Then they are removed first, because
-    the new settings would give them access in between.
+    Requests that add access come before requests that remove access. There is one exception. If the grant denies
+    organizations now, organizations are removed first. Otherwise, new settings could briefly give them access.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -61,17 +65,17 @@ def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Return the grant right after its creation, without organizations."""
+    """Return the grant as the create request leaves it, before organizations are added."""
     return grant if grant.organizations is None else grant._replace(organizations=NOBODY)
 
 
 def speaks_of_organizations(change: Change) -> bool:
-    """Return whether a change compares organizations."""
+    """Return whether the organizations of the grant are known before or after the change."""
     return any(grant and grant.organizations is not None for grant in (grant_before(change), grants_after(change)))
 
 
 def effect(change: Change, now: ClientGrant | None) -> ChangeState:
-    """Return the progress of a change. `now` is the current grant with its key, if any."""
+    """Return the state of a change. `now` is the tenant's current grant with this key, or None."""
     if now == grants_after(change):
         return ChangeState.WHOLE
     if now == grant_before(change):
@@ -85,10 +89,8 @@ def effect(change: Change, now: ClientGrant | None) -> ChangeState:
 
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:
     settings = [before, after]
-    if (
-        before.allow_all_scopes and not after.allow_all_scopes
-    ):  # this may take two requests, see ManagementClient.update
-        settings.append(after._replace(scope=frozenset()))
+    if before.allow_all_scopes and not after.allow_all_scopes:
+        settings.append(after._replace(scope=frozenset()))  # ManagementClient.update may need two requests
     ours, theirs, wanted = (each.organizations or NOBODY for each in (before, now, after))
     return ours & wanted <= theirs <= ours | wanted and any(
         each._replace(organizations=now.organizations) == now for each in settings

@@ -1,4 +1,4 @@
-"""Pure: "did you mean" suggestions for misspelt words."""
+"""Pure: "did you mean" suggestions for misspelled names."""
 
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher, get_close_matches
@@ -9,7 +9,7 @@ MOST_SUGGESTIONS = 3
 CLOSENESS = 0.6
 AS_GOOD_AS_THE_BEST = 0.1
 LONGEST_WORD = 64
-"""The time to compare two words grows with the product of their lengths."""
+"""Longer words are not compared, because the time grows with the product of both lengths."""
 MOST_COMPARED = 200
 LONGEST_TWIN = 256
 
@@ -17,8 +17,8 @@ LONGEST_TWIN = 256
 def near_misses(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> list[str]:
     """Return the known words that are similar to `word`, the most similar first. Case is ignored.
 
-    A word that is clearly less similar than the best one is left out. Long words are not compared. If there are many
-    words, only those with the longest common prefix are compared.
+    Words that are clearly less similar than the most similar word are left out. To limit the time, long words are not
+    compared. If there are many words, only the words with the longest common prefix are compared.
     """
     if len(word) > LONGEST_WORD:
         return []
@@ -46,13 +46,13 @@ def _common_letters(one: str, other: str) -> int:
 
 
 class Suggestions:
-    """Suggestions for the first misspelt words of a run. Comparing is slow, so the number of suggestions is limited."""
+    """Limits the number of suggestions in a run, because comparing words is slow."""
 
     def __init__(self, most: int = 20) -> None:
         self._left = most
 
     def __call__(self, word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
-        """Return the result of `did_you_mean`, or an empty text after the last suggestion."""
+        """Return the result of `did_you_mean`, or an empty text if the limit is reached."""
         self._left -= 1
         return did_you_mean(word, known, closeness) if self._left >= 0 else ""
 
@@ -63,15 +63,15 @@ def composed(text: str) -> str:
 
 
 def explain_twin(twin: str) -> str:
-    """Explain how to write a text that differs from another only in its Unicode normal form."""
+    """Explain how to write a text that differs from the user's text only in Unicode normalization."""
     escaped = twin.encode("unicode_escape").decode().replace('"', '\\"')
-    return f'"{twin}" differs from it in Unicode normal form only: write "{escaped}", with the double quotes'
+    return f'"{twin}" differs only in Unicode normalization; write "{escaped}", including the double quotes'
 
 
 def did_you_mean(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
     """Return `did you mean "a" or "b"?`, or an empty text if no word is similar.
 
-    If a known word differs only in its Unicode normal form, explain how to write it.
+    If a known word differs only in Unicode normalization, explain how to write it.
     """
     if len(word) <= LONGEST_TWIN:
         known, whole = list(known), composed(word)

@@ -1,6 +1,6 @@
-"""Pure: the scopes of Auth0's other system APIs, graded by the worst that their holder can do.
+"""Pure: the scopes of Auth0's system APIs with their risk levels, except the Management API.
 
-The names come from Auth0's documentation and SDKs. The grading is ours and follows that of the Management API.
+The names come from Auth0's documentation and SDKs. This project chose the levels, by the rule for the Management API.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from reconciler.core.problems import Level
 
 MY_ORGANIZATION_SUFFIX = "/my-org/"
-"""The only system API whose grants have organization settings, also for users (seen on a live tenant)."""
+"""The identifier suffix of the My Organization API.
+
+It is the only system API whose grants have organization settings. Grants of users have them too (observed on a live
+tenant).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SystemApi:
-    """One of Auth0's own APIs. `unknown` is the level of a scope that `levels` lacks."""
+    """One of Auth0's own APIs. `unknown` is the level of scopes that are not in `levels`."""
 
     name: str
     identifier: str
@@ -26,17 +30,17 @@ class SystemApi:
         return self.levels.get(_normalized(scope), self.unknown)
 
     def has(self, scope: str) -> bool:
-        """Return whether this version knows the scope."""
+        """Return whether `levels` contains the scope."""
         return _normalized(scope) in self.levels
 
 
 def _normalized(scope: str) -> str:
-    """Return a scope in the spelling of the tables. Auth0's pages use hyphens and underscores for the same scope."""
+    """Replace hyphens by underscores. Auth0's documentation uses both spellings for the same scope."""
     return scope.strip().replace("-", "_")
 
 
 def system_api_of(audience: str) -> SystemApi | None:
-    """Return the system API with this audience, or None for the Management API and all other APIs."""
+    """Return the system API with this audience. Return None for the Management API and for custom APIs."""
     ending = audience.removesuffix("/") + "/"
     return next((api for api in SYSTEM_APIS if ending.endswith(api.identifier)), None)
 

@@ -1,4 +1,4 @@
-"""Pure: select the grants that apply to a tenant, and replace variables by the tenant's values."""
+"""Pure: select the grants that apply to a tenant, and substitute the tenant's variables."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,37 +13,36 @@ from reconciler.core.suggest import MOST_COMPARED, Suggestions
 
 NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
-"""The variable that every tenant has. Its value is the host of the tenant."""
+"""The built-in variable. Its value is the host of the tenant."""
 OPENING = "${"
 BROKEN = rf"(^|[^$])\$\{{(?!{NAME}\}})"
-"""Matches an invalid placeholder. Regular expressions of JSON Schema use it too."""
+"""Matches an invalid placeholder. The JSON Schemas contain this pattern too."""
 _PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{NAME})\}})")
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Return the names of the placeholders in `text`, in order."""
+    """Return the names of the variables in `text`, in order."""
     if OPENING not in text:
         return ()
     return tuple(name for match in _PLACEHOLDER.finditer(text) if (name := match["name"]))
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Return `text` with placeholders replaced by values. A name without a value is left as it is."""
+    """Substitute variables in `text`. A variable without a value stays unchanged."""
     if OPENING not in text:
         return text
     return _PLACEHOLDER.sub(lambda match: values.get(match["name"], match[0]) if match["name"] else "$", text)
 
 
 def literal(text: str) -> str:
-    """Escape `text` for a file. Replacing placeholders restores it."""
+    """Escape `text`, so that substituting variables returns the original text."""
     return text.replace(OPENING, "$${")
 
 
 def restored(text: str, values: Mapping[str, str]) -> str:
-    """Return the spelling of `text` in a file, with placeholders for values that it contains.
+    """Insert variables into `text`. This is the reverse of `filled`.
 
-    An equal value or the host of the tenant becomes a placeholder. Replacing placeholders with the same values restores
-    `text`.
+    If `text` equals a value, it becomes that variable. Otherwise, the host of the tenant becomes `${domain}`.
     """
     equal = sorted(name for name, value in values.items() if value == text)
     if equal:
@@ -54,24 +53,24 @@ def restored(text: str, values: Mapping[str, str]) -> str:
 
 
 MOST_LISTS = 4096
-"""The size of a cache."""
+"""The cache size for lists of patterns."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenant:
-    """A tenant for the purpose of grant files: its name and the values of its variables."""
+    """The properties of a tenant that grant files depend on: its name and the values of its variables."""
 
     name: str
     values: Mapping[str, str]
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
-"""The target of files that are read without a tenant. It has no values."""
+"""The target if files are read without a tenant. The only variable is `domain`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenants:
-    """The tenants that files are read for, and the names of all declared tenants."""
+    """The tenants for which files are read, and the names of all declared tenants."""
 
     targets: tuple[TargetTenant, ...] = (ANY_TENANT,)
     known: tuple[str, ...] = ()
@@ -79,11 +78,11 @@ class TargetTenants:
 
 NOBODY = TargetTenants()
 UNTOLD = TargetTenants(targets=())
-"""The targets of files that are read without a valid configuration. Tenants and variables are unknown."""
+"""The targets if the configuration is not valid. Tenants and variables are then unknown and not checked."""
 
 
 def for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
-    """Return the specs that apply to a tenant, with the tenant's values."""
+    """Return the specs that apply to a tenant, with the tenant's variables substituted."""
     found: list[GrantSpec] = []
     known: dict[Patterns, bool] = {}
     for spec in specs:
@@ -98,16 +97,16 @@ def for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantS
 
 
 Patterns = tuple[tuple[str, ...], ...]
-"""The patterns in a grant's lists of tenants."""
+"""The lists of tenants that limit a grant. Each list consists of names and patterns."""
 
 
 def patterns_of(spec: GrantSpec) -> Patterns:
-    """Return the lists of tenants of a spec."""
+    """Return the lists of tenants that limit a spec."""
     return tuple(tuple(pattern.text for pattern in patterns) for patterns in spec.tenants)
 
 
 def applies(patterns: Patterns, tenant: str) -> bool:
-    """Return whether each list has a pattern that matches the tenant."""
+    """Return whether the tenant matches at least one pattern of each list."""
     return all(
         tenant in names or any(matches(tenant, pattern) for pattern in wildcards)
         for names, wildcards in map(_names_and_wildcards, patterns)
@@ -116,12 +115,12 @@ def applies(patterns: Patterns, tenant: str) -> bool:
 
 @lru_cache(maxsize=MOST_LISTS)
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return all patterns as possible names, and the patterns that also match other names."""
+    """Return all patterns as a set (each one may also be a name), and the patterns with wildcards."""
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
 
 def is_plain(spec: GrantSpec) -> bool:
-    """Return whether `spec` is equal for all tenants. This is true for most specs, so the check is fast."""
+    """Return whether `spec` is the same for all tenants: it has no variables and no list of tenants."""
     return not spec.tenants and not has_variables(spec)
 
 
@@ -144,7 +143,7 @@ def at_targets(
 
 
 def misdirected(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
-    """Yield a problem for each unknown tenant and each undefined variable. A problem may be repeated."""
+    """Yield a problem for each unknown tenant and each undefined variable. The same problem may be yielded twice."""
     if not tenants.targets:
         return
     guess = Suggestions()
@@ -157,14 +156,14 @@ def misdirected(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[
         unknown, fits = fitting[patterns]
         yield from _unknown_tenants(spec, unknown, tenants.known, guess)
         if spec.tenants and not unknown and not fits:
-            what = "no tenant matches both the tenants of the file and the tenants of this grant"
+            what = 'no tenant matches both "tenants" of the file and "tenants" of this grant'
             yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists")
         if has_variables(spec):
             yield from _unknown_variables(spec, targets, answers, guess)
 
 
 def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the patterns that match no known tenant, and whether some tenant matches all lists."""
+    """Return the patterns that match no known tenant, and whether any known tenant matches all lists."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
@@ -175,7 +174,7 @@ def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str
 
 
 def with_values(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
-    """Return `spec` with placeholders replaced by values."""
+    """Substitute variables in all fields of `spec` that may contain them."""
 
     def put_in(text: str | None) -> str | None:
         return None if text is None else filled(text, values)
@@ -201,14 +200,14 @@ def _unknown_tenants(
 
 def _declared(known: Collection[str]) -> str:
     if not known:
-        return 'it declares no tenants at all; add your tenants to reconciler.yaml, or remove "tenants"'
-    return f"declared are {some(known)}"
+        return 'add your tenants to reconciler.yaml, or remove "tenants"'
+    return f"declared tenants: {some(known)}"
 
 
 def _unknown_variables(
     spec: GrantSpec, targets: Sequence[TargetTenant], answers: dict[tuple[int, str], list[str]], guess: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable that a target lacks. `answers` caches the targets that lack a variable."""
+    """Yield a problem for each variable that is undefined for a target. `answers` caches these targets by variable."""
     for text, place in spec.placed_texts():
         for name in names_in(text):
             question = (id(targets), name)

@@ -1,4 +1,4 @@
-"""Pure: items of `protect`, `manage` and `policy` that match no grant, with similar names."""
+"""Pure: report items of `protect`, `manage` and `policy` that match no grant, and suggest similar names."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,21 +14,24 @@ MOST_REPORTED = 20
 
 @dataclass(frozen=True, slots=True)
 class ConfigItem:
-    """An item of reconciler.yaml. `setting` is the name of its list."""
+    """An item of a list in reconciler.yaml. `setting` is the name of the list."""
 
     setting: str
     pattern: Pattern
 
 
 def items_of(protect: Iterable[Pattern], border: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
-    """Yield the items that contain patterns. An item without a pattern matches all grants."""
+    """Yield the items with patterns. Policy rules without a pattern are left out, because they match all grants."""
     yield from (ConfigItem("protect", each) for each in protect)
     yield from (ConfigItem("manage", each) for each in border.patterns)
     yield from (ConfigItem(f"policy {each.rule}", each.grants) for each in policy.all_rules if str(each.grants))
 
 
 def unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
-    """Yield a sentence for each item that certainly matches none of `keys`. After MOST_REPORTED, yield their number."""
+    """Yield a message for each item that certainly matches none of `keys`.
+
+    After MOST_REPORTED messages, yield one message with the number of further items.
+    """
     items, keys = tuple(items), tuple(keys)
     if not items:
         return
@@ -47,7 +50,7 @@ Values = dict[str, set[Value]]
 
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
-    """Return whether the pattern may match a grant. Comparing distinct values first is faster than comparing grants."""
+    """Return whether the pattern may match a grant. Distinct values are compared first, because that is faster."""
     given = {name: getattr(pattern, name) for name in NAMES if getattr(pattern, name) is not None}
     for name, text in given.items():
         if not any(_may_match(value, text) for value in values[name]):
@@ -60,7 +63,7 @@ def _may_match(value: Value, text: str) -> bool:
 
 
 def _names(name: str, directory: Directory) -> set[Value]:
-    """Return the values that the tenant has for a field of a pattern, with or without grants."""
+    """Return all values in the directory for a field of a pattern, including those without grants."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,

@@ -82,15 +82,15 @@ def test_without_a_change_there_is_none(here: Path) -> None:
             "  prod:\n",
             "  production:\n",
             [
-                "high tenant-renamed production: the tenant at company.eu.auth0.com had the name prod",
+                "high tenant-renamed production: the tenant at company.eu.auth0.com was renamed from prod",
             ],
         ),
         (
             f"  prod:\n{PROD}",
             "  production:\n    domain: company.eu.auth0.com\n    credentials: AUTH0_PROD_\n",
             [
-                "critical guard-loosened production: manage now matches: every grant, because it has no item",
-                "high tenant-renamed production: the tenant at company.eu.auth0.com had the name prod",
+                "critical guard-loosened production: manage now matches every grant, because it has no items",
+                "high tenant-renamed production: the tenant at company.eu.auth0.com was renamed from prod",
             ],
         ),
         (
@@ -108,8 +108,8 @@ def test_without_a_change_there_is_none(here: Path) -> None:
             '"Payroll"',
             ['critical guard-loosened dev,local,prod: protect no longer contains: client "Payroll*"'],
         ),
-        ('"Payroll*"', '"Pay*"', ['low setting-changed dev,local,prod: protect now has: client "Pay*"']),
-        ("reason: finance", "reason: none", ["low setting-changed dev,local,prod: protect is worded differently"]),
+        ('"Payroll*"', '"Pay*"', ['low setting-changed dev,local,prod: protect now contains: client "Pay*"']),
+        ("reason: finance", "reason: none", ["low setting-changed dev,local,prod: protect is written differently"]),
         (
             '    manage: [{client: "Team A*"}]',
             '    manage: [{client: "Team *"}]',
@@ -140,7 +140,7 @@ def test_without_a_change_there_is_none(here: Path) -> None:
         (
             "rules: [",
             "rules: [{rule: delete, verdict: deny}, ",
-            ["low setting-changed dev,local,prod: policy is stricter or worded differently"],
+            ["low setting-changed dev,local,prod: policy is stricter or written differently"],
         ),
         (
             "required: [description]",
@@ -182,7 +182,7 @@ def test_an_exchange_of_two_domains_loosens_no_guard_in_silence(here: Path) -> N
     moved = [(names, what) for _, rule, names, what in found if rule == "tenant-moved"]
     assert [names for names, _ in moved] == [["dev"], ["prod"]]
     guards = [(*names, what) for _, rule, names, what in found if rule == "guard-loosened"]
-    assert ("dev", "manage now matches: every grant, because it has no item") in guards
+    assert ("dev", "manage now matches every grant, because it has no items") in guards
     assert ("dev", "own no longer contains: planner") in guards
 
 
@@ -227,7 +227,9 @@ def test_another_path_of_the_configuration_says_so(here: Path) -> None:
     ((level, rule, names, what),) = changes("--config", "other.yaml")
 
     assert (level, rule, names) == ("high", "config-new", [])
-    assert what == "HEAD does not contain other.yaml: every setting is new, or the file was moved; read the whole file"
+    assert (
+        what == "HEAD does not contain other.yaml: every setting is new, or the file was moved; review the whole file"
+    )
 
 
 @pytest.mark.parametrize("content", ["tenants: [\n", "tenants: {prod: {domain: a b}}\n", "nonsense: 1\n"])
@@ -239,7 +241,7 @@ def test_a_base_that_cannot_be_read_says_so(here: Path, content: str) -> None:
     ((level, rule, _, what),) = changes()
 
     assert (level, rule) == ("critical", "config-not-compared")
-    assert what == "reconciler.yaml in HEAD is not valid; its changes are unknown, so read the whole file"
+    assert what == "reconciler.yaml in HEAD is not valid; its changes are unknown, so review the whole file"
 
 
 def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:
@@ -252,16 +254,16 @@ def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:
     moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
 
     assert moved == [
-        ("low", "1 grant entered protect: Portal -> Invoices API"),
-        ("low", "2 grants left manage: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+        ("low", "manage no longer matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+        ("low", "protect now matches 1 grant: Portal -> Invoices API"),
     ]
     committed(here)
     (here / "reconciler.yaml").write_text(BASE)
 
     moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
     assert moved == [
-        ("critical", "1 grant left protect: Portal -> Invoices API"),
-        ("critical", "2 grants entered manage: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+        ("critical", "manage now matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+        ("critical", "protect no longer matches 1 grant: Portal -> Invoices API"),
     ]
 
 

@@ -105,7 +105,7 @@ def test_a_scope_outside_the_alphabet_is_a_risk(scope: str) -> None:
     (risks,) = plan.risks.values()
     shown = scope.encode("unicode_escape").decode().replace('"', r"\x22").replace("\\\\", r"\x5c")
     assert [each.message for each in risks if each.rule == "unusual-scope"] == [
-        f"characters that OAuth does not allow: {shown}"
+        f"scopes with characters that OAuth does not allow: {shown}"
     ]
     assert "unusual-scope" in plan_markdown(plan)
 
@@ -113,7 +113,7 @@ def test_a_scope_outside_the_alphabet_is_a_risk(scope: str) -> None:
 def test_letters_of_other_scripts_do_not_hide_administration() -> None:
     (risks,) = a_plan([a_spec(scope=("аdmin",))]).risks.values()
 
-    assert r"named like administration: \u0430dmin" in [each.message for each in risks]
+    assert r"scopes with administrative names: \u0430dmin" in [each.message for each in risks]
 
 
 def test_a_saved_plan_shows_the_same_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

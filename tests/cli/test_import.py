@@ -104,9 +104,9 @@ def test_what_belongs_to_others_and_what_no_file_can_declare_is_named(folder: Pa
 
     assert ran.stderr.startswith("""\
 Left out: Express -> Invoices API
-    Auth0 created this grant, and nobody can change it
+    Auth0 created this grant, and it cannot be changed
 Left out: Reconciler -> Auth0 Management API
-    reconciler itself uses this grant to reach the tenant
+    reconciler uses this grant to access the tenant
 Left out: PORTAL! -> Invoices API (robot)
     a grant file cannot express it: its subject type "robot" is unknown
 """)

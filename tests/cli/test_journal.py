@@ -72,7 +72,9 @@ def test_a_run_that_is_not_there_is_an_error(here: Path) -> None:
 
     assert (ran.code, ran.stdout) == (1, "")
     assert ran.stderr == f'error: the run "{journal.stem}x" does not exist; did you mean "{journal.stem}"?\n'
-    assert reconciler("journal", "x\x1b[2J").stderr.startswith('error: the run "x\\x1b[2J" does not exist; there are: ')
+    assert reconciler("journal", "x\x1b[2J").stderr.startswith(
+        'error: the run "x\\x1b[2J" does not exist; existing runs: '
+    )
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(here: Path) -> None:

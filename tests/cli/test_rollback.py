@@ -122,4 +122,4 @@ def test_what_somebody_changed_since_is_not_deleted(demo: Path) -> None:
 
     ran = reconciler("--grants", str(snapshot), "plan")
 
-    assert "created by the run and changed since, so it is not deleted" in ran.stdout
+    assert "created by the run but changed afterwards, so it is not deleted" in ran.stdout

@@ -120,14 +120,14 @@ def test_validate_names_the_tenants_that_lack_a_variable(repository: Path) -> No
     (repository / "grants/billing.yaml").write_text(BILLING.replace("[prod]", "['*']").replace("dev, staging", "none"))
 
     assert reconciler("validate").stderr == (
-        'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; declared are dev, staging and '
-        "prod\n"
-        'grants/billing.yaml:10:28: dev and staging have no variable "void"; define it under variables in '
-        "reconciler.yaml\n"
+        'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; '
+        "declared tenants: dev, staging and prod\n"
+        'grants/billing.yaml:10:28: dev and staging have no variable "void"; '
+        "define it under variables in reconciler.yaml\n"
     )
     assert reconciler("validate", "--tenant", "prod").stderr == (
-        'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; declared are dev, staging and '
-        "prod\n"
+        'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; '
+        "declared tenants: dev, staging and prod\n"
     )
 
 

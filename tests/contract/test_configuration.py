@@ -84,6 +84,6 @@ def test_a_policy_makes_exceptions_by_ids_only(verdict: str, name: str, identity
         return [str(error.schema["errorMessage"]) for error in found]
 
     assert errors_of(name, verdict) == [
-        f'"{name}" cannot make an exception, because anybody can choose a name; write "{identity}"'
+        f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     ]
     assert errors_of(identity, verdict) == errors_of(name, "deny") == []

@@ -113,12 +113,12 @@ EXPRESS = Directory((Application("express", "Express", app_type="express_configu
         (
             a_spec(client_id="partner", audience=OWN.audience, scope=()),
             THIRD,
-            'Auth0 refuses grants on its own API "Auth0 Management API" for the application of a third party',
+            'Auth0 refuses grants on its own API "Auth0 Management API" for third-party applications',
         ),
         (
             a_spec(client_id="partner", organization_usage="allow", allow_any_organization=True),
             THIRD,
-            "Auth0 refuses allow_any_organization for the application of a third party",
+            "Auth0 refuses allow_any_organization for third-party applications",
         ),
     ],
     ids=["type", "system API", "any organization"],

@@ -42,7 +42,7 @@ def test_auth0s_own_grants_are_never_changed() -> None:
 
     _, (blocked,) = forbid_untouchable([system], ProtectionRules(OWN), NOBODY)
 
-    assert blocked.reason == "system: Auth0 created this grant, and nobody can change it"
+    assert blocked.reason == "system: Auth0 created this grant, and it cannot be changed"
 
 
 def test_the_grant_that_the_tool_lives_by_is_never_changed() -> None:
@@ -94,7 +94,8 @@ def test_a_protection_by_a_name_that_is_not_known_protects() -> None:
     _, (blocked,) = forbid_untouchable([delete()], untouchable, NOBODY)
 
     assert blocked.reason == (
-        'protected: reconciler.yaml protects this grant (protect: client "Legacy *" may match: the name is not known)'
+        "protected: reconciler.yaml protects this grant "
+        '(protect: client "Legacy *" may match, because the name is unknown)'
     )
 
 
@@ -135,7 +136,7 @@ def test_what_lies_beyond_the_border_is_never_changed() -> None:
     assert known.reason == "outside: manage in reconciler.yaml does not match this grant"
     assert unknown.reason == (
         "outside: manage in reconciler.yaml may not match this grant: "
-        'client "Billing *" may match: the name is not known'
+        'client "Billing *" may match, because the name is unknown'
     )
 
 
@@ -260,7 +261,9 @@ def test_too_large_a_share_is_blocked_whole(
 def test_a_limit_says_how_it_is_lifted() -> None:
     _, forbidden = forbid_too_many(changes("delete", 4), Limits(), 10)
 
-    assert forbidden[0].reason == ("limit: 4 of 10 managed grants, more than 30 %; to allow this, use --max-deletes 4")
+    assert forbidden[0].reason == (
+        "limit: 4 deletes, more than 30 % of 10 managed grants; to allow this, use --max-deletes 4"
+    )
 
 
 def test_a_limit_on_deletes_leaves_the_other_changes() -> None:

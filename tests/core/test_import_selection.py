@@ -50,9 +50,9 @@ def test_what_is_not_ours_and_what_no_file_can_say_is_left_out_with_its_reason()
 
     assert adoption.holders == ()
     assert [(each.key.client_id, each.why) for each in adoption.left_out] == [
-        ("auth0", "Auth0 created this grant, and nobody can change it"),
+        ("auth0", "Auth0 created this grant, and it cannot be changed"),
         ("odd", 'a grant file cannot express it: its subject type "robot" is unknown'),
-        ("own-client", "reconciler itself uses this grant to reach the tenant"),
+        ("own-client", "reconciler uses this grant to access the tenant"),
     ]
 
 

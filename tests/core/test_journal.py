@@ -92,11 +92,11 @@ def test_a_whole_name_counts_even_where_it_begins_another() -> None:
 @pytest.mark.parametrize(
     ("word", "names", "shown"),
     [
-        ("last", [], 'the run "last" does not exist: no run has written a journal here'),
-        ("20260801", NEWEST_FIRST, f'"20260801" matches 2 runs: {NEWEST_FIRST[1]}, {NEWEST_FIRST[2]}; write more'),
+        ("last", [], 'the run "last" does not exist: there are no journals'),
+        ("20260801", NEWEST_FIRST, f'"20260801" matches 2 runs: {NEWEST_FIRST[1]}, {NEWEST_FIRST[2]}; use a longer'),
         ("20260801T100000Z-bbbbbx", NEWEST_FIRST, f'did you mean "{NEWEST_FIRST[1]}"'),
-        ("x", NEWEST_FIRST, f"there are: {', '.join(NEWEST_FIRST)}"),
-        ("x", [f"r{n}" for n in range(7)], "there are: r0, r1, r2, r3, r4 and 2 more"),
+        ("x", NEWEST_FIRST, f"existing runs: {', '.join(NEWEST_FIRST)}"),
+        ("x", [f"r{n}" for n in range(7)], "existing runs: r0, r1, r2, r3, r4 and 2 more"),
     ],
     ids=["none", "ambiguous", "near", "far", "many"],
 )

@@ -86,7 +86,7 @@ def test_an_organization_gets_no_more_grants_than_it_may_have(counted: int, most
 
     assert [str(each.source) for each in found] == ["grants/a.yaml:82:9"] * refused
     if refused:
-        assert found[0].what == 'the organization "acme" may have 100 grants: it has 99, and the files add 2'
+        assert found[0].what == 'the organization "acme" may have 100 grants, but it has 99 and the files add 2'
 
 
 def test_what_an_organization_has_already_is_not_added_to_it() -> None:

@@ -48,7 +48,7 @@ def test_an_organization_over_its_quota_stops_the_plan_unless_the_limit_says_oth
     with pytest.raises(ProblemsError) as caught:
         make_plan([spec], observation, rules(), TENANT)
 
-    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["remove other grants from it first"]
+    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["remove grants from it first"]
     assert make_plan([spec], observation, rules(limits=Limits(organization_grants=101)), TENANT).changes
 
 
@@ -112,7 +112,7 @@ def test_limits_count_within_the_border() -> None:
     plan = a_plan(specs, [an_observed(), *old, *outside], prune=True, untouchable=OURS)
 
     assert {each.reason for each in plan.blocked} == {
-        "limit: 9 of 10 managed grants, more than 30 %; to allow this, use --max-deletes 9",
+        "limit: 9 deletes, more than 30 % of 10 managed grants; to allow this, use --max-deletes 9",
     }
 
 

@@ -90,7 +90,7 @@ def test_a_grant_that_breaks_a_schema_already_is_a_warning_at_its_line() -> None
 
     assert plan.converged
     assert [(str(each.source), each.what, each.severity) for each in plan.warnings] == [
-        ("grants/a.yaml:2:5", "does not match the policy schema: every grant names its ticket", "warning")
+        ("grants/a.yaml:2:5", "violates the policy schema: every grant names its ticket", "warning")
     ]
 
 

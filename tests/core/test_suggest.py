@@ -42,6 +42,6 @@ def test_guesses_run_out() -> None:
 def test_a_name_in_another_normal_form_is_answered_with_how_to_write_it(word: str, twin: str, written: str) -> None:
     said = did_you_mean(word, iter(["Other", twin]))
 
-    assert said == f'"{twin}" differs from it in Unicode normal form only: write "{written}", with the double quotes'
+    assert said == f'"{twin}" differs only in Unicode normalization; write "{written}", including the double quotes'
     assert parse(f'"{written}"'.encode(), "x.yaml").data == twin
     assert did_you_mean(twin, [twin]) == (f'did you mean "{twin}"?' if len(twin) <= 64 else "")

@@ -82,11 +82,14 @@ def test_a_tenant_that_is_not_declared_is_a_problem_at_its_place() -> None:
 
     assert said([spec]) == [
         'grants/a.yaml:1:2: the configuration does not declare the tenant "pord"; did you mean "prod"?',
-        'grants/a.yaml:1:3: the configuration does not declare the tenant "x-*"; declared are dev, prod and sandbox',
+        (
+            'grants/a.yaml:1:3: the configuration does not declare the tenant "x-*"; '
+            "declared tenants: dev, prod and sandbox"
+        ),
     ]
     assert said([a_spec(tenants=(where("dev"),))], NOBODY) == [
         (
-            'grants/a.yaml:1:1: the configuration does not declare the tenant "dev"; it declares no tenants at all; '
+            'grants/a.yaml:1:1: the configuration does not declare the tenant "dev"; '
             'add your tenants to reconciler.yaml, or remove "tenants"'
         ),
     ]
@@ -97,7 +100,7 @@ def test_a_grant_that_applies_nowhere_is_a_problem() -> None:
 
     assert said([spec]) == [
         (
-            "grants/a.yaml:7:1: no tenant matches both the tenants of the file and the tenants of this grant; "
+            'grants/a.yaml:7:1: no tenant matches both "tenants" of the file and "tenants" of this grant; '
             "correct one of the two lists"
         ),
     ]

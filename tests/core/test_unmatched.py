@@ -39,7 +39,9 @@ def test_an_item_in_another_normal_form_is_reported_with_how_to_write_it() -> No
 
     for pattern in ("Mu\u0308ller Dienst", "Mu\u0308ller *", "*u\u0308ller*"):
         (sentence,) = reported(Pattern(client=pattern), directory=names)
-        assert sentence.endswith(r'in Unicode normal form only: write "M\xfcller Dienst", with the double quotes')
+        assert sentence.endswith(
+            r'only in Unicode normalization; write "M\xfcller Dienst", including the double quotes'
+        )
 
 
 @pytest.mark.parametrize(

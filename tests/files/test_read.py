@@ -180,11 +180,11 @@ tenants:
         ),
         (
             "protect: [{reason: because}]",
-            "1:11: this item protects nothing; give at least one of client, client_id, api, audience and subject_type",
+            "1:11: this item protects nothing; add at least one of client, client_id, api, audience and subject_type",
         ),
         (
             "manage: [{}]",
-            "1:10: this item matches nothing; give at least one of client, client_id, api, audience and subject_type",
+            "1:10: this item matches nothing; add at least one of client, client_id, api, audience and subject_type",
         ),
         ("manage: []", '1:9: "manage" is an empty list; write an item, or remove it'),
         (
@@ -194,7 +194,7 @@ tenants:
         ("variables: {domain: c}", '1:13: "domain" is built in; give the variable another name'),
         ("variables: {a: 5}", '1:16: "a" is the number 5, not text; put it in quotes'),
         ("variables: {a: ''}", '1:16: "a" is empty; write its value'),
-        ('variables: {a: "\\e[2J"}', "1:13: a variable contains a control character; remove it"),
+        ('variables: {a: "\\e[2J"}', "1:13: the variable contains a control character; remove it"),
         (
             "tenants: {dev: {domain: a, credentials: GITHUB_}}",
             "1:28: this is not a valid prefix; start with AUTH0_, use capital letters, digits and _, and end with _",

@@ -55,7 +55,7 @@ def test_risks_of_a_plan_are_commands_on_the_lines_of_their_grants_the_worst_fir
 
     place = "file=grants/a.yaml,title=reconciler,line="
     takeover = "can take over the tenant: create:clients (management-api-takeover)"
-    administration = "named like administration: admin:x (administration)"
+    administration = "scopes with administrative names: admin:x (administration)"
     assert list(plan_annotations(a_plan(specs, directory=directory), JUST_HERE)) == [
         f"::error {place}7,col=5::test: Deploy -> Auth0: {takeover}",
         f"::warning {place}3,col=5::test: Portal -> Invoices API: {administration}",

@@ -45,7 +45,7 @@ def test_a_create_shows_where_it_is_declared_and_what_it_gives() -> None:
         "Create (1)",
         "  + Billing Worker -> Invoices API",
         "      grants/a.yaml:7  why\\x07",
-        "      ! high: may be used for every organization, not only for assigned ones",
+        "      ! high: every organization can use the grant, not only assigned organizations",
         "      ! high: organization_usage gives access to callers with an organization",
         "      + read:invoices",
         "      + write:invoices",
