@@ -64,7 +64,7 @@ def test_equal_risks_share_a_line() -> None:
     markdown = plan_markdown(planned([a_spec(client_id=f"app{number}", scope=("admin:1",)) for number in range(900)]))
 
     assert "> **High (900)**" in markdown
-    assert markdown.count("named like administration") == 1
+    assert markdown.count("scopes with administrative names") == 1
 
 
 def test_a_risk_names_the_worst_scopes_first() -> None:
