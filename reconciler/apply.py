@@ -7,9 +7,9 @@ from itertools import groupby
 from reconciler.auth0.client import PAGE_SIZE
 from reconciler.auth0.errors import Auth0Error
 from reconciler.change_executor import ApplyContext, ChangeExecutor, GrantsByKey, StopSignal, reraise
-from reconciler.core.grant import by_key
+from reconciler.core.grant import index_by_key
 from reconciler.core.outcome import Outcome, Result
-from reconciler.core.plan import Change, Create, Plan, phase, takes_access
+from reconciler.core.plan import Change, Create, Plan, apply_phase, removes_access
 
 __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
@@ -28,7 +28,7 @@ async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]
     tenant, the network and the journal, and signals, become outcomes.
     """
     outcomes: list[Outcome] = []
-    for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: phase(numbered[1])):
+    for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: apply_phase(numbered[1])):
         failed = frozenset(each.change.key.holder for each in outcomes if each.result is not Result.APPLIED)
         for batch in _batches(list(changes), context.observed):
             outcomes += await _execute_batch(batch, failed, await _read_listing(batch, context), context)
@@ -79,10 +79,10 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
     if count <= _pages(context.observed) or context.stop.reason:
         return None
     try:
-        return by_key(await context.client.grants())
+        return index_by_key(await context.client.grants())
     except Auth0Error:
         return None  # each change then reads its own grant and reports errors
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:
-    return stop.reason or (EARLIER_CHANGE_FAILED if takes_access(change) and change.key.holder in failed else "")
+    return stop.reason or (EARLIER_CHANGE_FAILED if removes_access(change) and change.key.holder in failed else "")

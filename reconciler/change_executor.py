@@ -24,9 +24,9 @@ from reconciler.core.steps import (
     ChangeState,
     Dissociate,
     Step,
-    effect,
-    speaks_of_organizations,
-    steps,
+    change_state,
+    knows_organizations,
+    required_steps,
     without_organizations,
 )
 from reconciler.http.retry import RetryPolicy
@@ -176,7 +176,7 @@ class ChangeExecutor:
         now = await self._read_grant(listing)
         if now is None:
             return self._outcome(Result.CONFLICT, DELETED_SINCE_PLAN)
-        match effect(change, now.grant):
+        match change_state(change, now.grant):
             case ChangeState.WHOLE:
                 return self._outcome(Result.APPLIED, ALREADY_UP_TO_DATE)
             case ChangeState.HALF if not self._was_sent:  # another program made the other half of the change
@@ -209,7 +209,7 @@ class ChangeExecutor:
 
     async def _send_steps(self, now: ObservedGrant, change: Create | Update) -> None:
         """Send the requests that change the grant from its current state `now` to the state after `change`."""
-        for step in steps(now, change.after):
+        for step in required_steps(now, change.after):
             await self._send_step(step, now.id)
             self._record_effect()
 
@@ -244,7 +244,7 @@ class ChangeExecutor:
     async def _read_grant(self, listing: GrantsByKey | None = None) -> ObservedGrant | None:
         """Return the current grant, or None. Read its organizations only if the change includes organizations."""
         now = await self._client.find(self._change.key) if listing is None else listing.get(self._change.key)
-        if now is None or not speaks_of_organizations(self._change):
+        if now is None or not knows_organizations(self._change):
             return now
         organizations = frozenset(await self._client.organizations_of(now.id))
         return now._replace(grant=now.grant._replace(organizations=organizations))
@@ -277,7 +277,7 @@ class ChangeExecutor:
             found = await self._read_grant()
         except Auth0Error as error:
             return self._outcome(Result.UNKNOWN, f"{problem}; reading the grant again failed: {error}")
-        match state := effect(self._change, found.grant if found else None):
+        match state := change_state(self._change, found.grant if found else None):
             case ChangeState.WHOLE:
                 return self._outcome(Result.APPLIED, f"{problem}; but the change took effect")
             case ChangeState.FOREIGN:

@@ -10,7 +10,7 @@ from reconciler.auth0.credentials import ClientSecret, credentials_from, identit
 from reconciler.auth0.management import ClientOptions
 from reconciler.config.tenants import Tenant, TenantKind, check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
-from reconciler.core.identity import IdentityCheck, management_api_of
+from reconciler.core.identity import IdentityCheck, management_api_identifier
 from reconciler.core.problems import Problem, Source
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.redaction import Secrets
@@ -63,7 +63,7 @@ def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
         with _inside(tenant) as route:
             yield route
     else:
-        audience = management_api_of(tenant.canonical_host or tenant.host)
+        audience = management_api_identifier(tenant.canonical_host or tenant.host)
         yield Route(tenant.base_url, partial(credentials_from, environment, tenant.host, tenant.credentials, audience))
 
 

@@ -12,9 +12,9 @@ from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization, 
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
-from reconciler.core.permissions import lists_for_changes
+from reconciler.core.permissions import lists_to_read
 from reconciler.core.planner import Observation
-from reconciler.core.quoting import counted
+from reconciler.core.quoting import pluralize
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 
@@ -123,7 +123,7 @@ async def observe_for_changes(
 
     Nothing is read if no grant is created or widened. Raises Auth0Error if a listing fails.
     """
-    lists = lists_for_changes(specs, observation.grants, observation.directory)
+    lists = lists_to_read(specs, observation.grants, observation.directory)
     if not lists:
         return observation
     return replace(observation, directory=await _directory(client, NO_LISTINGS, observation.directory, wanted=lists))
@@ -140,10 +140,10 @@ async def observe_organizations(
         Auth0Error: if a listing fails.
         ReconcilerError: if the token may not read organizations that files declare.
     """
-    if not declared.are_said and declared.pruned is None:
+    if not declared.are_declared and declared.pruned is None:
         return observation
     try:
-        grants_to_read = declared.concerned(observation.grants, observation.directory)
+        grants_to_read = declared.grants_to_read(observation.grants, observation.directory)
         with_organizations = await _with_organizations(client, observation, grants_to_read)
         gaining_organizations = declared.gaining(with_organizations.grants, with_organizations.directory)
         if (
@@ -156,7 +156,7 @@ async def observe_organizations(
     except RefusedCallError as error:
         if not is_forbidden(error):
             raise
-        if declared.are_said:
+        if declared.are_declared:
             raise ReconcilerError(NO_ASSOCIATIONS) from error
         return replace(observation, notes=tuple(dict.fromkeys((*observation.notes, ORGANIZATIONS_NOT_SAVED))))
     return replace(with_organizations, organization_grants=counts)
@@ -300,10 +300,10 @@ async def _listing(
 
 def _unknown_field_notes(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
     """Return a note for each field of grants that this version of reconciler ignores."""
-    counts = Counter(unknown for grant in grants for unknown in grant.unfamiliar)
+    counts = Counter(unknown for grant in grants for unknown in grant.unknown_fields)
     named = sorted(counts.items())[:MAX_UNKNOWN_FIELDS]
     others = len(counts) - len(named)
     return (
-        *(f"ignored unknown {unknown} in {counted(count, 'grant')} of the tenant" for unknown, count in named),
-        *((f"ignored {counted(others, 'other unknown field')} in grants of the tenant",) * bool(others)),
+        *(f"ignored unknown {unknown} in {pluralize(count, 'grant')} of the tenant" for unknown, count in named),
+        *((f"ignored {pluralize(others, 'other unknown field')} in grants of the tenant",) * bool(others)),
     )

@@ -17,7 +17,7 @@ from auth0_sandbox.tenant import Sandbox
 from reconciler.apply import ApplyContext, StopSignal, execute_plan
 from reconciler.artifacts.journal import open_journal
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.outcome import Outcome, Result, counts
+from reconciler.core.outcome import Outcome, Result, count_results
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
@@ -79,7 +79,7 @@ async def _plan(sandbox: Sandbox, specs: Iterable[GrantSpec], **shape: bool) -> 
     async with reached(sandbox) as client:
         observation = await observe(client, NO_NAMES)
         observation = replace(observation, directory=first_parties(specs, observation.grants))
-        return make_plan(specs, observation, rules(untouchable=ProtectionRules(client.own_key()), **shape), TENANT)
+        return make_plan(specs, observation, rules(protection=ProtectionRules(client.own_key()), **shape), TENANT)
 
 
 def scopes(after: list[dict[str, Any]]) -> dict[str, str]:
@@ -281,7 +281,7 @@ def test_outcomes_are_counted_by_result(tmp_path: Path) -> None:
     _, _, outcomes = applied(tmp_path, [CREATE, UPDATE])
     one = replace(outcomes[0], result=Result.UNKNOWN)
 
-    assert counts([*outcomes, one]) == {
+    assert count_results([*outcomes, one]) == {
         Result.APPLIED: 2,
         Result.FAILED: 0,
         Result.CONFLICT: 0,

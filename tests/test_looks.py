@@ -76,7 +76,7 @@ def applied(
             observation = await observe(client, NO_NAMES)
             observation = replace(observation, directory=first_parties(specs, observation.grants))
             plan = make_plan(
-                specs, observation, rules(untouchable=ProtectionRules(client.own_key()), prune=True), TENANT
+                specs, observation, rules(protection=ProtectionRules(client.own_key()), prune=True), TENANT
             )
             calls.clear()
             meddle(sandbox)

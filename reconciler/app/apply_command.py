@@ -12,7 +12,7 @@ from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.app.tenant_runs import TenantResult, TenantRuns
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.permissions import missing_permissions
-from reconciler.core.plan import Plan, takes_everything
+from reconciler.core.plan import Plan, removes_all_scopes
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.formats import RunResult
 from reconciler.output.styled import line
@@ -106,7 +106,7 @@ def _ask(plan: Plan, console: Console) -> None:
     """Ask for "yes", or for the number of grants that are deleted or lose all scopes, so that the user reads it."""
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: there is no terminal for the question; use --yes")
-    deletes = sum(map(takes_everything, plan.changes))
+    deletes = sum(map(removes_all_scopes, plan.changes))
     expected, what = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
     question = f"Apply this to {plan.tenant}? Only {what} is accepted: "
     if console.asked(question) != expected:

@@ -11,10 +11,10 @@ from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.artifacts.journal import run_that_applied
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
 from reconciler.artifacts.serialization import action_of
-from reconciler.core.approval import Deviations, deviations
+from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.directory import Directory
-from reconciler.core.plan import Change, Plan, takes_access
-from reconciler.core.quoting import enumerated
+from reconciler.core.plan import Change, Plan, removes_access
+from reconciler.core.quoting import join_words
 from reconciler.errors import StalePlanError
 from reconciler.output.text.plan import group_lines
 from reconciler.output.words import grant_label
@@ -44,7 +44,7 @@ class ApprovedPlan:
         if self.saved and self.saved.options != options:
             differing = sorted(name for name in options if self.saved.options[name] != options[name])
             said = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
-            raise StalePlanError(f"the plan was created {enumerated(said, 'and')}; use the same options")
+            raise StalePlanError(f"the plan was created {join_words(said, 'and')}; use the same options")
 
     @property
     def shows_names(self) -> bool:
@@ -107,7 +107,7 @@ class ApprovedPlan:
                 _show("Approved instead", otherwise, approved, console, data=data)
                 raise StalePlanError(f"nothing was written: {why}; plan and review again")
         if found.loses_narrowing:
-            narrowing = [change for change in (*found.done, *found.dropped) if takes_access(change)]
+            narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
             _show("Not planned any more", narrowing, approved, console, data=data)
             raise StalePlanError(
                 "nothing was written: the approved plan gives and takes access, and the part that takes "
@@ -115,7 +115,7 @@ class ApprovedPlan:
             )
 
     def _deviations(self, saved: SavedPlan, planning: TenantPlan) -> Deviations:
-        return deviations(planning.plan, saved.plan, planning.observation.grants)
+        return find_deviations(planning.plan, saved.plan, planning.observation.grants)
 
 
 def _show(title: str, changes: Iterable[Change], plan: Plan, console: Console, *, data: bool) -> None:

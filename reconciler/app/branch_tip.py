@@ -4,7 +4,7 @@ import os
 from functools import partial
 
 from reconciler.app.load import workspace_of
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.errors import StalePlanError
 from reconciler.forge import github, gitlab
 from reconciler.forge.http import TransientForgeError
@@ -31,7 +31,7 @@ def refuse_if_superseded(branch: str, config: str | None) -> None:
     tip = retry_blocking(partial(_tip_of, name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
     if tip != head:
         raise StalePlanError(
-            f"nothing was written: superseded by {tip}, the tip of {quoted(name)}; the checkout of this run "
+            f"nothing was written: superseded by {tip}, the tip of {quote_text(name)}; the checkout of this run "
             f"is at {head}"
         )
 

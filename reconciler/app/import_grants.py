@@ -14,15 +14,15 @@ from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.atomic_files import check_new_folder, write_new_files
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.import_selection import GrantImport, ImportFilter, UniqueNames, adopt
+from reconciler.core.import_selection import GrantImport, ImportFilter, UniqueNames, select_grants
 from reconciler.core.planner import Observation
 from reconciler.core.resolve import resolve
-from reconciler.core.tenant_filter import restored
+from reconciler.core.tenant_filter import insert_variables
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.files.write import FileHeader, import_file, portions
 from reconciler.output.styled import line
-from reconciler.output.text.grants import adoption_lines, left_out_lines
+from reconciler.output.text.grants import import_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
 
 SCHEMA = Path("schemas", "grants.schema.json")
@@ -52,23 +52,23 @@ def import_grants(
         ((session, observation),) = (
             (done.session, done.result) for done in tenants.each(sessions, TenantSession.surveyed)
         )
-        adoption = adopt(
+        grant_import = select_grants(
             observation.grants,
             observation.directory,
             choice=import_options.choice,
-            untouchable=session.untouchable(),
+            protection=session.protection(),
             declared=_declared(session, observation),
         )
-        if adoption.holders and not import_options.confirm(adoption.count):
+        if grant_import.holders and not import_options.confirm(grant_import.count):
             return Exit.DONE
         heading = _heading(session, given, folder)
-        say = partial(restored, values=session.tenant.target.values)
-        texts = _texts(adoption, folder, lambda some: import_file(some, observation.directory, heading, say))
+        say = partial(insert_variables, values=session.tenant.target.values)
+        texts = _texts(grant_import, folder, lambda some: import_file(some, observation.directory, heading, say))
         _write(folder, texts)
         for note in observation.notes:
             console.note(f"Note: {note}")
-        console.say(left_out_lines(adoption, observation.directory, every=given.verbose))
-        console.result(adoption_lines(adoption, [name_of(path) for path in texts], every=given.verbose))
+        console.say(left_out_lines(grant_import, observation.directory, every=given.verbose))
+        console.result(import_lines(grant_import, [name_of(path) for path in texts], every=given.verbose))
         if texts or session.declared.specs:
             _plan(tenants, _afresh(session, given, folder), observation, console, every=given.verbose)
     return Exit.DONE
@@ -116,10 +116,12 @@ def way_to(file: Path, folder: Path) -> str:
     return Path(relpath(file, folder)).as_posix()
 
 
-def _texts(adoption: GrantImport, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]) -> dict[Path, str]:
+def _texts(grant_import: GrantImport, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]) -> dict[Path, str]:
     free = UniqueNames(path.stem for path in folder.iterdir()) if folder.is_dir() else UniqueNames(())
     return {
-        folder / f"{free(name)}.yaml": text_of(some) for name, grants in adoption.holders for some in portions(grants)
+        folder / f"{free(name)}.yaml": text_of(some)
+        for name, grants in grant_import.holders
+        for some in portions(grants)
     }
 
 

@@ -9,7 +9,7 @@ from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.snapshot import rollback_of
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, tenant_at_domain, undeclared_tenant
-from reconciler.core.config_changes import SHARED, config_changes, file_is_new, not_compared
+from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import Problem, Severity, Source, errors
@@ -200,10 +200,10 @@ def _base_config(
     try:
         was = read_settings_at(revision, config.file)
     except ProblemsError:
-        return None, not_compared(visible(config.file), visible(revision.name), "is not valid")
+        return None, unreadable_base_file(visible(config.file), visible(revision.name), "is not valid")
     if was is None:
         is_there = Path(config.file).exists()
-        return None, file_is_new(visible(config.file), visible(revision.name)) if is_there else ()
+        return None, new_config_file(visible(config.file), visible(revision.name)) if is_there else ()
     unnamed_now = [each for each in tenants if each.name not in config.tenants]
     unnamed_then = [old for each in unnamed_now if (old := _then(each, config, was)) and old.name not in was.tenants]
     changes = config_changes(

@@ -9,7 +9,7 @@ from reconciler.app import ci
 from reconciler.app.load import own_folder, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.atomic_files import check_new_folder, check_output, empty_output
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
 
@@ -62,7 +62,7 @@ def _check(output: OutputFile) -> None:
         check_output(output.path)
     except OSError as error:
         raise ReconcilerError(
-            f"{output.option}: {quoted(name_of(output.path))} cannot be written: {error.strerror}; nothing was sent"
+            f"{output.option}: {quote_text(name_of(output.path))} cannot be written: {error.strerror}; nothing was sent"
         ) from error
 
 
@@ -74,7 +74,7 @@ def _refuse_same(outputs: Iterable[OutputFile]) -> None:
         real = os.path.realpath(output.path)
         if real in seen:
             raise ReconcilerError(
-                f"{seen[real]} and {output.option} both name the file {quoted(name_of(output.path))}; give "
+                f"{seen[real]} and {output.option} both name the file {quote_text(name_of(output.path))}; give "
                 "each its own file"
             )
         seen[real] = output.option
@@ -84,6 +84,6 @@ def _refuse_among_grants(output: OutputFile, grants: Path) -> None:
     real = Path(os.path.realpath(output.path))
     if real.is_relative_to(os.path.realpath(grants)):
         raise ReconcilerError(
-            f"{output.option}: {quoted(name_of(output.path))} is in the grant folder "
-            f"{quoted(name_of(grants))}; use another folder"
+            f"{output.option}: {quote_text(name_of(output.path))} is in the grant folder "
+            f"{quote_text(name_of(grants))}; use another folder"
         )

@@ -12,9 +12,9 @@ from reconciler.app.options import PlanOptions
 from reconciler.auth0.client import ManagementClient
 from reconciler.concurrency import run_unless
 from reconciler.config.tenants import Tenant
-from reconciler.core.config_changes import worst_first
+from reconciler.core.config_changes import sort_by_risk
 from reconciler.core.config_rules import ConfigChange
-from reconciler.core.guard_changes import guards_moved
+from reconciler.core.guard_changes import compare_guards
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import IdentityCheck, identities_in
 from reconciler.core.organizations import DeclaredOrganizations
@@ -125,7 +125,7 @@ class TenantSession:
         return self._identified(await observe_for_changes(self.client, organized, self.declared.specs))
 
     async def _with_organizations(self, observation: Observation) -> Observation:
-        pruned = self.untouchable() if self.plan_options.prune else None
+        pruned = self.protection() if self.plan_options.prune else None
         return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
 
     def _needs(self) -> RequiredListings:
@@ -163,7 +163,7 @@ class TenantSession:
             ReconcilerError: if the time limit is exceeded.
         """
         rules = PlanRules(
-            untouchable=self.untouchable(),
+            protection=self.protection(),
             limits=self.plan_options.lift(self.tenant.limits),
             policy=self.policy,
             prune=self.plan_options.prune,
@@ -179,7 +179,7 @@ class TenantSession:
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
         changes = (*self._moved(plan, observation), *self.config_changes)
-        return replace(plan, notes=(*self.notes, *plan.notes), config_changes=worst_first(changes))
+        return replace(plan, notes=(*self.notes, *plan.notes), config_changes=sort_by_risk(changes))
 
     def _moved(self, plan: Plan, observation: Observation) -> Iterator[ConfigChange]:
         """Yield a change of reconciler.yaml for grants that left or entered `manage` or `protect`."""
@@ -187,14 +187,14 @@ class TenantSession:
             return
         keys = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
         keys.update(each.key for each in observation.grants)
-        yield from guards_moved(keys, observation.directory, self.guards, self.tenant)
+        yield from compare_guards(keys, observation.directory, self.guards, self.tenant)
 
     def warnings(self, plan: Plan) -> list[Problem]:
         """Return the warnings about the files, the files at the base, and the tenant."""
         of_base = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
         return sorted([*self.declared.problems, *of_base, *plan.warnings])
 
-    def untouchable(self) -> ProtectionRules:
+    def protection(self) -> ProtectionRules:
         """Return the protection rules. Call it after the first request."""
         return ProtectionRules(
             self.client.own_key(),

@@ -22,9 +22,9 @@ from reconciler.auth0.rate_limit import RateOptions
 from reconciler.concurrency import run_in
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
-from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenants
+from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenant_error
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy
@@ -117,7 +117,7 @@ class TenantRuns:
             for identity in each.session.identities(each.result.observation):
                 by_identity[identity].append(each.session.tenant.name)
         failures = [error for error in self.failed.values() if isinstance(error, SameTenantError)]
-        failures += [same_tenants(identity, names) for identity, names in by_identity.items() if len(names) > 1]
+        failures += [same_tenant_error(identity, names) for identity, names in by_identity.items() if len(names) > 1]
         for error in failures:
             for each in done:
                 if each.session.tenant.name in error.names and each.session.tenant.name not in self.failed:
@@ -226,14 +226,13 @@ class RunContext:
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
         if self.policies is None and self.plan_options.policy_at:
-            revision = quoted(self.plan_options.policy_at)
+            revision = quote_text(self.plan_options.policy_at)
             return (f"{self.config.file} does not exist in {revision}, so the policy of the checkout applies",)
         if self.policies is None or self.policies.declares(tenant):
             return ()
         known = f"{self.policies.file} does not declare this tenant with the domain {tenant.host}"
-        return (
-            f"{quoted(tenant.name)} is a new tenant: {known}; every denial in that file applies, without exceptions",
-        )
+        effect = "every denial in that file applies, without exceptions"
+        return (f"{quote_text(tenant.name)} is a new tenant: {known}; {effect}",)
 
     def _address(self, tenant: Tenant) -> Sequence[str]:
         config = ["--config", self.options.config] if self.options.config else []

@@ -16,7 +16,7 @@ from pathlib import Path
 from reconciler.artifacts.serialization import action_of, grant_json, key_json, tenant_json
 from reconciler.core.journal import SAVED_PLAN, PastRun, parse_run
 from reconciler.core.outcome import Outcome
-from reconciler.core.plan import Change, Plan, grant_before, grants_after
+from reconciler.core.plan import Change, Plan, grant_after, grant_before
 from reconciler.core.problems import Problem
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import NEVER_WAIT, read
@@ -56,7 +56,7 @@ class Journal:
 
     async def intend(self, number: int, change: Change) -> None:
         """Record that a change is about to be sent."""
-        before, after = grant_before(change), grants_after(change)
+        before, after = grant_before(change), grant_after(change)
         await self._append(
             {
                 "event": "intent",

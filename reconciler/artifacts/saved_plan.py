@@ -22,7 +22,7 @@ from reconciler.artifacts.serialization import FORMAT_VERSION, Json, digest, jso
 from reconciler.contract import stored
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Problem, errors
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations
@@ -109,8 +109,8 @@ def read_plan(path: Path) -> SavedPlan:
     """
     content = _content(path)
     if isinstance(content, dict) and content.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
-        version = quoted(str(content["format_version"]))
-        raise StalePlanError(f"{path} has the format {version}; this version knows {quoted(FORMAT_VERSION)}")
+        version = quote_text(str(content["format_version"]))
+        raise StalePlanError(f"{path} has the format {version}; this version knows {quote_text(FORMAT_VERSION)}")
     if not isinstance(content, dict) or "saved" not in content:
         raise StalePlanError(f"{path} is not a saved plan; create one with plan --out")
     try:

@@ -22,8 +22,8 @@ from reconciler.core.plan import (
     Reason,
     TenantName,
     Update,
+    grant_after,
     grant_before,
-    grants_after,
 )
 from reconciler.core.problems import Level, Risk
 from reconciler.core.resolve import DesiredGrant
@@ -118,7 +118,7 @@ def short_id(plan: Plan) -> str:
 
 def change_effect(change: Change) -> Json:
     """Return the effect of a change as JSON data. An approval covers every change with an equal effect."""
-    before, after = grant_before(change), grants_after(change)
+    before, after = grant_before(change), grant_after(change)
     return {
         "action": action_of(change),
         "key": key_json(change.key),
@@ -192,7 +192,7 @@ _GRANT_FIELDS = ClientGrant._fields[1:]
 def _organization_names(plan: Plan) -> Json:
     """Return the known names of the organizations in the plan's changes, by id."""
     changes = (*plan.changes, *(each.change for each in plan.blocked))
-    grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
+    grants = (grant for change in changes for grant in (grant_before(change), grant_after(change)))
     named = sorted({each for grant in grants if grant for each in grant.organizations or ()})
     known = plan.directory.organizations_by_id
     return {identity: known[identity].name for identity in named if identity in known}
@@ -202,9 +202,9 @@ def _confusable(plan: Plan) -> list[str]:
     """Return the ids that must be shown next to names, because the tenant has similar names."""
     changes = (*plan.changes, *(each.change for each in plan.blocked))
     keys = [*(change.key for change in changes), *(each.observed.key for each in plan.left_alone)]
-    grants = (grant for change in changes for grant in (grant_before(change), grants_after(change)))
+    grants = (grant for change in changes for grant in (grant_before(change), grant_after(change)))
     organizations = {each for grant in grants if grant for each in grant.organizations or ()}
-    return list(plan.directory.shown_with_id(keys, organizations))
+    return list(plan.directory.ambiguous_ids(keys, organizations))
 
 
 def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
@@ -275,7 +275,7 @@ def _config_change_from(data: Mapping[str, Any]) -> ConfigChange:
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     source = data["source"]
     location = PartialLocations((source["line"], source["column"]))
-    return GrantSpec(file=source["file"], places=location, description=data["description"] or "")
+    return GrantSpec(file=source["file"], locations=location, description=data["description"] or "")
 
 
 def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:

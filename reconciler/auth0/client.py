@@ -37,7 +37,7 @@ from reconciler.concurrency import task_group
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.redaction import Secrets
 
 T = TypeVar("T")
@@ -356,5 +356,5 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
     for item in items:
         first = known.setdefault(identity(item), item)
         if first is not item and first != item:
-            raise UnreadableError(f"GET {API}/{path}: two different entries for {quoted(str(identity(item)))}")
+            raise UnreadableError(f"GET {API}/{path}: two different entries for {quote_text(str(identity(item)))}")
     return tuple(known.values())

@@ -12,7 +12,7 @@ from reconciler.auth0.wire import MAX_ID_LENGTH, MAX_TEXT_LENGTH, parse, text_or
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.grant import Key
 from reconciler.core.identity import CREDENTIALS_PREFIX, identity_of
-from reconciler.core.quoting import enumerated
+from reconciler.core.quoting import join_words
 from reconciler.errors import ReconcilerError
 
 CLIENT_SUFFIX = "@clients"
@@ -116,7 +116,7 @@ def credentials_from(
     if client_id and secret:
         return ClientSecret(client_id, secret, audience, prefix)
     empty = variables.empty("CLIENT_ID", "CLIENT_SECRET", PRIVATE_KEY, PRIVATE_KEY_PATH, *TOKEN_VARIABLES)
-    which = f"{enumerated(empty, 'and')} {'is' if len(empty) == 1 else 'are'} empty; " if empty else ""
+    which = f"{join_words(empty, 'and')} {'is' if len(empty) == 1 else 'are'} empty; " if empty else ""
     raise ReconcilerError(
         f"no credentials for {domain}: {which}set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, "
         f"or {prefix}{TOKEN_VARIABLES[0]}"

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 from reconciler.auth0.errors import UnreadableError
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, FieldKind, GrantField, plain_value
-from reconciler.core.grant import NOTHING, ClientGrant, Key, ObservedGrant, set_of
+from reconciler.core.grant import EMPTY_SET, ClientGrant, Key, ObservedGrant, shared_set
 from reconciler.core.plan import Update
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 
 Json = Mapping[str, Any]
 
@@ -65,7 +65,7 @@ def identifier(data: Json, name: str) -> str:
     """Return an id that can be one segment of a URL path."""
     value = text(data, name)
     if len(value) > MAX_ID_LENGTH or value in {".", ".."} or any(unicodedata.category(each) == "Cc" for each in value):
-        raise UnreadableError(f"a response of the tenant has an invalid {name}: {quoted(value)}")
+        raise UnreadableError(f"a response of the tenant has an invalid {name}: {quote_text(value)}")
     return value
 
 
@@ -86,14 +86,14 @@ def texts(data: Json, name: str) -> frozenset[str]:
     """Return a set of strings. It is empty if the field is absent or null."""
     values = data.get(name)
     if not values:
-        return NOTHING
+        return EMPTY_SET
     if not isinstance(values, list) or not {str}.issuperset(map(type, values)):
         raise UnreadableError(f"a response of the tenant has a {name} that is not a list of strings")
     if len(values) > MAX_ITEMS:
         raise UnreadableError(f"a response of the tenant has a {name} with more than {MAX_ITEMS} items")
     for value in values:
         _text(value, name, MAX_TEXT_LENGTH)
-    return set_of(tuple(values))
+    return shared_set(tuple(values))
 
 
 def objects(data: Json, name: str) -> list[Json]:
@@ -148,7 +148,7 @@ def observed_grant(data: Json) -> ObservedGrant:
     key = _key(data, identity)
     grant = ClientGrant(key, **{each.name: _setting(data, each) for each in SETTINGS})
     if grant.allow_all_scopes:
-        grant = grant._replace(scope=NOTHING)
+        grant = grant._replace(scope=EMPTY_SET)
     return ObservedGrant(identity, grant, flag(data, "is_system"), _unknown_fields(data))
 
 
@@ -173,8 +173,8 @@ def _key(data: Json, identity: str) -> Key:
 
 def _unknown_fields(data: Json) -> frozenset[str]:
     if KNOWN_FIELDS.issuperset(data):
-        return NOTHING
-    return frozenset(f"field {quoted(name)}" for name in sorted(data.keys() - KNOWN_FIELDS)[:MAX_UNKNOWN_FIELDS])
+        return EMPTY_SET
+    return frozenset(f"field {quote_text(name)}" for name in sorted(data.keys() - KNOWN_FIELDS)[:MAX_UNKNOWN_FIELDS])
 
 
 def application(data: Json) -> Application:

@@ -11,7 +11,7 @@ from reconciler.app.load import read_settings, workspace_of
 from reconciler.artifacts.atomic_files import write_output
 from reconciler.cli.options import also_global_options, options
 from reconciler.core.problems import Problem, Source, errors
-from reconciler.core.quoting import counted
+from reconciler.core.quoting import pluralize
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import find, name_of
 from reconciler.files.fmt import canonical
@@ -43,7 +43,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     console.result(line(f"{'Not in order' if check else 'Put in order'}: {name_of(path)}") for path in moved)
     failed = bool(errors(declared.problems) or unusual or (check and moved))
     if not moved and not failed:
-        console.say([line(f"{counted(len(declared.texts), 'file')} in order.")])
+        console.say([line(f"{pluralize(len(declared.texts), 'file')} in order.")])
     return Exit.FAILED if failed else Exit.DONE
 
 

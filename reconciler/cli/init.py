@@ -17,7 +17,7 @@ from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.options import also_global_options, options
 from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
-from reconciler.core.quoting import counted, quoted
+from reconciler.core.quoting import pluralize, quote_text
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.output.styled import Span, Style, line
@@ -76,7 +76,7 @@ def _refuse_expression(name: str) -> None:
     """Raise ReconcilerError for a name that GitHub would evaluate as an expression in the workflow."""
     if EXPRESSION in name:
         raise ReconcilerError(
-            f"the tenant's name {quoted(name)} contains {EXPRESSION}, which GitHub evaluates in a workflow; "
+            f"the tenant's name {quote_text(name)} contains {EXPRESSION}, which GitHub evaluates in a workflow; "
             "choose another name (--tenant)"
         )
 
@@ -98,7 +98,7 @@ class Prompt:
         """Return whether to import this number of grants. Without a terminal, only --yes agrees."""
         if not self.asks:
             return self._yes
-        question = f"The tenant has {counted(grants, 'grant')} that no file declares. Write files for them? [Y/n]: "
+        question = f"The tenant has {pluralize(grants, 'grant')} that no file declares. Write files for them? [Y/n]: "
         return self.console.asked(question).lower() in {"", "y", "yes"}
 
 

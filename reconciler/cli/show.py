@@ -11,7 +11,7 @@ from reconciler.app.reports import OutputOptions
 from reconciler.artifacts.saved_plan import read_plan
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import also_global_options, options
-from reconciler.core.approval import as_unverified
+from reconciler.core.approval import label_unverified
 from reconciler.errors import Exit
 from reconciler.output.formats import OutputView, PlanResults, render
 from reconciler.output.text.plan import plan_lines
@@ -29,7 +29,7 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     """
     given = options()
     console = Console(given)
-    plan = as_unverified(read_plan(planfile).plan)
+    plan = label_unverified(read_plan(planfile).plan)
     view = OutputView(verbose=given.verbose, checkout=ci.checkout(given.config), max_bytes=output_options.max_bytes)
     check_outputs(given, output_options.outputs([plan.tenant.name]))
     output_options.write([plan.tenant.name], lambda name, _: render(PlanResults([plan]), name, view))

@@ -14,7 +14,7 @@ from reconciler.app.reports import TENANT, OutputOptions
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import also_global_options, options
 from reconciler.config.tenants import tenant_named
-from reconciler.core.tenant_filter import UNTOLD
+from reconciler.core.tenant_filter import UNKNOWN_TENANTS
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace, committed_problems
@@ -67,7 +67,7 @@ def _in_files(given: GlobalOptions, paths: list[Path], workspace: Workspace) -> 
     try:
         config = read_settings(given.config)
     except ProblemsError as error:
-        declared = read_grants(paths, UNTOLD, workspace, may_lack_files=False)
+        declared = read_grants(paths, UNKNOWN_TENANTS, workspace, may_lack_files=False)
         problems = tuple(sorted({*error.problems, *declared.problems}))
         return replace(declared, problems=problems, texts={**error.texts, **declared.texts})
     tenants = config.targets(*(tenant_named(config, name) for name in given.tenants))

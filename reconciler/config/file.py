@@ -12,17 +12,17 @@ from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     AUTH0_HOSTS,
     CREDENTIALS_PREFIX,
-    comparable,
+    comparison_key,
     host_of,
     is_reserved,
     is_same_host,
-    name_of,
+    strip_port,
 )
-from reconciler.core.pattern import NAMES, WILDCARDS, ManagedScope, Pattern, Protect
+from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pattern, Protect
 from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import quoted, visible
+from reconciler.core.quoting import quote_text, visible
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 
@@ -87,12 +87,12 @@ def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
             source = Source(file, *mark_of(data, ("tenants", name)))
             yield Problem(
                 source,
-                f"the tenant name {quoted(name)} contains {SANDBOX}, but the tenant is not a sandbox",
+                f"the tenant name {quote_text(name)} contains {SANDBOX}, but the tenant is not a sandbox",
                 "rename the tenant",
             )
         if not WILDCARDS.isdisjoint(name):
             source = Source(file, *mark_of(data, ("tenants", name)))
-            what = f"the tenant name {quoted(name)} contains a wildcard (* or ?)"
+            what = f"the tenant name {quote_text(name)} contains a wildcard (* or ?)"
             yield Problem(source, what, "rename the tenant: grant files use patterns for tenant names")
 
 
@@ -114,11 +114,10 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             if item.get("kind", TenantKind.AUTH0) != TenantKind.AUTH0:
                 yield from _sandbox_domain_problems(hosts[key], source)
                 continue
-            earlier = first.setdefault(comparable(hosts[key]), name)
+            earlier = first.setdefault(comparison_key(hosts[key]), name)
             if earlier != name:
-                what = (
-                    f"the tenant {quoted(earlier)} already has the domain {hosts[key]}: both would be the same tenant"
-                )
+                other = quote_text(earlier)
+                what = f"the tenant {other} already has the domain {hosts[key]}: both would be the same tenant"
                 yield Problem(source, what, "remove one of the two, or correct its domain")
         yield from _canonical_domain_problems(hosts, source, item or {})
 
@@ -136,7 +135,7 @@ def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: M
     """Yield a problem if `domain` and `canonical_domain` are canonical domains of different tenants."""
     if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
         return
-    domain = name_of(hosts["domain"])
+    domain = strip_port(hosts["domain"])
     if domain.endswith(AUTH0_HOSTS) and not is_same_host(domain, hosts["canonical_domain"]):
         what = f"the domain {domain} is also a canonical domain, of another tenant"
         yield Problem(source, what, "remove canonical_domain, or correct one of the two")
@@ -151,7 +150,7 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
             earlier = first.setdefault(database, name)
             if earlier != name:
                 source = Source(file, *mark_of(data, ("tenants", name, "database")))
-                what = f"this sandbox has the same database as {quoted(earlier)}: both would be the same tenant"
+                what = f"this sandbox has the same database as {quote_text(earlier)}: both would be the same tenant"
                 yield Problem(source, what, f"give it its own database, like database: .reconciler/{visible(name)}.db")
 
 
@@ -225,7 +224,7 @@ def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, .
 
 
 def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
-    patterns = {name: rule[name] for name in NAMES if name in rule}
+    patterns = {name: rule[name] for name in PATTERN_FIELDS if name in rule}
     return PolicyRule(rule["rule"], Verdict(rule["verdict"]), Pattern(**patterns), rule.get("reason", ""))
 
 

@@ -13,19 +13,19 @@ from reconciler.core.identity import (
     CREDENTIALS_PREFIX,
     IdentityCheck,
     base_url,
-    comparable,
+    comparison_key,
     host_of,
     identity_of,
     is_auth0_host,
     is_loopback,
     is_same_host,
-    management_api_of,
-    name_of,
+    management_api_identifier,
+    strip_port,
 )
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
-from reconciler.core.quoting import some
+from reconciler.core.quoting import join_some
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
 from reconciler.errors import ReconcilerError
@@ -75,8 +75,8 @@ class Tenant:
     def canonical_host(self) -> str | None:
         """The host that Auth0 assigned to the tenant, or None if the configuration does not contain it."""
         if self.canonical_domain is not None:
-            return name_of(host_of(self.canonical_domain))
-        name = name_of(self.host)
+            return strip_port(host_of(self.canonical_domain))
+        name = strip_port(self.host)
         return name if name.endswith(AUTH0_HOSTS) else None
 
     @property
@@ -235,7 +235,7 @@ def _undeclared_tenant(config: Config, domain: str, *, allowed: bool) -> Tenant:
     if config.tenants and not allowed and not is_loopback(tenant.host):
         raise ReconcilerError(
             f"AUTH0_DOMAIN: {config.file} declares no tenant with the domain {tenant.host} (it declares "
-            f"{some(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} to "
+            f"{join_some(config.tenants)}); use --tenant NAME, declare the tenant, or use {ALLOW_UNNAMED} to "
             "continue with the shared settings",
         )
     return tenant
@@ -260,7 +260,7 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     if audience and canonical and not is_same_host(identity_of(audience) or "", canonical):
         raise ReconcilerError(
             f"tenant {tenant.name}: {variable} is {audience}, but the canonical domain is {canonical}; nothing was "
-            f"sent: unset {variable}, or set it to {management_api_of(canonical)}",
+            f"sent: unset {variable}, or set it to {management_api_identifier(canonical)}",
         )
 
 
@@ -320,10 +320,10 @@ def identity_check(
         expected=configured or identity_of(environment.get(variable, "").strip()),
         source=variable if configured is None else "domain" if tenant.canonical_domain is None else "canonical_domain",
         is_configured=configured is not None,
-        others={comparable(host): other.name for other in others for host in other.hosts},
+        others={comparison_key(host): other.name for other in others for host in other.hosts},
         unknown=tuple(other.name for other in others if other.canonical_host is None),
         is_declared=is_declared,
-        may_be_real=is_declared or allow_unnamed or not config.tenants or not is_loopback(tenant.host),
+        accepts_real_tenant=is_declared or allow_unnamed or not config.tenants or not is_loopback(tenant.host),
     )
 
 
@@ -360,4 +360,4 @@ def tenant_named(config: Config, name: str) -> Tenant:
 
 def tenant_name_advice(name: str, declared: Mapping[str, object]) -> str:
     """Return advice for a tenant name that is not in `declared`: a similar name, or all names."""
-    return did_you_mean(name, declared) or f"declared are: {some(declared) or 'none'}"
+    return did_you_mean(name, declared) or f"declared are: {join_some(declared) or 'none'}"

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.contract.derive import CONTROL_CHARACTERS, DIALECT, NOTHING, Schema
+from reconciler.contract.derive import CONTROL_CHARACTERS, DIALECT, MATCHES_NOTHING, Schema
 from reconciler.core.identity import CREDENTIALS_PREFIX
-from reconciler.core.pattern import NAMES
+from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
-from reconciler.core.tenant_filter import BUILT_IN, NAME
+from reconciler.core.tenant_filter import BUILT_IN, VARIABLE_NAME
 
 PREFIX = "^AUTH0_([A-Z0-9]+_)*$"
 """Matches the prefixes that `credentials` may have, so that a pull request cannot read other environment variables."""
-SHARED = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
+SHARED_SETTINGS = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
 """Settings that can be global or per tenant."""
-MOST_ITEMS = 1000
+MAX_ITEMS = 1000
 """The maximum length of lists of patterns. It limits the time, because each item is compared with each grant."""
 WILDCARDS = "In patterns, * matches any characters and ? matches one character"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
@@ -62,7 +62,7 @@ def config_schema() -> dict[str, Any]:
 
 
 def _shared() -> Schema:
-    return {name: {"$ref": f"#/$defs/{name}"} for name in SHARED}
+    return {name: {"$ref": f"#/$defs/{name}"} for name in SHARED_SETTINGS}
 
 
 def _tenant() -> Schema:
@@ -89,33 +89,36 @@ def _tenant() -> Schema:
         **_shared(),
     }
     description = "An Auth0 tenant, or a sandbox, which is a local tenant that needs no credentials."
-    return {**_object("Tenant", description, fields), "allOf": list(_about_kinds())}
+    return {**_object("Tenant", description, fields), "allOf": list(_kind_rules())}
 
 
-def _about_kinds() -> Iterator[Schema]:
+def _kind_rules() -> Iterator[Schema]:
     of_auth0 = {"properties": {"kind": {"const": "auth0"}}}
     sentence = 'the tenant has no domain; add one, or write "kind: sandbox"'
     yield {"if": of_auth0, "then": {"required": ["domain"], "errorMessage": sentence}}
     refused = {
-        name: {**NOTHING, "errorMessage": f'"{name}" is only valid for sandboxes; remove it, or write "kind: sandbox"'}
+        name: {
+            **MATCHES_NOTHING,
+            "errorMessage": f'"{name}" is only valid for sandboxes; remove it, or write "kind: sandbox"',
+        }
         for name in ("seed", "database")
     }
     yield {"if": of_auth0, "then": {"properties": refused}}
     of_sandbox = {"properties": {"kind": {"const": "sandbox"}}, "required": ["kind"]}
     sentence = '"canonical_domain" is not valid for sandboxes; remove it'
-    canonical = {"canonical_domain": {**NOTHING, "errorMessage": sentence}}
+    canonical = {"canonical_domain": {**MATCHES_NOTHING, "errorMessage": sentence}}
     yield {"if": of_sandbox, "then": {"properties": canonical}}
 
 
 def _variables() -> Schema:
     value = {
         **_text("Value", "The value that replaces ${name} for this tenant."),
-        "allOf": [_none_of(CONTROL_CHARACTERS, "the variable contains a control character; remove it")],
+        "allOf": [_must_not_match(CONTROL_CHARACTERS, "the variable contains a control character; remove it")],
     }
     name = {
         "allOf": [
             {
-                "pattern": f"^{NAME}$",
+                "pattern": f"^{VARIABLE_NAME}$",
                 "errorMessage": "this is not a valid variable name; start with a letter, then use letters, digits or _",
             },
             {"not": {"const": BUILT_IN}, "errorMessage": f'"{BUILT_IN}" is built in; give the variable another name'},
@@ -147,7 +150,7 @@ def _credentials() -> Schema:
 
 
 def _manage() -> Schema:
-    item = _covering("Managed", f"{WILDCARDS}.", "this item matches nothing", {})
+    item = _pattern_item("Managed", f"{WILDCARDS}.", "this item matches nothing", {})
     return {
         "title": "Managed grants",
         "description": (
@@ -156,7 +159,7 @@ def _manage() -> Schema:
         ),
         "type": "array",
         "minItems": 1,
-        "maxItems": MOST_ITEMS,
+        "maxItems": MAX_ITEMS,
         "items": item,
     }
 
@@ -169,8 +172,8 @@ def _protect() -> Schema:
             "Grants that reconciler never changes or deletes. An item protects the grants that match all its patterns."
         ),
         "type": "array",
-        "maxItems": MOST_ITEMS,
-        "items": _covering("Protected", f"{WILDCARDS}.", "this item protects nothing", fields),
+        "maxItems": MAX_ITEMS,
+        "items": _pattern_item("Protected", f"{WILDCARDS}.", "this item protects nothing", fields),
     }
 
 
@@ -226,7 +229,7 @@ def _policy() -> Schema:
             "If no item matches, the risk is shown."
         ),
         "type": "array",
-        "maxItems": MOST_ITEMS,
+        "maxItems": MAX_ITEMS,
         "items": _policy_rule(),
     }
     schemas = {
@@ -264,11 +267,11 @@ def _policy_rule() -> Schema:
     }
     exceptions = "Items with allow or warn must use ids, because anybody can choose a name."
     description = f"{WILDCARDS}. Without patterns, the item matches every grant. {exceptions}"
-    by_id = [_allowed_by_id(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
+    by_id = [_id_rule(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
     return {**_object("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": by_id}
 
 
-def _allowed_by_id(name: str, identity: str) -> Schema:
+def _id_rule(name: str, identity: str) -> Schema:
     """Return the rule that items with allow or warn use ids.
 
     With a name, an application could get the exception by being renamed.
@@ -276,7 +279,7 @@ def _allowed_by_id(name: str, identity: str) -> Schema:
     sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     return {
         "if": {"required": ["verdict"], "properties": {"verdict": {"enum": ["allow", "warn"]}}},
-        "then": {"properties": {name: {**NOTHING, "errorMessage": sentence}}},
+        "then": {"properties": {name: {**MATCHES_NOTHING, "errorMessage": sentence}}},
     }
 
 
@@ -288,14 +291,14 @@ def _patterns() -> Schema:
     }
 
 
-def _covering(title: str, description: str, otherwise: str, more: Schema) -> Schema:
+def _pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
     """Return the schema of an item with at least one pattern.
 
     `otherwise` starts the error message for an item without patterns. `more` has the schemas of other fields.
     """
     needed = {
-        "anyOf": [{"required": [name]} for name in NAMES],
-        "errorMessage": f"{otherwise}; add at least one of {', '.join(NAMES[:-1])} and {NAMES[-1]}",
+        "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],
+        "errorMessage": f"{otherwise}; add at least one of {', '.join(PATTERN_FIELDS[:-1])} and {PATTERN_FIELDS[-1]}",
     }
     return {**_object(title, description, {**_patterns(), **more}), "allOf": [needed]}
 
@@ -305,7 +308,7 @@ def _reason(example: str) -> Schema:
     return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
 
 
-def _none_of(pattern: str, sentence: str) -> Schema:
+def _must_not_match(pattern: str, sentence: str) -> Schema:
     return {"not": {"type": "string", "pattern": pattern}, "errorMessage": sentence}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.contract.openapi import create_request
-from reconciler.core.tenant_filter import BROKEN
+from reconciler.core.tenant_filter import INVALID_PLACEHOLDER
 
 Schema = dict[str, Any]
 
@@ -20,7 +20,7 @@ MY_ORGANIZATION_OF_USERS: Schema = {
 }
 """Matches users' grants on the My Organization API. Live tenants have such grants with organization settings."""
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
-NOTHING: Schema = {"not": {}}
+MATCHES_NOTHING: Schema = {"not": {}}
 
 
 def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
@@ -32,11 +32,11 @@ def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
     return [
         _exactly_one(HOLDERS, fields, "to name the holder of the grant"),
         _exactly_one(APIS, fields, "to name the API"),
-        *_not_empty(fields),
-        *_about_placeholders(fields),
-        *_about_scopes(fields),
-        *_about_subjects(fields),
-        *_about_organizations(fields),
+        *_not_empty_rules(fields),
+        *_placeholder_rules(fields),
+        *_scope_rules(fields),
+        *_subject_type_rules(fields),
+        *_organization_rules(fields),
     ]
 
 
@@ -49,17 +49,17 @@ def _exactly_one(names: Iterable[str], fields: Collection[str], purpose: str) ->
     }
 
 
-def _not_empty(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
+def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
     """Refuse empty ids and names. The API description allows an empty `client_id`, but it cannot be intended."""
     for name in (*HOLDERS, *APIS):
         if fields.get(name, {}).get("type") == "string" and not {"minLength", "enum"} & fields[name].keys():
-            yield _bound(name, {"minLength": 1}, f'"{name}" is empty; write its value')
+            yield _if_present(name, {"minLength": 1}, f'"{name}" is empty; write its value')
 
 
-def _about_placeholders(fields: Collection[str]) -> Iterator[Schema]:
+def _placeholder_rules(fields: Collection[str]) -> Iterator[Schema]:
     """Refuse invalid variables in the fields that may contain variables."""
     whole = {
-        "not": {"type": "string", "pattern": BROKEN},
+        "not": {"type": "string", "pattern": INVALID_PLACEHOLDER},
         "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
     }
     for name in (*HOLDERS, *APIS, *LISTS):
@@ -67,10 +67,10 @@ def _about_placeholders(fields: Collection[str]) -> Iterator[Schema]:
             yield {"properties": {name: {"items": whole} if name in LISTS else whole}}
 
 
-def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:
+def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
     if "scope" not in fields:
         return
-    yield _bound("scope", {"uniqueItems": True}, "a scope is listed twice; list each scope once")
+    yield _if_present("scope", {"uniqueItems": True}, "a scope is listed twice; list each scope once")
     printable = {
         "not": {"type": "string", "pattern": CONTROL_CHARACTERS},
         "errorMessage": "a scope contains a control character (such as a tab or a line break); remove it",
@@ -78,8 +78,8 @@ def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:
     yield {"properties": {"scope": {"items": printable}}}
     if "allow_all_scopes" in fields:
         yield {
-            "if": _stated("allow_all_scopes", {"const": True}),
-            "then": _bound(
+            "if": _has_value("allow_all_scopes", {"const": True}),
+            "then": _if_present(
                 "scope",
                 {"const": []},
                 '"scope" lists scopes although "allow_all_scopes" is true; remove one of them',
@@ -87,13 +87,13 @@ def _about_scopes(fields: Collection[str]) -> Iterator[Schema]:
         }
 
 
-def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
+def _subject_type_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
     """Refuse fields that Auth0 does not allow for the subject type. The default subject type is `client`."""
     others = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "user"]
     if others and "authorization_details_types" in fields:
         yield {
             "if": {"properties": {"subject_type": {"enum": others}}},
-            "then": _bound(
+            "then": _if_present(
                 "authorization_details_types",
                 {"const": []},
                 '"authorization_details_types" is only valid for users; remove it, or write "subject_type: user"',
@@ -103,32 +103,33 @@ def _about_subjects(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]
     for setting in _settings(fields) if people else ():
         excepted = setting in USER_SETTINGS_OF_MY_ORGANIZATION and "audience" in fields
         yield {
-            "if": _stated("subject_type", {"enum": people}) | ({"not": MY_ORGANIZATION_OF_USERS} if excepted else {}),
-            "then": _bound(
+            "if": _has_value("subject_type", {"enum": people})
+            | ({"not": MY_ORGANIZATION_OF_USERS} if excepted else {}),
+            "then": _if_present(
                 setting,
-                NOTHING,
+                MATCHES_NOTHING,
                 f'"{setting}" is only valid for applications; remove it, or write "subject_type: client"',
             ),
         }
 
 
-def _about_organizations(fields: Collection[str]) -> Iterator[Schema]:
+def _organization_rules(fields: Collection[str]) -> Iterator[Schema]:
     if "organizations" in fields:
         sentence = "an organization is listed twice; list each organization once"
-        yield _bound("organizations", {"uniqueItems": True}, sentence)
+        yield _if_present("organizations", {"uniqueItems": True}, sentence)
     for setting in _settings(fields) if "default_for" in fields else ():
         yield {
             "if": {"required": ["default_for"]},
-            "then": _bound(
+            "then": _if_present(
                 setting,
-                NOTHING,
+                MATCHES_NOTHING,
                 f'"{setting}" cannot be combined with "default_for"; remove one of them',
             ),
         }
     if {"organization_usage", "allow_any_organization"} <= set(fields):
         yield {
             "if": {"properties": {"organization_usage": {"const": "deny"}}},
-            "then": _bound(
+            "then": _if_present(
                 "allow_any_organization",
                 {"not": {"const": True}},
                 '"allow_any_organization" has no effect without organizations; '
@@ -141,12 +142,12 @@ def _settings(fields: Collection[str]) -> list[str]:
     return [name for name in ORGANIZATION_SETTINGS if name in fields]
 
 
-def _bound(field: str, schema: Schema, sentence: str) -> Schema:
+def _if_present(field: str, schema: Schema, sentence: str) -> Schema:
     """Return the rule that the value of `field` matches `schema`. The rule accepts grants without the field."""
     return {"properties": {field: {**schema, "errorMessage": sentence}}}
 
 
-def _stated(field: str, schema: Schema) -> Schema:
+def _has_value(field: str, schema: Schema) -> Schema:
     """Return the condition that `field` is present and its value matches `schema`."""
     return {"required": [field], "properties": {field: schema}}
 
@@ -281,8 +282,8 @@ def render(schema: dict[str, Any]) -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
-WORDS = frozenset({"$comment", "deprecated", "description", "example", "examples", "externalDocs", "title"})
-UNORDERED = frozenset({"enum", "required", "type"})
+ANNOTATIONS = frozenset({"$comment", "deprecated", "description", "example", "examples", "externalDocs", "title"})
+UNORDERED_KEYWORDS = frozenset({"enum", "required", "type"})
 BODY = "(body)"
 
 
@@ -295,7 +296,7 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str
     lines = [f"{name}: only theirs" for name in their_fields.keys() - our_fields.keys()]
     lines += [f"{name}: only ours" for name in our_fields.keys() - their_fields.keys()]
     for name in their_fields.keys() & our_fields.keys():
-        lines += _differing(name, their_fields[name], our_fields[name])
+        lines += _field_differences(name, their_fields[name], our_fields[name])
     return tuple(sorted(lines))
 
 
@@ -315,18 +316,18 @@ def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
     for name, value in schema.items():
         if isinstance(value, Mapping):
             yield from _keywords(value, f"{prefix}{name}.")
-        elif name not in WORDS:
+        elif name not in ANNOTATIONS:
             yield prefix + name, _text(name, value)
 
 
 def _text(name: str, value: object) -> str:
     """Return the value of a keyword as JSON. Lists whose order has no meaning are sorted."""
-    if name in UNORDERED and isinstance(value, list):
+    if name in UNORDERED_KEYWORDS and isinstance(value, list):
         value = sorted(value, key=str)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _differing(field: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[str]:
+def _field_differences(field: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[str]:
     for name in theirs.keys() | ours.keys():
         if theirs.get(name) != ours.get(name):
             yield f"{field}, {name}: theirs {theirs.get(name, 'none')}, ours {ours.get(name, 'none')}"

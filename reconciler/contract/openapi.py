@@ -8,8 +8,8 @@ from reconciler.errors import ReconcilerError
 
 COLLECTION = "/client-grants"
 EXTENSION = "x-"  # the prefix of vendor extensions in OpenAPI
-MOST_LEVELS = 200
-MOST_PARTS = 10_000
+MAX_LEVELS = 200
+MAX_PARTS = 10_000
 """Maximum size of a request body with resolved references. A few references can expand to billions of parts."""
 
 
@@ -80,8 +80,8 @@ class _Resolver:
     def _count(self, level: int) -> None:
         """Count a part of the result. Raises ReconcilerError if the result has too many parts or levels."""
         self._parts += 1
-        if self._parts > MOST_PARTS or level > MOST_LEVELS:
-            what = f"more than {MOST_PARTS:,} parts" if level <= MOST_LEVELS else f"more than {MOST_LEVELS} levels"
+        if self._parts > MAX_PARTS or level > MAX_LEVELS:
+            what = f"more than {MAX_PARTS:,} parts" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} levels"
             raise ReconcilerError(f"the request in the OpenAPI document has {what} after resolving its references")
 
     def _any(self, node: object, trail: tuple[str, ...], level: int) -> object:

@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Api, Application, Directory, Organization
-from reconciler.core.grant import ClientGrant, Key, ObservedGrant, as_far_as_told, by_key, widens
+from reconciler.core.grant import (
+    ClientGrant,
+    Key,
+    ObservedGrant,
+    index_by_key,
+    widens,
+    without_undeclared_organizations,
+)
 from reconciler.core.plan import (
     Blocked,
     Change,
@@ -13,14 +20,14 @@ from reconciler.core.plan import (
     Delete,
     Plan,
     Update,
+    grant_after,
     grant_before,
-    grants_after,
-    takes_access,
+    removes_access,
 )
 from reconciler.core.problems import Risk
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.core.resolve import DesiredGrant
-from reconciler.core.risks import all_risks
+from reconciler.core.risks import find_all_risks
 
 UNVERIFIED = "unverified"
 UNVERIFIED_NOTE = (
@@ -29,7 +36,7 @@ UNVERIFIED_NOTE = (
 )
 
 
-Deed = tuple[Key, ClientGrant | None, ClientGrant | None]
+ChangeEffect = tuple[Key, ClientGrant | None, ClientGrant | None]
 """The key of a change, and the grant before and after it."""
 
 
@@ -54,34 +61,37 @@ class Deviations:
     loses_narrowing: bool
 
 
-def deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
+def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
     """Return the differences between the plan `fresh` and the plan `approved`.
 
     `observed` are the current grants of the tenant.
     """
-    approved_deeds, fresh_deeds = set(map(_deed, approved.changes)), set(map(_deed, fresh.changes))
-    known = [change for change in fresh.changes if _deed(change) in approved_deeds]
-    void = [change for change in approved.changes if _deed(change) not in fresh_deeds]
-    tenant = by_key(observed)
+    approved_effects, fresh_effects = (
+        set(map(_change_effect, approved.changes)),
+        set(map(_change_effect, fresh.changes)),
+    )
+    known = [change for change in fresh.changes if _change_effect(change) in approved_effects]
+    no_longer_planned = [change for change in approved.changes if _change_effect(change) not in fresh_effects]
+    tenant = index_by_key(observed)
     return Deviations(
-        unapproved=tuple(change for change in fresh.changes if _deed(change) not in approved_deeds),
+        unapproved=tuple(change for change in fresh.changes if _change_effect(change) not in approved_effects),
         renamed=tuple(change for change in known if not _are_names_approved(change, fresh, approved)),
         riskier=tuple(change for change in known if not _risks(change, fresh) <= _risks(change, approved)),
-        done=tuple(change for change in void if _is_done(change, tenant)),
-        dropped=tuple(change for change in void if not _is_done(change, tenant)),
-        loses_narrowing=any(map(takes_access, void)) and any(map(_gives_access, fresh.changes)),
+        done=tuple(change for change in no_longer_planned if _is_done(change, tenant)),
+        dropped=tuple(change for change in no_longer_planned if not _is_done(change, tenant)),
+        loses_narrowing=any(map(removes_access, no_longer_planned)) and any(map(_gives_access, fresh.changes)),
     )
 
 
-def _deed(change: Change) -> Deed:
-    return change.key, grant_before(change), grants_after(change)
+def _change_effect(change: Change) -> ChangeEffect:
+    return change.key, grant_before(change), grant_after(change)
 
 
 def _is_done(change: Change, tenant: Mapping[Key, ObservedGrant]) -> bool:
-    observed, after = tenant.get(change.key), grants_after(change)
+    observed, after = tenant.get(change.key), grant_after(change)
     if observed is None or after is None:
         return observed is None and after is None
-    return as_far_as_told(observed.grant, after) == after
+    return without_undeclared_organizations(observed.grant, after) == after
 
 
 def _gives_access(change: Change) -> bool:
@@ -106,7 +116,7 @@ def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
 
 def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str | None]:
     organizations = {
-        each for grant in (grant_before(change), grants_after(change)) if grant for each in grant.organizations or ()
+        each for grant in (grant_before(change), grant_after(change)) if grant for each in grant.organizations or ()
     }
     known = directory.organizations_by_id
     return {
@@ -116,55 +126,55 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
     }
 
 
-def as_unverified(plan: Plan) -> Plan:
+def label_unverified(plan: Plan) -> Plan:
     """Label the content of a saved plan that cannot be verified.
 
     Anybody can write such a file. Risks are computed again from the changes. Risks that only the file contains are
     labelled as unverified.
     """
-    blocked = tuple(Blocked(_marked(each.change), _mark(each.reason)) for each in plan.blocked)
-    changes = tuple(map(_marked, plan.changes))
+    blocked = tuple(Blocked(_label_change(each.change), _label(each.reason)) for each in plan.blocked)
+    changes = tuple(map(_label_change, plan.changes))
     known = (*changes, *(each.change for each in blocked))
     found = {
         key: tuple(risk for risk in risks if risk.is_known)
-        for key, risks in all_risks(known, lambda _: False, Directory()).items()
+        for key, risks in find_all_risks(known, lambda _: False, Directory()).items()
     }
     return replace(
         plan,
         changes=changes,
         blocked=blocked,
-        directory=_marked_names(plan.directory),
-        notes=(UNVERIFIED_NOTE, *map(_mark, plan.notes)),
-        config_changes=tuple(map(_marked_config, plan.config_changes)),
-        risks={key: _all_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},
+        directory=_label_names(plan.directory),
+        notes=(UNVERIFIED_NOTE, *map(_label, plan.notes)),
+        config_changes=tuple(map(_label_config_change, plan.config_changes)),
+        risks={key: _merge_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},
     )
 
 
-def _mark(text: str) -> str:
+def _label(text: str) -> str:
     return f"{UNVERIFIED}: {text}"
 
 
-def _marked_config(change: ConfigChange) -> ConfigChange:
-    return replace(change, risk=replace(change.risk, message=_mark(change.risk.message)))
+def _label_config_change(change: ConfigChange) -> ConfigChange:
+    return replace(change, risk=replace(change.risk, message=_label(change.risk.message)))
 
 
-def _marked(change: Change) -> Change:
+def _label_change(change: Change) -> Change:
     if isinstance(change, Delete) or not change.after.spec.description:
         return change
-    spec = change.after.spec._replace(description=_mark(change.after.spec.description))
+    spec = change.after.spec._replace(description=_label(change.after.spec.description))
     return replace(change, after=DesiredGrant(change.after.grant, spec))
 
 
-def _all_risks(found: Iterable[Risk], said: Iterable[Risk]) -> tuple[Risk, ...]:
+def _merge_risks(found: Iterable[Risk], claimed: Iterable[Risk]) -> tuple[Risk, ...]:
     """Return the computed risks and the risks that only the file contains, the highest first."""
     found = tuple(found)
-    more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in said if risk not in found)
+    more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in claimed if risk not in found)
     return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))
 
 
-def _marked_names(directory: Directory) -> Directory:
-    def name(identity: str, said: str) -> str:
-        return f"{identity} ({UNVERIFIED}: {quoted(said)})"
+def _label_names(directory: Directory) -> Directory:
+    def name(identity: str, claimed: str) -> str:
+        return f"{identity} ({UNVERIFIED}: {quote_text(claimed)})"
 
     return Directory(
         tuple(Application(each.client_id, name(each.client_id, each.name)) for each in directory.applications or ()),

@@ -68,14 +68,14 @@ JOINED_SCRIPTS: Ranges = (
 )
 """Blocks of Arabic, Indic and related scripts. These scripts need joiners and non-joiners."""
 
-STYLES = frozenset("\ufe0e\ufe0f")
+VARIATION_SELECTORS = frozenset("\ufe0e\ufe0f")
 """Variation selectors that choose between the text form and the emoji form of a character."""
 JOINER, NON_JOINER = "\u200d", "\u200c"
 JOINERS = frozenset({JOINER, NON_JOINER})
 KEYCAP = re.compile(r"[0-9#*]\ufe0f\u20e3")
 
-LAST_OF_FOUR_DIGITS = "\uffff"
-NAMES = {
+LAST_FOUR_DIGIT_CHARACTER = "\uffff"
+CONTROL_NAMES = {
     "\0": "NULL",
     "\b": "BACKSPACE",
     "\v": "LINE TABULATION",
@@ -88,17 +88,17 @@ NAMES = {
 """Names of control characters, which `unicodedata` lacks."""
 
 
-def _merged(*tables: Ranges) -> Ranges:
+def _merge(*tables: Ranges) -> Ranges:
     """Merge tables of ranges into one sorted table. The ranges must not overlap."""
     return tuple(sorted(each for table in tables for each in table))
 
 
 def character_class(*tables: Ranges) -> str:
     """Return the ranges as the content of a character class in a regular expression."""
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _merged(*tables))
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _merge(*tables))
 
 
-INVISIBLE = _merged(DEFAULT_IGNORABLE, FORMAT, BLANK, SPACES)
+INVISIBLE = _merge(DEFAULT_IGNORABLE, FORMAT, BLANK, SPACES)
 _SEARCH = re.compile(f"[{character_class(INVISIBLE)}]")
 
 
@@ -115,14 +115,14 @@ def has_invisible(text: str) -> bool:
     return not text.isascii() and bool(_SEARCH.search(text))
 
 
-def escape(char: str) -> str:
+def escape_for_yaml(char: str) -> str:
     r"""Return the escape of a character in a double-quoted YAML string: `\u200b`, `\U000e0041`."""
-    return f"\\U{ord(char):08x}" if char > LAST_OF_FOUR_DIGITS else f"\\u{ord(char):04x}"
+    return f"\\U{ord(char):08x}" if char > LAST_FOUR_DIGIT_CHARACTER else f"\\u{ord(char):04x}"
 
 
-def name_of(char: str) -> str:
+def character_name(char: str) -> str:
     """Return `U+200B ZERO WIDTH SPACE`, or only the number if the character has no name."""
-    return f"U+{ord(char):04X} {unicodedata.name(char, NAMES.get(char, ''))}".rstrip()
+    return f"U+{ord(char):04X} {unicodedata.name(char, CONTROL_NAMES.get(char, ''))}".rstrip()
 
 
 def changes_direction(char: str) -> bool:
@@ -141,23 +141,23 @@ def belongs_to_text(text: str, index: int) -> bool:
     - a typographic space
     """
     char = text[index]
-    if char not in JOINERS and char not in STYLES:
+    if char not in JOINERS and char not in VARIATION_SELECTORS:
         return char.isspace()
     before, after = text[max(index - 1, 0) : index], text[index + 1 : index + 2]
-    if char in STYLES:
+    if char in VARIATION_SELECTORS:
         return _is_in(PICTOGRAPHS, before) or bool(KEYCAP.match(text, max(index - 1, 0)))
     is_within_emoji = char == JOINER and _is_in(PICTOGRAPHS, after) and _ends_emoji(text, index)
-    return is_within_emoji or _share_script(before, after)
+    return is_within_emoji or _are_joined_letters(before, after)
 
 
 def _ends_emoji(text: str, end: int) -> bool:
     """Return whether an emoji ends before `end`. A variation selector or skin tone is part of the emoji."""
     last, earlier = text[max(end - 1, 0) : end], text[max(end - 2, 0) : max(end - 1, 0)]
-    is_modifier = last in STYLES or _is_in(SKIN_TONES, last)
+    is_modifier = last in VARIATION_SELECTORS or _is_in(SKIN_TONES, last)
     return _is_in(PICTOGRAPHS, earlier if is_modifier else last)
 
 
-def _share_script(one: str, other: str) -> bool:
+def _are_joined_letters(one: str, other: str) -> bool:
     """Return whether two characters are letters (or marks on letters) of the same script with joiners."""
     script = _range_of(JOINED_SCRIPTS, one)
     return script >= 0 and script == _range_of(JOINED_SCRIPTS, other) and _is_letter(one) and _is_letter(other)
@@ -179,10 +179,10 @@ def _range_of(ranges: Ranges, char: str) -> int:
     return number if number >= 0 and ord(char) <= ranges[number][1] else -1
 
 
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 ARROW = "->"
-BLANKS = re.compile(r"^ +| +$|(?<= ) +")
-MOST_REMEMBERED = 4096
+OUTER_OR_REPEATED_SPACES = re.compile(r"^ +| +$|(?<= ) +")
+CACHE_SIZE = 4096
 
 LOOKALIKES: Mapping[str, str] = {
     "A": "АΑ",
@@ -242,10 +242,10 @@ LOOKALIKES: Mapping[str, str] = {
 }
 """For each ASCII character, the letters that look like it and that NFKD does not change."""
 TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
-ALIKE_IN_ASCII = str.maketrans("I1|0", "lllO")
+ASCII_LOOKALIKES = str.maketrans("I1|0", "lllO")
 
 
-def latin(text: str) -> str:
+def to_latin(text: str) -> str:
     """Replace letters of other scripts by the Latin letters that they look like, and remove marks."""
     if text.isascii():
         return text
@@ -258,11 +258,11 @@ def latin(text: str) -> str:
 
 def skeleton(name: str) -> str:
     """Return the skeleton of a name. Names with equal skeletons look alike."""
-    plain = latin(name).translate(ALIKE_IN_ASCII).casefold()
+    plain = to_latin(name).translate(ASCII_LOOKALIKES).casefold()
     return " ".join(plain.replace("rn", "m").replace("vv", "w").split())
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def is_deceptive(name: str) -> bool:
     """Return whether a reader may misread a name, so that the name needs its id next to it.
 
@@ -277,13 +277,13 @@ def is_deceptive(name: str) -> bool:
         not name.isascii()
         or not name.isprintable()
         or "\\" in name
-        or len(name) > LONGEST_NAME
-        or BLANKS.search(name) is not None
+        or len(name) > MAX_NAME_LENGTH
+        or OUTER_OR_REPEATED_SPACES.search(name) is not None
         or ARROW in name
         or name.startswith("default for ")
     )
 
 
-def with_visible_blanks(name: str) -> str:
+def escape_spaces(name: str) -> str:
     r"""Return a name with `\x20` for each space at an end and for each space after another space."""
-    return BLANKS.sub(lambda found: r"\x20" * len(found[0]), name)
+    return OUTER_OR_REPEATED_SPACES.sub(lambda found: r"\x20" * len(found[0]), name)

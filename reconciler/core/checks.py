@@ -17,7 +17,7 @@ from reconciler.core.resolve import DesiredGrant
 from reconciler.core.suggest import Suggestions
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 
-CLOSENESS_OF_IDENTIFIERS = 0.9
+MIN_IDENTIFIER_SIMILARITY = 0.9
 """The similarity that a suggested API identifier needs. It is high, because all URLs of a company are similar."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
@@ -31,7 +31,7 @@ class CheckSubject:
     desired: DesiredGrant
     observed: ObservedGrant | None
     directory: Directory
-    guess: Suggestions
+    suggest: Suggestions
 
     @property
     def key(self) -> Key:
@@ -59,13 +59,13 @@ class Check:
     Attributes:
         what: The condition that the check verifies.
         needs: The lists that the check needs.
-        matters: Returns whether the check applies to a grant.
+        applies_to: Returns whether the check applies to a grant.
         find: Returns the problems of a grant. It is called only if all needed lists were read.
     """
 
     what: str
     needs: frozenset[TenantList]
-    matters: Callable[[CheckSubject], bool]
+    applies_to: Callable[[CheckSubject], bool]
     find: Callable[[CheckSubject], Iterable[Problem]]
 
 
@@ -78,34 +78,34 @@ class NotChecked:
     grants: int
 
 
-def check(
+def run_checks(
     desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant], directory: Directory
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
     """Run all checks. Return the problems and the skipped checks.
 
     A problem is only a warning if the tenant's grant already has the same value.
     """
-    guess = Suggestions()
+    suggest = Suggestions()
     possible = [each for each in CHECKS if directory.has_read(each.needs)]
     impossible = [each for each in CHECKS if not directory.has_read(each.needs)]
     problems: list[Problem] = []
     unchecked: Counter[str] = Counter()
     for each in desired:
-        subject = CheckSubject(each, observed.get(each.key), directory, guess)
+        subject = CheckSubject(each, observed.get(each.key), directory, suggest)
         for row in possible:
             problems += row.find(subject)
-        unchecked.update(row.what for row in impossible if row.matters(subject))
+        unchecked.update(row.what for row in impossible if row.applies_to(subject))
     return tuple(problems), tuple(
-        NotChecked(row.what, directory.why_unread(row.needs), unchecked[row.what])
+        NotChecked(row.what, directory.reason_unread(row.needs), unchecked[row.what])
         for row in impossible
         if unchecked[row.what]
     )
 
 
-def lists_that_matter(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
+def required_lists(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
     """Return the lists that the checks of one grant need."""
     subject = CheckSubject(desired, observed, directory, Suggestions())
-    return {needed for row in CHECKS if row.matters(subject) for needed in row.needs}
+    return {needed for row in CHECKS if row.applies_to(subject) for needed in row.needs}
 
 
 def _is_new(subject: CheckSubject) -> bool:
@@ -116,18 +116,18 @@ def _is_new_for_an_application(subject: CheckSubject) -> bool:
     return subject.observed is None and subject.key.client_id is not None
 
 
-def _opens_to_any_organization(subject: CheckSubject) -> bool:
+def _newly_allows_any_organization(subject: CheckSubject) -> bool:
     new = subject.observed is None or not subject.observed.grant.allow_any_organization
     return new and subject.desired.grant.allow_any_organization and subject.key.client_id is not None
 
 
-def _names_scopes(subject: CheckSubject) -> bool:
+def _has_scopes(subject: CheckSubject) -> bool:
     return bool(subject.desired.grant.scope)
 
 
-def _says_what_system_apis_refuse(subject: CheckSubject) -> bool:
-    there = subject.observed is not None and subject.observed.grant == subject.desired.grant
-    return not there and any(said for _, said in _refused_by_system_apis(subject))
+def _uses_refused_field(subject: CheckSubject) -> bool:
+    exists = subject.observed is not None and subject.observed.grant == subject.desired.grant
+    return not exists and any(said for _, said in _fields_refused_by_system_apis(subject))
 
 
 def _application_exists(subject: CheckSubject) -> Iterator[Problem]:
@@ -135,7 +135,7 @@ def _application_exists(subject: CheckSubject) -> Iterator[Problem]:
     if subject.observed is not None or client_id is None or client_id in directory.applications_by_id:
         return
     what = f'the tenant has no application with id "{client_id}"'
-    fix = subject.guess(client_id, directory.applications_by_id) or "create the application first"
+    fix = subject.suggest(client_id, directory.applications_by_id) or "create the application first"
     if client_id in directory.client_ids_by_name:
         fix = "this is an application name: use client instead of client_id"
     yield Problem(subject.desired.spec.source_of("client_id"), what, fix, is_missing=True)
@@ -149,7 +149,7 @@ def _application_can_hold_grants(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _no_third_party_for_every_organization(subject: CheckSubject) -> Iterator[Problem]:
-    if _opens_to_any_organization(subject) and subject.directory.third_party(subject.key):
+    if _newly_allows_any_organization(subject) and subject.directory.third_party(subject.key):
         what = "Auth0 refuses allow_any_organization for third-party applications"
         yield Problem(subject.desired.spec.source_of("allow_any_organization"), what, "list the organizations instead")
 
@@ -165,13 +165,13 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
     if subject.api is not None:
         return
     audience, directory = subject.key.audience, subject.directory
-    fix = subject.guess(audience, directory.apis_by_identifier, CLOSENESS_OF_IDENTIFIERS) or "create the API first"
+    fix = subject.suggest(audience, directory.apis_by_identifier, MIN_IDENTIFIER_SIMILARITY) or "create the API first"
     if audience in directory.identifiers_by_name:
         fix = "this is an API name: use api instead of audience"
     what = f'the tenant has no API with identifier "{audience}"'
-    there = subject.observed is not None
+    exists = subject.observed is not None
     source = subject.desired.spec.source_of("audience")
-    yield Problem(source, what, fix, _severity(already_there=there), is_missing=not there)
+    yield Problem(source, what, fix, _severity(already_there=exists), is_missing=not exists)
 
 
 def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
@@ -184,30 +184,30 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):
         return
     defined = api.scopes_for(subject.key)
-    there = subject.observed.grant.scope if subject.observed else frozenset()
-    for scope, place in spec.placed_scopes():
+    current = subject.observed.grant.scope if subject.observed else frozenset()
+    for scope, source in spec.scopes_with_sources():
         if scope in defined:
             continue
-        accepted = not subject.sends_scopes if api.is_system else scope in there or spec.is_snapshot
-        fix = subject.guess(scope, defined) or "define it on the API first, or remove it"
+        accepted = not subject.sends_scopes if api.is_system else scope in current or spec.is_snapshot
+        fix = subject.suggest(scope, defined) or "define it on the API first, or remove it"
         what = f'the API "{api.name}" does not define the scope "{scope}"'
-        if api.is_system and scope in there and not accepted:
+        if api.is_system and scope in current and not accepted:
             what += ", and Auth0 refuses the whole list"
-        yield Problem(place, what, fix, _severity(already_there=accepted))
+        yield Problem(source, what, fix, _severity(already_there=accepted))
 
 
 def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
     api = subject.api
     if api is None or not api.is_system:
         return
-    there = subject.observed is not None and subject.observed.grant == subject.desired.grant
-    for field, said in _refused_by_system_apis(subject):
+    exists = subject.observed is not None and subject.observed.grant == subject.desired.grant
+    for field, said in _fields_refused_by_system_apis(subject):
         if said:
             what = f'Auth0 refuses {field} on its own API "{api.name}"'
-            yield Problem(subject.desired.spec.source_of(field), what, "remove it", _severity(already_there=there))
+            yield Problem(subject.desired.spec.source_of(field), what, "remove it", _severity(already_there=exists))
 
 
-def _refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:
+def _fields_refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:
     """Yield the fields that Auth0 refuses for system APIs, and whether the grant uses each field."""
     grant = subject.desired.grant
     yield "allow_all_scopes", grant.allow_all_scopes
@@ -233,7 +233,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "no third party may act for every organization",
         APPLICATIONS,
-        _opens_to_any_organization,
+        _newly_allows_any_organization,
         _no_third_party_for_every_organization,
     ),
     Check("the API exists", APIS, _is_new, _api_exists),
@@ -243,6 +243,6 @@ CHECKS: tuple[Check, ...] = (
         _is_new_for_an_application,
         _no_third_party_on_system_apis,
     ),
-    Check("the API defines the scopes", APIS, _names_scopes, _scopes_are_defined),
-    Check("Auth0's own APIs accept the settings", APIS, _says_what_system_apis_refuse, _system_api_accepts_fields),
+    Check("the API defines the scopes", APIS, _has_scopes, _scopes_are_defined),
+    Check("Auth0's own APIs accept the settings", APIS, _uses_refused_field, _system_api_accepts_fields),
 )

@@ -3,7 +3,7 @@
 If it is uncertain whether a setting is as strict as before, it counts as loosened.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
@@ -23,16 +23,16 @@ from reconciler.core.config_rules import (
     ConfigChange,
 )
 from reconciler.core.guards import Limits
-from reconciler.core.identity import comparable, is_same_host
-from reconciler.core.pattern import NAMES, ManagedScope, Pattern, Protect, matches
-from reconciler.core.policy import Policy, loosened_policy
+from reconciler.core.identity import comparison_key, is_same_host
+from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Pattern, Protect, matches
+from reconciler.core.policy import Policy, compare_policies
 from reconciler.core.problems import Risk
-from reconciler.core.quoting import quoted, some
+from reconciler.core.quoting import join_some, quote_text
 
 SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
-MOST_PAIRS = 50_000
-MOST_REMEMBERED = 64
+MAX_PAIRS = 50_000
+CACHE_SIZE = 64
 """The cache size per setting. It can be small, because most tenants share the same value."""
 SHARED = ""
 """The name under which the shared settings are compared. Unnamed tenants use the shared settings."""
@@ -86,13 +86,13 @@ class TenantSettings(Protocol):
         """The policy."""
 
 
-def not_compared(file: str, base: str, why: str) -> tuple[ConfigChange, ...]:
+def unreadable_base_file(file: str, base: str, why: str) -> tuple[ConfigChange, ...]:
     """Return the change to report if the file at the base cannot be used. `why` completes the sentence."""
     message = f"{file} in {base} {why}; its changes are unknown, so review the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
 
-def file_is_new(file: str, base: str) -> tuple[ConfigChange, ...]:
+def new_config_file(file: str, base: str) -> tuple[ConfigChange, ...]:
     """Return the change to report if the base does not contain the file."""
     message = f"{base} does not contain {file}: every setting is new, or the file was moved; review the whole file"
     return (ConfigChange((), NEW_FILE.risk(message)),)
@@ -115,26 +115,26 @@ def config_changes(
         names = found.setdefault(risk, [])
         if name not in names:
             names.append(name)
-    return worst_first(ConfigChange(tuple(name for name in names if name), risk) for risk, names in found.items())
+    return sort_by_risk(ConfigChange(tuple(name for name in names if name), risk) for risk, names in found.items())
 
 
-def worst_first(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
+def sort_by_risk(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
     """Sort changes by rule (the highest risk first), then by tenant."""
     order = {rule.name: number for number, rule in enumerate(CONFIG_RULES)}
     return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants, each.risk.message)))
 
 
-Named = tuple[str, Risk]
+TenantRisk = tuple[str, Risk]
 """The name of a tenant and a risk in its settings."""
 
 
-def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings]) -> Iterator[Named]:
+def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings]) -> Iterator[TenantRisk]:
     renamed: set[str] = set()
     by_host = _by_host(old.values())
     for name, tenant in new.items():
         at_its_domain = list({each.name: each for host in _hosts(tenant) for each in by_host.get(host, ())}.values())
         if name in old:
-            yield from _both(old[name], tenant)
+            yield from _same_tenant(old[name], tenant)
         else:
             yield from _new_name(tenant, at_its_domain, new)
             renamed.update(each.name for each in at_its_domain if each.name not in new)
@@ -148,11 +148,11 @@ def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings
 
 def _new_name(
     tenant: TenantSettings, at_its_domain: Sequence[TenantSettings], new: Mapping[str, TenantSettings]
-) -> Iterator[Named]:
-    if gone := [each.name for each in at_its_domain if each.name not in new]:
-        yield tenant.name, RENAMED.risk(f"the tenant at {tenant.host} was renamed from {some(gone)}")
+) -> Iterator[TenantRisk]:
+    if removed_names := [each.name for each in at_its_domain if each.name not in new]:
+        yield tenant.name, RENAMED.risk(f"the tenant at {tenant.host} was renamed from {join_some(removed_names)}")
         return
-    whose = f", the former domain of {some([each.name for each in at_its_domain])}" if at_its_domain else ""
+    whose = f", the former domain of {join_some([each.name for each in at_its_domain])}" if at_its_domain else ""
     yield tenant.name, ADDED.risk(f"new tenant of kind {tenant.kind} at {tenant.host}{whose}")
 
 
@@ -168,10 +168,10 @@ def _hosts(tenant: TenantSettings) -> Iterable[str]:
     """Return the hosts that identify an Auth0 tenant. Return nothing for a sandbox, which only its name identifies."""
     if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
         return ()
-    return dict.fromkeys(comparable(host) for host in (tenant.host, tenant.canonical_host) if host)
+    return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
 
 
-def _both(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
+def _same_tenant(was: TenantSettings, now: TenantSettings) -> Iterator[TenantRisk]:
     """Yield the differences between two tenants with the same name."""
     name = now.name
     if was.kind != now.kind:
@@ -181,12 +181,12 @@ def _both(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
     if name and not is_same_host(was.host, now.host):
         yield name, MOVED.risk(f"the domain changes from {was.host} to {now.host}")
     elif was.canonical_host != now.canonical_host:
-        said = [each or "none" for each in (was.canonical_host, now.canonical_host)]
-        yield name, MOVED.risk(f"the canonical domain changes from {said[0]} to {said[1]}")
+        labels = [each or "none" for each in (was.canonical_host, now.canonical_host)]
+        yield name, MOVED.risk(f"the canonical domain changes from {labels[0]} to {labels[1]}")
     yield from _settings(was, now)
 
 
-def _settings(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
+def _settings(was: TenantSettings, now: TenantSettings) -> Iterator[TenantRisk]:
     for risk in (
         *_protect(was.protect, now.protect),
         *_manage(was.managed_scope.patterns, now.managed_scope.patterns),
@@ -202,12 +202,12 @@ def _settings(was: TenantSettings, now: TenantSettings) -> Iterator[Named]:
 Setting = TypeVar("Setting", bound=Hashable)
 
 
-def remembered(
+def cached_comparison(
     compare: Callable[[Setting, Setting], Iterator[Risk]],
 ) -> Callable[[Setting, Setting], tuple[Risk, ...]]:
     """Decorate a slow comparison with a cache and a fast path for equal values."""
 
-    @lru_cache(MOST_REMEMBERED)
+    @lru_cache(CACHE_SIZE)
     def compared(was: Setting, now: Setting) -> tuple[Risk, ...]:
         return tuple(compare(was, now))
 
@@ -217,15 +217,15 @@ def remembered(
     return fast
 
 
-def _default(was: str | None, now: str | None) -> Iterator[Named]:
+def _default(was: str | None, now: str | None) -> Iterator[TenantRisk]:
     if was != now:
-        said = [quoted(each) if each else "none" for each in (was, now)]
-        yield SHARED, DEFAULT.risk(f"default_tenant changes from {said[0]} to {said[1]}")
+        labels = [quote_text(each) if each else "none" for each in (was, now)]
+        yield SHARED, DEFAULT.risk(f"default_tenant changes from {labels[0]} to {labels[1]}")
 
 
 def _covers(pattern: Pattern, other: Pattern) -> bool:
     """Return whether `pattern` certainly matches every grant that `other` matches."""
-    for name in NAMES:
+    for name in PATTERN_FIELDS:
         wide, narrow = getattr(pattern, name), getattr(other, name)
         if wide is None or wide == narrow:
             continue
@@ -242,19 +242,19 @@ def _uncovered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
     by_text = {str(each): each for each in patterns}
-    if len(missing) * len(by) > MOST_PAIRS:
+    if len(missing) * len(by) > MAX_PAIRS:
         return missing
     return [text for text in missing if not any(_covers(other, by_text[text]) for other in by)]
 
 
-@remembered
+@cached_comparison
 def _protect(was: tuple[Protect, ...], now: tuple[Protect, ...]) -> Iterator[Risk]:
     if lost := _uncovered(was, now):
-        yield LOOSENED.risk(f"protect no longer contains: {_listed(lost)}")
-    yield from _only_other(was, now, lost, _uncovered(now, was), "protect")
+        yield LOOSENED.risk(f"protect no longer contains: {join_some(lost)}")
+    yield from _not_looser(was, now, lost, _uncovered(now, was), "protect")
 
 
-@remembered
+@cached_comparison
 def _manage(was: tuple[Pattern, ...], now: tuple[Pattern, ...]) -> Iterator[Risk]:
     """Yield a risk if `manage` changed. Without items, it matches every grant."""
     if was and not now:
@@ -264,25 +264,27 @@ def _manage(was: tuple[Pattern, ...], now: tuple[Pattern, ...]) -> Iterator[Risk
     else:
         gained, lost = _uncovered(now, was), _uncovered(was, now)
         if gained:
-            yield LOOSENED.risk(f"manage now matches: {_listed(gained)}")
-        yield from _only_other(was, now, gained, lost, "manage")
+            yield LOOSENED.risk(f"manage now matches: {join_some(gained)}")
+        yield from _not_looser(was, now, gained, lost, "manage")
 
 
-def _only_other(
+def _not_looser(
     was: Sequence[object], now: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
 ) -> Iterator[Risk]:
     """Yield a low risk for a setting that changed without becoming looser."""
     if loosened or list(was) == list(now):
         return
     what = "now contains" if setting == "protect" else "no longer matches"
-    yield STRICTER.risk(f"{setting} {what}: {_listed(tightened)}" if tightened else f"{setting} is written differently")
+    yield STRICTER.risk(
+        f"{setting} {what}: {join_some(tightened)}" if tightened else f"{setting} is written differently"
+    )
 
 
 def _own(was: frozenset[str], now: frozenset[str]) -> Iterator[Risk]:
     if lost := sorted(was - now):
-        yield LOOSENED.risk(f"own no longer contains: {_listed(lost)}")
+        yield LOOSENED.risk(f"own no longer contains: {join_some(lost)}")
     if gained := sorted(now - was):
-        yield STRICTER.risk(f"own now contains: {_listed(gained)}")
+        yield STRICTER.risk(f"own now contains: {join_some(gained)}")
 
 
 def _limits(was: Limits, now: Limits) -> Iterator[Risk]:
@@ -304,7 +306,7 @@ def _credentials(was: str, now: str) -> Iterator[Risk]:
 
 def _variables(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Risk]:
     for name in sorted({*was, *now}):
-        before, after = (quoted(each[name]) if name in each else "" for each in (was, now))
+        before, after = (quote_text(each[name]) if name in each else "" for each in (was, now))
         if was.get(name) == now.get(name):
             continue
         if before and after:
@@ -313,8 +315,4 @@ def _variables(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Risk]
             yield STRICTER.risk(f"new variable {name}: {after}" if after else f"the variable {name} is removed")
 
 
-def _listed(items: Collection[str]) -> str:
-    return some(items)
-
-
-_policy = remembered(loosened_policy)
+_policy = cached_comparison(compare_policies)

@@ -83,10 +83,10 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
 
 def revoked_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
     """Return the settings of a grant that differ from their defaults, as changes to the defaults."""
-    return tuple(_reversed(change) for change in granted_fields(grant))
+    return tuple(_reverse(change) for change in granted_fields(grant))
 
 
-def _reversed(change: FieldChange) -> FieldChange:
+def _reverse(change: FieldChange) -> FieldChange:
     match change:
         case SetChange():
             return SetChange(change.field, added=change.removed, removed=change.added)

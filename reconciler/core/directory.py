@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from reconciler.core.characters import LONGEST_NAME, is_deceptive, skeleton, with_visible_blanks
+from reconciler.core.characters import MAX_NAME_LENGTH, escape_spaces, is_deceptive, skeleton
 from reconciler.core.grant import SUBJECT_USER, Key
-from reconciler.core.quoting import shortened
+from reconciler.core.quoting import shorten
 
-LONGEST_ID = 200
-STRICT_THIRD_PARTY = "tpc_"
+MAX_ID_LENGTH = 200
+STRICT_THIRD_PARTY_PREFIX = "tpc_"
 """The prefix of the ids of third-party applications in strict mode."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
@@ -118,13 +118,13 @@ class Directory:
         """Return whether all of `lists` were read."""
         return self.read.issuperset(lists)
 
-    def why_unread(self, lists: Iterable[TenantList]) -> str:
+    def reason_unread(self, lists: Iterable[TenantList]) -> str:
         """Return the reason why some of `lists` were not read."""
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
-            return f"the token may not list {_and(refused)} ({_and(PERMISSIONS[each] for each in refused)})"
-        return f"{_and(unread)} were not listed"
+            return f"the token may not list {_join(refused)} ({_join(PERMISSIONS[each] for each in refused)})"
+        return f"{_join(unread)} were not listed"
 
     @cached_property
     def applications_by_id(self) -> Mapping[str, Application]:
@@ -139,12 +139,12 @@ class Directory:
     @cached_property
     def client_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
         """Client ids by application name. Several applications may share a name."""
-        return _grouped((application.name, application.client_id) for application in self.applications or ())
+        return _group((application.name, application.client_id) for application in self.applications or ())
 
     @cached_property
     def identifiers_by_name(self) -> Mapping[str, tuple[str, ...]]:
         """API identifiers by API name. Several APIs may share a name."""
-        return _grouped((api.name, api.identifier) for api in self.apis or ())
+        return _group((api.name, api.identifier) for api in self.apis or ())
 
     @cached_property
     def organizations_by_id(self) -> Mapping[str, Organization]:
@@ -154,9 +154,9 @@ class Directory:
     @cached_property
     def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
         """Organization ids by name. Auth0 keeps the names unique."""
-        return _grouped((organization.name, organization.id) for organization in self.organizations_by_id.values())
+        return _group((organization.name, organization.id) for organization in self.organizations_by_id.values())
 
-    def organizations_called(self, name_or_id: str) -> tuple[str, ...]:
+    def find_organizations(self, name_or_id: str) -> tuple[str, ...]:
         """Return the ids of the organizations with this name or id.
 
         A text in the format of an id never matches a name, because anybody can give an organization the id of another
@@ -184,7 +184,7 @@ class Directory:
         """
         if key.default_for is not None:
             return False
-        if key.holder.startswith(STRICT_THIRD_PARTY):
+        if key.holder.startswith(STRICT_THIRD_PARTY_PREFIX):
             return True
         application = self.applications_by_id.get(key.client_id or "")
         return application.is_third_party if application else None
@@ -210,7 +210,7 @@ class Directory:
         organization = self.organizations_by_id.get(organization_id)
         return organization.name or None if organization else None
 
-    def shown_with_id(self, keys: Iterable[Key], organizations: Iterable[str]) -> tuple[str, ...]:
+    def ambiguous_ids(self, keys: Iterable[Key], organizations: Iterable[str]) -> tuple[str, ...]:
         """Return the sorted ids that labels show next to ambiguous names."""
         found = {
             key.client_id
@@ -238,10 +238,10 @@ class Directory:
 
     def _label(self, name: str | None, identity: str, alike: "LookalikeNames") -> str:
         if not name:
-            return shortened(identity, LONGEST_ID)
+            return shorten(identity, MAX_ID_LENGTH)
         if not is_deceptive(name) and not self._is_confusable(identity, alike):
             return name
-        return f"{shortened(with_visible_blanks(name), LONGEST_NAME)} ({shortened(identity, LONGEST_ID)})"
+        return f"{shorten(escape_spaces(name), MAX_NAME_LENGTH)} ({shorten(identity, MAX_ID_LENGTH)})"
 
 
 class LookalikeNames:
@@ -249,7 +249,7 @@ class LookalikeNames:
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._names = {identity: name for name, identity in named}
-        self._by_skeleton = _grouped((skeleton(name), identity) for identity, name in self._names.items())
+        self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
         """Return whether the name of `identity` looks like another name, id or label."""
@@ -262,11 +262,11 @@ class LookalikeNames:
         return bool(opening) and inside.endswith(")") and inside[:-1] in self._names
 
 
-def _and(words: Iterable[str]) -> str:
+def _join(words: Iterable[str]) -> str:
     return " and ".join(words)
 
 
-def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+def _group(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for name, identity in pairs:
         groups[name].append(identity)

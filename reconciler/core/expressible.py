@@ -8,60 +8,60 @@ import re
 from collections.abc import Iterator
 
 from reconciler.core.fields import SUBJECT_CLIENT
-from reconciler.core.grant import NOTHING, SUBJECT_ANONYMOUS, SUBJECT_USER, ClientGrant, Key
+from reconciler.core.grant import EMPTY_SET, SUBJECT_ANONYMOUS, SUBJECT_USER, ClientGrant, Key
 from reconciler.core.organization_usage import CALLERS, USAGE_DENY
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
-from reconciler.core.tenant_filter import literal
+from reconciler.core.tenant_filter import escape_variables
 
-SUBJECTS = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
+SUBJECT_TYPES = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
 DEFAULT_HOLDERS = frozenset({"third_party_clients"})
-LONGEST_TEXT = 8 * 1024  # the limit of one scalar in a grant file
-LONGEST_SCOPE = 280
-LONGEST_TYPE = 255
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-HALF = re.compile(r"[\ud800-\udfff]")
+MAX_TEXT_LENGTH = 8 * 1024  # the limit of one scalar in a grant file
+MAX_SCOPE_LENGTH = 280
+MAX_TYPE_LENGTH = 255
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 """Matches surrogates. JSON can contain an unpaired surrogate, but a text file cannot."""
 
 
-def obstacle(grant: ClientGrant) -> str | None:
+def reason_not_expressible(grant: ClientGrant) -> str | None:
     """Return the reason why no grant file can express `grant`, or None."""
-    return next(_obstacles(grant), None)
+    return next(_reasons(grant), None)
 
 
-def with_kept_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
+def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
     """Add the inexpressible values of `observed` to `desired`, so that an update does not remove them."""
-    if any(_organization_obstacles(observed)):
+    if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization
         desired = desired._replace(organization_usage=usage, allow_any_organization=any_organization)
-    if any(_type_obstacles(observed)):
+    if any(_type_reasons(observed)):
         desired = desired._replace(authorization_details_types=observed.authorization_details_types)
-    odd = _odd_scopes(observed)
-    return desired._replace(scope=desired.scope | odd) if odd and not desired.allow_all_scopes else desired
+    kept = _inexpressible_scopes(observed)
+    return desired._replace(scope=desired.scope | kept) if kept and not desired.allow_all_scopes else desired
 
 
-def declarable_part(grant: ClientGrant) -> ClientGrant:
+def expressible_part(grant: ClientGrant) -> ClientGrant:
     """Return `grant` without its inexpressible values."""
-    if any(_organization_obstacles(grant)):
+    if any(_organization_reasons(grant)):
         grant = grant._replace(organization_usage=USAGE_DENY, allow_any_organization=False, organizations=None)
-    if any(_type_obstacles(grant)):
-        grant = grant._replace(authorization_details_types=NOTHING)
-    return grant._replace(scope=grant.scope - _odd_scopes(grant))
+    if any(_type_reasons(grant)):
+        grant = grant._replace(authorization_details_types=EMPTY_SET)
+    return grant._replace(scope=grant.scope - _inexpressible_scopes(grant))
 
 
-def has_declarable_key(key: Key) -> bool:
+def has_expressible_key(key: Key) -> bool:
     """Return whether a grant file can name the grant with `key`."""
-    return not any(_key_obstacles(key))
+    return not any(_key_reasons(key))
 
 
-def takes_organizations(key: Key) -> bool:
+def allows_organizations(key: Key) -> bool:
     """Return whether a file may declare organization settings for a grant with `key`."""
     if key.default_for is not None:
         return False
-    return key.subject_type == SUBJECT_CLIENT or is_exception_for_users(key)
+    return key.subject_type == SUBJECT_CLIENT or is_user_grant_on_my_organization(key)
 
 
-def is_exception_for_users(key: Key) -> bool:
+def is_user_grant_on_my_organization(key: Key) -> bool:
     """Return whether `key` belongs to a user's grant on the My Organization API.
 
     Auth0 allows organization settings for these grants, but not for other grants of users.
@@ -69,52 +69,52 @@ def is_exception_for_users(key: Key) -> bool:
     return key.subject_type == SUBJECT_USER and key.audience.endswith(MY_ORGANIZATION_SUFFIX)
 
 
-def writable(text: str) -> bool:
+def is_writable(text: str) -> bool:
     """Return whether a grant file can contain `text` as a name or an id."""
-    return 0 < len(literal(text)) <= LONGEST_TEXT and not HALF.search(text)
+    return 0 < len(escape_variables(text)) <= MAX_TEXT_LENGTH and not SURROGATE.search(text)
 
 
-def _obstacles(grant: ClientGrant) -> Iterator[str]:
-    yield from _key_obstacles(grant.key)
-    yield from _organization_obstacles(grant)
-    yield from _type_obstacles(grant)
-    for text in sorted(_odd_scopes(grant)):
-        yield f"its scope {quoted(text)} is empty, too long or not printable"
+def _reasons(grant: ClientGrant) -> Iterator[str]:
+    yield from _key_reasons(grant.key)
+    yield from _organization_reasons(grant)
+    yield from _type_reasons(grant)
+    for text in sorted(_inexpressible_scopes(grant)):
+        yield f"its scope {quote_text(text)} is empty, too long or not printable"
 
 
-def _key_obstacles(key: Key) -> Iterator[str]:
+def _key_reasons(key: Key) -> Iterator[str]:
     if key.other_holder:
         yield "the kind of its holder is unknown"
-    if key.subject_type not in SUBJECTS:
-        yield f"its subject type {quoted(key.subject_type)} is unknown"
+    if key.subject_type not in SUBJECT_TYPES:
+        yield f"its subject type {quote_text(key.subject_type)} is unknown"
     if key.default_for is not None and key.default_for not in DEFAULT_HOLDERS:
-        yield f"it is the default for {quoted(key.default_for)}, which is unknown"
-    if not writable(key.holder) or not writable(key.audience):
+        yield f"it is the default for {quote_text(key.default_for)}, which is unknown"
+    if not is_writable(key.holder) or not is_writable(key.audience):
         yield "a file cannot contain its id or the identifier of its API"
 
 
-def _organization_obstacles(grant: ClientGrant) -> Iterator[str]:
+def _organization_reasons(grant: ClientGrant) -> Iterator[str]:
     if grant.organization_usage not in CALLERS:
-        yield f"its organization_usage {quoted(grant.organization_usage)} is unknown"
+        yield f"its organization_usage {quote_text(grant.organization_usage)} is unknown"
     elif grant.organization_usage == USAGE_DENY and grant.allow_any_organization:
         yield "it allows any organization although it denies organizations"
-    elif grant.organization_usage != USAGE_DENY and not takes_organizations(grant.key):
+    elif grant.organization_usage != USAGE_DENY and not allows_organizations(grant.key):
         yield "it has organization settings, which are only valid for grants of applications"
     elif grant.organizations is not None and (grant.key.subject_type, grant.key.default_for) != (SUBJECT_CLIENT, None):
         yield "it has organizations, which are only valid for grants of applications"
 
 
-def _type_obstacles(grant: ClientGrant) -> Iterator[str]:
+def _type_reasons(grant: ClientGrant) -> Iterator[str]:
     if grant.authorization_details_types and grant.key.subject_type != SUBJECT_USER:
         yield "it has authorization_details_types, which are only valid for users"
     for text in sorted(grant.authorization_details_types):
-        if not _fits(text, LONGEST_TYPE):
-            yield f"its authorization_details_types has {quoted(text)}, which is empty, too long or not printable"
+        if not _fits(text, MAX_TYPE_LENGTH):
+            yield f"its authorization_details_types has {quote_text(text)}, which is empty, too long or not printable"
 
 
-def _odd_scopes(grant: ClientGrant) -> frozenset[str]:
-    return frozenset(scope for scope in grant.scope if not _fits(literal(scope), LONGEST_SCOPE))
+def _inexpressible_scopes(grant: ClientGrant) -> frozenset[str]:
+    return frozenset(scope for scope in grant.scope if not _fits(escape_variables(scope), MAX_SCOPE_LENGTH))
 
 
 def _fits(text: str, longest: int) -> bool:
-    return 0 < len(text) <= longest and not CONTROL.search(text) and not HALF.search(text)
+    return 0 < len(text) <= longest and not CONTROL_CHARACTER.search(text) and not SURROGATE.search(text)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from reconciler.core.organization_usage import USAGE_DENY, gaining
+from reconciler.core.organization_usage import USAGE_DENY, callers_gaining_access
 
 SUBJECT_CLIENT = "client"
 ORGANIZATIONS = "organizations"
@@ -49,7 +49,7 @@ class GrantField:
         has_variables: Whether texts in the field may contain `${variables}`.
         plan_order: The position among the changed fields of a plan, for settings and associations.
         label: The text before the value in a list of grants. If it is empty, the value is shown alone.
-        gives: Returns whether the second value allows access that the first value does not.
+        widens_access: Returns whether the second value allows access that the first value does not.
     """
 
     name: str
@@ -59,19 +59,19 @@ class GrantField:
     has_variables: bool = False
     plan_order: int = 0
     label: str = ""
-    gives: Callable[[Any, Any], bool] = lambda _before, _after: False
+    widens_access: Callable[[Any, Any], bool] = lambda _before, _after: False
 
 
-def _gains_items(before: frozenset[str] | None, after: frozenset[str] | None) -> bool:
+def _adds_items(before: frozenset[str] | None, after: frozenset[str] | None) -> bool:
     return bool((after or frozenset()) - (before or frozenset()))
 
 
-def _is_set(before: bool, after: bool) -> bool:  # noqa: FBT001 - values of a field
+def _switches_on(before: bool, after: bool) -> bool:  # noqa: FBT001 - values of a field
     return after and not before
 
 
-def _lets_callers_in(before: str, after: str) -> bool:
-    return bool(gaining(before, after))
+def _admits_callers(before: str, after: str) -> bool:
+    return bool(callers_gaining_access(before, after))
 
 
 NO_ITEMS: frozenset[str] = frozenset()
@@ -93,7 +93,7 @@ FIELDS: tuple[GrantField, ...] = (
         default=NO_ITEMS,
         has_variables=True,
         plan_order=2,
-        gives=_gains_items,
+        widens_access=_adds_items,
     ),
     GrantField(
         "allow_all_scopes",
@@ -102,7 +102,7 @@ FIELDS: tuple[GrantField, ...] = (
         default=False,
         plan_order=1,
         label="all scopes",
-        gives=_is_set,
+        widens_access=_switches_on,
     ),
     GrantField(
         "organization_usage",
@@ -111,7 +111,7 @@ FIELDS: tuple[GrantField, ...] = (
         default=USAGE_DENY,
         plan_order=4,
         label="organization_usage: ",
-        gives=_lets_callers_in,
+        widens_access=_admits_callers,
     ),
     GrantField(
         "allow_any_organization",
@@ -120,7 +120,7 @@ FIELDS: tuple[GrantField, ...] = (
         default=False,
         plan_order=5,
         label="any organization",
-        gives=_is_set,
+        widens_access=_switches_on,
     ),
     GrantField(
         ORGANIZATIONS,
@@ -129,7 +129,7 @@ FIELDS: tuple[GrantField, ...] = (
         has_variables=True,
         plan_order=6,
         label="organizations: ",
-        gives=_gains_items,
+        widens_access=_adds_items,
     ),
     GrantField(
         "authorization_details_types",
@@ -138,7 +138,7 @@ FIELDS: tuple[GrantField, ...] = (
         default=NO_ITEMS,
         plan_order=3,
         label="authorization_details_types: ",
-        gives=_gains_items,
+        widens_access=_adds_items,
     ),
 )
 BY_NAME: Mapping[str, GrantField] = {each.name: each for each in FIELDS}

@@ -10,20 +10,20 @@ from reconciler.core.organization_usage import USAGE_DENY
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"
 """Documented by Auth0 since July 2026."""
-NOTHING: frozenset[str] = frozenset()
+EMPTY_SET: frozenset[str] = frozenset()
 
-MOST_SETS = 4096
+CACHE_SIZE = 4096
 """The cache size of the functions below."""
 
 
-@lru_cache(MOST_SETS)
-def set_of(texts: tuple[str, ...]) -> frozenset[str]:
+@lru_cache(CACHE_SIZE)
+def shared_set(texts: tuple[str, ...]) -> frozenset[str]:
     """Return the set of `texts`. Equal sets share one object, which saves memory: most grants have one of few sets."""
-    return _one_for_all(frozenset(texts))
+    return _shared(frozenset(texts))
 
 
-@lru_cache(MOST_SETS)
-def _one_for_all(texts: frozenset[str]) -> frozenset[str]:
+@lru_cache(CACHE_SIZE)
+def _shared(texts: frozenset[str]) -> frozenset[str]:
     return texts
 
 
@@ -63,10 +63,10 @@ class ClientGrant(NamedTuple):
     """
 
     key: Key
-    scope: frozenset[str] = NOTHING
+    scope: frozenset[str] = EMPTY_SET
     organization_usage: str = USAGE_DENY
     allow_any_organization: bool = False
-    authorization_details_types: frozenset[str] = NOTHING
+    authorization_details_types: frozenset[str] = EMPTY_SET
     allow_all_scopes: bool = False
     organizations: frozenset[str] | None = None
 
@@ -74,13 +74,13 @@ class ClientGrant(NamedTuple):
 class ObservedGrant(NamedTuple):
     """A client grant of the tenant, with its id.
 
-    `unfamiliar` has the names of response fields that this version does not know. reconciler ignores these fields.
+    `unknown_fields` has the names of response fields that this version does not know. reconciler ignores these fields.
     """
 
     id: str
     grant: ClientGrant
     is_system: bool = False
-    unfamiliar: frozenset[str] = NOTHING
+    unknown_fields: frozenset[str] = EMPTY_SET
 
     @property
     def key(self) -> Key:
@@ -88,12 +88,12 @@ class ObservedGrant(NamedTuple):
         return self.grant.key
 
 
-def by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
+def index_by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
     """Index grants by key."""
     return {each.key: each for each in grants}
 
 
-def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
+def without_undeclared_organizations(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
     """Remove the organizations from `observed` if `desired` does not declare organizations.
 
     The result equals `desired` if the tenant has converged.
@@ -106,7 +106,7 @@ def as_far_as_told(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
 def widens(before: ClientGrant, after: ClientGrant) -> bool:
     """Return whether `after` allows access that `before` does not."""
     return any(
-        each.gives(getattr(before, each.name), getattr(after, each.name))
+        each.widens_access(getattr(before, each.name), getattr(after, each.name))
         for each in CHANGEABLE
         if not (each.name == "scope" and before.allow_all_scopes)
     )

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.config_changes import TenantSettings
-from reconciler.core.config_rules import ENTERED, LEFT, ConfigChange
+from reconciler.core.config_rules import GRANT_ENTERED, GRANT_LEFT, ConfigChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 from reconciler.core.pattern import Match
-from reconciler.core.quoting import counted, some
+from reconciler.core.quoting import join_some, pluralize
 
 
-def guards_moved(
+def compare_guards(
     keys: Iterable[Key], directory: Directory, was: TenantSettings, now: TenantSettings
 ) -> Iterator[ConfigChange]:
     """Yield a change for the grants that `protect` no longer matches, and one for those that it now matches.
@@ -20,7 +20,7 @@ def guards_moved(
     if (was.protect, was.managed_scope) == (now.protect, now.managed_scope):
         return
     ordered = sorted(keys, key=lambda key: key.order)
-    for setting, is_in, leaving, entering in MOVES:
+    for setting, is_in, leaving, entering in GUARDS:
         before, after = ([is_in(each, key, directory) for key in ordered] for each in (was, now))
         both = list(zip(ordered, before, after, strict=True))
         left = [key for key, then, since in both if then and not since]
@@ -28,7 +28,7 @@ def guards_moved(
         for verb, rule, found in (("no longer", leaving, left), ("now", entering, entered)):
             if found:
                 labels = [f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in found]
-                risk = rule.risk(f"{setting} {verb} matches {counted(len(found), 'grant')}: {some(labels)}")
+                risk = rule.risk(f"{setting} {verb} matches {pluralize(len(found), 'grant')}: {join_some(labels)}")
                 yield ConfigChange((now.name,), risk)
 
 
@@ -37,8 +37,8 @@ def _is_protected(settings: TenantSettings, key: Key, directory: Directory) -> b
 
 
 def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> bool:
-    return settings.managed_scope.surrounds(key, directory)
+    return settings.managed_scope.includes(key, directory)
 
 
-MOVES = (("protect", _is_protected, LEFT, ENTERED), ("manage", _is_managed, ENTERED, LEFT))
+GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
 """For each guard: its name, its test, the rule for grants that leave it, and the rule for grants that enter it."""

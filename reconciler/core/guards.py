@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.directory import Directory
-from reconciler.core.expressible import obstacle
+from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.pattern import ManagedScope, Match, Protect
-from reconciler.core.permissions import WRITING
-from reconciler.core.plan import Blocked, Change, Create, Reason, Update, takes_everything
-from reconciler.core.quoting import counted
+from reconciler.core.permissions import WRITE_PERMISSIONS
+from reconciler.core.plan import Blocked, Change, Create, Reason, Update, removes_all_scopes
+from reconciler.core.quoting import pluralize
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Limits:
         updates_percent: Maximum updates, in percent of the managed grants.
         max_deletes: Maximum deletes. It replaces the percentage.
         max_updates: Maximum updates. It replaces the percentage.
-        needs_number: Whether deletes are blocked unless `max_deletes` is set.
+        requires_max_deletes: Whether deletes are blocked unless `max_deletes` is set.
         organization_grants: Maximum grants per organization. Auth0 allows 100 in the public cloud.
     """
 
@@ -29,11 +29,11 @@ class Limits:
     updates_percent: int = 50
     max_deletes: int | None = None
     max_updates: int | None = None
-    needs_number: bool = False
+    requires_max_deletes: bool = False
     organization_grants: int = 100
 
 
-COUNTED_FROM = 10
+MIN_MANAGED_FOR_PERCENTAGES = 10
 """The number of managed grants from which percentages apply. octoDNS has the same rule.
 
 In a small set of grants, a single change is already a large percentage.
@@ -47,7 +47,7 @@ class ProtectionRules:
     Attributes:
         own: The key of the grant that gives reconciler its access token.
         protect: The items of `protect` in reconciler.yaml.
-        border: The items of `manage` in reconciler.yaml. Other grants must not be changed.
+        managed_scope: The items of `manage` in reconciler.yaml. Other grants must not be changed.
         own_applications: The client ids under `own` in reconciler.yaml.
         writers_are_own: Whether applications that may change client grants count as own. It is false for a rollback,
             which must be able to delete a grant that the run created for such an application.
@@ -55,11 +55,11 @@ class ProtectionRules:
 
     own: Key
     protect: tuple[Protect, ...] = ()
-    border: ManagedScope = field(default_factory=ManagedScope)
+    managed_scope: ManagedScope = field(default_factory=ManagedScope)
     own_applications: frozenset[str] = frozenset()
     writers_are_own: bool = True
 
-    def why_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
+    def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
         """Return the reason why a grant on the Management API counts as own, or None.
 
         A pipeline may use one application to plan and another one to apply. Therefore, the grants of all applications
@@ -71,7 +71,7 @@ class ProtectionRules:
             return None
         if key.client_id in self.own_applications:
             return "reconciler.yaml lists this application under own"
-        if self.writers_are_own and observed is not None and not observed.grant.scope.isdisjoint(WRITING):
+        if self.writers_are_own and observed is not None and not observed.grant.scope.isdisjoint(WRITE_PERMISSIONS):
             return "this application may change client grants, so reconciler may run as this application"
         return None
 
@@ -79,13 +79,13 @@ class ProtectionRules:
         """Return the reason why reconciler must not change a grant, with an explanation, or None."""
         if observed is not None and observed.is_system:
             return Reason.SYSTEM, "Auth0 created this grant, and it cannot be changed"
-        if own := self.why_own(key, observed):
+        if own := self.reason_own(key, observed):
             return Reason.OWN, own
         for protect in self.protect:
             if protect.matches(key, directory) is not Match.NO:
                 reason = protect.reason or "reconciler.yaml protects this grant"
                 return Reason.PROTECTED, f"{reason} (protect: {protect.why(key, directory)})"
-        if outside := self.border.reason_outside(key, directory):
+        if outside := self.managed_scope.reason_not_included(key, directory):
             return Reason.OUTSIDE, outside
         return None
 
@@ -100,23 +100,23 @@ class ProtectionRules:
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""
-        if detail := obstacle(observed.grant):
+        if detail := reason_not_expressible(observed.grant):
             return Reason.NOT_EXPRESSIBLE, detail
         if not prunes:
             return Reason.UNMANAGED, ""
         if observed.key.default_for is not None:
-            return None if self.border.patterns else (Reason.THIRD_PARTY, "")
+            return None if self.managed_scope.patterns else (Reason.THIRD_PARTY, "")
         third_party = directory.third_party(observed.key)
-        if third_party is False or self.border.spells_out(observed.key, directory):
+        if third_party is False or self.managed_scope.has_exact_id(observed.key, directory):
             return None
         return Reason.THIRD_PARTY, "" if third_party else "not known to be first-party"
 
 
-Guarded = tuple[tuple[Change, ...], tuple[Blocked, ...]]
+AllowedAndBlocked = tuple[tuple[Change, ...], tuple[Blocked, ...]]
 """The allowed changes and the blocked changes."""
 
 
-def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> Guarded:
+def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> AllowedAndBlocked:
     """Split changes into allowed and blocked ones. A change is blocked if `reason` returns a text for it."""
     allowed: list[Change] = []
     blocked: list[Blocked] = []
@@ -128,48 +128,48 @@ def guarded(changes: Iterable[Change], reason: Callable[[Change], str | None]) -
     return tuple(allowed), tuple(blocked)
 
 
-def forbid_untouchable(changes: Iterable[Change], untouchable: ProtectionRules, directory: Directory) -> Guarded:
+def forbid_protected(changes: Iterable[Change], protection: ProtectionRules, directory: Directory) -> AllowedAndBlocked:
     """Block changes of own, protected and unmanaged grants, and of grants that Auth0 created."""
 
     def reason(change: Change) -> str | None:
-        why = untouchable.reason(change.key, None if isinstance(change, Create) else change.before, directory)
+        why = protection.reason(change.key, None if isinstance(change, Create) else change.before, directory)
         advice = "; remove it from the files" if why and why[0] is Reason.OWN else ""
         return why and f"{why[0]}: {why[1]}{advice}"
 
-    return guarded(changes, reason)
+    return block_changes(changes, reason)
 
 
-def forbid_too_many(changes: Sequence[Change], limits: Limits, managed: int) -> Guarded:
+def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -> AllowedAndBlocked:
     """Block all deletes or updates if their number exceeds the limit.
 
     An update that removes all scopes also counts as a delete. `managed` is the number of managed grants: the declared
     grants that exist in the tenant, and the grants to delete.
     """
-    deletes = [change for change in changes if takes_everything(change)]
+    deletes = [change for change in changes if removes_all_scopes(change)]
     updates = [change for change in changes if isinstance(change, Update)]
-    too_many_deletes = _over(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, managed)
-    if limits.needs_number and limits.max_deletes is None and deletes:
+    too_many_deletes = _limit_reason(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, managed)
+    if limits.requires_max_deletes and limits.max_deletes is None and deletes:
         too_many_deletes = (
             "limit: the files declare no grant, so all managed grants would be deleted; "
             f"to allow this, use --max-deletes {len(deletes)}"
         )
-    too_many_updates = _over(len(updates), "update", limits.updates_percent, limits.max_updates, managed)
+    too_many_updates = _limit_reason(len(updates), "update", limits.updates_percent, limits.max_updates, managed)
 
     def reason(change: Change) -> str | None:
-        if takes_everything(change) and too_many_deletes:
+        if removes_all_scopes(change) and too_many_deletes:
             return too_many_deletes
         return too_many_updates if isinstance(change, Update) else None
 
-    return guarded(changes, reason)
+    return block_changes(changes, reason)
 
 
-def _over(count: int, kind: str, percent: int, at_most: int | None, managed: int) -> str | None:
+def _limit_reason(count: int, kind: str, percent: int, at_most: int | None, managed: int) -> str | None:
     option = f"--max-{kind}s"
     if at_most is not None:
         return None if count <= at_most else f"limit: {count} {kind}s, {option} allows {at_most}"
-    if managed < COUNTED_FROM or count * 100 <= percent * managed:
+    if managed < MIN_MANAGED_FOR_PERCENTAGES or count * 100 <= percent * managed:
         return None
     return (
-        f"limit: {counted(count, kind)}, more than {percent} % of {managed} managed grants; "
+        f"limit: {pluralize(count, kind)}, more than {percent} % of {managed} managed grants; "
         f"to allow this, use {option} {count}"
     )

@@ -10,23 +10,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Api
-from reconciler.core.quoting import enumerated
+from reconciler.core.quoting import join_words
 from reconciler.errors import ReconcilerError
 
 AUTH0_HOSTS = ".auth0.com"
-LOCALITIES = ("au", "ca", "eu", "jp", "uk", "us")
+REGIONS = ("au", "ca", "eu", "jp", "uk", "us")
 """The regions in the domains of Auth0's public cloud (Auth0 documentation: Create Tenants)."""
-AUTH0_HOST = re.compile(
-    rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.join(LOCALITIES)}))?{re.escape(AUTH0_HOSTS)}"
-)
+AUTH0_HOST = re.compile(rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.join(REGIONS)}))?{re.escape(AUTH0_HOSTS)}")
 """`<tenant>.auth0.com` or `<tenant>.<region>.auth0.com`. Tenant names have 3 to 63 characters (Create Tenants)."""
 CREDENTIALS_PREFIX = "AUTH0_"
 """The default prefix of the environment variables with a tenant's credentials."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
-RESERVED = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(com|net|org))")
+RESERVED_NAME = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(com|net|org))")
 LAST_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
-LONGEST_NAME = 253
+MAX_NAME_LENGTH = 253
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DOMAIN = re.compile(
     rf"(?P<scheme>https?://)?(?P<name>{LABEL}(\.{LABEL})*\.?|\[::1\])(:(?P<port>[0-9]{{1,5}}))?/?", re.IGNORECASE
@@ -45,13 +43,13 @@ def is_loopback(host: str) -> bool:
 
 def is_reserved(host: str) -> bool:
     """Return whether a canonical host is a loopback address or a reserved name (RFC 2606, RFC 6761)."""
-    return is_loopback(host) or RESERVED.fullmatch(name_of(host)) is not None
+    return is_loopback(host) or RESERVED_NAME.fullmatch(strip_port(host)) is not None
 
 
 def base_url(domain: str) -> str:
     """Return the URL of the API. The scheme is https, except for a loopback domain without https://."""
-    scheme, host = parts_of(domain)
-    return f"{scheme or _usual_scheme(host)}://{host}"
+    scheme, host = parse_domain(domain)
+    return f"{scheme or _default_scheme(host)}://{host}"
 
 
 def host_of(domain: str) -> str:
@@ -60,25 +58,25 @@ def host_of(domain: str) -> str:
     Raises:
         ReconcilerError: if the domain is not valid.
     """
-    return parts_of(domain)[1]
+    return parse_domain(domain)[1]
 
 
-def name_of(host: str) -> str:
+def strip_port(host: str) -> str:
     """Return a canonical host without its port."""
     return re.sub(r":[0-9]+$", "", host)
 
 
-def comparable(host: str) -> str:
+def comparison_key(host: str) -> str:
     """Normalize a canonical host for comparisons. All loopback names become `localhost`."""
     return LOOPBACK.sub(r"localhost\2", host) if is_loopback(host) else host
 
 
 def is_same_host(one: str, other: str) -> bool:
     """Return whether two canonical hosts are equal. All loopback names are equal."""
-    return comparable(one) == comparable(other)
+    return comparison_key(one) == comparison_key(other)
 
 
-def parts_of(domain: str) -> tuple[str, str]:
+def parse_domain(domain: str) -> tuple[str, str]:
     """Split a domain into its scheme, which may be empty, and its canonical host.
 
     The canonical host is in lower case, without a final dot and without the default port of its scheme.
@@ -87,7 +85,7 @@ def parts_of(domain: str) -> tuple[str, str]:
         ReconcilerError: if the domain is not valid. The message says what to do.
     """
     match = DOMAIN.fullmatch(domain)
-    if match is None or len(match["name"]) > LONGEST_NAME:
+    if match is None or len(match["name"]) > MAX_NAME_LENGTH:
         raise ReconcilerError(f'"{domain}" is not a valid domain; write it like example.eu.auth0.com')
     scheme = (match["scheme"] or "").lower().removesuffix("://")
     name = match["name"].lower().removesuffix(".")
@@ -96,11 +94,11 @@ def parts_of(domain: str) -> tuple[str, str]:
         raise ReconcilerError(f'"{domain}" has an invalid port; the port must be between 1 and {LAST_PORT}')
     if scheme == "http" and not is_loopback(name):
         raise ReconcilerError(f'"{domain}": plain http would show the credentials to the network; remove http://')
-    is_implied = port in {0, DEFAULT_PORTS[scheme or _usual_scheme(name)]}
+    is_implied = port in {0, DEFAULT_PORTS[scheme or _default_scheme(name)]}
     return scheme, name if is_implied else f"{name}:{port}"
 
 
-def _usual_scheme(host: str) -> str:
+def _default_scheme(host: str) -> str:
     return "http" if is_loopback(host) else "https"
 
 
@@ -117,10 +115,10 @@ class SameTenantError(ReconcilerError):
         self.names = names
 
 
-def same_tenants(identity: str, names: Sequence[str]) -> SameTenantError:
+def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
     """Create the error for the tenants `names`, which all identify themselves as `identity`."""
     return SameTenantError(
-        f"the tenants {enumerated(list(names), 'and')} are the same tenant: they identify themselves as "
+        f"the tenants {join_words(list(names), 'and')} are the same tenant: they identify themselves as "
         f"{identity}; correct the domains, or remove all but one",
         tuple(names),
     )
@@ -137,7 +135,7 @@ def identity_of(identifier: str) -> str | None:
         return None
 
 
-def management_api_of(host: str) -> str:
+def management_api_identifier(host: str) -> str:
     """Return the identifier of the Management API of the tenant with the canonical host `host`."""
     return f"{HTTPS}{host}{MANAGEMENT_API_SUFFIX}"
 
@@ -165,8 +163,8 @@ class IdentityCheck:
         others: The names of the other declared tenants by canonical host.
         unknown: The names of declared tenants whose canonical host is unknown.
         is_declared: Whether the configuration declares the tenant.
-        may_be_real: Whether a tenant of Auth0's cloud is accepted. It is false for an undeclared tenant on a loopback
-            address.
+        accepts_real_tenant: Whether a tenant of Auth0's cloud is accepted. It is false for an undeclared tenant on a
+            loopback address.
     """
 
     tenant: str
@@ -178,17 +176,17 @@ class IdentityCheck:
     others: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     is_declared: bool = True
-    may_be_real: bool = True
+    accepts_real_tenant: bool = True
 
-    def verify(self, seen: Collection[str]) -> None:
+    def verify(self, identities: Collection[str]) -> None:
         """Compare the identities in the tenant's responses with the expected identity.
 
         Raises:
             SameTenantError: if the tenant is another declared tenant.
             ReconcilerError: if the identity differs from the expected one, or if there are several identities.
         """
-        for identity in sorted(seen):
-            other = self.others.get(comparable(identity))
+        for identity in sorted(identities):
+            other = self.others.get(comparison_key(identity))
             found = f"tenant {self.tenant}: the tenant at {self.host} identifies itself as {identity}"
             if other is not None:
                 raise self._same_as(other, found)
@@ -196,15 +194,15 @@ class IdentityCheck:
                 raise ReconcilerError(
                     f"{found}, but {self.source} says {self.expected}; correct one of them to continue"
                 )
-            if not self.may_be_real and identity.endswith(AUTH0_HOSTS):
+            if not self.accepts_real_tenant and identity.endswith(AUTH0_HOSTS):
                 raise ReconcilerError(
                     f"{found}, which {self.file} does not declare; use --tenant NAME, declare the tenant, or "
                     f"use {ALLOW_UNNAMED} to continue with the shared settings"
                 )
-        if len(seen) > 1:
+        if len(identities) > 1:
             raise ReconcilerError(
                 f"tenant {self.tenant}: the tenant at {self.host} identifies itself as "
-                f"{enumerated(sorted(seen), 'and as')}; check which server this domain points to"
+                f"{join_words(sorted(identities), 'and as')}; check which server this domain points to"
             )
 
     def _same_as(self, other: str, found: str) -> SameTenantError:
@@ -214,12 +212,12 @@ class IdentityCheck:
             return SameTenantError(f"{what}; {fix}", (self.tenant, other))
         return SameTenantError(f"{what}; use --tenant {other}, which has its own settings", (other,))
 
-    def notes(self, seen: Collection[str]) -> tuple[str, ...]:
+    def notes(self, identities: Collection[str]) -> tuple[str, ...]:
         """Return notes about an identity that `verify` accepted: missing, not configured, or not compared."""
-        if not seen:
+        if not identities:
             compared = f"was not compared with {self.source} ({self.expected})" if self.expected else "is unknown"
             return (f"the tenant at {self.host} does not show its identity, which {compared}",)
-        (identity,) = seen
+        (identity,) = identities
         return tuple(filter(None, (self._advice(identity), self._uncompared(identity))))
 
     def _advice(self, identity: str) -> str | None:
@@ -238,6 +236,6 @@ class IdentityCheck:
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
         return (
-            f"{identity} was not compared with {enumerated(list(self.unknown), 'and')}, because {self.file} "
+            f"{identity} was not compared with {join_words(list(self.unknown), 'and')}, because {self.file} "
             "lacks their canonical_domain; if this tenant is one of them, its guards do not apply in this run"
         )

@@ -7,27 +7,27 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from reconciler.core.directory import Directory
-from reconciler.core.expressible import obstacle
+from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import matches
 
-LONGEST_STEM = 60
-DEVICES = frozenset(
+MAX_STEM_LENGTH = 60
+WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
 """File names that Windows reserves for devices. Windows ignores their suffix."""
 
 
-def stem(*texts: str) -> str:
+def file_stem(*texts: str) -> str:
     """Make a file name without suffix from the first of `texts` that contains a usable character.
 
     The name has only lower-case ASCII letters, digits and hyphens, which work in all file systems. Accents are removed.
     If no text contains a usable character, the name is `application`.
     """
     words = next(filter(None, map(_words, texts)), ["application"])
-    whole = "-".join(words)[:LONGEST_STEM].strip("-")
-    return f"{whole}-application" if whole in DEVICES else whole
+    whole = "-".join(words)[:MAX_STEM_LENGTH].strip("-")
+    return f"{whole}-application" if whole in WINDOWS_DEVICES else whole
 
 
 def _words(text: str) -> list[str]:
@@ -66,7 +66,7 @@ class ImportFilter:
         """Return whether the filter matches the grant with `key`."""
         holders = [key.holder, directory.client_name(key) or ""]
         apis = [key.audience, directory.api_name(key) or ""]
-        return _one_meets(holders, self.clients) and _one_meets(apis, self.audiences)
+        return _any_matches(holders, self.clients) and _any_matches(apis, self.audiences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,12 @@ class GrantImport:
         return sum(len(grants) for _, grants in self.holders)
 
 
-def adopt(
+def select_grants(
     observed: Iterable[ObservedGrant],
     directory: Directory,
     *,
     choice: ImportFilter,
-    untouchable: ProtectionRules,
+    protection: ProtectionRules,
     declared: Collection[Key],
 ) -> GrantImport:
     """Select the grants to import.
@@ -111,7 +111,7 @@ def adopt(
     """
     wanted = [each for each in observed if choice.covers(each.key, directory)]
     fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
-    foreign = replace(untouchable, protect=())
+    foreign = replace(protection, protect=())
     reasons = {each.key: _reason(each, foreign, directory) for each in fresh}
     return GrantImport(
         holders=_by_holder((each.grant for each in fresh if not reasons[each.key]), directory),
@@ -123,7 +123,7 @@ def adopt(
 def _reason(each: ObservedGrant, foreign: ProtectionRules, directory: Directory) -> str | None:
     if why := foreign.reason(each.key, each, directory):
         return why[1]
-    why_not = obstacle(each.grant)
+    why_not = reason_not_expressible(each.grant)
     return why_not and f"a grant file cannot express it: {why_not}"
 
 
@@ -132,9 +132,9 @@ def _by_holder(grants: Iterable[ClientGrant], directory: Directory) -> tuple[tup
     for grant in grants:
         key = grant.key
         name = f"default for {key.default_for}" if key.default_for else directory.client_name(key) or ""
-        groups[stem(name, key.client_id or ""), key.client_id or "", key.default_for or ""].append(grant)
+        groups[file_stem(name, key.client_id or ""), key.client_id or "", key.default_for or ""].append(grant)
     return tuple((name, tuple(group)) for (name, _, _), group in sorted(groups.items(), key=lambda item: item[0]))
 
 
-def _one_meets(values: Iterable[str], patterns: Collection[str]) -> bool:
+def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
     return not patterns or any(matches(value, pattern) for value in values for pattern in patterns)

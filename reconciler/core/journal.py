@@ -10,7 +10,7 @@ from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
 LAST = "last"
-MOST_NAMED = 5
+MAX_NAMED = 5
 SAVED_PLAN = "saved_plan"
 """The key of the saved plan's checksum in the first line of a run."""
 
@@ -58,24 +58,24 @@ class PastRun:
     Attributes:
         name: The id of the run.
         entries: The readable lines.
-        damaged: The numbers of the unreadable lines. The first line has number 1.
-        broken_off: Whether the last line is unreadable. This happens if the process ended while it wrote the line.
+        unreadable_lines: The numbers of the unreadable lines. The first line has number 1.
+        is_truncated: Whether the last line is unreadable. This happens if the process ended while it wrote the line.
     """
 
     name: str
     entries: tuple[JournalEntry, ...]
-    damaged: tuple[int, ...] = ()
-    broken_off: bool = False
+    unreadable_lines: tuple[int, ...] = ()
+    is_truncated: bool = False
 
     @property
-    def begun(self) -> JournalEntry | None:
+    def begin_entry(self) -> JournalEntry | None:
         """The line that begins the run, or None if it is missing."""
         return next(iter(self._of(JournalEvent.BEGIN)), None)
 
     @property
     def changes(self) -> int | None:
         """The number of changes in the plan, or None if the journal does not contain it."""
-        return _whole(self.begun.content.get("changes")) if self.begun else None
+        return _integer(self.begin_entry.content.get("changes")) if self.begin_entry else None
 
     @property
     def results(self) -> Mapping[str, int]:
@@ -98,10 +98,10 @@ class PastRun:
 
     def has_applied(self, saved_plan: str) -> bool:
         """Return whether the run applied all of its changes and used the saved plan with this checksum."""
-        begun = self.begun
+        begin_entry = self.begin_entry
         return (
-            begun is not None
-            and begun.text(SAVED_PLAN) == saved_plan
+            begin_entry is not None
+            and begin_entry.text(SAVED_PLAN) == saved_plan
             and self.results.get("applied", 0) == self.changes
         )
 
@@ -110,17 +110,19 @@ class PastRun:
 
 
 def parse_run(name: str, data: bytes) -> PastRun:
-    """Parse the journal of the run `name`. Unreadable lines are skipped, and `damaged` has their numbers."""
+    """Parse the journal of the run `name`. Unreadable lines are skipped, and `unreadable_lines` has their numbers."""
     entries: list[JournalEntry] = []
-    damaged: list[int] = []
+    unreadable_lines: list[int] = []
     lines = data.splitlines()
     for number, text in enumerate(lines, start=1):
-        entry = _entry(text)
+        entry = _parse_entry(text)
         if entry is None:
-            damaged.append(number)
+            unreadable_lines.append(number)
         else:
             entries.append(entry)
-    return PastRun(name, tuple(entries), tuple(damaged), broken_off=bool(lines) and len(lines) in damaged)
+    return PastRun(
+        name, tuple(entries), tuple(unreadable_lines), is_truncated=bool(lines) and len(lines) in unreadable_lines
+    )
 
 
 def choose_run(word: str, names: Sequence[str]) -> str:
@@ -145,25 +147,25 @@ def choose_run(word: str, names: Sequence[str]) -> str:
 
 
 def _some(names: Iterable[str]) -> str:
-    first, more = list(names)[:MOST_NAMED], len(list(names)) - MOST_NAMED
+    first, more = list(names)[:MAX_NAMED], len(list(names)) - MAX_NAMED
     return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
-def _entry(text: bytes) -> JournalEntry | None:
+def _parse_entry(text: bytes) -> JournalEntry | None:
     try:
-        content = json.loads(text, parse_constant=_refuse)
+        content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or not isinstance(content.get("event"), str):
         return None
     time = content.get("time")
-    number = _whole(content.get("number")) or 0
+    number = _integer(content.get("number")) or 0
     return JournalEntry(content["event"], time if isinstance(time, str) else "", number, content)
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _refuse(constant: str) -> float:
+def _refuse_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not valid JSON")

@@ -5,36 +5,36 @@ from collections.abc import Mapping
 USAGE_DENY = "deny"
 WITHOUT_ORGANIZATION = "callers without an organization"
 WITH_ORGANIZATION = "callers with an organization"
-EVERYBODY = frozenset({WITHOUT_ORGANIZATION, WITH_ORGANIZATION})
+ALL_CALLERS = frozenset({WITHOUT_ORGANIZATION, WITH_ORGANIZATION})
 
 CALLERS: Mapping[str, frozenset[str]] = {
     USAGE_DENY: frozenset({WITHOUT_ORGANIZATION}),
     "require": frozenset({WITH_ORGANIZATION}),
-    "allow": EVERYBODY,
+    "allow": ALL_CALLERS,
 }
 """The callers that may use a grant, for each value. Source: Auth0's documentation of `organization_usage`."""
 
 
-def gaining(before: str, after: str) -> frozenset[str]:
+def callers_gaining_access(before: str, after: str) -> frozenset[str]:
     """Return the callers that gain access. An unknown value of `after` counts as access for all callers."""
     if before == after:
         return frozenset()
-    return CALLERS.get(after, EVERYBODY) - CALLERS.get(before, frozenset())
+    return CALLERS.get(after, ALL_CALLERS) - CALLERS.get(before, frozenset())
 
 
-def losing(before: str, after: str) -> frozenset[str]:
+def callers_losing_access(before: str, after: str) -> frozenset[str]:
     """Return the callers that lose access. An unknown value of `before` counts as access for all callers."""
-    return gaining(after, before)
+    return callers_gaining_access(after, before)
 
 
-def lets_organizations_in(usage: str) -> bool:
+def admits_organizations(usage: str) -> bool:
     """Return whether callers with an organization may use a grant with this value."""
-    return WITH_ORGANIZATION in CALLERS.get(usage, EVERYBODY)
+    return WITH_ORGANIZATION in CALLERS.get(usage, ALL_CALLERS)
 
 
-def effect_of(before: str, after: str) -> str:
+def describe_effect(before: str, after: str) -> str:
     """Describe the effect of a change, without a full stop. If the value does not change, return an empty text."""
-    gains, losses = sorted(gaining(before, after)), sorted(losing(before, after))
+    gains, losses = sorted(callers_gaining_access(before, after)), sorted(callers_losing_access(before, after))
     parts = [f"{' and '.join(gains)} gain access"] if gains else []
     parts += [f"{' and '.join(losses)} lose access"] if losses else []
     return "; ".join(parts)

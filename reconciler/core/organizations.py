@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SUBJECT_CLIENT
-from reconciler.core.grant import Key, ObservedGrant, by_key
+from reconciler.core.grant import Key, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.organization_usage import lets_organizations_in
+from reconciler.core.organization_usage import admits_organizations
 from reconciler.core.problems import Problem, Source
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.spec import GrantSpec
@@ -25,36 +25,36 @@ class DeclaredOrganizations:
     pruned: ProtectionRules | None = None
 
     @property
-    def are_said(self) -> bool:
+    def are_declared(self) -> bool:
         """Whether any file declares `organizations`."""
         return any(spec.organizations is not None for spec in self.specs)
 
-    def concerned(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
+    def grants_to_read(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
         """Return the grants whose organizations must be read.
 
         These are the grants whose organizations the files declare, and the grants that `--prune` deletes.
         """
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
 
-        def is_concerned(observed: ObservedGrant) -> bool:
+        def must_be_read(observed: ObservedGrant) -> bool:
             if observed.key in desired:
                 return desired[observed.key].organizations is not None
-            return self._goes(observed, directory) and may_have_organizations(observed)
+            return self._is_pruned(observed, directory) and may_have_organizations(observed)
 
-        return tuple(each for each in grants if is_concerned(each))
+        return tuple(each for each in grants if must_be_read(each))
 
     def gaining(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
         """Return the ids of the organizations that gain grants. `grants` must include the current organizations."""
-        observed = by_key(grants)
-        return frozenset(_gains(resolve(self.specs, directory)[0], observed))
+        observed = index_by_key(grants)
+        return frozenset(_count_gains(resolve(self.specs, directory)[0], observed))
 
-    def _goes(self, observed: ObservedGrant, directory: Directory) -> bool:
+    def _is_pruned(self, observed: ObservedGrant, directory: Directory) -> bool:
         return self.pruned is not None and self.pruned.reason_to_keep(observed, directory, prunes=True) is None
 
 
 def may_have_organizations(observed: ObservedGrant) -> bool:
     """Return whether Auth0 allows organizations for the grant."""
-    lets_in = lets_organizations_in(observed.grant.organization_usage)
+    lets_in = admits_organizations(observed.grant.organization_usage)
     return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and lets_in
 
 
@@ -76,22 +76,22 @@ def check_organizations(
         most: The maximum number of grants per organization.
     """
     desired = [each for each in desired if each.grant.organizations]
-    gains = _gains(desired, observed)
-    places: dict[str, list[Source]] = {}
-    for identity, place in _placed(desired, directory):
+    gains = _count_gains(desired, observed)
+    sources: dict[str, list[Source]] = {}
+    for identity, source in _ids_with_sources(desired, directory):
         if identity in gains and identity in counted:
-            places.setdefault(identity, []).append(place)
+            sources.setdefault(identity, []).append(source)
     problems: list[Problem] = []
-    for identity, here in places.items():
+    for identity, places in sources.items():
         label, now = directory.organization_label(identity), counted[identity]
         if now is None:
-            problems += [_missing(label, place) for place in here]
+            problems += [_missing(label, source) for source in places]
         elif now + gains[identity] > most:
-            problems.append(_too_many(label, min(here), now, gains[identity], most))
+            problems.append(_too_many(label, min(places), now, gains[identity], most))
     return tuple(problems)
 
 
-def _gains(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Counter[str]:
+def _count_gains(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Counter[str]:
     """Count the new grants of each organization."""
     gains: Counter[str] = Counter()
     for each in desired:
@@ -100,19 +100,19 @@ def _gains(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant
     return gains
 
 
-def _placed(desired: Iterable[DesiredGrant], directory: Directory) -> Iterator[tuple[str, Source]]:
+def _ids_with_sources(desired: Iterable[DesiredGrant], directory: Directory) -> Iterator[tuple[str, Source]]:
     for each in desired:
-        for text, place in each.spec.placed_organizations():
-            for identity in directory.organizations_called(text):
-                yield identity, place
+        for text, source in each.spec.organizations_with_sources():
+            for identity in directory.find_organizations(text):
+                yield identity, source
 
 
-def _missing(label: str, place: Source) -> Problem:
+def _missing(label: str, source: Source) -> Problem:
     what = f'the tenant has no organization "{label}"'
-    return Problem(place, what, "create the organization first, or correct the id", is_missing=True)
+    return Problem(source, what, "create the organization first, or correct the id", is_missing=True)
 
 
-def _too_many(label: str, place: Source, now: int, gained: int, most: int) -> Problem:
+def _too_many(label: str, source: Source, now: int, gained: int, most: int) -> Problem:
     what = f'the organization "{label}" may have {most} grants, but it has {now} and the files add {gained}'
     fix = "remove grants from it first; if Auth0 allows more for your tenant, raise limits.organization_grants"
-    return Problem(place, what, fix)
+    return Problem(source, what, fix)

@@ -23,14 +23,14 @@ class Rollback:
 
     def deletes(self, observed: ObservedGrant) -> bool:
         """Return whether the rollback deletes a grant. It deletes a grant that equals a planned create of the run."""
-        return any(_bare(each) == _bare(observed.grant) for each in self.created)
+        return any(_without_organizations(each) == _without_organizations(observed.grant) for each in self.created)
 
-    def has_created(self, key: Key) -> bool:
+    def planned_to_create(self, key: Key) -> bool:
         """Return whether the run was planned to create a grant with `key`."""
         return any(each.key == key for each in self.created)
 
 
-def _bare(grant: ClientGrant) -> ClientGrant:
+def _without_organizations(grant: ClientGrant) -> ClientGrant:
     """Remove the organizations from a grant. They do not matter for a delete, and they may be unread."""
     return grant._replace(organizations=None)
 
@@ -54,7 +54,7 @@ class Outcome:
     detail: str = ""
 
 
-def counts(outcomes: Iterable[Outcome]) -> dict[Result, int]:
+def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
     """Count the outcomes by result. Every result has an entry, even if its count is 0."""
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
@@ -80,7 +80,7 @@ class ApplyReport:
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
-    def not_kept(self) -> frozenset[Key]:
+    def not_persisted(self) -> frozenset[Key]:
         """The keys of changes that Auth0 accepted, but that were missing when the tenant was read again."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)

@@ -10,8 +10,8 @@ from reconciler.core.grant import Key
 
 WILDCARDS = frozenset("*?")
 ANYTHING = "*"
-NAMES = ("client", "client_id", "api", "audience", "subject_type")
-MOST_PARTS_REMEMBERED = 4096
+PATTERN_FIELDS = ("client", "client_id", "api", "audience", "subject_type")
+CACHE_SIZE = 4096
 
 
 class Match(StrEnum):
@@ -47,19 +47,21 @@ class Pattern:
 
     def __str__(self) -> str:
         """Return the fields for messages, for example `client "Billing*", api "Invoices API"`."""
-        return ", ".join(f'{name} "{getattr(self, name)}"' for name in NAMES if getattr(self, name) is not None)
+        return ", ".join(
+            f'{name} "{getattr(self, name)}"' for name in PATTERN_FIELDS if getattr(self, name) is not None
+        )
 
     def matches(self, key: Key, directory: Directory) -> Match:
         """Return whether the pattern matches the grant with `key`."""
         answers = {
             _match(pattern, value)
-            for name in NAMES
+            for name in PATTERN_FIELDS
             if (pattern := getattr(self, name)) is not None
             for value in [value_of(name, key, directory)]
         }
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
-    def spells_out(self, key: Key) -> bool:
+    def has_exact_id(self, key: Key) -> bool:
         """Return whether the pattern contains the exact client id. A name does not count: anybody can choose it."""
         return self.client_id is not None and self.client_id == key.client_id
 
@@ -85,11 +87,11 @@ class ManagedScope:
 
     patterns: tuple[Pattern, ...] = ()
 
-    def surrounds(self, key: Key, directory: Directory) -> bool:
+    def includes(self, key: Key, directory: Directory) -> bool:
         """Return whether reconciler may change the grant."""
-        return not self.reason_outside(key, directory)
+        return not self.reason_not_included(key, directory)
 
-    def reason_outside(self, key: Key, directory: Directory) -> str:
+    def reason_not_included(self, key: Key, directory: Directory) -> str:
         """Return the reason why reconciler must not change the grant, or an empty text.
 
         A pattern with an unknown name does not match.
@@ -106,9 +108,9 @@ class ManagedScope:
             return f"manage in reconciler.yaml may not match this grant: {unknown.why(key, directory)}"
         return "manage in reconciler.yaml does not match this grant"
 
-    def spells_out(self, key: Key, directory: Directory) -> bool:
+    def has_exact_id(self, key: Key, directory: Directory) -> bool:
         """Return whether a pattern matches the grant and contains its exact client id."""
-        return any(each.spells_out(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
+        return any(each.has_exact_id(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
@@ -154,7 +156,7 @@ def matches(value: str, pattern: str) -> bool:
     return True
 
 
-@lru_cache(MOST_PARTS_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _expression(part: str) -> re.Pattern[str]:
     """Convert a part of a pattern to a regular expression. It has no repetition, so matching takes linear time."""
     return re.compile("".join("." if character == "?" else re.escape(character) for character in part), re.DOTALL)

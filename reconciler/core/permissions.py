@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.checks import lists_that_matter
+from reconciler.core.checks import required_lists
 from reconciler.core.diff import SetChange
 from reconciler.core.directory import Directory, TenantList
 from reconciler.core.fields import ORGANIZATIONS
-from reconciler.core.grant import ObservedGrant, by_key, widens
+from reconciler.core.grant import ObservedGrant, index_by_key, widens
 from reconciler.core.plan import Change, Create, Delete, Plan, Update
 from reconciler.core.resolve import resolve
-from reconciler.core.risks import LISTS_OF_RULES
+from reconciler.core.risks import RULE_LISTS
 from reconciler.core.spec import GrantSpec
 
 
-def lists_for_changes(
+def lists_to_read(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
     """Return the lists that must still be read to check grants that are created or widened.
@@ -23,21 +23,21 @@ def lists_for_changes(
     missing = frozenset(TenantList) - directory.settled
     if not missing:
         return frozenset()
-    observed, needed = by_key(grants), set[TenantList]()
+    observed, needed = index_by_key(grants), set[TenantList]()
     for each in resolve(specs, directory)[0]:
         before = observed.get(each.key)
         if before is not None and (before.grant == each.grant or not widens(before.grant, each.grant)):
             continue
-        needed |= LISTS_OF_RULES | lists_that_matter(each, before, directory)
+        needed |= RULE_LISTS | required_lists(each, before, directory)
         if missing <= needed:
             break
     return missing & needed
 
 
-READING = ("read:client_grants", "read:clients", "read:resource_servers")
-WRITING = ("create:client_grants", "update:client_grants", "delete:client_grants")
-READING_ORGANIZATIONS = ("read:organizations", "read:organization_client_grants")
-WRITING_ORGANIZATIONS = ("create:organization_client_grants", "delete:organization_client_grants")
+READ_PERMISSIONS = ("read:client_grants", "read:clients", "read:resource_servers")
+WRITE_PERMISSIONS = ("create:client_grants", "update:client_grants", "delete:client_grants")
+READ_ORGANIZATION_PERMISSIONS = ("read:organizations", "read:organization_client_grants")
+WRITE_ORGANIZATION_PERMISSIONS = ("create:organization_client_grants", "delete:organization_client_grants")
 """Additional permissions for files that declare organizations."""
 
 

@@ -8,8 +8,8 @@ from reconciler.core.checks import NotChecked
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
 from reconciler.core.directory import Directory
-from reconciler.core.expressible import obstacle, with_kept_values
-from reconciler.core.grant import ClientGrant, Key, ObservedGrant, as_far_as_told, narrows
+from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows, without_undeclared_organizations
 from reconciler.core.problems import Problem, Risk
 from reconciler.core.resolve import DesiredGrant
 
@@ -202,7 +202,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
     """Compare desired and observed grants. Each part of the result is sorted by key."""
     ours = {each.key: each for each in desired}
     pairs = [(observed[key], each) for key, each in ours.items() if key in observed]
-    unequal = [_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
+    unequal = [_make_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
     differing = [(before, after) for before, after in unequal if before.grant != after.grant]
     return Comparison(
         creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - observed.keys(), key=_order)),
@@ -213,34 +213,37 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
         undeclared=tuple(observed[key] for key in sorted(observed.keys() - ours.keys(), key=_order)),
         unchanged=len(pairs) - len(differing),
         kept=tuple(
-            sorted((before for before, _ in unequal if obstacle(before.grant)), key=lambda before: before.key.order)
+            sorted(
+                (before for before, _ in unequal if reason_not_expressible(before.grant)),
+                key=lambda before: before.key.order,
+            )
         ),
     )
 
 
-def _comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
+def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
     """Make two grants comparable.
 
     Remove undeclared organizations from the observed grant. Add the inexpressible values of the observed grant to the
     desired grant.
     """
-    grant = as_far_as_told(observed.grant, desired.grant)
-    wanted = with_kept_values(desired.grant, grant)
+    grant = without_undeclared_organizations(observed.grant, desired.grant)
+    wanted = keep_inexpressible_values(desired.grant, grant)
     return (
         observed if grant is observed.grant else observed._replace(grant=grant),
         desired if wanted is desired.grant else desired._replace(grant=wanted),
     )
 
 
-def in_order_of_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
+def sort_for_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Sort changes for apply: creates, widening updates, narrowing updates, deletes.
 
     In this order, no application loses access before another one gains it.
     """
-    return tuple(sorted(changes, key=lambda change: (phase(change), change.key.order)))
+    return tuple(sorted(changes, key=lambda change: (apply_phase(change), change.key.order)))
 
 
-def takes_access(change: Change) -> bool:
+def removes_access(change: Change) -> bool:
     """Return whether a change removes any access."""
     match change:
         case Create():
@@ -251,19 +254,19 @@ def takes_access(change: Change) -> bool:
             return True
 
 
-def takes_everything(change: Change) -> bool:
+def removes_all_scopes(change: Change) -> bool:
     """Return whether a change deletes a grant or removes all its scopes.
 
     An application can still get tokens for a grant without scopes.
     """
     if isinstance(change, Delete):
         return True
-    before, after = grant_before(change), grants_after(change)
+    before, after = grant_before(change), grant_after(change)
     had = before is not None and (before.allow_all_scopes or bool(before.scope))
     return had and after is not None and not after.allow_all_scopes and not after.scope
 
 
-def phase(change: Change) -> int:
+def apply_phase(change: Change) -> int:
     """Return the phase in which a change is applied, from 0 to 3. Changes of the same phase are independent."""
     match change:
         case Create():
@@ -281,7 +284,7 @@ def grant_before(change: Change) -> ClientGrant | None:
     return None if isinstance(change, Create) else change.before.grant
 
 
-def grants_after(change: Change) -> ClientGrant | None:
+def grant_after(change: Change) -> ClientGrant | None:
     """Return the grant after the change, or None for a delete."""
     return None if isinstance(change, Delete) else change.after.grant
 
@@ -290,14 +293,14 @@ def _order(key: Key) -> tuple[str, str, str, str]:
     return key.order
 
 
-def all_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapping[Key, Origin]:
+def find_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapping[Key, Origin]:
     """Return the origin of each change. `base` has the grants that the files at the base declare."""
     declared = {each.key: each.grant for each in base}
     return {change.key: _origin(change, declared.get(change.key)) for change in changes}
 
 
 def _origin(change: Change, base: ClientGrant | None) -> Origin:
-    if base == grants_after(change):
+    if base == grant_after(change):
         return Origin.DRIFT  # the files did not change, so the tenant did
     before = grant_before(change)
     return Origin.BRANCH if before == base or (before and base and _agree(before, base)) else Origin.BOTH
@@ -305,4 +308,4 @@ def _origin(change: Change, base: ClientGrant | None) -> Origin:
 
 def _agree(before: ClientGrant, base: ClientGrant) -> bool:
     """Return whether two grants are equal. Organizations are compared only if both grants have them."""
-    return as_far_as_told(before, base) == as_far_as_told(base, before)
+    return without_undeclared_organizations(before, base) == without_undeclared_organizations(base, before)

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.core.checks import NotChecked, check
+from reconciler.core.checks import NotChecked, run_checks
 from reconciler.core.directory import Directory
-from reconciler.core.expressible import obstacle
-from reconciler.core.grant import Key, ObservedGrant, by_key
-from reconciler.core.guards import Limits, ProtectionRules, forbid_too_many, forbid_untouchable
-from reconciler.core.organization_usage import WITH_ORGANIZATION, gaining
+from reconciler.core.expressible import reason_not_expressible
+from reconciler.core.grant import Key, ObservedGrant, index_by_key
+from reconciler.core.guards import Limits, ProtectionRules, forbid_over_limit, forbid_protected
+from reconciler.core.organization_usage import WITH_ORGANIZATION, callers_gaining_access
 from reconciler.core.organizations import check_organizations
 from reconciler.core.outcome import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
 from reconciler.core.pattern import ManagedScope, Match
@@ -24,21 +24,21 @@ from reconciler.core.plan import (
     Reason,
     TenantName,
     Update,
-    all_origins,
     compare,
-    in_order_of_apply,
+    find_origins,
+    sort_for_apply,
 )
-from reconciler.core.policy import Policy, broken_already, forbid_broken, forbid_denied, shown
+from reconciler.core.policy import Policy, forbid_denied, forbid_schema_violations, schema_warnings, without_allowed
 from reconciler.core.problems import Problem, Severity, Source, errors
-from reconciler.core.quoting import counted
+from reconciler.core.quoting import pluralize
 from reconciler.core.resolve import DesiredGrant, resolve
-from reconciler.core.risks import all_risks
+from reconciler.core.risks import find_all_risks
 from reconciler.core.spec import GrantSpec
-from reconciler.core.unmatched import items_of, unmatched
+from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.errors import ProblemsError, RefusedError
 
-MOST_NAMED = 5
-IDENTITIES = ("client_id", "audience")
+MAX_NAMED = 5
+ID_FIELDS = ("client_id", "audience")
 """Fields with the id of an application or API. The ids of organizations are in a list."""
 
 
@@ -65,7 +65,7 @@ class PlanRules:
     """The options, guards and policy of a plan.
 
     Attributes:
-        untouchable: The rules that decide which grants must not be changed.
+        protection: The rules that decide which grants must not be changed.
         limits: The maximum number of deletes and updates.
         policy: The accepted and denied risks.
         prune: Whether undeclared grants are deleted.
@@ -76,7 +76,7 @@ class PlanRules:
         rollback: The run that the plan undoes, or None.
     """
 
-    untouchable: ProtectionRules
+    protection: ProtectionRules
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     prune: bool = False
@@ -111,10 +111,10 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     desired, problems = resolve(specs, observation.directory)
     if rules.rollback:
         _refuse_other_tenant(rules.rollback, tenant)
-    observed = by_key(observation.grants)
-    found, not_checked = check(desired, observed, observation.directory)
+    observed = index_by_key(observation.grants)
+    found, not_checked = run_checks(desired, observed, observation.directory)
     problems += found
-    problems += _beyond_the_border(desired, rules.untouchable.border, observation.directory)
+    problems += _unmanaged_problems(desired, rules.protection.managed_scope, observation.directory)
     problems += check_organizations(
         desired, observed, observation.organization_grants, observation.directory, rules.limits.organization_grants
     )
@@ -122,23 +122,23 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
         desired, problems = _without_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
-    warnings = sorted((*problems, *broken_already(desired, rules.policy, observation.directory)))
+    warnings = sorted((*problems, *schema_warnings(desired, rules.policy, observation.directory)))
     if not desired:  # an empty grant folder is probably a mistake
-        rules = replace(rules, limits=replace(rules.limits, needs_number=True))
-    plan = _guarded(compare(desired, observed), observation, rules, tenant, tuple(warnings))
-    notes = (*plan.notes, *_unchecked(not_checked))
+        rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
+    plan = _apply_guards(compare(desired, observed), observation, rules, tenant, tuple(warnings))
+    notes = (*plan.notes, *_notes_on_skipped_checks(not_checked))
     return replace(plan, skipped=len(specs) - len(desired), not_checked=not_checked, notes=notes)
 
 
-def _beyond_the_border(
+def _unmanaged_problems(
     desired: Iterable[DesiredGrant],
-    border: ManagedScope,
+    managed_scope: ManagedScope,
     directory: Directory,
 ) -> tuple[Problem, ...]:
     """Return a problem for each declared grant that `manage` does not match."""
-    if not border.patterns:
+    if not managed_scope.patterns:
         return ()
-    reasons = ((each, border.reason_outside(each.key, directory)) for each in desired)
+    reasons = ((each, managed_scope.reason_not_included(each.key, directory)) for each in desired)
     fix = "add it to manage, or remove it here"
     return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
 
@@ -152,18 +152,18 @@ def _without_missing(
     The problems of these grants become warnings.
     """
     missing = {problem.source for problem in problems if problem.is_missing}
-    there = tuple(each for each in desired if missing.isdisjoint(_places(each.spec)))
+    there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))
     return there, tuple(
         replace(problem, severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
     )
 
 
-def _places(spec: GrantSpec) -> set[Source]:
+def _reference_sources(spec: GrantSpec) -> set[Source]:
     """Return the sources of the ids and organizations in a spec, which the tenant may lack."""
-    return {*map(spec.source_of, IDENTITIES), *(place for _, place in spec.placed_organizations())}
+    return {*map(spec.source_of, ID_FIELDS), *(source for _, source in spec.organizations_with_sources())}
 
 
-def _guarded(
+def _apply_guards(
     comparison: Comparison,
     observation: Observation,
     rules: PlanRules,
@@ -171,120 +171,124 @@ def _guarded(
     warnings: tuple[Problem, ...],
 ) -> Plan:
     directory = observation.directory
-    wanted = _wanted(comparison, rules, directory)
-    allowed, untouchable = forbid_untouchable(wanted.changes, rules.untouchable, directory)
-    managed = comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in wanted.changes)
-    risks = all_risks(wanted.changes, _is_own(rules.untouchable), directory)
+    candidates = _candidate_changes(comparison, rules, directory)
+    allowed, protected = forbid_protected(candidates.changes, rules.protection, directory)
+    managed = (
+        comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in candidates.changes)
+    )
+    risks = find_all_risks(candidates.changes, _is_own(rules.protection), directory)
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
-    allowed, broken = forbid_broken(allowed, rules.policy, directory)
-    allowed, too_many = (allowed, ()) if rules.rollback else forbid_too_many(allowed, rules.limits, managed)
+    allowed, broken = forbid_schema_violations(allowed, rules.policy, directory)
+    allowed, too_many = (allowed, ()) if rules.rollback else forbid_over_limit(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
-        changes=in_order_of_apply(allowed),
-        blocked=(*untouchable, *denied, *broken, *too_many),
-        left_alone=wanted.left_alone,
+        changes=sort_for_apply(allowed),
+        blocked=(*protected, *denied, *broken, *too_many),
+        left_alone=candidates.left_alone,
         unchanged=comparison.unchanged,
-        differing=wanted.differing,
+        differing=candidates.differing,
         directory=directory,
         warnings=warnings,
-        risks=shown(risks, rules.policy, directory),
-        origins=wanted.origins,
-        notes=(*observation.notes, *_notes(comparison, wanted, observation, rules)),
+        risks=without_allowed(risks, rules.policy, directory),
+        origins=candidates.origins,
+        notes=(*observation.notes, *_notes(comparison, candidates, observation, rules)),
     )
 
 
-def _is_own(untouchable: ProtectionRules) -> Callable[[Change], bool]:
+def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
     def is_own(change: Change) -> bool:
-        return untouchable.why_own(change.key, None if isinstance(change, Create) else change.before) is not None
+        return protection.reason_own(change.key, None if isinstance(change, Create) else change.before) is not None
 
     return is_own
 
 
-def _wanted(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
-    deletes, left_alone = _undeclared(comparison.undeclared, rules, directory)
+def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
+    deletes, left_alone = _split_undeclared(comparison.undeclared, rules, directory)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
     differing = len(comparison.updates) - len(updates)
     if rules.base is None:
         return CandidateChanges(changes, left_alone, {}, differing)
-    origins = all_origins(changes, resolve(rules.base, directory)[0])
+    origins = find_origins(changes, resolve(rules.base, directory)[0])
     whole = CandidateChanges(changes, left_alone, origins, differing)
-    return _of_the_branch(whole) if rules.only_branch else whole
+    return _without_drift(whole) if rules.only_branch else whole
 
 
-def _of_the_branch(wanted: CandidateChanges) -> CandidateChanges:
+def _without_drift(candidates: CandidateChanges) -> CandidateChanges:
     """Remove the changes that are drift. Drift that would be deleted becomes `left_alone`."""
-    drift = [change for change in wanted.changes if wanted.origins[change.key] is Origin.DRIFT]
-    strays = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
-    left_alone = (*wanted.left_alone, *strays)
+    drift = [change for change in candidates.changes if candidates.origins[change.key] is Origin.DRIFT]
+    undeclared = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
+    left_alone = (*candidates.left_alone, *undeclared)
     return CandidateChanges(
-        changes=tuple(change for change in wanted.changes if wanted.origins[change.key] is not Origin.DRIFT),
+        changes=tuple(change for change in candidates.changes if candidates.origins[change.key] is not Origin.DRIFT),
         left_alone=tuple(sorted(left_alone, key=lambda each: each.observed.key.order)),
-        origins={key: origin for key, origin in wanted.origins.items() if origin is not Origin.DRIFT},
-        differing=wanted.differing + len(drift) - len(strays),
+        origins={key: origin for key, origin in candidates.origins.items() if origin is not Origin.DRIFT},
+        differing=candidates.differing + len(drift) - len(undeclared),
     )
 
 
 def _notes(
-    comparison: Comparison, wanted: CandidateChanges, observation: Observation, rules: PlanRules
+    comparison: Comparison, candidates: CandidateChanges, observation: Observation, rules: PlanRules
 ) -> Iterator[str]:
     """Yield notes about facts that a reviewer could miss."""
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
-    guards = rules.untouchable
-    yield from unmatched(items_of(guards.protect, guards.border, rules.policy), keys, observation.directory)
-    yield from _managed_by_pattern(wanted, rules.untouchable.border, observation.directory)
-    yield from _kept(comparison.kept, observation.directory)
-    opened = sum(_opens_to_unknown(each) for each in comparison.updates)
+    guards = rules.protection
+    yield from find_unmatched(items_of(guards.protect, guards.managed_scope, rules.policy), keys, observation.directory)
+    yield from _notes_on_matches_by_name(candidates, rules.protection.managed_scope, observation.directory)
+    yield from _notes_on_kept_values(comparison.kept, observation.directory)
+    opened = sum(_admits_undeclared_organizations(each) for each in comparison.updates)
     if opened:
         yield (
-            f"{counted(opened, 'grant')} will no longer deny organizations, so organizations that are already "
+            f"{pluralize(opened, 'grant')} will no longer deny organizations, so organizations that are already "
             "assigned gain access; declare organizations to see them"
         )
 
 
-def _unchecked(not_checked: Iterable[NotChecked]) -> Iterator[str]:
+def _notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
     """Yield a note for each reason why checks were skipped."""
     causes: dict[str, list[NotChecked]] = {}
     for each in not_checked:
         causes.setdefault(each.why, []).append(each)
     for why, checks in causes.items():
-        listed = "; ".join(f"{each.what} ({counted(each.grants, 'grant')})" for each in checks)
+        listed = "; ".join(f"{each.what} ({pluralize(each.grants, 'grant')})" for each in checks)
         yield f"not checked, because {why}: {listed}"
 
 
-def _managed_by_pattern(wanted: CandidateChanges, border: ManagedScope, directory: Directory) -> Iterator[str]:
+def _notes_on_matches_by_name(
+    candidates: CandidateChanges, managed_scope: ManagedScope, directory: Directory
+) -> Iterator[str]:
     """Yield a note for each item of `manage` that permits changes without an exact client id.
 
     Anybody can choose the name of an application, so a reviewer should look at these changes.
     """
     names: dict[tuple[str, str], list[str]] = {}
-    for change in wanted.changes:
-        patterns = (each for each in border.patterns if each.matches(change.key, directory) is Match.YES)
+    for change in candidates.changes:
+        patterns = (each for each in managed_scope.patterns if each.matches(change.key, directory) is Match.YES)
         pattern = next(patterns, None)
-        if pattern is not None and not pattern.spells_out(change.key):
+        if pattern is not None and not pattern.has_exact_id(change.key):
             verb = "delete" if isinstance(change, Delete) else "create" if isinstance(change, Create) else "update"
             names.setdefault((verb, str(pattern)), []).append(directory.client_label(change.key))
     for (verb, pattern_text), labels in names.items():
-        more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-        listed = ", ".join(sorted(labels)[:MOST_NAMED])
-        yield f"{counted(len(labels), verb)} because manage matches: {pattern_text} ({listed}{more})"
+        more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
+        listed = ", ".join(sorted(labels)[:MAX_NAMED])
+        yield f"{pluralize(len(labels), verb)} because manage matches: {pattern_text} ({listed}{more})"
 
 
-def _kept(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
+def _notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
     """Yield a note for each kind of value that no file can express and that declared grants keep."""
-    counts = Counter(obstacle(each.grant) for each in grants)
-    examples = {obstacle(each.grant): each.key for each in grants}
+    counts = Counter(reason_not_expressible(each.grant) for each in grants)
+    examples = {reason_not_expressible(each.grant): each.key for each in grants}
     for why, count in counts.items():
         key = examples[why]
         label = f"{directory.client_label(key)} -> {directory.api_label(key)}"
-        more = f" and {counted(count - 1, 'other grant')}" if count > 1 else ""
+        more = f" and {pluralize(count - 1, 'other grant')}" if count > 1 else ""
         yield f"{label}{more}: {why}; a grant file cannot express this, so reconciler does not change it"
 
 
-def _opens_to_unknown(update: Update) -> bool:
+def _admits_undeclared_organizations(update: Update) -> bool:
     """Return whether an update gives access to organizations that the files do not declare."""
     before, after = update.before.grant, update.after.grant
-    lets_in = WITH_ORGANIZATION in gaining(before.organization_usage, after.organization_usage)
+    lets_in = WITH_ORGANIZATION in callers_gaining_access(before.organization_usage, after.organization_usage)
     return lets_in and after.organizations is None
 
 
@@ -302,16 +306,16 @@ def _reason_to_keep(
     A rollback deletes exactly the grants that the run created, including grants of third parties.
     """
     if rules.rollback is None:
-        return rules.untouchable.reason_to_keep(observed, directory, prunes=prunes)
-    if rules.rollback.deletes(observed) and rules.untouchable.reason(observed.key, observed, directory) is None:
+        return rules.protection.reason_to_keep(observed, directory, prunes=prunes)
+    if rules.rollback.deletes(observed) and rules.protection.reason(observed.key, observed, directory) is None:
         return None
-    reason, detail = rules.untouchable.reason_to_keep(observed, directory, prunes=False) or (Reason.UNMANAGED, "")
-    if rules.rollback.has_created(observed.key):
+    reason, detail = rules.protection.reason_to_keep(observed, directory, prunes=False) or (Reason.UNMANAGED, "")
+    if rules.rollback.planned_to_create(observed.key):
         detail = CREATED_AND_CHANGED if reason is Reason.UNMANAGED else CREATED_AND_KEPT
     return reason, detail
 
 
-def _undeclared(
+def _split_undeclared(
     grants: Iterable[ObservedGrant],
     rules: PlanRules,
     directory: Directory,

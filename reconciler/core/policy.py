@@ -8,11 +8,11 @@ from reconciler.core.config_rules import LOOSENED, STRICTER
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, plain_value
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.guards import Guarded, guarded
+from reconciler.core.guards import AllowedAndBlocked, block_changes
 from reconciler.core.pattern import Match, Pattern
 from reconciler.core.plan import Change, Delete
 from reconciler.core.problems import Problem, Risk, Severity
-from reconciler.core.quoting import some
+from reconciler.core.quoting import join_some
 from reconciler.core.resolve import DesiredGrant
 
 
@@ -40,12 +40,12 @@ class GrantSchema:
 
     Attributes:
         title: The requirement, for messages.
-        is_met_by: Validates a grant, which is passed as JSON data.
+        is_valid: Validates a grant, which is passed as JSON data.
         content: The schema as canonical JSON. Two schemas are equal if title and content are equal.
     """
 
     title: str
-    is_met_by: Callable[[Mapping[str, object]], bool] = field(compare=False)
+    is_valid: Callable[[Mapping[str, object]], bool] = field(compare=False)
     content: str = ""
 
 
@@ -83,7 +83,7 @@ class Policy:
 
     def on(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
         """Return the rule that decides on `risk`."""
-        decided = [_first(rules, risk, key, directory) for rules in (self.rules, *self.others)]
+        decided = [_first_match(rules, risk, key, directory) for rules in (self.rules, *self.others)]
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
 
     @property
@@ -96,7 +96,7 @@ class Policy:
 STRICTNESS = tuple(Verdict)
 
 
-def _first(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directory) -> PolicyRule:
+def _first_match(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directory) -> PolicyRule:
     """Return the first rule that matches. A `deny` rule also matches if it is unknown whether it matches the grant."""
     for rule in rules:
         if rule.rule != risk.rule:
@@ -121,15 +121,15 @@ def all_denials(policies: Iterable[Policy]) -> Policy:
     return strictest(policies).denials
 
 
-def broken_by(desired: DesiredGrant, policy: Policy, directory: Directory) -> list[str]:
+def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory) -> list[str]:
     """Return the titles of the schemas that a grant does not match."""
     if not policy.schemas:
         return []
-    data = described(desired, directory)
-    return [schema.title for schema in policy.schemas if not schema.is_met_by(data)]
+    data = grant_data(desired, directory)
+    return [schema.title for schema in policy.schemas if not schema.is_valid(data)]
 
 
-def described(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
+def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
     """Convert a grant to JSON data for custom schemas: names, ids, and settings with defaults filled in.
 
     A key is missing if its value is unknown, undeclared or empty in the file: a name that is not known, the application
@@ -159,7 +159,7 @@ def _organization_names(grant: ClientGrant, directory: Directory) -> list[str] |
 Risks = Mapping[Key, tuple[Risk, ...]]
 
 
-def shown(risks: Risks, policy: Policy, directory: Directory) -> Risks:
+def without_allowed(risks: Risks, policy: Policy, directory: Directory) -> Risks:
     """Remove the risks that the policy allows."""
     kept = {
         key: tuple(risk for risk in found if policy.on(risk, key, directory).verdict is not Verdict.ALLOW)
@@ -168,7 +168,7 @@ def shown(risks: Risks, policy: Policy, directory: Directory) -> Risks:
     return {key: found for key, found in kept.items() if found}
 
 
-def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, directory: Directory) -> Guarded:
+def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, directory: Directory) -> AllowedAndBlocked:
     """Block the changes with a risk that the policy denies."""
 
     def reason(change: Change) -> str | None:
@@ -178,68 +178,72 @@ def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, direc
             return None
         return f"policy: {denial.rule} is denied{f', {denial.reason}' if denial.reason else ''}"
 
-    return guarded(changes, reason)
+    return block_changes(changes, reason)
 
 
-def forbid_broken(changes: Iterable[Change], policy: Policy, directory: Directory) -> Guarded:
+def forbid_schema_violations(changes: Iterable[Change], policy: Policy, directory: Directory) -> AllowedAndBlocked:
     """Block the changes whose grants do not match all schemas of the policy."""
 
     def reason(change: Change) -> str | None:
-        broken = [] if isinstance(change, Delete) else broken_by(change.after, policy, directory)
+        broken = [] if isinstance(change, Delete) else violated_schemas(change.after, policy, directory)
         return f"policy: {'; '.join(broken)}" if broken else None
 
-    return guarded(changes, reason)
+    return block_changes(changes, reason)
 
 
-def broken_already(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:
+def schema_warnings(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:
     """Yield a warning for each declared grant that violates a schema, even if the plan does not change the grant."""
     for each in desired:
-        for title in broken_by(each, policy, directory):
+        for title in violated_schemas(each, policy, directory):
             yield Problem(each.spec.source, f"violates the policy schema: {title}", severity=Severity.WARNING)
 
 
-def loosened_policy(was: Policy, now: Policy) -> Iterator[Risk]:
+def compare_policies(was: Policy, now: Policy) -> Iterator[Risk]:
     """Yield a risk for each way in which the policy became looser. For any other change, yield one low risk."""
-    loosened = list(_rules_loosened(was.rules, now.rules))
+    loosened = list(_loosened_rules(was.rules, now.rules))
     lost = [each for each in was.schemas if each not in now.schemas]
     gained = [each for each in now.schemas if each not in was.schemas]
     if lost:
-        loosened.append(f"the schema {some([each.title for each in lost])} was removed or changed")
+        loosened.append(f"the schema {join_some([each.title for each in lost])} was removed or changed")
     for what in loosened:
         yield LOOSENED.risk(f"policy: {what}")
     if not loosened and (was.rules != now.rules or gained):
         yield STRICTER.risk("policy is stricter or written differently")
 
 
-def _rules_loosened(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Iterator[str]:
+def _loosened_rules(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Iterator[str]:
     """Yield a text for each way in which rules became looser. Rules for different risks are compared separately."""
     for risk in sorted({each.rule for each in (*was, *now)}):
-        before, after = (list(dict.fromkeys(map(_bare, _of(risk, rules)))) for rules in (was, now))
+        before, after = (list(dict.fromkeys(map(_without_reason, _rules_for(risk, rules)))) for rules in (was, now))
         removed = [each for each in before if each not in after]
         added = [each for each in after if each not in before]
         for each in removed:
-            if each.verdict is Verdict.DENY or (each.verdict is Verdict.WARN and _follows(before, each, Verdict.ALLOW)):
-                yield f"no longer {_said(each)}"
+            if each.verdict is Verdict.DENY or (
+                each.verdict is Verdict.WARN and _is_followed_by(before, each, Verdict.ALLOW)
+            ):
+                yield f"no longer {_describe(each)}"
         for each in added:
-            if each.verdict is Verdict.ALLOW or (each.verdict is Verdict.WARN and _follows(after, each, Verdict.DENY)):
-                yield f"now {_said(each)}"
+            if each.verdict is Verdict.ALLOW or (
+                each.verdict is Verdict.WARN and _is_followed_by(after, each, Verdict.DENY)
+            ):
+                yield f"now {_describe(each)}"
         kept = [each for each in before if each in after]
         if kept != [each for each in after if each in before]:
             yield f"the order of the rules for {risk} changed, and the first match decides"
 
 
-def _of(risk: str, rules: Iterable[PolicyRule]) -> Iterator[PolicyRule]:
+def _rules_for(risk: str, rules: Iterable[PolicyRule]) -> Iterator[PolicyRule]:
     return (each for each in rules if each.rule == risk)
 
 
-def _bare(rule: PolicyRule) -> PolicyRule:
+def _without_reason(rule: PolicyRule) -> PolicyRule:
     return replace(rule, reason="")
 
 
-def _follows(rules: Sequence[PolicyRule], rule: PolicyRule, verdict: Verdict) -> bool:
+def _is_followed_by(rules: Sequence[PolicyRule], rule: PolicyRule, verdict: Verdict) -> bool:
     return any(each.verdict is verdict for each in rules[rules.index(rule) + 1 :])
 
 
-def _said(rule: PolicyRule) -> str:
+def _describe(rule: PolicyRule) -> str:
     verbs = {Verdict.DENY: "denies", Verdict.ALLOW: "allows", Verdict.WARN: "warns of"}
     return f"{verbs[rule.verdict]} {rule.rule} for {rule.grants if str(rule.grants) else 'all grants'}"

@@ -74,7 +74,7 @@ class Finding:
     advice: str = ""
 
 
-def counts(findings: Iterable[Finding]) -> dict[Status, int]:
+def count_statuses(findings: Iterable[Finding]) -> dict[Status, int]:
     """Count the findings by status. Every status has an entry, even if its count is 0."""
     counted = Counter(finding.status for finding in findings)
     return {status: counted[status] for status in Status}

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, FieldKind
-from reconciler.core.grant import NOTHING, ClientGrant, Key, set_of
+from reconciler.core.grant import EMPTY_SET, ClientGrant, Key, shared_set
 from reconciler.core.problems import Problem, Source
 from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import Suggestions
@@ -34,52 +34,54 @@ def resolve(
     name, or a grant that two specs declare.
     """
     problems: list[Problem] = []
-    guess = Suggestions()
+    suggest = Suggestions()
     desired: dict[Key, DesiredGrant] = {}
     for spec in specs:
-        match _desired(spec, directory, guess):
+        match _resolve_spec(spec, directory, suggest):
             case DesiredGrant() as each:
                 first = desired.setdefault(each.key, each)
                 if first.spec is not spec:
-                    problems.append(declared_twice(spec, first.spec))
+                    problems.append(duplicate_problem(spec, first.spec))
             case found:
                 problems.extend(found)
     return tuple(desired.values()), tuple(problems)
 
 
-def declared_twice(spec: GrantSpec, first: GrantSpec) -> Problem:
+def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
     """Return the problem of a spec with the same key as the spec `first`."""
     return Problem(spec.source, f"this grant is already declared at {first.source}", "remove one of the two")
 
 
-def _desired(spec: GrantSpec, directory: Directory, guess: Suggestions) -> DesiredGrant | list[Problem]:
-    key = _key(spec, directory, guess)
+def _resolve_spec(spec: GrantSpec, directory: Directory, suggest: Suggestions) -> DesiredGrant | list[Problem]:
+    key = _key(spec, directory, suggest)
     if not spec.organizations:
-        return DesiredGrant(_grant(spec, key, NOTHING), spec) if isinstance(key, Key) else key
-    organizations = [_organization(*placed, directory, guess) for placed in spec.placed_organizations()]
+        return DesiredGrant(_grant(spec, key, EMPTY_SET), spec) if isinstance(key, Key) else key
+    organizations = [
+        _organization(*with_source, directory, suggest) for with_source in spec.organizations_with_sources()
+    ]
     problems = [each for each in organizations if isinstance(each, Problem)]
     if isinstance(key, Key) and not problems:
         return DesiredGrant(_grant(spec, key, frozenset(each for each in organizations if isinstance(each, str))), spec)
     return problems if isinstance(key, Key) else key + problems
 
 
-def _key(spec: GrantSpec, directory: Directory, guess: Suggestions) -> Key | list[Problem]:
+def _key(spec: GrantSpec, directory: Directory, suggest: Suggestions) -> Key | list[Problem]:
     client_id: str | Problem | None = spec.client_id
     if spec.client is not None:
-        client_id = _only(spec, "client", directory.client_ids_by_name, guess)
+        client_id = _resolve_name(spec, "client", directory.client_ids_by_name, suggest)
     audience: str | Problem | None = spec.audience
     if spec.api is not None:
-        audience = _only(spec, "api", directory.identifiers_by_name, guess)
+        audience = _resolve_name(spec, "api", directory.identifiers_by_name, suggest)
     if isinstance(audience, str) and not isinstance(client_id, Problem):
         return Key(client_id, audience, spec.subject_type, spec.default_for)
     return [each for each in (client_id, audience) if isinstance(each, Problem)]
 
 
-def _only(
+def _resolve_name(
     spec: GrantSpec,
     field: Literal["client", "api"],
     by_name: Mapping[str, tuple[str, ...]],
-    guess: Suggestions,
+    suggest: Suggestions,
 ) -> str | Problem:
     name: str = getattr(spec, field)
     identities = by_name.get(name, ())
@@ -87,28 +89,28 @@ def _only(
         return identities[0]
     noun, identity = ("application", "client_id") if field == "client" else ("API", "audience")
     if not identities:
-        fix = guess(name, by_name) or f"create the {noun} first, or correct the name"
+        fix = suggest(name, by_name) or f"create the {noun} first, or correct the name"
         return Problem(spec.source_of(field), f'the tenant has no {noun} named "{name}"', fix, is_missing=True)
     what = f'{len(identities)} {noun}s are named "{name}": {", ".join(identities)}'
     return Problem(spec.source_of(field), what, f"use {identity} instead")
 
 
-def _organization(text: str, place: Source, directory: Directory, guess: Suggestions) -> str | Problem:
-    match directory.organizations_called(text):
+def _organization(text: str, source: Source, directory: Directory, suggest: Suggestions) -> str | Problem:
+    match directory.find_organizations(text):
         case (identity,):
             return identity
         case ():
             known = [*directory.organization_ids_by_name, *directory.organizations_by_id]
-            fix = guess(text, known) or "create the organization first, or correct the name"
-            return Problem(place, f'the tenant has no organization "{text}"', fix, is_missing=True)
+            fix = suggest(text, known) or "create the organization first, or correct the name"
+            return Problem(source, f'the tenant has no organization "{text}"', fix, is_missing=True)
         case _:
             what = f'"{text}" is the id of one organization and the name of another'
-            return Problem(place, what, "use the name of the first, or the id of the second")
+            return Problem(source, what, "use the name of the first, or the id of the second")
 
 
 def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
     values = {each.name: getattr(spec, each.name) for each in SETTINGS}
-    sets = {each.name: set_of(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
+    sets = {each.name: shared_set(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
     declared = None if spec.organizations is None else organizations
     return ClientGrant(key, organizations=declared, **{**values, **sets})
 

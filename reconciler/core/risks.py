@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
 from reconciler.core.grant import ClientGrant, Key, widens
-from reconciler.core.organization_usage import gaining
-from reconciler.core.plan import Change, Create, Delete, takes_everything
+from reconciler.core.organization_usage import callers_gaining_access
+from reconciler.core.plan import Change, Create, Delete, removes_all_scopes
 from reconciler.core.problems import Level, Risk
-from reconciler.core.quoting import shortened
+from reconciler.core.quoting import shorten
 from reconciler.core.scopes import is_administration, level_of, scope_order
 from reconciler.core.system_apis import system_api_of
 
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """Matches a scope that contains only the characters that OAuth allows (RFC 6749, section 3.3)."""
-MOST_SCOPES_NAMED = 5
-LONGEST_SCOPE = 100
+MAX_SCOPES_NAMED = 5
+MAX_SCOPE_LENGTH = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
 
@@ -30,8 +30,8 @@ class AccessDiff:
         after: The grant after the change. It has no access if the change deletes the grant.
         creates: Whether the change creates the grant.
         deletes: Whether the change deletes the grant.
-        empties: Whether the change deletes the grant or removes all its scopes.
-        own: Whether the grant belongs to an application that runs reconciler.
+        removes_all_scopes: Whether the change deletes the grant or removes all its scopes.
+        is_own_grant: Whether the grant belongs to an application that runs reconciler.
         third_party: Whether the application belongs to a third party, or None if that is unknown.
         is_custom_api: Whether the API is listed and is not one of Auth0's own APIs.
         why_unknown: The reason why `third_party` may be None.
@@ -42,8 +42,8 @@ class AccessDiff:
     after: ClientGrant
     creates: bool
     deletes: bool
-    empties: bool
-    own: bool
+    removes_all_scopes: bool
+    is_own_grant: bool
     third_party: bool | None
     is_custom_api: bool
     why_unknown: str = ""
@@ -87,23 +87,23 @@ class RiskRule:
     unknown: Callable[[AccessDiff], str] = _nothing_unknown
 
 
-def risks_of(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
+def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
     """Return the risks of a change, the highest first. `is_own` returns whether a change concerns an own grant."""
-    gain = _gain(change, is_own, directory)
-    found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(gain))]
-    found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(gain))]
+    diff = _access_diff(change, is_own, directory)
+    found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(diff))]
+    found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(diff))]
     return tuple(sorted(found, key=lambda risk: risk.level.order))
 
 
-def all_risks(
+def find_all_risks(
     changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
 ) -> Mapping[Key, tuple[Risk, ...]]:
     """Return the risks of each change by key. Changes without risks are left out."""
-    found = ((change.key, risks_of(change, is_own, directory)) for change in changes)
+    found = ((change.key, find_risks(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
 
-def _gain(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> AccessDiff:
+def _access_diff(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> AccessDiff:
     key, nothing = change.key, ClientGrant(change.key)
     return AccessDiff(
         key=key,
@@ -111,8 +111,8 @@ def _gain(change: Change, is_own: Callable[[Change], bool], directory: Directory
         after=nothing if isinstance(change, Delete) else change.after.grant,
         creates=isinstance(change, Create),
         deletes=isinstance(change, Delete),
-        empties=takes_everything(change),
-        own=is_own(change),
+        removes_all_scopes=removes_all_scopes(change),
+        is_own_grant=is_own(change),
         third_party=directory.third_party(key),
         is_custom_api=_is_custom(directory, key.audience),
         why_unknown=_why_unknown(directory),
@@ -128,22 +128,22 @@ def _is_custom(directory: Directory, audience: str) -> bool:
 def _why_unknown(directory: Directory) -> str:
     if directory.has_read(APPLICATIONS):
         return "the application is not listed, or the response does not contain this information"
-    return directory.why_unread(APPLICATIONS)
+    return directory.reason_unread(APPLICATIONS)
 
 
 def _management(level: Level, what: str) -> Callable[[AccessDiff], str]:
-    def found(gain: AccessDiff) -> str:
-        if not gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
+    def found(diff: AccessDiff) -> str:
+        if not diff.key.audience.endswith(MANAGEMENT_API_SUFFIX):
             return ""
-        return _with_scopes(what, gain, [scope for scope in gain.scopes if level_of(scope) is level])
+        return _with_scopes(what, diff, [scope for scope in diff.scopes if level_of(scope) is level])
 
     return found
 
 
-def _management_access(gain: AccessDiff) -> str:
-    if gain.creates and not gain.scopes and gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
+def _management_access(diff: AccessDiff) -> str:
+    if diff.creates and not diff.scopes and diff.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return "can get tokens for the Management API, without scopes"
-    return _management(Level.LOW, "can access the Management API")(gain)
+    return _management(Level.LOW, "can access the Management API")(diff)
 
 
 def _system_api(level: Level, what: str) -> Callable[[AccessDiff], str]:
@@ -153,68 +153,68 @@ def _system_api(level: Level, what: str) -> Callable[[AccessDiff], str]:
     count.
     """
 
-    def found(gain: AccessDiff) -> str:
-        api = system_api_of(gain.key.audience)
+    def found(diff: AccessDiff) -> str:
+        api = system_api_of(diff.key.audience)
         if api is None:
             return ""
-        scopes = [scope for scope in gain.scopes if api.has(scope) or not gain.is_custom_api]
-        return _with_scopes(f"{what} {api.name}", gain, [scope for scope in scopes if api.level_of(scope) is level])
+        scopes = [scope for scope in diff.scopes if api.has(scope) or not diff.is_custom_api]
+        return _with_scopes(f"{what} {api.name}", diff, [scope for scope in scopes if api.level_of(scope) is level])
 
     return found
 
 
-def _system_api_access(gain: AccessDiff) -> str:
-    api = system_api_of(gain.key.audience)
-    if api and gain.creates and not gain.scopes and not gain.is_custom_api:
+def _system_api_access(diff: AccessDiff) -> str:
+    api = system_api_of(diff.key.audience)
+    if api and diff.creates and not diff.scopes and not diff.is_custom_api:
         return f"can get tokens for {api.name}, without scopes"
-    return _system_api(Level.LOW, "can access")(gain)
+    return _system_api(Level.LOW, "can access")(diff)
 
 
-def _all_scopes(gain: AccessDiff) -> str:
-    new = gain.after.allow_all_scopes and not gain.before.allow_all_scopes
+def _all_scopes(diff: AccessDiff) -> str:
+    new = diff.after.allow_all_scopes and not diff.before.allow_all_scopes
     return "gives every scope of the API, including future scopes" if new else ""
 
 
-def _any_organization(gain: AccessDiff) -> str:
-    new = gain.after.allow_any_organization and not gain.before.allow_any_organization
+def _any_organization(diff: AccessDiff) -> str:
+    new = diff.after.allow_any_organization and not diff.before.allow_any_organization
     return "every organization can use the grant, not only assigned organizations" if new else ""
 
 
-def _organization_usage(gain: AccessDiff) -> str:
+def _organization_usage(diff: AccessDiff) -> str:
     callers = (
         ""
-        if gain.deletes
-        else " and ".join(sorted(gaining(gain.before.organization_usage, gain.after.organization_usage)))
+        if diff.deletes
+        else " and ".join(sorted(callers_gaining_access(diff.before.organization_usage, diff.after.organization_usage)))
     )
     return f"organization_usage gives access to {callers}" if callers else ""
 
 
-def _default_grant(gain: AccessDiff) -> str:
+def _default_grant(diff: AccessDiff) -> str:
     return (
         "applies to every third-party application, including future ones"
-        if gain.key.default_for and gain.widens
+        if diff.key.default_for and diff.widens
         else ""
     )
 
 
-def _own_grant(gain: AccessDiff) -> str:
-    return "reconciler's own grant gains access" if gain.own and gain.widens else ""
+def _own_grant(diff: AccessDiff) -> str:
+    return "reconciler's own grant gains access" if diff.is_own_grant and diff.widens else ""
 
 
-def _administration(gain: AccessDiff) -> str:
-    if gain.key.audience.endswith(MANAGEMENT_API_SUFFIX):
+def _administration(diff: AccessDiff) -> str:
+    if diff.key.audience.endswith(MANAGEMENT_API_SUFFIX):
         return ""
-    administrative = [each for each in gain.scopes if is_administration(each)]
-    return _with_scopes("scopes with administrative names", gain, administrative)
+    administrative = [each for each in diff.scopes if is_administration(each)]
+    return _with_scopes("scopes with administrative names", diff, administrative)
 
 
-def _unusual_scopes(gain: AccessDiff) -> str:
+def _unusual_scopes(diff: AccessDiff) -> str:
     """Find scopes with characters that RFC 6749 does not allow.
 
     The message escapes these characters, because they may look like letters.
     """
-    unusual = [each for each in gain.scopes if not SCOPE.fullmatch(each)]
-    return _with_scopes("scopes with characters that OAuth does not allow", gain, unusual)
+    unusual = [each for each in diff.scopes if not SCOPE.fullmatch(each)]
+    return _with_scopes("scopes with characters that OAuth does not allow", diff, unusual)
 
 
 def escaped_scope(scope: str) -> str:
@@ -230,30 +230,30 @@ def _escape(char: str) -> str:
     )
 
 
-def _third_party(gain: AccessDiff) -> str:
-    return "the application belongs to a third party" if gain.third_party and gain.widens else ""
+def _third_party(diff: AccessDiff) -> str:
+    return "the application belongs to a third party" if diff.third_party and diff.widens else ""
 
 
-def _perhaps_third_party(gain: AccessDiff) -> str:
-    if gain.third_party is not None or not gain.widens:
+def _unknown_third_party(diff: AccessDiff) -> str:
+    if diff.third_party is not None or not diff.widens:
         return ""
-    return f"it is not known whether the application belongs to a third party: {gain.why_unknown}"
+    return f"it is not known whether the application belongs to a third party: {diff.why_unknown}"
 
 
-def _delete(gain: AccessDiff) -> str:
-    return "the application loses its access to the API" if gain.empties else ""
+def _delete(diff: AccessDiff) -> str:
+    return "the application loses its access to the API" if diff.removes_all_scopes else ""
 
 
-def _all_scopes_removed(gain: AccessDiff) -> str:
-    lost = gain.empties and not gain.deletes
+def _all_scopes_removed(diff: AccessDiff) -> str:
+    lost = diff.removes_all_scopes and not diff.deletes
     return "the grant loses all scopes; the application can still get tokens without scopes" if lost else ""
 
 
-def _with_scopes(what: str, gain: AccessDiff, scopes: list[str]) -> str:
+def _with_scopes(what: str, diff: AccessDiff, scopes: list[str]) -> str:
     """Return a message with the scopes of the highest risk. Return an empty text if there are no scopes."""
-    more = len(scopes) - MOST_SCOPES_NAMED
-    worst = sorted(scopes, key=lambda scope: scope_order(gain.key.audience, scope))[:MOST_SCOPES_NAMED]
-    named = ", ".join(shortened(escaped_scope(scope), LONGEST_SCOPE) for scope in worst) + (
+    more = len(scopes) - MAX_SCOPES_NAMED
+    worst = sorted(scopes, key=lambda scope: scope_order(diff.key.audience, scope))[:MAX_SCOPES_NAMED]
+    named = ", ".join(shorten(escaped_scope(scope), MAX_SCOPE_LENGTH) for scope in worst) + (
         f" and {more} more" if more > 0 else ""
     )
     return f"{what}: {named}" if scopes else ""
@@ -313,7 +313,7 @@ def _rules() -> Iterator[RiskRule]:
         "more access for a third-party application",
         _third_party,
         APPLICATIONS,
-        _perhaps_third_party,
+        _unknown_third_party,
     )
     yield RiskRule(
         "all-scopes-removed",
@@ -339,6 +339,6 @@ def _rules() -> Iterator[RiskRule]:
 
 
 RULES: tuple[RiskRule, ...] = tuple(_rules())
-ORDER_OF_RULES: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
-LISTS_OF_RULES = frozenset(needed for rule in RULES for needed in rule.needs)
+RULE_ORDER: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
+RULE_LISTS = frozenset(needed for rule in RULES for needed in rule.needs)
 """The lists that the risk rules need to check created and widened grants."""

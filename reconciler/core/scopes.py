@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from reconciler.core.characters import latin
+from reconciler.core.characters import to_latin
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.problems import Level
 from reconciler.core.system_apis import system_api_of
 
-MOST_REMEMBERED = 4096
-READING = frozenset({"get", "list", "read", "search", "view"})
+CACHE_SIZE = 4096
+READING_VERBS = frozenset({"get", "list", "read", "search", "view"})
 SEPARATOR = "[^a-z]?"
 ADMINISTRATION_WORDS = (
     "[a-z]*admin(s|ister|istrat[a-z]*)?",
@@ -43,14 +43,14 @@ ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(
 
 def is_administration(scope: str) -> bool:
     """Return whether the name of a scope suggests administration, such as `admin`, `manage:users` or `write:*`."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", latin(scope))
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", to_latin(scope))
     return ADMINISTRATION.search(spaced.lower()) is not None
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
     """Return the sort key of a scope. Higher levels come first, and writing comes before reading."""
-    return _level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING, scope
+    return _level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING_VERBS, scope
 
 
 def _level(audience: str, scope: str) -> Level:
@@ -62,7 +62,7 @@ def _level(audience: str, scope: str) -> Level:
 
 
 # Scopes that let their holder take over the tenant. They create access, or they change keys, code, messages or pages.
-TAKES_OVER: Mapping[str, str] = {
+TAKEOVER_SCOPES: Mapping[str, str] = {
     "actions": "create update",
     "authentication_methods": "create update",
     "branding": "update",
@@ -113,7 +113,7 @@ TAKES_OVER: Mapping[str, str] = {
 }
 
 # Scopes that weaken the security of the tenant, destroy data, or read personal data, secrets or logs.
-WEAKENS_OR_READS_OUT: Mapping[str, str] = {
+SENSITIVE_SCOPES: Mapping[str, str] = {
     "actions": "delete read",
     "anomaly_blocks": "delete",
     "attack_protection": "update",
@@ -193,7 +193,7 @@ WEAKENS_OR_READS_OUT: Mapping[str, str] = {
 }
 
 # All other scopes: names, settings and texts.
-REST: Mapping[str, str] = {
+OTHER_SCOPES: Mapping[str, str] = {
     "anomaly_blocks": "read",
     "attack_protection": "read",
     "branding": "delete read",
@@ -266,13 +266,13 @@ def level_of(scope: str) -> Level:
     return LEVELS.get(scope.strip(), Level.HIGH)
 
 
-def _graded(table: Mapping[str, str], level: Level) -> dict[str, Level]:
+def _scope_levels(table: Mapping[str, str], level: Level) -> dict[str, Level]:
     return {f"{verb}:{noun}": level for noun, verbs in table.items() for verb in verbs.split()}
 
 
 LEVELS: Mapping[str, Level] = {
-    **_graded(REST, Level.LOW),
-    **_graded(WEAKENS_OR_READS_OUT, Level.HIGH),
-    **_graded(TAKES_OVER, Level.CRITICAL),
+    **_scope_levels(OTHER_SCOPES, Level.LOW),
+    **_scope_levels(SENSITIVE_SCOPES, Level.HIGH),
+    **_scope_levels(TAKEOVER_SCOPES, Level.CRITICAL),
     "blacklist:tokens": Level.HIGH,  # the only scope whose verb is not one of the four
 }

@@ -52,7 +52,7 @@ class GrantSpec(NamedTuple):
 
     Attributes:
         file: The path of the file.
-        places: The positions of the grant and its values.
+        locations: The positions of the grant and its values.
         organizations: The names or ids of organizations, or None if the file has no `organizations` field. An empty
             tuple means no organizations.
         is_snapshot: Whether the file is a snapshot.
@@ -63,7 +63,7 @@ class GrantSpec(NamedTuple):
     """
 
     file: str
-    places: GrantLocations
+    locations: GrantLocations
     client: str | None = None
     client_id: str | None = None
     default_for: str | None = None
@@ -83,26 +83,28 @@ class GrantSpec(NamedTuple):
     @property
     def source(self) -> Source:
         """The source of the grant."""
-        return Source(self.file, *self.places.mark)
+        return Source(self.file, *self.locations.mark)
 
     def source_of(self, name: str) -> Source:
         """Return the source of a field's value, or the source of the grant if the file omits the field."""
-        return Source(self.file, *self.places.value_marks.get(name, self.places.mark))
+        return Source(self.file, *self.locations.value_marks.get(name, self.locations.mark))
 
-    def placed_texts(self) -> Iterator[tuple[str, Source]]:
+    def texts_with_sources(self) -> Iterator[tuple[str, Source]]:
         """Yield each text that may contain variables, with its source."""
         for name in ("client", "client_id", "api", "audience"):
             if text := getattr(self, name):
                 yield text, self.source_of(name)
-        yield from self.placed_scopes()
-        yield from self.placed_organizations()
+        yield from self.scopes_with_sources()
+        yield from self.organizations_with_sources()
 
-    def placed_scopes(self) -> Iterator[tuple[str, Source]]:
+    def scopes_with_sources(self) -> Iterator[tuple[str, Source]]:
         """Yield each scope with its source."""
-        for scope, mark in zip(self.scope, self.places.marks_within("scope"), strict=True):
+        for scope, mark in zip(self.scope, self.locations.marks_within("scope"), strict=True):
             yield scope, Source(self.file, *mark)
 
-    def placed_organizations(self) -> Iterator[tuple[str, Source]]:
+    def organizations_with_sources(self) -> Iterator[tuple[str, Source]]:
         """Yield each organization with its source."""
-        for organization, mark in zip(self.organizations or (), self.places.marks_within("organizations"), strict=True):
+        for organization, mark in zip(
+            self.organizations or (), self.locations.marks_within("organizations"), strict=True
+        ):
             yield organization, Source(self.file, *mark)

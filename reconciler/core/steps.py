@@ -9,11 +9,11 @@ from enum import StrEnum
 from reconciler.core.diff import changed_fields
 from reconciler.core.fields import ORGANIZATIONS
 from reconciler.core.grant import ClientGrant, ObservedGrant
-from reconciler.core.organization_usage import lets_organizations_in
-from reconciler.core.plan import Change, Delete, Update, grant_before, grants_after
+from reconciler.core.organization_usage import admits_organizations
+from reconciler.core.plan import Change, Delete, Update, grant_after, grant_before
 from reconciler.core.resolve import DesiredGrant
 
-NOBODY: frozenset[str] = frozenset()
+NO_ORGANIZATIONS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ChangeState(StrEnum):
     FOREIGN = "another"
 
 
-def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
+def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     """Return the requests that change the grant from `now` to `after`.
 
     Requests that add access come before requests that remove access. There is one exception. If the grant denies
@@ -57,26 +57,26 @@ def steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
-    had, wanted = now.grant.organizations or NOBODY, after.grant.organizations or NOBODY
+    had, wanted = now.grant.organizations or NO_ORGANIZATIONS, after.grant.organizations or NO_ORGANIZATIONS
     given = tuple(Associate(each) for each in sorted(wanted - had))
     taken = tuple(Dissociate(each) for each in sorted(had - wanted))
-    let_in = lets_organizations_in(now.grant.organization_usage)
+    let_in = admits_organizations(now.grant.organization_usage)
     return (*given, *settings, *taken) if let_in else (*taken, *settings, *given)
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
     """Return the grant as the create request leaves it, before organizations are added."""
-    return grant if grant.organizations is None else grant._replace(organizations=NOBODY)
+    return grant if grant.organizations is None else grant._replace(organizations=NO_ORGANIZATIONS)
 
 
-def speaks_of_organizations(change: Change) -> bool:
+def knows_organizations(change: Change) -> bool:
     """Return whether the organizations of the grant are known before or after the change."""
-    return any(grant and grant.organizations is not None for grant in (grant_before(change), grants_after(change)))
+    return any(grant and grant.organizations is not None for grant in (grant_before(change), grant_after(change)))
 
 
-def effect(change: Change, now: ClientGrant | None) -> ChangeState:
+def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
     """Return the state of a change. `now` is the tenant's current grant with this key, or None."""
-    if now == grants_after(change):
+    if now == grant_after(change):
         return ChangeState.WHOLE
     if now == grant_before(change):
         return ChangeState.NONE
@@ -91,7 +91,7 @@ def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bo
     settings = [before, after]
     if before.allow_all_scopes and not after.allow_all_scopes:
         settings.append(after._replace(scope=frozenset()))  # ManagementClient.update may need two requests
-    ours, theirs, wanted = (each.organizations or NOBODY for each in (before, now, after))
+    ours, theirs, wanted = (each.organizations or NO_ORGANIZATIONS for each in (before, now, after))
     return ours & wanted <= theirs <= ours | wanted and any(
         each._replace(organizations=now.organizations) == now for each in settings
     )

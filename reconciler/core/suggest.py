@@ -5,40 +5,40 @@ from difflib import SequenceMatcher, get_close_matches
 from heapq import nlargest
 from unicodedata import normalize
 
-MOST_SUGGESTIONS = 3
-CLOSENESS = 0.6
-AS_GOOD_AS_THE_BEST = 0.1
-LONGEST_WORD = 64
+MAX_SUGGESTIONS = 3
+MIN_SIMILARITY = 0.6
+SIMILARITY_MARGIN = 0.1
+MAX_WORD_LENGTH = 64
 """Longer words are not compared, because the time grows with the product of both lengths."""
-MOST_COMPARED = 200
-LONGEST_TWIN = 256
+MAX_COMPARED = 200
+MAX_TWIN_LENGTH = 256
 
 
-def near_misses(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> list[str]:
+def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> list[str]:
     """Return the known words that are similar to `word`, the most similar first. Case is ignored.
 
     Words that are clearly less similar than the most similar word are left out. To limit the time, long words are not
     compared. If there are many words, only the words with the longest common prefix are compared.
     """
-    if len(word) > LONGEST_WORD:
+    if len(word) > MAX_WORD_LENGTH:
         return []
     by_folded: dict[str, str] = {}
-    for candidate in sorted(each for each in known if len(each) <= LONGEST_WORD):
+    for candidate in sorted(each for each in known if len(each) <= MAX_WORD_LENGTH):
         by_folded.setdefault(candidate.casefold(), candidate)
     folded = word.casefold()
-    close = get_close_matches(folded, _most_alike(folded, by_folded), MOST_SUGGESTIONS, closeness)
-    likeness = {each: SequenceMatcher(None, each, folded).ratio() for each in close}
-    best = max(likeness.values(), default=0)
-    return [by_folded[each] for each in close if likeness[each] >= best - AS_GOOD_AS_THE_BEST]
+    close = get_close_matches(folded, _candidates(folded, by_folded), MAX_SUGGESTIONS, min_similarity)
+    similarity = {each: SequenceMatcher(None, each, folded).ratio() for each in close}
+    best = max(similarity.values(), default=0)
+    return [by_folded[each] for each in close if similarity[each] >= best - SIMILARITY_MARGIN]
 
 
-def _most_alike(word: str, known: Collection[str]) -> Collection[str]:
-    if len(known) <= MOST_COMPARED:
+def _candidates(word: str, known: Collection[str]) -> Collection[str]:
+    if len(known) <= MAX_COMPARED:
         return known
-    return nlargest(MOST_COMPARED, known, key=lambda each: _common_letters(word, each))
+    return nlargest(MAX_COMPARED, known, key=lambda each: _common_prefix_length(word, each))
 
 
-def _common_letters(one: str, other: str) -> int:
+def _common_prefix_length(one: str, other: str) -> int:
     """Return the length of the common prefix of two words."""
     return next(
         (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
@@ -51,32 +51,32 @@ class Suggestions:
     def __init__(self, most: int = 20) -> None:
         self._left = most
 
-    def __call__(self, word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
+    def __call__(self, word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
         """Return the result of `did_you_mean`, or an empty text if the limit is reached."""
         self._left -= 1
-        return did_you_mean(word, known, closeness) if self._left >= 0 else ""
+        return did_you_mean(word, known, min_similarity) if self._left >= 0 else ""
 
 
-def composed(text: str) -> str:
+def to_nfc(text: str) -> str:
     """Return the text in normal form C (NFC), which most keyboards produce."""
     return text if text.isascii() else normalize("NFC", text)
 
 
-def explain_twin(twin: str) -> str:
+def explain_normalization(twin: str) -> str:
     """Explain how to write a text that differs from the user's text only in Unicode normalization."""
     escaped = twin.encode("unicode_escape").decode().replace('"', '\\"')
     return f'"{twin}" differs only in Unicode normalization; write "{escaped}", including the double quotes'
 
 
-def did_you_mean(word: str, known: Iterable[str], closeness: float = CLOSENESS) -> str:
+def did_you_mean(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
     """Return `did you mean "a" or "b"?`, or an empty text if no word is similar.
 
     If a known word differs only in Unicode normalization, explain how to write it.
     """
-    if len(word) <= LONGEST_TWIN:
-        known, whole = list(known), composed(word)
-        twin = next((each for each in known if each != word and composed(each) == whole), None)
+    if len(word) <= MAX_TWIN_LENGTH:
+        known, whole = list(known), to_nfc(word)
+        twin = next((each for each in known if each != word and to_nfc(each) == whole), None)
         if twin is not None:
-            return explain_twin(twin)
-    quoted = [f'"{candidate}"' for candidate in near_misses(word, known, closeness)]
+            return explain_normalization(twin)
+    quoted = [f'"{candidate}"' for candidate in similar_words(word, known, min_similarity)]
     return f"did you mean {' or '.join(quoted)}?" if quoted else ""

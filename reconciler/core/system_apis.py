@@ -45,7 +45,7 @@ def system_api_of(audience: str) -> SystemApi | None:
     return next((api for api in SYSTEM_APIS if ending.endswith(api.identifier)), None)
 
 
-def _graded(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dict[str, Level]:
+def _scope_levels(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dict[str, Level]:
     return {
         f"{verb}:{prefix}{noun}": level
         for level, table in tables.items()
@@ -55,7 +55,7 @@ def _graded(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dict[str,
 
 
 # A holder who adds an identity provider, a domain or a member to an organization can sign in as any member.
-MY_ORGANIZATION = _graded(
+MY_ORGANIZATION = _scope_levels(
     "my_org:",
     {
         Level.CRITICAL: {
@@ -111,7 +111,7 @@ MY_ORGANIZATION = _graded(
 )
 
 # A holder who enrolls an authentication method for a user can sign in as this user later.
-MY_ACCOUNT = _graded(
+MY_ACCOUNT = _scope_levels(
     "me:",
     {
         Level.CRITICAL: {"authentication_methods": "create update"},

@@ -7,40 +7,40 @@ from functools import lru_cache
 
 from reconciler.core.pattern import WILDCARDS, matches
 from reconciler.core.problems import Problem
-from reconciler.core.quoting import quoted, some
+from reconciler.core.quoting import join_some, quote_text
 from reconciler.core.spec import GrantSpec
-from reconciler.core.suggest import MOST_COMPARED, Suggestions
+from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
-NAME = "[A-Za-z][A-Za-z0-9_]*"
+VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
 """The built-in variable. Its value is the host of the tenant."""
 OPENING = "${"
-BROKEN = rf"(^|[^$])\$\{{(?!{NAME}\}})"
+INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{(?!{VARIABLE_NAME}\}})"
 """Matches an invalid placeholder. The JSON Schemas contain this pattern too."""
-_PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{NAME})\}})")
+_PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{VARIABLE_NAME})\}})")
 
 
-def names_in(text: str) -> tuple[str, ...]:
+def variable_names(text: str) -> tuple[str, ...]:
     """Return the names of the variables in `text`, in order."""
     if OPENING not in text:
         return ()
     return tuple(name for match in _PLACEHOLDER.finditer(text) if (name := match["name"]))
 
 
-def filled(text: str, values: Mapping[str, str]) -> str:
+def substitute(text: str, values: Mapping[str, str]) -> str:
     """Substitute variables in `text`. A variable without a value stays unchanged."""
     if OPENING not in text:
         return text
     return _PLACEHOLDER.sub(lambda match: values.get(match["name"], match[0]) if match["name"] else "$", text)
 
 
-def literal(text: str) -> str:
+def escape_variables(text: str) -> str:
     """Escape `text`, so that substituting variables returns the original text."""
     return text.replace(OPENING, "$${")
 
 
-def restored(text: str, values: Mapping[str, str]) -> str:
-    """Insert variables into `text`. This is the reverse of `filled`.
+def insert_variables(text: str, values: Mapping[str, str]) -> str:
+    """Insert variables into `text`. This is the reverse of `substitute`.
 
     If `text` equals a value, it becomes that variable. Otherwise, the host of the tenant becomes `${domain}`.
     """
@@ -48,11 +48,11 @@ def restored(text: str, values: Mapping[str, str]) -> str:
     if equal:
         return f"${{{equal[0]}}}"
     host = values.get(BUILT_IN)
-    named = f"${{{BUILT_IN}}}".join(map(literal, text.split(host))) if host else literal(text)
-    return named if filled(named, values) == text else literal(text)
+    named = f"${{{BUILT_IN}}}".join(map(escape_variables, text.split(host))) if host else escape_variables(text)
+    return named if substitute(named, values) == text else escape_variables(text)
 
 
-MOST_LISTS = 4096
+CACHE_SIZE = 4096
 """The cache size for lists of patterns."""
 
 
@@ -76,12 +76,12 @@ class TargetTenants:
     known: tuple[str, ...] = ()
 
 
-NOBODY = TargetTenants()
-UNTOLD = TargetTenants(targets=())
+NO_TENANTS = TargetTenants()
+UNKNOWN_TENANTS = TargetTenants(targets=())
 """The targets if the configuration is not valid. Tenants and variables are then unknown and not checked."""
 
 
-def for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
+def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
     """Return the specs that apply to a tenant, with the tenant's variables substituted."""
     found: list[GrantSpec] = []
     known: dict[Patterns, bool] = {}
@@ -89,10 +89,10 @@ def for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantS
         if spec.tenants:
             patterns = patterns_of(spec)
             if patterns not in known:
-                known[patterns] = applies(patterns, target.name)
+                known[patterns] = applies_to_tenant(patterns, target.name)
             if not known[patterns]:
                 continue
-        found.append(with_values(spec, target.values) if has_variables(spec) else spec)
+        found.append(substitute_spec(spec, target.values) if has_variables(spec) else spec)
     return tuple(found)
 
 
@@ -105,7 +105,7 @@ def patterns_of(spec: GrantSpec) -> Patterns:
     return tuple(tuple(pattern.text for pattern in patterns) for patterns in spec.tenants)
 
 
-def applies(patterns: Patterns, tenant: str) -> bool:
+def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
     """Return whether the tenant matches at least one pattern of each list."""
     return all(
         tenant in names or any(matches(tenant, pattern) for pattern in wildcards)
@@ -113,13 +113,13 @@ def applies(patterns: Patterns, tenant: str) -> bool:
     )
 
 
-@lru_cache(maxsize=MOST_LISTS)
+@lru_cache(maxsize=CACHE_SIZE)
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return all patterns as a set (each one may also be a name), and the patterns with wildcards."""
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
 
-def is_plain(spec: GrantSpec) -> bool:
+def is_same_for_all_tenants(spec: GrantSpec) -> bool:
     """Return whether `spec` is the same for all tenants: it has no variables and no list of tenants."""
     return not spec.tenants and not has_variables(spec)
 
@@ -130,7 +130,7 @@ def has_variables(spec: GrantSpec) -> bool:
     return OPENING in "\n".join((*names, *spec.scope, *(spec.organizations or ())))
 
 
-def at_targets(
+def with_targets(
     specs: Iterable[GrantSpec], tenants: TargetTenants
 ) -> Iterator[tuple[GrantSpec, Sequence[TargetTenant]]]:
     """Yield each spec with the tenants that it applies to."""
@@ -138,31 +138,31 @@ def at_targets(
     for spec in specs:
         patterns = patterns_of(spec)
         if patterns not in known:
-            known[patterns] = [target for target in tenants.targets if applies(patterns, target.name)]
+            known[patterns] = [target for target in tenants.targets if applies_to_tenant(patterns, target.name)]
         yield spec, known[patterns]
 
 
-def misdirected(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
+def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
     """Yield a problem for each unknown tenant and each undefined variable. The same problem may be yielded twice."""
     if not tenants.targets:
         return
-    guess = Suggestions()
+    suggest = Suggestions()
     fitting: dict[Patterns, tuple[Collection[str], bool]] = {}
     answers: dict[tuple[int, str], list[str]] = {}
-    for spec, targets in at_targets(specs, tenants):
+    for spec, targets in with_targets(specs, tenants):
         patterns = patterns_of(spec)
         if patterns not in fitting:
-            fitting[patterns] = _fitting(patterns, tenants.known)
+            fitting[patterns] = _match_known_tenants(patterns, tenants.known)
         unknown, fits = fitting[patterns]
-        yield from _unknown_tenants(spec, unknown, tenants.known, guess)
+        yield from _unknown_tenants(spec, unknown, tenants.known, suggest)
         if spec.tenants and not unknown and not fits:
             what = 'no tenant matches both "tenants" of the file and "tenants" of this grant'
             yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists")
         if has_variables(spec):
-            yield from _unknown_variables(spec, targets, answers, guess)
+            yield from _unknown_variables(spec, targets, answers, suggest)
 
 
-def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
+def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
     """Return the patterns that match no known tenant, and whether any known tenant matches all lists."""
     unknown = {
         text
@@ -170,58 +170,60 @@ def _fitting(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str
         for text in texts.difference(known)
         if text not in wildcards or not any(matches(name, text) for name in known)
     }
-    return unknown, any(applies(patterns, name) for name in known)
+    return unknown, any(applies_to_tenant(patterns, name) for name in known)
 
 
-def with_values(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
+def substitute_spec(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
     """Substitute variables in all fields of `spec` that may contain them."""
 
     def put_in(text: str | None) -> str | None:
-        return None if text is None else filled(text, values)
+        return None if text is None else substitute(text, values)
 
     return spec._replace(
         client=put_in(spec.client),
         client_id=put_in(spec.client_id),
         api=put_in(spec.api),
         audience=put_in(spec.audience),
-        scope=tuple(filled(scope, values) for scope in spec.scope),
-        organizations=spec.organizations and tuple(filled(each, values) for each in spec.organizations),
+        scope=tuple(substitute(scope, values) for scope in spec.scope),
+        organizations=spec.organizations and tuple(substitute(each, values) for each in spec.organizations),
     )
 
 
 def _unknown_tenants(
-    spec: GrantSpec, unknown: Collection[str], known: Collection[str], guess: Suggestions
+    spec: GrantSpec, unknown: Collection[str], known: Collection[str], suggest: Suggestions
 ) -> Iterator[Problem]:
     for pattern in (pattern for patterns in spec.tenants for pattern in patterns):
         if pattern.text in unknown:
-            what = f"the configuration does not declare the tenant {quoted(pattern.text)}"
-            yield Problem(pattern.source, what, guess(pattern.text, known) or _declared(known))
+            what = f"the configuration does not declare the tenant {quote_text(pattern.text)}"
+            yield Problem(pattern.source, what, suggest(pattern.text, known) or _declared_hint(known))
 
 
-def _declared(known: Collection[str]) -> str:
+def _declared_hint(known: Collection[str]) -> str:
     if not known:
         return 'add your tenants to reconciler.yaml, or remove "tenants"'
-    return f"declared tenants: {some(known)}"
+    return f"declared tenants: {join_some(known)}"
 
 
 def _unknown_variables(
-    spec: GrantSpec, targets: Sequence[TargetTenant], answers: dict[tuple[int, str], list[str]], guess: Suggestions
+    spec: GrantSpec, targets: Sequence[TargetTenant], answers: dict[tuple[int, str], list[str]], suggest: Suggestions
 ) -> Iterator[Problem]:
     """Yield a problem for each variable that is undefined for a target. `answers` caches these targets by variable."""
-    for text, place in spec.placed_texts():
-        for name in names_in(text):
+    for text, source in spec.texts_with_sources():
+        for name in variable_names(text):
             question = (id(targets), name)
             if question not in answers:
                 answers[question] = [target.name for target in targets if name not in target.values]
             if lacking := answers[question]:
                 has_some = len(lacking) < len(targets)
-                known = {} if has_some else {each for target in targets[:MOST_COMPARED] for each in target.values}
-                nearest = guess(name, known) if known else ""
-                yield Problem(place, _lacking(lacking, name), nearest or "define it under variables in reconciler.yaml")
+                known = {} if has_some else {each for target in targets[:MAX_COMPARED] for each in target.values}
+                nearest = suggest(name, known) if known else ""
+                yield Problem(
+                    source, _undefined_message(lacking, name), nearest or "define it under variables in reconciler.yaml"
+                )
 
 
-def _lacking(tenants: list[str], variable: str) -> str:
+def _undefined_message(tenants: list[str], variable: str) -> str:
     named = [tenant for tenant in tenants if tenant]
     if not named:
-        return f"the variable {quoted(variable)} is not defined"
-    return f"{some(named)} {'have' if named[1:] else 'has'} no variable {quoted(variable)}"
+        return f"the variable {quote_text(variable)} is not defined"
+    return f"{join_some(named)} {'have' if named[1:] else 'has'} no variable {quote_text(variable)}"

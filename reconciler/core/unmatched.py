@@ -5,11 +5,21 @@ from dataclasses import dataclass
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
-from reconciler.core.pattern import NAMES, WILDCARDS, ManagedScope, Match, Pattern, Unread, Value, matches, value_of
+from reconciler.core.pattern import (
+    PATTERN_FIELDS,
+    WILDCARDS,
+    ManagedScope,
+    Match,
+    Pattern,
+    Unread,
+    Value,
+    matches,
+    value_of,
+)
 from reconciler.core.policy import Policy
-from reconciler.core.suggest import Suggestions, composed, explain_twin
+from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
 
-MOST_REPORTED = 20
+MAX_REPORTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +30,14 @@ class ConfigItem:
     pattern: Pattern
 
 
-def items_of(protect: Iterable[Pattern], border: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
+def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
     """Yield the items with patterns. Policy rules without a pattern are left out, because they match all grants."""
     yield from (ConfigItem("protect", each) for each in protect)
-    yield from (ConfigItem("manage", each) for each in border.patterns)
+    yield from (ConfigItem("manage", each) for each in managed_scope.patterns)
     yield from (ConfigItem(f"policy {each.rule}", each.grants) for each in policy.all_rules if str(each.grants))
 
 
-def unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
+def find_unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
     """Yield a message for each item that certainly matches none of `keys`.
 
     After MOST_REPORTED messages, yield one message with the number of further items.
@@ -35,15 +45,18 @@ def unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Direc
     items, keys = tuple(items), tuple(keys)
     if not items:
         return
-    values = {name: {value_of(name, key, directory) for key in keys} for name in NAMES}
+    values = {name: {value_of(name, key, directory) for key in keys} for name in PATTERN_FIELDS}
     found = [item for item in items if not _matches_any(item.pattern, keys, values, directory)]
-    guess = Suggestions(MOST_REPORTED)
-    for item in found[:MOST_REPORTED]:
-        misses = (_near_miss(name, item.pattern, values[name] | _names(name, directory), guess) for name in NAMES)
+    suggest = Suggestions(MAX_REPORTED)
+    for item in found[:MAX_REPORTED]:
+        misses = (
+            _near_miss(name, item.pattern, values[name] | _known_names(name, directory), suggest)
+            for name in PATTERN_FIELDS
+        )
         near = next(filter(None, misses), "")
         yield f"{item.setting} matches no grant: {item.pattern}; {near or 'compare the spelling with the tenant'}"
-    if found[MOST_REPORTED:]:
-        yield f"{len(found) - MOST_REPORTED} more items of reconciler.yaml match no grant"
+    if found[MAX_REPORTED:]:
+        yield f"{len(found) - MAX_REPORTED} more items of reconciler.yaml match no grant"
 
 
 Values = dict[str, set[Value]]
@@ -51,7 +64,7 @@ Values = dict[str, set[Value]]
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
     """Return whether the pattern may match a grant. Distinct values are compared first, because that is faster."""
-    given = {name: getattr(pattern, name) for name in NAMES if getattr(pattern, name) is not None}
+    given = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
     for name, text in given.items():
         if not any(_may_match(value, text) for value in values[name]):
             return False
@@ -62,7 +75,7 @@ def _may_match(value: Value, text: str) -> bool:
     return value is Unread.VALUE or (isinstance(value, str) and matches(value, text))
 
 
-def _names(name: str, directory: Directory) -> set[Value]:
+def _known_names(name: str, directory: Directory) -> set[Value]:
     """Return all values in the directory for a field of a pattern, including those without grants."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
@@ -73,11 +86,11 @@ def _names(name: str, directory: Directory) -> set[Value]:
     return set(known.get(name, ()))
 
 
-def _near_miss(name: str, pattern: Pattern, values: set[Value], guess: Suggestions) -> str:
+def _near_miss(name: str, pattern: Pattern, values: set[Value], suggest: Suggestions) -> str:
     text = getattr(pattern, name)
     known = [value for value in values if isinstance(value, str)]
     if text is None or any(matches(value, text) for value in known):
         return ""
-    if twin := next((each for each in known if matches(composed(each), composed(text))), None):
-        return explain_twin(twin)
-    return guess("".join(character for character in text if character not in WILDCARDS), known)
+    if twin := next((each for each in known if matches(to_nfc(each), to_nfc(text))), None):
+        return explain_normalization(twin)
+    return suggest("".join(character for character in text if character not in WILDCARDS), known)

@@ -10,10 +10,15 @@ from reconciler.auth0.probe import FirstResponse
 from reconciler.config.tenants import Tenant
 from reconciler.connect import open_tenant
 from reconciler.core.identity import IdentityCheck
-from reconciler.core.permissions import READING, READING_ORGANIZATIONS, WRITING, WRITING_ORGANIZATIONS
+from reconciler.core.permissions import (
+    READ_ORGANIZATION_PERMISSIONS,
+    READ_PERMISSIONS,
+    WRITE_ORGANIZATION_PERMISSIONS,
+    WRITE_PERMISSIONS,
+)
 from reconciler.core.problems import Finding, Status
-from reconciler.core.quoting import counted
-from reconciler.core.unmatched import items_of, unmatched
+from reconciler.core.quoting import pluralize
+from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy
@@ -82,11 +87,11 @@ def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Findin
 
 
 def _reading(needs: RequiredListings) -> tuple[str, ...]:
-    return (*READING, *READING_ORGANIZATIONS) if needs.organizations else READING
+    return (*READ_PERMISSIONS, *READ_ORGANIZATION_PERMISSIONS) if needs.organizations else READ_PERMISSIONS
 
 
 def _writing(needs: RequiredListings) -> tuple[str, ...]:
-    return (*WRITING, *WRITING_ORGANIZATIONS) if needs.organizations else WRITING
+    return (*WRITE_PERMISSIONS, *WRITE_ORGANIZATION_PERMISSIONS) if needs.organizations else WRITE_PERMISSIONS
 
 
 CHECK = "patterns"
@@ -116,9 +121,9 @@ async def pattern_finding(
             observation = await observe(client, required_listings((), (item.pattern for item in items)))
     except ReconcilerError as error:
         return Finding(CHECK, Status.SKIPPED, f"the tenant could not be read: {error}")
-    found = list(unmatched(items, (each.key for each in observation.grants), observation.directory))
+    found = list(find_unmatched(items, (each.key for each in observation.grants), observation.directory))
     if not found:
-        return Finding(CHECK, Status.OK, f"{counted(len(items), 'item')} of the configuration match grants")
+        return Finding(CHECK, Status.OK, f"{pluralize(len(items), 'item')} of the configuration match grants")
     more = f" (and {len(found) - 1} more)" if found[1:] else ""
     return Finding(
         CHECK, Status.WARNING, f"{found[0]}{more}", "`reconciler plan` lists all of them; correct or remove them"
@@ -242,7 +247,7 @@ def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
         inside = isinstance(probe.addresses, ProbeSkipped)
         return _ok("connection", "within this process" if inside else "plain http, which is used on loopback only")
     days = int((certificate.until - first_response.received) // DAY_SECONDS)
-    found = f"{certificate.version}; the certificate is valid until {_day(certificate.until)} ({counted(days, 'day')})"
+    found = f"{certificate.version}; the certificate is valid until {_day(certificate.until)} ({pluralize(days, 'day')})"
     if days >= CERTIFICATE_DAYS:
         return _ok("connection", found)
     return Finding(

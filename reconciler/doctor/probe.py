@@ -26,7 +26,7 @@ from reconciler.auth0.probe import FirstResponse, Probe
 from reconciler.config.tenants import Tenant, TenantKind, unconfirmed_domain
 from reconciler.connect import route_to
 from reconciler.core.identity import IdentityCheck
-from reconciler.core.quoting import enumerated
+from reconciler.core.quoting import join_words
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy, proxy_for, proxy_notes
 from reconciler.http.retry_hints import RateLimitHeaders
@@ -106,7 +106,7 @@ def describe_credentials(
             what = "a client secret"
     if variables.text("AUDIENCE"):
         names.append(variables.name("AUDIENCE"))
-    return f"{what} from {enumerated(names, 'and')}"
+    return f"{what} from {join_words(names, 'and')}"
 
 
 RESOLVING_SECONDS = 10.0

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenant
 from reconciler.core.problems import Finding, Problem, Status, errors
-from reconciler.core.quoting import counted
-from reconciler.core.tenant_filter import NOBODY
+from reconciler.core.quoting import pluralize
+from reconciler.core.tenant_filter import NO_TENANTS
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace
@@ -28,7 +28,9 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
         ), None
     if not config.tenants:
         return Finding("configuration", Status.OK, "contains no tenants"), config
-    return Finding("configuration", Status.OK, f"{config.file} names {counted(len(config.tenants), 'tenant')}"), config
+    return Finding(
+        "configuration", Status.OK, f"{config.file} names {pluralize(len(config.tenants), 'tenant')}"
+    ), config
 
 
 def tenant(
@@ -53,7 +55,7 @@ def grants(
     """Check the grant files for the tenant `chosen`, and return the listings that they need."""
     tenants = [chosen] if chosen else []
     try:
-        declared = read_grants([folder], config.targets(*tenants) if config else NOBODY, workspace)
+        declared = read_grants([folder], config.targets(*tenants) if config else NO_TENANTS, workspace)
     except ReconcilerError as error:
         return Finding("grants", Status.FAILED, str(error), "set the folder of grant files with --grants"), EVERYTHING
     patterns = chosen.patterns if chosen else ()
@@ -65,7 +67,7 @@ def _grants(declared: LoadedGrants) -> Finding:
     wrong = errors(declared.problems)
     if wrong:
         return Finding("grants", Status.FAILED, _first_of(wrong), "`reconciler validate` shows all problems")
-    found = f"{counted(len(declared.specs), 'grant')} in {counted(len(declared.texts), 'file')}"
+    found = f"{pluralize(len(declared.specs), 'grant')} in {pluralize(len(declared.texts), 'file')}"
     if declared.problems:
         advice = "`reconciler validate` shows all problems"
         return Finding("grants", Status.WARNING, f"{found}; {_first_of(declared.problems)}", advice)

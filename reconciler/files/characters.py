@@ -16,9 +16,9 @@ from reconciler.core.characters import (
     belongs_to_text,
     changes_direction,
     character_class,
-    escape,
+    character_name,
+    escape_for_yaml,
     is_invisible,
-    name_of,
 )
 from reconciler.core.problems import Problem, Source
 from reconciler.files.document import MOST_PROBLEMS, too_many
@@ -68,7 +68,7 @@ def _is_within(spans: Sequence[tuple[int, int]], index: int) -> bool:
 
 def _message(char: str) -> tuple[str, str]:
     """Return what is wrong with a character, and what to do."""
-    name, written = name_of(char), f'write it as "{escape(char)}" in double quotes'
+    name, written = character_name(char), f'write it as "{escape_for_yaml(char)}" in double quotes'
     if char == "\r":
         return f"{name} without a line feed ends a line in YAML only", f"end lines with LF or CRLF, or {written}"
     if char in LINE_ENDS:

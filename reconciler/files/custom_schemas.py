@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError, ValidationErrorKind
 
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 MOST_PATTERN_BYTES = 1_000_000
@@ -47,19 +47,19 @@ def judge(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
     except (OverflowError, ReferencingError, ValueError) as error:
         raise NotASchemaError(f"this is not a JSON Schema: {error}", "correct it") from error
 
-    def is_met_by(data: Mapping[str, object]) -> bool:
+    def is_valid(data: Mapping[str, object]) -> bool:
         try:
             return validator.is_valid(data)
         except (OverflowError, ValidationError, ValueError):
             return False
 
-    return is_met_by
+    return is_valid
 
 
 def _explained(error: ValidationError) -> NotASchemaError:
     path = tuple(error.instance_path)
     if isinstance(error.kind, ValidationErrorKind.Format) and error.kind.format == "regex":
-        what = f"the pattern {quoted(str(error.instance))} cannot run in linear time"
+        what = f"the pattern {quote_text(str(error.instance))} cannot run in linear time"
         return NotASchemaError(what, "correct it; look-around, back-references and large counts do not work", path)
     where = f"{'/'.join(map(str, path))}: " if path else ""
     why = error.message if len(error.message) <= LONGEST_MESSAGE else f"{error.message[:LONGEST_MESSAGE]}…"

@@ -23,7 +23,7 @@ from yaml.events import (
 )
 
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.core.spec import Mark
 from reconciler.files.characters import is_misread, raw_character_problems
 from reconciler.files.document import (
@@ -211,12 +211,12 @@ class _DocumentReader:
             self._stop(event, "a mapping or a list cannot be a key", "use a string as the key")
         key = self._scalar(event)
         if not isinstance(key, str):
-            self._report(event, f"the key {quoted(event.value)} is not text", "put it in quotes")
+            self._report(event, f"the key {quote_text(event.value)} is not text", "put it in quotes")
         elif key == MERGE_KEY:
             self._report(event, 'merge keys ("<<") are not allowed', "write the keys out")
         elif key in mapping:
             line, _ = _mark(events[2 * list(mapping).index(key)])
-            self._report(event, f"duplicate key {quoted(key)} (first in line {line})", "keep one of them")
+            self._report(event, f"duplicate key {quote_text(key)} (first in line {line})", "keep one of them")
         else:
             return key
         return None
@@ -235,14 +235,14 @@ class _DocumentReader:
 
     def _refuse_properties(self, event: ScalarEvent | CollectionStartEvent) -> None:
         if event.anchor is not None:
-            self._report(event, f"anchors ({quoted('&' + event.anchor)}) are not allowed", "remove it")
+            self._report(event, f"anchors ({quote_text('&' + event.anchor)}) are not allowed", "remove it")
         if event.tag is not None:
             tag = event.tag.replace(CORE_TAGS, "!!")
-            self._report(event, f"tags ({quoted(tag)}) are not allowed", "remove it, and put strings in quotes")
+            self._report(event, f"tags ({quote_text(tag)}) are not allowed", "remove it, and put strings in quotes")
 
     def _stop_at_alias(self, event: Event) -> NoReturn:
         anchor = event.anchor if isinstance(event, AliasEvent) else ""
-        self._stop(event, f"aliases ({quoted(f'*{anchor}')}) are not allowed", "write the value out")
+        self._stop(event, f"aliases ({quote_text(f'*{anchor}')}) are not allowed", "write the value out")
 
     def _report(self, event: Event, what: str, fix: str) -> None:
         self.problems.append(Problem(Source(self._file, *_mark(event)), what, fix))

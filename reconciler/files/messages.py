@@ -13,7 +13,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import enumerated, quoted
+from reconciler.core.quoting import join_words, quote_text
 from reconciler.core.suggest import did_you_mean
 from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
 from reconciler.files.validity import validity_check
@@ -49,7 +49,7 @@ class SchemaViolation:
     @property
     def name(self) -> str:
         """The name of the wrong value, as the author knows it."""
-        names = [quoted(step) for step in self.path if isinstance(step, str)]
+        names = [quote_text(step) for step in self.path if isinstance(step, str)]
         name = names[-1] if names else "the file"
         return name if not self.path or isinstance(self.path[-1], str) else f"an item of {name}"
 
@@ -89,13 +89,13 @@ def _alternatives(violation: SchemaViolation) -> Iterator[Explanation]:
         return
     names = [name for branch in violation.expected for name in branch["required"]]
     given = [name for name in violation.found if name in names]
-    fix = violation.sentence or f"give exactly one of {enumerated(names, 'and')}"
+    fix = violation.sentence or f"give exactly one of {join_words(names, 'and')}"
     if given:
         both = "both" if len(given) == BOTH else "all"
-        what = f"{enumerated([quoted(name) for name in given], 'and')} are {both} given"
+        what = f"{join_words([quote_text(name) for name in given], 'and')} are {both} given"
         yield Explanation(what, fix, (*violation.path, given[-1]), on_key=True)
     else:
-        what = f"{enumerated([quoted(name) for name in names], 'and')} are missing"
+        what = f"{join_words([quote_text(name) for name in names], 'and')} are missing"
         yield Explanation(what, fix, violation.path)
 
 
@@ -103,15 +103,15 @@ def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     known = violation.schema.get("properties", {})
     for name in violation.found:
         if name not in known:
-            fix = did_you_mean(name, known) or f"the keys here are {enumerated(list(known), 'and')}"
-            yield Explanation(f"the key {quoted(name)} is unknown", fix, (*violation.path, name), on_key=True)
+            fix = did_you_mean(name, known) or f"the keys here are {join_words(list(known), 'and')}"
+            yield Explanation(f"the key {quote_text(name)} is unknown", fix, (*violation.path, name), on_key=True)
 
 
 def _missing_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     for name in violation.expected:
         if name not in violation.found:
             what, _, fix = violation.sentence.partition("; ")
-            yield Explanation(what or f"{quoted(name)} is missing", fix or "add it", violation.path)
+            yield Explanation(what or f"{quote_text(name)} is missing", fix or "add it", violation.path)
 
 
 def _repeated_items(violation: SchemaViolation) -> Iterator[Explanation]:
@@ -120,13 +120,13 @@ def _repeated_items(violation: SchemaViolation) -> Iterator[Explanation]:
     for index, item in enumerate(violation.found):
         if isinstance(item, str):
             if item in seen:
-                yield Explanation(f"{quoted(item)} is listed twice", "list it once", (*violation.path, index))
+                yield Explanation(f"{quote_text(item)} is listed twice", "list it once", (*violation.path, index))
             seen.add(item)
 
 
 def _kind(violation: SchemaViolation) -> tuple[str, str]:
     expected = violation.expected if isinstance(violation.expected, list) else [violation.expected]
-    wanted = enumerated([KINDS[kind] for kind in expected], "or")
+    wanted = join_words([KINDS[kind] for kind in expected], "or")
     if violation.found is None:
         none = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
         return f"{violation.name} is empty", _first_line(violation) or f"write {wanted}, or {none}"
@@ -168,8 +168,8 @@ def _not_listed(violation: SchemaViolation) -> tuple[str, str]:
     choices = [str(choice) for choice in violation.expected]
     found = violation.found if isinstance(violation.found, str) else _kind_of(violation.found)
     return (
-        f"{violation.name} cannot be {quoted(found)}",
-        did_you_mean(found, choices) or f"write {enumerated(choices, 'or')}",
+        f"{violation.name} cannot be {quote_text(found)}",
+        did_you_mean(found, choices) or f"write {join_words(choices, 'or')}",
     )
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from reconciler.contract import stored
 from reconciler.core.problems import Problem, Severity, Source, errors
-from reconciler.core.quoting import counted, some, visible
+from reconciler.core.quoting import join_some, pluralize, visible
 from reconciler.core.spec import GrantSpec
-from reconciler.core.tenant_filter import NOBODY, TargetTenant, TargetTenants, for_tenant
+from reconciler.core.tenant_filter import NO_TENANTS, TargetTenant, TargetTenants, select_for_tenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.discover import SUFFIXES, name_of
@@ -67,7 +67,8 @@ def _is_grant_file(path: PurePosixPath) -> bool:
 def _absent(path: Path, root: Path, names: Iterable[str], severity: Severity) -> Iterator[Problem]:
     absent = [name for name in names if not os.path.lexists(root / name)]
     if absent:
-        what = f"git tracks {counted(len(absent), 'grant file')} here that the checkout does not have: {some(absent)}"
+        missing = pluralize(len(absent), "grant file")
+        what = f"git tracks {missing} here that the checkout does not have: {join_some(absent)}"
         fix = "check them out (git sparse-checkout disable, git restore), or remove them with git rm"
         yield Problem(Source(name_of(path)), what, fix, severity)
 
@@ -79,7 +80,7 @@ def _alike(path: Path, names: Iterable[str]) -> Iterator[Problem]:
         groups[unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())].append(name)
     for group in groups.values():
         if len(group) > 1:
-            what = f"some file systems treat these names as equal: {some([ascii(name)[1:-1] for name in group])}"
+            what = f"some file systems treat these names as equal: {join_some([ascii(name)[1:-1] for name in group])}"
             yield Problem(Source(name_of(path)), what, "rename all but one", Severity.WARNING)
 
 
@@ -130,12 +131,12 @@ class LoadedGrants:
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy with the specs that apply to a tenant, with its values inserted."""
-        return replace(self, specs=for_tenant(self.specs, target))
+        return replace(self, specs=select_for_tenant(self.specs, target))
 
 
 def read_grants(  # noqa: PLR0913 - what callers differ in
     paths: Iterable[Path],
-    tenants: TargetTenants = NOBODY,
+    tenants: TargetTenants = NO_TENANTS,
     workspace: Workspace | None = None,
     *,
     may_lack_files: bool = True,
@@ -166,7 +167,7 @@ def read_grants(  # noqa: PLR0913 - what callers differ in
     return _declared(contents, tenants, problems, is_snapshot=is_snapshot)
 
 
-def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NOBODY) -> LoadedGrants:
+def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
     """Return the content of the grant files of `path` in a git revision, checked for all `tenants`.
 
     Raises:

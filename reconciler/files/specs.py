@@ -12,20 +12,20 @@ from typing import Any
 from reconciler.core.fields import FIELDS, SETS, FieldKind
 from reconciler.core.organization_usage import USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.core.spec import GrantSpec, TenantPattern
 from reconciler.core.tenant_filter import (
-    NOBODY,
+    NO_TENANTS,
     OPENING,
     TargetTenant,
     TargetTenants,
-    at_targets,
+    escape_variables,
+    find_tenant_problems,
     has_variables,
-    is_plain,
-    literal,
-    misdirected,
+    is_same_for_all_tenants,
     patterns_of,
-    with_values,
+    substitute_spec,
+    with_targets,
 )
 from reconciler.files.document import YamlList, YamlMapping
 
@@ -106,7 +106,7 @@ def _grant_spec(item: YamlMapping, file: str, of_file: Lists, *, is_snapshot: bo
         if name in said:
             said[name] = tuple(said[name])
     said["tenants"] = of_file + _tenants(item, file) if "tenants" in said else of_file
-    return GrantSpec(file=file, places=item, is_snapshot=is_snapshot, **said)
+    return GrantSpec(file=file, locations=item, is_snapshot=is_snapshot, **said)
 
 
 def _tells_where(data: YamlMapping) -> bool:
@@ -127,7 +127,7 @@ def _tenants(data: YamlMapping, file: str) -> Lists:
 
 def problems_of(
     specs: Sequence[GrantSpec],
-    tenants: TargetTenants = NOBODY,
+    tenants: TargetTenants = NO_TENANTS,
     legible: Iterable[GrantSpec] = (),
     check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
@@ -137,15 +137,15 @@ def problems_of(
     a tenant, and warnings about values without effect. Without tenants, only specs that are equal for all tenants are
     checked. `legible` specs are partial, so only their names are checked.
     """
-    special = [spec for spec in specs if not is_plain(spec)]
+    special = [spec for spec in specs if not is_same_for_all_tenants(spec)]
     named = [*special, *legible]
     if (count := _combinations(named, tenants)) > MOST_COMBINATIONS:
         yield _too_many_combinations(named[0].file, count)
         return
     seen: set[Problem] = set()
     found = (
-        misdirected(named, tenants),
-        _problems_at_one(filter(is_plain, specs)),
+        find_tenant_problems(named, tenants),
+        _problems_at_one(filter(is_same_for_all_tenants, specs)),
         _problems_at(specs, tenants, check),
     )
     for problem in chain.from_iterable(found):
@@ -163,7 +163,7 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
         return compared
     texts = (
         len(targets) * (2 + len(spec.scope) + len(spec.organizations or ()) if has_variables(spec) else 1)
-        for spec, targets in at_targets(specs, tenants)
+        for spec, targets in with_targets(specs, tenants)
     )
     return compared + sum(texts)
 
@@ -177,20 +177,20 @@ def _too_many_combinations(file: str, count: int) -> Problem:
 
 def _problems_at(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Check) -> Iterator[Problem]:
     """Yield the problems of grants that differ between tenants."""
-    special = [(index, spec) for index, spec in enumerate(specs) if not is_plain(spec)]
+    special = [(index, spec) for index, spec in enumerate(specs) if not is_same_for_all_tenants(spec)]
     if not special:
         return
     plain: dict[DeclaredKey, list[tuple[int, GrantSpec]]] = {}
     for index, spec in enumerate(specs):
-        if is_plain(spec):
+        if is_same_for_all_tenants(spec):
             plain.setdefault(_declared_key(spec), []).append((index, spec))
     at: dict[str, list[tuple[int, GrantSpec]]] = {target.name: [] for target in tenants.targets}
-    for (index, _), (spec, targets) in zip(special, at_targets((spec for _, spec in special), tenants), strict=True):
+    for (index, _), (spec, targets) in zip(special, with_targets((spec for _, spec in special), tenants), strict=True):
         for target in targets:
             if not has_variables(spec):
                 at[target.name].append((index, spec))
                 continue
-            filled = with_values(spec, target.values)
+            filled = substitute_spec(spec, target.values)
             yield from _broken_by_values(filled, spec, target, check)
             at[target.name].append((index, filled))
     for here in at.values():
@@ -201,7 +201,7 @@ def _problems_at(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Chec
 
 def _broken_by_values(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
     """Yield the problems of an item after inserting the values of a tenant, at their positions in the file."""
-    if not isinstance(spec.places, YamlMapping):
+    if not isinstance(spec.locations, YamlMapping):
         return
     values: dict[str, Any] = {name: _literal(getattr(filled, name)) for name in TEXTS if _holds(getattr(spec, name))}
     for name in SETS:
@@ -209,8 +209,8 @@ def _broken_by_values(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, 
         if any(map(_holds, said)):
             texts = zip(said, getattr(filled, name), strict=True)
             values[name] = [_literal(text) if _holds(each) else each for each, text in texts]
-    for problem in check(spec.places, values, spec.file):
-        whose = f", with the values of {quoted(target.name)}" if target.name else ""
+    for problem in check(spec.locations, values, spec.file):
+        whose = f", with the values of {quote_text(target.name)}" if target.name else ""
         yield replace(problem, what=f"{problem.what}{whose}")
 
 
@@ -220,7 +220,7 @@ def _holds(text: str | None) -> bool:
 
 def _literal(text: str | None) -> str:
     """Return the text as a file would contain it, so that a value is not read as another variable."""
-    return literal(text or "")
+    return escape_variables(text or "")
 
 
 def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
@@ -241,8 +241,8 @@ def _declared_key(spec: GrantSpec) -> DeclaredKey:
 
 
 def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:
-    holder = quoted(spec.client or spec.client_id or spec.default_for or "")
-    api = quoted(spec.api or spec.audience or "")
+    holder = quote_text(spec.client or spec.client_id or spec.default_for or "")
+    api = quote_text(spec.api or spec.audience or "")
     what = f"the grant of {holder} for {api} ({spec.subject_type}) is already declared at {earlier.source}"
     return Problem(spec.source, what, "remove one of them, or merge their scopes")
 
@@ -253,14 +253,14 @@ def _are_usual(scopes: tuple[str, ...]) -> bool:
 
 
 def _odd_scopes(spec: GrantSpec) -> Iterator[Problem]:
-    for scope, place in spec.placed_scopes():
+    for scope, place in spec.scopes_with_sources():
         if not SCOPE_TOKEN.fullmatch(scope):
             yield _odd_scope(scope, place)
 
 
 def _odd_scope(scope: str, place: Source) -> Problem:
     fix = "write each scope as a separate item" if " " in scope.strip() else "check its spelling"
-    what = f"the scope {quoted(scope)} contains a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
+    what = f"the scope {quote_text(scope)} contains a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
     return Problem(place, what, fix, Severity.WARNING)
 
 

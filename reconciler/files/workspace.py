@@ -7,7 +7,7 @@ from os.path import relpath
 from pathlib import Path
 
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import quoted, visible
+from reconciler.core.quoting import quote_text, visible
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.git.command import GitError, GitMissingError
@@ -51,8 +51,8 @@ class Workspace:
                 if not self._includes(link):
                     shown = name_of(path if link == Path.cwd() / path else link)
                     raise ReconcilerError(
-                        f"{quoted(name_of(path))} is not read: {quoted(shown)} is a link out of "
-                        f"{quoted(str(self.root or self.folder))}; replace it by the folder itself"
+                        f"{quote_text(name_of(path))} is not read: {quote_text(shown)} is a link out of "
+                        f"{quote_text(str(self.root or self.folder))}; replace it by the folder itself"
                     )
 
     def reason_not_ours(self, path: Path) -> tuple[str, str] | None:
@@ -60,13 +60,16 @@ class Workspace:
         real = Path(os.path.realpath(path))
         if link := next(self._links(path), None):
             return (
-                f"{quoted(name_of(path))} contains a link ({quoted(name_of(link))})",
+                f"{quote_text(name_of(path))} contains a link ({quote_text(name_of(link))})",
                 "use the path of the file itself",
             )
         if not self._includes(path):
-            return f"{quoted(name_of(path))} is outside {quoted(str(self.root or self.folder))}", "move the file there"
+            return (
+                f"{quote_text(name_of(path))} is outside {quote_text(str(self.root or self.folder))}",
+                "move the file there",
+            )
         if ".git" in real.parts:
-            return f"{quoted(name_of(path))} is inside the .git folder", "use another file"
+            return f"{quote_text(name_of(path))} is inside the .git folder", "use another file"
         return None
 
     def refuse_brought_links(self, path: Path, what: str) -> None:
@@ -80,8 +83,8 @@ class Workspace:
         for link in self._links(path):
             if self._is_brought(link):
                 raise ReconcilerError(
-                    f"{what}: {quoted(name_of(path))} is not written, so nothing was sent: "
-                    f"{quoted(name_of(link))} is a link that may come from the checkout; remove the link, or "
+                    f"{what}: {quote_text(name_of(path))} is not written, so nothing was sent: "
+                    f"{quote_text(name_of(link))} is a link that may come from the checkout; remove the link, or "
                     "use another path"
                 )
 

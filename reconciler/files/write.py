@@ -10,13 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.characters import escape, has_invisible, is_invisible
+from reconciler.core.characters import escape_for_yaml, has_invisible, is_invisible
 from reconciler.core.directory import ORGANIZATION_ID, Directory
-from reconciler.core.expressible import declarable_part, has_declarable_key, is_exception_for_users, obstacle, writable
+from reconciler.core.expressible import (
+    expressible_part,
+    has_expressible_key,
+    is_user_grant_on_my_organization,
+    is_writable,
+    reason_not_expressible,
+)
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, GrantField, field_order, grant_order
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.quoting import visible
-from reconciler.core.tenant_filter import literal
+from reconciler.core.tenant_filter import escape_variables
 
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
 WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -39,7 +45,7 @@ def quoted(text: str) -> str:
 def _escaped(character: str) -> str:
     if character in SHORT:
         return SHORT[character]
-    return character if character.isprintable() and not is_invisible(character) else escape(character)
+    return character if character.isprintable() and not is_invisible(character) else escape_for_yaml(character)
 
 
 MOST_CHARACTERS_IN_A_FILE = 2_000_000
@@ -83,7 +89,9 @@ def snapshot_file(
     )
 
 
-def import_file(grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, say: Saying = literal) -> str:
+def import_file(
+    grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, say: Saying = escape_variables
+) -> str:
     """Return the grant file that declares `grants`, which must be expressible. Names are used if possible."""
     items = sorted(
         ((_imported(grant, directory, say), grant) for grant in grants), key=lambda item: grant_order(item[0])
@@ -113,21 +121,21 @@ def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
 
 def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     """Yield the lines of a grant in a snapshot."""
-    why = obstacle(grant)
+    why = reason_not_expressible(grant)
     if why is None:
         yield from _by_ids(grant, directory)
-    elif has_declarable_key(grant.key):
+    elif has_expressible_key(grant.key):
         yield f"# a grant file cannot express all of the next grant: {visible(why)}; this stays unchanged"
-        yield from _by_ids(declarable_part(grant), directory)
+        yield from _by_ids(expressible_part(grant), directory)
     else:
         yield "# a grant file cannot express this grant; restore it by hand:"
         yield from (f"# {line}" for line in _by_ids(grant, directory))
 
 
 def _by_ids(grant: ClientGrant, directory: Directory) -> Iterator[str]:
-    said = _by_id(grant.key, literal) | _settings(grant, literal)
+    said = _by_id(grant.key, escape_variables) | _settings(grant, escape_variables)
     if grant.organizations is not None:
-        said["organizations"] = sorted(map(literal, grant.organizations))
+        said["organizations"] = sorted(map(escape_variables, grant.organizations))
     yield from _listed(said, _comments_of_ids(grant, directory))
 
 
@@ -140,9 +148,14 @@ def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
     """Return the fields for the holder and the API. A name is used if it is unambiguous, otherwise the id."""
     said = _by_id(key, say)
     client, api = directory.client_name(key), directory.api_name(key)
-    if client and writable(client) and len(directory.client_ids_by_name[client]) == 1:
+    if client and is_writable(client) and len(directory.client_ids_by_name[client]) == 1:
         said = {"client": say(client), "audience": said["audience"]}
-    if api and writable(api) and not is_exception_for_users(key) and len(directory.identifiers_by_name[api]) == 1:
+    if (
+        api
+        and is_writable(api)
+        and not is_user_grant_on_my_organization(key)
+        and len(directory.identifiers_by_name[api]) == 1
+    ):
         said = {name: value for name, value in said.items() if name != "audience"} | {"api": say(api)}
     return said
 
@@ -155,8 +168,8 @@ def _organizations(grant: ClientGrant, directory: Directory, say: Saying) -> dic
 
 def _organization(identity: str, directory: Directory) -> str:
     name = directory.organization_name(identity) or identity
-    known = directory.organizations is not None and directory.organizations_called(name) == (identity,)
-    return name if known and writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
+    known = directory.organizations is not None and directory.find_organizations(name) == (identity,)
+    return name if known and is_writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
 
 
 def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:

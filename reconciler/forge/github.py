@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
 from reconciler.forge.job import GitHubJob, commit_id
@@ -87,7 +87,7 @@ def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
     variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
     repository = _get(_ask(api, BRANCH_PERMISSION, BRANCH_TIP, variables), "repository")
     if repository.get("ref") is None:
-        raise ForgeError(f"GitHub: the branch {quoted(branch)} does not exist")
+        raise ForgeError(f"GitHub: the branch {quote_text(branch)} does not exist")
     return commit_id(_get(repository, "ref", "target", "oid"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
 from reconciler.http.retry_hints import parse_rate_limit_headers
@@ -137,7 +137,7 @@ def _parse_address(address: str) -> httpx.URL:
     try:
         return httpx.URL(address)
     except (ValueError, httpx.InvalidURL) as error:
-        raise ReconcilerError(f"{quoted(address)} is not a valid URL of a hosting service") from error
+        raise ReconcilerError(f"{quote_text(address)} is not a valid URL of a hosting service") from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.core.quoting import quoted, visible
+from reconciler.core.quoting import quote_text, visible
 from reconciler.git.command import MAX_OUTPUT_BYTES, GitError, GitOutput, environment_of, find_program, run_git
 
 MAX_POINTER_BYTES = 10_000
@@ -52,13 +52,13 @@ class Repository:
         """
         whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
         if os.path.realpath(whole) != os.path.realpath(path):
-            raise GitError(f"{quoted(str(path))} contains .. after a link; use a direct path")
+            raise GitError(f"{quote_text(str(path))} contains .. after a link; use a direct path")
         for step in (*reversed(whole.parents), whole):
             real = Path(os.path.realpath(step))
             if real.is_relative_to(self.root):
                 inside = (real / whole.relative_to(step)).relative_to(self.root)
                 return "" if inside == Path() else inside.as_posix()
-        raise GitError(f"{quoted(str(path))} is not in the git repository {quoted(str(self.root))}")
+        raise GitError(f"{quote_text(str(path))} is not in the git repository {quote_text(str(self.root))}")
 
 
 def find_root(start: Path) -> Path | None:
@@ -100,7 +100,7 @@ def open_repository(start: Path) -> Repository:
     """
     root = find_root(start)
     if root is None:
-        raise GitError(f"{quoted(str(Path(os.path.realpath(start))))} is not in a git repository")
+        raise GitError(f"{quote_text(str(Path(os.path.realpath(start))))} is not in a git repository")
     program = find_program(root)
     repository = _discover(root, program)
     _refuse_alternates(repository)
@@ -120,13 +120,13 @@ def _discover(root: Path, program: str) -> Repository:
     except GitError as error:
         if "dubious ownership" in str(error) or "unsafe repository" in str(error):
             raise GitError(
-                f"git refuses the repository {quoted(str(root))}, because another user owns it; if you trust it: "
+                f"git refuses the repository {quote_text(str(root))}, because another user owns it; if you trust it: "
                 f"git config --global --add safe.directory {visible(str(root))}"
             ) from error
-        raise GitError(f"git cannot use the repository {quoted(str(root))}: {error}") from error
+        raise GitError(f"git cannot use the repository {quote_text(str(root))}: {error}") from error
     paths = [Path(os.path.realpath(line)) for line in found.lines]
     if len(paths) != 2 or paths[0] != git_dir_of(root):  # noqa: PLR2004 - the two paths of the command
-        raise GitError(f"git cannot use the repository {quoted(str(root))}: .git is not a valid repository")
+        raise GitError(f"git cannot use the repository {quote_text(str(root))}: .git is not a valid repository")
     return Repository(root, paths[0], paths[1], program, list(found.warnings))
 
 
@@ -164,7 +164,7 @@ def _refuse_alternates(repository: Repository) -> None:
     named = read_pointer(repository.common_dir / "objects" / "info" / "alternates").splitlines()
     if any(line.strip() and not line.startswith("#") for line in named):
         raise GitError(
-            f"the repository {quoted(str(repository.root))} borrows objects from another one "
+            f"the repository {quote_text(str(repository.root))} borrows objects from another one "
             "(objects/info/alternates), and reconciler does not read those; copy them with git repack -a -d, "
             "then remove that file"
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.core.quoting import enumerated, quoted
+from reconciler.core.quoting import join_words, quote_text
 from reconciler.git.command import GitError
 from reconciler.git.repository import Repository, git_dir_of, read_pointer
 
@@ -156,7 +156,7 @@ class Revision:
             GitError: if git cannot read it.
         """
         if "\n" in path:
-            raise GitError(f"{quoted(path)} cannot be read at a revision: its name contains a line break")
+            raise GitError(f"{quote_text(path)} cannot be read at a revision: its name contains a line break")
         stdin = f"{self.commit}:{path}\n".encode(errors="surrogateescape")
         output = self.repository.run("cat-file", "--batch-check", "--follow-symlinks", stdin=stdin)
         first, *_ = output.lines or [""]
@@ -176,7 +176,7 @@ class Revision:
         except GitError as error:
             raise self._incomplete(str(error)) from error
         if exists:
-            raise self._incomplete(f"{quoted(path)} is missing")
+            raise self._incomplete(f"{quote_text(path)} is missing")
         return None
 
     def list(self, folder: TreeEntry) -> list[TreeEntry]:
@@ -213,7 +213,7 @@ class Revision:
             start += entry.size + 1
 
     def _incomplete(self, reason: str) -> GitError:
-        return GitError(f"git cannot read the files in {quoted(self.name)}: {reason}; {FETCH_ADVICE}")
+        return GitError(f"git cannot read the files in {quote_text(self.name)}: {reason}; {FETCH_ADVICE}")
 
 
 def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
@@ -236,12 +236,12 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
         GitError: if it does not exist or is ambiguous.
     """
     if not name or name.startswith("-") or CONTROL.search(name):
-        raise GitError(f"{quoted(name)} is not a revision of git")
+        raise GitError(f"{quote_text(name)} is not a revision of git")
     try:
         is_search = name.startswith(":/")  # the rest of such a name is a search text
         output = repository.run("rev-parse", "--verify", name if is_search else f"{name}^{{commit}}")
     except GitError as error:
-        raise GitError(f"git does not know the revision {quoted(name)}: {error}; {FETCH_ADVICE}") from error
+        raise GitError(f"git does not know the revision {quote_text(name)}: {error}; {FETCH_ADVICE}") from error
     (commit,) = output.lines
     _refuse_ambiguous(repository, name, output.warnings)
     return Revision(repository, name, commit)
@@ -251,7 +251,7 @@ def refuse_unless_ancestor(revision: Revision) -> None:
     """Raise GitError unless the revision is HEAD or an ancestor of HEAD."""
     if revision.repository.run("rev-list", "--max-count=1", revision.commit, "^HEAD").lines:
         raise GitError(
-            f"{quoted(revision.name)} is not an ancestor of HEAD, so the two cannot be compared as a request "
+            f"{quote_text(revision.name)} is not an ancestor of HEAD, so the two cannot be compared as a request "
             f"and its base; update the branch, check out the merge commit, or {FETCH_ADVICE}"
         )
 
@@ -279,7 +279,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
     found = [ref for ref in meanings if ref in refs]
     if WORKTREE_REF.fullmatch(short) or short.startswith("refs/"):
         if found:
-            raise GitError(f"git does not know {quoted(short)}, only {enumerated(found, 'and')}; {FETCH_ADVICE}")
+            raise GitError(f"git does not know {quote_text(short)}, only {join_words(found, 'and')}; {FETCH_ADVICE}")
         return
     if found == [f"refs/tags/{short}"]:  # users may mean the remote branch of that name
         found += [ref for ref in refs if ref not in meanings and refs[ref] != refs[found[0]]]
@@ -289,7 +289,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
         full = f"refs/heads/{short}"
         example = full if full in found else found[0]
         raise GitError(
-            f"the revision {quoted(name)} is ambiguous: {quoted(short)} can mean {enumerated(found, 'or')}; "
+            f"the revision {quote_text(name)} is ambiguous: {quote_text(short)} can mean {join_words(found, 'or')}; "
             f"write the full name, like {example}"
         )
 

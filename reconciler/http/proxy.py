@@ -15,7 +15,7 @@ from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 import httpx
 
-from reconciler.core.quoting import quoted
+from reconciler.core.quoting import quote_text
 from reconciler.errors import ReconcilerError
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -95,7 +95,7 @@ def proxy_notes(base_url: str) -> tuple[str, ...]:
     if not unreadable:
         return ()
     variable = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
-    shown = ", ".join(map(quoted, unreadable[:MAX_SHOWN_ENTRIES]))
+    shown = ", ".join(map(quote_text, unreadable[:MAX_SHOWN_ENTRIES]))
     more = f" and {len(unreadable) - MAX_SHOWN_ENTRIES} more" if len(unreadable) > MAX_SHOWN_ENTRIES else ""
     return (f"{variable}: ignored {shown}{more}: not a host name, an address or a network",)
 

@@ -10,7 +10,7 @@ from html import escape
 from urllib.parse import quote
 
 from reconciler.core.plan import SANDBOX, TenantName
-from reconciler.core.quoting import counted, shortened, visible
+from reconciler.core.quoting import pluralize, shorten, visible
 from reconciler.output.source_links import JUST_HERE, USUAL_CONFIG, SourceLinks
 
 BACKTICKS = re.compile("`+")
@@ -62,7 +62,7 @@ def element(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return shortened(visible(text), LONGEST_SHOWN)
+    return shorten(visible(text), LONGEST_SHOWN)
 
 
 def at_commit(checkout: SourceLinks) -> str:
@@ -76,8 +76,8 @@ def block(lines: list[str], language: str) -> list[str]:
     If there are too many, show the first ones and a count.
     """
     more = len(lines) - MOST_LINES
-    lines = [shortened(each, LONGEST_SHOWN) for each in lines[:MOST_LINES]]
-    lines += [f"… {counted(more, 'more line')}"] if more > 0 else []
+    lines = [shorten(each, LONGEST_SHOWN) for each in lines[:MOST_LINES]]
+    lines += [f"… {pluralize(more, 'more line')}"] if more > 0 else []
     fence = "`" * max(3, 1 + max(map(_longest_run, lines), default=0))
     return [f"{fence}{language}", *lines, fence]
 

@@ -9,7 +9,7 @@ from reconciler.artifacts.serialization import Json, action_of, json_text, plan_
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
-from reconciler.core.quoting import counted, visible
+from reconciler.core.quoting import pluralize, visible
 from reconciler.output.escape import at_commit, marker, named, span
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.outcomes import report_markdown
@@ -144,7 +144,7 @@ class ValidationResult:
     @property
     def summary(self) -> str:
         """One sentence about files without errors."""
-        return f"{counted(self.grants, 'grant')} in {counted(self.files, 'file')}: valid."
+        return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
 Results = PlanResults | RunResults | ValidationResult

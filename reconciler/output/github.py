@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.core.plan import Delete, Plan
 from reconciler.core.problems import Level, Problem, Source
-from reconciler.core.quoting import shortened, visible
+from reconciler.core.quoting import shorten, visible
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import about, dangers
 
@@ -34,7 +34,7 @@ def plan_annotations(plan: Plan, checkout: SourceLinks) -> Iterator[str]:
     config = Source(checkout.config, 1, 1)
     for each in plan.config_changes:
         if each.risk.level in COMMANDS:
-            message = f"{about(each)}{shortened(each.risk.message, LONGEST_MESSAGE)} ({each.risk.rule})"
+            message = f"{about(each)}{shorten(each.risk.message, LONGEST_MESSAGE)} ({each.risk.rule})"
             yield _command(COMMANDS[each.risk.level], config, message)
     changes = (*plan.changes, *(each.change for each in plan.blocked))
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
@@ -42,7 +42,7 @@ def plan_annotations(plan: Plan, checkout: SourceLinks) -> Iterator[str]:
         for danger in dangers(plan, level):
             source = sources.get(danger.key)
             place = replace(source, file=checkout.path_of(source.file)) if source else config
-            message = f"{danger.label}: {shortened(danger.risk.message, LONGEST_MESSAGE)} ({danger.risk.rule})"
+            message = f"{danger.label}: {shorten(danger.risk.message, LONGEST_MESSAGE)} ({danger.risk.rule})"
             yield _command(word, place, f"{plan.tenant.label}: {message}")
 
 

@@ -9,7 +9,7 @@ from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import Key
-from reconciler.core.organization_usage import effect_of
+from reconciler.core.organization_usage import describe_effect
 from reconciler.core.plan import (
     TITLES,
     Change,
@@ -19,12 +19,12 @@ from reconciler.core.plan import (
     Plan,
     Reason,
     Update,
+    grant_after,
     grant_before,
-    grants_after,
 )
 from reconciler.core.problems import Level, Risk
-from reconciler.core.quoting import counted, some, visible
-from reconciler.core.risks import ORDER_OF_RULES, escaped_scope
+from reconciler.core.quoting import join_some, pluralize, visible
+from reconciler.core.risks import RULE_ORDER, escaped_scope
 from reconciler.core.scopes import scope_order
 
 TOLD = (Level.CRITICAL, Level.HIGH)
@@ -54,7 +54,7 @@ def dangers(plan: Plan, level: Level) -> list[GrantRisk]:
     return sorted(
         found,
         key=lambda each: (
-            ORDER_OF_RULES.get(each.risk.rule, len(ORDER_OF_RULES)),
+            RULE_ORDER.get(each.risk.rule, len(RULE_ORDER)),
             severity.get(each.key, HARMLESS),
             each.risk.message,
             each.label,
@@ -68,7 +68,7 @@ def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
     found: dict[Key, tuple[int, bool]] = {}
     for change in (*plan.changes, *(each.change for each in plan.blocked)):
         if change.key in plan.risks:
-            before, after = grant_before(change), grants_after(change)
+            before, after = grant_before(change), grant_after(change)
             added = (after.scope if after else frozenset()) - (before.scope if before else frozenset())
             if added:
                 found[change.key] = min(scope_order(change.key.audience, scope)[:2] for scope in added)
@@ -100,7 +100,7 @@ def all_risks_of(plan: Plan) -> Iterator[Risk]:
 
 def about(change: ConfigChange) -> str:
     """Return the tenants of a change of reconciler.yaml with a colon, or an empty text."""
-    return f"{some(change.tenants)}: " if change.tenants else ""
+    return f"{join_some(change.tenants)}: " if change.tenants else ""
 
 
 def counted_risks(plan: Plan) -> str:
@@ -132,7 +132,7 @@ def nothing(plan: Plan) -> str:
     """Return the reason why a plan has no changes."""
     if plan.skipped:
         return (
-            f"{counted(plan.skipped, 'declared grant')} could not be planned, because something is missing in the "
+            f"{pluralize(plan.skipped, 'declared grant')} could not be planned, because something is missing in the "
             "tenant"
         )
     return "the tenant already has the requested changes" if plan.differing else "the tenant equals the files"
@@ -162,7 +162,7 @@ def effect_of_field(change: ValueChange) -> str:
     """Return the effect of a changed setting on callers, if the values alone do not show it."""
     if change.field != "organization_usage":
         return ""
-    return effect_of(str(change.before), str(change.after))
+    return describe_effect(str(change.before), str(change.after))
 
 
 def scope_label(scope: str) -> str:

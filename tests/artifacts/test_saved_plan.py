@@ -15,12 +15,12 @@ from support.strategies import grants
 
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current, write_plan
 from reconciler.artifacts.serialization import change_effect, digest, plan_from_json, plan_id, plan_json
-from reconciler.core.approval import Deviations, deviations
+from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.directory import Directory
-from reconciler.core.grant import ClientGrant, ObservedGrant, by_key
+from reconciler.core.grant import ClientGrant, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
-from reconciler.core.plan import Plan, TenantName, compare, in_order_of_apply
+from reconciler.core.plan import Plan, TenantName, compare, sort_for_apply
 from reconciler.core.resolve import DesiredGrant
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.output.styled import plain
@@ -51,9 +51,9 @@ def test_a_plan_reads_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_blocked_changes_and_pruned_grants_read_back_too(tmp_path: Path) -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
+    protection = ProtectionRules(OWN, (Protect(client_id="billing"),))
     plan = a_plan(
-        SPECS, [an_observed(), an_observed(a_grant(a_key("stray")))], DIRECTORY, prune=True, untouchable=untouchable
+        SPECS, [an_observed(), an_observed(a_grant(a_key("stray")))], DIRECTORY, prune=True, protection=protection
     )
 
     assert plan_json(read_plan(saved(tmp_path, plan)).plan) == plan_json(plan)
@@ -200,8 +200,8 @@ def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Pla
     observed = [
         ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate({g.key: g for g in tenant}.values())
     ]
-    comparison = compare([DesiredGrant(grant, a_spec()) for grant in desired], by_key(observed))
-    changes = in_order_of_apply([*comparison.creates, *comparison.updates])
+    comparison = compare([DesiredGrant(grant, a_spec()) for grant in desired], index_by_key(observed))
+    changes = sort_for_apply([*comparison.creates, *comparison.updates])
     return Plan(tenant=TenantName("t", "d"), changes=changes)
 
 
@@ -209,8 +209,8 @@ def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Pla
 def test_a_plan_approves_itself_and_every_part_of_itself(desired: list[ClientGrant], tenant: list[ClientGrant]) -> None:
     plan = a_plan_between(desired, tenant)
 
-    assert deviations(plan, plan, ()) == Deviations((), (), (), (), (), loses_narrowing=False)
-    assert deviations(replace(plan, changes=plan.changes[1:]), plan, ()).unapproved == ()
+    assert find_deviations(plan, plan, ()) == Deviations((), (), (), (), (), loses_narrowing=False)
+    assert find_deviations(replace(plan, changes=plan.changes[1:]), plan, ()).unapproved == ()
 
 
 @given(st.lists(grants(), max_size=4), st.lists(grants(), max_size=4), st.lists(grants(), max_size=4))
@@ -221,7 +221,7 @@ def test_what_is_approved_is_exactly_what_was_reviewed(
 ) -> None:
     approved, fresh = a_plan_between(desired, then), a_plan_between(desired, now)
 
-    excess = deviations(fresh, approved, ()).unapproved
+    excess = find_deviations(fresh, approved, ()).unapproved
 
     reviewed = [change_effect(change) for change in approved.changes]
     assert [change for change in fresh.changes if change_effect(change) not in reviewed] == list(excess)

@@ -10,7 +10,7 @@ from reconciler.artifacts.serialization import plan_from_json, plan_json
 from reconciler.contract import stored
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
-from reconciler.core.plan import Origin, Plan, grants_after
+from reconciler.core.plan import Origin, Plan, grant_after
 from reconciler.core.problems import Level, Risk
 
 WIDER = a_grant(scope=("read:invoices", "write:invoices"), organization_usage="allow", allow_any_organization=True)
@@ -19,7 +19,7 @@ PLANS = {
     "create": a_plan([a_spec()]),
     "update": a_plan([a_spec()], [an_observed(WIDER)]),
     "delete": a_plan([a_spec(client_id="other")], [an_observed(WIDER)], prune=True),
-    "blocked": a_plan([a_spec(client_id="kept")], [an_observed(a_grant(OWN))], untouchable=UNTOUCHABLE),
+    "blocked": a_plan([a_spec(client_id="kept")], [an_observed(a_grant(OWN))], protection=UNTOUCHABLE),
     "all-scopes": a_plan([a_spec(scope=(), allow_all_scopes=True)], [an_observed(WIDER)]),
     "default": a_plan([a_spec(default_for="third_party_clients")]),
     "names": a_plan([a_spec()], directory=a_directory({"billing": "Billing"}, [an_api()])),
@@ -116,7 +116,7 @@ def test_a_plan_that_comes_back_from_data_says_the_same(plan: Plan) -> None:
     back = plan_from_json(as_data(plan))
 
     assert as_data(back) == as_data(plan)
-    assert [grants_after(change) for change in back.changes] == [grants_after(change) for change in plan.changes]
+    assert [grant_after(change) for change in back.changes] == [grant_after(change) for change in plan.changes]
 
 
 def test_risks_and_origins_come_back_as_they_were() -> None:

@@ -13,7 +13,7 @@ from support.strategies import grants, keys
 from reconciler.artifacts.snapshot import rollback_of, write_snapshot
 from reconciler.contract import stored
 from reconciler.core.directory import Directory
-from reconciler.core.expressible import with_kept_values
+from reconciler.core.expressible import keep_inexpressible_values
 from reconciler.core.grant import ClientGrant, ObservedGrant
 from reconciler.core.outcome import Rollback
 from reconciler.core.plan import Delete, Plan
@@ -174,7 +174,7 @@ def test_values_that_no_file_can_declare_are_left_out_of_a_snapshot_and_stay(
 ) -> None:
     path, declared = written(tmp_path, an_observed(grant))
 
-    assert [with_kept_values(each, grant) for each in declared] == [grant]
+    assert [keep_inexpressible_values(each, grant) for each in declared] == [grant]
     assert "# a grant file cannot express all of the next grant: " in (path / "001.yaml").read_text()
 
 

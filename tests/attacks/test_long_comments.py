@@ -78,7 +78,7 @@ def test_notes_do_not_push_changes_out() -> None:
     protect = tuple(Protect(client_id=f"{number}{'x' * 8_000}") for number in range(20))
     specs = [a_spec(client_id=f"app{number:03}") for number in range(60)]
 
-    markdown = plan_markdown(planned(specs, untouchable=ProtectionRules(OWN, protect)))
+    markdown = plan_markdown(planned(specs, protection=ProtectionRules(OWN, protect)))
 
     assert len(markdown.encode()) <= MOST_BYTES
     assert markdown.count("<tr><td>+ create</td>") == 60

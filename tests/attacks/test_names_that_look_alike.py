@@ -148,7 +148,7 @@ def test_the_pattern_and_the_name_that_decided_are_in_the_plan() -> None:
     guards = ProtectionRules(OWN, (Protect(client="Deploy *", reason="ask us"),), ManagedScope((Pattern(client="*"),)))
     observed = [an_observed(a_grant(a_key("portal"), scope=()))]
 
-    text = plain(plan_lines(a_plan(specs, observed, directory, untouchable=guards)))
+    text = plain(plan_lines(a_plan(specs, observed, directory, protection=guards)))
 
     assert 'protected: ask us (protect: client "Deploy *")\n  + Deploy evil -> Invoices API\n' in text
     assert 'Note: 1 create because manage matches: client "*" (Deploy evil)\n' in text

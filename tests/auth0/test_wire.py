@@ -31,7 +31,7 @@ def test_null_is_as_good_as_absent_and_unknown_fields_and_values_are_kept_out_of
     observed = wire.observed_grant({**answer, "organization_usage": "sometimes"})
 
     assert wire.observed_grant(answer).grant == a_grant(a_key(subject_type="anonymous_user"))
-    assert observed.unfamiliar == {'field "new"'}
+    assert observed.unknown_fields == {'field "new"'}
 
 
 def test_all_scopes_leave_no_list_of_scopes() -> None:

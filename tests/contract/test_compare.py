@@ -24,7 +24,7 @@ def test_equal_requests_have_no_differences() -> None:
     assert differences(OURS, OURS) == ()
 
 
-def test_words_for_people_and_the_order_of_choices_do_not_count() -> None:
+def test_annotations_and_the_order_of_enums_are_ignored() -> None:
     request = theirs(
         scope={"title": "S", "description": "d", "examples": [[]], "deprecated": True},
         organization_usage={"enum": ["require", "deny", "allow"]},

@@ -4,9 +4,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reconciler.contract import stored
-from reconciler.contract.configuration import PATTERN_PARTS, SHARED, config_schema
+from reconciler.contract.configuration import PATTERN_PARTS, SHARED_SETTINGS, config_schema
 from reconciler.contract.derive import Schema, render
-from reconciler.core.pattern import NAMES
+from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
 
 SCHEMA = config_schema()
@@ -14,7 +14,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 PARTS = SCHEMA["$defs"]
 
 
-def test_the_committed_schema_is_what_the_function_yields() -> None:
+def test_the_committed_schema_is_up_to_date() -> None:
     committed = stored.folder() / stored.CONFIG
     if "REMAKE_SCHEMAS" in os.environ:
         committed.write_text(render(SCHEMA), encoding="utf-8")
@@ -22,13 +22,13 @@ def test_the_committed_schema_is_what_the_function_yields() -> None:
     assert committed.read_text(encoding="utf-8") == render(SCHEMA)
 
 
-def test_it_is_valid_json_schema() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_what_all_tenants_share_can_be_said_of_one_as_well() -> None:
-    assert set(SHARED) < set(SCHEMA["properties"])
-    assert set(SHARED) < set(PARTS["tenant"]["properties"])
+def test_every_shared_setting_is_also_a_setting_of_a_tenant() -> None:
+    assert set(SHARED_SETTINGS) < set(SCHEMA["properties"])
+    assert set(SHARED_SETTINGS) < set(PARTS["tenant"]["properties"])
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,14 @@ def test_what_all_tenants_share_can_be_said_of_one_as_well() -> None:
     [PARTS["manage"]["items"], PARTS["protect"]["items"], PARTS["policy"]["properties"]["rules"]["items"]],
     ids=["manage", "protect", "policy"],
 )
-def test_patterns_are_the_same_wherever_grants_are_named(item: Schema) -> None:
-    named = {name: field for name, field in item["properties"].items() if name in NAMES}
+def test_all_pattern_items_have_the_same_fields(item: Schema) -> None:
+    named = {name: field for name, field in item["properties"].items() if name in PATTERN_FIELDS}
 
-    assert tuple(named) == tuple(PATTERN_PARTS) == NAMES
-    assert named == {name: PARTS["protect"]["items"]["properties"][name] for name in NAMES}
+    assert tuple(named) == tuple(PATTERN_PARTS) == PATTERN_FIELDS
+    assert named == {name: PARTS["protect"]["items"]["properties"][name] for name in PATTERN_FIELDS}
 
 
-def test_a_policy_can_decide_on_every_rule_there_is() -> None:
+def test_a_policy_can_name_every_risk_rule() -> None:
     rule = PARTS["policy"]["properties"]["rules"]["items"]["properties"]["rule"]
 
     assert rule["enum"] == [each.name for each in RULES]
@@ -59,25 +59,25 @@ def test_a_policy_can_decide_on_every_rule_there_is() -> None:
     ],
     ids=["custom-domain", "empty", "alone", "sandbox"],
 )
-def test_a_canonical_domain_stands_beside_the_domain_of_a_tenant_of_auth0(
+def test_a_canonical_domain_needs_a_domain_and_is_not_valid_for_sandboxes(
     tenant: dict[str, str], *, is_valid: bool
 ) -> None:
     assert VALIDATOR.is_valid({"tenants": {"a": tenant}}) is is_valid
 
 
 @pytest.mark.parametrize("prefix", ["AUTH0_", "AUTH0_PROD_", "AUTH0_EU_2_"])
-def test_credentials_begin_with_a_prefix_of_auth0s(prefix: str) -> None:
+def test_prefixes_that_start_with_auth0_are_valid(prefix: str) -> None:
     assert VALIDATOR.is_valid({"credentials": prefix})
 
 
 @pytest.mark.parametrize("prefix", ["", "PROD_", "AWS_", "AUTH0", "AUTH0_PROD", "AUTH0__", "AUTH0_prod_", "X_AUTH0_"])
-def test_no_other_variable_of_the_environment_can_be_named(prefix: str) -> None:
+def test_other_prefixes_of_credentials_are_not_valid(prefix: str) -> None:
     assert not VALIDATOR.is_valid({"credentials": prefix})
 
 
 @pytest.mark.parametrize("verdict", ["allow", "warn"])
 @pytest.mark.parametrize(("name", "identity"), [("client", "client_id"), ("api", "audience")])
-def test_a_policy_makes_exceptions_by_ids_only(verdict: str, name: str, identity: str) -> None:
+def test_rules_that_allow_or_warn_need_ids(verdict: str, name: str, identity: str) -> None:
     def errors_of(field: str, said: str) -> list[str]:
         rule = {"rule": "third-party", "verdict": said, field: "Deploy *"}
         found = Draft202012Validator(SCHEMA).iter_errors({"policy": {"rules": [rule]}})

@@ -29,7 +29,7 @@ def an_openapi_without(*fields: str) -> dict[str, Any]:
     return document
 
 
-def test_the_committed_schema_is_what_the_function_yields() -> None:
+def test_the_committed_schema_is_up_to_date() -> None:
     committed = stored.folder() / stored.GRANTS
     if "REMAKE_SCHEMAS" in os.environ:
         committed.write_text(render(SCHEMA), encoding="utf-8")
@@ -37,11 +37,11 @@ def test_the_committed_schema_is_what_the_function_yields() -> None:
     assert committed.read_text(encoding="utf-8") == render(SCHEMA)
 
 
-def test_it_is_valid_json_schema() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_the_fields_of_the_request_are_untouched() -> None:
+def test_the_fields_of_the_request_are_unchanged() -> None:
     request = create_request(OPENAPI)["properties"]
     fields = SCHEMA["properties"]["grants"]["items"]["properties"]
     assert {name: fields[name] for name in request} == request
@@ -55,12 +55,12 @@ def test_every_field_and_level_has_a_title_and_a_description_for_the_editor() ->
         assert schema["description"]
 
 
-def test_every_rule_has_a_sentence_for_whom_it_refuses() -> None:
+def test_every_rule_has_an_error_message() -> None:
     for rule in SCHEMA["properties"]["grants"]["items"]["allOf"]:
         assert '"errorMessage"' in json.dumps(rule)
 
 
-def test_grants_are_required_and_may_be_none() -> None:
+def test_grants_are_required_and_may_be_empty() -> None:
     validator = Draft202012Validator(SCHEMA)
     assert validator.is_valid({"grants": []})
     assert not validator.is_valid({})
@@ -87,7 +87,7 @@ def test_grants_are_required_and_may_be_none() -> None:
         pytest.param(a_grant(organizations=[]), id="no organizations"),
     ],
 )
-def test_a_grant_that_auth0_takes_is_accepted(grant: dict[str, object]) -> None:
+def test_a_grant_that_auth0_accepts_is_valid(grant: dict[str, object]) -> None:
     assert accepts(grant)
 
 
@@ -133,7 +133,7 @@ def test_a_grant_that_auth0_takes_is_accepted(grant: dict[str, object]) -> None:
         pytest.param(a_grant(is_system=True), id="field of answers only"),
     ],
 )
-def test_a_grant_that_auth0_refuses_is_refused(grant: dict[str, object]) -> None:
+def test_a_grant_that_auth0_refuses_is_not_valid(grant: dict[str, object]) -> None:
     assert not accepts(grant)
 
 
@@ -150,7 +150,7 @@ def test_a_grant_that_auth0_refuses_is_refused(grant: dict[str, object]) -> None
         "authorization_details_types",
     ],
 )
-def test_an_older_document_without_a_field_yields_a_schema_that_never_mentions_it(field: str) -> None:
+def test_the_schema_omits_fields_that_an_older_document_lacks(field: str) -> None:
     schema = grants_schema(an_openapi_without(field))
     assert accepts(a_grant(), schema=schema)
     assert not accepts(a_grant(**{field: True}), schema=schema)
@@ -158,7 +158,7 @@ def test_an_older_document_without_a_field_yields_a_schema_that_never_mentions_i
     assert f'"{field}"' not in json.dumps([item["properties"], item["required"], item["allOf"]]).replace('\\"', "")
 
 
-def test_a_newer_document_brings_its_fields_values_and_demands_along() -> None:
+def test_the_schema_contains_new_fields_values_and_rules_of_a_newer_document() -> None:
     document = copy.deepcopy(OPENAPI)
     schemas = document["components"]["schemas"]
     schemas["CreateClientGrantRequest"]["properties"]["expires"] = {"type": "integer"}
@@ -174,7 +174,7 @@ def test_a_newer_document_brings_its_fields_values_and_demands_along() -> None:
         assert not accepts({**a_grant(scope=[], subject_type="anonymous_user"), **refused}, schema=schema)
 
 
-def test_a_limit_that_the_contract_sets_itself_is_not_repeated_as_a_rule() -> None:
+def test_a_rule_does_not_repeat_a_limit_of_the_document() -> None:
     bare: dict[str, dict[str, Any]] = {"client": {"type": "string"}, "audience": {"type": "string", "minLength": 1}}
     limited = [list(rule["properties"]) for rule in rules(bare) if "minLength" in json.dumps(rule)]
     assert limited == [["client"]]

@@ -14,7 +14,7 @@ def an_openapi(schema: object = BODY, *, path: str = "/client-grants", **parts: 
     return {"openapi": "3.1.0", "paths": {path: {"post": post}}, **parts}
 
 
-def test_our_own_document_has_every_field_of_the_create_request() -> None:
+def test_the_committed_document_has_all_fields_of_the_create_request() -> None:
     request = create_request(stored.load(stored.OPENAPI))
     assert set(request["properties"]) == {
         "client_id",
@@ -31,7 +31,7 @@ def test_our_own_document_has_every_field_of_the_create_request() -> None:
     assert request["additionalProperties"] is False
 
 
-def test_references_are_written_out_wherever_they_stand() -> None:
+def test_references_are_resolved_at_every_depth() -> None:
     components = {
         "schemas": {
             "Grant": {"type": "object", "properties": {"scope": {"$ref": "#/components/schemas/Scopes"}}},
@@ -43,7 +43,7 @@ def test_references_are_written_out_wherever_they_stand() -> None:
     assert request["properties"] == {"scope": {"type": "array", "items": {"type": "string"}}}
 
 
-def test_what_stands_beside_a_reference_wins_over_what_it_names() -> None:
+def test_keys_next_to_a_reference_override_its_target() -> None:
     components = {"schemas": {"Id": {"type": "string", "description": "an id"}}}
     beside = {"$ref": "#/components/schemas/Id", "description": "the client's id"}
     request = create_request(an_openapi({"properties": {"client_id": beside}}, components=components))
@@ -55,7 +55,7 @@ def test_vendor_extensions_are_dropped_at_every_depth() -> None:
     assert create_request(an_openapi(extended)) == {"properties": {"scope": {"type": "array", "enum": [["x-kept"]]}}}
 
 
-def test_a_path_may_have_a_prefix_and_the_organizations_path_is_not_taken_for_it() -> None:
+def test_the_path_may_have_a_prefix_and_paths_with_parameters_are_ignored() -> None:
     document = an_openapi(path="/api/v2/client-grants")
     document["paths"]["/organizations/{id}/client-grants"] = {"post": {}}
     assert create_request(document) == BODY
@@ -78,6 +78,6 @@ LOOP = {"schemas": {"A": {"properties": {"b": {"$ref": "#/components/schemas/A"}
         pytest.param(an_openapi({"$ref": "#/nowhere"}), 'lacks "nowhere"', id="dangling"),
     ],
 )
-def test_a_document_that_will_not_do_is_refused(document: object, message: str) -> None:
+def test_an_invalid_document_is_refused(document: object, message: str) -> None:
     with pytest.raises(ReconcilerError, match=message):
         create_request(document)

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec, an_api, an_observed
 
-from reconciler.core.checks import CHECKS, NotChecked, check
+from reconciler.core.checks import CHECKS, NotChecked, run_checks
 from reconciler.core.directory import CURRENT_USER_SCOPES, Application, Directory, TenantList
-from reconciler.core.grant import ObservedGrant, by_key
+from reconciler.core.grant import ObservedGrant, index_by_key
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec
@@ -19,7 +19,7 @@ def checked(spec: GrantSpec, directory: Directory = DIRECTORY, *observed: Observ
 
 
 def unchecked(spec: GrantSpec, directory: Directory, *observed: ObservedGrant) -> dict[str, str]:
-    """What is not checked, with the reason."""
+    """Return the reasons of skipped checks by the name of the check."""
     return {each.what: each.why for each in both(spec, directory, *observed)[1]}
 
 
@@ -27,10 +27,10 @@ def both(
     spec: GrantSpec, directory: Directory, *observed: ObservedGrant
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
     desired, _ = resolve([spec], directory)
-    return check(desired, by_key(observed), directory)
+    return run_checks(desired, index_by_key(observed), directory)
 
 
-def test_a_scope_that_the_api_does_not_define_is_a_problem_where_it_would_be_added() -> None:
+def test_an_undefined_scope_is_a_problem_if_the_plan_adds_it() -> None:
     (problem,) = checked(a_spec(scope=("read:invoices", "wrte:invoices")))
 
     assert problem == Problem(
@@ -40,7 +40,7 @@ def test_a_scope_that_the_api_does_not_define_is_a_problem_where_it_would_be_add
     )
 
 
-def test_it_is_a_warning_where_the_tenant_has_it_already() -> None:
+def test_an_undefined_scope_is_a_warning_if_the_tenant_already_has_it() -> None:
     (problem,) = checked(a_spec(scope=("gone",)), DIRECTORY, an_observed(a_grant(scope=("gone",))))
 
     assert problem.severity is Severity.WARNING
@@ -70,7 +70,7 @@ def test_checks_whose_lists_were_not_read_are_reported_as_not_checked() -> None:
     ],
     ids=str,
 )
-def test_of_a_new_grant_no_check_is_left_out_silently(fields: dict[str, Any]) -> None:
+def test_every_skipped_check_of_a_new_grant_is_reported(fields: dict[str, Any]) -> None:
     spec = a_spec(**fields)
     complete = a_directory({"billing": "Billing"}, [an_api()])
 
@@ -79,7 +79,7 @@ def test_of_a_new_grant_no_check_is_left_out_silently(fields: dict[str, Any]) ->
     assert ("the application exists" in unchecked(spec, DIRECTORY)) == ("default_for" not in fields)
 
 
-def test_a_grant_that_the_tenant_has_needs_no_list() -> None:
+def test_an_existing_unchanged_grant_needs_no_list() -> None:
     assert unchecked(a_spec(scope=()), a_directory(), an_observed(a_grant(scope=()))) == {}
 
 
@@ -87,7 +87,7 @@ def test_every_check_needs_a_list() -> None:
     assert all(row.needs for row in CHECKS)
 
 
-def test_a_name_in_place_of_an_id_is_told_from_a_typo() -> None:
+def test_a_name_in_an_id_field_gets_its_own_advice() -> None:
     directory = a_directory({"billing": "Billing"}, [an_api()])
 
     application, api = checked(a_spec(client_id="Billing", audience="Invoices API"), directory)
@@ -123,13 +123,13 @@ EXPRESS = Directory((Application("express", "Express", app_type="express_configu
     ],
     ids=["type", "system API", "any organization"],
 )
-def test_refusals_that_depend_on_the_application_are_known_before(
+def test_grants_that_auth0_refuses_for_an_application_are_problems(
     spec: GrantSpec, directory: Directory, what: str
 ) -> None:
     assert [problem.what for problem in checked(spec, directory)] == [what]
 
 
-def test_a_system_api_refuses_a_list_with_a_scope_that_it_no_longer_defines() -> None:
+def test_an_undefined_scope_of_a_system_api_is_an_error_if_the_plan_sends_the_scopes() -> None:
     directory = a_directory({"billing": "Billing"}, [MANAGEMENT])
     observed = an_observed(a_grant(a_key(audience=OWN.audience), scope=("gone",)))
     unchanged = a_spec(audience=OWN.audience, scope=("gone",))
@@ -141,7 +141,7 @@ def test_a_system_api_refuses_a_list_with_a_scope_that_it_no_longer_defines() ->
     assert error.what.endswith('does not define the scope "gone", and Auth0 refuses the whole list')
 
 
-def test_other_apis_keep_a_scope_that_they_no_longer_define() -> None:
+def test_an_existing_undefined_scope_of_a_custom_api_is_a_warning() -> None:
     observed = an_observed(a_grant(scope=("gone",)))
 
     (problem,) = checked(a_spec(scope=("gone", "read:invoices")), DIRECTORY, observed)
@@ -149,14 +149,14 @@ def test_other_apis_keep_a_scope_that_they_no_longer_define() -> None:
     assert problem.severity is Severity.WARNING
 
 
-def test_an_identifier_that_no_api_has_is_a_problem() -> None:
+def test_an_unknown_api_identifier_is_a_problem() -> None:
     (problem,) = checked(a_spec(audience=f"{INVOICES}s"))
 
     assert problem.what == f'the tenant has no API with identifier "{INVOICES}s"'
     assert problem.fix == f'did you mean "{INVOICES}"?'
 
 
-def test_a_grant_that_outlived_its_api_is_a_warning() -> None:
+def test_an_existing_grant_on_a_deleted_api_is_a_warning() -> None:
     grant = a_grant(a_key(audience="urn:gone"))
 
     (problem,) = checked(a_spec(audience="urn:gone"), DIRECTORY, an_observed(grant))
@@ -164,13 +164,13 @@ def test_a_grant_that_outlived_its_api_is_a_warning() -> None:
     assert problem.severity is Severity.WARNING
 
 
-def test_an_id_that_no_application_has_is_a_problem() -> None:
+def test_an_unknown_client_id_is_a_problem() -> None:
     (problem,) = checked(a_spec(client_id="biling"), a_directory({"billing": "Billing"}))
 
     assert problem.message == 'the tenant has no application with id "biling"; did you mean "billing"?'
 
 
-def test_users_are_granted_the_management_apis_own_user_scopes() -> None:
+def test_users_may_have_the_user_scopes_of_the_management_api() -> None:
     directory = a_directory(None, [MANAGEMENT])
     scopes = (*sorted(CURRENT_USER_SCOPES), "read:clients")
 
@@ -190,7 +190,7 @@ def test_users_are_granted_the_management_apis_own_user_scopes() -> None:
     ],
     ids=["all scopes", "organizations", "default"],
 )
-def test_what_auth0_refuses_on_its_own_apis_is_a_problem(fields: dict[str, Any], refused: str) -> None:
+def test_settings_that_auth0_refuses_on_its_own_apis_are_problems(fields: dict[str, Any], refused: str) -> None:
     fields = {"scope": ("read:clients",), **fields}
 
     (problem,) = checked(a_spec(audience=OWN.audience, **fields), a_directory(None, [MANAGEMENT]))
@@ -198,13 +198,13 @@ def test_what_auth0_refuses_on_its_own_apis_is_a_problem(fields: dict[str, Any],
     assert problem.message == f'Auth0 refuses {refused} on its own API "Auth0 Management API"; remove it'
 
 
-def test_the_my_organization_api_takes_organization_settings() -> None:
+def test_the_my_organization_api_accepts_organization_settings() -> None:
     api = an_api("https://sandbox.localhost/my-org/", is_system=True)
 
     assert checked(a_spec(audience=api.identifier, organization_usage="require"), a_directory(None, [api])) == ()
 
 
-def test_a_system_api_has_no_grants_of_organizations() -> None:
+def test_organizations_are_refused_on_a_system_api() -> None:
     acme = "org_acmeacmeacmeacme"
     spec = a_spec(audience=OWN.audience, scope=("read:clients",), organizations=(acme,))
 

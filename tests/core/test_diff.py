@@ -10,14 +10,16 @@ from reconciler.core.grant import ClientGrant
 
 
 @given(grants(), grants())
-def test_no_field_changes_exactly_if_both_sides_are_equal(before: ClientGrant, after: ClientGrant) -> None:
+def test_there_are_no_changed_fields_exactly_if_both_grants_are_equal(before: ClientGrant, after: ClientGrant) -> None:
     after = after._replace(key=before.key)
 
     assert (changed_fields(before, after) == ()) == (before == after)
 
 
 @given(grants(), grants())
-def test_applying_the_field_changes_to_before_gives_after(before: ClientGrant, after: ClientGrant) -> None:
+def test_applying_the_changed_fields_to_the_old_grant_gives_the_new_grant(
+    before: ClientGrant, after: ClientGrant
+) -> None:
     fields: dict[str, Any] = {}
     for change in changed_fields(before, after._replace(key=before.key)):
         was = getattr(before, change.field)
@@ -32,7 +34,7 @@ def test_applying_the_field_changes_to_before_gives_after(before: ClientGrant, a
 
 
 @given(grants())
-def test_the_order_of_scopes_never_makes_a_change(grant: ClientGrant) -> None:
+def test_the_order_of_scopes_does_not_matter(grant: ClientGrant) -> None:
     assert changed_fields(grant, grant._replace(scope=frozenset(sorted(grant.scope, reverse=True)))) == ()
 
 
@@ -55,13 +57,13 @@ def test_the_order_of_scopes_never_makes_a_change(grant: ClientGrant) -> None:
     ],
     ids=["other scopes", "no scopes", "usage", "any organization", "all scopes", "details types", "organizations"],
 )
-def test_each_field_is_told_apart(changed: dict[str, Any], expected: list[object]) -> None:
+def test_each_field_has_its_own_change(changed: dict[str, Any], expected: list[object]) -> None:
     before = a_grant(scope=("a", "b"), organizations=frozenset({"org_a"}))
 
     assert list(changed_fields(before, before._replace(**changed))) == expected
 
 
-def test_what_is_granted_is_what_differs_from_the_defaults() -> None:
+def test_granted_fields_are_those_that_differ_from_the_defaults() -> None:
     assert granted_fields(ClientGrant(a_key())) == ()
     assert granted_fields(a_grant(scope=("b", "a"), organization_usage="require")) == (
         SetChange("scope", ("a", "b"), ()),
@@ -73,7 +75,7 @@ def test_what_is_granted_is_what_differs_from_the_defaults() -> None:
     )
 
 
-def test_what_is_revoked_mirrors_what_was_granted() -> None:
+def test_revoked_fields_are_the_reverse_of_granted_fields() -> None:
     assert revoked_fields(a_grant(scope=("b", "a"), organization_usage="require")) == (
         SetChange("scope", (), ("a", "b")),
         ValueChange("organization_usage", "require", None),

@@ -5,7 +5,7 @@ from hypothesis import given
 from support.builders import a_grant, a_key
 from support.strategies import grants
 
-from reconciler.core.expressible import declarable_part, obstacle, with_kept_values, writable
+from reconciler.core.expressible import expressible_part, is_writable, keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant
 
 MY_ORGANIZATION = "https://example.eu.auth0.com/my-org/"
@@ -36,8 +36,8 @@ USER = a_key(subject_type="user")
         (a_grant(scope=("\ud800",)), 'its scope "\\ud800" is empty, too long or not printable'),
     ],
 )
-def test_what_no_file_can_declare_is_said(grant: Any, why: str) -> None:
-    assert obstacle(grant) == why
+def test_a_grant_that_no_file_can_express_has_a_reason(grant: Any, why: str) -> None:
+    assert reason_not_expressible(grant) == why
 
 
 @pytest.mark.parametrize(
@@ -48,39 +48,39 @@ def test_what_no_file_can_declare_is_said(grant: Any, why: str) -> None:
         a_grant(USER, authorization_details_types=frozenset({"pay"})),
     ],
 )
-def test_grants_that_the_contract_allows_can_be_declared(grant: ClientGrant) -> None:
-    assert obstacle(grant) is None
-    assert with_kept_values(ClientGrant(grant.key), grant) == ClientGrant(grant.key)
+def test_a_grant_that_the_schema_allows_is_expressible(grant: ClientGrant) -> None:
+    assert reason_not_expressible(grant) is None
+    assert keep_inexpressible_values(ClientGrant(grant.key), grant) == ClientGrant(grant.key)
 
 
 @given(grants(), grants())
-def test_an_update_keeps_exactly_the_values_that_no_file_can_declare(observed: ClientGrant, other: ClientGrant) -> None:
-    desired = declarable_part(other)._replace(key=observed.key)
-    after = with_kept_values(desired, observed)
+def test_an_update_keeps_exactly_the_inexpressible_values(observed: ClientGrant, other: ClientGrant) -> None:
+    desired = expressible_part(other)._replace(key=observed.key)
+    after = keep_inexpressible_values(desired, observed)
 
-    assert obstacle(declarable_part(observed)) is None
-    assert with_kept_values(declarable_part(observed), observed) == observed
-    assert with_kept_values(after, observed) == after
-    if obstacle(observed) is None:
+    assert reason_not_expressible(expressible_part(observed)) is None
+    assert keep_inexpressible_values(expressible_part(observed), observed) == observed
+    assert keep_inexpressible_values(after, observed) == after
+    if reason_not_expressible(observed) is None:
         assert after == desired
 
 
-def test_a_kept_scope_stays_beside_the_declared_scopes() -> None:
+def test_inexpressible_scopes_are_added_to_the_declared_scopes() -> None:
     observed = a_grant(scope=("old", "bell\x07"))
 
-    assert with_kept_values(a_grant(scope=("new",)), observed).scope == {"new", "bell\x07"}
-    assert with_kept_values(a_grant(scope=(), allow_all_scopes=True), observed).scope == frozenset()
+    assert keep_inexpressible_values(a_grant(scope=("new",)), observed).scope == {"new", "bell\x07"}
+    assert keep_inexpressible_values(a_grant(scope=(), allow_all_scopes=True), observed).scope == frozenset()
 
 
-def test_limits_of_length_are_those_of_the_contract() -> None:
-    assert obstacle(a_grant(scope=("s" * 280,))) is None
-    assert obstacle(a_grant(scope=("s" * 281,)))
-    assert obstacle(a_grant(scope=("${" + "s" * 278,)))  # which a file says in one character more
-    assert obstacle(a_grant(USER, authorization_details_types=frozenset({"t" * 255}))) is None
-    assert obstacle(a_grant(USER, authorization_details_types=frozenset({"t" * 256})))
+def test_the_length_limits_equal_those_of_the_schema() -> None:
+    assert reason_not_expressible(a_grant(scope=("s" * 280,))) is None
+    assert reason_not_expressible(a_grant(scope=("s" * 281,)))
+    assert reason_not_expressible(a_grant(scope=("${" + "s" * 278,)))  # escaping adds one character
+    assert reason_not_expressible(a_grant(USER, authorization_details_types=frozenset({"t" * 255}))) is None
+    assert reason_not_expressible(a_grant(USER, authorization_details_types=frozenset({"t" * 256})))
 
 
-def test_a_text_is_writable_up_to_the_length_that_is_read_again() -> None:
-    assert writable("x" * 8192)
-    assert not writable("x" * 8193)
-    assert not writable("")
+def test_a_text_is_writable_up_to_the_maximum_length_of_the_loader() -> None:
+    assert is_writable("x" * 8192)
+    assert not is_writable("x" * 8193)
+    assert not is_writable("")

@@ -1,4 +1,4 @@
-"""Each field of a grant is known everywhere: a field that one place lacks fails here."""
+"""Every module handles every field of a grant. These tests fail if a module lacks a field."""
 
 import json
 from pathlib import Path
@@ -39,13 +39,13 @@ def without_value(field: GrantField) -> ClientGrant:
     return ClientGrant(key_for(field), organizations=frozenset())
 
 
-def test_the_table_has_the_fields_of_grant_files() -> None:
+def test_the_table_has_all_fields_of_grant_files() -> None:
     item = json.loads(SCHEMA.read_text(encoding="utf-8"))["properties"]["grants"]["items"]
 
     assert {each.name for each in FIELDS} == set(item["properties"])
 
 
-def test_specs_have_all_fields_and_grants_have_all_that_a_change_may_change() -> None:
+def test_specs_have_all_fields_and_grants_have_all_changeable_fields() -> None:
     assert {each.name for each in FIELDS} <= set(GrantSpec._fields)
     assert {each.name for each in CHANGEABLE} == set(ClientGrant._fields) - {"key"}
     assert {each.name for each in FIELDS if each.role is FieldRole.KEY} - {"client", "api"} == set(Key._fields) - {
@@ -54,7 +54,7 @@ def test_specs_have_all_fields_and_grants_have_all_that_a_change_may_change() ->
 
 
 @every_changeable
-def test_a_default_of_the_table_is_the_default_of_a_grant(field: GrantField) -> None:
+def test_the_default_in_the_table_equals_the_default_of_a_grant(field: GrantField) -> None:
     assert getattr(ClientGrant(a_key()), field.name) == field.default
 
 
@@ -65,7 +65,7 @@ def test_each_field_is_compared(field: GrantField) -> None:
 
 
 @every_changeable
-def test_each_field_gives_access_or_takes_it(field: GrantField) -> None:
+def test_each_field_widens_and_narrows_access(field: GrantField) -> None:
     before, after = without_value(field), with_value(field)
 
     assert widens(before, after)
@@ -74,29 +74,29 @@ def test_each_field_gives_access_or_takes_it(field: GrantField) -> None:
 
 
 @every_changeable
-def test_saved_plans_have_each_field(field: GrantField) -> None:
+def test_saved_plans_contain_each_field(field: GrantField) -> None:
     grant = with_value(field)
 
     assert grant_from_json(json.loads(json.dumps(grant_json(grant)))) == grant
 
 
 @every_setting
-def test_requests_and_responses_have_each_setting(field: GrantField) -> None:
+def test_requests_and_responses_contain_each_setting(field: GrantField) -> None:
     grant = with_value(field)._replace(organizations=None)
 
     assert field.name in create_body(grant)
     assert observed_grant({"id": "cgr_1", **create_body(grant)}).grant == grant
-    assert not observed_grant({"id": "cgr_1", **create_body(grant)}).unfamiliar
+    assert not observed_grant({"id": "cgr_1", **create_body(grant)}).unknown_fields
 
 
 @every_changeable
-def test_imported_files_have_each_field(field: GrantField) -> None:
+def test_imported_files_contain_each_field(field: GrantField) -> None:
     text = import_file([with_value(field)], Directory(), FileHeader(()), str)
 
     assert f"{field.name}:" in text
 
 
-def test_the_schema_of_saved_plans_has_each_field() -> None:
+def test_the_schema_of_saved_plans_contains_each_field() -> None:
     text = (SCHEMA.parent / "plan.schema.json").read_text(encoding="utf-8")
     definitions = json.loads(text)["$defs"]
     changed = {name for each in definitions["field"]["oneOf"] for name in each["properties"]["field"].get("enum", ())}
@@ -104,7 +104,7 @@ def test_the_schema_of_saved_plans_has_each_field() -> None:
     assert changed == {each.name for each in CHANGEABLE}
 
 
-def test_all_scopes_make_the_list_of_scopes_void() -> None:
+def test_all_scopes_are_wider_than_any_list_of_scopes() -> None:
     listed, every = a_grant(scope=("read:a",)), a_grant(scope=(), allow_all_scopes=True)
 
     assert widens(listed, every)
@@ -112,6 +112,6 @@ def test_all_scopes_make_the_list_of_scopes_void() -> None:
     assert not widens(every, listed)
 
 
-def test_organizations_that_nobody_declares_are_no_organizations() -> None:
+def test_the_default_of_organizations_is_none() -> None:
     assert ClientGrant(a_key()).organizations is None
     assert ORGANIZATIONS in {each.name for each in CHANGEABLE}

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from support.nasty import texts
 
-from reconciler.core.import_selection import LONGEST_STEM, UniqueNames, stem
+from reconciler.core.import_selection import MAX_STEM_LENGTH, UniqueNames, file_stem
 
 
 @pytest.mark.parametrize(
@@ -15,20 +15,20 @@ from reconciler.core.import_selection import LONGEST_STEM, UniqueNames, stem
         ("CON", "con-application"),
         ("com¹", "com1-application"),
         ("LPT9", "lpt9-application"),
-        ("a" * 300, "a" * LONGEST_STEM),
+        ("a" * 300, "a" * MAX_STEM_LENGTH),
         ("日本", "tpc-7ledgerly"),
         ("", "tpc-7ledgerly"),
     ],
 )
-def test_a_name_becomes_what_every_file_system_takes(name: str, file: str) -> None:
-    assert stem(name, "tpc_7Ledgerly") == file
+def test_a_name_becomes_a_portable_file_name(name: str, file: str) -> None:
+    assert file_stem(name, "tpc_7Ledgerly") == file
 
 
-def test_where_nothing_is_left_of_name_and_id_there_is_still_a_name() -> None:
-    assert stem("日本", "///") == "application"
+def test_a_file_has_a_default_name_if_name_and_id_have_no_usable_character() -> None:
+    assert file_stem("日本", "///") == "application"
 
 
-def test_a_name_is_given_once_whatever_the_case() -> None:
+def test_unique_names_differ_in_more_than_case() -> None:
     free = UniqueNames(["Billing", "BILLING-3"])
 
     assert [free("billing"), free("billing"), free("billing-2"), free("other")] == [
@@ -40,10 +40,10 @@ def test_a_name_is_given_once_whatever_the_case() -> None:
 
 
 @given(texts)
-def test_a_name_has_letters_digits_and_hyphens_only_and_always_gives_the_same(name: str) -> None:
-    made = stem(name, "id")
+def test_a_file_name_has_only_letters_digits_and_hyphens_and_is_stable(name: str) -> None:
+    made = file_stem(name, "id")
 
     assert made
     assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert made[0] != "-" != made[-1]
-    assert stem(made) == made
+    assert file_stem(made) == made

@@ -5,7 +5,7 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec,
 
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import Key
-from reconciler.core.guards import Limits, ProtectionRules, forbid_too_many, forbid_untouchable
+from reconciler.core.guards import Limits, ProtectionRules, forbid_over_limit, forbid_protected
 from reconciler.core.pattern import ManagedScope, Match, Pattern, Protect
 from reconciler.core.plan import Change, Create, Delete, Reason, Update
 from reconciler.core.resolve import DesiredGrant
@@ -28,33 +28,33 @@ def delete(client_id: str = "billing") -> Delete:
 
 
 @pytest.mark.parametrize("change", [create(), update(), delete()], ids=["create", "update", "delete"])
-def test_what_the_configuration_protects_is_never_changed(change: Change) -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client_id="billing", reason="frozen until the audit"),))
+def test_a_change_of_a_protected_grant_is_blocked(change: Change) -> None:
+    protection = ProtectionRules(OWN, (Protect(client_id="billing", reason="frozen until the audit"),))
 
-    allowed, (blocked,) = forbid_untouchable([change], untouchable, NOBODY)
+    allowed, (blocked,) = forbid_protected([change], protection, NOBODY)
 
     assert (allowed, blocked.change) == ((), change)
     assert blocked.reason == 'protected: frozen until the audit (protect: client_id "billing")'
 
 
-def test_auth0s_own_grants_are_never_changed() -> None:
+def test_a_change_of_a_grant_that_auth0_created_is_blocked() -> None:
     system = Delete(an_observed(is_system=True))
 
-    _, (blocked,) = forbid_untouchable([system], ProtectionRules(OWN), NOBODY)
+    _, (blocked,) = forbid_protected([system], ProtectionRules(OWN), NOBODY)
 
     assert blocked.reason == "system: Auth0 created this grant, and it cannot be changed"
 
 
-def test_the_grant_that_the_tool_lives_by_is_never_changed() -> None:
+def test_a_change_of_reconcilers_own_grant_is_blocked() -> None:
     own = Delete(an_observed(a_grant(OWN)))
 
-    _, (blocked,) = forbid_untouchable([own], ProtectionRules(OWN), NOBODY)
+    _, (blocked,) = forbid_protected([own], ProtectionRules(OWN), NOBODY)
 
     assert blocked.reason.startswith("own: ")
 
 
-def test_everything_else_may_be_changed() -> None:
-    assert forbid_untouchable([create(), delete()], ProtectionRules(OWN), NOBODY) == ((create(), delete()), ())
+def test_changes_of_other_grants_are_allowed() -> None:
+    assert forbid_protected([create(), delete()], ProtectionRules(OWN), NOBODY) == ((create(), delete()), ())
 
 
 @pytest.mark.parametrize(
@@ -72,26 +72,26 @@ def test_everything_else_may_be_changed() -> None:
     ],
     ids=str,
 )
-def test_a_protection_covers_what_meets_all_its_patterns(protect: Protect, covers: object) -> None:
+def test_an_item_of_protect_matches_if_all_its_patterns_match(protect: Protect, covers: object) -> None:
     assert (protect.matches(a_key(), DIRECTORY) is Match.YES) is covers
 
 
-def test_a_name_that_looks_like_a_pattern_is_protected_by_its_own_spelling() -> None:
+def test_brackets_in_a_pattern_are_literal() -> None:
     directory = a_directory({"billing": "Billing [prod]"}, [an_api()])
 
     assert Protect(client="Billing [prod]").matches(a_key(), directory) is Match.YES
 
 
-def test_whether_a_name_matches_that_is_not_known_is_unknown() -> None:
+def test_the_match_of_an_unknown_name_is_unknown() -> None:
     assert Protect(client="*ing").matches(a_key(), NOBODY) is Match.UNKNOWN
     assert Protect(client="*").matches(a_key(), NOBODY) is Match.YES
     assert Protect(client="*ing", subject_type="user").matches(a_key(), NOBODY) is Match.NO
 
 
-def test_a_protection_by_a_name_that_is_not_known_protects() -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client="Legacy *"),))
+def test_a_grant_is_protected_if_the_match_of_its_name_is_unknown() -> None:
+    protection = ProtectionRules(OWN, (Protect(client="Legacy *"),))
 
-    _, (blocked,) = forbid_untouchable([delete()], untouchable, NOBODY)
+    _, (blocked,) = forbid_protected([delete()], protection, NOBODY)
 
     assert blocked.reason == (
         "protected: reconciler.yaml protects this grant "
@@ -111,7 +111,7 @@ OURS = ManagedScope((Pattern(client="Billing *"), Pattern(client_id="por*", subj
 
 
 @pytest.mark.parametrize(
-    ("border", "key", "within"),
+    ("managed_scope", "key", "within"),
     [
         (ManagedScope(), a_key("anybody"), True),
         (OURS, a_key(), True),
@@ -121,17 +121,17 @@ OURS = ManagedScope((Pattern(client="Billing *"), Pattern(client_id="por*", subj
         (OURS, a_key(None, default_for="third_party_clients"), False),
         (ManagedScope((Pattern(audience="*"),)), a_key(None, default_for="third_party_clients"), True),
     ],
-    ids=["no border", "by name", "by all patterns", "by one of two", "no known name", "default", "everything"],
+    ids=["no items", "by name", "by all patterns", "by one of two", "no known name", "default", "everything"],
 )
-def test_the_border_surrounds_what_one_of_its_items_covers(border: ManagedScope, key: Key, within: object) -> None:
-    assert border.surrounds(key, DIRECTORY) is within
+def test_a_grant_is_managed_if_one_item_matches_it(managed_scope: ManagedScope, key: Key, within: object) -> None:
+    assert managed_scope.includes(key, DIRECTORY) is within
 
 
-def test_what_lies_beyond_the_border_is_never_changed() -> None:
+def test_a_change_of_an_unmanaged_grant_is_blocked() -> None:
     names = a_directory({"other": "Other"}, [an_api()])
 
-    _, (known,) = forbid_untouchable([delete("other")], ProtectionRules(OWN, border=OURS), names)
-    _, (unknown,) = forbid_untouchable([delete("other")], ProtectionRules(OWN, border=OURS), DIRECTORY)
+    _, (known,) = forbid_protected([delete("other")], ProtectionRules(OWN, managed_scope=OURS), names)
+    _, (unknown,) = forbid_protected([delete("other")], ProtectionRules(OWN, managed_scope=OURS), DIRECTORY)
 
     assert known.reason == "outside: manage in reconciler.yaml does not match this grant"
     assert unknown.reason == (
@@ -160,7 +160,7 @@ THIRD = a_directory({"tpc_1": "Partner", "partner": "Partner [eu]"}, [an_api()])
         ([Pattern(client="Partner")], "partner", Reason.OUTSIDE),
     ],
     ids=[
-        "no border",
+        "no items",
         "id by wildcard",
         "name by wildcard",
         "name",
@@ -170,53 +170,53 @@ THIRD = a_directory({"tpc_1": "Partner", "partner": "Partner [eu]"}, [an_api()])
         "outside",
     ],
 )
-def test_pruning_takes_from_third_parties_only_what_the_border_spells_out(
+def test_prune_deletes_grants_of_third_parties_only_if_manage_has_the_exact_id(
     patterns: list[Pattern], client_id: str, reason: Reason | None
 ) -> None:
     observed = an_observed(a_grant(a_key(client_id)))
-    untouchable = ProtectionRules(OWN, border=ManagedScope(tuple(patterns)))
+    protection = ProtectionRules(OWN, managed_scope=ManagedScope(tuple(patterns)))
 
-    why = untouchable.reason_to_keep(observed, THIRD, prunes=True)
+    why = protection.reason_to_keep(observed, THIRD, prunes=True)
 
     assert (why and why[0]) is reason
 
 
-def test_without_pruning_nobody_asks_whose_a_grant_is() -> None:
+def test_without_prune_the_owner_of_a_grant_does_not_matter() -> None:
     observed = an_observed(a_grant(a_key("tpc_1")))
 
     assert ProtectionRules(OWN).reason_to_keep(observed, THIRD, prunes=False) == (Reason.UNMANAGED, "")
 
 
-def test_a_third_party_can_be_told_by_the_directory_as_well() -> None:
+def test_the_directory_can_mark_an_application_as_third_party() -> None:
     directory = Directory((Application("partner", "Partner", is_third_party=True),), ())
     observed = an_observed(a_grant(a_key("partner")))
 
     assert ProtectionRules(OWN).reason_to_keep(observed, directory, prunes=True) == (Reason.THIRD_PARTY, "")
 
 
-def test_a_name_that_is_a_wildcard_itself_spells_nothing_out() -> None:
+def test_a_name_that_equals_a_wildcard_pattern_is_not_an_exact_id() -> None:
     directory = a_directory({"tpc_1": "*"}, [an_api()])
-    untouchable = ProtectionRules(OWN, border=ManagedScope((Pattern(client="*"),)))
+    protection = ProtectionRules(OWN, managed_scope=ManagedScope((Pattern(client="*"),)))
 
-    kept = untouchable.reason_to_keep(an_observed(a_grant(a_key("tpc_1"))), directory, prunes=True)
+    kept = protection.reason_to_keep(an_observed(a_grant(a_key("tpc_1"))), directory, prunes=True)
 
     assert kept is not None
     assert kept[0] is Reason.THIRD_PARTY
 
 
-def test_reasons_are_told_in_one_word_too() -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
+def test_a_reason_has_a_word_and_an_explanation() -> None:
+    protection = ProtectionRules(OWN, (Protect(client_id="billing"),))
 
-    assert untouchable.reason(a_key(), None, NOBODY) == (
+    assert protection.reason(a_key(), None, NOBODY) == (
         Reason.PROTECTED,
         'reconciler.yaml protects this grant (protect: client_id "billing")',
     )
 
 
-def test_the_reason_says_which_pattern_decided() -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client="Bill*", api="Invoices API"),))
+def test_the_explanation_contains_the_matching_pattern() -> None:
+    protection = ProtectionRules(OWN, (Protect(client="Bill*", api="Invoices API"),))
 
-    assert untouchable.reason(a_key(), None, DIRECTORY) == (
+    assert protection.reason(a_key(), None, DIRECTORY) == (
         Reason.PROTECTED,
         'reconciler.yaml protects this grant (protect: client "Bill*", api "Invoices API")',
     )
@@ -246,56 +246,58 @@ def changes(kind: str, count: int) -> list[Change]:
     ],
     ids=str,
 )
-def test_too_large_a_share_is_blocked_whole(
+def test_all_changes_of_a_kind_over_its_limit_are_blocked(
     kind: str,
     count: int,
     managed: int,
     limits: Limits,
     blocked: object,
 ) -> None:
-    allowed, forbidden = forbid_too_many(changes(kind, count), limits, managed)
+    allowed, forbidden = forbid_over_limit(changes(kind, count), limits, managed)
 
     assert (len(allowed), len(forbidden)) == ((0, count) if blocked else (count, 0))
 
 
-def test_a_limit_says_how_it_is_lifted() -> None:
-    _, forbidden = forbid_too_many(changes("delete", 4), Limits(), 10)
+def test_the_message_of_a_limit_names_the_option_that_raises_it() -> None:
+    _, forbidden = forbid_over_limit(changes("delete", 4), Limits(), 10)
 
     assert forbidden[0].reason == (
         "limit: 4 deletes, more than 30 % of 10 managed grants; to allow this, use --max-deletes 4"
     )
 
 
-def test_a_limit_on_deletes_leaves_the_other_changes() -> None:
-    allowed, forbidden = forbid_too_many([*changes("delete", 4), create("new")], Limits(), 10)
+def test_a_limit_on_deletes_does_not_block_other_changes() -> None:
+    allowed, forbidden = forbid_over_limit([*changes("delete", 4), create("new")], Limits(), 10)
 
     assert (allowed, len(forbidden)) == ((create("new"),), 4)
 
 
 @pytest.mark.parametrize("scope", ["create:client_grants", "update:client_grants", "delete:client_grants"])
-def test_the_grant_of_an_application_that_may_change_client_grants_is_our_own(scope: str) -> None:
+def test_the_grant_of_an_application_that_may_change_client_grants_counts_as_own(scope: str) -> None:
     other = a_key("deploy", OWN.audience)
     writer, reader = an_observed(a_grant(other, scope=(scope,))), an_observed(a_grant(other, scope=("read:clients",)))
 
-    assert ProtectionRules(OWN).why_own(other, writer)
-    assert ProtectionRules(OWN).why_own(other, reader) is None
-    assert ProtectionRules(OWN).why_own(a_key("deploy"), an_observed(a_grant(a_key("deploy"), scope=(scope,)))) is None
+    assert ProtectionRules(OWN).reason_own(other, writer)
+    assert ProtectionRules(OWN).reason_own(other, reader) is None
+    assert (
+        ProtectionRules(OWN).reason_own(a_key("deploy"), an_observed(a_grant(a_key("deploy"), scope=(scope,)))) is None
+    )
 
 
-def test_an_application_that_the_configuration_names_is_our_own_on_the_management_api_only() -> None:
-    untouchable = ProtectionRules(OWN, own_applications=frozenset({"planner"}))
+def test_applications_under_own_count_as_own_only_on_the_management_api() -> None:
+    protection = ProtectionRules(OWN, own_applications=frozenset({"planner"}))
 
-    assert untouchable.why_own(a_key("planner", OWN.audience), None)
-    assert untouchable.why_own(a_key("planner"), None) is None
-    assert untouchable.why_own(a_key("other", OWN.audience), None) is None
+    assert protection.reason_own(a_key("planner", OWN.audience), None)
+    assert protection.reason_own(a_key("planner"), None) is None
+    assert protection.reason_own(a_key("other", OWN.audience), None) is None
 
 
-def test_updates_that_take_all_scopes_count_as_deletes() -> None:
+def test_updates_that_remove_all_scopes_count_as_deletes() -> None:
     emptied = [
         Update(an_observed(a_grant(a_key(f"app{n}"))), DesiredGrant(a_grant(a_key(f"app{n}"), scope=()), a_spec()), ())
         for n in range(4)
     ]
 
-    assert forbid_too_many(emptied, Limits(deletes_percent=30), 10)[0] == ()
-    assert forbid_too_many(emptied[:3], Limits(deletes_percent=30), 10)[1] == ()
-    assert forbid_too_many(emptied, Limits(max_deletes=3, max_updates=9), 10)[0] == ()
+    assert forbid_over_limit(emptied, Limits(deletes_percent=30), 10)[0] == ()
+    assert forbid_over_limit(emptied[:3], Limits(deletes_percent=30), 10)[1] == ()
+    assert forbid_over_limit(emptied, Limits(max_deletes=3, max_updates=9), 10)[0] == ()

@@ -8,8 +8,8 @@ from reconciler.core.identity import (
     SameTenantError,
     identities_in,
     identity_of,
-    management_api_of,
-    same_tenants,
+    management_api_identifier,
+    same_tenant_error,
 )
 from reconciler.errors import ReconcilerError
 
@@ -49,7 +49,7 @@ def test_the_identity_is_the_host_of_the_management_api(identifier: str, identit
 
 
 def test_the_management_api_of_a_host_has_that_identity() -> None:
-    assert identity_of(management_api_of(PROD)) == PROD
+    assert identity_of(management_api_identifier(PROD)) == PROD
 
 
 def test_only_system_apis_show_the_identity() -> None:
@@ -73,23 +73,27 @@ def test_the_expected_identity_and_an_unknown_one_are_accepted(seen: list[str]) 
         (CHECK, [DEV], "which is the tenant dev of reconciler.yaml; remove prod or dev"),
         (UNNAMED, [DEV], "which is the tenant dev of reconciler.yaml; use --tenant dev"),
         (UNNAMED, ["a.auth0.com", "b.auth0.com"], "identifies itself as a.auth0.com and as b.auth0.com"),
-        (replace(UNNAMED, may_be_real=False), [PROD], "which reconciler.yaml does not declare; use --tenant NAME"),
+        (
+            replace(UNNAMED, accepts_real_tenant=False),
+            [PROD],
+            "which reconciler.yaml does not declare; use --tenant NAME",
+        ),
     ],
     ids=["other", "one-of-two", "declared", "declared-unnamed", "two", "not-a-sandbox"],
 )
-def test_another_identity_is_refused(check: IdentityCheck, seen: list[str], message: str) -> None:
+def test_an_unexpected_identity_is_refused(check: IdentityCheck, seen: list[str], message: str) -> None:
     with pytest.raises(ReconcilerError) as caught:
         check.verify(seen)
 
     assert message in str(caught.value)
 
 
-def test_tenants_that_are_the_same_are_all_named() -> None:
+def test_the_error_names_all_tenants_that_are_the_same() -> None:
     with pytest.raises(SameTenantError) as caught:
         CHECK.verify([DEV])
 
     assert caught.value.names == ("prod", "dev")
-    assert str(same_tenants(PROD, ["a", "b"])).startswith("the tenants a and b are the same tenant: they identify")
+    assert str(same_tenant_error(PROD, ["a", "b"])).startswith("the tenants a and b are the same tenant: they identify")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def test_tenants_that_are_the_same_are_all_named() -> None:
         (replace(UNNAMED, host="127.0.0.1:8321"), ["sandbox.localhost"], []),
     ],
 )
-def test_notes_say_what_was_not_compared_and_how_to_write_it_down(
+def test_notes_describe_missing_comparisons_and_suggest_canonical_domain(
     check: IdentityCheck, seen: list[str], notes: list[str]
 ) -> None:
     found = check.notes(seen)

@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from reconciler.core.characters import belongs_to_text, escape, has_invisible, is_invisible, name_of
+from reconciler.core.characters import belongs_to_text, character_name, escape_for_yaml, has_invisible, is_invisible
 from reconciler.core.quoting import visible
 
 EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
@@ -11,7 +11,7 @@ EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
 
 def test_all_format_characters_and_spaces_that_python_knows_are_in_the_table() -> None:
     missing = [
-        name_of(char)
+        character_name(char)
         for char in EVERY
         if unicodedata.category(char) in {"Cf", "Zs"} and char != " " and not is_invisible(char)
     ]
@@ -26,26 +26,26 @@ def test_all_format_characters_and_spaces_that_python_knows_are_in_the_table() -
         *("3164", "FE00-FE0F", "FEFF", "FFA0", "FFF0-FFFC", "1BCA0-1BCA3", "1D173-1D17A", "E0000-E0FFF", "3000"),
     ],
 )
-def test_a_character_is_invisible_whether_it_is_assigned_or_not(ranges: str) -> None:
+def test_unassigned_characters_in_invisible_ranges_are_invisible(ranges: str) -> None:
     first, _, last = ranges.partition("-")
 
     assert all(map(is_invisible, map(chr, range(int(first, 16), int(last or first, 16) + 1))))
 
 
 @pytest.mark.parametrize("char", ["a", " ", "é", "日", "\u0301", "⚠", "~", "\u2011", "\U000e1000", "\ue000"])
-def test_what_a_font_draws_is_not_invisible(char: str) -> None:
+def test_visible_characters_are_not_invisible(char: str) -> None:
     assert not is_invisible(char)
 
 
 @pytest.mark.slow
-def test_a_text_has_an_invisible_character_if_one_of_its_characters_is() -> None:
+def test_has_invisible_agrees_with_is_invisible() -> None:
     found = {char for char in EVERY if has_invisible(f"é{char}")}
 
     assert found == {char for char in EVERY if is_invisible(char)}
 
 
 @pytest.mark.slow
-def test_no_character_is_shown_raw_that_a_reader_cannot_see() -> None:
+def test_every_invisible_character_is_escaped() -> None:
     for char in EVERY:
         shown = visible(f"a{char}b")
         assert shown.isprintable()
@@ -54,14 +54,18 @@ def test_no_character_is_shown_raw_that_a_reader_cannot_see() -> None:
             assert shown.isascii()
 
 
-def test_a_name_is_the_number_and_what_unicode_calls_it() -> None:
-    assert name_of("\u200b") == "U+200B ZERO WIDTH SPACE"
-    assert name_of("\x85") == "U+0085 NEXT LINE"
-    assert name_of("\U000e0002") == "U+E0002"
+def test_the_name_of_a_character_has_its_number_and_its_unicode_name() -> None:
+    assert character_name("\u200b") == "U+200B ZERO WIDTH SPACE"
+    assert character_name("\x85") == "U+0085 NEXT LINE"
+    assert character_name("\U000e0002") == "U+E0002"
 
 
 def test_an_escape_has_four_digits_or_eight() -> None:
-    assert [escape("\xad"), escape("\uffff"), escape("\U000e0100")] == ["\\u00ad", "\\uffff", "\\U000e0100"]
+    assert [escape_for_yaml("\xad"), escape_for_yaml("\uffff"), escape_for_yaml("\U000e0100")] == [
+        "\\u00ad",
+        "\\uffff",
+        "\\U000e0100",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_an_escape_has_four_digits_or_eight() -> None:
     ],
     ids=ascii,
 )
-def test_what_ordinary_text_needs_belongs_to_it(text: str) -> None:
+def test_an_invisible_character_with_a_purpose_belongs_to_the_text(text: str) -> None:
     before, _, after = text.partition("[")
     assert belongs_to_text(before + after.replace("]", "", 1), len(before))
 
@@ -91,6 +95,6 @@ def test_what_ordinary_text_needs_belongs_to_it(text: str) -> None:
     ],
     ids=ascii,
 )
-def test_whatever_else_cannot_be_seen_does_not(text: str) -> None:
+def test_an_invisible_character_without_a_purpose_does_not_belong_to_the_text(text: str) -> None:
     before, _, after = text.partition("[")
     assert not belongs_to_text(before + after.replace("]", "", 1), len(before))

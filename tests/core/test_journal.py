@@ -23,12 +23,12 @@ def a_run(*entries: dict[str, Any], tail: bytes = b"") -> PastRun:
     return parse_run("r", b"".join(json.dumps(entry).encode() + b"\n" for entry in entries) + tail)
 
 
-def test_a_whole_run_is_read_as_it_was_written() -> None:
+def test_a_complete_journal_is_parsed() -> None:
     run = a_run(BEGIN, an_intent(1), a_result(1), an_intent(2), a_result(2, "conflict"), END)
 
     assert [entry.event for entry in run.entries] == ["begin", "intent", "result", "intent", "result", "end"]
     assert (run.changes, run.results) == (2, {"applied": 1, "conflict": 1})
-    assert (run.unsettled, run.converged, run.damaged, run.broken_off) == ((), True, (), False)
+    assert (run.unsettled, run.converged, run.unreadable_lines, run.is_truncated) == ((), True, (), False)
 
 
 def test_an_intent_without_a_result_is_unsettled() -> None:
@@ -38,16 +38,16 @@ def test_an_intent_without_a_result_is_unsettled() -> None:
     assert run.converged is None
 
 
-def test_a_change_that_was_sent_twice_counts_once() -> None:
+def test_a_change_with_two_intents_counts_once() -> None:
     run = a_run(BEGIN, an_intent(1), an_intent(1), a_result(1), END)
 
     assert (run.results, run.unsettled) == ({"applied": 1}, ())
 
 
-def test_a_last_line_that_is_cut_off_costs_nothing_else() -> None:
+def test_a_truncated_last_line_does_not_affect_other_lines() -> None:
     run = a_run(BEGIN, an_intent(1), tail=b'{"event": "resu')
 
-    assert (run.damaged, run.broken_off) == ((3,), True)
+    assert (run.unreadable_lines, run.is_truncated) == ((3,), True)
     assert [entry.number for entry in run.unsettled] == [1]
 
 
@@ -56,24 +56,29 @@ def test_a_last_line_that_is_cut_off_costs_nothing_else() -> None:
     [b"\x00\xff", b"[]", b'"event"', b"{}", b'{"event": 1}', b'{"event": "end", "x": NaN}', b"[" * 100_000, b""],
     ids=["bytes", "list", "text", "no-event", "event-no-text", "nan", "deep", "empty"],
 )
-def test_a_line_that_says_nothing_is_counted_and_passed_over(line: bytes) -> None:
+def test_an_invalid_line_is_counted_and_skipped(line: bytes) -> None:
     run = a_run(BEGIN, tail=line + b"\n" + json.dumps(END).encode())
 
-    assert (run.damaged, run.broken_off, run.converged) == ((2,), False, True)
+    assert (run.unreadable_lines, run.is_truncated, run.converged) == ((2,), False, True)
 
 
-def test_what_a_line_lacks_is_empty() -> None:
+def test_missing_values_of_a_line_are_empty() -> None:
     run = a_run({"event": "begin", "changes": "many", "tenant": "x"}, {"event": "intent", "number": True})
 
-    assert run.begun
-    assert (run.changes, run.begun.time, run.begun.parts("tenant"), run.begun.text("changed")) == (None, "", {}, "")
+    assert run.begin_entry
+    assert (run.changes, run.begin_entry.time, run.begin_entry.parts("tenant"), run.begin_entry.text("changed")) == (
+        None,
+        "",
+        {},
+        "",
+    )
     assert [entry.number for entry in run.unsettled] == [0]
 
 
-def test_an_empty_journal_is_a_run_of_which_nothing_is_known() -> None:
+def test_an_empty_journal_has_no_values() -> None:
     run = parse_run("r", b"")
 
-    assert (run.begun, run.changes, run.results, run.converged, run.broken_off) == (None, None, {}, None, False)
+    assert (run.begin_entry, run.changes, run.results, run.converged, run.is_truncated) == (None, None, {}, None, False)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +86,11 @@ def test_an_empty_journal_is_a_run_of_which_nothing_is_known() -> None:
     [("last", 0), (NEWEST_FIRST[1], 1), ("20260802", 0), ("20260801T09", 2)],
     ids=["last", "whole", "day", "hour"],
 )
-def test_a_run_is_chosen_by_what_only_one_has(word: str, chosen: int) -> None:
+def test_a_run_is_chosen_by_name_or_unique_prefix(word: str, chosen: int) -> None:
     assert choose_run(word, NEWEST_FIRST) == NEWEST_FIRST[chosen]
 
 
-def test_a_whole_name_counts_even_where_it_begins_another() -> None:
+def test_an_exact_name_is_preferred_to_a_prefix() -> None:
     assert choose_run("a", ["ab", "a"]) == "a"
 
 
@@ -100,11 +105,11 @@ def test_a_whole_name_counts_even_where_it_begins_another() -> None:
     ],
     ids=["none", "ambiguous", "near", "far", "many"],
 )
-def test_a_run_that_cannot_be_chosen_is_told_with_those_that_can(word: str, names: list[str], shown: str) -> None:
-    with pytest.raises(ReconcilerError) as told:
+def test_the_error_for_an_unknown_run_lists_the_existing_runs(word: str, names: list[str], shown: str) -> None:
+    with pytest.raises(ReconcilerError) as caught:
         choose_run(word, names)
 
-    assert shown in str(told.value)
+    assert shown in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,7 @@ def test_a_run_that_cannot_be_chosen_is_told_with_those_that_can(word: str, name
     ],
     ids=["all", "a conflict", "broken off", "another plan", "no plan"],
 )
-def test_a_saved_plan_is_applied_if_all_of_it_was(
+def test_a_saved_plan_is_applied_if_all_its_changes_were_applied(
     begin: dict[str, Any], outcomes: tuple[str, ...], *, applied: bool
 ) -> None:
     results = (a_result(number, outcome) for number, outcome in enumerate(outcomes))

@@ -2,7 +2,13 @@ from itertools import product
 
 import pytest
 
-from reconciler.core.organization_usage import CALLERS, effect_of, gaining, lets_organizations_in, losing
+from reconciler.core.organization_usage import (
+    CALLERS,
+    admits_organizations,
+    callers_gaining_access,
+    callers_losing_access,
+    describe_effect,
+)
 
 WITHOUT, WITH = "callers without an organization", "callers with an organization"
 
@@ -21,23 +27,23 @@ WITHOUT, WITH = "callers without an organization", "callers with an organization
         ("of-the-future", "other", {WITH, WITHOUT}, {WITH, WITHOUT}),
     ],
 )
-def test_a_transition_gives_access_and_takes_access(before: str, after: str, gains: set[str], losses: set[str]) -> None:
-    assert gaining(before, after) == gains
-    assert losing(before, after) == losses
+def test_a_change_of_usage_adds_and_removes_access(before: str, after: str, gains: set[str], losses: set[str]) -> None:
+    assert callers_gaining_access(before, after) == gains
+    assert callers_losing_access(before, after) == losses
 
 
-def test_an_unchanged_value_gives_and_takes_nothing() -> None:
+def test_an_unchanged_usage_has_no_effect() -> None:
     for usage in (*CALLERS, "of-the-future"):
-        assert not gaining(usage, usage)
-        assert not losing(usage, usage)
-        assert effect_of(usage, usage) == ""
+        assert not callers_gaining_access(usage, usage)
+        assert not callers_losing_access(usage, usage)
+        assert describe_effect(usage, usage) == ""
 
 
-def test_every_transition_has_an_effect_in_words() -> None:
+def test_every_change_of_usage_has_a_description() -> None:
     for before, after in product(CALLERS, repeat=2):
-        assert bool(effect_of(before, after)) == (before != after)
-    assert effect_of("deny", "require") == f"{WITH} gain access; {WITHOUT} lose access"
+        assert bool(describe_effect(before, after)) == (before != after)
+    assert describe_effect("deny", "require") == f"{WITH} gain access; {WITHOUT} lose access"
 
 
-def test_only_deny_keeps_organizations_out() -> None:
-    assert [usage for usage in (*CALLERS, "of-the-future") if not lets_organizations_in(usage)] == ["deny"]
+def test_only_deny_excludes_organizations() -> None:
+    assert [usage for usage in (*CALLERS, "of-the-future") if not admits_organizations(usage)] == ["deny"]

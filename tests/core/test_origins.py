@@ -19,7 +19,7 @@ def specs(scope: Scopes) -> tuple[GrantSpec, ...]:
 
 
 def plan(base: Scopes, tenant: Scopes, files: Scopes, *, only_branch: bool = False) -> Plan:
-    """Plan one grant, by its scopes in the base, in the tenant and in the files; None where it is not there."""
+    """Plan one grant. The arguments are its scopes in each place, or None if the grant is missing there."""
     observed = [THERE] if tenant is None else [THERE, an_observed(a_grant(scope=tenant))]
     return a_plan(specs(files), observed, base=specs(base), only_branch=only_branch, prune=True)
 
@@ -39,28 +39,28 @@ def plan(base: Scopes, tenant: Scopes, files: Scopes, *, only_branch: bool = Fal
         (None, "a", "b", Origin.BOTH),
     ],
     ids=[
-        "declared-anew",
-        "declared-otherwise",
+        "declared-first",
+        "declaration-changed",
         "no-longer-declared",
         "changed-by-hand",
         "deleted-by-hand",
-        "made-by-hand",
-        "changed-here-and-there",
-        "changed-here-deleted-there",
-        "removed-here-changed-there",
-        "made-there-declared-otherwise-here",
+        "created-by-hand",
+        "changed-in-both",
+        "changed-in-files-deleted-in-tenant",
+        "removed-from-files-changed-in-tenant",
+        "created-by-hand-and-declared-differently",
     ],
 )
-def test_a_change_tells_where_it_comes_from(base: Scopes, tenant: Scopes, files: Scopes, origin: Origin) -> None:
+def test_each_change_has_an_origin(base: Scopes, tenant: Scopes, files: Scopes, origin: Origin) -> None:
     assert plan(base, tenant, files).origins == {a_key(): origin}
 
 
-def test_without_a_base_nothing_is_said_of_origin() -> None:
+def test_without_a_base_there_are_no_origins() -> None:
     assert a_plan([a_spec()]).origins == {}
 
 
 @given(base=st.none() | scopes, tenant=st.none() | scopes, files=st.none() | scopes)
-def test_only_what_comes_from_the_tenant_alone_is_left_out(base: Scopes, tenant: Scopes, files: Scopes) -> None:
+def test_only_branch_leaves_out_exactly_the_drift(base: Scopes, tenant: Scopes, files: Scopes) -> None:
     whole, part = plan(base, tenant, files), plan(base, tenant, files, only_branch=True)
 
     moved = base != files
@@ -76,7 +76,7 @@ def test_drift_that_is_left_out_is_counted() -> None:
     assert (made.differing, [each.reason for each in made.left_alone]) == (0, [Reason.UNMANAGED])
 
 
-def test_drift_that_is_left_out_counts_towards_no_limit() -> None:
+def test_drift_that_is_left_out_does_not_count_for_limits() -> None:
     observed = [THERE, *(an_observed(a_grant(a_key(f"stray{n}"))) for n in range(20))]
 
     part = a_plan([KEPT], observed, base=(KEPT,), only_branch=True, prune=True)
@@ -95,9 +95,9 @@ ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
         ((ACME,), (), (ACME,), Origin.DRIFT),
         ((ACME,), (GLOBEX,), (), Origin.BOTH),
     ],
-    ids=["said for the first time", "said otherwise", "taken away by hand", "changed here and there"],
+    ids=["declared first", "declaration changed", "removed by hand", "changed in both"],
 )
-def test_a_change_of_organizations_tells_where_it_comes_from(
+def test_a_change_of_organizations_has_an_origin(
     base: tuple[str, ...] | None, tenant: tuple[str, ...], files: tuple[str, ...], origin: Origin
 ) -> None:
     observed = an_observed(a_grant(organizations=frozenset(tenant)))

@@ -41,10 +41,10 @@ HAD = an_observed(a_grant(organization_usage="allow", organizations=frozenset({A
         "nothing",
     ],
 )
-def test_a_plan_takes_the_permissions_of_its_calls_and_no_others(plan: Plan, expected: list[str]) -> None:
+def test_a_plan_needs_exactly_the_permissions_of_its_requests(plan: Plan, expected: list[str]) -> None:
     assert missing_permissions(plan, frozenset()) == expected
     assert missing_permissions(plan, frozenset(expected)) == []
 
 
-def test_a_token_that_does_not_say_what_it_may_do_lacks_nothing() -> None:
+def test_a_token_with_unknown_permissions_lacks_none() -> None:
     assert missing_permissions(a_plan([of(ACME)]), None) == []

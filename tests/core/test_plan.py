@@ -4,15 +4,15 @@ import pytest
 from support.builders import a_grant, a_key, a_spec, an_observed
 
 from reconciler.core.diff import SetChange
-from reconciler.core.grant import ClientGrant, by_key
+from reconciler.core.grant import ClientGrant, index_by_key
 from reconciler.core.plan import (
     Create,
     Delete,
     Update,
     compare,
-    grants_after,
-    in_order_of_apply,
-    takes_access,
+    grant_after,
+    removes_access,
+    sort_for_apply,
 )
 from reconciler.core.resolve import DesiredGrant
 
@@ -26,30 +26,30 @@ def update(client_id: str, before: str, after: str) -> Update:
     return Update(an_observed(a_grant(key, before)), desired(a_grant(key, after)), ())
 
 
-def test_what_only_files_have_is_created_and_what_only_the_tenant_has_is_undeclared() -> None:
+def test_grants_only_in_files_are_created_and_grants_only_in_the_tenant_are_undeclared() -> None:
     ours, theirs = a_grant(a_key("ours")), a_grant(a_key("theirs"))
 
-    comparison = compare([desired(ours)], by_key([an_observed(theirs)]))
+    comparison = compare([desired(ours)], index_by_key([an_observed(theirs)]))
 
     assert [change.key for change in comparison.creates] == [ours.key]
     assert [each.key for each in comparison.undeclared] == [theirs.key]
     assert (comparison.updates, comparison.unchanged) == ((), 0)
 
 
-def test_equal_grants_need_nothing() -> None:
-    comparison = compare([desired(a_grant())], by_key([an_observed()]))
+def test_equal_grants_are_unchanged() -> None:
+    comparison = compare([desired(a_grant())], index_by_key([an_observed()]))
 
     assert (comparison.unchanged, comparison.creates, comparison.updates, comparison.undeclared) == (1, (), (), ())
 
 
 def test_a_grant_with_another_subject_type_is_another_grant() -> None:
-    comparison = compare([desired(a_grant(a_key(subject_type="user")))], by_key([an_observed(a_grant())]))
+    comparison = compare([desired(a_grant(a_key(subject_type="user")))], index_by_key([an_observed(a_grant())]))
 
     assert (len(comparison.creates), len(comparison.undeclared)) == (1, 1)
 
 
 def test_a_grant_that_differs_is_updated_in_the_fields_that_differ() -> None:
-    comparison = compare([desired(a_grant(scope=("a", "b")))], by_key([an_observed(a_grant(scope=("b", "c")))]))
+    comparison = compare([desired(a_grant(scope=("a", "b")))], index_by_key([an_observed(a_grant(scope=("b", "c")))]))
 
     assert [change.fields for change in comparison.updates] == [(SetChange("scope", ("a",), ("c",)),)]
 
@@ -57,18 +57,18 @@ def test_a_grant_that_differs_is_updated_in_the_fields_that_differ() -> None:
 SOME = frozenset({"org_a"})
 
 
-def test_organizations_are_compared_only_where_the_files_say_some() -> None:
-    unsaid, none, theirs = a_grant(), a_grant(organizations=frozenset()), an_observed(a_grant(organizations=SOME))
+def test_organizations_are_compared_only_if_the_files_declare_them() -> None:
+    undeclared, none, theirs = a_grant(), a_grant(organizations=frozenset()), an_observed(a_grant(organizations=SOME))
 
-    assert compare([desired(unsaid)], by_key([theirs])).unchanged == 1
-    assert compare([desired(theirs.grant)], by_key([theirs])).unchanged == 1
-    (update,) = compare([desired(none)], by_key([theirs])).updates
+    assert compare([desired(undeclared)], index_by_key([theirs])).unchanged == 1
+    assert compare([desired(theirs.grant)], index_by_key([theirs])).unchanged == 1
+    (update,) = compare([desired(none)], index_by_key([theirs])).updates
     assert update.fields == (SetChange("organizations", (), ("org_a",)),)
 
 
-def test_a_grant_that_differs_elsewhere_keeps_the_organizations_that_the_files_leave_unsaid() -> None:
+def test_an_update_of_other_fields_does_not_change_undeclared_organizations() -> None:
     (update,) = compare(
-        [desired(a_grant(scope="b"))], by_key([an_observed(a_grant(scope="a", organizations=SOME))])
+        [desired(a_grant(scope="b"))], index_by_key([an_observed(a_grant(scope="a", organizations=SOME))])
     ).updates
 
     assert update.fields == (SetChange("scope", ("b",), ("a",)),)
@@ -78,23 +78,21 @@ def test_a_grant_that_differs_elsewhere_keeps_the_organizations_that_the_files_l
 @pytest.mark.parametrize(
     ("before", "after", "takes"), [(SOME, frozenset(), True), (frozenset(), SOME, False), (SOME, SOME, False)]
 )
-def test_to_take_an_organization_away_takes_access(
-    before: frozenset[str], after: frozenset[str], *, takes: bool
-) -> None:
+def test_removing_an_organization_removes_access(before: frozenset[str], after: frozenset[str], *, takes: bool) -> None:
     change = Update(an_observed(a_grant(organizations=before)), desired(a_grant(organizations=after)), ())
 
-    assert takes_access(change) is takes
+    assert removes_access(change) is takes
 
 
-def test_another_id_of_the_same_grant_is_no_change() -> None:
-    assert compare([desired(a_grant())], by_key([an_observed(grant_id="cgr_toggled")])).unchanged == 1
+def test_a_different_grant_id_is_not_a_change() -> None:
+    assert compare([desired(a_grant())], index_by_key([an_observed(grant_id="cgr_toggled")])).unchanged == 1
 
 
-def test_access_is_given_before_it_is_taken() -> None:
+def test_changes_that_add_access_come_before_changes_that_remove_access() -> None:
     create, delete = Create(desired(a_grant(a_key("z")))), Delete(an_observed(a_grant(a_key("a"))))
     widening, narrowing = update("y", "a", "ab"), update("b", "ab", "a")
 
-    assert in_order_of_apply([delete, narrowing, widening, create]) == (create, widening, narrowing, delete)
+    assert sort_for_apply([delete, narrowing, widening, create]) == (create, widening, narrowing, delete)
 
 
 @pytest.mark.parametrize(
@@ -116,21 +114,21 @@ def test_access_is_given_before_it_is_taken() -> None:
     ],
     ids=str,
 )
-def test_an_update_narrows_if_anything_allowed_is_lost(
+def test_an_update_narrows_if_it_removes_any_access(
     before: dict[str, Any],
     after: dict[str, Any],
     narrower: object,
 ) -> None:
     change = Update(an_observed(a_grant(**before)), desired(a_grant(**after)), ())
 
-    assert takes_access(change) is narrower
+    assert removes_access(change) is narrower
 
 
-def test_creates_give_and_deletes_take() -> None:
-    assert not takes_access(Create(desired(a_grant())))
-    assert takes_access(Delete(an_observed()))
+def test_creates_do_not_remove_access_and_deletes_do() -> None:
+    assert not removes_access(Create(desired(a_grant())))
+    assert removes_access(Delete(an_observed()))
 
 
-def test_a_change_tells_what_the_tenant_has_after_it() -> None:
-    assert grants_after(Create(desired(a_grant()))) == a_grant()
-    assert grants_after(Delete(an_observed())) is None
+def test_the_grant_after_a_change() -> None:
+    assert grant_after(Create(desired(a_grant()))) == a_grant()
+    assert grant_after(Delete(an_observed())) is None

@@ -7,11 +7,11 @@ from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a
 from support.strategies import declarable_grants, grants
 
 from reconciler.core.directory import Directory, TenantList
-from reconciler.core.expressible import obstacle, with_kept_values
+from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
-from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grants_after
+from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grant_after
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
 from reconciler.core.spec import GrantSpec
@@ -21,14 +21,14 @@ ANOTHER = a_grant(a_key("another"))
 
 
 @pytest.mark.parametrize(("number", "deletes"), [(None, 0), (0, 0), (1, 1)])
-def test_an_empty_desired_state_deletes_only_by_number(number: int | None, deletes: int) -> None:
+def test_an_empty_desired_state_needs_max_deletes(number: int | None, deletes: int) -> None:
     plan = a_plan([], [an_observed()], prune=True, limits=Limits(deletes_percent=100, max_deletes=number))
 
     assert (len(plan.changes), len(plan.blocked)) == (deletes, 1 - deletes)
     assert not a_plan([], [an_observed()]).changes
 
 
-def test_all_problems_come_in_one_run() -> None:
+def test_all_problems_are_reported_together() -> None:
     directory = a_directory({"x": "X"}, [])
 
     with pytest.raises(ProblemsError) as caught:
@@ -40,7 +40,7 @@ def test_all_problems_come_in_one_run() -> None:
     ]
 
 
-def test_an_organization_over_its_quota_stops_the_plan_unless_the_limit_says_otherwise() -> None:
+def test_an_organization_over_its_limit_stops_the_plan() -> None:
     acme = "org_acmeacmeacmeacme"
     spec = a_spec(organization_usage="allow", organizations=(acme,))
     observation = Observation((), Directory(), organization_grants={acme: 100})
@@ -52,28 +52,28 @@ def test_an_organization_over_its_quota_stops_the_plan_unless_the_limit_says_oth
     assert make_plan([spec], observation, rules(limits=Limits(organization_grants=101)), TENANT).changes
 
 
-def test_what_no_file_declares_is_left_alone() -> None:
+def test_undeclared_grants_are_left_alone() -> None:
     plan = a_plan([a_spec()], [an_observed(), an_observed(ANOTHER)])
 
     assert plan.converged
     assert [(each.observed.key, each.reason) for each in plan.left_alone] == [(ANOTHER.key, Reason.UNMANAGED)]
 
 
-def test_prune_deletes_what_no_file_declares() -> None:
+def test_prune_deletes_undeclared_grants() -> None:
     plan = a_plan([a_spec()], [an_observed(), an_observed(ANOTHER)], prune=True)
 
     assert plan.changes == (Delete(an_observed(ANOTHER)),)
 
 
-def test_prune_leaves_system_own_and_protected_grants_alone_and_says_why() -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client_id="p*"),))
+def test_prune_keeps_system_own_and_protected_grants() -> None:
+    protection = ProtectionRules(OWN, (Protect(client_id="p*"),))
     observed = [
         an_observed(a_grant(a_key("s")), is_system=True),
         an_observed(a_grant(OWN)),
         an_observed(a_grant(a_key("p"))),
     ]
 
-    plan = a_plan([a_spec()], [an_observed(), *observed], prune=True, untouchable=untouchable)
+    plan = a_plan([a_spec()], [an_observed(), *observed], prune=True, protection=protection)
 
     assert plan.converged
     assert {each.observed.key.client_id: str(each.reason) for each in plan.left_alone} == {
@@ -83,33 +83,33 @@ def test_prune_leaves_system_own_and_protected_grants_alone_and_says_why() -> No
     }
 
 
-OURS = ProtectionRules(OWN, border=ManagedScope((Pattern(client_id="billing"), Pattern(client_id="old*"))))
+OURS = ProtectionRules(OWN, managed_scope=ManagedScope((Pattern(client_id="billing"), Pattern(client_id="old*"))))
 
 
-def test_prune_ends_at_the_border() -> None:
+def test_prune_keeps_unmanaged_grants() -> None:
     old = an_observed(a_grant(a_key("old")))
 
-    plan = a_plan([a_spec()], [an_observed(), old, an_observed(ANOTHER)], prune=True, untouchable=OURS)
+    plan = a_plan([a_spec()], [an_observed(), old, an_observed(ANOTHER)], prune=True, protection=OURS)
 
     assert plan.changes == (Delete(old),)
     assert [(each.observed.key, each.reason) for each in plan.left_alone] == [(ANOTHER.key, Reason.OUTSIDE)]
 
 
-def test_a_declared_grant_beyond_the_border_is_a_problem_at_its_line() -> None:
+def test_a_declared_unmanaged_grant_is_a_problem_at_its_line() -> None:
     with pytest.raises(ProblemsError) as caught:
-        a_plan([a_spec(), a_spec(line=9, client_id="another")], [an_observed(ANOTHER)], untouchable=OURS)
+        a_plan([a_spec(), a_spec(line=9, client_id="another")], [an_observed(ANOTHER)], protection=OURS)
 
     assert [f"{problem.source}: {problem.message}" for problem in caught.value.problems] == [
         ("grants/a.yaml:9:5: manage in reconciler.yaml does not match this grant; add it to manage, or remove it here"),
     ]
 
 
-def test_limits_count_within_the_border() -> None:
+def test_limits_count_only_managed_grants() -> None:
     specs = [a_spec(client_id="billing")]
     old = [an_observed(a_grant(a_key(f"old{number}"))) for number in range(9)]
     outside = [an_observed(a_grant(a_key(f"other{number}"))) for number in range(90)]
 
-    plan = a_plan(specs, [an_observed(), *old, *outside], prune=True, untouchable=OURS)
+    plan = a_plan(specs, [an_observed(), *old, *outside], prune=True, protection=OURS)
 
     assert {each.reason for each in plan.blocked} == {
         "limit: 9 deletes, more than 30 % of 10 managed grants; to allow this, use --max-deletes 9",
@@ -117,27 +117,27 @@ def test_limits_count_within_the_border() -> None:
 
 
 def test_a_declared_change_of_a_protected_grant_is_blocked() -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
+    protection = ProtectionRules(OWN, (Protect(client_id="billing"),))
 
-    plan = a_plan([a_spec(scope=("other",))], [an_observed()], untouchable=untouchable)
+    plan = a_plan([a_spec(scope=("other",))], [an_observed()], protection=protection)
 
     assert (plan.changes, len(plan.blocked), plan.converged) == ((), 1, False)
 
 
 def test_a_declared_grant_that_is_protected_and_equal_is_unchanged() -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client_id="billing"),))
+    protection = ProtectionRules(OWN, (Protect(client_id="billing"),))
 
-    assert a_plan([a_spec()], [an_observed()], untouchable=untouchable).unchanged == 1
+    assert a_plan([a_spec()], [an_observed()], protection=protection).unchanged == 1
 
 
-def test_create_only_leaves_what_differs_and_counts_it() -> None:
+def test_create_only_leaves_and_counts_different_grants() -> None:
     plan = a_plan([a_spec(scope=("x",)), a_spec(client_id="new")], [an_observed()], create_only=True)
 
     assert [type(change) for change in plan.changes] == [Create]
     assert plan.differing == 1
 
 
-def test_limits_count_what_is_declared_and_what_would_go() -> None:
+def test_limits_count_declared_grants_and_deletes() -> None:
     specs = [a_spec(client_id=f"app{number}") for number in range(7)]
     observed = [an_observed(a_grant(a_key(f"app{number}"))) for number in range(11)]
 
@@ -167,14 +167,14 @@ def files() -> st.SearchStrategy[dict[Key, ClientGrant]]:
 
 
 def declared(desired: dict[Key, ClientGrant], tenant: dict[Key, ClientGrant]) -> dict[Key, ClientGrant]:
-    """What the tenant has under declared keys after an apply: values that no file can declare stay."""
-    return {key: with_kept_values(grant, tenant.get(key, ClientGrant(key))) for key, grant in desired.items()}
+    """Return the expected grants with declared keys after an apply. Inexpressible values are kept."""
+    return {key: keep_inexpressible_values(grant, tenant.get(key, ClientGrant(key))) for key, grant in desired.items()}
 
 
-def carried_out(plan: Plan, tenant: dict[Key, ClientGrant]) -> dict[Key, ClientGrant]:
+def state_after(plan: Plan, tenant: dict[Key, ClientGrant]) -> dict[Key, ClientGrant]:
     after = dict(tenant)
     for change in plan.changes:
-        grant = grants_after(change)
+        grant = grant_after(change)
         match change:
             case Create():
                 assert change.key not in after
@@ -196,31 +196,31 @@ def test_after_applying_the_tenant_equals_the_desired_state(
     plan = a_plan([spec_of(grant) for grant in desired.values()], observed, prune=bool(prune))
 
     undeclared = {key: grant for key, grant in tenant.items() if key not in desired}
-    kept = {key: grant for key, grant in undeclared.items() if not prune or obstacle(grant)}
-    assert carried_out(plan, tenant) == {**kept, **declared(desired, tenant)}
+    kept = {key: grant for key, grant in undeclared.items() if not prune or reason_not_expressible(grant)}
+    assert state_after(plan, tenant) == {**kept, **declared(desired, tenant)}
 
 
 @given(files(), tenants(), st.sampled_from(["a", "[ab]", "*"]), st.sampled_from(["client", "*"]))
-def test_nothing_beyond_the_border_is_touched_and_all_within_is_as_declared(
+def test_after_applying_managed_grants_are_as_declared_and_others_are_unchanged(
     declaring: dict[Key, ClientGrant],
     tenant: dict[Key, ClientGrant],
     client_id: str,
     subject_type: str,
 ) -> None:
-    border = ManagedScope((Pattern(client_id=client_id, subject_type=subject_type),))
-    ours = {key: grant for key, grant in declaring.items() if border.surrounds(key, Directory())}
+    managed_scope = ManagedScope((Pattern(client_id=client_id, subject_type=subject_type),))
+    ours = {key: grant for key, grant in declaring.items() if managed_scope.includes(key, Directory())}
     assume(ours)
     observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
-    untouchable = ProtectionRules(OWN, border=border)
+    protection = ProtectionRules(OWN, managed_scope=managed_scope)
 
-    plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, untouchable=untouchable)
+    plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, protection=protection)
 
     theirs = {
         key: grant
         for key, grant in tenant.items()
-        if not border.surrounds(key, Directory()) or (key not in ours and obstacle(grant))
+        if not managed_scope.includes(key, Directory()) or (key not in ours and reason_not_expressible(grant))
     }
-    assert carried_out(plan, tenant) == {**theirs, **declared(ours, tenant)}
+    assert state_after(plan, tenant) == {**theirs, **declared(ours, tenant)}
     assert {each.observed.key for each in plan.left_alone} == set(theirs)
 
 
@@ -240,14 +240,14 @@ def test_the_order_of_files_and_listings_does_not_matter(
     assert a_plan(specs, observed) == plan
 
 
-def test_a_protection_that_covers_nothing_is_said() -> None:
+def test_an_item_of_protect_that_matches_no_grant_is_noted() -> None:
     protect = (Protect(client_id="billing"), Protect(client_id="biling", audience="https://*"))
 
     plan = a_plan(
         [a_spec()],
         [an_observed()],
         a_directory({"billing": "Billing"}, [an_api()]),
-        untouchable=ProtectionRules(OWN, protect),
+        protection=ProtectionRules(OWN, protect),
     )
 
     assert plan.notes == (
@@ -255,7 +255,7 @@ def test_a_protection_that_covers_nothing_is_said() -> None:
     )
 
 
-def test_checks_that_were_not_made_are_noted_by_cause() -> None:
+def test_skipped_checks_are_noted_by_reason() -> None:
     refused = Directory(refused=frozenset({TenantList.APPLICATIONS}))
 
     assert a_plan([a_spec(), a_spec(client_id="portal")], directory=refused).notes == (
@@ -275,7 +275,7 @@ def test_a_grant_whose_holder_may_be_a_third_party_is_not_pruned() -> None:
     assert [each.reason for each in plan.left_alone] == [Reason.THIRD_PARTY]
 
 
-def test_an_undefined_scope_that_a_snapshot_gives_back_is_a_warning() -> None:
+def test_an_undefined_scope_in_a_snapshot_is_a_warning() -> None:
     directory = a_directory(None, [an_api()])
 
     plan = a_plan([a_spec(scope=("gone",), is_snapshot=True)], directory=directory)
@@ -285,7 +285,7 @@ def test_an_undefined_scope_that_a_snapshot_gives_back_is_a_warning() -> None:
         a_plan([a_spec(scope=("gone",))], directory=directory)
 
 
-def test_what_the_tenant_lacks_is_left_out_and_named_if_asked_for() -> None:
+def test_skip_missing_skips_grants_that_refer_to_something_missing() -> None:
     directory = a_directory({"billing": "Billing"}, [an_api()])
     specs = [a_spec(), a_spec(line=9, client_id="gone")]
 
@@ -297,14 +297,14 @@ def test_what_the_tenant_lacks_is_left_out_and_named_if_asked_for() -> None:
     assert [warning.severity for warning in plan.warnings] == [Severity.WARNING]
 
 
-def test_other_problems_stop_a_plan_that_leaves_out_what_is_missing() -> None:
+def test_skip_missing_does_not_skip_other_problems() -> None:
     directory = a_directory({"billing": "Billing"}, [an_api()])
 
     with pytest.raises(ProblemsError):
         a_plan([a_spec(scope=("undefined",))], directory=directory, skip_missing=True)
 
 
-def test_a_grant_is_left_out_for_an_organization_that_only_counting_shows_to_be_missing() -> None:
+def test_skip_missing_skips_grants_of_missing_organizations() -> None:
     acme, nobody = "org_acmeacmeacmeacme", "org_nobodynobodynobo"
     specs = [a_spec(organizations=(acme,)), a_spec(line=200, client_id="other", organizations=(acme, nobody))]
     observation = Observation((), Directory(), organization_grants={acme: 0, nobody: None})
@@ -315,18 +315,20 @@ def test_a_grant_is_left_out_for_an_organization_that_only_counting_shows_to_be_
     assert [str(problem.source) for problem in plan.warnings] == ["grants/a.yaml:281:9"]
 
 
-def test_what_is_granted_to_all_third_parties_is_pruned_only_within_a_border() -> None:
+def test_prune_deletes_a_default_grant_only_if_manage_has_items() -> None:
     default = an_observed(a_grant(a_key(None, default_for="third_party_clients")))
-    border = ManagedScope((Pattern(audience="https://*"),))
+    managed_scope = ManagedScope((Pattern(audience="https://*"),))
 
-    spared = a_plan([a_spec()], [an_observed(), default], prune=True)
-    pruned = a_plan([a_spec()], [an_observed(), default], prune=True, untouchable=ProtectionRules(OWN, border=border))
+    without_manage = a_plan([a_spec()], [an_observed(), default], prune=True)
+    pruned = a_plan(
+        [a_spec()], [an_observed(), default], prune=True, protection=ProtectionRules(OWN, managed_scope=managed_scope)
+    )
 
-    assert [each.reason for each in spared.left_alone] == [Reason.THIRD_PARTY]
+    assert [each.reason for each in without_manage.left_alone] == [Reason.THIRD_PARTY]
     assert pruned.changes == (Delete(default),)
 
 
-def test_an_application_that_is_in_no_list_is_not_taken_for_ours() -> None:
+def test_an_unlisted_application_may_be_a_third_party() -> None:
     directory = a_directory({"billing": "Billing"})
     stray = an_observed(a_grant(a_key("registered-meanwhile")))
 
@@ -336,12 +338,14 @@ def test_an_application_that_is_in_no_list_is_not_taken_for_ours() -> None:
     assert [each.reason for each in plan.left_alone] == [Reason.THIRD_PARTY]
 
 
-@pytest.mark.parametrize(("organizations", "told"), [(None, 1), (("org_aaaaaaaaaaaaaaaa",), 0)], ids=["unsaid", "said"])
-def test_a_grant_that_denies_organizations_no_longer_is_told_if_nobody_says_which(
-    organizations: tuple[str, ...] | None, told: int
+@pytest.mark.parametrize(
+    ("organizations", "notes_expected"), [(None, 1), (("org_aaaaaaaaaaaaaaaa",), 0)], ids=["undeclared", "declared"]
+)
+def test_admitting_undeclared_organizations_is_noted(
+    organizations: tuple[str, ...] | None, notes_expected: int
 ) -> None:
     spec = a_spec(organization_usage="allow", organizations=organizations)
 
     notes = a_plan([spec], [an_observed()]).notes
 
-    assert sum("1 grant will no longer deny organizations" in note for note in notes) == told
+    assert sum("1 grant will no longer deny organizations" in note for note in notes) == notes_expected

@@ -6,7 +6,7 @@ from support.builders import OWN, a_directory, a_grant, a_plan, a_spec, an_api, 
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan
-from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict, described
+from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict, grant_data
 from reconciler.core.resolve import resolve
 
 MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
@@ -33,18 +33,18 @@ def test_an_allowed_risk_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "message"),
     [("", "policy: management-api-takeover is denied"), ("ask", "policy: management-api-takeover is denied, ask")],
 )
-def test_a_denied_risk_blocks_its_change_and_stays_in_view(reason: str, told: str) -> None:
+def test_a_denied_risk_blocks_its_change_and_is_shown(reason: str, message: str) -> None:
     plan = planned(PolicyRule(TAKEOVER, Verdict.DENY, reason=reason))
 
-    assert [each.reason for each in plan.blocked] == [told]
+    assert [each.reason for each in plan.blocked] == [message]
     assert plan.risks
     assert not plan.changes
 
 
-def test_the_first_rule_that_covers_the_grant_decides() -> None:
+def test_the_first_matching_rule_decides() -> None:
     rules = (
         PolicyRule("delete", Verdict.DENY),
         PolicyRule(TAKEOVER, Verdict.WARN, Pattern(client="CI *")),
@@ -56,7 +56,7 @@ def test_the_first_rule_that_covers_the_grant_decides() -> None:
     assert not planned(*rules, client_id="deployer").blocked
 
 
-def test_other_guards_come_first_and_no_policy_lifts_them() -> None:
+def test_a_policy_cannot_disable_other_guards() -> None:
     spec = a_spec(client_id=OWN.client_id, audience=OWN.audience, scope=("read:x",))
     policy = Policy((PolicyRule("own-grant-widened", Verdict.ALLOW),))
 
@@ -64,28 +64,28 @@ def test_other_guards_come_first_and_no_policy_lifts_them() -> None:
         [spec],
         [an_observed(a_grant(OWN, scope=()))],
         a_directory({OWN.client_id or "": "Own"}, [an_api(OWN.audience, scopes=frozenset({"read:x"}))]),
-        untouchable=ProtectionRules(OWN),
+        protection=ProtectionRules(OWN),
         policy=policy,
     )
 
     assert [each.reason.split(":")[0] for each in plan.blocked] == ["own"]
 
 
-def described_only(data: Mapping[str, object]) -> bool:
+def has_ticket(data: Mapping[str, object]) -> bool:
     return str(data.get("description")).startswith("OPS-")
 
 
-OURS = Policy(schemas=(GrantSchema("every grant names its ticket", described_only),))
+OURS = Policy(schemas=(GrantSchema("every grant names its ticket", has_ticket),))
 
 
-def test_a_change_to_a_grant_that_breaks_a_schema_is_blocked_with_its_title() -> None:
+def test_a_change_that_violates_a_schema_is_blocked_with_its_title() -> None:
     plan = a_plan([a_spec(), a_spec(line=9, client_id="portal", description="OPS-1")], policy=OURS)
 
     assert [change.key.client_id for change in plan.changes] == ["portal"]
     assert [each.reason for each in plan.blocked] == ["policy: every grant names its ticket"]
 
 
-def test_a_grant_that_breaks_a_schema_already_is_a_warning_at_its_line() -> None:
+def test_an_unchanged_grant_that_violates_a_schema_is_a_warning() -> None:
     plan = a_plan([a_spec()], [an_observed()], policy=OURS)
 
     assert plan.converged
@@ -94,20 +94,20 @@ def test_a_grant_that_breaks_a_schema_already_is_a_warning_at_its_line() -> None
     ]
 
 
-def test_taking_away_a_grant_breaks_no_schema() -> None:
+def test_a_delete_does_not_violate_schemas() -> None:
     plan = a_plan([a_spec(client_id="other", description="OPS-1")], [an_observed()], policy=OURS, prune=True)
 
     assert not plan.blocked
     assert len(plan.changes) == 2
 
 
-def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
+def test_a_schema_sees_names_ids_and_defaults() -> None:
     directory = a_directory({"billing": "Billing"}, [an_api()], {"org_1": "acme"})
     (desired,), _ = resolve(
         [a_spec(client_id="billing", description="why", scope=("b", "a"), organizations=("acme",))], directory
     )
 
-    assert described(desired, directory) == {
+    assert grant_data(desired, directory) == {
         "client": "Billing",
         "client_id": "billing",
         "api": "Invoices API",
@@ -123,8 +123,8 @@ def test_a_schema_sees_names_beside_ids_and_every_default() -> None:
     }
 
 
-def test_a_schema_sees_no_description_and_no_organizations_where_the_file_says_none() -> None:
+def test_a_schema_does_not_see_undeclared_fields() -> None:
     directory = a_directory({"billing": "Billing"}, [an_api()])
     (desired,), _ = resolve([a_spec(client_id="billing", description="")], directory)
 
-    assert described(desired, directory).keys().isdisjoint({"description", "organizations"})
+    assert grant_data(desired, directory).keys().isdisjoint({"description", "organizations"})

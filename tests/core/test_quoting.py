@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.quoting import enumerated, quoted, visible
+from reconciler.core.quoting import join_words, quote_text, visible
 
 
 @pytest.mark.parametrize(
@@ -22,17 +22,17 @@ from reconciler.core.quoting import enumerated, quoted, visible
         ("a ##[group]x", "a #\\x23[group]x"),
     ],
 )
-def test_what_does_not_print_is_escaped(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
-def test_a_long_text_is_cut_off() -> None:
-    assert quoted("x" * 60) == f'"{"x" * 60}"'
-    assert quoted("x" * 61) == f'"{"x" * 59}…"'
+def test_a_long_text_is_shortened() -> None:
+    assert quote_text("x" * 60) == f'"{"x" * 60}"'
+    assert quote_text("x" * 61) == f'"{"x" * 59}…"'
 
 
 @pytest.mark.parametrize(
     ("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c")]
 )
-def test_words_are_enumerated_as_people_do(words: list[str], text: str) -> None:
-    assert enumerated(words, "or") == text
+def test_words_are_joined_with_commas_and_a_conjunction(words: list[str], text: str) -> None:
+    assert join_words(words, "or") == text

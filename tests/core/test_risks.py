@@ -12,20 +12,20 @@ from reconciler.core.guards import ProtectionRules
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Level
 from reconciler.core.risks import RULES
-from reconciler.core.scopes import LEVELS, REST, TAKES_OVER, WEAKENS_OR_READS_OUT, is_administration, level_of
+from reconciler.core.scopes import LEVELS, OTHER_SCOPES, SENSITIVE_SCOPES, TAKEOVER_SCOPES, is_administration, level_of
 
 MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
 KNOWN = (Path(__file__).parent / "management-api-scopes.txt").read_text(encoding="utf-8").split()
 
 
 def rules_of(plan: Plan) -> list[str]:
-    """The names of the rules that find something in a plan of one change."""
+    """Return the names of the risk rules that match in a plan with one change."""
     (risks,) = plan.risks.values() or [()]
     return [risk.rule for risk in risks]
 
 
 def test_every_scope_of_the_management_api_has_exactly_one_level() -> None:
-    tables = (TAKES_OVER, WEAKENS_OR_READS_OUT, REST)
+    tables = (TAKEOVER_SCOPES, SENSITIVE_SCOPES, OTHER_SCOPES)
     counted = Counter(f"{verb}:{noun}" for table in tables for noun, verbs in table.items() for verb in verbs.split())
 
     assert sorted(LEVELS) == sorted(KNOWN)
@@ -56,11 +56,11 @@ def test_every_scope_that_the_sandbox_lists_has_a_level() -> None:
         ("read:clients", Level.LOW),
     ],
 )
-def test_a_scope_is_graded_by_the_worst_that_can_be_done_with_it(scope: str, level: Level) -> None:
+def test_each_scope_has_a_risk_level(scope: str, level: Level) -> None:
     assert level_of(scope) is level
 
 
-def test_access_to_the_management_api_is_graded_by_the_scopes_that_are_added() -> None:
+def test_only_added_scopes_of_the_management_api_are_risks() -> None:
     before = a_grant(a_key(audience=MANAGEMENT), scope=("update:users",))
     spec = a_spec(audience=MANAGEMENT, scope=("update:users", "read:logs", "read:clients"))
 
@@ -68,7 +68,7 @@ def test_access_to_the_management_api_is_graded_by_the_scopes_that_are_added() -
     assert rules_of(a_plan([spec]))[0] == "management-api-takeover"
 
 
-def test_many_scopes_are_counted_and_some_named() -> None:
+def test_the_message_lists_five_scopes_and_counts_the_others() -> None:
     scopes = tuple(sorted(scope for scope, level in LEVELS.items() if level is Level.CRITICAL))
 
     (risks,) = a_plan([a_spec(audience=MANAGEMENT, scope=scopes)]).risks.values()
@@ -92,7 +92,7 @@ def test_many_scopes_are_counted_and_some_named() -> None:
         ({"scope": ("read:invoices", "admin:invoices")}, {"scope": ("read:invoices",)}, []),
     ],
 )
-def test_what_gets_wider_is_told_and_what_gets_narrower_is_not(
+def test_only_changes_that_add_access_have_these_risks(
     before: dict[str, Any], after: dict[str, Any], rules: list[str]
 ) -> None:
     plan = a_plan([a_spec(**after)], [an_observed(a_grant(**before))])
@@ -107,20 +107,20 @@ def test_what_gets_wider_is_told_and_what_gets_narrower_is_not(
         ("billing", MANAGEMENT, "management-api-access"),
     ],
 )
-def test_a_new_grant_without_scopes_gives_access(client_id: str, audience: str, rule: str) -> None:
+def test_a_new_grant_without_scopes_adds_access(client_id: str, audience: str, rule: str) -> None:
     plan = a_plan([a_spec(client_id=client_id, audience=audience, scope=())])
 
     assert rule in rules_of(plan)
 
 
-def test_a_new_default_grant_without_scopes_gives_access() -> None:
+def test_a_new_default_grant_without_scopes_adds_access() -> None:
     assert rules_of(a_plan([a_spec(default_for="third_party_clients", scope=())])) == ["default-grant"]
 
 
-def test_a_new_grant_of_our_own_without_scopes_gives_access() -> None:
+def test_a_new_own_grant_without_scopes_adds_access() -> None:
     own = a_key(audience=MANAGEMENT)
 
-    plan = a_plan([a_spec(audience=MANAGEMENT, scope=())], untouchable=ProtectionRules(own))
+    plan = a_plan([a_spec(audience=MANAGEMENT, scope=())], protection=ProtectionRules(own))
 
     assert "own-grant-widened" in rules_of(plan)
 
@@ -135,7 +135,7 @@ def test_a_delete_is_a_risk() -> None:
     assert rules_of(plan) == ["delete"]
 
 
-def test_a_default_grant_reaches_every_third_party_application() -> None:
+def test_a_default_grant_is_a_risk() -> None:
     assert rules_of(a_plan([a_spec(default_for="third_party_clients")])) == ["default-grant"]
 
 
@@ -147,11 +147,11 @@ def test_a_default_grant_reaches_every_third_party_application() -> None:
     ],
     ids=["by-id", "by-flag"],
 )
-def test_an_application_of_a_third_party_is_told(client_id: str, directory: Directory) -> None:
+def test_more_access_for_a_third_party_is_a_risk(client_id: str, directory: Directory) -> None:
     assert rules_of(a_plan([a_spec(client_id=client_id)], directory=directory)) == ["third-party"]
 
 
-def test_another_organization_is_more_access() -> None:
+def test_an_added_organization_adds_access() -> None:
     acme, globex = "org_acmeacmeacmeacme", "org_globexglobexglob"
     before = an_observed(a_grant(a_key("tpc_x"), organization_usage="require", organizations=frozenset({acme})))
     more, other, less = (
@@ -163,10 +163,10 @@ def test_another_organization_is_more_access() -> None:
     assert rules_of(a_plan([less], [before])) == []
 
 
-def test_the_own_grant_is_told_even_where_it_is_blocked() -> None:
+def test_a_blocked_change_of_the_own_grant_has_risks() -> None:
     spec = a_spec(client_id=OWN.client_id, audience=OWN.audience, scope=("read:x",))
 
-    plan = a_plan([spec], [an_observed(a_grant(OWN, scope=()))], untouchable=ProtectionRules(OWN))
+    plan = a_plan([spec], [an_observed(a_grant(OWN, scope=()))], protection=ProtectionRules(OWN))
 
     assert plan.blocked
     assert "own-grant-widened" in rules_of(plan)
@@ -182,7 +182,7 @@ def test_the_own_grant_is_told_even_where_it_is_blocked() -> None:
         *("god_mode", "sudo", "login_as", "actAs:user", "on_behalf_of", "privileged", "breakglass", "unrestricted"),
     ],
 )
-def test_a_scope_that_is_named_as_administration_looks_like_it(scope: str) -> None:
+def test_a_scope_with_an_administrative_name_is_found(scope: str) -> None:
     assert is_administration(scope)
 
 
@@ -193,16 +193,16 @@ def test_a_scope_that_is_named_as_administration_looks_like_it(scope: str) -> No
         *("goddess", "rooted", "downer", "read:homeowner_list", "class", "lowercase", "contact_as"),
     ],
 )
-def test_other_scopes_do_not(scope: str) -> None:
+def test_other_scopes_are_not_administrative(scope: str) -> None:
     assert not is_administration(scope)
 
 
-def test_the_table_stands_in_the_order_of_its_levels_and_names_are_unique() -> None:
+def test_rules_are_sorted_by_level_and_have_unique_names() -> None:
     assert [rule.level.order for rule in RULES] == sorted(rule.level.order for rule in RULES)
     assert len({rule.name for rule in RULES}) == len(RULES)
 
 
-def test_the_configuration_knows_the_rules_by_their_names() -> None:
+def test_the_configuration_schema_lists_all_rules() -> None:
     schema = stored.load(stored.CONFIG)
 
     assert schema["$defs"]["policy"]["properties"]["rules"]["items"]["properties"]["rule"]["enum"] == [

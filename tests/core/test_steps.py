@@ -7,14 +7,14 @@ from support.strategies import grants
 from reconciler.core.grant import ClientGrant
 from reconciler.core.plan import Change, Create, Delete, Update
 from reconciler.core.resolve import DesiredGrant
-from reconciler.core.steps import Associate, ChangeState, Dissociate, Step, effect, steps
+from reconciler.core.steps import Associate, ChangeState, Dissociate, Step, change_state, required_steps
 
 some = st.frozensets(st.sampled_from(["org_a", "org_b", "org_c"]))
 
 
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[ClientGrant, ClientGrant]:
-    """Two grants with one key that both say something about organizations."""
+    """Generate two grants with the same key and with declared organizations."""
     before, after = draw(grants()), draw(grants())
     return before._replace(organizations=draw(some)), after._replace(key=before.key, organizations=draw(some))
 
@@ -23,8 +23,8 @@ def an_update(before: ClientGrant, after: ClientGrant) -> Update:
     return Update(an_observed(before), DesiredGrant(after, a_spec()), ())
 
 
-def taken(grant: ClientGrant, step: Step) -> ClientGrant:
-    """The grant after a call."""
+def after_step(grant: ClientGrant, step: Step) -> ClientGrant:
+    """Return the grant after a request."""
     had = grant.organizations or frozenset()
     match step:
         case Update():
@@ -37,24 +37,24 @@ def taken(grant: ClientGrant, step: Step) -> ClientGrant:
 
 @settings(deadline=None)  # the first comparison loads deepdiff
 @given(pairs())
-def test_the_steps_lead_to_the_end_and_wherever_they_stop_the_rest_leads_there_too(
+def test_steps_complete_a_change_even_after_an_interruption(
     pair: tuple[ClientGrant, ClientGrant],
 ) -> None:
     before, after = pair
     change, now = an_update(before, after), before
-    assert effect(change, now) is (ChangeState.WHOLE if before == after else ChangeState.NONE)
-    for step in steps(change.before, change.after):
-        now = taken(now, step)
-        assert effect(change, now) is (ChangeState.WHOLE if now == after else ChangeState.HALF)
-        assert steps(an_observed(now), change.after) == () or now != after
+    assert change_state(change, now) is (ChangeState.WHOLE if before == after else ChangeState.NONE)
+    for step in required_steps(change.before, change.after):
+        now = after_step(now, step)
+        assert change_state(change, now) is (ChangeState.WHOLE if now == after else ChangeState.HALF)
+        assert required_steps(an_observed(now), change.after) == () or now != after
     assert now == after
 
 
 @settings(deadline=None)
 @given(pairs())
-def test_an_organization_is_given_the_grant_before_another_loses_it(pair: tuple[ClientGrant, ClientGrant]) -> None:
+def test_organizations_are_added_before_others_are_removed(pair: tuple[ClientGrant, ClientGrant]) -> None:
     before, after = pair
-    kinds = [type(step) for step in steps(an_observed(before), DesiredGrant(after, a_spec()))]
+    kinds = [type(step) for step in required_steps(an_observed(before), DesiredGrant(after, a_spec()))]
 
     assert kinds.count(Update) <= 1
     order = [Dissociate, Update, Associate] if before.organization_usage == "deny" else [Associate, Update, Dissociate]
@@ -89,16 +89,16 @@ NARROWER = an_update(
         (NARROWER, a_grant(a_key("other")), ChangeState.FOREIGN),
     ],
 )
-def test_what_the_tenant_has_tells_how_far_a_change_has_come(
+def test_the_state_of_a_change_follows_from_the_current_grant(
     change: Change, now: ClientGrant | None, expected: ChangeState
 ) -> None:
-    assert effect(change, now) is expected
+    assert change_state(change, now) is expected
 
 
-def test_a_grant_that_says_nothing_about_organizations_takes_one_call() -> None:
+def test_an_update_without_organizations_needs_one_request() -> None:
     before, after = a_grant(scope="a"), a_grant(scope="b")
 
-    (step,) = steps(an_observed(before), DesiredGrant(after, a_spec()))
+    (step,) = required_steps(an_observed(before), DesiredGrant(after, a_spec()))
 
     assert isinstance(step, Update)
     assert [field.field for field in step.fields] == ["scope"]

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.suggest import Suggestions, did_you_mean, near_misses
+from reconciler.core.suggest import Suggestions, did_you_mean, similar_words
 from reconciler.files.loader import parse
 
 
@@ -15,15 +15,17 @@ from reconciler.files.loader import parse
     ],
     ids=["the one", "capitals aside", "equally near", "nothing near", "nothing known"],
 )
-def test_only_what_is_about_as_near_as_the_nearest_is_meant(word: str, known: list[str], expected: list[str]) -> None:
-    assert near_misses(word, known) == expected
+def test_only_words_about_as_similar_as_the_best_are_suggested(
+    word: str, known: list[str], expected: list[str]
+) -> None:
+    assert similar_words(word, known) == expected
 
 
-def test_several_guesses_are_offered_together() -> None:
+def test_several_suggestions_are_joined() -> None:
     assert did_you_mean("portal", ["Portal A", "Portal B"]) == 'did you mean "Portal B" or "Portal A"?'
 
 
-def test_guesses_run_out() -> None:
+def test_the_number_of_suggestions_is_limited() -> None:
     guess = Suggestions(most=2)
 
     assert [guess("scpoe", ["scope"]) for _ in range(3)] == ['did you mean "scope"?'] * 2 + [""]
@@ -39,9 +41,9 @@ def test_guesses_run_out() -> None:
         ("\u00e9" * 200, "e\u0301" * 200, r"e\u0301" * 200),
     ],
 )
-def test_a_name_in_another_normal_form_is_answered_with_how_to_write_it(word: str, twin: str, written: str) -> None:
-    said = did_you_mean(word, iter(["Other", twin]))
+def test_a_name_in_another_normalization_is_explained(word: str, twin: str, written: str) -> None:
+    message = did_you_mean(word, iter(["Other", twin]))
 
-    assert said == f'"{twin}" differs only in Unicode normalization; write "{written}", including the double quotes'
+    assert message == f'"{twin}" differs only in Unicode normalization; write "{written}", including the double quotes'
     assert parse(f'"{written}"'.encode(), "x.yaml").data == twin
     assert did_you_mean(twin, [twin]) == (f'did you mean "{twin}"?' if len(twin) <= 64 else "")

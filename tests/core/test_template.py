@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.tenant_filter import BROKEN, filled, literal, names_in, restored
+from reconciler.core.tenant_filter import (
+    INVALID_PLACEHOLDER,
+    escape_variables,
+    insert_variables,
+    substitute,
+    variable_names,
+)
 
 VALUES = {"stage": "dev", "n": "${stage}"}
 texts = st.text(alphabet="${}ab_1-é", max_size=12)
@@ -24,26 +30,26 @@ texts = st.text(alphabet="${}ab_1-é", max_size=12)
         ("${n}", ["n"], "${stage}"),
     ],
 )
-def test_values_stand_in_the_places_of_their_names(text: str, names: list[str], result: str) -> None:
-    assert (list(names_in(text)), filled(text, VALUES)) == (names, result)
+def test_variables_are_substituted(text: str, names: list[str], result: str) -> None:
+    assert (list(variable_names(text)), substitute(text, VALUES)) == (names, result)
 
 
 @given(texts)
-def test_every_text_can_be_said_literally(text: str) -> None:
-    assert filled(literal(text), VALUES) == text
-    assert names_in(literal(text)) == ()
-    assert not re.search(BROKEN, literal(text))
+def test_every_text_can_be_escaped(text: str) -> None:
+    assert substitute(escape_variables(text), VALUES) == text
+    assert variable_names(escape_variables(text)) == ()
+    assert not re.search(INVALID_PLACEHOLDER, escape_variables(text))
 
 
 @given(texts)
-def test_a_text_is_broken_exactly_if_an_opening_begins_no_name(text: str) -> None:
+def test_an_opening_without_a_valid_name_is_an_invalid_placeholder(text: str) -> None:
     openings, escaped = text.count("${"), text.count("$${")
 
-    assert bool(re.search(BROKEN, text)) is (openings > escaped + len(names_in(text)))
+    assert bool(re.search(INVALID_PLACEHOLDER, text)) is (openings > escaped + len(variable_names(text)))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("Billing", "${app}"),
         ("Billing Worker", "Billing Worker"),
@@ -54,16 +60,16 @@ def test_a_text_is_broken_exactly_if_an_opening_begins_no_name(text: str) -> Non
         ("read", "${a}"),
     ],
 )
-def test_a_text_of_the_tenant_is_said_by_the_names_of_its_values(text: str, said: str) -> None:
+def test_variables_are_inserted_for_values(text: str, expected: str) -> None:
     values = {"domain": "acme.eu.auth0.com", "app": "Billing", "b": "read", "a": "read"}
 
-    assert restored(text, values) == said
+    assert insert_variables(text, values) == expected
 
 
 @given(texts, st.dictionaries(st.sampled_from(["a", "b", "domain"]), texts | st.sampled_from(["a", "$", "{"])))
-def test_a_text_said_by_names_is_filled_to_what_it_was(text: str, values: dict[str, str]) -> None:
-    said = restored(text, values)
+def test_substituting_inserted_variables_restores_the_text(text: str, values: dict[str, str]) -> None:
+    with_variables = insert_variables(text, values)
 
-    assert filled(said, values) == text
-    assert set(names_in(said)) <= values.keys()
-    assert not re.search(BROKEN, said)
+    assert substitute(with_variables, values) == text
+    assert set(variable_names(with_variables)) <= values.keys()
+    assert not re.search(INVALID_PLACEHOLDER, with_variables)

@@ -5,12 +5,12 @@ from reconciler.core.problems import Source
 from reconciler.core.spec import GrantSpec, TenantPattern
 from reconciler.core.tenant_filter import (
     ANY_TENANT,
-    NOBODY,
+    NO_TENANTS,
     TargetTenant,
     TargetTenants,
-    for_tenant,
-    is_plain,
-    misdirected,
+    find_tenant_problems,
+    is_same_for_all_tenants,
+    select_for_tenant,
 )
 
 DEV = TargetTenant("dev", {"domain": "dev.example", "stage": "dev", "suffix": " (dev)"})
@@ -18,19 +18,19 @@ PROD = TargetTenant("prod", {"domain": "prod.example", "stage": "live"})
 BOTH = TargetTenants((DEV, PROD), ("dev", "prod", "sandbox"))
 
 
-def where(*texts: str, line: int = 1) -> tuple[TenantPattern, ...]:
+def tenant_patterns(*texts: str, line: int = 1) -> tuple[TenantPattern, ...]:
     return tuple(TenantPattern(text, Source("grants/a.yaml", line, place)) for place, text in enumerate(texts, 1))
 
 
-def said(specs: list[GrantSpec], tenants: TargetTenants = BOTH) -> list[str]:
-    return [f"{problem.source}: {problem.message}" for problem in misdirected(specs, tenants)]
+def messages(specs: list[GrantSpec], tenants: TargetTenants = BOTH) -> list[str]:
+    return [f"{problem.source}: {problem.message}" for problem in find_tenant_problems(specs, tenants)]
 
 
-def test_values_are_put_into_every_text_that_names_something() -> None:
+def test_variables_are_substituted_in_names_ids_and_scopes() -> None:
     by_names = a_spec(client="Billing${suffix}", api="${stage} API", scope=("${stage}:x", "y"), description="${stage}")
     by_ids = a_spec(client_id="${stage}", audience="https://${domain}/api/v2/")
 
-    names, ids = for_tenant([by_names, by_ids], DEV)
+    names, ids = select_for_tenant([by_names, by_ids], DEV)
 
     assert (names.client, names.api, names.scope) == ("Billing (dev)", "dev API", ("dev:x", "y"))
     assert (ids.client_id, ids.audience) == ("dev", "https://dev.example/api/v2/")
@@ -38,25 +38,25 @@ def test_values_are_put_into_every_text_that_names_something() -> None:
     assert names.source_of("client") == by_names.source_of("client")
 
 
-def test_a_value_is_text_and_no_template() -> None:
-    (spec,) = for_tenant([a_spec(client_id="${a}")], TargetTenant("t", {"a": "${b}", "b": "c"}))
+def test_a_value_is_not_substituted_again() -> None:
+    (spec,) = select_for_tenant([a_spec(client_id="${a}")], TargetTenant("t", {"a": "${b}", "b": "c"}))
 
     assert spec.client_id == "${b}"
 
 
-def test_a_doubled_sign_is_a_plain_one() -> None:
-    (spec,) = for_tenant([a_spec(client_id="$${stage}")], DEV)
+def test_a_double_dollar_sign_is_an_escape() -> None:
+    (spec,) = select_for_tenant([a_spec(client_id="$${stage}")], DEV)
 
     assert spec.client_id == "${stage}"
 
 
-def test_what_says_the_same_everywhere_is_passed_on_as_it_is() -> None:
+def test_a_spec_without_variables_is_returned_unchanged() -> None:
     spec = a_spec()
 
-    assert for_tenant([spec], DEV)[0] is spec
-    assert is_plain(spec)
-    assert not is_plain(a_spec(scope=("${stage}:x",)))
-    assert not is_plain(a_spec(tenants=(where("dev"),)))
+    assert select_for_tenant([spec], DEV)[0] is spec
+    assert is_same_for_all_tenants(spec)
+    assert not is_same_for_all_tenants(a_spec(scope=("${stage}:x",)))
+    assert not is_same_for_all_tenants(a_spec(tenants=(tenant_patterns("dev"),)))
 
 
 @pytest.mark.parametrize(
@@ -69,25 +69,25 @@ def test_what_says_the_same_everywhere_is_passed_on_as_it_is() -> None:
         ([["dev", "prod"], ["prod", "sandbox"]], ["prod"]),
         ([["dev"], ["prod"]], []),
     ],
-    ids=["unsaid", "name", "pattern", "file and grant", "both have to fit", "nowhere"],
+    ids=["undeclared", "name", "pattern", "file and grant", "both lists", "no tenant"],
 )
-def test_a_grant_applies_where_the_file_and_the_grant_say(lists: list[list[str]], tenants: list[str]) -> None:
-    spec = a_spec(tenants=tuple(where(*each) for each in lists))
+def test_a_grant_applies_to_tenants_that_match_both_lists(lists: list[list[str]], tenants: list[str]) -> None:
+    spec = a_spec(tenants=tuple(tenant_patterns(*each) for each in lists))
 
-    assert [name for name in BOTH.known if for_tenant([spec], TargetTenant(name, {}))] == tenants
+    assert [name for name in BOTH.known if select_for_tenant([spec], TargetTenant(name, {}))] == tenants
 
 
-def test_a_tenant_that_is_not_declared_is_a_problem_at_its_place() -> None:
-    spec = a_spec(tenants=(where("dev", "pord", "x-*"),))
+def test_an_undeclared_tenant_is_a_problem_at_its_position() -> None:
+    spec = a_spec(tenants=(tenant_patterns("dev", "pord", "x-*"),))
 
-    assert said([spec]) == [
+    assert messages([spec]) == [
         'grants/a.yaml:1:2: the configuration does not declare the tenant "pord"; did you mean "prod"?',
         (
             'grants/a.yaml:1:3: the configuration does not declare the tenant "x-*"; '
             "declared tenants: dev, prod and sandbox"
         ),
     ]
-    assert said([a_spec(tenants=(where("dev"),))], NOBODY) == [
+    assert messages([a_spec(tenants=(tenant_patterns("dev"),))], NO_TENANTS) == [
         (
             'grants/a.yaml:1:1: the configuration does not declare the tenant "dev"; '
             'add your tenants to reconciler.yaml, or remove "tenants"'
@@ -95,10 +95,10 @@ def test_a_tenant_that_is_not_declared_is_a_problem_at_its_place() -> None:
     ]
 
 
-def test_a_grant_that_applies_nowhere_is_a_problem() -> None:
-    spec = a_spec(tenants=(where("dev"), where("prod", line=7)))
+def test_a_grant_that_applies_to_no_tenant_is_a_problem() -> None:
+    spec = a_spec(tenants=(tenant_patterns("dev"), tenant_patterns("prod", line=7)))
 
-    assert said([spec]) == [
+    assert messages([spec]) == [
         (
             'grants/a.yaml:7:1: no tenant matches both "tenants" of the file and "tenants" of this grant; '
             "correct one of the two lists"
@@ -106,33 +106,35 @@ def test_a_grant_that_applies_nowhere_is_a_problem() -> None:
     ]
 
 
-def test_a_variable_that_a_tenant_lacks_is_a_problem_that_names_the_tenant() -> None:
+def test_an_undefined_variable_is_a_problem_that_names_the_tenants() -> None:
     spec = a_spec(client="Billing${suffix}", scope=("${stagee}:x",))
 
-    assert said([spec]) == [
+    assert messages([spec]) == [
         'grants/a.yaml:2:5: prod has no variable "suffix"; define it under variables in reconciler.yaml',
         'grants/a.yaml:52:9: dev and prod have no variable "stagee"; did you mean "stage"?',
     ]
 
 
-def test_a_variable_is_needed_only_where_its_grant_applies() -> None:
-    spec = a_spec(client="Billing${suffix}", tenants=(where("dev", "sandbox"),))
+def test_a_variable_is_needed_only_for_tenants_of_its_grant() -> None:
+    spec = a_spec(client="Billing${suffix}", tenants=(tenant_patterns("dev", "sandbox"),))
 
-    assert said([spec]) == []
-    assert said([spec], TargetTenants((PROD,), BOTH.known)) == []
+    assert messages([spec]) == []
+    assert messages([spec], TargetTenants((PROD,), BOTH.known)) == []
 
 
-def test_without_tenants_only_the_domain_is_known() -> None:
-    assert said([a_spec(audience="https://${domain}/", client_id="${x}")], NOBODY) == [
+def test_without_tenants_only_the_variable_domain_is_defined() -> None:
+    assert messages([a_spec(audience="https://${domain}/", client_id="${x}")], NO_TENANTS) == [
         'grants/a.yaml:3:5: the variable "x" is not defined; define it under variables in reconciler.yaml',
     ]
-    assert NOBODY.targets == (ANY_TENANT,)
+    assert NO_TENANTS.targets == (ANY_TENANT,)
 
 
-def test_organizations_may_differ_from_tenant_to_tenant() -> None:
+def test_variables_are_substituted_in_organizations() -> None:
     spec = a_spec(organizations=("acme-${stage}", "org_1"))
-    dev, none = for_tenant([spec, a_spec(client="${stage}", organizations=())], DEV)
+    dev, none = select_for_tenant([spec, a_spec(client="${stage}", organizations=())], DEV)
 
-    assert not is_plain(spec)
+    assert not is_same_for_all_tenants(spec)
     assert (dev.organizations, none.organizations) == (("acme-dev", "org_1"), ())
-    assert said([a_spec(organizations=("x", "${stagee}"))])[0].startswith("grants/a.yaml:83:9: dev and prod have no")
+    assert messages([a_spec(organizations=("x", "${stagee}"))])[0].startswith(
+        "grants/a.yaml:83:9: dev and prod have no"
+    )

@@ -5,14 +5,14 @@ from support.builders import INVOICES, a_directory, a_key, an_api
 
 from reconciler.core.directory import Directory
 from reconciler.core.pattern import Pattern
-from reconciler.core.unmatched import MOST_REPORTED, ConfigItem, unmatched
+from reconciler.core.unmatched import MAX_REPORTED, ConfigItem, find_unmatched
 
 NAMES = a_directory({"crm": "CRM", "billing": "Billing Worker"}, [an_api()])
 KEYS = (a_key("crm"), a_key("billing"))
 
 
 def reported(*patterns: Pattern, directory: Directory = NAMES) -> Iterator[str]:
-    return unmatched([ConfigItem("protect", each) for each in patterns], KEYS, directory)
+    return find_unmatched([ConfigItem("protect", each) for each in patterns], KEYS, directory)
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ def reported(*patterns: Pattern, directory: Directory = NAMES) -> Iterator[str]:
     ],
     ids=str,
 )
-def test_an_item_that_matches_nothing_is_reported_with_near_misses(pattern: Pattern, end: str) -> None:
+def test_an_item_that_matches_no_grant_is_reported_with_a_suggestion(pattern: Pattern, end: str) -> None:
     (sentence,) = reported(pattern)
 
     assert sentence.startswith("protect matches no grant: ")
     assert sentence.endswith(end)
 
 
-def test_an_item_in_another_normal_form_is_reported_with_how_to_write_it() -> None:
+def test_an_item_in_another_normalization_is_explained() -> None:
     names = a_directory({"crm": "M\u00fcller Dienst", "billing": "Billing"}, [an_api()])
 
     for pattern in ("Mu\u0308ller Dienst", "Mu\u0308ller *", "*u\u0308ller*"):
@@ -51,12 +51,12 @@ def test_an_item_that_matches_is_not_reported(pattern: Pattern) -> None:
     assert list(reported(pattern)) == []
 
 
-def test_an_item_that_may_match_a_name_that_is_not_known_is_not_reported() -> None:
+def test_an_item_that_may_match_an_unknown_name_is_not_reported() -> None:
     assert list(reported(Pattern(client="CMR"), directory=Directory())) == []
 
 
 def test_many_items_are_counted() -> None:
-    sentences = list(reported(*(Pattern(client_id=f"x{number}") for number in range(MOST_REPORTED + 7))))
+    sentences = list(reported(*(Pattern(client_id=f"x{number}") for number in range(MAX_REPORTED + 7))))
 
-    assert len(sentences) == MOST_REPORTED + 1
+    assert len(sentences) == MAX_REPORTED + 1
     assert sentences[-1] == "7 more items of reconciler.yaml match no grant"

@@ -29,7 +29,7 @@ def declared(text: str) -> list[GrantSpec]:
     """What a file declares, wherever in it."""
     data: Any = parse(text.encode(), "file").data
     specs = grant_specs(data, "file")
-    placeless = [spec._replace(places=PartialLocations((1, 1)), scope=tuple(sorted(spec.scope))) for spec in specs]
+    placeless = [spec._replace(locations=PartialLocations((1, 1)), scope=tuple(sorted(spec.scope))) for spec in specs]
     return sorted(placeless, key=repr)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.characters import escape, is_invisible
+from reconciler.core.characters import escape_for_yaml, is_invisible
 from reconciler.files.document import MOST_PROBLEMS, too_many
 from reconciler.files.loader import parse
 from reconciler.files.read import read_grants
@@ -64,7 +64,7 @@ def test_each_is_refused_in_comments_and_descriptions_but_for_spaces(before: str
 
 def test_each_reads_back_as_itself_where_it_is_an_escape_in_double_quotes() -> None:
     for chars in portions(REFUSED, 500):
-        written = "".join(map(escape, chars))
+        written = "".join(map(escape_for_yaml, chars))
         for text in (f'"{written}"', quoted("".join(chars))):
             parsed = parse(f"grants: [{{client: {text}}}]\n".encode(), "f")
             assert (parsed.problems, parsed.data) == ((), {"grants": [{"client": "".join(chars)}]})

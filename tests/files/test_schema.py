@@ -107,9 +107,9 @@ def test_every_missing_key_is_named() -> None:
 
 
 def test_a_schema_of_somebody_else_tells_whether_data_meets_it() -> None:
-    is_met_by = judge({"properties": {"description": {"pattern": "^OPS-"}}})
+    is_valid = judge({"properties": {"description": {"pattern": "^OPS-"}}})
 
-    assert [is_met_by({"description": text}) for text in ("OPS-1", "why not")] == [True, False]
+    assert [is_valid({"description": text}) for text in ("OPS-1", "why not")] == [True, False]
 
 
 @pytest.mark.parametrize(

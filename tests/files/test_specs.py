@@ -22,7 +22,7 @@ def a_spec(**fields: Any) -> GrantSpec:
 
 def test_what_a_grant_leaves_out_has_its_default() -> None:
     (spec,) = specs_in("grants:\n  - client: a\n    api: b\n")
-    assert spec == GrantSpec(file="f.yaml", places=spec.places, client="a", api="b")
+    assert spec == GrantSpec(file="f.yaml", locations=spec.locations, client="a", api="b")
 
 
 def test_a_grant_carries_everything_it_says() -> None:
@@ -33,7 +33,7 @@ def test_a_grant_carries_everything_it_says() -> None:
     )
     assert spec == GrantSpec(
         file="f.yaml",
-        places=spec.places,
+        locations=spec.locations,
         default_for="third_party_clients",
         audience="b",
         description="why",
@@ -51,7 +51,7 @@ def test_a_grant_knows_where_its_fields_and_scopes_stand() -> None:
     (spec,) = specs_in("grants:\n  - client_id: a\n    audience: b\n    scope:\n      - r\n      - s\n")
     assert spec.source == Source("f.yaml", 2, 5)
     assert spec.source_of("audience") == Source("f.yaml", 3, 15)
-    assert dict(spec.placed_scopes()).__getitem__("s") == Source("f.yaml", 6, 9)
+    assert dict(spec.scopes_with_sources()).__getitem__("s") == Source("f.yaml", 6, 9)
 
 
 def test_no_organizations_are_told_from_nothing_said_about_them() -> None:
@@ -59,12 +59,12 @@ def test_no_organizations_are_told_from_nothing_said_about_them() -> None:
         "grants: [{client: a, api: b, organizations: []}, {client: a, api: b}, {client: a, api: b, organizations: [x]}]"
     )
     assert (none.organizations, unsaid.organizations) == ((), None)
-    assert list(some.placed_organizations()) == [("x", Source("f.yaml", 1, 107))]
+    assert list(some.organizations_with_sources()) == [("x", Source("f.yaml", 1, 107))]
 
 
 def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
     denying, allowing, none = (
-        a_spec(client="d", organizations=("x",), places=PartialLocations((6, 5), {"organizations": (7, 5)})),
+        a_spec(client="d", organizations=("x",), locations=PartialLocations((6, 5), {"organizations": (7, 5)})),
         a_spec(client="a", organizations=("x",), organization_usage="allow"),
         a_spec(client="n", organizations=()),
     )
@@ -74,8 +74,8 @@ def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
 
 def test_a_grant_declared_twice_names_both_places() -> None:
     earlier, later = (
-        a_spec(file="a.yaml", places=PartialLocations((9, 9))),
-        a_spec(file="b.yaml", places=PartialLocations((3, 5), {}, {"scope": ((4, 4),)}), scope=("s",)),
+        a_spec(file="a.yaml", locations=PartialLocations((9, 9))),
+        a_spec(file="b.yaml", locations=PartialLocations((3, 5), {}, {"scope": ((4, 4),)}), scope=("s",)),
     )
     assert list(problems_of([earlier, later])) == [
         Problem(
@@ -97,7 +97,7 @@ def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
         {"subject_type": "user"},
     ]
     assert not list(
-        problems_of([a_spec(places=PartialLocations((line, 1)), **part) for line, part in enumerate(parts, 1)])
+        problems_of([a_spec(locations=PartialLocations((line, 1)), **part) for line, part in enumerate(parts, 1)])
     )
 
 
@@ -148,7 +148,7 @@ def test_where_a_file_does_not_tell_its_tenants_nothing_of_it_is_taken(tenants: 
 def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:
     scopes = ("read:x", "ünï", "read:x write:x", 'a"b', "a\\b", "!#[]~")
     marks = tuple((1, column) for column in range(1, 7))
-    problems = list(problems_of([a_spec(scope=scopes, places=PartialLocations((1, 1), {}, {"scope": marks}))]))
+    problems = list(problems_of([a_spec(scope=scopes, locations=PartialLocations((1, 1), {}, {"scope": marks}))]))
     assert [problem.source.column for problem in problems] == [2, 3, 4, 5]
     assert {problem.severity for problem in problems} == {Severity.WARNING}
     assert [problem.fix for problem in problems].count("write each scope as a separate item") == 1

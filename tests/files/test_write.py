@@ -10,7 +10,7 @@ from reconciler.contract import stored
 from reconciler.core.directory import Api, Application, Directory
 from reconciler.core.grant import ClientGrant
 from reconciler.core.resolve import resolve
-from reconciler.core.tenant_filter import ANY_TENANT, for_tenant
+from reconciler.core.tenant_filter import ANY_TENANT, select_for_tenant
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs
@@ -25,7 +25,7 @@ def declared(text: str, directory: Directory) -> list[ClientGrant]:
     assert document.problems == ()
     assert violations(document.data, stored.load(stored.GRANTS), file="file.yaml") == ()
     data: Any = document.data
-    desired, problems = resolve(for_tenant(grant_specs(data, "file.yaml"), ANY_TENANT), directory)
+    desired, problems = resolve(select_for_tenant(grant_specs(data, "file.yaml"), ANY_TENANT), directory)
     assert problems == ()
     return [each.grant for each in desired]
 

@@ -2,7 +2,7 @@ from support.builders import a_directory, a_grant, a_key
 
 from reconciler.core.import_selection import GrantImport, NotImported
 from reconciler.output.styled import plain
-from reconciler.output.text.grants import MOST_LISTED, adoption_lines, left_out_lines
+from reconciler.output.text.grants import MOST_LISTED, import_lines, left_out_lines
 
 MANY = MOST_LISTED + 2
 LARGE = GrantImport(
@@ -14,7 +14,7 @@ FILES = [f"grants/app-{number}.yaml" for number in range(MANY)]
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
-    text = plain(adoption_lines(LARGE, FILES, every=False))
+    text = plain(import_lines(LARGE, FILES, every=False))
 
     assert text.startswith(
         "Imported: 22 grants in 22 new files; 3 declared already, 22 left out.\n    grants/app-0.yaml\n"
@@ -26,7 +26,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
 
 
 def test_all_is_listed_if_asked_for() -> None:
-    assert plain(adoption_lines(LARGE, FILES, every=True)).endswith("    grants/app-21.yaml\n")
+    assert plain(import_lines(LARGE, FILES, every=True)).endswith("    grants/app-21.yaml\n")
     assert plain(left_out_lines(LARGE, a_directory({}, []), every=True)).count("Left out: ") == MANY
 
 

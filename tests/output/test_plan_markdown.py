@@ -64,8 +64,8 @@ def test_deletes_and_what_is_left_alone_are_told() -> None:
 
 
 def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
-    untouchable = ProtectionRules(OWN, (Protect(client="Portal", reason="ask | first"),))
-    plan = a_plan([a_spec(), a_spec(line=9, client_id="portal")], [], NAMES, untouchable=untouchable)
+    protection = ProtectionRules(OWN, (Protect(client="Portal", reason="ask | first"),))
+    plan = a_plan([a_spec(), a_spec(line=9, client_id="portal")], [], NAMES, protection=protection)
 
     markdown = plan_markdown(plan)
 

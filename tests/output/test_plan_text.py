@@ -132,7 +132,7 @@ def test_blocked_changes_stand_together_under_their_reason() -> None:
     protect = ProtectionRules(OWN, (Protect(client_id="b*", reason="ask \x1b[2Jfirst"),))
     specs = [a_spec(client_id=client_id) for client_id in ("b2", "b1", "free")]
 
-    assert section(a_plan(specs, untouchable=protect), "Blocked") == [
+    assert section(a_plan(specs, protection=protect), "Blocked") == [
         'Blocked (2) protected: ask \\x1b[2Jfirst (protect: client_id "b*")',
         "  + b1 -> https://api.example.com/invoices",
         "      grants/a.yaml:2",

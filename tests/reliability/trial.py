@@ -215,12 +215,12 @@ async def client_of(
 
 async def planned(client: ManagementClient, wish: Wish) -> Plan:
     observation = await observe(client, NO_NAMES)
-    untouchable = ProtectionRules(client.own_key(), (PROTECT,))
-    declared = DeclaredOrganizations(wish.specs, untouchable if wish.prune else None)
+    protection = ProtectionRules(client.own_key(), (PROTECT,))
+    declared = DeclaredOrganizations(wish.specs, protection if wish.prune else None)
     # what is pruned must be known to belong to nobody else
     directory = replace(first_parties(wish.specs, observation.grants), apis=observation.directory.apis)
     observation = await observe_organizations(client, replace(observation, directory=directory), declared)
-    return make_plan(wish.specs, observation, rules(untouchable=untouchable, prune=wish.prune), TENANT)
+    return make_plan(wish.specs, observation, rules(protection=protection, prune=wish.prune), TENANT)
 
 
 async def carried_out(

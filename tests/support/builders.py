@@ -40,7 +40,7 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
         "scope": tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"])),
         "organizations": tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ())),
     }
-    return GrantSpec(file="grants/a.yaml", places=PartialLocations((line, 5), marks, within), **fields)
+    return GrantSpec(file="grants/a.yaml", locations=PartialLocations((line, 5), marks, within), **fields)
 
 
 def a_directory(
@@ -60,7 +60,7 @@ def an_api(identifier: str = INVOICES, name: str = "Invoices API", **fields: Any
 
 
 def rules(**fields: Any) -> PlanRules:
-    fields.setdefault("untouchable", ProtectionRules(OWN))
+    fields.setdefault("protection", ProtectionRules(OWN))
     fields.setdefault("limits", Limits())
     return PlanRules(**fields)
 

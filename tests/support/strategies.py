@@ -4,7 +4,7 @@ from importlib import import_module
 
 from hypothesis import strategies as st
 
-from reconciler.core.expressible import declarable_part
+from reconciler.core.expressible import expressible_part
 from reconciler.core.grant import ClientGrant, Key
 
 import_module("deepdiff")  # it is loaded when two grants first differ: no example shall pay for that
@@ -26,7 +26,7 @@ def keys() -> st.SearchStrategy[Key]:
 
 def declarable_grants() -> st.SearchStrategy[ClientGrant]:
     """Grants that a grant file can declare."""
-    return grants().map(declarable_part)
+    return grants().map(expressible_part)
 
 
 @st.composite

@@ -13,8 +13,8 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Blocked, Change, Delete, LeftAlone, Plan
 from reconciler.core.problems import Level, Source
-from reconciler.core.quoting import counted, visible
-from reconciler.core.risks import ORDER_OF_RULES
+from reconciler.core.quoting import pluralize, visible
+from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
 from reconciler.output.escape import at_commit, block, element, marker, named, span
 from reconciler.output.markdown.truncate import MOST_BYTES, Section, fitted
@@ -108,7 +108,7 @@ def _counted_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
     for group in groups:
         counts[group.risk.rule] += len(group.labels)
     for rule, count in counts.items():
-        yield f"> - and {counted(count, 'more critical risk')} ({rule})\n"
+        yield f"> - and {pluralize(count, 'more critical risk')} ({rule})\n"
     yield "> - The rest does not fit here: read it in the log of the job, or with `--report json=FILE`.\n"
 
 
@@ -175,7 +175,7 @@ def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: SourceLi
 def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
     """Return the changes, the highest risk first, then the worst added scope."""
     orders = {
-        key: min((risk.level.order, ORDER_OF_RULES.get(risk.rule, len(ORDER_OF_RULES))) for risk in risks)
+        key: min((risk.level.order, RULE_ORDER.get(risk.rule, len(RULE_ORDER))) for risk in risks)
         for key, risks in plan.risks.items()
         if risks
     }

@@ -8,7 +8,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.import_selection import GrantImport
 from reconciler.core.plan import TenantName
-from reconciler.core.quoting import counted, visible
+from reconciler.core.quoting import pluralize, visible
 from reconciler.core.resolve import ListedGrant
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
@@ -25,7 +25,7 @@ def listing_lines(tenant: TenantName, grants: Iterable[ListedGrant]) -> Iterator
     yield line()
     for each in listed:
         yield from _grant(each)
-    yield line(Span(f"Declared: {counted(len(listed), 'grant')}.", Style.STRONG))
+    yield line(Span(f"Declared: {pluralize(len(listed), 'grant')}.", Style.STRONG))
 
 
 def listing_json(tenant: TenantName, grants: Iterable[ListedGrant], *, resolved: bool) -> Json:
@@ -87,7 +87,7 @@ def _json_value(value: object) -> object:
 MOST_LISTED = 20
 
 
-def left_out_lines(adoption: GrantImport, directory: Directory, *, every: bool) -> Iterator[Line]:
+def left_out_lines(grant_import: GrantImport, directory: Directory, *, every: bool) -> Iterator[Line]:
     """Yield the grants that were not imported, with their reasons. `every` lists all of them."""
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
@@ -95,17 +95,17 @@ def left_out_lines(adoption: GrantImport, directory: Directory, *, every: bool) 
     ):
         if listing is None:
             yield line(Span(f"{name} are shown by id: the token may not list them ({permission}).", Style.WARNING))
-    listed = adoption.left_out[: len(adoption.left_out) if every else MOST_LISTED]
+    listed = grant_import.left_out[: len(grant_import.left_out) if every else MOST_LISTED]
     for each in listed:
         yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))
         yield line("    ", each.why)
-    yield from _more(len(adoption.left_out) - len(listed))
+    yield from _more(len(grant_import.left_out) - len(listed))
 
 
-def adoption_lines(adoption: GrantImport, files: Sequence[str], *, every: bool) -> Iterator[Line]:
+def import_lines(grant_import: GrantImport, files: Sequence[str], *, every: bool) -> Iterator[Line]:
     """Yield the number of imported grants and the names of the `files`."""
-    rest = f"{adoption.declared} declared already, {len(adoption.left_out)} left out"
-    new = f"{counted(adoption.count, 'grant')} in {counted(len(files), 'new file')}" if files else "nothing new"
+    rest = f"{grant_import.declared} declared already, {len(grant_import.left_out)} left out"
+    new = f"{pluralize(grant_import.count, 'grant')} in {pluralize(len(files), 'new file')}" if files else "nothing new"
     yield line(Span(f"Imported: {new}; {rest}.", Style.STRONG))
     listed = files[: len(files) if every else MOST_LISTED]
     for name in listed:

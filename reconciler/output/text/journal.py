@@ -7,7 +7,7 @@ from reconciler.artifacts.serialization import Json
 from reconciler.core.journal import JournalEntry, JournalEvent, PastRun
 from reconciler.core.outcome import Result
 from reconciler.core.plan import TenantName
-from reconciler.core.quoting import counted, visible
+from reconciler.core.quoting import pluralize, visible
 from reconciler.output.styled import Line, Span, Style, line
 
 INDENT = "  "
@@ -48,45 +48,45 @@ def run_json(run: PastRun) -> Json:
 def _run(run: PastRun) -> Json:
     return {
         "run": run.name,
-        "time": run.begun.time if run.begun else None,
-        "tenant": dict(run.begun.parts("tenant")) if run.begun else None,
+        "time": run.begin_entry.time if run.begin_entry else None,
+        "tenant": dict(run.begin_entry.parts("tenant")) if run.begin_entry else None,
         "changes": run.changes,
         "results": dict(run.results),
         "unsettled": [entry.number for entry in run.unsettled],
         "converged": run.converged,
-        "damaged_lines": list(run.damaged),
+        "damaged_lines": list(run.unreadable_lines),
     }
 
 
 def _summary(run: PastRun) -> Iterator[Line]:
-    yield line(Span(visible(run.name), Style.STRONG), INDENT, _when_and_where(run.begun))
-    changes = "unknown number of changes" if run.changes is None else counted(run.changes, "change")
+    yield line(Span(visible(run.name), Style.STRONG), INDENT, _when_and_where(run.begin_entry))
+    changes = "unknown number of changes" if run.changes is None else pluralize(run.changes, "change")
     results = ", ".join(f"{count} {visible(result) or 'untold'}" for result, count in run.results.items())
     state = NO_END if run.converged is None else CONVERGED if run.converged else NOT_CONVERGED
     yield line(INDENT, f"{changes}: {results or 'no result'}; ", state)
     if run.unsettled:
-        unseen = f"NO RESULT for {counted(len(run.unsettled), 'write')}: it is unknown whether they took effect"
+        unseen = f"NO RESULT for {pluralize(len(run.unsettled), 'write')}: it is unknown whether they took effect"
         yield line(INDENT, Span(unseen, Style.ERROR))
         for entry in run.unsettled:
             yield line(INDENT * 2, Span(f"{entry.number} {_deed(entry)}", Style.ERROR))
         yield line(INDENT, Span("-> run apply again: it reads the tenant before it writes", Style.STRONG))
-    if run.damaged:
+    if run.unreadable_lines:
         yield line(INDENT, Span(_damage(run), Style.WARNING))
 
 
-def _when_and_where(begun: JournalEntry | None) -> str:
-    if begun is None:
+def _when_and_where(begin_entry: JournalEntry | None) -> str:
+    if begin_entry is None:
         return "its start is not recorded"
-    tenant = begun.parts("tenant")
-    when = begun.time[:DATE_AND_SECOND].replace("T", " ")
+    tenant = begin_entry.parts("tenant")
+    when = begin_entry.time[:DATE_AND_SECOND].replace("T", " ")
     name = TenantName(str(tenant.get("name", "?")), str(tenant.get("domain", "?")), tenant.get("sandbox") is True)
     return visible(f"{when} UTC  {name}")
 
 
 def _damage(run: PastRun) -> str:
-    if run.broken_off and len(run.damaged) == 1:
+    if run.is_truncated and len(run.unreadable_lines) == 1:
         return "The last line is incomplete: the run ended while writing it."
-    return f"Unreadable lines: {', '.join(map(str, run.damaged))}."
+    return f"Unreadable lines: {', '.join(map(str, run.unreadable_lines))}."
 
 
 def _entry(entry: JournalEntry, *, every: bool) -> Iterator[Line]:

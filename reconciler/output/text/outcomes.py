@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.artifacts.serialization import Json, action_of, field_json, key_json
 from reconciler.core.directory import Directory
-from reconciler.core.outcome import ApplyReport, Result, counts
+from reconciler.core.outcome import ApplyReport, Result, count_results
 from reconciler.core.plan import Change
-from reconciler.core.quoting import counted, visible
+from reconciler.core.quoting import pluralize, visible
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.text.plan import group_lines, mark_of
 from reconciler.output.words import grant_label
@@ -30,7 +30,7 @@ def report_json(report: ApplyReport) -> Json:
     """Return the report in the form of schemas/outcome.schema.json."""
     return {
         "summary": {
-            **{str(result): count for result, count in counts(report.outcomes).items()},
+            **{str(result): count for result, count in count_results(report.outcomes).items()},
             "converged": report.converged,
         },
         "blocked": [
@@ -42,7 +42,7 @@ def report_json(report: ApplyReport) -> Json:
                 "action": action_of(change),
                 "key": key_json(change.key),
                 "fields": [field_json(each) for each in change.fields],
-                "accepted": change.key in report.not_kept,
+                "accepted": change.key in report.not_persisted,
             }
             for change in report.differences
         ],
@@ -70,7 +70,7 @@ def _row(word: str, change: Change, directory: Directory) -> Line:
 
 def counted_outcomes(report: ApplyReport) -> str:
     """Return the number of outcomes per result, or an empty text."""
-    return ", ".join(f"{count} {result}" for result, count in counts(report.outcomes).items() if count)
+    return ", ".join(f"{count} {result}" for result, count in count_results(report.outcomes).items() if count)
 
 
 def state(report: ApplyReport) -> str:
@@ -78,12 +78,12 @@ def state(report: ApplyReport) -> str:
     if report.trouble:
         return visible(report.trouble)
     if report.remaining and report.remaining.blocked and not report.outcomes:
-        return f"{counted(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
+        return f"{pluralize(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
-        skipped = counted(report.remaining.skipped, "declared grant")
+        skipped = pluralize(report.remaining.skipped, "declared grant")
         return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
-    if report.not_kept and len(report.not_kept) == len(report.differences):
-        count = counted(len(report.not_kept), "change")
+    if report.not_persisted and len(report.not_persisted) == len(report.differences):
+        count = pluralize(len(report.not_persisted), "change")
         return f"Auth0 accepted {count} and did not keep all of it; running again will probably end the same way"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"

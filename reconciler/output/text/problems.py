@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json
-from reconciler.core.problems import Finding, Problem, Severity, Status, counts
+from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses
 from reconciler.core.quoting import visible
 from reconciler.output.styled import Line, Span, Style, line
 
@@ -78,14 +78,14 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
     for finding in findings:
         yield from _finding(finding, check_width)
     yield line()
-    counted = ", ".join(f"{count} {status}" for status, count in counts(findings).items() if count)
+    counted = ", ".join(f"{count} {status}" for status, count in count_statuses(findings).items() if count)
     yield line(Span(f"Checks: {counted}.", Style.STRONG))
 
 
 def findings_json(findings: Sequence[Finding]) -> Json:
     """Return `{"summary": {a count per status}, "checks": [{"check", "status", "found", "advice"}]}`."""
     return {
-        "summary": {str(status): count for status, count in counts(findings).items()},
+        "summary": {str(status): count for status, count in count_statuses(findings).items()},
         "checks": [
             {"check": each.check, "status": str(each.status), "found": each.found, "advice": each.advice}
             for each in findings
