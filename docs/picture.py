@@ -1,4 +1,4 @@
-"""Make docs/plan.svg: the plan of the demo tenant, as the program prints it on a terminal. Run by `make picture`."""
+"""Write docs/plan.svg, a picture of the demo tenant's plan in a terminal. `make picture` runs this script."""
 
 import io
 import shutil
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "plan.svg"
 PROMPT = "$ reconciler plan"
 
-# Background, foreground, and the eight colours of a terminal, readable in light and dark pages alike.
+# Background, foreground and the eight terminal colours. They are readable on light and dark pages.
 THEME = TerminalTheme(
     (22, 27, 34),
     (214, 220, 228),
@@ -32,7 +32,7 @@ THEME = TerminalTheme(
     ],
 )
 
-# No font is loaded from anywhere: a picture in a README should not call out.
+# The template loads no font, because a picture in a README should not send requests.
 TEMPLATE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="A plan">
 <style>
 .{unique_id}-matrix {{ font: {char_height}px/{line_height}px ui-monospace, Menlo, Consolas, monospace; }}
@@ -55,15 +55,15 @@ TEMPLATE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {heig
 
 
 def main() -> None:
-    """Run the demo's plan on a fresh tenant and write the picture."""
+    """Plan for a new demo tenant and write the picture of the output."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(f"[bold]{PROMPT}[/bold]\n", highlight=False)
-    console.print(Text.from_ansi(the_plan()))
+    console.print(Text.from_ansi(plan_output()))
     console.save_svg(str(PICTURE), title="reconciler", theme=THEME, code_format=TEMPLATE, unique_id="plan")
 
 
-def the_plan() -> str:
-    """Return what `reconciler plan` prints in colour for a copy of this repository's files."""
+def plan_output() -> str:
+    """Return the coloured output of `reconciler plan` for a copy of this repository's files."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("reconciler.yaml", "sandbox.yaml"):
             shutil.copy(ROOT / name, folder)

@@ -25,20 +25,20 @@ LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)#:]*)(?P<frag
 
 
 def with_links(page: Path) -> str:
-    """Return the text of a page with its links adapted to the site."""
+    """Return the text of a page, with links that work on the site."""
 
-    def adapted(link: re.Match[str]) -> str:
+    def convert(link: re.Match[str]) -> str:
         if not link["path"]:
             return link[0]
         target = Path(os.path.normpath(page.parent / link["path"]))
         name = PAGES.get(target) or PAGES.get(target / "README.md")
         return f"{link['image']}[{link['text']}]({name}{link['fragment'] or ''})" if name else link["text"]
 
-    return LINK.sub(adapted, page.read_text(encoding="utf-8"))
+    return LINK.sub(convert, page.read_text(encoding="utf-8"))
 
 
 def main(folder: Path) -> None:
-    """Write all pages and pictures into `folder`, which is emptied first."""
+    """Empty `folder` and write all pages and pictures into it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for source, name in PAGES.items():
