@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import goals, plot, report
 from benchmarks.page import with_table
 from benchmarks.results import Results, as_json, from_json
-from benchmarks.suite import FULL, QUICK, Suite, carry_out
+from benchmarks.suite import FULL, QUICK, Suite, run_suite
 from benchmarks.tools import ROOT, all_tools
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -26,17 +26,17 @@ def main() -> None:
     parser.add_argument(
         "--keep", action="store_true", help="write results.json, the picture and the table of docs/performance.md"
     )
-    asked = parser.parse_args()
-    results = from_json(RESULTS.read_text()) if asked.show else measured(FULL if asked.all else QUICK)
+    request = parser.parse_args()
+    results = from_json(RESULTS.read_text()) if request.show else measured(FULL if request.all else QUICK)
     print(report.as_text(results), goals.as_text(goals.goals(results)), sep="\n\n")
-    if asked.keep:
+    if request.keep:
         keep(results)
 
 
 def measured(suite: Suite) -> Results:
     """Carry out a suite with what is installed."""
     tools = [tool for tool in all_tools() if tool.version]
-    return carry_out(suite, tools, lambda line: print(line, file=sys.stderr, flush=True))
+    return run_suite(suite, tools, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def keep(results: Results) -> None:

@@ -24,15 +24,15 @@ from benchmarks.tenants import (
 )
 
 API = "/api/v2/"
-MOST_ON_A_PAGE = 100
-USUAL_ON_A_PAGE = 50
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 50
 FILTERS = frozenset({"client_id", "audience", "subject_type"})
 
 Query = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """A request; `body` is parsed JSON, empty if there is none."""
 
     method: str
@@ -42,7 +42,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A status, and the JSON text that goes with it."""
 
     status: int
@@ -56,12 +56,12 @@ def token() -> str:
     return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), "unsigned"])
 
 
-def error(status: int, reason: str, message: str) -> Answer:
+def error(status: int, reason: str, message: str) -> Response:
     """Return a refusal."""
-    return Answer(status, json.dumps({"statusCode": status, "error": reason, "message": message}).encode())
+    return Response(status, json.dumps({"statusCode": status, "error": reason, "message": message}).encode())
 
 
-NO_SUCH_THING = error(404, "Not Found", "Not Found")
+NOT_FOUND = error(404, "Not Found", "Not Found")
 
 
 class Tenant:
@@ -85,38 +85,38 @@ class Tenant:
         """All grants, as they are."""
         return [self._grants[grant_id] for grant_id in self._ids]
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Return the answer to an authorised request, after it took effect."""
-        collection, _, grant_id = asked.path.removeprefix(API).partition("/")
-        if asked.method == "GET" and not grant_id:
-            return self._listed(collection, asked.query)
-        match asked.method, collection, bool(grant_id):
+        collection, _, grant_id = request.path.removeprefix(API).partition("/")
+        if request.method == "GET" and not grant_id:
+            return self._list(collection, request.query)
+        match request.method, collection, bool(grant_id):
             case "POST", "client-grants", False:
-                return self._created(asked.body)
+                return self._create(request.body)
             case "PATCH", "client-grants", True:
-                return self._updated(grant_id, asked.body)
+                return self._update(grant_id, request.body)
             case "DELETE", "client-grants", True:
-                return self._deleted(grant_id)
+                return self._delete(grant_id)
             case _:
-                return NO_SUCH_THING
+                return NOT_FOUND
 
-    def _listed(self, collection: str, query: Query) -> Answer:
+    def _list(self, collection: str, query: Query) -> Response:
         match collection:
             case "client-grants":
-                return self._listed_grants(query)
+                return self._list_grants(query)
             case "clients":
-                return self._listed_applications(query)
+                return self._list_applications(query)
             case "resource-servers":
                 return _numbered_page(self._api_texts, "resource_servers", query)
             case _:
-                return NO_SUCH_THING
+                return NOT_FOUND
 
-    def _listed_grants(self, query: Query) -> Answer:
+    def _list_grants(self, query: Query) -> Response:
         filters = {name: value for name, value in query.items() if name in FILTERS}
         if "take" not in query and "from" not in query:
             found = [self._texts[grant_id] for grant_id in self._found(self._ids, filters)]
             return _numbered_page(found, "client_grants", query)
-        take = min(int(query.get("take", USUAL_ON_A_PAGE)), MOST_ON_A_PAGE)
+        take = min(int(query.get("take", DEFAULT_PAGE_SIZE)), MAX_PAGE_SIZE)
         start = bisect_right(self._ids, query.get("from", ""))
         page = list(islice(self._found(islice(self._ids, start, None), filters), take + 1))
         following = page[take - 1] if len(page) > take else None
@@ -127,11 +127,11 @@ class Tenant:
             return iter(ids)
         return (each for each in ids if all(self._grants[each].get(name) == wanted for name, wanted in filters.items()))
 
-    def _listed_applications(self, query: Query) -> Answer:
+    def _list_applications(self, query: Query) -> Response:
         texts = self._application_texts
         if "take" not in query and "from" not in query:
             return _numbered_page(texts, "clients", query)
-        take = min(int(query.get("take", USUAL_ON_A_PAGE)), MOST_ON_A_PAGE)
+        take = min(int(query.get("take", DEFAULT_PAGE_SIZE)), MAX_PAGE_SIZE)
         start = int(query.get("from", 0))
         end = start + take
         page = texts[start:end]
@@ -140,28 +140,28 @@ class Tenant:
             page = [_text({name: each[name] for name in fields}) for each in self._applications[start:end]]
         return _cursor_page(page, "clients", str(end) if end < len(texts) else None)
 
-    def _created(self, body: Json) -> Answer:
+    def _create(self, body: Json) -> Response:
         key = (body.get("client_id"), body.get("audience"))
         if missing := [each for each in key if each not in self._known]:
             return error(404, "Not Found", f"No resource with identifier {missing[0]}")
         if key in self._keys:
             return error(409, "Conflict", f"A client grant already exists between {key[0]} and {key[1]}")
-        return Answer(201, self._texts[self._add({"subject_type": "client", **body})])
+        return Response(201, self._texts[self._add({"subject_type": "client", **body})])
 
-    def _updated(self, grant_id: str, body: Json) -> Answer:
+    def _update(self, grant_id: str, body: Json) -> Response:
         if grant_id not in self._grants:
             return error(404, "Not Found", "The grant does not exist.")
         self._grants[grant_id] |= body
         self._texts[grant_id] = _text(self._grants[grant_id])
-        return Answer(200, self._texts[grant_id])
+        return Response(200, self._texts[grant_id])
 
-    def _deleted(self, grant_id: str) -> Answer:
+    def _delete(self, grant_id: str) -> Response:
         gone = self._grants.pop(grant_id, None)
         if gone is not None:
             del self._texts[grant_id]
             self._keys.remove((gone["client_id"], gone["audience"]))
             del self._ids[bisect_right(self._ids, grant_id) - 1]
-        return Answer(204)
+        return Response(204)
 
     def _add(self, grant: Json) -> str:
         grant_id = f"cgr_{next(self._numbers):016}"
@@ -185,16 +185,16 @@ def _listing(texts: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(texts) + b"]"
 
 
-def _cursor_page(texts: Iterable[bytes], name: str, following: str | None) -> Answer:
+def _cursor_page(texts: Iterable[bytes], name: str, following: str | None) -> Response:
     next_page = f',"next":"{following}"'.encode() if following else b""
-    return Answer(200, b'{"%s":%s%s}' % (name.encode(), _listing(texts), next_page))
+    return Response(200, b'{"%s":%s%s}' % (name.encode(), _listing(texts), next_page))
 
 
-def _numbered_page(texts: list[bytes], name: str, query: Query) -> Answer:
-    limit = min(int(query.get("per_page", USUAL_ON_A_PAGE)), MOST_ON_A_PAGE)
+def _numbered_page(texts: list[bytes], name: str, query: Query) -> Response:
+    limit = min(int(query.get("per_page", DEFAULT_PAGE_SIZE)), MAX_PAGE_SIZE)
     start = int(query.get("page", 0)) * limit
     page = _listing(texts[start : start + limit])
     if query.get("include_totals") != "true":
-        return Answer(200, page)
+        return Response(200, page)
     head = f'{{"total":{len(texts)},"start":{start},"limit":{limit},"{name}":'
-    return Answer(200, head.encode() + page + b"}")
+    return Response(200, head.encode() + page + b"}")

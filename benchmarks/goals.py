@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmarks.floor import least_requests, least_seconds, requests_of_care
+from benchmarks.floor import minimum_requests, minimum_seconds, verification_requests
 from benchmarks.results import Results
-from benchmarks.starting import EMPTY_HELP, OUR_HELP, parsing, validating
+from benchmarks.starting import EMPTY_HELP, OUR_HELP, parse_label, validate_label
 from benchmarks.tenants import Case, Work
 from benchmarks.tools import BARE, DEPLOY, OURS
 
 BASE, LARGEST = 10_000, 100_000
-MOST_MB = 1000.0
+MAX_PEAK_MB = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def goals(results: Results) -> tuple[Goal, ...]:
 def _requests(results: Results) -> Iterator[Goal]:
     for run in results.runs:
         if run.tool == OURS and run.took is not None:
-            wanted = least_requests(run.case) + requests_of_care(run.case)
+            wanted = minimum_requests(run.case) + verification_requests(run.case)
             what = f"requests, looks at scopes and effects included, {run.case}"
             yield Goal(what, sum(run.requests.values()), wanted)
 
@@ -52,17 +52,17 @@ def _limits(results: Results) -> Iterator[Goal]:
         if run.tool != OURS or run.took is None:
             continue
         if run.case.plan != "none":
-            yield Goal(f"times the least, {run.case}", run.took.wall / least_seconds(run.case), 1.15)
+            yield Goal(f"times the least, {run.case}", run.took.wall / minimum_seconds(run.case), 1.15)
             yield Goal(f"429s, {run.case}", run.refused, 0)
         elif run.case.latency and run.case.work is Work.NOTHING:
-            yield Goal(f"times the least, {run.case}", run.took.wall / least_seconds(run.case), 1.3)
+            yield Goal(f"times the least, {run.case}", run.took.wall / minimum_seconds(run.case), 1.3)
 
 
 def _starting(results: Results) -> Iterator[Goal]:
     times_help = "times the time of reconciler --help"
     yield from _times(results, OUR_HELP, EMPTY_HELP, "times the time of an empty click program, reconciler --help", 2)
-    yield from _times(results, validating(100), OUR_HELP, f"{times_help}, {validating(100)}", 3)
-    yield from _times(results, validating(10_000), parsing(10_000), f"times PyYAML's time, {validating(10_000)}", 2)
+    yield from _times(results, validate_label(100), OUR_HELP, f"{times_help}, {validate_label(100)}", 3)
+    yield from _times(results, validate_label(10_000), parse_label(10_000), f"times PyYAML's time, {validate_label(10_000)}", 2)
 
 
 def _times(results: Results, ours: str, theirs: str, what: str, wanted: float) -> Iterator[Goal]:
@@ -81,7 +81,7 @@ def _size(results: Results) -> Iterator[Goal]:
     ours, bare = results.took(OURS, case), results.took(BARE, case)
     if ours and bare:
         yield Goal(f"times the processor time of bare reading, {case}", ours.cpu / bare.cpu, 2.5)
-        yield Goal(f"MB at the peak, {case}", ours.peak_mb, MOST_MB)
+        yield Goal(f"MB at the peak, {case}", ours.peak_mb, MAX_PEAK_MB)
 
 
 def as_text(found: Iterable[Goal]) -> str:

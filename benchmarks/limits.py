@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, inf
 
-TINY = 1e-9  # of a token: what sums of fractions may miss
+ROUNDING_TOLERANCE = 1e-9  # of a token: what sums of fractions may miss
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Plan:
     burst: float
     rate: float
 
-    def least_seconds(self, calls: int) -> float:
-        """Return how long so many calls take at least, from a full bucket on."""
+    def minimum_seconds(self, calls: int) -> float:
+        """Return how long so grant_count calls take at least, from a full bucket on."""
         return max(0.0, calls - self.burst) / self.rate
 
 
@@ -46,7 +46,7 @@ class Bucket:
             return True
         added = (now - self._filled_at) * self._plan.rate if self._filled_at else 0.0
         self._tokens, self._filled_at = min(self._plan.burst, self._tokens + added), now
-        if self._tokens < 1 - TINY:
+        if self._tokens < 1 - ROUNDING_TOLERANCE:
             return False
         self._tokens -= 1
         return True
@@ -55,9 +55,9 @@ class Bucket:
         """Return the header lines that tell of it; `reset` is the second in which a token is next added."""
         if self._plan.burst == inf:
             return ""
-        missing = 1 - (self._tokens + TINY) % 1
+        missing = 1 - (self._tokens + ROUNDING_TOLERANCE) % 1
         return (
             f"x-ratelimit-limit: {int(self._plan.burst)}\r\n"
-            f"x-ratelimit-remaining: {int(self._tokens + TINY)}\r\n"
+            f"x-ratelimit-remaining: {int(self._tokens + ROUNDING_TOLERANCE)}\r\n"
             f"x-ratelimit-reset: {ceil(now + missing / self._plan.rate)}\r\n"
         )

@@ -3,7 +3,7 @@
     python -m benchmarks.load_server CERTIFICATE WORK SIZE LATENCY PLAN
 
 The first line of its output is its port on 127.0.0.1. It favours no tool: it checks little, keeps every answer ready as
-text, and counts what it is asked. GET /control, which is neither counted nor limited, tells the counts and the grants.
+text, and counts what it is request. GET /control, which is neither counted nor limited, tells the counts and the grants.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from benchmarks.api import API, Answer, Asked, Tenant, error, tenant_of, token
+from benchmarks.api import API, Response, Request, Tenant, error, tenant_of, token
 from benchmarks.limits import PLANS, Bucket
 from benchmarks.tenants import Case, Json, Work
 
 CONTROL = "/control"
 TOKEN_PATH = "/oauth/token"
-LARGEST_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
 class Counts:
-    """What was asked: requests by method and path, those refused by the rate limit among them and by themselves."""
+    """What was request: requests by method and path, those refused by the rate limit among them and by themselves."""
 
     requests: Counter[str] = field(default_factory=Counter)
     refused: int = 0
@@ -46,39 +46,39 @@ class LoadServer:
         self.counts = Counts()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the requests of one connection, one after the other, until the client closes it."""
+        """Response the requests of one connection, one after the other, until the client closes it."""
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                asked, authorization = await _read(reader)
-                if asked.path == CONTROL:
-                    writer.write(_on_the_wire(self._told(), ""))
+                request, authorization = await _read(reader)
+                if request.path == CONTROL:
+                    writer.write(_encode(self._report(), ""))
                 else:
-                    self.counts.requests[_endpoint(asked)] += 1
+                    self.counts.requests[_endpoint(request)] += 1
                     await asyncio.sleep(self._latency)
-                    writer.write(self._answered(asked, authorization))
+                    writer.write(self._respond(request, authorization))
                 await writer.drain()
         writer.close()
 
-    def _answered(self, asked: Asked, authorization: str) -> bytes:
-        if asked.path == TOKEN_PATH:
+    def _respond(self, request: Request, authorization: str) -> bytes:
+        if request.path == TOKEN_PATH:
             granted = {"access_token": self._token, "expires_in": 86400, "token_type": "Bearer"}
-            return _on_the_wire(Answer(200, json.dumps(granted).encode()), "")
+            return _encode(Response(200, json.dumps(granted).encode()), "")
         now = time.time()
         let_in = self._bucket.take(now)
         limits = self._bucket.headers(now)
         if not let_in:
             self.counts.refused += 1
-            return _on_the_wire(error(429, "Too Many Requests", "Global limit has been reached"), limits)
+            return _encode(error(429, "Too Many Requests", "Global limit has been reached"), limits)
         if authorization != f"Bearer {self._token}":
-            return _on_the_wire(error(401, "Unauthorized", "Invalid token"), limits)
-        return _on_the_wire(self._tenant.answer(asked), limits)
+            return _encode(error(401, "Unauthorized", "Invalid token"), limits)
+        return _encode(self._tenant.respond(request), limits)
 
-    def _told(self) -> Answer:
+    def _told(self) -> Response:
         told = {"requests": self.counts.requests, "refused": self.counts.refused, "grants": self._tenant.grants}
-        return Answer(200, json.dumps(told).encode())
+        return Response(200, json.dumps(told).encode())
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[Asked, str]:
+async def _read(reader: asyncio.StreamReader) -> tuple[Request, str]:
     """Read a request; return it and its Authorization."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, target, _ = first.split(" ")
@@ -86,16 +86,16 @@ async def _read(reader: asyncio.StreamReader) -> tuple[Asked, str]:
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     url = urlsplit(target)
     parsed: Json = json.loads(body) if body and "json" in headers.get("content-type", "") else {}
-    return Asked(method, unquote(url.path), dict(parse_qsl(url.query)), parsed), headers.get("authorization", "")
+    return Request(method, unquote(url.path), dict(parse_qsl(url.query)), parsed), headers.get("authorization", "")
 
 
-def _endpoint(asked: Asked) -> str:
-    collection, _, identifier = asked.path.removeprefix(API).partition("/")
-    known = asked.path if not asked.path.startswith(API) else API + collection + ("/{id}" if identifier else "")
-    return f"{asked.method} {known}"
+def _endpoint(request: Request) -> str:
+    collection, _, identifier = request.path.removeprefix(API).partition("/")
+    known = request.path if not request.path.startswith(API) else API + collection + ("/{id}" if identifier else "")
+    return f"{request.method} {known}"
 
 
-def _on_the_wire(answer: Answer, headers: str) -> bytes:
+def _encode(answer: Response, headers: str) -> bytes:
     length = "" if answer.status == HTTPStatus.NO_CONTENT else f"content-length: {len(answer.body)}\r\n"
     head = (
         f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
@@ -111,7 +111,7 @@ async def serve(certificate: str, case: Case) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     server = LoadServer(tenant_of(case), Bucket(PLANS[case.plan]), case.latency)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=context, limit=LARGEST_HEAD_BYTES)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=context, limit=MAX_HEAD_BYTES)
     print(listening.sockets[0].getsockname()[1], flush=True)
     async with listening:
         await listening.serve_forever()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from benchmarks.floor import least_requests
+from benchmarks.floor import minimum_requests
 from benchmarks.measure import Run
 from benchmarks.report import markdown_table, ratio
 from benchmarks.results import Results
@@ -13,7 +13,7 @@ from benchmarks.tools import DEPLOY, OURS, SDK
 BEGIN, END = "<!-- benchmarks: made by make bench-all -->", "<!-- end of benchmarks -->"
 TABLE = re.compile(f"(?<={re.escape(BEGIN)}\n\n).*?(?=\n\n{re.escape(END)})", re.DOTALL)
 NONE = "-"
-SHOWN = (
+SHOWN_CASES = (
     Case(Work.NOTHING, 1000),
     Case(Work.NOTHING, 1000, latency=0.3),
     Case(Work.CHANGED, 1000),
@@ -38,11 +38,11 @@ def made(results: Results) -> str:
 
 
 def _rows(results: Results) -> Iterator[tuple[str, ...]]:
-    for case in SHOWN:
+    for case in SHOWN_CASES:
         runs = [results.find(tool, case) for tool in (OURS, SDK, DEPLOY)]
         if runs[0] is not None:
             ours = runs[0]
-            yield (str(case), f"{least_requests(case):,}", *(_cell(run, ours) for run in runs))
+            yield (str(case), f"{minimum_requests(case):,}", *(_cell(run, ours) for run in runs))
 
 
 def _cell(run: Run | None, ours: Run) -> str:

@@ -18,7 +18,7 @@ PANELS = {Work.NOTHING: (64, 400), Work.CHANGED: (484, 820)}  # from where to wh
 COLOURS = {OURS: "#56d364", SDK: "#6cb6ff", DEPLOY: "#e3b341", BARE: "#8b949e"}
 DASHED = {BARE}
 BACKGROUND, INK, FAINT, GRID = "#161b22", "#d6dce4", "#8b949e", "#30363d"
-LEAST_APART = 15  # of labels, in pixels
+MIN_LABEL_DISTANCE = 15  # of labels, in pixels
 RADIUS = 3
 
 

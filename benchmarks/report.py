@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks.floor import least_requests, least_seconds, requests_of_care
-from benchmarks.measure import Run, Took
+from benchmarks.floor import minimum_requests, minimum_seconds, verification_requests
+from benchmarks.measure import Run, Measurement
 from benchmarks.results import Results
 from benchmarks.starting import Start
 from benchmarks.tenants import Case
 from benchmarks.tools import BARE, OURS
 
-TENS = 10
-HEAD = f"{'':30} {'requests':>9} {'429':>5} {'wall s':>8} {'cpu s':>8} {'peak MB':>8}  against {OURS}"
+NO_DECIMALS_FROM = 10
+HEADER = f"{'':30} {'requests':>9} {'429':>5} {'wall s':>8} {'cpu s':>8} {'peak MB':>8}  against {OURS}"
 
 
 def as_text(results: Results) -> str:
@@ -20,12 +20,12 @@ def as_text(results: Results) -> str:
     lines += ["", "starting", *(_start_line(each) for each in results.starts)]
     for case in dict.fromkeys(run.case for run in results.runs):
         runs = [run for run in results.runs if run.case == case]
-        lines += ["", str(case), HEAD, _floor_line(case), *_run_lines(runs, results.took(OURS, case))]
+        lines += ["", str(case), HEADER, _floor_line(case), *_run_lines(runs, results.took(OURS, case))]
     return "\n".join(lines)
 
 
-def against(theirs: Took, ours: Took | None) -> str:
-    """Return how many times our time by the clock and our memory a tool took."""
+def against(theirs: Measurement, ours: Measurement | None) -> str:
+    """Return how grant_count times our time by the clock and our memory a tool took."""
     if ours is None:
         return ""
     return f"{ratio(theirs.wall, ours.wall)} the time, {ratio(theirs.peak_mb, ours.peak_mb)} the memory"
@@ -34,7 +34,7 @@ def against(theirs: Took, ours: Took | None) -> str:
 def ratio(theirs: float, ours: float) -> str:
     """Return a ratio with two significant digits: 0.87x, 3.1x, 42x."""
     value = theirs / ours
-    return f"{value:.{2 if value < 1 else 1 if value < TENS else 0}f}x"
+    return f"{value:.{2 if value < 1 else 1 if value < NO_DECIMALS_FROM else 0}f}x"
 
 
 def _start_line(start: Start) -> str:
@@ -44,11 +44,11 @@ def _start_line(start: Start) -> str:
 
 
 def _floor_line(case: Case) -> str:
-    care = f" (+ {requests_of_care(case)} for a look at scopes{' and effects' if case.writes else ''})"
-    return f"  {'the least possible':28} {least_requests(case):>9} {'':>5} {least_seconds(case):8.2f}{care}"
+    care = f" (+ {verification_requests(case)} for a look at scopes{' and effects' if case.writes else ''})"
+    return f"  {'the least possible':28} {minimum_requests(case):>9} {'':>5} {minimum_seconds(case):8.2f}{care}"
 
 
-def _run_lines(runs: Iterable[Run], ours: Took | None) -> Iterator[str]:
+def _run_lines(runs: Iterable[Run], ours: Measurement | None) -> Iterator[str]:
     for run in runs:
         if run.took is None:
             yield f"  {run.tool:28} {run.outcome}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.measure import Run, Took
+from benchmarks.measure import Run, Measurement
 from benchmarks.starting import Start
 from benchmarks.tenants import Case, Work
 
@@ -26,12 +26,12 @@ class Results:
         """Return the run of a tool at a case, None if it was not tried."""
         return next((each for each in self.runs if (each.tool, each.case) == (tool, case)), None)
 
-    def took(self, tool: str, case: Case) -> Took | None:
+    def took(self, tool: str, case: Case) -> Measurement | None:
         """Return what a tool took, None if it did not do the work."""
         found = self.find(tool, case)
         return found.took if found else None
 
-    def start(self, program: str) -> Took | None:
+    def start(self, program: str) -> Measurement | None:
         """Return what starting a program took, None if it was not tried or failed."""
         return next((each.took for each in self.starts if each.program == program and each.took.status == 0), None)
 
@@ -47,7 +47,7 @@ def as_json(results: Results) -> str:
 def from_json(text: str) -> Results:
     """Return the results that `as_json` wrote."""
     read = json.loads(text)
-    begun = tuple(Start(each["program"], Took(**each["took"])) for each in read["starts"])
+    begun = tuple(Start(each["program"], Measurement(**each["took"])) for each in read["starts"])
     return Results(
         read["python"], read["processors"], read["versions"], begun, tuple(_run(each) for each in read["runs"])
     )
@@ -55,7 +55,7 @@ def from_json(text: str) -> Results:
 
 def _run(read: dict[str, Any]) -> Run:
     case = Case(**read["case"] | {"work": Work(read["case"]["work"])})
-    took = Took(**read["took"]) if read["took"] else None
+    took = Measurement(**read["took"]) if read["took"] else None
     return Run(**read | {"case": case, "took": took})
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.measure import Took, measured
-from benchmarks.tenants import Case, Work, many
+from benchmarks.measure import Measurement, measured
+from benchmarks.tenants import Case, Work, grant_count
 from benchmarks.tools import A0DEPLOY, PROGRAMS, RECONCILER, write_grant_files
 
-LONGEST_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 HELP = "--help"
 EMPTY_HELP = "--help of an empty click program"
 OUR_HELP = "reconciler --help"
@@ -24,28 +24,28 @@ class Start:
     """A program and the medians of what it took."""
 
     program: str
-    took: Took
+    took: Measurement
 
 
-def validating(size: int) -> str:
-    """Return how `reconciler validate` of so many grants is called here."""
-    return f"reconciler validate, {many(size)}"
+def validate_label(size: int) -> str:
+    """Return how `reconciler validate` of so grant_count grants is called here."""
+    return f"reconciler validate, {grant_count(size)}"
 
 
-def parsing(size: int) -> str:
+def parse_label(size: int) -> str:
     """Return how a bare loop over the events of PyYAML's C parser is called here."""
-    return f"PyYAML's C parser alone, {many(size)}"
+    return f"PyYAML's C parser alone, {grant_count(size)}"
 
 
 def starts(sizes: Sequence[int], times: int) -> Iterator[Start]:
-    """Yield what each program takes that needs no tenant, `validate` for each of these sizes; it runs so many times."""
+    """Yield what each program takes that needs no tenant, `validate` for each of these sizes; it runs so grant_count times."""
     with tempfile.TemporaryDirectory() as name:
         output = Path(name) / "output"
         for program, command in _programs(sizes, Path(name)):
-            took = [measured(command, os.environ, output, limit=LONGEST_SECONDS) for _ in range(times)]
+            took = [measured(command, os.environ, output, limit=TIMEOUT_SECONDS) for _ in range(times)]
             yield Start(
                 program,
-                Took(
+                Measurement(
                     status=max(each.status for each in took),
                     wall=median(each.wall for each in took),
                     cpu=median(each.cpu for each in took),
@@ -61,7 +61,7 @@ def _programs(sizes: Sequence[int], folder: Path) -> Iterator[tuple[str, list[st
         place = folder / str(size)
         place.mkdir()
         files = str(write_grant_files(Case(Work.NOTHING, size + 1), place))
-        yield parsing(size), [sys.executable, str(PROGRAMS / "bare_reading.py"), files, "files"]
-        yield validating(size), [*RECONCILER, "validate", files]
+        yield parse_label(size), [sys.executable, str(PROGRAMS / "bare_reading.py"), files, "files"]
+        yield validate_label(size), [*RECONCILER, "validate", files]
     if A0DEPLOY.exists():
         yield THEIR_HELP, [str(A0DEPLOY), HELP]

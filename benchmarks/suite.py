@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from benchmarks.floor import least_seconds
+from benchmarks.floor import minimum_seconds
 from benchmarks.measure import Run, run
 from benchmarks.results import Results
 from benchmarks.starting import Start, starts
@@ -15,16 +15,16 @@ from benchmarks.tools import Tool
 
 SMALLEST = 10  # shows what a tool takes before it does anything
 LATENCY_SECONDS = 0.3
-AT_ONCE = 8  # runs that wait for rate limits; they leave the processors alone
+PARALLEL_RUNS = 8  # runs that wait for rate limits; they leave the processors alone
 NOT_RUN = "not run"
 HEADLINE_SECONDS = 600.0
-IN_NO_TIME_SECONDS = 5.0
+SHORT_RUN_SECONDS = 5.0
 REPEATS = 3  # of what is done in no time; the median counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """What is measured: tenant sizes for each kind of measurement, and the patience with each run, in seconds.
+    """What is measured: tenant sizes for each kind of measurement, and the max_seconds with each run, in seconds.
 
     What would take longer is not run, except a no-op of `headline` grants: docs/performance.md shows it.
     """
@@ -37,7 +37,7 @@ class Suite:
     limited_tools: int = 2
     validated: Sequence[int] = ()
     starts: int = 0
-    patience: float
+    max_seconds: float
     headline: int = 0
 
 
@@ -49,7 +49,7 @@ QUICK = Suite(
     limited={"free": 100, "enterprise-nonprod": 100, "enterprise-prod": 1000, "private-100": 1000},
     validated=(1, 100, 10_000),
     starts=5,
-    patience=60,
+    max_seconds=60,
     headline=1000,
 )
 FULL = Suite(
@@ -61,28 +61,28 @@ FULL = Suite(
     limited_tools=2,
     validated=(1, 100, 10_000),
     starts=15,
-    patience=120,
+    max_seconds=120,
     headline=1000,
 )
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def carry_out(suite: Suite, tools: Sequence[Tool], tell: Tell) -> Results:
+def run_suite(suite: Suite, tools: Sequence[Tool], tell: Report) -> Results:
     """Make the measurements of a suite; `tell` hears of each that is over."""
     begun = tuple(_told(starts(suite.validated, suite.starts), tell)) if suite.starts else ()
     runs: list[Run] = []
-    for case in _alone(suite):
-        able = [tool for tool in tools if case.work not in tool.lacks]
-        for done in _side_by_side(able, case, suite, runs):
+    for case in _sequential_cases(suite):
+        able = [tool for tool in tools if case.work not in tool.unsupported]
+        for done in _run_in_turn(able, case, suite, runs):
             runs.append(done)
             tell(_line(done))
-    runs += _limited(suite, tools, tell)
+    runs += _run_rate_limited(suite, tools, tell)
     versions = {tool.name: tool.version for tool in tools}
     return Results(platform.python_version(), os.cpu_count() or 0, versions, begun, tuple(runs))
 
 
-def _alone(suite: Suite) -> Iterator[Case]:
+def _sequential_cases(suite: Suite) -> Iterator[Case]:
     """Yield the cases that are run one after the other, smaller tenants first."""
     yield from (Case(Work.NOTHING, size) for size in suite.no_op_sizes)
     works = [Work.CHANGED, Work.MISSING, Work.REMOVED, Work.EXPORT]
@@ -92,30 +92,30 @@ def _alone(suite: Suite) -> Iterator[Case]:
     yield from (Case(work, size, latency=LATENCY_SECONDS) for work in slow for size in suite.latency_sizes)
 
 
-def _side_by_side(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Sequence[Run]) -> Iterator[Run]:
+def _run_in_turn(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Sequence[Run]) -> Iterator[Run]:
     """Run tools in turn, those that take no time several times: what disturbs the machine disturbs all of them."""
-    tries = [[_patiently(tool, case, suite, earlier)] for tool in tools]
+    tries = [[_run_if_in_time(tool, case, suite, earlier)] for tool in tools]
     for _ in range(REPEATS - 1 if suite.starts else 0):
         for tool, done in zip(tools, tries, strict=True):
-            if done[0].took and done[0].took.wall <= IN_NO_TIME_SECONDS:
-                done.append(run(tool, case, limit=suite.patience))
+            if done[0].took and done[0].took.wall <= SHORT_RUN_SECONDS:
+                done.append(run(tool, case, limit=suite.max_seconds))
     for done in tries:
         yield sorted(done, key=lambda each: each.took.wall if each.took else 0.0)[len(done) // 2]
 
 
-def _patiently(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]) -> Run:
+def _run_if_in_time(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]) -> Run:
     """Run a tool if it can be expected to end in time."""
     expected = expected_seconds(tool.name, case, earlier)
     headline = case == Case(Work.NOTHING, suite.headline)
-    if not headline and _gave_up(tool.name, case, earlier):
+    if not headline and _failed_before(tool.name, case, earlier):
         return Run(tool.name, case, f"{NOT_RUN}: it did not manage a smaller tenant")
-    if not headline and expected > suite.patience:
+    if not headline and expected > suite.max_seconds:
         return Run(tool.name, case, f"{NOT_RUN}: about {expected:,.0f} s expected")
-    return run(tool, case, limit=HEADLINE_SECONDS if headline else 2 * suite.patience)
+    return run(tool, case, limit=HEADLINE_SECONDS if headline else 2 * suite.max_seconds)
 
 
-def _gave_up(tool: str, case: Case, earlier: Iterable[Run]) -> bool:
-    """Tell whether a tool was stopped at, or failed with, a smaller tenant; what was not run says nothing."""
+def _failed_before(tool: str, case: Case, earlier: Iterable[Run]) -> bool:
+    """Report whether a tool was stopped at, or failed with, a smaller tenant; what was not run says nothing."""
     alike = (each for each in earlier if each.tool == tool and replace(each.case, size=case.size) == case)
     return any(each.took is None and not each.outcome.startswith(NOT_RUN) for each in alike)
 
@@ -135,26 +135,26 @@ def expected_seconds(tool: str, case: Case, earlier: Iterable[Run]) -> float:
     return start + max(0.0, took[last] - start) * case.size / last.size
 
 
-def _limited(suite: Suite, tools: Sequence[Tool], tell: Tell) -> list[Run]:
+def _run_rate_limited(suite: Suite, tools: Sequence[Tool], tell: Report) -> list[Run]:
     """Run bootstraps under rate limits, several at the same time: they mostly wait."""
     jobs = [
         (tool, Case(Work.MISSING, size, plan=plan))
         for plan, size in suite.limited.items()
         for tool in tools[: suite.limited_tools]
-        if Work.MISSING not in tool.lacks
+        if Work.MISSING not in tool.unsupported
     ]
 
     def one(job: tuple[Tool, Case]) -> Run:
         tool, case = job
-        done = run(tool, case, limit=max(suite.patience, 2 * least_seconds(case)))
+        done = run(tool, case, limit=max(suite.max_seconds, 2 * minimum_seconds(case)))
         tell(_line(done))
         return done
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
         return list(pool.map(one, jobs))
 
 
-def _told(begun: Iterable[Start], tell: Tell) -> Iterator[Start]:
+def _told(begun: Iterable[Start], tell: Report) -> Iterator[Start]:
     for start in begun:
         tell(f"{start.program}: {start.took.wall:.3f} s")
         yield start

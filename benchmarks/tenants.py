@@ -40,7 +40,7 @@ class Work(StrEnum):
     PLANNED = "all missing, planned and saved"
 
 
-EMPTY_AT_FIRST = frozenset({Work.MISSING, Work.PLANNED})
+STARTS_EMPTY = frozenset({Work.MISSING, Work.PLANNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Case:
     def __str__(self) -> str:
         latency = f", answers after {self.latency * 1000:.0f} ms" if self.latency else ""
         plan = f", limits of {self.plan}" if self.plan != "none" else ""
-        return f"{self.work}, {many(self.size)}{latency}{plan}"
+        return f"{self.work}, {grant_count(self.size)}{latency}{plan}"
 
     @property
     def declared(self) -> tuple[Grant, ...]:
@@ -77,7 +77,7 @@ class Case:
     @property
     def before(self) -> tuple[Grant, ...]:
         """What the tenant has at first."""
-        if self.work in EMPTY_AT_FIRST:
+        if self.work in STARTS_EMPTY:
             return (OWN_GRANT,)
         behind = CHANGED_EVERY if self.work is Work.CHANGED else self.size + 1
         theirs = (
@@ -93,28 +93,28 @@ class Case:
 
     @property
     def count_before(self) -> int:
-        """How many grants the tenant has at first; counted, because large tenants take long to be made."""
-        return 1 if self.work in EMPTY_AT_FIRST else self.size
+        """How grant_count grants the tenant has at first; counted, because large tenants take long to be made."""
+        return 1 if self.work in STARTS_EMPTY else self.size
 
     @property
     def count_after(self) -> int:
-        """How many grants the tenant must have in the end."""
+        """How grant_count grants the tenant must have in the end."""
         return {Work.REMOVED: 2, Work.PLANNED: 1}.get(self.work, self.size)
 
     @property
     def writes(self) -> int:
-        """How many grants differ."""
+        """How grant_count grants differ."""
         changed = (self.size - 1) // CHANGED_EVERY if self.work is Work.CHANGED else 0
         return changed + abs(self.count_after - self.count_before)
 
 
-def many(count: int) -> str:
+def grant_count(count: int) -> str:
     """Return a number of grants in words: 1 grant, 1,000 grants."""
     return f"{count:,} grant{'' if count == 1 else 's'}"
 
 
 def application_count(size: int) -> int:
-    """Return how many applications hold the grants of a tenant, without the tool's own."""
+    """Return how grant_count applications hold the grants of a tenant, without the tool's own."""
     return max(1, size // GRANTS_PER_APPLICATION - 1)
 
 

@@ -26,7 +26,7 @@ class Tool:
     """A program that brings a tenant to what files say.
 
     `prepare` writes into a folder what the tool reads for a case, and returns its command. `scheme` is what it wants in
-    front of a domain. `version` is empty where the tool is not installed, and `lacks` names the work that it cannot do.
+    front of a domain. `version` is empty where the tool is not installed, and `unsupported` names the work that it cannot do.
     """
 
     name: str
@@ -34,29 +34,29 @@ class Tool:
     prepare: Callable[[Case, Path], list[str]]
     scheme: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    lacks: frozenset[Work] = frozenset()
+    unsupported: frozenset[Work] = frozenset()
 
 
 def all_tools() -> tuple[Tool, ...]:
     """Return the tools, ours first. The last is none: it only reads what every tool has to read."""
-    imports = _printed(*RECONCILER, "import", "--help")
+    imports = _output_of(*RECONCILER, "import", "--help")
     return (
         Tool(
             name=OURS,
-            version=_printed(*RECONCILER, "--version").split(" ")[-1],
-            prepare=_ours,
+            version=_output_of(*RECONCILER, "--version").split(" ")[-1],
+            prepare=_reconciler_command,
             scheme="https://",
-            lacks=frozenset() if imports else frozenset({Work.EXPORT}),
+            unsupported=frozenset() if imports else frozenset({Work.EXPORT}),
         ),
-        Tool(name=SDK, version=_sdk_version(), prepare=_with_sdk, lacks=frozenset({Work.PLANNED})),
+        Tool(name=SDK, version=_sdk_version(), prepare=_sdk_command, unsupported=frozenset({Work.PLANNED})),
         Tool(
             name=DEPLOY,
             version=_deploy_cli_version(),
-            prepare=_deploy_cli,
-            lacks=frozenset({Work.PLANNED}),
+            prepare=_deploy_cli_command,
+            unsupported=frozenset({Work.PLANNED}),
             environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # the least that it can be told to look at
         ),
-        Tool(name=BARE, version="-", prepare=_bare_reading, lacks=frozenset(Work) - {Work.NOTHING}),
+        Tool(name=BARE, version="-", prepare=_bare_reading_command, unsupported=frozenset(Work) - {Work.NOTHING}),
     )
 
 
@@ -83,7 +83,7 @@ def write_grant_files(case: Case, folder: Path) -> Path:
     return grants
 
 
-def _ours(case: Case, folder: Path) -> list[str]:
+def _reconciler_command(case: Case, folder: Path) -> list[str]:
     if case.work is Work.EXPORT:
         return [*RECONCILER, "import", "--out", str(folder / EXPORTED)]
     command = [*RECONCILER, "--grants", str(write_grant_files(case, folder))]
@@ -93,14 +93,14 @@ def _ours(case: Case, folder: Path) -> list[str]:
     return [*command, "apply", "--yes", "--timeout", "10h", *prune]
 
 
-def _with_sdk(case: Case, folder: Path) -> list[str]:
+def _sdk_command(case: Case, folder: Path) -> list[str]:
     command = [str(PEERS_PYTHON), str(PROGRAMS / "with_sdk.py")]
     if case.work is Work.EXPORT:
         return [*command, "export", str(folder / EXPORTED)]
     return [*command, "prune" if case.work is Work.REMOVED else "apply", str(write_grant_files(case, folder))]
 
 
-def _deploy_cli(case: Case, folder: Path) -> list[str]:
+def _deploy_cli_command(case: Case, folder: Path) -> list[str]:
     if case.work is Work.EXPORT:
         return [str(A0DEPLOY), "export", "--format", "yaml", "--output_folder", str(folder / EXPORTED)]
     file, settings = folder / "tenant.yaml", folder / "settings.json"
@@ -109,13 +109,13 @@ def _deploy_cli(case: Case, folder: Path) -> list[str]:
     return [str(A0DEPLOY), "import", "--input_file", str(file), "--config_file", str(settings)]
 
 
-def _bare_reading(case: Case, folder: Path) -> list[str]:
+def _bare_reading_command(case: Case, folder: Path) -> list[str]:
     return [sys.executable, str(PROGRAMS / "bare_reading.py"), str(write_grant_files(case, folder))]
 
 
 def _sdk_version() -> str:
     code = "from importlib.metadata import version; print(version('auth0-python'))"
-    return _printed(str(PEERS_PYTHON), "-c", code)
+    return _output_of(str(PEERS_PYTHON), "-c", code)
 
 
 def _deploy_cli_version() -> str:
@@ -123,7 +123,7 @@ def _deploy_cli_version() -> str:
     return str(json.loads(manifest.read_text())["version"]) if manifest.exists() else ""
 
 
-def _printed(*command: str) -> str:
+def _output_of(*command: str) -> str:
     """Return what a command prints, nothing if it fails or is not there."""
     if not Path(command[0]).exists():
         return ""

@@ -57,4 +57,4 @@ def test_the_least_time_for_calls_is_what_a_bucket_takes_to_let_them_in(name: st
         while not bucket.take(now):
             now += 0.01
 
-    assert now - START == pytest.approx(plan.least_seconds(calls), abs=0.05)
+    assert now - START == pytest.approx(plan.minimum_seconds(calls), abs=0.05)

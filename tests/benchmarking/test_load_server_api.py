@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.api import Answer, Asked, tenant_of
+from benchmarks.api import Response, Request, tenant_of
 from benchmarks.tenants import SCOPES, Case, Work, audience, client_id
 
 GRANTS = "/api/v2/client-grants"
@@ -16,7 +16,7 @@ TENANT = Case(Work.NOTHING, 250)  # three pages of grants, the tool's own among 
 
 def get(path: str, **query: str) -> Any:
     query = {name.rstrip("_"): value for name, value in query.items()}
-    return json.loads(tenant_of(TENANT).answer(Asked("GET", path, query, {})).body)
+    return json.loads(tenant_of(TENANT).respond(Request("GET", path, query, {})).body)
 
 
 def ids(grants: list[dict[str, Any]]) -> list[str]:
@@ -89,8 +89,8 @@ def test_a_grant_is_created_updated_and_deleted_and_listings_show_it() -> None:
     tenant = tenant_of(Case(Work.MISSING, 20))
     body: dict[str, object] = {"client_id": client_id(0), "audience": audience(1), "scope": ["read:things"]}
 
-    def call(method: str, path: str, body: dict[str, object] | None = None) -> Answer:
-        return tenant.answer(Asked(method, path, {}, body or {}))
+    def call(method: str, path: str, body: dict[str, object] | None = None) -> Response:
+        return tenant.respond(Request(method, path, {}, body or {}))
 
     created = call("POST", GRANTS, body)
     grant = json.loads(created.body)
@@ -108,7 +108,7 @@ def test_a_grant_is_created_updated_and_deleted_and_listings_show_it() -> None:
 def test_a_grant_for_what_does_not_exist_is_refused(stranger: dict[str, object]) -> None:
     body = {"client_id": client_id(0), "audience": audience(19), "scope": []} | stranger
 
-    assert tenant_of(Case(Work.MISSING, 20)).answer(Asked("POST", GRANTS, {}, body)).status == 404
+    assert tenant_of(Case(Work.MISSING, 20)).respond(Request("POST", GRANTS, {}, body)).status == 404
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import goals, plot, report
 from benchmarks.__main__ import PAGE, PICTURE, RESULTS
-from benchmarks.floor import least_requests, least_seconds, requests_of_care
-from benchmarks.measure import DONE, Run, Took
+from benchmarks.floor import minimum_requests, minimum_seconds, verification_requests
+from benchmarks.measure import DONE, Run, Measurement
 from benchmarks.page import BEGIN, END, made, with_table
 from benchmarks.results import Results, as_json, from_json
 from benchmarks.starting import EMPTY_HELP, OUR_HELP, Start
@@ -20,11 +20,11 @@ NO_OP = Case(Work.NOTHING, 1000)
 
 
 def a_run(tool: str, case: Case, wall: float, *, requests: int = 13, peak_mb: float = 50.0) -> Run:
-    return Run(tool, case, DONE, Took(0, wall, wall / 2, peak_mb), {"GET /api/v2/client-grants": requests})
+    return Run(tool, case, DONE, Measurement(0, wall, wall / 2, peak_mb), {"GET /api/v2/client-grants": requests})
 
 
 def results(*runs: Run) -> Results:
-    return Results("3.11", 2, {OURS: "1", DEPLOY: "8"}, (Start(OUR_HELP, Took(0, 0.3, 0.2, 20.0)),), runs)
+    return Results("3.11", 2, {OURS: "1", DEPLOY: "8"}, (Start(OUR_HELP, Measurement(0, 0.3, 0.2, 20.0)),), runs)
 
 
 def test_json_gives_back_what_was_measured() -> None:
@@ -67,8 +67,8 @@ def test_how_long_a_run_will_take_is_told_by_the_smaller_ones(earlier: list[Run]
     ids=lambda value: str(value) if isinstance(value, Case) else "",
 )
 def test_the_floor_is_what_the_api_leaves(case: Case, requests: int, care: int, seconds: float) -> None:
-    assert (least_requests(case), requests_of_care(case)) == (requests, care)
-    assert least_seconds(case) == pytest.approx(seconds)
+    assert (minimum_requests(case), verification_requests(case)) == (requests, care)
+    assert minimum_seconds(case) == pytest.approx(seconds)
 
 
 def test_a_goal_is_judged_by_ratios_of_what_was_measured() -> None:
@@ -115,7 +115,7 @@ def test_the_picture_is_well_formed_and_draws_a_point_per_run(tmp_path: Path) ->
 
 
 def test_starting_is_compared_with_an_empty_program() -> None:
-    begun = (Start(OUR_HELP, Took(0, 0.3, 0.2, 20.0)), Start(EMPTY_HELP, Took(0, 0.1, 0.1, 15.0)))
+    begun = (Start(OUR_HELP, Measurement(0, 0.3, 0.2, 20.0)), Start(EMPTY_HELP, Measurement(0, 0.1, 0.1, 15.0)))
     (goal,) = goals.goals(Results("3.11", 2, {}, begun, ()))
 
     assert goal.found == pytest.approx(3)
