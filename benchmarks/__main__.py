@@ -1,4 +1,4 @@
-"""The one command by which every claim about speed, memory and requests is made: see the README beside this file.
+"""Measure the speed, the memory and the requests of reconciler and other tools. benchmarks/README.md describes it.
 
 python -m benchmarks [--all] [--keep] [--show]
 """
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import goals, plot, report
-from benchmarks.page import with_table
+from benchmarks.page import replace_table
 from benchmarks.results import Results, as_json, from_json
 from benchmarks.suite import FULL, QUICK, Suite, run_suite
 from benchmarks.tools import ROOT, all_tools
@@ -19,32 +19,32 @@ PAGE = ROOT / "docs" / "performance.md"
 
 
 def main() -> None:
-    """Measure, or take what was measured, and print it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, side by side.")
-    parser.add_argument("--all", action="store_true", help="measure everything, which takes half an hour")
-    parser.add_argument("--show", action="store_true", help="measure nothing; print results.json once more")
+    """Run the measurements or read the stored results, and print them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare reconciler with other tools.")
+    parser.add_argument("--all", action="store_true", help="run all measurements (half an hour)")
+    parser.add_argument("--show", action="store_true", help="print results.json without measuring")
     parser.add_argument(
         "--keep", action="store_true", help="write results.json, the picture and the table of docs/performance.md"
     )
-    request = parser.parse_args()
-    results = from_json(RESULTS.read_text()) if request.show else measured(FULL if request.all else QUICK)
+    options = parser.parse_args()
+    results = from_json(RESULTS.read_text()) if options.show else run_installed(FULL if options.all else QUICK)
     print(report.as_text(results), goals.as_text(goals.goals(results)), sep="\n\n")
-    if request.keep:
-        keep(results)
+    if options.keep:
+        write_results(results)
 
 
-def measured(suite: Suite) -> Results:
-    """Carry out a suite with what is installed."""
+def run_installed(suite: Suite) -> Results:
+    """Run a suite with the installed tools."""
     tools = [tool for tool in all_tools() if tool.version]
     return run_suite(suite, tools, lambda line: print(line, file=sys.stderr, flush=True))
 
 
-def keep(results: Results) -> None:
-    """Write what the repository keeps of results; picture and table show them as they are kept, rounded."""
+def write_results(results: Results) -> None:
+    """Write results.json, the picture and the table. Picture and table show the rounded values of results.json."""
     RESULTS.write_text(as_json(results))
-    kept = from_json(RESULTS.read_text())
-    PICTURE.write_text(plot.as_svg(kept))
-    PAGE.write_text(with_table(PAGE.read_text(), kept))
+    rounded = from_json(RESULTS.read_text())
+    PICTURE.write_text(plot.as_svg(rounded))
+    PAGE.write_text(replace_table(PAGE.read_text(), rounded))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Pure but for the tenant that it holds: what the Management API answers, as far as the measured tools ask.
+"""The part of the Management API that the measured tools use, on a tenant in memory.
 
-Shapes, paging and statuses are those of the documentation. Bodies are not checked: that is the sandbox's job, and no
-tool is measured by its mistakes.
+Bodies, paging and statuses follow Auth0's documentation. The tenant does not validate request bodies, because the tools
+send valid ones. The sandbox is the place for validation.
 """
 
 import base64
@@ -33,7 +33,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; `body` is parsed JSON, empty if there is none."""
+    """A request. `body` is parsed JSON, or empty if the request has no body."""
 
     method: str
     path: str
@@ -43,21 +43,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A status, and the JSON text that goes with it."""
+    """A status and the JSON text of the body."""
 
     status: int
     body: bytes = b""
 
 
 def token() -> str:
-    """Return the access token: a JWT that nobody signed."""
+    """Return the access token, an unsigned JWT."""
     claims = {"azp": OWN_CLIENT_ID, "aud": OWN_AUDIENCE, "scope": " ".join(sorted(OWN_SCOPES)), "exp": 1 << 32}
     parts = (json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims))
     return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), "unsigned"])
 
 
 def error(status: int, reason: str, message: str) -> Response:
-    """Return a refusal."""
+    """Return an error response in the API's form."""
     return Response(status, json.dumps({"statusCode": status, "error": reason, "message": message}).encode())
 
 
@@ -65,13 +65,13 @@ NOT_FOUND = error(404, "Not Found", "Not Found")
 
 
 class Tenant:
-    """A tenant in memory. Grants are kept as JSON texts in the order of their ids, which is that of listings."""
+    """A tenant in memory. It stores each grant as JSON text, in the order of listings: by id."""
 
     def __init__(self, size: int, grants: Iterable[Grant]) -> None:
         self._applications = applications(size)
-        self._application_texts = [_text(each) for each in self._applications]
-        self._api_texts = [_text(each) for each in apis()]
-        self._known = {each["client_id"] for each in self._applications} | {each["identifier"] for each in apis()}
+        self._application_texts = [_to_json(each) for each in self._applications]
+        self._api_texts = [_to_json(each) for each in apis()]
+        self._existing = {each["client_id"] for each in self._applications} | {each["identifier"] for each in apis()}
         self._numbers = count(1)
         self._grants: dict[str, Json] = {}
         self._texts: dict[str, bytes] = {}
@@ -82,11 +82,11 @@ class Tenant:
 
     @property
     def grants(self) -> list[Json]:
-        """All grants, as they are."""
+        """The current grants, in the API's form."""
         return [self._grants[grant_id] for grant_id in self._ids]
 
-    def answer(self, request: Request) -> Response:
-        """Return the answer to an authorised request, after it took effect."""
+    def respond(self, request: Request) -> Response:
+        """Execute an authorized request and return its response."""
         collection, _, grant_id = request.path.removeprefix(API).partition("/")
         if request.method == "GET" and not grant_id:
             return self._list(collection, request.query)
@@ -114,18 +114,18 @@ class Tenant:
     def _list_grants(self, query: Query) -> Response:
         filters = {name: value for name, value in query.items() if name in FILTERS}
         if "take" not in query and "from" not in query:
-            found = [self._texts[grant_id] for grant_id in self._found(self._ids, filters)]
-            return _numbered_page(found, "client_grants", query)
+            selected = [self._texts[grant_id] for grant_id in self._select(self._ids, filters)]
+            return _numbered_page(selected, "client_grants", query)
         take = min(int(query.get("take", DEFAULT_PAGE_SIZE)), MAX_PAGE_SIZE)
         start = bisect_right(self._ids, query.get("from", ""))
-        page = list(islice(self._found(islice(self._ids, start, None), filters), take + 1))
-        following = page[take - 1] if len(page) > take else None
-        return _cursor_page([self._texts[grant_id] for grant_id in page[:take]], "client_grants", following)
+        page = list(islice(self._select(islice(self._ids, start, None), filters), take + 1))
+        next_cursor = page[take - 1] if len(page) > take else None
+        return _cursor_page([self._texts[grant_id] for grant_id in page[:take]], "client_grants", next_cursor)
 
-    def _found(self, ids: Iterable[str], filters: Query) -> Iterator[str]:
+    def _select(self, ids: Iterable[str], filters: Query) -> Iterator[str]:
         if not filters:
             return iter(ids)
-        return (each for each in ids if all(self._grants[each].get(name) == wanted for name, wanted in filters.items()))
+        return (each for each in ids if all(self._grants[each].get(name) == value for name, value in filters.items()))
 
     def _list_applications(self, query: Query) -> Response:
         texts = self._application_texts
@@ -137,12 +137,12 @@ class Tenant:
         page = texts[start:end]
         if "fields" in query:
             fields = query["fields"].split(",")
-            page = [_text({name: each[name] for name in fields}) for each in self._applications[start:end]]
+            page = [_to_json({name: each[name] for name in fields}) for each in self._applications[start:end]]
         return _cursor_page(page, "clients", str(end) if end < len(texts) else None)
 
     def _create(self, body: Json) -> Response:
         key = (body.get("client_id"), body.get("audience"))
-        if missing := [each for each in key if each not in self._known]:
+        if missing := [each for each in key if each not in self._existing]:
             return error(404, "Not Found", f"No resource with identifier {missing[0]}")
         if key in self._keys:
             return error(409, "Conflict", f"A client grant already exists between {key[0]} and {key[1]}")
@@ -152,32 +152,32 @@ class Tenant:
         if grant_id not in self._grants:
             return error(404, "Not Found", "The grant does not exist.")
         self._grants[grant_id] |= body
-        self._texts[grant_id] = _text(self._grants[grant_id])
+        self._texts[grant_id] = _to_json(self._grants[grant_id])
         return Response(200, self._texts[grant_id])
 
     def _delete(self, grant_id: str) -> Response:
-        gone = self._grants.pop(grant_id, None)
-        if gone is not None:
+        deleted = self._grants.pop(grant_id, None)
+        if deleted is not None:
             del self._texts[grant_id]
-            self._keys.remove((gone["client_id"], gone["audience"]))
+            self._keys.remove((deleted["client_id"], deleted["audience"]))
             del self._ids[bisect_right(self._ids, grant_id) - 1]
         return Response(204)
 
     def _add(self, grant: Json) -> str:
         grant_id = f"cgr_{next(self._numbers):016}"
         self._grants[grant_id] = grant | {"id": grant_id}
-        self._texts[grant_id] = _text(self._grants[grant_id])
+        self._texts[grant_id] = _to_json(self._grants[grant_id])
         self._keys.add((grant["client_id"], grant["audience"]))
         insort(self._ids, grant_id)
         return grant_id
 
 
 def tenant_of(case: Case) -> Tenant:
-    """Return the tenant on which a case begins."""
+    """Return the tenant of a case before the tool runs."""
     return Tenant(case.size, case.before)
 
 
-def _text(value: Json) -> bytes:
+def _to_json(value: Json) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -185,8 +185,8 @@ def _listing(texts: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(texts) + b"]"
 
 
-def _cursor_page(texts: Iterable[bytes], name: str, following: str | None) -> Response:
-    next_page = f',"next":"{following}"'.encode() if following else b""
+def _cursor_page(texts: Iterable[bytes], name: str, next_cursor: str | None) -> Response:
+    next_page = f',"next":"{next_cursor}"'.encode() if next_cursor else b""
     return Response(200, b'{"%s":%s%s}' % (name.encode(), _listing(texts), next_page))
 
 

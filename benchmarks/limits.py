@@ -1,14 +1,14 @@
-"""Pure: the rate limits that the load server keeps to, and the least time that they leave. Times are seconds.
+"""Pure: the rate limits of the load server, and the minimum time for requests under these limits. Times are in seconds.
 
-Auth0 documents token buckets for the whole Management API, by plan (operational policies, August 2026); client grants
-have none of their own.
+Auth0 documents one token bucket per plan for the whole Management API (operational policies, August 2026). Client
+grants have no bucket of their own.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, inf
 
-ROUNDING_TOLERANCE = 1e-9  # of a token: what sums of fractions may miss
+ROUNDING_TOLERANCE = 1e-9  # in tokens, for sums of fractions
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Plan:
     rate: float
 
     def minimum_seconds(self, calls: int) -> float:
-        """Return how long so grant_count calls take at least, from a full bucket on."""
+        """Return the minimum time for a number of calls, starting with a full bucket."""
         return max(0.0, calls - self.burst) / self.rate
 
 
@@ -33,7 +33,7 @@ PLANS: Mapping[str, Plan] = {
 
 
 class Bucket:
-    """The tokens of one tenant, all there at first."""
+    """The token bucket of one tenant. It starts full."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -41,7 +41,7 @@ class Bucket:
         self._filled_at = 0.0
 
     def take(self, now: float) -> bool:
-        """Take a token; return whether there was one."""
+        """Take a token. Return False if the bucket is empty."""
         if self._plan.burst == inf:
             return True
         added = (now - self._filled_at) * self._plan.rate if self._filled_at else 0.0
@@ -52,7 +52,7 @@ class Bucket:
         return True
 
     def headers(self, now: float) -> str:
-        """Return the header lines that tell of it; `reset` is the second in which a token is next added."""
+        """Return the rate limit header lines. `x-ratelimit-reset` is the UNIX time of the next token."""
         if self._plan.burst == inf:
             return ""
         missing = 1 - (self._tokens + ROUNDING_TOLERANCE) % 1

@@ -2,8 +2,9 @@
 
     python -m benchmarks.load_server CERTIFICATE WORK SIZE LATENCY PLAN
 
-The first line of its output is its port on 127.0.0.1. It favours no tool: it checks little, keeps every answer ready as
-text, and counts what it is request. GET /control, which is neither counted nor limited, tells the counts and the grants.
+The first line of its output is its port on 127.0.0.1. The server validates little and stores responses as text, so that
+it is fast for every tool. It counts requests. GET /control returns the counts and the grants. It is not counted, and
+the rate limit does not apply to it.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from benchmarks.api import API, Response, Request, Tenant, error, tenant_of, token
+from benchmarks.api import API, Request, Response, Tenant, error, tenant_of, token
 from benchmarks.limits import PLANS, Bucket
 from benchmarks.tenants import Case, Json, Work
 
@@ -29,14 +30,14 @@ MAX_HEAD_BYTES = 64 * 1024
 
 @dataclass(slots=True)
 class Counts:
-    """What was request: requests by method and path, those refused by the rate limit among them and by themselves."""
+    """Number of requests by method and path, and number of requests that the rate limit refused."""
 
     requests: Counter[str] = field(default_factory=Counter)
     refused: int = 0
 
 
 class LoadServer:
-    """Answers requests for one tenant."""
+    """An HTTP server for one tenant."""
 
     def __init__(self, tenant: Tenant, bucket: Bucket, latency: float) -> None:
         self._tenant = tenant
@@ -46,12 +47,12 @@ class LoadServer:
         self.counts = Counts()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Response the requests of one connection, one after the other, until the client closes it."""
+        """Respond to the requests of one connection in order, until the client closes it."""
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 request, authorization = await _read(reader)
                 if request.path == CONTROL:
-                    writer.write(_encode(self._report(), ""))
+                    writer.write(_encode(self._control(), ""))
                 else:
                     self.counts.requests[_endpoint(request)] += 1
                     await asyncio.sleep(self._latency)
@@ -64,22 +65,22 @@ class LoadServer:
             granted = {"access_token": self._token, "expires_in": 86400, "token_type": "Bearer"}
             return _encode(Response(200, json.dumps(granted).encode()), "")
         now = time.time()
-        let_in = self._bucket.take(now)
+        is_allowed = self._bucket.take(now)
         limits = self._bucket.headers(now)
-        if not let_in:
+        if not is_allowed:
             self.counts.refused += 1
             return _encode(error(429, "Too Many Requests", "Global limit has been reached"), limits)
         if authorization != f"Bearer {self._token}":
             return _encode(error(401, "Unauthorized", "Invalid token"), limits)
         return _encode(self._tenant.respond(request), limits)
 
-    def _told(self) -> Response:
-        told = {"requests": self.counts.requests, "refused": self.counts.refused, "grants": self._tenant.grants}
-        return Response(200, json.dumps(told).encode())
+    def _control(self) -> Response:
+        report = {"requests": self.counts.requests, "refused": self.counts.refused, "grants": self._tenant.grants}
+        return Response(200, json.dumps(report).encode())
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[Request, str]:
-    """Read a request; return it and its Authorization."""
+    """Read a request. Return the request and its Authorization header."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -91,23 +92,23 @@ async def _read(reader: asyncio.StreamReader) -> tuple[Request, str]:
 
 def _endpoint(request: Request) -> str:
     collection, _, identifier = request.path.removeprefix(API).partition("/")
-    known = request.path if not request.path.startswith(API) else API + collection + ("/{id}" if identifier else "")
-    return f"{request.method} {known}"
+    path = request.path if not request.path.startswith(API) else API + collection + ("/{id}" if identifier else "")
+    return f"{request.method} {path}"
 
 
-def _encode(answer: Response, headers: str) -> bytes:
-    length = "" if answer.status == HTTPStatus.NO_CONTENT else f"content-length: {len(answer.body)}\r\n"
+def _encode(response: Response, headers: str) -> bytes:
+    length = "" if response.status == HTTPStatus.NO_CONTENT else f"content-length: {len(response.body)}\r\n"
     head = (
-        f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
+        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
         f"date: {formatdate(usegmt=True)}\r\n"
         "content-type: application/json; charset=utf-8\r\n"
         f"{length}{headers}\r\n"
     )
-    return head.encode() + answer.body
+    return head.encode() + response.body
 
 
 async def serve(certificate: str, case: Case) -> None:
-    """Serve the tenant of a case until the process is ended."""
+    """Serve the tenant of a case until the process ends."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     server = LoadServer(tenant_of(case), Bucket(PLANS[case.plan]), case.latency)

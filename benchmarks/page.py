@@ -1,4 +1,4 @@
-"""Pure: the table of ratios and counts in docs/performance.md, made from results."""
+"""Pure: the table of ratios and counts in docs/performance.md."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from benchmarks.tools import DEPLOY, OURS, SDK
 
 BEGIN, END = "<!-- benchmarks: made by make bench-all -->", "<!-- end of benchmarks -->"
 TABLE = re.compile(f"(?<={re.escape(BEGIN)}\n\n).*?(?=\n\n{re.escape(END)})", re.DOTALL)
-NONE = "-"
+NO_VALUE = "-"
 SHOWN_CASES = (
     Case(Work.NOTHING, 1000),
     Case(Work.NOTHING, 1000, latency=0.3),
@@ -26,14 +26,14 @@ SHOWN_CASES = (
 )
 
 
-def with_table(page: str, results: Results) -> str:
+def replace_table(page: str, results: Results) -> str:
     """Return the page with the table of these results."""
-    table = made(results)
+    table = performance_table(results)
     return TABLE.sub(lambda _: table, page)
 
 
-def made(results: Results) -> str:
-    """Return the table."""
+def performance_table(results: Results) -> str:
+    """Return the table of results in Markdown."""
     return markdown_table(("work", "fewest requests", OURS, SDK, DEPLOY), _rows(results))
 
 
@@ -46,9 +46,9 @@ def _rows(results: Results) -> Iterator[tuple[str, ...]]:
 
 
 def _cell(run: Run | None, ours: Run) -> str:
-    """Return a tool's requests and those refused by the rate limit, and its time and memory as multiples of ours."""
+    """Return the requests and the refused requests of a tool, and its time and memory as multiples of reconciler's."""
     if run is None or run.took is None or ours.took is None:
-        return NONE
+        return NO_VALUE
     requests = f"{sum(run.requests.values()):,}" + (f", {run.refused:,} refused" if run.refused else "")
     if run.tool == OURS:
         return f"{requests}; {run.took.wall:.1f} s, {run.took.peak_mb:.0f} MB"

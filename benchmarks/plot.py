@@ -1,6 +1,6 @@
-"""Pure: time against the number of grants, for all tools, on two logarithmic axes: an SVG.
+"""Pure: an SVG chart of time against the number of grants for all tools, with logarithmic axes.
 
-Written by hand: a plotting library would be the largest dependency of the project, for one picture.
+The chart is written by hand, because a plotting library would be the largest dependency of the project.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,17 +14,17 @@ from benchmarks.tools import BARE, DEPLOY, OURS, SDK
 
 WIDTH, HEIGHT = 860, 400
 TOP, BOTTOM = 64, 348
-PANELS = {Work.NOTHING: (64, 400), Work.CHANGED: (484, 820)}  # from where to where, in x
+PANELS = {Work.NOTHING: (64, 400), Work.CHANGED: (484, 820)}  # left and right edge
 COLOURS = {OURS: "#56d364", SDK: "#6cb6ff", DEPLOY: "#e3b341", BARE: "#8b949e"}
 DASHED = {BARE}
 BACKGROUND, INK, FAINT, GRID = "#161b22", "#d6dce4", "#8b949e", "#30363d"
-MIN_LABEL_DISTANCE = 15  # of labels, in pixels
+
 RADIUS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A tool's points: grants and seconds."""
+    """The points of a tool, as pairs of grants and seconds."""
 
     tool: str
     points: Sequence[tuple[int, float]]
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Maps `low` to `start` and `high` to `end`, by their logarithms."""
+    """A logarithmic scale that maps `low` to `start` and `high` to `end`."""
 
     low: float
     high: float
@@ -40,7 +40,7 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Return where on the axis a value lies."""
+        """Return the position of a value on the axis."""
         share = (log10(value) - log10(self.low)) / (log10(self.high) - log10(self.low))
         return self.start + share * (self.end - self.start)
 
@@ -51,7 +51,7 @@ class Scale:
 
 
 def as_svg(results: Results) -> str:
-    """Return the picture."""
+    """Return the chart as SVG."""
     panels = {work: _lines(results, work) for work in PANELS}
     every = [point for lines in panels.values() for line in lines for point in line.points]
     sizes = _decades([size for size, _ in every])
@@ -70,7 +70,7 @@ def as_svg(results: Results) -> str:
 
 
 def _lines(results: Results, work: Work) -> list[Line]:
-    """Return the lines of a panel: tenants without latency and limits."""
+    """Return the lines of a panel, for tenants without latency and rate limits."""
     lines = []
     for tool in COLOURS:
         runs = [run for run in results.runs if run.tool == tool and run.case == Case(work, run.case.size)]
@@ -80,7 +80,7 @@ def _lines(results: Results, work: Work) -> list[Line]:
 
 
 def _decades(values: Sequence[float]) -> tuple[float, float]:
-    """Return the powers of ten between which all values lie; one decade at least."""
+    """Return the powers of ten below and above all values, at least one decade apart."""
     low = floor(log10(min(values, default=1.0)))
     return 10.0**low, 10.0 ** max(ceil(log10(max(values, default=1.0))), low + 1)
 
@@ -95,33 +95,33 @@ def _panel(work: Work, lines: Sequence[Line], x: Scale, y: Scale) -> Iterator[st
         yield _rule(x.start, y(second), x.end, y(second))
         yield _text(x.start - 8, y(second) + 4, f"{second:g} s", FAINT, "end")
     for line in lines:
-        yield from _drawn(line, x, y)
+        yield from _curve(line, x, y)
 
 
-def _drawn(line: Line, x: Scale, y: Scale) -> Iterator[str]:
+def _curve(line: Line, x: Scale, y: Scale) -> Iterator[str]:
     colour = COLOURS[line.tool]
     dashes = ' stroke-dasharray="5 4"' if line.tool in DASHED else ""
-    places = [(round(x(size), 1), round(y(second), 1)) for size, second in line.points]
-    if places:
-        joined = " ".join(f"{left},{top}" for left, top in places)
+    points = [(round(x(size), 1), round(y(second), 1)) for size, second in line.points]
+    if points:
+        joined = " ".join(f"{left},{top}" for left, top in points)
         yield f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
-    for left, top in places:
+    for left, top in points:
         yield f'<circle cx="{left}" cy="{top}" r="{RADIUS}" fill="{colour}"/>'
 
 
 def _legend(results: Results) -> Iterator[str]:
-    """Name the tools, each in its colour, in one row."""
-    place = float(PANELS[Work.NOTHING][0])
+    """Return a row with the name and the colour of each tool."""
+    left = float(PANELS[Work.NOTHING][0])
     for tool, colour in COLOURS.items():
         version = results.versions.get(tool, "")
         name = f"{tool} {version}" if version not in {"", "-"} else tool
-        yield f'<rect x="{place}" y="17" width="12" height="12" rx="2" fill="{colour}"/>'
-        yield _text(place + 18, 28, name, INK, "start")
-        place += 18 + 7 * len(name) + 24
+        yield f'<rect x="{left}" y="17" width="12" height="12" rx="2" fill="{colour}"/>'
+        yield _text(left + 18, 28, name, INK, "start")
+        left += 18 + 7 * len(name) + 24
 
 
-def _text(x: float, y: float, words: str, colour: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, colour: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _rule(x1: float, y1: float, x2: float, y2: float) -> str:

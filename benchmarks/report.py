@@ -1,9 +1,9 @@
-"""Pure: results as a table to read: the tools side by side, case by case, beside the floor."""
+"""Pure: results as text for a terminal, with all tools and the minimum for each case."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.floor import minimum_requests, minimum_seconds, verification_requests
-from benchmarks.measure import Run, Measurement
+from benchmarks.measure import Measurement, Run
 from benchmarks.results import Results
 from benchmarks.starting import Start
 from benchmarks.tenants import Case
@@ -17,18 +17,18 @@ def as_text(results: Results) -> str:
     """Return all results as text for a terminal."""
     versions = ", ".join(f"{name} {version or 'not installed'}" for name, version in results.versions.items())
     lines = [f"Python {results.python}, {results.processors} processors; {versions.removesuffix(f', {BARE} -')}"]
-    lines += ["", "starting", *(_start_line(each) for each in results.starts)]
+    lines += ["", "start of programs", *(_start_line(each) for each in results.starts)]
     for case in dict.fromkeys(run.case for run in results.runs):
         runs = [run for run in results.runs if run.case == case]
-        lines += ["", str(case), HEADER, _floor_line(case), *_run_lines(runs, results.took(OURS, case))]
+        lines += ["", str(case), HEADER, _minimum_line(case), *_run_lines(runs, results.took(OURS, case))]
     return "\n".join(lines)
 
 
-def against(theirs: Measurement, ours: Measurement | None) -> str:
-    """Return how grant_count times our time by the clock and our memory a tool took."""
+def compare(theirs: Measurement, ours: Measurement | None) -> str:
+    """Return the time and the memory of a tool as multiples of reconciler's."""
     if ours is None:
         return ""
-    return f"{ratio(theirs.wall, ours.wall)} the time, {ratio(theirs.peak_mb, ours.peak_mb)} the memory"
+    return f"time {ratio(theirs.wall, ours.wall)}, memory {ratio(theirs.peak_mb, ours.peak_mb)}"
 
 
 def ratio(theirs: float, ours: float) -> str:
@@ -43,9 +43,9 @@ def _start_line(start: Start) -> str:
     return f"  {start.program:42} {took.wall:8.3f} {took.cpu:8.3f} {took.peak_mb:8.0f}{failed}"
 
 
-def _floor_line(case: Case) -> str:
-    care = f" (+ {verification_requests(case)} for a look at scopes{' and effects' if case.writes else ''})"
-    return f"  {'the least possible':28} {minimum_requests(case):>9} {'':>5} {minimum_seconds(case):8.2f}{care}"
+def _minimum_line(case: Case) -> str:
+    verification = f" (+ {verification_requests(case)} to check scopes{' and the result' if case.writes else ''})"
+    return f"  {'minimum':28} {minimum_requests(case):>9} {'':>5} {minimum_seconds(case):8.2f}{verification}"
 
 
 def _run_lines(runs: Iterable[Run], ours: Measurement | None) -> Iterator[str]:
@@ -54,11 +54,11 @@ def _run_lines(runs: Iterable[Run], ours: Measurement | None) -> Iterator[str]:
             yield f"  {run.tool:28} {run.outcome}"
         else:
             figures = f"{run.took.wall:8.2f} {run.took.cpu:8.2f} {run.took.peak_mb:8.0f}"
-            compared = "" if run.tool == OURS else against(run.took, ours)
-            yield f"  {run.tool:28} {sum(run.requests.values()):>9} {run.refused:>5} {figures}  {compared}".rstrip()
+            comparison = "" if run.tool == OURS else compare(run.took, ours)
+            yield f"  {run.tool:28} {sum(run.requests.values()):>9} {run.refused:>5} {figures}  {comparison}".rstrip()
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown; every column but the first is flushed right."""
+    """Return a table in Markdown. All columns except the first are right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

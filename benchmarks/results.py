@@ -1,11 +1,11 @@
-"""Measurements as a value, and as JSON."""
+"""The results of all measurements, and their JSON form."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.measure import Run, Measurement
+from benchmarks.measure import Measurement, Run
 from benchmarks.starting import Start
 from benchmarks.tenants import Case, Work
 
@@ -14,7 +14,7 @@ DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that was measured in one go, and with what."""
+    """All measurements of one suite, and the environment in which they were made."""
 
     python: str
     processors: int
@@ -23,51 +23,51 @@ class Results:
     runs: Sequence[Run]
 
     def find(self, tool: str, case: Case) -> Run | None:
-        """Return the run of a tool at a case, None if it was not tried."""
+        """Return the run of a tool for a case, or None if the tool was not run."""
         return next((each for each in self.runs if (each.tool, each.case) == (tool, case)), None)
 
     def took(self, tool: str, case: Case) -> Measurement | None:
-        """Return what a tool took, None if it did not do the work."""
-        found = self.find(tool, case)
-        return found.took if found else None
+        """Return the measurement of a tool for a case, or None if the tool did not complete the task."""
+        run = self.find(tool, case)
+        return run.took if run else None
 
     def start(self, program: str) -> Measurement | None:
-        """Return what starting a program took, None if it was not tried or failed."""
+        """Return the measurement of a program's start, or None if the program was not run or failed."""
         return next((each.took for each in self.starts if each.program == program and each.took.status == 0), None)
 
 
 def as_json(results: Results) -> str:
-    """Return the results as JSON, a run a line."""
+    """Return the results as JSON, one run per line."""
     head = {"python": results.python, "processors": results.processors, "versions": dict(results.versions)}
-    begun = ",\n".join(f"  {_line(asdict(each))}" for each in results.starts)
+    starts = ",\n".join(f"  {_line(asdict(each))}" for each in results.starts)
     runs = ",\n".join(f"  {_line(asdict(each))}" for each in results.runs)
-    return f'{json.dumps(head)[:-1]},\n"starts": [\n{begun}\n],\n"runs": [\n{runs}\n]}}\n'
+    return f'{json.dumps(head)[:-1]},\n"starts": [\n{starts}\n],\n"runs": [\n{runs}\n]}}\n'
 
 
 def from_json(text: str) -> Results:
-    """Return the results that `as_json` wrote."""
-    read = json.loads(text)
-    begun = tuple(Start(each["program"], Measurement(**each["took"])) for each in read["starts"])
+    """Parse the output of `as_json`."""
+    parsed = json.loads(text)
+    starts = tuple(Start(each["program"], Measurement(**each["took"])) for each in parsed["starts"])
     return Results(
-        read["python"], read["processors"], read["versions"], begun, tuple(_run(each) for each in read["runs"])
+        parsed["python"], parsed["processors"], parsed["versions"], starts, tuple(_run(each) for each in parsed["runs"])
     )
 
 
-def _run(read: dict[str, Any]) -> Run:
-    case = Case(**read["case"] | {"work": Work(read["case"]["work"])})
-    took = Measurement(**read["took"]) if read["took"] else None
-    return Run(**read | {"case": case, "took": took})
+def _run(parsed: dict[str, Any]) -> Run:
+    case = Case(**parsed["case"] | {"work": Work(parsed["case"]["work"])})
+    took = Measurement(**parsed["took"]) if parsed["took"] else None
+    return Run(**parsed | {"case": case, "took": took})
 
 
-def _line(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
-    return json.dumps(_rounded(value))
+def _line(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(_round(value))
 
 
-def _rounded(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def _round(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     match value:
         case float():
             return round(value, DIGITS)
         case dict():
-            return {name: _rounded(each) for name, each in value.items()}
+            return {name: _round(each) for name, each in value.items()}
         case _:
             return value

@@ -1,4 +1,4 @@
-"""What starting takes: programs that need no tenant, several times each."""
+"""Measure the start of programs that need no tenant."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.measure import Measurement, measured
-from benchmarks.tenants import Case, Work, grant_count
+from benchmarks.measure import Measurement, measure
+from benchmarks.tenants import Case, Work, grants_text
 from benchmarks.tools import A0DEPLOY, PROGRAMS, RECONCILER, write_grant_files
 
 TIMEOUT_SECONDS = 300.0
@@ -21,28 +21,28 @@ THEIR_HELP = "auth0-deploy-cli --help"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A program and the medians of what it took."""
+    """A program and the medians of its measurements."""
 
     program: str
     took: Measurement
 
 
 def validate_label(size: int) -> str:
-    """Return how `reconciler validate` of so grant_count grants is called here."""
-    return f"reconciler validate, {grant_count(size)}"
+    """Return the name of the measurement of `reconciler validate` with `size` grants."""
+    return f"reconciler validate, {grants_text(size)}"
 
 
 def parse_label(size: int) -> str:
-    """Return how a bare loop over the events of PyYAML's C parser is called here."""
-    return f"PyYAML's C parser alone, {grant_count(size)}"
+    """Return the name of the measurement of a bare loop over the events of PyYAML's C parser."""
+    return f"PyYAML's C parser alone, {grants_text(size)}"
 
 
-def starts(sizes: Sequence[int], times: int) -> Iterator[Start]:
-    """Yield what each program takes that needs no tenant, `validate` for each of these sizes; it runs so grant_count times."""
+def measure_starts(sizes: Sequence[int], repeats: int) -> Iterator[Start]:
+    """Run each program `repeats` times and yield the medians. `validate` runs with files of each size."""
     with tempfile.TemporaryDirectory() as name:
         output = Path(name) / "output"
         for program, command in _programs(sizes, Path(name)):
-            took = [measured(command, os.environ, output, limit=TIMEOUT_SECONDS) for _ in range(times)]
+            took = [measure(command, os.environ, output, limit=TIMEOUT_SECONDS) for _ in range(repeats)]
             yield Start(
                 program,
                 Measurement(
@@ -58,9 +58,9 @@ def _programs(sizes: Sequence[int], folder: Path) -> Iterator[tuple[str, list[st
     yield EMPTY_HELP, [sys.executable, str(PROGRAMS / "empty_click.py"), HELP]
     yield OUR_HELP, [*RECONCILER, HELP]
     for size in sizes:
-        place = folder / str(size)
-        place.mkdir()
-        files = str(write_grant_files(Case(Work.NOTHING, size + 1), place))
+        size_folder = folder / str(size)
+        size_folder.mkdir()
+        files = str(write_grant_files(Case(Work.NOTHING, size + 1), size_folder))
         yield parse_label(size), [sys.executable, str(PROGRAMS / "bare_reading.py"), files, "files"]
         yield validate_label(size), [*RECONCILER, "validate", files]
     if A0DEPLOY.exists():

@@ -1,4 +1,4 @@
-"""Which measurements are made, the quick ones or all, and how a suite of them is carried out."""
+"""Define the quick and the full suite of measurements, and run a suite."""
 
 import os
 import platform
@@ -9,24 +9,25 @@ from dataclasses import dataclass, field, replace
 from benchmarks.floor import minimum_seconds
 from benchmarks.measure import Run, run
 from benchmarks.results import Results
-from benchmarks.starting import Start, starts
+from benchmarks.starting import Start, measure_starts
 from benchmarks.tenants import Case, Work
 from benchmarks.tools import Tool
 
-SMALLEST = 10  # shows what a tool takes before it does anything
+SMALLEST = 10  # grants; a no-op of this size measures the start of a tool
 LATENCY_SECONDS = 0.3
-PARALLEL_RUNS = 8  # runs that wait for rate limits; they leave the processors alone
+PARALLEL_RUNS = 8  # for runs under rate limits, which mostly wait and hardly use the CPU
 NOT_RUN = "not run"
 HEADLINE_SECONDS = 600.0
 SHORT_RUN_SECONDS = 5.0
-REPEATS = 3  # of what is done in no time; the median counts
+REPEATS = 3  # of short runs; the result is the median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """What is measured: tenant sizes for each kind of measurement, and the max_seconds with each run, in seconds.
+    """The tenant sizes for each kind of measurement, and the maximum time of each run in seconds.
 
-    What would take longer is not run, except a no-op of `headline` grants: docs/performance.md shows it.
+    A run that is expected to take longer is skipped. A no-op of `headline` grants always runs, because
+    docs/performance.md shows it.
     """
 
     sizes: Sequence[int]
@@ -68,22 +69,22 @@ FULL = Suite(
 Report = Callable[[str], None]
 
 
-def run_suite(suite: Suite, tools: Sequence[Tool], tell: Report) -> Results:
-    """Make the measurements of a suite; `tell` hears of each that is over."""
-    begun = tuple(_told(starts(suite.validated, suite.starts), tell)) if suite.starts else ()
+def run_suite(suite: Suite, tools: Sequence[Tool], report: Report) -> Results:
+    """Run the measurements of a suite. `report` is called with a line of text after each one."""
+    start_results = tuple(_reported(measure_starts(suite.validated, suite.starts), report)) if suite.starts else ()
     runs: list[Run] = []
     for case in _sequential_cases(suite):
-        able = [tool for tool in tools if case.work not in tool.unsupported]
-        for done in _run_in_turn(able, case, suite, runs):
+        capable = [tool for tool in tools if case.work not in tool.unsupported]
+        for done in _run_in_turn(capable, case, suite, runs):
             runs.append(done)
-            tell(_line(done))
-    runs += _run_rate_limited(suite, tools, tell)
+            report(_line(done))
+    runs += _run_rate_limited(suite, tools, report)
     versions = {tool.name: tool.version for tool in tools}
-    return Results(platform.python_version(), os.cpu_count() or 0, versions, begun, tuple(runs))
+    return Results(platform.python_version(), os.cpu_count() or 0, versions, start_results, tuple(runs))
 
 
 def _sequential_cases(suite: Suite) -> Iterator[Case]:
-    """Yield the cases that are run one after the other, smaller tenants first."""
+    """Yield the cases that run one after the other, smaller tenants first."""
     yield from (Case(Work.NOTHING, size) for size in suite.no_op_sizes)
     works = [Work.CHANGED, Work.MISSING, Work.REMOVED, Work.EXPORT]
     yield from (Case(work, size) for work in works for size in suite.sizes)
@@ -93,7 +94,7 @@ def _sequential_cases(suite: Suite) -> Iterator[Case]:
 
 
 def _run_in_turn(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Sequence[Run]) -> Iterator[Run]:
-    """Run tools in turn, those that take no time several times: what disturbs the machine disturbs all of them."""
+    """Run the tools in turn, and repeat short runs. A disturbance of the machine then affects all tools."""
     tries = [[_run_if_in_time(tool, case, suite, earlier)] for tool in tools]
     for _ in range(REPEATS - 1 if suite.starts else 0):
         for tool, done in zip(tools, tries, strict=True):
@@ -104,39 +105,40 @@ def _run_in_turn(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Seque
 
 
 def _run_if_in_time(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]) -> Run:
-    """Run a tool if it can be expected to end in time."""
+    """Run a tool, unless it failed with a smaller tenant or is expected to exceed the time limit."""
     expected = expected_seconds(tool.name, case, earlier)
     headline = case == Case(Work.NOTHING, suite.headline)
     if not headline and _failed_before(tool.name, case, earlier):
-        return Run(tool.name, case, f"{NOT_RUN}: it did not manage a smaller tenant")
+        return Run(tool.name, case, f"{NOT_RUN}: failed with a smaller tenant")
     if not headline and expected > suite.max_seconds:
         return Run(tool.name, case, f"{NOT_RUN}: about {expected:,.0f} s expected")
     return run(tool, case, limit=HEADLINE_SECONDS if headline else 2 * suite.max_seconds)
 
 
 def _failed_before(tool: str, case: Case, earlier: Iterable[Run]) -> bool:
-    """Report whether a tool was stopped at, or failed with, a smaller tenant; what was not run says nothing."""
-    alike = (each for each in earlier if each.tool == tool and replace(each.case, size=case.size) == case)
-    return any(each.took is None and not each.outcome.startswith(NOT_RUN) for each in alike)
+    """Return True if a run with a smaller tenant failed or was stopped. Skipped runs do not count."""
+    smaller = (each for each in earlier if each.tool == tool and replace(each.case, size=case.size) == case)
+    return any(each.took is None and not each.outcome.startswith(NOT_RUN) for each in smaller)
 
 
 def expected_seconds(tool: str, case: Case, earlier: Iterable[Run]) -> float:
-    """Return how long a run will take, judging by the largest smaller tenant; 0 if none was tried.
+    """Estimate the seconds of a run from the run with the next smaller tenant. Return 0 if there is no such run.
 
-    What the smallest one took for nothing counts as the start, which does not grow.
+    The time of a no-op with the smallest tenant counts as the start of the program, which does not grow with the
+    tenant.
     """
-    took = {each.case: each.took.wall for each in earlier if each.tool == tool and each.took}
-    start = took.get(Case(Work.NOTHING, SMALLEST), 0.0)
-    smaller = [each for each in took if replace(each, size=case.size) == case and each.size < case.size]
+    seconds = {each.case: each.took.wall for each in earlier if each.tool == tool and each.took}
+    start = seconds.get(Case(Work.NOTHING, SMALLEST), 0.0)
+    smaller = [each for each in seconds if replace(each, size=case.size) == case and each.size < case.size]
     if not smaller:
         return 0.0
     last = max(smaller, key=lambda each: each.size)
-    start = min(start, took[last])
-    return start + max(0.0, took[last] - start) * case.size / last.size
+    start = min(start, seconds[last])
+    return start + max(0.0, seconds[last] - start) * case.size / last.size
 
 
-def _run_rate_limited(suite: Suite, tools: Sequence[Tool], tell: Report) -> list[Run]:
-    """Run bootstraps under rate limits, several at the same time: they mostly wait."""
+def _run_rate_limited(suite: Suite, tools: Sequence[Tool], report: Report) -> list[Run]:
+    """Create all grants under rate limits, with several runs at the same time, because they mostly wait."""
     jobs = [
         (tool, Case(Work.MISSING, size, plan=plan))
         for plan, size in suite.limited.items()
@@ -144,19 +146,19 @@ def _run_rate_limited(suite: Suite, tools: Sequence[Tool], tell: Report) -> list
         if Work.MISSING not in tool.unsupported
     ]
 
-    def one(job: tuple[Tool, Case]) -> Run:
+    def run_job(job: tuple[Tool, Case]) -> Run:
         tool, case = job
         done = run(tool, case, limit=max(suite.max_seconds, 2 * minimum_seconds(case)))
-        tell(_line(done))
+        report(_line(done))
         return done
 
     with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
-        return list(pool.map(one, jobs))
+        return list(pool.map(run_job, jobs))
 
 
-def _told(begun: Iterable[Start], tell: Report) -> Iterator[Start]:
-    for start in begun:
-        tell(f"{start.program}: {start.took.wall:.3f} s")
+def _reported(starts: Iterable[Start], report: Report) -> Iterator[Start]:
+    for start in starts:
+        report(f"{start.program}: {start.took.wall:.3f} s")
         yield start
 
 

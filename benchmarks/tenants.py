@@ -1,6 +1,6 @@
-"""Pure: tenants of any size, work to be done on them, and the grant files that ask for it.
+"""Pure: tenants of any size, the tasks to measure, and the grant files of each task.
 
-A tenant of N grants has N/10 applications and 20 APIs; one application and one grant are those of the tool itself.
+A tenant of N grants has N/10 applications and 20 APIs. One application and one grant belong to the tool itself.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ Json = dict[str, object]
 APIS = 20
 GRANTS_PER_APPLICATION = 10
 SCOPES = frozenset({"list:things", "read:things", "write:things"})
-OLD_SCOPES = SCOPES - {"list:things"}  # what the tenant has where it is behind the files
+OLD_SCOPES = SCOPES - {"list:things"}  # scopes of outdated grants in the tenant
 CHANGED_EVERY = 10
 GRANTS_PER_FILE = 1000
 CLIENT_PREFIX = "client"
@@ -30,7 +30,7 @@ OWN_SCOPES = frozenset(
 
 
 class Work(StrEnum):
-    """What there is to do."""
+    """The task of a tool."""
 
     NOTHING = "nothing to do"
     CHANGED = "a tenth changed"
@@ -45,7 +45,7 @@ STARTS_EMPTY = frozenset({Work.MISSING, Work.PLANNED})
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant by what identifies it, and its scopes."""
+    """A grant with its key and its scopes."""
 
     client_id: str
     audience: str
@@ -57,7 +57,7 @@ OWN_GRANT = Grant(OWN_CLIENT_ID, OWN_AUDIENCE, OWN_SCOPES)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Work on a tenant of `size` grants, which answers after `latency` seconds and has the rate limits of `plan`."""
+    """A task on a tenant with `size` grants, a latency in seconds, and the rate limits of an Auth0 plan."""
 
     work: Work
     size: int
@@ -65,77 +65,80 @@ class Case:
     plan: str = "none"
 
     def __str__(self) -> str:
-        latency = f", answers after {self.latency * 1000:.0f} ms" if self.latency else ""
+        latency = f", latency {self.latency * 1000:.0f} ms" if self.latency else ""
         plan = f", limits of {self.plan}" if self.plan != "none" else ""
-        return f"{self.work}, {grant_count(self.size)}{latency}{plan}"
+        return f"{self.work}, {grants_text(self.size)}{latency}{plan}"
 
     @property
     def declared(self) -> tuple[Grant, ...]:
-        """What the files say, without the tool's own grant. Where all goes, one stays: no tool takes empty files."""
+        """The grants in the files, without the tool's own grant.
+
+        The files of `REMOVED` declare one grant, because no tool accepts empty files.
+        """
         return tuple(islice(grants(self.size), 1 if self.work is Work.REMOVED else None))
 
     @property
     def before(self) -> tuple[Grant, ...]:
-        """What the tenant has at first."""
+        """The grants of the tenant before the run."""
         if self.work in STARTS_EMPTY:
             return (OWN_GRANT,)
-        behind = CHANGED_EVERY if self.work is Work.CHANGED else self.size + 1
-        theirs = (
-            Grant(grant.client_id, grant.audience, OLD_SCOPES) if number % behind == 0 else grant
+        interval = CHANGED_EVERY if self.work is Work.CHANGED else self.size + 1
+        others = (
+            Grant(grant.client_id, grant.audience, OLD_SCOPES) if number % interval == 0 else grant
             for number, grant in enumerate(grants(self.size), start=1)
         )
-        return (OWN_GRANT, *theirs)
+        return (OWN_GRANT, *others)
 
     @property
     def after(self) -> tuple[Grant, ...]:
-        """What the tenant must have in the end."""
+        """The grants that the tenant must have after the run."""
         return self.before if self.work is Work.PLANNED else (OWN_GRANT, *self.declared)
 
     @property
     def count_before(self) -> int:
-        """How grant_count grants the tenant has at first; counted, because large tenants take long to be made."""
+        """Number of grants before the run. It is computed, because building a large tenant is slow."""
         return 1 if self.work in STARTS_EMPTY else self.size
 
     @property
     def count_after(self) -> int:
-        """How grant_count grants the tenant must have in the end."""
+        """Number of grants that the tenant must have after the run."""
         return {Work.REMOVED: 2, Work.PLANNED: 1}.get(self.work, self.size)
 
     @property
     def writes(self) -> int:
-        """How grant_count grants differ."""
+        """Number of grants that the tool must create, update or delete."""
         changed = (self.size - 1) // CHANGED_EVERY if self.work is Work.CHANGED else 0
         return changed + abs(self.count_after - self.count_before)
 
 
-def grant_count(count: int) -> str:
-    """Return a number of grants in words: 1 grant, 1,000 grants."""
+def grants_text(count: int) -> str:
+    """Return a number of grants as text, for example "1 grant" or "1,000 grants"."""
     return f"{count:,} grant{'' if count == 1 else 's'}"
 
 
 def application_count(size: int) -> int:
-    """Return how grant_count applications hold the grants of a tenant, without the tool's own."""
+    """Return the number of applications that hold the grants of a tenant, without the tool's own application."""
     return max(1, size // GRANTS_PER_APPLICATION - 1)
 
 
 def client_id(number: int) -> str:
-    """Return the id of an application."""
+    """Return the id of the application with this number."""
     return f"{CLIENT_PREFIX}{number:026}"
 
 
 def audience(number: int) -> str:
-    """Return the identifier of an API."""
+    """Return the identifier of the API with this number."""
     return f"https://api{number}.example/"
 
 
 def grants(size: int) -> Iterator[Grant]:
-    """Yield the grants of a tenant in the order of their ids, without the tool's own: `size` - 1 of them."""
+    """Yield the `size` - 1 grants of a tenant without the tool's own grant, ordered by id."""
     holders = application_count(size)
     return (Grant(client_id(number % holders), audience(number // holders)) for number in range(size - 1))
 
 
 def applications(size: int) -> list[Json]:
-    """Return the applications of a tenant as its API lists them, with the fields that applications mostly have."""
+    """Return the applications of a tenant in the API's form, with the usual fields."""
     names = {OWN_CLIENT_ID: "Benchmark Tool"} | {client_id(n): f"App {n}" for n in range(application_count(size))}
     return [
         {
@@ -163,9 +166,9 @@ def applications(size: int) -> list[Json]:
 
 
 def apis() -> list[Json]:
-    """Return the APIs of every tenant as its API lists them, the Management API among them."""
-    theirs = [_api(number, f"API {number}", audience(number), SCOPES) for number in range(APIS)]
-    return [_api(APIS, "Auth0 Management API", OWN_AUDIENCE, OWN_SCOPES) | {"is_system": True}, *theirs]
+    """Return the APIs of a tenant in the API's form, including the Management API."""
+    others = [_api(number, f"API {number}", audience(number), SCOPES) for number in range(APIS)]
+    return [_api(APIS, "Auth0 Management API", OWN_AUDIENCE, OWN_SCOPES) | {"is_system": True}, *others]
 
 
 def _api(number: int, name: str, identifier: str, scopes: Iterable[str]) -> Json:
@@ -182,7 +185,7 @@ def _api(number: int, name: str, identifier: str, scopes: Iterable[str]) -> Json
 
 
 def wire_grant(grant_id: str, grant: Grant) -> Json:
-    """Return a grant as the API answers it."""
+    """Return a grant in the API's form."""
     return {
         "id": grant_id,
         "client_id": grant.client_id,
@@ -193,7 +196,10 @@ def wire_grant(grant_id: str, grant: Grant) -> Json:
 
 
 def grant_files(case: Case) -> Iterator[tuple[str, str]]:
-    """Yield names and contents of grant files, by applications' names and APIs' identifiers; six lines a grant."""
+    """Yield the name and the text of each grant file.
+
+    A grant has six lines. It gives the name of its application and the identifier of its API.
+    """
     declared = case.declared
     for start in range(0, len(declared), GRANTS_PER_FILE):
         items = (
@@ -204,7 +210,7 @@ def grant_files(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def deploy_cli_file(case: Case) -> str:
-    """Return the same in auth0-deploy-cli's form, which names them alike."""
+    """Return the declared grants as a file for auth0-deploy-cli, which accepts the names of applications, too."""
     items = (
         f"  - client_id: {application_name(grant)}\n    audience: {grant.audience}\n    subject_type: client\n"
         f"    scope:\n{_scope_lines(grant)}"
@@ -214,7 +220,7 @@ def deploy_cli_file(case: Case) -> str:
 
 
 def application_name(grant: Grant) -> str:
-    """Return the name of the application that holds a grant."""
+    """Return the name of the grant's application."""
     return f"App {int(grant.client_id.removeprefix(CLIENT_PREFIX))}"
 
 

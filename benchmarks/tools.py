@@ -1,4 +1,4 @@
-"""The measured tools: what each reads, how it is called, and where it is installed. `make bench` installs them."""
+"""The measured tools: their input files, commands and versions. `make bench` installs them."""
 
 import json
 import os
@@ -23,10 +23,11 @@ OURS, SDK, DEPLOY, BARE = "reconciler", "auth0-python script", "auth0-deploy-cli
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A program that brings a tenant to what files say.
+    """A program that changes a tenant to match files.
 
-    `prepare` writes into a folder what the tool reads for a case, and returns its command. `scheme` is what it wants in
-    front of a domain. `version` is empty where the tool is not installed, and `unsupported` names the work that it cannot do.
+    `prepare` writes the input files of a case into a folder and returns the command. `scheme` is the prefix that the
+    tool needs for a domain. `version` is empty if the tool is not installed. `unsupported` has the tasks that the tool
+    does not offer.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Tool:
 
 
 def all_tools() -> tuple[Tool, ...]:
-    """Return the tools, ours first. The last is none: it only reads what every tool has to read."""
+    """Return the tools. reconciler is the first. The last one only reads the data that every tool must read."""
     imports = _output_of(*RECONCILER, "import", "--help")
     return (
         Tool(
@@ -54,14 +55,14 @@ def all_tools() -> tuple[Tool, ...]:
             version=_deploy_cli_version(),
             prepare=_deploy_cli_command,
             unsupported=frozenset({Work.PLANNED}),
-            environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # the least that it can be told to look at
+            environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # the smallest selection that the tool offers
         ),
         Tool(name=BARE, version="-", prepare=_bare_reading_command, unsupported=frozenset(Work) - {Work.NOTHING}),
     )
 
 
 def environment(tool: Tool, port: int, authority: Path) -> dict[str, str]:
-    """Return the environment in which a tool finds the tenant at a port of this machine."""
+    """Return the environment variables with which a tool connects to the tenant on a local port."""
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "AUTH0_DOMAIN": f"{tool.scheme}localhost:{port}",
@@ -75,7 +76,7 @@ def environment(tool: Tool, port: int, authority: Path) -> dict[str, str]:
 
 
 def write_grant_files(case: Case, folder: Path) -> Path:
-    """Write the grant files of a case; return their folder."""
+    """Write the grant files of a case and return their folder."""
     grants = folder / "grants"
     grants.mkdir()
     for name, text in grant_files(case):
@@ -124,7 +125,7 @@ def _deploy_cli_version() -> str:
 
 
 def _output_of(*command: str) -> str:
-    """Return what a command prints, nothing if it fails or is not there."""
+    """Return the output of a command, or an empty text if the command fails or does not exist."""
     if not Path(command[0]).exists():
         return ""
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""A click program that does nothing: what --help costs at least."""
+"""A click program without function. Its --help takes the minimum time of any click program."""
 
 import click
 

@@ -1,9 +1,9 @@
-"""Run a command and print what it took as JSON. A program of its own, small and without the site's packages.
+"""Run a command, and print its status, wall time, CPU time and peak memory as JSON.
 
     python -I -S measured.py SECONDS OUTPUT COMMAND …
 
-The kernel counts the size of whoever starts a process to that process's peak: the one who measures has to be small.
-Processor time and peak include the processes that the command starts and waits for.
+This is a small program without site packages, because the kernel includes the size of the parent process in the peak of
+a new process. CPU time and peak memory include child processes that the command waits for.
 """
 
 import json
@@ -14,7 +14,7 @@ import time
 
 
 def main() -> None:
-    """Run the command, for so many seconds at most; what it prints goes to the file OUTPUT."""
+    """Run the command for at most SECONDS, and write its output to the file OUTPUT."""
     limit, output, *command = sys.argv[1:]
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     streams = [(os.POSIX_SPAWN_DUP2, file, 1), (os.POSIX_SPAWN_DUP2, file, 2)]

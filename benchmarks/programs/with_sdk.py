@@ -1,8 +1,8 @@
-"""What somebody would write on the official SDK instead: list, compare, write. One of the measured tools.
+"""A typical script with Auth0's SDK: list, compare, write. It is one of the measured tools.
 
     AUTH0_DOMAIN=… AUTH0_CLIENT_ID=… AUTH0_CLIENT_SECRET=… python with_sdk.py apply|prune|export FOLDER
 
-It takes the same grant files, with the fast parser of YAML, and the largest pages that the SDK offers.
+The script reads the same grant files as reconciler with PyYAML's C parser. It uses the largest pages of the SDK.
 """
 
 import os
@@ -17,7 +17,7 @@ PAGE = 100
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the task of the command line."""
     task, folder = sys.argv[1], Path(sys.argv[2])
     client = ManagementClient(
         domain=os.environ["AUTH0_DOMAIN"],
@@ -32,23 +32,23 @@ def main() -> None:
 
 
 def apply(client: ManagementClient, folder: Path, *, prune: bool) -> None:
-    """Make the tenant what the files say."""
+    """Change the tenant to match the files."""
     ids = {name: client_id for client_id, name in applications(client).items()}
-    wanted = {(ids[item["client"]], item["audience"]): set(item["scope"]) for item in declared(folder)}
+    desired = {(ids[item["client"]], item["audience"]): set(item["scope"]) for item in declared(folder)}
     existing = {(grant.client_id, grant.audience): grant for grant in client.client_grants.list(take=PAGE)}
-    for key, scopes in wanted.items():
+    for key, scopes in desired.items():
         if key not in existing:
             client.client_grants.create(client_id=key[0], audience=key[1], scope=sorted(scopes))
         elif set(existing[key].scope or ()) != scopes:
             client.client_grants.update(existing[key].id, scope=sorted(scopes))
     if prune:
         for key, grant in existing.items():
-            if key not in wanted and key[0] != os.environ["AUTH0_CLIENT_ID"]:
+            if key not in desired and key[0] != os.environ["AUTH0_CLIENT_ID"]:
                 client.client_grants.delete(grant.id)
 
 
 def export(client: ManagementClient, folder: Path) -> None:
-    """Write what the tenant has."""
+    """Write the grants of the tenant to a file."""
     names = applications(client)
     items = [
         {"client": names[grant.client_id], "audience": grant.audience, "scope": grant.scope}
@@ -60,13 +60,13 @@ def export(client: ManagementClient, folder: Path) -> None:
 
 
 def applications(client: ManagementClient) -> dict[str, str]:
-    """Return the applications' names by id."""
+    """Return the names of the applications by id."""
     listed = client.clients.list(per_page=PAGE, fields="client_id,name", include_fields=True)
     return {each.client_id: each.name for each in listed}
 
 
 def declared(folder: Path) -> list[dict[str, Any]]:
-    """Return what the files say."""
+    """Return the grants in the files."""
     documents = (yaml.load(file.read_text(), Loader=yaml.CSafeLoader) for file in sorted(folder.glob("*.yaml")))
     return [item for document in documents for item in document["grants"]]
 

@@ -1,4 +1,4 @@
-"""The load server's token bucket, and the time that it leaves."""
+"""The token bucket of the load server, and the minimum time for a number of calls."""
 
 from email.message import Message
 from email.parser import Parser
@@ -10,38 +10,40 @@ from benchmarks.limits import PLANS, Bucket, Plan
 START = 1_700_000_000.0
 
 
-def told(bucket: Bucket, now: float) -> Message:
+def rate_limit_headers(bucket: Bucket, now: float) -> Message:
     return Parser().parsestr(bucket.headers(now))
 
 
-def test_a_full_bucket_lets_a_burst_in_and_no_more() -> None:
+def test_a_full_bucket_allows_one_burst() -> None:
     bucket = Bucket(Plan(burst=3, rate=2))
 
     assert [bucket.take(START) for _ in range(5)] == [True, True, True, False, False]
 
 
-def test_tokens_come_at_the_rate_and_never_more_than_the_burst() -> None:
+def test_a_bucket_refills_at_its_rate_up_to_the_burst() -> None:
     bucket = Bucket(Plan(burst=3, rate=2))
-    spent = [bucket.take(START) for _ in range(3)]
+    at_start = [bucket.take(START) for _ in range(3)]
 
-    later = [bucket.take(START + 0.5), bucket.take(START + 0.5)]
-    much_later = [bucket.take(START + 1000) for _ in range(4)]
+    after_half_a_second = [bucket.take(START + 0.5), bucket.take(START + 0.5)]
+    after_a_long_time = [bucket.take(START + 1000) for _ in range(4)]
 
-    assert (spent, later, much_later) == ([True] * 3, [True, False], [True, True, True, False])
+    assert at_start == [True] * 3
+    assert after_half_a_second == [True, False]
+    assert after_a_long_time == [True, True, True, False]
 
 
-def test_the_headers_tell_the_size_what_is_left_and_the_second_of_the_next_token() -> None:
+def test_headers_have_the_size_the_remaining_tokens_and_the_time_of_the_next_token() -> None:
     bucket = Bucket(Plan(burst=3, rate=0.5))
     assert bucket.take(START)
 
-    headers = told(bucket, START)
+    headers = rate_limit_headers(bucket, START)
 
     assert headers["x-ratelimit-limit"] == "3"
     assert headers["x-ratelimit-remaining"] == "2"
     assert int(headers["x-ratelimit-reset"]) == START + 2
 
 
-def test_without_limits_nothing_is_told_and_nothing_refused() -> None:
+def test_without_limits_there_are_no_headers_and_no_refusals() -> None:
     bucket = Bucket(PLANS["none"])
 
     assert all(bucket.take(START) for _ in range(1000))
@@ -49,7 +51,7 @@ def test_without_limits_nothing_is_told_and_nothing_refused() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PLANS if name != "none"])
-def test_the_least_time_for_calls_is_what_a_bucket_takes_to_let_them_in(name: str) -> None:
+def test_the_minimum_time_for_calls_equals_the_time_that_a_bucket_needs(name: str) -> None:
     plan, calls = PLANS[name], 200
     bucket, now = Bucket(plan), START
 

@@ -1,17 +1,17 @@
-"""What the load server's tenant answers: pages, filters, writes."""
+"""Responses of the load server's tenant: pages, filters, writes."""
 
 import json
 from typing import Any
 
 import pytest
 
-from benchmarks.api import Response, Request, tenant_of
+from benchmarks.api import Request, Response, tenant_of
 from benchmarks.tenants import SCOPES, Case, Work, audience, client_id
 
 GRANTS = "/api/v2/client-grants"
 APPLICATIONS = "/api/v2/clients"
 APIS = "/api/v2/resource-servers"
-TENANT = Case(Work.NOTHING, 250)  # three pages of grants, the tool's own among them
+TENANT = Case(Work.NOTHING, 250)  # three pages of grants, including the tool's own grant
 
 
 def get(path: str, **query: str) -> Any:
@@ -24,7 +24,7 @@ def ids(grants: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize(("path", "name", "total"), [(GRANTS, "client_grants", 250), (APPLICATIONS, "clients", 25)])
-def test_a_cursor_leads_through_everything_once_in_order(path: str, name: str, total: int) -> None:
+def test_a_cursor_lists_every_entry_once_and_in_order(path: str, name: str, total: int) -> None:
     page = get(path, take="10")
     listed = list(page[name])
     while "next" in page:
@@ -36,20 +36,20 @@ def test_a_cursor_leads_through_everything_once_in_order(path: str, name: str, t
     assert path != GRANTS or ids(listed) == sorted(ids(listed))
 
 
-def test_the_last_page_of_a_cursor_names_no_next_one_even_if_it_is_full() -> None:
+def test_the_last_page_has_no_next_cursor_even_if_it_is_full() -> None:
     page = get(GRANTS, take="100", from_="cgr_0000000000000150")
 
     assert len(page["client_grants"]) == 100
     assert "next" not in page
 
 
-def test_a_cursor_wins_over_page_numbers() -> None:
+def test_a_cursor_takes_precedence_over_page_numbers() -> None:
     page = get(GRANTS, take="3", page="1", per_page="2", include_totals="true")
 
     assert (len(page["client_grants"]), "total" in page) == (3, False)
 
 
-def test_without_any_paging_fifty_come_as_a_bare_list() -> None:
+def test_without_paging_parameters_the_response_is_a_bare_list_of_fifty() -> None:
     assert len(get(GRANTS)) == 50
 
 
@@ -57,7 +57,7 @@ def test_without_any_paging_fifty_come_as_a_bare_list() -> None:
     ("path", "name", "total"),
     [(GRANTS, "client_grants", 250), (APPLICATIONS, "clients", 25), (APIS, "resource_servers", 21)],
 )
-def test_page_numbers_come_with_totals_where_asked(path: str, name: str, total: int) -> None:
+def test_numbered_pages_have_totals_on_request(path: str, name: str, total: int) -> None:
     pages = [get(path, page=str(number), per_page="20", include_totals="true") for number in range(-(-total // 20))]
 
     assert [(page["total"], page["limit"]) for page in pages] == [(total, 20)] * len(pages)
@@ -65,11 +65,11 @@ def test_page_numbers_come_with_totals_where_asked(path: str, name: str, total: 
     assert len(get(path, page="0", per_page="20")) == 20
 
 
-def test_a_page_beyond_the_end_is_empty() -> None:
+def test_a_page_after_the_last_one_is_empty() -> None:
     assert get(GRANTS, page="9", per_page="100") == []
 
 
-def test_no_page_has_more_than_a_hundred() -> None:
+def test_a_page_has_at_most_a_hundred_entries() -> None:
     assert len(get(GRANTS, take="500")["client_grants"]) == len(get(GRANTS, per_page="500")) == 100
 
 
@@ -79,13 +79,13 @@ def test_filters_select_grants() -> None:
     assert (found["client_id"], found["audience"]) == (client_id(3), audience(2))
 
 
-def test_fields_select_what_is_told_of_applications() -> None:
+def test_fields_select_the_attributes_of_applications() -> None:
     assert {tuple(each) for each in get(APPLICATIONS, take="5", fields="client_id,name")["clients"]} == {
         ("client_id", "name")
     }
 
 
-def test_a_grant_is_created_updated_and_deleted_and_listings_show_it() -> None:
+def test_listings_show_created_updated_and_deleted_grants() -> None:
     tenant = tenant_of(Case(Work.MISSING, 20))
     body: dict[str, object] = {"client_id": client_id(0), "audience": audience(1), "scope": ["read:things"]}
 
@@ -101,12 +101,12 @@ def test_a_grant_is_created_updated_and_deleted_and_listings_show_it() -> None:
     assert [call("DELETE", f"{GRANTS}/{grant['id']}").status for _ in range(2)] == [204, 204]
     assert grant["id"] not in ids(tenant.grants)
     assert call("PATCH", f"{GRANTS}/{grant['id']}", {"scope": []}).status == 404
-    assert call("POST", GRANTS, body).status == 201  # its key is free again
+    assert call("POST", GRANTS, body).status == 201  # the key can be used again
 
 
-@pytest.mark.parametrize("stranger", [{"client_id": "App 1"}, {"audience": "https://nowhere.example/"}])
-def test_a_grant_for_what_does_not_exist_is_refused(stranger: dict[str, object]) -> None:
-    body = {"client_id": client_id(0), "audience": audience(19), "scope": []} | stranger
+@pytest.mark.parametrize("unknown", [{"client_id": "App 1"}, {"audience": "https://nowhere.example/"}])
+def test_a_grant_for_an_unknown_application_or_api_is_refused(unknown: dict[str, object]) -> None:
+    body = {"client_id": client_id(0), "audience": audience(19), "scope": []} | unknown
 
     assert tenant_of(Case(Work.MISSING, 20)).respond(Request("POST", GRANTS, {}, body)).status == 404
 
@@ -122,9 +122,7 @@ def test_a_grant_for_what_does_not_exist_is_refused(stranger: dict[str, object])
         (Work.PLANNED, 1, 1, 0),
     ],
 )
-def test_each_work_begins_with_one_tenant_and_ends_with_another(
-    work: Work, before: int, after: int, writes: int
-) -> None:
+def test_each_task_has_the_expected_tenant_before_and_after(work: Work, before: int, after: int, writes: int) -> None:
     case = Case(work, 100)
 
     assert (len(set(case.before)), len(set(case.after))) == (case.count_before, case.count_after) == (before, after)
