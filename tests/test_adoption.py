@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from support.commands import CONFIG, grants_of, reconciler, stand_in
-from support.nasty import KEY, Nasty, tenants
+from support.commands import CONFIG, enter_clean_folder, grants_of, reconciler
+from support.odd_tenants import KEY, OddTenant, odd_tenants
 
 VARIABLES = """
 variables:
@@ -23,12 +23,12 @@ few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChec
 
 
 @contextmanager
-def adopting(tenant: Nasty, others: str = "") -> Iterator[Path]:
+def adopting(tenant: OddTenant, others: str = "") -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
         (folder / "reconciler.yaml").write_text(f"{CONFIG}{others}{VARIABLES}", encoding="utf-8")
         (folder / "tenant.yaml").write_text(tenant.seed, encoding="utf-8")
-        stand_in(folder, patch)
+        enter_clean_folder(folder, patch)
         yield folder
         os.chdir("/")
 
@@ -45,16 +45,16 @@ def without_own(grants: list[dict[str, object]]) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 @few
-@given(tenants())
-def test_a_plan_after_an_import_is_empty(tenant: Nasty) -> None:
+@given(odd_tenants())
+def test_a_plan_after_an_import_is_empty(tenant: OddTenant) -> None:
     with adopting(tenant, "  other: {domain: other.auth0.com}\n") as folder:
         imported = reconciler("import")
-        assert imported.code == 0, imported.said
+        assert imported.code == 0, imported.output
         files = sorted(path.name for path in folder.glob("grants/*"))
         assert len({name.casefold() for name in files}) == len(files)
         if files:
             planned = reconciler("plan", "--detailed-exitcode")
-            assert planned.code == 0, planned.said
+            assert planned.code == 0, planned.output
             assert "0 to create, 0 to update, 0 to delete; " in imported.stdout
             assert imported.stdout.splitlines()[-1] == planned.stdout.splitlines()[-1]
         again = reconciler("import")
@@ -65,19 +65,19 @@ def test_a_plan_after_an_import_is_empty(tenant: Nasty) -> None:
 
 @pytest.mark.slow
 @few
-@given(tenants(declarable=True))
-def test_what_is_imported_here_and_applied_elsewhere_gives_equal_grants(tenant: Nasty) -> None:
+@given(odd_tenants(declarable=True))
+def test_what_is_imported_here_and_applied_elsewhere_gives_equal_grants(tenant: OddTenant) -> None:
     with adopting(tenant) as folder:
         assert reconciler("import").code == 0
         before = without_own(grants_of(folder))
-        other = tenant.elsewhere()
+        other = tenant.with_other_ids()
         ids = {here: there for (here, _), (there, _) in zip(tenant.applications, other.applications, strict=True)}
         (folder / "tenant.yaml").write_text(other.seed, encoding="utf-8")
         assert reconciler("sandbox", "reset").code == 0
         if not before:
             return
         applied = reconciler("apply", "--yes")
-        assert applied.code == 0, applied.said
+        assert applied.code == 0, applied.output
         moved = [
             grant | {"client_id": ids[str(grant["client_id"])]} if "client_id" in grant else grant for grant in before
         ]

@@ -9,7 +9,15 @@ from typing import Any
 import httpx
 import pytest
 from support.builders import TENANT, a_spec, first_parties, rules
-from support.tenants import Forward, Interference, a_sandbox, instead, no_interference, reached, stored_grants
+from support.tenants import (
+    Forward,
+    Interceptor,
+    a_sandbox,
+    connected_client,
+    direct_response,
+    forward_only,
+    stored_grants,
+)
 from support.virtual_time import run_virtually
 
 from auth0_sandbox.store.database import DocumentKind
@@ -43,7 +51,7 @@ Meddle = Callable[[Sandbox], None]
 def applied(
     folder: Path,
     specs: Iterable[GrantSpec],
-    interfere: Interference = no_interference,
+    interfere: Interceptor = forward_only,
     meddle: Meddle = lambda _: None,
     *,
     seed: str = SEED,
@@ -55,7 +63,7 @@ def applied(
     async def run() -> tuple[Outcome, ...]:
         plan = await _plan(sandbox, specs, **shape)
         meddle(sandbox)
-        async with reached(sandbox, interfere) as client:
+        async with connected_client(sandbox, interfere) as client:
             context = ApplyContext(
                 client=client,
                 journal=journal,
@@ -76,7 +84,7 @@ def applied(
 
 
 async def _plan(sandbox: Sandbox, specs: Iterable[GrantSpec], **shape: bool) -> Plan:
-    async with reached(sandbox) as client:
+    async with connected_client(sandbox) as client:
         observation = await observe(client, NO_NAMES)
         observation = replace(observation, directory=first_parties(specs, observation.grants))
         return make_plan(specs, observation, rules(protection=ProtectionRules(client.own_key()), **shape), TENANT)
@@ -93,7 +101,7 @@ def test_creates_updates_and_deletes_are_carried_out(tmp_path: Path) -> None:
     assert scopes(after) == {"new": "a", "old": "ab"}
 
 
-def at(method: str, fault: Interference) -> Interference:
+def at(method: str, fault: Interceptor) -> Interceptor:
     async def interfere(request: httpx.Request, forward: Forward) -> httpx.Response:
         is_grant = request.url.path.startswith("/api/v2/client-grants")
         return await (fault(request, forward) if request.method == method and is_grant else forward())
@@ -111,12 +119,12 @@ async def break_after(request: httpx.Request, forward: Forward) -> httpx.Respons
 
 
 async def fail_before(request: httpx.Request, _: Forward) -> httpx.Response:
-    return instead(request, 503)
+    return direct_response(request, 503)
 
 
 async def fail_after(request: httpx.Request, forward: Forward) -> httpx.Response:
     await forward()
-    return instead(request, 502, b"<html>")
+    return direct_response(request, 502, b"<html>")
 
 
 async def never_sent(request: httpx.Request, _: Forward) -> httpx.Response:
@@ -124,7 +132,7 @@ async def never_sent(request: httpx.Request, _: Forward) -> httpx.Response:
 
 
 async def forbid(request: httpx.Request, _: Forward) -> httpx.Response:
-    return instead(request, 403, b'{"message": "Insufficient scope"}')
+    return direct_response(request, 403, b'{"message": "Insufficient scope"}')
 
 
 VERBS = {"POST": "new", "PATCH": "old", "DELETE": "stray"}
@@ -146,7 +154,7 @@ VERBS = {"POST": "new", "PATCH": "old", "DELETE": "stray"}
 def test_a_lost_answer_is_settled_by_looking_again(
     tmp_path: Path,
     verb: str,
-    fault: Interference,
+    fault: Interceptor,
     result: Result,
 ) -> None:
     results, after, _ = applied(tmp_path, [CREATE, UPDATE], at(verb, fault), prune=True)
@@ -297,7 +305,7 @@ def test_half_a_change_that_the_network_cut_off_is_brought_to_its_end(tmp_path: 
         body = json.loads(request.content)
         bodies.append(body)
         if len(body) > 1:
-            return instead(request, 400, b"{}")
+            return direct_response(request, 400, b"{}")
         if "scope" in body and sum("scope" in each for each in bodies) <= 1 + QUICK.attempts:
             raise httpx.ConnectError("no route", request=request)
         return await forward()
@@ -316,7 +324,7 @@ def test_half_a_change_that_the_network_cut_off_is_brought_to_its_end(tmp_path: 
     ]
 
 
-def refuse_for_long(status: int) -> Interference:
+def refuse_for_long(status: int) -> Interceptor:
     async def refuse(request: httpx.Request, _: Forward) -> httpx.Response:
         return httpx.Response(status, request=request, headers={"retry-after": "100"}, stream=httpx.ByteStream(b"{}"))
 
@@ -335,7 +343,7 @@ async def never_answer(_: httpx.Request, forward: Forward) -> httpx.Response:
     ids=["refused by the rate limit", "never sent", "sent and not answered"],
 )
 def test_only_what_was_sent_and_not_answered_is_unknown_when_interrupted(
-    tmp_path: Path, verb: str, fault: Interference, result: Result
+    tmp_path: Path, verb: str, fault: Interceptor, result: Result
 ) -> None:
     stop = StopSignal()
 

@@ -10,7 +10,7 @@ import pytest
 from reliability.place import Place, a_place
 from support.builders import TENANT, a_spec, first_parties, rules
 from support.commands import reconciler
-from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
+from support.tenants import Forward, a_sandbox, connected_client, direct_response, stored_grants
 from support.virtual_time import run_virtually
 
 from auth0_sandbox.store.database import DocumentKind
@@ -66,13 +66,13 @@ def applied(
             return await forward()
         is_first = request.method != "GET" and {*calls} <= {"GET", "GET all"}
         calls.append("GET all" if request.method == "GET" and "audience" not in request.url.params else request.method)
-        answer = instead(request, 503) if is_first and write_fails else await forward()
+        answer = direct_response(request, 503) if is_first and write_fails else await forward()
         if is_first:
             at_write(sandbox)
         return answer
 
     async def run() -> dict[str, Result]:
-        async with reached(sandbox, interfere) as client:
+        async with connected_client(sandbox, interfere) as client:
             observation = await observe(client, NO_NAMES)
             observation = replace(observation, directory=first_parties(specs, observation.grants))
             plan = make_plan(

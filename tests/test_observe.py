@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.builders import INVOICES, OWN, a_key, a_spec
-from support.tenants import Forward, a_sandbox, instead, reached, stored_grants
+from support.tenants import Forward, a_sandbox, connected_client, direct_response, stored_grants
 from support.virtual_time import run_virtually
 
 from auth0_sandbox.store.database import DocumentKind
@@ -60,7 +60,7 @@ def seen(
     async def run() -> Observation:
         with a_sandbox(folder, SEED.format(scope=scope)) as sandbox:
             meddle(sandbox)
-            async with reached(sandbox, note) as client:
+            async with connected_client(sandbox, note) as client:
                 return await observe(client, needs)
 
     return run_virtually(run())[0], sorted(calls)
@@ -189,11 +189,11 @@ def test_grants_that_cannot_be_read_end_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/api/v2/clients", "/api/v2/resource-servers"])
 def test_a_listing_of_names_that_fails_ends_the_run(tmp_path: Path, path: str) -> None:
     async def refuse(request: httpx.Request, forward: Forward) -> httpx.Response:
-        return instead(request, 429) if request.url.path == path else await forward()
+        return direct_response(request, 429) if request.url.path == path else await forward()
 
     async def run() -> None:
         with a_sandbox(tmp_path, SEED.format(scope=ALL)) as sandbox:
-            async with reached(sandbox, refuse) as client:
+            async with connected_client(sandbox, refuse) as client:
                 await observe(client, EVERYTHING)
 
     with pytest.raises(RefusedCallError, match="429"):
@@ -236,7 +236,7 @@ def organized(
             folder,
             MANY.format(scope=permitted, organizations=organizations, tied=tied),
         ) as sandbox:
-            async with reached(sandbox, note) as client:
+            async with connected_client(sandbox, note) as client:
                 observation = await observe(client, required_listings(specs, (), prunes=prune))
                 declared = DeclaredOrganizations(specs, ProtectionRules(OWN) if prune else None)
                 return await observe_organizations(client, observation, declared)
@@ -355,7 +355,7 @@ def further(
             folder,
             MANY.format(scope=scope, organizations=organizations, tied="acme"),
         ) as sandbox:
-            async with reached(sandbox, note) as client:
+            async with connected_client(sandbox, note) as client:
                 surveyed = await observe_everything(client, first)
                 calls.clear()
                 observation = await observe_further(client, surveyed, then)

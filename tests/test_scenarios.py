@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.commands import Ran, grants_of, reconciler, stand_in
+from support.commands import CommandResult, enter_clean_folder, grants_of, reconciler
 
 from auth0_sandbox.store.documents import Document
 from reconciler.contract import stored
@@ -68,7 +68,7 @@ class Scenario:
     folder: Path
     said: dict[str, Any]
 
-    def run(self, command: str, *options: str) -> Ran:
+    def run(self, command: str, *options: str) -> CommandResult:
         return reconciler(command, *self.said.get("options", ()), *options)
 
     def expects(self, name: str, found: str) -> None:
@@ -87,7 +87,7 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     if not (folder / "reconciler.yaml").exists():
         (tmp_path / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "grants").mkdir(exist_ok=True)  # git keeps no empty folder
-    stand_in(tmp_path, monkeypatch)
+    enter_clean_folder(tmp_path, monkeypatch)
     return Scenario(folder, dict(read.data))
 
 
@@ -161,7 +161,7 @@ def test_the_printed_command_restores_what_the_run_wrote(scenario: Scenario) -> 
 
     back = reconciler(*shlex.split(printed.group(1)), "--yes")
 
-    assert back.code == scenario.said.get("rollback", 0), back.said
+    assert back.code == scenario.said.get("rollback", 0), back.output
     assert (_comparable(grants_of(Path())) == before) == ("rollback" not in scenario.said)
 
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from support.commands import CONFIG, Ran, a_workspace, reconciler
-from support.repository import committed, git
+from support.commands import CONFIG, CommandResult, a_workspace, reconciler
+from support.repository import commit_all, git
 
 DANGEROUS = "grants: [{client: Billing, api: Auth0 Management API, scope: ['create:client_grants']}]\n"
 POLICY = "policy: {rules: [{rule: management-api-takeover, verdict: deny, reason: ask the security team}]}\n"
@@ -15,13 +15,13 @@ POLICY = "policy: {rules: [{rule: management-api-takeover, verdict: deny, reason
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository whose policy denies what a change to it, not yet committed, wants; the change drops the policy."""
     folder = a_workspace(tmp_path, monkeypatch, reconciler=CONFIG + POLICY)
-    committed(folder)
+    commit_all(folder)
     (folder / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
     (folder / "grants" / "more.yaml").write_text(DANGEROUS, encoding="utf-8")
     return folder
 
 
-def plan(revision: str = "HEAD", *more: str) -> Ran:
+def plan(revision: str = "HEAD", *more: str) -> CommandResult:
     return reconciler("plan", "--policy-at", revision, *more)
 
 
@@ -56,16 +56,16 @@ def test_the_policy_is_found_however_the_configuration_is_named(here: Path, conf
 
 def test_a_policy_that_is_not_valid_or_leads_away_is_an_error(here: Path) -> None:
     (here / "reconciler.yaml").write_text("policy: [", encoding="utf-8")
-    committed(here)
+    commit_all(here)
     (here / "reconciler.yaml").unlink()
     (here / "reconciler.yaml").symlink_to("/etc/hostname")
-    committed(here)
+    commit_all(here)
     (here / "reconciler.yaml").unlink()
     (here / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
 
     for revision in ("HEAD^", "HEAD"):
         ran = plan(revision)
-        assert ran.code == 1, ran.said
+        assert ran.code == 1, ran.output
         assert f"reconciler.yaml in {revision}" in ran.stderr
 
 
@@ -75,7 +75,7 @@ def test_a_revision_without_the_file_is_noted(here: Path) -> None:
     ran = reconciler("--config", "new.yaml", "plan", "--policy-at", "HEAD")
 
     assert ran.code == 0
-    assert 'new.yaml does not exist in "HEAD", so the policy of the checkout applies' in ran.said
+    assert 'new.yaml does not exist in "HEAD", so the policy of the checkout applies' in ran.output
 
 
 @pytest.mark.usefixtures("here")
@@ -107,7 +107,7 @@ def test_in_a_job_about_a_request_the_base_is_an_ancestor(
 ) -> None:
     base = git(here, "rev-parse", "HEAD")
     beside = git(here, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Beside")
-    committed(here)
+    commit_all(here)
     elsewhere = reconciler("plan", "--base", beside)
     for name, value in request_of.items():
         monkeypatch.setenv(name, value)

@@ -5,7 +5,7 @@ from time import process_time
 
 import pytest
 from support.commands import a_workspace, reconciler
-from support.repository import committed, git
+from support.repository import commit_all, git
 
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import Config
@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     grants = folder / "grants" / "billing.yaml"
     grants.write_text(grants.read_text().replace("- {", "- {description: invoices, "))
     (folder / "reconciler.yaml").write_text(BASE)
-    committed(folder)
+    commit_all(folder)
     return folder
 
 
@@ -235,7 +235,7 @@ def test_another_path_of_the_configuration_says_so(here: Path) -> None:
 @pytest.mark.parametrize("content", ["tenants: [\n", "tenants: {prod: {domain: a b}}\n", "nonsense: 1\n"])
 def test_a_base_that_cannot_be_read_says_so(here: Path, content: str) -> None:
     (here / "reconciler.yaml").write_text(content)
-    committed(here)
+    commit_all(here)
     (here / "reconciler.yaml").write_text(BASE)
 
     ((level, rule, _, what),) = changes()
@@ -257,7 +257,7 @@ def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:
         ("low", "manage no longer matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
         ("low", "protect now matches 1 grant: Portal -> Invoices API"),
     ]
-    committed(here)
+    commit_all(here)
     (here / "reconciler.yaml").write_text(BASE)
 
     moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]

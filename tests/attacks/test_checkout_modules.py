@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.commands import a_workspace, process
+from support.commands import a_workspace, run_process
 
 
 @pytest.fixture
@@ -16,10 +16,10 @@ def test_a_module_in_the_current_folder_is_not_imported(here: Path, name: str) -
     marker = here.parent / f"{here.name}-marker"
     (here / f"{name}.py").write_text(f"open({str(marker)!r}, 'w')\n", encoding="utf-8")
 
-    ran = process("plan", cwd=here)
+    ran = run_process("plan", cwd=here)
 
     assert not marker.exists()
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
 
 
 def test_the_current_folder_counts_by_any_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +28,7 @@ def test_the_current_folder_counts_by_any_name(here: Path, monkeypatch: pytest.M
     (here / "link").symlink_to(here)
     monkeypatch.setenv("PYTHONPATH", f":.:{here / 'link'}")
 
-    ran = process("--version", cwd=here)
+    ran = run_process("--version", cwd=here)
 
     assert not marker.exists()
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.commands import GRANTS, Ran, a_workspace, reconciler
-from support.repository import committed, git
+from support.commands import GRANTS, CommandResult, a_workspace, reconciler
+from support.repository import commit_all, git
 
 from reconciler.git import command
 
@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     a_workspace(folder, monkeypatch)
-    committed(folder)
+    commit_all(folder)
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", SECRET)
     (folder / "grants" / "billing.yaml").write_text(WIDER)
     return folder
@@ -49,11 +49,11 @@ def payload(tmp_path: Path, marker: Path) -> str:
     return str(program)
 
 
-def plan(*more: str, base: str = "main") -> Ran:
+def plan(*more: str, base: str = "main") -> CommandResult:
     return reconciler("plan", "--base", base, *more)
 
 
-def assert_plans(ran: Ran) -> None:
+def assert_plans(ran: CommandResult) -> None:
     assert (ran.code, ran.stderr) == (0, "")
     assert "1 from this branch" in ran.stdout or "Origin: 0 from this branch" in ran.stdout
 
@@ -231,7 +231,7 @@ def test_git_that_does_not_end_is_ended(here: Path, script: str, said: str, monk
 def test_replaced_objects_and_grafts_change_nothing(here: Path) -> None:
     expected = plan(base="main").stdout
     (here / "grants" / "billing.yaml").write_text("grants: []\n")
-    evil = committed(here)
+    evil = commit_all(here)
     git(here, "reset", "--quiet", "--soft", "HEAD^")
     (here / "grants" / "billing.yaml").write_text(WIDER)
     git(here, "replace", "main", evil)
@@ -483,7 +483,7 @@ def test_links_that_stay_inside_are_followed_today_and_at_the_base(here: Path) -
     shutil.move(here / "grants", here / "real")
     (here / "grants").symlink_to("real")
     (here / "real" / "billing.yaml").write_text(GRANTS)
-    committed(here)
+    commit_all(here)
     (here / "real" / "billing.yaml").write_text(WIDER)
 
     assert "void:invoices" in plan(base="HEAD").stdout
@@ -496,7 +496,7 @@ def test_the_base_is_read_from_where_it_had_the_grants(here: Path) -> None:
         (here / team / "grants").mkdir(parents=True)
         (here / team / "grants" / "x.yaml").write_text(text)
     (here / "team").symlink_to("a")
-    committed(here)
+    commit_all(here)
     (here / "team").unlink()
     (here / "team").symlink_to("b")
 
@@ -514,7 +514,7 @@ def test_a_configuration_that_was_a_link_at_the_base_is_read_there(here: Path) -
     (here / "grants" / "billing.yaml").write_text(
         GRANTS.replace("write:", "${verb}:").replace("      - read:invoices\n", "")
     )
-    committed(here)
+    commit_all(here)
     (here / "settings" / "all.yaml").write_text(f"{config}variables: {{verb: write}}\n")
 
     assert "1 from both" in plan(base="HEAD").stdout
@@ -529,7 +529,7 @@ def test_a_configuration_that_was_no_file_at_the_base_is_not_looked_for_elsewher
         (here / "reconciler.yaml" / "x.yaml").write_text("tenants: {other: {kind: sandbox}}\n")
     else:
         (here / "reconciler.yaml").symlink_to("/etc/passwd")
-    committed(here)
+    commit_all(here)
     git(here, "rm", "--quiet", "-r", "--cached", "reconciler.yaml")
     shutil.rmtree(here / "reconciler.yaml") if kind == "folder" else (here / "reconciler.yaml").unlink()
     (here / "reconciler.yaml").write_text(config)
@@ -540,7 +540,7 @@ def test_a_configuration_that_was_no_file_at_the_base_is_not_looked_for_elsewher
 def test_a_base_whose_grants_lead_out_of_the_repository_is_not_an_empty_one(here: Path) -> None:
     shutil.move(here / "grants", here.parent / "grants")
     (here / "grants").symlink_to("../grants")
-    committed(here)
+    commit_all(here)
     (here / "grants").unlink()
     shutil.move(here.parent / "grants", here / "grants")
 
@@ -573,7 +573,7 @@ def test_a_link_that_leads_to_no_grant_file_is_a_problem_today_and_at_the_base(h
         (grants / "out").symlink_to("..")
     (here.parent / "elsewhere.yaml").write_text("grants: []\n")
     (grants / name).symlink_to(target.format(here=here))
-    committed(here)
+    commit_all(here)
 
     today = reconciler("validate")
     (grants / name).unlink()
@@ -596,7 +596,7 @@ def test_a_link_to_a_grant_file_is_read_once_today_and_at_the_base(here: Path) -
     (grants / "..data").symlink_to("..2026")
     (grants / "a.yaml").symlink_to("..data/a.yaml")
     (grants / "b.yaml").symlink_to("./a.yaml")
-    committed(here)
+    commit_all(here)
 
     assert reconciler("validate").stdout == "1 grant in 1 file: valid.\n"
     assert "Origin: 0 from this branch, 1 drift" in plan(base="HEAD").stdout

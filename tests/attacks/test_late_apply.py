@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.commands import Ran, a_workspace, grants_of, reconciler
-from support.forges import Forge, GitHub, GitLab, Said, standing_in
-from support.repository import committed, git
+from support.commands import CommandResult, a_workspace, grants_of, reconciler
+from support.forges import Forge, ForgeResponse, GitHub, GitLab, serve_forge
+from support.repository import commit_all, git
 
 BRANCH = "release/1.x"
 
@@ -17,25 +17,25 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout of a commit that has an approved plan."""
     folder = a_workspace(tmp_path, monkeypatch)
     (folder / ".gitignore").write_text(".reconciler\nplan.json\n", encoding="utf-8")
-    committed(folder)
+    commit_all(folder)
     reconciler("plan", "--out", "plan.json")
     return folder
 
 
 @pytest.fixture(params=[GitHub, GitLab])
 def forge(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    stand_in: Forge = request.param()
+    server: Forge = request.param()
     event = here.parent / f"{here.name}.json"
     event.write_text(json.dumps({"ref": f"refs/heads/{BRANCH}"}), encoding="utf-8")
-    with standing_in(stand_in):
+    with serve_forge(server):
         monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
-        for name, value in stand_in.environment().items():
+        for name, value in server.environment().items():
             if name != "CI_MERGE_REQUEST_IID":
                 monkeypatch.setenv(name, value)
-        yield stand_in
+        yield server
 
 
-def applied(branch: str = BRANCH) -> Ran:
+def applied(branch: str = BRANCH) -> CommandResult:
     return reconciler("apply", "plan.json", "--require-tip", branch)
 
 
@@ -51,7 +51,7 @@ def test_the_commit_at_the_tip_is_applied(here: Path, forge: Forge, branch: str)
 
     ran = applied(branch)
 
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert grants_of(here) != before
 
 
@@ -69,14 +69,17 @@ def test_a_superseded_commit_writes_nothing_and_names_the_other(here: Path, forg
 def test_an_unknown_tip_is_an_error(here: Path, forge: Forge, trouble: str) -> None:
     head = git(here, "rev-parse", "HEAD")
     forge.branches = {} if trouble == "no branch" else {BRANCH: head[:7] if trouble == "tag" else head}
-    answer = {"refused": Said(403, {"message": "no"}), "no sense": Said(200, {"data": {"repository": 7}, "commit": 7})}
+    answer = {
+        "refused": ForgeResponse(403, {"message": "no"}),
+        "no sense": ForgeResponse(200, {"data": {"repository": 7}, "commit": 7}),
+    }
     if trouble in answer:
         forge.faults = [lambda _, __: answer[trouble]]
     before = grants_of(here)
 
     ran = applied()
 
-    assert (ran.code, grants_of(here)) == (1, before), ran.said
+    assert (ran.code, grants_of(here)) == (1, before), ran.output
     assert ran.stderr.startswith("error: ")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import CONFIG, GRANTS, SEED, a_workspace, reconciler
-from support.repository import committed, git
+from support.repository import commit_all, git
 
 REPORTS = ["plan", "apply --yes", "validate"]
 
@@ -35,7 +35,7 @@ def test_no_output_goes_through_a_committed_link(
 ) -> None:
     (here / "out.json").symlink_to(target)
     (here / "folder").symlink_to(here.parent)
-    committed(here)
+    commit_all(here)
     words = option.split()
     if option.startswith("GITHUB"):
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -52,7 +52,7 @@ def test_no_output_goes_through_a_committed_link(
 
 def test_no_plan_is_saved_through_a_committed_link(here: Path, target: Path) -> None:
     (here / "plan.json").symlink_to("grants/billing.yaml")
-    committed(here)
+    commit_all(here)
 
     ran = reconciler("plan", "--out", "plan.json")
 
@@ -69,7 +69,7 @@ def test_no_journal_goes_through_a_committed_link(here: Path, name: str) -> None
     (here / "reconciler.yaml").write_text(config)
     (here / name).parent.mkdir(exist_ok=True)
     (here / name).symlink_to(elsewhere)
-    committed(here)
+    commit_all(here)
 
     ran = reconciler("apply", "--yes")
 
@@ -88,7 +88,7 @@ def test_without_a_repository_a_link_that_leads_out_is_refused(here: Path, targe
 @pytest.mark.parametrize("is_repository", [True, False])
 def test_a_link_of_the_user_is_followed(here: Path, target: Path, *, is_repository: bool) -> None:
     if is_repository:
-        committed(here)
+        commit_all(here)
         (here / "out.json").symlink_to(target)
     else:
         target = here / "real.json"
@@ -100,7 +100,7 @@ def test_a_link_of_the_user_is_followed(here: Path, target: Path, *, is_reposito
 
 
 def test_a_link_is_refused_where_git_refuses_the_repository(here: Path, target: Path) -> None:
-    committed(here)
+    commit_all(here)
     (here / "out.json").symlink_to(target)
     (here / ".git" / "HEAD").write_text("broken")
 
@@ -138,7 +138,7 @@ def test_a_folder_of_grants_outside_is_not_used(here: Path, command: str, *, abs
     ran = reconciler(*command.split())
 
     assert ran.code == 1
-    assert re.search(r"out\s+of", ran.said)
+    assert re.search(r"out\s+of", ran.output)
     assert {path.name: path.read_text() for path in outside.iterdir()} == before
 
 
@@ -181,7 +181,7 @@ def test_init_does_not_write_through_a_link(
         goal.write_text("mine\n")
     (folder / link).parent.mkdir(exist_ok=True)
     (folder / link).symlink_to(goal)
-    committed(folder)
+    commit_all(folder)
     before = sorted(path.name for path in place.iterdir())
 
     ran = reconciler("init", "--domain", "acme.eu.auth0.com", "--yes")
@@ -200,7 +200,7 @@ def a_journal(folder: Path) -> None:
 @pytest.mark.parametrize(("make", "code"), [(a_journal, 1), (lambda _: None, 0)], ids=["committed", "not committed"])
 def test_validate_reports_a_committed_folder_of_ours(here: Path, make: Callable[[Path], None], code: int) -> None:
     make(here)
-    committed(here)
+    commit_all(here)
     if not code:
         a_journal(here)
 

@@ -189,7 +189,7 @@ class Alteration:
     count: int = 0
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def around(self, app: ASGIApp) -> ASGIApp:
+    def middleware(self, app: ASGIApp) -> ASGIApp:
         async def altered(scope: Scope, receive: Receive, send: Send) -> None:
             number, self.count = self.count, self.count + 1
             scope["headers"] = [(name, self._real(value)) for name, value in scope["headers"]]
@@ -249,8 +249,8 @@ class Place:
         self.alteration.at, self.alteration.count = at, 0
         self.alteration.chance = chance or random.Random(0)
         ran = reconciler(*arguments)
-        assert len(ran.said) < 100_000
-        return ran.code, ran.said
+        assert len(ran.output) < 100_000
+        return ran.code, ran.output
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def place(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Iterator[Place]:
     folder = a_workspace(tmp_path_factory.mktemp("place"), patch, tenant=SEED, **{"grants/billing": DECLARED})
     alteration = Alteration()
-    with served(folder, alteration.around) as environment:
+    with served(folder, alteration.middleware) as environment:
         patch.setenv("AUTH0_AUDIENCE", f"https://{DOMAIN}/api/v2/")
         for name, value in environment.items():
             patch.setenv(name, value)

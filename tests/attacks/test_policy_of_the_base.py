@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.commands import Ran, a_workspace, grants_of, reconciler, served
+from support.commands import CommandResult, a_workspace, grants_of, reconciler, served
 
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import Config, Tenant
@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return a_workspace(tmp_path, monkeypatch, **{"grants/billing": json.dumps({"grants": [GRANT]})})
 
 
-def applied(here: Path, base: str, own: str, name: str) -> Ran:
+def applied(here: Path, base: str, own: str, name: str) -> CommandResult:
     """Apply a pull request's configuration `own`, judged by `base`."""
     (here / "base.yaml").write_text(base)
     (here / "reconciler.yaml").write_text(own)
@@ -66,7 +66,7 @@ def test_a_tenant_that_takes_the_place_of_another_is_judged_by_the_strictest_of_
             removed = reconciler("apply", "--yes", "--policy", "base.yaml")
 
     for ran in (swapped, renamed, removed):
-        assert ran.code == 4, ran.said
+        assert ran.code == 4, ran.output
         assert DENIED in ran.stdout
         assert "new tenant" not in ran.stdout
 
@@ -76,7 +76,7 @@ def test_a_tenant_that_the_base_knows_is_judged_by_its_own_policy_only(here: Pat
 
     ran = applied(here, base, f"tenants:\n{tenant('dev', SANDBOX)}", "dev")
 
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert "new tenant" not in ran.stdout
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.commands import CONFIG, Ran, a_workspace, process
+from support.commands import CONFIG, CommandResult, a_workspace, run_process
 
 from reconciler.files.custom_schemas import NotASchemaError, judge
 
@@ -19,18 +19,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return a_workspace(tmp_path, monkeypatch)
 
 
-def planned(here: Path, schema: object) -> Ran:
+def planned(here: Path, schema: object) -> CommandResult:
     (here / "reconciler.yaml").write_text(CONFIG + f"policy: {{schemas: [{json.dumps(schema)}]}}\n")
     grant = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "description": LONG}
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
-    return process("plan")
+    return run_process("plan")
 
 
 @pytest.mark.parametrize("pattern", SLOW)
 def test_no_pattern_takes_longer_than_the_text_is_long(here: Path, pattern: str) -> None:
     ran = planned(here, {"title": "slow", "properties": {"description": {"pattern": pattern}}})
 
-    assert ran.code in {0, 4}, ran.said
+    assert ran.code in {0, 4}, ran.output
     assert "Traceback" not in ran.stderr
 
 

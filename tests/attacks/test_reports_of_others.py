@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.commands import Ran, a_workspace, reconciler
-from support.forges import NUMBER, RUN, STRANGER, Forge, GitHub, GitLab, standing_in
-from support.repository import committed, git
+from support.commands import CommandResult, a_workspace, reconciler
+from support.forges import NUMBER, OTHER_USER, RUN, Forge, GitHub, GitLab, serve_forge
+from support.repository import commit_all, git
 
 MARKER, DEV, OTHER = "<!-- reconciler:prod -->", "<!-- reconciler:dev -->", "<!-- reconciler:prod:other%2Fx.yaml -->"
 OLD = f"{MARKER}\nNo changes\n"
@@ -23,15 +23,15 @@ def forge(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     a_workspace(here, monkeypatch)
     (tmp_path / "event.json").write_text(json.dumps({"pull_request": {"number": NUMBER}}), encoding="utf-8")
     stand_in: Forge = request.param()
-    stand_in.comments = [stand_in.says(OLD), stand_in.says(OLD, STRANGER)]
-    with standing_in(stand_in):
+    stand_in.comments = [stand_in.new_entry(OLD), stand_in.new_entry(OLD, OTHER_USER)]
+    with serve_forge(stand_in):
         monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
         for name, value in stand_in.environment().items():
             monkeypatch.setenv(name, value)
         yield stand_in
 
 
-def comment(*files: str, tenant: str = "prod") -> Ran:
+def comment(*files: str, tenant: str = "prod") -> CommandResult:
     return reconciler("--tenant", tenant, "comment", *files) if tenant else reconciler("comment", *files)
 
 
@@ -50,10 +50,10 @@ def test_a_file_that_git_tracks_is_no_report(forge: Forge, kind: str) -> None:
     folder = Path("reports" if "folder" in kind else ".")
     folder.mkdir(exist_ok=True)
     (folder / "plan.md").write_text(FINE, encoding="utf-8")
-    committed(Path.cwd())
+    commit_all(Path.cwd())
     if kind == "staged":
         git(Path.cwd(), "rm", "--quiet", "--cached", "plan.md")
-        committed(Path.cwd())
+        commit_all(Path.cwd())
     if "link" in kind:
         Path("link").symlink_to("reports")
         folder = Path("link")
@@ -97,7 +97,11 @@ def test_a_tenant_without_a_comment_gets_one_that_says_so(forge: Forge) -> None:
 
 
 def test_where_the_tenant_is_unknown_all_comments_of_the_configuration_say_so(forge: Forge) -> None:
-    forge.comments += [forge.says(f"{DEV}\nNo changes"), forge.says(f"{OTHER}\nNo changes"), forge.says("hello")]
+    forge.comments += [
+        forge.new_entry(f"{DEV}\nNo changes"),
+        forge.new_entry(f"{OTHER}\nNo changes"),
+        forge.new_entry("hello"),
+    ]
 
     assert comment("plan.md", tenant="").code == 1
 

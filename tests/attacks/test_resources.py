@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.commands import CONFIG, GRANTS, TIMEOUT_SECONDS, Ran, a_workspace, command_line
+from support.commands import CONFIG, GRANTS, TIMEOUT_SECONDS, CommandResult, a_workspace, command_line
 
 from reconciler.contract.openapi import create_request
 from reconciler.core.suggest import did_you_mean
@@ -30,7 +30,7 @@ def _limited() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(MOST_SECONDS), int(MOST_SECONDS)))
 
 
-def bounded(*arguments: str) -> Ran:
+def bounded(*arguments: str) -> CommandResult:
     """Run a command that may take little memory and little time of the processor, without measuring coverage."""
     done = subprocess.run(
         command_line(*arguments),
@@ -42,7 +42,7 @@ def bounded(*arguments: str) -> Ran:
         timeout=5 * TIMEOUT_SECONDS,
     )
     assert "Traceback" not in done.stderr, done.stderr[-2000:]
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_value_is_checked_where_it_is_put_in(here: Path, value: str, what: str
 
     for command in (["validate"], ["plan"], ["apply", "--yes"]):
         ran = bounded(*command)
-        assert ran.code == 1, ran.said
+        assert ran.code == 1, ran.output
         assert re.match(r"grants/billing\.yaml:4:\d+: .*, with the values of \"local\"", ran.stderr), ran.stderr
         assert what in ran.stderr
 

@@ -173,8 +173,8 @@ def test_a_database_elsewhere_is_not_opened(here: Path, arguments: list[str], pl
     ran = reconciler(*arguments)
 
     assert ran.code == 1
-    assert "reconciler.yaml:3" in ran.said
-    assert "Traceback" not in ran.said
+    assert "reconciler.yaml:3" in ran.output
+    assert "Traceback" not in ran.output
     assert not outside.exists()
 
 
@@ -203,8 +203,8 @@ def test_a_file_that_is_no_sandbox_database_is_not_touched(here: Path, arguments
     ran = reconciler(*arguments)
 
     assert ran.code == 1
-    assert "data.db" in ran.said
-    assert "sandbox database" in ran.said
+    assert "data.db" in ran.output
+    assert "sandbox database" in ran.output
     assert file.is_dir() if what == "folder" else file.read_bytes() == content
     assert [path.name for path in here.glob("data.db*")] == ["data.db"]
 
@@ -235,7 +235,7 @@ def test_a_seed_elsewhere_is_not_read(here: Path, arguments: list[str], place: s
     ran = reconciler(*arguments)
 
     assert ran.code == 1
-    assert "reconciler.yaml:5" in ran.said
+    assert "reconciler.yaml:5" in ran.output
     assert not (here / DATABASE).exists()
 
 

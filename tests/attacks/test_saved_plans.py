@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.builders import INVOICES
-from support.commands import GRANTS, SEED, Ran, a_workspace, grants_of, reconciler
+from support.commands import GRANTS, SEED, CommandResult, a_workspace, grants_of, reconciler
 
 from reconciler.artifacts.saved_plan import read_plan
 from reconciler.artifacts.serialization import digest
@@ -43,11 +43,11 @@ def forge(path: Path, change: Forgery) -> None:
     path.write_text(json.dumps(content))
 
 
-def refused(here: Path, *options: str) -> Ran:
+def refused(here: Path, *options: str) -> CommandResult:
     """Apply the plan, and see that nothing was written."""
     before = grants_of(here)
     ran = reconciler("apply", "plan.json", *options)
-    assert (ran.code, grants_of(here)) == (5, before), ran.said
+    assert (ran.code, grants_of(here)) == (5, before), ran.output
     return ran
 
 
@@ -214,8 +214,8 @@ def test_a_widening_that_is_done_already_is_skipped_and_named(here: Path) -> Non
 
     ran = reconciler("apply", "plan.json", "--format", "json")
 
-    assert ran.code == 0, ran.said
-    assert "already as approved, so skipped: create Billing -> Invoices API" in ran.said
+    assert ran.code == 0, ran.output
+    assert "already as approved, so skipped: create Billing -> Invoices API" in ran.output
     assert [grant["scope"] for grant in grants_of(here) if grant["client_id"] == "portal"] == [[]]
 
 

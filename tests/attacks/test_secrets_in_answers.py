@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.commands import SECRET, Ran, a_workspace, reconciler
-from support.hostile import Asked, an_answer, hostile_tenant
+from support.commands import SECRET, CommandResult, a_workspace, reconciler
+from support.scripted_server import ReceivedRequest, http_response, scripted_server_thread
 
 AUDIENCE = "https://tenant.example.com/api/v2/"
 CLAIMS = {"azp": "own", "aud": AUDIENCE, "scope": "read:client_grants create:client_grants"}
@@ -20,7 +20,7 @@ FETCHED = ".".join(
 )
 PASSWORD = "canary-password-of-the-proxy"
 
-Answer = Callable[[Asked], bytes]
+Answer = Callable[[ReceivedRequest], bytes]
 
 
 def raw(status: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
@@ -29,21 +29,23 @@ def raw(status: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     return "\r\n".join([*lines, "connection: close", f"content-length: {len(body)}", "", ""]).encode() + body
 
 
-def a_tenant(asked: Asked) -> bytes:
+def a_tenant(asked: ReceivedRequest) -> bytes:
     """A tenant that behaves, and has no grants."""
     match asked.path.removeprefix("/api/v2/"):
         case "/oauth/token":
-            return an_answer(200, {"access_token": FETCHED, "expires_in": 86_400})
+            return http_response(200, {"access_token": FETCHED, "expires_in": 86_400})
         case "client-grants":
-            return an_answer(200, {"client_grants": []})
+            return http_response(200, {"client_grants": []})
         case "resource-servers":
-            return an_answer(200, {"resource_servers": [API], "total": 1})
+            return http_response(200, {"resource_servers": [API], "total": 1})
         case "clients":
-            return an_answer(200, {"clients": [{"client_id": "billing", "name": "Billing", "is_first_party": True}]})
+            return http_response(
+                200, {"clients": [{"client_id": "billing", "name": "Billing", "is_first_party": True}]}
+            )
         case "organizations":
-            return an_answer(200, {"organizations": []})
+            return http_response(200, {"organizations": []})
         case _:
-            return an_answer(404)
+            return http_response(404)
 
 
 @pytest.fixture
@@ -62,13 +64,13 @@ def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
     def everything(answer: Answer, *arguments: str, code: int = 1) -> str:
         before = set(here.rglob("*"))
-        with hostile_tenant(answer) as server:
+        with scripted_server_thread(answer) as server:
             monkeypatch.setenv("AUTH0_DOMAIN", server.url)
-            ran: Ran = reconciler(*arguments)
-        assert ran.code == code, ran.said
+            ran: CommandResult = reconciler(*arguments)
+        assert ran.code == code, ran.output
         files = [path for path in here.rglob("*") if path.is_file() and path not in before]
-        assert "Traceback" not in ran.said
-        return ran.said + "".join(path.read_text(errors="replace") for path in files)
+        assert "Traceback" not in ran.output
+        return ran.output + "".join(path.read_text(errors="replace") for path in files)
 
     return everything
 
@@ -92,17 +94,17 @@ SENT = {
 PLACES: Mapping[str, Callable[[str], bytes]] = {
     "the reason phrase": lambda text: raw(f"400 {text}"),
     "the reason phrase of a server error": lambda text: raw(f"503 {text}"),
-    "the message": lambda text: an_answer(403, {"message": f"not with {text}"}),
-    "the error": lambda text: an_answer(400, {"error": text}),
+    "the message": lambda text: http_response(403, {"message": f"not with {text}"}),
+    "the error": lambda text: http_response(400, {"error": text}),
     "content-encoding": lambda text: raw("200 OK", {"content-encoding": text}),
     "a header that is not valid": lambda text: raw("200 OK", {f"x {text}": "a"}),
     "the status line": raw,
     "the length": lambda text: raw("200 OK", {"Content-Length": text}),
-    "the body": lambda text: an_answer(200, text.encode()),
-    "a field": lambda text: an_answer(
+    "the body": lambda text: http_response(200, text.encode()),
+    "a field": lambda text: http_response(
         200, {"client_grants": [{text: 1, "client_id": "x", "audience": "y", "id": "z"}]}
     ),
-    "a name of an API": lambda text: an_answer(
+    "a name of an API": lambda text: http_response(
         200, {"client_grants": [{"client_id": "x", "audience": text, "id": "z", "scope": [text]}]}
     ),
 }
@@ -124,7 +126,7 @@ def test_no_format_shows_a_secret_that_an_answer_repeats(
         if place in DATA and secret.upper().startswith(text):
             continue  # a part of a secret in the data of the tenant is not the echo of a request
 
-        def answer(asked: Asked, text: str = text) -> bytes:
+        def answer(asked: ReceivedRequest, text: str = text) -> bytes:
             return place(text) if asked.path.endswith("client-grants") else a_tenant(asked)
 
         said = run(answer, *COMMANDS["plan"]).lower()
@@ -133,7 +135,7 @@ def test_no_format_shows_a_secret_that_an_answer_repeats(
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_no_command_shows_a_secret_that_a_later_answer_repeats(run: Callable[..., str], command: list[str]) -> None:
-    def answer(asked: Asked) -> bytes:
+    def answer(asked: ReceivedRequest) -> bytes:
         text = f"Basic {base64.b64encode(f'own:{SECRET}'.encode()).decode()} {FETCHED}"
         return raw(f"401 {text}") if asked.path.endswith("client-grants") else a_tenant(asked)
 
@@ -144,9 +146,9 @@ def test_no_command_shows_a_secret_that_a_later_answer_repeats(run: Callable[...
 
 
 def test_journal_and_reports_show_no_secret_that_the_answer_to_a_write_repeats(run: Callable[..., str]) -> None:
-    def answer(asked: Asked) -> bytes:
+    def answer(asked: ReceivedRequest) -> bytes:
         if asked.method == "POST" and asked.path == "/api/v2/client-grants":
-            return an_answer(400, {"message": f"{SECRET} {FETCHED}"})
+            return http_response(400, {"message": f"{SECRET} {FETCHED}"})
         return a_tenant(asked)
 
     said = run(answer, *COMMANDS["apply"], code=3).lower()
@@ -160,9 +162,9 @@ def test_journal_and_reports_show_no_secret_that_the_answer_to_a_write_repeats(r
 def test_a_fetched_token_with_a_stray_character_is_refused_and_not_printed(
     run: Callable[..., str], command: str, spoilt: str
 ) -> None:
-    def answer(asked: Asked) -> bytes:
+    def answer(asked: ReceivedRequest) -> bytes:
         token = {"access_token": f"{FETCHED}{spoilt}", "expires_in": 86_400}
-        return an_answer(200, token) if asked.path == "/oauth/token" else a_tenant(asked)
+        return http_response(200, token) if asked.path == "/oauth/token" else a_tenant(asked)
 
     said = run(answer, *COMMANDS[command]).lower()
 

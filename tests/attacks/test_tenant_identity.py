@@ -56,7 +56,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def a_tenant(
-    here: Path, identity: str = IDENTITY, addresses: int = 2, around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+    here: Path, identity: str = IDENTITY, addresses: int = 2, middleware: Callable[[ASGIApp], ASGIApp] = lambda app: app
 ) -> Iterator[Served]:
     """Serve a tenant that identifies itself as `identity`."""
     with ExitStack() as opened:
@@ -65,7 +65,7 @@ def a_tenant(
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             requests.append(scope["path"])
-            await around(sandbox.app)(scope, receive, send)
+            await middleware(sandbox.app)(scope, receive, send)
 
         reached = replace(sandbox, app=counted)
         yield Served(sandbox, [opened.enter_context(serving(reached)) for _ in range(addresses)], requests)
@@ -104,7 +104,7 @@ def test_another_spelling_of_the_host_keeps_the_guards(
 
     ran = reconciler(*PRUNE)
 
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert "Tenant prod" in ran.stdout
     assert prod.holders == {"billing", "legacy"}
 
@@ -221,7 +221,7 @@ def rewriting(old: bytes, new: bytes) -> Callable[[ASGIApp], ASGIApp]:
     """Return what puts `new` for `old` into the list of APIs, both of the same length."""
     assert len(old) == len(new)
 
-    def around(app: ASGIApp) -> ASGIApp:
+    def middleware(app: ASGIApp) -> ASGIApp:
         async def rewritten(scope: Scope, receive: Receive, send: Send) -> None:
             async def pass_on(message: Message) -> None:
                 if "resource-servers" in scope["path"] and "body" in message:
@@ -232,13 +232,13 @@ def rewriting(old: bytes, new: bytes) -> Callable[[ASGIApp], ASGIApp]:
 
         return rewritten
 
-    return around
+    return middleware
 
 
 def test_a_list_of_apis_of_another_tenant_ends_the_run_before_any_write(
     here: Path, credentials: Callable[[str], None]
 ) -> None:
-    with a_tenant(here, around=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
+    with a_tenant(here, middleware=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
         address = prod.addresses[0]
         declare(here, f"prod: {{domain: '{address}', canonical_domain: {IDENTITY}}}")
         credentials(address)
@@ -251,7 +251,7 @@ def test_a_list_of_apis_of_another_tenant_ends_the_run_before_any_write(
 
 
 def test_a_tenant_that_gives_two_identities_is_refused(here: Path, credentials: Callable[[str], None]) -> None:
-    with a_tenant(here, around=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
+    with a_tenant(here, middleware=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
         declare(here, f"prod: {{domain: '{prod.addresses[0]}'}}")
         credentials(prod.addresses[0])
 
@@ -354,7 +354,7 @@ def test_a_domain_that_a_pull_request_changed_gets_no_credentials(
     ran = reconciler("--tenant", "prod", *command)
 
     assert ran.code == 1
-    assert f"{prefix}DOMAIN is {IDENTITY}, but the tenant's domain is evil.eu.auth0.com" in " ".join(ran.said.split())
+    assert f"{prefix}DOMAIN is {IDENTITY}, but the tenant's domain is evil.eu.auth0.com" in " ".join(ran.output.split())
     assert listener == []
 
 

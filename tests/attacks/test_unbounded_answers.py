@@ -28,7 +28,7 @@ Alter = Callable[[str, str, Any], Any]
 def altering(alter: Alter) -> Callable[[ASGIApp], ASGIApp]:
     """Put what `alter` makes of method, path and content in the place of each answer."""
 
-    def around(app: ASGIApp) -> ASGIApp:
+    def middleware(app: ASGIApp) -> ASGIApp:
         async def altered(scope: Scope, receive: Receive, send: Send) -> None:
             said: list[Message] = []
 
@@ -48,7 +48,7 @@ def altering(alter: Alter) -> Callable[[ASGIApp], ASGIApp]:
 
         return altered
 
-    return around
+    return middleware
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int,
                 monkeypatch.setenv(name, value)
             monkeypatch.setenv("AUTH0_AUDIENCE", "https://sandbox.localhost/api/v2/")
             ran = reconciler(*arguments)
-        return ran.code, ran.said
+        return ran.code, ran.output
 
     return running
 
@@ -266,4 +266,4 @@ def test_many_ids_of_organizations_need_the_permission_to_list(here: Path) -> No
     ran = reconciler("plan")
 
     assert ran.code == 1
-    assert "more than 100 organizations by id" in ran.said
+    assert "more than 100 organizations by id" in ran.output

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import pytest
 from support.builders import INVOICES, a_grant, a_key, an_observed
-from support.hostile import Answer, Asked, Server, an_answer, hostile_server
+from support.scripted_server import ReceivedRequest, Responder, Server, http_response, scripted_server
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.client import ManagementClient, is_forbidden, open_client
@@ -27,27 +27,27 @@ GRANT = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": [
 
 
 def talk(
-    answer: Answer,
+    answer: Responder,
     work: Callable[[ManagementClient], Awaitable[T]],
     credentials: Credentials = TOKEN,
 ) -> tuple[T, Server]:
     async def run() -> tuple[T, Server]:
-        async with hostile_server(answer) as server, open_client(server.url, credentials) as client:
+        async with scripted_server(answer) as server, open_client(server.url, credentials) as client:
             return await work(client), server
 
     return run_virtually(run())[0]
 
 
-def failure(answer: Answer, work: Callable[[ManagementClient], Awaitable[object]]) -> Auth0Error:
+def failure(answer: Responder, work: Callable[[ManagementClient], Awaitable[object]]) -> Auth0Error:
     with pytest.raises(Auth0Error) as caught:
         talk(answer, work)
     assert CANARY not in str(caught.value)
     return caught.value
 
 
-def pages(*contents: dict[str, object]) -> Answer:
+def pages(*contents: dict[str, object]) -> Responder:
     """Answers the cursor pages in turn: no cursor gives the first, `from=1` the second, and so on."""
-    return lambda asked: an_answer(200, contents[int(asked.query.get("from", 0))])
+    return lambda asked: http_response(200, contents[int(asked.query.get("from", 0))])
 
 
 def a_listed(number: int) -> dict[str, object]:
@@ -64,7 +64,7 @@ def test_a_listing_is_read_to_its_end_over_empty_pages() -> None:
     grants, server = talk(answer, ManagementClient.grants)
 
     assert [each.id for each in grants] == ["cgr_1", "cgr_2"]
-    assert [(each.query["take"], each.query.get("from")) for each in server.asked] == [
+    assert [(each.query["take"], each.query.get("from")) for each in server.requests] == [
         ("100", None),
         ("100", "1"),
         ("100", "2"),
@@ -95,10 +95,10 @@ def test_what_shifted_pages_list_twice_counts_once() -> None:
         pages({"clients": []}),
         pages({"client_grants": {}}),
         pages({"client_grants": ["cgr_1"]}),
-        lambda _: an_answer(200, []),
-        lambda _: an_answer(200, b"<html>", "text/html"),
-        lambda _: an_answer(200, b'{"client_grants": ['),
-        lambda _: an_answer(200, b"\xff\xfe"),
+        lambda _: http_response(200, []),
+        lambda _: http_response(200, b"<html>", "text/html"),
+        lambda _: http_response(200, b'{"client_grants": ['),
+        lambda _: http_response(200, b"\xff\xfe"),
     ],
     ids=[
         "one grant twice with other contents",
@@ -113,16 +113,16 @@ def test_what_shifted_pages_list_twice_counts_once() -> None:
         "no text",
     ],
 )
-def test_a_listing_that_cannot_be_trusted_is_no_listing(answer: Answer) -> None:
+def test_a_listing_that_cannot_be_trusted_is_no_listing(answer: Responder) -> None:
     assert isinstance(failure(answer, ManagementClient.grants), UnreadableError)
 
 
 def test_an_incomplete_listing_is_read_once_more_and_then_refused_with_both_numbers() -> None:
-    asked: list[Asked] = []
+    asked: list[ReceivedRequest] = []
 
-    def incomplete(each: Asked) -> bytes:
+    def incomplete(each: ReceivedRequest) -> bytes:
         asked.append(each)
-        return an_answer(200, {"client_grants": [a_listed(1)], "total": 5})
+        return http_response(200, {"client_grants": [a_listed(1)], "total": 5})
 
     error = failure(incomplete, ManagementClient.grants)
 
@@ -134,7 +134,7 @@ def test_a_listing_that_is_complete_at_the_second_reading_counts() -> None:
     readings = iter(([a_listed(1)], [a_listed(1), a_listed(2)]))
 
     grants, _ = talk(
-        lambda _: an_answer(200, {"client_grants": next(readings), "total": 2}),
+        lambda _: http_response(200, {"client_grants": next(readings), "total": 2}),
         ManagementClient.grants,
     )
 
@@ -145,21 +145,21 @@ def test_a_grant_is_found_by_its_key() -> None:
     user = {**GRANT, "id": "cgr_2", "subject_type": "user"}
 
     found, server = talk(
-        lambda _: an_answer(200, {"client_grants": [user, GRANT]}),
+        lambda _: http_response(200, {"client_grants": [user, GRANT]}),
         lambda client: client.find(a_key()),
     )
 
     assert found == an_observed(grant_id="cgr_1")
-    assert (server.asked[0].query["client_id"], server.asked[0].query["audience"]) == ("billing", INVOICES)
+    assert (server.requests[0].query["client_id"], server.requests[0].query["audience"]) == ("billing", INVOICES)
 
 
 def test_a_default_grant_is_found_by_its_group() -> None:
     key = a_key(None, default_for="third_party_clients")
 
-    found, server = talk(lambda _: an_answer(200, {"client_grants": []}), lambda client: client.find(key))
+    found, server = talk(lambda _: http_response(200, {"client_grants": []}), lambda client: client.find(key))
 
     assert found is None
-    assert server.asked[0].query["default_for"] == "third_party_clients"
+    assert server.requests[0].query["default_for"] == "third_party_clients"
 
 
 A = {"client_id": "a", "name": "A", "is_first_party": True, "app_type": "spa"}
@@ -168,7 +168,7 @@ B = {"client_id": "b", "is_first_party": False}
 
 def test_applications_come_with_few_fields() -> None:
     applications, server = talk(
-        lambda _: an_answer(200, {"clients": [A, B, {"client_id": "c"}]}),
+        lambda _: http_response(200, {"clients": [A, B, {"client_id": "c"}]}),
         ManagementClient.applications,
     )
 
@@ -177,7 +177,7 @@ def test_applications_come_with_few_fields() -> None:
         Application("b", "", is_third_party=True),
         Application("c", "", is_third_party=None),
     )
-    assert server.asked[0].query == {
+    assert server.requests[0].query == {
         "fields": "client_id,name,is_first_party,app_type",
         "include_fields": "true",
         "is_global": "false",
@@ -185,17 +185,17 @@ def test_applications_come_with_few_fields() -> None:
     }
 
 
-def apis_page(asked: Asked) -> bytes:
+def apis_page(asked: ReceivedRequest) -> bytes:
     number = int(asked.query["page"])
     servers = [{"identifier": f"urn:{n}", "name": "N"} for n in range(100 * number, min(100 * number + 100, 250))]
-    return an_answer(200, {"total": 250, "start": 100 * number, "limit": 100, "resource_servers": servers})
+    return http_response(200, {"total": 250, "start": 100 * number, "limit": 100, "resource_servers": servers})
 
 
 def test_apis_are_read_by_page_number_and_in_order() -> None:
     apis, server = talk(apis_page, ManagementClient.apis)
 
     assert apis == tuple(Api(f"urn:{number}", "N") for number in range(250))
-    assert sorted(each.query["page"] for each in server.asked) == ["0", "1", "2"]
+    assert sorted(each.query["page"] for each in server.requests) == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_apis_are_read_by_page_number_and_in_order() -> None:
     ],
 )
 def test_a_listing_of_apis_that_does_not_add_up_is_no_listing(page: object) -> None:
-    assert isinstance(failure(lambda _: an_answer(200, page), ManagementClient.apis), UnreadableError)
+    assert isinstance(failure(lambda _: http_response(200, page), ManagementClient.apis), UnreadableError)
 
 
 def create(client: ManagementClient) -> Awaitable[str]:
@@ -231,7 +231,7 @@ def delete(client: ManagementClient) -> Awaitable[None]:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 429])
 def test_a_refusal_tells_the_apis_own_words(status: int) -> None:
-    error = failure(lambda _: an_answer(status, {"statusCode": status, "message": "because so"}), create)
+    error = failure(lambda _: http_response(status, {"statusCode": status, "message": "because so"}), create)
 
     assert isinstance(error, RefusedCallError)
     assert (error.status, error.api_message) == (status, "because so")
@@ -250,7 +250,7 @@ def test_a_refusal_tells_the_apis_own_words(status: int) -> None:
     ids=["oauth", "error only", "a list", "html", "too long"],
 )
 def test_a_refusal_without_the_usual_body_tells_what_there_is(body: object, message: str) -> None:
-    error = failure(lambda _: an_answer(400, body), create)
+    error = failure(lambda _: http_response(400, body), create)
 
     assert isinstance(error, RefusedCallError)
     assert error.api_message == message
@@ -264,24 +264,24 @@ def test_a_missing_permission_is_told_apart() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda _: an_answer(500, {"message": "oops"}),
-        lambda _: an_answer(503, b""),
-        lambda _: an_answer(408, b""),
-        lambda _: an_answer(302, b""),
+        lambda _: http_response(500, {"message": "oops"}),
+        lambda _: http_response(503, b""),
+        lambda _: http_response(408, b""),
+        lambda _: http_response(302, b""),
         lambda _: b"",
         lambda _: b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{",
         lambda _: b"\x00garbage\r\n\r\n",
-        lambda _: an_answer(201, b"<html>"),
+        lambda _: http_response(201, b"<html>"),
     ],
     ids=["500", "503", "408", "302", "closed", "cut off", "garbage", "201 with html"],
 )
-def test_a_write_whose_answer_is_lost_is_unclear(answer: Answer) -> None:
+def test_a_write_whose_answer_is_lost_is_unclear(answer: Responder) -> None:
     assert isinstance(failure(answer, create), UnknownOutcomeError)
 
 
 def test_a_write_that_never_left_is_told_apart() -> None:
     async def run() -> None:
-        async with hostile_server(lambda _: b"") as server:
+        async with scripted_server(lambda _: b"") as server:
             url = server.url
         async with open_client(url, TOKEN) as client:
             await client.create(a_grant())
@@ -291,15 +291,15 @@ def test_a_write_that_never_left_is_told_apart() -> None:
 
 
 def test_an_id_cannot_leave_its_place_in_the_path() -> None:
-    _, server = talk(lambda _: an_answer(204), delete)
+    _, server = talk(lambda _: http_response(204), delete)
 
-    assert server.asked[0].target == "/api/v2/client-grants/cgr_1%2F..%2Fx"
+    assert server.requests[0].target == "/api/v2/client-grants/cgr_1%2F..%2Fx"
 
 
-def with_token(asked: Asked) -> bytes:
+def with_token(asked: ReceivedRequest) -> bytes:
     if asked.path == "/oauth/token":
-        return an_answer(200, {"access_token": "fresh", "token_type": "Bearer", "expires_in": 86400})
-    return an_answer(200, {"client_grants": []})
+        return http_response(200, {"access_token": "fresh", "token_type": "Bearer", "expires_in": 86400})
+    return http_response(200, {"client_grants": []})
 
 
 SECRET = ClientSecret("id", CANARY, "https://t/api/v2/")
@@ -312,8 +312,8 @@ def test_one_token_serves_all_calls() -> None:
     _, server = talk(with_token, work, SECRET)
 
     assert sorted(server.calls()) == ["GET /api/v2/client-grants"] * 3 + ["POST /oauth/token"]
-    assert {each.headers.get("authorization") for each in server.asked} == {None, "Bearer fresh"}
-    assert server.asked[0].body.decode() == (
+    assert {each.headers.get("authorization") for each in server.requests} == {None, "Bearer fresh"}
+    assert server.requests[0].body.decode() == (
         f"grant_type=client_credentials&client_id=id&audience=https%3A%2F%2Ft%2Fapi%2Fv2%2F&client_secret={CANARY}"
     )
 
@@ -321,13 +321,13 @@ def test_one_token_serves_all_calls() -> None:
 @pytest.mark.parametrize(
     ("answer", "requests"),
     [
-        (an_answer(401, {"error": "access_denied", "error_description": "Unauthorized"}), 1),
-        (an_answer(404, {}), 1),
-        (an_answer(200, {"token": "x"}), 5),
-        (an_answer(200, b"<html>"), 5),
-        (an_answer(200, []), 5),
-        (an_answer(500, {}), 5),
-        (an_answer(429, {}), 5),
+        (http_response(401, {"error": "access_denied", "error_description": "Unauthorized"}), 1),
+        (http_response(404, {}), 1),
+        (http_response(200, {"token": "x"}), 5),
+        (http_response(200, b"<html>"), 5),
+        (http_response(200, []), 5),
+        (http_response(500, {}), 5),
+        (http_response(429, {}), 5),
     ],
     ids=["wrong secret", "404", "no token", "html", "a list", "500", "429"],
 )
@@ -336,7 +336,7 @@ def test_without_a_token_nothing_else_is_called_and_none_is_asked_for_more_than_
 ) -> None:
     asked: list[str] = []
 
-    def counted(request: Asked) -> bytes:
+    def counted(request: ReceivedRequest) -> bytes:
         asked.append(request.path)
         return answer
 
@@ -348,7 +348,7 @@ def test_without_a_token_nothing_else_is_called_and_none_is_asked_for_more_than_
 
 
 def test_a_redirect_is_not_followed_with_the_token() -> None:
-    def answer(_: Asked) -> bytes:
+    def answer(_: ReceivedRequest) -> bytes:
         return b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n"
 
     with pytest.raises(UnknownOutcomeError):
@@ -365,9 +365,9 @@ def test_a_proxy_of_the_environment_is_not_asked_for_loopback(monkeypatch: pytes
 def test_a_listing_without_an_end_is_left(page: list[dict[str, object]]) -> None:
     served: list[int] = []
 
-    def answer(_: Asked) -> bytes:
+    def answer(_: ReceivedRequest) -> bytes:
         served.append(1)
-        return an_answer(200, {"client_grants": page, "next": str(len(served))})
+        return http_response(200, {"client_grants": page, "next": str(len(served))})
 
     error = failure(answer, ManagementClient.grants)
 
@@ -381,11 +381,11 @@ def test_the_organizations_of_a_grant_are_read_to_their_end() -> None:
     found, server = talk(answer, lambda client: client.organizations_of("cgr_1/x"))
 
     assert found == {"org_1": Organization("org_1", ""), "org_2": Organization("org_2", "b")}
-    assert {each.path for each in server.asked} == {"/api/v2/client-grants/cgr_1%2Fx/organizations"}
+    assert {each.path for each in server.requests} == {"/api/v2/client-grants/cgr_1%2Fx/organizations"}
 
 
 def test_a_grant_that_has_gone_meanwhile_has_no_organizations() -> None:
-    found, _ = talk(lambda _: an_answer(404, {}), lambda client: client.organizations_of("cgr_1"))
+    found, _ = talk(lambda _: http_response(404, {}), lambda client: client.organizations_of("cgr_1"))
 
     assert found == {}
 
@@ -400,18 +400,18 @@ def test_the_names_of_organizations_are_read() -> None:
 
 def test_the_grants_of_an_organization_are_counted_in_one_call() -> None:
     found, server = talk(
-        lambda _: an_answer(200, {"total": 42, "client_grants": [GRANT]}),
+        lambda _: http_response(200, {"total": 42, "client_grants": [GRANT]}),
         lambda client: client.associations.count("o/1"),
     )
 
     assert found == 42
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert (asked.path, asked.query["per_page"]) == ("/api/v2/organizations/o%2F1/client-grants", "1")
 
 
 @pytest.mark.parametrize("total", [-1, "1", None, True])
 def test_a_count_that_cannot_be_is_none(total: object) -> None:
-    answer = an_answer(200, {"total": total, "client_grants": []})
+    answer = http_response(200, {"total": total, "client_grants": []})
 
     assert isinstance(failure(lambda _: answer, lambda client: client.associations.count("org_1")), UnreadableError)
 
@@ -421,9 +421,9 @@ def test_organizations_get_a_grant_and_lose_it() -> None:
         await client.associations.add("org_1", "cgr_1")
         await client.associations.remove("org_1", "cgr_1/x")
 
-    _, server = talk(lambda asked: an_answer(201, {}) if asked.method == "POST" else an_answer(204), work)
+    _, server = talk(lambda asked: http_response(201, {}) if asked.method == "POST" else http_response(204), work)
 
-    added, removed = server.asked
+    added, removed = server.requests
     assert (added.method, added.path, added.body) == (
         "POST",
         "/api/v2/organizations/org_1/client-grants",
@@ -432,7 +432,7 @@ def test_organizations_get_a_grant_and_lose_it() -> None:
     assert (removed.method, removed.path) == ("DELETE", "/api/v2/organizations/org_1/client-grants/cgr_1%2Fx")
 
 
-@pytest.mark.parametrize("answer", [an_answer(201, {}), an_answer(201, [])], ids=["no id", "no object"])
+@pytest.mark.parametrize("answer", [http_response(201, {}), http_response(201, [])], ids=["no id", "no object"])
 def test_a_created_grant_without_an_id_has_to_be_looked_up(answer: bytes) -> None:
     assert isinstance(failure(lambda _: answer, create), UnreadableError)
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from support.hostile import Answer, an_answer, hostile_server
+from support.scripted_server import Responder, http_response, scripted_server
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.errors import Auth0Error, RateLimitedError, UnknownOutcomeError, UnreadableError
@@ -14,15 +14,15 @@ from reconciler.auth0.exchange import TenantResponse as WholeAnswer
 from reconciler.redaction import Secrets
 
 
-def exchanged(answer: Answer) -> tuple[WholeAnswer, float]:
+def exchanged(answer: Responder) -> tuple[WholeAnswer, float]:
     async def run() -> WholeAnswer:
-        async with hostile_server(answer) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
+        async with scripted_server(answer) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
             return await exchange(http, http.build_request("GET", f"{server.url}/x"), Secrets())
 
     return run_virtually(run())
 
 
-def failure(answer: Answer) -> Auth0Error:
+def failure(answer: Responder) -> Auth0Error:
     with pytest.raises(Auth0Error) as caught:
         exchanged(answer)
     return caught.value
@@ -33,7 +33,7 @@ def head(*lines: str) -> bytes:
 
 
 def test_a_whole_answer_comes_with_status_headers_and_body() -> None:
-    answer, _ = exchanged(lambda _: an_answer(201, {"a": 1}))
+    answer, _ = exchanged(lambda _: http_response(201, {"a": 1}))
 
     assert (answer.call, answer.status, answer.json()) == ("GET 127.0.0.1 /x", 201, {"a": 1})
     assert answer.headers["content-type"] == "application/json"
@@ -69,7 +69,7 @@ def endless() -> Iterator[bytes]:
     ],
     ids=["a compressed bomb", "an endless stream", "just too much"],
 )
-def test_an_answer_that_is_too_large_is_left(answer: Answer) -> None:
+def test_an_answer_that_is_too_large_is_left(answer: Responder) -> None:
     error = failure(answer)
 
     assert isinstance(error, UnreadableError)
@@ -117,7 +117,7 @@ def test_a_drip_does_not_hold_us_for_ever() -> None:
             yield b"x"
 
     async def run() -> None:
-        async with hostile_server(lambda _: drip()) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
+        async with scripted_server(lambda _: drip()) as server, httpx.AsyncClient(timeout=TIMEOUTS) as http:
             with pytest.raises(UnknownOutcomeError, match="no complete response within 60 s"):
                 await exchange(http, http.build_request("GET", server.url), Secrets())
 
@@ -128,7 +128,7 @@ def test_a_drip_does_not_hold_us_for_ever() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", b"[" * 100_000, b"\xff"], ids=["html", "nested", "no text"])
 def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
-    answer, _ = exchanged(lambda _: an_answer(200, body))
+    answer, _ = exchanged(lambda _: http_response(200, body))
 
     with pytest.raises(UnreadableError, match="the response is not valid JSON"):
         answer.json()
@@ -151,7 +151,7 @@ def test_an_answer_that_repeats_a_secret_does_not_bring_it_into_a_message(echo: 
 
     async def run() -> WholeAnswer:
         async with (
-            hostile_server(lambda _: an_answer(400, body)) as server,
+            scripted_server(lambda _: http_response(400, body)) as server,
             httpx.AsyncClient(timeout=TIMEOUTS) as http,
         ):
             headers = {"Authorization": f"Bearer {token}"}
@@ -169,7 +169,7 @@ def test_a_form_that_is_repeated_keeps_its_secrets() -> None:
 
     async def run() -> WholeAnswer:
         async with (
-            hostile_server(lambda asked: an_answer(400, {"error_description": asked.body.decode()})) as server,
+            scripted_server(lambda asked: http_response(400, {"error_description": asked.body.decode()})) as server,
             httpx.AsyncClient(timeout=TIMEOUTS) as http,
         ):
             return await exchange(http, http.build_request("POST", server.url, data=form), secrets)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.builders import a_key
-from support.tenants import DOMAIN, Forward, Interfering
+from support.tenants import DOMAIN, Forward, InterceptingTransport
 from support.virtual_time import run_virtually
 
 from auth0_sandbox.server.transport import SandboxTransport
@@ -119,7 +119,7 @@ def asked(
         with tenant.opened() as sandbox:
             own = sandbox.credentials
             credentials = ClientSecret(own.client_id, own.client_secret, f"https://{DOMAIN}/api/v2/")
-            transport = Interfering(SandboxTransport(sandbox.app), tenant.note)
+            transport = InterceptingTransport(SandboxTransport(sandbox.app), tenant.note)
             client_options = ClientOptions(rate_options, RetryPolicy(jitter=lambda low, _: low))
             async with open_client(
                 f"http://{DOMAIN}", credentials, transport=transport, client_options=client_options

@@ -7,7 +7,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from support.hostile import Asked, Server, an_answer, hostile_server
+from support.scripted_server import ReceivedRequest, Server, http_response, scripted_server
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.client import ManagementClient, open_client
@@ -29,25 +29,25 @@ class Issuer:
 
     def __init__(self, takes: Callable[[str], bool], lifetime: object = 86_400) -> None:
         self.takes, self.lifetime = takes, lifetime
-        self.forms: list[Asked] = []
+        self.forms: list[ReceivedRequest] = []
 
-    def __call__(self, asked: Asked) -> bytes:
+    def __call__(self, asked: ReceivedRequest) -> bytes:
         if asked.path == "/oauth/token":
             self.forms.append(asked)
-            return an_answer(200, {"access_token": f"t{len(self.forms)}", "expires_in": self.lifetime})
+            return http_response(200, {"access_token": f"t{len(self.forms)}", "expires_in": self.lifetime})
         if self.takes(asked.headers["authorization"].removeprefix("Bearer ")):
-            return an_answer(200, NO_GRANTS)
-        return an_answer(401, {"message": "Expired token received for JSON Web Token validation"})
+            return http_response(200, NO_GRANTS)
+        return http_response(401, {"message": "Expired token received for JSON Web Token validation"})
 
 
 def talk(
-    issuer: Callable[[Asked], bytes],
+    issuer: Callable[[ReceivedRequest], bytes],
     work: Callable[[ManagementClient], Awaitable[object]],
     credentials: Credentials = SECRET,
 ) -> Server:
     async def run() -> Server:
         async with (
-            hostile_server(issuer) as server,
+            scripted_server(issuer) as server,
             open_client(server.url, credentials, client_options=EAGER) as client,
         ):
             await work(client)
@@ -115,7 +115,7 @@ def test_a_token_is_renewed_before_it_expires(lifetime: object, tokens: int) -> 
 
 def test_a_token_endpoint_that_fails_for_a_moment_is_asked_again() -> None:
     issuer = Issuer(lambda _: True)
-    answers = [an_answer(503, b""), an_answer(429, b""), b""]
+    answers = [http_response(503, b""), http_response(429, b""), b""]
 
     talk(lambda asked: answers.pop() if answers else issuer(asked), ManagementClient.grants)
 
@@ -132,7 +132,7 @@ def pem(key: rsa.RSAPrivateKey) -> str:
     return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
 
 
-def assertions(forms: list[Asked]) -> list[str]:
+def assertions(forms: list[ReceivedRequest]) -> list[str]:
     fields = [dict(pair.split("=") for pair in form.body.decode().split("&")) for form in forms]
     assert all(
         field["client_assertion_type"] == "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
@@ -175,7 +175,7 @@ def test_a_key_that_is_none_is_an_error_without_the_key() -> None:
 
 def test_a_tenant_that_is_not_there_is_tried_five_times() -> None:
     async def run() -> None:
-        async with hostile_server(lambda _: b"") as server:
+        async with scripted_server(lambda _: b"") as server:
             url = server.url
         async with open_client(
             url, AccessToken("x"), client_options=ClientOptions(retry_policy=RetryPolicy(jitter=lambda _, high: high))
@@ -194,7 +194,7 @@ def test_who_is_refused_a_token_is_told_which_variables_to_look_at_and_no_value(
     credentials = replace(SECRET, prefix="AUTH0_PROD_")
 
     with pytest.raises(NoTokenError) as caught:
-        talk(lambda _: an_answer(status, {"error_description": "canary-5ecret is wrong"}), many, credentials)
+        talk(lambda _: http_response(status, {"error_description": "canary-5ecret is wrong"}), many, credentials)
 
     assert f"/oauth/token: {status} *** is wrong; " in str(caught.value)
     assert "AUTH0_PROD_CLIENT_ID" in caught.value.advice
@@ -208,7 +208,7 @@ def test_where_a_private_key_is_refused_no_secret_is_spoken_of() -> None:
     ).decode()
 
     with pytest.raises(NoTokenError, match="check AUTH0_CLIENT_ID and the private key: "):
-        talk(lambda _: an_answer(401, {}), many, PrivateKey("id", pem, "RS256", "https://t.auth0.com/", AUDIENCE))
+        talk(lambda _: http_response(401, {}), many, PrivateKey("id", pem, "RS256", "https://t.auth0.com/", AUDIENCE))
 
 
 def refused_from(number: int, calls: int) -> tuple[Exception, list[str]]:
@@ -228,7 +228,7 @@ def refused_from(number: int, calls: int) -> tuple[Exception, list[str]]:
 
     async def run() -> Exception:
         async with (
-            hostile_server(Issuer(takes)) as server,
+            scripted_server(Issuer(takes)) as server,
             open_client(server.url, SECRET, client_options=EAGER, check_token=check) as client,
         ):
             for _ in range(calls - 1):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import GRANTS, grants_of, reconciler
-from support.repository import committed, git
+from support.repository import commit_all, git
 
 PORTAL = GRANTS.replace("Billing", "Portal").replace("description: Nightly run", "description: By day")
 EMPTY = "grants: []\n"
@@ -19,7 +19,7 @@ def sparse(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (here / "grants" / team).mkdir()
         (here / "grants" / team / "x.yaml").write_text(text)
     (here / "grants" / "billing.yaml").unlink()
-    committed(here)
+    commit_all(here)
     git(here, "sparse-checkout", "set", "--cone", "grants/team-a")
     assert not (here / "grants" / "team-b").exists()
     return here
@@ -68,7 +68,7 @@ def test_where_git_gives_no_answer_a_sparse_checkout_does_not_prune(sparse: Path
 def test_names_that_some_file_systems_take_for_one_are_reported(here: Path) -> None:
     for name in ("Name.yaml", "name.yaml", "M\u00fcller.yaml", "Mu\u0308ller.yaml"):
         (here / "grants" / name).write_text(EMPTY)
-    committed(here)
+    commit_all(here)
 
     ran = reconciler("validate")
 
@@ -88,7 +88,7 @@ def test_files_in_a_hidden_folder_are_reported_however_deep(here: Path) -> None:
 @pytest.fixture
 def moved(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    committed(here)
+    commit_all(here)
     (here / "auth0").mkdir()
     git(here, "mv", "grants", "auth0/grants")
     return here
@@ -100,7 +100,7 @@ def test_a_base_without_files_is_said_in_every_format(form: str) -> None:
     ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--format", form)
 
     assert ran.code == 0
-    assert "HEAD has no grant files in auth0/grants" in ran.said
+    assert "HEAD has no grant files in auth0/grants" in ran.output
 
 
 @pytest.mark.usefixtures("moved")
@@ -111,8 +111,8 @@ def test_without_files_at_the_base_drift_cannot_be_left_out() -> None:
 
 
 def test_files_of_another_repository_have_no_base_in_this_one(here: Path) -> None:
-    committed(here)
-    committed(here / "grants")
+    commit_all(here)
+    commit_all(here / "grants")
 
     ran = reconciler("plan", "--base", "HEAD")
 
@@ -139,7 +139,7 @@ def test_the_last_grant_is_deleted_only_by_number(here: Path) -> None:
     before = grants_of(here)
 
     ran = reconciler("apply", "--yes", "--prune")
-    assert (ran.code, "--max-deletes 1" in ran.said, grants_of(here)) == (4, True, before)
+    assert (ran.code, "--max-deletes 1" in ran.output, grants_of(here)) == (4, True, before)
     assert reconciler("apply", "--yes", "--prune", "--max-deletes", "0").code == 4
     assert grants_of(here) == before
 

@@ -150,7 +150,7 @@ class Gate:
         self.opened = threading.Event()
         self.writes = 0
 
-    def around(self, app: ASGIApp) -> ASGIApp:
+    def middleware(self, app: ASGIApp) -> ASGIApp:
         async def gated(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"].endswith("/client-grants"):
                 self.writes += scope["method"] == "POST"
@@ -165,7 +165,7 @@ class Gate:
 def interrupted(here: Path, gate: Gate, requests: int, number: signal.Signals) -> tuple[int, str, str]:
     """Run apply until `requests` stand at the gate, send a signal, open the gate; return code, stdout, stderr."""
     many_workers(here)
-    with served(here, gate.around) as environment:
+    with served(here, gate.middleware) as environment:
         process = subprocess.Popen(
             command_line("apply", "--yes"),
             env={**os.environ, **environment},
@@ -223,7 +223,7 @@ Message = MutableMapping[str, Any]
 def test_a_tenant_that_cannot_be_read_again_is_no_success(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = threading.Event()
 
-    def around(app: ASGIApp) -> ASGIApp:
+    def middleware(app: ASGIApp) -> ASGIApp:
         async def fails_after_a_write(
             scope: Scope, receive: Receive, send: Callable[[Message], Awaitable[None]]
         ) -> None:
@@ -237,7 +237,7 @@ def test_a_tenant_that_cannot_be_read_again_is_no_success(here: Path, monkeypatc
 
         return fails_after_a_write
 
-    with served(here, around) as environment:
+    with served(here, middleware) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         ran = reconciler("apply", "--yes")

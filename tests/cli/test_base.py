@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import GRANTS, grants_of, reconciler, served
-from support.repository import committed
+from support.repository import commit_all
 
 PORTAL = "  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
 WIDER = PORTAL.replace("'read:invoices'", "'read:invoices', 'void:invoices'")
@@ -14,7 +14,7 @@ WIDER = PORTAL.replace("'read:invoices'", "'read:invoices', 'void:invoices'")
 def workspace(here: Path) -> Path:
     """Billing is declared and missing in the tenant (drift); this branch widens Portal."""
     declare(here, GRANTS + PORTAL)
-    committed(here)
+    commit_all(here)
     declare(here, GRANTS + WIDER)
     return here
 
@@ -44,7 +44,7 @@ def test_a_value_that_this_branch_changes_is_no_drift(here: Path) -> None:
     config = (here / "reconciler.yaml").read_text()
     (here / "reconciler.yaml").write_text(config + "variables: {verb: read}\n")
     declare(here, "grants: [{client: Portal, api: Invoices API, scope: ['${verb}:invoices']}]")
-    committed(here)
+    commit_all(here)
     (here / "reconciler.yaml").write_text(config + "variables: {verb: write}\n")
 
     shown = reconciler("plan", "--base", "main").stdout
@@ -59,7 +59,7 @@ def test_without_a_configuration_in_the_base_todays_is_taken(here: Path, config:
     (here / "reconciler.yaml").unlink()
     if config:
         (here / "reconciler.yaml").write_text(config)
-    committed(here)
+    commit_all(here)
     (here / "reconciler.yaml").write_text(today)
 
     assert reconciler("plan", "--base", "main").code == 0
@@ -106,7 +106,7 @@ def test_only_the_branch_needs_a_base() -> None:
 
 def test_a_base_with_problems_is_said_and_told_from_the_rest(here: Path) -> None:
     declare(here, "grants:\n  - client: Portal\n")
-    committed(here)
+    commit_all(here)
     declare(here, GRANTS + WIDER)
 
     ran = reconciler("plan", "--base", "HEAD")
@@ -136,7 +136,7 @@ tenants:
 def test_to_a_tenant_that_is_new_the_base_declared_nothing(here: Path) -> None:
     declare(here, GRANTS)
     (here / "reconciler.yaml").write_text(TWO_TENANTS)
-    committed(here)
+    commit_all(here)
     (here / "reconciler.yaml").write_text(TWO_TENANTS + "  new: {kind: sandbox, seed: tenant.yaml, database: n.db}\n")
 
     ran = reconciler("plan", "--tenant", "new", "--base", "HEAD", "--only-branch")
@@ -148,7 +148,7 @@ def test_to_a_tenant_that_is_new_the_base_declared_nothing(here: Path) -> None:
 def test_a_tenant_without_a_name_has_the_values_that_all_had_then(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declare(here, GRANTS.replace("write:invoices", "${scope}"))
     (here / "reconciler.yaml").write_text(TWO_TENANTS.replace("read:", "write:"))
-    committed(here)
+    commit_all(here)
     with served(here) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -164,7 +164,7 @@ def test_a_tenant_without_a_name_has_the_values_that_all_had_then(here: Path, mo
 def test_a_configuration_of_any_name_is_read_as_it_was(here: Path, name: str) -> None:
     declare(here, GRANTS.replace("write:invoices", "${scope}"))
     (here / name).write_text(TWO_TENANTS.replace("read:", "write:"))
-    committed(here)
+    commit_all(here)
     assert reconciler("--config", name, "apply", "--yes").code == 0
     (here / name).write_text(TWO_TENANTS.replace("read:", "void:"))
 

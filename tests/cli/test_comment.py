@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.commands import Ran, reconciler
-from support.forges import NUMBER, RUN, STRANGER, TOKEN, Fault, Forge, GitHub, GitLab, Said, standing_in
+from support.commands import CommandResult, reconciler
+from support.forges import NUMBER, OTHER_USER, RUN, TOKEN, Fault, Forge, ForgeResponse, GitHub, GitLab, serve_forge
 
 MARKER = "<!-- reconciler:prod -->"
 OTHER = "<!-- reconciler:dev%20eu -->"
@@ -21,21 +21,21 @@ def forge(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.Monkey
     (here / "plan.md").write_text(PLAN, encoding="utf-8")
     (here / "event.json").write_text(json.dumps({"pull_request": {"number": NUMBER}}), encoding="utf-8")
     stand_in: Forge = request.param()
-    with standing_in(stand_in):
+    with serve_forge(stand_in):
         monkeypatch.setenv("GITHUB_EVENT_PATH", str(here / "event.json"))
         for name, value in stand_in.environment().items():
             monkeypatch.setenv(name, value)
         yield stand_in
 
 
-def comment(*options: str) -> Ran:
+def comment(*options: str) -> CommandResult:
     ran = reconciler("comment", "plan.md", *options)
-    assert TOKEN not in ran.said
+    assert TOKEN not in ran.output
     return ran
 
 
 def test_a_report_becomes_a_comment(forge: Forge) -> None:
-    forge.comments = [forge.says("Looks good to me")]
+    forge.comments = [forge.new_entry("Looks good to me")]
 
     ran = comment()
 
@@ -52,15 +52,15 @@ def test_the_next_report_takes_the_place_of_the_last(forge: Forge, here: Path) -
 
 
 def test_what_is_said_already_is_not_written_again(forge: Forge) -> None:
-    forge.comments = [forge.says(PLAN.strip().replace("\n", "\r\n"))]
+    forge.comments = [forge.new_entry(PLAN.strip().replace("\n", "\r\n"))]
 
     assert comment().stdout == "plan.md: unchanged\n"
     assert forge.writes() == []
 
 
 def test_our_comment_is_found_behind_many_others(forge: Forge) -> None:
-    forge.comments = [forge.says(f"comment {number}", STRANGER) for number in range(120)]
-    forge.comments.append(forge.says(f"{MARKER}\nold"))
+    forge.comments = [forge.new_entry(f"comment {number}", OTHER_USER) for number in range(120)]
+    forge.comments.append(forge.new_entry(f"{MARKER}\nold"))
 
     comment()
 
@@ -78,11 +78,11 @@ def test_each_tenant_has_its_own_comment(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("body", "author"),
-    [(f"{MARKER}\nfine, merge it", STRANGER), (f"> {MARKER}\nquoted by us", 1), (f"hello\n{MARKER}\n", 1)],
+    [(f"{MARKER}\nfine, merge it", OTHER_USER), (f"> {MARKER}\nquoted by us", 1), (f"hello\n{MARKER}\n", 1)],
     ids=["a stranger copies the marker", "a quotation", "a marker that is not first"],
 )
 def test_only_what_we_wrote_as_a_report_is_changed(forge: Forge, body: str, author: int) -> None:
-    forge.comments = [forge.says(body, author)]
+    forge.comments = [forge.new_entry(body, author)]
 
     comment()
 
@@ -92,13 +92,13 @@ def test_only_what_we_wrote_as_a_report_is_changed(forge: Forge, body: str, auth
 @pytest.mark.parametrize("forge", [GitLab], indirect=True)
 def test_where_nobody_says_who_we_are_nothing_is_ours(forge: Forge) -> None:
     note = {"id": 1, "body": f"{MARKER}\nold", "author": None}
-    forge.faults = [lambda _, __: Said(200, {}), lambda _, __: Said(200, [note])]
+    forge.faults = [lambda _, __: ForgeResponse(200, {}), lambda _, __: ForgeResponse(200, [note])]
 
     assert comment("--attempts", "1").stdout == "plan.md: added\n"
 
 
 def test_of_two_comments_of_ours_the_older_one_stays_the_one(forge: Forge) -> None:
-    forge.comments = [forge.says(f"{MARKER}\nolder"), forge.says(f"{MARKER}\nnewer")]
+    forge.comments = [forge.new_entry(f"{MARKER}\nolder"), forge.new_entry(f"{MARKER}\nnewer")]
 
     comment()
 
@@ -119,7 +119,7 @@ def test_drift_opens_one_issue_that_is_updated_and_closed(forge: Forge, here: Pa
 
 
 def test_drift_that_comes_again_opens_another_issue(forge: Forge) -> None:
-    forge.issues = [forge.says(PLAN, is_open=False), forge.says(PLAN, STRANGER)]
+    forge.issues = [forge.new_entry(PLAN, is_open=False), forge.new_entry(PLAN, OTHER_USER)]
 
     comment("--issue", "Drift in prod")
 
@@ -136,7 +136,7 @@ def test_issues_need_no_request(forge: Forge, here: Path, monkeypatch: pytest.Mo
 
 
 def fails(status: int) -> Fault:
-    return lambda _, __: Said(status, {"message": "no"})
+    return lambda _, __: ForgeResponse(status, {"message": "no"})
 
 
 def test_what_may_pass_is_tried_again(forge: Forge) -> None:
@@ -152,19 +152,19 @@ def test_it_gives_up_after_the_attempts_that_it_was_given(forge: Forge) -> None:
 
     assert (ran.code, ran.stdout, forge.comments) == (1, "", [])
     assert "503 no" in ran.stderr
-    assert len(forge.asked) == 2
+    assert len(forge.requests) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 301, 307])
 def test_a_refusal_is_final(forge: Forge, status: int) -> None:
     elsewhere = {"Location": f"{forge.url}/elsewhere"}
-    forge.faults = [lambda _, __: Said(status, {"message": f"no, {TOKEN}"}, elsewhere)]
+    forge.faults = [lambda _, __: ForgeResponse(status, {"message": f"no, {TOKEN}"}, elsewhere)]
 
     ran = comment()
 
     assert ran.code == 1
     assert f"{status} no, ***" in ran.stderr
-    assert len(forge.asked) == 1
+    assert len(forge.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_refusal_is_final(forge: Forge, status: int) -> None:
     ids=["no JSON", "deep", "a number", "a list", "nothing", "no listing", "null", "no nodes"],
 )
 def test_an_answer_that_makes_no_sense_is_an_error_not_a_traceback(forge: Forge, body: bytes) -> None:
-    forge.faults = [lambda _, __: Said(200, body)] * 3
+    forge.faults = [lambda _, __: ForgeResponse(200, body)] * 3
 
     ran = comment()
 
@@ -244,12 +244,12 @@ def test_two_reports_about_the_same_would_overwrite_each_other(forge: Forge, her
     ran = reconciler("comment", "plan.md", "again.md")
 
     assert ran.stderr == "error: plan.md and again.md are reports about the same tenant: pass only one of them\n"
-    assert forge.asked == []
+    assert forge.requests == []
 
 
 def test_opening_and_closing_at_once_is_refused(forge: Forge) -> None:
     assert comment("--close", "--issue", "Drift").code == 1
-    assert forge.asked == []
+    assert forge.requests == []
 
 
 @pytest.mark.parametrize("forge", [GitHub], indirect=True)
@@ -295,7 +295,7 @@ def test_what_is_wrong_with_a_job_is_said(
 
     ran = comment()
 
-    assert (ran.code, forge.asked) == (1, [])
+    assert (ran.code, forge.requests) == (1, [])
     assert message in ran.stderr
 
 
@@ -308,17 +308,17 @@ def test_a_permission_that_github_misses_is_named(
     forge: Forge, kind: str, options: tuple[str, ...], permission: str
 ) -> None:
     refusal = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible by integration"}]}
-    forge.faults = [lambda _, answer: answer()] * 2 + [lambda _, __: Said(200, refusal)]
+    forge.faults = [lambda _, answer: answer()] * 2 + [lambda _, __: ForgeResponse(200, refusal)]
 
     ran = comment(*options)
 
     assert f"not accessible by integration; the job needs the permission {permission}" in ran.stderr
-    assert len(forge.asked) == 3
+    assert len(forge.requests) == 3
 
 
 @pytest.mark.parametrize("forge", [GitHub], indirect=True)
 def test_any_other_error_of_github_is_final(forge: Forge) -> None:
-    forge.faults = [lambda _, __: Said(200, {"errors": [{"type": "UNPROCESSABLE", "message": "locked"}]})]
+    forge.faults = [lambda _, __: ForgeResponse(200, {"errors": [{"type": "UNPROCESSABLE", "message": "locked"}]})]
 
     assert comment().stderr == "error: GitHub: locked\n"
 
@@ -337,7 +337,7 @@ def test_a_forge_that_is_not_there_is_an_error(forge: Forge, monkeypatch: pytest
 
     ran = comment("--attempts", "1")
 
-    assert (ran.code, forge.asked) == (1, [])
+    assert (ran.code, forge.requests) == (1, [])
     assert "127.0.0.1" in ran.stderr
 
 

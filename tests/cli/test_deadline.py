@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
-from support.commands import Ran, reconciler, served
+from support.commands import CommandResult, reconciler, served
 
 SOON = 15.0
 """Seconds, on a machine that does much else."""
@@ -16,7 +16,7 @@ SOON = 15.0
 def limited(path: str, method: str) -> Callable[[ASGIApp], ASGIApp]:
     """Answer calls to a path by 429, to be repeated after an hour."""
 
-    def around(app: ASGIApp) -> ASGIApp:
+    def middleware(app: ASGIApp) -> ASGIApp:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if not (scope["path"].endswith(path) and scope["method"] == method):
                 await app(scope, receive, send)
@@ -26,15 +26,17 @@ def limited(path: str, method: str) -> Callable[[ASGIApp], ASGIApp]:
 
         return answer
 
-    return around
+    return middleware
 
 
-def ran(here: Path, monkeypatch: pytest.MonkeyPatch, around: Callable[[ASGIApp], ASGIApp], *words: str) -> Ran:
+def ran(
+    here: Path, monkeypatch: pytest.MonkeyPatch, middleware: Callable[[ASGIApp], ASGIApp], *words: str
+) -> CommandResult:
     (here / "reconciler.yaml").unlink()
     monkeypatch.setenv("RECONCILER_PLAN_ATTEMPTS", "5")
     monkeypatch.setenv("RECONCILER_APPLY_ATTEMPTS", "5")
     started = time.monotonic()
-    with served(here, around) as environment:
+    with served(here, middleware) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         result = reconciler(*words)
@@ -60,12 +62,12 @@ def test_a_write_that_is_refused_for_an_hour_has_failed(here: Path, monkeypatch:
     result = ran(here, monkeypatch, limited("/client-grants", "POST"), "apply", "--yes", "--timeout", "20s")
 
     assert result.code == 3
-    assert "after the end of this run (--timeout)" in result.said
+    assert "after the end of this run (--timeout)" in result.output
     assert "Apply: 1 failed; " in result.stdout
 
 
 def test_the_reading_after_the_last_write_ends_with_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def around(app: ASGIApp) -> ASGIApp:
+    def middleware(app: ASGIApp) -> ASGIApp:
         written: list[str] = []
 
         async def stall_after_a_write(scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +79,7 @@ def test_the_reading_after_the_last_write_ends_with_the_run(here: Path, monkeypa
 
         return stall_after_a_write
 
-    result = ran(here, monkeypatch, around, "apply", "--yes", "--timeout", "2s")
+    result = ran(here, monkeypatch, middleware, "apply", "--yes", "--timeout", "2s")
 
     assert result.code == 3
     assert "Apply: 1 applied; the tenant could not be read again: time limit exceeded (--timeout)" in result.stdout

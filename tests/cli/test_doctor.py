@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.commands import GRANTS, SEED, Ran, reconciler, served
+from support.commands import GRANTS, SEED, CommandResult, reconciler, served
 
 from reconciler.doctor.checks import AT_THE_TENANT
 
@@ -29,7 +29,7 @@ def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monke
         yield monkeypatch
 
 
-def statuses(ran: Ran) -> dict[str, str]:
+def statuses(ran: CommandResult) -> dict[str, str]:
     return {each["check"]: each["status"] for each in ran.data["checks"]}
 
 

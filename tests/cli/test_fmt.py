@@ -51,7 +51,7 @@ def file(here: Path) -> Path:
 def test_a_file_is_put_in_order_and_every_comment_goes_with_what_it_speaks_of(file: Path) -> None:
     ran = reconciler("fmt")
 
-    assert (ran.code, ran.said) == (0, "Put in order: grants/billing.yaml\n")
+    assert (ran.code, ran.output) == (0, "Put in order: grants/billing.yaml\n")
     assert file.read_text(encoding="utf-8") == ORDERED
 
 
@@ -69,7 +69,7 @@ def test_a_file_in_order_is_not_written_again(file: Path) -> None:
 def test_a_check_names_the_files_and_writes_nothing(file: Path) -> None:
     ran = reconciler("fmt", "--check")
 
-    assert (ran.code, ran.said) == (1, "Not in order: grants/billing.yaml\n")
+    assert (ran.code, ran.output) == (1, "Not in order: grants/billing.yaml\n")
     assert file.read_text(encoding="utf-8") == MIXED
     reconciler("fmt")
     assert reconciler("fmt", "--check").code == 0
@@ -178,4 +178,4 @@ def test_files_that_are_shown_by_one_name_are_left_alone(tmp_path: Path) -> None
 def test_our_own_grants_are_in_order() -> None:
     ran = reconciler("fmt", "--check", "--grants", Path(__file__).parents[2] / "grants")
 
-    assert (ran.code, ran.said) == (0, "4 files in order.\n")
+    assert (ran.code, ran.output) == (0, "4 files in order.\n")

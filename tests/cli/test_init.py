@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.commands import SEED, grants_of, reconciler, served, stand_in
+from support.commands import SEED, enter_clean_folder, grants_of, reconciler, served
 
 from reconciler.contract import stored
 
@@ -29,7 +29,7 @@ tenants:
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
-    stand_in(folder, monkeypatch)
+    enter_clean_folder(folder, monkeypatch)
     return folder
 
 
@@ -146,7 +146,7 @@ def test_on_a_terminal_domain_and_name_are_asked_for(empty: Path) -> None:
 def test_without_a_domain_nothing_is_written(empty: Path, arguments: list[str], said: str) -> None:
     ran = reconciler("init", *arguments)
 
-    assert (ran.code, ran.said) == (1, said)
+    assert (ran.code, ran.output) == (1, said)
     assert files_in(empty) == {}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import CONFIG, GRANTS, SEED, reconciler
-from support.repository import committed
+from support.repository import commit_all
 
 from reconciler.core.characters import has_invisible, is_invisible
 from reconciler.files.write import quoted
@@ -47,15 +47,15 @@ def test_no_command_reads_a_file_that_holds_one(
     ran = reconciler(*arguments)
 
     assert ran.code == 1
-    assert f"{file}:{place}: U+{ord(char):04X} " in ran.said
-    assert not has_invisible(ran.said)
+    assert f"{file}:{place}: U+{ord(char):04X} " in ran.output
+    assert not has_invisible(ran.output)
     assert (here / file).read_bytes() == whole
 
 
 def test_the_base_is_held_to_the_same(here: Path) -> None:
     file = here / "grants" / "billing.yaml"
     file.write_text(f"# \u202e\n{GRANTS}", encoding="utf-8")
-    committed(here)
+    commit_all(here)
     file.write_text(GRANTS, encoding="utf-8")
 
     ran = reconciler("plan", "--base", "HEAD", "--only-branch")
@@ -116,13 +116,13 @@ def tenant(here: Path) -> Path:
     ids=" ".join,
 )
 def test_no_output_has_one(tenant: Path, arguments: list[str]) -> None:
-    committed(tenant)
+    commit_all(tenant)
 
     ran = reconciler(*arguments)
 
     assert ran.code == 0
-    assert not has_invisible(ran.said)
-    assert ran.said.replace("\n", "").isprintable()
+    assert not has_invisible(ran.output)
+    assert ran.output.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -133,7 +133,7 @@ def test_no_journal_has_one(form: str) -> None:
     ran = reconciler("journal", "last", "-v", "--format", form)
 
     assert ran.code == 0
-    assert not has_invisible(ran.said)
+    assert not has_invisible(ran.output)
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
@@ -144,7 +144,7 @@ def test_no_problem_of_a_file_has_one(tenant: Path, form: str) -> None:
 
     for ran in (reconciler("validate", "--format", form), reconciler("validate", "--format", form, terminal=True)):
         assert ran.code == 1
-        assert not has_invisible(ran.said)
+        assert not has_invisible(ran.output)
 
 
 def test_import_writes_names_as_escapes_and_reads_them_back(tenant: Path) -> None:

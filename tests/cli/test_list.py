@@ -124,7 +124,7 @@ def test_what_a_tenant_calls_its_things_cannot_steer_the_terminal(here: Path) ->
     ran = reconciler("list", "--color", "never")
 
     assert "Por\\x1b[31mtal -> Invoices API" in ran.stdout
-    assert "\x1b" not in ran.said
+    assert "\x1b" not in ran.output
 
 
 def test_no_line_that_is_wrapped_becomes_a_command_of_a_workflow(here: Path) -> None:

@@ -55,7 +55,7 @@ def test_an_option_may_stand_in_the_environment(
 ) -> None:
     monkeypatch.setenv(name, value)
 
-    assert shown in reconciler(*arguments).said
+    assert shown in reconciler(*arguments).output
 
 
 @pytest.mark.parametrize("arguments", [["--grants", "more", "validate"], ["validate", "--grants", "more"]])
@@ -95,8 +95,8 @@ def test_without_a_command_the_help_is_shown(arguments: list[str]) -> None:
 
     is_old_click = version("click").startswith("8.1.")
     assert (ran.code, ran.stdout == "") == ((0, False) if is_old_click else (1, True))
-    assert "Usage:" in ran.said
-    assert "--help" in ran.said
+    assert "Usage:" in ran.output
+    assert "--help" in ran.output
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
-from support.commands import CONFIG, DATABASE, grants_of, process, reconciler
+from support.commands import CONFIG, DATABASE, grants_of, reconciler, run_process
 
 from reconciler.cli.main import COMMANDS, commands
 
@@ -115,7 +115,7 @@ def test_a_report_that_fails_after_the_writes_is_a_warning(monkeypatch: pytest.M
 
 
 def test_a_plan_goes_to_a_device_or_a_pipe_that_stays_one(here: Path) -> None:
-    ran = process("plan", "--out", "/dev/stdout", "-q", cwd=here)
+    ran = run_process("plan", "--out", "/dev/stdout", "-q", cwd=here)
 
     assert ran.code == 0
     assert '"format_version"' in ran.stdout

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.commands import SEED, Ran, process, reconciler
+from support.commands import SEED, CommandResult, reconciler, run_process
 
 pytestmark = pytest.mark.slow
 
@@ -71,16 +71,16 @@ def test_without_the_extra_the_sandbox_says_what_to_install(command: list[str]) 
 
 
 def test_the_module_is_the_command() -> None:
-    ran = process("plan")
+    ran = run_process("plan")
 
-    assert ran == Ran(0, reconciler("plan").stdout, "")
+    assert ran == CommandResult(0, reconciler("plan").stdout, "")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error_worth_a_message() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        ran = process("plan", stdout=writing)
+        ran = run_process("plan", stdout=writing)
     finally:
         os.close(writing)
 
@@ -93,7 +93,7 @@ def test_a_reader_that_has_seen_enough_is_no_error_worth_a_message() -> None:
 )
 def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
     with FULL.open("w") as full:
-        ran = process(*arguments, stdout=full)
+        ran = run_process(*arguments, stdout=full)
 
     assert (ran.code, ran.stderr) == (1, "error: the output cannot be used: No space left on device\n")
     assert "Create (1)" in reconciler("plan").stdout  # nothing was applied that could not be shown
@@ -117,7 +117,7 @@ def test_a_character_that_stdout_cannot_encode_is_written_out(here: Path, monkey
     (here / "tenant.yaml").write_text(SEED.replace("Portal", "Portál"), encoding="utf-8")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
 
-    ran = process("plan")
+    ran = run_process("plan")
 
     assert (ran.code, ran.stderr) == (0, "")
     assert "Port\\xe1l (portal) -> Invoices API" in ran.stdout
@@ -140,12 +140,12 @@ os.execv({python!r}, [{python!r}, "-m", "reconciler", *{arguments}])
 """
 
 
-def with_closed(closed: list[int], *arguments: str) -> Ran:
+def with_closed(closed: list[int], *arguments: str) -> CommandResult:
     """Run a command that begins with closed streams, as `<&-` makes them."""
     script = CLOSED.format(closed=closed, python=sys.executable, arguments=list(arguments))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("command", [["apply"], ["init"]], ids=" ".join)
@@ -154,7 +154,7 @@ def test_a_closed_stdin_means_that_nobody_can_be_asked(here: Path, command: list
         (here / "reconciler.yaml").unlink()
     closed = with_closed([0], *command)
 
-    assert closed == process(*command)
+    assert closed == run_process(*command)
     assert closed.stderr or closed.code == 0
 
 

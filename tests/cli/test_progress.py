@@ -46,11 +46,11 @@ def test_in_the_end_the_count_is_gone_and_what_was_said_remains() -> None:
 def test_nothing_is_counted_where(arguments: list[str], *, terminal: bool) -> None:
     ran = reconciler(*arguments, "--yes", terminal=terminal)
 
-    assert "Applying" not in ran.said
-    assert "\r" not in ran.said
+    assert "Applying" not in ran.output
+    assert "\r" not in ran.output
 
 
 def test_a_run_without_changes_counts_none() -> None:
     reconciler("apply", "--yes")
 
-    assert "Applying" not in reconciler("apply", "--yes", terminal=True).said
+    assert "Applying" not in reconciler("apply", "--yes", terminal=True).output

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import GRANTS, reconciler
-from support.repository import committed
+from support.repository import commit_all
 
 
 def outputs(file: Path) -> dict[str, str]:
@@ -230,10 +230,10 @@ def test_links_in_gitlab(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_text_from_a_file_is_no_command_to_the_runner(here: Path) -> None:
     nasty = "::add-mask::x ##[group]y " + "z" * 80
     (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", f'"{nasty}"'))
-    committed(here)
+    commit_all(here)
 
     for form in ("text", "json", "markdown", "sarif"):
-        for said in reconciler("plan", "--base", "HEAD", "--format", form).said.splitlines():
+        for said in reconciler("plan", "--base", "HEAD", "--format", form).output.splitlines():
             assert not said.lstrip().startswith("::")
             assert "##[" not in said
 

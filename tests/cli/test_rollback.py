@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.commands import SEED, a_workspace, grants_of, reconciler, stand_in
+from support.commands import SEED, a_workspace, enter_clean_folder, grants_of, reconciler
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -15,7 +15,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(ROOT / name, tmp_path)
     shutil.copy(ROOT / "sandbox.yaml", tmp_path / "tenant.yaml")
     shutil.copytree(ROOT / "grants", tmp_path / "grants")
-    stand_in(tmp_path, monkeypatch)
+    enter_clean_folder(tmp_path, monkeypatch)
     reconciler("sandbox", "reset")
     return tmp_path
 

@@ -29,7 +29,7 @@ def test_reset_takes_a_database_and_a_seed_without_any_configuration(here: Path)
     (here / "reconciler.yaml").unlink()
     ran = reconciler("sandbox", "reset", "--database", DATABASE, "--seed", "tenant.yaml", "-q")
 
-    assert (ran.code, ran.said) == (0, "")
+    assert (ran.code, ran.output) == (0, "")
     assert [grant["client_id"] for grant in grants_of(here)] == ["own", "portal"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.commands import DATABASE, SECRET, command_line, process, reconciler
+from support.commands import DATABASE, SECRET, command_line, reconciler, run_process
 
 FAULTS = "faults: [{path: /api/v2/client-grants, answer: {status: 503}}]\n"
 
@@ -75,8 +75,8 @@ def test_over_tls_the_printed_line_makes_this_program_trust_the_tenant(here: Pat
         assert set(exported.values()) == {str(here / DATABASE.with_name("sandbox-ca.pem"))}
         credentials = {"AUTH0_CLIENT_ID": "own", "AUTH0_CLIENT_SECRET": SECRET, "AUTH0_DOMAIN": tenant.split()[-1]}
 
-        strange = process("plan", env={**os.environ, **credentials})
-        trusted = process("plan", env={**os.environ, **credentials, **exported})
+        strange = run_process("plan", env={**os.environ, **credentials})
+        trusted = run_process("plan", env={**os.environ, **credentials, **exported})
 
     assert strange.code == 1
     assert "certificate verify failed" in strange.stderr

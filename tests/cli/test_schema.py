@@ -69,4 +69,4 @@ def test_the_description_of_a_strange_document_cannot_command_the_terminal(opena
     whole = json.dumps(strange).replace('"audience"', '"audi\\u001b[2Jence"')
     openapi.write_text(whole, encoding="utf-8")
 
-    assert "\x1b" not in reconciler("schema", "--spec", openapi, "--check").said
+    assert "\x1b" not in reconciler("schema", "--spec", openapi, "--check").output

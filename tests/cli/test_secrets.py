@@ -41,7 +41,7 @@ def test_the_secrets_of_a_sandbox_stay_inside(*, command: list[str], terminal: b
     ran = reconciler(*command, terminal=terminal)
 
     assert ran.code == 0
-    assert SECRET not in ran.said
+    assert SECRET not in ran.output
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -50,7 +50,7 @@ def test_the_secrets_of_the_environment_stay_inside(command: list[str]) -> None:
     ran = reconciler(*command)
 
     assert ran.code == 0
-    assert SECRET not in ran.said
+    assert SECRET not in ran.output
 
 
 SPOILT = {
@@ -80,7 +80,7 @@ def test_no_error_tells_a_secret(tenant: pytest.MonkeyPatch, command: list[str],
 
     assert ran.code == 1
     assert len(ran.stderr.splitlines()) == 1
-    assert SECRET not in ran.said
+    assert SECRET not in ran.output
 
 
 @pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
@@ -93,4 +93,4 @@ def test_a_doctor_that_finds_something_wrong_tells_no_secret(
     ran = reconciler(*command)
 
     assert (ran.code, ran.stderr) == (1, "")
-    assert SECRET not in ran.said
+    assert SECRET not in ran.output

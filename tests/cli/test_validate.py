@@ -41,7 +41,7 @@ def test_a_file_may_declare_that_there_are_no_grants(folder: Path) -> None:
 
     ran = reconciler("validate")
 
-    assert (ran.code, ran.said) == (0, "0 grants in 1 file: valid.\n")
+    assert (ran.code, ran.output) == (0, "0 grants in 1 file: valid.\n")
 
 
 @pytest.mark.parametrize("text", ["", "# grants:\n", "---\n"])
@@ -56,7 +56,7 @@ def test_a_file_that_is_named_is_read_whatever_its_name(folder: Path) -> None:
 
     ran = reconciler("validate", "grants/a.json")
 
-    assert (ran.code, ran.said) == (0, "1 grant in 1 file: valid.\n")
+    assert (ran.code, ran.output) == (0, "1 grant in 1 file: valid.\n")
 
 
 def test_files_that_are_not_read_are_named_by_every_command_that_reads_the_folder(here: Path) -> None:

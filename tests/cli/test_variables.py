@@ -73,7 +73,7 @@ def test_an_import_takes_its_filters_from_variables(tmp_path: Path, monkeypatch:
 
     ran = reconciler("import")
 
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert [path.name for path in (here / "grants").glob("*.yaml") if "Portal" in path.read_text()] == ["portal.yaml"]
     assert not any("Billing" in path.read_text() for path in (here / "grants").glob("*.yaml"))
 
@@ -105,8 +105,8 @@ def test_a_no_proxy_with_networks_stops_nothing(tmp_path: Path, monkeypatch: pyt
             monkeypatch.setenv(name, value)
         ran = reconciler(*command.split())
 
-    assert ran.code == 0, ran.said
-    assert "NO_PROXY" not in ran.said
+    assert ran.code == 0, ran.output
+    assert "NO_PROXY" not in ran.output
 
 
 @pytest.mark.parametrize("command", ["plan", "apply --yes", "import", "list", "doctor"])
@@ -126,6 +126,6 @@ def test_an_entry_of_no_proxy_that_cannot_be_read_is_ignored_with_a_note(
 
     assert ran.code == 1
     assert 'NO_PROXY: ignored "10.0.0.0/99", "a/b": not a host name, an address or a network' in " ".join(
-        ran.said.split()
+        ran.output.split()
     )
-    assert "Traceback" not in ran.said
+    assert "Traceback" not in ran.output

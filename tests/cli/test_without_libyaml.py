@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.commands import GRANTS, TIMEOUT_SECONDS, Ran
+from support.commands import GRANTS, TIMEOUT_SECONDS, CommandResult
 
 import reconciler.files.layout
 import reconciler.files.loader
@@ -19,10 +19,10 @@ from reconciler.files.read import read_grants
 WITHOUT = "import sys; sys.modules['yaml._yaml'] = None; from reconciler.cli.main import main; main()"
 
 
-def without_libyaml(*arguments: str) -> Ran:
+def without_libyaml(*arguments: str) -> CommandResult:
     words = [sys.executable, "-c", WITHOUT, *arguments]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def test_commands_read_their_files_and_note_it(here: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jwt
 import pytest
-from support.hostile import Asked, an_answer, hostile_server
+from support.scripted_server import ReceivedRequest, http_response, scripted_server
 
 from auth0_sandbox.served import ServedSandbox, served
 from reconciler.auth0.probe import FirstResponse
@@ -40,9 +40,9 @@ def seen(domain: str, environment: Mapping[str, str] = SECRET) -> TenantProbe:
     return asyncio.run(probe_tenant(Tenant(name="t", domain=domain), environment))
 
 
-def seen_at(answer: Callable[[Asked], bytes], environment: Mapping[str, str] = SECRET) -> TenantProbe:
+def seen_at(answer: Callable[[ReceivedRequest], bytes], environment: Mapping[str, str] = SECRET) -> TenantProbe:
     async def looking() -> TenantProbe:
-        async with hostile_server(answer) as server:
+        async with scripted_server(answer) as server:
             domain = server.url.removeprefix("http://")
             return await probe_tenant(Tenant(name="t", domain=domain), environment)
 
@@ -174,7 +174,7 @@ def test_an_answer_that_breaks_off_is_trouble() -> None:
 
 
 def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
-    probe = seen_at(lambda _: an_answer(401), {})
+    probe = seen_at(lambda _: http_response(401), {})
 
     assert isinstance(probe.credentials, ProbeFailed)
     assert isinstance(probe.first_response, FirstResponse)
@@ -191,7 +191,7 @@ def test_without_credentials_the_tenant_is_greeted_all_the_same() -> None:
     ],
 )
 def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: str) -> None:
-    probe = seen_at(lambda _: an_answer(status, {"error": "access_denied", "error_description": "No"}))
+    probe = seen_at(lambda _: http_response(status, {"error": "access_denied", "error_description": "No"}))
 
     assert isinstance(probe.token, ProbeFailed)
     assert probe.token.text.endswith(f"/oauth/token: {status} No")
@@ -210,7 +210,7 @@ def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: s
     ids=["401", "403", "redirect", "html"],
 )
 def test_a_listing_that_is_refused_is_noted_with_advice(status: int, body: object, error: str, advice: str) -> None:
-    probe = seen_at(lambda _: an_answer(status, body), READY)
+    probe = seen_at(lambda _: http_response(status, body), READY)
 
     assert isinstance(probe.listing, ProbedListing)
     assert probe.listing.error.endswith(error)
@@ -219,18 +219,18 @@ def test_a_listing_that_is_refused_is_noted_with_advice(status: int, body: objec
 
 
 def test_a_connection_that_breaks_at_the_listing_is_trouble() -> None:
-    probe = seen_at(lambda asked: b"" if "authorization" in asked.headers else an_answer(401), READY)
+    probe = seen_at(lambda asked: b"" if "authorization" in asked.headers else http_response(401), READY)
 
     assert isinstance(probe.first_response, FirstResponse)
     assert isinstance(probe.listing, ProbeFailed)
 
 
 def test_the_greeting_carries_no_credentials_and_a_look_is_three_calls() -> None:
-    asked: list[Asked] = []
+    asked: list[ReceivedRequest] = []
 
-    def answer(each: Asked) -> bytes:
+    def answer(each: ReceivedRequest) -> bytes:
         asked.append(each)
-        return an_answer(200, A_TOKEN)
+        return http_response(200, A_TOKEN)
 
     seen_at(answer)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.layouts import grant_files
+from support.grant_file_layouts import grant_files
 
 from reconciler.files.document import NOWHERE, YamlList, YamlMapping, mark_of
 from reconciler.files.fast_yaml import at_a_glance

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from support.layouts import grant_files
+from support.grant_file_layouts import grant_files
 
 from reconciler.core.fields import field_order, grant_order
 from reconciler.core.spec import GrantSpec, PartialLocations

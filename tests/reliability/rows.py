@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import httpx
-from reliability.trial import LIST, TOKEN, VERBS, Calls, NotSent, Strike, Trial, Trouble
+from reliability.fault_runs import LIST, TOKEN, VERBS, Calls, NotSent, Strike, Trial, Trouble
 
 from auth0_sandbox.faults.plan import AnswerFault, Damage, Delay, Drop, ExpireToken, RateLimit, Series, When
 from reconciler.auth0.errors import Auth0Error, NotSentError, RateLimitedError, RefusedCallError, UnknownOutcomeError

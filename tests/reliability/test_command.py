@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from reliability.fault_runs import GRANT, GRANTS
 from reliability.place import BEFORE, GOAL, MANAGEMENT, SEED, Place, a_place
-from reliability.trial import GRANT, GRANTS
 from support.commands import TIMEOUT_SECONDS, command_line, reconciler
 
 from auth0_sandbox.faults.plan import (
@@ -190,6 +190,6 @@ def test_the_grant_by_which_we_live_is_never_changed(
 
         ran = reconciler("apply", "--yes", *(["--prune"] if code == 0 else []))
 
-        assert ran.code == code, ran.said
+        assert ran.code == code, ran.output
         assert place.writes() == (1 if code == 0 else 0)  # the stray goes
         assert [grant for grant in place.tenant.grants() if grant["client_id"] == "own"] == before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from reliability.place import BEFORE, Place
-from support.commands import SECRET, TIMEOUT_SECONDS, Ran
+from support.commands import SECRET, TIMEOUT_SECONDS, CommandResult
 
 pytestmark = pytest.mark.slow
 
@@ -22,10 +22,10 @@ main()
 """A command for whose files there is so much room, each; what measures coverage has room again behind it."""
 
 
-def with_room_for(size: int, *arguments: str) -> Ran:
+def with_room_for(size: int, *arguments: str) -> CommandResult:
     words = [sys.executable, "-B", "-c", LIMITED, str(size), "apply", "--yes", "--concurrency", "1", *arguments]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_a_disk_that_fills_up_meanwhile_lets_nothing_be_sent_that_is_not_noted(p
     assert place.writes() == len(intents) <= noted
     assert ran.code == (0 if place.scopes() == {**BEFORE, "new": "a", "old": "ab"} else 3)
     assert "Apply: " in ran.stdout
-    assert ("cannot be written" in ran.said) is ('"event": "end"' not in "".join(whole))
-    assert SECRET not in ran.said
+    assert ("cannot be written" in ran.output) is ('"event": "end"' not in "".join(whole))
+    assert SECRET not in ran.output
     place.assert_settles()
 
 

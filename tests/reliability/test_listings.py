@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from reliability.fault_runs import LIST, Calls, Strike, Wish, assert_settled, read_tried, tried
 from reliability.rows import ALWAYS
-from reliability.trial import LIST, Calls, Strike, Wish, assert_settled, read_tried, tried
 from support.builders import a_spec
 
 from auth0_sandbox.faults.plan import (

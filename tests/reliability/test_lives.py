@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from reliability.rows import ALWAYS, LATER_THAN_ANYBODY_WAITS, ONCE
-from reliability.trial import (
+from reliability.fault_runs import (
     LIST,
     VERBS,
     NotSent,
@@ -26,6 +25,7 @@ from reliability.trial import (
     fault_rules,
     planned,
 )
+from reliability.rows import ALWAYS, LATER_THAN_ANYBODY_WAITS, ONCE
 from support.builders import INVOICES, a_spec
 from support.tenants import AUDIENCE, a_sandbox, stored_grants
 from support.virtual_time import run_virtually

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from reliability.fault_runs import BEFORE, HOLDERS, LIST, WISHES, assert_sound, read_tried, tried
 from reliability.rows import Case, cases
-from reliability.trial import BEFORE, HOLDERS, LIST, WISHES, assert_sound, read_tried, tried
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reliability.rows import ALWAYS, LATER_THAN_ANYBODY_WAITS, ONCE, ROWS, Row
-from reliability.trial import (
+from reliability.fault_runs import (
     ASSOCIATE,
     CREATE,
     DELETE,
@@ -29,6 +28,7 @@ from reliability.trial import (
     read_tried,
     tried,
 )
+from reliability.rows import ALWAYS, LATER_THAN_ANYBODY_WAITS, ONCE, ROWS, Row
 from support.builders import a_spec
 
 from auth0_sandbox.faults.plan import AnswerFault, Delay, Drop, Fault, Lag, LoseWrite, Series, When

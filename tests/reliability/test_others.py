@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from reliability.trial import (
+from reliability.fault_runs import (
     BEFORE,
     CREATE,
     DELETE,

@@ -4,8 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from reliability.rows import ALWAYS
-from reliability.trial import (
+from reliability.fault_runs import (
     BEFORE,
     CREATE,
     DELETE,
@@ -24,6 +23,7 @@ from reliability.trial import (
     assert_sound,
     tried,
 )
+from reliability.rows import ALWAYS
 from support.builders import a_spec
 
 from auth0_sandbox.faults.plan import (

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reliability.fault_runs import CREATE, LIST, TOKEN, Foreign, Strike, Trial, Wish, assert_settled, tried
 from reliability.rows import ALWAYS
-from reliability.trial import CREATE, LIST, TOKEN, Foreign, Strike, Trial, Wish, assert_settled, tried
 from support.builders import a_spec
 
 from auth0_sandbox.faults.plan import Clock, Delay, Headers, RateLimit, Series

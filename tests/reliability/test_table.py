@@ -19,8 +19,8 @@ from reliability import (
     test_settling,
     test_storms,
 )
+from reliability.fault_runs import VERBS
 from reliability.rows import ROWS, cases
-from reliability.trial import VERBS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults: made by tests/reliability -->\n", "<!-- end of faults -->\n"

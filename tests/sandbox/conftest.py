@@ -2,11 +2,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox.talk import Talk, open_talk
+from sandbox.sandbox_client import SandboxClient, open_client
 
 
 @pytest.fixture
-def talk(tmp_path: Path) -> Iterator[Talk]:
-    opened = open_talk(tmp_path)
+def talk(tmp_path: Path) -> Iterator[SandboxClient]:
+    opened = open_client(tmp_path)
     with opened.sandbox:
         yield opened

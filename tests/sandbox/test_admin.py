@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox.talk import open_talk
-from sandbox.troubled import Troubled, on_grants, troubled
+from sandbox.faulty_sandbox import FaultySandboxClient, on_grants, open_faulty_sandbox
+from sandbox.sandbox_client import open_client
 
 from auth0_sandbox.faults.plan import AnswerFault, Drop
 from auth0_sandbox.store.database import DocumentKind
@@ -12,12 +12,12 @@ PLAN = {"faults": [{"path": "/api/v2/client-grants", "calls": [1], "answer": {"s
 
 
 @pytest.fixture
-def talk(tmp_path: Path) -> Iterator[Troubled]:
-    with troubled(tmp_path, rate_limit="enterprise-nonprod", with_admin=True) as opened:
+def talk(tmp_path: Path) -> Iterator[FaultySandboxClient]:
+    with open_faulty_sandbox(tmp_path, rate_limit="enterprise-nonprod", with_admin=True) as opened:
         yield opened
 
 
-def test_requests_are_counted_by_endpoint_and_status(talk: Troubled) -> None:
+def test_requests_are_counted_by_endpoint_and_status(talk: FaultySandboxClient) -> None:
     talk.set(on_grants(Drop(), "POST"))
     grant = "cgr_0000000000000000"
     for method, path in (("GET", "/client-grants"), ("GET", f"/client-grants/{grant}"), ("GET", "/nowhere")):
@@ -42,7 +42,7 @@ def test_requests_are_counted_by_endpoint_and_status(talk: Troubled) -> None:
     }
 
 
-def test_the_whole_state_is_told_but_for_secrets(talk: Troubled) -> None:
+def test_the_whole_state_is_told_but_for_secrets(talk: FaultySandboxClient) -> None:
     grant = talk.create()
     answer = talk.raw("GET", "/sandbox/state")
     state = answer.json()
@@ -54,7 +54,7 @@ def test_the_whole_state_is_told_but_for_secrets(talk: Troubled) -> None:
     assert talk.sandbox.credentials.client_secret not in answer.text
 
 
-def test_faults_are_set_told_and_cleared(talk: Troubled) -> None:
+def test_faults_are_set_told_and_cleared(talk: FaultySandboxClient) -> None:
     told = talk.raw("PUT", "/sandbox/faults", json=PLAN).json()
     assert told["counts"] == [{"meant": 0, "struck": 0}]
     assert [talk.call("GET", "/client-grants").status_code for _ in range(2)] == [503, 200]
@@ -67,13 +67,13 @@ def test_faults_are_set_told_and_cleared(talk: Troubled) -> None:
     assert talk.call("GET", "/client-grants").status_code == 200
 
 
-def test_faults_can_be_sent_as_yaml(talk: Troubled) -> None:
+def test_faults_can_be_sent_as_yaml(talk: FaultySandboxClient) -> None:
     content = b"faults:\n- path: /api/v2/clients\n  answer: {status: 500}  # always\n"
     assert talk.raw("PUT", "/sandbox/faults", content=content).status_code == 200
     assert talk.call("GET", "/clients").status_code == 500
 
 
-def test_a_wrong_plan_is_refused_with_every_problem_and_changes_nothing(talk: Troubled) -> None:
+def test_a_wrong_plan_is_refused_with_every_problem_and_changes_nothing(talk: FaultySandboxClient) -> None:
     talk.set(on_grants(AnswerFault(status=503)))
     answer = talk.raw("PUT", "/sandbox/faults", content=b'faults:\n- drop: {when: "never"}\n- paht: x\n')
     assert answer.status_code == 400
@@ -83,7 +83,9 @@ def test_a_wrong_plan_is_refused_with_every_problem_and_changes_nothing(talk: Tr
 
 
 def test_reset_brings_everything_back_to_how_it_started(tmp_path: Path) -> None:
-    with troubled(tmp_path, on_grants(AnswerFault(status=503), calls=(1,)), rate_limit="free", with_admin=True) as talk:
+    with open_faulty_sandbox(
+        tmp_path, on_grants(AnswerFault(status=503), calls=(1,)), rate_limit="free", with_admin=True
+    ) as talk:
         started = talk.raw("GET", "/sandbox/state").json()
         statuses = [talk.call("GET", "/client-grants").status_code for _ in range(4)]
         talk.set()
@@ -97,7 +99,9 @@ def test_reset_brings_everything_back_to_how_it_started(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [None, "grants: [{client: Nobody, audience: x}]"], ids=["gone", "wrong"])
-def test_a_reset_that_cannot_be_leaves_everything_as_it_is(talk: Troubled, tmp_path: Path, seed: str | None) -> None:
+def test_a_reset_that_cannot_be_leaves_everything_as_it_is(
+    talk: FaultySandboxClient, tmp_path: Path, seed: str | None
+) -> None:
     grant = talk.create()
     file = tmp_path / "seed.yaml"
     file.unlink() if seed is None else file.write_text(seed)
@@ -117,16 +121,16 @@ def test_a_reset_that_cannot_be_leaves_everything_as_it_is(talk: Troubled, tmp_p
         pytest.param({"origin": "https://evil.example.com"}, 403, id="web page"),
     ],
 )
-def test_web_pages_elsewhere_are_refused(talk: Troubled, headers: dict[str, str], status: int) -> None:
+def test_web_pages_elsewhere_are_refused(talk: FaultySandboxClient, headers: dict[str, str], status: int) -> None:
     assert talk.raw("POST", "/sandbox/reset", headers=headers).status_code == status
 
 
 def test_without_being_asked_for_there_is_no_administration(tmp_path: Path) -> None:
-    plain = open_talk(tmp_path)
+    plain = open_client(tmp_path)
     with plain.sandbox:
         assert plain.raw("GET", "/sandbox/state").status_code == 404
 
 
-def test_neither_faults_nor_limits_touch_the_administration(talk: Troubled) -> None:
+def test_neither_faults_nor_limits_touch_the_administration(talk: FaultySandboxClient) -> None:
     talk.raw("PUT", "/sandbox/faults", json={"faults": [{"answer": {"status": 503}}]})
     assert {talk.raw("GET", "/sandbox/faults").status_code for _ in range(20)} == {200}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, SEED, START, Talk, error, open_talk
+from sandbox.sandbox_client import DOMAIN, INVOICES, MANAGEMENT, SEED, START, SandboxClient, error, open_client
 
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import DocumentKind
@@ -54,8 +54,8 @@ def signer(keys: tuple[RSAPrivateKey, RSAPrivateKey]) -> Signer:
 
 
 @pytest.fixture
-def talk(tmp_path: Path, signer: Signer) -> Iterator[Talk]:
-    opened = open_talk(tmp_path, seed=a_seed(signer))
+def talk(tmp_path: Path, signer: Signer) -> Iterator[SandboxClient]:
+    opened = open_client(tmp_path, seed=a_seed(signer))
     with opened.sandbox:
         yield opened
 
@@ -67,7 +67,7 @@ def a_seed(signer: Signer) -> str:
     return SEED.replace("apis:\n", f"{signing}\napis:\n", 1) + grant
 
 
-def ask(talk: Talk, assertion: str, **changes: str | None) -> tuple[int, dict[str, Any]]:
+def ask(talk: SandboxClient, assertion: str, **changes: str | None) -> tuple[int, dict[str, Any]]:
     whole = {
         "grant_type": "client_credentials",
         "client_assertion_type": TYPE,
@@ -80,18 +80,18 @@ def ask(talk: Talk, assertion: str, **changes: str | None) -> tuple[int, dict[st
 
 
 @pytest.mark.parametrize("client_id", [None, "signer"], ids=["alone", "with client_id"])
-def test_a_signed_assertion_gets_a_token(talk: Talk, signer: Signer, client_id: str | None) -> None:
+def test_a_signed_assertion_gets_a_token(talk: SandboxClient, signer: Signer, client_id: str | None) -> None:
     status, body = ask(talk, signer.assertion(), client_id=client_id)
     assert (status, body["scope"]) == (200, "read:clients")
     assert jwt.decode(body["access_token"], options={"verify_signature": False})["azp"] == "signer"
 
 
 @pytest.mark.parametrize("audience", ["http://sandbox.test/", "https://sandbox.test/"])
-def test_the_address_in_use_is_an_audience_too(talk: Talk, signer: Signer, audience: str) -> None:
+def test_the_address_in_use_is_an_audience_too(talk: SandboxClient, signer: Signer, audience: str) -> None:
     assert ask(talk, signer.assertion(aud=audience))[0] == 200
 
 
-def test_an_assertion_is_good_for_one_token(talk: Talk, signer: Signer) -> None:
+def test_an_assertion_is_good_for_one_token(talk: SandboxClient, signer: Signer) -> None:
     assert ask(talk, signer.assertion())[0] == 200
     status, body = ask(talk, signer.assertion(exp=START + 61))
     assert (status, body["error"]) == (401, "invalid_client")
@@ -99,7 +99,7 @@ def test_an_assertion_is_good_for_one_token(talk: Talk, signer: Signer) -> None:
     assert ask(talk, signer.assertion(jti="twice"))[0] == 200
 
 
-def test_a_used_assertion_is_forgotten_when_it_could_not_be_used_any_more(talk: Talk, signer: Signer) -> None:
+def test_a_used_assertion_is_forgotten_when_it_could_not_be_used_any_more(talk: SandboxClient, signer: Signer) -> None:
     assert ask(talk, signer.assertion())[0] == 200
     talk.clock.now += 100
     assert ask(talk, signer.assertion(iat=START + 100, exp=START + 160))[0] == 200
@@ -130,7 +130,9 @@ def test_a_used_assertion_is_forgotten_when_it_could_not_be_used_any_more(talk: 
         pytest.param({"pad": "x" * 2048}, "2048", id="long assertion"),
     ],
 )
-def test_a_wrong_assertion_is_refused(talk: Talk, signer: Signer, changes: dict[str, Any], reason: str) -> None:
+def test_a_wrong_assertion_is_refused(
+    talk: SandboxClient, signer: Signer, changes: dict[str, Any], reason: str
+) -> None:
     status, body = ask(talk, signer.assertion(**changes))
     assert (status, body["error"]) == (401, "invalid_client")
     assert reason in body["error_description"]
@@ -141,7 +143,7 @@ def test_a_wrong_assertion_is_refused(talk: Talk, signer: Signer, changes: dict[
     [{"iat": START + 10, "exp": START + 310}, {"nbf": START + 10}, {"iat": START - 65, "exp": START - 9}],
     ids=["issued", "not before", "expired"],
 )
-def test_clocks_may_be_ten_seconds_apart(talk: Talk, signer: Signer, changes: dict[str, Any]) -> None:
+def test_clocks_may_be_ten_seconds_apart(talk: SandboxClient, signer: Signer, changes: dict[str, Any]) -> None:
     assert ask(talk, signer.assertion(**changes))[0] == 200
 
 
@@ -155,24 +157,24 @@ def test_clocks_may_be_ten_seconds_apart(talk: Talk, signer: Signer, changes: di
     ],
     ids=["no JWT", "no type", "other type", "other client"],
 )
-def test_a_wrong_request_is_refused(talk: Talk, signer: Signer, changes: dict[str, str | None]) -> None:
+def test_a_wrong_request_is_refused(talk: SandboxClient, signer: Signer, changes: dict[str, str | None]) -> None:
     status, body = ask(talk, signer.assertion(), **changes)
     assert (status, body["error"]) == (401, "invalid_client")
 
 
-def test_only_the_applications_key_verifies(talk: Talk, keys: tuple[RSAPrivateKey, RSAPrivateKey]) -> None:
+def test_only_the_applications_key_verifies(talk: SandboxClient, keys: tuple[RSAPrivateKey, RSAPrivateKey]) -> None:
     status, body = ask(talk, Signer(keys[1]).assertion())
     assert (status, body["error_description"]) == (401, "no key of the application verifies client_assertion")
 
 
-def test_the_signature_is_of_the_keys_algorithm(talk: Talk, signer: Signer) -> None:
+def test_the_signature_is_of_the_keys_algorithm(talk: SandboxClient, signer: Signer) -> None:
     assert ask(talk, signer.assertion(alg="RS384"))[0] == 401
     forged = jwt.encode({"sub": "signer"}, "x" * 32, "HS256")
     assert ask(talk, forged)[0] == 401
 
 
 @pytest.mark.parametrize("alg", ["RS256", "RS384", "PS256"])
-def test_a_registered_key_counts_once_the_application_names_it(talk: Talk, signer: Signer, alg: str) -> None:
+def test_a_registered_key_counts_once_the_application_names_it(talk: SandboxClient, signer: Signer, alg: str) -> None:
     new = {"credential_type": "public_key", "pem": signer.pem, "alg": alg, "name": "key"}
     credential = talk.call("POST", "/clients/worker/credentials", json=new).json()
     talk.create(audience=INVOICES)
@@ -188,7 +190,7 @@ def test_a_registered_key_counts_once_the_application_names_it(talk: Talk, signe
     assert ask(talk, worker.assertion(alg=alg, jti="next"), audience=INVOICES)[0] == 401
 
 
-def test_an_expired_key_verifies_no_more(talk: Talk, signer: Signer) -> None:
+def test_an_expired_key_verifies_no_more(talk: SandboxClient, signer: Signer) -> None:
     [credential] = talk.call("GET", "/clients/signer/credentials").json()
     path = f"/clients/signer/credentials/{credential['id']}"
     soon = datetime.fromtimestamp(START, UTC) + timedelta(seconds=5)
@@ -201,7 +203,7 @@ def test_an_expired_key_verifies_no_more(talk: Talk, signer: Signer) -> None:
     assert ask(talk, signer.assertion(jti="later"))[0] == 200
 
 
-def test_an_application_brings_its_keys_along_and_they_are_never_shown(talk: Talk, signer: Signer) -> None:
+def test_an_application_brings_its_keys_along_and_they_are_never_shown(talk: SandboxClient, signer: Signer) -> None:
     new = {"credential_type": "public_key", "name": "mine", "pem": signer.pem}
     body = {"name": "New", "client_authentication_methods": {"private_key_jwt": {"credentials": [new]}}}
     client = talk.call("POST", "/clients", json=body).json()
@@ -224,7 +226,7 @@ def a_certificate(key: RSAPrivateKey) -> str:
     return dated.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
-def test_a_certificate_names_the_same_key(talk: Talk, signer: Signer) -> None:
+def test_a_certificate_names_the_same_key(talk: SandboxClient, signer: Signer) -> None:
     kids = {
         talk.call("POST", "/clients/worker/credentials", json={"credential_type": "public_key", "pem": pem}).json()[
             "kid"
@@ -251,25 +253,25 @@ def small_pem() -> str:
     ],
     ids=["no PEM", "no RSA", "none", "algorithm", "type", "expiry"],
 )
-def test_a_wrong_credential_is_refused(talk: Talk, signer: Signer, changes: dict[str, str | None]) -> None:
+def test_a_wrong_credential_is_refused(talk: SandboxClient, signer: Signer, changes: dict[str, str | None]) -> None:
     whole = {"credential_type": "public_key", "pem": signer.pem} | changes
     body = {name: value for name, value in whole.items() if value is not None}
     answer = talk.call("POST", "/clients/worker/credentials", json=body)
     assert error(answer)[0::2] == (400, "invalid_body")
 
 
-def test_credentials_of_other_kinds_are_kept(talk: Talk) -> None:
+def test_credentials_of_other_kinds_are_kept(talk: SandboxClient) -> None:
     body = {"credential_type": "cert_subject_dn", "name": "dn"}
     assert talk.call("POST", "/clients/worker/credentials", json=body).json()["kid"] == ""
 
 
-def test_there_is_an_end_to_the_credentials_of_an_application(talk: Talk) -> None:
+def test_there_is_an_end_to_the_credentials_of_an_application(talk: SandboxClient) -> None:
     body = {"credential_type": "cert_subject_dn"}
     statuses = [talk.call("POST", "/clients/worker/credentials", json=body).status_code for _ in range(21)]
     assert statuses == [201] * 20 + [409]
 
 
-def test_credentials_that_do_not_exist_are_not_found(talk: Talk) -> None:
+def test_credentials_that_do_not_exist_are_not_found(talk: SandboxClient) -> None:
     [credential] = talk.call("GET", "/clients/signer/credentials").json()
     assert error(talk.call("GET", "/clients/nobody/credentials"))[2] == "inexistent_client"
     assert error(talk.call("GET", f"/clients/worker/credentials/{credential['id']}"))[2] == "inexistent_credential"
@@ -277,7 +279,7 @@ def test_credentials_that_do_not_exist_are_not_found(talk: Talk) -> None:
     assert talk.call("GET", f"/clients/signer/credentials/{credential['id']}").status_code == 200
 
 
-def test_an_application_cannot_name_the_credentials_of_another(talk: Talk) -> None:
+def test_an_application_cannot_name_the_credentials_of_another(talk: SandboxClient) -> None:
     [credential] = talk.call("GET", "/clients/signer/credentials").json()
     methods = {"private_key_jwt": {"credentials": [{"id": credential["id"]}]}}
     answer = talk.call("PATCH", "/clients/worker", json={"client_authentication_methods": methods})
@@ -289,7 +291,7 @@ def test_an_application_cannot_name_the_credentials_of_another(talk: Talk) -> No
 def test_whether_a_secret_counts_beside_a_key_is_a_setting(
     tmp_path: Path, signer: Signer, *, beside: bool, status: int
 ) -> None:
-    talk = open_talk(tmp_path, seed=a_seed(signer), settings=Settings(secret_beside_key=beside))
+    talk = open_client(tmp_path, seed=a_seed(signer), settings=Settings(secret_beside_key=beside))
     with talk.sandbox:
         client = talk.sandbox.store.get(DocumentKind.CLIENTS, "signer") or {}
         assert ("client_secret" in talk.call("GET", "/clients/signer").json()) is beside

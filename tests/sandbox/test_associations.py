@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox.talk import INVOICES, Talk, error, open_talk
+from sandbox.sandbox_client import INVOICES, SandboxClient, error, open_client
 
 from auth0_sandbox.settings import Settings
 
@@ -11,20 +11,20 @@ NO_ORGANIZATION = (404, "No organization found by that id or name", None)
 
 
 @pytest.fixture
-def globex(talk: Talk) -> str:
+def globex(talk: SandboxClient) -> str:
     """The path of an organization."""
     [organization] = talk.call("GET", "/organizations").json()
     return f"/organizations/{organization['id']}"
 
 
-def associate(talk: Talk, organization: str, **body: object) -> dict[str, object]:
+def associate(talk: SandboxClient, organization: str, **body: object) -> dict[str, object]:
     grant = talk.create(**({"organization_usage": "allow"} | body))
     answer = talk.call("POST", f"{organization}/client-grants", json={"grant_id": grant["id"]})
     assert answer.status_code == 201, answer.text
     return grant
 
 
-def test_an_association_answers_the_grant_with_its_id_under_another_name(talk: Talk, globex: str) -> None:
+def test_an_association_answers_the_grant_with_its_id_under_another_name(talk: SandboxClient, globex: str) -> None:
     grant = talk.create(organization_usage="require", allow_any_organization=False)
     answer = talk.call("POST", f"{globex}/client-grants", json={"grant_id": grant["id"]})
     assert answer.status_code == 201
@@ -38,7 +38,7 @@ def test_an_association_answers_the_grant_with_its_id_under_another_name(talk: T
     ]
 
 
-def test_an_organization_lists_its_grants_with_the_totals_behind(talk: Talk, globex: str) -> None:
+def test_an_organization_lists_its_grants_with_the_totals_behind(talk: SandboxClient, globex: str) -> None:
     grant = associate(talk, globex)
     associate(talk, globex, client_id="portal")
     talk.create(client_id="tpc_partner")
@@ -61,7 +61,7 @@ def test_an_organization_lists_its_grants_with_the_totals_behind(talk: Talk, glo
     ],
 )
 def test_the_grants_of_an_organization_are_filtered(
-    talk: Talk, globex: str, query: dict[str, str | list[str]], found: int
+    talk: SandboxClient, globex: str, query: dict[str, str | list[str]], found: int
 ) -> None:
     grant = associate(talk, globex)
     associate(talk, globex, client_id="portal")
@@ -72,12 +72,12 @@ def test_the_grants_of_an_organization_are_filtered(
 
 @pytest.mark.parametrize("query", [{"grant_ids": ["x"] * 11}, {"take": "5"}], ids=["eleven ids", "checkpoint"])
 def test_a_list_that_the_api_does_not_offer_is_refused(
-    talk: Talk, globex: str, query: dict[str, str | list[str]]
+    talk: SandboxClient, globex: str, query: dict[str, str | list[str]]
 ) -> None:
     assert error(talk.call("GET", f"{globex}/client-grants", params=query))[0::2] == (400, "invalid_query_string")
 
 
-def test_a_grant_lists_its_organizations_by_offset_and_by_checkpoint(talk: Talk, globex: str) -> None:
+def test_a_grant_lists_its_organizations_by_offset_and_by_checkpoint(talk: SandboxClient, globex: str) -> None:
     grant = associate(talk, globex)
     other = talk.call("POST", "/organizations", json={"name": "initech"}).json()
     talk.call("POST", f"/organizations/{other['id']}/client-grants", json={"grant_id": grant["id"]})
@@ -93,7 +93,7 @@ def test_a_grant_lists_its_organizations_by_offset_and_by_checkpoint(talk: Talk,
     assert talk.call("GET", path).json() == totals["organizations"]
 
 
-def test_what_does_not_exist_is_not_found(talk: Talk, globex: str) -> None:
+def test_what_does_not_exist_is_not_found(talk: SandboxClient, globex: str) -> None:
     grant = talk.create()
     body = {"grant_id": grant["id"]}
     unknown = (404, "The grant does not exist.", "inexistent_client_grant")
@@ -104,17 +104,17 @@ def test_what_does_not_exist_is_not_found(talk: Talk, globex: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"grant_id": 1}, {"grant_id": "x", "more": 1}], ids=["empty", "number", "more"])
-def test_a_wrong_association_is_refused(talk: Talk, globex: str, body: dict[str, object]) -> None:
+def test_a_wrong_association_is_refused(talk: SandboxClient, globex: str, body: dict[str, object]) -> None:
     assert error(talk.call("POST", f"{globex}/client-grants", json=body))[0::2] == (400, "invalid_body")
 
 
-def test_a_grant_is_associated_once_with_an_organization(talk: Talk, globex: str) -> None:
+def test_a_grant_is_associated_once_with_an_organization(talk: SandboxClient, globex: str) -> None:
     grant = associate(talk, globex)
     again = talk.call("POST", f"{globex}/client-grants", json={"grant_id": grant["id"]})
     assert error(again) == (409, "The client grant has already been added to this organization.", "conflict")
 
 
-def test_an_organization_takes_a_hundred_grants(talk: Talk, globex: str) -> None:
+def test_an_organization_takes_a_hundred_grants(talk: SandboxClient, globex: str) -> None:
     for number in range(50):
         api = talk.call("POST", "/resource-servers", json={"identifier": f"urn:{number}"}).json()["identifier"]
         associate(talk, globex, audience=api)
@@ -127,22 +127,22 @@ def test_an_organization_takes_a_hundred_grants(talk: Talk, globex: str) -> None
 
 
 @pytest.fixture
-def strict(tmp_path: Path) -> Iterator[Talk]:
-    opened = open_talk(tmp_path, settings=Settings(refuse_unusable_association=True))
+def strict(tmp_path: Path) -> Iterator[SandboxClient]:
+    opened = open_client(tmp_path, settings=Settings(refuse_unusable_association=True))
     with opened.sandbox:
         yield opened
 
 
 @pytest.mark.parametrize("usage", [None, "deny"])
 def test_a_grant_without_use_for_organizations_is_associated_unless_set_otherwise(
-    talk: Talk, globex: str, usage: str | None
+    talk: SandboxClient, globex: str, usage: str | None
 ) -> None:
     associate(talk, globex, organization_usage=usage)
 
 
 @pytest.mark.parametrize(("usage", "status"), [(None, 400), ("deny", 400), ("allow", 201), ("require", 201)])
 def test_a_grant_without_use_for_organizations_is_refused_where_set(
-    strict: Talk, usage: str | None, status: int
+    strict: SandboxClient, usage: str | None, status: int
 ) -> None:
     [organization] = strict.call("GET", "/organizations").json()
     grant = strict.create(organization_usage=usage)
@@ -150,7 +150,7 @@ def test_a_grant_without_use_for_organizations_is_refused_where_set(
     assert answer.status_code == status
 
 
-def test_an_association_is_removed_and_removed_again(talk: Talk, globex: str) -> None:
+def test_an_association_is_removed_and_removed_again(talk: SandboxClient, globex: str) -> None:
     grant = associate(talk, globex)
     for _ in range(2):
         assert talk.call("DELETE", f"{globex}/client-grants/{grant['id']}").status_code == 204
@@ -159,7 +159,7 @@ def test_an_association_is_removed_and_removed_again(talk: Talk, globex: str) ->
 
 
 @pytest.mark.parametrize("gone", ["grant", "client", "organization"])
-def test_associations_go_with_what_they_tie(talk: Talk, globex: str, gone: str) -> None:
+def test_associations_go_with_what_they_tie(talk: SandboxClient, globex: str, gone: str) -> None:
     grant = associate(talk, globex)
     path = {"grant": f"/client-grants/{grant['id']}", "client": "/clients/worker", "organization": globex}[gone]
     assert talk.call("DELETE", path).status_code == 204
@@ -170,8 +170,8 @@ def test_associations_go_with_what_they_tie(talk: Talk, globex: str, gone: str) 
 @pytest.mark.parametrize(
     ("method", "verb"), [("GET", "read"), ("POST", "create"), ("DELETE", "delete")], ids=["list", "add", "remove"]
 )
-def test_each_call_needs_its_permission(talk: Talk, globex: str, method: str, verb: str) -> None:
-    reader = Talk(talk.sandbox, talk.clock, scopes=("read:organizations", "read:client_grants"))
+def test_each_call_needs_its_permission(talk: SandboxClient, globex: str, method: str, verb: str) -> None:
+    reader = SandboxClient(talk.sandbox, talk.clock, scopes=("read:organizations", "read:client_grants"))
     path = f"{globex}/client-grants" + ("/cgr_x" if method == "DELETE" else "")
     message = f"Insufficient scope, expected any of: {verb}:organization_client_grants"
     assert error(reader.call(method, path, json={})) == (403, message, "insufficient_scope")

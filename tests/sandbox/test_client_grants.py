@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from sandbox.talk import INVOICES, MANAGEMENT, Talk, error, open_talk
+from sandbox.sandbox_client import INVOICES, MANAGEMENT, SandboxClient, error, open_client
 
 from auth0_sandbox.settings import Settings
 
@@ -10,7 +10,7 @@ MISSING = "cgr_0000000000000000"
 MY_ORGANIZATION = "https://acme.eu.auth0.com/my-org/"
 
 
-def test_a_created_grant_echoes_what_was_sent_in_the_apis_order(talk: Talk) -> None:
+def test_a_created_grant_echoes_what_was_sent_in_the_apis_order(talk: SandboxClient) -> None:
     answer = talk.call(
         "POST",
         "/client-grants",
@@ -39,30 +39,30 @@ def test_a_created_grant_echoes_what_was_sent_in_the_apis_order(talk: Talk) -> N
     assert body["subject_type"] == "client"
 
 
-def test_what_was_never_set_is_absent(talk: Talk) -> None:
+def test_what_was_never_set_is_absent(talk: SandboxClient) -> None:
     assert set(talk.create(scope=[])) == {"id", "client_id", "audience", "scope", "subject_type"}
 
 
-def test_a_default_grant_has_no_client(talk: Talk) -> None:
+def test_a_default_grant_has_no_client(talk: SandboxClient) -> None:
     grant = talk.create(client_id=None, default_for="third_party_clients")
     assert list(grant) == ["id", "audience", "scope", "subject_type", "default_for"]
 
 
-def test_a_grant_of_all_scopes_lists_none(talk: Talk) -> None:
+def test_a_grant_of_all_scopes_lists_none(talk: SandboxClient) -> None:
     assert "scope" not in talk.create(allow_all_scopes=True, scope=None)
     assert "scope" not in talk.create(allow_all_scopes=True, scope=[], subject_type="user")
 
 
-def test_a_custom_api_takes_scopes_that_it_does_not_define(talk: Talk) -> None:
+def test_a_custom_api_takes_scopes_that_it_does_not_define(talk: SandboxClient) -> None:
     assert talk.create(scope=["never:heard", " read:invoices"])["scope"] == ["never:heard", " read:invoices"]
 
 
-def test_one_application_has_a_grant_for_itself_and_one_for_users(talk: Talk) -> None:
+def test_one_application_has_a_grant_for_itself_and_one_for_users(talk: SandboxClient) -> None:
     own, users = talk.create(), talk.create(subject_type="user")
     assert own["id"] != users["id"]
 
 
-def test_a_second_grant_with_the_same_key_is_a_conflict(talk: Talk) -> None:
+def test_a_second_grant_with_the_same_key_is_a_conflict(talk: SandboxClient) -> None:
     talk.create()
     answer = talk.call("POST", "/client-grants", json={"client_id": "worker", "audience": INVOICES, "scope": []})
     message = f"A client grant already exists between worker and {INVOICES}"
@@ -174,7 +174,7 @@ SCOPE = "Scopes that access tokens issued under this grant may carry."
     ],
 )
 def test_a_wrong_grant_is_refused(
-    talk: Talk, change: dict[str, object], status: int, message: str, code: str | None
+    talk: SandboxClient, change: dict[str, object], status: int, message: str, code: str | None
 ) -> None:
     body = {"client_id": "worker", "audience": INVOICES, "scope": ["read:invoices"]} | change
     assert error(talk.call("POST", "/client-grants", json=body)) == (status, message, code)
@@ -188,7 +188,7 @@ def test_what_nobody_has_published_is_a_setting(tmp_path: Path) -> None:
         rule_code=None,
         system_grant_status=400,
     )
-    talk = open_talk(tmp_path, settings=settings)
+    talk = open_client(tmp_path, settings=settings)
     with talk.sandbox:
         body = {"client_id": talk.create()["client_id"], "audience": INVOICES, "scope": ["x"]}
         for change, status, code in (
@@ -209,7 +209,7 @@ def test_what_nobody_has_published_is_a_setting(tmp_path: Path) -> None:
         pytest.param({"client_id": "worker", "scope": []}, "Missing required property: audience", id="no audience"),
     ],
 )
-def test_what_is_missing_is_named(talk: Talk, body: dict[str, object], message: str) -> None:
+def test_what_is_missing_is_named(talk: SandboxClient, body: dict[str, object], message: str) -> None:
     assert error(talk.call("POST", "/client-grants", json=body)) == (
         400,
         f"Payload validation error: '{message}'.",
@@ -228,19 +228,19 @@ def test_what_is_missing_is_named(talk: Talk, body: dict[str, object], message: 
         ),
     ],
 )
-def test_a_default_grant_has_rules_of_its_own(talk: Talk, change: dict[str, object], message: str) -> None:
+def test_a_default_grant_has_rules_of_its_own(talk: SandboxClient, change: dict[str, object], message: str) -> None:
     body = {"default_for": "third_party_clients", "audience": INVOICES, "scope": []} | change
     assert error(talk.call("POST", "/client-grants", json=body))[1].endswith(message)
 
 
-def test_system_apis_take_their_own_scopes(talk: Talk) -> None:
+def test_system_apis_take_their_own_scopes(talk: SandboxClient) -> None:
     talk.create(audience=MANAGEMENT, scope=["read:clients"])
     talk.create(audience=MANAGEMENT, subject_type="user", scope=["read:current_user"])
     talk.create(audience=MANAGEMENT, client_id="portal", scope=["create:flows_vault"])  # unlisted, but in exports
     talk.create(audience=MY_ORGANIZATION, scope=["read:it"], organization_usage="require")
 
 
-def test_a_grant_is_read_by_its_id(talk: Talk) -> None:
+def test_a_grant_is_read_by_its_id(talk: SandboxClient) -> None:
     grant = talk.create()
     assert talk.call("GET", f"/client-grants/{grant['id']}").json() == grant
     missing = talk.call("GET", f"/client-grants/{MISSING}")
@@ -248,7 +248,7 @@ def test_a_grant_is_read_by_its_id(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-def test_a_malformed_id_is_refused(talk: Talk, method: str) -> None:
+def test_a_malformed_id_is_refused(talk: SandboxClient, method: str) -> None:
     answer = talk.call(method, "/client-grants/cgr_short", json={"scope": []})
     text = "'String does not match pattern ^cgr_[A-Za-z0-9]{16}$: cgr_short' on property id (Id of the client grant.)."
     assert error(answer) == (400, f"Path validation error: {text}", "invalid_uri")
@@ -266,7 +266,7 @@ def test_a_malformed_id_is_refused(talk: Talk, method: str) -> None:
     ],
 )
 def test_a_patch_replaces_what_it_names_and_leaves_the_rest(
-    talk: Talk, patch: dict[str, object], expected: dict[str, object]
+    talk: SandboxClient, patch: dict[str, object], expected: dict[str, object]
 ) -> None:
     before = talk.create(organization_usage="allow", allow_any_organization=True)
     answer = talk.call("PATCH", f"/client-grants/{before['id']}", json=patch)
@@ -275,7 +275,7 @@ def test_a_patch_replaces_what_it_names_and_leaves_the_rest(
     assert talk.call("GET", f"/client-grants/{before['id']}").json() == answer.json()
 
 
-def test_all_scopes_and_a_list_of_scopes_take_turns(talk: Talk) -> None:
+def test_all_scopes_and_a_list_of_scopes_take_turns(talk: SandboxClient) -> None:
     path = f"/client-grants/{talk.create()['id']}"
     assert "scope" not in talk.call("PATCH", path, json={"allow_all_scopes": True}).json()
     alone = talk.call("PATCH", path, json={"scope": ["a"]})
@@ -299,31 +299,31 @@ def test_all_scopes_and_a_list_of_scopes_take_turns(talk: Talk) -> None:
         ),
     ],
 )
-def test_a_wrong_patch_is_refused(talk: Talk, patch: dict[str, object], message: str) -> None:
+def test_a_wrong_patch_is_refused(talk: SandboxClient, patch: dict[str, object], message: str) -> None:
     path = f"/client-grants/{talk.create()['id']}"
     status, text, code = error(talk.call("PATCH", path, json=patch))
     assert (status, code) == (400, "invalid_body")
     assert text.startswith(f"Payload validation error: '{message}'")
 
 
-def test_a_patch_of_a_grant_on_a_system_api_stays_within_its_scopes(talk: Talk) -> None:
+def test_a_patch_of_a_grant_on_a_system_api_stays_within_its_scopes(talk: SandboxClient) -> None:
     path = f"/client-grants/{talk.create(audience=MANAGEMENT, scope=['read:clients'])['id']}"
     assert error(talk.call("PATCH", path, json={"scope": ["never:heard"]}))[1].endswith("resource server scopes")
     assert talk.call("PATCH", path, json={"scope": None}).status_code == 200
 
 
-def test_a_patch_of_nothing_is_not_found(talk: Talk) -> None:
+def test_a_patch_of_nothing_is_not_found(talk: SandboxClient) -> None:
     answer = talk.call("PATCH", f"/client-grants/{MISSING}", json={"scope": []})
     assert error(answer) == (404, "The grant does not exist.", "inexistent_client_grant")
 
 
-def test_a_grant_whose_api_is_gone_can_still_be_changed(talk: Talk) -> None:
+def test_a_grant_whose_api_is_gone_can_still_be_changed(talk: SandboxClient) -> None:
     grant = talk.create()
     assert talk.call("DELETE", "/resource-servers/https:%2F%2Fapi.example.com%2Finvoices").status_code == 204
     assert talk.call("PATCH", f"/client-grants/{grant['id']}", json={"scope": []}).json()["scope"] == []
 
 
-def test_deleting_twice_is_as_good_as_once(talk: Talk) -> None:
+def test_deleting_twice_is_as_good_as_once(talk: SandboxClient) -> None:
     path = f"/client-grants/{talk.create()['id']}"
     for _ in range(2):
         answer = talk.call("DELETE", path)
@@ -332,7 +332,7 @@ def test_deleting_twice_is_as_good_as_once(talk: Talk) -> None:
     assert talk.call("GET", path).status_code == 404
 
 
-def test_a_system_grant_is_neither_changed_nor_deleted(talk: Talk) -> None:
+def test_a_system_grant_is_neither_changed_nor_deleted(talk: SandboxClient) -> None:
     before = talk.call("GET", f"/client-grants/{SYSTEM}").json()
     assert before["is_system"] is True
     for method in ("PATCH", "DELETE"):
@@ -352,7 +352,7 @@ def test_a_system_grant_is_neither_changed_nor_deleted(talk: Talk) -> None:
         pytest.param({"client_id": "nobody"}, set(), id="nobody's"),
     ],
 )
-def test_the_list_is_filtered(talk: Talk, query: dict[str, str], expected: set[str]) -> None:
+def test_the_list_is_filtered(talk: SandboxClient, query: dict[str, str], expected: set[str]) -> None:
     made = {
         talk.create(organization_usage="allow", allow_any_organization=True)["id"]: "own",
         talk.create(subject_type="user")["id"]: "users",
@@ -372,7 +372,7 @@ def test_the_list_is_filtered(talk: Talk, query: dict[str, str], expected: set[s
         pytest.param({"allow_any_organization": "false"}, id="only true is a filter"),
     ],
 )
-def test_filters_that_make_no_sense_are_refused(talk: Talk, query: dict[str, str]) -> None:
+def test_filters_that_make_no_sense_are_refused(talk: SandboxClient, query: dict[str, str]) -> None:
     status, message, code = error(talk.call("GET", "/client-grants", params=query))
     assert (status, code) == (400, "invalid_query_string")
     assert message.startswith("Query validation error: ")

@@ -1,14 +1,14 @@
 from typing import Any
 
 import pytest
-from sandbox.talk import INVOICES, MANAGEMENT, Talk, error
+from sandbox.sandbox_client import INVOICES, MANAGEMENT, SandboxClient, error
 
 
-def names(talk: Talk, query: str = "") -> set[str]:
+def names(talk: SandboxClient, query: str = "") -> set[str]:
     return {client["name"] for client in talk.call("GET", f"/clients?{query}").json()}
 
 
-def test_the_list_has_every_application_and_the_global_one(talk: Talk) -> None:
+def test_the_list_has_every_application_and_the_global_one(talk: SandboxClient) -> None:
     assert names(talk) == {"Reconciler", "Worker", "Portal", "Partner", "Express", "All Applications"}
 
 
@@ -21,11 +21,11 @@ def test_the_list_has_every_application_and_the_global_one(talk: Talk) -> None:
         pytest.param("app_type=regular_web,express_configuration", {"Portal", "Express"}, id="types"),
     ],
 )
-def test_the_list_is_filtered(talk: Talk, query: str, expected: set[str]) -> None:
+def test_the_list_is_filtered(talk: SandboxClient, query: str, expected: set[str]) -> None:
     assert names(talk, query) == expected
 
 
-def test_the_list_has_totals_and_checkpoints(talk: Talk) -> None:
+def test_the_list_has_totals_and_checkpoints(talk: SandboxClient) -> None:
     totals = talk.call("GET", "/clients?page=0&per_page=100&include_totals=true&is_global=false").json()
     assert list(totals) == ["total", "start", "limit", "clients"]
     assert (totals["total"], len(totals["clients"])) == (5, 5)
@@ -34,7 +34,7 @@ def test_the_list_has_totals_and_checkpoints(talk: Talk) -> None:
     assert len(talk.call("GET", f"/clients?from={first['next']}").json()["clients"]) == 2
 
 
-def test_fields_choose_the_attributes(talk: Talk) -> None:
+def test_fields_choose_the_attributes(talk: SandboxClient) -> None:
     only = talk.call("GET", "/clients?fields=name,client_id&include_fields=true&is_global=false").json()
     assert {frozenset(client) for client in only} == {frozenset({"name", "client_id"})}
     without = talk.call("GET", "/clients/worker?fields=name&include_fields=false").json()
@@ -43,7 +43,7 @@ def test_fields_choose_the_attributes(talk: Talk) -> None:
     assert talk.call("GET", "/clients/worker?fields=name").json() == {"name": "Worker"}
 
 
-def test_a_new_application_keeps_what_it_was_given_and_gets_the_defaults(talk: Talk) -> None:
+def test_a_new_application_keeps_what_it_was_given_and_gets_the_defaults(talk: SandboxClient) -> None:
     answer = talk.call("POST", "/clients", json={"name": "Worker", "logo_uri": "x", "made_up": {"deep": [1]}})
     client = answer.json()
     assert answer.status_code == 201
@@ -53,23 +53,23 @@ def test_a_new_application_keeps_what_it_was_given_and_gets_the_defaults(talk: T
     assert talk.call("GET", f"/clients/{client['client_id']}").json() == client
 
 
-def test_an_application_needs_a_name(talk: Talk) -> None:
+def test_an_application_needs_a_name(talk: SandboxClient) -> None:
     message = "Payload validation error: 'Missing required property: name'."
     assert error(talk.call("POST", "/clients", json={})) == (400, message, "invalid_body")
 
 
-def test_secrets_are_shown_to_readers_of_keys_only(talk: Talk) -> None:
-    reader = Talk(talk.sandbox, talk.clock, scopes=("read:client_summary",))
+def test_secrets_are_shown_to_readers_of_keys_only(talk: SandboxClient) -> None:
+    reader = SandboxClient(talk.sandbox, talk.clock, scopes=("read:client_summary",))
     assert "client_secret" in talk.call("GET", "/clients/worker").json()
     assert "client_secret" not in reader.call("GET", "/clients/worker").json()
     assert not any("client_secret" in client for client in reader.call("GET", "/clients").json())
 
 
-def test_an_unknown_application_is_not_found(talk: Talk) -> None:
+def test_an_unknown_application_is_not_found(talk: SandboxClient) -> None:
     assert error(talk.call("GET", "/clients/nobody")) == (404, "The client does not exist", "inexistent_client")
 
 
-def test_deleting_an_application_deletes_its_grants(talk: Talk) -> None:
+def test_deleting_an_application_deletes_its_grants(talk: SandboxClient) -> None:
     talk.create()
     talk.create(subject_type="user")
     kept = talk.create(client_id="portal")
@@ -80,17 +80,17 @@ def test_deleting_an_application_deletes_its_grants(talk: Talk) -> None:
     assert talk.call("GET", f"/client-grants/{kept['id']}").status_code == 200
 
 
-def test_the_global_client_stays(talk: Talk) -> None:
+def test_the_global_client_stays(talk: SandboxClient) -> None:
     [whole] = talk.call("GET", "/clients?is_global=true").json()
     assert talk.call("DELETE", f"/clients/{whole['client_id']}").status_code == 400
     assert names(talk, "is_global=true") == {"All Applications"}
 
 
-def test_the_tenants_name_is_the_first_part_of_its_domain(talk: Talk) -> None:
+def test_the_tenants_name_is_the_first_part_of_its_domain(talk: SandboxClient) -> None:
     assert talk.call("GET", "/clients/worker").json()["tenant"] == "acme"
 
 
-def test_a_new_application_has_the_settings_of_recorded_answers(talk: Talk) -> None:
+def test_a_new_application_has_the_settings_of_recorded_answers(talk: SandboxClient) -> None:
     client = talk.call("POST", "/clients", json={"name": "x", "app_type": None}).json()
     assert "app_type" not in client
     assert client["jwt_configuration"] == {"secret_encoded": False, "lifetime_in_seconds": 36_000}
@@ -99,7 +99,7 @@ def test_a_new_application_has_the_settings_of_recorded_answers(talk: Talk) -> N
     assert "oidc_logout" not in client
 
 
-def test_settings_that_are_said_in_part_are_completed(talk: Talk) -> None:
+def test_settings_that_are_said_in_part_are_completed(talk: SandboxClient) -> None:
     body = {"name": "x", "jwt_configuration": {"alg": "RS256"}, "refresh_token": {"leeway": 5}, "oidc_logout": {}}
     client = talk.call("POST", "/clients", json=body).json()
     assert client["jwt_configuration"] == {"secret_encoded": False, "alg": "RS256"}
@@ -110,7 +110,7 @@ def test_settings_that_are_said_in_part_are_completed(talk: Talk) -> None:
     assert client["oidc_backchannel_logout"] == {}
 
 
-def test_what_is_named_is_replaced_and_null_takes_it_away(talk: Talk) -> None:
+def test_what_is_named_is_replaced_and_null_takes_it_away(talk: SandboxClient) -> None:
     before = talk.call("GET", "/clients/portal").json()
     urls = ["https://portal.example.com/out"]
     changes = {"name": "Gate", "made_up": [1], "oidc_logout": {"backchannel_logout_urls": urls}}
@@ -121,7 +121,7 @@ def test_what_is_named_is_replaced_and_null_takes_it_away(talk: Talk) -> None:
     assert talk.call("GET", "/clients/portal").json() == after
 
 
-def test_a_new_secret_counts_at_once(talk: Talk) -> None:
+def test_a_new_secret_counts_at_once(talk: SandboxClient) -> None:
     talk.create()
     talk.call("PATCH", "/clients/worker", json={"client_secret": "fresh"})
     form = {"grant_type": "client_credentials", "client_id": "worker", "audience": INVOICES}
@@ -130,12 +130,12 @@ def test_a_new_secret_counts_at_once(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("name", ["client_id", "global", "tenant"])
-def test_what_identifies_an_application_cannot_be_changed(talk: Talk, name: str) -> None:
+def test_what_identifies_an_application_cannot_be_changed(talk: SandboxClient, name: str) -> None:
     message = f"Payload validation error: 'Additional properties not allowed: {name}'."
     assert error(talk.call("PATCH", "/clients/worker", json={name: "x"})) == (400, message, "invalid_body")
 
 
-def test_the_global_client_has_the_attributes_of_recorded_ones(talk: Talk) -> None:
+def test_the_global_client_has_the_attributes_of_recorded_ones(talk: SandboxClient) -> None:
     [whole] = talk.call("GET", "/clients?is_global=true").json()
     assert list(whole) == [
         "tenant",

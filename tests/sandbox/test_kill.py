@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sandbox.talk import DOMAIN, INVOICES
+from sandbox.sandbox_client import DOMAIN, INVOICES
 
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import open_sandbox

@@ -2,8 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox.talk import error
-from sandbox.troubled import Troubled, troubled
+from sandbox.faulty_sandbox import FaultySandboxClient, open_faulty_sandbox
+from sandbox.sandbox_client import error
 
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.requests.rate_limits import PROFILES, profile
@@ -19,7 +19,7 @@ def limits(answer: Any) -> tuple[int, int, int]:
     return size, left, reset - 1_800_000_000
 
 
-def calls_until_429(talk: Troubled, method: str, path: str) -> int:
+def calls_until_429(talk: FaultySandboxClient, method: str, path: str) -> int:
     for number in range(10_000):
         if talk.raw(method, path).status_code == 429:
             return number
@@ -47,7 +47,7 @@ def calls_until_429(talk: Troubled, method: str, path: str) -> int:
     ],
 )
 def test_a_plan_allows_its_burst(tmp_path: Path, name: str, method: str, path: str, burst: int) -> None:
-    with troubled(tmp_path, rate_limit=name, settings=Settings(limit_before_token=True)) as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit=name, settings=Settings(limit_before_token=True)) as talk:
         assert calls_until_429(talk, method, path) == burst
 
 
@@ -72,7 +72,7 @@ def test_an_unknown_plan_is_told() -> None:
 
 
 def test_headers_count_down_and_a_refused_call_changes_nothing(tmp_path: Path) -> None:
-    with troubled(tmp_path, rate_limit="enterprise-nonprod") as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="enterprise-nonprod") as talk:
         assert [limits(talk.call("GET", LIST))[:2] for _ in range(9)] == [(10, left) for left in range(9, 0, -1)]
         grant = talk.create()
         answer = talk.call("DELETE", f"/client-grants/{grant['id']}")
@@ -82,7 +82,7 @@ def test_headers_count_down_and_a_refused_call_changes_nothing(tmp_path: Path) -
 
 
 def test_in_windows_tokens_are_added_at_the_top_of_a_second(tmp_path: Path) -> None:
-    with troubled(tmp_path, rate_limit="enterprise-nonprod") as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="enterprise-nonprod") as talk:
         talk.clock.now += 0.9
         assert [talk.call("GET", LIST).status_code for _ in range(11)] == [200] * 10 + [429]
         talk.clock.now += 0.2
@@ -94,7 +94,7 @@ def test_in_windows_tokens_are_added_at_the_top_of_a_second(tmp_path: Path) -> N
 
 
 def test_continuously_tokens_are_added_as_time_goes_by(tmp_path: Path) -> None:
-    with troubled(tmp_path, rate_limit="enterprise-nonprod", settings=Settings(refill="continuous")) as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="enterprise-nonprod", settings=Settings(refill="continuous")) as talk:
         assert [talk.call("GET", LIST).status_code for _ in range(11)] == [200] * 10 + [429]
         talk.clock.now += 0.4  # of two a second
         assert talk.call("GET", LIST).status_code == 429
@@ -105,14 +105,14 @@ def test_continuously_tokens_are_added_as_time_goes_by(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_goes_back_takes_no_tokens(tmp_path: Path) -> None:
-    with troubled(tmp_path, rate_limit="free") as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="free") as talk:
         assert limits(talk.call("GET", LIST))[:2] == (2, 1)
         talk.clock.now -= 100
         assert limits(talk.call("GET", LIST))[:2] == (2, 0)
 
 
 def test_an_endpoint_with_a_limit_of_its_own_draws_on_both_buckets(tmp_path: Path) -> None:
-    with troubled(tmp_path, rate_limit="essentials") as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="essentials") as talk:
         lefts = [limits(talk.call("GET", "/organizations"))[:2] for _ in range(5)]
         assert lefts == [(5, 4), (5, 3), (5, 2), (5, 1), (5, 0)]
         answer = talk.call("GET", "/organizations")
@@ -122,7 +122,7 @@ def test_an_endpoint_with_a_limit_of_its_own_draws_on_both_buckets(tmp_path: Pat
 
 
 def test_the_token_endpoint_refuses_in_its_own_shape(tmp_path: Path) -> None:
-    with troubled(tmp_path, rate_limit="professional") as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="professional") as talk:
         answers = [talk.raw("POST", "/oauth/token") for _ in range(26)]
         assert answers[-1].json() == {
             "error": "too_many_requests",
@@ -133,7 +133,7 @@ def test_the_token_endpoint_refuses_in_its_own_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("retry_after", "header"), [(False, None), (True, "1")])
 def test_retry_after_comes_along_if_set(tmp_path: Path, *, retry_after: bool, header: str | None) -> None:
     settings = Settings(retry_after=retry_after)
-    with troubled(tmp_path, rate_limit="free", settings=settings) as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="free", settings=settings) as talk:
         answers = [talk.call("GET", LIST) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert answers[-1].headers.get("retry-after") == header
@@ -141,11 +141,11 @@ def test_retry_after_comes_along_if_set(tmp_path: Path, *, retry_after: bool, he
 
 @pytest.mark.parametrize(("early", "left"), [(False, 2), (True, 1)], ids=["later", "before the token"])
 def test_a_bad_token_draws_on_the_limit_if_set(tmp_path: Path, *, early: bool, left: int) -> None:
-    with troubled(tmp_path, rate_limit="free", settings=Settings(limit_before_token=early)) as talk:
+    with open_faulty_sandbox(tmp_path, rate_limit="free", settings=Settings(limit_before_token=early)) as talk:
         answer = talk.raw("GET", f"/api/v2{LIST}")
         assert (answer.status_code, limits(answer)[1]) == (401, left)
 
 
 def test_without_limits_there_is_always_plenty(tmp_path: Path) -> None:
-    with troubled(tmp_path) as talk:
+    with open_faulty_sandbox(tmp_path) as talk:
         assert [limits(talk.call("GET", LIST))[:2] for _ in range(3)] == [(10_000, 9_999)] * 3

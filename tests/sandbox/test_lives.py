@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sandbox.talk import Talk
+from sandbox.sandbox_client import SandboxClient
 
 IDENTIFIER = "https://shipping.example.com/v1"
 ENCODED = quote(IDENTIFIER, safe=":")
@@ -33,7 +33,7 @@ class Step:
     keeps: str = ""
 
 
-def replay(talk: Talk, steps: list[Step]) -> None:
+def replay(talk: SandboxClient, steps: list[Step]) -> None:
     """Make the calls, one after the other; ids that were answered fill the places named for them."""
     ids: dict[str, str] = {}
     for number, step in enumerate(steps):
@@ -134,7 +134,7 @@ TIDY_UP = [
 ]
 
 
-def test_a_grant_for_users_changes_its_scopes_and_its_rights_of_all(talk: Talk) -> None:
+def test_a_grant_for_users_changes_its_scopes_and_its_rights_of_all(talk: SandboxClient) -> None:
     user = {"id": "{grant}", **KEY, "subject_type": "user"}
     details = {"authorization_details_types": ["parcel"]}
     grant = "/client-grants/{grant}"
@@ -173,7 +173,7 @@ def test_a_grant_for_users_changes_its_scopes_and_its_rights_of_all(talk: Talk) 
     replay(talk, [*MADE, *steps, *TIDY_UP])
 
 
-def test_a_default_grant_belongs_to_no_application(talk: Talk) -> None:
+def test_a_default_grant_belongs_to_no_application(talk: SandboxClient) -> None:
     default = {"audience": IDENTIFIER, "scope": ["book:parcel"], "default_for": "third_party_clients"}
     shown = {"id": "{grant}", "subject_type": "client", **default}
     query = f"/client-grants?audience={quote(IDENTIFIER, safe='')}&default_for=third_party_clients&take=100"
@@ -188,7 +188,7 @@ def test_a_default_grant_belongs_to_no_application(talk: Talk) -> None:
     replay(talk, [*MADE, *steps, *TIDY_UP])
 
 
-def test_a_grant_for_anonymous_users_lives_beside_the_others(talk: Talk) -> None:
+def test_a_grant_for_anonymous_users_lives_beside_the_others(talk: SandboxClient) -> None:
     steps = [
         Step(
             "POST",
@@ -263,7 +263,7 @@ REMOVALS = {
 
 
 @pytest.mark.parametrize("removal", REMOVALS.values(), ids=REMOVALS)
-def test_a_grant_serves_an_organization_until_either_goes(talk: Talk, removal: list[Step]) -> None:
+def test_a_grant_serves_an_organization_until_either_goes(talk: SandboxClient, removal: list[Step]) -> None:
     organization = {"id": "{organization}", "name": "initrode", "display_name": "Initrode"}
     seen = [
         Step("GET", LISTED, 200, exactly={"client_grants": [USED], "start": 0, "limit": 50, "total": 1}),

@@ -2,12 +2,12 @@ from typing import Any
 
 import jwt
 import pytest
-from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, START, Talk
+from sandbox.sandbox_client import DOMAIN, INVOICES, MANAGEMENT, START, SandboxClient
 
 from auth0_sandbox.seed import TOOL_SCOPE
 
 
-def asked(talk: Talk, **changes: str | None) -> dict[str, Any]:
+def asked(talk: SandboxClient, **changes: str | None) -> dict[str, Any]:
     credentials = talk.sandbox.credentials
     whole = {
         "grant_type": "client_credentials",
@@ -19,7 +19,7 @@ def asked(talk: Talk, **changes: str | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("encoding", ["data", "json"])
-def test_a_token_carries_the_scopes_of_the_applications_own_grant(talk: Talk, encoding: str) -> None:
+def test_a_token_carries_the_scopes_of_the_applications_own_grant(talk: SandboxClient, encoding: str) -> None:
     answer = talk.raw("POST", "/oauth/token", **{encoding: asked(talk)})
     body = answer.json()
     assert answer.status_code == 200
@@ -37,7 +37,7 @@ def test_a_token_carries_the_scopes_of_the_applications_own_grant(talk: Talk, en
     }
 
 
-def test_a_token_opens_the_api(talk: Talk) -> None:
+def test_a_token_opens_the_api(talk: SandboxClient) -> None:
     token = talk.raw("POST", "/oauth/token", data=asked(talk)).json()["access_token"]
     headers = {"authorization": f"Bearer {token}"}
     assert talk.raw("GET", "/api/v2/client-grants", headers=headers).status_code == 200
@@ -45,13 +45,13 @@ def test_a_token_opens_the_api(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_address_in_use_names_the_management_api_too(talk: Talk, scheme: str) -> None:
+def test_the_address_in_use_names_the_management_api_too(talk: SandboxClient, scheme: str) -> None:
     answer = talk.raw("POST", "/oauth/token", data=asked(talk, audience=f"{scheme}://sandbox.test/api/v2/"))
     claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
     assert claims["aud"] == MANAGEMENT
 
 
-def test_a_token_keeps_the_scopes_of_its_time(talk: Talk) -> None:
+def test_a_token_keeps_the_scopes_of_its_time(talk: SandboxClient) -> None:
     before = talk.raw("POST", "/oauth/token", data=asked(talk)).json()["access_token"]
     [own] = talk.call("GET", f"/client-grants?client_id={talk.sandbox.credentials.client_id}").json()
     talk.call("PATCH", f"/client-grants/{own['id']}", json={"scope": ["read:clients"]})
@@ -60,7 +60,7 @@ def test_a_token_keeps_the_scopes_of_its_time(talk: Talk) -> None:
     assert talk.raw("POST", "/oauth/token", data=asked(talk)).json()["scope"] == "read:clients"
 
 
-def test_tokens_are_issued_for_other_apis_too(talk: Talk) -> None:
+def test_tokens_are_issued_for_other_apis_too(talk: SandboxClient) -> None:
     worker = asked(talk, client_id="worker", client_secret="hush", audience=INVOICES)
     grant = talk.create(scope=[])
     assert "scope" not in talk.raw("POST", "/oauth/token", data=worker).json()
@@ -99,14 +99,14 @@ UNGRANTED = (
     ],
 )
 def test_a_wrong_request_gets_an_error_in_the_shape_of_oauth(
-    talk: Talk, changes: dict[str, str | None], status: int, error: str, description: str
+    talk: SandboxClient, changes: dict[str, str | None], status: int, error: str, description: str
 ) -> None:
     answer = talk.raw("POST", "/oauth/token", data=asked(talk, **changes))
     assert answer.status_code == status
     assert answer.json() == {"error": error, "error_description": description}
 
 
-def test_an_application_without_the_grant_type_gets_no_token(talk: Talk) -> None:
+def test_an_application_without_the_grant_type_gets_no_token(talk: SandboxClient) -> None:
     portal = talk.call("GET", "/clients/portal").json()
     changes = {"client_id": "portal", "client_secret": portal["client_secret"]}
     answer = talk.raw("POST", "/oauth/token", data=asked(talk, **changes))
@@ -115,7 +115,7 @@ def test_an_application_without_the_grant_type_gets_no_token(talk: Talk) -> None
     assert answer.json()["error_description"] == "Grant type 'client_credentials' not allowed for the client."
 
 
-def test_the_global_client_gets_no_token(talk: Talk) -> None:
+def test_the_global_client_gets_no_token(talk: SandboxClient) -> None:
     [whole] = talk.call("GET", "/clients?is_global=true").json()
     empty = asked(talk, client_id=whole["client_id"], client_secret="")
     assert talk.raw("POST", "/oauth/token", data=empty).status_code == 401
@@ -124,12 +124,12 @@ def test_the_global_client_gets_no_token(talk: Talk) -> None:
 @pytest.mark.parametrize(
     ("content", "status"), [(b"{", 400), (b"[]", 400), (b'{"grant_type": 1}', 400)], ids=["broken", "list", "number"]
 )
-def test_json_that_is_no_request_is_refused(talk: Talk, content: bytes, status: int) -> None:
+def test_json_that_is_no_request_is_refused(talk: SandboxClient, content: bytes, status: int) -> None:
     answer = talk.raw("POST", "/oauth/token", content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
 
 
-def test_a_token_lives_as_long_as_its_api_says(talk: Talk) -> None:
+def test_a_token_lives_as_long_as_its_api_says(talk: SandboxClient) -> None:
     talk.call("PATCH", f"/resource-servers/{MANAGEMENT}", json={"token_lifetime": 60})
     body = talk.raw("POST", "/oauth/token", data=asked(talk)).json()
     headers = {"authorization": f"Bearer {body['access_token']}"}

@@ -1,8 +1,8 @@
 import pytest
-from sandbox.talk import Talk, error
+from sandbox.sandbox_client import SandboxClient, error
 
 
-def test_an_organization_is_created_read_listed_and_deleted(talk: Talk) -> None:
+def test_an_organization_is_created_read_listed_and_deleted(talk: SandboxClient) -> None:
     answer = talk.call("POST", "/organizations", json={"name": "acme", "metadata": {"plan": "gold"}})
     organization = answer.json()
     path = f"/organizations/{organization['id']}"
@@ -15,7 +15,7 @@ def test_an_organization_is_created_read_listed_and_deleted(talk: Talk) -> None:
     assert error(talk.call("GET", path)) == (404, "No organization found by that id or name", None)
 
 
-def test_the_list_has_totals_and_checkpoints(talk: Talk) -> None:
+def test_the_list_has_totals_and_checkpoints(talk: SandboxClient) -> None:
     talk.call("POST", "/organizations", json={"name": "acme"})
     totals = talk.call("GET", "/organizations?include_totals=true&per_page=1").json()
     assert (totals["total"], len(totals["organizations"])) == (2, 1)
@@ -24,23 +24,23 @@ def test_the_list_has_totals_and_checkpoints(talk: Talk) -> None:
     assert list(talk.call("GET", f"/organizations?from={first['next']}").json()) == ["organizations"]
 
 
-def test_names_are_unique(talk: Talk) -> None:
+def test_names_are_unique(talk: SandboxClient) -> None:
     answer = talk.call("POST", "/organizations", json={"name": "globex"})
     assert error(answer) == (409, "An organization with this name already exists", "conflict")
 
 
-def test_a_name_is_needed(talk: Talk) -> None:
+def test_a_name_is_needed(talk: SandboxClient) -> None:
     assert error(talk.call("POST", "/organizations", json={"display_name": "x"}))[0::2] == (400, "invalid_body")
 
 
-def test_an_organization_is_read_by_its_name(talk: Talk) -> None:
+def test_an_organization_is_read_by_its_name(talk: SandboxClient) -> None:
     [globex] = talk.call("GET", "/organizations").json()
     assert talk.call("GET", "/organizations/name/globex").json() == globex
     unknown = (404, "No organization found by that id or name", None)
     assert error(talk.call("GET", "/organizations/name/initech")) == unknown
 
 
-def test_what_is_named_is_replaced_and_null_takes_it_away(talk: Talk) -> None:
+def test_what_is_named_is_replaced_and_null_takes_it_away(talk: SandboxClient) -> None:
     path = f"/organizations/{talk.call('GET', '/organizations').json()[0]['id']}"
     changes = {"name": "initech", "display_name": None, "metadata": {"plan": "gold"}}
     changed = talk.call("PATCH", path, json=changes).json()
@@ -49,7 +49,7 @@ def test_what_is_named_is_replaced_and_null_takes_it_away(talk: Talk) -> None:
     assert talk.call("GET", "/organizations/name/initech").json() == changed
 
 
-def test_a_wrong_change_is_refused(talk: Talk) -> None:
+def test_a_wrong_change_is_refused(talk: SandboxClient) -> None:
     path = f"/organizations/{talk.call('POST', '/organizations', json={'name': 'acme'}).json()['id']}"
     fixed = "Payload validation error: 'Additional properties not allowed: id'."
     assert error(talk.call("PATCH", path, json={"id": "x"})) == (400, fixed, "invalid_body")
@@ -99,12 +99,12 @@ def test_each_list_of_an_organization_needs_its_own_permission(talk: Talk, path:
     assert error(talk.call("GET", path))[:2] == (404, "No organization found by that id or name")
 
 
-def test_organizations_with_app_entitlements_tell_how_they_meet_third_parties(talk: Talk) -> None:
+def test_organizations_with_app_entitlements_tell_how_they_meet_third_parties(talk: SandboxClient) -> None:
     organization = talk.call("POST", "/organizations", json={"name": "acme", "is_app_entitlement_active": True}).json()
     assert organization["third_party_client_access"] == "block"
 
 
-def test_an_organization_has_no_members_and_no_connections(talk: Talk) -> None:
+def test_an_organization_has_no_members_and_no_connections(talk: SandboxClient) -> None:
     path = f"/organizations/{talk.call('GET', '/organizations').json()[0]['id']}"
     connections = talk.call("GET", f"{path}/enabled_connections?include_totals=true&page=0&per_page=100").json()
     members = talk.call("GET", f"{path}/members?fields=user_id&include_fields=true&include_totals=true&take=100").json()

@@ -2,7 +2,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
-from sandbox.talk import MANAGEMENT, Talk, error, open_talk
+from sandbox.sandbox_client import MANAGEMENT, SandboxClient, error, open_client
 
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import DocumentKind
@@ -10,7 +10,7 @@ from auth0_sandbox.store.database import DocumentKind
 AMOUNT = 120  # grants made here, beside the seed's two
 
 
-def fill(talk: Talk) -> None:
+def fill(talk: SandboxClient) -> None:
     with talk.sandbox.store.transaction():
         for number in range(AMOUNT):
             identity = f"cgr_{number:016}"
@@ -24,7 +24,7 @@ def fill(talk: Talk) -> None:
             talk.sandbox.store.add(DocumentKind.CLIENT_GRANTS, identity, grant)
 
 
-def pages(talk: Talk, path: str, **query: object) -> list[list[str]]:
+def pages(talk: SandboxClient, path: str, **query: object) -> list[list[str]]:
     """Follow `next` to the end; return the ids of each page."""
     found: list[list[str]] = []
     while True:
@@ -35,19 +35,19 @@ def pages(talk: Talk, path: str, **query: object) -> list[list[str]]:
         query["from"] = body["next"]
 
 
-def test_without_paging_the_list_is_an_array_of_fifty(talk: Talk) -> None:
+def test_without_paging_the_list_is_an_array_of_fifty(talk: SandboxClient) -> None:
     fill(talk)
     assert len(talk.call("GET", "/client-grants").json()) == 50
 
 
-def test_the_list_ascends_by_id_in_ascii(talk: Talk) -> None:
+def test_the_list_ascends_by_id_in_ascii(talk: SandboxClient) -> None:
     fill(talk)
     ids = [grant["id"] for grant in talk.call("GET", "/client-grants?per_page=100&page=1").json()]
     assert ids == sorted(ids)
     assert ids[-1] == "cgr_SystemSystem0001"
 
 
-def test_totals_come_with_start_and_limit(talk: Talk) -> None:
+def test_totals_come_with_start_and_limit(talk: SandboxClient) -> None:
     fill(talk)
     body = talk.call("GET", "/client-grants?include_totals=true&per_page=50&page=2").json()
     assert list(body) == ["total", "start", "limit", "client_grants"]
@@ -58,11 +58,11 @@ def test_totals_come_with_start_and_limit(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("page", [3, 10**17])
-def test_a_page_behind_the_end_is_empty(talk: Talk, page: int) -> None:
+def test_a_page_behind_the_end_is_empty(talk: SandboxClient, page: int) -> None:
     assert talk.call("GET", f"/client-grants?page={page}").json() == []
 
 
-def test_checkpoints_lead_through_all_grants_once(talk: Talk) -> None:
+def test_checkpoints_lead_through_all_grants_once(talk: SandboxClient) -> None:
     fill(talk)
     found = pages(talk, "/client-grants", take=50)
     assert [len(page) for page in found] == [50, 50, 22]
@@ -70,7 +70,7 @@ def test_checkpoints_lead_through_all_grants_once(talk: Talk) -> None:
     assert whole == sorted(set(whole))
 
 
-def test_checkpoints_win_over_offsets_and_totals(talk: Talk) -> None:
+def test_checkpoints_win_over_offsets_and_totals(talk: SandboxClient) -> None:
     fill(talk)
     body = talk.call("GET", "/client-grants?include_totals=true&per_page=5&page=7&take=100").json()
     assert list(body) == ["client_grants", "next"]
@@ -80,20 +80,20 @@ def test_checkpoints_win_over_offsets_and_totals(talk: Talk) -> None:
     assert len(rest["client_grants"]) == 22
 
 
-def test_checkpoints_keep_to_the_filter(talk: Talk) -> None:
+def test_checkpoints_keep_to_the_filter(talk: SandboxClient) -> None:
     fill(talk)
     found = pages(talk, "/client-grants", take=60, audience="urn:x")
     assert [len(page) for page in found] == [60, 60]
 
 
 def test_next_may_come_with_the_last_page_too(tmp_path: Path) -> None:
-    talk = open_talk(tmp_path, settings=Settings(next_on_last_page=True))
+    talk = open_client(tmp_path, settings=Settings(next_on_last_page=True))
     with talk.sandbox:
         fill(talk)
         assert [len(page) for page in pages(talk, "/client-grants", take=100)] == [100, 22, 0]
 
 
-def test_a_checkpoint_holds_for_a_day(talk: Talk) -> None:
+def test_a_checkpoint_holds_for_a_day(talk: SandboxClient) -> None:
     fill(talk)
     following = talk.call("GET", "/client-grants?take=1").json()["next"]
     talk.clock.now += 86_399
@@ -107,7 +107,7 @@ def test_a_checkpoint_holds_for_a_day(talk: Talk) -> None:
     ["not a checkpoint", "x", "é", urlsafe_b64encode(b"9999999999,").decode(), urlsafe_b64encode(b"\xff,a").decode()],
     ids=["words", "short", "no ASCII", "no id", "no text"],
 )
-def test_an_invented_checkpoint_is_refused(talk: Talk, token: str) -> None:
+def test_an_invented_checkpoint_is_refused(talk: SandboxClient, token: str) -> None:
     assert error(talk.call("GET", "/client-grants", params={"from": token}))[0::2] == (400, "invalid_query_string")
 
 
@@ -127,18 +127,18 @@ def test_an_invented_checkpoint_is_refused(talk: Talk, token: str) -> None:
         ("pagee=1", "'Additional properties not allowed: pagee'."),
     ],
 )
-def test_a_page_that_cannot_be_is_refused(talk: Talk, query: str, message: str) -> None:
+def test_a_page_that_cannot_be_is_refused(talk: SandboxClient, query: str, message: str) -> None:
     answer = talk.call("GET", f"/client-grants?{query}")
     assert error(answer) == (400, f"Query validation error: {message}", "invalid_query_string")
 
 
 def test_unknown_parameters_are_tolerated_where_set(tmp_path: Path) -> None:
-    talk = open_talk(tmp_path, settings=Settings(refuse_unknown_query=False))
+    talk = open_client(tmp_path, settings=Settings(refuse_unknown_query=False))
     with talk.sandbox:
         assert talk.call("GET", "/client-grants?pagee=1").status_code == 200
 
 
-def test_offsets_into_organizations_are_capped(talk: Talk) -> None:
+def test_offsets_into_organizations_are_capped(talk: SandboxClient) -> None:
     assert talk.call("GET", "/organizations?per_page=100&page=9").json() == []
     answer = talk.call("GET", "/organizations?per_page=100&page=10")
     message = "Requesting page exceeds the allowed maximum of 1000 records."

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sandbox.talk import DOMAIN
+from sandbox.sandbox_client import DOMAIN
 
 from auth0_sandbox.store.database import DocumentKind, Store
 from auth0_sandbox.store.past import Past, copy_of

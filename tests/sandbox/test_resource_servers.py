@@ -1,14 +1,14 @@
 from pathlib import Path
 
 import pytest
-from sandbox.talk import INVOICES, MANAGEMENT, Talk, error, open_talk
+from sandbox.sandbox_client import INVOICES, MANAGEMENT, SandboxClient, error, open_client
 
 from auth0_sandbox.settings import Settings
 
 ENCODED = INVOICES.replace("/", "%2F")
 
 
-def test_the_management_api_exists_with_its_scopes(talk: Talk) -> None:
+def test_the_management_api_exists_with_its_scopes(talk: SandboxClient) -> None:
     [api] = [api for api in talk.call("GET", "/resource-servers").json() if api["identifier"] == MANAGEMENT]
     assert (api["name"], api["is_system"]) == ("Auth0 Management API", True)
     assert api["scopes"][0] == {"value": "read:client_grants", "description": "Read Client Grants"}
@@ -48,32 +48,32 @@ def test_the_attributes_of_an_api_have_the_recorded_order_whatever_the_order_of_
     assert list(talk.call("PATCH", path, json={"scopes": []}).json()) == order
 
 
-def test_the_list_has_totals_and_no_checkpoints(talk: Talk) -> None:
+def test_the_list_has_totals_and_no_checkpoints(talk: SandboxClient) -> None:
     body = talk.call("GET", "/resource-servers?page=0&per_page=2&include_totals=true").json()
     assert list(body) == ["total", "start", "limit", "resource_servers"]
     assert (body["total"], len(body["resource_servers"])) == (4, 2)
     assert error(talk.call("GET", "/resource-servers?take=1"))[0] == 400
 
 
-def test_the_list_is_filtered_by_identifiers(talk: Talk) -> None:
+def test_the_list_is_filtered_by_identifiers(talk: SandboxClient) -> None:
     query = {"identifiers": [INVOICES, "urn:nothing"], "fields": "identifier"}
     assert talk.call("GET", "/resource-servers", params=query).json() == [{"identifier": INVOICES}]
     assert error(talk.call("GET", "/resource-servers", params={"identifiers": ["x"] * 11}))[0] == 400
 
 
 @pytest.mark.parametrize("path", [ENCODED, INVOICES], ids=["encoded", "plain"])
-def test_an_api_is_read_by_its_identifier(talk: Talk, path: str) -> None:
+def test_an_api_is_read_by_its_identifier(talk: SandboxClient, path: str) -> None:
     api = talk.call("GET", f"/resource-servers/{path}").json()
     assert (api["name"], api["identifier"]) == ("Invoices API", INVOICES)
     assert talk.call("GET", f"/resource-servers/{api['id']}").json() == api
 
 
-def test_an_unknown_api_is_not_found(talk: Talk) -> None:
+def test_an_unknown_api_is_not_found(talk: SandboxClient) -> None:
     answer = talk.call("GET", "/resource-servers/urn:nothing")
     assert error(answer) == (404, "The resource server does not exist", "inexistent_resource_server")
 
 
-def test_a_new_api_has_the_default_policies_and_no_scopes_yet(talk: Talk) -> None:
+def test_a_new_api_has_the_default_policies_and_no_scopes_yet(talk: SandboxClient) -> None:
     answer = talk.call("POST", "/resource-servers", json={"identifier": "urn:new", "made_up": True})
     api = answer.json()
     assert answer.status_code == 201
@@ -96,11 +96,11 @@ def test_a_new_api_has_the_default_policies_and_no_scopes_yet(talk: Talk) -> Non
         pytest.param({"identifier": "urn:x", "scopes": ["a"]}, 400, id="scopes as texts"),
     ],
 )
-def test_a_wrong_api_is_refused(talk: Talk, body: dict[str, object], status: int) -> None:
+def test_a_wrong_api_is_refused(talk: SandboxClient, body: dict[str, object], status: int) -> None:
     assert error(talk.call("POST", "/resource-servers", json=body))[0] == status
 
 
-def test_deleting_an_api_leaves_its_grants_behind(talk: Talk) -> None:
+def test_deleting_an_api_leaves_its_grants_behind(talk: SandboxClient) -> None:
     grant = talk.create()
     for _ in range(2):
         assert talk.call("DELETE", f"/resource-servers/{ENCODED}").status_code == 204
@@ -108,20 +108,20 @@ def test_deleting_an_api_leaves_its_grants_behind(talk: Talk) -> None:
 
 
 def test_deleting_an_api_deletes_its_grants_where_set(tmp_path: Path) -> None:
-    talk = open_talk(tmp_path, settings=Settings(keep_grants_of_deleted_api=False))
+    talk = open_client(tmp_path, settings=Settings(keep_grants_of_deleted_api=False))
     with talk.sandbox:
         grant = talk.create()
         talk.call("DELETE", f"/resource-servers/{ENCODED}")
         assert talk.call("GET", f"/client-grants/{grant['id']}").status_code == 404
 
 
-def test_system_apis_stay(talk: Talk) -> None:
+def test_system_apis_stay(talk: SandboxClient) -> None:
     assert talk.call("DELETE", f"/resource-servers/{MANAGEMENT}").status_code == 400
     assert talk.call("GET", f"/resource-servers/{MANAGEMENT}").status_code == 200
 
 
 @pytest.mark.parametrize("by", ["id", "identifier"])
-def test_an_api_is_changed_by_its_id_or_identifier(talk: Talk, by: str) -> None:
+def test_an_api_is_changed_by_its_id_or_identifier(talk: SandboxClient, by: str) -> None:
     before = talk.call("GET", f"/resource-servers/{ENCODED}").json()
     path = f"/resource-servers/{ENCODED if by == 'identifier' else before['id']}"
     changes = {"scopes": [{"value": "read:all"}], "token_lifetime": 60, "authorization_details": [{"type": "pay"}]}
@@ -130,7 +130,7 @@ def test_an_api_is_changed_by_its_id_or_identifier(talk: Talk, by: str) -> None:
     assert talk.call("GET", path).json() == after
 
 
-def test_null_takes_an_attribute_away_or_back_to_its_default(talk: Talk) -> None:
+def test_null_takes_an_attribute_away_or_back_to_its_default(talk: SandboxClient) -> None:
     path = f"/resource-servers/{ENCODED}"
     talk.call("PATCH", path, json={"token_lifetime": 60, "token_encryption": {"format": "x"}})
     nulls = {"token_lifetime": None, "token_encryption": None, "authorization_details": None, "scopes": None}
@@ -139,31 +139,31 @@ def test_null_takes_an_attribute_away_or_back_to_its_default(talk: Talk) -> None
     assert not after.keys() & {"token_encryption", "authorization_details", "scopes"}
 
 
-def test_a_policy_is_completed_with_the_other_ones_default(talk: Talk) -> None:
+def test_a_policy_is_completed_with_the_other_ones_default(talk: SandboxClient) -> None:
     policies = {"anonymous_user": {"policy": "require_client_grant"}}
     body = {"identifier": "urn:new", "subject_type_authorization": policies}
     api = talk.call("POST", "/resource-servers", json=body).json()
     assert list(api["subject_type_authorization"]) == ["anonymous_user", "client", "user"]
 
 
-def test_symmetric_signatures_come_with_a_secret(talk: Talk) -> None:
+def test_symmetric_signatures_come_with_a_secret(talk: SandboxClient) -> None:
     api = talk.call("POST", "/resource-servers", json={"identifier": "urn:new", "signing_alg": "HS256"}).json()
     assert len(api["signing_secret"]) == 32
 
 
 @pytest.mark.parametrize("name", ["id", "identifier", "is_system"])
-def test_what_identifies_an_api_cannot_be_changed(talk: Talk, name: str) -> None:
+def test_what_identifies_an_api_cannot_be_changed(talk: SandboxClient, name: str) -> None:
     message = f"Payload validation error: 'Additional properties not allowed: {name}'."
     answer = talk.call("PATCH", f"/resource-servers/{ENCODED}", json={name: "x"})
     assert error(answer) == (400, message, "invalid_body")
 
 
-def test_of_a_system_api_the_lifetimes_can_be_changed_but_not_the_scopes(talk: Talk) -> None:
+def test_of_a_system_api_the_lifetimes_can_be_changed_but_not_the_scopes(talk: SandboxClient) -> None:
     path = f"/resource-servers/{MANAGEMENT}"
     assert error(talk.call("PATCH", path, json={"scopes": []}))[0] == 400
     assert talk.call("PATCH", path, json={"token_lifetime": 60}).json()["token_lifetime"] == 60
 
 
-def test_an_unknown_api_cannot_be_changed(talk: Talk) -> None:
+def test_an_unknown_api_cannot_be_changed(talk: SandboxClient) -> None:
     answer = talk.call("PATCH", "/resource-servers/urn:nothing", json={"name": "x"})
     assert error(answer) == (404, "The resource server does not exist", "inexistent_resource_server")

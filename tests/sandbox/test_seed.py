@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sandbox.talk import DOMAIN, INVOICES, MANAGEMENT, Talk, open_talk
+from sandbox.sandbox_client import DOMAIN, INVOICES, MANAGEMENT, SandboxClient, open_client
 
 from auth0_sandbox.errors import FileError, FileProblem
 from auth0_sandbox.seed import TOOL_CLIENT_ID, TOOL_SCOPE
@@ -33,13 +33,13 @@ def content(store: Store) -> dict[str, list[dict[str, object]]]:
 
 def seeded(folder: Path, seed: str) -> dict[str, list[dict[str, object]]]:
     folder.mkdir(exist_ok=True)
-    with open_talk(folder, seed=seed).sandbox as sandbox:
+    with open_client(folder, seed=seed).sandbox as sandbox:
         return content(sandbox.store)
 
 
 def problems(folder: Path, seed: str) -> list[FileProblem]:
     with pytest.raises(FileError) as refused:
-        open_talk(folder, seed=seed)
+        open_client(folder, seed=seed)
     return list(refused.value.problems)
 
 
@@ -144,7 +144,7 @@ def test_the_demo_seed_is_good(tmp_path: Path) -> None:
     assert len(seeded(tmp_path, seed)["client_grants"]) == 11
 
 
-def test_a_seeded_application_gets_a_token(talk: Talk) -> None:
+def test_a_seeded_application_gets_a_token(talk: SandboxClient) -> None:
     talk.create()
     request = {"grant_type": "client_credentials", "client_id": "worker", "client_secret": "hush", "audience": INVOICES}
     assert talk.raw("POST", "/oauth/token", data=request).status_code == 200

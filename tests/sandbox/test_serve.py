@@ -7,7 +7,7 @@ from time import perf_counter
 
 import httpx
 import pytest
-from sandbox.talk import DOMAIN, Talk
+from sandbox.sandbox_client import DOMAIN, SandboxClient
 
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.server.serve import serve, serving
@@ -25,7 +25,7 @@ print("closed")
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_whole_way_over_http(talk: Talk) -> None:
+def test_the_whole_way_over_http(talk: SandboxClient) -> None:
     credentials = talk.sandbox.credentials
     with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}") as client:
         request = {
@@ -45,7 +45,7 @@ def test_the_whole_way_over_http(talk: Talk) -> None:
         assert (deleted.status_code, deleted.content) == (204, b"")
 
 
-def test_small_answers_are_sent_at_once(talk: Talk) -> None:
+def test_small_answers_are_sent_at_once(talk: SandboxClient) -> None:
     with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}") as client:
         took: list[float] = []
         for _ in range(20):
@@ -55,14 +55,14 @@ def test_small_answers_are_sent_at_once(talk: Talk) -> None:
     assert sorted(took)[5] < 0.03  # waiting for acknowledgements takes 40 ms, nearly each time
 
 
-def test_a_server_ends_with_its_block(talk: Talk) -> None:
+def test_a_server_ends_with_its_block(talk: SandboxClient) -> None:
     with serving(talk.sandbox) as address:
         pass
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://{address}/")
 
 
-def test_a_server_listens_on_ipv6_too(talk: Talk) -> None:
+def test_a_server_listens_on_ipv6_too(talk: SandboxClient) -> None:
     with serving(talk.sandbox, "::1") as address:
         assert address.startswith("[::1]:")
         assert httpx.get(f"http://{address}/").status_code == 404
@@ -80,7 +80,7 @@ def test_a_signal_stops_the_server_cleanly(tmp_path: Path, number: signal.Signal
         assert process.returncode == 0
 
 
-def test_a_port_in_use_is_told(talk: Talk) -> None:
+def test_a_port_in_use_is_told(talk: SandboxClient) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -90,17 +90,17 @@ def test_a_port_in_use_is_told(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
-def test_a_port_that_cannot_be_is_told(talk: Talk, port: int) -> None:
+def test_a_port_that_cannot_be_is_told(talk: SandboxClient, port: int) -> None:
     with pytest.raises(SandboxError, match="cannot listen"):
         serve(talk.sandbox, port=port, on_ready=print)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "example.com"])
-def test_only_this_machine_is_served(talk: Talk, host: str) -> None:
+def test_only_this_machine_is_served(talk: SandboxClient, host: str) -> None:
     with pytest.raises(SandboxError, match="this machine only"), serving(talk.sandbox, host):
         pass
 
 
-def test_localhost_is_this_machine(talk: Talk) -> None:
+def test_localhost_is_this_machine(talk: SandboxClient) -> None:
     with serving(talk.sandbox, "localhost") as address:
         assert address.startswith("127.0.0.1:")

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sandbox.talk import DOMAIN, INVOICES, SEED, Talk, open_talk
+from sandbox.sandbox_client import DOMAIN, INVOICES, SEED, SandboxClient, open_client
 
 from auth0_sandbox.errors import FileError, SandboxError
 from auth0_sandbox.store.database import DocumentKind
@@ -16,7 +16,7 @@ from auth0_sandbox.tenant import open_sandbox, reset
 WRITER = """
 import sys
 from pathlib import Path
-from sandbox.talk import Talk, open_talk
+from sandbox.sandbox_client import Talk, open_talk
 name, amount, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 talk = open_talk(folder)
 with talk.sandbox:
@@ -37,18 +37,18 @@ def writer(name: str, amount: int, folder: Path) -> subprocess.Popen[str]:
 
 
 def test_a_tenant_survives_a_restart(tmp_path: Path) -> None:
-    before = open_talk(tmp_path)
+    before = open_client(tmp_path)
     with before.sandbox:
         grant = before.create()
         token = before.token()
-    after = open_talk(tmp_path)
+    after = open_client(tmp_path)
     with after.sandbox:
         headers = {"authorization": f"Bearer {token}"}
         assert after.raw("GET", f"/api/v2/client-grants/{grant['id']}", headers=headers).json() == grant
 
 
 def test_a_changed_seed_or_domain_changes_no_tenant_that_exists(tmp_path: Path) -> None:
-    open_talk(tmp_path).sandbox.close()
+    open_client(tmp_path).sandbox.close()
     seed = tmp_path / "seed.yaml"
     seed.write_text("tool: {client_id: other}")
     with open_sandbox(tmp_path / "tenant.db", seed, "other.auth0.com") as sandbox:
@@ -57,7 +57,7 @@ def test_a_changed_seed_or_domain_changes_no_tenant_that_exists(tmp_path: Path) 
         assert sandbox.store.get(DocumentKind.CLIENTS, "worker") is not None
 
 
-def test_reset_brings_back_the_seed_under_a_running_server(talk: Talk, tmp_path: Path) -> None:
+def test_reset_brings_back_the_seed_under_a_running_server(talk: SandboxClient, tmp_path: Path) -> None:
     before = talk.call("GET", "/client-grants").json()
     extra = talk.create()
     token = talk.token()
@@ -74,7 +74,7 @@ def test_reset_makes_a_tenant_where_there_is_none(tmp_path: Path) -> None:
         assert sandbox.store.tenant().domain == "new.auth0.com"
 
 
-def test_reset_by_a_wrong_seed_leaves_the_tenant_alone(talk: Talk, tmp_path: Path) -> None:
+def test_reset_by_a_wrong_seed_leaves_the_tenant_alone(talk: SandboxClient, tmp_path: Path) -> None:
     grant = talk.create()
     (tmp_path / "seed.yaml").write_text("grants: [{client: Nobody, audience: x}]")
     with pytest.raises(FileError):
@@ -103,7 +103,7 @@ def test_two_processes_share_a_new_tenant(tmp_path: Path) -> None:
     writers = [writer(name, 20, tmp_path) for name in ("one", "two")]
     answered = [line for process in writers for line in process.communicate()[0].split()]
     assert [process.returncode for process in writers] == [0, 0]
-    talk = open_talk(tmp_path)
+    talk = open_client(tmp_path)
     with talk.sandbox:
         listed = [
             grant["id"]
@@ -120,7 +120,7 @@ def test_killing_a_process_loses_nothing_that_was_answered(tmp_path: Path) -> No
         answered = [process.stdout.readline().strip() for _ in range(10)]
         process.send_signal(signal.SIGKILL)
         answered += process.stdout.read().split()[:-1]  # the last line may be cut
-    talk = open_talk(tmp_path)
+    talk = open_client(tmp_path)
     with talk.sandbox:
         assert [talk.call("GET", f"/client-grants/{identity}").status_code for identity in answered] == [200] * len(
             answered

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sandbox.talk import open_talk
+from sandbox.sandbox_client import open_client
 
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.faults.plan import Drop, FaultPlan, Rule
@@ -26,7 +26,7 @@ def files(tmp_path: Path) -> Certificates:
 
 @pytest.fixture
 def port(tmp_path: Path, files: Certificates) -> Iterator[str]:
-    talk = open_talk(tmp_path)
+    talk = open_client(tmp_path)
     with talk.sandbox, serving(talk.sandbox, certificate=files.server) as address:
         yield address.split(":")[1]
 
@@ -66,7 +66,7 @@ def test_other_programs_trust_it_too(files: Certificates, port: str, program: li
 
 
 def test_a_connection_breaks_under_tls_as_well(tmp_path: Path, files: Certificates) -> None:
-    talk = open_talk(tmp_path)
+    talk = open_client(tmp_path)
     talk.sandbox.control.set_faults(FaultPlan((Rule(Drop()),)))
     context = ssl.create_default_context(cafile=str(files.authority))
     with talk.sandbox, serving(talk.sandbox, certificate=files.server) as address, pytest.raises(httpx.TransportError):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sandbox.troubled import Troubled, troubled
+from sandbox.faulty_sandbox import FaultySandboxClient, open_faulty_sandbox
 
 from auth0_sandbox.faults.plan import AnswerFault, Damage, Drop, Rule
 from auth0_sandbox.server.serve import LOCALHOST, serving
@@ -14,12 +14,12 @@ LIST = "/api/v2/client-grants"
 
 
 @pytest.fixture
-def talk(tmp_path: Path) -> Iterator[Troubled]:
-    with troubled(tmp_path) as opened:
+def talk(tmp_path: Path) -> Iterator[FaultySandboxClient]:
+    with open_faulty_sandbox(tmp_path) as opened:
         yield opened
 
 
-def test_over_http_a_dropped_connection_is_reset_and_the_next_one_serves(talk: Troubled) -> None:
+def test_over_http_a_dropped_connection_is_reset_and_the_next_one_serves(talk: FaultySandboxClient) -> None:
     talk.set(Rule(Drop(), calls=(2,)))
     headers = {"authorization": f"Bearer {talk.token()}"}
     with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}", headers=headers) as client:
@@ -29,7 +29,7 @@ def test_over_http_a_dropped_connection_is_reset_and_the_next_one_serves(talk: T
         assert client.get(LIST).status_code == 200
 
 
-def test_over_http_only_the_call_that_is_meant_loses_its_connection(talk: Troubled) -> None:
+def test_over_http_only_the_call_that_is_meant_loses_its_connection(talk: FaultySandboxClient) -> None:
     talk.set(Rule(Drop(), "DELETE"))
     headers = {"authorization": f"Bearer {talk.token()}"}
     with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}", headers=headers) as other:
@@ -42,7 +42,7 @@ def test_over_http_only_the_call_that_is_meant_loses_its_connection(talk: Troubl
         assert kept.get_extra_info("client_addr")
 
 
-def test_over_http_a_truncated_body_is_followed_by_the_end_of_the_connection(talk: Troubled) -> None:
+def test_over_http_a_truncated_body_is_followed_by_the_end_of_the_connection(talk: FaultySandboxClient) -> None:
     talk.set(Rule(Damage(how="truncated")))
     headers = {"authorization": f"Bearer {talk.token()}"}
     with (
@@ -56,7 +56,7 @@ def test_over_http_a_truncated_body_is_followed_by_the_end_of_the_connection(tal
         assert response.num_bytes_downloaded == promised // 2
 
 
-def test_over_http_even_an_empty_body_can_be_truncated(talk: Troubled) -> None:
+def test_over_http_even_an_empty_body_can_be_truncated(talk: FaultySandboxClient) -> None:
     talk.set(Rule(AnswerFault(status=500, body="empty")), Rule(Damage(how="truncated")))
     with serving(talk.sandbox) as address:
         assert httpx.get(f"http://{address}{LIST}").status_code == 500
@@ -65,7 +65,9 @@ def test_over_http_even_an_empty_body_can_be_truncated(talk: Troubled) -> None:
             httpx.get(f"http://{address}{LIST}")
 
 
-def test_faults_leave_nothing_on_the_streams_of_the_server(talk: Troubled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_faults_leave_nothing_on_the_streams_of_the_server(
+    talk: FaultySandboxClient, capfd: pytest.CaptureFixture[str]
+) -> None:
     talk.set(Rule(Drop(), calls=(1,)), Rule(Damage(how="truncated"), calls=(2,)))
     with serving(talk.sandbox) as address:
         for _ in range(2):

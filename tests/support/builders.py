@@ -1,4 +1,4 @@
-"""Values that are valid by default; a test says only what it is about."""
+"""Builders of values that are valid by default. A test passes only the fields that it is about."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -35,12 +35,13 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
         fields["client_id"] = "billing"
     if not {"api", "audience"} & fields.keys():
         fields["audience"] = INVOICES
-    marks = {name: (line + place, 5) for place, name in enumerate(fields)}
-    within = {
-        "scope": tuple((line + 50 + place, 9) for place, _ in enumerate(fields["scope"])),
-        "organizations": tuple((line + 80 + place, 9) for place, _ in enumerate(fields.get("organizations") or ())),
+    positions = {name: (line + index, 5) for index, name in enumerate(fields)}
+    item_positions = {
+        "scope": tuple((line + 50 + index, 9) for index, _ in enumerate(fields["scope"])),
+        "organizations": tuple((line + 80 + index, 9) for index, _ in enumerate(fields.get("organizations") or ())),
     }
-    return GrantSpec(file="grants/a.yaml", locations=PartialLocations((line, 5), marks, within), **fields)
+    locations = PartialLocations((line, 5), positions, item_positions)
+    return GrantSpec(file="grants/a.yaml", locations=locations, **fields)
 
 
 def a_directory(
@@ -48,10 +49,12 @@ def a_directory(
     apis: Iterable[Api] | None = None,
     organizations: dict[str, str] | None = None,
 ) -> Directory:
-    """Applications and organizations as id -> name; None means that the list was not read."""
-    known = None if applications is None else tuple(Application(*each) for each in applications.items())
-    met = None if organizations is None else tuple(Organization(*each) for each in organizations.items())
-    return Directory(known, None if apis is None else tuple(apis), met)
+    """Build a directory from applications and organizations as id -> name. None means that the list was not read."""
+    listed_applications = None if applications is None else tuple(Application(*each) for each in applications.items())
+    listed_organizations = (
+        None if organizations is None else tuple(Organization(*each) for each in organizations.items())
+    )
+    return Directory(listed_applications, None if apis is None else tuple(apis), listed_organizations)
 
 
 def an_api(identifier: str = INVOICES, name: str = "Invoices API", **fields: Any) -> Api:
@@ -71,7 +74,10 @@ def a_plan(
     directory: Directory | None = None,
     **fields: Any,
 ) -> Plan:
-    """Without a directory, all applications are known and first-party without names; APIs were not read."""
+    """Make a plan.
+
+    The default directory has all applications, as first-party applications without names. Its APIs were not read.
+    """
     specs, observed = tuple(specs), tuple(observed)
     observation = Observation(observed, first_parties(specs, observed) if directory is None else directory)
     return make_plan(specs, observation, rules(**fields), TENANT)

@@ -1,4 +1,4 @@
-"""Run commands as a user does: in this process with captured streams, or in a process of its own."""
+"""Run commands as a user does, in this process with captured streams or in a new process."""
 
 import io
 import json
@@ -25,7 +25,7 @@ DATABASE = Path(".reconciler/sandbox.db")
 DOMAIN = "sandbox.localhost"
 SECRET = "canary-secret-that-nobody-should-see"
 TIMEOUT_SECONDS = 30
-OURS = (
+PREFIXES = (
     "AUTH0_",
     "RECONCILER_",
     "CI",
@@ -68,8 +68,8 @@ grants:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a command left behind."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
     stdout: str
@@ -77,27 +77,27 @@ class Ran:
 
     @property
     def data(self) -> Any:
-        """Stdout as the one JSON object that it should be."""
+        """Stdout, parsed as JSON."""
         return json.loads(self.stdout)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.stdout + self.stderr
 
 
-class Screen(io.StringIO):
-    """A stream that says it is a terminal."""
+class TerminalStream(io.StringIO):
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
-def reconciler(*arguments: str | Path, terminal: bool = False, typed: str = "") -> Ran:
-    """Run a command in this process; on a `terminal`, somebody types `typed`."""
-    kind = Screen if terminal else io.StringIO
+def reconciler(*arguments: str | Path, terminal: bool = False, typed: str = "") -> CommandResult:
+    """Run a command in this process. `typed` is the input on a terminal."""
+    kind = TerminalStream if terminal else io.StringIO
     with redirect_stdout(kind()) as out, redirect_stderr(kind()) as err, _typing(kind(typed)):
         code = run([str(argument) for argument in arguments])
-    return Ran(code, out.getvalue(), err.getvalue())
+    return CommandResult(code, out.getvalue(), err.getvalue())
 
 
 @contextmanager
@@ -110,48 +110,47 @@ def _typing(stream: io.StringIO) -> Iterator[None]:
 
 
 def command_line(*arguments: str | Path) -> list[str]:
-    """Return the words that start a command in a process of its own."""
+    """Return the arguments that start a command in a new process."""
     return [sys.executable, "-m", "reconciler", *map(str, arguments)]
 
 
-def process(*arguments: str | Path, **options: Any) -> Ran:
-    """Run a command in a process of its own; `options` are those of subprocess.run."""
+def run_process(*arguments: str | Path, **options: Any) -> CommandResult:
+    """Run a command in a new process. `options` are passed to subprocess.run."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    words = command_line(*arguments)
-    done = subprocess.run(words, check=False, text=True, timeout=TIMEOUT_SECONDS, **streams)
-    return Ran(done.returncode, done.stdout or "", done.stderr or "")
+    completed = subprocess.run(command_line(*arguments), check=False, text=True, timeout=TIMEOUT_SECONDS, **streams)
+    return CommandResult(completed.returncode, completed.stdout or "", completed.stderr or "")
 
 
 def a_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> Path:
-    """Make `folder` the place where commands run, with nothing in the environment that could steer them.
+    """Write a configuration, a seed and a grant file into `folder`, and make it the current folder.
 
-    It holds a configuration, a sandbox's seed and a grant file, unless `files` (by name, without suffix) say otherwise.
+    `files` adds or replaces files, by name without suffix. The environment has no variable that affects reconciler.
     """
-    whole = {"reconciler": CONFIG, "tenant": SEED, "grants/billing": GRANTS} | files
-    for name, text in whole.items():
+    texts = {"reconciler": CONFIG, "tenant": SEED, "grants/billing": GRANTS} | files
+    for name, text in texts.items():
         file = folder / f"{name}.yaml"
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    stand_in(folder, monkeypatch)
+    enter_clean_folder(folder, monkeypatch)
     return folder
 
 
-def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `folder` the current one, and the environment silent; what fails is given up at once."""
+def enter_clean_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `folder` the current folder, remove variables that affect reconciler, and switch retries off."""
     monkeypatch.chdir(folder)
     for name in os.environ:
-        if name.startswith(OURS) or name.lower().endswith("_proxy"):
+        if name.startswith(PREFIXES) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     for command in ("PLAN", "APPLY"):
         monkeypatch.setenv(f"RECONCILER_{command}_ATTEMPTS", "1")
 
 
 @contextmanager
-def served(folder: Path, around: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Iterator[Mapping[str, str]]:
-    """Serve the workspace's tenant over HTTP; gives the environment that leads there. `around` stands before it."""
+def served(folder: Path, middleware: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Iterator[Mapping[str, str]]:
+    """Serve the workspace's tenant over HTTP, behind `middleware`. Yield the variables for a connection to it."""
     with open_sandbox(folder / DATABASE, folder / "tenant.yaml", DOMAIN) as sandbox:
-        reached = replace(sandbox, app=around(sandbox.app))
-        with serving(reached) as address:
+        wrapped = replace(sandbox, app=middleware(sandbox.app))
+        with serving(wrapped) as address:
             yield {
                 "AUTH0_DOMAIN": address,
                 "AUTH0_CLIENT_ID": sandbox.credentials.client_id,
@@ -160,16 +159,16 @@ def served(folder: Path, around: Callable[[ASGIApp], ASGIApp] = lambda app: app)
 
 
 def grants_of(folder: Path) -> list[Document]:
-    """Return the grants of the workspace's tenant as it would answer them, by key, without their ids.
+    """Return the grants of the workspace's tenant in the API's form, without their ids and sorted by key.
 
-    Those that organizations may use have their names, too.
+    Grants with organizations also have the names of these organizations.
     """
     with open_sandbox(folder / DATABASE, folder / "tenant.yaml", DOMAIN) as sandbox:
         rows = sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=1000)
-        named = {row.id: organizations_of(sandbox, row.id) for row in rows}
+        organizations = {row.id: organizations_of(sandbox, row.id) for row in rows}
     documents = [
         {name: value for name, value in json.loads(row.text).items() if name != "id"}
-        | ({"organizations": named[row.id]} if named[row.id] else {})
+        | ({"organizations": organizations[row.id]} if organizations[row.id] else {})
         for row in rows
     ]
     return sorted(documents, key=_order)

@@ -1,4 +1,7 @@
-"""Stand-ins for the APIs of GitHub and GitLab on loopback: they keep comments and issues, and fail when told to."""
+"""Local servers with the parts of the APIs of GitHub and GitLab that reconciler uses.
+
+They store comments and issues, and can fail on request.
+"""
 
 import json
 import re
@@ -11,16 +14,16 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "canary-token-that-nobody-should-see"
-US = 1
-STRANGER = 2
+OWN_USER = 1
+OTHER_USER = 2
 NUMBER = 7
 RUN = "4711"
 OWNER, NAME = "example", "grants"
 
 
 @dataclass(slots=True)
-class Written:
-    """A comment or an issue; what does not exist on a comment stays at its default."""
+class Entry:
+    """A comment or an issue. Comments have only an id, an author and a body."""
 
     id: int
     author: int
@@ -30,8 +33,8 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """An answer."""
+class ForgeResponse:
+    """A response."""
 
     status: int = 200
     body: object = None
@@ -40,7 +43,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for; `name` is GraphQL's operation, or method and path."""
+    """A request. `name` is the GraphQL operation, or the method and the path."""
 
     name: str
     headers: Mapping[str, str]
@@ -52,43 +55,45 @@ class Request:
         return self.name.startswith("GET ") or self.name in {"comments", "issues", "tip"}
 
 
-Fault = Callable[[Request, Callable[[], Said]], Said | None]
-"""Answers instead, perhaps after the true answer was made; None breaks the connection."""
+Fault = Callable[[Request, Callable[[], ForgeResponse]], ForgeResponse | None]
+"""Responds instead of the server, before or after the request takes effect. None breaks the connection."""
 
 
 class Forge:
-    """What both have: comments, issues, and faults that strike one request each, first come first."""
+    """The common part: comments, issues, and a queue of faults. Each fault applies to one request."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.comments: list[Written] = []
-        self.issues: list[Written] = []
+        self.comments: list[Entry] = []
+        self.issues: list[Entry] = []
         self.branches: dict[str, str] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.faults: list[Fault] = []
         self._last = 100
 
-    def says(self, body: str, author: int = US, **more: Any) -> Written:
-        """Return a new entry, to be put where it belongs."""
+    def new_entry(self, body: str, author: int = OWN_USER, **more: Any) -> Entry:
+        """Return a new entry. The caller adds it to the comments or issues."""
         self._last += 1
-        return Written(self._last, author, body, **more)
+        return Entry(self._last, author, body, **more)
 
     def bodies(self) -> list[str]:
         return [each.body for each in self.comments]
 
     def writes(self) -> list[str]:
-        return [each for each in self.asked if not (each.startswith("GET ") or each in {"comments", "issues", "tip"})]
+        return [
+            each for each in self.requests if not (each.startswith("GET ") or each in {"comments", "issues", "tip"})
+        ]
 
     def environment(self) -> dict[str, str]:
-        """What the runner gives to a job."""
+        """Return the variables that the runner sets for a job."""
         raise NotImplementedError
 
-    def answer(self, request: Request) -> Said:
+    def answer(self, request: Request) -> ForgeResponse:
         raise NotImplementedError
 
 
 class GitHub(Forge):
-    """GitHub's GraphQL API, as much of it as is used."""
+    """The parts of GitHub's GraphQL API that reconciler uses."""
 
     def environment(self) -> dict[str, str]:
         return {
@@ -99,43 +104,47 @@ class GitHub(Forge):
             "GITHUB_TOKEN": TOKEN,
         }
 
-    def answer(self, request: Request) -> Said:
+    def answer(self, request: Request) -> ForgeResponse:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
-            return Said(401, {"message": "Bad credentials"})
-        given = request.body["variables"]
+            return ForgeResponse(401, {"message": "Bad credentials"})
+        variables = request.body["variables"]
         match request.name:
             case "comments":
-                if (given["owner"], given["name"], given["number"]) != (OWNER, NAME, NUMBER):
-                    return Said(body={"data": None, "errors": [{"type": "NOT_FOUND", "message": "No such request."}]})
-                return Said(body={"data": {"repository": {"owner": _listing("PR", self.comments, given["after"])}}})
+                if (variables["owner"], variables["name"], variables["number"]) != (OWNER, NAME, NUMBER):
+                    return ForgeResponse(
+                        body={"data": None, "errors": [{"type": "NOT_FOUND", "message": "No such request."}]}
+                    )
+                return ForgeResponse(
+                    body={"data": {"repository": {"owner": _listing("PR", self.comments, variables["after"])}}}
+                )
             case "tip" | "issues":
-                return Said(body={"data": self._looked_up(request.name, given)})
+                return ForgeResponse(body={"data": self._look_up(request.name, variables)})
             case "addComment":
-                self.comments.append(self.says(given["body"]))
+                self.comments.append(self.new_entry(variables["body"]))
             case "editComment":
-                _find(self.comments, given["id"]).body = given["body"]
+                _find(self.comments, variables["id"]).body = variables["body"]
             case "addIssue":
-                self.issues.append(self.says(given["body"], title=given["title"]))
+                self.issues.append(self.new_entry(variables["body"], title=variables["title"]))
             case "editIssue":
-                issue = _find(self.issues, given["id"])
-                issue.body, issue.is_open = given["body"], given["state"] == "OPEN"
+                issue = _find(self.issues, variables["id"])
+                issue.body, issue.is_open = variables["body"], variables["state"] == "OPEN"
             case _:
-                return Said(body={"errors": [{"type": "UNKNOWN", "message": f"no operation {request.name}"}]})
-        return Said(body={"data": {request.name: {"clientMutationId": None}}})
+                return ForgeResponse(body={"errors": [{"type": "UNKNOWN", "message": f"no operation {request.name}"}]})
+        return ForgeResponse(body={"data": {request.name: {"clientMutationId": None}}})
 
-    def _looked_up(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _look_up(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         if name == "tip":
-            branch = self.branches.get(given["ref"].removeprefix("refs/heads/"))
+            branch = self.branches.get(variables["ref"].removeprefix("refs/heads/"))
             return {"repository": {"ref": {"target": {"oid": branch}} if branch else None}}
         still_open = [each for each in self.issues if each.is_open]
-        return {"owner": _listing("R", still_open, given["after"])}
+        return {"owner": _listing("R", still_open, variables["after"])}
 
 
-def _listing(owner: str, entries: list[Written], after: str | None) -> dict[str, Any]:
+def _listing(owner: str, entries: list[Entry], after: str | None) -> dict[str, Any]:
     start = int(after or 0)
     page = entries[start : start + 50]
     end = start + len(page)
-    nodes = [{"id": f"N{each.id}", "body": each.body, "viewerDidAuthor": each.author == US} for each in page]
+    nodes = [{"id": f"N{each.id}", "body": each.body, "viewerDidAuthor": each.author == OWN_USER} for each in page]
     return {
         "id": owner,
         "listing": {"nodes": nodes, "pageInfo": {"hasNextPage": end < len(entries), "endCursor": str(end)}},
@@ -143,7 +152,7 @@ def _listing(owner: str, entries: list[Written], after: str | None) -> dict[str,
 
 
 class GitLab(Forge):
-    """GitLab's REST API, as much of it as is used."""
+    """The parts of GitLab's REST API that reconciler uses."""
 
     def environment(self) -> dict[str, str]:
         return {
@@ -155,78 +164,82 @@ class GitLab(Forge):
             "GITLAB_TOKEN": TOKEN,
         }
 
-    def answer(self, request: Request) -> Said:
+    def answer(self, request: Request) -> ForgeResponse:
         if request.headers.get("private-token") != TOKEN:
-            return Said(401, {"message": "401 Unauthorized"})
+            return ForgeResponse(401, {"message": "401 Unauthorized"})
         notes, issues = f"/api/v4/projects/42/merge_requests/{NUMBER}/notes", "/api/v4/projects/42/issues"
         method, path = request.name.split(" ")
         if (method, path) == ("GET", "/api/v4/user"):
-            return Said(body={"id": US})
+            return ForgeResponse(body={"id": OWN_USER})
         if path.startswith("/api/v4/projects/42/repository/branches/"):
             branch = self.branches.get(unquote(path.rpartition("/")[2]))
-            found = Said(body={"commit": {"id": branch}})
-            return found if branch else Said(404, {"message": "404 Branch Not Found"})
+            found = ForgeResponse(body={"commit": {"id": branch}})
+            return found if branch else ForgeResponse(404, {"message": "404 Branch Not Found"})
         collection, entry = _split(path, (notes, issues))
         if collection == notes:
             return self._answer_notes(method, entry, request)
-        return self._answer_issues(method, entry, request) if collection else Said(404, {"message": "404 Not Found"})
+        return (
+            self._answer_issues(method, entry, request)
+            if collection
+            else ForgeResponse(404, {"message": "404 Not Found"})
+        )
 
-    def _answer_notes(self, method: str, entry: str, request: Request) -> Said:
+    def _answer_notes(self, method: str, entry: str, request: Request) -> ForgeResponse:
         match method:
             case "GET":
                 return self._page(request, [self._note(each) for each in self.comments])
             case "POST":
-                self.comments.append(self.says(request.body["body"]))
+                self.comments.append(self.new_entry(request.body["body"]))
             case "PUT":
                 _find(self.comments, entry).body = request.body["body"]
             case _:
-                return Said(405)
-        return Said(201, {})
+                return ForgeResponse(405)
+        return ForgeResponse(201, {})
 
-    def _answer_issues(self, method: str, entry: str, request: Request) -> Said:
+    def _answer_issues(self, method: str, entry: str, request: Request) -> ForgeResponse:
         match method:
             case "GET":
-                wanted = [each for each in self.issues if each.is_open or request.query.get("state") != "opened"]
-                return self._page(request, [self._issue(each) for each in wanted])
+                selected = [each for each in self.issues if each.is_open or request.query.get("state") != "opened"]
+                return self._page(request, [self._issue(each) for each in selected])
             case "POST":
-                self.issues.append(self.says(request.body["description"], title=request.body["title"]))
+                self.issues.append(self.new_entry(request.body["description"], title=request.body["title"]))
             case "PUT":
                 issue = _find(self.issues, entry)
                 issue.body, issue.is_open = request.body["description"], request.body.get("state_event") != "close"
             case _:
-                return Said(405)
-        return Said(201, {})
+                return ForgeResponse(405)
+        return ForgeResponse(201, {})
 
     @staticmethod
-    def _note(written: Written) -> dict[str, Any]:
+    def _note(written: Entry) -> dict[str, Any]:
         return {"id": written.id, "body": written.body, "author": {"id": written.author}}
 
     @staticmethod
-    def _issue(written: Written) -> dict[str, Any]:
+    def _issue(written: Entry) -> dict[str, Any]:
         return {"id": 9_000_000, "iid": written.id, "description": written.body, "author": {"id": written.author}}
 
-    def _page(self, request: Request, items: list[dict[str, Any]]) -> Said:
+    def _page(self, request: Request, items: list[dict[str, Any]]) -> ForgeResponse:
         if request.query.get("sort", "desc") == "desc":
             items.reverse()
         size, number = int(request.query["per_page"]), int(request.query["page"])
         more = len(items) > size * number
         headers = {"Link": f'<{self.url}/elsewhere?page={number + 1}>; rel="next"'} if more else {}
-        return Said(200, items[size * (number - 1) : size * number], headers)
+        return ForgeResponse(200, items[size * (number - 1) : size * number], headers)
 
 
 def _split(path: str, collections: tuple[str, ...]) -> tuple[str, str]:
-    """Return the collection that `path` is in, and the entry of it that it names."""
+    """Split a path into its collection and the id of an entry."""
     found = next((each for each in collections if path == each or path.startswith(f"{each}/")), "")
     return found, path.removeprefix(found).removeprefix("/")
 
 
-def _find(entries: list[Written], entry_id: str) -> Written:
+def _find(entries: list[Entry], entry_id: str) -> Entry:
     return next(each for each in entries if str(each.id) == entry_id.removeprefix("N"))
 
 
 @contextmanager
-def standing_in(forge: Forge) -> Iterator[None]:
-    """Serve a stand-in on loopback; its `url` is set, and its environment leads there."""
+def serve_forge(forge: Forge) -> Iterator[None]:
+    """Serve a forge on loopback and set its `url`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -234,22 +247,23 @@ def standing_in(forge: Forge) -> Iterator[None]:
         def do_GET(self) -> None:
             self._serve()
 
-        do_POST = do_PUT = do_GET  # noqa: N815 - the server's own names
+        do_POST = do_PUT = do_GET  # noqa: N815 - names of the standard library
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the server's own names
-            """Say nothing."""
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - names of the standard library
+            """Log nothing."""
 
         def _serve(self) -> None:
             request = self._request()
-            forge.asked.append(request.name)
+            forge.requests.append(request.name)
             fault = forge.faults.pop(0) if forge.faults else None
-            said = fault(request, lambda: forge.answer(request)) if fault else forge.answer(request)
+            response = fault(request, lambda: forge.answer(request)) if fault else forge.answer(request)
             self.close_connection = True
-            if said is None:
+            if response is None:
                 return
-            content = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-            self.send_response(said.status)
-            for name, value in {**said.headers, "Content-Length": str(len(content)), "Connection": "close"}.items():
+            content = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+            self.send_response(response.status)
+            headers = {**response.headers, "Content-Length": str(len(content)), "Connection": "close"}
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)

@@ -1,18 +1,18 @@
-"""A repository of git in a test's folder."""
+"""Git repositories in the folder of a test."""
 
 import subprocess
 from pathlib import Path
 
-NOBODY = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "init.defaultBranch=main"]
+IDENTITY = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "init.defaultBranch=main"]
 
 
 def git(folder: Path, *arguments: str) -> str:
-    words = ["git", "-C", str(folder), *NOBODY, *arguments]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    command = ["git", "-C", str(folder), *IDENTITY, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def committed(folder: Path) -> str:
-    """Commit everything in `folder`, which becomes a repository if it is none, and return the commit's name."""
+def commit_all(folder: Path) -> str:
+    """Commit all files in `folder` and return the hash of the commit. Create the repository if necessary."""
     git(folder, "init", "--quiet")
     git(folder, "add", "--all", "--force")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", "state", "--no-gpg-sign")

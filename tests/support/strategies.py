@@ -1,4 +1,4 @@
-"""Hypothesis: grants and keys as tenants have them."""
+"""Hypothesis strategies for the grants and keys of tenants."""
 
 from importlib import import_module
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reconciler.core.expressible import expressible_part
 from reconciler.core.grant import ClientGrant, Key
 
-import_module("deepdiff")  # it is loaded when two grants first differ: no example shall pay for that
+import_module("deepdiff")  # otherwise the first example with a difference would include the time of the import
 
 names = st.text(alphabet="abcxyz:*/ é$`{}", min_size=1, max_size=6)
 scopes = st.frozensets(names, max_size=4)
@@ -25,7 +25,7 @@ def keys() -> st.SearchStrategy[Key]:
 
 
 def declarable_grants() -> st.SearchStrategy[ClientGrant]:
-    """Grants that a grant file can declare."""
+    """Return grants that a grant file can declare."""
     return grants().map(expressible_part)
 
 

@@ -1,4 +1,4 @@
-"""Sandbox tenants for tests, and a transport between us and them that misbehaves on demand."""
+"""Sandbox tenants for tests, and a transport that can intercept requests to them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,33 +18,33 @@ DOMAIN = "sandbox.localhost"
 AUDIENCE = f"https://{DOMAIN}/api/v2/"
 
 Forward = Callable[[], Awaitable[httpx.Response]]
-Interference = Callable[[httpx.Request, Forward], Awaitable[httpx.Response]]
+Interceptor = Callable[[httpx.Request, Forward], Awaitable[httpx.Response]]
 
 
-async def no_interference(_: httpx.Request, forward: Forward) -> httpx.Response:
+async def forward_only(_: httpx.Request, forward: Forward) -> httpx.Response:
     return await forward()
 
 
-def instead(request: httpx.Request, status: int, body: bytes = b"") -> httpx.Response:
-    """An answer that somebody else gives in the tenant's stead."""
+def direct_response(request: httpx.Request, status: int, body: bytes = b"") -> httpx.Response:
+    """Return a response that does not come from the tenant."""
     return httpx.Response(status, request=request, stream=httpx.ByteStream(body))
 
 
-class Interfering(httpx.AsyncBaseTransport):
-    """Hands each request to `interfere`, which may forward it, answer itself, or break the connection."""
+class InterceptingTransport(httpx.AsyncBaseTransport):
+    """Passes each request to `intercept`, which may forward it, respond itself, or break the connection."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, interfere: Interference) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, intercept: Interceptor) -> None:
         self._inner = inner
-        self._interfere = interfere
+        self._intercept = intercept
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._interfere(request, lambda: self._inner.handle_async_request(request))
+        return await self._intercept(request, lambda: self._inner.handle_async_request(request))
 
 
 @asynccontextmanager
-async def reached(sandbox: Sandbox, interfere: Interference = no_interference) -> AsyncIterator[ManagementClient]:
+async def connected_client(sandbox: Sandbox, intercept: Interceptor = forward_only) -> AsyncIterator[ManagementClient]:
     credentials = ClientSecret(sandbox.credentials.client_id, sandbox.credentials.client_secret, AUDIENCE)
-    transport = Interfering(SandboxTransport(sandbox.app), interfere)
+    transport = InterceptingTransport(SandboxTransport(sandbox.app), intercept)
     async with open_client(f"http://{DOMAIN}", credentials, transport=transport) as client:
         yield client
 
@@ -56,12 +56,12 @@ def a_sandbox(folder: Path, seed: str) -> Sandbox:
 
 
 def stored_grants(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """All grants as the sandbox keeps them."""
+    """Return all grants of the sandbox, as stored."""
     ids = [row.id for row in sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=1000)]
     return [document for each in ids if (document := sandbox.store.get(DocumentKind.CLIENT_GRANTS, each))]
 
 
 def organizations_of(sandbox: Sandbox, grant_id: str) -> list[str]:
-    """The names of the organizations that may use a grant, sorted."""
+    """Return the sorted names of the organizations that may use a grant."""
     rows = sandbox.store.find(DocumentKind.ORGANIZATIONS, {TIED_TO: grant_id}, limit=1000)
     return sorted(row.document()["name"] for row in rows)

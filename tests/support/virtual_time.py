@@ -1,7 +1,7 @@
-"""Run asynchronous code on a clock that jumps: waits take no time, and are counted exactly.
+"""Run asynchronous code with a virtual clock, so that waits take no real time.
 
-Time passes only while nothing is ready: then it jumps to the next timer. Sockets within the same loop are ready at
-once, so servers of the test's own work too; another process or thread would be left behind by the jumps.
+If no task is ready, the clock jumps to the next timer. Servers in the same event loop work, because their sockets are
+ready at once. Other processes and threads do not work, because the clock does not wait for them.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 0.005
-OF_THE_LOOP_ITSELF = 1  # the socket by which it is woken
+SOCKET_WAIT_SECONDS = 0.005
+LOOP_SOCKETS = 1  # the socket that wakes the event loop
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Gives sockets a moment, then lets the time pass that it was to wait; without sockets, at once."""
+    """Waits a short real time for sockets, and then advances the clock by the requested wait."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        patience = PATIENCE_SECONDS if len(self.get_map()) > OF_THE_LOOP_ITSELF else 0.0
-        ready = super().select(None if timeout is None else min(timeout, patience))
+        socket_wait = SOCKET_WAIT_SECONDS if len(self.get_map()) > LOOP_SOCKETS else 0.0
+        ready = super().select(None if timeout is None else min(timeout, socket_wait))
         if not ready and timeout:
             self.now += timeout
         return ready
@@ -38,7 +38,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run_virtually(work: Coroutine[Any, Any, T]) -> tuple[T, float]:
-    """Return what `work` does, and how many seconds it would have taken."""
+    """Return the result of `work` and the virtual seconds that it took."""
     selector = _JumpingSelector()
     with asyncio.Runner(loop_factory=lambda: _Loop(selector)) as runner:
         return runner.run(work), selector.now

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from support.builders import TENANT, a_spec, first_parties, rules
-from support.tenants import AUDIENCE, DOMAIN, Forward, Interfering, a_sandbox, organizations_of, stored_grants
+from support.tenants import AUDIENCE, DOMAIN, Forward, InterceptingTransport, a_sandbox, organizations_of, stored_grants
 from support.virtual_time import run_virtually
 
 from auth0_sandbox.faults.plan import NO_FAULTS, Fault, FaultPlan, Rule, Series
@@ -206,7 +206,7 @@ async def client_of(
 ) -> AsyncIterator[ManagementClient]:
     own = sandbox.credentials
     credentials = ClientSecret(own.client_id, own.client_secret, AUDIENCE)
-    transport = Interfering(SandboxTransport(sandbox.app), wire.interfere)
+    transport = InterceptingTransport(SandboxTransport(sandbox.app), wire.interfere)
     async with open_client(
         f"http://{DOMAIN}", credentials, transport=transport, client_options=client_options
     ) as client:

@@ -1,4 +1,4 @@
-"""Hypothesis: tenants as years of clicking leave them behind, as seeds of sandboxes."""
+"""Hypothesis strategies for tenants with unusual names, ids and settings, as seeds of sandboxes."""
 
 import json
 from dataclasses import dataclass, replace
@@ -27,15 +27,15 @@ ODD_NAMES = (
     ),
     "default for third_party_clients",
 )
-texts = st.sampled_from(ODD_NAMES) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+odd_texts = st.sampled_from(ODD_NAMES) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 scopes = st.sampled_from(["read:x", "write:x", "a b", "é", "${domain}", "true", "s" * 280, "t" * 281, "a\x07", "'"])
 ORGANIZATIONS = ("acme", "Ünïted: a #b", "org_0123456789abcdef")
 DEFINED = ["read:x", "write:x", "a b", "é", "${domain}", "true", "s" * 280, "'"]
 
 
 @dataclass(frozen=True)
-class Nasty:
-    """A tenant: applications and APIs as (id, name), and its grants."""
+class OddTenant:
+    """A tenant with applications and APIs as (id, name), and grants."""
 
     applications: tuple[tuple[str, str], ...]
     apis: tuple[tuple[str, str], ...]
@@ -43,7 +43,7 @@ class Nasty:
 
     @property
     def seed(self) -> str:
-        """The tenant as a seed file: YAML in which every text is written in escapes."""
+        """The tenant as a seed file. The YAML writes every character of a text as an escape."""
         items = {
             "tool": {"client_id": "own", "client_secret": "secret"},
             "applications": [{"client_id": identity, "name": name} for identity, name in self.applications],
@@ -53,13 +53,16 @@ class Nasty:
         }
         return _flow(items)
 
-    def elsewhere(self) -> "Nasty":
-        """Another tenant with the same applications and APIs and no grants: ids differ, but where names repeat."""
+    def with_other_ids(self) -> "OddTenant":
+        """Return a tenant with the same applications and APIs, but without grants.
+
+        Applications with a unique name have other ids.
+        """
         names = [name for _, name in self.applications]
-        moved = [
+        renamed = [
             (f"moved-{identity}" if names.count(name) == 1 else identity, name) for identity, name in self.applications
         ]
-        return replace(self, applications=tuple(moved), grants=())
+        return replace(self, applications=tuple(renamed), grants=())
 
 
 def _flow(value: object) -> str:
@@ -75,18 +78,21 @@ def _flow(value: object) -> str:
 
 
 @st.composite
-def _things(draw: st.DrawFn, kind: str) -> tuple[tuple[str, str], ...]:
-    """Up to five things: ids in which the sandbox takes all but NUL, names that are alike or the same."""
-    pool = draw(st.lists(texts, min_size=1, max_size=3))
+def _entries(draw: st.DrawFn, kind: str) -> tuple[tuple[str, str], ...]:
+    """Return up to five pairs of id and name.
+
+    Names may be equal or similar. Ids have no NUL, because the sandbox refuses it.
+    """
+    pool = draw(st.lists(odd_texts, min_size=1, max_size=3))
     names = st.sampled_from(pool) | st.sampled_from([name.upper() for name in pool]) | st.sampled_from([*pool, "Other"])
-    odd = draw(st.lists(st.tuples(st.just("") | texts, names), min_size=1, max_size=5))
-    return tuple((f"{kind}{place}{text}".replace("\0", ""), name) for place, (text, name) in enumerate(odd))
+    odd = draw(st.lists(st.tuples(st.just("") | odd_texts, names), min_size=1, max_size=5))
+    return tuple((f"{kind}{index}{text}".replace("\0", ""), name) for index, (text, name) in enumerate(odd))
 
 
 @st.composite
-def tenants(draw: st.DrawFn, *, declarable: bool = False) -> Nasty:
-    """Tenants; with `declarable`, whose grants Auth0 would take if they were made anew."""
-    applications, apis = draw(_things("app")), draw(_things("api"))
+def odd_tenants(draw: st.DrawFn, *, declarable: bool = False) -> OddTenant:
+    """Return tenants. With `declarable`, Auth0 would accept each of their grants in a create request."""
+    applications, apis = draw(_entries("app")), draw(_entries("api"))
     holders = [("client_id", identity) for identity, _ in applications] + [("default_for", "third_party_clients")]
     grants = draw(
         st.lists(
@@ -96,16 +102,16 @@ def tenants(draw: st.DrawFn, *, declarable: bool = False) -> Nasty:
             unique_by=lambda grant: json.dumps([grant.get(part) for part in KEY]),
         )
     )
-    return Nasty(applications, apis, tuple(grants))
+    return OddTenant(applications, apis, tuple(grants))
 
 
 KEY = ("client_id", "default_for", "audience", "subject_type")
-OF_ORGANIZATIONS = ("organization_usage", "allow_any_organization", "organizations")
+ORGANIZATION_FIELDS = ("organization_usage", "allow_any_organization", "organizations")
 
 
 def _settings(*, declarable: bool) -> st.SearchStrategy[dict[str, Any]]:
     allowed = st.sampled_from(DEFINED) if declarable else scopes
-    types = st.lists(texts.filter(lambda text: len(text) <= 255 and text.isprintable()), max_size=2, unique=True)
+    types = st.lists(odd_texts.filter(lambda text: len(text) <= 255 and text.isprintable()), max_size=2, unique=True)
     by_client = st.fixed_dictionaries(
         {},
         optional={
@@ -116,10 +122,10 @@ def _settings(*, declarable: bool) -> st.SearchStrategy[dict[str, Any]]:
     )
     for_user = st.fixed_dictionaries({"subject_type": st.just("user")}, optional={"authorization_details_types": types})
     others = st.just({"subject_type": "anonymous_user"}) if not declarable else st.nothing()
-    reach = st.just({"allow_all_scopes": True}) | st.builds(
+    access = st.just({"allow_all_scopes": True}) | st.builds(
         lambda listed: {"scope": listed}, st.lists(allowed, max_size=4, unique=True)
     )
-    return st.builds(lambda one, other: one | other, by_client | for_user | others, reach)
+    return st.builds(lambda one, other: one | other, by_client | for_user | others, access)
 
 
 def _grant(holder: tuple[str, str], api: tuple[str, str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def _grant(holder: tuple[str, str], api: tuple[str, str], settings: dict[str, An
     usable = {
         field: value
         for field, value in settings.items()
-        if not (name == "default_for" and field in OF_ORGANIZATIONS)
-        and not (field in OF_ORGANIZATIONS and "organization_usage" not in settings)
+        if not (name == "default_for" and field in ORGANIZATION_FIELDS)
+        and not (field in ORGANIZATION_FIELDS and "organization_usage" not in settings)
     }
     return {name: identity, "audience": api[0], "subject_type": "client"} | usable

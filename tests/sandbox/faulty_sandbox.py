@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sandbox.talk import DOMAIN, SEED, Clock, Talk
+from sandbox.sandbox_client import DOMAIN, SEED, Clock, SandboxClient
 
 from auth0_sandbox.faults.plan import Fault, FaultPlan, Rule
 from auth0_sandbox.server.transport import SandboxTransport
@@ -21,7 +21,7 @@ GRANT = "/api/v2/client-grants/{id}"
 
 
 @dataclass(frozen=True)
-class Troubled(Talk):
+class FaultySandboxClient(SandboxClient):
     """Calls come in as over a network; `slept` is how long the tenant waited."""
 
     slept: list[float] = field(default_factory=list)
@@ -44,14 +44,14 @@ class Troubled(Talk):
 
 
 @contextmanager
-def troubled(
+def open_faulty_sandbox(
     folder: Path,
     *rules: Rule,
     rate_limit: str = "none",
     settings: Settings = DEFAULT_SETTINGS,
     with_admin: bool = False,
     timeout: float | None = None,
-) -> Iterator[Troubled]:
+) -> Iterator[FaultySandboxClient]:
     """Open a sandbox in `folder` of which the calls go wrong as `rules` say."""
     seed = folder / "seed.yaml"
     seed.write_text(SEED, encoding="utf-8")
@@ -74,7 +74,7 @@ def troubled(
         sleep=sleep,
         with_admin=with_admin,
     ) as sandbox:
-        yield Troubled(sandbox, clock, base_url="http://localhost", slept=slept, timeout=timeout)
+        yield FaultySandboxClient(sandbox, clock, base_url="http://localhost", slept=slept, timeout=timeout)
 
 
 def on_grants(fault: Fault, method: str = "*", **options: Any) -> Rule:

@@ -1,4 +1,4 @@
-"""A loopback server that answers whatever a test wants, down to the bytes, and remembers what it was asked."""
+"""A loopback server that sends the bytes that a test defines, and records the requests."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it came in."""
+class ReceivedRequest:
+    """A received request."""
 
     method: str
     target: str
@@ -27,8 +27,11 @@ class Asked:
         return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
 
 
-Answer = Callable[[Asked], bytes | Iterable[bytes]]
-"""Returns the bytes to send before the connection is closed; none at all just closes it. Several: a second apart."""
+Responder = Callable[[ReceivedRequest], bytes | Iterable[bytes]]
+"""Returns the bytes to send before the server closes the connection.
+
+Empty bytes close the connection without a response. Several parts are sent one second apart.
+"""
 
 DRIP_SECONDS = 1.0
 
@@ -36,31 +39,31 @@ DRIP_SECONDS = 1.0
 @dataclass(slots=True)
 class Server:
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
 
     def calls(self) -> list[str]:
-        return [f"{each.method} {each.path}" for each in self.asked]
+        return [f"{each.method} {each.path}" for each in self.requests]
 
 
-def an_answer(status: int = 200, body: object = None, content_type: str = "application/json") -> bytes:
-    """A whole HTTP answer; `body` is sent as it is if it is bytes, as JSON otherwise."""
+def http_response(status: int = 200, body: object = None, content_type: str = "application/json") -> bytes:
+    """Return an HTTP response. A `body` of bytes is sent unchanged. Other bodies are sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
     head = f"HTTP/1.1 {status} Because\r\ncontent-type: {content_type}\r\ncontent-length: {len(content)}\r\n"
     return head.encode() + b"connection: close\r\n\r\n" + content
 
 
 @asynccontextmanager
-async def hostile_server(answer: Answer) -> AsyncIterator[Server]:
+async def scripted_server(respond: Responder) -> AsyncIterator[Server]:
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if task := asyncio.current_task():
             connections.add(task)
         try:
-            asked = await _read(reader)
-            if asked is not None:
-                server.asked.append(asked)
-                await _send(writer, answer(asked))
+            request = await _read(reader)
+            if request is not None:
+                server.requests.append(request)
+                await _send(writer, respond(request))
         finally:
             writer.close()
             with suppress(ConnectionError):
@@ -78,13 +81,13 @@ async def hostile_server(answer: Answer) -> AsyncIterator[Server]:
 
 
 @contextmanager
-def hostile_tenant(answer: Answer) -> Iterator[Server]:
-    """Run the server in a thread of its own, for commands that run in this one."""
+def scripted_server_thread(respond: Responder) -> Iterator[Server]:
+    """Run the server in another thread, for commands that run in this thread."""
     ready, done = threading.Event(), threading.Event()
     servers: list[Server] = []
 
     async def serve() -> None:
-        async with hostile_server(answer) as server:
+        async with scripted_server(respond) as server:
             servers.append(server)
             ready.set()
             await asyncio.to_thread(done.wait)
@@ -111,7 +114,7 @@ async def _send(writer: asyncio.StreamWriter, content: bytes | Iterable[bytes]) 
             await asyncio.sleep(DRIP_SECONDS)
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked | None:
+async def _read(reader: asyncio.StreamReader) -> ReceivedRequest | None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     except asyncio.IncompleteReadError:
@@ -119,4 +122,4 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     method, target, _ = head[0].split(" ")
     headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in head[1:] if each)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Asked(method, target, headers, body)
+    return ReceivedRequest(method, target, headers, body)

@@ -1,4 +1,4 @@
-"""Hypothesis: grant files as people lay them out: any order, any style, comments and blank lines everywhere."""
+"""Hypothesis strategies for grant files in many layouts: any order, any YAML style, comments and blank lines."""
 
 from collections.abc import Iterator
 
@@ -22,13 +22,13 @@ def grant_files(draw: st.DrawFn) -> str:
         st.sampled_from(["client", "client_id"]), st.sampled_from(TEXTS), st.sampled_from(["api", "audience"])
     )
     grants = draw(st.lists(keys, max_size=4, unique=True))
-    lines = [*draw(_loose("")), f"grants:{draw(_comment)}" if grants else "grants: []"]
+    lines = [*draw(_comment_lines("")), f"grants:{draw(_comment)}" if grants else "grants: []"]
     dash = draw(st.sampled_from(["", "  ", "    "]))
     for holder, text, api in grants:
         optional: dict[str, str | list[str]] = draw(st.fixed_dictionaries({}, optional=FIELDS))
-        said = {holder: text, api: text} | optional
-        lines += [*draw(_loose(dash)), *_indented(draw(_item(said)), dash)]
-    lines += draw(_loose(draw(st.sampled_from(["", "  ", "      "]))))
+        fields = {holder: text, api: text} | optional
+        lines += [*draw(_comment_lines(dash)), *_indented(draw(_item(fields)), dash)]
+    lines += draw(_comment_lines(draw(st.sampled_from(["", "  ", "      "]))))
     end = draw(st.sampled_from(["\n", "\r\n"]))
     ends = [end, end * 2, *([""] if "|" not in "".join(lines[-4:]) else [])]
     return end.join(lines) + draw(st.sampled_from(ends))
@@ -37,7 +37,7 @@ def grant_files(draw: st.DrawFn) -> str:
 _comment = st.just("") | st.sampled_from(COMMENTS).map(lambda comment: f"  {comment}")
 
 
-def _loose(indent: str) -> st.SearchStrategy[list[str]]:
+def _comment_lines(indent: str) -> st.SearchStrategy[list[str]]:
     """Comments and blank lines."""
     return st.lists(st.just("") | st.sampled_from(COMMENTS).map(lambda comment: indent + comment), max_size=3)
 
@@ -47,16 +47,20 @@ def _indented(lines: list[str], indent: str) -> Iterator[str]:
 
 
 @st.composite
-def _item(draw: st.DrawFn, said: dict[str, str | list[str]]) -> list[str]:
-    names = draw(st.permutations(list(said)))
+def _item(draw: st.DrawFn, fields: dict[str, str | list[str]]) -> list[str]:
+    names = draw(st.permutations(list(fields)))
     if draw(st.integers(0, 4)) == 0:
-        inner = ", ".join(f"{name}: {_flow(said[name])}" for name in names)
+        inner = ", ".join(f"{name}: {_flow(fields[name])}" for name in names)
         return [f"- {{{inner}}}{draw(_comment)}"]
     lines: list[str] = []
     for name in names:
-        lines += [*draw(_loose("")), *draw(_field(name, said[name]))] if lines else draw(_field(name, said[name]))
+        lines += (
+            [*draw(_comment_lines("")), *draw(_field(name, fields[name]))]
+            if lines
+            else draw(_field(name, fields[name]))
+        )
     if draw(st.integers(0, 4)) == 0:
-        return [f"-{draw(_comment)}", *draw(_loose("    ")), *_indented(lines, "    ")]
+        return [f"-{draw(_comment)}", *draw(_comment_lines("    ")), *_indented(lines, "    ")]
     first, *rest = lines
     gap = draw(st.sampled_from(["", " "]))
     return [f"- {gap}{first}", *_indented(rest, f"  {gap}")]
@@ -76,8 +80,8 @@ def _field(draw: st.DrawFn, name: str, value: str | list[str]) -> list[str]:
     indent = draw(st.sampled_from(["", "  "]))
     lines = [f"{name}:{draw(_comment)}"]
     for item in value:
-        lines += [*draw(_loose(indent)), f"{indent}- {quoted(item)}{draw(_comment)}"]
-    return [*lines, *draw(_loose(f"{indent}    "))]
+        lines += [*draw(_comment_lines(indent)), f"{indent}- {quoted(item)}{draw(_comment)}"]
+    return [*lines, *draw(_comment_lines(f"{indent}    "))]
 
 
 def _flow(value: str | list[str]) -> str:

@@ -61,7 +61,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Talk:
+class SandboxClient:
     """A sandbox, and somebody who calls it."""
 
     sandbox: Sandbox
@@ -98,13 +98,13 @@ class Talk:
         return grant
 
 
-def open_talk(folder: Path, *, seed: str = SEED, settings: Settings = DEFAULT_SETTINGS) -> Talk:
+def open_client(folder: Path, *, seed: str = SEED, settings: Settings = DEFAULT_SETTINGS) -> SandboxClient:
     """Open a sandbox with a clock of its own in `folder`; the caller closes it."""
     file = folder / "seed.yaml"
     if not file.exists():  # another process may be reading it
         file.write_text(seed, encoding="utf-8")
     clock = Clock()
-    return Talk(open_sandbox(folder / "tenant.db", file, DOMAIN, settings=settings, clock=clock), clock)
+    return SandboxClient(open_sandbox(folder / "tenant.db", file, DOMAIN, settings=settings, clock=clock), clock)
 
 
 def error(answer: httpx.Response) -> tuple[int, str, str | None]:
