@@ -1,4 +1,4 @@
-"""Attacks run without coverage: many of them measure time and memory, and all of them start from a command."""
+"""The tests in this folder run without coverage, because many of them measure time and memory."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A pull request must not choose the commit, or the file, whose policy judges it."""
+"""A pull request must not choose the commit or the file of the policy that judges it."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ POLICY = "policy: {rules: [{rule: management-api-takeover, verdict: deny, reason
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose policy denies what a change to it, not yet committed, wants; the change drops the policy."""
+    """A repository with a policy, and an uncommitted change that violates the policy and removes it."""
     folder = a_workspace(tmp_path, monkeypatch, reconciler=CONFIG + POLICY)
     commit_all(folder)
     (folder / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
@@ -36,7 +36,7 @@ def test_the_policy_of_the_revision_decides() -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "missing"])
-def test_what_the_checkout_has_in_place_of_the_file_does_not_matter(here: Path, kind: str) -> None:
+def test_the_kind_of_the_file_in_the_checkout_does_not_matter(here: Path, kind: str) -> None:
     (here / "reconciler.yaml").rename(here / "other.yaml")
     if kind != "missing":
         (here / "reconciler.yaml").symlink_to("other.yaml" if kind == "link" else "nowhere.yaml")
@@ -50,11 +50,11 @@ def test_what_the_checkout_has_in_place_of_the_file_does_not_matter(here: Path, 
 @pytest.mark.parametrize(
     "config", ["grants/../reconciler.yaml", "{here}/reconciler.yaml", "./reconciler.yaml"], ids=["around", "whole", "."]
 )
-def test_the_policy_is_found_however_the_configuration_is_named(here: Path, config: str) -> None:
+def test_the_policy_is_found_for_any_spelling_of_the_path(here: Path, config: str) -> None:
     assert reconciler("--config", config.format(here=here), "plan", "--policy-at", "HEAD").code == 4
 
 
-def test_a_policy_that_is_not_valid_or_leads_away_is_an_error(here: Path) -> None:
+def test_an_invalid_policy_or_a_link_out_of_the_repository_is_an_error(here: Path) -> None:
     (here / "reconciler.yaml").write_text("policy: [", encoding="utf-8")
     commit_all(here)
     (here / "reconciler.yaml").unlink()
@@ -80,7 +80,7 @@ def test_a_revision_without_the_file_is_noted(here: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (["--policy-at", ""], "it is empty"),
         (["--policy-at", "nowhere"], 'does not know the revision "nowhere"'),
@@ -88,11 +88,11 @@ def test_a_revision_without_the_file_is_noted(here: Path) -> None:
         (["--config", "/nowhere/reconciler.yaml", "--policy-at", "HEAD"], ""),
     ],
 )
-def test_a_policy_that_cannot_be_read_is_an_error(more: list[str], said: str) -> None:
+def test_a_policy_that_cannot_be_read_is_an_error(more: list[str], message: str) -> None:
     ran = reconciler("plan", *more)
 
     assert ran.code == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
 
 
 REQUESTS = [
@@ -102,7 +102,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("request_of", REQUESTS, ids=["GitHub", "GitLab"])
-def test_in_a_job_about_a_request_the_base_is_an_ancestor(
+def test_in_a_job_for_a_request_the_base_must_be_an_ancestor(
     here: Path, monkeypatch: pytest.MonkeyPatch, request_of: dict[str, str]
 ) -> None:
     base = git(here, "rev-parse", "HEAD")

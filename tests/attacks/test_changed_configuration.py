@@ -1,4 +1,4 @@
-"""A pull request changes reconciler.yaml, where nobody looks, and the plan shows nothing of it."""
+"""A plan must show changes of reconciler.yaml, so that a pull request cannot hide them."""
 
 from pathlib import Path
 from time import process_time
@@ -35,7 +35,7 @@ PROD = """\
     credentials: AUTH0_PROD_
     manage: [{client: "Team A*"}]
 """
-UNREAL = "runs no longer change the real tenant"
+NO_LONGER_REAL = "runs no longer change the real tenant"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def changes(*more: str) -> list[tuple[str, str, list[str], str]]:
     return [(each["level"], each["rule"], each["tenants"], each["message"]) for each in ran.data["config_changes"]]
 
 
-def test_without_a_change_there_is_none(here: Path) -> None:
+def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
     assert changes() == []
     (here / "reconciler.yaml").write_text(f"# a comment\n{BASE}")
     assert changes() == []
@@ -75,7 +75,7 @@ def test_without_a_change_there_is_none(here: Path) -> None:
             "kind: sandbox\n    database: other.db",
             [
                 "critical tenant-moved prod: the domain changes from company.eu.auth0.com to sandbox.localhost",
-                "critical tenant-moved prod: the kind changes from auth0 to sandbox: " + UNREAL,
+                "critical tenant-moved prod: the kind changes from auth0 to sandbox: " + NO_LONGER_REAL,
             ],
         ),
         (
@@ -164,7 +164,7 @@ def test_without_a_change_there_is_none(here: Path) -> None:
         ),
     ],
 )
-def test_each_change_is_part_of_the_plan_with_its_risk(here: Path, old: str, new: str, expected: list[str]) -> None:
+def test_a_plan_shows_each_change_with_its_risk(here: Path, old: str, new: str, expected: list[str]) -> None:
     assert old in BASE
     (here / "reconciler.yaml").write_text(BASE.replace(old, new))
 
@@ -173,7 +173,7 @@ def test_each_change_is_part_of_the_plan_with_its_risk(here: Path, old: str, new
     assert [f"{level} {rule} {','.join(sorted(names))}: {what}" for level, rule, names, what in found] == expected
 
 
-def test_an_exchange_of_two_domains_loosens_no_guard_in_silence(here: Path) -> None:
+def test_exchanging_two_domains_shows_the_loosened_guards(here: Path) -> None:
     swapped = BASE.replace("company-dev", "x").replace("company.eu", "company-dev.eu").replace("x.eu", "company.eu")
     (here / "reconciler.yaml").write_text(swapped)
 
@@ -186,7 +186,7 @@ def test_an_exchange_of_two_domains_loosens_no_guard_in_silence(here: Path) -> N
     assert ("dev", "own no longer contains: planner") in guards
 
 
-def test_every_format_has_the_changes(here: Path) -> None:
+def test_every_format_shows_the_changes(here: Path) -> None:
     (here / "reconciler.yaml").write_text(BASE.replace("deletes: 20", "deletes: 100"))
     forms = ("text", "markdown", "json", "sarif", "github")
     ran = reconciler("plan", "--base", "HEAD", "--out", "p.json", *(f"--report={form}=plan.{form}" for form in forms))
@@ -207,7 +207,7 @@ def test_every_format_has_the_changes(here: Path) -> None:
     assert f"critical: local, prod and dev: unverified: {what}" in reconciler("show", "p.json").stdout
 
 
-def test_a_base_without_a_configuration_says_so(here: Path) -> None:
+def test_a_base_without_a_configuration_is_noted(here: Path) -> None:
     git(here, "rm", "--quiet", "--cached", "reconciler.yaml")
     committed_without = git(here, "write-tree")
     commit = git(here, "commit-tree", committed_without, "-m", "none")
@@ -221,7 +221,7 @@ def test_a_base_without_a_configuration_says_so(here: Path) -> None:
     )
 
 
-def test_another_path_of_the_configuration_says_so(here: Path) -> None:
+def test_another_path_of_the_configuration_is_noted(here: Path) -> None:
     (here / "other.yaml").write_text(BASE)
 
     ((level, rule, names, what),) = changes("--config", "other.yaml")
@@ -233,7 +233,7 @@ def test_another_path_of_the_configuration_says_so(here: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["tenants: [\n", "tenants: {prod: {domain: a b}}\n", "nonsense: 1\n"])
-def test_a_base_that_cannot_be_read_says_so(here: Path, content: str) -> None:
+def test_an_invalid_configuration_at_the_base_is_noted(here: Path, content: str) -> None:
     (here / "reconciler.yaml").write_text(content)
     commit_all(here)
     (here / "reconciler.yaml").write_text(BASE)
@@ -244,7 +244,7 @@ def test_a_base_that_cannot_be_read_says_so(here: Path, content: str) -> None:
     assert what == "reconciler.yaml in HEAD is not valid; its changes are unknown, so review the whole file"
 
 
-def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:
+def test_grants_that_leave_or_enter_a_guard_are_listed(here: Path) -> None:
     (here / "reconciler.yaml").write_text(
         BASE.replace('"Payroll*"', '"Portal*"').replace(
             "seed: tenant.yaml", 'seed: tenant.yaml, manage: [{client: "B*"}]'
@@ -267,7 +267,7 @@ def test_grants_that_leave_or_enter_a_guard_are_named(here: Path) -> None:
     ]
 
 
-def test_a_long_configuration_takes_no_long_time() -> None:
+def test_a_long_configuration_is_compared_quickly() -> None:
     def declared(first: str, deletes: int) -> Config:
         tenants = {f"t{number}": {"domain": f"t{number}.eu.auth0.com"} for number in range(500)}
         protect = [{"client": f"{first}{number}*"} for number in range(1000)]

@@ -1,4 +1,4 @@
-"""A checkout contains modules with the names of ours and of Python's: `python -m reconciler` must not run them."""
+"""`python -m reconciler` must not run modules of the checkout that have the names of its own or of Python's modules."""
 
 from pathlib import Path
 
@@ -22,7 +22,9 @@ def test_a_module_in_the_current_folder_is_not_imported(here: Path, name: str) -
     assert ran.code == 0, ran.output
 
 
-def test_the_current_folder_counts_by_any_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_spelling_of_the_current_folder_is_removed_from_the_path(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     marker = here / "marker"
     (here / "click.py").write_text(f"open({str(marker)!r}, 'w')\n", encoding="utf-8")
     (here / "link").symlink_to(here)

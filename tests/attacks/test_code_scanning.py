@@ -1,4 +1,4 @@
-"""A dismissed alert of code scanning hides a later change, and a message contains a link that a stranger wrote."""
+"""A dismissed code-scanning alert must not hide a later change. Messages must not contain links from user data."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ def fingerprints(plan: Plan) -> set[str]:
     return {each["partialFingerprints"]["reconciler/v1"] for each in results(plans_sarif([plan], JUST_HERE))}
 
 
-def test_a_dismissed_risk_is_another_one_once_the_change_gives_more() -> None:
+def test_a_change_that_gives_more_access_has_another_fingerprint() -> None:
     admin = a_plan([a_spec(scope=("admin:reports",))])
     same = a_plan([a_spec(line=90, scope=("admin:reports",), description="moved")])
     more = a_plan([a_spec(scope=("admin:reports", "admin:users"))])

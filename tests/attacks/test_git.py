@@ -1,4 +1,4 @@
-"""A pull request, or a step before ours, tries to make git run a program, leak credentials, or show other files."""
+"""A pull request or an earlier step of a job must not make git run programs, leak credentials, or read other files."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ WIDER = GRANTS.replace("      - write:invoices\n", "      - write:invoices\n    
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with a commit on `main`, and a change since; credentials in the environment."""
+    """A repository with a commit on `main` and an uncommitted change, and credentials in the environment."""
     folder = tmp_path / "repository"
     folder.mkdir()
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -36,13 +36,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
-    """What `payload` writes."""
+    """The file that `payload` writes."""
     return tmp_path / "marker"
 
 
 @pytest.fixture
 def payload(tmp_path: Path, marker: Path) -> str:
-    """A program that writes its environment into the marker, and fails."""
+    """A program that writes its environment to the marker file and fails."""
     program = tmp_path / "payload"
     program.write_text(f"#!/bin/sh\n/usr/bin/env >>{marker}\nexit 1\n")
     program.chmod(0o755)
@@ -62,36 +62,36 @@ def section(name: str, **settings: str) -> str:
     return f"[{name}]\n" + "".join(f'\t{key} = "{value}"\n' for key, value in settings.items())
 
 
-def promisor(url: str, **more: str) -> str:
-    """Return settings of a partial clone: git fetches each object that is missing from `url`."""
+def partial_clone(url: str, **more: str) -> str:
+    """Return the settings of a partial clone, in which git fetches each missing object from `url`."""
     remote = section('remote "evil"', url=url, promisor="true", partialclonefilter="blob:none", **more)
     return section("core", repositoryformatversion="1") + section("extensions", partialClone="evil") + remote
 
 
-def transports(payload: str) -> Mapping[str, str]:
-    """Return configurations by which a fetch runs the payload."""
+def fetch_configurations(payload: str) -> Mapping[str, str]:
+    """Return configurations in which a fetch runs the payload."""
     return {
-        "ssh": promisor("ssh://evil/x") + section("core", sshCommand=payload),
-        "upload-pack": promisor("file:///evil", uploadpack=payload),
-        "proxy": promisor("git://evil/x") + section("core", gitProxy=payload),
-        "ext": promisor(f"ext::{payload}") + section('protocol "ext"', allow="always"),
-        "instead-of": promisor("evil:x")
+        "ssh": partial_clone("ssh://evil/x") + section("core", sshCommand=payload),
+        "upload-pack": partial_clone("file:///evil", uploadpack=payload),
+        "proxy": partial_clone("git://evil/x") + section("core", gitProxy=payload),
+        "ext": partial_clone(f"ext::{payload}") + section('protocol "ext"', allow="always"),
+        "instead-of": partial_clone("evil:x")
         + section(f'url "ext::{payload} "', insteadOf="evil:")
         + section("protocol", allow="always"),
     }
 
 
-TRANSPORTS = list(transports(""))
+FETCHES = list(fetch_configurations(""))
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_folder_of_grants_that_looks_like_a_repository_is_none(
+@pytest.mark.parametrize("transport", FETCHES)
+def test_a_grant_folder_that_looks_like_a_repository_is_not_used_as_one(
     here: Path, marker: Path, payload: str, transport: str
 ) -> None:
     commit = git(here, "rev-parse", "HEAD")
     bare = here / "grants"
     (bare / "HEAD").write_text("ref: refs/heads/main\n")
-    (bare / "config").write_text(section("core", bare="true") + transports(payload)[transport])
+    (bare / "config").write_text(section("core", bare="true") + fetch_configurations(payload)[transport])
     for name, text in {"objects/info/x": "", "refs/heads/main": commit}.items():
         (bare / name).parent.mkdir(parents=True)
         (bare / name).write_text(f"{text}\n")
@@ -103,18 +103,18 @@ def test_a_folder_of_grants_that_looks_like_a_repository_is_none(
 
 
 @pytest.fixture(params=["git", "old git"])
-def old_or_new_git(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An older git, which does not know GIT_NO_LAZY_FETCH, too."""
+def old_and_new_git(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also run the test with an older git, which does not know GIT_NO_LAZY_FETCH."""
     if request.param == "old git":
         without = {name: value for name, value in command.ENVIRONMENT.items() if name != "GIT_NO_LAZY_FETCH"}
         monkeypatch.setattr(command, "ENVIRONMENT", without)
 
 
-@pytest.mark.usefixtures("old_or_new_git")
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_an_object_that_is_missing_is_not_fetched(here: Path, marker: Path, payload: str, transport: str) -> None:
-    (here / ".git" / "config").write_text(transports(payload)[transport])
-    lose(here, "main:grants/billing.yaml")
+@pytest.mark.usefixtures("old_and_new_git")
+@pytest.mark.parametrize("transport", FETCHES)
+def test_a_missing_object_is_not_fetched(here: Path, marker: Path, payload: str, transport: str) -> None:
+    (here / ".git" / "config").write_text(fetch_configurations(payload)[transport])
+    delete_objects(here, "main:grants/billing.yaml")
 
     ran = plan()
 
@@ -123,14 +123,14 @@ def test_an_object_that_is_missing_is_not_fetched(here: Path, marker: Path, payl
     assert "fetch it first" in ran.stderr
 
 
-def lose(folder: Path, *names: str) -> None:
+def delete_objects(folder: Path, *names: str) -> None:
     for name in names:
         identity = git(folder, "rev-parse", name)
         (folder / ".git" / "objects" / identity[:2] / identity[2:]).unlink()
 
 
 def settings(payload: str) -> Mapping[str, str]:
-    """Return settings that run the payload in some command of git."""
+    """Return settings that make some git command run the payload."""
     return {
         "fsmonitor": section("core", fsmonitor=payload),
         "pager": section("core", pager=payload) + section("pager", **{"rev-parse": payload, "ls-tree": payload}),
@@ -146,7 +146,7 @@ def settings(payload: str) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize("setting", list(settings("")))
-def test_no_setting_of_the_repository_runs_a_program(here: Path, marker: Path, payload: str, setting: str) -> None:
+def test_settings_of_the_repository_run_no_program(here: Path, marker: Path, payload: str, setting: str) -> None:
     hooks = Path(payload).parent / "hooks"
     hooks.mkdir()
     for name in ("post-index-change", "fsmonitor-watchman", "reference-transaction", "post-checkout"):
@@ -164,19 +164,19 @@ def test_no_setting_of_the_repository_runs_a_program(here: Path, marker: Path, p
 @pytest.mark.parametrize(
     "name", ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_PAGER", "GIT_EXTERNAL_DIFF", "GIT_ASKPASS", "GIT_PROXY_COMMAND"]
 )
-def test_no_variable_runs_a_program(
+def test_environment_variables_run_no_program(
     here: Path, marker: Path, payload: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, payload)
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ssh:git:ext")
-    (here / ".git" / "config").write_text(promisor("ssh://evil/x"))
-    lose(here, "main:grants/billing.yaml")
+    (here / ".git" / "config").write_text(partial_clone("ssh://evil/x"))
+    delete_objects(here, "main:grants/billing.yaml")
 
     assert plan().code == 1
     assert not marker.exists()
 
 
-def test_git_in_the_checkout_is_not_run(
+def test_a_git_program_in_the_checkout_is_not_run(
     here: Path, marker: Path, payload: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "bin").mkdir()
@@ -195,7 +195,7 @@ def test_git_gets_no_credentials(here: Path, marker: Path, monkeypatch: pytest.M
     (folder / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("SOME_OTHER_VARIABLE", SECRET)
-    attribute(here, "*.png filter=lfs")
+    write_attributes(here, "*.png filter=lfs")
 
     assert_plans(plan())
     assert reconciler("validate").code == 0
@@ -212,7 +212,7 @@ def test_git_gets_no_credentials(here: Path, marker: Path, monkeypatch: pytest.M
     ],
     ids=["endless", "endless complaint", "hangs"],
 )
-def test_git_that_does_not_end_is_ended(here: Path, script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_stopped_if_it_does_not_end(here: Path, script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = here.parent / "wrapper"
     folder.mkdir()
     real = shutil.which("git")
@@ -228,7 +228,7 @@ def test_git_that_does_not_end_is_ended(here: Path, script: str, said: str, monk
     assert len(ran.stderr) < 1000
 
 
-def test_replaced_objects_and_grafts_change_nothing(here: Path) -> None:
+def test_replaced_objects_and_grafts_are_ignored(here: Path) -> None:
     expected = plan(base="main").stdout
     (here / "grants" / "billing.yaml").write_text("grants: []\n")
     evil = commit_all(here)
@@ -242,10 +242,10 @@ def test_replaced_objects_and_grafts_change_nothing(here: Path) -> None:
 
 
 @pytest.mark.parametrize("by", ["file", "variable"])
-def test_objects_of_another_repository_do_not_count(here: Path, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_of_another_repository_are_ignored(here: Path, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     other = here.parent / "other"
     shutil.copytree(here / ".git", other)
-    lose(here, "main:grants/billing.yaml")
+    delete_objects(here, "main:grants/billing.yaml")
     if by == "file":
         (here / ".git" / "objects" / "info" / "alternates").write_text(f"# ours\n{other / 'objects'}\n")
     else:
@@ -258,9 +258,9 @@ def test_objects_of_another_repository_do_not_count(here: Path, by: str, monkeyp
 
 
 @pytest.mark.parametrize("lost", ["main:grants/billing.yaml", "main:grants", "main^{tree}", "main"])
-def test_what_is_missing_in_a_partial_clone_is_an_error_and_not_an_empty_folder(here: Path, lost: str) -> None:
+def test_a_missing_object_in_a_partial_clone_is_an_error(here: Path, lost: str) -> None:
     commit = git(here, "rev-parse", "main")
-    lose(here, lost)
+    delete_objects(here, lost)
 
     ran = plan(base=commit)
 
@@ -270,7 +270,7 @@ def test_what_is_missing_in_a_partial_clone_is_an_error_and_not_an_empty_folder(
 
 @AS_ROOT
 @pytest.mark.parametrize("where", [".git", "."])
-def test_a_repository_of_another_user_is_refused_until_it_is_called_safe(
+def test_a_repository_of_another_user_must_be_a_safe_directory(
     here: Path, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.chown(here / where, OTHER_USER, OTHER_USER)
@@ -285,30 +285,30 @@ def test_a_repository_of_another_user_is_refused_until_it_is_called_safe(
     assert f"because another user owns it; if you trust it: {advice}" in ran.stderr
 
 
-def test_of_the_users_own_settings_nothing_but_the_safe_folders_counts(
+def test_only_safe_directory_is_used_from_the_users_settings(
     here: Path, marker: Path, payload: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here.parent / "settings").write_text(section("core", fsmonitor=payload, sshCommand=payload, pager=payload))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(here.parent / "settings"))
-    attribute(here, "*.png filter=lfs")
+    write_attributes(here, "*.png filter=lfs")
 
     assert_plans(plan())
     assert reconciler("validate").code == 0
     assert not marker.exists()
 
 
-# --- revisions that can be taken for others ---
+# --- ambiguous revisions ---
 
 
-def tagged(here: Path, name: str, ref: str = "tags") -> str:
-    """Give the name to a commit that declares what the branch declares, so that nothing would be a change."""
+def tag_same_grants(here: Path, name: str, ref: str = "tags") -> str:
+    """Give a name to a commit that declares the same grants as the branch, so that a plan against it has no changes."""
     commit = git(here, "stash", "create")
     git(here, "update-ref", f"refs/{ref}/{name}", commit)
     return commit
 
 
-def test_a_tag_named_like_the_base_is_not_taken_for_it(here: Path) -> None:
-    tagged(here, "main")
+def test_a_tag_with_the_name_of_the_base_branch_is_ambiguous(here: Path) -> None:
+    tag_same_grants(here, "main")
 
     ran = plan(base="main")
 
@@ -320,9 +320,9 @@ def test_a_tag_named_like_the_base_is_not_taken_for_it(here: Path) -> None:
 
 
 @pytest.mark.parametrize("base", ["main~0", "main^{commit}", "main@{0}", "heads/main"])
-def test_nor_by_another_spelling(here: Path, base: str) -> None:
-    tagged(here, "main")
-    tagged(here, "heads/main")
+def test_other_spellings_of_an_ambiguous_base_are_refused(here: Path, base: str) -> None:
+    tag_same_grants(here, "main")
+    tag_same_grants(here, "heads/main")
 
     ran = plan(base=base)
 
@@ -331,21 +331,21 @@ def test_nor_by_another_spelling(here: Path, base: str) -> None:
     assert "ambiguous" in ran.stderr
 
 
-def test_the_full_name_means_the_branch_whatever_tags_there_are(here: Path) -> None:
+def test_the_full_name_selects_the_branch_despite_tags(here: Path) -> None:
     expected = plan(base="main").stdout
-    tagged(here, "main")
-    tagged(here, "refs/heads/main")
+    tag_same_grants(here, "main")
+    tag_same_grants(here, "refs/heads/main")
 
     ran = plan(base="refs/heads/main")
 
     assert ran.code == 0
     assert ran.stdout == expected
-    assert "is ambiguous" in ran.stderr  # git's own warning is passed on
+    assert "is ambiguous" in ran.stderr  # reconciler shows git's own warning
 
 
 @pytest.mark.parametrize("base", ["refs/heads/next", "FETCH_HEAD"])
-def test_a_tag_is_not_taken_for_what_is_not_fetched(here: Path, base: str) -> None:
-    tagged(here, base)
+def test_a_tag_does_not_replace_a_branch_that_is_not_fetched(here: Path, base: str) -> None:
+    tag_same_grants(here, base)
 
     ran = plan(base=base)
 
@@ -353,9 +353,9 @@ def test_a_tag_is_not_taken_for_what_is_not_fetched(here: Path, base: str) -> No
     assert f"refs/tags/{base}" in ran.stderr
 
 
-def test_head_is_head(here: Path) -> None:
+def test_a_tag_named_head_does_not_replace_head(here: Path) -> None:
     expected = plan(base="HEAD").stdout
-    tagged(here, "HEAD")
+    tag_same_grants(here, "HEAD")
 
     ran = plan(base="HEAD")
 
@@ -363,9 +363,9 @@ def test_head_is_head(here: Path) -> None:
     assert "is ambiguous" in ran.stderr
 
 
-def test_a_tag_is_not_taken_for_the_branch_of_a_remote(here: Path) -> None:
+def test_a_tag_does_not_replace_the_branch_of_a_remote(here: Path) -> None:
     git(here, "update-ref", "refs/remotes/origin/next", "main")
-    tagged(here, "next")
+    tag_same_grants(here, "next")
 
     ran = plan(base="next")
 
@@ -374,10 +374,10 @@ def test_a_tag_is_not_taken_for_the_branch_of_a_remote(here: Path) -> None:
     assert plan(base="refs/remotes/origin/next").code == 0
 
 
-def test_a_tag_is_not_taken_for_a_remote_branch_by_its_short_name(here: Path) -> None:
+def test_a_tag_does_not_replace_the_short_name_of_a_remote_branch(here: Path) -> None:
     git(here, "update-ref", "refs/remotes/origin/next", "main")
     assert_plans(plan(base="origin/next"))
-    tagged(here, "origin/next")
+    tag_same_grants(here, "origin/next")
 
     ran = plan(base="origin/next")
 
@@ -385,10 +385,10 @@ def test_a_tag_is_not_taken_for_a_remote_branch_by_its_short_name(here: Path) ->
     assert "refs/tags/origin/next or refs/remotes/origin/next" in ran.stderr
 
 
-def test_a_tag_is_not_taken_for_a_commit_by_its_short_id(here: Path) -> None:
+def test_a_tag_does_not_replace_the_short_id_of_a_commit(here: Path) -> None:
     commit = git(here, "rev-parse", "main")
-    tagged(here, commit[:8])
-    tagged(here, commit)
+    tag_same_grants(here, commit[:8])
+    tag_same_grants(here, commit)
 
     ran = plan(base=commit[:8])
 
@@ -397,8 +397,8 @@ def test_a_tag_is_not_taken_for_a_commit_by_its_short_id(here: Path) -> None:
     assert plan(base=commit).code == 0
 
 
-def test_tags_that_share_no_name_are_no_trouble(here: Path) -> None:
-    tagged(here, "v1")
+def test_tags_with_other_names_are_allowed(here: Path) -> None:
+    tag_same_grants(here, "v1")
     git(here, "update-ref", "refs/remotes/origin/main", "main")
     git(here, "update-ref", "refs/remotes/origin/HEAD", "main")
 
@@ -411,7 +411,7 @@ def test_tags_that_share_no_name_are_no_trouble(here: Path) -> None:
 @pytest.mark.parametrize(
     "base", ["--output=x", "-h", "--all", "a\nb", "main:grants", "main..HEAD", "nowhere", ":/state\x1b"]
 )
-def test_what_is_not_a_revision_is_an_error(here: Path, base: str) -> None:
+def test_a_base_that_is_not_a_revision_is_an_error(here: Path, base: str) -> None:
     ran = reconciler("plan", f"--base={base}")
 
     assert ran.code == 1
@@ -423,7 +423,7 @@ def test_what_is_not_a_revision_is_an_error(here: Path, base: str) -> None:
 @pytest.mark.parametrize("option", ["base", "policy"])
 @pytest.mark.parametrize("value", ["", " "])
 @pytest.mark.usefixtures("here")
-def test_an_unset_variable_is_not_taken_for_no_option(command: str, option: str, value: str) -> None:
+def test_an_empty_option_is_an_error(command: str, option: str, value: str) -> None:
     ran = reconciler(command, f"--{option}", value)
 
     assert ran.code == 1
@@ -432,15 +432,15 @@ def test_an_unset_variable_is_not_taken_for_no_option(command: str, option: str,
 
 @pytest.mark.parametrize("option", ["config", "grants"])
 @pytest.mark.usefixtures("here")
-def test_nor_for_the_usual_value(option: str) -> None:
+def test_an_empty_option_does_not_mean_the_default(option: str) -> None:
     ran = reconciler("plan", f"--{option}", "")
 
     assert ran.code == 1
     assert f"'--{option}': it is empty" in ran.stderr
 
 
-def test_the_example_for_gitlab_fetches_the_branch_and_not_a_tag_of_its_name(here: Path) -> None:
-    tagged(here, "main")
+def test_the_gitlab_example_fetches_the_branch_and_not_a_tag(here: Path) -> None:
+    tag_same_grants(here, "main")
     git(here.parent, "clone", "--quiet", "--no-tags", str(here), "clone")
     script = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))["plan"]["script"]
     (fetch,) = [line for line in script if "git fetch" in line]
@@ -455,7 +455,7 @@ def test_the_example_for_gitlab_fetches_the_branch_and_not_a_tag_of_its_name(her
 
 
 @pytest.mark.parametrize("target", ["../../outside", "{outside}", "../grants-too"])
-def test_a_folder_of_grants_that_is_a_link_out_of_the_repository_is_refused(here: Path, target: str) -> None:
+def test_a_grant_folder_that_links_out_of_the_repository_is_refused(here: Path, target: str) -> None:
     outside = here.parent / "outside"
     shutil.move(here / "grants", outside)
     (here / "grants-too").symlink_to(outside)
@@ -467,7 +467,7 @@ def test_a_folder_of_grants_that_is_a_link_out_of_the_repository_is_refused(here
         assert '"grants" is a link out of' in ran.stderr
 
 
-def test_a_link_on_the_way_to_the_grants_is_refused_too(here: Path) -> None:
+def test_a_link_in_a_parent_of_the_grant_folder_is_refused(here: Path) -> None:
     outside = here.parent / "outside"
     outside.mkdir()
     shutil.move(here / "grants", outside / "grants")
@@ -479,7 +479,7 @@ def test_a_link_on_the_way_to_the_grants_is_refused_too(here: Path) -> None:
     assert '"team/grants" is not read' in ran.stderr
 
 
-def test_links_that_stay_inside_are_followed_today_and_at_the_base(here: Path) -> None:
+def test_links_inside_the_repository_are_followed_in_the_checkout_and_the_base(here: Path) -> None:
     shutil.move(here / "grants", here / "real")
     (here / "grants").symlink_to("real")
     (here / "real" / "billing.yaml").write_text(GRANTS)
@@ -490,8 +490,8 @@ def test_links_that_stay_inside_are_followed_today_and_at_the_base(here: Path) -
     assert "1 from both" in plan(base="HEAD").stdout
 
 
-def test_the_base_is_read_from_where_it_had_the_grants(here: Path) -> None:
-    """A pull request that moves a link must not have the base read from the new place."""
+def test_the_base_is_read_from_its_own_grant_folder(here: Path) -> None:
+    """If a pull request moves the link, the base must still be read from the old target."""
     for team, text in {"a": GRANTS, "b": WIDER}.items():
         (here / team / "grants").mkdir(parents=True)
         (here / team / "grants" / "x.yaml").write_text(text)
@@ -505,7 +505,7 @@ def test_the_base_is_read_from_where_it_had_the_grants(here: Path) -> None:
     assert "1 from both" in ran.stdout
 
 
-def test_a_configuration_that_was_a_link_at_the_base_is_read_there(here: Path) -> None:
+def test_a_configuration_that_is_a_link_in_the_base_is_read(here: Path) -> None:
     config = (here / "reconciler.yaml").read_text()
     (here / "reconciler.yaml").unlink()
     (here / "reconciler.yaml").symlink_to("settings/all.yaml")
@@ -521,7 +521,7 @@ def test_a_configuration_that_was_a_link_at_the_base_is_read_there(here: Path) -
 
 
 @pytest.mark.parametrize("kind", ["folder", "stray"])
-def test_a_configuration_that_was_no_file_at_the_base_is_not_looked_for_elsewhere(here: Path, kind: str) -> None:
+def test_a_configuration_that_is_not_a_file_in_the_base_is_not_searched(here: Path, kind: str) -> None:
     config = (here / "reconciler.yaml").read_text()
     (here / "reconciler.yaml").unlink()
     if kind == "folder":
@@ -537,7 +537,7 @@ def test_a_configuration_that_was_no_file_at_the_base_is_not_looked_for_elsewher
     assert_plans(plan(base="HEAD"))
 
 
-def test_a_base_whose_grants_lead_out_of_the_repository_is_not_an_empty_one(here: Path) -> None:
+def test_a_base_with_grants_outside_the_repository_is_not_empty(here: Path) -> None:
     shutil.move(here / "grants", here.parent / "grants")
     (here / "grants").symlink_to("../grants")
     commit_all(here)
@@ -562,7 +562,7 @@ LINKS = {
 
 
 @pytest.mark.parametrize("kind", LINKS)
-def test_a_link_that_leads_to_no_grant_file_is_a_problem_today_and_at_the_base(here: Path, kind: str) -> None:
+def test_a_link_to_another_file_is_a_problem_in_the_checkout_and_the_base(here: Path, kind: str) -> None:
     name, target, said = LINKS[kind]
     grants = here / "grants"
     (grants / ".team").mkdir()
@@ -587,8 +587,8 @@ def test_a_link_that_leads_to_no_grant_file_is_a_problem_today_and_at_the_base(h
     assert f"grants/{name} in HEAD: warning: this symbolic link {said}" in base.stderr
 
 
-def test_a_link_to_a_grant_file_is_read_once_today_and_at_the_base(here: Path) -> None:
-    """As a mounted ConfigMap has it."""
+def test_a_linked_grant_file_is_read_once_in_the_checkout_and_the_base(here: Path) -> None:
+    """A mounted ConfigMap has such links."""
     grants = here / "grants"
     (grants / "..2026").mkdir()
     (grants / "..2026" / "a.yaml").write_text(GRANTS)
@@ -602,7 +602,7 @@ def test_a_link_to_a_grant_file_is_read_once_today_and_at_the_base(here: Path) -
     assert "Origin: 0 from this branch, 1 drift" in plan(base="HEAD").stdout
 
 
-def test_grants_may_be_a_link_of_a_mounted_configmap(here: Path) -> None:
+def test_the_grant_folder_of_a_mounted_configmap_is_read(here: Path) -> None:
     shutil.rmtree(here / ".git")
     (here / "..2026").mkdir()
     (here / "..data").symlink_to("..2026")
@@ -613,7 +613,7 @@ def test_grants_may_be_a_link_of_a_mounted_configmap(here: Path) -> None:
     assert reconciler("validate").code == 0
 
 
-def test_a_base_that_has_a_submodule_says_that_it_is_not_read(here: Path) -> None:
+def test_a_submodule_in_the_base_is_reported_as_not_read(here: Path) -> None:
     commit = git(here, "rev-parse", "HEAD")
     git(here, "update-index", "--add", "--cacheinfo", f"160000,{commit},grants/sub")
     git(here, "commit", "--quiet", "--message", "sub")
@@ -624,11 +624,11 @@ def test_a_base_that_has_a_submodule_says_that_it_is_not_read(here: Path) -> Non
 # --- attributes ---
 
 
-def attribute(folder: Path, *lines: str) -> None:
+def write_attributes(folder: Path, *lines: str) -> None:
     (folder / ".gitattributes").write_text("".join(f"{line}\n" for line in lines))
 
 
-ALTERING = {
+ALTERING_ATTRIBUTES = {
     "encoding": ("", "*.yaml working-tree-encoding=SHIFT_JIS", "working-tree-encoding=SHIFT_JIS"),
     "ident": ("", "*.yaml ident", "ident=set"),
     "filter": ("", "*.yaml filter=evil", "filter=evil"),
@@ -638,9 +638,9 @@ ALTERING = {
 }
 
 
-@pytest.mark.parametrize("kind", ALTERING)
+@pytest.mark.parametrize("kind", ALTERING_ATTRIBUTES)
 def test_attributes_that_alter_grant_files_at_checkout_are_refused(here: Path, kind: str) -> None:
-    place, text, said = ALTERING[kind]
+    place, text, said = ALTERING_ATTRIBUTES[kind]
     file = here / place if "info" in place else here / place / ".gitattributes"
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"{text}\n")
@@ -651,26 +651,26 @@ def test_attributes_that_alter_grant_files_at_checkout_are_refused(here: Path, k
         assert f"grants/billing.yaml: git alters this file at checkout ({said})" in ran.stderr
 
 
-def test_a_quoted_text_that_swallows_lines_in_the_checkout_only_is_refused(here: Path) -> None:
-    """The reviewed blob has a yen sign where the checkout has a backslash."""
-    attribute(here, "billing.yaml working-tree-encoding=SHIFT_JIS")
+def test_a_quoted_text_that_hides_lines_only_in_the_checkout_is_refused(here: Path) -> None:
+    """The reviewed file has a yen sign. The checkout has a backslash in its place."""
+    write_attributes(here, "billing.yaml working-tree-encoding=SHIFT_JIS")
     text = GRANTS.replace("Nightly run", '"Nightly \\"')
     (here / "grants" / "billing.yaml").write_bytes(text.encode("ascii"))
 
     assert "git alters this file" in reconciler("validate").stderr
 
 
-def test_attributes_of_the_configuration_count_too(here: Path) -> None:
-    attribute(here, "/reconciler.yaml ident")
+def test_attributes_of_the_configuration_are_checked(here: Path) -> None:
+    write_attributes(here, "/reconciler.yaml ident")
 
     assert "reconciler.yaml: git alters this file" in reconciler("validate").stderr
     assert reconciler("plan").code == 1
 
 
-def test_attributes_of_a_hidden_folder_count_where_a_link_leads_there(here: Path) -> None:
+def test_attributes_of_a_linked_hidden_folder_are_checked(here: Path) -> None:
     hidden = here / "grants" / ".hidden"
     hidden.mkdir()
-    attribute(hidden, "a.yaml ident")
+    write_attributes(hidden, "a.yaml ident")
     (hidden / "a.yaml").write_text("grants: []\n")
     (here / "grants" / "a.yaml").symlink_to(".hidden/a.yaml")
 
@@ -678,9 +678,9 @@ def test_attributes_of_a_hidden_folder_count_where_a_link_leads_there(here: Path
 
 
 @pytest.mark.parametrize("how", ["sparse", "link"])
-def test_attributes_that_only_the_index_has_count(here: Path, how: str) -> None:
+def test_attributes_in_the_index_are_checked(here: Path, how: str) -> None:
     if how == "sparse":
-        attribute(here, "*.yaml ident")
+        write_attributes(here, "*.yaml ident")
         git(here, "add", ".gitattributes")
         (here / ".gitattributes").unlink()
         (here / ".git" / "info").mkdir(exist_ok=True)
@@ -692,14 +692,14 @@ def test_attributes_that_only_the_index_has_count(here: Path, how: str) -> None:
     assert "grants/billing.yaml: git alters this file" in reconciler("validate").stderr
 
 
-def test_harmless_attributes_are_no_trouble(here: Path) -> None:
-    attribute(here, "*.png filter=lfs diff=lfs", "*.yaml text eol=lf", "*.yaml -ident !filter")
+def test_harmless_attributes_are_allowed(here: Path) -> None:
+    write_attributes(here, "*.png filter=lfs diff=lfs", "*.yaml text eol=lf", "*.yaml -ident !filter")
 
     assert reconciler("validate").code == 0
 
 
-def test_attributes_that_git_refuses_to_read_are_not_taken_for_harmless(here: Path) -> None:
-    attribute(here, "*.yaml ident")
+def test_unreadable_attributes_are_not_treated_as_harmless(here: Path) -> None:
+    write_attributes(here, "*.yaml ident")
     shutil.rmtree(here / ".git")
     (here / ".git").mkdir()
 
@@ -710,13 +710,13 @@ def test_attributes_that_git_refuses_to_read_are_not_taken_for_harmless(here: Pa
 
 
 def test_without_git_attributes_are_not_checked(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attribute(here, "*.yaml ident")
+    write_attributes(here, "*.yaml ident")
     monkeypatch.setenv("PATH", "")
 
     assert reconciler("validate").code == 0
 
 
-def test_a_worktree_is_read_like_a_clone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worktree_works_like_a_clone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(here, "worktree", "add", "--quiet", "--detach", str(here.parent / "tree"), "main")
     monkeypatch.chdir(here.parent / "tree")
 

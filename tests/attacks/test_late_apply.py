@@ -1,4 +1,4 @@
-"""A change that was reverted, while its approved run waited, must not be applied by that run."""
+"""A run must not apply a change that was reverted while the run waited for its approval."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ BRANCH = "release/1.x"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout of a commit that has an approved plan."""
+    """A checkout of a commit with an approved plan."""
     folder = a_workspace(tmp_path, monkeypatch)
     (folder / ".gitignore").write_text(".reconciler\nplan.json\n", encoding="utf-8")
     commit_all(folder)
@@ -35,12 +35,12 @@ def forge(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.Monkey
         yield server
 
 
-def applied(branch: str = BRANCH) -> CommandResult:
+def apply_with_tip(branch: str = BRANCH) -> CommandResult:
     return reconciler("apply", "plan.json", "--require-tip", branch)
 
 
-def reverted(here: Path) -> str:
-    """Return the id of a commit after the one that stays checked out."""
+def commit_on_top(here: Path) -> str:
+    """Create a commit on top of the checked-out commit and return its hash."""
     return git(here, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Revert")
 
 
@@ -49,44 +49,44 @@ def test_the_commit_at_the_tip_is_applied(here: Path, forge: Forge, branch: str)
     forge.branches = {BRANCH: git(here, "rev-parse", "HEAD")}
     before = grants_of(here)
 
-    ran = applied(branch)
+    ran = apply_with_tip(branch)
 
     assert ran.code == 0, ran.output
     assert grants_of(here) != before
 
 
-def test_a_superseded_commit_writes_nothing_and_names_the_other(here: Path, forge: Forge) -> None:
-    forge.branches = {BRANCH: reverted(here)}
+def test_a_superseded_commit_is_not_applied_and_the_newer_commit_is_named(here: Path, forge: Forge) -> None:
+    forge.branches = {BRANCH: commit_on_top(here)}
     before = grants_of(here)
 
-    ran = applied()
+    ran = apply_with_tip()
 
     assert (ran.code, grants_of(here)) == (5, before)
     assert f"superseded by {forge.branches[BRANCH]}, the tip of" in ran.stderr
 
 
-@pytest.mark.parametrize("trouble", ["no branch", "refused", "no sense", "tag"])
-def test_an_unknown_tip_is_an_error(here: Path, forge: Forge, trouble: str) -> None:
+@pytest.mark.parametrize("problem", ["no branch", "refused", "no sense", "tag"])
+def test_an_unknown_tip_is_an_error(here: Path, forge: Forge, problem: str) -> None:
     head = git(here, "rev-parse", "HEAD")
-    forge.branches = {} if trouble == "no branch" else {BRANCH: head[:7] if trouble == "tag" else head}
+    forge.branches = {} if problem == "no branch" else {BRANCH: head[:7] if problem == "tag" else head}
     answer = {
         "refused": ForgeResponse(403, {"message": "no"}),
         "no sense": ForgeResponse(200, {"data": {"repository": 7}, "commit": 7}),
     }
-    if trouble in answer:
-        forge.faults = [lambda _, __: answer[trouble]]
+    if problem in answer:
+        forge.faults = [lambda _, __: answer[problem]]
     before = grants_of(here)
 
-    ran = applied()
+    ran = apply_with_tip()
 
     assert (ran.code, grants_of(here)) == (1, before), ran.output
     assert ran.stderr.startswith("error: ")
 
 
-def test_where_no_hosting_service_is_known_nothing_is_applied(here: Path) -> None:
+def test_without_a_known_hosting_service_nothing_is_applied(here: Path) -> None:
     before = grants_of(here)
 
-    ran = applied()
+    ran = apply_with_tip()
 
     assert (ran.code, grants_of(here)) == (1, before)
     assert "the hosting service is unknown" in ran.stderr
@@ -94,12 +94,12 @@ def test_where_no_hosting_service_is_known_nothing_is_applied(here: Path) -> Non
 
 @pytest.mark.usefixtures("here")
 def test_an_empty_name_is_an_error() -> None:
-    assert "'--require-tip': it is empty" in applied(" ").stderr
+    assert "'--require-tip': it is empty" in apply_with_tip(" ").stderr
 
 
-def test_a_run_with_nothing_left_to_do_ends_well(here: Path, forge: Forge) -> None:
+def test_a_superseded_run_with_nothing_to_do_succeeds(here: Path, forge: Forge) -> None:
     forge.branches = {BRANCH: git(here, "rev-parse", "HEAD")}
     assert reconciler("apply", "--yes").code == 0
-    forge.branches = {BRANCH: reverted(here)}
+    forge.branches = {BRANCH: commit_on_top(here)}
 
-    assert applied().code == 0
+    assert apply_with_tip().code == 0

@@ -1,4 +1,4 @@
-"""A pull request brings links, or files of ours, so that a run writes or reads somewhere else."""
+"""Links and files in a pull request must not make a run read or write another place."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", REPORTS)
 @pytest.mark.parametrize("option", ["--report json=out.json", "--report json=folder/out.json", "GITHUB_STEP_SUMMARY"])
-def test_no_output_goes_through_a_committed_link(
+def test_outputs_do_not_follow_a_committed_link(
     here: Path, target: Path, command: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "out.json").symlink_to(target)
@@ -50,7 +50,7 @@ def test_no_output_goes_through_a_committed_link(
     assert sorted(path.name for path in here.parent.iterdir()) == ["checkout", "target"]
 
 
-def test_no_plan_is_saved_through_a_committed_link(here: Path, target: Path) -> None:
+def test_a_saved_plan_does_not_follow_a_committed_link(here: Path, target: Path) -> None:
     (here / "plan.json").symlink_to("grants/billing.yaml")
     commit_all(here)
 
@@ -62,7 +62,7 @@ def test_no_plan_is_saved_through_a_committed_link(here: Path, target: Path) -> 
 
 
 @pytest.mark.parametrize("name", [".reconciler", ".reconciler/journal", ".reconciler/snapshots"])
-def test_no_journal_goes_through_a_committed_link(here: Path, name: str) -> None:
+def test_a_journal_does_not_follow_a_committed_link(here: Path, name: str) -> None:
     elsewhere = here.parent / "elsewhere"
     elsewhere.mkdir()
     config = CONFIG.replace("tenant.yaml", "tenant.yaml, database: tenant.db")
@@ -78,7 +78,7 @@ def test_no_journal_goes_through_a_committed_link(here: Path, name: str) -> None
     assert "0 to create" not in reconciler("plan").stdout
 
 
-def test_without_a_repository_a_link_that_leads_out_is_refused(here: Path, target: Path) -> None:
+def test_without_a_repository_a_link_out_of_the_folder_is_refused(here: Path, target: Path) -> None:
     (here / "out.json").symlink_to(target)
 
     assert reconciler("plan", "--report", "json=out.json").code == 1
@@ -86,7 +86,7 @@ def test_without_a_repository_a_link_that_leads_out_is_refused(here: Path, targe
 
 
 @pytest.mark.parametrize("is_repository", [True, False])
-def test_a_link_of_the_user_is_followed(here: Path, target: Path, *, is_repository: bool) -> None:
+def test_an_untracked_link_is_followed(here: Path, target: Path, *, is_repository: bool) -> None:
     if is_repository:
         commit_all(here)
         (here / "out.json").symlink_to(target)
@@ -99,7 +99,7 @@ def test_a_link_of_the_user_is_followed(here: Path, target: Path, *, is_reposito
     assert json.loads(target.read_text())["summary"]["create"] == 1
 
 
-def test_a_link_is_refused_where_git_refuses_the_repository(here: Path, target: Path) -> None:
+def test_a_link_is_refused_if_git_refuses_the_repository(here: Path, target: Path) -> None:
     commit_all(here)
     (here / "out.json").symlink_to(target)
     (here / ".git" / "HEAD").write_text("broken")
@@ -108,11 +108,11 @@ def test_a_link_is_refused_where_git_refuses_the_repository(here: Path, target: 
     assert target.read_text() == "mine"
 
 
-def seen_by_nobody_else(path: Path) -> bool:
+def is_private(path: Path) -> bool:
     return path.stat().st_mode & 0o077 == 0
 
 
-def test_files_with_data_of_a_tenant_are_for_their_owner(here: Path) -> None:
+def test_files_with_tenant_data_are_readable_by_their_owner_only(here: Path) -> None:
     (here / "old.md").write_text("x")
     (here / "old.md").chmod(0o644)
 
@@ -122,14 +122,14 @@ def test_files_with_data_of_a_tenant_are_for_their_owner(here: Path) -> None:
 
     is_ours = [path for path in (here / ".reconciler").rglob("*") if path.is_file()]
     assert len(is_ours) >= 3
-    assert all(map(seen_by_nobody_else, [here / "old.md", here / "new.json", here / "plan.json", *is_ours]))
+    assert all(map(is_private, [here / "old.md", here / "new.json", here / "plan.json", *is_ours]))
 
 
 @pytest.mark.parametrize(
     "command", ["validate", "plan", "apply --yes", "list", "list --offline", "import", "doctor", "fmt"]
 )
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_folder_of_grants_outside_is_not_used(here: Path, command: str, *, absolute: bool) -> None:
+def test_a_grant_folder_outside_the_repository_is_refused(here: Path, command: str, *, absolute: bool) -> None:
     outside = here.parent / "outside"
     (here / "grants").rename(outside)
     (here / "grants").symlink_to(outside if absolute else "../outside")
@@ -142,7 +142,7 @@ def test_a_folder_of_grants_outside_is_not_used(here: Path, command: str, *, abs
     assert {path.name: path.read_text() for path in outside.iterdir()} == before
 
 
-def test_import_does_not_make_its_folder_outside(here: Path) -> None:
+def test_import_does_not_create_a_folder_outside_the_repository(here: Path) -> None:
     (here / "link").symlink_to(here.parent)
 
     ran = reconciler("import", "--out", "link/imported")
@@ -151,7 +151,7 @@ def test_import_does_not_make_its_folder_outside(here: Path) -> None:
     assert not (here.parent / "imported").exists()
 
 
-def test_a_mounted_folder_with_links_inside_is_read(here: Path) -> None:
+def test_a_mounted_folder_with_internal_links_is_read(here: Path) -> None:
     data = here / "grants" / "..2026_11_27"
     data.mkdir()
     (here / "grants" / "billing.yaml").rename(data / "billing.yaml")
@@ -198,7 +198,7 @@ def a_journal(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("make", "code"), [(a_journal, 1), (lambda _: None, 0)], ids=["committed", "not committed"])
-def test_validate_reports_a_committed_folder_of_ours(here: Path, make: Callable[[Path], None], code: int) -> None:
+def test_validate_reports_a_committed_reconciler_folder(here: Path, make: Callable[[Path], None], code: int) -> None:
     make(here)
     commit_all(here)
     if not code:

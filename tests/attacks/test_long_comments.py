@@ -1,4 +1,4 @@
-"""A pull request makes a comment long, so that what matters is pushed out of it, or no comment is written at all."""
+"""A pull request must not displace important lines of a comment, or prevent the comment, by making it long."""
 
 from dataclasses import replace
 from itertools import combinations, islice
@@ -30,7 +30,7 @@ def critical(number: int, scopes: tuple[str, ...]) -> GrantSpec:
     return a_spec(client_id=f"app{number:04}", audience=MANAGEMENT.identifier, scope=scopes)
 
 
-def test_many_critical_risks_always_fit_and_are_counted() -> None:
+def test_many_critical_risks_fit_and_are_counted() -> None:
     pairs = islice(combinations(SCOPES[Level.CRITICAL], 2), 1200)
     plan = planned([critical(number, pair) for number, pair in enumerate(pairs)])
 
@@ -45,7 +45,7 @@ def test_many_critical_risks_always_fit_and_are_counted() -> None:
     assert "<tr><td>+ create</td>" in markdown
 
 
-def test_harmless_risks_do_not_push_a_harmful_one_out() -> None:
+def test_low_risks_do_not_displace_a_critical_risk() -> None:
     harmless = [a_spec(client_id=f"app{number:04}", scope=(f"admin:{number}",)) for number in range(900)]
     weak = [critical(number, pair) for number, pair in enumerate(combinations(["read:clients", "read:roles"], 1))]
     harmful = a_spec(client_id="zzz", audience=MANAGEMENT.identifier, scope=("delete:users", "read:clients"))
@@ -74,7 +74,7 @@ def test_a_risk_names_the_worst_scopes_first() -> None:
     assert "can weaken the tenant or read its data: delete:users" in markdown
 
 
-def test_notes_do_not_push_changes_out() -> None:
+def test_notes_do_not_displace_changes() -> None:
     protect = tuple(Protect(client_id=f"{number}{'x' * 8_000}") for number in range(20))
     specs = [a_spec(client_id=f"app{number:03}") for number in range(60)]
 
@@ -85,7 +85,7 @@ def test_notes_do_not_push_changes_out() -> None:
     assert markdown.count("<details>") >= 60
 
 
-def test_each_item_is_cut() -> None:
+def test_each_long_item_is_truncated() -> None:
     long = "x" * 50_000
     spec = a_spec(client_id="billing", description=long, scope=("read:invoices", f"read:{long}"))
     spec = spec._replace(file=f"grants/{long}.yaml")
@@ -98,7 +98,7 @@ def test_each_item_is_cut() -> None:
     assert "<code>other -&gt;" in markdown
 
 
-def test_a_tenant_with_a_long_name_keeps_a_marker_of_its_own() -> None:
+def test_a_tenant_with_a_long_name_has_its_own_marker() -> None:
     plans = [replace(planned([a_spec()]), tenant=replace(TENANT, name="é" * 40_000 + end)) for end in "ab"]
 
     first = [plan_markdown(plan).splitlines()[0] for plan in plans]

@@ -1,4 +1,4 @@
-"""A token that a run has fetched must not appear in the log of a job, whoever prints it."""
+"""A fetched token must never appear in the log of a job."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 from support.commands import a_workspace, command_line, served
 
 MASKED = re.compile(r"^::add-mask::(?P<token>[\w.-]+)$", re.MULTILINE)
-REACHES = "tenants: {prod: {domain: '%s'}}\n"
+TENANTS = "tenants: {prod: {domain: '%s'}}\n"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("command", ["plan", "doctor"])
 def test_the_fetched_token_is_masked_before_it_is_used(here: Path, command: str) -> None:
     with served(here) as environment:
-        (here / "reconciler.yaml").write_text(REACHES % environment["AUTH0_DOMAIN"], encoding="utf-8")
+        (here / "reconciler.yaml").write_text(TENANTS % environment["AUTH0_DOMAIN"], encoding="utf-8")
         whole = {**os.environ, **environment, "GITHUB_ACTIONS": "true"}
 
         ran = subprocess.run(command_line(command), env=whole, capture_output=True, text=True, check=False)
@@ -30,9 +30,9 @@ def test_the_fetched_token_is_masked_before_it_is_used(here: Path, command: str)
     assert "add-mask" not in ran.stdout
 
 
-def test_the_command_that_masks_is_not_written_into_a_file(here: Path) -> None:
+def test_the_masking_command_is_not_written_to_a_file(here: Path) -> None:
     with served(here) as environment, (here / "log").open("w+", encoding="utf-8") as log:
-        (here / "reconciler.yaml").write_text(REACHES % environment["AUTH0_DOMAIN"], encoding="utf-8")
+        (here / "reconciler.yaml").write_text(TENANTS % environment["AUTH0_DOMAIN"], encoding="utf-8")
         whole = {**os.environ, **environment, "GITHUB_ACTIONS": "true"}
         subprocess.run(command_line("plan"), env=whole, stdout=sys.__stdout__, stderr=log, check=True)
         log.seek(0)

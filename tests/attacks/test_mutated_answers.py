@@ -1,6 +1,6 @@
-"""Answers that were altered on their way: never a traceback, never a wrong write, always the right exit code.
+"""Altered responses must never cause a traceback, a wrong write or a wrong exit code.
 
-A real tenant answers; one answer of each run is altered before the command sees it. FUZZ_ROUNDS sets how often.
+Each run alters one response of a sandbox before the command receives it. FUZZ_ROUNDS sets the number of rounds.
 """
 
 import base64
@@ -55,7 +55,7 @@ Mutate = Callable[[random.Random, bytes], bytes]
 
 
 class Raw(str):
-    """JSON that no value of Python can be written as."""
+    """JSON text that no Python value produces."""
 
     __slots__ = ()
 
@@ -84,14 +84,14 @@ ODD: tuple[object, ...] = (
 )
 
 
-def written(value: object) -> str:
+def to_json(value: object) -> str:
     match value:
         case Raw():
             return value
         case dict():
-            return "{" + ",".join(f"{json.dumps(str(name))}:{written(each)}" for name, each in value.items()) + "}"
+            return "{" + ",".join(f"{json.dumps(str(name))}:{to_json(each)}" for name, each in value.items()) + "}"
         case list():
-            return "[" + ",".join(map(written, value)) + "]"
+            return "[" + ",".join(map(to_json, value)) + "]"
         case _:
             return json.dumps(value)
 
@@ -103,35 +103,35 @@ def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
             yield from places(value[name], (*path, name))
 
 
-def in_the_content(chance: random.Random, body: bytes) -> bytes:
-    """Alter one value, or one key, anywhere in the JSON."""
+def alter_content(rng: random.Random, body: bytes) -> bytes:
+    """Alter one value or one key anywhere in the JSON."""
     content = [json.loads(body)]
-    path = chance.choice(list(places(content[0])))
+    path = rng.choice(list(places(content[0])))
     holder: Any = content
     for name in (0, *path)[:-1]:
         holder = holder[name]
-    name, odd = (0, *path)[-1], chance.choice(ODD)
-    match chance.choice(["replace", "replace", "replace", "remove", "again", "add"]), holder:
+    name, odd = (0, *path)[-1], rng.choice(ODD)
+    match rng.choice(["replace", "replace", "replace", "remove", "again", "add"]), holder:
         case "remove", dict() | list():
             del holder[name]
         case "again", list():
-            holder += [holder[name]] * chance.choice([1, 300])
+            holder += [holder[name]] * rng.choice([1, 300])
         case "again", dict():
-            pair = f"{json.dumps(name)}:{written(odd)}"
-            holder[name] = Raw(f"{written(holder[name])},{pair}")
+            pair = f"{json.dumps(name)}:{to_json(odd)}"
+            holder[name] = Raw(f"{to_json(holder[name])},{pair}")
         case "add", dict():
-            holder[chance.choice(["", "\ud800", "x" * 9_000, "next", "total", "scope", "is_system", "new"])] = odd
+            holder[rng.choice(["", "\ud800", "x" * 9_000, "next", "total", "scope", "is_system", "new"])] = odd
         case _:
             holder[name] = odd
-    return "".join(map(written, content)).encode("utf-8", errors="surrogatepass")
+    return "".join(map(to_json, content)).encode("utf-8", errors="surrogatepass")
 
 
-def as_a_whole(chance: random.Random, body: bytes) -> bytes:
+def alter_bytes(rng: random.Random, body: bytes) -> bytes:
     """Alter the bytes."""
-    at = chance.randrange(len(body) + 1)
+    at = rng.randrange(len(body) + 1)
     alterations: list[Callable[[], bytes]] = [
         lambda: body[:at],
-        lambda: body[:at] + bytes([chance.randrange(256)]) + body[at + 1 :],
+        lambda: body[:at] + bytes([rng.randrange(256)]) + body[at + 1 :],
         lambda: body[:at] + b"\xed\xa0\x80" + body[at:],
         lambda: body + b"x",
         lambda: body + body,
@@ -141,9 +141,9 @@ def as_a_whole(chance: random.Random, body: bytes) -> bytes:
         lambda: b"\xff" * 1000,
         lambda: b" " * 11_000_000 + body,
         lambda: b"",
-        lambda: written(chance.choice(ODD)).encode("utf-8", errors="surrogatepass"),
+        lambda: to_json(rng.choice(ODD)).encode("utf-8", errors="surrogatepass"),
     ]
-    return chance.choice(alterations)()
+    return rng.choice(alterations)()
 
 
 HEADERS: tuple[dict[str, str], ...] = (
@@ -164,27 +164,30 @@ STATUSES = (200, 200, 200, 200, 201, 204, 299, 301, 400, 401, 403, 404, 409, 408
 CLAIMS = ("aud", "azp", "sub", "scope", "exp", "gty")
 
 
-def in_the_claims(chance: random.Random, body: bytes) -> tuple[bytes, str, str]:
-    """Alter a claim of the access token; return the answer, the altered token and the real one."""
+def alter_claims(rng: random.Random, body: bytes) -> tuple[bytes, str, str]:
+    """Alter a claim of the access token. Return the body, the altered token and the real token."""
     answer = json.loads(body)
     real: str = answer["access_token"]
     head, payload, signature = real.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    name, odd = chance.choice(CLAIMS), chance.choice(ODD)
-    if chance.randrange(4):
+    name, odd = rng.choice(CLAIMS), rng.choice(ODD)
+    if rng.randrange(4):
         claims[name] = odd
     else:
         claims.pop(name, None)
-    altered = base64.urlsafe_b64encode(written(claims).encode("utf-8", errors="surrogatepass")).decode().rstrip("=")
+    altered = base64.urlsafe_b64encode(to_json(claims).encode("utf-8", errors="surrogatepass")).decode().rstrip("=")
     token = f"{head}.{altered}.{signature}"
     return json.dumps({**answer, "access_token": token}).encode(), token, real
 
 
 @dataclass
 class Alteration:
-    """Alters the answer to request number `at`; counts requests. The tenant takes altered tokens for the real ones."""
+    """Alters the response to request number `at`, and counts requests.
 
-    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    The tenant accepts an altered token in tenant of the real one.
+    """
+
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
     at: int = -1
     count: int = 0
     tokens: dict[str, str] = field(default_factory=dict)
@@ -196,29 +199,29 @@ class Alteration:
             if number != self.at:
                 await app(scope, receive, send)
                 return
-            said: list[Message] = []
+            output: list[Message] = []
 
             async def keep(message: Message) -> None:
-                said.append(message)
+                output.append(message)
 
             await app(scope, receive, keep)
-            body = b"".join(message.get("body", b"") for message in said)
-            status: int = said[0]["status"]
+            body = b"".join(message.get("body", b"") for message in output)
+            status: int = output[0]["status"]
             extra: dict[str, str] = {}
-            match self.chance.randrange(10):
+            match self.rng.randrange(10):
                 case 0 | 1 | 2 | 3 | 4 if scope["path"] == "/oauth/token":
-                    body, token, real = in_the_claims(self.chance, body)
+                    body, token, real = alter_claims(self.rng, body)
                     self.tokens = {f"Bearer {token}": f"Bearer {real}"}
                 case 0:
-                    status, extra = self.chance.choice(STATUSES), self.chance.choice(HEADERS)
+                    status, extra = self.rng.choice(STATUSES), self.rng.choice(HEADERS)
                 case 1:
-                    body = as_a_whole(self.chance, body)
+                    body = alter_bytes(self.rng, body)
                 case 2:
-                    body = as_a_whole(self.chance, body)
-                    status, extra = self.chance.choice(STATUSES), self.chance.choice(HEADERS)
+                    body = alter_bytes(self.rng, body)
+                    status, extra = self.rng.choice(STATUSES), self.rng.choice(HEADERS)
                 case _:
-                    body = in_the_content(self.chance, body) if body else as_a_whole(self.chance, body)
-            kept = [(name, value) for name, value in said[0]["headers"] if name != b"content-length"]
+                    body = alter_content(self.rng, body) if body else alter_bytes(self.rng, body)
+            kept = [(name, value) for name, value in output[0]["headers"] if name != b"content-length"]
             kept += [(name.encode(), value.encode()) for name, value in extra.items()]
             kept.append((b"content-length", b"0" if status == 204 else str(len(body)).encode()))
             await send({"type": "http.response.start", "status": status, "headers": kept})
@@ -232,8 +235,8 @@ class Alteration:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A served tenant whose answers can be altered, with what it has before and after a good run."""
+class FuzzedTenant:
+    """A served tenant with altered responses, and its state before and after a run without alterations."""
 
     folder: Path
     alteration: Alteration
@@ -243,11 +246,11 @@ class Place:
     def state(self) -> dict[str, Any]:
         return {f"{each['client_id']} {each['audience']}": each for each in grants_of(self.folder)}
 
-    def run(self, *arguments: str, at: int = -1, chance: random.Random | None = None) -> tuple[int, str]:
+    def run(self, *arguments: str, at: int = -1, rng: random.Random | None = None) -> tuple[int, str]:
         reset(self.folder / DATABASE, self.folder / "tenant.yaml", DOMAIN)
         shutil.rmtree(self.folder / "grants" / "imported", ignore_errors=True)
         self.alteration.at, self.alteration.count = at, 0
-        self.alteration.chance = chance or random.Random(0)
+        self.alteration.rng = rng or random.Random(0)
         ran = reconciler(*arguments)
         assert len(ran.output) < 100_000
         return ran.code, ran.output
@@ -260,35 +263,35 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Iterator[Place]:
-    folder = a_workspace(tmp_path_factory.mktemp("place"), patch, tenant=SEED, **{"grants/billing": DECLARED})
+def tenant(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Iterator[FuzzedTenant]:
+    folder = a_workspace(tmp_path_factory.mktemp("tenant"), patch, tenant=SEED, **{"grants/billing": DECLARED})
     alteration = Alteration()
     with served(folder, alteration.middleware) as environment:
         patch.setenv("AUTH0_AUDIENCE", f"https://{DOMAIN}/api/v2/")
         for name, value in environment.items():
             patch.setenv(name, value)
-        place = Place(folder, alteration, {}, {})
-        before = place.state()
-        code, said = place.run("apply", "--yes", "--attempts", "2")
-        assert code == 0, said
-        yield Place(folder, alteration, before, place.state())
+        tenant = FuzzedTenant(folder, alteration, {}, {})
+        before = tenant.state()
+        code, output = tenant.run("apply", "--yes", "--attempts", "2")
+        assert code == 0, output
+        yield FuzzedTenant(folder, alteration, before, tenant.state())
 
 
 def is_between(now: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether every grant has values that it had before or is to have after."""
+    """Return True if every grant has values from before or after the run."""
     return all(
         name in {**before, **after}
         and all(
             value in [each.get(name, {}).get(key) for each in (before, after)]
-            or is_on_the_way(key, value, before, after)
+            or is_intermediate(key, value, before, after)
             for key, value in grant.items()
         )
         for name, grant in now.items()
     )
 
 
-def is_on_the_way(key: str, value: Any, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether these are organizations some of which come and some go."""
+def is_intermediate(key: str, value: Any, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return True if the value is a set of organizations between the set before and the set after the run."""
     known = {one for state in (before, after) for grant in state.values() for one in grant.get("organizations", ())}
     return key == "organizations" and known.issuperset(value)
 
@@ -298,31 +301,33 @@ READING = (["plan", "-v"], ["list"], ["list", "--format", "json"], ["doctor"], [
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_a_command_that_reads_an_altered_answer_writes_nothing_to_the_tenant(
-    place: Place, command: list[str], shard: int
+def test_a_reading_command_with_an_altered_response_writes_nothing(
+    tenant: FuzzedTenant, command: list[str], shard: int
 ) -> None:
-    place.run(*command)
-    requests = place.alteration.count
+    tenant.run(*command)
+    requests = tenant.alteration.count
     for number in range(ROUNDS):
-        chance = random.Random(f"{command} {shard} {number}")
-        code, said = place.run(*command, at=chance.randrange(requests), chance=chance)
+        rng = random.Random(f"{command} {shard} {number}")
+        code, output = tenant.run(*command, at=rng.randrange(requests), rng=rng)
 
-        assert code in {0, 1}, (shard, number, code, said)
-        assert code == 0 or said, (shard, number)
-        assert place.state() == place.before
+        assert code in {0, 1}, (shard, number, code, output)
+        assert code == 0 or output, (shard, number)
+        assert tenant.state() == tenant.before
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_an_apply_with_an_altered_answer_writes_nothing_else_and_tells_the_truth(place: Place, shard: int) -> None:
-    place.run("apply", "--yes", "--attempts", "2")
-    requests = place.alteration.count
+def test_apply_with_an_altered_response_writes_only_its_plan_and_reports_correctly(
+    tenant: FuzzedTenant, shard: int
+) -> None:
+    tenant.run("apply", "--yes", "--attempts", "2")
+    requests = tenant.alteration.count
     for number in range(ROUNDS):
-        chance = random.Random(f"apply {shard} {number}")
-        at = chance.randrange(requests)
-        code, said = place.run("apply", "--yes", "--attempts", "2", at=at, chance=chance)
-        now = place.state()
+        rng = random.Random(f"apply {shard} {number}")
+        at = rng.randrange(requests)
+        code, output = tenant.run("apply", "--yes", "--attempts", "2", at=at, rng=rng)
+        now = tenant.state()
 
-        assert code in {0, 1, 3, 4}, (shard, number, at, code, said)
-        assert is_between(now, place.before, place.after), (shard, number, at, now, said)
-        assert code != 0 or now == place.after, (shard, number, at, now, said)
-        assert code not in {1, 4} or now == place.before, (shard, number, at, now, said)
+        assert code in {0, 1, 3, 4}, (shard, number, at, code, output)
+        assert is_between(now, tenant.before, tenant.after), (shard, number, at, now, output)
+        assert code != 0 or now == tenant.after, (shard, number, at, now, output)
+        assert code not in {1, 4} or now == tenant.before, (shard, number, at, now, output)

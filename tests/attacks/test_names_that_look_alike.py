@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - names that look like others are what this is about
-"""An application, an API or a scope looks like another one, so that a reviewer takes the one for the other."""
+"""Applications, APIs and scopes with similar names must be distinguishable for a reviewer."""
 
 import json
 from pathlib import Path
@@ -19,13 +19,13 @@ from reconciler.output.words import grant_label
 
 
 def label(name: str, *others: str) -> str:
-    """Return how a plan names an application, which has the id `x`, among others."""
+    """Return the label of an application with the id `x` in a plan for a tenant with other applications."""
     applications = {"x": name, **{f"other{number}": each for number, each in enumerate(others)}}
     return grant_label(a_key("x"), a_directory(applications, [an_api()])).removesuffix(" -> Invoices API")
 
 
 @pytest.mark.parametrize("name", ["Portal", "Billing Worker (dev)", "a-b_c", "App #1", "default"])
-def test_a_plain_name_stands_alone(name: str) -> None:
+def test_a_plain_name_is_shown_without_an_id(name: str) -> None:
     assert label(name, "Something else", "Worker 2") == name
 
 
@@ -46,7 +46,7 @@ def test_a_plain_name_stands_alone(name: str) -> None:
         ("default for third_party_clients", "default for third_party_clients (x)"),
     ],
 )
-def test_a_name_that_does_not_show_what_it_is_has_its_id(name: str, shown: str) -> None:
+def test_an_ambiguous_name_is_shown_with_its_id(name: str, shown: str) -> None:
     assert label(name) == shown
 
 
@@ -65,23 +65,23 @@ def test_a_name_that_does_not_show_what_it_is_has_its_id(name: str, shown: str) 
         "P\u043ert\u0430l",
     ],
 )
-def test_a_name_that_looks_like_another_of_the_tenant_has_its_id(other: str) -> None:
+def test_similar_names_are_shown_with_their_ids(other: str) -> None:
     assert label("Portal", other) == "Portal (x)"
 
 
 @pytest.mark.parametrize(
     ("name", "other"), [("modern", "modem"), ("wax", "vvax"), ("O1", "0l"), ("a b", "a  b"), ("Ηello", "Hello")]
 )
-def test_letters_that_look_alike_in_ascii_too(name: str, other: str) -> None:
+def test_similar_ascii_letters_are_recognized(name: str, other: str) -> None:
     assert skeleton(name) == skeleton(other)
 
 
-def test_a_name_that_imitates_an_id_or_a_label_has_its_id() -> None:
+def test_a_name_that_imitates_an_id_or_a_label_is_shown_with_its_id() -> None:
     assert label("other0", "Portal") == "other0 (x)"
     assert label("Portal (other0)", "Portal") == "Portal (other0) (x)"
 
 
-def test_the_same_for_apis_and_organizations() -> None:
+def test_similar_names_of_apis_and_organizations_are_shown_with_their_ids() -> None:
     directory = a_directory(
         {"x": "Portal"}, [an_api(), an_api("https://evil.example", "lnvoices API")], {"org_1": "acme", "org_2": "аcme"}
     )
@@ -91,7 +91,7 @@ def test_the_same_for_apis_and_organizations() -> None:
     assert directory.organization_label("org_2") == "аcme (org_2)"
 
 
-def test_long_names_and_ids_are_cut_and_have_both() -> None:
+def test_long_names_and_ids_are_truncated() -> None:
     shown = label("x" * 5_000)
 
     assert len(shown) < 300
@@ -110,7 +110,7 @@ def test_a_scope_outside_the_alphabet_is_a_risk(scope: str) -> None:
     assert "unusual-scope" in plan_markdown(plan)
 
 
-def test_letters_of_other_scripts_do_not_hide_administration() -> None:
+def test_administration_is_recognized_in_letters_of_other_scripts() -> None:
     (risks,) = a_plan([a_spec(scope=("аdmin",))]).risks.values()
 
     assert r"scopes with administrative names: \u0430dmin" in [each.message for each in risks]
@@ -133,7 +133,7 @@ apis: [{name: Invoices API, identifier: "https://api.example.com/invoices", scop
     assert reconciler("apply", "plan.json").code == 0
 
 
-def test_labels_stay_the_same_in_a_saved_plan_whose_critical_risk_names_one_of_two_namesakes() -> None:
+def test_a_saved_plan_with_equal_names_keeps_its_labels() -> None:
     management = an_api("https://t.example/api/v2/", "Auth0", scopes=frozenset({"create:clients"}), is_system=True)
     directory = a_directory({"billing": "Portal", "other": "Pоrtal"}, [management])
     data = plan_json(a_plan([a_spec(audience=management.identifier, scope=("create:clients",))], directory=directory))
@@ -142,7 +142,7 @@ def test_labels_stay_the_same_in_a_saved_plan_whose_critical_risk_names_one_of_t
     assert plan_json(plan_from_json(json.loads(json.dumps(data)))) == data
 
 
-def test_the_pattern_and_the_name_that_decided_are_in_the_plan() -> None:
+def test_a_plan_shows_the_pattern_and_the_name_that_matched() -> None:
     directory = a_directory({"billing": "Deploy evil", "portal": "Team A portal"}, [an_api()])
     specs = [a_spec(), a_spec(client_id="portal")]
     guards = ProtectionRules(OWN, (Protect(client="Deploy *", reason="ask us"),), ManagedScope((Pattern(client="*"),)))

@@ -1,4 +1,4 @@
-"""A pull request must not choose the policy that judges it by what it calls its tenants."""
+"""A pull request must not choose its policy by renaming tenants."""
 
 import json
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return a_workspace(tmp_path, monkeypatch, **{"grants/billing": json.dumps({"grants": [GRANT]})})
 
 
-def applied(here: Path, base: str, own: str, name: str) -> CommandResult:
-    """Apply a pull request's configuration `own`, judged by `base`."""
+def apply_request(here: Path, base: str, own: str, name: str) -> CommandResult:
+    """Apply with the configuration `own` of a pull request and the policy of `base`."""
     (here / "base.yaml").write_text(base)
     (here / "reconciler.yaml").write_text(own)
     return reconciler("--tenant", name, "apply", "--yes", "--policy", "base.yaml")
@@ -41,17 +41,19 @@ BASE = f"{rules('allow')}\ntenants:\n{tenant('prod', SANDBOX, 'deny')}{tenant('d
 
 
 @pytest.mark.parametrize("name", ["production", "Prod"])
-def test_a_renamed_tenant_keeps_the_denials_and_is_called_new(here: Path, name: str) -> None:
+def test_a_renamed_tenant_keeps_the_denials_and_is_reported_as_new(here: Path, name: str) -> None:
     before = grants_of(here)
 
-    ran = applied(here, BASE.replace("dev: {", "dev: {database: d.db, "), f"tenants:\n{tenant(name, SANDBOX)}", name)
+    ran = apply_request(
+        here, BASE.replace("dev: {", "dev: {database: d.db, "), f"tenants:\n{tenant(name, SANDBOX)}", name
+    )
 
     assert (ran.code, grants_of(here)) == (4, before)
     assert DENIED in ran.stdout
     assert "is a new tenant: base.yaml does not declare this tenant" in ran.stdout
 
 
-def test_a_tenant_that_takes_the_place_of_another_is_judged_by_the_strictest_of_both(here: Path) -> None:
+def test_exchanged_tenants_are_judged_by_the_stricter_policy(here: Path) -> None:
     with served(here) as environment:
         address = environment["AUTH0_DOMAIN"]
         at_address = f"domain: {address!r}"
@@ -60,8 +62,8 @@ def test_a_tenant_that_takes_the_place_of_another_is_judged_by_the_strictest_of_
         with pytest.MonkeyPatch.context() as patch:
             for variable, value in environment.items():
                 patch.setenv(variable, value)
-            swapped = applied(here, base, f"tenants:\n{tenant('dev', at_address)}", "dev")
-            renamed = applied(here, base, f"tenants:\n{tenant('live', at_address)}", "live")
+            swapped = apply_request(here, base, f"tenants:\n{tenant('dev', at_address)}", "dev")
+            renamed = apply_request(here, base, f"tenants:\n{tenant('live', at_address)}", "live")
             (here / "reconciler.yaml").unlink()
             removed = reconciler("apply", "--yes", "--policy", "base.yaml")
 
@@ -71,10 +73,10 @@ def test_a_tenant_that_takes_the_place_of_another_is_judged_by_the_strictest_of_
         assert "new tenant" not in ran.stdout
 
 
-def test_a_tenant_that_the_base_knows_is_judged_by_its_own_policy_only(here: Path) -> None:
+def test_a_declared_tenant_is_judged_by_its_own_policy_only(here: Path) -> None:
     base = BASE.replace("dev: {", "dev: {database: d.db, ")
 
-    ran = applied(here, base, f"tenants:\n{tenant('dev', SANDBOX)}", "dev")
+    ran = apply_request(here, base, f"tenants:\n{tenant('dev', SANDBOX)}", "dev")
 
     assert ran.code == 0, ran.output
     assert "new tenant" not in ran.stdout
@@ -97,7 +99,7 @@ def verdicts(found: Policy) -> set[Verdict]:
     return {rule.verdict for rules_of_one in (found.rules, *found.others) for rule in rules_of_one}
 
 
-def test_a_custom_domain_that_the_base_does_not_name_is_new_whatever_the_name() -> None:
+def test_a_tenant_with_an_undeclared_custom_domain_is_new() -> None:
     base = judge(prod=LIVE | policy("deny"), dev={"domain": "dev.eu.auth0.com"} | policy("allow"))
     moved = Tenant(name="dev", domain="login.example.com", canonical_domain="dev.eu.auth0.com")
 
@@ -105,18 +107,18 @@ def test_a_custom_domain_that_the_base_does_not_name_is_new_whatever_the_name() 
     assert base.policy_for(moved) == Policy((PolicyRule("delete", Verdict.DENY),))
 
 
-def test_exceptions_do_not_hold_for_a_new_tenant() -> None:
-    base = judge(prod=LIVE | {"policy": {"rules": [*excepted(), {"rule": "delete", "verdict": "deny"}]}})
+def test_exceptions_do_not_apply_to_a_new_tenant() -> None:
+    base = judge(prod=LIVE | {"policy": {"rules": [*exceptions(), {"rule": "delete", "verdict": "deny"}]}})
 
     assert verdicts(base.policy_for(Tenant(name="new", domain="new.eu.auth0.com"))) == {Verdict.DENY}
     assert verdicts(base.policy_for(Tenant(name="prod", domain=LIVE["domain"]))) == {Verdict.ALLOW, Verdict.DENY}
 
 
-def excepted() -> list[dict[str, str]]:
+def exceptions() -> list[dict[str, str]]:
     return [{"rule": "delete", "verdict": "allow", "client_id": "billing"}]
 
 
-def test_a_known_domain_in_another_spelling_is_known() -> None:
+def test_another_spelling_of_a_declared_domain_is_recognized() -> None:
     base = judge(prod=LIVE | policy("deny"))
 
     for domain in ("LIVE.eu.auth0.com", "https://live.eu.auth0.com/", "live.eu.auth0.com."):

@@ -1,4 +1,4 @@
-"""A committed file, a link or an earlier run's report must not speak for the bot, nor keep its old comment."""
+"""`comment` must not post a committed file, a link or an earlier run's report, and must replace an outdated comment."""
 
 import json
 import os
@@ -11,19 +11,19 @@ from support.forges import NUMBER, OTHER_USER, RUN, Forge, GitHub, GitLab, serve
 from support.repository import commit_all, git
 
 MARKER, DEV, OTHER = "<!-- reconciler:prod -->", "<!-- reconciler:dev -->", "<!-- reconciler:prod:other%2Fx.yaml -->"
-OLD = f"{MARKER}\nNo changes\n"
-FINE = f"{MARKER}\n<!-- run {RUN} -->\nNo changes, merge it\n"
+OLD_COMMENT = f"{MARKER}\nNo changes\n"
+FAKE_REPORT = f"{MARKER}\n<!-- run {RUN} -->\nNo changes, merge it\n"
 
 
 @pytest.fixture(params=[GitHub, GitLab])
 def forge(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """A hosting service with the comment of an earlier run, and a job that has a checkout of a request."""
+    """A hosting service with a comment of an earlier run, and a job with the checkout of a pull request."""
     here = tmp_path / "checkout"
     here.mkdir()
     a_workspace(here, monkeypatch)
     (tmp_path / "event.json").write_text(json.dumps({"pull_request": {"number": NUMBER}}), encoding="utf-8")
     stand_in: Forge = request.param()
-    stand_in.comments = [stand_in.new_entry(OLD), stand_in.new_entry(OLD, OTHER_USER)]
+    stand_in.comments = [stand_in.new_entry(OLD_COMMENT), stand_in.new_entry(OLD_COMMENT, OTHER_USER)]
     with serve_forge(stand_in):
         monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
         for name, value in stand_in.environment().items():
@@ -41,15 +41,15 @@ def is_replaced(forge: Forge, reason: str) -> bool:
         is_ours.startswith(f"{MARKER}\n### `prod`: no report\n")
         and reason in is_ours
         and "No changes" not in is_ours
-        and stranger == OLD
+        and stranger == OLD_COMMENT
     )
 
 
 @pytest.mark.parametrize("kind", ["committed", "staged", "in a folder", "by a link to the folder"])
-def test_a_file_that_git_tracks_is_no_report(forge: Forge, kind: str) -> None:
+def test_a_tracked_file_is_not_posted(forge: Forge, kind: str) -> None:
     folder = Path("reports" if "folder" in kind else ".")
     folder.mkdir(exist_ok=True)
-    (folder / "plan.md").write_text(FINE, encoding="utf-8")
+    (folder / "plan.md").write_text(FAKE_REPORT, encoding="utf-8")
     commit_all(Path.cwd())
     if kind == "staged":
         git(Path.cwd(), "rm", "--quiet", "--cached", "plan.md")
@@ -66,37 +66,39 @@ def test_a_file_that_git_tracks_is_no_report(forge: Forge, kind: str) -> None:
 
 
 @pytest.mark.parametrize("target", [os.devnull, "elsewhere.md"])
-def test_a_link_is_no_report(forge: Forge, target: str) -> None:
-    Path("elsewhere.md").write_text(FINE, encoding="utf-8")
+def test_a_link_is_not_posted(forge: Forge, target: str) -> None:
+    Path("elsewhere.md").write_text(FAKE_REPORT, encoding="utf-8")
     Path("plan.md").symlink_to(target)
 
     assert comment("plan.md").code == 1
     assert is_replaced(forge, "cannot be read")
 
 
-@pytest.mark.parametrize("text", [OLD, FINE.replace(RUN, "4710"), f"{FINE}<!-- run {RUN} -->", ""])
-def test_the_report_of_another_run_is_no_report(forge: Forge, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", [OLD_COMMENT, FAKE_REPORT.replace(RUN, "4710"), f"{FAKE_REPORT}<!-- run {RUN} -->", ""]
+)
+def test_the_report_of_another_run_is_not_posted(forge: Forge, text: str) -> None:
     Path("plan.md").write_text(text.replace(f"run {RUN}", "run 1", 1), encoding="utf-8")
 
     assert comment("plan.md").code == 1
     assert is_replaced(forge, "plan.md:")
 
 
-def test_without_a_report_the_comment_says_so(forge: Forge) -> None:
+def test_without_a_report_the_comment_gives_the_reason(forge: Forge) -> None:
     assert comment("plan.md").code == 1
 
     assert is_replaced(forge, "No such file")
     assert len(forge.comments) == 2
 
 
-def test_a_tenant_without_a_comment_gets_one_that_says_so(forge: Forge) -> None:
+def test_a_tenant_without_a_comment_gets_one_with_the_reason(forge: Forge) -> None:
     assert comment("plan.md", tenant="dev").code == 1
 
-    assert forge.bodies()[0] == OLD
+    assert forge.bodies()[0] == OLD_COMMENT
     assert forge.bodies()[2].startswith(f"{DEV}\n### `dev`: no report\n")
 
 
-def test_where_the_tenant_is_unknown_all_comments_of_the_configuration_say_so(forge: Forge) -> None:
+def test_without_a_tenant_all_comments_of_the_configuration_give_the_reason(forge: Forge) -> None:
     forge.comments += [
         forge.new_entry(f"{DEV}\nNo changes"),
         forge.new_entry(f"{OTHER}\nNo changes"),
@@ -124,7 +126,7 @@ def test_an_issue_is_not_closed_without_a_report(forge: Forge) -> None:
 
 @pytest.mark.usefixtures("forge")
 @pytest.mark.parametrize("config", ["tenants: [", "unknown: 1\n"])
-def test_a_plan_that_fails_early_leaves_no_report_of_an_earlier_run(config: str) -> None:
+def test_a_plan_that_fails_early_empties_earlier_reports(config: str) -> None:
     reports = ["--report", "markdown={tenant}.md", "--report", "json=plan.json"]
     assert reconciler("--tenant", "local", "plan", *reports).code == 0
     assert f"\n<!-- run {RUN} -->\n" in Path("local.md").read_text(encoding="utf-8")
@@ -137,7 +139,7 @@ def test_a_plan_that_fails_early_leaves_no_report_of_an_earlier_run(config: str)
 
 
 @pytest.mark.usefixtures("forge")
-def test_a_plan_that_crashes_leaves_no_report_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_that_crashes_empties_earlier_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     reports = ["--report", "markdown={tenant}.md", "--report", "json=plan.json"]
     assert reconciler("plan", *reports).code == 0
     monkeypatch.setattr("reconciler.cli.plan.tenant_runs", None)

@@ -1,4 +1,4 @@
-"""What a pull request brings must not take all the time or memory of a run, nor hide its end behind a traceback."""
+"""The files of a pull request must not use unlimited time or memory, or cause a traceback."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from reconciler.contract.openapi import create_request
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
-MOST_MEMORY = 700_000_000
-MOST_SECONDS = 20.0
-"""Of a machine that does much else; on an idle one each of these takes a few seconds at most."""
+MAX_MEMORY_BYTES = 700_000_000
+MAX_SECONDS = 20.0
+"""The limit allows for a busy machine. On an idle machine, each command takes a few seconds."""
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _limited() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(MOST_SECONDS), int(MOST_SECONDS)))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(MAX_SECONDS), int(MAX_SECONDS)))
 
 
-def bounded(*arguments: str) -> CommandResult:
-    """Run a command that may take little memory and little time of the processor, without measuring coverage."""
+def run_limited(*arguments: str) -> CommandResult:
+    """Run a command with a limit on memory and CPU time, without coverage."""
     done = subprocess.run(
         command_line(*arguments),
         capture_output=True,
@@ -50,52 +50,52 @@ def bounded(*arguments: str) -> CommandResult:
     ["[],", "{a: },", "a,"],
     ids=["lists", "mappings", "texts"],
 )
-def test_a_file_of_nothing_but_values_ends_early(here: Path, item: str) -> None:
+def test_a_file_with_too_many_values_is_refused_early(here: Path, item: str) -> None:
     (here / "grants" / "billing.yaml").write_text(f"grants: [{item * (4_900_000 // len(item))}]\n")
 
-    ran = bounded("validate")
+    ran = run_limited("validate")
 
     assert ran.code == 1
     assert "more than 300,000 keys and values" in ran.stderr
 
 
-def test_many_files_of_nothing_but_values_end_early(here: Path) -> None:
+def test_many_files_with_too_many_values_are_refused_early(here: Path) -> None:
     for number in range(3):
         (here / "grants" / f"{number}.yaml").write_text(f"grants: [{'[],' * 290_000}]\n")
 
-    ran = bounded("validate")
+    ran = run_limited("validate")
 
     assert ran.code == 1
     assert "problems together, so no more files are read" in ran.stderr
 
 
-def test_many_files_of_values_without_a_problem_end_early(here: Path) -> None:
+def test_many_valid_files_with_too_many_values_are_refused_early(here: Path) -> None:
     for number in range(5):
         many = "".join(f"{{client: a, api: b{number}-{each}}}," for each in range(50_000))
         (here / "grants" / f"{number}.yaml").write_text(f"grants: [{many}]\n")
 
-    ran = bounded("validate")
+    ran = run_limited("validate")
 
     assert ran.code == 1
     assert "more than 1,000,000 keys and values together" in ran.stderr
 
 
-def test_many_large_files_end_early(here: Path) -> None:
+def test_many_large_files_are_refused_early(here: Path) -> None:
     comment = f"# {'x' * 4_900_000}\n"
     for number in range(20):
         (here / "grants" / f"{number}.yaml").write_text(comment + GRANTS.replace("Billing", f"B{number}"))
 
-    ran = bounded("validate")
+    ran = run_limited("validate")
 
     assert ran.code == 1
     assert "more than 64,000,000 characters together" in ran.stderr
 
 
-def test_problems_are_bounded_over_all_files(here: Path) -> None:
+def test_the_number_of_problems_is_limited_for_all_files(here: Path) -> None:
     for number in range(50):
         (here / "grants" / f"{number}.yaml").write_text("grants:\n" + "  - wrong\n" * 900)
 
-    ran = bounded("validate")
+    ran = run_limited("validate")
 
     assert ran.code == 1
     assert ran.stderr.count("\n") < 5000 * 3
@@ -107,7 +107,7 @@ def configuration(names: list[str], **fields: object) -> str:
 
 
 @pytest.mark.parametrize("length", [60, 1000], ids=["many names", "long names"])
-def test_no_suggestion_takes_long(here: Path, length: int) -> None:
+def test_suggestions_are_fast(here: Path, length: int) -> None:
     count = min(1000, 96_000 // length)
     names = [f"{'ab' * (length // 2 - 5)}{number:09}" for number in range(count)]
     (here / "reconciler.yaml").write_text(configuration(names))
@@ -117,22 +117,22 @@ def test_no_suggestion_takes_long(here: Path, length: int) -> None:
     )
 
     started = time.process_time()
-    ran = bounded("validate")
+    ran = run_limited("validate")
 
     assert ran.code == 1
     assert "does not declare the tenant" in ran.stderr
     assert len(ran.stderr) < 3_000_000
-    assert time.process_time() - started < MOST_SECONDS
+    assert time.process_time() - started < MAX_SECONDS
 
 
-def test_long_words_are_not_compared_and_near_ones_of_many_are_found() -> None:
+def test_suggestions_skip_long_words_and_find_similar_words() -> None:
     many = [f"scope:{number:05}" for number in range(50_000)]
 
     assert did_you_mean("a" * 5000, ["a" * 5001]) == ""
     assert did_you_mean("write:invoces", [*many, "write:invoices"]) == 'did you mean "write:invoices"?'
 
 
-def fleet(here: Path, tenants: int, grants: int, item: dict[str, object]) -> None:
+def write_fleet(here: Path, tenants: int, grants: int, item: dict[str, object]) -> None:
     names = [f"tenant-{number}" for number in range(tenants)]
     variables = {name: {"domain": f"{name}.eu.auth0.com", "variables": {"a": name}} for name in names}
     (here / "reconciler.yaml").write_text(json.dumps({"tenants": variables}))
@@ -148,32 +148,32 @@ def fleet(here: Path, tenants: int, grants: int, item: dict[str, object]) -> Non
     ],
     ids=["names", "patterns"],
 )
-def test_tenants_and_grants_multiply_only_so_far(
+def test_combinations_of_tenants_and_grants_are_limited(
     here: Path, tenants: int, grants: int, item: dict[str, object]
 ) -> None:
-    fleet(here, tenants, grants, item)
+    write_fleet(here, tenants, grants, item)
 
-    assert bounded("validate").code in {0, 1}
+    assert run_limited("validate").code in {0, 1}
 
 
-def test_too_many_combinations_are_an_error_that_says_so(here: Path) -> None:
-    fleet(here, 20_000, 200, {"scope": ["read:${a}"]})
+def test_too_many_combinations_are_an_error(here: Path) -> None:
+    write_fleet(here, 20_000, 200, {"scope": ["read:${a}"]})
 
-    ran = bounded("validate")
+    ran = run_limited("validate")
 
     assert ran.code == 1
     assert "grants and tenants have 12,000,000 combinations, more than 2,000,000, so they are not checked" in ran.stderr
-    assert bounded("--tenant", "tenant-7", "validate").code == 0
+    assert run_limited("--tenant", "tenant-7", "validate").code == 0
 
 
-def test_a_large_honest_fleet_is_checked_whole(here: Path) -> None:
-    fleet(here, 200, 1_000, {"scope": ["read:${a}"]})
+def test_a_large_fleet_is_checked_completely(here: Path) -> None:
+    write_fleet(here, 200, 1_000, {"scope": ["read:${a}"]})
 
-    assert bounded("validate").code == 0
+    assert run_limited("validate").code == 0
 
 
-def doubling(levels: int) -> dict[str, object]:
-    """Return an OpenAPI document whose references stand for 2 ** levels parts."""
+def exponential_document(levels: int) -> dict[str, object]:
+    """Return an OpenAPI document whose references expand to 2 ** levels parts."""
     schemas: dict[str, object] = {
         f"L{number}": {"properties": {side: {"$ref": f"#/components/schemas/L{number + 1}"} for side in "ab"}}
         for number in range(levels)
@@ -184,17 +184,17 @@ def doubling(levels: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]], ids=["print", "check"])
-def test_references_are_written_out_only_so_far(here: Path, options: list[str]) -> None:
-    (here / "openapi.json").write_text(json.dumps(doubling(40)))
+def test_the_expansion_of_references_is_limited(here: Path, options: list[str]) -> None:
+    (here / "openapi.json").write_text(json.dumps(exponential_document(40)))
 
-    ran = bounded("schema", "--spec", "openapi.json", *options)
+    ran = run_limited("schema", "--spec", "openapi.json", *options)
 
     assert ran.code == 1
     assert "more than 10,000 parts" in ran.stderr
 
 
-def test_a_document_that_is_nested_too_deeply_is_an_error() -> None:
-    document = doubling(0)
+def test_a_document_with_too_deep_nesting_is_an_error() -> None:
+    document = exponential_document(0)
     schema: dict[str, object] = {}
     for _ in range(900):
         schema = {"items": [schema]}
@@ -205,7 +205,7 @@ def test_a_document_that_is_nested_too_deeply_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=" ".join)
-def test_the_deadline_holds_for_what_is_computed(here: Path, command: list[str]) -> None:
+def test_the_deadline_also_limits_computation(here: Path, command: list[str]) -> None:
     protect = [{"client": f"Nobody {number} *"} for number in range(1_000)]
     (here / "reconciler.yaml").write_text(CONFIG + f"protect: {json.dumps(protect)}\n")
     many = "".join(f"  - {{client: Billing, audience: 'https://a{number}/', scope: []}}\n" for number in range(3000))
@@ -213,13 +213,13 @@ def test_the_deadline_holds_for_what_is_computed(here: Path, command: list[str])
     apis = "".join(f"  - {{name: A{number}, identifier: 'https://a{number}/'}}\n" for number in range(3000))
     (here / "tenant.yaml").write_text(f"applications: [{{name: Billing, client_id: billing}}]\napis:\n{apis}")
 
-    ran = bounded(*command, "--timeout", "2s")
+    ran = run_limited(*command, "--timeout", "2s")
 
     assert ran.code == 1
     assert ran.stderr.endswith("error: time limit exceeded (--timeout)\n")
 
 
-def test_undefined_scopes_are_shown_only_so_far(here: Path) -> None:
+def test_the_number_of_shown_undefined_scopes_is_limited(here: Path) -> None:
     scopes = [f"invented:{number:05}" for number in range(900)]
     items = [
         {"client": "Billing", "api": "Invoices API", "subject_type": subject, "scope": scopes}
@@ -227,7 +227,7 @@ def test_undefined_scopes_are_shown_only_so_far(here: Path) -> None:
     ]
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": items}))
 
-    ran = bounded("plan")
+    ran = run_limited("plan")
 
     assert ran.code == 1
     assert ran.stderr.count('does not define the scope "invented:') == 1000
@@ -239,7 +239,7 @@ def test_undefined_scopes_are_shown_only_so_far(here: Path) -> None:
     [("x" * 400, "has 401 characters"), ("ead:invoices", "listed twice")],
     ids=["too long", "twice"],
 )
-def test_a_value_is_checked_where_it_is_put_in(here: Path, value: str, what: str) -> None:
+def test_the_result_of_a_variable_is_checked(here: Path, value: str, what: str) -> None:
     sandbox = {"kind": "sandbox", "seed": "tenant.yaml", "variables": {"value": value}}
     (here / "reconciler.yaml").write_text(json.dumps({"tenants": {"local": sandbox}}))
     (here / "grants" / "billing.yaml").write_text(
@@ -247,23 +247,23 @@ def test_a_value_is_checked_where_it_is_put_in(here: Path, value: str, what: str
     )
 
     for command in (["validate"], ["plan"], ["apply", "--yes"]):
-        ran = bounded(*command)
+        ran = run_limited(*command)
         assert ran.code == 1, ran.output
         assert re.match(r"grants/billing\.yaml:4:\d+: .*, with the values of \"local\"", ran.stderr), ran.stderr
         assert what in ran.stderr
 
 
-def test_a_blank_that_comes_from_a_value_is_a_warning_as_if_it_were_written_there(here: Path) -> None:
+def test_whitespace_from_a_variable_is_a_warning(here: Path) -> None:
     tenants = {"local": {"kind": "sandbox", "seed": "tenant.yaml", "variables": {"sp": "read: invoices"}}}
     (here / "reconciler.yaml").write_text(json.dumps({"tenants": tenants}))
     (here / "grants" / "billing.yaml").write_text("grants: [{client: Billing, api: Invoices API, scope: ['${sp}']}]\n")
 
-    assert "billing.yaml:1:55: warning: the scope" in bounded("validate").stderr
+    assert "billing.yaml:1:55: warning: the scope" in run_limited("validate").stderr
 
 
-def test_a_value_is_not_read_as_a_variable(here: Path) -> None:
+def test_a_value_that_looks_like_a_variable_is_not_replaced(here: Path) -> None:
     tenants = {"local": {"kind": "sandbox", "seed": "tenant.yaml", "variables": {"a": "$${b} ${c}", "b": "x"}}}
     (here / "reconciler.yaml").write_text(json.dumps({"tenants": tenants}))
     (here / "grants" / "billing.yaml").write_text("grants: [{client: '${a}', api: Invoices API, scope: []}]\n")
 
-    assert bounded("validate").code == 0
+    assert run_limited("validate").code == 0

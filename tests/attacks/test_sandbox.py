@@ -1,4 +1,4 @@
-"""A web page, another server or another user of this machine tries to use the local tenant."""
+"""A web page, another server or another user of this machine must not be able to use the local tenant."""
 
 import os
 import sqlite3
@@ -59,7 +59,7 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSandbox]:
         "",
     ],
 )
-def test_a_page_whose_name_leads_to_this_machine_is_refused(tenant: ServedSandbox, host: str, path: str) -> None:
+def test_a_request_for_another_host_name_is_refused(tenant: ServedSandbox, host: str, path: str) -> None:
     headers = {
         "host": host.replace("{port}", tenant.domain.rpartition(":")[2]),
         "authorization": f"Bearer {tenant.token()}",
@@ -72,14 +72,14 @@ def test_a_page_whose_name_leads_to_this_machine_is_refused(tenant: ServedSandbo
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "sandbox.localhost", "LOCALHOST", "127.0.0.2"])
-def test_names_of_this_machine_are_served(tenant: ServedSandbox, host: str) -> None:
+def test_requests_for_names_of_this_machine_are_served(tenant: ServedSandbox, host: str) -> None:
     port = tenant.domain.rpartition(":")[2]
     headers = {"host": f"{host}:{port}", "authorization": f"Bearer {tenant.token()}"}
 
     assert httpx.get(f"{tenant.url}/api/v2/client-grants", headers=headers).status_code == 200
 
 
-def ask(tenant: ServedSandbox, audience: str, host: str) -> httpx.Response:
+def request_token(tenant: ServedSandbox, audience: str, host: str) -> httpx.Response:
     claims = {"iss": "signer", "sub": "signer", "aud": audience, "jti": f"{audience} {host}"[:64]}
     form = {
         "grant_type": "client_credentials",
@@ -100,7 +100,7 @@ def ask(tenant: ServedSandbox, audience: str, host: str) -> httpx.Response:
     ],
 )
 def test_an_assertion_for_another_server_is_refused(tenant: ServedSandbox, audience: str, host: str) -> None:
-    answer = ask(tenant, audience, host)
+    answer = request_token(tenant, audience, host)
 
     assert answer.status_code in {401, 403}
     assert "access_token" not in answer.text
@@ -114,11 +114,11 @@ def test_an_assertion_for_this_server_is_accepted(tenant: ServedSandbox) -> None
         (f"https://localhost:{port}/", f"localhost:{port}"),
         (tenant.sandbox.store.tenant().issuer, tenant.domain),
     ):
-        assert ask(tenant, audience, host).status_code == 200
+        assert request_token(tenant, audience, host).status_code == 200
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_nobody_else_may_read_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_is_readable_by_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_workspace(tmp_path, monkeypatch)
 
     with served(tmp_path / DATABASE, tmp_path / "tenant.yaml"):
@@ -135,7 +135,7 @@ def open_umask() -> Iterator[None]:
 
 
 def foreign_database(path: Path) -> bytes:
-    """Write a database of another program."""
+    """Write an SQLite database of another program."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE passwords (name TEXT, secret TEXT)")
         connection.execute("INSERT INTO passwords VALUES ('a', 'b')")
@@ -164,7 +164,7 @@ in_every_command = pytest.mark.parametrize("arguments", COMMANDS, ids=lambda eac
 
 @in_every_command
 @pytest.mark.parametrize("place", ["../outside.db", "{folder}/outside.db", "link.db", "folder/outside.db"])
-def test_a_database_elsewhere_is_not_opened(here: Path, arguments: list[str], place: str) -> None:
+def test_a_database_outside_the_repository_is_not_opened(here: Path, arguments: list[str], place: str) -> None:
     outside = here.parent / "outside.db"
     (here / "link.db").symlink_to(outside)
     (here / "folder").symlink_to(here.parent)
@@ -180,7 +180,7 @@ def test_a_database_elsewhere_is_not_opened(here: Path, arguments: list[str], pl
 
 @pytest.mark.parametrize("arguments", COMMANDS[1:], ids=lambda each: each[0] + each[-1])
 @pytest.mark.parametrize("what", ["database", "empty", "text", "folder", "version"])
-def test_a_file_that_is_no_sandbox_database_is_not_touched(here: Path, arguments: list[str], what: str) -> None:
+def test_a_file_that_is_not_a_sandbox_database_is_not_changed(here: Path, arguments: list[str], what: str) -> None:
     file = here / "data.db"
     content = b""
     match what:
@@ -193,7 +193,7 @@ def test_a_file_that_is_no_sandbox_database_is_not_touched(here: Path, arguments
             file.write_bytes(content)
         case "folder":
             file.mkdir()
-        case _:  # of another program that counts its versions, too
+        case _:  # a database of another program that also uses user_version
             foreign_database(file)
             with closing(sqlite3.connect(file)) as connection:
                 connection.execute("PRAGMA user_version = 2")
@@ -210,7 +210,7 @@ def test_a_file_that_is_no_sandbox_database_is_not_touched(here: Path, arguments
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-def test_a_link_beside_the_database_is_not_followed(here: Path, suffix: str) -> None:
+def test_a_link_next_to_the_database_is_not_followed(here: Path, suffix: str) -> None:
     target = here.parent / "target"
     target.write_bytes(b"mine")
     (here / DATABASE).parent.mkdir()
@@ -225,7 +225,7 @@ def test_a_link_beside_the_database_is_not_followed(here: Path, suffix: str) -> 
 
 @in_every_command
 @pytest.mark.parametrize("place", ["../outside.yaml", "{folder}/outside.yaml", "link.yaml", "folder/outside.yaml"])
-def test_a_seed_elsewhere_is_not_read(here: Path, arguments: list[str], place: str) -> None:
+def test_a_seed_outside_the_repository_is_not_read(here: Path, arguments: list[str], place: str) -> None:
     (here.parent / "outside.yaml").write_text("applications: [{name: Stolen, client_id: stolen}]\n")
     (here / "link.yaml").symlink_to(here.parent / "outside.yaml")
     (here / "folder").symlink_to(here.parent)
@@ -252,7 +252,7 @@ def test_a_database_in_the_repository_above_the_configuration_is_used(
     assert (tmp_path / "shared.db").exists()
 
 
-def test_a_database_of_an_older_sandbox_is_recognised_by_its_tables(here: Path) -> None:
+def test_a_database_of_an_older_sandbox_is_recognized_by_its_tables(here: Path) -> None:
     assert reconciler("plan").code == 0
     with closing(sqlite3.connect(here / DATABASE)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() != (0,)

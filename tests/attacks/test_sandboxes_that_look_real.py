@@ -1,4 +1,4 @@
-"""A pull request makes a sandbox look like production: plan, comment and journal are harmless, and nothing changes."""
+"""A sandbox in a pull request must not look like a production tenant in plans, comments and journals."""
 
 from pathlib import Path
 
@@ -36,13 +36,13 @@ def test_a_sandbox_may_have_a_domain_that_nobody_can_own(here: Path, domain: str
     assert reconciler("plan").code == 0
 
 
-def test_no_tenant_of_auth0_calls_itself_a_sandbox(here: Path) -> None:
+def test_the_name_of_an_auth0_tenant_cannot_contain_sandbox(here: Path) -> None:
     (here / "reconciler.yaml").write_text("tenants:\n  prod SANDBOX: {domain: company.eu.auth0.com}\n")
 
     assert 'the tenant name "prod SANDBOX" contains SANDBOX' in reconciler("validate").stderr
 
 
-def test_every_format_says_so(here: Path) -> None:
+def test_every_format_shows_that_the_tenant_is_a_sandbox(here: Path) -> None:
     declare(here)
     reports = [f"--report={form}=plan.{form}" for form in ("text", "json", "markdown", "sarif")]
     assert reconciler("plan", "--out", "saved.json", *reports).code == 0
@@ -58,7 +58,7 @@ def test_every_format_says_so(here: Path) -> None:
     assert "prod SANDBOX (sandbox.localhost)" in reconciler("list").stdout
 
 
-def test_a_failure_says_so(here: Path) -> None:
+def test_a_failure_shows_that_the_tenant_is_a_sandbox(here: Path) -> None:
     declare(here)
     (here / "grants" / "billing.yaml").write_text("grants: 1\n")
     reconciler("plan", "--report=markdown=plan.md", "--report=text=plan.txt", "--report=json=plan.json")

@@ -1,4 +1,4 @@
-"""A saved plan may be forged, replayed, overtaken or malformed: it must not approve what no reviewer saw."""
+"""A forged, replayed, outdated or malformed plan must not approve a change that no reviewer has seen."""
 
 import json
 import re
@@ -34,8 +34,8 @@ def a_saved_plan(here: Path, grants: str = GRANTS, *options: str) -> Path:
     return here / "plan.json"
 
 
-def forge(path: Path, change: Forgery) -> None:
-    """Alter a saved plan, and give it the checksum that belongs to it then."""
+def forge_plan(path: Path, change: Forgery) -> None:
+    """Alter a saved plan and update its checksum."""
     content = json.loads(path.read_text())
     change(content)
     del content["checksum"]
@@ -43,26 +43,28 @@ def forge(path: Path, change: Forgery) -> None:
     path.write_text(json.dumps(content))
 
 
-def refused(here: Path, *options: str) -> CommandResult:
-    """Apply the plan, and see that nothing was written."""
+def assert_refused(here: Path, *options: str) -> CommandResult:
+    """Apply the plan and assert that nothing was written."""
     before = grants_of(here)
     ran = reconciler("apply", "plan.json", *options)
     assert (ran.code, grants_of(here)) == (5, before), ran.output
     return ran
 
 
-def renamed(field: str) -> Forgery:
+def rename_field(field: str) -> Forgery:
     return lambda content: [each.update({field: "Harmless"}) for each in (*content["changes"], *content["unmanaged"])]
 
 
-def each_change(**fields: object) -> Forgery:
+def set_in_each_change(**fields: object) -> Forgery:
     return lambda content: [change.update(fields) for change in content["changes"]]
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
-@pytest.mark.parametrize("forgery", [renamed("client_name"), renamed("api_name"), each_change(description="Harmless")])
+@pytest.mark.parametrize(
+    "forgery", [rename_field("client_name"), rename_field("api_name"), set_in_each_change(description="Harmless")]
+)
 def test_a_forged_name_is_shown_as_unverified(here: Path, forgery: Forgery, form: str) -> None:
-    forge(a_saved_plan(here), forgery)
+    forge_plan(a_saved_plan(here), forgery)
 
     shown = unescape(reconciler("show", "plan.json", "--format", form).stdout.replace("\\", ""))
 
@@ -74,47 +76,49 @@ def test_a_forged_name_is_shown_as_unverified(here: Path, forgery: Forgery, form
 
 @pytest.mark.parametrize("field", ["client_name", "api_name"])
 def test_a_forged_name_approves_nothing(here: Path, field: str) -> None:
-    forge(a_saved_plan(here), renamed(field))
+    forge_plan(a_saved_plan(here), rename_field(field))
 
-    ran = refused(here)
+    ran = assert_refused(here)
 
     assert "the approved plan shows other names" in ran.stderr
     assert "Billing -> Invoices API" in ran.stdout
     assert "Harmless" in ran.stdout
 
 
-def test_a_name_is_compared_even_where_the_files_have_ids_only(here: Path) -> None:
+def test_a_name_is_compared_even_if_the_files_contain_only_ids(here: Path) -> None:
     by_id = GRANTS.replace("client: Billing", "client_id: billing").replace(
         "api: Invoices API", f"audience: {INVOICES}"
     )
-    forge(a_saved_plan(here, by_id), each_change(client_name="Harmless"))
+    forge_plan(a_saved_plan(here, by_id), set_in_each_change(client_name="Harmless"))
 
-    refused(here)
+    assert_refused(here)
 
 
 def test_a_forged_name_of_an_organization_approves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = SEED.replace("grants:", "organizations: [{name: acme, id: org_acmeacmeacmeacme}]\ngrants:")
     here = a_workspace(tmp_path, monkeypatch, tenant=seed)
     grants = GRANTS + "    organization_usage: require\n    organizations: [acme]\n"
-    forge(a_saved_plan(here, grants), lambda content: content["organization_names"].update(org_acmeacmeacmeacme="safe"))
+    forge_plan(
+        a_saved_plan(here, grants), lambda content: content["organization_names"].update(org_acmeacmeacmeacme="safe")
+    )
 
     assert 'unverified: "safe"' in reconciler("show", "plan.json").stdout
-    refused(here)
+    assert_refused(here)
 
 
-def test_risks_are_found_in_the_changes_whatever_the_file_says(here: Path) -> None:
+def test_risks_are_computed_from_the_changes_and_not_from_the_file(here: Path) -> None:
     grants = f"grants: [{{client: Billing, audience: '{MANAGEMENT}', scope: ['update:users']}}]\n"
     path = a_saved_plan(here, grants)
-    forge(path, lambda content: (each_change(risks=[])(content), content.update(critical=[])))
+    forge_plan(path, lambda content: (set_in_each_change(risks=[])(content), content.update(critical=[])))
 
     assert "management-api-takeover" in reconciler("show", "plan.json").stdout
-    assert "the approved plan does not show all risks" in refused(here).stderr
+    assert "the approved plan does not show all risks" in assert_refused(here).stderr
 
 
-def test_an_invented_risk_is_marked(here: Path) -> None:
-    forge(
+def test_an_invented_risk_is_marked_as_unverified(here: Path) -> None:
+    forge_plan(
         a_saved_plan(here),
-        each_change(risks=[{"rule": "third-party", "level": "high", "message": "look away"}]),
+        set_in_each_change(risks=[{"rule": "third-party", "level": "high", "message": "look away"}]),
     )
 
     assert "look away (unverified)" in reconciler("show", "plan.json").stdout
@@ -126,33 +130,33 @@ def test_an_invented_risk_is_marked(here: Path) -> None:
         lambda content: content["summary"].update(create=0),
         lambda content: content.update(plan_id="0" * 10),
         lambda content: content.update(critical=[{"grant": "a", "rule": "b", "message": "c"}]),
-        each_change(fields=[]),
-        each_change(action="delete"),
+        set_in_each_change(fields=[]),
+        set_in_each_change(action="delete"),
     ],
     ids=["counts", "id", "critical", "fields", "action"],
 )
 @pytest.mark.parametrize("command", ["show", "apply"])
-def test_what_contradicts_the_changes_is_refused(here: Path, change: Forgery, command: str) -> None:
-    forge(a_saved_plan(here), change)
+def test_a_plan_that_contradicts_its_changes_is_refused(here: Path, change: Forgery, command: str) -> None:
+    forge_plan(a_saved_plan(here), change)
 
     ran = reconciler(command, "plan.json")
 
     assert (ran.code, ran.stdout) == (5, "")
 
 
-def test_a_plan_is_not_applied_twice_where_the_journal_tells_of_it(here: Path) -> None:
+def test_a_plan_in_the_journal_is_not_applied_twice(here: Path) -> None:
     a_saved_plan(here)
     assert reconciler("apply", "plan.json").code == 0
     (run,) = (here / ".reconciler" / "journal").iterdir()
     (here / "tenant.yaml").write_text(SEED)
-    reconciler("sandbox", "reset")  # the grant is taken back, and the plan would fit once more
+    reconciler("sandbox", "reset")  # the tenant is reset, so that the plan would apply again
 
-    ran = refused(here)
+    ran = assert_refused(here)
 
     assert f"the run {run.stem} has already applied this plan" in ran.stderr
 
 
-def test_a_job_that_is_run_again_elsewhere_finds_nothing_to_do(here: Path) -> None:
+def test_a_repeated_job_on_another_machine_has_nothing_to_do(here: Path) -> None:
     a_saved_plan(here)
     assert reconciler("apply", "plan.json").code == 0
     for journal in (here / ".reconciler" / "journal").iterdir():
@@ -167,7 +171,7 @@ def test_a_job_that_is_run_again_elsewhere_finds_nothing_to_do(here: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["link to a device", "folder", "half a line"])
-def test_a_journal_that_is_no_journal_stops_nothing(here: Path, kind: str) -> None:
+def test_an_unreadable_journal_does_not_prevent_an_apply(here: Path, kind: str) -> None:
     a_saved_plan(here)
     place = here / ".reconciler" / "journal"
     place.mkdir(parents=True)
@@ -182,8 +186,8 @@ def test_a_journal_that_is_no_journal_stops_nothing(here: Path, kind: str) -> No
     assert reconciler("apply", "plan.json").code == 0
 
 
-def by_hand(here: Path, *grants: str) -> None:
-    """Bring the tenant to what `grants` say, as somebody does at the console."""
+def edit_tenant(here: Path, *grants: str) -> None:
+    """Change the tenant's grants to `grants`, like an edit in the dashboard."""
     file = here / "grants" / "billing.yaml"
     planned = file.read_text()
     file.write_text("grants:\n" + "".join(grants))
@@ -191,26 +195,26 @@ def by_hand(here: Path, *grants: str) -> None:
     file.write_text(planned)
 
 
-def test_without_the_narrowing_that_was_approved_nothing_is_widened(here: Path) -> None:
+def test_access_is_not_widened_without_the_approved_narrowing(here: Path) -> None:
     a_saved_plan(here, GRANTS + NARROWED)
-    by_hand(here, NARROWED)
+    edit_tenant(here, NARROWED)
 
-    ran = refused(here)
+    ran = assert_refused(here)
 
     assert "takes access is no longer needed" in ran.stderr
     assert "Not planned any more (1)" in ran.stdout
 
 
-def test_a_narrowing_that_the_files_have_dropped_stops_the_widening_too(here: Path) -> None:
+def test_access_is_not_widened_if_the_files_dropped_the_narrowing(here: Path) -> None:
     a_saved_plan(here, GRANTS + NARROWED)
     (here / "grants" / "billing.yaml").write_text(GRANTS)
 
-    assert "takes access is no longer needed" in refused(here).stderr
+    assert "takes access is no longer needed" in assert_refused(here).stderr
 
 
-def test_a_widening_that_is_done_already_is_skipped_and_named(here: Path) -> None:
+def test_a_widening_that_is_already_done_is_skipped_and_listed(here: Path) -> None:
     a_saved_plan(here, GRANTS + NARROWED)
-    by_hand(here, GRANTS.partition("\n")[2])
+    edit_tenant(here, GRANTS.partition("\n")[2])
 
     ran = reconciler("apply", "plan.json", "--format", "json")
 
@@ -220,15 +224,15 @@ def test_a_widening_that_is_done_already_is_skipped_and_named(here: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def genuine(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("genuine")
+def valid_plan(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("valid_plan")
     with pytest.MonkeyPatch.context() as patch:
         a_workspace(folder, patch)
         return a_saved_plan(folder).read_text()
 
 
-def texts(content: str) -> list[str]:
-    """Return malformed variants of a saved plan's text."""
+def malformed_plans(content: str) -> list[str]:
+    """Return malformed variants of the text of a saved plan."""
     return [
         content.replace('"line": 2', '"line": NaN'),
         content.replace('"line": 2', '"line": 2e999'),
@@ -254,9 +258,9 @@ def texts(content: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("number", range(len(texts(""))))
-def test_a_malformed_plan_ends_with_its_exit_code(here: Path, genuine: str, number: int) -> None:
-    (here / "plan.json").write_text(texts(genuine)[number], encoding="utf-8")
+@pytest.mark.parametrize("number", range(len(malformed_plans(""))))
+def test_a_malformed_plan_ends_with_the_expected_exit_code(here: Path, valid_plan: str, number: int) -> None:
+    (here / "plan.json").write_text(malformed_plans(valid_plan)[number], encoding="utf-8")
 
     for command in ("show", "apply"):
         ran = reconciler(command, "plan.json")
@@ -278,17 +282,17 @@ DATES = [
 
 
 @pytest.mark.parametrize("date", DATES)
-def test_a_date_that_is_none_is_refused(here: Path, genuine: str, date: str) -> None:
-    (here / "plan.json").write_text(genuine)
-    forge(here / "plan.json", lambda content: content["saved"].update(created_at=date))
+def test_an_invalid_date_is_refused(here: Path, valid_plan: str, date: str) -> None:
+    (here / "plan.json").write_text(valid_plan)
+    forge_plan(here / "plan.json", lambda content: content["saved"].update(created_at=date))
 
     assert (reconciler("show", "plan.json").code, reconciler("apply", "plan.json").code) == (5, 5)
 
 
 @pytest.mark.parametrize("date", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"])
-def test_a_date_far_away_is_refused(here: Path, genuine: str, date: str) -> None:
-    (here / "plan.json").write_text(genuine)
-    forge(here / "plan.json", lambda content: content["saved"].update(created_at=date))
+def test_a_date_far_in_the_past_or_future_is_refused(here: Path, valid_plan: str, date: str) -> None:
+    (here / "plan.json").write_text(valid_plan)
+    forge_plan(here / "plan.json", lambda content: content["saved"].update(created_at=date))
 
     assert reconciler("apply", "plan.json").code == 5
 
@@ -307,8 +311,10 @@ odd = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), value=odd)
-def test_no_change_of_a_value_is_a_traceback(tmp_path: Path, genuine: str, data: st.DataObject, value: object) -> None:
-    content = json.loads(genuine)
+def test_an_altered_value_causes_no_traceback(
+    tmp_path: Path, valid_plan: str, data: st.DataObject, value: object
+) -> None:
+    content = json.loads(valid_plan)
     parent: Any = content
     key: Any = data.draw(st.sampled_from(sorted(parent)))
     while isinstance(parent[key], dict | list) and parent[key] and data.draw(st.booleans()):
@@ -326,14 +332,14 @@ def test_no_change_of_a_value_is_a_traceback(tmp_path: Path, genuine: str, data:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_damage_of_bytes_is_a_traceback(tmp_path: Path, genuine: str, data: st.DataObject) -> None:
-    raw = bytearray(genuine.encode())
+def test_altered_bytes_cause_no_traceback(tmp_path: Path, valid_plan: str, data: st.DataObject) -> None:
+    raw = bytearray(valid_plan.encode())
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(raw)))
         raw[start : start + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
     path = tmp_path / "plan.json"
     path.write_bytes(raw)
 
-    if bytes(raw) != genuine.encode():
+    if bytes(raw) != valid_plan.encode():
         with suppress(StalePlanError):
             read_plan(path)

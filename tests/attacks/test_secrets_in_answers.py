@@ -1,4 +1,4 @@
-"""A server that repeats secrets must not get them printed, in any encoding, in any answer, in any format."""
+"""Secrets that a server repeats must not be printed, in any encoding, response or format."""
 
 import base64
 import json
@@ -23,15 +23,15 @@ PASSWORD = "canary-password-of-the-proxy"
 Answer = Callable[[ReceivedRequest], bytes]
 
 
-def raw(status: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
-    """An answer whose status line and headers can contain anything."""
+def raw_response(status: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
+    """Return a response with any status line and headers."""
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in (headers or {}).items())]
     return "\r\n".join([*lines, "connection: close", f"content-length: {len(body)}", "", ""]).encode() + body
 
 
-def a_tenant(asked: ReceivedRequest) -> bytes:
-    """A tenant that behaves, and has no grants."""
-    match asked.path.removeprefix("/api/v2/"):
+def respond(request: ReceivedRequest) -> bytes:
+    """Respond like a tenant without grants."""
+    match request.path.removeprefix("/api/v2/"):
         case "/oauth/token":
             return http_response(200, {"access_token": FETCHED, "expires_in": 86_400})
         case "client-grants":
@@ -60,9 +60,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Run a command against a tenant, and return all that it wrote: to its streams and into files."""
+    """Return a function that runs a command and returns everything that the command wrote to streams and files."""
 
-    def everything(answer: Answer, *arguments: str, code: int = 1) -> str:
+    def run_and_collect(answer: Answer, *arguments: str, code: int = 1) -> str:
         before = set(here.rglob("*"))
         with scripted_server_thread(answer) as server:
             monkeypatch.setenv("AUTH0_DOMAIN", server.url)
@@ -72,34 +72,34 @@ def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         assert "Traceback" not in ran.output
         return ran.output + "".join(path.read_text(errors="replace") for path in files)
 
-    return everything
+    return run_and_collect
 
 
 def secret_forms(secret: str) -> list[str]:
-    """Some of the forms in which servers repeat what was sent. The filter's own tests have all."""
+    """Return some forms in which servers repeat a secret. The tests of the filter cover all forms."""
     return [secret, secret[:-5].upper(), base64.b64encode(f"own:{secret}".encode()).decode()]
 
 
 def parts_of(secret: str) -> list[str]:
-    """What may be found nowhere: runs of the secret, or of an encoded form."""
+    """Return the parts of a secret, and of its encoded forms, that must not appear in output."""
     return [form[at : at + 16].lower() for form in secret_forms(secret) for at in range(0, len(form) - 20, 5)]
 
 
-SENT = {
+SECRETS = {
     "the client secret": SECRET,
     "the fetched token": FETCHED,
     "another tenant's secret": f"other-{PASSWORD[::-1]}",
     "the password of the proxy": PASSWORD,
 }
-PLACES: Mapping[str, Callable[[str], bytes]] = {
-    "the reason phrase": lambda text: raw(f"400 {text}"),
-    "the reason phrase of a server error": lambda text: raw(f"503 {text}"),
+RESPONSES: Mapping[str, Callable[[str], bytes]] = {
+    "the reason phrase": lambda text: raw_response(f"400 {text}"),
+    "the reason phrase of a server error": lambda text: raw_response(f"503 {text}"),
     "the message": lambda text: http_response(403, {"message": f"not with {text}"}),
     "the error": lambda text: http_response(400, {"error": text}),
-    "content-encoding": lambda text: raw("200 OK", {"content-encoding": text}),
-    "a header that is not valid": lambda text: raw("200 OK", {f"x {text}": "a"}),
-    "the status line": raw,
-    "the length": lambda text: raw("200 OK", {"Content-Length": text}),
+    "content-encoding": lambda text: raw_response("200 OK", {"content-encoding": text}),
+    "a header that is not valid": lambda text: raw_response("200 OK", {f"x {text}": "a"}),
+    "the status line": raw_response,
+    "the length": lambda text: raw_response("200 OK", {"Content-Length": text}),
     "the body": lambda text: http_response(200, text.encode()),
     "a field": lambda text: http_response(
         200, {"client_grants": [{text: 1, "client_id": "x", "audience": "y", "id": "z"}]}
@@ -108,7 +108,7 @@ PLACES: Mapping[str, Callable[[str], bytes]] = {
         200, {"client_grants": [{"client_id": "x", "audience": text, "id": "z", "scope": [text]}]}
     ),
 }
-DATA = (PLACES["a field"], PLACES["a name of an API"])
+DATA = (RESPONSES["a field"], RESPONSES["a name of an API"])
 COMMANDS = {
     "plan": ["plan", "-v", "--format", "markdown", "--report", "json=plan.json", "--report", "text=plan.txt"],
     "apply": ["apply", "-v", "--yes", "--format", "json", "--report", "markdown=end.md"],
@@ -117,56 +117,58 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("secret", SENT.values(), ids=SENT)
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_no_format_shows_a_secret_that_an_answer_repeats(
-    run: Callable[..., str], place: Callable[[str], bytes], secret: str
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+@pytest.mark.parametrize("template", RESPONSES.values(), ids=RESPONSES)
+def test_no_format_shows_a_secret_from_a_response(
+    run: Callable[..., str], template: Callable[[str], bytes], secret: str
 ) -> None:
     for text in secret_forms(secret):
-        if place in DATA and secret.upper().startswith(text):
-            continue  # a part of a secret in the data of the tenant is not the echo of a request
+        if template in DATA and secret.upper().startswith(text):
+            continue  # part of a secret in the tenant's data does not come from a request
 
-        def answer(asked: ReceivedRequest, text: str = text) -> bytes:
-            return place(text) if asked.path.endswith("client-grants") else a_tenant(asked)
+        def answer(request: ReceivedRequest, text: str = text) -> bytes:
+            return template(text) if request.path.endswith("client-grants") else respond(request)
 
-        said = run(answer, *COMMANDS["plan"]).lower()
-        assert not [part for part in parts_of(secret) if part in said]
+        output = run(answer, *COMMANDS["plan"]).lower()
+        assert not [part for part in parts_of(secret) if part in output]
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_no_command_shows_a_secret_that_a_later_answer_repeats(run: Callable[..., str], command: list[str]) -> None:
-    def answer(asked: ReceivedRequest) -> bytes:
+def test_no_command_shows_a_secret_from_a_later_response(run: Callable[..., str], command: list[str]) -> None:
+    def answer(request: ReceivedRequest) -> bytes:
         text = f"Basic {base64.b64encode(f'own:{SECRET}'.encode()).decode()} {FETCHED}"
-        return raw(f"401 {text}") if asked.path.endswith("client-grants") else a_tenant(asked)
+        return raw_response(f"401 {text}") if request.path.endswith("client-grants") else respond(request)
 
-    said = run(answer, *command).lower()
+    output = run(answer, *command).lower()
 
-    assert not [part for secret in (SECRET, FETCHED) for part in parts_of(secret) if part in said]
-    assert "401" in said
+    assert not [part for secret in (SECRET, FETCHED) for part in parts_of(secret) if part in output]
+    assert "401" in output
 
 
-def test_journal_and_reports_show_no_secret_that_the_answer_to_a_write_repeats(run: Callable[..., str]) -> None:
-    def answer(asked: ReceivedRequest) -> bytes:
-        if asked.method == "POST" and asked.path == "/api/v2/client-grants":
+def test_journals_and_reports_show_no_secret_from_the_response_to_a_write(run: Callable[..., str]) -> None:
+    def answer(request: ReceivedRequest) -> bytes:
+        if request.method == "POST" and request.path == "/api/v2/client-grants":
             return http_response(400, {"message": f"{SECRET} {FETCHED}"})
-        return a_tenant(asked)
+        return respond(request)
 
-    said = run(answer, *COMMANDS["apply"], code=3).lower()
+    output = run(answer, *COMMANDS["apply"], code=3).lower()
 
-    assert not [part for secret in (SECRET, FETCHED) for part in parts_of(secret) if part in said]
-    assert "400 ***" in said
+    assert not [part for secret in (SECRET, FETCHED) for part in parts_of(secret) if part in output]
+    assert "400 ***" in output
 
 
-@pytest.mark.parametrize("spoilt", ["\n", "\r\nx: y", " ", "é", "\x00", "\ud800", "\x7f", '"', "a" * 100_000], ids=repr)
+@pytest.mark.parametrize(
+    "character", ["\n", "\r\nx: y", " ", "é", "\x00", "\ud800", "\x7f", '"', "a" * 100_000], ids=repr
+)
 @pytest.mark.parametrize("command", ["plan", "apply", "doctor"])
 def test_a_fetched_token_with_a_stray_character_is_refused_and_not_printed(
-    run: Callable[..., str], command: str, spoilt: str
+    run: Callable[..., str], command: str, character: str
 ) -> None:
-    def answer(asked: ReceivedRequest) -> bytes:
-        token = {"access_token": f"{FETCHED}{spoilt}", "expires_in": 86_400}
-        return http_response(200, token) if asked.path == "/oauth/token" else a_tenant(asked)
+    def answer(request: ReceivedRequest) -> bytes:
+        token = {"access_token": f"{FETCHED}{character}", "expires_in": 86_400}
+        return http_response(200, token) if request.path == "/oauth/token" else respond(request)
 
-    said = run(answer, *COMMANDS[command]).lower()
+    output = run(answer, *COMMANDS[command]).lower()
 
-    assert not [part for part in parts_of(FETCHED) if part in said]
-    assert "valid access token" in said
+    assert not [part for part in parts_of(FETCHED) if part in output]
+    assert "valid access token" in output

@@ -1,4 +1,4 @@
-"""Access to Auth0's own APIs, and to administration, must not pass a review as harmless."""
+"""Access to Auth0's own APIs and to administration must not look harmless in a review."""
 
 import pytest
 from support.builders import INVOICES, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
@@ -51,7 +51,7 @@ def test_a_grant_on_a_system_api_without_scopes_is_access() -> None:
     assert [risk.rule for risk in risks(MY_ACCOUNT)] == ["system-api-access"]
 
 
-def test_only_scopes_that_are_added_count() -> None:
+def test_only_added_scopes_are_graded() -> None:
     before = a_grant(a_key(audience=MY_ORGANIZATION), scope=("create:my_org:identity_providers",))
     spec = a_spec(audience=MY_ORGANIZATION, scope=("create:my_org:identity_providers", "read:my_org:details"))
 
@@ -60,7 +60,7 @@ def test_only_scopes_that_are_added_count() -> None:
     assert [risk.rule for risk in found] == ["system-api-access"]
 
 
-def test_a_custom_api_that_ends_like_a_system_api_is_graded_by_known_scopes_only() -> None:
+def test_a_custom_api_with_a_similar_identifier_is_graded_by_known_scopes_only() -> None:
     scopes = frozenset({"read:profile", "create:me:authentication_methods"})
     api = an_api("https://api.example.com/me/", scopes=scopes)
     directory = a_directory({"billing": "Billing"}, [api])
@@ -70,7 +70,7 @@ def test_a_custom_api_that_ends_like_a_system_api_is_graded_by_known_scopes_only
     assert risk.level is Level.CRITICAL
 
 
-def test_a_system_api_that_the_tenant_lists_is_graded_in_full() -> None:
+def test_a_listed_system_api_is_graded_completely() -> None:
     api = an_api(MY_ACCOUNT, scopes=frozenset({"create:me:new"}), is_system=True)
 
     (risk,) = risks(MY_ACCOUNT, "create:me:new", directory=a_directory({"billing": "Billing"}, [api]))
@@ -80,5 +80,5 @@ def test_a_system_api_that_the_tenant_lists_is_graded_in_full() -> None:
 
 @pytest.mark.parametrize("scope", ["impersonate", "full_access", "owner", "superadmin", "SuperAdmin", "users:full"])
 @pytest.mark.parametrize("audience", [INVOICES, MY_ORGANIZATION])
-def test_a_scope_that_names_administration_is_a_risk_on_any_api(audience: str, scope: str) -> None:
+def test_an_administrative_scope_is_a_risk_on_any_api(audience: str, scope: str) -> None:
     assert "administration" in [risk.rule for risk in risks(audience, scope)]

@@ -1,4 +1,4 @@
-"""A tenant must not lose its guards, and credentials must not leave it, because somebody names it differently."""
+"""Another name for a tenant must not remove its guards or send its credentials to another host."""
 
 import socket
 import threading
@@ -36,8 +36,8 @@ PRUNE = ("apply", "--prune", "--yes")
 
 
 @dataclass(frozen=True)
-class Served:
-    """A tenant that is served under one address, or several."""
+class ServedTenant:
+    """A tenant that is served at one or more addresses."""
 
     sandbox: Sandbox
     addresses: list[str]
@@ -45,7 +45,7 @@ class Served:
 
     @property
     def holders(self) -> set[str]:
-        """The applications that hold a grant, without the tool itself."""
+        """The applications that hold a grant, without the tool's own."""
         return {grant["client_id"] for grant in stored_grants(self.sandbox)} - {"own"}
 
 
@@ -55,10 +55,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def a_tenant(
+def serve_tenant(
     here: Path, identity: str = IDENTITY, addresses: int = 2, middleware: Callable[[ASGIApp], ASGIApp] = lambda app: app
-) -> Iterator[Served]:
-    """Serve a tenant that identifies itself as `identity`."""
+) -> Iterator[ServedTenant]:
+    """Serve a tenant with the identity `identity`."""
     with ExitStack() as opened:
         sandbox = opened.enter_context(open_sandbox(here / f"{identity}.db", here / "tenant.yaml", identity))
         requests: list[str] = []
@@ -68,12 +68,12 @@ def a_tenant(
             await middleware(sandbox.app)(scope, receive, send)
 
         reached = replace(sandbox, app=counted)
-        yield Served(sandbox, [opened.enter_context(serving(reached)) for _ in range(addresses)], requests)
+        yield ServedTenant(sandbox, [opened.enter_context(serving(reached)) for _ in range(addresses)], requests)
 
 
 @pytest.fixture
-def prod(here: Path) -> Iterator[Served]:
-    with a_tenant(here) as served:
+def prod(here: Path) -> Iterator[ServedTenant]:
+    with serve_tenant(here) as served:
         yield served
 
 
@@ -95,37 +95,37 @@ def declare(here: Path, *tenants: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["localhost:{}", "http://LOCALHOST:{}/", "localhost.:{}", "127.0.0.1.:{}"])
-def test_another_spelling_of_the_host_keeps_the_guards(
-    here: Path, prod: Served, credentials: Callable[[str], None], spelling: str
+def test_another_spelling_of_the_host_does_not_remove_the_guards(
+    here: Path, prod: ServedTenant, credentials: Callable[[str], None], spelling: str
 ) -> None:
     address = prod.addresses[0]
     declare(here, f"prod: {{domain: '{address}', {PROTECT}}}")
     credentials(spelling.format(address.rpartition(":")[2]))
 
-    ran = reconciler(*PRUNE)
+    result = reconciler(*PRUNE)
 
-    assert ran.code == 0, ran.output
-    assert "Tenant prod" in ran.stdout
+    assert result.code == 0, result.output
+    assert "Tenant prod" in result.stdout
     assert prod.holders == {"billing", "legacy"}
 
 
 def test_another_address_of_a_declared_tenant_is_refused(
-    here: Path, prod: Served, credentials: Callable[[str], None]
+    here: Path, prod: ServedTenant, credentials: Callable[[str], None]
 ) -> None:
     first, second = prod.addresses
     declare(here, f"prod: {{domain: '{first}', canonical_domain: {IDENTITY}, {PROTECT}}}")
     credentials(second)
 
     for options in ([], ["--allow-unnamed-tenant"]):
-        ran = reconciler(*options, *PRUNE)
-        assert ran.code == 1
-        assert f"identifies itself as {IDENTITY}, which is the tenant prod of reconciler.yaml" in ran.stderr
-        assert "use --tenant prod" in ran.stderr
+        result = reconciler(*options, *PRUNE)
+        assert result.code == 1
+        assert f"identifies itself as {IDENTITY}, which is the tenant prod of reconciler.yaml" in result.stderr
+        assert "use --tenant prod" in result.stderr
     assert prod.holders == {"billing", "legacy", "portal"}
 
 
-def test_a_way_around_to_a_tenant_of_auth0_is_not_a_sandbox(
-    here: Path, prod: Served, credentials: Callable[[str], None]
+def test_a_local_proxy_to_an_auth0_tenant_is_not_treated_as_a_sandbox(
+    here: Path, prod: ServedTenant, credentials: Callable[[str], None]
 ) -> None:
     declare(here, f"prod: {{domain: login.example.com, {PROTECT}}}")
     credentials(prod.addresses[0])
@@ -140,8 +140,8 @@ def test_a_way_around_to_a_tenant_of_auth0_is_not_a_sandbox(
 
 
 @pytest.mark.parametrize("command", [PRUNE, ("plan",), ("import",)], ids=" ".join)
-def test_another_name_in_the_file_does_not_take_the_guards_away(
-    here: Path, prod: Served, credentials: Callable[[str], None], command: tuple[str, ...]
+def test_another_tenant_name_does_not_remove_the_guards(
+    here: Path, prod: ServedTenant, credentials: Callable[[str], None], command: tuple[str, ...]
 ) -> None:
     first, second = prod.addresses
     declare(
@@ -151,17 +151,17 @@ def test_another_name_in_the_file_does_not_take_the_guards_away(
     )
     credentials(second)
 
-    ran = reconciler("--tenant", "staging", *command)
+    result = reconciler("--tenant", "staging", *command)
 
-    assert (ran.code, ran.stdout) == (1, "")
-    assert "tenant staging: " in ran.stderr
-    assert "which is the tenant prod of reconciler.yaml" in ran.stderr
+    assert (result.code, result.stdout) == (1, "")
+    assert "tenant staging: " in result.stderr
+    assert "which is the tenant prod of reconciler.yaml" in result.stderr
     assert prod.holders == {"billing", "legacy", "portal"}
 
 
 @pytest.mark.parametrize("canonical", ["", f", canonical_domain: {IDENTITY}"], ids=["seen", "configured"])
-def test_declared_tenants_that_are_one_tenant_are_all_refused(
-    here: Path, prod: Served, credentials: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, canonical: str
+def test_two_declared_tenants_with_one_identity_are_refused(
+    here: Path, prod: ServedTenant, credentials: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, canonical: str
 ) -> None:
     first, second = prod.addresses
     declare(
@@ -173,35 +173,37 @@ def test_declared_tenants_that_are_one_tenant_are_all_refused(
     for name, value in {"DOMAIN": second, "CLIENT_ID": "own", "CLIENT_SECRET": SECRET}.items():
         monkeypatch.setenv(f"AUTH0_STAGING_{name}", value)
 
-    ran = reconciler("--all-tenants", *PRUNE)
+    result = reconciler("--all-tenants", *PRUNE)
 
-    assert ran.code == 1
-    said = ran.stderr.splitlines()
-    assert [line.split(": ")[1] for line in said if line.startswith("error: ")] in (
+    assert result.code == 1
+    lines = result.stderr.splitlines()
+    assert [line.split(": ")[1] for line in lines if line.startswith("error: ")] in (
         ["prod", "staging"],
         ["staging", "prod"],
     )
-    assert all("prod" in line and "staging" in line and IDENTITY in line for line in said if line.startswith("error: "))
+    assert all(
+        "prod" in line and "staging" in line and IDENTITY in line for line in lines if line.startswith("error: ")
+    )
     assert prod.holders == {"billing", "legacy", "portal"}
 
 
 @pytest.mark.parametrize("command", [PRUNE, ("plan",), ("import",), ("list",)], ids=" ".join)
-def test_a_tenant_that_is_not_the_configured_one_is_not_touched(
-    here: Path, prod: Served, credentials: Callable[[str], None], command: tuple[str, ...]
+def test_a_tenant_with_another_identity_is_not_changed(
+    here: Path, prod: ServedTenant, credentials: Callable[[str], None], command: tuple[str, ...]
 ) -> None:
     address = prod.addresses[0]
     declare(here, f"dev: {{domain: '{address}', canonical_domain: dev.eu.auth0.com}}")
     credentials(address)
 
-    ran = reconciler(*command)
+    result = reconciler(*command)
 
-    assert (ran.code, ran.stdout) == (1, "")
+    assert (result.code, result.stdout) == (1, "")
     assert prod.holders == {"billing", "legacy", "portal"}
 
 
 @pytest.mark.parametrize("command", [PRUNE, ("plan",), ("import",), ("list",)], ids=" ".join)
 def test_a_token_of_another_tenant_is_never_sent(
-    here: Path, prod: Served, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    here: Path, prod: ServedTenant, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     address = prod.addresses[0]
     declare(here, f"dev: {{domain: '{address}', canonical_domain: dev.eu.auth0.com}}")
@@ -210,15 +212,15 @@ def test_a_token_of_another_tenant_is_never_sent(
     monkeypatch.setenv("AUTH0_DOMAIN", address)
     monkeypatch.setenv("AUTH0_ACCESS_TOKEN", token)
 
-    ran = reconciler(*command)
+    result = reconciler(*command)
 
-    assert (ran.code, ran.stdout) == (1, "")
-    assert f"identifies itself as {IDENTITY}, but canonical_domain says dev.eu.auth0.com" in ran.stderr
+    assert (result.code, result.stdout) == (1, "")
+    assert f"identifies itself as {IDENTITY}, but canonical_domain says dev.eu.auth0.com" in result.stderr
     assert prod.requests == []
 
 
-def rewriting(old: bytes, new: bytes) -> Callable[[ASGIApp], ASGIApp]:
-    """Return what puts `new` for `old` into the list of APIs, both of the same length."""
+def replace_identity(old: bytes, new: bytes) -> Callable[[ASGIApp], ASGIApp]:
+    """Return a middleware that replaces `old` by `new` in the list of APIs. Both have the same length."""
     assert len(old) == len(new)
 
     def middleware(app: ASGIApp) -> ASGIApp:
@@ -235,37 +237,37 @@ def rewriting(old: bytes, new: bytes) -> Callable[[ASGIApp], ASGIApp]:
     return middleware
 
 
-def test_a_list_of_apis_of_another_tenant_ends_the_run_before_any_write(
+def test_an_api_list_of_another_tenant_ends_the_run_before_any_write(
     here: Path, credentials: Callable[[str], None]
 ) -> None:
-    with a_tenant(here, middleware=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
+    with serve_tenant(here, middleware=replace_identity(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
         address = prod.addresses[0]
         declare(here, f"prod: {{domain: '{address}', canonical_domain: {IDENTITY}}}")
         credentials(address)
 
-        ran = reconciler(*PRUNE)
+        result = reconciler(*PRUNE)
 
-        assert ran.code == 1
-        assert f"identifies itself as evil.eu.auth0.com, but canonical_domain says {IDENTITY}" in ran.stderr
+        assert result.code == 1
+        assert f"identifies itself as evil.eu.auth0.com, but canonical_domain says {IDENTITY}" in result.stderr
         assert prod.holders == {"billing", "legacy", "portal"}
 
 
-def test_a_tenant_that_gives_two_identities_is_refused(here: Path, credentials: Callable[[str], None]) -> None:
-    with a_tenant(here, middleware=rewriting(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
+def test_a_tenant_with_two_identities_is_refused(here: Path, credentials: Callable[[str], None]) -> None:
+    with serve_tenant(here, middleware=replace_identity(b"prod.eu.auth0.com", b"evil.eu.auth0.com")) as prod:
         declare(here, f"prod: {{domain: '{prod.addresses[0]}'}}")
         credentials(prod.addresses[0])
 
-        ran = reconciler(*PRUNE)
+        result = reconciler(*PRUNE)
 
-        assert ran.code == 1
-        assert "identifies itself as evil.eu.auth0.com and as prod.eu.auth0.com" in ran.stderr
+        assert result.code == 1
+        assert "identifies itself as evil.eu.auth0.com and as prod.eu.auth0.com" in result.stderr
         assert prod.holders == {"billing", "legacy", "portal"}
 
 
 @pytest.mark.parametrize("audience", [IDENTITY, None], ids=["audience", "no-audience"])
-def test_a_custom_domain_works_and_the_note_says_what_to_write(
+def test_a_custom_domain_works_and_a_note_suggests_the_canonical_domain(
     here: Path,
-    prod: Served,
+    prod: ServedTenant,
     credentials: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     audience: str | None,
@@ -288,22 +290,24 @@ def test_a_custom_domain_works_and_the_note_says_what_to_write(
     assert prod.holders == {"billing", "legacy"}
 
 
-def test_an_audience_of_another_tenant_ends_the_run_before_anything_is_sent(
-    here: Path, prod: Served, credentials: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+def test_an_audience_of_another_tenant_ends_the_run_before_any_request(
+    here: Path, prod: ServedTenant, credentials: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = prod.addresses[0]
     declare(here, f"prod: {{domain: '{address}', canonical_domain: dev.eu.auth0.com, {PROTECT}}}")
     credentials(address)
     monkeypatch.setenv("AUTH0_AUDIENCE", f"https://{IDENTITY}/api/v2/")
 
-    ran = reconciler(*PRUNE)
+    result = reconciler(*PRUNE)
 
-    assert ran.code == 1
-    assert f"AUTH0_AUDIENCE is https://{IDENTITY}/api/v2/, but the canonical domain is dev.eu.auth0.com" in ran.stderr
+    assert result.code == 1
+    assert (
+        f"AUTH0_AUDIENCE is https://{IDENTITY}/api/v2/, but the canonical domain is dev.eu.auth0.com" in result.stderr
+    )
     assert prod.requests == []
 
 
-def test_the_comparison_costs_no_request(here: Path, prod: Served, credentials: Callable[[str], None]) -> None:
+def test_the_comparison_needs_no_request(here: Path, prod: ServedTenant, credentials: Callable[[str], None]) -> None:
     address = prod.addresses[0]
     (here / "grants" / "billing.yaml").write_text(GRANTS)
     credentials(address)
@@ -318,9 +322,9 @@ def test_the_comparison_costs_no_request(here: Path, prod: Served, credentials: 
 
 
 @pytest.fixture
-def listener(monkeypatch: pytest.MonkeyPatch, here: Path) -> Iterator[list[bytes]]:  # noqa: ARG001 - goes first
-    """A proxy that records whatever reaches it."""
-    heard: list[bytes] = []
+def recording_proxy(monkeypatch: pytest.MonkeyPatch, here: Path) -> Iterator[list[bytes]]:  # noqa: ARG001 - goes first
+    """A proxy that records all received data."""
+    received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         stopped = threading.Event()
@@ -332,49 +336,51 @@ def listener(monkeypatch: pytest.MonkeyPatch, here: Path) -> Iterator[list[bytes
                 except TimeoutError:
                     continue
                 with connection:
-                    heard.append(connection.recv(1000))
+                    received.append(connection.recv(1000))
 
         thread = threading.Thread(target=listen)
         thread.start()
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.getsockname()[1]}")
-        yield heard
+        yield received
         stopped.set()
         thread.join()
 
 
 @pytest.mark.parametrize("prefix", ["AUTH0_", "AUTH0_PROD_"])
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--yes"), ("import",), ("list",), ("doctor",)], ids=" ".join)
-def test_a_domain_that_a_pull_request_changed_gets_no_credentials(
-    here: Path, listener: list[bytes], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], prefix: str
+def test_a_changed_domain_gets_no_credentials(
+    here: Path, recording_proxy: list[bytes], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], prefix: str
 ) -> None:
     declare(here, f"prod: {{domain: evil.eu.auth0.com, credentials: {prefix}}}")
     for name, value in {"DOMAIN": IDENTITY, "CLIENT_ID": "own", "CLIENT_SECRET": SECRET}.items():
         monkeypatch.setenv(f"{prefix}{name}", value)
 
-    ran = reconciler("--tenant", "prod", *command)
+    result = reconciler("--tenant", "prod", *command)
 
-    assert ran.code == 1
-    assert f"{prefix}DOMAIN is {IDENTITY}, but the tenant's domain is evil.eu.auth0.com" in " ".join(ran.output.split())
-    assert listener == []
+    assert result.code == 1
+    assert f"{prefix}DOMAIN is {IDENTITY}, but the tenant's domain is evil.eu.auth0.com" in " ".join(
+        result.output.split()
+    )
+    assert recording_proxy == []
 
 
-def test_of_several_tenants_only_the_one_of_the_domain_gets_the_credentials(
-    here: Path, prod: Served, listener: list[bytes], credentials: Callable[[str], None]
+def test_only_the_tenant_with_the_domain_of_the_environment_gets_credentials(
+    here: Path, prod: ServedTenant, recording_proxy: list[bytes], credentials: Callable[[str], None]
 ) -> None:
     declare(here, f"dev: {{domain: '{prod.addresses[0]}'}}", "prod: {domain: evil.eu.auth0.com}")
     credentials(prod.addresses[0])
 
-    ran = reconciler("--all-tenants", "apply", "--yes")
+    result = reconciler("--all-tenants", "apply", "--yes")
 
-    assert ran.code == 1
-    assert "error: prod: tenant prod: AUTH0_DOMAIN is " in ran.stderr
-    assert "give each its own prefix, like credentials: AUTH0_PROD_" in ran.stderr
-    assert "error: dev" not in ran.stderr
-    assert listener == []
+    assert result.code == 1
+    assert "error: prod: tenant prod: AUTH0_DOMAIN is " in result.stderr
+    assert "give each its own prefix, like credentials: AUTH0_PROD_" in result.stderr
+    assert "error: dev" not in result.stderr
+    assert recording_proxy == []
 
 
 def test_in_ci_credentials_without_a_domain_are_a_warning(
-    here: Path, listener: list[bytes], monkeypatch: pytest.MonkeyPatch
+    here: Path, recording_proxy: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(here, f"prod: {{domain: {IDENTITY}}}")
     monkeypatch.setenv("CI", "true")
@@ -386,4 +392,4 @@ def test_in_ci_credentials_without_a_domain_are_a_warning(
     assert "reconciler.yaml: warning: AUTH0_DOMAIN is not set" in planned.stderr
     assert "warning credentials" in doctor
     assert f"set AUTH0_DOMAIN={IDENTITY} next to the credentials" in doctor
-    assert listener != []
+    assert recording_proxy != []

@@ -1,4 +1,4 @@
-"""Answers without end or measure: listings, numbers, ids, cursors and lists are bounded before they are used."""
+"""Listings, numbers, ids, cursors and lists in responses must be limited before use."""
 
 import json
 from collections.abc import Callable
@@ -25,23 +25,23 @@ grants:
 Alter = Callable[[str, str, Any], Any]
 
 
-def altering(alter: Alter) -> Callable[[ASGIApp], ASGIApp]:
-    """Put what `alter` makes of method, path and content in the place of each answer."""
+def alter_responses(alter: Alter) -> Callable[[ASGIApp], ASGIApp]:
+    """Return a middleware that replaces each response by the result of `alter(method, path, content)`."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def altered(scope: Scope, receive: Receive, send: Send) -> None:
-            said: list[Message] = []
+            output: list[Message] = []
 
             async def keep(message: Message) -> None:
-                said.append(message)
+                output.append(message)
 
             await app(scope, receive, keep)
-            whole = b"".join(message.get("body", b"") for message in said)
+            whole = b"".join(message.get("body", b"") for message in output)
             before = json.loads(whole) if whole else None
             content = alter(scope["method"], scope["path"], before)
-            status = said[0]["status"] if content is before else 200
+            status = output[0]["status"] if content is before else 200
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            kept = [(name, value) for name, value in said[0]["headers"] if name != b"content-length"]
+            kept = [(name, value) for name, value in output[0]["headers"] if name != b"content-length"]
             length = (b"content-length", str(len(body)).encode())
             await send({"type": "http.response.start", "status": status, "headers": [*kept, length]})
             await send({"type": "http.response.body", "body": body})
@@ -58,21 +58,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """Run a command against a tenant whose answers are altered; return its exit code and all that it printed."""
+    """Return a function that runs a command with altered responses and returns its exit code and its output."""
 
-    def running(alter: Alter, *arguments: str) -> tuple[int, str]:
-        with served(here, altering(alter)) as environment:
+    def run_altered(alter: Alter, *arguments: str) -> tuple[int, str]:
+        with served(here, alter_responses(alter)) as environment:
             for name, value in environment.items():
                 monkeypatch.setenv(name, value)
             monkeypatch.setenv("AUTH0_AUDIENCE", "https://sandbox.localhost/api/v2/")
             ran = reconciler(*arguments)
         return ran.code, ran.output
 
-    return running
+    return run_altered
 
 
-def replaced(name: str, value: object) -> Alter:
-    """Put a value into every entry of the listing of grants and every grant that was created."""
+def set_in_grants(name: str, value: object) -> Alter:
+    """Set a field in every listed grant and in every created grant."""
 
     def alter(method: str, path: str, content: Any) -> Any:
         if path == "/api/v2/client-grants" and method == "GET":
@@ -86,47 +86,47 @@ IDS = ["", ".", "..", "a\x00b", "a\nb", "\x7f", "\x85", "\ud800", "x" * 70_000, 
 
 
 @pytest.mark.parametrize("identity", IDS, ids=lambda each: repr(each)[:20])
-def test_an_id_that_would_change_a_path_is_refused_when_it_is_read(
+def test_an_id_that_would_change_a_path_is_refused(
     run: Callable[..., tuple[int, str]], here: Path, identity: object
 ) -> None:
     before = grants_of(here)
 
-    code, said = run(replaced("id", identity), "apply", "--yes")
+    code, output = run(set_in_grants("id", identity), "apply", "--yes")
 
-    assert code == 1, said
-    assert "a response of the tenant" in said
-    assert len(said) < 500
+    assert code == 1, output
+    assert "a response of the tenant" in output
+    assert len(output) < 500
     assert grants_of(here) == before
 
 
 @pytest.mark.parametrize("identity", IDS, ids=lambda each: repr(each)[:20])
-def test_a_create_whose_answer_has_such_an_id_is_looked_up(
+def test_a_create_with_an_invalid_id_in_its_response_is_looked_up(
     run: Callable[..., tuple[int, str]], identity: object
 ) -> None:
     def alter(method: str, path: str, content: Any) -> Any:
         return {**content, "id": identity} if (method, path) == ("POST", "/api/v2/client-grants") else content
 
-    code, said = run(alter, "apply", "--yes")
+    code, output = run(alter, "apply", "--yes")
 
-    assert code == 0, said
-    assert "but the change took effect" in said
+    assert code == 0, output
+    assert "but the change took effect" in output
 
 
 @pytest.mark.parametrize("name", ["client_id", "audience", "subject_type"])
-def test_a_create_that_is_answered_with_another_grant_is_looked_up(
+def test_a_create_with_another_grant_in_its_response_is_looked_up(
     run: Callable[..., tuple[int, str]], name: str
 ) -> None:
     def alter(method: str, path: str, content: Any) -> Any:
         return {**content, name: "user"} if (method, path) == ("POST", "/api/v2/client-grants") else content
 
-    code, said = run(alter, "apply", "--yes")
+    code, output = run(alter, "apply", "--yes")
 
-    assert code == 0, said
-    assert "a different grant than the one to create; but the change took effect" in said
+    assert code == 0, output
+    assert "a different grant than the one to create; but the change took effect" in output
 
 
 @pytest.mark.parametrize("lifetime", [b"1e400", b"-1e400", b"1" + b"0" * 400, b"true", b"0", b'"x"', b"[]"])
-def test_a_renewed_token_may_say_any_lifetime_after_a_write(
+def test_a_renewed_token_may_have_any_lifetime_after_a_write(
     run: Callable[..., tuple[int, str]], lifetime: bytes
 ) -> None:
     written: list[str] = []
@@ -135,17 +135,17 @@ def test_a_renewed_token_may_say_any_lifetime_after_a_write(
         if path != "/oauth/token":
             written.extend([method] * (method in {"POST", "PATCH"}))
             return content
-        seconds = lifetime if written else b"1"  # the first ones have expired before the next call
+        seconds = lifetime if written else b"1"  # the first tokens have expired before the next call
         return (
             json.dumps({**content, "expires_in": 0}).encode().replace(b'"expires_in": 0', b'"expires_in": ' + seconds)
         )
 
-    code, said = run(alter, "apply", "--yes")
+    code, output = run(alter, "apply", "--yes")
 
-    assert code == 0, said
+    assert code == 0, output
 
 
-def test_a_cursor_that_no_url_can_carry_is_refused(run: Callable[..., tuple[int, str]], here: Path) -> None:
+def test_a_cursor_with_characters_outside_urls_is_refused(run: Callable[..., tuple[int, str]], here: Path) -> None:
     before = grants_of(here)
 
     for cursor in ("x" * 70_000, "\ud800", "é" * 30_000, 5, ["x"], {"a": "b"}):
@@ -153,21 +153,21 @@ def test_a_cursor_that_no_url_can_carry_is_refused(run: Callable[..., tuple[int,
         def alter(_: str, path: str, content: Any, cursor: object = cursor) -> Any:
             return {**content, "next": cursor} if path == "/api/v2/client-grants" else content
 
-        code, said = run(alter, "apply", "--yes")
+        code, output = run(alter, "apply", "--yes")
 
-        assert code == 1, said
-        assert "a response of the tenant has a next" in said
+        assert code == 1, output
+        assert "a response of the tenant has a next" in output
         assert grants_of(here) == before
 
 
 @pytest.fixture
-def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with the real limit, but in a tenth of its time."""
+def smaller_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a smaller_limit limit, which makes the test ten times as fast."""
     monkeypatch.setattr("reconciler.auth0.client.MAX_LISTING_BYTES", 20_000_000)
 
 
-@pytest.mark.usefixtures("smaller")
-def test_pages_that_are_large_and_have_no_end_are_left(run: Callable[..., tuple[int, str]]) -> None:
+@pytest.mark.usefixtures("smaller_limit")
+def test_an_endless_listing_of_large_pages_is_refused(run: Callable[..., tuple[int, str]]) -> None:
     pages = 0
 
     def alter(_: str, path: str, content: Any) -> Any:
@@ -186,55 +186,53 @@ def test_pages_that_are_large_and_have_no_end_are_left(run: Callable[..., tuple[
         ]
         return {"client_grants": grants, "next": str(pages)}
 
-    code, said = run(alter, "plan")
+    code, output = run(alter, "plan")
 
     assert code == 1
-    assert "the listing is larger than 20 MB" in said
+    assert "the listing is larger than 20 MB" in output
     assert pages <= 6
 
 
-@pytest.mark.usefixtures("smaller")
-def test_apis_are_not_listed_without_end_either(run: Callable[..., tuple[int, str]]) -> None:
+@pytest.mark.usefixtures("smaller_limit")
+def test_an_endless_listing_of_apis_is_refused(run: Callable[..., tuple[int, str]]) -> None:
     apis = [{"identifier": f"{number}", "name": "x" * 2_000, "description": "x" * 80_000} for number in range(100)]
     page = json.dumps({"resource_servers": apis, "total": 200_000}).encode()
 
     def alter(_: str, path: str, content: Any) -> Any:
         return page if path == "/api/v2/resource-servers" else content
 
-    code, said = run(alter, "plan", "--attempts", "3")
+    code, output = run(alter, "plan", "--attempts", "3")
 
     assert code == 1
-    assert "the listing is larger than 20 MB" in said
+    assert "the listing is larger than 20 MB" in output
 
 
-def test_two_grants_with_one_id_are_a_contradiction(run: Callable[..., tuple[int, str]]) -> None:
+def test_two_grants_with_one_id_are_an_error(run: Callable[..., tuple[int, str]]) -> None:
     def alter(method: str, path: str, content: Any) -> Any:
         if method == "GET" and path == "/api/v2/client-grants":
             return {"client_grants": [{**each, "id": "cgr_one"} for each in content["client_grants"]]}
         return content
 
-    code, said = run(alter, "plan")
+    code, output = run(alter, "plan")
 
     assert code == 1
-    assert "two different entries" in said
+    assert "two different entries" in output
 
 
-def test_unknown_fields_are_named_up_to_a_number_and_a_length(run: Callable[..., tuple[int, str]]) -> None:
+def test_listed_unknown_fields_are_limited_in_number_and_length(run: Callable[..., tuple[int, str]]) -> None:
     def alter(method: str, path: str, content: Any) -> Any:
         if method == "GET" and path == "/api/v2/client-grants":
             odd = {f"{number} {'x' * 9_000}": number for number in range(200)}
             return {"client_grants": [{**each, **odd} for each in content["client_grants"]]}
         return content
 
-    code, said = run(alter, "plan")
+    code, output = run(alter, "plan")
 
-    assert code == 0, said
-    assert len(said) < 5_000
+    assert code == 0, output
+    assert len(output) < 5_000
 
 
-def test_ids_of_organizations_that_do_not_exist_cost_one_listing(
-    run: Callable[..., tuple[int, str]], here: Path
-) -> None:
+def test_ids_of_missing_organizations_need_one_listing(run: Callable[..., tuple[int, str]], here: Path) -> None:
     requests: list[str] = []
     invented = ", ".join(f"org_{number:016}" for number in range(3_000))
     (here / "grants/billing.yaml").write_text(
@@ -246,14 +244,14 @@ def test_ids_of_organizations_that_do_not_exist_cost_one_listing(
         requests.append(path)
         return content
 
-    code, said = run(alter, "plan")
+    code, output = run(alter, "plan")
 
     assert code == 1
-    assert 'the tenant has no organization "org_0000000000000000"' in said
+    assert 'the tenant has no organization "org_0000000000000000"' in output
     assert len(requests) < 10
 
 
-def test_many_ids_of_organizations_need_the_permission_to_list(here: Path) -> None:
+def test_many_organization_ids_need_the_permission_to_list(here: Path) -> None:
     invented = ", ".join(f"org_{number:016}" for number in range(200))
     (here / "grants/billing.yaml").write_text(
         "grants: [{client_id: billing, audience: https://api.example.com/invoices, scope: [], "

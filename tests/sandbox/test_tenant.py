@@ -16,9 +16,9 @@ from auth0_sandbox.tenant import open_sandbox, reset
 WRITER = """
 import sys
 from pathlib import Path
-from sandbox.sandbox_client import Talk, open_talk
+from sandbox.sandbox_client import SandboxClient, open_client
 name, amount, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-talk = open_talk(folder)
+talk = open_client(folder)
 with talk.sandbox:
     for number in range(amount):
         client = talk.call("POST", "/clients", json={"name": f"{name} {number}"}).json()["client_id"]
