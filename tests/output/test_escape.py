@@ -1,4 +1,4 @@
-"""Text from files and tenants, through GitHub's own renderer: it comes out as itself, and as nothing else."""
+"""Text from files and tenants appears unchanged and without effect in the output of GitHub's own Markdown renderer."""
 
 import re
 from html.parser import HTMLParser
@@ -14,7 +14,7 @@ from reconciler.output.escape import block, element, marker, span
 from reconciler.output.source_links import SourceLinks
 
 ALLOWED = {"p", "ul", "li", "code", "pre", "table", "tbody", "thead", "tr", "th", "td", "blockquote"}
-NASTY = [
+ODD_TEXTS = [
     "@octocat",
     "#1",
     "https://evil.example",
@@ -42,11 +42,13 @@ NASTY = [
     "$`x`$",
     "***",
 ]
-texts = st.sampled_from(NASTY) | st.text(alphabet=" `|\\<>&@#[]()!*_~-:\n\r\tab\u202e\u00a0é", max_size=20) | st.text()
+texts = (
+    st.sampled_from(ODD_TEXTS) | st.text(alphabet=" `|\\<>&@#[]()!*_~-:\n\r\tab\u202e\u00a0é", max_size=20) | st.text()
+)
 
 
 class Page(HTMLParser):
-    """What a reader's browser makes of a page: the elements there are, and the text within code."""
+    """The elements of a rendered page, and the text within code elements."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -81,7 +83,7 @@ def page(markdown: str) -> Page:
 
 
 @given(texts)
-def test_a_code_span_shows_its_text_and_nothing_else(text: str) -> None:
+def test_a_code_span_shows_only_its_text(text: str) -> None:
     found = page(f"> - {span(text)}: {span(text)} (rule)\n")
 
     assert found.tags <= ALLOWED
@@ -89,7 +91,7 @@ def test_a_code_span_shows_its_text_and_nothing_else(text: str) -> None:
 
 
 @given(texts)
-def test_an_element_shows_its_text_and_nothing_else(text: str) -> None:
+def test_an_element_shows_only_its_text(text: str) -> None:
     found = page(f"<table>\n<tr><td>{element(text)}</td><td>x</td></tr>\n</table>\n\nafter\n")
 
     assert found.tags <= ALLOWED
@@ -97,7 +99,7 @@ def test_an_element_shows_its_text_and_nothing_else(text: str) -> None:
 
 
 @given(st.lists(texts.map(lambda text: f"+ {visible(text)}"), min_size=1, max_size=4))
-def test_a_block_shows_its_lines_and_nothing_else(lines: list[str]) -> None:
+def test_a_block_shows_only_its_lines(lines: list[str]) -> None:
     found = page("\n".join(block(lines, "diff")) + "\n\nafter\n")
 
     assert found.tags <= ALLOWED
@@ -105,26 +107,26 @@ def test_a_block_shows_its_lines_and_nothing_else(lines: list[str]) -> None:
 
 
 @given(texts)
-def test_a_marker_is_one_comment_and_differs_for_every_name(text: str) -> None:
+def test_a_marker_is_one_comment_and_unique_for_each_name(text: str) -> None:
     found = page(f"{marker(text)}\n")
 
     assert (found.tags, len(found.comments)) == (set(), 1)
     assert re.fullmatch(r"<!-- reconciler:[A-Za-z0-9_.~%]* -->", marker(text))
 
 
-def test_a_marker_names_the_configuration_where_it_is_not_the_usual_one() -> None:
+def test_a_marker_contains_the_path_of_a_configuration_other_than_the_default() -> None:
     assert marker("prod", SourceLinks(config="team-a/reconciler.yaml")) == (
         "<!-- reconciler:prod:team%2Da%2Freconciler.yaml -->"
     )
     assert marker("prod", SourceLinks(config="reconciler.yaml")) == marker("prod")
 
 
-def test_markers_tell_names_apart() -> None:
+def test_markers_of_different_names_differ() -> None:
     assert len({marker(name) for name in ("a-b", "a b", "a%2Db", "a", "")}) == 5
 
 
-@pytest.mark.parametrize("text", NASTY)
-def test_no_line_is_a_command_to_the_runner_of_a_workflow(text: str) -> None:
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_no_line_is_a_workflow_command(text: str) -> None:
     for shown in (visible(text), span(text), element(text)):
         assert not shown.lstrip().startswith("::")
         assert "##[" not in shown

@@ -10,7 +10,7 @@ FINDINGS = [
 ]
 
 
-def test_findings_stand_in_columns_with_what_to_do_below() -> None:
+def test_findings_are_aligned_and_followed_by_advice() -> None:
     assert plain(finding_lines(FINDINGS)).splitlines() == [
         "ok       clock            equal to the tenant's",
         "warning  token            word word word word word word word word word word word",
@@ -26,7 +26,7 @@ def test_findings_stand_in_columns_with_what_to_do_below() -> None:
     ]
 
 
-def test_a_program_gets_every_finding_whole() -> None:
+def test_json_contains_every_finding_completely() -> None:
     data = findings_json(FINDINGS[:1])
 
     assert data == {

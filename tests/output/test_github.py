@@ -29,12 +29,12 @@ from reconciler.output.source_links import JUST_HERE
     ],
     ids=["error", "warning-of-a-file", "hostile-name"],
 )
-def test_a_problem_is_a_command_on_its_line(problem: Problem, command: str) -> None:
+def test_a_problem_is_an_annotation_on_its_line(problem: Problem, command: str) -> None:
     assert list(annotations([problem], JUST_HERE)) == [command]
 
 
 @given(file=st.text(min_size=1), what=st.text(min_size=1))
-def test_no_text_ends_a_command_or_begins_another(file: str, what: str) -> None:
+def test_text_cannot_end_or_begin_a_command(file: str, what: str) -> None:
     (command,) = annotations([Problem(Source(file, 1, 2), what)], JUST_HERE)
 
     assert command.isprintable()
@@ -44,7 +44,7 @@ def test_no_text_ends_a_command_or_begins_another(file: str, what: str) -> None:
     assert message.replace("%25", "%") == visible(what)
 
 
-def test_risks_of_a_plan_are_commands_on_the_lines_of_their_grants_the_worst_first() -> None:
+def test_risks_are_annotations_on_the_lines_of_their_grants_highest_first() -> None:
     scopes = frozenset({"create:clients"})
     management = an_api("https://t.example/api/v2/", "Auth0", scopes=scopes, is_system=True)
     specs = [

@@ -6,13 +6,18 @@ from reconciler.output.styled import plain
 from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_lines
 
 KEY = {"client_id": "billing", "default_for": None, "audience": "https://api", "subject_type": "client"}
-GROUP = {"client_id": None, "default_for": "third_party_clients", "audience": "https://api", "subject_type": "user"}
+DEFAULT_KEY = {
+    "client_id": None,
+    "default_for": "third_party_clients",
+    "audience": "https://api",
+    "subject_type": "user",
+}
 BEGIN = {"event": "begin", "tenant": {"name": "prod", "domain": "x.auth0.com"}, "changes": 2}
-WHOLE = (
+COMPLETE = (
     BEGIN,
     {"event": "intent", "number": 1, "action": "create", "key": KEY, "before": None, "after": {"scope": ["é\u202e"]}},
     {"event": "result", "number": 1, "outcome": "applied", "detail": ""},
-    {"event": "intent", "number": 2, "action": "delete", "key": GROUP, "before": {"scope": []}, "after": None},
+    {"event": "intent", "number": 2, "action": "delete", "key": DEFAULT_KEY, "before": {"scope": []}, "after": None},
     {"event": "result", "number": 2, "outcome": "conflict", "detail": "edited\x1b[2J"},
     {"event": "end", "converged": False},
 )
@@ -23,14 +28,14 @@ def a_run(*entries: dict[str, Any], tail: str = "") -> PastRun:
     return parse_run("r", ("".join(f"{json.dumps(each)}\n" for each in timed) + tail).encode())
 
 
-def test_a_run_is_listed_with_what_came_of_it() -> None:
-    assert plain(runs_lines([a_run(*WHOLE)])) == (
+def test_a_run_is_listed_with_its_results() -> None:
+    assert plain(runs_lines([a_run(*COMPLETE)])) == (
         "r  2026-08-01 10:00:00 UTC  prod (x.auth0.com)\n  2 changes: 1 applied, 1 conflict; not converged\n"
     )
 
 
-def test_a_write_that_nobody_saw_the_end_of_stands_out() -> None:
-    assert plain(runs_lines([a_run(*WHOLE[:2], tail='{"event": "r')])).splitlines() == [
+def test_a_write_without_a_result_is_highlighted() -> None:
+    assert plain(runs_lines([a_run(*COMPLETE[:2], tail='{"event": "r')])).splitlines() == [
         "r  2026-08-01 10:00:00 UTC  prod (x.auth0.com)",
         "  2 changes: no result; no end recorded: interrupted or still running",
         "  NO RESULT for 1 write: it is unknown whether they took effect",
@@ -40,7 +45,7 @@ def test_a_write_that_nobody_saw_the_end_of_stands_out() -> None:
     ]
 
 
-def test_a_journal_without_sense_is_told_as_such() -> None:
+def test_a_malformed_journal_is_reported() -> None:
     assert plain(runs_lines([a_run(tail="x\ny\n{}")])).splitlines() == [
         "r  its start is not recorded",
         "  unknown number of changes: no result; no end recorded: interrupted or still running",
@@ -48,8 +53,8 @@ def test_a_journal_without_sense_is_told_as_such() -> None:
     ]
 
 
-def test_one_run_is_shown_with_its_entries() -> None:
-    assert plain(run_lines(a_run(*WHOLE), "j.jsonl", every=False)).splitlines()[2:] == [
+def test_a_run_is_shown_with_its_entries() -> None:
+    assert plain(run_lines(a_run(*COMPLETE), "j.jsonl", every=False)).splitlines()[2:] == [
         "  j.jsonl",
         "",
         "10:00:00.000  begin   2026-08-01 10:00:00 UTC  prod (x.auth0.com)",
@@ -61,8 +66,8 @@ def test_one_run_is_shown_with_its_entries() -> None:
     ]
 
 
-def test_the_grants_are_shown_where_nothing_is_to_be_left_out() -> None:
-    shown = plain(run_lines(a_run(*WHOLE), "j.jsonl", every=True)).splitlines()
+def test_verbose_output_shows_the_grants() -> None:
+    shown = plain(run_lines(a_run(*COMPLETE), "j.jsonl", every=True)).splitlines()
 
     assert shown[6:8] == [
         "              before null",
@@ -74,8 +79,8 @@ def test_an_event_of_another_version_is_shown_by_its_name() -> None:
     assert "10:00:01.000  pause" in plain(run_lines(a_run(BEGIN, {"event": "pause"}), "j", every=False))
 
 
-def test_a_program_gets_the_counts_and_the_entries_as_they_are() -> None:
-    run = a_run(*WHOLE[:4])
+def test_json_contains_the_counts_and_the_entries() -> None:
+    run = a_run(*COMPLETE[:4])
     listed = {
         "run": "r",
         "time": "2026-08-01T10:00:00.000+00:00",

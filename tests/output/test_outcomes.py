@@ -17,13 +17,13 @@ DIFFERING = a_plan([a_spec()], [an_observed(a_grant(scope=()))], create_only=Tru
 (CHANGE,) = PLAN.changes
 
 
-def said(outcomes: list[Outcome], remaining: Plan | None, trouble: str = "") -> list[str]:
+def lines(outcomes: list[Outcome], remaining: Plan | None, trouble: str = "") -> list[str]:
     return plain(report_lines(ApplyReport(tuple(outcomes), remaining, trouble), NAMES)).splitlines()
 
 
 @pytest.mark.parametrize("result", Result)
-def test_each_outcome_has_a_row_with_its_detail_below(result: Result) -> None:
-    rows = said([Outcome(CHANGE, result, "because\x1b[2J")], PLAN)
+def test_each_outcome_has_a_row_followed_by_its_detail(result: Result) -> None:
+    rows = lines([Outcome(CHANGE, result, "because\x1b[2J")], PLAN)
 
     assert rows[0] == f"{result:<8}  + Billing -> Invoices API"
     assert rows[1] == "            because\\x1b[2J"
@@ -43,13 +43,13 @@ def test_each_outcome_has_a_row_with_its_detail_below(result: Result) -> None:
     ],
     ids=["converged", "not-converged", "create-only", "unread"],
 )
-def test_the_last_line_claims_no_more_than_was_seen(remaining: Plan | None, trouble: str, end: str) -> None:
-    assert said([Outcome(CHANGE, Result.APPLIED)], remaining, trouble)[-1] == f"Apply: 1 applied; {end}"
+def test_the_last_line_reports_only_what_was_read(remaining: Plan | None, trouble: str, end: str) -> None:
+    assert lines([Outcome(CHANGE, Result.APPLIED)], remaining, trouble)[-1] == f"Apply: 1 applied; {end}"
 
 
 @pytest.mark.parametrize("result", [Result.APPLIED, Result.FAILED])
-def test_what_still_differs_is_shown_by_grant_and_field(result: Result) -> None:
-    rows = said([Outcome(CHANGE, result)], PLAN)
+def test_remaining_differences_are_shown_by_grant_and_field(result: Result) -> None:
+    rows = lines([Outcome(CHANGE, result)], PLAN)
 
     assert rows[:6] == [
         f"{result:<8}  + Billing -> Invoices API",
@@ -61,13 +61,13 @@ def test_what_still_differs_is_shown_by_grant_and_field(result: Result) -> None:
     ]
 
 
-def test_running_again_is_advised_unless_auth0_did_not_keep_what_it_accepted() -> None:
-    assert said([Outcome(CHANGE, Result.FAILED)], PLAN)[-1].endswith(
+def test_another_run_is_suggested_unless_auth0_discarded_an_accepted_change() -> None:
+    assert lines([Outcome(CHANGE, Result.FAILED)], PLAN)[-1].endswith(
         "the tenant does not equal the files yet, run again."
     )
 
 
-def test_a_report_as_data_has_what_still_differs_and_fits_its_schema() -> None:
+def test_json_contains_the_remaining_differences_and_is_valid() -> None:
     report = ApplyReport((Outcome(CHANGE, Result.APPLIED),), PLAN)
     data = json.loads(json.dumps(report_json(report)))
 
@@ -78,14 +78,14 @@ def test_a_report_as_data_has_what_still_differs_and_fits_its_schema() -> None:
     Draft202012Validator(stored.load(stored.OUTCOME)).validate({**tenant, **data})
 
 
-def test_the_last_line_counts_every_result_that_occurred() -> None:
+def test_the_last_line_counts_each_result() -> None:
     others = a_plan([a_spec(), a_spec(client_id="b")], [an_observed(a_grant(a_key("c")))], prune=True).changes
     outcomes = [Outcome(change, result) for change, result in zip(others, list(Result)[:3], strict=True)]
 
-    assert said(outcomes, PLAN)[-1].startswith("Apply: 1 applied, 1 failed, 1 conflict; ")
+    assert lines(outcomes, PLAN)[-1].startswith("Apply: 1 applied, 1 failed, 1 conflict; ")
 
 
-def test_a_report_as_data_has_every_count_and_every_outcome() -> None:
+def test_json_contains_all_counts_and_outcomes() -> None:
     report = ApplyReport((Outcome(CHANGE, Result.UNKNOWN, "timeout"),), None, "trouble")
 
     assert report_json(report) == {

@@ -25,7 +25,7 @@ def rows(markdown: str) -> list[str]:
     return [line for line in markdown.splitlines() if line.startswith("<tr><td>")]
 
 
-def test_a_plan_without_changes_says_so() -> None:
+def test_a_plan_without_changes() -> None:
     markdown = plan_markdown(a_plan([a_spec()], [an_observed()], NAMES))
 
     assert markdown.startswith("<!-- reconciler:test -->\n### `test`: 0 to create, 0 to update, 0 to delete\n\n")
@@ -52,7 +52,7 @@ def test_a_change_has_a_row_with_a_link_and_its_difference() -> None:
     ) in markdown
 
 
-def test_deletes_and_what_is_left_alone_are_told() -> None:
+def test_deletes_and_grants_left_alone_are_shown() -> None:
     observed = [an_observed(a_grant(a_key("portal"), ("a", "b"))), an_observed(a_grant(OWN))]
 
     markdown = plan_markdown(a_plan([a_spec()], observed, NAMES, prune=True))
@@ -63,7 +63,7 @@ def test_deletes_and_what_is_left_alone_are_told() -> None:
     assert own in markdown
 
 
-def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
+def test_blocked_changes_come_first_with_their_reason() -> None:
     protection = ProtectionRules(OWN, (Protect(client="Portal", reason="ask | first"),))
     plan = a_plan([a_spec(), a_spec(line=9, client_id="portal")], [], NAMES, protection=protection)
 
@@ -79,7 +79,7 @@ def test_blocked_changes_stand_ahead_of_the_others_with_their_reason() -> None:
     assert markdown.endswith("It cannot be applied while a change is blocked.\n")
 
 
-def test_origins_have_tables_of_their_own() -> None:
+def test_each_origin_has_its_own_table() -> None:
     specs = [a_spec(), a_spec(line=9, client_id="portal")]
 
     markdown = plan_markdown(a_plan(specs, [], NAMES, base=(specs[1],)))
@@ -91,7 +91,7 @@ def test_origins_have_tables_of_their_own() -> None:
     assert "Portal" in rows(drift)[0]
 
 
-def of_many(count: int, most_bytes: int) -> tuple[Plan, str]:
+def plan_with_many_changes(count: int, most_bytes: int) -> tuple[Plan, str]:
     specs = [*many(count), CRITICAL]
     plan = a_plan(specs, [], replace(first_parties(specs), apis=(an_api(), MANAGEMENT)))
     return plan, plan_markdown(plan, most_bytes=most_bytes)
@@ -100,8 +100,8 @@ def of_many(count: int, most_bytes: int) -> tuple[Plan, str]:
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(count=st.integers(0, 400), most_bytes=st.integers(2_000, 30_000))
-def test_no_volume_pushes_counts_or_a_critical_line_out_of_view(count: int, most_bytes: int) -> None:
-    plan, markdown = of_many(count, most_bytes)
+def test_counts_and_critical_lines_always_fit(count: int, most_bytes: int) -> None:
+    plan, markdown = plan_with_many_changes(count, most_bytes)
 
     assert len(markdown.encode()) <= most_bytes
     assert f"### `test`: {len(plan.changes)} to create" in markdown
@@ -110,8 +110,8 @@ def test_no_volume_pushes_counts_or_a_critical_line_out_of_view(count: int, most
     assert markdown.index(critical) < 600
 
 
-def test_what_is_left_out_is_counted() -> None:
-    plan, markdown = of_many(300, 20_000)
+def test_omitted_details_are_counted() -> None:
+    plan, markdown = plan_with_many_changes(300, 20_000)
 
     shown = len(rows(markdown))
     assert 0 < shown < len(plan.changes)
@@ -119,7 +119,7 @@ def test_what_is_left_out_is_counted() -> None:
     assert f"_{len(plan.changes)} differences not shown here._" in markdown
 
 
-def test_many_critical_risks_of_one_kind_share_a_line_that_names_every_grant() -> None:
+def test_equal_critical_risks_share_a_line_with_every_grant() -> None:
     specs = [
         a_spec(line=n, client_id=f"a{n}", audience=MANAGEMENT.identifier, scope=("create:clients",)) for n in range(900)
     ]
@@ -133,7 +133,7 @@ def test_many_critical_risks_of_one_kind_share_a_line_that_names_every_grant() -
     assert all(f"`a{n} -> Auth0 Management API`" in critical for n in range(900))
 
 
-def test_critical_risks_beyond_the_budget_are_counted() -> None:
+def test_critical_risks_that_do_not_fit_are_counted() -> None:
     specs = [
         a_spec(line=n, client_id=f"a{n}", audience=MANAGEMENT.identifier, scope=("create:clients",)) for n in range(99)
     ]
@@ -146,7 +146,7 @@ def test_critical_risks_beyond_the_budget_are_counted() -> None:
     assert line.endswith(f" and {99 - line.count(' -> ')} more")
 
 
-def test_names_that_deceive_change_nothing_but_themselves() -> None:
+def test_deceptive_names_affect_only_their_own_text() -> None:
     names = ["@octocat", "a|b", "</table>", "```", "--><script>"]
     directory = a_directory({f"c{n}": name for n, name in enumerate(names)}, [an_api()])
     specs = [a_spec(line=n, client_id=f"c{n}", description=name) for n, name in enumerate(names)]
@@ -158,7 +158,7 @@ def test_names_that_deceive_change_nothing_but_themselves() -> None:
     assert markdown.count("\n<details>") == len(names)
 
 
-def test_organizations_are_told_by_name() -> None:
+def test_organizations_are_shown_by_name() -> None:
     directory = a_directory(organizations={"org_1": "acme", "org_2": "globex"})
     before = a_grant(organization_usage="allow", organizations=frozenset({"org_2"}))
     spec = a_spec(organization_usage="allow", organizations=("acme",))

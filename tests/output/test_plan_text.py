@@ -25,13 +25,13 @@ def text(plan: Plan, *, every: bool = False) -> str:
 
 
 def section(plan: Plan, title: str) -> list[str]:
-    """Return the lines of a section, its title included."""
+    """Return the lines of a section, including its title."""
     lines = text(plan).splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith(title))
     return lines[start : lines.index("", start)]
 
 
-def test_a_create_shows_where_it_is_declared_and_what_it_gives() -> None:
+def test_a_create_shows_its_source_and_its_fields() -> None:
     spec = a_spec(
         line=7,
         description="why\x07",
@@ -56,7 +56,7 @@ def test_a_create_shows_where_it_is_declared_and_what_it_gives() -> None:
     ]
 
 
-def test_an_update_shows_both_sides_of_what_differs_and_nothing_else() -> None:
+def test_an_update_shows_only_the_differences() -> None:
     plan = a_plan([a_spec(scope=("read:invoices",), organization_usage="require")], [an_observed(EVERYTHING)])
 
     assert section(plan, "Update") == [
@@ -70,7 +70,7 @@ def test_an_update_shows_both_sides_of_what_differs_and_nothing_else() -> None:
     ]
 
 
-def test_organizations_are_shown_by_name_and_sorted_by_it() -> None:
+def test_organizations_are_shown_and_sorted_by_name() -> None:
     directory = a_directory(
         {"billing": ""}, organizations={"org_1": "zeta", "org_2": "acme\x1b[31m", "org_3": "globex"}
     )
@@ -85,7 +85,7 @@ def test_organizations_are_shown_by_name_and_sorted_by_it() -> None:
     ]
 
 
-def test_a_delete_shows_what_is_taken_away() -> None:
+def test_a_delete_shows_the_removed_access() -> None:
     plan = a_plan([a_spec(client_id="other")], [an_observed(EVERYTHING)], prune=True)
 
     assert section(plan, "Delete") == [
@@ -99,7 +99,7 @@ def test_a_delete_shows_what_is_taken_away() -> None:
 
 
 @given(names=st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True), critical=st.integers(0, 5))
-def test_critical_risks_stand_ahead_of_all_else(names: list[str], critical: int) -> None:
+def test_critical_risks_come_first(names: list[str], critical: int) -> None:
     directory = a_directory(dict(zip(names, names, strict=True)), None)
     dangerous = names[critical % len(names)]
     specs = [
@@ -128,7 +128,7 @@ def test_changes_are_sorted_by_name_and_not_by_id() -> None:
     ]
 
 
-def test_blocked_changes_stand_together_under_their_reason() -> None:
+def test_blocked_changes_are_grouped_by_reason() -> None:
     protect = ProtectionRules(OWN, (Protect(client_id="b*", reason="ask \x1b[2Jfirst"),))
     specs = [a_spec(client_id=client_id) for client_id in ("b2", "b1", "free")]
 
@@ -143,7 +143,7 @@ def test_blocked_changes_stand_together_under_their_reason() -> None:
     ]
 
 
-def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
+def test_grants_left_alone_are_counted_by_reason_and_ten_are_listed() -> None:
     observed = [an_observed(a_grant(a_key(f"c{n:02}")), f"cgr_{n}") for n in range(12)]
     plan = a_plan([a_spec()], [*observed, an_observed(a_grant(OWN), "cgr_own")])
 
@@ -155,7 +155,7 @@ def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("plan", "expected"),
     [
         (a_plan([a_spec()]), "Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 0 left alone."),
         (
@@ -172,22 +172,22 @@ def test_what_is_left_alone_is_counted_by_reason_and_listed_up_to_ten() -> None:
     ],
     ids=["plain", "differing", "blocked"],
 )
-def test_the_last_line_counts_everything(plan: Plan, said: str) -> None:
-    assert summary(plan) == said
-    assert text(plan).splitlines()[-1] == said
+def test_the_last_line_counts_everything(plan: Plan, expected: str) -> None:
+    assert summary(plan) == expected
+    assert text(plan).splitlines()[-1] == expected
 
 
 @pytest.mark.parametrize(
-    ("create_only", "said"),
+    ("create_only", "expected"),
     [
         (False, "No changes: the tenant equals the files."),
         (True, "No changes: the tenant already has the requested changes."),
     ],
 )
-def test_no_changes_claims_no_more_than_is_true(*, create_only: bool, said: str) -> None:
+def test_the_message_for_no_changes_depends_on_the_options(*, create_only: bool, expected: str) -> None:
     observed: ClientGrant = EVERYTHING if create_only else a_grant()
 
-    assert said in text(a_plan([a_spec()], [an_observed(observed)], create_only=create_only)).splitlines()
+    assert expected in text(a_plan([a_spec()], [an_observed(observed)], create_only=create_only)).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -201,11 +201,11 @@ def test_no_changes_claims_no_more_than_is_true(*, create_only: bool, said: str)
     ],
     ids=["names", "ids", "user", "unknown-subject", "default"],
 )
-def test_a_grant_is_called_by_its_names(key: Key, label: str) -> None:
+def test_a_grant_is_labelled_by_names(key: Key, label: str) -> None:
     assert grant_label(key, NAMES) == label
 
 
-def test_signs_carry_the_meaning_that_colour_shows() -> None:
+def test_output_without_colour_has_the_same_meaning() -> None:
     plan = a_plan([a_spec(), a_spec(client_id="new")], [an_observed(EVERYTHING), an_observed(a_grant(a_key("x")))])
     styles = {span.text[:1]: span.style for line in plan_lines(plan) for span in line if span.text[:1] in "+~-"}
 

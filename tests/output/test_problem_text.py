@@ -15,11 +15,11 @@ def a_problem(line: int = 1, column: int = 1, **fields: str) -> Problem:
     return Problem(Source(FILE, line, column), fields.get("what", "wrong"), fields.get("fix", "mend it"))
 
 
-def test_a_problem_is_one_line_with_its_place_what_is_wrong_and_what_to_do() -> None:
+def test_a_problem_has_its_location_a_message_and_advice_on_one_line() -> None:
     assert plain(problem_lines([a_problem(3, 5)], {}, excerpts=False)) == "grants/a.yaml:3:5: wrong; mend it\n"
 
 
-def test_a_warning_says_that_it_is_one() -> None:
+def test_a_warning_is_marked() -> None:
     warning = Problem(Source(FILE), "odd", severity=Severity.WARNING)
     (line,) = problem_lines([warning], {}, excerpts=True)
 
@@ -27,7 +27,7 @@ def test_a_warning_says_that_it_is_one() -> None:
     assert [span.style for span in line if span.text == "warning: "] == [Style.WARNING]
 
 
-def test_an_excerpt_has_the_line_and_a_caret_below_its_column() -> None:
+def test_an_excerpt_has_the_line_and_a_caret_at_the_column() -> None:
     assert shown(a_problem(2, 5), "grants:\n  - clint: A\n") == [
         "grants/a.yaml:2:5: wrong; mend it",
         "    2 |   - clint: A",
@@ -35,17 +35,17 @@ def test_an_excerpt_has_the_line_and_a_caret_below_its_column() -> None:
     ]
 
 
-def test_the_caret_stands_right_behind_characters_that_are_written_out() -> None:
+def test_the_caret_is_correct_after_escaped_characters() -> None:
     assert shown(a_problem(1, 3), "a\x1bb")[1:] == ["    1 | a\\x1bb", "             ^"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
-def test_lines_are_counted_as_editors_count_them(end: str) -> None:
+def test_lines_are_counted_like_in_editors(end: str) -> None:
     assert shown(a_problem(2, 1), f"one{end}two{end}three")[1] == "    2 | two"
 
 
 @pytest.mark.parametrize("char", ["\r", "\x85", "\u2028", "\u2029", "\v", "\f"], ids=ascii)
-def test_what_ends_a_line_elsewhere_is_shown_within_its_line(char: str) -> None:
+def test_other_line_separators_do_not_end_a_line(char: str) -> None:
     assert shown(a_problem(2, 4), f"one\ntwo{char}three")[1].startswith("    2 | two\\")
 
 
@@ -59,15 +59,15 @@ def test_what_ends_a_line_elsewhere_is_shown_within_its_line(char: str) -> None:
     ],
     ids=["line-beyond-the-end", "column-far-away", "no-line", "no-text"],
 )
-def test_where_there_is_nothing_to_show_the_message_stands_alone(problem: Problem, text: str) -> None:
+def test_a_message_without_an_excerpt(problem: Problem, text: str) -> None:
     assert len(shown(problem, text)) == 1
 
 
-def test_a_long_line_is_cut() -> None:
+def test_a_long_line_is_truncated() -> None:
     assert len(shown(a_problem(1, LONGEST_EXCERPT), "x" * 5000)[1]) == len("    1 | ") + LONGEST_EXCERPT
 
 
-def test_a_message_cannot_command_the_terminal() -> None:
+def test_control_characters_in_a_message_are_escaped() -> None:
     assert shown(a_problem(what="\x1b[2J\u202e"), "") == [
         "grants/a.yaml:1:1: \\x1b[2J\\u202e; mend it",
         "    1 | ",
@@ -75,7 +75,7 @@ def test_a_message_cannot_command_the_terminal() -> None:
     ]
 
 
-def test_a_problem_as_data_has_null_where_there_is_nothing() -> None:
+def test_json_has_null_for_missing_values() -> None:
     assert problem_json(Problem(Source(FILE), "wrong", severity=Severity.WARNING)) == {
         "file": FILE,
         "line": None,

