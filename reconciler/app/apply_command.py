@@ -52,7 +52,7 @@ class ApplyCommand:
         plan = planning.plan
         self._console.problems(session.warnings(plan), session.declared.texts)
         asks = self._asks and bool(plan.changes) and not plan.blocked
-        self._console.plan(plan_lines(plan, every=self._verbose), data=self._data, asks=asks)
+        self._console.plan(plan_lines(plan, verbose=self._verbose), data=self._data, asks=asks)
         if plan.blocked or not plan.changes:
             self._ended.append((RunResult(plan, ApplyReport((), plan)), _nothing_done(plan)))
             return False

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
-from reconciler.output.source_links import USUAL_CONFIG, SourceLinks
+from reconciler.output.source_links import DEFAULT_CONFIG, SourceLinks
 
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
@@ -20,7 +20,7 @@ SUMMARY_BYTES = 1_000_000
 """GitHub's limit is a mebibyte per step."""
 
 
-def checkout(config: str | None) -> SourceLinks:
+def source_links(config: str | None) -> SourceLinks:
     """Return the source links of a run with that configuration, in the repository of the job or in the current folder.
 
     A configuration outside the repository is shown by its name only.
@@ -38,7 +38,7 @@ def checkout(config: str | None) -> SourceLinks:
         address = f"{told.get('CI_PROJECT_URL')}/-/blob/{told.get('CI_COMMIT_SHA')}"
         commit = told.get("CI_COMMIT_SHA", "")
     here = SourceLinks(_real(root or "."), _real("."), address, commit=commit)
-    file = PurePath(config or USUAL_CONFIG)
+    file = PurePath(config or DEFAULT_CONFIG)
     return replace(here, config=visible(here.inside(file.as_posix()) or file.name))
 
 

@@ -67,10 +67,10 @@ def import_grants(
         _write(folder, texts)
         for note in observation.notes:
             console.note(f"Note: {note}")
-        console.say(left_out_lines(grant_import, observation.directory, every=given.verbose))
-        console.result(import_lines(grant_import, [name_of(path) for path in texts], every=given.verbose))
+        console.say(left_out_lines(grant_import, observation.directory, verbose=given.verbose))
+        console.result(import_lines(grant_import, [name_of(path) for path in texts], verbose=given.verbose))
         if texts or session.declared.specs:
-            _plan(tenants, _afresh(session, given, folder), observation, console, every=given.verbose)
+            _plan(tenants, _afresh(session, given, folder), observation, console, verbose=given.verbose)
     return Exit.DONE
 
 
@@ -150,11 +150,11 @@ def _afresh(session: TenantSession, given: GlobalOptions, folder: Path) -> Tenan
 
 
 def _plan(
-    tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, every: bool
+    tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
     """Plan like `reconciler plan`, with the tenant as just observed."""
     (done,) = tenants.each([session], lambda each: each.planned_from(observation))
     plan = done.result.plan
     console.problems(session.warnings(plan), session.declared.texts)
     console.result([line()])
-    console.result(plan_lines(plan, every=every))
+    console.result(plan_lines(plan, verbose=verbose))

@@ -8,8 +8,8 @@ from reconciler.app import ci
 from reconciler.app.outputs import OutputFile
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
 from reconciler.errors import ReconcilerError
-from reconciler.output.markdown.truncate import MOST_BYTES
-from reconciler.output.styled import stamped
+from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
+from reconciler.output.styled import add_run_number
 
 TENANT = "{tenant}"
 """A placeholder for the tenant's name in a path. With it, each tenant has its own file."""
@@ -29,7 +29,7 @@ class OutputOptions:
 
     stdout_format: str = "text"
     reports: tuple[ReportFile, ...] = ()
-    max_bytes: int = MOST_BYTES
+    max_bytes: int = DEFAULT_MAX_BYTES
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
         """Return the report files for tenants by name. Raises ReconcilerError like `files_for`."""
@@ -50,7 +50,7 @@ class OutputOptions:
             for path, some in files_for(file.path, names):
                 try:
                     text = render(file.format, some)
-                    _write(path, stamped(text, ci.run_number()) if file.format == "markdown" else text)
+                    _write(path, add_run_number(text, ci.run_number()) if file.format == "markdown" else text)
                 except ReconcilerError as error:
                     failed.append(str(error))
         if failed:

@@ -28,7 +28,7 @@ from reconciler.core.plan import (
 from reconciler.core.problems import Level, Risk
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.spec import GrantSpec, PartialLocations
-from reconciler.output.words import GrantRisk, dangers
+from reconciler.output.words import GrantRisk, risks_at_level
 
 
 def json_text(value: object) -> str:
@@ -76,7 +76,7 @@ def plan_json(plan: Plan) -> Json:
             "unmanaged": len(plan.left_alone),
             "blocked": len(plan.blocked),
         },
-        "critical": [_critical(each) for each in dangers(plan, Level.CRITICAL)],
+        "critical": [_critical(each) for each in risks_at_level(plan, Level.CRITICAL)],
         "organization_names": _organization_names(plan),
         "confusable": _confusable(plan),
         "changes": [

@@ -92,7 +92,7 @@ def command(
     except ReconcilerError as error:
         error.tenants = error.tenants or dict.fromkeys(options().tenants, False)
         if error.tenants:
-            _report(RunResults([], failures_of(error)), output_options, ci.checkout(options().config))
+            _report(RunResults([], failures_of(error)), output_options, ci.source_links(options().config))
         raise
     ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
     ends = RunResults([end for end, _ in ended], tenants.failures)
@@ -103,7 +103,7 @@ def command(
     code = tenants.worst(exit_code for _, exit_code in ended)
     wrote = any(outcome.result is not Result.SKIPPED for end in ends.runs for outcome in end.report.outcomes)
     try:
-        _report(ends, output_options, ci.checkout(options().config))
+        _report(ends, output_options, ci.source_links(options().config))
         ci.tell_outputs(lambda: outputs_of(PlanResults([end.plan for end in ends.runs])))
     except ReconcilerError as error:
         if not wrote:
@@ -117,12 +117,10 @@ NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
 
 
 def _tell(ends: RunResults, output_options: OutputOptions, console: Console) -> None:
-    checkout = ci.checkout(options().config)
+    links = ci.source_links(options().config)
     if output_options.stdout_format != "text":
         console.text(
-            render(
-                ends, output_options.stdout_format, OutputView(checkout=checkout, max_bytes=output_options.max_bytes)
-            )
+            render(ends, output_options.stdout_format, OutputView(links=links, max_bytes=output_options.max_bytes))
         )
     for end in ends.runs:
         if output_options.stdout_format == "text" and end.report.outcomes:
@@ -137,9 +135,9 @@ def _check_outputs(output_options: OutputOptions) -> None:
     check_outputs(options(), output_options.outputs(names), journal=True)
 
 
-def _report(ends: RunResults, output_options: OutputOptions, checkout: SourceLinks) -> None:
+def _report(ends: RunResults, output_options: OutputOptions, links: SourceLinks) -> None:
     """Write report files and the step summary. They replace older reports."""
-    view = OutputView(checkout=checkout, max_bytes=output_options.max_bytes)
+    view = OutputView(links=links, max_bytes=output_options.max_bytes)
     names = [*(end.plan.tenant.name for end in ends.runs), *ends.failed]
     output_options.write(names, lambda name, some: render(ends.of(some), name, view))
-    ci.tell_summary(lambda: render(ends, "markdown", OutputView(checkout=checkout, max_bytes=ci.SUMMARY_BYTES)))
+    ci.tell_summary(lambda: render(ends, "markdown", OutputView(links=links, max_bytes=ci.SUMMARY_BYTES)))

@@ -109,11 +109,11 @@ def _without_report(target: CommentTarget, known: Sequence[str], *, adds: bool) 
     With --tenant, these are the entries of these tenants, otherwise all of ours that no report replaces. So no entry
     keeps the result of an earlier run.
     """
-    checkout = ci.checkout(options().config)
-    named = [each for name in options().tenants if (each := marker(name, checkout)) not in known]
+    links = ci.source_links(options().config)
+    named = [each for name in options().tenants if (each := marker(name, links)) not in known]
     if named and adds:
         return list(dict.fromkeys(named))
-    stale = stale_markers(target.entries(), marker("", checkout), known)
+    stale = stale_markers(target.entries(), marker("", links), known)
     return [each for each in stale if not named or each in named]
 
 

@@ -29,7 +29,7 @@ def command(*, run: str | None, stdout_format: str) -> Exit:
     console, folder = Console(given), own_folder(given.config)
     if run is None:
         return _list(console, folder, stdout_format)
-    _show(console, folder, choose_run(run, run_names(folder)), stdout_format, every=given.verbose)
+    _show(console, folder, choose_run(run, run_names(folder)), stdout_format, verbose=given.verbose)
     return Exit.DONE
 
 
@@ -53,9 +53,9 @@ def _list(console: Console, folder: Path, stdout_format: str) -> Exit:
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _show(console: Console, folder: Path, name: str, stdout_format: str, *, every: bool) -> None:
+def _show(console: Console, folder: Path, name: str, stdout_format: str, *, verbose: bool) -> None:
     run = read_run(folder, name)
     if stdout_format == "json":
         console.data(run_json(run))
     else:
-        console.result(run_lines(run, str(journal_path(folder, name)), every=every))
+        console.result(run_lines(run, str(journal_path(folder, name)), verbose=verbose))

@@ -11,7 +11,7 @@ import click
 from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.reports import OutputOptions, ReportFile
 from reconciler.errors import Exit
-from reconciler.output.markdown.truncate import MOST_BYTES
+from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
 
 Command = Callable[..., Exit]
 Decorator = Callable[[Command], Command]
@@ -158,7 +158,7 @@ def output_options(*more_formats: str) -> Decorator:
             click.option(
                 "--max-bytes",
                 type=click.IntRange(min=1000),
-                default=MOST_BYTES,
+                default=DEFAULT_MAX_BYTES,
                 show_default=True,
                 metavar="N",
                 help="Truncate Markdown details to N bytes.",

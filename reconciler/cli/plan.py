@@ -93,7 +93,7 @@ def _save(out: str, plan: Plan, session: TenantSession) -> None:
 
 
 def _view(output_options: OutputOptions, given: GlobalOptions) -> OutputView:
-    return OutputView(verbose=given.verbose, checkout=ci.checkout(given.config), max_bytes=output_options.max_bytes)
+    return OutputView(verbose=given.verbose, links=ci.source_links(given.config), max_bytes=output_options.max_bytes)
 
 
 def _report(planned: PlanResults, output_options: OutputOptions, given: GlobalOptions) -> None:
@@ -101,7 +101,7 @@ def _report(planned: PlanResults, output_options: OutputOptions, given: GlobalOp
     view = _view(output_options, given)
     names = [*(plan.tenant.name for plan in planned.plans), *planned.failed]
     output_options.write(names, lambda name, some: render(planned.of(some), name, view))
-    summary = OutputView(checkout=view.checkout, max_bytes=ci.SUMMARY_BYTES)
+    summary = OutputView(links=view.links, max_bytes=ci.SUMMARY_BYTES)
     ci.tell_summary(lambda: render(planned, "markdown", summary))
     if planned.plans:
         ci.tell_outputs(lambda: outputs_of(planned))
@@ -112,7 +112,7 @@ def _tell(planned: PlanResults, output_options: OutputOptions, console: Console,
     if output_options.stdout_format == "text":
         for number, plan in enumerate(planned.plans):
             console.result([line()] * bool(number))
-            console.result(plan_lines(plan, every=given.verbose))
+            console.result(plan_lines(plan, verbose=given.verbose))
         return
     for plan in planned.plans:
         for note in plan.notes:

@@ -30,11 +30,11 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     given = options()
     console = Console(given)
     plan = label_unverified(read_plan(planfile).plan)
-    view = OutputView(verbose=given.verbose, checkout=ci.checkout(given.config), max_bytes=output_options.max_bytes)
+    view = OutputView(verbose=given.verbose, links=ci.source_links(given.config), max_bytes=output_options.max_bytes)
     check_outputs(given, output_options.outputs([plan.tenant.name]))
     output_options.write([plan.tenant.name], lambda name, _: render(PlanResults([plan]), name, view))
     if output_options.stdout_format == "text":
-        console.result(plan_lines(plan, every=given.verbose))
+        console.result(plan_lines(plan, verbose=given.verbose))
     else:
         console.text(render(PlanResults([plan]), output_options.stdout_format, view))
     return Exit.DONE

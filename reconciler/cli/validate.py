@@ -43,7 +43,7 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     check_outputs(given, output_options.outputs([]))
     declared = _declared(given, list(paths) or [Path(given.grants)])
     result = ValidationResult(declared.problems, len(declared.texts), len(declared.specs))
-    view = OutputView(checkout=ci.checkout(given.config))
+    view = OutputView(links=ci.source_links(given.config))
     output_options.write([], lambda name, _: render(result, name, view))
     if output_options.stdout_format == "text":
         console.problems(declared.problems, declared.texts)

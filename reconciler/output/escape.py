@@ -11,38 +11,38 @@ from urllib.parse import quote
 
 from reconciler.core.plan import SANDBOX, TenantName
 from reconciler.core.quoting import pluralize, shorten, visible
-from reconciler.output.source_links import JUST_HERE, USUAL_CONFIG, SourceLinks
+from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, SourceLinks
 
 BACKTICKS = re.compile("`+")
-MARKED = "reconciler"
-LONGEST_SHOWN = 300
+MARKER_PREFIX = "reconciler"
+MAX_TEXT_LENGTH = 300
 """The limit for a text that a pull request or a tenant can make long."""
-MOST_LINES = 200
+MAX_BLOCK_LINES = 200
 """The limit for lines of a code block."""
-LONGEST_MARKED = 150
+MAX_MARKER_NAME_LENGTH = 150
 """The limit for a name in a marker. A longer name is replaced by its start and a digest."""
 
 
-def marker(tenant: str, checkout: SourceLinks = JUST_HERE) -> str:
+def marker(tenant: str, links: SourceLinks = NO_REPOSITORY) -> str:
     """Return the marker of a document: an HTML comment that identifies its tenant and is invisible on the page.
 
     The marker also names the configuration, unless it is the usual one, because two configurations may share a tenant
     name.
     """
-    names = [tenant, *([checkout.config] if checkout.config != USUAL_CONFIG else [])]
-    return f"<!-- {':'.join([MARKED, *map(_marked, names)])} -->"
+    names = [tenant, *([links.config] if links.config != DEFAULT_CONFIG else [])]
+    return f"<!-- {':'.join([MARKER_PREFIX, *map(_marker_name, names)])} -->"
 
 
-def _marked(name: str) -> str:
+def _marker_name(name: str) -> str:
     marked = quote(name, safe="").replace("-", "%2D")
-    if len(marked) <= LONGEST_MARKED:
+    if len(marked) <= MAX_MARKER_NAME_LENGTH:
         return marked
-    return f"{marked[:LONGEST_MARKED]}~{hashlib.sha256(marked.encode()).hexdigest()}"
+    return f"{marked[:MAX_MARKER_NAME_LENGTH]}~{hashlib.sha256(marked.encode()).hexdigest()}"
 
 
 def span(text: str) -> str:
     """Return `text` as a code span of Markdown (CommonMark 6.1). It is not safe in tables, where `|` ends a cell."""
-    shown = _shown(text)
+    shown = _visible_prefix(text)
     if not shown:
         return "(empty)"
     fence = "`" * (1 + _longest_run(shown))
@@ -51,23 +51,23 @@ def span(text: str) -> str:
     return f"{fence}{padding}{shown}{padding}{fence}"
 
 
-def named(tenant: TenantName) -> str:
+def tenant_label(tenant: TenantName) -> str:
     """Return the name of a tenant for Markdown. SANDBOX follows the name of a sandbox, and no name can imitate it."""
     return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
 
 def element(text: str) -> str:
     """Return `text` as an HTML element."""
-    return f"<code>{escape(_shown(text))}</code>"
+    return f"<code>{escape(_visible_prefix(text))}</code>"
 
 
-def _shown(text: str) -> str:
-    return shorten(visible(text), LONGEST_SHOWN)
+def _visible_prefix(text: str) -> str:
+    return shorten(visible(text), MAX_TEXT_LENGTH)
 
 
-def at_commit(checkout: SourceLinks) -> str:
+def commit_suffix(links: SourceLinks) -> str:
     """Return the commit of a document for Markdown, or an empty text."""
-    return f" at commit {span(checkout.commit)}" if checkout.commit else ""
+    return f" at commit {span(links.commit)}" if links.commit else ""
 
 
 def block(lines: list[str], language: str) -> list[str]:
@@ -75,8 +75,8 @@ def block(lines: list[str], language: str) -> list[str]:
 
     If there are too many, show the first ones and a count.
     """
-    more = len(lines) - MOST_LINES
-    lines = [shorten(each, LONGEST_SHOWN) for each in lines[:MOST_LINES]]
+    more = len(lines) - MAX_BLOCK_LINES
+    lines = [shorten(each, MAX_TEXT_LENGTH) for each in lines[:MAX_BLOCK_LINES]]
     lines += [f"… {pluralize(more, 'more line')}"] if more > 0 else []
     fence = "`" * max(3, 1 + max(map(_longest_run, lines), default=0))
     return [f"{fence}{language}", *lines, fence]

@@ -10,18 +10,18 @@ from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
 from reconciler.core.quoting import pluralize, visible
-from reconciler.output.escape import at_commit, marker, named, span
+from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.outcomes import report_markdown
 from reconciler.output.markdown.plan import plan_markdown
-from reconciler.output.markdown.truncate import MOST_BYTES, Section, fitted, joined, share_of
+from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, bytes_per_document, fit, join_documents
 from reconciler.output.sarif import plans_sarif, problems_sarif
-from reconciler.output.source_links import JUST_HERE, SourceLinks
+from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import plain
 from reconciler.output.text.outcomes import report_json, report_lines
 from reconciler.output.text.plan import plan_lines
 from reconciler.output.text.problems import problem_json, problem_lines
-from reconciler.output.words import all_risks_of
+from reconciler.output.words import all_risks
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +55,22 @@ def failures_text(failed: Failures, title: str) -> list[str]:
     ]
 
 
-def failures_markdown(failed: Failures, title: str, checkout: SourceLinks, most_bytes: int) -> list[str]:
-    """Return a document of at most `most_bytes` for each tenant, in place of its result."""
+def failures_markdown(failed: Failures, title: str, links: SourceLinks, max_bytes: int) -> list[str]:
+    """Return a document of at most `max_bytes` for each tenant, in place of its result."""
     return [
-        fitted(
+        fit(
             [
-                Section(
-                    (f"{marker(name, checkout)}\n### {named(_tenant(name, each))}: {title}{at_commit(checkout)}\n\n",)
-                ),
+                Section((f"{marker(name, links)}\n### {_heading(name, each, title, links)}\n\n",)),
                 Section(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),
             ],
-            most_bytes,
+            max_bytes,
         )
         for name, each in failed.items()
     ]
+
+
+def _heading(name: str, failure: TenantFailure, title: str, links: SourceLinks) -> str:
+    return f"{tenant_label(_tenant(name, failure))}: {title}{commit_suffix(links)}"
 
 
 def _tenant(name: str, failure: TenantFailure) -> TenantName:
@@ -85,13 +87,13 @@ class OutputView:
 
     Args:
         verbose: Show every grant that is left alone.
-        checkout: Makes links to the lines of files.
+        links: Makes links to the lines of files.
         max_bytes: The maximum size of Markdown.
     """
 
     verbose: bool = False
-    checkout: SourceLinks = JUST_HERE
-    max_bytes: int = MOST_BYTES
+    links: SourceLinks = NO_REPOSITORY
+    max_bytes: int = DEFAULT_MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def render(results: Results, name: str, view: OutputView) -> str:
 
 
 def _plans_text(results: PlanResults, view: OutputView) -> str:
-    plans = [plain(plan_lines(plan, every=view.verbose)) for plan in results.plans]
+    plans = [plain(plan_lines(plan, verbose=view.verbose)) for plan in results.plans]
     return "\n".join(plans + failures_text(results.failed, NO_PLAN))
 
 
@@ -168,17 +170,17 @@ def _plans_json(results: PlanResults, _view: OutputView) -> str:
 
 
 def _plans_markdown(results: PlanResults, view: OutputView) -> str:
-    share = share_of(view.max_bytes, len(results.plans) + len(results.failed))
-    plans = [plan_markdown(plan, checkout=view.checkout, most_bytes=share) for plan in results.plans]
-    return joined([*plans, *failures_markdown(results.failed, NO_PLAN, view.checkout, share)], view.max_bytes)
+    share = bytes_per_document(view.max_bytes, len(results.plans) + len(results.failed))
+    plans = [plan_markdown(plan, links=view.links, max_bytes=share) for plan in results.plans]
+    return join_documents([*plans, *failures_markdown(results.failed, NO_PLAN, view.links, share)], view.max_bytes)
 
 
 def _plans_sarif(results: PlanResults, view: OutputView) -> str:
-    return json_text(plans_sarif(results.plans, view.checkout))
+    return json_text(plans_sarif(results.plans, view.links))
 
 
 def _plans_github(results: PlanResults, view: OutputView) -> str:
-    found = (command for plan in results.plans for command in plan_annotations(plan, view.checkout))
+    found = (command for plan in results.plans for command in plan_annotations(plan, view.links))
     return "".join(f"{command}\n" for command in dict.fromkeys(found))
 
 
@@ -198,9 +200,9 @@ def _runs_json(results: RunResults, _view: OutputView) -> str:
 
 
 def _runs_markdown(results: RunResults, view: OutputView) -> str:
-    share = share_of(view.max_bytes, len(results.runs) + len(results.failed))
-    runs = [report_markdown(run.report, run.plan, view.checkout, share) for run in results.runs]
-    return joined([*runs, *failures_markdown(results.failed, FAILED, view.checkout, share)], view.max_bytes)
+    share = bytes_per_document(view.max_bytes, len(results.runs) + len(results.failed))
+    runs = [report_markdown(run.report, run.plan, view.links, share) for run in results.runs]
+    return join_documents([*runs, *failures_markdown(results.failed, FAILED, view.links, share)], view.max_bytes)
 
 
 def _validation_text(result: ValidationResult, _view: OutputView) -> str:
@@ -220,11 +222,11 @@ def _validation_json(result: ValidationResult, _view: OutputView) -> str:
 
 
 def _validation_sarif(result: ValidationResult, view: OutputView) -> str:
-    return json_text(problems_sarif(result.problems, view.checkout))
+    return json_text(problems_sarif(result.problems, view.links))
 
 
 def _validation_github(result: ValidationResult, view: OutputView) -> str:
-    return "".join(f"{command}\n" for command in annotations(result.problems, view.checkout))
+    return "".join(f"{command}\n" for command in annotations(result.problems, view.links))
 
 
 FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] = {
@@ -252,6 +254,6 @@ def outputs_of(results: PlanResults) -> dict[str, str]:
         "has_changes": str(changes.total() > 0).lower(),
         **{f"{action}s": str(changes[action]) for action in ("create", "update", "delete")},
         "blocked": str(sum(len(plan.blocked) for plan in results.plans)),
-        "critical": str(sum(risk.level is Level.CRITICAL for plan in results.plans for risk in all_risks_of(plan))),
+        "critical": str(sum(risk.level is Level.CRITICAL for plan in results.plans for risk in all_risks(plan))),
         "plan_id": " ".join(plan_id(plan) for plan in results.plans),
     }

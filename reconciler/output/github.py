@@ -10,39 +10,39 @@ from reconciler.core.plan import Delete, Plan
 from reconciler.core.problems import Level, Problem, Source
 from reconciler.core.quoting import shorten, visible
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.words import about, dangers
+from reconciler.output.words import risks_at_level, tenants_prefix
 
 COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
-LONGEST_MESSAGE = 1_000
+MAX_MESSAGE_LENGTH = 1_000
 IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
 """The escapes of workflow commands. Without them, a file name or a scope could end the command and start another."""
 
 
-def annotations(problems: Iterable[Problem], checkout: SourceLinks) -> Iterator[str]:
+def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str]:
     """Yield a command per problem, without line feed. A problem without a line is shown on the file."""
     for problem in problems:
-        place = replace(problem.source, file=checkout.path_of(problem.source.file))
+        place = replace(problem.source, file=links.path_of(problem.source.file))
         yield _command(str(problem.severity), place, problem.message)
 
 
-def plan_annotations(plan: Plan, checkout: SourceLinks) -> Iterator[str]:
+def plan_annotations(plan: Plan, links: SourceLinks) -> Iterator[str]:
     """Yield a command per critical or high risk of a plan, including changes of reconciler.yaml.
 
     Changes of undeclared grants are shown on the configuration, as in SARIF.
     """
-    config = Source(checkout.config, 1, 1)
+    config = Source(links.config, 1, 1)
     for each in plan.config_changes:
         if each.risk.level in COMMANDS:
-            message = f"{about(each)}{shorten(each.risk.message, LONGEST_MESSAGE)} ({each.risk.rule})"
+            message = f"{tenants_prefix(each)}{shorten(each.risk.message, MAX_MESSAGE_LENGTH)} ({each.risk.rule})"
             yield _command(COMMANDS[each.risk.level], config, message)
     changes = (*plan.changes, *(each.change for each in plan.blocked))
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
     for level, word in COMMANDS.items():
-        for danger in dangers(plan, level):
+        for danger in risks_at_level(plan, level):
             source = sources.get(danger.key)
-            place = replace(source, file=checkout.path_of(source.file)) if source else config
-            message = f"{danger.label}: {shorten(danger.risk.message, LONGEST_MESSAGE)} ({danger.risk.rule})"
+            place = replace(source, file=links.path_of(source.file)) if source else config
+            message = f"{danger.label}: {shorten(danger.risk.message, MAX_MESSAGE_LENGTH)} ({danger.risk.rule})"
             yield _command(word, place, f"{plan.tenant.label}: {message}")
 
 

@@ -11,7 +11,7 @@ from reconciler.core.problems import Level, Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.core.risks import RULES, RiskRule
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.words import GrantRisk, about, dangers
+from reconciler.output.words import GrantRisk, risks_at_level, tenants_prefix
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
@@ -21,29 +21,29 @@ ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file has an error"}}
 
 
-def problems_sarif(problems: Iterable[Problem], checkout: SourceLinks) -> Json:
+def problems_sarif(problems: Iterable[Problem], links: SourceLinks) -> Json:
     """Return a log with the problems of files."""
     results: list[Json] = [
         {
             "ruleId": GRANT_FILE["id"],
             "level": "error" if problem.severity is Severity.ERROR else "warning",
             "message": {"text": _message(problem.message)},
-            "locations": [_location(problem.source, checkout)],
-            "partialFingerprints": _fingerprint([checkout.path_of(problem.source.file), problem.what]),
+            "locations": [_location(problem.source, links)],
+            "partialFingerprints": _fingerprint([links.path_of(problem.source.file), problem.what]),
         }
         for problem in problems
     ]
     return _log([GRANT_FILE], results)
 
 
-def plans_sarif(plans: Iterable[Plan], checkout: SourceLinks) -> Json:
+def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
     """Return a log with the risks of plans.
 
     Code scanning needs a location for every result. No file declares a deleted grant, so its location is the
     configuration.
     """
     plans = tuple(plans)
-    log = _log(_rules(), _once(result for plan in plans for result in _results(plan, checkout)))
+    log = _log(_rules(), _once(result for plan in plans for result in _results(plan, links)))
     log["properties"] = {
         "plans": [
             {"tenant": plan.tenant.name, "sandbox": plan.tenant.is_sandbox, "plan_id": plan_id(plan)} for plan in plans
@@ -57,15 +57,15 @@ def rules_sarif() -> Json:
     return _log(_rules(), [])
 
 
-def _results(plan: Plan, checkout: SourceLinks) -> Iterator[Json]:
+def _results(plan: Plan, links: SourceLinks) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
     effects = {change.key: change_effect(change) for change in changes}
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
-    yield from (_config_result(each, checkout) for each in plan.config_changes)
+    yield from (_config_result(each, links) for each in plan.config_changes)
     for level in Level:
-        for each in dangers(plan, level):
+        for each in risks_at_level(plan, level):
             source = sources.get(each.key)
-            place = _location(source, checkout) if source else _physical(checkout.config, 1, 1)
+            place = _location(source, links) if source else _physical(links.config, 1, 1)
             yield _result(each, place, plan.tenant, effects[each.key])
 
 
@@ -84,14 +84,14 @@ def _result(danger: GrantRisk, place: Json, tenant: TenantName, effect: Json) ->
     }
 
 
-def _config_result(change: ConfigChange, checkout: SourceLinks) -> Json:
+def _config_result(change: ConfigChange, links: SourceLinks) -> Json:
     risk = change.risk
     return {
         "ruleId": risk.rule,
         "level": LEVELS[risk.level],
-        "message": {"text": _message(f"reconciler.yaml: {about(change)}{risk.message}")},
-        "locations": [_physical(checkout.config, 1, 1)],
-        "partialFingerprints": _fingerprint([checkout.config, risk.rule, list(change.tenants), risk.message]),
+        "message": {"text": _message(f"reconciler.yaml: {tenants_prefix(change)}{risk.message}")},
+        "locations": [_physical(links.config, 1, 1)],
+        "partialFingerprints": _fingerprint([links.config, risk.rule, list(change.tenants), risk.message]),
     }
 
 
@@ -112,8 +112,8 @@ def _rules() -> list[Json]:
     ]
 
 
-def _location(source: Source, checkout: SourceLinks) -> Json:
-    return _physical(checkout.path_of(source.file), source.line, source.column)
+def _location(source: Source, links: SourceLinks) -> Json:
+    return _physical(links.path_of(source.file), source.line, source.column)
 
 
 def _physical(path: str, line: int, column: int) -> Json:

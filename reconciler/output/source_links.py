@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from reconciler.core.problems import Source
 
-USUAL_CONFIG = "reconciler.yaml"
-LONGEST_LINKED_PATH = 300
+DEFAULT_CONFIG = "reconciler.yaml"
+MAX_LINKED_PATH_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class SourceLinks:
     root: str = "/"
     here: str = "/"
     address: str = ""
-    config: str = USUAL_CONFIG
+    config: str = DEFAULT_CONFIG
     commit: str = ""
 
     def path_of(self, file: str) -> str:
@@ -34,7 +34,7 @@ class SourceLinks:
         A name with a backslash contains escaped bytes, so it has no URL.
         """
         path = self.inside(source.file)
-        if not (self.address and path) or "\\" in path or len(path) > LONGEST_LINKED_PATH:
+        if not (self.address and path) or "\\" in path or len(path) > MAX_LINKED_PATH_LENGTH:
             return ""
         return f"{self.address}/{quote(path)}#L{source.line}"
 
@@ -45,5 +45,5 @@ class SourceLinks:
         return whole.removeprefix(folder) if whole.startswith(folder) else ""
 
 
-JUST_HERE = SourceLinks()
+NO_REPOSITORY = SourceLinks()
 """The value without a repository."""

@@ -27,10 +27,10 @@ from reconciler.core.quoting import join_some, pluralize, visible
 from reconciler.core.risks import RULE_ORDER, escaped_scope
 from reconciler.core.scopes import scope_order
 
-TOLD = (Level.CRITICAL, Level.HIGH)
+SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
 """The levels that plans show. Lower risks repeat the lines of a change. JSON contains all levels."""
 
-HARMLESS = (len(Level), True)
+LOWEST_SEVERITY = (len(Level), True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class GrantRisk:
     risk: Risk
 
 
-def dangers(plan: Plan, level: Level) -> list[GrantRisk]:
+def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
     """Return the risks of one level, including blocked changes: the highest severity first, then by name."""
     found = [
         GrantRisk(grant_label(key, plan.directory), key, risk)
@@ -55,7 +55,7 @@ def dangers(plan: Plan, level: Level) -> list[GrantRisk]:
         found,
         key=lambda each: (
             RULE_ORDER.get(each.risk.rule, len(RULE_ORDER)),
-            severity.get(each.key, HARMLESS),
+            severity.get(each.key, LOWEST_SEVERITY),
             each.risk.message,
             each.label,
             each.key.order,
@@ -83,7 +83,7 @@ class RiskGroup:
     labels: tuple[str, ...]
 
 
-def grouped(found: Iterable[GrantRisk]) -> list[RiskGroup]:
+def group_risks(found: Iterable[GrantRisk]) -> list[RiskGroup]:
     """Group equal risks, in the order of their first occurrence."""
     groups: dict[Risk, list[str]] = {}
     for each in found:
@@ -91,25 +91,25 @@ def grouped(found: Iterable[GrantRisk]) -> list[RiskGroup]:
     return [RiskGroup(risk, tuple(labels)) for risk, labels in groups.items()]
 
 
-def all_risks_of(plan: Plan) -> Iterator[Risk]:
+def all_risks(plan: Plan) -> Iterator[Risk]:
     """Yield the risks of all changes, including blocked ones and changes of reconciler.yaml."""
     for risks in plan.risks.values():
         yield from risks
     yield from (each.risk for each in plan.config_changes)
 
 
-def about(change: ConfigChange) -> str:
+def tenants_prefix(change: ConfigChange) -> str:
     """Return the tenants of a change of reconciler.yaml with a colon, or an empty text."""
     return f"{join_some(change.tenants)}: " if change.tenants else ""
 
 
-def counted_risks(plan: Plan) -> str:
+def risk_counts(plan: Plan) -> str:
     """Return the number of shown risks per level, or an empty text."""
-    count = Counter(risk.level for risk in all_risks_of(plan))
-    return ", ".join(f"{count[level]} {level}" for level in TOLD if count[level])
+    count = Counter(risk.level for risk in all_risks(plan))
+    return ", ".join(f"{count[level]} {level}" for level in SHOWN_LEVELS if count[level])
 
 
-def by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
+def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
     """Yield the title and the changes of each section. Without origins, there is one section without a title."""
     if not plan.origins:
         yield "", list(plan.changes)
@@ -128,7 +128,7 @@ def origins_summary(plan: Plan) -> str:
     )
 
 
-def nothing(plan: Plan) -> str:
+def no_changes_reason(plan: Plan) -> str:
     """Return the reason why a plan has no changes."""
     if plan.skipped:
         return (
@@ -152,13 +152,13 @@ def summary(plan: Plan) -> str:
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
 
 
-def counted_reasons(plan: Plan) -> str:
+def left_alone_counts(plan: Plan) -> str:
     """Return the number of grants that are left alone, by reason."""
     count = Counter(each.reason for each in plan.left_alone)
     return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
 
 
-def effect_of_field(change: ValueChange) -> str:
+def field_effect(change: ValueChange) -> str:
     """Return the effect of a changed setting on callers, if the values alone do not show it."""
     if change.field != "organization_usage":
         return ""

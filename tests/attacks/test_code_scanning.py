@@ -8,7 +8,7 @@ from support.builders import a_directory, a_plan, a_spec, an_api
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Problem, Source
 from reconciler.output.sarif import plans_sarif, problems_sarif
-from reconciler.output.source_links import JUST_HERE
+from reconciler.output.source_links import NO_REPOSITORY
 
 LINK = re.compile(r"\[[^\]]*\]\([^)]*\)")
 
@@ -19,7 +19,7 @@ def results(log: Any) -> list[Any]:
 
 
 def fingerprints(plan: Plan) -> set[str]:
-    return {each["partialFingerprints"]["reconciler/v1"] for each in results(plans_sarif([plan], JUST_HERE))}
+    return {each["partialFingerprints"]["reconciler/v1"] for each in results(plans_sarif([plan], NO_REPOSITORY))}
 
 
 def test_a_change_that_gives_more_access_has_another_fingerprint() -> None:
@@ -37,8 +37,10 @@ def test_a_change_that_gives_more_access_has_another_fingerprint() -> None:
 def test_no_message_contains_a_link() -> None:
     name = "[click](https://evil.example)"
     directory = a_directory({"billing": name}, [an_api(name=name, scopes=frozenset({f"admin:{name}"}))])
-    log: Any = plans_sarif([a_plan([a_spec(scope=(f"admin:{name}",))], directory=directory)], JUST_HERE)
-    problems: Any = problems_sarif([Problem(Source(name, 1, 1), f"no {name}", f"write [{name}]({name})")], JUST_HERE)
+    log: Any = plans_sarif([a_plan([a_spec(scope=(f"admin:{name}",))], directory=directory)], NO_REPOSITORY)
+    problems: Any = problems_sarif(
+        [Problem(Source(name, 1, 1), f"no {name}", f"write [{name}]({name})")], NO_REPOSITORY
+    )
 
     texts = [each["message"]["text"] for each in (*results(log), *results(problems))]
     assert len(texts) > 1

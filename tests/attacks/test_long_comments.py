@@ -14,7 +14,7 @@ from reconciler.core.scopes import LEVELS
 from reconciler.core.spec import GrantSpec
 from reconciler.output.formats import OutputView, PlanResults, TenantFailure, render
 from reconciler.output.markdown.plan import plan_markdown
-from reconciler.output.markdown.truncate import MOST_BYTES
+from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
 from reconciler.output.source_links import SourceLinks
 
 SCOPES = {level: sorted(scope for scope in LEVELS if LEVELS[scope] is level) for level in Level}
@@ -34,8 +34,8 @@ def test_many_critical_risks_fit_and_are_counted() -> None:
     pairs = islice(combinations(SCOPES[Level.CRITICAL], 2), 1200)
     plan = planned([critical(number, pair) for number, pair in enumerate(pairs)])
 
-    for most in (MOST_BYTES, 1_000):
-        markdown = plan_markdown(plan, most_bytes=most)
+    for most in (DEFAULT_MAX_BYTES, 1_000):
+        markdown = plan_markdown(plan, max_bytes=most)
         assert len(markdown.encode()) <= most
         assert "> **Critical (1200)**" in markdown
     markdown = plan_markdown(plan)
@@ -80,7 +80,7 @@ def test_notes_do_not_displace_changes() -> None:
 
     markdown = plan_markdown(planned(specs, protection=ProtectionRules(OWN, protect)))
 
-    assert len(markdown.encode()) <= MOST_BYTES
+    assert len(markdown.encode()) <= DEFAULT_MAX_BYTES
     assert markdown.count("<tr><td>+ create</td>") == 60
     assert markdown.count("<details>") >= 60
 
@@ -89,9 +89,9 @@ def test_each_long_item_is_truncated() -> None:
     long = "x" * 50_000
     spec = a_spec(client_id="billing", description=long, scope=("read:invoices", f"read:{long}"))
     spec = spec._replace(file=f"grants/{long}.yaml")
-    checkout = SourceLinks("/r", "/r", "https://github.example/o/r/blob/1")
+    links = SourceLinks("/r", "/r", "https://github.example/o/r/blob/1")
 
-    markdown = plan_markdown(a_plan([spec, a_spec(client_id="other")]), checkout=checkout)
+    markdown = plan_markdown(a_plan([spec, a_spec(client_id="other")]), links=links)
 
     assert max(map(len, markdown.splitlines())) < 2_000
     assert "characters left out" in markdown
@@ -105,7 +105,7 @@ def test_a_tenant_with_a_long_name_has_its_own_marker() -> None:
 
     assert first[0] != first[1]
     assert all(len(line) < 300 for line in first)
-    assert all(len(plan_markdown(plan, most_bytes=1_000).encode()) <= 1_000 for plan in plans)
+    assert all(len(plan_markdown(plan, max_bytes=1_000).encode()) <= 1_000 for plan in plans)
 
 
 def test_many_tenants_fit() -> None:
@@ -115,12 +115,12 @@ def test_many_tenants_fit() -> None:
 
     markdown = render(PlanResults(plans, failed), "markdown", OutputView())
 
-    assert len(markdown.encode()) <= MOST_BYTES
+    assert len(markdown.encode()) <= DEFAULT_MAX_BYTES
     shown = markdown.count("<!-- reconciler:")
     assert f"_{200 - shown} more tenants not shown here._" in markdown
 
 
 def test_a_comment_names_its_commit() -> None:
-    checkout = SourceLinks(commit="0123456789abcdef0123456789abcdef01234567")
+    links = SourceLinks(commit="0123456789abcdef0123456789abcdef01234567")
 
-    assert f" at commit `{checkout.commit}`." in plan_markdown(planned([a_spec()]), checkout=checkout)
+    assert f" at commit `{links.commit}`." in plan_markdown(planned([a_spec()]), links=links)

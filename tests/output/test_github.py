@@ -8,7 +8,7 @@ from support.builders import a_directory, a_plan, a_spec, an_api
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.output.github import annotations, plan_annotations
-from reconciler.output.source_links import JUST_HERE
+from reconciler.output.source_links import NO_REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -30,17 +30,17 @@ from reconciler.output.source_links import JUST_HERE
     ids=["error", "warning-of-a-file", "hostile-name"],
 )
 def test_a_problem_is_an_annotation_on_its_line(problem: Problem, command: str) -> None:
-    assert list(annotations([problem], JUST_HERE)) == [command]
+    assert list(annotations([problem], NO_REPOSITORY)) == [command]
 
 
 @given(file=st.text(min_size=1), what=st.text(min_size=1))
 def test_text_cannot_end_or_begin_a_command(file: str, what: str) -> None:
-    (command,) = annotations([Problem(Source(file, 1, 2), what)], JUST_HERE)
+    (command,) = annotations([Problem(Source(file, 1, 2), what)], NO_REPOSITORY)
 
     assert command.isprintable()
     properties, _, message = command.removeprefix("::error ").partition("::")
     named = dict(each.split("=", 1) for each in properties.split(","))
-    assert (unquote(named["file"]), named["line"], named["col"]) == (visible(JUST_HERE.path_of(file)), "1", "2")
+    assert (unquote(named["file"]), named["line"], named["col"]) == (visible(NO_REPOSITORY.path_of(file)), "1", "2")
     assert message.replace("%25", "%") == visible(what)
 
 
@@ -56,7 +56,7 @@ def test_risks_are_annotations_on_the_lines_of_their_grants_highest_first() -> N
     place = "file=grants/a.yaml,title=reconciler,line="
     takeover = "can take over the tenant: create:clients (management-api-takeover)"
     administration = "scopes with administrative names: admin:x (administration)"
-    assert list(plan_annotations(a_plan(specs, directory=directory), JUST_HERE)) == [
+    assert list(plan_annotations(a_plan(specs, directory=directory), NO_REPOSITORY)) == [
         f"::error {place}7,col=5::test: Deploy -> Auth0: {takeover}",
         f"::warning {place}3,col=5::test: Portal -> Invoices API: {administration}",
     ]

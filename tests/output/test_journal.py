@@ -54,7 +54,7 @@ def test_a_malformed_journal_is_reported() -> None:
 
 
 def test_a_run_is_shown_with_its_entries() -> None:
-    assert plain(run_lines(a_run(*COMPLETE), "j.jsonl", every=False)).splitlines()[2:] == [
+    assert plain(run_lines(a_run(*COMPLETE), "j.jsonl", verbose=False)).splitlines()[2:] == [
         "  j.jsonl",
         "",
         "10:00:00.000  begin   2026-08-01 10:00:00 UTC  prod (x.auth0.com)",
@@ -67,7 +67,7 @@ def test_a_run_is_shown_with_its_entries() -> None:
 
 
 def test_verbose_output_shows_the_grants() -> None:
-    shown = plain(run_lines(a_run(*COMPLETE), "j.jsonl", every=True)).splitlines()
+    shown = plain(run_lines(a_run(*COMPLETE), "j.jsonl", verbose=True)).splitlines()
 
     assert shown[6:8] == [
         "              before null",
@@ -76,7 +76,7 @@ def test_verbose_output_shows_the_grants() -> None:
 
 
 def test_an_event_of_another_version_is_shown_by_its_name() -> None:
-    assert "10:00:01.000  pause" in plain(run_lines(a_run(BEGIN, {"event": "pause"}), "j", every=False))
+    assert "10:00:01.000  pause" in plain(run_lines(a_run(BEGIN, {"event": "pause"}), "j", verbose=False))
 
 
 def test_json_contains_the_counts_and_the_entries() -> None:

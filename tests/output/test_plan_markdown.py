@@ -37,7 +37,7 @@ def test_a_change_has_a_row_with_a_link_and_its_difference() -> None:
     spec = a_spec(line=7, scope=("read:invoices",), organization_usage="allow", description="OPS-1 @team")
     plan = a_plan([spec], [an_observed(a_grant(scope=("write:invoices",)))], NAMES)
 
-    markdown = plan_markdown(plan, checkout=SourceLinks(address="https://code.example/blob/abc"))
+    markdown = plan_markdown(plan, links=SourceLinks(address="https://code.example/blob/abc"))
 
     (row,) = rows(markdown)
     assert row == (
@@ -74,7 +74,7 @@ def test_blocked_changes_come_first_with_their_reason() -> None:
     assert "> [!CAUTION]\n> **Blocked (1): no change of this plan can be applied**\n>\n" in head
     reason = 'protected: ask | first (protect: client "Portal")'
     assert f"> - + `Portal -> Invoices API`: `{reason}`, `grants/a.yaml:9`\n" in head
-    linked = plan_markdown(plan, checkout=SourceLinks(address="https://code.example/blob/abc"))
+    linked = plan_markdown(plan, links=SourceLinks(address="https://code.example/blob/abc"))
     assert "[`grants/a.yaml:9`](<https://code.example/blob/abc/grants/a.yaml#L9>)\n" in linked
     assert markdown.endswith("It cannot be applied while a change is blocked.\n")
 
@@ -91,19 +91,19 @@ def test_each_origin_has_its_own_table() -> None:
     assert "Portal" in rows(drift)[0]
 
 
-def plan_with_many_changes(count: int, most_bytes: int) -> tuple[Plan, str]:
+def plan_with_many_changes(count: int, max_bytes: int) -> tuple[Plan, str]:
     specs = [*many(count), CRITICAL]
     plan = a_plan(specs, [], replace(first_parties(specs), apis=(an_api(), MANAGEMENT)))
-    return plan, plan_markdown(plan, most_bytes=most_bytes)
+    return plan, plan_markdown(plan, max_bytes=max_bytes)
 
 
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None)
-@given(count=st.integers(0, 400), most_bytes=st.integers(2_000, 30_000))
-def test_counts_and_critical_lines_always_fit(count: int, most_bytes: int) -> None:
-    plan, markdown = plan_with_many_changes(count, most_bytes)
+@given(count=st.integers(0, 400), max_bytes=st.integers(2_000, 30_000))
+def test_counts_and_critical_lines_always_fit(count: int, max_bytes: int) -> None:
+    plan, markdown = plan_with_many_changes(count, max_bytes)
 
-    assert len(markdown.encode()) <= most_bytes
+    assert len(markdown.encode()) <= max_bytes
     assert f"### `test`: {len(plan.changes)} to create" in markdown
     critical = "> - `admin -> Auth0 Management API`: `can take over the tenant: create:clients`"
     assert critical in markdown
@@ -124,7 +124,7 @@ def test_equal_critical_risks_share_a_line_with_every_grant() -> None:
         a_spec(line=n, client_id=f"a{n}", audience=MANAGEMENT.identifier, scope=("create:clients",)) for n in range(900)
     ]
 
-    markdown = plan_markdown(a_plan(specs, [], a_directory(None, [MANAGEMENT])), most_bytes=60_000)
+    markdown = plan_markdown(a_plan(specs, [], a_directory(None, [MANAGEMENT])), max_bytes=60_000)
 
     assert len(markdown.encode()) <= 60_000
     assert "> **Critical (900)**\n" in markdown
@@ -138,7 +138,7 @@ def test_critical_risks_that_do_not_fit_are_counted() -> None:
         a_spec(line=n, client_id=f"a{n}", audience=MANAGEMENT.identifier, scope=("create:clients",)) for n in range(99)
     ]
 
-    markdown = plan_markdown(a_plan(specs, [], a_directory(None, [MANAGEMENT])), most_bytes=1000)
+    markdown = plan_markdown(a_plan(specs, [], a_directory(None, [MANAGEMENT])), max_bytes=1000)
 
     assert len(markdown.encode()) <= 1000
     assert "**Critical (99)**" in markdown

@@ -20,8 +20,8 @@ EVERYTHING = a_grant(
 NAMES = a_directory({"billing": "Billing Worker", "portal": "Portal"}, [an_api()])
 
 
-def text(plan: Plan, *, every: bool = False) -> str:
-    return plain(plan_lines(plan, every=every))
+def text(plan: Plan, *, verbose: bool = False) -> str:
+    return plain(plan_lines(plan, verbose=verbose))
 
 
 def section(plan: Plan, title: str) -> list[str]:
@@ -151,7 +151,7 @@ def test_grants_left_alone_are_counted_by_reason_and_ten_are_listed() -> None:
     assert listed[0] == "Left alone (13) 12 unmanaged, 1 own"
     assert len(listed[1:-1]) == 10
     assert listed[-1] == "    and 3 more; use -v to list all"
-    assert text(plan, every=True).count("[unmanaged]") == 12
+    assert text(plan, verbose=True).count("[unmanaged]") == 12
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.output.styled import Style, plain
-from reconciler.output.text.problems import LONGEST_EXCERPT, MOST_SHOWN, problem_json, problem_lines
+from reconciler.output.text.problems import MAX_EXCERPT_LENGTH, MAX_SHOWN, problem_json, problem_lines
 
 FILE = "grants/a.yaml"
 
@@ -53,7 +53,7 @@ def test_other_line_separators_do_not_end_a_line(char: str) -> None:
     ("problem", "text"),
     [
         (a_problem(9, 1), "only one line"),
-        (a_problem(1, LONGEST_EXCERPT + 2), "x" * 1000),
+        (a_problem(1, MAX_EXCERPT_LENGTH + 2), "x" * 1000),
         (Problem(Source(FILE), "the whole file"), "text"),
         (Problem(Source("other.yaml", 1, 1), "another file"), "text"),
     ],
@@ -64,7 +64,7 @@ def test_a_message_without_an_excerpt(problem: Problem, text: str) -> None:
 
 
 def test_a_long_line_is_truncated() -> None:
-    assert len(shown(a_problem(1, LONGEST_EXCERPT), "x" * 5000)[1]) == len("    1 | ") + LONGEST_EXCERPT
+    assert len(shown(a_problem(1, MAX_EXCERPT_LENGTH), "x" * 5000)[1]) == len("    1 | ") + MAX_EXCERPT_LENGTH
 
 
 def test_control_characters_in_a_message_are_escaped() -> None:
@@ -88,11 +88,11 @@ def test_json_has_null_for_missing_values() -> None:
 
 
 def test_errors_are_shown_before_warnings_if_there_are_too_many_problems() -> None:
-    warnings = [Problem(Source("a.yaml", number), "odd", severity=Severity.WARNING) for number in range(MOST_SHOWN)]
+    warnings = [Problem(Source("a.yaml", number), "odd", severity=Severity.WARNING) for number in range(MAX_SHOWN)]
     error = Problem(Source("z.yaml", 1), "wrong")
 
     lines = plain(problem_lines([*warnings, error], {}, excerpts=False)).splitlines()
 
-    assert len(lines) == MOST_SHOWN + 1
+    assert len(lines) == MAX_SHOWN + 1
     assert lines[0] == "z.yaml:1:0: wrong"
     assert lines[-1] == "1 more problems are not shown; fix these first"

@@ -15,7 +15,7 @@ from reconciler.core.plan import TenantName
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.risks import RULES
 from reconciler.output.sarif import plans_sarif, problems_sarif, rules_sarif
-from reconciler.output.source_links import JUST_HERE, SourceLinks
+from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 
 MANAGEMENT = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
 PROBLEMS = [
@@ -45,10 +45,10 @@ def schema() -> Any:
 @pytest.mark.parametrize(
     "log",
     [
-        problems_sarif(PROBLEMS, JUST_HERE),
-        problems_sarif([], JUST_HERE),
-        plans_sarif([PLAN, PLAN], JUST_HERE),
-        plans_sarif([], JUST_HERE),
+        problems_sarif(PROBLEMS, NO_REPOSITORY),
+        problems_sarif([], NO_REPOSITORY),
+        plans_sarif([PLAN, PLAN], NO_REPOSITORY),
+        plans_sarif([], NO_REPOSITORY),
         rules_sarif(),
     ],
     ids=["problems", "no problems", "plans", "no plans", "rules"],
@@ -66,7 +66,7 @@ def results(log: Any) -> list[Any]:
 
 
 def test_problems_have_their_lines() -> None:
-    first, second = results(problems_sarif(PROBLEMS, JUST_HERE))
+    first, second = results(problems_sarif(PROBLEMS, NO_REPOSITORY))
 
     assert first["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "grants/a%20b.yaml"},
@@ -78,7 +78,7 @@ def test_problems_have_their_lines() -> None:
 
 
 def test_risks_have_the_lines_of_their_grants_highest_first() -> None:
-    found = results(plans_sarif([PLAN], JUST_HERE))
+    found = results(plans_sarif([PLAN], NO_REPOSITORY))
 
     assert [(each["ruleId"], each["level"]) for each in found] == [
         ("management-api-takeover", "error"),
@@ -99,11 +99,11 @@ def test_fingerprints_of_risks_depend_on_the_domain_and_not_on_the_name_of_the_t
     renamed = replace(PLAN, tenant=TenantName("renamed", PLAN.tenant.domain))
     elsewhere = replace(PLAN, tenant=TenantName(PLAN.tenant.name, "elsewhere.example.com"))
 
-    here = fingerprints(plans_sarif([PLAN], JUST_HERE))
+    here = fingerprints(plans_sarif([PLAN], NO_REPOSITORY))
 
     assert len(here) == 3
-    assert fingerprints(plans_sarif([renamed], JUST_HERE)) == here
-    assert here.isdisjoint(fingerprints(plans_sarif([elsewhere], JUST_HERE)))
+    assert fingerprints(plans_sarif([renamed], NO_REPOSITORY)) == here
+    assert here.isdisjoint(fingerprints(plans_sarif([elsewhere], NO_REPOSITORY)))
 
 
 def test_fingerprints_of_problems_do_not_depend_on_line_and_folder() -> None:

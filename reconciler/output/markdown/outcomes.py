@@ -6,25 +6,25 @@ from reconciler.artifacts.serialization import action_of
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import Change, Plan, TenantName
-from reconciler.output.escape import at_commit, block, element, marker, named, span
+from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.plan import difference_lines
-from reconciler.output.markdown.truncate import Section, fitted
+from reconciler.output.markdown.truncate import Section, fit
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.text.outcomes import counted_outcomes, state
+from reconciler.output.text.outcomes import outcome_counts, state
 from reconciler.output.words import grant_label
 
 HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
 
 
-def report_markdown(report: ApplyReport, plan: Plan, checkout: SourceLinks, most_bytes: int) -> str:
+def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
     """Return the outcomes of `plan`, with the tenant's marker first. The last rows are truncated first."""
     directory = plan.directory
     rows = tuple(_row(outcome, directory) for outcome in report.outcomes)
     table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
-    head = Section((f"{marker(plan.tenant.name, checkout)}\n", *_title(report, plan.tenant, checkout)))
-    return fitted([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], most_bytes)
+    head = Section((f"{marker(plan.tenant.name, links)}\n", *_title(report, plan.tenant, links)))
+    return fit([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes)
 
 
 def _differences(report: ApplyReport, directory: Directory) -> Section:
@@ -40,10 +40,10 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
     return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
 
 
-def _title(report: ApplyReport, tenant: TenantName, checkout: SourceLinks) -> Iterator[str]:
-    yield f"### {named(tenant)}: {counted_outcomes(report) or 'nothing to do'}\n\n"
+def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Iterator[str]:
+    yield f"### {tenant_label(tenant)}: {outcome_counts(report) or 'nothing to do'}\n\n"
     end = span(report.trouble) if report.trouble else state(report)
-    yield f"{'Done' if report.converged else 'Not done'}{at_commit(checkout)}: {end}.\n\n"
+    yield f"{'Done' if report.converged else 'Not done'}{commit_suffix(links)}: {end}.\n\n"
 
 
 def _row(outcome: Outcome, directory: Directory) -> str:

@@ -16,94 +16,95 @@ from reconciler.core.problems import Level, Source
 from reconciler.core.quoting import pluralize, visible
 from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
-from reconciler.output.escape import at_commit, block, element, marker, named, span
-from reconciler.output.markdown.truncate import MOST_BYTES, Section, fitted
-from reconciler.output.source_links import JUST_HERE, SourceLinks
+from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
+from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, fit
+from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.words import (
-    HARMLESS,
+    LOWEST_SEVERITY,
     RiskGroup,
-    about,
-    by_origin,
-    counted_reasons,
-    counted_risks,
-    dangers,
-    effect_of_field,
+    field_effect,
     grant_label,
-    grouped,
-    nothing,
+    group_risks,
+    left_alone_counts,
+    no_changes_reason,
     origins_summary,
+    risk_counts,
+    risks_at_level,
     scope_label,
+    sections_by_origin,
     severities,
+    tenants_prefix,
 )
 
-NOTHING = Section(())
-MOST_BYTES_OF_EQUAL_RISKS = 2_000
+EMPTY_SECTION = Section(())
+MAX_RISK_LINE_BYTES = 2_000
 """The limit for one line about equal risks of level high."""
-MORE_BYTES = 30
+COUNT_BYTES = 30
 """The size of the count of further grants in such a line."""
-MOST_SORTED_BY_NAME = 20
-MARKS = {"create": "+", "update": "~", "delete": "-"}
+MAX_SORTED_BY_NAME = 20
+SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 
 
-def plan_markdown(plan: Plan, *, checkout: SourceLinks = JUST_HERE, most_bytes: int = MOST_BYTES) -> str:
+def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: int = DEFAULT_MAX_BYTES) -> str:
     """Return the comment. It starts with the tenant's marker.
 
-    Files are linked if `checkout` knows their URL. The comment has at most `most_bytes`. Changes and risks take
+    Files are linked if `links` knows their URL. The comment has at most `max_bytes`. Changes and risks take
     precedence over notes, and notes over other grants. Critical risks that do not fit are counted by rule.
     """
-    return fitted(list(_parts(plan, checkout, most_bytes)), most_bytes)
+    return fit(list(_parts(plan, links, max_bytes)), max_bytes)
 
 
-def _parts(plan: Plan, checkout: SourceLinks, most_bytes: int) -> Iterator[Section]:
-    yield Section((marker(plan.tenant.name, checkout) + "\n", *_head(plan)))
-    yield _critical(plan, most_bytes // 2)
-    yield replace(_config_changes(plan), most_bytes=most_bytes // 4)
-    yield replace(_blocked(plan, checkout), most_bytes=most_bytes // 4)
-    yield _high(plan, most_bytes // 4)
+def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
+    yield Section((marker(plan.tenant.name, links) + "\n", *_head(plan)))
+    yield _critical(plan, max_bytes // 2)
+    yield replace(_config_changes(plan), max_bytes=max_bytes // 4)
+    yield replace(_blocked(plan, links), max_bytes=max_bytes // 4)
+    yield _high(plan, max_bytes // 4)
     yield _notes(plan)
-    for title, changes in by_origin(plan):
-        yield _table(title, changes, plan, checkout)
+    for title, changes in sections_by_origin(plan):
+        yield _table(title, changes, plan, links)
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Section(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
     yield _left_alone(plan)
-    yield Section((_foot(plan, checkout),))
+    yield Section((_foot(plan, links),))
 
 
 def _head(plan: Plan) -> Iterator[str]:
     actions = Counter(action_of(change) for change in plan.changes)
-    counts = ", ".join(f"{actions[action]} to {action}" for action in MARKS)
+    counts = ", ".join(f"{actions[action]} to {action}" for action in SYMBOLS)
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
-    yield f"### {named(plan.tenant)}: {counts}{blocked}\n\n"
+    yield f"### {tenant_label(plan.tenant)}: {counts}{blocked}\n\n"
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [f"{plan.differing} left unchanged by --create-only or --only-branch"] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
-    risks = f"Risks: {told}. " if (told := counted_risks(plan)) else ""
+    risk_text = risk_counts(plan)
+    risks = f"Risks: {risk_text}. " if risk_text else ""
     origins = f" {origins_summary(plan)}" if plan.origins else ""
-    yield f"{risks}Besides: {', '.join(rest)}.{origins}\n\n"
+    yield f"{risks}Other grants: {', '.join(rest)}.{origins}\n\n"
     if not plan.changes and not plan.blocked:
-        yield f"No changes: {nothing(plan)}.\n\n"
+        yield f"No changes: {no_changes_reason(plan)}.\n\n"
 
 
-def _critical(plan: Plan, most_bytes: int) -> Section:
-    """Return a line for each kind of critical risk with its grants. Beyond `most_bytes`, count the rest by rule.
+def _critical(plan: Plan, max_bytes: int) -> Section:
+    """Return a line for each kind of critical risk with its grants. Beyond `max_bytes`, count the rest by rule.
 
     This section is never truncated.
     """
-    found = dangers(plan, Level.CRITICAL)
+    found = risks_at_level(plan, Level.CRITICAL)
     lines: list[str] = []
-    groups = grouped(found)
+    groups = group_risks(found)
     for number, group in enumerate(groups):
-        line = _danger_line(group, most_bytes)
-        most_bytes -= len(line.encode())
-        if most_bytes < 0:
-            lines += _counted_by_rule(groups[number:])
+        line = _risk_line(group, max_bytes)
+        max_bytes -= len(line.encode())
+        if max_bytes < 0:
+            lines += _counts_by_rule(groups[number:])
             break
         lines.append(line)
     head = f"> [!CAUTION]\n> **Critical ({len(found)})**\n>\n"
-    return Section(tuple(lines), head=head, tail="\n") if lines else NOTHING
+    return Section(tuple(lines), head=head, tail="\n") if lines else EMPTY_SECTION
 
 
-def _counted_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
+def _counts_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for group in groups:
         counts[group.risk.rule] += len(group.labels)
@@ -112,13 +113,13 @@ def _counted_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
     yield "> - The rest does not fit here: read it in the log of the job, or with `--report json=FILE`.\n"
 
 
-def _danger_line(group: RiskGroup, most_bytes: int) -> str:
+def _risk_line(group: RiskGroup, max_bytes: int) -> str:
     """Return a line about equal risks with as many grants as fit, at least one."""
     first, *others = group.labels
     if not others:
         return f"> - {span(first)}: {span(group.risk.message)} ({group.risk.rule})\n"
     line = f"> - {span(group.risk.message)} ({group.risk.rule}), {len(group.labels)} grants: {span(first)}"
-    room = most_bytes - len(line.encode()) - MORE_BYTES
+    room = max_bytes - len(line.encode()) - COUNT_BYTES
     for number, label in enumerate(others, start=1):
         item = f", {span(label)}"
         room -= len(item.encode())
@@ -130,46 +131,52 @@ def _danger_line(group: RiskGroup, most_bytes: int) -> str:
 
 def _config_changes(plan: Plan) -> Section:
     lines = tuple(
-        f"> - **{each.risk.level}** {span(f'{about(each)}{each.risk.message}')} ({each.risk.rule})\n"
+        f"> - **{each.risk.level}** {span(f'{tenants_prefix(each)}{each.risk.message}')} ({each.risk.rule})\n"
         for each in plan.config_changes
     )
     kinds = {Level.CRITICAL: "CAUTION", Level.HIGH: "WARNING", Level.LOW: "NOTE"}
     worst = min((each.risk.level for each in plan.config_changes), key=lambda level: level.order, default=Level.LOW)
     head = f"> [!{kinds[worst]}]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
-    return Section(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else NOTHING
+    return Section(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else EMPTY_SECTION
 
 
-def _high(plan: Plan, most_bytes: int) -> Section:
-    found = dangers(plan, Level.HIGH)
-    lines = tuple(_danger_line(group, MOST_BYTES_OF_EQUAL_RISKS) for group in grouped(found))
+def _high(plan: Plan, max_bytes: int) -> Section:
+    found = risks_at_level(plan, Level.HIGH)
+    lines = tuple(_risk_line(group, MAX_RISK_LINE_BYTES) for group in group_risks(found))
     head = f"> [!WARNING]\n> **High ({len(found)})**\n>\n"
-    return Section(lines, head=head, tail="\n", noun="kind of high risk", most_bytes=most_bytes) if lines else NOTHING
+    return (
+        Section(lines, head=head, tail="\n", noun="kind of high risk", max_bytes=max_bytes) if lines else EMPTY_SECTION
+    )
 
 
-def _blocked(plan: Plan, checkout: SourceLinks) -> Section:
-    def told(blocked: Blocked) -> str:
+def _blocked(plan: Plan, links: SourceLinks) -> Section:
+    def blocked_line(blocked: Blocked) -> str:
         change = blocked.change
-        where = "" if isinstance(change, Delete) else f", {_link(change.after.spec.source, checkout)}"
-        return f"> - {_mark(change)} {span(grant_label(change.key, plan.directory))}: {span(blocked.reason)}{where}\n"
+        source = "" if isinstance(change, Delete) else f", {_markdown_source(change.after.spec.source, links)}"
+        return (
+            f"> - {_symbol(change)} {span(grant_label(change.key, plan.directory))}: {span(blocked.reason)}{source}\n"
+        )
 
-    lines = tuple(map(told, plan.blocked))
+    lines = tuple(map(blocked_line, plan.blocked))
     title = f"Blocked ({len(lines)}): no change of this plan can be applied"
     return (
-        Section(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change") if lines else NOTHING
+        Section(lines, head=f"> [!CAUTION]\n> **{title}**\n>\n", tail="\n", noun="blocked change")
+        if lines
+        else EMPTY_SECTION
     )
 
 
 def _notes(plan: Plan) -> Section:
     lines = tuple(f"> - {span(note)}\n" for note in plan.notes)
-    return Section(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else NOTHING
+    return Section(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else EMPTY_SECTION
 
 
-def _table(title: str, changes: Iterable[Change], plan: Plan, checkout: SourceLinks) -> Section:
+def _table(title: str, changes: Iterable[Change], plan: Plan, links: SourceLinks) -> Section:
     """Return the table as HTML. In a Markdown table, a `|` in a name would end its cell."""
-    rows = tuple(_row(change, plan, checkout) for change in _worst_first(changes, plan))
+    rows = tuple(_row(change, plan, links) for change in _worst_first(changes, plan))
     heading = f"**{title} ({len(rows)})**\n\n" if title else ""
     head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
-    return Section(rows, head=head, tail="</table>\n\n", noun="change") if rows else NOTHING
+    return Section(rows, head=head, tail="</table>\n\n", noun="change") if rows else EMPTY_SECTION
 
 
 def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
@@ -181,52 +188,52 @@ def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
     }
     severity = severities(plan)
     none = (len(Level), 0)
-    return sorted(changes, key=lambda each: (orders.get(each.key, none), severity.get(each.key, HARMLESS)))
+    return sorted(changes, key=lambda each: (orders.get(each.key, none), severity.get(each.key, LOWEST_SEVERITY)))
 
 
-def _row(change: Change, plan: Plan, checkout: SourceLinks) -> str:
+def _row(change: Change, plan: Plan, links: SourceLinks) -> str:
     risks = plan.risks.get(change.key, ())
     cells = (
-        f"{_mark(change)} {action_of(change)}",
+        f"{_symbol(change)} {action_of(change)}",
         element(grant_label(change.key, plan.directory)),
-        "<br>".join(_shortly(field) for field in change.fields),
+        "<br>".join(_short_change(field) for field in change.fields),
         risks[0].level if risks else "",
-        "" if isinstance(change, Delete) else _place(change.after.spec.source, checkout),
+        "" if isinstance(change, Delete) else _html_source(change.after.spec.source, links),
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
 
 
-def _shortly(field: FieldChange) -> str:
+def _short_change(field: FieldChange) -> str:
     match field:
         case SetChange():
             counts = [f"{sign}{len(items)}" for sign, items in (("+", field.added), ("-", field.removed)) if items]
             return f"{' '.join(counts)} {field.field}"
         case ValueChange(before=None):
-            return f"{field.field}: {element(_said(field.after))}"
+            return f"{field.field}: {element(_value_text(field.after))}"
         case ValueChange(after=None):
-            return f"{field.field}: no longer {element(_said(field.before))}"
+            return f"{field.field}: no longer {element(_value_text(field.before))}"
         case ValueChange():
-            effect = effect_of_field(field)
-            values = f"{field.field}: {element(_said(field.before))} to {element(_said(field.after))}"
+            effect = field_effect(field)
+            values = f"{field.field}: {element(_value_text(field.before))} to {element(_value_text(field.after))}"
             return f"{values} ({effect})" if effect else values
 
 
-def _place(source: Source, checkout: SourceLinks) -> str:
+def _html_source(source: Source, links: SourceLinks) -> str:
     """Return a source for HTML."""
     text = element(f"{source.file}:{source.line}")
-    address = checkout.link_to(source)
+    address = links.link_to(source)
     return f'<a href="{escape(address)}">{text}</a>' if address else text
 
 
-def _link(source: Source, checkout: SourceLinks) -> str:
+def _markdown_source(source: Source, links: SourceLinks) -> str:
     """Return a source for Markdown."""
     text = span(f"{source.file}:{source.line}")
-    address = checkout.link_to(source)
+    address = links.link_to(source)
     return f"[{text}](<{address}>)" if address else text
 
 
 def _details(change: Change, plan: Plan) -> str:
-    summary = f"{_mark(change)} {element(grant_label(change.key, plan.directory))}"
+    summary = f"{_symbol(change)} {element(grant_label(change.key, plan.directory))}"
     description = "" if isinstance(change, Delete) else change.after.spec.description
     why = f"{span(description)}\n\n" if description else ""
     lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
@@ -237,7 +244,7 @@ def _details(change: Change, plan: Plan) -> str:
 def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
     """Yield the changed fields with the worst scopes first, because only the first ones of many are shown."""
     for field in change.fields:
-        if isinstance(field, SetChange) and field.field == "scope" and len(field.added) > MOST_SORTED_BY_NAME:
+        if isinstance(field, SetChange) and field.field == "scope" and len(field.added) > MAX_SORTED_BY_NAME:
             worst = sorted(field.added, key=lambda scope: scope_order(change.key.audience, scope))
             yield replace(field, added=tuple(worst))
         else:
@@ -257,23 +264,25 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
             yield from (f"- {name}{shown(item)}" for item in field.removed)
         case ValueChange():
             sides = (("-", field.before), ("+", field.after))
-            yield from (f"{sign} {field.field}: {visible(_said(value))}" for sign, value in sides if value is not None)
+            yield from (
+                f"{sign} {field.field}: {visible(_value_text(value))}" for sign, value in sides if value is not None
+            )
 
 
 def _left_alone(plan: Plan) -> Section:
     listed = sorted((grant_label(each.observed.key, plan.directory), _reason(each)) for each in plan.left_alone)
     items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
-    summary = f"Left alone ({len(items)}): {counted_reasons(plan)}"
+    summary = f"Left alone ({len(items)}): {left_alone_counts(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
-    return Section(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else NOTHING
+    return Section(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else EMPTY_SECTION
 
 
 def _reason(each: LeftAlone) -> str:
     return f"{each.reason}: {span(each.detail)}" if each.detail else str(each.reason)
 
 
-def _foot(plan: Plan, checkout: SourceLinks) -> str:
-    identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{at_commit(checkout)}."
+def _foot(plan: Plan, links: SourceLinks) -> str:
+    identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{commit_suffix(links)}."
     if plan.blocked:
         return f"{identity} It cannot be applied while a change is blocked.\n"
     if not plan.changes:
@@ -281,9 +290,9 @@ def _foot(plan: Plan, checkout: SourceLinks) -> str:
     return f"{identity} `reconciler apply PLANFILE` with the saved plan applies exactly this plan or nothing.\n"
 
 
-def _mark(change: Change) -> str:
-    return MARKS[action_of(change)]
+def _symbol(change: Change) -> str:
+    return SYMBOLS[action_of(change)]
 
 
-def _said(value: object) -> str:
+def _value_text(value: object) -> str:
     return value if isinstance(value, str) else str(value).lower()

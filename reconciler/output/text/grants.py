@@ -46,8 +46,8 @@ def _grant(each: ListedGrant) -> Iterator[Line]:
     ids = f"{each.client_id} -> {each.audience}"
     if each.client and each.client_id and each.audience:
         yield line(INDENT, Span(visible(ids), Style.MUTED))
-    place = f"{spec.source.file}:{spec.source.line}"
-    for text in (f"{place}  {spec.description}" if spec.description else place, *_settings(spec)):
+    location = f"{spec.source.file}:{spec.source.line}"
+    for text in (f"{location}  {spec.description}" if spec.description else location, *_settings(spec)):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
             yield line(INDENT, visible(part))  # a part may start with characters that would be a workflow command
     yield line()
@@ -84,30 +84,30 @@ def _json_value(value: object) -> object:
     return sorted(set(value)) if isinstance(value, tuple) else value
 
 
-MOST_LISTED = 20
+MAX_LISTED = 20
 
 
-def left_out_lines(grant_import: GrantImport, directory: Directory, *, every: bool) -> Iterator[Line]:
-    """Yield the grants that were not imported, with their reasons. `every` lists all of them."""
+def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: bool) -> Iterator[Line]:
+    """Yield the grants that were not imported, with their reasons. `verbose` lists all of them."""
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
         ("APIs", directory.apis, "read:resource_servers"),
     ):
         if listing is None:
             yield line(Span(f"{name} are shown by id: the token may not list them ({permission}).", Style.WARNING))
-    listed = grant_import.left_out[: len(grant_import.left_out) if every else MOST_LISTED]
+    listed = grant_import.left_out[: len(grant_import.left_out) if verbose else MAX_LISTED]
     for each in listed:
         yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))
         yield line("    ", each.why)
     yield from _more(len(grant_import.left_out) - len(listed))
 
 
-def import_lines(grant_import: GrantImport, files: Sequence[str], *, every: bool) -> Iterator[Line]:
+def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bool) -> Iterator[Line]:
     """Yield the number of imported grants and the names of the `files`."""
     rest = f"{grant_import.declared} declared already, {len(grant_import.left_out)} left out"
     new = f"{pluralize(grant_import.count, 'grant')} in {pluralize(len(files), 'new file')}" if files else "nothing new"
     yield line(Span(f"Imported: {new}; {rest}.", Style.STRONG))
-    listed = files[: len(files) if every else MOST_LISTED]
+    listed = files[: len(files) if verbose else MAX_LISTED]
     for name in listed:
         yield line("    ", name)
     yield from _more(len(files) - len(listed))

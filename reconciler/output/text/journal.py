@@ -26,13 +26,13 @@ def runs_lines(runs: Iterable[PastRun]) -> Iterator[Line]:
         yield from _summary(run)
 
 
-def run_lines(run: PastRun, journal: str, *, every: bool) -> Iterator[Line]:
-    """Yield a run as in the list, then its entries in order. With `every`, include the grants."""
+def run_lines(run: PastRun, journal: str, *, verbose: bool) -> Iterator[Line]:
+    """Yield a run as in the list, then its entries in order. With `verbose`, include the grants."""
     yield from _summary(run)
     yield line(INDENT, Span(visible(journal), Style.MUTED))
     yield line()
     for entry in run.entries:
-        yield from _entry(entry, every=every)
+        yield from _entry(entry, verbose=verbose)
 
 
 def runs_json(runs: Iterable[PastRun]) -> Json:
@@ -59,22 +59,22 @@ def _run(run: PastRun) -> Json:
 
 
 def _summary(run: PastRun) -> Iterator[Line]:
-    yield line(Span(visible(run.name), Style.STRONG), INDENT, _when_and_where(run.begin_entry))
+    yield line(Span(visible(run.name), Style.STRONG), INDENT, _time_and_tenant(run.begin_entry))
     changes = "unknown number of changes" if run.changes is None else pluralize(run.changes, "change")
-    results = ", ".join(f"{count} {visible(result) or 'untold'}" for result, count in run.results.items())
+    results = ", ".join(f"{count} {visible(result) or 'unnamed'}" for result, count in run.results.items())
     state = NO_END if run.converged is None else CONVERGED if run.converged else NOT_CONVERGED
     yield line(INDENT, f"{changes}: {results or 'no result'}; ", state)
     if run.unsettled:
-        unseen = f"NO RESULT for {pluralize(len(run.unsettled), 'write')}: it is unknown whether they took effect"
-        yield line(INDENT, Span(unseen, Style.ERROR))
+        warning = f"NO RESULT for {pluralize(len(run.unsettled), 'write')}: it is unknown whether they took effect"
+        yield line(INDENT, Span(warning, Style.ERROR))
         for entry in run.unsettled:
-            yield line(INDENT * 2, Span(f"{entry.number} {_deed(entry)}", Style.ERROR))
+            yield line(INDENT * 2, Span(f"{entry.number} {_change_text(entry)}", Style.ERROR))
         yield line(INDENT, Span("-> run apply again: it reads the tenant before it writes", Style.STRONG))
     if run.unreadable_lines:
         yield line(INDENT, Span(_damage(run), Style.WARNING))
 
 
-def _when_and_where(begin_entry: JournalEntry | None) -> str:
+def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
     if begin_entry is None:
         return "its start is not recorded"
     tenant = begin_entry.parts("tenant")
@@ -89,21 +89,21 @@ def _damage(run: PastRun) -> str:
     return f"Unreadable lines: {', '.join(map(str, run.unreadable_lines))}."
 
 
-def _entry(entry: JournalEntry, *, every: bool) -> Iterator[Line]:
+def _entry(entry: JournalEntry, *, verbose: bool) -> Iterator[Line]:
     start = Span(f"{visible(entry.time[CLOCK]):<12}", Style.MUTED)
-    yield line(start, f"  {visible(entry.event):<{EVENT_WIDTH}}  ", *_told(entry))
-    if every and entry.event == JournalEvent.INTENT:
+    yield line(start, f"  {visible(entry.event):<{EVENT_WIDTH}}  ", *_entry_details(entry))
+    if verbose and entry.event == JournalEvent.INTENT:
         for side in ("before", "after"):
             text = json.dumps(entry.content.get(side), ensure_ascii=False)
             yield line(INDENT * 7, Span(f"{side:<6} {visible(text)}", Style.MUTED))
 
 
-def _told(entry: JournalEntry) -> Iterator[Span]:
+def _entry_details(entry: JournalEntry) -> Iterator[Span]:
     match entry.event:
         case JournalEvent.BEGIN:
-            yield Span(_when_and_where(entry))
+            yield Span(_time_and_tenant(entry))
         case JournalEvent.INTENT:
-            yield Span(f"{entry.number} {_deed(entry)}")
+            yield Span(f"{entry.number} {_change_text(entry)}")
         case JournalEvent.RESULT:
             result, detail = entry.text("outcome"), entry.text("detail")
             yield Span(f"{entry.number} ")
@@ -115,10 +115,10 @@ def _told(entry: JournalEntry) -> Iterator[Span]:
             yield Span("")
 
 
-def _deed(entry: JournalEntry) -> str:
+def _change_text(entry: JournalEntry) -> str:
     """Return the change of an entry, by ids. Journals contain no names."""
     key = entry.parts("key")
     subject = key.get("subject_type")
-    usual = "" if subject in {None, "client"} else f" ({subject})"
+    subject_label = "" if subject in {None, "client"} else f" ({subject})"
     holder = key.get("client_id") or key.get("default_for")
-    return visible(f"{entry.text('action')} {holder} -> {key.get('audience')}{usual}")
+    return visible(f"{entry.text('action')} {holder} -> {key.get('audience')}{subject_label}")

@@ -8,11 +8,11 @@ from reconciler.core.outcome import ApplyReport, Result, count_results
 from reconciler.core.plan import Change
 from reconciler.core.quoting import pluralize, visible
 from reconciler.output.styled import Line, Span, Style, line
-from reconciler.output.text.plan import group_lines, mark_of
+from reconciler.output.text.plan import change_symbol, group_lines
 from reconciler.output.words import grant_label
 
 STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
-WIDEST_RESULT = max(len(result) for result in Result)
+RESULT_WIDTH = max(len(result) for result in Result)
 
 
 def report_lines(report: ApplyReport, directory: Directory) -> Iterator[Line]:
@@ -20,10 +20,10 @@ def report_lines(report: ApplyReport, directory: Directory) -> Iterator[Line]:
     for outcome in report.outcomes:
         yield _row(outcome.result, outcome.change, directory)
         if outcome.detail:
-            yield line(" " * (WIDEST_RESULT + 4), Span(visible(outcome.detail), Style.MUTED))
+            yield line(" " * (RESULT_WIDTH + 4), Span(visible(outcome.detail), Style.MUTED))
     yield line()
     yield from group_lines("Still differs", report.differences, directory, {})
-    yield line(Span(f"Apply: {counted_outcomes(report)}; {state(report)}.", Style.STRONG))
+    yield line(Span(f"Apply: {outcome_counts(report)}; {state(report)}.", Style.STRONG))
 
 
 def report_json(report: ApplyReport) -> Json:
@@ -60,15 +60,15 @@ def report_json(report: ApplyReport) -> Json:
 
 def _row(word: str, change: Change, directory: Directory) -> Line:
     return line(
-        Span(f"{word:<{WIDEST_RESULT}}", STYLES.get(word, Style.ERROR)),
+        Span(f"{word:<{RESULT_WIDTH}}", STYLES.get(word, Style.ERROR)),
         "  ",
-        mark_of(change),
+        change_symbol(change),
         " ",
         grant_label(change.key, directory),
     )
 
 
-def counted_outcomes(report: ApplyReport) -> str:
+def outcome_counts(report: ApplyReport) -> str:
     """Return the number of outcomes per result, or an empty text."""
     return ", ".join(f"{count} {result}" for result, count in count_results(report.outcomes).items() if count)
 

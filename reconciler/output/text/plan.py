@@ -14,19 +14,19 @@ from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.words import (
-    TOLD,
-    about,
-    all_risks_of,
-    by_origin,
-    counted_reasons,
-    counted_risks,
-    dangers,
-    effect_of_field,
+    SHOWN_LEVELS,
+    all_risks,
+    field_effect,
     grant_label,
-    nothing,
+    left_alone_counts,
+    no_changes_reason,
     origins_summary,
+    risk_counts,
+    risks_at_level,
     scope_label,
+    sections_by_origin,
     summary,
+    tenants_prefix,
 )
 
 RISKS_WIDTH = 80
@@ -35,13 +35,13 @@ RISKS_WIDTH = 80
 def rule_lines(rules: Iterable[RiskRule]) -> Iterator[Line]:
     """Yield a row per rule, the highest level first, wrapped to 80 columns."""
     rules = list(rules)
-    of_level = max(map(len, Level)) + 2
-    of_name = max(len(rule.name) for rule in rules) + 2
+    level_width = max(map(len, Level)) + 2
+    name_width = max(len(rule.name) for rule in rules) + 2
     for rule in rules:
-        first, *rest = wrap(rule.meaning, RISKS_WIDTH - of_level - of_name, break_on_hyphens=False)
-        yield line(Span(f"{rule.level:<{of_level}}", LEVEL_STYLES[rule.level]), f"{rule.name:<{of_name}}{first}")
+        first, *rest = wrap(rule.meaning, RISKS_WIDTH - level_width - name_width, break_on_hyphens=False)
+        yield line(Span(f"{rule.level:<{level_width}}", LEVEL_STYLES[rule.level]), f"{rule.name:<{name_width}}{first}")
         for text in rest:
-            yield line(" " * (of_level + of_name), text)
+            yield line(" " * (level_width + name_width), text)
 
 
 def rules_json(rules: Iterable[RiskRule]) -> Json:
@@ -56,39 +56,39 @@ LEVEL_STYLES: Mapping[Level, Style] = {
     Level.HIGH: Style.WARNING,
     Level.LOW: Style.MUTED,
 }
-MOST_LEFT_ALONE = 10
+MAX_LEFT_ALONE = 10
 WIDTH = 80
 INDENT = "      "
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
 
 
-def plan_lines(plan: Plan, *, every: bool = False) -> Iterator[Line]:
-    """Yield the lines of `plan`. `every` lists all grants that are left alone."""
+def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield the lines of `plan`. `verbose` lists all grants that are left alone."""
     yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
     yield line()
     yield from _critical(plan)
     yield from _config_changes(plan)
     yield from _blocked(plan)
-    for title, changes in by_origin(plan):
+    for title, changes in sections_by_origin(plan):
         if title:
             yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
             yield line()
         for action, kind in KINDS:
-            some = [change for change in changes if isinstance(change, kind)]
-            yield from group_lines(action, some, plan.directory, plan.risks)
+            selected = [change for change in changes if isinstance(change, kind)]
+            yield from group_lines(action, selected, plan.directory, plan.risks)
     if not plan.changes and not plan.blocked:
-        yield line(f"No changes: {nothing(plan)}.")
+        yield line(f"No changes: {no_changes_reason(plan)}.")
         yield line()
-    yield from _left_alone(plan, every=every)
+    yield from _left_alone(plan, verbose=verbose)
     for note in plan.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
-    yield from _counted_risks(plan)
+    yield from _risk_counts(plan)
     if plan.origins:
         yield line(Span(origins_summary(plan), Style.STRONG))
     yield line(Span(summary(plan), Style.STRONG))
 
 
-def mark_of(change: Change) -> Span:
+def change_symbol(change: Change) -> Span:
     """Return the symbol of a change."""
     match change:
         case Create():
@@ -112,7 +112,7 @@ def group_lines(title: str, changes: Iterable[Change], directory: Directory, ris
 
 def _critical(plan: Plan) -> Iterator[Line]:
     """Yield a line for each critical risk. They come first, so that no number of changes hides one."""
-    found = dangers(plan, Level.CRITICAL)
+    found = risks_at_level(plan, Level.CRITICAL)
     if not found:
         return
     yield line(Span(f"Critical ({len(found)})", Style.ERROR))
@@ -127,15 +127,15 @@ def _config_changes(plan: Plan) -> Iterator[Line]:
         return
     yield line(Span(f"Changes to reconciler.yaml ({len(plan.config_changes)})", Style.STRONG))
     for each in plan.config_changes:
-        said = f"{each.risk.level}: {about(each)}{visible(each.risk.message)}  ({each.risk.rule})"
-        yield line("  ", Span(f"! {said}", LEVEL_STYLES[each.risk.level]))
+        text = f"{each.risk.level}: {tenants_prefix(each)}{visible(each.risk.message)}  ({each.risk.rule})"
+        yield line("  ", Span(f"! {text}", LEVEL_STYLES[each.risk.level]))
     yield line()
 
 
-def _counted_risks(plan: Plan) -> Iterator[Line]:
-    if told := counted_risks(plan):
-        critical = any(risk.level is Level.CRITICAL for risk in all_risks_of(plan))
-        yield line(Span(f"Risks: {told}.", LEVEL_STYLES[Level.CRITICAL if critical else Level.HIGH]))
+def _risk_counts(plan: Plan) -> Iterator[Line]:
+    if text := risk_counts(plan):
+        has_critical = any(risk.level is Level.CRITICAL for risk in all_risks(plan))
+        yield line(Span(f"Risks: {text}.", LEVEL_STYLES[Level.CRITICAL if has_critical else Level.HIGH]))
 
 
 def _blocked(plan: Plan) -> Iterator[Line]:
@@ -156,11 +156,11 @@ def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
 def _change(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
     """Yield a change. `origin` is None if the title of the section shows it."""
     label = Span(grant_label(change.key, directory), Style.STRONG)
-    yield line("  ", mark_of(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
+    yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
         yield from _origin(change.after.spec)
     for risk in risks.get(change.key, ()):
-        if risk.level in TOLD:
+        if risk.level in SHOWN_LEVELS:
             yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
     for field in change.fields:
         yield from _field(field, directory)
@@ -168,9 +168,9 @@ def _change(change: Change, directory: Directory, risks: Risks, origin: Origin |
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
     """Yield the source of the grant and its description, in one line if they fit."""
-    place, description = f"{spec.source.file}:{spec.source.line}", spec.description
-    together = f"{place}  {description}" if description else place
-    for text in [together] if len(together) <= WIDTH - len(INDENT) else [place, description]:
+    location, description = f"{spec.source.file}:{spec.source.line}", spec.description
+    one_line = f"{location}  {description}" if description else location
+    for text in [one_line] if len(one_line) <= WIDTH - len(INDENT) else [location, description]:
         yield line(INDENT, Span(visible(text), Style.MUTED))
 
 
@@ -196,28 +196,28 @@ def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
 
 def _setting(change: ValueChange) -> Iterator[Line]:
     if change.before is None:
-        yield line(INDENT, Span(f"+ {change.field}: {_said(change.after)}", Style.CREATE))
+        yield line(INDENT, Span(f"+ {change.field}: {_value_text(change.after)}", Style.CREATE))
     elif change.after is None:
-        yield line(INDENT, Span(f"- {change.field}: {_said(change.before)}", Style.DELETE))
+        yield line(INDENT, Span(f"- {change.field}: {_value_text(change.before)}", Style.DELETE))
     else:
-        text = f"~ {change.field}: {_said(change.before)} -> {_said(change.after)}"
+        text = f"~ {change.field}: {_value_text(change.before)} -> {_value_text(change.after)}"
         yield line(INDENT, Span(text, Style.UPDATE))
-        if effect := effect_of_field(change):
+        if effect := field_effect(change):
             yield line(INDENT, "  ", Span(effect, Style.MUTED))
 
 
-def _said(value: object) -> str:
+def _value_text(value: object) -> str:
     return visible(value) if isinstance(value, str) else str(value).lower()
 
 
-def _left_alone(plan: Plan, *, every: bool) -> Iterator[Line]:
+def _left_alone(plan: Plan, *, verbose: bool) -> Iterator[Line]:
     if not plan.left_alone:
         return
-    yield line(Span(f"Left alone ({len(plan.left_alone)})", Style.STRONG), f" {counted_reasons(plan)}")
+    yield line(Span(f"Left alone ({len(plan.left_alone)})", Style.STRONG), f" {left_alone_counts(plan)}")
     listed = sorted(
         f"{grant_label(each.observed.key, plan.directory)}  [{visible(each.why)}]" for each in plan.left_alone
     )
-    hidden = 0 if every else max(0, len(listed) - MOST_LEFT_ALONE)
+    hidden = 0 if verbose else max(0, len(listed) - MAX_LEFT_ALONE)
     for label in listed[: len(listed) - hidden]:
         yield line("    ", Span(label, Style.MUTED))
     if hidden:

@@ -8,8 +8,8 @@ from reconciler.core.problems import Finding, Problem, Severity, Status, count_s
 from reconciler.core.quoting import visible
 from reconciler.output.styled import Line, Span, Style, line
 
-LONGEST_EXCERPT = 200
-MOST_SHOWN = 1_000
+MAX_EXCERPT_LENGTH = 200
+MAX_SHOWN = 1_000
 """More problems are not readable, and a pull request can cause any number."""
 
 
@@ -17,19 +17,19 @@ def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, exce
     """Yield a line per problem: `path:line:column: what is wrong; what to do`.
 
     With `excerpts`, the line of the file and a caret follow if `texts` has the file. If there are more than
-    `MOST_SHOWN` problems, errors take precedence over warnings, and the last line counts the rest.
+    `MAX_SHOWN` problems, errors take precedence over warnings, and the last line counts the rest.
     """
     problems = list(problems)
     shown = problems
-    if len(problems) > MOST_SHOWN:
-        shown = sorted(problems, key=lambda each: each.severity is Severity.WARNING)[:MOST_SHOWN]
+    if len(problems) > MAX_SHOWN:
+        shown = sorted(problems, key=lambda each: each.severity is Severity.WARNING)[:MAX_SHOWN]
     files = {each.source.file for each in shown} if excerpts else set()
     lines = {file: texts[file].split("\n") for file in files if file in texts}
     for problem in shown:
         style = Style.ERROR if problem.severity is Severity.ERROR else Style.WARNING
         severity = "" if problem.severity is Severity.ERROR else "warning: "
-        place = visible(str(problem.source))
-        yield line(Span(f"{place}:", Style.STRONG), " ", Span(severity, style), visible(problem.message))
+        location = visible(str(problem.source))
+        yield line(Span(f"{location}:", Style.STRONG), " ", Span(severity, style), visible(problem.message))
         if problem.source.file in lines:
             yield from _excerpt(problem, lines[problem.source.file])
     if len(shown) < len(problems):
@@ -53,11 +53,11 @@ def _excerpt(problem: Problem, lines: list[str]) -> Iterator[Line]:
         return
     offending = lines[problem.source.line - 1].removesuffix("\r")
     column = problem.source.column - 1
-    if column > LONGEST_EXCERPT:
+    if column > MAX_EXCERPT_LENGTH:
         return
     before = visible(offending[:column])
     number = f"{problem.source.line:>5} | "
-    yield line(Span(number, Style.MUTED), before + visible(offending[column:LONGEST_EXCERPT]))
+    yield line(Span(number, Style.MUTED), before + visible(offending[column:MAX_EXCERPT_LENGTH]))
     yield line(" " * (len(number) + len(before)), Span("^", Style.ERROR))
 
 
@@ -78,8 +78,8 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
     for finding in findings:
         yield from _finding(finding, check_width)
     yield line()
-    counted = ", ".join(f"{count} {status}" for status, count in count_statuses(findings).items() if count)
-    yield line(Span(f"Checks: {counted}.", Style.STRONG))
+    summary = ", ".join(f"{count} {status}" for status, count in count_statuses(findings).items() if count)
+    yield line(Span(f"Checks: {summary}.", Style.STRONG))
 
 
 def findings_json(findings: Sequence[Finding]) -> Json:
