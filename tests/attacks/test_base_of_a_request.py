@@ -29,10 +29,10 @@ def plan(revision: str = "HEAD", *more: str) -> CommandResult:
 def test_the_policy_of_the_revision_decides() -> None:
     assert reconciler("plan").code == 0
 
-    ran = plan()
+    result = plan()
 
-    assert ran.code == 4
-    assert "ask the security team" in ran.stdout
+    assert result.code == 4
+    assert "ask the security team" in result.stdout
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "missing"])
@@ -41,10 +41,10 @@ def test_the_kind_of_the_file_in_the_checkout_does_not_matter(here: Path, kind: 
     if kind != "missing":
         (here / "reconciler.yaml").symlink_to("other.yaml" if kind == "link" else "nowhere.yaml")
 
-    ran = plan("HEAD", "--base", "HEAD")
+    result = plan("HEAD", "--base", "HEAD")
 
-    assert ran.code != 0
-    assert kind != "link" or "ask the security team" in ran.stdout
+    assert result.code != 0
+    assert kind != "link" or "ask the security team" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -64,18 +64,18 @@ def test_an_invalid_policy_or_a_link_out_of_the_repository_is_an_error(here: Pat
     (here / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
 
     for revision in ("HEAD^", "HEAD"):
-        ran = plan(revision)
-        assert ran.code == 1, ran.output
-        assert f"reconciler.yaml in {revision}" in ran.stderr
+        result = plan(revision)
+        assert result.code == 1, result.output
+        assert f"reconciler.yaml in {revision}" in result.stderr
 
 
 def test_a_revision_without_the_file_is_noted(here: Path) -> None:
     (here / "reconciler.yaml").rename(here / "new.yaml")
 
-    ran = reconciler("--config", "new.yaml", "plan", "--policy-at", "HEAD")
+    result = reconciler("--config", "new.yaml", "plan", "--policy-at", "HEAD")
 
-    assert ran.code == 0
-    assert 'new.yaml does not exist in "HEAD", so the policy of the checkout applies' in ran.output
+    assert result.code == 0
+    assert 'new.yaml does not exist in "HEAD", so the policy of the checkout applies' in result.output
 
 
 @pytest.mark.usefixtures("here")
@@ -89,10 +89,10 @@ def test_a_revision_without_the_file_is_noted(here: Path) -> None:
     ],
 )
 def test_a_policy_that_cannot_be_read_is_an_error(more: list[str], message: str) -> None:
-    ran = reconciler("plan", *more)
+    result = reconciler("plan", *more)
 
-    assert ran.code == 1
-    assert message in ran.stderr
+    assert result.code == 1
+    assert message in result.stderr
 
 
 REQUESTS = [

@@ -49,9 +49,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def changes(*more: str) -> list[tuple[str, str, list[str], str]]:
-    ran = reconciler(*more, "plan", "--base", "HEAD", "--format", "json")
-    assert ran.code in (0, 4), ran.stderr
-    return [(each["level"], each["rule"], each["tenants"], each["message"]) for each in ran.data["config_changes"]]
+    result = reconciler(*more, "plan", "--base", "HEAD", "--format", "json")
+    assert result.code in (0, 4), result.stderr
+    return [(each["level"], each["rule"], each["tenants"], each["message"]) for each in result.data["config_changes"]]
 
 
 def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
@@ -189,8 +189,10 @@ def test_exchanging_two_domains_shows_the_loosened_guards(here: Path) -> None:
 def test_every_format_shows_the_changes(here: Path) -> None:
     (here / "reconciler.yaml").write_text(BASE.replace("deletes: 20", "deletes: 100"))
     forms = ("text", "markdown", "json", "sarif", "github")
-    ran = reconciler("plan", "--base", "HEAD", "--out", "p.json", *(f"--report={form}=plan.{form}" for form in forms))
-    assert ran.code == 0
+    result = reconciler(
+        "plan", "--base", "HEAD", "--out", "p.json", *(f"--report={form}=plan.{form}" for form in forms)
+    )
+    assert result.code == 0
 
     what = "limits: deletes changes from 20 % to 100 %"
     for form in forms:
@@ -201,8 +203,8 @@ def test_every_format_shows_the_changes(here: Path) -> None:
         "::error file=reconciler.yaml,title=reconciler,line=1,col=1::local, prod and dev: limits: deletes changes"
     )
     assert (here / "plan.github").read_text().startswith(annotation)
-    assert "Changes to reconciler.yaml (1)\n  ! critical: local, prod and dev: limits: deletes" in ran.stdout
-    assert "Risks: 1 critical." in ran.stdout
+    assert "Changes to reconciler.yaml (1)\n  ! critical: local, prod and dev: limits: deletes" in result.stdout
+    assert "Risks: 1 critical." in result.stdout
     assert "> [!CAUTION]\n> **Changes to reconciler.yaml (1)**" in (here / "plan.markdown").read_text()
     assert f"critical: local, prod and dev: unverified: {what}" in reconciler("show", "p.json").stdout
 
@@ -212,9 +214,9 @@ def test_a_base_without_a_configuration_is_noted(here: Path) -> None:
     committed_without = git(here, "write-tree")
     commit = git(here, "commit-tree", committed_without, "-m", "none")
 
-    ran = reconciler("plan", "--base", commit, "--format", "json")
+    result = reconciler("plan", "--base", commit, "--format", "json")
 
-    (found,) = ran.data["config_changes"]
+    (found,) = result.data["config_changes"]
     assert (found["level"], found["rule"]) == ("high", "config-new")
     assert found["message"].startswith(
         f"{commit} does not contain reconciler.yaml: every setting is new, or the file was moved"

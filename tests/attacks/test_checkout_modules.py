@@ -16,10 +16,10 @@ def test_a_module_in_the_current_folder_is_not_imported(here: Path, name: str) -
     marker = here.parent / f"{here.name}-marker"
     (here / f"{name}.py").write_text(f"open({str(marker)!r}, 'w')\n", encoding="utf-8")
 
-    ran = run_process("plan", cwd=here)
+    result = run_process("plan", cwd=here)
 
     assert not marker.exists()
-    assert ran.code == 0, ran.output
+    assert result.code == 0, result.output
 
 
 def test_every_spelling_of_the_current_folder_is_removed_from_the_path(
@@ -30,7 +30,7 @@ def test_every_spelling_of_the_current_folder_is_removed_from_the_path(
     (here / "link").symlink_to(here)
     monkeypatch.setenv("PYTHONPATH", f":.:{here / 'link'}")
 
-    ran = run_process("--version", cwd=here)
+    result = run_process("--version", cwd=here)
 
     assert not marker.exists()
-    assert ran.code == 0, ran.output
+    assert result.code == 0, result.output

@@ -53,9 +53,9 @@ def plan(*more: str, base: str = "main") -> CommandResult:
     return reconciler("plan", "--base", base, *more)
 
 
-def assert_plans(ran: CommandResult) -> None:
-    assert (ran.code, ran.stderr) == (0, "")
-    assert "1 from this branch" in ran.stdout or "Origin: 0 from this branch" in ran.stdout
+def assert_plans(result: CommandResult) -> None:
+    assert (result.code, result.stderr) == (0, "")
+    assert "1 from this branch" in result.stdout or "Origin: 0 from this branch" in result.stdout
 
 
 def section(name: str, **settings: str) -> str:
@@ -96,10 +96,10 @@ def test_a_grant_folder_that_looks_like_a_repository_is_not_used_as_one(
         (bare / name).parent.mkdir(parents=True)
         (bare / name).write_text(f"{text}\n")
 
-    ran = plan()
+    result = plan()
 
     assert not marker.exists()
-    assert_plans(ran)
+    assert_plans(result)
 
 
 @pytest.fixture(params=["git", "old git"])
@@ -116,11 +116,11 @@ def test_a_missing_object_is_not_fetched(here: Path, marker: Path, payload: str,
     (here / ".git" / "config").write_text(fetch_configurations(payload)[transport])
     delete_objects(here, "main:grants/billing.yaml")
 
-    ran = plan()
+    result = plan()
 
     assert not marker.exists()
-    assert ran.code == 1
-    assert "fetch it first" in ran.stderr
+    assert result.code == 1
+    assert "fetch it first" in result.stderr
 
 
 def delete_objects(folder: Path, *names: str) -> None:
@@ -156,8 +156,8 @@ def test_settings_of_the_repository_run_no_program(here: Path, marker: Path, pay
     with (here / ".git" / "config").open("a") as config:
         config.write(settings(payload)[setting])
 
-    for ran in (plan(), reconciler("validate")):
-        assert ran.code == 0, ran.stderr
+    for result in (plan(), reconciler("validate")):
+        assert result.code == 0, result.stderr
     assert not marker.exists()
 
 
@@ -221,11 +221,11 @@ def test_git_is_stopped_if_it_does_not_end(here: Path, script: str, said: str, m
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(command, "TIMEOUT_SECONDS", 2.0)
 
-    ran = plan()
+    result = plan()
 
-    assert ran.code == 1
-    assert said in ran.stderr
-    assert len(ran.stderr) < 1000
+    assert result.code == 1
+    assert said in result.stderr
+    assert len(result.stderr) < 1000
 
 
 def test_replaced_objects_and_grafts_are_ignored(here: Path) -> None:
@@ -251,10 +251,10 @@ def test_objects_of_another_repository_are_ignored(here: Path, by: str, monkeypa
     else:
         monkeypatch.setenv("GIT_ALTERNATE_OBJECT_DIRECTORIES", str(other / "objects"))
 
-    ran = plan()
+    result = plan()
 
-    assert ran.code == 1
-    assert ("borrows objects" if by == "file" else "fetch it first") in ran.stderr
+    assert result.code == 1
+    assert ("borrows objects" if by == "file" else "fetch it first") in result.stderr
 
 
 @pytest.mark.parametrize("lost", ["main:grants/billing.yaml", "main:grants", "main^{tree}", "main"])
@@ -262,10 +262,10 @@ def test_a_missing_object_in_a_partial_clone_is_an_error(here: Path, lost: str) 
     commit = git(here, "rev-parse", "main")
     delete_objects(here, lost)
 
-    ran = plan(base=commit)
+    result = plan(base=commit)
 
-    assert ran.code == 1
-    assert "fetch it first" in ran.stderr
+    assert result.code == 1
+    assert "fetch it first" in result.stderr
 
 
 @AS_ROOT
@@ -276,13 +276,13 @@ def test_a_repository_of_another_user_must_be_a_safe_directory(
     os.chown(here / where, OTHER_USER, OTHER_USER)
     (here.parent / "settings").write_text(section("safe", directory=str(here)))
 
-    ran = plan()
+    result = plan()
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(here.parent / "settings"))
 
     assert_plans(plan())
-    assert ran.code == 1
+    assert result.code == 1
     advice = f"git config --global --add safe.directory {here}"
-    assert f"because another user owns it; if you trust it: {advice}" in ran.stderr
+    assert f"because another user owns it; if you trust it: {advice}" in result.stderr
 
 
 def test_only_safe_directory_is_used_from_the_users_settings(
@@ -310,10 +310,10 @@ def tag_same_grants(here: Path, name: str, ref: str = "tags") -> str:
 def test_a_tag_with_the_name_of_the_base_branch_is_ambiguous(here: Path) -> None:
     tag_same_grants(here, "main")
 
-    ran = plan(base="main")
+    result = plan(base="main")
 
-    assert ran.code == 1
-    assert ran.stderr == (
+    assert result.code == 1
+    assert result.stderr == (
         'error: the revision "main" is ambiguous: "main" can mean refs/tags/main or refs/heads/main; '
         "write the full name, like refs/heads/main\n"
     )
@@ -324,11 +324,11 @@ def test_other_spellings_of_an_ambiguous_base_are_refused(here: Path, base: str)
     tag_same_grants(here, "main")
     tag_same_grants(here, "heads/main")
 
-    ran = plan(base=base)
+    result = plan(base=base)
 
-    assert ran.code == 1
-    assert "refs/heads/main" in ran.stderr
-    assert "ambiguous" in ran.stderr
+    assert result.code == 1
+    assert "refs/heads/main" in result.stderr
+    assert "ambiguous" in result.stderr
 
 
 def test_the_full_name_selects_the_branch_despite_tags(here: Path) -> None:
@@ -336,41 +336,41 @@ def test_the_full_name_selects_the_branch_despite_tags(here: Path) -> None:
     tag_same_grants(here, "main")
     tag_same_grants(here, "refs/heads/main")
 
-    ran = plan(base="refs/heads/main")
+    result = plan(base="refs/heads/main")
 
-    assert ran.code == 0
-    assert ran.stdout == expected
-    assert "is ambiguous" in ran.stderr  # reconciler shows git's own warning
+    assert result.code == 0
+    assert result.stdout == expected
+    assert "is ambiguous" in result.stderr  # reconciler shows git's own warning
 
 
 @pytest.mark.parametrize("base", ["refs/heads/next", "FETCH_HEAD"])
 def test_a_tag_does_not_replace_a_branch_that_is_not_fetched(here: Path, base: str) -> None:
     tag_same_grants(here, base)
 
-    ran = plan(base=base)
+    result = plan(base=base)
 
-    assert ran.code == 1
-    assert f"refs/tags/{base}" in ran.stderr
+    assert result.code == 1
+    assert f"refs/tags/{base}" in result.stderr
 
 
 def test_a_tag_named_head_does_not_replace_head(here: Path) -> None:
     expected = plan(base="HEAD").stdout
     tag_same_grants(here, "HEAD")
 
-    ran = plan(base="HEAD")
+    result = plan(base="HEAD")
 
-    assert (ran.code, ran.stdout) == (0, expected)
-    assert "is ambiguous" in ran.stderr
+    assert (result.code, result.stdout) == (0, expected)
+    assert "is ambiguous" in result.stderr
 
 
 def test_a_tag_does_not_replace_the_branch_of_a_remote(here: Path) -> None:
     git(here, "update-ref", "refs/remotes/origin/next", "main")
     tag_same_grants(here, "next")
 
-    ran = plan(base="next")
+    result = plan(base="next")
 
-    assert ran.code == 1
-    assert "refs/tags/next or refs/remotes/origin/next" in ran.stderr
+    assert result.code == 1
+    assert "refs/tags/next or refs/remotes/origin/next" in result.stderr
     assert plan(base="refs/remotes/origin/next").code == 0
 
 
@@ -379,10 +379,10 @@ def test_a_tag_does_not_replace_the_short_name_of_a_remote_branch(here: Path) ->
     assert_plans(plan(base="origin/next"))
     tag_same_grants(here, "origin/next")
 
-    ran = plan(base="origin/next")
+    result = plan(base="origin/next")
 
-    assert ran.code == 1
-    assert "refs/tags/origin/next or refs/remotes/origin/next" in ran.stderr
+    assert result.code == 1
+    assert "refs/tags/origin/next or refs/remotes/origin/next" in result.stderr
 
 
 def test_a_tag_does_not_replace_the_short_id_of_a_commit(here: Path) -> None:
@@ -390,10 +390,10 @@ def test_a_tag_does_not_replace_the_short_id_of_a_commit(here: Path) -> None:
     tag_same_grants(here, commit[:8])
     tag_same_grants(here, commit)
 
-    ran = plan(base=commit[:8])
+    result = plan(base=commit[:8])
 
-    assert ran.code == 1
-    assert f"refs/tags/{commit[:8]} or {commit}" in ran.stderr
+    assert result.code == 1
+    assert f"refs/tags/{commit[:8]} or {commit}" in result.stderr
     assert plan(base=commit).code == 0
 
 
@@ -412,10 +412,10 @@ def test_tags_with_other_names_are_allowed(here: Path) -> None:
     "base", ["--output=x", "-h", "--all", "a\nb", "main:grants", "main..HEAD", "nowhere", ":/state\x1b"]
 )
 def test_a_base_that_is_not_a_revision_is_an_error(here: Path, base: str) -> None:
-    ran = reconciler("plan", f"--base={base}")
+    result = reconciler("plan", f"--base={base}")
 
-    assert ran.code == 1
-    assert ran.stderr.startswith("error: ")
+    assert result.code == 1
+    assert result.stderr.startswith("error: ")
     assert not (here / "x").exists()
 
 
@@ -424,19 +424,19 @@ def test_a_base_that_is_not_a_revision_is_an_error(here: Path, base: str) -> Non
 @pytest.mark.parametrize("value", ["", " "])
 @pytest.mark.usefixtures("here")
 def test_an_empty_option_is_an_error(command: str, option: str, value: str) -> None:
-    ran = reconciler(command, f"--{option}", value)
+    result = reconciler(command, f"--{option}", value)
 
-    assert ran.code == 1
-    assert f"'--{option}': it is empty; check whether a variable is unset" in ran.stderr
+    assert result.code == 1
+    assert f"'--{option}': it is empty; check whether a variable is unset" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["config", "grants"])
 @pytest.mark.usefixtures("here")
 def test_an_empty_option_does_not_mean_the_default(option: str) -> None:
-    ran = reconciler("plan", f"--{option}", "")
+    result = reconciler("plan", f"--{option}", "")
 
-    assert ran.code == 1
-    assert f"'--{option}': it is empty" in ran.stderr
+    assert result.code == 1
+    assert f"'--{option}': it is empty" in result.stderr
 
 
 def test_the_gitlab_example_fetches_the_branch_and_not_a_tag(here: Path) -> None:
@@ -462,9 +462,9 @@ def test_a_grant_folder_that_links_out_of_the_repository_is_refused(here: Path, 
     (here / "grants").symlink_to(target.format(outside=outside).removeprefix("../"))
 
     for words in (["validate"], ["plan"], ["apply", "--yes"], ["fmt"], ["import"], ["validate", "grants/."]):
-        ran = reconciler(*words)
-        assert ran.code == 1, words
-        assert '"grants" is a link out of' in ran.stderr
+        result = reconciler(*words)
+        assert result.code == 1, words
+        assert '"grants" is a link out of' in result.stderr
 
 
 def test_a_link_in_a_parent_of_the_grant_folder_is_refused(here: Path) -> None:
@@ -473,10 +473,10 @@ def test_a_link_in_a_parent_of_the_grant_folder_is_refused(here: Path) -> None:
     shutil.move(here / "grants", outside / "grants")
     (here / "team").symlink_to("../outside")
 
-    ran = reconciler("--grants", "team/grants", "plan")
+    result = reconciler("--grants", "team/grants", "plan")
 
-    assert ran.code == 1
-    assert '"team/grants" is not read' in ran.stderr
+    assert result.code == 1
+    assert '"team/grants" is not read' in result.stderr
 
 
 def test_links_inside_the_repository_are_followed_in_the_checkout_and_the_base(here: Path) -> None:
@@ -500,9 +500,9 @@ def test_the_base_is_read_from_its_own_grant_folder(here: Path) -> None:
     (here / "team").unlink()
     (here / "team").symlink_to("b")
 
-    ran = reconciler("--grants", "team/grants", "plan", "--base", "HEAD")
+    result = reconciler("--grants", "team/grants", "plan", "--base", "HEAD")
 
-    assert "1 from both" in ran.stdout
+    assert "1 from both" in result.stdout
 
 
 def test_a_configuration_that_is_a_link_in_the_base_is_read(here: Path) -> None:
@@ -646,9 +646,9 @@ def test_attributes_that_alter_grant_files_at_checkout_are_refused(here: Path, k
     file.write_text(f"{text}\n")
 
     for words in (["validate"], ["plan"], ["apply", "--yes"]):
-        ran = reconciler(*words)
-        assert ran.code == 1
-        assert f"grants/billing.yaml: git alters this file at checkout ({said})" in ran.stderr
+        result = reconciler(*words)
+        assert result.code == 1
+        assert f"grants/billing.yaml: git alters this file at checkout ({said})" in result.stderr
 
 
 def test_a_quoted_text_that_hides_lines_only_in_the_checkout_is_refused(here: Path) -> None:
@@ -703,10 +703,10 @@ def test_unreadable_attributes_are_not_treated_as_harmless(here: Path) -> None:
     shutil.rmtree(here / ".git")
     (here / ".git").mkdir()
 
-    ran = reconciler("validate")
+    result = reconciler("validate")
 
-    assert ran.code == 1
-    assert "git cannot use the repository" in ran.stderr
+    assert result.code == 1
+    assert "git cannot use the repository" in result.stderr
 
 
 def test_without_git_attributes_are_not_checked(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,9 +49,9 @@ def test_the_commit_at_the_tip_is_applied(here: Path, forge: Forge, branch: str)
     forge.branches = {BRANCH: git(here, "rev-parse", "HEAD")}
     before = grants_of(here)
 
-    ran = apply_with_tip(branch)
+    result = apply_with_tip(branch)
 
-    assert ran.code == 0, ran.output
+    assert result.code == 0, result.output
     assert grants_of(here) != before
 
 
@@ -59,10 +59,10 @@ def test_a_superseded_commit_is_not_applied_and_the_newer_commit_is_named(here: 
     forge.branches = {BRANCH: commit_on_top(here)}
     before = grants_of(here)
 
-    ran = apply_with_tip()
+    result = apply_with_tip()
 
-    assert (ran.code, grants_of(here)) == (5, before)
-    assert f"superseded by {forge.branches[BRANCH]}, the tip of" in ran.stderr
+    assert (result.code, grants_of(here)) == (5, before)
+    assert f"superseded by {forge.branches[BRANCH]}, the tip of" in result.stderr
 
 
 @pytest.mark.parametrize("problem", ["no branch", "refused", "no sense", "tag"])
@@ -77,19 +77,19 @@ def test_an_unknown_tip_is_an_error(here: Path, forge: Forge, problem: str) -> N
         forge.faults = [lambda _, __: answer[problem]]
     before = grants_of(here)
 
-    ran = apply_with_tip()
+    result = apply_with_tip()
 
-    assert (ran.code, grants_of(here)) == (1, before), ran.output
-    assert ran.stderr.startswith("error: ")
+    assert (result.code, grants_of(here)) == (1, before), result.output
+    assert result.stderr.startswith("error: ")
 
 
 def test_without_a_known_hosting_service_nothing_is_applied(here: Path) -> None:
     before = grants_of(here)
 
-    ran = apply_with_tip()
+    result = apply_with_tip()
 
-    assert (ran.code, grants_of(here)) == (1, before)
-    assert "the hosting service is unknown" in ran.stderr
+    assert (result.code, grants_of(here)) == (1, before)
+    assert "the hosting service is unknown" in result.stderr
 
 
 @pytest.mark.usefixtures("here")

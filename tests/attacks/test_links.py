@@ -1,4 +1,4 @@
-"""Links and files in a pull request must not make a run read or write another place."""
+"""Links and files in a pull request must not redirect the reads and writes of a run."""
 
 import json
 import os
@@ -42,10 +42,10 @@ def test_outputs_do_not_follow_a_committed_link(
         monkeypatch.setenv(option, "out.json")
         words = []
 
-    ran = reconciler(*command.split(), *words)
+    result = reconciler(*command.split(), *words)
 
-    assert ran.code == 1
-    assert "link" in ran.stderr
+    assert result.code == 1
+    assert "link" in result.stderr
     assert target.read_text() == "mine"
     assert sorted(path.name for path in here.parent.iterdir()) == ["checkout", "target"]
 
@@ -54,9 +54,9 @@ def test_a_saved_plan_does_not_follow_a_committed_link(here: Path, target: Path)
     (here / "plan.json").symlink_to("grants/billing.yaml")
     commit_all(here)
 
-    ran = reconciler("plan", "--out", "plan.json")
+    result = reconciler("plan", "--out", "plan.json")
 
-    assert (ran.code, "link" in ran.stderr) == (1, True)
+    assert (result.code, "link" in result.stderr) == (1, True)
     assert (here / "grants/billing.yaml").read_text() == GRANTS
     assert target.exists()
 
@@ -71,9 +71,9 @@ def test_a_journal_does_not_follow_a_committed_link(here: Path, name: str) -> No
     (here / name).symlink_to(elsewhere)
     commit_all(here)
 
-    ran = reconciler("apply", "--yes")
+    result = reconciler("apply", "--yes")
 
-    assert (ran.code, "link" in ran.stderr) == (1, True)
+    assert (result.code, "link" in result.stderr) == (1, True)
     assert list(elsewhere.iterdir()) == []
     assert "0 to create" not in reconciler("plan").stdout
 
@@ -116,8 +116,8 @@ def test_files_with_tenant_data_are_readable_by_their_owner_only(here: Path) -> 
     (here / "old.md").write_text("x")
     (here / "old.md").chmod(0o644)
 
-    ran = reconciler("apply", "--yes", "--report", "markdown=old.md", "--report", "json=new.json")
-    assert ran.code == 0
+    result = reconciler("apply", "--yes", "--report", "markdown=old.md", "--report", "json=new.json")
+    assert result.code == 0
     assert reconciler("plan", "--out", "plan.json").code == 0
 
     is_ours = [path for path in (here / ".reconciler").rglob("*") if path.is_file()]
@@ -135,19 +135,19 @@ def test_a_grant_folder_outside_the_repository_is_refused(here: Path, command: s
     (here / "grants").symlink_to(outside if absolute else "../outside")
     before = {path.name: path.read_text() for path in outside.iterdir()}
 
-    ran = reconciler(*command.split())
+    result = reconciler(*command.split())
 
-    assert ran.code == 1
-    assert re.search(r"out\s+of", ran.output)
+    assert result.code == 1
+    assert re.search(r"out\s+of", result.output)
     assert {path.name: path.read_text() for path in outside.iterdir()} == before
 
 
 def test_import_does_not_create_a_folder_outside_the_repository(here: Path) -> None:
     (here / "link").symlink_to(here.parent)
 
-    ran = reconciler("import", "--out", "link/imported")
+    result = reconciler("import", "--out", "link/imported")
 
-    assert (ran.code, "is a link out of" in ran.stderr) == (1, True)
+    assert (result.code, "is a link out of" in result.stderr) == (1, True)
     assert not (here.parent / "imported").exists()
 
 
@@ -158,9 +158,9 @@ def test_a_mounted_folder_with_internal_links_is_read(here: Path) -> None:
     (here / "grants" / "..data").symlink_to("..2026_11_27")
     (here / "grants" / "billing.yaml").symlink_to("..data/billing.yaml")
 
-    ran = reconciler("plan")
+    result = reconciler("plan")
 
-    assert (ran.code, "1 to create" in ran.stdout) == (0, True)
+    assert (result.code, "1 to create" in result.stdout) == (0, True)
 
 
 @pytest.mark.parametrize("link", [".gitignore", "schemas", ".github", ".github/workflows", "grants"])
@@ -174,21 +174,21 @@ def test_init_does_not_write_through_a_link(
     for path in (folder / "reconciler.yaml", folder / "grants/billing.yaml", folder / "grants"):
         path.rmdir() if path.is_dir() else path.unlink()
     git(folder, "init", "--quiet")
-    place = tmp_path / "outside" if target == "outside" else folder / target
-    place.mkdir(exist_ok=True)
-    goal = place / "file" if link == ".gitignore" else place
+    destination = tmp_path / "outside" if target == "outside" else folder / target
+    destination.mkdir(exist_ok=True)
+    goal = destination / "file" if link == ".gitignore" else destination
     if link == ".gitignore":
         goal.write_text("mine\n")
     (folder / link).parent.mkdir(exist_ok=True)
     (folder / link).symlink_to(goal)
     commit_all(folder)
-    before = sorted(path.name for path in place.iterdir())
+    before = sorted(path.name for path in destination.iterdir())
 
-    ran = reconciler("init", "--domain", "acme.eu.auth0.com", "--yes")
+    result = reconciler("init", "--domain", "acme.eu.auth0.com", "--yes")
 
-    assert ran.code == 1
-    assert "link" in ran.stderr
-    assert sorted(path.name for path in place.iterdir()) == before
+    assert result.code == 1
+    assert "link" in result.stderr
+    assert sorted(path.name for path in destination.iterdir()) == before
     assert link != ".gitignore" or goal.read_text() == "mine\n"
 
 
@@ -204,7 +204,7 @@ def test_validate_reports_a_committed_reconciler_folder(here: Path, make: Callab
     if not code:
         a_journal(here)
 
-    ran = reconciler("validate")
+    result = reconciler("validate")
 
-    assert ran.code == code
-    assert (".reconciler: git tracks this folder" in ran.stderr) == bool(code)
+    assert result.code == code
+    assert (".reconciler: git tracks this folder" in result.stderr) == bool(code)

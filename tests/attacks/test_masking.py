@@ -24,10 +24,10 @@ def test_the_fetched_token_is_masked_before_it_is_used(here: Path, command: str)
         (here / "reconciler.yaml").write_text(TENANTS % environment["AUTH0_DOMAIN"], encoding="utf-8")
         whole = {**os.environ, **environment, "GITHUB_ACTIONS": "true"}
 
-        ran = subprocess.run(command_line(command), env=whole, capture_output=True, text=True, check=False)
+        result = subprocess.run(command_line(command), env=whole, capture_output=True, text=True, check=False)
 
-    assert [token.count(".") for token in MASKED.findall(ran.stderr)] == [2], ran.stderr
-    assert "add-mask" not in ran.stdout
+    assert [token.count(".") for token in MASKED.findall(result.stderr)] == [2], result.stderr
+    assert "add-mask" not in result.stdout
 
 
 def test_the_masking_command_is_not_written_to_a_file(here: Path) -> None:

@@ -251,9 +251,9 @@ class FuzzedTenant:
         shutil.rmtree(self.folder / "grants" / "imported", ignore_errors=True)
         self.alteration.at, self.alteration.count = at, 0
         self.alteration.rng = rng or random.Random(0)
-        ran = reconciler(*arguments)
-        assert len(ran.output) < 100_000
-        return ran.code, ran.output
+        result = reconciler(*arguments)
+        assert len(result.output) < 100_000
+        return result.code, result.output
 
 
 @pytest.fixture(scope="module")

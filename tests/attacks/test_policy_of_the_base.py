@@ -44,13 +44,13 @@ BASE = f"{rules('allow')}\ntenants:\n{tenant('prod', SANDBOX, 'deny')}{tenant('d
 def test_a_renamed_tenant_keeps_the_denials_and_is_reported_as_new(here: Path, name: str) -> None:
     before = grants_of(here)
 
-    ran = apply_request(
+    result = apply_request(
         here, BASE.replace("dev: {", "dev: {database: d.db, "), f"tenants:\n{tenant(name, SANDBOX)}", name
     )
 
-    assert (ran.code, grants_of(here)) == (4, before)
-    assert DENIED in ran.stdout
-    assert "is a new tenant: base.yaml does not declare this tenant" in ran.stdout
+    assert (result.code, grants_of(here)) == (4, before)
+    assert DENIED in result.stdout
+    assert "is a new tenant: base.yaml does not declare this tenant" in result.stdout
 
 
 def test_exchanged_tenants_are_judged_by_the_stricter_policy(here: Path) -> None:
@@ -67,19 +67,19 @@ def test_exchanged_tenants_are_judged_by_the_stricter_policy(here: Path) -> None
             (here / "reconciler.yaml").unlink()
             removed = reconciler("apply", "--yes", "--policy", "base.yaml")
 
-    for ran in (swapped, renamed, removed):
-        assert ran.code == 4, ran.output
-        assert DENIED in ran.stdout
-        assert "new tenant" not in ran.stdout
+    for result in (swapped, renamed, removed):
+        assert result.code == 4, result.output
+        assert DENIED in result.stdout
+        assert "new tenant" not in result.stdout
 
 
 def test_a_declared_tenant_is_judged_by_its_own_policy_only(here: Path) -> None:
     base = BASE.replace("dev: {", "dev: {database: d.db, ")
 
-    ran = apply_request(here, base, f"tenants:\n{tenant('dev', SANDBOX)}", "dev")
+    result = apply_request(here, base, f"tenants:\n{tenant('dev', SANDBOX)}", "dev")
 
-    assert ran.code == 0, ran.output
-    assert "new tenant" not in ran.stdout
+    assert result.code == 0, result.output
+    assert "new tenant" not in result.stdout
 
 
 LIVE = {"domain": "live.eu.auth0.com"}

@@ -28,10 +28,10 @@ def planned(here: Path, schema: object) -> CommandResult:
 
 @pytest.mark.parametrize("pattern", SLOW)
 def test_patterns_run_in_linear_time(here: Path, pattern: str) -> None:
-    ran = planned(here, {"title": "slow", "properties": {"description": {"pattern": pattern}}})
+    result = planned(here, {"title": "slow", "properties": {"description": {"pattern": pattern}}})
 
-    assert ran.code in {0, 4}, ran.output
-    assert "Traceback" not in ran.stderr
+    assert result.code in {0, 4}, result.output
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def test_patterns_run_in_linear_time(here: Path, pattern: str) -> None:
     ids=["broken", "look-behind", "large", "key", "many", "zero", "address", "reference"],
 )
 def test_an_unusable_schema_is_reported_at_its_line(here: Path, schema: dict[str, object]) -> None:
-    ran = planned(here, {"title": "no", **schema})
+    result = planned(here, {"title": "no", **schema})
 
-    assert ran.code == 1
-    assert ran.stderr.startswith("reconciler.yaml:5:"), ran.stderr
+    assert result.code == 1
+    assert result.stderr.startswith("reconciler.yaml:5:"), result.stderr
 
 
 @pytest.mark.parametrize(
     "schema", [{"multipleOf": 5e-324}, {"minimum": 1e308}, {"maxLength": 10**30}, {"enum": [10**30]}], ids=str
 )
 def test_extreme_numbers_are_compared(here: Path, schema: dict[str, object]) -> None:
-    ran = planned(here, {"title": "no", "properties": {"scope": {"items": schema}}})
+    result = planned(here, {"title": "no", "properties": {"scope": {"items": schema}}})
 
-    assert ran.code in {0, 1, 4}
-    assert "Traceback" not in ran.stderr
+    assert result.code in {0, 1, 4}
+    assert "Traceback" not in result.stderr
 
 
 def test_a_text_that_cannot_be_checked_violates_the_schema() -> None:

@@ -22,13 +22,13 @@ def forge(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     here.mkdir()
     a_workspace(here, monkeypatch)
     (tmp_path / "event.json").write_text(json.dumps({"pull_request": {"number": NUMBER}}), encoding="utf-8")
-    stand_in: Forge = request.param()
-    stand_in.comments = [stand_in.new_entry(OLD_COMMENT), stand_in.new_entry(OLD_COMMENT, OTHER_USER)]
-    with serve_forge(stand_in):
+    server: Forge = request.param()
+    server.comments = [server.new_entry(OLD_COMMENT), server.new_entry(OLD_COMMENT, OTHER_USER)]
+    with serve_forge(server):
         monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
-        for name, value in stand_in.environment().items():
+        for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
-        yield stand_in
+        yield server
 
 
 def comment(*files: str, tenant: str = "prod") -> CommandResult:
@@ -36,12 +36,12 @@ def comment(*files: str, tenant: str = "prod") -> CommandResult:
 
 
 def is_replaced(forge: Forge, reason: str) -> bool:
-    is_ours, stranger = forge.bodies()[:2]
+    own_comment, other_comment = forge.bodies()[:2]
     return (
-        is_ours.startswith(f"{MARKER}\n### `prod`: no report\n")
-        and reason in is_ours
-        and "No changes" not in is_ours
-        and stranger == OLD_COMMENT
+        own_comment.startswith(f"{MARKER}\n### `prod`: no report\n")
+        and reason in own_comment
+        and "No changes" not in own_comment
+        and other_comment == OLD_COMMENT
     )
 
 
@@ -58,10 +58,10 @@ def test_a_tracked_file_is_not_posted(forge: Forge, kind: str) -> None:
         Path("link").symlink_to("reports")
         folder = Path("link")
 
-    ran = comment(f"{folder}/plan.md")
+    result = comment(f"{folder}/plan.md")
 
-    assert ran.code == 1
-    assert "git tracks the report" in ran.stderr
+    assert result.code == 1
+    assert "git tracks the report" in result.stderr
     assert is_replaced(forge, "git tracks the report")
 
 

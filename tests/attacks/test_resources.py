@@ -53,20 +53,20 @@ def run_limited(*arguments: str) -> CommandResult:
 def test_a_file_with_too_many_values_is_refused_early(here: Path, item: str) -> None:
     (here / "grants" / "billing.yaml").write_text(f"grants: [{item * (4_900_000 // len(item))}]\n")
 
-    ran = run_limited("validate")
+    result = run_limited("validate")
 
-    assert ran.code == 1
-    assert "more than 300,000 keys and values" in ran.stderr
+    assert result.code == 1
+    assert "more than 300,000 keys and values" in result.stderr
 
 
 def test_many_files_with_too_many_values_are_refused_early(here: Path) -> None:
     for number in range(3):
         (here / "grants" / f"{number}.yaml").write_text(f"grants: [{'[],' * 290_000}]\n")
 
-    ran = run_limited("validate")
+    result = run_limited("validate")
 
-    assert ran.code == 1
-    assert "problems together, so no more files are read" in ran.stderr
+    assert result.code == 1
+    assert "problems together, so no more files are read" in result.stderr
 
 
 def test_many_valid_files_with_too_many_values_are_refused_early(here: Path) -> None:
@@ -74,10 +74,10 @@ def test_many_valid_files_with_too_many_values_are_refused_early(here: Path) -> 
         many = "".join(f"{{client: a, api: b{number}-{each}}}," for each in range(50_000))
         (here / "grants" / f"{number}.yaml").write_text(f"grants: [{many}]\n")
 
-    ran = run_limited("validate")
+    result = run_limited("validate")
 
-    assert ran.code == 1
-    assert "more than 1,000,000 keys and values together" in ran.stderr
+    assert result.code == 1
+    assert "more than 1,000,000 keys and values together" in result.stderr
 
 
 def test_many_large_files_are_refused_early(here: Path) -> None:
@@ -85,20 +85,20 @@ def test_many_large_files_are_refused_early(here: Path) -> None:
     for number in range(20):
         (here / "grants" / f"{number}.yaml").write_text(comment + GRANTS.replace("Billing", f"B{number}"))
 
-    ran = run_limited("validate")
+    result = run_limited("validate")
 
-    assert ran.code == 1
-    assert "more than 64,000,000 characters together" in ran.stderr
+    assert result.code == 1
+    assert "more than 64,000,000 characters together" in result.stderr
 
 
 def test_the_number_of_problems_is_limited_for_all_files(here: Path) -> None:
     for number in range(50):
         (here / "grants" / f"{number}.yaml").write_text("grants:\n" + "  - wrong\n" * 900)
 
-    ran = run_limited("validate")
+    result = run_limited("validate")
 
-    assert ran.code == 1
-    assert ran.stderr.count("\n") < 5000 * 3
+    assert result.code == 1
+    assert result.stderr.count("\n") < 5000 * 3
 
 
 def configuration(names: list[str], **fields: object) -> str:
@@ -117,11 +117,11 @@ def test_suggestions_are_fast(here: Path, length: int) -> None:
     )
 
     started = time.process_time()
-    ran = run_limited("validate")
+    result = run_limited("validate")
 
-    assert ran.code == 1
-    assert "does not declare the tenant" in ran.stderr
-    assert len(ran.stderr) < 3_000_000
+    assert result.code == 1
+    assert "does not declare the tenant" in result.stderr
+    assert len(result.stderr) < 3_000_000
     assert time.process_time() - started < MAX_SECONDS
 
 
@@ -159,10 +159,12 @@ def test_combinations_of_tenants_and_grants_are_limited(
 def test_too_many_combinations_are_an_error(here: Path) -> None:
     write_fleet(here, 20_000, 200, {"scope": ["read:${a}"]})
 
-    ran = run_limited("validate")
+    result = run_limited("validate")
 
-    assert ran.code == 1
-    assert "grants and tenants have 12,000,000 combinations, more than 2,000,000, so they are not checked" in ran.stderr
+    assert result.code == 1
+    assert (
+        "grants and tenants have 12,000,000 combinations, more than 2,000,000, so they are not checked" in result.stderr
+    )
     assert run_limited("--tenant", "tenant-7", "validate").code == 0
 
 
@@ -187,10 +189,10 @@ def exponential_document(levels: int) -> dict[str, object]:
 def test_the_expansion_of_references_is_limited(here: Path, options: list[str]) -> None:
     (here / "openapi.json").write_text(json.dumps(exponential_document(40)))
 
-    ran = run_limited("schema", "--spec", "openapi.json", *options)
+    result = run_limited("schema", "--spec", "openapi.json", *options)
 
-    assert ran.code == 1
-    assert "more than 10,000 parts" in ran.stderr
+    assert result.code == 1
+    assert "more than 10,000 parts" in result.stderr
 
 
 def test_a_document_with_too_deep_nesting_is_an_error() -> None:
@@ -213,10 +215,10 @@ def test_the_deadline_also_limits_computation(here: Path, command: list[str]) ->
     apis = "".join(f"  - {{name: A{number}, identifier: 'https://a{number}/'}}\n" for number in range(3000))
     (here / "tenant.yaml").write_text(f"applications: [{{name: Billing, client_id: billing}}]\napis:\n{apis}")
 
-    ran = run_limited(*command, "--timeout", "2s")
+    result = run_limited(*command, "--timeout", "2s")
 
-    assert ran.code == 1
-    assert ran.stderr.endswith("error: time limit exceeded (--timeout)\n")
+    assert result.code == 1
+    assert result.stderr.endswith("error: time limit exceeded (--timeout)\n")
 
 
 def test_the_number_of_shown_undefined_scopes_is_limited(here: Path) -> None:
@@ -227,11 +229,11 @@ def test_the_number_of_shown_undefined_scopes_is_limited(here: Path) -> None:
     ]
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": items}))
 
-    ran = run_limited("plan")
+    result = run_limited("plan")
 
-    assert ran.code == 1
-    assert ran.stderr.count('does not define the scope "invented:') == 1000
-    assert ran.stderr.endswith("800 more problems are not shown; fix these first\n")
+    assert result.code == 1
+    assert result.stderr.count('does not define the scope "invented:') == 1000
+    assert result.stderr.endswith("800 more problems are not shown; fix these first\n")
 
 
 @pytest.mark.parametrize(
@@ -247,10 +249,10 @@ def test_the_result_of_a_variable_is_checked(here: Path, value: str, what: str) 
     )
 
     for command in (["validate"], ["plan"], ["apply", "--yes"]):
-        ran = run_limited(*command)
-        assert ran.code == 1, ran.output
-        assert re.match(r"grants/billing\.yaml:4:\d+: .*, with the values of \"local\"", ran.stderr), ran.stderr
-        assert what in ran.stderr
+        result = run_limited(*command)
+        assert result.code == 1, result.output
+        assert re.match(r"grants/billing\.yaml:4:\d+: .*, with the values of \"local\"", result.stderr), result.stderr
+        assert what in result.stderr
 
 
 def test_whitespace_from_a_variable_is_a_warning(here: Path) -> None:

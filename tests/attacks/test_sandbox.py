@@ -163,18 +163,18 @@ in_every_command = pytest.mark.parametrize("arguments", COMMANDS, ids=lambda eac
 
 
 @in_every_command
-@pytest.mark.parametrize("place", ["../outside.db", "{folder}/outside.db", "link.db", "folder/outside.db"])
-def test_a_database_outside_the_repository_is_not_opened(here: Path, arguments: list[str], place: str) -> None:
+@pytest.mark.parametrize("location", ["../outside.db", "{folder}/outside.db", "link.db", "folder/outside.db"])
+def test_a_database_outside_the_repository_is_not_opened(here: Path, arguments: list[str], location: str) -> None:
     outside = here.parent / "outside.db"
     (here / "link.db").symlink_to(outside)
     (here / "folder").symlink_to(here.parent)
-    _config(here, f"database: {place.replace('{folder}', str(here.parent))}")
+    _config(here, f"database: {location.replace('{folder}', str(here.parent))}")
 
-    ran = reconciler(*arguments)
+    result = reconciler(*arguments)
 
-    assert ran.code == 1
-    assert "reconciler.yaml:3" in ran.output
-    assert "Traceback" not in ran.output
+    assert result.code == 1
+    assert "reconciler.yaml:3" in result.output
+    assert "Traceback" not in result.output
     assert not outside.exists()
 
 
@@ -200,11 +200,11 @@ def test_a_file_that_is_not_a_sandbox_database_is_not_changed(here: Path, argume
             content = file.read_bytes()
     _config(here, "database: data.db")
 
-    ran = reconciler(*arguments)
+    result = reconciler(*arguments)
 
-    assert ran.code == 1
-    assert "data.db" in ran.output
-    assert "sandbox database" in ran.output
+    assert result.code == 1
+    assert "data.db" in result.output
+    assert "sandbox database" in result.output
     assert file.is_dir() if what == "folder" else file.read_bytes() == content
     assert [path.name for path in here.glob("data.db*")] == ["data.db"]
 
@@ -216,26 +216,26 @@ def test_a_link_next_to_the_database_is_not_followed(here: Path, suffix: str) ->
     (here / DATABASE).parent.mkdir()
     (here / f"{DATABASE}{suffix}").symlink_to(target)
 
-    ran = reconciler("plan")
+    result = reconciler("plan")
 
-    assert ran.code == 1
-    assert "link" in ran.stderr
+    assert result.code == 1
+    assert "link" in result.stderr
     assert target.read_bytes() == b"mine"
 
 
 @in_every_command
-@pytest.mark.parametrize("place", ["../outside.yaml", "{folder}/outside.yaml", "link.yaml", "folder/outside.yaml"])
-def test_a_seed_outside_the_repository_is_not_read(here: Path, arguments: list[str], place: str) -> None:
+@pytest.mark.parametrize("location", ["../outside.yaml", "{folder}/outside.yaml", "link.yaml", "folder/outside.yaml"])
+def test_a_seed_outside_the_repository_is_not_read(here: Path, arguments: list[str], location: str) -> None:
     (here.parent / "outside.yaml").write_text("applications: [{name: Stolen, client_id: stolen}]\n")
     (here / "link.yaml").symlink_to(here.parent / "outside.yaml")
     (here / "folder").symlink_to(here.parent)
-    text = f"default_tenant: local\ntenants:\n  local:\n    kind: sandbox\n    seed: {place}\n"
+    text = f"default_tenant: local\ntenants:\n  local:\n    kind: sandbox\n    seed: {location}\n"
     (here / "reconciler.yaml").write_text(text.replace("{folder}", str(here.parent)))
 
-    ran = reconciler(*arguments)
+    result = reconciler(*arguments)
 
-    assert ran.code == 1
-    assert "reconciler.yaml:5" in ran.output
+    assert result.code == 1
+    assert "reconciler.yaml:5" in result.output
     assert not (here / DATABASE).exists()
 
 

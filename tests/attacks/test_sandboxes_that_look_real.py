@@ -24,9 +24,9 @@ def test_a_sandbox_cannot_have_a_real_domain(here: Path, domain: str) -> None:
     declare(here, f", domain: {domain}")
 
     for command in (["plan"], ["apply", "--yes"], ["validate"]):
-        ran = reconciler(*command)
-        assert (ran.code, ran.stdout) == (1, "")
-        assert f"reconciler.yaml:3:52: a sandbox cannot have the domain {domain}" in ran.stderr
+        result = reconciler(*command)
+        assert (result.code, result.stdout) == (1, "")
+        assert f"reconciler.yaml:3:52: a sandbox cannot have the domain {domain}" in result.stderr
 
 
 @pytest.mark.parametrize("domain", ["sandbox.localhost", "x.test", "a.example", "www.example.com", "localhost:8080"])

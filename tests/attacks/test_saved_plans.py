@@ -46,9 +46,9 @@ def forge_plan(path: Path, change: Forgery) -> None:
 def assert_refused(here: Path, *options: str) -> CommandResult:
     """Apply the plan and assert that nothing was written."""
     before = grants_of(here)
-    ran = reconciler("apply", "plan.json", *options)
-    assert (ran.code, grants_of(here)) == (5, before), ran.output
-    return ran
+    result = reconciler("apply", "plan.json", *options)
+    assert (result.code, grants_of(here)) == (5, before), result.output
+    return result
 
 
 def rename_field(field: str) -> Forgery:
@@ -78,11 +78,11 @@ def test_a_forged_name_is_shown_as_unverified(here: Path, forgery: Forgery, form
 def test_a_forged_name_approves_nothing(here: Path, field: str) -> None:
     forge_plan(a_saved_plan(here), rename_field(field))
 
-    ran = assert_refused(here)
+    result = assert_refused(here)
 
-    assert "the approved plan shows other names" in ran.stderr
-    assert "Billing -> Invoices API" in ran.stdout
-    assert "Harmless" in ran.stdout
+    assert "the approved plan shows other names" in result.stderr
+    assert "Billing -> Invoices API" in result.stdout
+    assert "Harmless" in result.stdout
 
 
 def test_a_name_is_compared_even_if_the_files_contain_only_ids(here: Path) -> None:
@@ -139,9 +139,9 @@ def test_an_invented_risk_is_marked_as_unverified(here: Path) -> None:
 def test_a_plan_that_contradicts_its_changes_is_refused(here: Path, change: Forgery, command: str) -> None:
     forge_plan(a_saved_plan(here), change)
 
-    ran = reconciler(command, "plan.json")
+    result = reconciler(command, "plan.json")
 
-    assert (ran.code, ran.stdout) == (5, "")
+    assert (result.code, result.stdout) == (5, "")
 
 
 def test_a_plan_in_the_journal_is_not_applied_twice(here: Path) -> None:
@@ -151,9 +151,9 @@ def test_a_plan_in_the_journal_is_not_applied_twice(here: Path) -> None:
     (here / "tenant.yaml").write_text(SEED)
     reconciler("sandbox", "reset")  # the tenant is reset, so that the plan would apply again
 
-    ran = assert_refused(here)
+    result = assert_refused(here)
 
-    assert f"the run {run.stem} has already applied this plan" in ran.stderr
+    assert f"the run {run.stem} has already applied this plan" in result.stderr
 
 
 def test_a_repeated_job_on_another_machine_has_nothing_to_do(here: Path) -> None:
@@ -163,11 +163,11 @@ def test_a_repeated_job_on_another_machine_has_nothing_to_do(here: Path) -> None
         journal.unlink()
     after = grants_of(here)
 
-    ran = reconciler("apply", "plan.json")
+    result = reconciler("apply", "plan.json")
 
-    assert (ran.code, grants_of(here)) == (0, after)
-    assert "already equals the result of the approved plan" in ran.stdout
-    assert "already as approved, so skipped: create Billing -> Invoices API" in ran.stdout
+    assert (result.code, grants_of(here)) == (0, after)
+    assert "already equals the result of the approved plan" in result.stdout
+    assert "already as approved, so skipped: create Billing -> Invoices API" in result.stdout
 
 
 @pytest.mark.parametrize("kind", ["link to a device", "folder", "half a line"])
@@ -199,10 +199,10 @@ def test_access_is_not_widened_without_the_approved_narrowing(here: Path) -> Non
     a_saved_plan(here, GRANTS + NARROWED)
     edit_tenant(here, NARROWED)
 
-    ran = assert_refused(here)
+    result = assert_refused(here)
 
-    assert "takes access is no longer needed" in ran.stderr
-    assert "Not planned any more (1)" in ran.stdout
+    assert "takes access is no longer needed" in result.stderr
+    assert "Not planned any more (1)" in result.stdout
 
 
 def test_access_is_not_widened_if_the_files_dropped_the_narrowing(here: Path) -> None:
@@ -216,10 +216,10 @@ def test_a_widening_that_is_already_done_is_skipped_and_listed(here: Path) -> No
     a_saved_plan(here, GRANTS + NARROWED)
     edit_tenant(here, GRANTS.partition("\n")[2])
 
-    ran = reconciler("apply", "plan.json", "--format", "json")
+    result = reconciler("apply", "plan.json", "--format", "json")
 
-    assert ran.code == 0, ran.output
-    assert "already as approved, so skipped: create Billing -> Invoices API" in ran.output
+    assert result.code == 0, result.output
+    assert "already as approved, so skipped: create Billing -> Invoices API" in result.output
     assert [grant["scope"] for grant in grants_of(here) if grant["client_id"] == "portal"] == [[]]
 
 
@@ -263,9 +263,9 @@ def test_a_malformed_plan_ends_with_the_expected_exit_code(here: Path, valid_pla
     (here / "plan.json").write_text(malformed_plans(valid_plan)[number], encoding="utf-8")
 
     for command in ("show", "apply"):
-        ran = reconciler(command, "plan.json")
-        assert (ran.code, ran.stdout) == (5, "")
-        assert len(ran.stderr) < 300
+        result = reconciler(command, "plan.json")
+        assert (result.code, result.stdout) == (5, "")
+        assert len(result.stderr) < 300
 
 
 DATES = [

@@ -66,11 +66,11 @@ def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         before = set(here.rglob("*"))
         with scripted_server_thread(answer) as server:
             monkeypatch.setenv("AUTH0_DOMAIN", server.url)
-            ran: CommandResult = reconciler(*arguments)
-        assert ran.code == code, ran.output
+            result: CommandResult = reconciler(*arguments)
+        assert result.code == code, result.output
         files = [path for path in here.rglob("*") if path.is_file() and path not in before]
-        assert "Traceback" not in ran.output
-        return ran.output + "".join(path.read_text(errors="replace") for path in files)
+        assert "Traceback" not in result.output
+        return result.output + "".join(path.read_text(errors="replace") for path in files)
 
     return run_and_collect
 

@@ -65,8 +65,8 @@ def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int,
             for name, value in environment.items():
                 monkeypatch.setenv(name, value)
             monkeypatch.setenv("AUTH0_AUDIENCE", "https://sandbox.localhost/api/v2/")
-            ran = reconciler(*arguments)
-        return ran.code, ran.output
+            result = reconciler(*arguments)
+        return result.code, result.output
 
     return run_altered
 
@@ -261,7 +261,7 @@ def test_many_organization_ids_need_the_permission_to_list(here: Path) -> None:
     (here / "tenant.yaml").write_text(SEED.replace(f"{SECRET}}}", f"{SECRET}, scope: {scope}}}"))
     (here / "reconciler.yaml").write_text(CONFIG)
 
-    ran = reconciler("plan")
+    result = reconciler("plan")
 
-    assert ran.code == 1
-    assert "more than 100 organizations by id" in ran.output
+    assert result.code == 1
+    assert "more than 100 organizations by id" in result.output

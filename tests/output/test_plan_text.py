@@ -27,7 +27,7 @@ def text(plan: Plan, *, verbose: bool = False) -> str:
 def section(plan: Plan, title: str) -> list[str]:
     """Return the lines of a section, including its title."""
     lines = text(plan).splitlines()
-    start = next(place for place, line in enumerate(lines) if line.startswith(title))
+    start = next(index for index, line in enumerate(lines) if line.startswith(title))
     return lines[start : lines.index("", start)]
 
 

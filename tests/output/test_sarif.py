@@ -111,14 +111,14 @@ def test_fingerprints_of_problems_do_not_depend_on_line_and_folder() -> None:
     moved = replace(first, source=Source("b/grants/a b.yaml", 30))
     another = replace(first, source=Source("c/grants/a b.yaml", 3, 5))
 
-    seen = fingerprints(problems_sarif([first], SourceLinks("/r", "/r/b")))
+    original = fingerprints(problems_sarif([first], SourceLinks("/r", "/r/b")))
 
-    assert fingerprints(problems_sarif([moved], SourceLinks("/r", "/r"))) == seen
-    assert fingerprints(problems_sarif([another], SourceLinks("/r", "/r"))) != seen
+    assert fingerprints(problems_sarif([moved], SourceLinks("/r", "/r"))) == original
+    assert fingerprints(problems_sarif([another], SourceLinks("/r", "/r"))) != original
 
 
 def test_every_rule_is_described() -> None:
     log: Any = rules_sarif()
 
-    told = [each["id"] for each in log["runs"][0]["tool"]["driver"]["rules"]]
-    assert told == [*(rule.name for rule in RULES), *(rule.name for rule in CONFIG_RULES)]
+    names = [each["id"] for each in log["runs"][0]["tool"]["driver"]["rules"]]
+    assert names == [*(rule.name for rule in RULES), *(rule.name for rule in CONFIG_RULES)]

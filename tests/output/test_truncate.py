@@ -57,5 +57,5 @@ def test_the_limit_is_kept_and_omitted_items_are_counted(sizes: list[list[int]],
     assert len(text.encode()) <= most
     shown = [item in text for some in items for item in some]
     assert shown == sorted(shown, reverse=True)  # the shown items are the first ones
-    told = [int(line.strip("_").split()[0]) for line in text.splitlines() if line.endswith("not shown here._")]
-    assert sum(told) == shown.count(False)
+    counts = [int(line.strip("_").split()[0]) for line in text.splitlines() if line.endswith("not shown here._")]
+    assert sum(counts) == shown.count(False)
