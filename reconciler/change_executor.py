@@ -66,9 +66,11 @@ def reraise(error: Exception) -> None:
 class ApplyContext:
     """The context of an apply: client, journal, limits and callbacks.
 
-    `concurrency` is the maximum number of changes at the same time. `observed` is the number of grants that the tenant
+    `concurrency` is the maximum number of changes at the same time. `observed`
+    is the number of grants that the tenant
     has. It determines the cost of a listing. `on_outcome` receives the outcome of each change. `on_crash` receives each
-    exception that is a bug.
+    exception that
+    is a bug.
     """
 
     client: ManagementClient

@@ -356,22 +356,22 @@ def further(
             MANY.format(scope=scope, organizations=organizations, tied="acme"),
         ) as sandbox:
             async with connected_client(sandbox, note) as client:
-                surveyed = await observe_everything(client, first)
+                observe_all = await observe_everything(client, first)
                 calls.clear()
-                observation = await observe_further(client, surveyed, then)
-                return surveyed, await observe_organizations(client, observation, DeclaredOrganizations(specs))
+                observation = await observe_further(client, observe_all, then)
+                return observe_all, await observe_organizations(client, observation, DeclaredOrganizations(specs))
 
-    (surveyed, observation), _ = run_virtually(run())
-    return surveyed, observation, sorted(calls)
+    (observe_all, observation), _ = run_virtually(run())
+    return observe_all, observation, sorted(calls)
 
 
 def test_after_a_survey_other_needs_take_no_further_call(tmp_path: Path) -> None:
     every = replace(EVERYTHING, organizations=True, organization_names=True)
 
-    surveyed, observation, calls = further(tmp_path, NOTHING, every, of("a", "acme"), scope=f"{PERMITTED}, {ALL}")
+    observe_all, observation, calls = further(tmp_path, NOTHING, every, of("a", "acme"), scope=f"{PERMITTED}, {ALL}")
 
     assert calls == []
-    assert observation == surveyed
+    assert observation == observe_all
 
 
 def test_what_a_survey_was_not_allowed_to_read_is_asked_for_where_it_is_needed(tmp_path: Path) -> None:
@@ -382,9 +382,9 @@ def test_what_a_survey_was_not_allowed_to_read_is_asked_for_where_it_is_needed(t
 
 
 def test_a_list_that_a_survey_was_refused_is_not_asked_for_again_for_scopes(tmp_path: Path) -> None:
-    surveyed, observation, calls = further(tmp_path, NOTHING, replace(NOTHING, scopes=True))
+    observe_all, observation, calls = further(tmp_path, NOTHING, replace(NOTHING, scopes=True))
 
-    assert surveyed.directory.refused == observation.directory.refused == {TenantList.APPLICATIONS, TenantList.APIS}
+    assert observe_all.directory.refused == observation.directory.refused == {TenantList.APPLICATIONS, TenantList.APIS}
     assert calls == []
 
 

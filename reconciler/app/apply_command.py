@@ -1,4 +1,4 @@
-"""Apply: show the plans, ask, execute them at all tenants at the same time."""
+"""Show plans, ask for confirmation, and apply the plans to all tenants at the same time."""
 
 import sys
 from collections.abc import Sequence
@@ -18,76 +18,89 @@ from reconciler.output.formats import RunResult
 from reconciler.output.styled import line
 from reconciler.output.text.plan import plan_lines
 
-Agreed = TenantResult[TenantPlan]
+PlannedTenant = TenantResult[TenantPlan]
 
 
 class ApplyCommand:
-    """Applies plans: one tenant after the other asks, then all tenants apply at the same time."""
+    """Applies plans. The questions come one after the other. Then all tenants are changed at the same time."""
 
     def __init__(  # noqa: PLR0913 - the options of the command
-        self, tenants: TenantRuns, approval: ApprovedPlan, console: Console, *, asks: bool, data: bool, verbose: bool
+        self,
+        tenants: TenantRuns,
+        approval: ApprovedPlan,
+        console: Console,
+        *,
+        asks: bool,
+        stdout_has_data: bool,
+        verbose: bool,
     ) -> None:
         self._tenants = tenants
         self._approval = approval
         self._console = console
         self._asks = asks and not approval.saved
-        self._data = data
+        self._stdout_has_data = stdout_has_data
         self._verbose = verbose
-        self._ended: list[tuple[RunResult, Exit]] = []
+        self._finished: list[tuple[RunResult, Exit]] = []
 
-    def agreed(self, planned: Sequence[Agreed]) -> list[Agreed]:
-        """Show the plans. Return the plans to apply."""
-        agreed = []
-        for number, done in enumerate(planned):
+    def confirm(self, planned_tenants: Sequence[PlannedTenant]) -> list[PlannedTenant]:
+        """Show the plans and ask for confirmation. Return the confirmed plans that have changes."""
+        confirmed = []
+        for number, planned_tenant in enumerate(planned_tenants):
             if number:
-                self._console.plan([line()], data=self._data, asks=False)
-            with self._tenants.alone(done.session.tenant):
-                planning = self._approval.with_notes(done.result)
-                if self._is_agreed(done.session, planning):
-                    agreed.append(TenantResult(done.session, planning))
-        return agreed
+                self._console.plan([line()], stdout_has_data=self._stdout_has_data, before_question=False)
+            with self._tenants.isolate(planned_tenant.session.tenant):
+                tenant_plan = self._approval.with_notes(planned_tenant.result)
+                if self._confirm_plan(planned_tenant.session, tenant_plan):
+                    confirmed.append(TenantResult(planned_tenant.session, tenant_plan))
+        return confirmed
 
-    def _is_agreed(self, session: TenantSession, planning: TenantPlan) -> bool:
-        """Show a plan and return whether to apply it. Raises ReconcilerError if that is not allowed."""
-        plan = planning.plan
+    def _confirm_plan(self, session: TenantSession, tenant_plan: TenantPlan) -> bool:
+        """Show a plan, ask, and return whether to apply it. Raises ReconcilerError if the plan must not be applied."""
+        plan = tenant_plan.plan
         self._console.problems(session.warnings(plan), session.declared.texts)
         asks = self._asks and bool(plan.changes) and not plan.blocked
-        self._console.plan(plan_lines(plan, verbose=self._verbose), data=self._data, asks=asks)
+        self._console.plan(
+            plan_lines(plan, verbose=self._verbose), stdout_has_data=self._stdout_has_data, before_question=asks
+        )
         if plan.blocked or not plan.changes:
-            self._ended.append((RunResult(plan, ApplyReport((), plan)), _nothing_done(plan)))
+            self._finished.append((RunResult(plan, ApplyReport((), plan)), _exit_code_without_writes(plan)))
             return False
-        self._approval.check_changes(planning, self._console, data=self._data)
+        self._approval.check_changes(tenant_plan, self._console, stdout_has_data=self._stdout_has_data)
         _refuse_without_permissions(session, plan)
         if asks:
             _ask(plan, self._console)
         return True
 
-    def carried_out(self, agreed: Sequence[Agreed], request_options: RequestOptions) -> list[tuple[RunResult, Exit]]:
-        """Apply the plans and return the result of each tenant, in any order."""
+    def apply(
+        self, confirmed: Sequence[PlannedTenant], request_options: RequestOptions
+    ) -> list[tuple[RunResult, Exit]]:
+        """Apply the confirmed plans. Return the result and exit code of each tenant, in any order."""
         interruption = Interruption(self._console)
-        total = sum(len(done.result.plan.changes) for done in agreed)
+        total = sum(len(planned_tenant.result.plan.changes) for planned_tenant in confirmed)
         saved = self._approval.saved
         runs = {
-            done.session.tenant.name: ApplyRun(
-                done,
+            planned_tenant.session.tenant.name: ApplyRun(
+                planned_tenant,
                 request_options,
                 interruption,
                 saved_plan=saved.checksum if saved else None,
             )
-            for done in agreed
+            for planned_tenant in confirmed
         }
         with (
-            interruption.listening(self._tenants.runner.get_loop()),
-            progress(total, self._console) as tell,
+            interruption.handle_signals(self._tenants.runner.get_loop()),
+            progress(total, self._console) as report_progress,
         ):
-            sessions = [done.session for done in agreed]
-            carried = self._tenants.each(sessions, lambda session: runs[session.tenant.name].done(self._console, tell))
-        plans = {done.session.tenant.name: done.result.plan for done in agreed}
-        reported = [(plans[done.session.tenant.name], *done.result) for done in carried]
-        return [*self._ended, *((RunResult(plan, report), exit_code) for plan, report, exit_code in reported)]
+            sessions = [planned_tenant.session for planned_tenant in confirmed]
+            results = self._tenants.run(
+                sessions, lambda session: runs[session.tenant.name].execute(self._console, report_progress)
+            )
+        plans = {planned_tenant.session.tenant.name: planned_tenant.result.plan for planned_tenant in confirmed}
+        reports = [(plans[tenant_result.session.tenant.name], *tenant_result.result) for tenant_result in results]
+        return [*self._finished, *((RunResult(plan, report), exit_code) for plan, report, exit_code in reports)]
 
 
-def _nothing_done(plan: Plan) -> Exit:
+def _exit_code_without_writes(plan: Plan) -> Exit:
     if plan.blocked:
         return Exit.REFUSED
     return Exit.DONE if plan.converged else Exit.INCOMPLETE
@@ -103,11 +116,11 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 
 
 def _ask(plan: Plan, console: Console) -> None:
-    """Ask for "yes", or for the number of grants that are deleted or lose all scopes, so that the user reads it."""
+    """Ask the user to type "yes", or the number of grants that are deleted or lose all scopes, if there are any."""
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: there is no terminal for the question; use --yes")
     deletes = sum(map(removes_all_scopes, plan.changes))
-    expected, what = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
-    question = f"Apply this to {plan.tenant}? Only {what} is accepted: "
-    if console.asked(question) != expected:
-        raise ReconcilerError(f"nothing was written: the answer was not {what}")
+    expected, description = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
+    question = f"Apply this to {plan.tenant}? Only {description} is accepted: "
+    if console.ask(question) != expected:
+        raise ReconcilerError(f"nothing was written: the answer was not {description}")

@@ -1,4 +1,4 @@
-"""One run that writes: journal, snapshot, changes, and a second read of the tenant, even if signals arrive."""
+"""Apply a plan to one tenant: write the journal and a snapshot, make the changes, and read the tenant again."""
 
 import asyncio
 import shlex
@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from reconciler.app.console import Console
-from reconciler.app.interruption import GRACE_SECONDS, OUT_OF_TIME, Interruption
+from reconciler.app.interruption import GRACE_SECONDS, TIME_LIMIT_EXCEEDED, Interruption
 from reconciler.app.options import RequestOptions
 from reconciler.app.session import TenantPlan
 from reconciler.app.tenant_runs import TenantResult
@@ -19,13 +19,13 @@ from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.http.retry import RetryPolicy
 
-LOOKS = 3
-LOOK_AGAIN_SECONDS = 1.5
-"""A tenant may return a write late. The last of three reads is three seconds after the first one."""
+READS_AFTER_APPLY = 3
+REREAD_DELAY_SECONDS = 1.5
+"""A tenant may return old data after a write. The last read is three seconds after the first one."""
 
 
 class ApplyRun:
-    """One run that writes, from the first line of the journal to the last read of the tenant.
+    """Applies a plan to one tenant, from the first line of the journal to the last read of the tenant.
 
     `saved_plan` is the checksum of the saved plan that approves the run, or None.
     """
@@ -44,10 +44,10 @@ class ApplyRun:
         self._observation = planned.result.observation
         self._request_options = request_options
         self._interruption = interruption
-        self._stop = interruption.stop()
+        self._stop = interruption.new_stop_signal()
         self._crashed: Callable[[Exception], None] = reraise
 
-    async def done(self, console: Console, on_outcome: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
+    async def execute(self, console: Console, on_outcome: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
         """Execute the plan and read the tenant again. `on_outcome` receives each outcome.
 
         Raises:
@@ -56,34 +56,34 @@ class ApplyRun:
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
             await journal.begin(plan, self._saved_plan)
-            only_for = plan.tenant.name if session.named else None
+            only_for = plan.tenant.name if session.is_declared else None
             snapshot = write_snapshot(session.folder, journal.run, plan, self._observation.directory, only_for)
             session.note(f"Run {journal.run}, journal {journal.path}")
-            back = shlex.join(["reconciler", *session.address, "--grants", str(snapshot), "apply"])
-            session.note(f"Rolling back: {back}")
+            rollback_command = shlex.join(["reconciler", *session.tenant_options, "--grants", str(snapshot), "apply"])
+            session.note(f"Rolling back: {rollback_command}")
             self._crashed = lambda error: console.failure(CrashError(error), plan.tenant.name)
-            with self._within_the_time():
-                outcomes = await self._carried_out(self._context(journal, on_outcome))
-                report = await self._verified(outcomes)
-            await _end(journal, report, console)
+            with self._deadline_timer():
+                outcomes = await self._execute_plan(self._context(journal, on_outcome))
+                report = await self._verify(outcomes)
+            await _end_journal(journal, report, console)
         return report, self._exit_code(report)
 
-    async def _carried_out(self, context: ApplyContext) -> tuple[Outcome, ...]:
-        """Execute the plan. A bug between two changes skips the remaining ones and does not hide finished ones."""
-        told: list[Outcome] = []
+    async def _execute_plan(self, context: ApplyContext) -> tuple[Outcome, ...]:
+        """Execute the plan. After an unexpected exception, keep known outcomes and skip the other changes."""
+        finished: list[Outcome] = []
 
         def on_outcome(outcome: Outcome) -> None:
-            told.append(outcome)
+            finished.append(outcome)
             context.on_outcome(outcome)
 
         try:
             return await execute_plan(self._plan, replace(context, on_outcome=on_outcome))
-        except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
+        except Exception as error:  # noqa: BLE001 - a bug must not hide finished changes
             self._crashed(error)
-            known = {outcome.change.key for outcome in told}
-            skipped = f"not started: unexpected {type(error).__name__}"
-            rest = (change for change in self._plan.changes if change.key not in known)
-            return (*told, *(Outcome(change, Result.SKIPPED, skipped) for change in rest))
+            finished_keys = {outcome.change.key for outcome in finished}
+            reason = f"not started: unexpected {type(error).__name__}"
+            unstarted = (change for change in self._plan.changes if change.key not in finished_keys)
+            return (*finished, *(Outcome(change, Result.SKIPPED, reason) for change in unstarted))
 
     def _context(self, journal: Journal, on_outcome: Callable[[Outcome], None]) -> ApplyContext:
         return ApplyContext(
@@ -98,48 +98,53 @@ class ApplyRun:
         )
 
     @contextmanager
-    def _within_the_time(self) -> Iterator[None]:
-        timer = asyncio.get_running_loop().call_at(self._session.deadline, self._end_of_time)
+    def _deadline_timer(self) -> Iterator[None]:
+        timer = asyncio.get_running_loop().call_at(self._session.deadline, self._stop_at_deadline)
         try:
             yield
         finally:
             timer.cancel()
 
-    def _end_of_time(self) -> None:
-        self._stop.request_stop(OUT_OF_TIME)
+    def _stop_at_deadline(self) -> None:
+        self._stop.request_stop(TIME_LIMIT_EXCEEDED)
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.abort.set)
 
-    async def _verified(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
-        """Read the tenant again, because a 200 does not prove the effect. Outcomes are reported even if that fails."""
+    async def _verify(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
+        """Read the tenant again, because a 200 does not prove that a change took effect.
+
+        If reading fails, the report still has the outcomes.
+        """
         all_applied = all(outcome.result is Result.APPLIED for outcome in outcomes)
-        looks = LOOKS if all_applied else 1
-        report = await self._second_look(outcomes)
-        while report.remaining and report.remaining.changes and (looks := looks - 1) and not self._stop.reason:
-            await run_unless(self._interruption.left, asyncio.sleep(LOOK_AGAIN_SECONDS))
-            report = await self._second_look(outcomes)
+        reads_left = READS_AFTER_APPLY if all_applied else 1
+        report = await self._read_again(outcomes)
+        while (
+            report.remaining and report.remaining.changes and (reads_left := reads_left - 1) and not self._stop.reason
+        ):
+            await run_unless(self._interruption.abandoned, asyncio.sleep(REREAD_DELAY_SECONDS))
+            report = await self._read_again(outcomes)
         return report
 
-    async def _second_look(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
+    async def _read_again(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
         try:
-            observation = await self._session.observe_again(self._observation, self._interruption.left)
+            observation = await self._session.observe_again(self._observation, self._interruption.abandoned)
             if observation is None:
                 return ApplyReport(outcomes, None, "interrupted before the tenant was read again")
             return ApplyReport(outcomes, self._session.plan(observation))
         except ReconcilerError as error:
             return ApplyReport(outcomes, None, f"the tenant could not be read again: {error}")
-        except Exception as error:  # noqa: BLE001 - a bug must not hide what was written
+        except Exception as error:  # noqa: BLE001 - a bug must not hide finished changes
             self._crashed(error)
             return ApplyReport(outcomes, None, f"the tenant could not be read again: unexpected {type(error).__name__}")
 
     def _exit_code(self, report: ApplyReport) -> Exit:
         if self._interruption.exit_code is not None:
             return self._interruption.exit_code
-        done = report.converged and all(outcome.result is Result.APPLIED for outcome in report.outcomes)
-        return Exit.DONE if done else Exit.INCOMPLETE
+        is_done = report.converged and all(outcome.result is Result.APPLIED for outcome in report.outcomes)
+        return Exit.DONE if is_done else Exit.INCOMPLETE
 
 
-async def _end(journal: Journal, report: ApplyReport, console: Console) -> None:
-    """Record the end. Outcomes are reported even if the journal cannot be written."""
+async def _end_journal(journal: Journal, report: ApplyReport, console: Console) -> None:
+    """Record the end in the journal. A failure is only printed, so that the outcomes are still reported."""
     try:
         await journal.end(converged=report.converged)
     except JournalError as error:

@@ -1,4 +1,4 @@
-"""`apply PLANFILE`: a saved plan approves changes, and a new plan must not contain anything else."""
+"""Check a new plan against the saved plan in `apply PLANFILE`. The new plan must not contain other changes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,19 +19,19 @@ from reconciler.errors import StalePlanError
 from reconciler.output.text.plan import group_lines
 from reconciler.output.words import grant_label
 
-MOST_NAMED = 20
+MAX_NAMED_CHANGES = 20
 
 
-def approved_plan(*, planfile: Path | None, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
-    """Read the saved plan of `apply`. `max_plan_age` is in seconds. Raises ReconcilerError."""
+def load_approved_plan(*, planfile: Path | None, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
+    """Read the saved plan in `planfile`, if any. `max_plan_age` is in seconds. Raises ReconcilerError."""
     return ApprovedPlan(read_plan(planfile) if planfile else None, timedelta(seconds=max_plan_age), require_tip)
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """The saved plan of `apply`, if any.
+    """The saved plan of `apply`, or no plan. Its methods check a run against it.
 
-    `max_age` is the maximum age of the plan. If `branch` is set, HEAD must be the tip of that branch.
+    `max_age` is the maximum age of the saved plan. If `branch` is set, HEAD must be the tip of that branch.
     """
 
     saved: SavedPlan | None = None
@@ -43,12 +43,12 @@ class ApprovedPlan:
         options = plan_options.selection()
         if self.saved and self.saved.options != options:
             differing = sorted(name for name in options if self.saved.options[name] != options[name])
-            said = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
-            raise StalePlanError(f"the plan was created {join_words(said, 'and')}; use the same options")
+            differences = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
+            raise StalePlanError(f"the plan was created {join_words(differences, 'and')}; use the same options")
 
     @property
     def shows_names(self) -> bool:
-        """Whether the plan shows names that must be compared with the tenant's names."""
+        """Whether the saved plan contains names, which must be compared with the names in the tenant."""
         if not self.saved:
             return False
         directory = self.saved.plan.directory
@@ -63,12 +63,12 @@ class ApprovedPlan:
     def check_tip(self, config: str | None) -> None:
         """Raise StalePlanError if HEAD is not the tip of the branch, and ReconcilerError if the tip is unknown."""
         if self.branch is not None:
-            from reconciler.app.branch_tip import refuse_if_superseded  # few runs use the API of a hosting service
+            from reconciler.app.branch_tip import refuse_unless_tip  # slow to import and rarely needed
 
-            refuse_if_superseded(self.branch, config)
+            refuse_unless_tip(self.branch, config)
 
     def check_tenants(self, sessions: Sequence[TenantSession]) -> None:
-        """Raise StalePlanError if the plan is for another tenant, too old, or there are several tenants."""
+        """Raise StalePlanError if the plan is too old, is for another tenant, or if several tenants are selected."""
         if not self.saved:
             return
         if len(sessions) > 1:
@@ -76,54 +76,58 @@ class ApprovedPlan:
         for session in sessions:
             refuse_unless_current(self.saved, session.name, self.max_age, datetime.now(UTC))
 
-    def with_notes(self, planning: TenantPlan) -> TenantPlan:
-        """Return `planning` with notes about approved changes that the new plan lacks."""
-        fresh = planning.plan
-        if not self.saved or fresh.blocked:
-            return planning
-        found = self._deviations(self.saved, planning)
+    def with_notes(self, tenant_plan: TenantPlan) -> TenantPlan:
+        """Add notes about approved changes that are missing in the new plan."""
+        new_plan = tenant_plan.plan
+        if not self.saved or new_plan.blocked:
+            return tenant_plan
+        found = self._deviations(self.saved, tenant_plan)
         notes = [
-            *_notes("already as approved, so skipped", found.done, fresh.directory),
-            *_notes("approved, but not planned any more", found.dropped, fresh.directory),
+            *_notes("already as approved, so skipped", found.done, new_plan.directory),
+            *_notes("approved, but not planned any more", found.dropped, new_plan.directory),
         ]
-        if self.saved.plan.changes and not fresh.changes and not found.dropped:
+        if self.saved.plan.changes and not new_plan.changes and not found.dropped:
             notes.append("nothing to do: the tenant already equals the result of the approved plan")
-        return replace(planning, plan=replace(fresh, notes=(*fresh.notes, *notes)))
+        return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
-    def check_changes(self, planning: TenantPlan, console: Console, *, data: bool) -> None:
-        """Raise StalePlanError if the plan contains more than was approved. Print the differences first."""
+    def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
+        """If the new plan contains changes that are not approved, print the differences and raise StalePlanError."""
         if not self.saved:
             return
-        found, fresh, approved = self._deviations(self.saved, planning), planning.plan, self.saved.plan
-        for changes, title, why in (
+        found, new_plan, approved = self._deviations(self.saved, tenant_plan), tenant_plan.plan, self.saved.plan
+        for changes, title, reason in (
             (found.unapproved, "Not approved", "files or tenant changed after the plan was created"),
             (found.renamed, "Not approved with this name", "the approved plan shows other names"),
             (found.riskier, "Not approved with these risks", "the approved plan does not show all risks"),
         ):
             if changes:
                 keys = {change.key for change in changes}
-                otherwise = [change for change in approved.changes if change.key in keys]
-                _show(title, changes, fresh, console, data=data)
-                _show("Approved instead", otherwise, approved, console, data=data)
-                raise StalePlanError(f"nothing was written: {why}; plan and review again")
+                approved_changes = [change for change in approved.changes if change.key in keys]
+                _print_changes(title, changes, new_plan, console, stdout_has_data=stdout_has_data)
+                _print_changes("Approved instead", approved_changes, approved, console, stdout_has_data=stdout_has_data)
+                raise StalePlanError(f"nothing was written: {reason}; plan and review again")
         if found.loses_narrowing:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
-            _show("Not planned any more", narrowing, approved, console, data=data)
+            _print_changes("Not planned any more", narrowing, approved, console, stdout_has_data=stdout_has_data)
             raise StalePlanError(
                 "nothing was written: the approved plan gives and takes access, and the part that takes "
                 "access is no longer needed; plan and review again"
             )
 
-    def _deviations(self, saved: SavedPlan, planning: TenantPlan) -> Deviations:
-        return find_deviations(planning.plan, saved.plan, planning.observation.grants)
+    def _deviations(self, saved: SavedPlan, tenant_plan: TenantPlan) -> Deviations:
+        return find_deviations(tenant_plan.plan, saved.plan, tenant_plan.observation.grants)
 
 
-def _show(title: str, changes: Iterable[Change], plan: Plan, console: Console, *, data: bool) -> None:
-    console.plan(group_lines(title, changes, plan.directory, plan.risks), data=data, asks=False)
+def _print_changes(
+    title: str, changes: Iterable[Change], plan: Plan, console: Console, *, stdout_has_data: bool
+) -> None:
+    console.plan(
+        group_lines(title, changes, plan.directory, plan.risks), stdout_has_data=stdout_has_data, before_question=False
+    )
 
 
 def _notes(what: str, changes: Sequence[Change], directory: Directory) -> Iterator[str]:
-    named = [f"{action_of(change)} {grant_label(change.key, directory)}" for change in changes[:MOST_NAMED]]
-    more = f" and {len(changes) - MOST_NAMED} more" if len(changes) > MOST_NAMED else ""
+    named = [f"{action_of(change)} {grant_label(change.key, directory)}" for change in changes[:MAX_NAMED_CHANGES]]
+    more = f" and {len(changes) - MAX_NAMED_CHANGES} more" if len(changes) > MAX_NAMED_CHANGES else ""
     if changes:
         yield f"{what}: {', '.join(named)}{more}"

@@ -16,11 +16,11 @@ ATTEMPTS = 4
 BRANCHES = "refs/heads/"
 
 
-def refuse_if_superseded(branch: str, config: str | None) -> None:
+def refuse_unless_tip(branch: str, config: str | None) -> None:
     """Raise an error unless HEAD is the tip of `branch`.
 
-    The API of the hosting service returns the tip. git would need the network, credentials and the settings of the
-    repository, and it gets none of these.
+    The tip comes from the API of the hosting service, not from `git fetch`. reconciler runs git without the network,
+    credentials or the settings of the repository.
 
     Raises:
         StalePlanError: if the tip is another commit.

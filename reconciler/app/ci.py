@@ -1,4 +1,4 @@
-"""The CI job: the paths of files, the summary and the outputs of a step, masked secrets."""
+"""Functions for CI jobs: links to source files, step summary, step outputs, masked secrets."""
 
 import json
 import os
@@ -17,35 +17,37 @@ from reconciler.output.source_links import DEFAULT_CONFIG, SourceLinks
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 SUMMARY_BYTES = 1_000_000
-"""GitHub's limit is a mebibyte per step."""
+"""The maximum size of a summary. The limit of GitHub is 1 MiB per step."""
 
 
 def source_links(config: str | None) -> SourceLinks:
-    """Return the source links of a run with that configuration, in the repository of the job or in the current folder.
+    """Return the links to source files in the repository of the job. Without a job, use the current folder.
 
-    A configuration outside the repository is shown by its name only.
+    `config` is the path of the configuration. Outside the repository, only its file name is shown.
 
-    https://docs.github.com/en/actions/reference/variables-reference and
+    Sources: https://docs.github.com/en/actions/reference/variables-reference and
     https://docs.gitlab.com/ci/variables/predefined_variables/
     """
-    told, root, address, commit = os.environ, "", "", ""
+    environ, root, address, commit = os.environ, "", "", ""
     if _in_github():
-        root = told.get("GITHUB_WORKSPACE", "")
-        address = f"{told.get('GITHUB_SERVER_URL')}/{told.get('GITHUB_REPOSITORY')}/blob/{told.get('GITHUB_SHA')}"
-        commit = _head_of_request(told.get("GITHUB_EVENT_PATH", "")) or told.get("GITHUB_SHA", "")
-    elif told.get("GITLAB_CI") == "true":
-        root = told.get("CI_PROJECT_DIR", "")
-        address = f"{told.get('CI_PROJECT_URL')}/-/blob/{told.get('CI_COMMIT_SHA')}"
-        commit = told.get("CI_COMMIT_SHA", "")
-    here = SourceLinks(_real(root or "."), _real("."), address, commit=commit)
+        root = environ.get("GITHUB_WORKSPACE", "")
+        address = (
+            f"{environ.get('GITHUB_SERVER_URL')}/{environ.get('GITHUB_REPOSITORY')}/blob/{environ.get('GITHUB_SHA')}"
+        )
+        commit = _head_of_request(environ.get("GITHUB_EVENT_PATH", "")) or environ.get("GITHUB_SHA", "")
+    elif environ.get("GITLAB_CI") == "true":
+        root = environ.get("CI_PROJECT_DIR", "")
+        address = f"{environ.get('CI_PROJECT_URL')}/-/blob/{environ.get('CI_COMMIT_SHA')}"
+        commit = environ.get("CI_COMMIT_SHA", "")
+    links = SourceLinks(_real_path(root or "."), _real_path("."), address, commit=commit)
     file = PurePath(config or DEFAULT_CONFIG)
-    return replace(here, config=visible(here.inside(file.as_posix()) or file.name))
+    return replace(links, config=visible(links.inside(file.as_posix()) or file.name))
 
 
 def _head_of_request(path: str) -> str:
-    """Return the head commit of the pull request in the event file at `path`, or an empty text.
+    """Return the head commit of the pull request in the event file at `path`, or an empty string.
 
-    The runner checks out a merge commit that reviewers never see.
+    It replaces GITHUB_SHA, which is a merge commit that reviewers never see.
     """
     try:
         event = json.loads(Path(path).read_bytes()) if path else None
@@ -55,7 +57,7 @@ def _head_of_request(path: str) -> str:
     return head if isinstance(head, str) and COMMIT.fullmatch(head) else ""
 
 
-def tell_summary(markdown: Callable[[], str]) -> None:
+def write_step_summary(markdown: Callable[[], str]) -> None:
     """Add Markdown to the step summary of GitHub Actions.
 
     Elsewhere, `markdown` is not called. Raises ReconcilerError.
@@ -63,19 +65,19 @@ def tell_summary(markdown: Callable[[], str]) -> None:
     _append(SUMMARY, markdown)
 
 
-def tell_outputs(values: Callable[[], Mapping[str, str]]) -> None:
+def write_step_outputs(values: Callable[[], Mapping[str, str]]) -> None:
     """Set step outputs of GitHub Actions. Elsewhere, `values` is not called. Raises ReconcilerError."""
     _append(OUTPUT, lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
 
 
-def tell_exit_code(code: int) -> None:
-    """Set the step output `exit_code` of GitHub Actions. Errors are ignored."""
+def write_exit_code(code: int) -> None:
+    """Set the step output `exit_code` of GitHub Actions. Errors are ignored, because the run has ended."""
     with suppress(ReconcilerError):
-        tell_outputs(lambda: {"exit_code": str(int(code))})
+        write_step_outputs(lambda: {"exit_code": str(int(code))})
 
 
-def files() -> Iterator[tuple[str, Path]]:
-    """Yield the variables of GitHub Actions that contain the path of an output file, with the path."""
+def step_files() -> Iterator[tuple[str, Path]]:
+    """Yield the environment variable and the path of each output file of the GitHub Actions step."""
     for variable in (SUMMARY, OUTPUT):
         if _in_github() and os.environ.get(variable):
             yield variable, Path(os.environ[variable])
@@ -88,13 +90,13 @@ def run_number() -> str:
 
 
 def mask(secret: str) -> None:
-    """Let GitHub Actions hide a secret in the log of the job. The secrets of the job itself are hidden already.
+    """Make GitHub Actions hide a secret in the log of the job.
 
-    The command contains the secret, so it is written only to the runner and not into a file.
+    The command contains the secret, so it is not written if stderr is a file.
     """
     if not _in_github() or "\n" in secret or "\r" in secret:
         return
-    with suppress(OSError, ValueError):  # a stream without a descriptor is not read by a runner
+    with suppress(OSError, ValueError):  # stderr has no descriptor, so no runner reads it
         if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
             sys.stderr.write(f"::add-mask::{secret.replace('%', '%25')}\n")
             sys.stderr.flush()
@@ -112,8 +114,8 @@ def _append(variable: str, text: Callable[[], str]) -> None:
         raise ReconcilerError(f"{variable}: {file} cannot be written: {error.strerror}") from error
 
 
-def is_about_request() -> bool:
-    """Return whether this job concerns a pull request of GitHub or a merge request of GitLab."""
+def is_pull_request_job() -> bool:
+    """Return whether this job runs for a GitHub pull request or a GitLab merge request."""
     if _in_github():
         return os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
     return os.environ.get("GITLAB_CI") == "true" and bool(os.environ.get("CI_MERGE_REQUEST_IID"))
@@ -123,5 +125,5 @@ def _in_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _real(folder: str) -> str:
+def _real_path(folder: str) -> str:
     return Path(os.path.realpath(folder)).as_posix()

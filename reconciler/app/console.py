@@ -25,63 +25,63 @@ ANSI_CODES: Mapping[Style, str] = {
     Style.WARNING: "33",
     Style.ERROR: "31;1",
 }
-"""Parameters of the escape sequence that selects a colour (ECMA-48, SGR)."""
+"""The parameters of the escape sequence for a colour (ECMA-48, SGR)."""
 
 
 class Console:
-    """Writes lines, coloured if options and stream allow it."""
+    """Writes lines to stdout and stderr, in colour if the options and the stream allow it."""
 
     def __init__(self, options: GlobalOptions) -> None:
         self._color = options.color
         self._quiet = options.quiet
-        self._last_line = ""
+        self._status_line = ""
 
     def result(self, lines: Iterable[Line]) -> None:
         """Write the result to stdout."""
-        _write(sys.stdout, self._drawn(sys.stdout, lines))
+        _write(sys.stdout, self._render(sys.stdout, lines))
 
-    def plan(self, lines: Iterable[Line], *, data: bool, asks: bool) -> None:
-        """Write a plan to stdout, or to stderr when stdout carries data.
+    def plan(self, lines: Iterable[Line], *, stdout_has_data: bool, before_question: bool) -> None:
+        """Write a plan to stdout, or to stderr if stdout has data.
 
-        Before a question, --quiet does not hide it.
+        If a question follows, the plan is written even with --quiet.
         """
-        if not data:
+        if not stdout_has_data:
             self.result(lines)
-        elif asks:
-            self._comment(lines)
+        elif before_question:
+            self._write_stderr(lines)
         else:
-            self.say(lines)
+            self.info(lines)
 
     def data(self, value: object) -> None:
         """Write exactly one JSON object to stdout."""
         self.text(json_text(value))
 
     def text(self, text: str) -> None:
-        """Write text of our own to stdout unchanged."""
+        """Write `text` to stdout without escaping. It must not contain unescaped text from others."""
         _write(sys.stdout, text)
 
-    def say(self, lines: Iterable[Line]) -> None:
+    def info(self, lines: Iterable[Line]) -> None:
         """Write information to stderr, unless --quiet is set."""
         if not self._quiet:
-            self._comment(lines)
+            self._write_stderr(lines)
 
     def note(self, text: str) -> None:
         """Write a note to stderr, unless --quiet is set."""
-        self.say([line(Span(visible(text), Style.WARNING))])
+        self.info([line(Span(visible(text), Style.WARNING))])
 
     def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
-        """Write problems to stderr. On a terminal, show the lines of the files."""
-        self._comment(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
+        """Write problems to stderr. On a terminal, also show the lines of the files."""
+        self._write_stderr(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 
     def error(self, message: str, tenant: str = "") -> None:
-        """Write to stderr why the run, or its part for one of several tenants, cannot continue."""
-        where = f"{visible(tenant)}: " if tenant else ""
-        self._comment([line(Span("error:", Style.ERROR), " ", where, visible(message))])
+        """Write an error message to stderr. `tenant` names the failed tenant if there are several."""
+        prefix = f"{visible(tenant)}: " if tenant else ""
+        self._write_stderr([line(Span("error:", Style.ERROR), " ", prefix, visible(message))])
 
     def failure(self, error: ReconcilerError, tenant: str = "") -> None:
-        """Write an error to stderr: its message, or all of its problems."""
+        """Write an error to stderr: its message, or all of its problems. A CrashError also has a traceback."""
         if isinstance(error, CrashError):
-            self._comment(line(visible(each)) for each in error.trace.splitlines())
+            self._write_stderr(line(visible(each)) for each in error.trace.splitlines())
         if not isinstance(error, ProblemsError):
             self.error(str(error), tenant)
             return
@@ -89,31 +89,31 @@ class Console:
             self.error(str(error), tenant)
         self.problems(error.problems, error.texts)
 
-    def asked(self, question: str) -> str:
-        """Write a question to stderr and return the answer. At the end of the input, the answer is empty."""
-        self._comment([line()])
+    def ask(self, question: str) -> str:
+        """Write a question to stderr and return the answer, or an empty string at the end of stdin."""
+        self._write_stderr([line()])
         with suppress(OSError):
             _write(sys.stderr, visible(question))
         answer = sys.stdin.readline()
         if not answer:
-            self._comment([line()])
+            self._write_stderr([line()])
         return answer.strip()
 
-    def last_line(self, text: str) -> None:
-        """Keep a short text as the last line of a terminal on stderr. An empty text removes it."""
+    def set_status_line(self, text: str) -> None:
+        """Show a short text as the last line of a terminal on stderr. An empty text removes the line."""
         if sys.stderr.isatty() and not self._quiet:
             with suppress(OSError):
-                _write(sys.stderr, _erasing(self._last_line) + text)
-            self._last_line = text
+                _write(sys.stderr, _erase(self._status_line) + text)
+            self._status_line = text
 
-    def _comment(self, lines: Iterable[Line]) -> None:
-        """Write to stderr. Errors are ignored, because messages must never affect a run that changes a tenant."""
+    def _write_stderr(self, lines: Iterable[Line]) -> None:
+        """Write to stderr. Errors are ignored, because a closed stderr must not stop a run that changes a tenant."""
         with suppress(OSError):
-            said = self._drawn(sys.stderr, lines)
-            _write(sys.stderr, f"{_erasing(self._last_line)}{said}{self._last_line}")
+            text = self._render(sys.stderr, lines)
+            _write(sys.stderr, f"{_erase(self._status_line)}{text}{self._status_line}")
 
-    def _drawn(self, stream: IO[str], lines: Iterable[Line]) -> str:
-        return "".join(map(_colored, lines)) if self._is_colored(stream) else plain(lines)
+    def _render(self, stream: IO[str], lines: Iterable[Line]) -> str:
+        return "".join(map(_to_ansi, lines)) if self._is_colored(stream) else plain(lines)
 
     def _is_colored(self, stream: IO[str]) -> bool:
         if self._color != "auto":
@@ -122,38 +122,38 @@ class Console:
 
 
 def _write(stream: IO[str], text: str) -> None:
-    """Write and flush. Somebody may wait for the line, and a full disk must be noticed before the tenant is changed."""
+    """Write and flush, so that the text appears at once and a full disk is noticed before the tenant is changed."""
     stream.write(text)
     stream.flush()
 
 
-def _erasing(text: str) -> str:
-    """Return the characters that erase a text from its line on any terminal."""
+def _erase(text: str) -> str:
+    """Return the characters that erase a text from the current line. They work on every terminal."""
     return f"\r{' ' * len(text)}\r" if text else ""
 
 
-def _colored(styled: Line) -> str:
-    return "".join(_span(span) for span in styled) + "\n"
+def _to_ansi(styled: Line) -> str:
+    return "".join(_span_to_ansi(span) for span in styled) + "\n"
 
 
-def _span(span: Span) -> str:
+def _span_to_ansi(span: Span) -> str:
     code = ANSI_CODES[span.style]
     return f"\x1b[{code}m{span.text}\x1b[0m" if code else span.text
 
 
 @contextmanager
 def progress(total: int, console: Console) -> Iterator[Callable[[Outcome], None]]:
-    """Yield a function that counts outcomes. It shows the progress on a terminal on stderr."""
-    told = 0
+    """Yield a function that counts outcomes. Show the number on stderr if it is a terminal."""
+    count = 0
 
-    def tell(_: Outcome) -> None:
-        nonlocal told
-        told += 1
-        console.last_line(f"Applying: {told} of {total}")
+    def on_outcome(_: Outcome) -> None:
+        nonlocal count
+        count += 1
+        console.set_status_line(f"Applying: {count} of {total}")
 
     if total:
-        console.last_line(f"Applying: 0 of {total}")
+        console.set_status_line(f"Applying: 0 of {total}")
     try:
-        yield tell
+        yield on_outcome
     finally:
-        console.last_line("")
+        console.set_status_line("")

@@ -1,4 +1,4 @@
-"""Import: write grant files for grants of a tenant that no file declares, then plan."""
+"""Import: write grant files for undeclared grants of a tenant, then plan."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from os.path import lexists, relpath
 from pathlib import Path
 
 from reconciler.app.console import Console
-from reconciler.app.load import read_declared, read_settings, workspace_of
+from reconciler.app.load import load_config, load_grants, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
@@ -20,7 +20,7 @@ from reconciler.core.resolve import resolve
 from reconciler.core.tenant_filter import insert_variables
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.files.write import FileHeader, import_file, portions
+from reconciler.files.write import FileHeader, import_file, split_by_size
 from reconciler.output.styled import line
 from reconciler.output.text.grants import import_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
@@ -31,103 +31,109 @@ SCHEMA = Path("schemas", "grants.schema.json")
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """Which grants to write, and where. `confirm` receives the number of grants and may decline."""
+    """The options of an import. `confirm` receives the number of grants and returns whether to write files."""
 
     folder: Path
-    choice: ImportFilter = field(default_factory=ImportFilter)
+    grant_filter: ImportFilter = field(default_factory=ImportFilter)
     confirm: Callable[[int], bool] = lambda _: True
 
 
 def import_grants(
-    given: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
+    options: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write files for the selected grants that no file declares, then plan.
+    """Write files for the selected undeclared grants, then plan.
 
     Raises:
-        ReconcilerError: if the existing files cannot be planned or the tenant cannot be read. Nothing is written.
+        ReconcilerError: if the existing files are invalid or the tenant cannot be read. Then nothing is written.
     """
     folder = import_options.folder
-    _check_folder(given, folder)
-    with _reached(given, console, folder, request_options) as (tenants, sessions):
+    _check_folder(options, folder)
+    with _open_tenant(options, console, folder, request_options) as (tenants, sessions):
         ((session, observation),) = (
-            (done.session, done.result) for done in tenants.each(sessions, TenantSession.surveyed)
+            (tenant_result.session, tenant_result.result)
+            for tenant_result in tenants.run(sessions, TenantSession.observe_all)
         )
         grant_import = select_grants(
             observation.grants,
             observation.directory,
-            choice=import_options.choice,
+            choice=import_options.grant_filter,
             protection=session.protection(),
-            declared=_declared(session, observation),
+            declared=_declared_keys(session, observation),
         )
         if grant_import.holders and not import_options.confirm(grant_import.count):
             return Exit.DONE
-        heading = _heading(session, given, folder)
-        say = partial(insert_variables, values=session.tenant.target.values)
-        texts = _texts(grant_import, folder, lambda some: import_file(some, observation.directory, heading, say))
+        header = _file_header(session, options, folder)
+        convert = partial(insert_variables, values=session.tenant.target.values)
+        texts = _file_texts(grant_import, folder, lambda grants: import_file(grants, observation.directory, header, convert)
+        )
         _write(folder, texts)
         for note in observation.notes:
             console.note(f"Note: {note}")
-        console.say(left_out_lines(grant_import, observation.directory, verbose=given.verbose))
-        console.result(import_lines(grant_import, [name_of(path) for path in texts], verbose=given.verbose))
+        console.info(left_out_lines(grant_import, observation.directory, verbose=options.verbose))
+        console.result(import_lines(grant_import, [name_of(path) for path in texts], verbose=options.verbose))
         if texts or session.declared.specs:
-            _plan(tenants, _afresh(session, given, folder), observation, console, verbose=given.verbose)
+            _plan(tenants, _reload_grants(session, options, folder), observation, console, verbose=options.verbose)
     return Exit.DONE
 
 
 @contextmanager
-def _reached(
-    given: GlobalOptions, console: Console, folder: Path, request_options: RequestOptions
+def _open_tenant(
+    options: GlobalOptions, console: Console, folder: Path, request_options: RequestOptions
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
-    """Open the tenant. Before the first import, the grant folder may not exist."""
-    with tenant_runs(given, PlanOptions(), request_options, console, _folders(given, folder)) as (tenants, sessions):
+    """Open the tenant. The grant folder may be missing before the first import."""
+    with tenant_runs(options, PlanOptions(), request_options, console, _grant_folders(options, folder)) as (
+        tenants,
+        sessions,
+    ):
         if tenants.are_several:
             raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
         yield tenants, sessions
 
 
-def _folders(given: GlobalOptions, folder: Path) -> list[Path]:
-    return [path for path in (Path(given.grants), folder) if lexists(path)]
+def _grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
+    return [path for path in (Path(options.grants), folder) if lexists(path)]
 
 
-def _declared(session: TenantSession, observation: Observation) -> Collection[Key]:
-    """Return the keys that files declare, after checking that they can be planned."""
+def _declared_keys(session: TenantSession, observation: Observation) -> Collection[Key]:
+    """Return the keys of declared grants. Raises like `TenantSession.plan` for the existing files."""
     if not session.declared.specs:
         return ()
     session.plan(observation)
     return {each.key for each in resolve(session.declared.specs, observation.directory)[0]}
 
 
-def _heading(session: TenantSession, given: GlobalOptions, folder: Path) -> FileHeader:
-    """Return the comments at the top of each file, and the tenant if there are others."""
+def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -> FileHeader:
+    """Return the header of the new files. It names the tenant if the configuration has several."""
     schema = session.folder.parent / SCHEMA
-    editors = [f"yaml-language-server: $schema={way_to(schema, folder)}"] if schema.exists() else []
-    tenants = read_settings(given.config).tenants
+    editor_comments = [f"yaml-language-server: $schema={relative_path(schema, folder)}"] if schema.exists() else []
+    tenants = load_config(options.config).tenants
     name = session.tenant.name
     if tenants and name not in tenants:
         raise ReconcilerError(
-            f"{name} is not a tenant of the configuration, so the files could not name it; add it to the configuration"
+            f"{name} is not a tenant of the configuration, so the new files cannot name it; add it to the configuration"
         )
-    only = name if name in tenants and len(tenants) > 1 else None
-    return FileHeader([*editors, f"Imported from {session.tenant.title}."], only)
+    only_tenant = name if name in tenants and len(tenants) > 1 else None
+    return FileHeader([*editor_comments, f"Imported from {session.tenant.title}."], only_tenant)
 
 
-def way_to(file: Path, folder: Path) -> str:
+def relative_path(file: Path, folder: Path) -> str:
     """Return the relative path from `folder` to `file` with `/`."""
     return Path(relpath(file, folder)).as_posix()
 
 
-def _texts(grant_import: GrantImport, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]) -> dict[Path, str]:
-    free = UniqueNames(path.stem for path in folder.iterdir()) if folder.is_dir() else UniqueNames(())
+def _file_texts(grant_import: GrantImport, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]
+) -> dict[Path, str]:
+    unique_name = UniqueNames(path.stem for path in folder.iterdir()) if folder.is_dir() else UniqueNames(())
     return {
-        folder / f"{free(name)}.yaml": text_of(some)
+        folder / f"{unique_name(name)}.yaml": text_of(part)
         for name, grants in grant_import.holders
-        for some in portions(grants)
+        for part in split_by_size(grants)
     }
 
 
-def _check_folder(given: GlobalOptions, folder: Path) -> None:
-    """Raise ReconcilerError if the folder cannot contain new files, or a link in its path leaves the repository."""
-    workspace_of(given.config).refuse_stray_links([folder])
+def _check_folder(options: GlobalOptions, folder: Path) -> None:
+    """Raise ReconcilerError if the folder is not writable or a link in its path leaves the workspace."""
+    workspace_of(options.config).refuse_outside_links([folder])
     try:
         check_new_folder(folder)
     except OSError as error:
@@ -143,18 +149,18 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
         ) from error
 
 
-def _afresh(session: TenantSession, given: GlobalOptions, folder: Path) -> TenantSession:
-    """Return the session with the current content of the files."""
-    declared = read_declared(given, read_settings(given.config), [session.tenant], _folders(given, folder))
+def _reload_grants(session: TenantSession, options: GlobalOptions, folder: Path) -> TenantSession:
+    """Return the session with the grants in the files loaded again."""
+    declared = load_grants(options, load_config(options.config), [session.tenant], _grant_folders(options, folder))
     return replace(session, declared=declared.at(session.tenant.target))
 
 
 def _plan(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
-    """Plan like `reconciler plan`, with the tenant as just observed."""
-    (done,) = tenants.each([session], lambda each: each.planned_from(observation))
-    plan = done.result.plan
+    """Plan like `reconciler plan`, but reuse `observation` instead of reading the tenant again."""
+    (tenant_result,) = tenants.run([session], lambda each: each.plan_from(observation))
+    plan = tenant_result.result.plan
     console.problems(session.warnings(plan), session.declared.texts)
     console.result([line()])
     console.result(plan_lines(plan, verbose=verbose))

@@ -10,21 +10,21 @@ from reconciler.app.console import Console
 from reconciler.apply import StopSignal
 from reconciler.errors import Exit, ReconcilerError
 
-OUT_OF_TIME = "time limit exceeded (--timeout)"
-AGAIN_SECONDS = 0.5
-"""Python drops an exception that is raised in some of its own callbacks, so the timer fires repeatedly."""
-LEAST_SECONDS = 0.001
+TIME_LIMIT_EXCEEDED = "time limit exceeded (--timeout)"
+REPEAT_SECONDS = 0.5
+"""The timer fires repeatedly, because Python ignores exceptions that are raised in some callbacks."""
+MIN_TIMER_SECONDS = 0.001
 
 
 class _DeadlineError(BaseException):
-    """Raised in any code. It is not an Exception, so that no code catches it by accident."""
+    """The time limit is exceeded. Not an Exception, because `except Exception` must not catch it."""
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Stop the code inside after `seconds`. It must neither write nor await.
+def time_limit(seconds: float) -> Iterator[None]:
+    """Stop the code in the context after `seconds`. The code must not write files and must not await.
 
-    This needs POSIX signals and the main thread. Otherwise there is no limit.
+    The limit needs POSIX signals and the main thread. Elsewhere, there is no limit.
 
     Raises:
         ReconcilerError: if the time limit is exceeded.
@@ -32,78 +32,78 @@ def within(seconds: float) -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, _end)
+    previous_handler = signal.signal(signal.SIGALRM, _raise_deadline_error)
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(seconds, LEAST_SECONDS), AGAIN_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, MIN_TIMER_SECONDS), REPEAT_SECONDS)
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except _DeadlineError as error:
         signal.setitimer(signal.ITIMER_REAL, 0)  # the signal may arrive while the timer is being stopped
-        raise ReconcilerError(OUT_OF_TIME) from error
+        raise ReconcilerError(TIME_LIMIT_EXCEEDED) from error
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)
 
 
-def _end(_number: int, _frame: object) -> None:
+def _raise_deadline_error(_number: int, _frame: object) -> None:
     raise _DeadlineError
 
 
 EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED, signal.SIGHUP: Exit.TERMINATED}
-"""A closed terminal or a dropped connection sends SIGHUP."""
+"""The exit code after each signal. SIGHUP comes from a closed terminal or a dropped connection."""
 GRACE_SECONDS = 5.0
-"""The time that changes in progress have to finish after an interruption."""
+"""The time for changes in progress to finish after an interruption."""
 
 
 class Interruption:
-    """The effect of signals on all runs of a command.
+    """Handles signals for all runs of a command.
 
-    After the first signal, no new change starts. After the second one, or some seconds, changes in progress are
-    abandoned and `left` is set.
+    After the first signal, no new change starts. After the second signal, or GRACE_SECONDS, changes in progress are
+    abandoned and the event `abandoned` is set.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._stops: list[StopSignal] = []
+        self._stop_signals: list[StopSignal] = []
         self._signals: list[signal.Signals] = []
-        self.left = asyncio.Event()
+        self.abandoned = asyncio.Event()
 
     @property
     def exit_code(self) -> Exit | None:
         """The exit code for the first signal, or None without a signal."""
         return EXIT_CODES[self._signals[0]] if self._signals else None
 
-    def stop(self) -> StopSignal:
-        """Return the stop signal for another run."""
-        stop = StopSignal()
-        self._stops.append(stop)
-        return stop
+    def new_stop_signal(self) -> StopSignal:
+        """Return a new stop signal for a run."""
+        new_stop_signal = StopSignal()
+        self._stop_signals.append(new_stop_signal)
+        return new_stop_signal
 
     @contextmanager
-    def listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Handle signals inside this context."""
+    def handle_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Handle signals while the context is open."""
         ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup ignores SIGHUP
-        noted = [each for each in EXIT_CODES if not (each is signal.SIGHUP and ignores_hangup)]
-        for each in noted:
-            loop.add_signal_handler(each, self._note, each, loop)
+        handled = [each for each in EXIT_CODES if not (each is signal.SIGHUP and ignores_hangup)]
+        for each in handled:
+            loop.add_signal_handler(each, self._handle, each, loop)
         try:
             yield
         finally:
-            for each in noted:
+            for each in handled:
                 loop.remove_signal_handler(each)
 
-    def _note(self, number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
+    def _handle(self, number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
         self._signals.append(number)
         if len(self._signals) > 1:
-            self._leave()
+            self._abandon()
             return
         self._console.note("Interrupted: finishing changes in progress; press Ctrl-C again to abandon them.")
-        for stop in self._stops:
-            stop.request_stop("interrupted before it started")
-        loop.call_later(GRACE_SECONDS, self._leave)
+        for new_stop_signal in self._stop_signals:
+            new_stop_signal.request_stop("interrupted before it started")
+        loop.call_later(GRACE_SECONDS, self._abandon)
 
-    def _leave(self) -> None:
-        self.left.set()
-        for stop in self._stops:
-            stop.abort.set()
+    def _abandon(self) -> None:
+        self.abandoned.set()
+        for new_stop_signal in self._stop_signals:
+            new_stop_signal.abort.set()

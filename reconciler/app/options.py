@@ -1,4 +1,4 @@
-"""The options of a command as values, without click."""
+"""The options of commands as plain values, independent of click."""
 
 from dataclasses import dataclass, replace
 
@@ -22,10 +22,10 @@ class GlobalOptions:
     @property
     def tenant(self) -> str | None:
         """The name in --tenant, or None. Raises ReconcilerError if the options name several tenants."""
-        return next(iter(self.of_one_tenant().tenants), None)
+        return next(iter(self.require_one_tenant().tenants), None)
 
-    def of_one_tenant(self) -> "GlobalOptions":
-        """Return these options if they name at most one tenant. Otherwise raise ReconcilerError."""
+    def require_one_tenant(self) -> "GlobalOptions":
+        """Return these options. Raises ReconcilerError if they select several tenants."""
         if self.all_tenants or len(self.tenants) > 1:
             raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
         return self
@@ -60,8 +60,8 @@ class PlanOptions:
         skip_missing: Leave out grants whose application, API or organization does not exist.
         max_deletes: A number that replaces the limit for deletes.
         max_updates: A number that replaces the limit for updates.
-        policy: The configuration file that has the policy, or None for the usual one.
-        policy_at: The git revision whose configuration file has the policy.
+        policy: The configuration file that contains the policy. None means the tenant's configuration.
+        policy_at: The git revision whose configuration file contains the policy.
         base: The git revision to compare the files with.
         only_branch: Leave out changes that the branch did not make.
     """
@@ -93,6 +93,6 @@ class PlanOptions:
         names = ("prune", "create_only", "skip_missing", "only_branch")
         return {name: getattr(self, name) for name in names}
 
-    def lift(self, limits: Limits) -> Limits:
-        """Return `limits` with the numbers of --max-deletes and --max-updates."""
+    def override_limits(self, limits: Limits) -> Limits:
+        """Return `limits` with the values of --max-deletes and --max-updates."""
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)

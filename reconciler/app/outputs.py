@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.app import ci
-from reconciler.app.load import own_folder, workspace_of
+from reconciler.app.load import data_folder, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.atomic_files import check_new_folder, check_output, empty_output
 from reconciler.core.quoting import quote_text
@@ -16,39 +16,39 @@ from reconciler.files.discover import name_of
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A file that a run will write. `option` names it in messages."""
+    """A file that a run will write. `option` is its option or environment variable, for messages."""
 
     option: str
     path: Path
     is_report: bool = False
 
 
-def check_outputs(given: GlobalOptions, outputs: Iterable[OutputFile], *, journal: bool = False) -> None:
-    """Check the files of options and of a GitHub Actions step, and with `journal` the folder of journals.
+def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, journal: bool = False) -> None:
+    """Check that a run can write its output files, and with `journal` also its journal and snapshots.
 
-    Reports of an earlier run are emptied.
+    The output files are `outputs` and the files of the GitHub Actions step. Existing reports are emptied.
 
     Raises:
-        ReconcilerError: if a file cannot be written, is inside the grant folder, contains a link from the checkout,
-            or is named twice.
+        ReconcilerError: if a file cannot be written, is in the grant folder, is named twice, or if its path contains a
+            link from the checkout.
     """
-    workspace = workspace_of(given.config)
-    of_options = list(outputs)
-    every = [*of_options, *(OutputFile(variable, path) for variable, path in ci.files())]
-    for output in every:
-        workspace.refuse_brought_links(output.path, output.option)
-    _refuse_same(of_options)
-    for output in of_options:
-        _refuse_among_grants(output, Path(given.grants))
-    for output in every:
+    workspace = workspace_of(options.config)
+    from_options = list(outputs)
+    all_outputs = [*from_options, *(OutputFile(variable, path) for variable, path in ci.step_files())]
+    for output in all_outputs:
+        workspace.refuse_checkout_links(output.path, output.option)
+    _refuse_duplicates(from_options)
+    for output in from_options:
+        _refuse_in_grant_folder(output, Path(options.grants))
+    for output in all_outputs:
         _check(output)
-    for output in of_options:
+    for output in from_options:
         if output.is_report:
-            empty_output(output.path)  # if this run fails, the report of an earlier run must not remain
+            empty_output(output.path)  # an old report must not remain if this run fails
     if journal:
-        folder = own_folder(given.config)
+        folder = data_folder(options.config)
         for name in ("journal", "snapshots"):
-            workspace.refuse_brought_links(folder / name, "the journal and snapshots")
+            workspace.refuse_checkout_links(folder / name, "the journal and snapshots")
         try:
             check_new_folder(folder / "journal")
         except OSError as error:
@@ -66,23 +66,23 @@ def _check(output: OutputFile) -> None:
         ) from error
 
 
-def _refuse_same(outputs: Iterable[OutputFile]) -> None:
-    seen: dict[str, str] = {}
+def _refuse_duplicates(outputs: Iterable[OutputFile]) -> None:
+    options_by_path: dict[str, str] = {}
     for output in outputs:
         if output.path.exists() and not output.path.is_file():
-            continue  # several results may be written to one device
-        real = os.path.realpath(output.path)
-        if real in seen:
+            continue  # several outputs may use one device
+        real_path = os.path.realpath(output.path)
+        if real_path in options_by_path:
             raise ReconcilerError(
-                f"{seen[real]} and {output.option} both name the file {quote_text(name_of(output.path))}; give "
-                "each its own file"
+                f"{options_by_path[real_path]} and {output.option} both name the file "
+                f"{quote_text(name_of(output.path))}; give each its own file"
             )
-        seen[real] = output.option
+        options_by_path[real_path] = output.option
 
 
-def _refuse_among_grants(output: OutputFile, grants: Path) -> None:
-    real = Path(os.path.realpath(output.path))
-    if real.is_relative_to(os.path.realpath(grants)):
+def _refuse_in_grant_folder(output: OutputFile, grants: Path) -> None:
+    real_path = Path(os.path.realpath(output.path))
+    if real_path.is_relative_to(os.path.realpath(grants)):
         raise ReconcilerError(
             f"{output.option}: {quote_text(name_of(output.path))} is in the grant folder "
             f"{quote_text(name_of(grants))}; use another folder"

@@ -12,12 +12,12 @@ from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
 from reconciler.output.styled import add_run_number
 
 TENANT = "{tenant}"
-"""A placeholder for the tenant's name in a path. With it, each tenant has its own file."""
+"""A placeholder for the tenant's name in a path, so that each tenant has its own file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """One --report: the format and the path."""
+    """The format and the path of one --report."""
 
     format: str
     path: str
@@ -32,7 +32,7 @@ class OutputOptions:
     max_bytes: int = DEFAULT_MAX_BYTES
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
-        """Return the report files for tenants by name. Raises ReconcilerError like `files_for`."""
+        """Return the report files for the tenants in `names`. Raises ReconcilerError like `files_for`."""
         return [
             OutputFile(f"--report {file.format}", path, is_report=True)
             for file in self.reports
@@ -40,34 +40,34 @@ class OutputOptions:
         ]
 
     def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
-        """Write all report files. `render` returns the text for a format and some tenants.
+        """Write all report files. `render` returns the text for a format and names of tenants.
 
         Raises:
-            ReconcilerError: if a file cannot be written. The other files are written.
+            ReconcilerError: if a file cannot be written. The other files are still written.
         """
-        failed = []
+        errors = []
         for file in self.reports:
-            for path, some in files_for(file.path, names):
+            for path, tenants in files_for(file.path, names):
                 try:
-                    text = render(file.format, some)
+                    text = render(file.format, tenants)
                     _write(path, add_run_number(text, ci.run_number()) if file.format == "markdown" else text)
                 except ReconcilerError as error:
-                    failed.append(str(error))
-        if failed:
-            raise ReconcilerError("; ".join(failed))
+                    errors.append(str(error))
+        if errors:
+            raise ReconcilerError("; ".join(errors))
 
 
 def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
-    """Return each file that `path` stands for, with the tenants that it reports.
+    """Return each file for `path`, with the names of the tenants in it. `path` may contain {tenant}.
 
     Raises:
         ReconcilerError: if a tenant's name cannot be part of a file name.
     """
     if TENANT not in path:
         return [(Path(path), names)]
-    unfit = [name for name in names if "/" in name or "\\" in name or "\0" in name]
-    if unfit:
-        raise ReconcilerError(f"the tenant name {unfit[0]!r} cannot be part of a file name: {path}")
+    invalid = [name for name in names if "/" in name or "\\" in name or "\0" in name]
+    if invalid:
+        raise ReconcilerError(f"the tenant name {invalid[0]!r} cannot be part of a file name: {path}")
     return [(Path(path.replace(TENANT, name)), [name]) for name in names]
 
 

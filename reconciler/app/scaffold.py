@@ -1,4 +1,4 @@
-"""The first files of a repository of grants, as texts."""
+"""The texts of the files that `reconciler init` writes."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ tenants:
 """
 EXAMPLE = """\
 # yaml-language-server: $schema={schema}
-# Which application may call which API, and with which scopes. For a first grant, take "[]" and the signs away:
+# Each grant allows an application to call an API with some scopes. To add one, remove "[]" and uncomment the lines:
 grants: []
 #  - client: Billing Worker
 #    api: Invoices API
@@ -24,11 +24,11 @@ grants: []
 WORKFLOW = Path("github", "pull-request.yml")
 TENANTS_OF_EXAMPLES = "[dev, prod]"
 ARTIFACT = "name: plan-${{ matrix.tenant }}"
-ARTIFACT_BY_NUMBER = "name: plan-${{ strategy.job-index }} # no artifact may have the tenant's name"
+ARTIFACT_BY_NUMBER = "name: plan-${{ strategy.job-index }} # an artifact name cannot contain the tenant's name"
 REFUSED_IN_ARTIFACTS = frozenset('":<>|*?\\/\r\n')
-MORE = "examples/README.md"
-OURS = ".reconciler/"
-ALIKE = frozenset({OURS, ".reconciler", "/.reconciler", "/.reconciler/"})
+EXAMPLES_README = "examples/README.md"
+IGNORED_FOLDER = ".reconciler/"
+EQUIVALENT_ENTRIES = frozenset({IGNORED_FOLDER, ".reconciler", "/.reconciler", "/.reconciler/"})
 
 
 def configuration(name: str, domain: str) -> str:
@@ -42,7 +42,7 @@ def example(schema: str) -> str:
 
 
 def schemas() -> dict[str, str]:
-    """Return the schemas for editors, by name."""
+    """Return the JSON Schemas for editors, by file name."""
     return {name: (stored.folder() / name).read_text(encoding="utf-8") for name in (stored.CONFIG, stored.GRANTS)}
 
 
@@ -51,12 +51,14 @@ def workflow(name: str) -> str:
     text = (stored.folder("examples") / WORKFLOW).read_text(encoding="utf-8")
     if REFUSED_IN_ARTIFACTS & set(name):
         text = text.replace(ARTIFACT, ARTIFACT_BY_NUMBER)
-    return text.replace(TENANTS_OF_EXAMPLES, f"[{scalar(name)}]").replace(MORE, f"reconciler's {MORE}")
+    return text.replace(TENANTS_OF_EXAMPLES, f"[{scalar(name)}]").replace(
+        EXAMPLES_README, f"reconciler's {EXAMPLES_README}"
+    )
 
 
-def ignoring(text: str) -> str:
-    """Return a .gitignore with an entry for the tool's own folder."""
-    if ALIKE & {line.strip() for line in text.splitlines()}:
+def gitignore_text(text: str) -> str:
+    """Return the text of a .gitignore with an entry for .reconciler/ added, if it is missing."""
+    if EQUIVALENT_ENTRIES & {line.strip() for line in text.splitlines()}:
         return text
-    end = "\r\n" if "\r\n" in text else "\n"
-    return f"{text}{'' if text.endswith(chr(10)) or not text else end}{OURS}{end}"
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    return f"{text}{'' if text.endswith(chr(10)) or not text else line_end}{IGNORED_FOLDER}{line_end}"

@@ -1,4 +1,4 @@
-"""An open tenant: load, observe, plan."""
+"""An open tenant: observe it and make plans."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-from reconciler.app.interruption import OUT_OF_TIME, within
+from reconciler.app.interruption import TIME_LIMIT_EXCEEDED, time_limit
 from reconciler.app.options import PlanOptions
 from reconciler.auth0.client import ManagementClient
 from reconciler.concurrency import run_unless
@@ -51,13 +51,26 @@ class TenantPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSession:
-    """An open tenant, with the grants that the files declare for it and the grants that they declared at the base.
+    """An open tenant with the grants that files declare for it.
 
-    `deadline` is a time of the monotonic clock, which the event loop also uses. `note` shows a note to the user.
-    `named` is true if the configuration declares the tenant. `address` has the options that select the tenant again.
-    `identity` is what the tenant's identity is compared with, `notes` are part of every plan for it, and with `names`
-    every plan knows all names. `config_changes` are those of reconciler.yaml since the base, where `guards` were the
-    tenant's settings.
+    Attributes:
+        tenant: The settings of the tenant.
+        declared: The grants in the files.
+        base: The grants in the files at the base, or None without --base.
+        plan_options: The options for plans.
+        rollback: The snapshot to restore, if the files are a snapshot.
+        policy: The policy for plans.
+        notes: The notes that every plan for the tenant contains.
+        with_names: Whether every plan contains the names of everything in it.
+        client: The client of the Management API.
+        identity: The check of the tenant's identity, or None.
+        deadline: The time limit on the monotonic clock, which is also the clock of the event loop.
+        folder: The folder .reconciler.
+        note: Shows a note to the user.
+        is_declared: Whether the configuration declares the tenant.
+        tenant_options: The command-line options that select this tenant.
+        config_changes: The changes of reconciler.yaml since the base.
+        tenant_at_base: The settings of the tenant at the base, or None.
     """
 
     tenant: Tenant
@@ -67,104 +80,109 @@ class TenantSession:
     rollback: Rollback | None
     policy: Policy
     notes: tuple[str, ...]
-    names: bool
+    with_names: bool
     client: ManagementClient
     identity: IdentityCheck | None
     deadline: float
     folder: Path
     note: Callable[[str], None]
-    named: bool
-    address: Sequence[str]
+    is_declared: bool
+    tenant_options: Sequence[str]
     config_changes: tuple[ConfigChange, ...] = ()
-    guards: Tenant | None = None
+    tenant_at_base: Tenant | None = None
 
     @property
     def name(self) -> TenantName:
         """The name and domain of the tenant."""
         return self.tenant.title
 
-    async def planned(self) -> TenantPlan:
-        """Observe the tenant and plan. Raises Auth0Error, ReconcilerError, and the errors of `plan`."""
-        observation = await self._in_time(self._observed())
+    async def observe_and_plan(self) -> TenantPlan:
+        """Observe the tenant and make a plan. Raises Auth0Error, ReconcilerError, and the errors of `plan`."""
+        observation = await self._before_deadline(self._observe())
         return TenantPlan(self.plan(observation), observation)
 
-    async def surveyed(self) -> Observation:
+    async def observe_all(self) -> Observation:
         """Observe everything that the token may read. Raises Auth0Error, ReconcilerError."""
-        return self._identified(await self._in_time(observe_everything(self.client, self._needs())))
+        return self._verify_identity(await self._before_deadline(observe_everything(self.client, self._required_listings())))
 
-    async def planned_from(self, known: Observation) -> TenantPlan:
-        """Plan from an observation that was made for other files. Missing parts are read. Raises like `planned`."""
-        observation = await self._in_time(self._observed_further(known))
+    async def plan_from(self, known: Observation) -> TenantPlan:
+        """Plan from an observation for other files. Read missing parts. Raises like `observe_and_plan`."""
+        observation = await self._before_deadline(self._observe_further(known))
         return TenantPlan(self.plan(observation), observation)
 
     def identities(self, observation: Observation) -> frozenset[str]:
-        """Return the tenant's identities in the access token and in the list of APIs, if that was read."""
+        """Return the tenant's identities in the access token and in the list of APIs, if the list was read."""
         if self.identity is None:
             return frozenset()
         return self.client.identities() | identities_in(observation.directory.apis or ())
 
-    def _identified(self, observation: Observation) -> Observation:
+    def _verify_identity(self, observation: Observation) -> Observation:
         """Return the observation with notes about the tenant's identity. Raises like `IdentityCheck.verify`."""
         if self.identity is None:
             return observation
-        seen = self.identities(observation)
-        self.identity.verify(seen)
-        notes = (*observation.notes, *self.identity.notes(seen))
+        identities = self.identities(observation)
+        self.identity.verify(identities)
+        notes = (*observation.notes, *self.identity.notes(identities))
         return replace(observation, notes=tuple(dict.fromkeys(notes)))
 
-    async def _observed(self) -> Observation:
-        return await self._completed(await observe(self.client, self._needs()))
+    async def _observe(self) -> Observation:
+        return await self._complete(await observe(self.client, self._required_listings()))
 
-    async def _observed_further(self, known: Observation) -> Observation:
-        observed = await observe_further(self.client, known, self._needs())
-        return await self._completed(observed)
+    async def _observe_further(self, known: Observation) -> Observation:
+        observed = await observe_further(self.client, known, self._required_listings())
+        return await self._complete(observed)
 
-    async def _completed(self, observation: Observation) -> Observation:
-        """Read what only the declared changes need: organizations, and lists to check grants that gain access."""
-        organized = await self._with_organizations(observation)
-        return self._identified(await observe_for_changes(self.client, organized, self.declared.specs))
+    async def _complete(self, observation: Observation) -> Observation:
+        """Add the organizations of grants, and the listings that are needed to check grants that gain access."""
+        with_organizations = await self._add_organizations(observation)
+        return self._verify_identity(await observe_for_changes(self.client, with_organizations, self.declared.specs))
 
-    async def _with_organizations(self, observation: Observation) -> Observation:
-        pruned = self.protection() if self.plan_options.prune else None
-        return await observe_organizations(self.client, observation, DeclaredOrganizations(self.declared.specs, pruned))
+    async def _add_organizations(self, observation: Observation) -> Observation:
+        prune_protection = self.protection() if self.plan_options.prune else None
+        return await observe_organizations(
+            self.client, observation, DeclaredOrganizations(self.declared.specs, prune_protection)
+        )
 
-    def _needs(self) -> RequiredListings:
-        any_name = (Pattern(client="*", api="*"),) if self.names else ()
+    def _required_listings(self) -> RequiredListings:
+        any_name = (Pattern(client="*", api="*"),) if self.with_names else ()
         patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
         needs = required_listings(specs, patterns, prunes=self.plan_options.prune)
-        told_by_name = needs.organizations and (self.names or bool(self.policy.schemas))
-        return replace(needs, organization_names=needs.organization_names or told_by_name)
+        needs_names = needs.organizations and (self.with_names or bool(self.policy.schemas))
+        return replace(needs, organization_names=needs.organization_names or needs_names)
 
-    async def listed(self) -> list[ListedGrant]:
-        """Return the declared grants with the ids that the tenant has for names. Raises like `planned`."""
-        directory = await self._in_time(observe_names(self.client, required_listings(self.declared.specs, ())))
+    async def list_grants(self) -> list[ListedGrant]:
+        """Return the declared grants with names resolved to ids of the tenant. Raises like `observe_and_plan`."""
+        directory = await self._before_deadline(observe_names(self.client, required_listings(self.declared.specs, ())))
         desired, problems = resolve(self.declared.specs, directory)
         if errors(problems):
             raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
         return [as_resolved(each, directory) for each in desired]
 
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
-        """Read the grants and their organizations again. Names are reused. Return None if `abort` comes first.
+        """Read the grants and their organizations again, with the names in `before`.
+
+        Return None if `abort` is set first.
 
         Raises:
             ReconcilerError: if they cannot be read in time.
         """
-        return await self._in_time(run_unless(abort, self._observed_again(before)))
+        return await self._before_deadline(run_unless(abort, self._observe_again(before)))
 
-    async def _observed_again(self, before: Observation) -> Observation:
-        return await self._completed(replace(before, grants=await self.client.grants()))
+    async def _observe_again(self, before: Observation) -> Observation:
+        return await self._complete(replace(before, grants=await self.client.grants()))
 
     def plan(self, observation: Observation) -> Plan:
-        """Return the plan, made before the deadline.
+        """Make a plan before the deadline.
 
         Raises:
-            RefusedError: like `make_plan`; ProblemsError, with the texts of the files.
+            RefusedError: like `make_plan`.
+            ProblemsError: like `make_plan`, with the texts of the files.
             ReconcilerError: if the time limit is exceeded.
         """
         rules = PlanRules(
             protection=self.protection(),
-            limits=self.plan_options.lift(self.tenant.limits),
+            limits=self.plan_options.override_limits(self.tenant.limits),
             policy=self.policy,
             prune=self.plan_options.prune,
             create_only=self.plan_options.create_only,
@@ -174,25 +192,25 @@ class TenantSession:
             rollback=self.rollback,
         )
         try:
-            with within(self.deadline - monotonic()):
+            with time_limit(self.deadline - monotonic()):
                 plan = make_plan(self.declared.specs, observation, rules, self.name)
         except ProblemsError as error:
             raise ProblemsError(error.problems, self.declared.texts) from error
-        changes = (*self._moved(plan, observation), *self.config_changes)
+        changes = (*self._guard_changes(plan, observation), *self.config_changes)
         return replace(plan, notes=(*self.notes, *plan.notes), config_changes=sort_by_risk(changes))
 
-    def _moved(self, plan: Plan, observation: Observation) -> Iterator[ConfigChange]:
-        """Yield a change of reconciler.yaml for grants that left or entered `manage` or `protect`."""
-        if self.guards is None:
+    def _guard_changes(self, plan: Plan, observation: Observation) -> Iterator[ConfigChange]:
+        """Yield the changes of `manage` and `protect` in reconciler.yaml that affect a grant."""
+        if self.tenant_at_base is None:
             return
         keys = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
         keys.update(each.key for each in observation.grants)
-        yield from compare_guards(keys, observation.directory, self.guards, self.tenant)
+        yield from compare_guards(keys, observation.directory, self.tenant_at_base, self.tenant)
 
     def warnings(self, plan: Plan) -> list[Problem]:
         """Return the warnings about the files, the files at the base, and the tenant."""
-        of_base = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
-        return sorted([*self.declared.problems, *of_base, *plan.warnings])
+        base_problems = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
+        return sorted([*self.declared.problems, *base_problems, *plan.warnings])
 
     def protection(self) -> ProtectionRules:
         """Return the protection rules. Call it after the first request."""
@@ -204,14 +222,14 @@ class TenantSession:
             writers_are_own=self.rollback is None,
         )
 
-    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _before_deadline(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work` if it ends before the deadline.
 
         Raises:
-            ReconcilerError: if the time is up.
+            ReconcilerError: if the time limit is exceeded.
         """
         try:
             async with asyncio.timeout_at(self.deadline):
                 return await work
         except TimeoutError as error:
-            raise ReconcilerError(OUT_OF_TIME) from error
+            raise ReconcilerError(TIME_LIMIT_EXCEEDED) from error

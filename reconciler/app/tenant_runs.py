@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.interruption import within
-from reconciler.app.load import GrantFiles, own_folder, read_files, read_policies, read_settings
+from reconciler.app.interruption import time_limit
+from reconciler.app.load import GrantFiles, data_folder, load_config, load_grant_files, load_policy_config
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.auth0.management import ClientOptions
@@ -33,7 +33,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 T = TypeVar("T")
 
-FROM_BEST_TO_WORST = (
+EXIT_CODES_BY_SEVERITY = (
     Exit.DONE,
     Exit.CHANGES,
     Exit.STALE,
@@ -43,7 +43,7 @@ FROM_BEST_TO_WORST = (
     Exit.TERMINATED,
     Exit.INTERRUPTED,
 )
-"""The exit codes from best to worst. A partial result is worse than none."""
+"""The exit codes from least to most severe. A partial result is more severe than no result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +55,17 @@ class TenantResult(Generic[T]):
 
 
 class TenantRuns:
-    """The tenants of one command. `tenant_runs` creates it.
+    """Runs the steps of a command for its tenants. `tenant_runs` creates it.
 
-    With a single tenant, every error is raised. With several, an error is shown at once and its tenant is left out from
-    then on. `failed` has these errors by tenant name.
+    With one tenant, every error is raised. With several tenants, an error is printed at once, and later steps skip the
+    failed tenant. `failed` maps names of failed tenants to their errors.
     """
 
     def __init__(self, tenants: Sequence[Tenant], runner: asyncio.Runner, console: Console) -> None:
         self._tenants = tenants
         self._sandboxes = {each.name for each in tenants if each.title.is_sandbox}
         self._console = console
-        self._opened = AsyncExitStack()
+        self._connections = AsyncExitStack()
         self.runner = runner
         self.failed: dict[str, ReconcilerError] = {}
 
@@ -82,65 +82,65 @@ class TenantRuns:
     @property
     def failures(self) -> dict[str, TenantFailure]:
         """The errors by tenant name, for reports."""
-        return {name: failure for error in self.failed.values() for name, failure in failures_of(error).items()}
+        return {name: failure for error in self.failed.values() for name, failure in tenant_failures(error).items()}
 
     def open(self, open_session: Callable[[Tenant, AsyncExitStack], Awaitable[TenantSession]]) -> list[TenantSession]:
-        """Open all tenants. Raises ReconcilerError if there is a single tenant."""
-        found = self._at_once([(each.name, partial(open_session, each, self._opened)) for each in self._tenants])
-        return list(found.values())
+        """Open all tenants. Raises ReconcilerError if the only tenant fails."""
+        results = self._run_all([(each.name, partial(open_session, each, self._connections)) for each in self._tenants])
+        return list(results.values())
 
     def close(self) -> None:
-        """Close all tenants."""
-        self.runner.run(self._opened.aclose())
+        """Close the connections of all tenants."""
+        self.runner.run(self._connections.aclose())
 
-    def each(
+    def run(
         self, sessions: Iterable[TenantSession], work: Callable[[TenantSession], Awaitable[T]]
     ) -> list[TenantResult[T]]:
-        """Call `work` for all sessions at the same time. Return the results of the tenants without an error.
+        """Call `work` for all sessions at the same time. Return the results of the tenants without errors.
 
         Raises:
-            ReconcilerError: if there is a single tenant.
+            ReconcilerError: if the only tenant fails.
         """
         by_name = {session.tenant.name: session for session in sessions}
-        found = self._at_once([(name, partial(work, session)) for name, session in by_name.items()])
-        return [TenantResult(by_name[name], result) for name, result in found.items()]
+        results = self._run_all([(name, partial(work, session)) for name, session in by_name.items()])
+        return [TenantResult(by_name[name], result) for name, result in results.items()]
 
-    def planned(self, sessions: Iterable[TenantSession]) -> list[TenantResult[TenantPlan]]:
-        """Plan for all tenants. Declared tenants that turn out to be the same tenant all fail.
+    def plan_all(self, sessions: Iterable[TenantSession]) -> list[TenantResult[TenantPlan]]:
+        """Plan for all tenants. Tenants of the configuration with the same identity all fail.
 
         Raises:
-            ReconcilerError: if there is a single tenant.
+            ReconcilerError: if the only tenant fails.
         """
-        done = self.each(sessions, TenantSession.planned)
+        results = self.run(sessions, TenantSession.observe_and_plan)
         by_identity: dict[str, list[str]] = defaultdict(list)
-        for each in done:
+        for each in results:
             for identity in each.session.identities(each.result.observation):
                 by_identity[identity].append(each.session.tenant.name)
         failures = [error for error in self.failed.values() if isinstance(error, SameTenantError)]
         failures += [same_tenant_error(identity, names) for identity, names in by_identity.items() if len(names) > 1]
         for error in failures:
-            for each in done:
+            for each in results:
                 if each.session.tenant.name in error.names and each.session.tenant.name not in self.failed:
-                    self._fail(each.session.tenant.name, SameTenantError(str(error), error.names))
-        return [each for each in done if each.session.tenant.name not in self.failed]
+                    self._add_failure(each.session.tenant.name, SameTenantError(str(error), error.names))
+        return [each for each in results if each.session.tenant.name not in self.failed]
 
     @contextmanager
-    def alone(self, tenant: Tenant) -> Iterator[None]:
-        """Keep an error of one tenant from the others. Raises ReconcilerError if there is a single tenant."""
+    def isolate(self, tenant: Tenant) -> Iterator[None]:
+        """Record a ReconcilerError for `tenant` and continue with the others. With one tenant, raise it."""
         try:
             yield
         except ReconcilerError as error:
-            self._fail(tenant.name, error)
+            self._add_failure(tenant.name, error)
 
-    def worst(self, codes: Iterable[Exit]) -> Exit:
-        """Return the worst exit code, including those of failed tenants."""
+    def worst_exit_code(self, codes: Iterable[Exit]) -> Exit:
+        """Return the most severe of `codes` and the exit codes of failed tenants."""
         all_codes = [*codes, *(error.exit_code for error in self.failed.values())]
-        return max(all_codes, key=FROM_BEST_TO_WORST.index, default=Exit.DONE)
+        return max(all_codes, key=EXIT_CODES_BY_SEVERITY.index, default=Exit.DONE)
 
-    def _at_once(self, work: Sequence[tuple[str, Callable[[], Awaitable[T]]]]) -> dict[str, T]:
-        async def guarded(begin: Callable[[], Awaitable[T]]) -> T | ReconcilerError:
+    def _run_all(self, work: Sequence[tuple[str, Callable[[], Awaitable[T]]]]) -> dict[str, T]:
+        async def catch_errors(start: Callable[[], Awaitable[T]]) -> T | ReconcilerError:
             try:
-                return await begin()
+                return await start()
             except ReconcilerError as error:
                 return error
             except Exception as error:  # a bug in the run of one tenant must not cancel the writes of others
@@ -148,20 +148,20 @@ class TenantRuns:
                     raise
                 return CrashError(error)
 
-        async def all_of_it() -> list[T | ReconcilerError]:
+        async def start_all() -> list[T | ReconcilerError]:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(guarded(begin)) for _, begin in work]
+                tasks = [group.create_task(catch_errors(start)) for _, start in work]
             return [task.result() for task in tasks]
 
         results: dict[str, T] = {}
-        for (name, _), result in zip(work, run_in(self.runner, all_of_it()), strict=True):
+        for (name, _), result in zip(work, run_in(self.runner, start_all()), strict=True):
             if isinstance(result, ReconcilerError):
-                self._fail(name, result)
+                self._add_failure(name, result)
             else:
                 results[name] = result
         return results
 
-    def _fail(self, name: str, error: ReconcilerError) -> None:
+    def _add_failure(self, name: str, error: ReconcilerError) -> None:
         error.tenants = {name: name in self._sandboxes}
         if not self.are_several:
             raise error
@@ -171,10 +171,10 @@ class TenantRuns:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The context of a command: options, configuration and files.
+    """The options, configuration and files of a command.
 
-    `policies` is the configuration of --policy or --policy-at, or None. With `names`, plans contain the names of all
-    their applications, APIs and organizations.
+    `policies` is the configuration in --policy or --policy-at, or None. With `names`, plans contain the names of all
+    applications, APIs and organizations in them.
     """
 
     options: GlobalOptions
@@ -187,8 +187,8 @@ class RunContext:
     names: bool = False
     secrets: Secrets = field(default_factory=partial(secrets_in, os.environ, ci.mask))
 
-    async def session(self, tenant: Tenant, opened: AsyncExitStack, *, by_name: bool) -> TenantSession:
-        """Open a tenant. Raises ReconcilerError for configuration or credentials, before any request."""
+    async def session(self, tenant: Tenant, connections: AsyncExitStack, *, by_name: bool) -> TenantSession:
+        """Open a tenant without sending a request. Raises ReconcilerError for invalid configuration or credentials."""
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
         rate_options = RateOptions(
@@ -201,7 +201,7 @@ class RunContext:
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
-        client = await opened.enter_async_context(
+        client = await connections.enter_async_context(
             open_tenant(tenant, os.environ, client_options, self.secrets, identity)
         )
         return TenantSession(
@@ -212,16 +212,16 @@ class RunContext:
             rollback=self.files.rollback,
             policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
             notes=(*self.files.notes, *self._policy_notes(tenant)),
-            names=self.names,
+            with_names=self.names,
             client=client,
             identity=identity,
             deadline=deadline,
-            folder=own_folder(self.config.file),
+            folder=data_folder(self.config.file),
             note=note,
-            named=self._is_declared(tenant),
-            address=self._address(tenant),
+            is_declared=self._is_declared(tenant),
+            tenant_options=self._tenant_options(tenant),
             config_changes=self.files.config_changes,
-            guards=self.files.guards.get(tenant.name),
+            tenant_at_base=self.files.tenants_at_base.get(tenant.name),
         )
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
@@ -234,14 +234,14 @@ class RunContext:
         effect = "every denial in that file applies, without exceptions"
         return (f"{quote_text(tenant.name)} is a new tenant: {known}; {effect}",)
 
-    def _address(self, tenant: Tenant) -> Sequence[str]:
+    def _tenant_options(self, tenant: Tenant) -> Sequence[str]:
         config = ["--config", self.options.config] if self.options.config else []
-        return [*config, *(["--tenant", tenant.name] if self._is_declared(tenant) else self._unnamed())]
+        return [*config, *(["--tenant", tenant.name] if self._is_declared(tenant) else self._unnamed_option())]
 
     def _is_declared(self, tenant: Tenant) -> bool:
         return self.config.tenants.get(tenant.name) == tenant
 
-    def _unnamed(self) -> Sequence[str]:
+    def _unnamed_option(self) -> Sequence[str]:
         return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
 
     def _warn(self, tenant: Tenant) -> None:
@@ -257,14 +257,14 @@ class RunContext:
         self.console.note(f"{prefix}{text}")
 
 
-def failures_of(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return the failures for reports, by the names of the tenants that the error concerns."""
+def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
+    """Return the failure for reports, by the name of each tenant that the error concerns."""
     return {name: TenantFailure(error.report_lines, is_sandbox) for name, is_sandbox in error.tenants.items()}
 
 
-def chosen(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
+def select_tenants(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
     """Return the configuration and the selected tenants. Raises ReconcilerError."""
-    config = read_settings(options.config)
+    config = load_config(options.config)
     tenants = choose_tenants(
         config,
         options.tenants,
@@ -275,17 +275,17 @@ def chosen(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
     return config, tenants
 
 
-def expected_names(options: GlobalOptions) -> list[str]:
+def expected_tenant_names(options: GlobalOptions) -> list[str]:
     """Return the names of the selected tenants. If the configuration is invalid, return those of --tenant."""
     try:
-        return [tenant.name for tenant in chosen(options)[1]]
+        return [tenant.name for tenant in select_tenants(options)[1]]
     except ReconcilerError:
         return list(options.tenants)
 
 
 @contextmanager
-def about(tenants: Sequence[Tenant]) -> Iterator[None]:
-    """Let an error without tenants concern all of these tenants."""
+def assign_errors(tenants: Sequence[Tenant]) -> Iterator[None]:
+    """Assign an error that names no tenant to all of `tenants`."""
     try:
         yield
     except ReconcilerError as error:
@@ -294,7 +294,7 @@ def about(tenants: Sequence[Tenant]) -> Iterator[None]:
 
 
 @contextmanager
-def tenant_runs(  # noqa: PLR0913 - what commands differ in
+def tenant_runs(  # noqa: PLR0913 - commands differ in each of them
     options: GlobalOptions,
     plan_options: PlanOptions,
     request_options: RequestOptions,
@@ -305,23 +305,22 @@ def tenant_runs(  # noqa: PLR0913 - what commands differ in
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
     """Read the files of --grants or `folders`, then open the tenants. Connections stay open.
 
-    With `names`, plans contain the names of everything in them.
+    With `names`, plans contain the names of all applications, APIs and organizations in them.
 
     Raises:
         ReconcilerError: for invalid files (all problems at once), configuration, or credentials of a single tenant.
     """
     started = monotonic()
-    with within(request_options.timeout):
-        config, tenants = chosen(options)
-    with about(tenants), asyncio.Runner() as runner:
-        with within(request_options.timeout - (monotonic() - started)):
-            policies = read_policies(plan_options.policy, plan_options.policy_at, options.config)
-            files = read_files(options, plan_options, config, tenants, folders)
+    with time_limit(request_options.timeout):
+        config, tenants = select_tenants(options)
+    with assign_errors(tenants), asyncio.Runner() as runner:
+        with time_limit(request_options.timeout - (monotonic() - started)):
+            policies = load_policy_config(plan_options.policy, plan_options.policy_at, options.config)
+            files = load_grant_files(options, plan_options, config, tenants, folders)
         request_options = replace(request_options, timeout=max(0.0, request_options.timeout - (monotonic() - started)))
-        beginning = RunContext(options, plan_options, request_options, config, files, console, policies, names)
-        tenants_together = TenantRuns(tenants, runner, console)
+        run_context = RunContext(options, plan_options, request_options, config, files, console, policies, names)
+        runs = TenantRuns(tenants, runner, console)
         try:
-            several = tenants_together.are_several
-            yield tenants_together, tenants_together.open(partial(beginning.session, by_name=several))
+            yield runs, runs.open(partial(run_context.session, by_name=runs.are_several))
         finally:
-            tenants_together.close()
+            runs.close()

@@ -19,7 +19,7 @@ from reconciler.core.outcome import Outcome
 from reconciler.core.plan import Change, Plan, grant_after, grant_before
 from reconciler.core.problems import Problem
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import NEVER_WAIT, read
+from reconciler.files.discover import NO_WAIT, read
 
 FOLDER = "journal"
 OWNER_ONLY = 0o600
@@ -196,7 +196,7 @@ def _may_mention(folder: Path, name: str, saved_plan: str) -> bool:
 
 
 def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | NEVER_WAIT)
+    return os.open(path, flags | NO_WAIT)
 
 
 def journal_path(folder: Path, name: str) -> Path:

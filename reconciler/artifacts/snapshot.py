@@ -16,7 +16,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.outcome import Rollback
 from reconciler.core.plan import Create, Plan, grant_before
 from reconciler.errors import ReconcilerError
-from reconciler.files.write import portions, snapshot_file
+from reconciler.files.write import snapshot_file, split_by_size
 
 FOLDER = "snapshots"
 OWNER_ONLY = 0o600
@@ -35,7 +35,7 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
     title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."
     texts = {
         f"{number:03}.yaml": snapshot_file(part, directory, title, run, only_for)
-        for number, part in enumerate(portions(before) if before else [], start=1)
+        for number, part in enumerate(split_by_size(before) if before else [], start=1)
     }
     manifest = {
         "run": run,

@@ -6,15 +6,15 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.apply_command import ApplyCommand
-from reconciler.app.approval import ApprovedPlan, approved_plan
+from reconciler.app.approval import ApprovedPlan, load_approved_plan
 from reconciler.app.console import Console
-from reconciler.app.load import own_folder
+from reconciler.app.load import data_folder
 from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.outputs import check_outputs
 from reconciler.app.reports import TENANT, OutputOptions
-from reconciler.app.tenant_runs import expected_names, failures_of, tenant_runs
+from reconciler.app.tenant_runs import expected_tenant_names, tenant_failures, tenant_runs
 from reconciler.cli.option_groups import option_group, output_options, parse_duration, plan_options, request_options
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.outcome import Result
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
@@ -26,7 +26,7 @@ from reconciler.output.text.outcomes import report_lines
 
 approval_options = option_group(
     "approval",
-    approved_plan,
+    load_approved_plan,
     click.argument("planfile", required=False, type=click.Path(path_type=Path), metavar="[PLANFILE]"),
     click.option(
         "--max-plan-age",
@@ -34,21 +34,21 @@ approval_options = option_group(
         default="24h",
         show_default=True,
         metavar="TIME",
-        help="Refuse an older saved plan.",
+        help="Refuse a saved plan that is older than this.",
     ),
     click.option(
         "--require-tip",
         metavar="BRANCH",
-        help="In a job of GitHub or GitLab, refuse to write (exit code 5) unless HEAD is the tip of this branch.",
+        help="In a GitHub or GitLab job, exit with 5 before writing unless HEAD is the tip of this branch.",
     ),
 )
 
 
-@also_global_options
+@hidden_global_options
 @click.command("apply")
 @plan_options
 @approval_options
-@click.option("--yes", is_flag=True, help="Do not ask. Guards still apply.")
+@click.option("--yes", is_flag=True, help="Apply without asking. Guards still apply.")
 @request_options
 @output_options("markdown")
 def command(
@@ -61,83 +61,94 @@ def command(
 ) -> Exit:
     """Change the tenant to what the files declare.
 
-    Prints the plan, asks, applies the plan and reads the tenant again. Exits with 0 only if the tenant equals the
+    Print the plan, ask, apply the plan and read the tenant again. The exit code is 0 only if the tenant equals the
     files.
 
-    With PLANFILE from plan --out, it does not ask. The plan is recomputed, and any change that is not in PLANFILE
+    With PLANFILE from plan --out, apply without asking. The plan is recomputed, and any change that is not in PLANFILE
     aborts with exit code 5 before writing.
     """
-    console = Console(options())
+    console = Console(current_options())
     _check_outputs(output_options)
     approval.check_options(plan_options)
-    approval.check_not_applied(own_folder(options().config))
+    approval.check_not_applied(data_folder(current_options().config))
     try:
-        with tenant_runs(options(), plan_options, request_options, console, names=approval.shows_names) as (
+        with tenant_runs(current_options(), plan_options, request_options, console, names=approval.shows_names) as (
             tenants,
             sessions,
         ):
             approval.check_tenants(sessions)
-            applying = ApplyCommand(
+            apply_command = ApplyCommand(
                 tenants,
                 approval,
                 console,
                 asks=not yes,
-                data=output_options.stdout_format != "text",
-                verbose=options().verbose,
+                stdout_has_data=output_options.stdout_format != "text",
+                verbose=current_options().verbose,
             )
-            agreed = applying.agreed(tenants.planned(sessions))
-            if agreed:
-                approval.check_tip(options().config)
-            ended = applying.carried_out(agreed, request_options)
+            confirmed = apply_command.confirm(tenants.plan_all(sessions))
+            if confirmed:
+                approval.check_tip(current_options().config)
+            finished = apply_command.apply(confirmed, request_options)
     except ReconcilerError as error:
-        error.tenants = error.tenants or dict.fromkeys(options().tenants, False)
+        error.tenants = error.tenants or dict.fromkeys(current_options().tenants, False)
         if error.tenants:
-            _report(RunResults([], failures_of(error)), output_options, ci.source_links(options().config))
+            _write_reports(
+                RunResults([], tenant_failures(error)), output_options, ci.source_links(current_options().config)
+            )
         raise
-    ended.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
-    ends = RunResults([end for end, _ in ended], tenants.failures)
+    finished.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
+    results = RunResults([run_result for run_result, _ in finished], tenants.failures)
     try:
-        _tell(ends, output_options, console)
+        _print_results(results, output_options, console)
     except OSError as error:
         raise ReportLostError(reason(error)) from error
-    code = tenants.worst(exit_code for _, exit_code in ended)
-    wrote = any(outcome.result is not Result.SKIPPED for end in ends.runs for outcome in end.report.outcomes)
+    code = tenants.worst_exit_code(exit_code for _, exit_code in finished)
+    has_written = any(
+        outcome.result is not Result.SKIPPED for run_result in results.runs for outcome in run_result.report.outcomes
+    )
     try:
-        _report(ends, output_options, ci.source_links(options().config))
-        ci.tell_outputs(lambda: outputs_of(PlanResults([end.plan for end in ends.runs])))
+        _write_reports(results, output_options, ci.source_links(current_options().config))
+        ci.write_step_outputs(lambda: outputs_of(PlanResults([run_result.plan for run_result in results.runs])))
     except ReconcilerError as error:
-        if not wrote:
+        if not has_written:
             raise
         console.problems([Problem(Source("--report"), str(error), severity=Severity.WARNING)], {})
-    return Exit.INCOMPLETE if wrote and code in NOTHING_WRITTEN else code
+    return Exit.INCOMPLETE if has_written and code in NOTHING_WRITTEN else code
 
 
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
-"""Exit codes that claim this. They are wrong after a write to one of several tenants."""
+"""Exit codes that mean nothing was written. They must not be returned if one of several tenants was changed."""
 
 
-def _tell(ends: RunResults, output_options: OutputOptions, console: Console) -> None:
-    links = ci.source_links(options().config)
+def _print_results(results: RunResults, output_options: OutputOptions, console: Console) -> None:
+    links = ci.source_links(current_options().config)
     if output_options.stdout_format != "text":
         console.text(
-            render(ends, output_options.stdout_format, OutputView(links=links, max_bytes=output_options.max_bytes))
+            render(
+                results, output_options.stdout_format, OutputView(links=links, max_bytes=output_options.max_bytes))
         )
-    for end in ends.runs:
-        if output_options.stdout_format == "text" and end.report.outcomes:
-            name = [line(f"Tenant {visible(end.plan.tenant.label)}")] if len(ends.runs) + len(ends.failed) > 1 else []
-            console.result([line(), *name, *report_lines(end.report, end.plan.directory)])
+    for run_result in results.runs:
+        if output_options.stdout_format == "text" and run_result.report.outcomes:
+            name = (
+                [line(f"Tenant {visible(run_result.plan.tenant.label)}")]
+                if len(results.runs) + len(results.failed) > 1
+                else []
+            )
+            console.result([line(), *name, *report_lines(run_result.report, run_result.plan.directory)])
 
 
 def _check_outputs(output_options: OutputOptions) -> None:
     """Raise ReconcilerError if a report file or the journal cannot be written."""
-    named = any(TENANT in file.path for file in output_options.reports)
-    names = expected_names(options()) if named else []
-    check_outputs(options(), output_options.outputs(names), journal=True)
+    has_tenant_names = any(TENANT in file.path for file in output_options.reports)
+    names = expected_tenant_names(current_options()) if has_tenant_names else []
+    check_outputs(current_options(), output_options.outputs(names), journal=True)
 
 
-def _report(ends: RunResults, output_options: OutputOptions, links: SourceLinks) -> None:
-    """Write report files and the step summary. They replace older reports."""
+def _write_reports(results: RunResults, output_options: OutputOptions, links: SourceLinks) -> None:
+    """Write the report files and the step summary."""
     view = OutputView(links=links, max_bytes=output_options.max_bytes)
-    names = [*(end.plan.tenant.name for end in ends.runs), *ends.failed]
-    output_options.write(names, lambda name, some: render(ends.of(some), name, view))
-    ci.tell_summary(lambda: render(ends, "markdown", OutputView(links=links, max_bytes=ci.SUMMARY_BYTES)))
+    names = [*(run_result.plan.tenant.name for run_result in results.runs), *results.failed]
+    output_options.write(names, lambda name, selected: render(results.of(selected), name, view))
+    ci.write_step_summary(
+        lambda: render(results, "markdown", OutputView(links=links, max_bytes=ci.SUMMARY_BYTES))
+    )

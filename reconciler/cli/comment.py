@@ -11,7 +11,7 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge import github, gitlab
@@ -35,56 +35,58 @@ from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker, span
 from reconciler.output.styled import line
 
-MOST_BYTES = 20_000_000
-"""The size limit of a report. No service accepts a comment of this size."""
-MOST_PROBLEMS, MOST_CHARACTERS = 5, 300
-"""The limits for problems in a comment without a report."""
-NEVER_FOLLOW, NEVER_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
+MAX_BYTES = 20_000_000
+"""The maximum size of a report. Hosting services accept only smaller comments."""
+MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
+"""The maximum number and length of problems in a comment without a report."""
+NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
-@also_global_options
+@hidden_global_options
 @click.command("comment")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--issue", metavar="TITLE", help="Open or update an issue with this title instead.")
-@click.option("--close", "closes", is_flag=True, help="Close that issue instead, if it exists.")
+@click.option("--issue", metavar="TITLE", help="Open or update an issue with this title instead of a comment.")
+@click.option(
+    "--close", "closes", is_flag=True, help="Close the issue of each report instead of posting, if it exists."
+)
 @click.option(
     "--attempts",
     type=click.IntRange(1, 10),
     default=4,
     show_default=True,
     metavar="N",
-    help="Maximum attempts.",
+    help="Maximum attempts per request.",
 )
 def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempts: int) -> Exit:
     """Post Markdown reports as comments on the pull or merge request of this job.
 
-    For jobs of GitHub Actions and GitLab CI. FILE comes from --report markdown=FILE. Each tenant has one comment, which
-    is updated. Only comments of the holder of GITHUB_TOKEN or GITLAB_TOKEN are changed.
+    Use it in jobs of GitHub Actions and GitLab CI, with FILE from --report markdown=FILE. Each tenant has one comment,
+    which later runs update. Only comments by the owner of GITHUB_TOKEN or GITLAB_TOKEN are changed.
 
-    FILE must come from this run. If it is missing or invalid, the comment of --tenant says so, and the exit code is 1.
-    Without --tenant, each of our comments that no FILE replaces says so.
+    FILE must come from this run. If FILE is missing or invalid, the exit code is 1 and the comment of each --tenant
+    reports a missing report. Without --tenant, all earlier comments without a new FILE do.
     """
     if issue is not None and closes:
         raise click.UsageError("--issue and --close cannot be combined: use one of them")
-    console = Console(options())
+    console = Console(current_options())
     policy = RetryPolicy(attempts)
     job = job_of(os.environ)
     for text in proxy_notes(job.address):
         console.note(text)
     reports, problems = _read_all(files, job.run)
     refuse_equal_markers(reports)
-    with _places(job, issue or "") as (comments, issues):
+    with _open_targets(job, issue or "") as (comments, issues):
         target: CommentTarget = issues if closes or issue is not None else comments
-        work = partial(close, issues) if closes else partial(publish, target)
+        publish = partial(close, issues) if closes else partial(publish, target)
         for report in [truncated_report(each, target.max_characters) for each in reports]:
-            result = retry_blocking(partial(work, report), policy, (TransientForgeError,))
+            result = retry_blocking(partial(publish, report), policy, (TransientForgeError,))
             console.result([line(f"{visible(report.file)}: {result}")])
         if problems:
             known = [report.marker for report in reports]
             markers = retry_blocking(
-                partial(_without_report, target, known, adds=not closes), policy, (TransientForgeError,)
+                partial(_markers_without_report, target, known, includes_new=not closes), policy, (TransientForgeError,)
             )
-            for report in (_stand_in(each, problems) for each in markers):
+            for report in (_missing_report(each, problems) for each in markers):
                 result = retry_blocking(partial(publish, target, report), policy, (TransientForgeError,))
                 console.result([line(f"{visible(report.file)}: {result}, without a report")])
     for problem in problems:
@@ -93,7 +95,7 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
 
 
 def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[str]]:
-    """Return the reports of this run, and the problems of the other files."""
+    """Return the reports of this run, and a problem for each other file."""
     reports, problems = [], []
     for file in files:
         try:
@@ -103,38 +105,38 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
     return reports, problems
 
 
-def _without_report(target: CommentTarget, known: Sequence[str], *, adds: bool) -> list[str]:
-    """Return the markers of entries whose report is missing. With `adds`, include new entries.
+def _markers_without_report(target: CommentTarget, known: Sequence[str], *, includes_new: bool) -> list[str]:
+    """Return the markers of the comments or issues whose report is missing.
 
-    With --tenant, these are the entries of these tenants, otherwise all of ours that no report replaces. So no entry
-    keeps the result of an earlier run.
+    These are the entries of each --tenant, or without --tenant all existing entries that no report replaces. They must
+    not keep the result of an earlier run. `includes_new` adds entries that do not exist yet.
     """
-    links = ci.source_links(options().config)
-    named = [each for name in options().tenants if (each := marker(name, links)) not in known]
-    if named and adds:
+    links = ci.source_links(current_options().config)
+    named = [each for name in current_options().tenants if (each := marker(name, links)) not in known]
+    if named and includes_new:
         return list(dict.fromkeys(named))
     stale = stale_markers(target.entries(), marker("", links), known)
     return [each for each in stale if not named or each in named]
 
 
-def _stand_in(marked: str, problems: Sequence[str]) -> ForgeReport:
-    """Return a report that says that the report is missing, and why."""
-    name = tenant_of(marked)
-    shown = [f"- {span(problem[:MOST_CHARACTERS])}" for problem in problems[:MOST_PROBLEMS]]
+def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
+    """Return a report that says that the report of a tenant is missing, with the problems."""
+    name = tenant_of(tenant_marker)
+    problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [
-        marked,
+        tenant_marker,
         f"### {span(name)}: no report",
         "",
         "The job did not leave a valid report. Read its log.",
         "",
-        *shown,
+        *problem_lines,
     ]
-    return ForgeReport(f"tenant {name}", marked, "\n".join([*lines, ""]))
+    return ForgeReport(f"tenant {name}", tenant_marker, "\n".join([*lines, ""]))
 
 
 @contextmanager
-def _places(job: Job, title: str) -> Iterator[tuple[CommentTarget, IssueTarget]]:
-    """Open the comments of the job's request, and the issues with that title."""
+def _open_targets(job: Job, title: str) -> Iterator[tuple[CommentTarget, IssueTarget]]:
+    """Open the comments of the job's pull or merge request, and the issues with that title."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
@@ -145,32 +147,34 @@ def _places(job: Job, title: str) -> Iterator[tuple[CommentTarget, IssueTarget]]
 
 
 def _read(file: Path, run: str) -> ForgeReport:
-    """Return the report in a file that this run wrote.
+    """Return the report in a file. This run must have written it.
 
     Raises:
-        ReconcilerError: if git tracks the file, or it is not a plain file with a report of this run.
+        ReconcilerError: if git tracks the file, or if it is not a regular file with a report of this run.
     """
     try:
         with open(file, "rb", opener=_open) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise ReconcilerError(f"the report {visible(str(file))} is not a file")
             _refuse_tracked(file)
-            text = stream.read(MOST_BYTES).decode()
+            text = stream.read(MAX_BYTES).decode()
         return parse_report(str(file), text, run)
     except (OSError, ValueError) as error:
         raise ReconcilerError(f"the report {visible(str(file))} cannot be read: {reason(error)}") from error
 
 
 def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | NEVER_FOLLOW | NEVER_WAIT)
+    return os.open(path, flags | NO_FOLLOW | NO_WAIT)
 
 
 def _refuse_tracked(file: Path) -> None:
-    """Raise ReconcilerError for a file that git tracks. Otherwise its author could post through our comment."""
-    real = Path(os.path.realpath(file.parent), file.name)
-    root = find_root(real.parent)
+    """Raise ReconcilerError for a file that git tracks, because the author of a commit could choose its text."""
+    real_path = Path(os.path.realpath(file.parent), file.name)
+    root = find_root(real_path.parent)
     if root is None:
         return
     repository = open_repository(root)
-    if any(tracked_entries(repository, [repository.path_of(real)])):
-        raise ReconcilerError(f"git tracks the report {visible(str(file))}, so this run did not write it")
+    if any(tracked_entries(repository, [repository.path_of(real_path)])):
+        raise ReconcilerError(
+            f"git tracks the report {visible(str(file))}, so this run did not write it; use another file"
+        )

@@ -8,18 +8,18 @@ from reconciler.app.console import Console
 from reconciler.app.import_grants import ImportOptions, import_grants
 from reconciler.app.options import RequestOptions
 from reconciler.cli.option_groups import request_options
-from reconciler.cli.options import ListedName, also_global_options, options
+from reconciler.cli.options import ListedName, current_options, hidden_global_options
 from reconciler.core.import_selection import ImportFilter
 from reconciler.errors import Exit
 
 
-@also_global_options
+@hidden_global_options
 @click.command("import")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The folder for the files.  [default: the folder of --grants]",
+    help="Write files to this folder.  [default: the folder of --grants]",
 )
 @click.option(
     "--client",
@@ -27,7 +27,7 @@ from reconciler.errors import Exit
     type=ListedName(),
     metavar="PATTERN",
     multiple=True,
-    help="Import only grants of applications with this name or id.",
+    help="Import only grants of applications whose name or id matches.",
 )
 @click.option(
     "--audience",
@@ -35,7 +35,7 @@ from reconciler.errors import Exit
     type=ListedName(),
     metavar="PATTERN",
     multiple=True,
-    help="Import only grants for APIs with this identifier or name.",
+    help="Import only grants for APIs whose identifier or name matches.",
 )
 @request_options
 def command(
@@ -46,6 +46,6 @@ def command(
     Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
     match the tenant.
     """
-    given = options()
-    import_options = ImportOptions(out or Path(given.grants), ImportFilter(clients, audiences))
-    return import_grants(given, Console(given), import_options, request_options)
+    options = current_options()
+    import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences))
+    return import_grants(options, Console(options), import_options, request_options)

@@ -5,52 +5,52 @@ from pathlib import Path
 import click
 
 from reconciler.app.console import Console
-from reconciler.app.load import own_folder
+from reconciler.app.load import data_folder
 from reconciler.artifacts.journal import journal_path, read_run, run_names
 from reconciler.cli.option_groups import format_option
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.journal import PastRun, choose_run
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.styled import line
 from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_lines
 
 
-@also_global_options
+@hidden_global_options
 @click.command("journal")
 @click.argument("run", required=False)
 @format_option()
 def command(*, run: str | None, stdout_format: str) -> Exit:
     """List the runs that wrote, newest first, or show the changes of RUN.
 
-    RUN is the start of a run's name, or: last. Writes without a recorded result are highlighted. With -v, the grants
-    before and after each write are shown.
+    RUN is the beginning of a run's name, or last. Writes without a recorded result are highlighted. -v shows the
+    grants before and after each write.
     """
-    given = options()
-    console, folder = Console(given), own_folder(given.config)
+    options = current_options()
+    console, folder = Console(options), data_folder(options.config)
     if run is None:
         return _list(console, folder, stdout_format)
-    _show(console, folder, choose_run(run, run_names(folder)), stdout_format, verbose=given.verbose)
+    _show(console, folder, choose_run(run, run_names(folder)), stdout_format, verbose=options.verbose)
     return Exit.DONE
 
 
 def _list(console: Console, folder: Path, stdout_format: str) -> Exit:
-    """List all runs with readable journals, and report the others."""
+    """List all runs with readable journals. Print an error for each unreadable journal."""
     runs: list[PastRun] = []
-    failed: list[ReconcilerError] = []
+    errors: list[ReconcilerError] = []
     for name in run_names(folder):
         try:
             runs.append(read_run(folder, name))
         except ReconcilerError as error:
-            failed.append(error)
+            errors.append(error)
     if stdout_format == "json":
         console.data(runs_json(runs))
     elif runs:
         console.result(runs_lines(runs))
-    elif not failed:
+    elif not errors:
         console.result([line("No run has written a journal here.")])
-    for each in failed:
-        console.failure(each)
-    return Exit.FAILED if failed else Exit.DONE
+    for unreadable in errors:
+        console.failure(unreadable)
+    return Exit.FAILED if errors else Exit.DONE
 
 
 def _show(console: Console, folder: Path, name: str, stdout_format: str, *, verbose: bool) -> None:

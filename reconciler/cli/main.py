@@ -1,4 +1,4 @@
-"""The entry point: find and load the command, and convert errors to messages and exit codes."""
+"""The entry point: load and run a command, and convert errors to messages and exit codes."""
 
 import gc
 import os
@@ -11,13 +11,14 @@ from io import StringIO, TextIOWrapper
 import click
 
 from reconciler import __version__
-from reconciler.app.ci import tell_exit_code
+from reconciler.app.ci import write_exit_code
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions
-from reconciler.cli.options import global_options, name_variables, options
+from reconciler.cli.options import bind_environment_variables, current_options, global_options
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
-# Each command is a module of this package with a `command`. The texts are here, so that --help loads no command.
+# Each command is the object `command` in a module of this package. The texts are here, so that --help does not import
+# the modules.
 COMMANDS: Mapping[str, str] = {
     "init": "Write the first files of a repository.",
     "validate": "Check grant files, offline.",
@@ -34,28 +35,28 @@ COMMANDS: Mapping[str, str] = {
     "journal": "List past runs, or show one of them.",
     "sandbox": "Serve or reset the local tenant.",
 }
-STDERR = 2
+STDERR_DESCRIPTOR = 2
 OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
-"""A run is short and keeps nearly all objects, so frequent collections only cost time. Python's default is 700."""
-NEVER_SUGGESTED = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
-"""Prefixes of options that no typo may suggest."""
+"""A run is short and keeps nearly all objects, so frequent garbage collections waste time. The default is 700."""
+UNSAFE_OPTION_PREFIXES = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
+"""Prefixes of options that error messages must not suggest after a typo."""
 MODULES: Mapping[str, str] = {"import": "import_"}
-"""Commands whose names are Python keywords, with their modules."""
+"""The modules of commands whose names are Python keywords."""
 
 
 class LazyCommands(click.Group):
-    """Loads a command when it is called."""
+    """A group that imports a command only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the commands in the order of their usual use."""
+        """Return the names of the commands in the order of the help text."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import the command with that name."""
+        """Import and return the command with that name, or return None if it does not exist."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
-        name_variables(command, cmd_name)
+        bind_environment_variables(command, cmd_name)
         return command
 
     def format_commands(
@@ -83,18 +84,18 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command in `sys.argv` and exit."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    _make_streams_fit()
+    _prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 
-def _make_streams_fit() -> None:
-    """Replace closed streams, and escape characters that the encoding of stdout lacks.
+def _prepare_streams() -> None:
+    """Open /dev/null for closed streams, and escape characters that stdout cannot encode.
 
-    A closed stdin is empty. No file may get the descriptor of a closed stream.
+    Without this, a file that is opened later could get the descriptor of a closed stream, such as that of stderr.
     """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR_DESCRIPTOR:
         os.set_inheritable(number, True)
     os.close(number)
     sys.stdin = sys.stdin or StringIO()
@@ -107,7 +108,7 @@ def _make_streams_fit() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. ReconcilerError and usage errors become messages on stderr."""
     code = _run(arguments)
-    tell_exit_code(code)
+    write_exit_code(code)
     return code
 
 
@@ -115,33 +116,33 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
             code = _invoke(context)
-            _note_a_slow_parser(context)
+            _note_slow_parser(context)
             return code
-    except click.exceptions.Exit as done:
-        return done.exit_code
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
         with suppress(OSError):
-            _with_safe_advice(error).show()
+            _without_unsafe_suggestions(error).show()
         return Exit.FAILED
     except OSError as error:
-        _give_stdout_up()
-        if not isinstance(error, BrokenPipeError):  # the reader closed the pipe
+        _discard_stdout()
+        if not isinstance(error, BrokenPipeError):  # a closed pipe needs no message
             Console(GlobalOptions()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
         return Exit.FAILED
 
 
-def _with_safe_advice(error: click.ClickException) -> click.ClickException:
-    """Remove suggestions of options that delete more, ask less or lift a limit."""
+def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickException:
+    """Remove suggestions of options that delete more, skip a question or raise a limit."""
     if not isinstance(error, click.NoSuchOption):
         return error
     if error.option_name == "--dry-run":
         return click.UsageError(f"{error.message} Use `reconciler plan`.", error.ctx)
-    possible = [each for each in error.possibilities or () if not each.startswith(NEVER_SUGGESTED)]
-    return click.NoSuchOption(error.option_name, error.message, possible, error.ctx)
+    suggestions = [each for each in error.possibilities or () if not each.startswith(UNSAFE_OPTION_PREFIXES)]
+    return click.NoSuchOption(error.option_name, error.message, suggestions, error.ctx)
 
 
-def _give_stdout_up() -> None:
-    """Redirect stdout to /dev/null, so that the interpreter can flush it at exit."""
+def _discard_stdout() -> None:
+    """Redirect stdout to /dev/null, because the interpreter flushes stdout at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -150,23 +151,23 @@ def _invoke(context: click.Context) -> int:
         return int(commands.invoke(context) or Exit.DONE)
     except ReconcilerError as error:
         if isinstance(error, ReportLostError):
-            _give_stdout_up()
-        Console(_options(context)).failure(error)
+            _discard_stdout()
+        Console(_global_options(context)).failure(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        Console(_options(context)).error("interrupted")
+        Console(_global_options(context)).error("interrupted")
         return Exit.INTERRUPTED
 
 
-def _note_a_slow_parser(context: click.Context) -> None:
-    """Print a note if files were read with the slow parser."""
+def _note_slow_parser(context: click.Context) -> None:
+    """Print a note if the slow parser was used."""
     if getattr(sys.modules.get("reconciler.files.yaml_messages"), "IS_SLOW", False):
-        Console(_options(context)).note(
-            "The slow parser read the files, because this PyYAML lacks libyaml. Install a wheel of PyYAML, "
+        Console(_global_options(context)).note(
+            "PyYAML was built without libyaml, so reading files is slow. Install a wheel of PyYAML, "
             "or build it with libyaml."
         )
 
 
-def _options(context: click.Context) -> GlobalOptions:
+def _global_options(context: click.Context) -> GlobalOptions:
     with context.scope(cleanup=False):
-        return options()
+        return current_options()

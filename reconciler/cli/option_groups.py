@@ -1,4 +1,4 @@
-"""The options that several commands share: requests, plans, output."""
+"""Options that several commands share: for requests, plans and output."""
 
 import inspect
 import math
@@ -25,8 +25,8 @@ def option_group(argument: str, build: Callable[..., object], *options: Decorato
 
     Args:
         argument: The parameter of the command that receives the object.
-        build: Makes the object. Its parameters are named like the options.
-        options: Decorators of click, in the order of the help text.
+        build: Creates the object. Its parameters have the names of the options.
+        options: Decorators from click, in the order of the help text.
     """
     names = list(inspect.signature(build).parameters)
 
@@ -57,10 +57,10 @@ def parse_duration(text: str) -> float:
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range. NaN is refused."""
+    """A number in a range. Refuses NaN, which click accepts."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number. Fails like other types of click."""
+        """Return the number. Raises click.BadParameter."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
             self.fail(f"{value!r} is not a number", param, ctx)
@@ -78,13 +78,13 @@ request_options = option_group(
         default=_REQUEST_DEFAULTS.rate_share,
         show_default=True,
         metavar="SHARE",
-        help="Leave this share of the tenant's rate limits to others.",
+        help="Leave this share of the tenant's rate limits to other clients.",
     ),
     click.option(
         "--max-rps",
         type=FiniteRange(0.01, 1e6),
         metavar="N",
-        help="Maximum requests per second, whatever the tenant allows.",
+        help="Maximum requests per second, even if the tenant allows more.",
     ),
     click.option(
         "--concurrency",
@@ -92,7 +92,7 @@ request_options = option_group(
         default=_REQUEST_DEFAULTS.concurrency,
         show_default=True,
         metavar="N",
-        help="Maximum requests at the same time.",
+        help="Maximum concurrent requests.",
     ),
     click.option(
         "--attempts",
@@ -108,39 +108,43 @@ request_options = option_group(
         default=f"{_REQUEST_DEFAULTS.timeout / SECONDS_PER_UNIT['m']:.0f}m",
         show_default=True,
         metavar="TIME",
-        help="End the run after this time: 90s, 30m, 2h.",
+        help="Stop the run after this time, such as 90s, 30m or 2h.",
     ),
 )
 
 plan_options = option_group(
     "plan_options",
     PlanOptions,
-    click.option("--prune", is_flag=True, help="Delete the grants that no file declares."),
-    click.option("--create-only", is_flag=True, help="Only create missing grants."),
+    click.option("--prune", is_flag=True, help="Delete grants that no file declares."),
+    click.option("--create-only", is_flag=True, help="Create missing grants only; do not update or delete."),
     click.option(
         "--skip-missing",
         is_flag=True,
-        help="Skip grants whose application, API or organization does not exist. Exits with 3 if there are any.",
+        help="Skip grants whose application, API or organization does not exist. Exit with 3 if any are skipped.",
     ),
-    click.option("--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, whatever their share."),
-    click.option("--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, whatever their share."),
-    click.option("--policy", metavar="FILE", help="Read the policy from this configuration file."),
+    click.option(
+        "--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, instead of the configured limit."
+    ),
+    click.option(
+        "--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, instead of the configured limit."
+    ),
+    click.option("--policy", metavar="FILE", help="Use the policy of this configuration file."),
     click.option(
         "--policy-at",
         metavar="REVISION",
-        help="Read the policy from the configuration file at this git revision.",
+        help="Use the policy of the configuration file at this git revision.",
     ),
     click.option(
         "--base",
         metavar="REVISION",
         help="Label each change as branch, drift or both, compared with the files at this git revision.",
     ),
-    click.option("--only-branch", is_flag=True, help="With --base, leave drift out of the plan."),
+    click.option("--only-branch", is_flag=True, help="With --base, exclude drift from the plan."),
 )
 
 
 def output_options(*more_formats: str) -> Decorator:
-    """Return a decorator for --format and --report with text, JSON and `more_formats`."""
+    """Return a decorator for --format and --report. The formats are text, JSON and `more_formats`."""
     formats = ("text", "json", *more_formats)
     options: list[Decorator] = [
         format_option(*more_formats),
@@ -150,7 +154,7 @@ def output_options(*more_formats: str) -> Decorator:
             type=report_type(formats),
             multiple=True,
             metavar="FORMAT=FILE",
-            help="Also write the result to a file. {tenant} in the name stands for the tenant's name. Repeatable.",
+            help="Also write the result to FILE. {tenant} in FILE is replaced by the tenant's name. Repeatable.",
         ),
     ]
     if "markdown" in formats:
@@ -168,7 +172,7 @@ def output_options(*more_formats: str) -> Decorator:
 
 
 def format_option(*more_formats: str) -> Decorator:
-    """Return a decorator for --format with text, JSON and `more_formats`."""
+    """Return a decorator for --format. The formats are text, JSON and `more_formats`."""
     return click.option(
         "--format",
         "stdout_format",
@@ -183,7 +187,7 @@ class _CommaSeparated(click.types.FuncParamType):  # type: ignore[type-arg] # no
 
 
 def report_type(formats: Sequence[str]) -> "click.ParamType[ReportFile]":
-    """Return the type of `FORMAT=FILE` for `formats`. In an environment variable, commas separate several."""
+    """Return the click type of `FORMAT=FILE`. An environment variable may contain several, separated by commas."""
 
     def parse_report(text: str) -> ReportFile:
         name, _, file = text.lstrip().partition("=")

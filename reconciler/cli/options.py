@@ -11,16 +11,16 @@ from reconciler.core.identity import ALLOW_UNNAMED
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
-_GIVEN = "reconciler.options"
+_META_KEY = "reconciler.options"
 
-ALSO = (
+GLOBAL_OPTIONS_NOTE = (
     "Global options may come before or after the command: --config, --grants, --tenant, --all-tenants, "
     "--allow-unnamed-tenant, --color, -q, -v; see reconciler --help."
 )
 
 
 class ListedName(click.types.StringParamType):
-    """A name. An environment variable may contain several, separated by commas."""
+    """A name. An environment variable may contain several names, separated by commas."""
 
     name = "name"
     envvar_list_splitter = ","
@@ -30,89 +30,93 @@ class ListedName(click.types.StringParamType):
         return str(value).strip()
 
 
-def options() -> GlobalOptions:
-    """Return the global options of the running command. An option after the command takes precedence."""
-    return GlobalOptions(**click.get_current_context().meta.get(_GIVEN, {}))
+def current_options() -> GlobalOptions:
+    """Return the global options of the running command. An option after the command overrides one before it."""
+    return GlobalOptions(**click.get_current_context().meta.get(_META_KEY, {}))
 
 
 def global_options(command: AnyCommand) -> AnyCommand:
-    """Add the global options to the top-level command."""
-    command.params += _declared(hidden=False)
+    """Add the global options to the top-level command. Empty values are refused."""
+    command.params += _build_options(hidden=False)
     for parameter in command.params:
         _refuse_empty(parameter)
     return command
 
 
-def also_global_options(command: AnyCommand) -> AnyCommand:
-    """Add the hidden global options to a command. Its help refers to `reconciler --help`.
+def hidden_global_options(command: AnyCommand) -> AnyCommand:
+    """Add the global options to a command, hidden from its help. Empty values of all parameters are refused.
 
-    Empty values of options and arguments are refused.
+    The help refers to `reconciler --help` instead.
     """
-    command.params += _declared(hidden=True)
+    command.params += _build_options(hidden=True)
     for parameter in command.params:
         _refuse_empty(parameter)
-    command.epilog = ALSO
+    command.epilog = GLOBAL_OPTIONS_NOTE
     return command
 
 
-def name_variables(command: click.Command, *words: str) -> None:
-    """Let an environment variable set each option of a command and its subcommands.
+def bind_environment_variables(command: click.Command, *words: str) -> None:
+    """Give each option of a command and its subcommands an environment variable, unless it has one.
 
-    `words` are the names of the command. Options that have a variable keep it.
+    `words` are the names of the command, such as sandbox and serve.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.envvar is None:
-            parameter.envvar = variable_of(*words, _long_name(parameter.opts))
+            parameter.envvar = environment_variable(*words, _long_name(parameter.opts))
     if isinstance(command, click.Group):
         for name, subcommand in command.commands.items():
-            name_variables(subcommand, *words, name)
+            bind_environment_variables(subcommand, *words, name)
 
 
-def variable_of(*words: str) -> str:
+def environment_variable(*words: str) -> str:
     """Return the environment variable of an option: RECONCILER_PLAN_ONLY_BRANCH for `plan --only-branch`."""
     return "_".join(["RECONCILER", *words]).replace("--", "").replace("-", "_").upper()
 
 
 def _refuse_empty(parameter: click.Parameter) -> None:
-    """Let a parameter refuse an empty value from the command line before its type converts it."""
+    """Make a parameter refuse empty values. They usually come from unset shell variables."""
     convert = parameter.type_cast_value
 
     def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's own
         values = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(each, str) and not each.strip() for each in values):
-            raise click.BadParameter("it is empty; check whether a variable is unset", ctx, parameter)
+            raise click.BadParameter("the value is empty; check whether a variable is unset", ctx, parameter)
         return convert(ctx, value)
 
     parameter.type_cast_value = type_cast_value  # type: ignore[method-assign]
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+def _store_value(context: click.Context, parameter: click.Parameter, value: object) -> None:
     source = context.get_parameter_source(parameter.name or "")
-    given = context.meta.setdefault(_GIVEN, {})
-    if source is ParameterSource.COMMANDLINE or (source is ParameterSource.ENVIRONMENT and parameter.name not in given):
-        given[parameter.name] = value
+    stored = context.meta.setdefault(_META_KEY, {})
+    if source is ParameterSource.COMMANDLINE or (
+        source is ParameterSource.ENVIRONMENT and parameter.name not in stored
+    ):
+        stored[parameter.name] = value
 
 
-def _declared(*, hidden: bool) -> list[click.Parameter]:
-    colors = click.Choice(["auto", "always", "never"])
+def _build_options(*, hidden: bool) -> list[click.Parameter]:
+    color_choice = click.Choice(["auto", "always", "never"])
     options = [
-        _option("--config", metavar="FILE", help="The configuration file.  [default: reconciler.yaml, if it exists]"),
-        _option("--grants", metavar="DIR", help="The folder of grant files.  [default: grants]"),
+        _option(
+            "--config", metavar="FILE", help="Read this configuration file.  [default: reconciler.yaml, if it exists]"
+        ),
+        _option("--grants", metavar="DIR", help="Read grant files from this folder.  [default: grants]"),
         _option(
             "tenants",
             "--tenant",
             type=ListedName(),
             multiple=True,
             metavar="NAME",
-            help="The tenant. plan and apply accept several.  [default: AUTH0_DOMAIN, else default_tenant]",
+            help="Select a tenant. Repeatable for plan and apply.  [default: AUTH0_DOMAIN, else default_tenant]",
         ),
-        _option("--all-tenants", is_flag=True, help="All tenants of the configuration, for plan and apply."),
+        _option("--all-tenants", is_flag=True, help="Select all tenants of the configuration, for plan and apply."),
         _option(
             ALLOW_UNNAMED,
             is_flag=True,
-            help="Allow an AUTH0_DOMAIN that the configuration does not declare. The shared settings apply.",
+            help="Allow an AUTH0_DOMAIN that is missing in the configuration. Shared settings apply.",
         ),
-        _option("--color", type=colors, help="Use colours; auto means on a terminal.  [default: auto]"),
+        _option("--color", type=color_choice, help="Use colours. auto uses them on a terminal only.  [default: auto]"),
         _option("-q", "--quiet", is_flag=True, help="Print only results and problems."),
         _option("-v", "--verbose", is_flag=True, help="Show everything."),
     ]
@@ -122,8 +126,8 @@ def _declared(*, hidden: bool) -> list[click.Parameter]:
 
 
 def _option(*names: str, **settings: Any) -> click.Option:  # noqa: ANN401 - click's own
-    envvar = variable_of(_long_name(names))
-    return click.Option(names, envvar=envvar, expose_value=False, callback=_remember, **settings)
+    envvar = environment_variable(_long_name(names))
+    return click.Option(names, envvar=envvar, expose_value=False, callback=_store_value, **settings)
 
 
 def _long_name(names: Sequence[str]) -> str:

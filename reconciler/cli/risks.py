@@ -4,19 +4,19 @@ import click
 
 from reconciler.app.console import Console
 from reconciler.cli.option_groups import format_option
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.risks import RULES
 from reconciler.errors import Exit
 from reconciler.output.sarif import rules_sarif
 from reconciler.output.text.plan import rule_lines, rules_json
 
 
-@also_global_options
+@hidden_global_options
 @click.command("risks")
 @format_option("sarif")
 def command(*, stdout_format: str) -> Exit:
     """List the rules that find risks in plans."""
-    console = Console(options())
+    console = Console(current_options())
     if stdout_format == "json":
         console.data(rules_json(RULES))
     elif stdout_format == "sarif":

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.app.console import Console
-from reconciler.app.load import read_settings
-from reconciler.cli.options import ListedName, also_global_options, options
+from reconciler.app.load import load_config
+from reconciler.cli.options import ListedName, current_options, hidden_global_options
 from reconciler.config.tenants import SANDBOX_DOMAIN, Config, Tenant, TenantKind
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
@@ -23,27 +23,33 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
-database_option = click.option("--database", type=FILE, help="The SQLite file.  [default: the tenant's]")
+database_option = click.option(
+    "--database", type=FILE, help="Store the tenant in this SQLite file.  [default: from the configuration]"
+)
 seed_option = click.option(
-    "--seed", type=FILE, help="The initial content of a new tenant (YAML).  [default: the tenant's]"
+    "--seed", type=FILE, help="Fill a new tenant from this YAML file.  [default: from the configuration]"
 )
 
 
-@also_global_options
+@hidden_global_options
 @click.group("sandbox")
 def command() -> None:
-    """Serve or reset the local tenant, a copy of Auth0's Management API that needs no account."""
+    """Serve or reset the local tenant, a copy of Auth0's Management API without an account."""
 
 
-@also_global_options
+@hidden_global_options
 @command.command("serve")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="The port. 0 selects a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8321,
+    show_default=True,
+    help="Listen on this port. 0 selects a free port.",
 )
 @database_option
 @seed_option
-@click.option("--tls", is_flag=True, help="Use https. Prints how to make programs trust it.")
-@click.option("--faults", type=FILE, help="Inject the faults in this file (YAML or JSON).")
+@click.option("--tls", is_flag=True, help="Use https, and print how programs can trust the certificate.")
+@click.option("--faults", type=FILE, help="Inject the faults from this file (YAML or JSON).")
 @click.option(
     "--rate-limit", metavar="PLAN", default="none", show_default=True, help="Apply the rate limits of this Auth0 plan."
 )
@@ -53,12 +59,12 @@ def command() -> None:
     metavar="NAME=VALUE",
     multiple=True,
     type=ListedName(),
-    help="Choose a behaviour that Auth0 does not document.",
+    help="Set a behaviour that Auth0 does not document.",
 )
 @click.option(
     "--admin/--no-admin", default=True, show_default=True, help="Serve statistics, state and faults at /sandbox."
 )
-def serve(  # noqa: PLR0913 - the options, each by its name
+def serve(  # noqa: PLR0913 - one parameter for each option
     *,
     port: int,
     database: Path | None,
@@ -71,9 +77,9 @@ def serve(  # noqa: PLR0913 - the options, each by its name
 ) -> None:
     """Serve the local tenant over HTTP on 127.0.0.1 until interrupted.
 
-    Prints its address. docs/sandbox.md describes --faults, --rate-limit and --set.
+    Print the address. docs/sandbox.md describes --faults, --rate-limit and --set.
     """
-    with _installed():
+    with _require_extra():
         from auth0_sandbox.faults.files import read_faults
         from auth0_sandbox.faults.plan import NO_FAULTS
         from auth0_sandbox.server.serve import serve as serve_forever
@@ -81,8 +87,8 @@ def serve(  # noqa: PLR0913 - the options, each by its name
         from auth0_sandbox.tenant import open_sandbox
         from reconciler.connect import converted_errors
 
-    given = options()
-    tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
+    options = current_options()
+    tenant = _tenant(load_config(options.config), options.tenant, database, seed)
     with (
         converted_errors(),
         open_sandbox(
@@ -99,31 +105,31 @@ def serve(  # noqa: PLR0913 - the options, each by its name
         serve_forever(
             sandbox,
             port=port,
-            on_ready=lambda address: _announce(Console(given), address, certificates),
+            on_ready=lambda address: _print_address(Console(options), address, certificates),
             certificate=certificates.server if certificates else None,
         )
 
 
-@also_global_options
+@hidden_global_options
 @command.command("reset")
 @database_option
 @seed_option
 def reset(*, database: Path | None, seed: Path | None) -> None:
-    """Reset the local tenant to its seed. A running server uses the reset tenant."""
-    with _installed():
+    """Reset the local tenant to its seed. A running server serves the reset tenant at once."""
+    with _require_extra():
         from auth0_sandbox.tenant import reset as reset_tenant
         from reconciler.connect import converted_errors
 
-    given = options()
-    tenant = _tenant(read_settings(given.config), given.tenant, database, seed)
+    options = current_options()
+    tenant = _tenant(load_config(options.config), options.tenant, database, seed)
     with converted_errors():
         reset_tenant(tenant.database, tenant.seed, tenant.host)
-    Console(given).say([line(f"{visible(str(tenant.database))} was reset to its seed")])
+    Console(options).info([line(f"{visible(str(tenant.database))} was reset to its seed")])
 
 
 @contextmanager
-def _installed() -> Iterator[None]:
-    """Convert a missing package to a message. The sandbox is an extra."""
+def _require_extra() -> Iterator[None]:
+    """Convert a missing package to a ReconcilerError, because the sandbox is an optional extra."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -131,14 +137,14 @@ def _installed() -> Iterator[None]:
 
 
 def _certificates(database: Path) -> "Certificates":
-    with _installed():
+    with _require_extra():
         from auth0_sandbox.server.tls import certificates
 
     return certificates(database, datetime.now(UTC))
 
 
-def _announce(console: Console, address: str, certificates: "Certificates | None") -> None:
-    """Print the address of the tenant. Its credentials are in the seed and never printed."""
+def _print_address(console: Console, address: str, certificates: "Certificates | None") -> None:
+    """Print the address of the tenant. Credentials are not printed, because they are in the seed."""
     if certificates is None:
         console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
         return
@@ -148,7 +154,7 @@ def _announce(console: Console, address: str, certificates: "Certificates | None
 
 
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:
-    """Return the selected sandbox. AUTH0_DOMAIN is ignored, because it may contain the address of this sandbox."""
+    """Return the selected sandbox. AUTH0_DOMAIN is ignored, because it may contain the sandbox's own address."""
     name = name or config.default_tenant
     tenant = config.tenants.get(name) if name else None
     if tenant is None or tenant.kind is not TenantKind.SANDBOX:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.app.console import Console
-from reconciler.cli.options import also_global_options, options
+from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.contract import stored
 from reconciler.contract.derive import differences, grants_schema, render
 from reconciler.contract.openapi import create_request
@@ -16,10 +16,10 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import read
 from reconciler.output.styled import line
 
-LARGEST_DOCUMENT_BYTES = 64_000_000
+MAX_DOCUMENT_BYTES = 64_000_000
 
 
-@also_global_options
+@hidden_global_options
 @click.command("schema")
 @click.option(
     "--spec",
@@ -30,13 +30,13 @@ LARGEST_DOCUMENT_BYTES = 64_000_000
 @click.option(
     "--check",
     is_flag=True,
-    help="List the differences between its create request and ours. Exits with 1 if there are any.",
+    help="List how the create request in --spec differs from the one in use. Exit with 1 if it does.",
 )
 def command(*, spec: Path | None, check: bool) -> Exit:
     """Print the JSON Schema of grant files."""
-    console = Console(options())
+    console = Console(current_options())
     if check and spec is None:
-        raise ReconcilerError("--check compares another document with ours: set it with --spec")
+        raise ReconcilerError("--check needs --spec, the document to compare")
     openapi = stored.load(stored.OPENAPI) if spec is None else _document(spec)
     if not check:
         console.text(render(grants_schema(openapi)))
@@ -47,7 +47,7 @@ def command(*, spec: Path | None, check: bool) -> Exit:
 
 
 def _document(path: Path) -> object:
-    data = read(path, LARGEST_DOCUMENT_BYTES)
+    data = read(path, MAX_DOCUMENT_BYTES)
     if isinstance(data, Problem):
         raise ReconcilerError(f"{path}: {data.what}; {data.fix}")
     try:

@@ -158,7 +158,7 @@ def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     schemas = list(_own_schemas(data))
     if not schemas:
         return
-    from reconciler.files.custom_schemas import NotASchemaError, count_patterns, judge
+    from reconciler.files.custom_schemas import NotASchemaError, compile_schema, count_patterns
 
     patterns = 0
     for path, schema in schemas:
@@ -168,7 +168,7 @@ def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
             yield Problem(source, f"the schemas of this file have more than {MAX_PATTERNS} patterns", "write fewer")
             return
         try:
-            judge(schema)
+            compile_schema(schema)
         except NotASchemaError as error:
             yield Problem(Source(file, *mark_of(data, (*path, *error.path))), error.what, error.fix)
 
@@ -218,9 +218,9 @@ def _policy(item: Mapping[str, Any]) -> Policy:
 def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, ...]:
     if not schemas:
         return ()
-    from reconciler.files.custom_schemas import judge
+    from reconciler.files.custom_schemas import compile_schema
 
-    return tuple(GrantSchema(each["title"], judge(each), json.dumps(each, sort_keys=True)) for each in schemas)
+    return tuple(GrantSchema(each["title"], compile_schema(each), json.dumps(each, sort_keys=True)) for each in schemas)
 
 
 def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:

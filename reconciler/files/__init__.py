@@ -1,1 +1,1 @@
-"""Read grant files: from a folder of YAML files to grant specs, or to located problems."""
+"""Read and write grant files: convert YAML files to grant specs, and report problems with positions."""

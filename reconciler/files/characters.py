@@ -1,8 +1,11 @@
-"""Pure: refuse characters that a reviewer cannot see, or that a reviewer and the YAML parser read differently.
+"""Pure: refuse characters that mislead a reviewer of a file.
 
-Editors, Git and GitHub end a line at LF and CRLF. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029, so the
-end of a comment could declare a grant. Invisible characters make two names look the same. Characters that change the
-direction of text show a line in another order. Double quotes allow all of them as escapes.
+- Editors, Git and GitHub end a line at LF and CRLF only. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029,
+  so text that looks like a comment could declare a grant.
+- Invisible characters make different names look the same.
+- Some characters change the direction of text, so that a line is shown in another order.
+
+A file can still contain these characters as escapes in double quotes.
 """
 
 import re
@@ -21,27 +24,27 @@ from reconciler.core.characters import (
     is_invisible,
 )
 from reconciler.core.problems import Problem, Source
-from reconciler.files.document import MOST_PROBLEMS, too_many
-from reconciler.files.layout import name_spans
+from reconciler.files.document import MAX_PROBLEMS, too_many_problems
+from reconciler.files.layout import find_name_spans
 
 LINE_ENDS = frozenset("\r\x85\u2028\u2029")
 MISREAD_CLASS = r"\x85\u2028\u2029\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff"
-"""Line ends unknown to editors, and characters that YAML does not allow (chapter 5.1)."""
+"""Line ends that editors do not know, and characters that YAML does not allow (YAML 1.2, chapter 5.1)."""
 MISREAD = re.compile(rf"[{MISREAD_CLASS}]|\r(?!\n)")
 SUSPECT = re.compile(rf"[\r{MISREAD_CLASS}{character_class(INVISIBLE)}]")
-"""A single character class, which `re` searches quickly. A CR before a LF also matches but is valid."""
+"""One character class, because `re` searches it quickly. It also matches the CR of a CRLF, which is valid."""
 
 
 def is_misread(text: str) -> bool:
-    """Return whether the YAML parser would refuse the text or count its lines differently from an editor."""
+    """Return whether the YAML parser would refuse the text, or count its lines in another way than an editor."""
     return bool(MISREAD.search(text))
 
 
 def raw_character_problems(text: str, file: str) -> tuple[Problem, ...]:
-    """Return a problem for each character of `text` that must be written as an escape, up to MOST_PROBLEMS."""
+    """Return a problem for each character of `text` that must be written as an escape, up to MAX_PROBLEMS."""
     problems = _problems(text, file)
-    first = tuple(islice(problems, MOST_PROBLEMS))
-    return (*first, too_many(file)) if next(problems, None) else first
+    first = tuple(islice(problems, MAX_PROBLEMS))
+    return (*first, too_many_problems(file)) if next(problems, None) else first
 
 
 def _problems(text: str, file: str) -> Iterator[Problem]:
@@ -52,7 +55,7 @@ def _problems(text: str, file: str) -> Iterator[Problem]:
         if char == "\r" and text.startswith("\n", index + 1):
             continue
         if is_invisible(char) and belongs_to_text(text, index):
-            names = name_spans(MISREAD.sub(" ", text)) if names is None else names
+            names = find_name_spans(MISREAD.sub(" ", text)) if names is None else names
             if not _is_within(names, index):
                 continue
         line += text.count("\n", seen, index)
@@ -62,8 +65,8 @@ def _problems(text: str, file: str) -> Iterator[Problem]:
 
 
 def _is_within(spans: Sequence[tuple[int, int]], index: int) -> bool:
-    place = bisect_right(spans, index, key=itemgetter(0)) - 1
-    return place >= 0 and index < spans[place][1]
+    position = bisect_right(spans, index, key=itemgetter(0)) - 1
+    return position >= 0 and index < spans[position][1]
 
 
 def _message(char: str) -> tuple[str, str]:

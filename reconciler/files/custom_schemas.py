@@ -1,6 +1,6 @@
-"""Custom schemas that users write under `policy`.
+"""Compile the JSON Schemas that users write under `policy`.
 
-jsonschema-rs checks them, because it can run patterns in linear time. A pattern must not block a run.
+jsonschema-rs checks them, because it can run patterns in linear time. A slow pattern must not block a run.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, 
 from reconciler.core.quoting import quote_text
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
-MOST_PATTERN_BYTES = 1_000_000
-"""The limit for one compiled pattern. The time to match a text grows with it."""
-LONGEST_MESSAGE = 200
+MAX_PATTERN_BYTES = 1_000_000
+"""The maximum size of a compiled pattern. The time to match a text grows with the size."""
+MAX_MESSAGE_CHARACTERS = 200
 Path = tuple[str | int, ...]
 
 
 class NotASchemaError(Exception):
-    """A schema cannot be used. `path` leads to the invalid part."""
+    """A schema is invalid or not supported. `path` is the path of the invalid part."""
 
     def __init__(self, what: str, fix: str, path: Path = ()) -> None:
         super().__init__(what)
@@ -27,23 +27,24 @@ class NotASchemaError(Exception):
         self.path = path
 
 
-def judge(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
-    """Return a function that returns whether data matches `schema`. Data that cannot be checked does not match.
+def compile_schema(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
+    """Return a function that returns whether data is valid against `schema`. If the check fails, it returns False.
 
-    References are refused, so nothing is fetched and no schema is circular.
+    References are refused, so nothing is fetched and schemas cannot be circular.
 
     Raises:
-        NotASchemaError: if it is not a JSON Schema (2020-12), or contains a reference or a pattern that cannot run.
+        NotASchemaError: if `schema` is not a JSON Schema (2020-12), contains a reference, or contains a pattern that
+            cannot run in linear time.
     """
     for path in _references(schema):
         raise NotASchemaError(f"references ({path[-1]}) are not followed", "write the referenced schema out", path)
-    options = RegexOptions(size_limit=MOST_PATTERN_BYTES)
+    options = RegexOptions(size_limit=MAX_PATTERN_BYTES)
     try:
         validator = Draft202012Validator(
             _plain(schema), pattern_options=options, validate_formats=False, retriever=_fetch_nothing
         )
     except ValidationError as error:
-        raise _explained(error) from error
+        raise _schema_error(error) from error
     except (OverflowError, ReferencingError, ValueError) as error:
         raise NotASchemaError(f"this is not a JSON Schema: {error}", "correct it") from error
 
@@ -56,14 +57,16 @@ def judge(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
     return is_valid
 
 
-def _explained(error: ValidationError) -> NotASchemaError:
+def _schema_error(error: ValidationError) -> NotASchemaError:
     path = tuple(error.instance_path)
     if isinstance(error.kind, ValidationErrorKind.Format) and error.kind.format == "regex":
         what = f"the pattern {quote_text(str(error.instance))} cannot run in linear time"
         return NotASchemaError(what, "correct it; look-around, back-references and large counts do not work", path)
-    where = f"{'/'.join(map(str, path))}: " if path else ""
-    why = error.message if len(error.message) <= LONGEST_MESSAGE else f"{error.message[:LONGEST_MESSAGE]}…"
-    return NotASchemaError(f"this is not a JSON Schema: {where}{why}", "correct it", path)
+    location = f"{'/'.join(map(str, path))}: " if path else ""
+    reason = (
+        error.message if len(error.message) <= MAX_MESSAGE_CHARACTERS else f"{error.message[:MAX_MESSAGE_CHARACTERS]}…"
+    )
+    return NotASchemaError(f"this is not a JSON Schema: {location}{reason}", "correct it", path)
 
 
 def count_patterns(node: object) -> int:
@@ -91,8 +94,8 @@ def _references(node: object, path: Path = ()) -> list[Path]:
             return []
 
 
-def _plain(node: Any) -> Any:  # noqa: ANN401 - whatever a schema holds
-    """Return a copy made of Python's own lists and dicts, because jsonschema-rs accepts no others."""
+def _plain(node: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy made of plain lists and dicts, because jsonschema-rs does not accept subclasses."""
     match node:
         case dict():
             return {key: _plain(value) for key, value in node.items()}

@@ -1,7 +1,7 @@
-"""Shell: find the files of a run and read them, within limits.
+"""Find grant files and read them, within limits.
 
-The files may come from a stranger's pull request. Nothing in a folder can make the run hang, read outside the folder,
-or fill the memory. Anything but a small regular file is a problem.
+The files may come from a stranger's pull request. They must not make the run hang, read outside the folder, or fill the
+memory. So only small regular files are read. Other entries are problems.
 """
 
 import os
@@ -19,10 +19,10 @@ from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 
-TO_HIDDEN = "leads to a hidden folder, which is not read"
-NO_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
-MOST_LINKS = 40
-"""The limit of Linux."""
+TO_HIDDEN_FOLDER = "leads to a hidden folder, which is not read"
+NOT_A_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
+MAX_LINKS = 40
+"""The same limit as in Linux."""
 
 
 class LinkProblem(StrEnum):
@@ -37,80 +37,83 @@ class LinkProblem(StrEnum):
 def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | LinkProblem:
     """Return the target of `path` after following all links. Both paths are relative to the folder and use `/`.
 
-    `text_of` returns the text of the link at a path, or None if the path is not a link. `is_folder` returns whether a
-    path is a folder, because `missing/../x` has no target. No step may leave the folder, not even temporarily, because
-    a revision does not contain files outside of it.
+    No step may leave the folder, not even temporarily, because a git revision has no files outside the repository.
+
+    Args:
+        path: The path to follow.
+        text_of: Returns the text of the link at a path, or None if the path is not a link.
+        is_folder: Returns whether a path is a folder. It is needed because `missing/../x` has no target.
     """
-    done: list[str] = []
-    rest = path.split("/")[::-1]
+    resolved: list[str] = []
+    remaining = path.split("/")[::-1]
     links = 0
-    while rest:
-        part = rest.pop()
+    while remaining:
+        part = remaining.pop()
         if part in ("", "."):
             continue
         if part == "..":
-            if not done:
+            if not resolved:
                 return LinkProblem.OUT
-            if not is_folder("/".join(done)):
+            if not is_folder("/".join(resolved)):
                 return LinkProblem.NOWHERE
-            done.pop()
+            resolved.pop()
             continue
-        text = text_of("/".join([*done, part]))
+        text = text_of("/".join([*resolved, part]))
         if text is None:
-            done.append(part)
+            resolved.append(part)
             continue
         links += 1
-        if links > MOST_LINKS:
+        if links > MAX_LINKS:
             return LinkProblem.CIRCLE
         if text.startswith("/"):
             return LinkProblem.ABSOLUTE
-        rest += text.split("/")[::-1]
-    return "/".join(done)
+        remaining += text.split("/")[::-1]
+    return "/".join(resolved)
 
 
 def link_problem(name: str, what: str) -> Problem:
-    """Return the problem of the link `name`. `what` is a LinkProblem or one of the texts above."""
-    place = "replace it by the folder itself" if what == TO_HIDDEN else "replace it by the file itself"
-    return Problem(Source(name), f"this symbolic link {what}", place)
+    """Return the problem of the link `name`. `what` is a LinkProblem, TO_HIDDEN_FOLDER or NOT_A_GRANT_FILE."""
+    kind = "folder" if what == TO_HIDDEN_FOLDER else "file"
+    return Problem(Source(name), f"this symbolic link {what}", f"replace it by the {kind} itself")
 
 
 SUFFIXES = (".yaml", ".yml")
-UNREAD = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
+GRANT_LIKE_NAME = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
 """Matches names that look like grant files: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
-MOST_UNREAD = 10  # files per folder that warnings name; the others are counted
-MOST_HIDDEN = 10_000  # files per hidden folder that are listed
+MAX_NAMED_FILES = 10  # per folder; a warning counts the other files
+MAX_HIDDEN_FILES = 10_000  # per hidden folder
 MEGABYTE = 1_000_000
-MOST_BYTES = 5 * MEGABYTE
-MOST_LEVELS = 32  # of folders
-NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # otherwise, opening a FIFO waits for a writer; Windows has neither
+MAX_BYTES = 5 * MEGABYTE
+MAX_LEVELS = 32  # of folders
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a FIFO waits for a writer; does not exist on Windows
 
 
 def name_of(path: Path) -> str:
-    """Return a path as problems show it: as the user wrote it, with `/`, on one line, in valid Unicode."""
+    """Return the path for messages: not resolved, with `/`, on one line, in valid Unicode."""
     return visible(path.as_posix())
 
 
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     """Return the YAML files of `paths`, each once, and the problems of the search.
 
-    A path can be a file or a folder. A folder stands for its `*.yaml` and `*.yml` files in upper or lower case,
-    including subfolders, sorted by name. Links are followed only within the folder and only to grant files. Hidden
-    files and folders are skipped. A skipped file that looks like a grant file gets a warning, because a run with
-    `--prune` would delete its grants.
+    A path can be a file or a folder. For a folder, return all `*.yaml` and `*.yml` files (in upper or lower case) in it
+    and its subfolders, sorted by name. Links are followed only within the folder and only to grant files. Hidden files
+    and folders are skipped. A skipped file whose name looks like a grant file gets a warning, because `--prune` would
+    delete its grants.
 
     Raises:
-        ReconcilerError: One of `paths` does not exist.
+        ReconcilerError: if one of `paths` does not exist.
     """
-    found, problems = find_real(paths)
+    found, problems = find_by_real_path(paths)
     return tuple(found.values()), problems
 
 
-def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
-    """Return the result of `find`, with the files by their real paths."""
+def find_by_real_path(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
+    """Return the same as `find`, but with the files in a mapping by real path."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
-    unread: list[_UnreadFiles] = []
+    unread_files: list[_UnreadFiles] = []
     for path in paths:
         if not os.path.lexists(path):
             raise ReconcilerError(f"{name_of(path)} does not exist; check the path")
@@ -119,18 +122,18 @@ def find_real(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ..
                 case Problem():
                     problems.append(item)
                 case _UnreadFiles():
-                    unread.append(item)
+                    unread_files.append(item)
                 case _:
                     found.setdefault(os.path.realpath(item), item)
-    for folder in unread:
+    for folder in unread_files:
         problems += _warnings([path for path in folder.paths if os.path.realpath(path) not in found])
     return found, tuple(problems)
 
 
-def without_files(paths: Iterable[Path]) -> Iterator[Problem]:
+def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
     """Yield a problem for each readable folder in `paths` without a grant file."""
     for path in paths:
-        if path.is_dir() and not any(map(_is_answer, _in_folder(path, os.path.realpath(path), 1))):
+        if path.is_dir() and not any(map(_is_file_or_error, _in_folder(path, os.path.realpath(path), 1))):
             what = "this folder has no grant files (*.yaml, *.yml)"
             fix = 'add one ("reconciler import" writes those of the tenant; "grants: []" in a file declares none)'
             yield Problem(Source(name_of(path)), what, fix)
@@ -138,20 +141,20 @@ def without_files(paths: Iterable[Path]) -> Iterator[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class _UnreadFiles:
-    """Files of one folder that look like grant files and are not read, unless a link or argument names them."""
+    """Files of one folder that look like grant files but are not read. A link or an argument may still name them."""
 
     paths: Sequence[Path]
 
 
-def _is_answer(item: Path | Problem | _UnreadFiles) -> bool:
-    """Return whether an item is a grant file or an error about an unreadable part of the folder."""
+def _is_file_or_error(item: Path | Problem | _UnreadFiles) -> bool:
+    """Return whether an item is a grant file, or an error because a part of the folder is unreadable."""
     return isinstance(item, Path) or (isinstance(item, Problem) and item.severity is Severity.ERROR)
 
 
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _UnreadFiles]:
-    """Yield the files to read in `folder`, which is `level` levels below the real path `root`."""
-    if level > MOST_LEVELS:
-        yield Problem(Source(name_of(folder)), f"this folder is more than {MOST_LEVELS} levels deep", "move it up")
+    """Yield the files to read in `folder`. `root` is the real path of the top folder, which has level 1."""
+    if level > MAX_LEVELS:
+        yield Problem(Source(name_of(folder)), f"this folder is more than {MAX_LEVELS} levels deep", "move it up")
         return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -160,7 +163,7 @@ def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem |
             Source(name_of(folder)), f"this folder cannot be read ({error.strerror})", "check its permissions"
         )
         return
-    unread: list[Path] = []
+    unread_files: list[Path] = []
     for entry in entries:
         path = folder / entry.name
         is_hidden = entry.name.startswith(".")
@@ -168,14 +171,14 @@ def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem |
             yield _UnreadFiles(_hidden_files(path))
         elif is_hidden or not (_is_yaml(path) or path.is_dir()):
             if _looks_like_grants(path):
-                unread.append(path)
+                unread_files.append(path)
         elif entry.is_symlink():
             yield from _link(path, root)
         elif entry.is_dir():
             yield from _in_folder(path, root, level + 1)
         else:
             yield path
-    yield _UnreadFiles(unread)
+    yield _UnreadFiles(unread_files)
 
 
 def _is_yaml(path: Path) -> bool:
@@ -184,21 +187,21 @@ def _is_yaml(path: Path) -> bool:
 
 def _looks_like_grants(path: Path) -> bool:
     """Return whether the name looks like a grant file. Swap files of editors do not count."""
-    return bool(UNREAD.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
+    return bool(GRANT_LIKE_NAME.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
 
 
 def _hidden_files(folder: Path) -> list[Path]:
-    """Return the first YAML files in a hidden folder and its sub-folders. Links to folders are not followed."""
-    walked = (Path(place, name) for place, _, names in os.walk(folder) for name in sorted(names))
-    return sorted(islice(filter(_is_yaml, islice(walked, MOST_HIDDEN)), MOST_UNREAD + 1))
+    """Return the first YAML files in a hidden folder and its subfolders. Links to folders are not followed."""
+    files = (Path(folder_path, name) for folder_path, _, names in os.walk(folder) for name in sorted(names))
+    return sorted(islice(filter(_is_yaml, islice(files, MAX_HIDDEN_FILES)), MAX_NAMED_FILES + 1))
 
 
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
-    """Yield warnings for the first unread files of a folder, and one for the others."""
-    for path in paths[:MOST_UNREAD]:
+    """Yield a warning for each of the first unread files of a folder, and one warning with the number of all."""
+    for path in paths[:MAX_NAMED_FILES]:
         yield Problem(Source(name_of(path)), *_why_unread(path), Severity.WARNING)
-    if len(paths) > MOST_UNREAD:
-        what = f"{len(paths)} files here look like grants and are not read; the first {MOST_UNREAD} are named"
+    if len(paths) > MAX_NAMED_FILES:
+        what = f"{len(paths)} files here look like grants and are not read; the first {MAX_NAMED_FILES} are named"
         yield Problem(Source(name_of(paths[0].parent)), what, "", Severity.WARNING)
 
 
@@ -215,7 +218,10 @@ def _why_unread(path: Path) -> tuple[str, str]:
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield the link if it leads to a grant file within `root`. A linked folder within `root` is read only once."""
+    """Yield the link if it leads to a grant file in `root`, otherwise a problem.
+
+    A link to a folder in `root` is skipped, because that folder is read anyway.
+    """
     if not (link.is_dir() or _is_yaml(link)):
         return
     path = Path(os.path.realpath(link.parent), link.name).relative_to(root).as_posix()
@@ -224,11 +230,11 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
         yield link_problem(name_of(link), target)
     elif Path(root, target).is_dir():
         if any(part.startswith(".") for part in Path(target).parts):
-            yield link_problem(name_of(link), TO_HIDDEN)
+            yield link_problem(name_of(link), TO_HIDDEN_FOLDER)
     elif not Path(root, target).exists():
         yield link_problem(name_of(link), LinkProblem.NOWHERE)
     elif not _is_yaml(Path(target)):
-        yield link_problem(name_of(link), NO_GRANT_FILE)
+        yield link_problem(name_of(link), NOT_A_GRANT_FILE)
     else:
         yield link
 
@@ -241,11 +247,11 @@ def _text(root: str, path: str) -> str | None:
         return None
 
 
-def read(path: Path, most: int = MOST_BYTES) -> bytes | Problem:
-    """Return the bytes of a file, or a problem if it is not regular, not readable, or larger than `most` bytes."""
+def read(path: Path, max_bytes: int = MAX_BYTES) -> bytes | Problem:
+    """Return the bytes of a file, or a problem if it is not regular, not readable, or larger than `max_bytes`."""
     try:
         with open(path, "rb", opener=_opener) as file:
-            return _content(file, path, most)
+            return _content(file, path, max_bytes)
     except OSError as error:
         return Problem(
             Source(name_of(path)), f"this file cannot be read ({error.strerror})", "check it and its permissions"
@@ -253,18 +259,20 @@ def read(path: Path, most: int = MOST_BYTES) -> bytes | Problem:
 
 
 def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | NEVER_WAIT)
+    return os.open(path, flags | NO_WAIT)
 
 
-def _content(file: BinaryIO, path: Path, most: int) -> bytes | Problem:
+def _content(file: BinaryIO, path: Path, max_bytes: int) -> bytes | Problem:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         return Problem(Source(name_of(path)), "this is not a regular file", "replace it by a regular file")
-    if status.st_size > most:
-        return too_large(Source(name_of(path)), status.st_size, most)
-    return file.read(most)
+    if status.st_size > max_bytes:
+        return too_large(Source(name_of(path)), status.st_size, max_bytes)
+    return file.read(max_bytes)
 
 
-def too_large(source: Source, size: int, most: int) -> Problem:
-    """Return the problem of a file of `size` bytes if the limit is `most` bytes."""
-    return Problem(source, f"this file has {size / MEGABYTE:,.1f} MB, more than {most / MEGABYTE:.0f} MB", "split it")
+def too_large(source: Source, size: int, max_bytes: int) -> Problem:
+    """Return the problem of a file of `size` bytes if the limit is `max_bytes` bytes."""
+    return Problem(
+        source, f"this file has {size / MEGABYTE:,.1f} MB, more than {max_bytes / MEGABYTE:.0f} MB", "split it"
+    )

@@ -1,4 +1,4 @@
-"""Pure: a YAML document as plain data with positions."""
+"""Pure: a YAML document as plain data, with the positions of keys and values."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,23 +26,23 @@ FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 FIRST_OF_NUMBERS = "-+.0123456789"
 FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
-"""A non-empty scalar that starts with any other character is a string. This decides nearly all scalars quickly."""
+"""A non-empty scalar that starts with another character is a string. Most scalars need no other check."""
 
-MOST_CHARACTERS = 8 * 1024  # per scalar
-MOST_DIGITS = 64  # Python refuses more than 4,300 digits, and no value here needs that many
+MAX_CHARACTERS = 8 * 1024  # per scalar
+MAX_DIGITS = 64  # far below the 4,300 digits at which Python raises an error
 
 
 def resolve(text: str) -> Scalar:
     """Return the value of a plain scalar.
 
     Raises:
-        ValueError: The scalar is a number with too many digits.
+        ValueError: if the scalar is a number with too many digits.
     """
     if text in WORDS:
         return WORDS[text]
     if text[0] not in FIRST_OF_NUMBERS:
         return text
-    if not FLOAT.fullmatch(text):  # decimal numbers match too, so one comparison decides most words
+    if not FLOAT.fullmatch(text):  # decimal numbers match too, so one search rejects most words
         return _prefixed(text)
     _refuse_long(text)
     return int(text) if DECIMAL.fullmatch(text) else float(text)
@@ -57,14 +57,14 @@ def _prefixed(text: str) -> Scalar:
 
 
 def _refuse_long(number: str) -> None:
-    if len(number) > MOST_DIGITS:
+    if len(number) > MAX_DIGITS:
         raise ValueError(f"a number of {len(number):,} characters is too long")
 
 
 START: Mark = (1, 1)
-MOST_PROBLEMS = 1000  # per file and per run, because a hostile file could cause millions
-MOST_VALUES = 300_000
-"""The limit per file for keys, values, lists and mappings. Each takes hundreds of bytes."""
+MAX_PROBLEMS = 1000  # per file and per run, because a hostile file could cause millions
+MAX_VALUES = 300_000
+"""The limit per file for keys, values, lists and mappings, because each takes hundreds of bytes of memory."""
 
 
 MarksOfKeys = dict[str, tuple[Mark, Mark]]
@@ -73,14 +73,14 @@ MarksOfKeys = dict[str, tuple[Mark, Mark]]
 
 @dataclass(frozen=True, slots=True)
 class CollectionPositions:
-    """The positions in each mapping and each sequence of a file, by the position of the collection."""
+    """The positions of keys, values and items in a file, by the position of their mapping or sequence."""
 
     in_mappings: dict[Mark, MarksOfKeys] = field(default_factory=dict)
     in_sequences: dict[Mark, list[Mark]] = field(default_factory=dict)
 
 
 class PositionIndex:
-    """The positions in a file, computed on first use. A file without problems does not need them."""
+    """The positions in a file, computed on first use, because a file without problems does not need them."""
 
     def __init__(self, find: Callable[[], CollectionPositions]) -> None:
         self._find = find
@@ -91,7 +91,7 @@ class PositionIndex:
         return self._find()
 
 
-NOWHERE = PositionIndex(CollectionPositions)
+NO_POSITIONS = PositionIndex(CollectionPositions)
 
 
 class ValuePositions(Mapping[str, Mark]):
@@ -112,20 +112,20 @@ class ValuePositions(Mapping[str, Mark]):
         return len(self._mapping.marks)
 
 
-# The schema describes the values, so their Python type is Any.
+# The values have type Any because a schema describes them.
 class YamlMapping(dict[str, Any]):
-    """A YAML mapping with its own position and access to the positions of its keys and values."""
+    """A YAML mapping with its own position `mark` and the positions of its keys and values."""
 
-    __slots__ = ("_within", "mark")
+    __slots__ = ("_positions", "mark")
 
-    def __init__(self, mark: Mark = START, within: PositionIndex = NOWHERE) -> None:
+    def __init__(self, mark: Mark = START, positions: PositionIndex = NO_POSITIONS) -> None:
         self.mark = mark
-        self._within = within
+        self._positions = positions
 
     @property
     def marks(self) -> MarksOfKeys:
         """The positions of each key and its value."""
-        return self._within.found.in_mappings.get(self.mark, {})
+        return self._positions.found.in_mappings.get(self.mark, {})
 
     @property
     def value_marks(self) -> ValuePositions:
@@ -133,24 +133,24 @@ class YamlMapping(dict[str, Any]):
         return ValuePositions(self)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the positions of the items in the list `name`. A value that is not a list has none."""
+        """Return the positions of the items in the list `name`, or nothing if the value is not a list."""
         items = self.get(name)
         return items.item_marks if isinstance(items, YamlList) else ()
 
 
 class YamlList(list[Any]):
-    """A YAML sequence with its own position and access to the positions of its items."""
+    """A YAML sequence with its own position `mark` and the positions of its items."""
 
-    __slots__ = ("_within", "mark")
+    __slots__ = ("_positions", "mark")
 
-    def __init__(self, mark: Mark = START, within: PositionIndex = NOWHERE) -> None:
+    def __init__(self, mark: Mark = START, positions: PositionIndex = NO_POSITIONS) -> None:
         self.mark = mark
-        self._within = within
+        self._positions = positions
 
     @property
     def item_marks(self) -> list[Mark]:
         """The position of each item."""
-        return self._within.found.in_sequences.get(self.mark, [])
+        return self._positions.found.in_sequences.get(self.mark, [])
 
 
 Node = YamlMapping | YamlList | Scalar
@@ -158,16 +158,22 @@ Node = YamlMapping | YamlList | Scalar
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file: its data, its text (to show the line of a problem), and its problems.
+    """A parsed file.
 
-    If the reader had to stop early, `whole` is false and `data` is None. `values` counts the values from the parser.
+    Attributes:
+        file: The name of the file.
+        data: The data, or None if the reader stopped early.
+        text: The text, to show the line of a problem.
+        problems: All problems.
+        is_complete: Whether the reader reached the end.
+        values: The number of values that the YAML parser has read.
     """
 
     file: str
     data: Node
     text: str = field(default="", repr=False)
     problems: tuple[Problem, ...] = ()
-    whole: bool = True
+    is_complete: bool = True
     values: int = field(default=0, compare=False)
 
 
@@ -191,6 +197,6 @@ def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Ma
     return mark
 
 
-def too_many(file: str) -> Problem:
+def too_many_problems(file: str) -> Problem:
     """Return the problem of a file with too many problems."""
-    return Problem(Source(file), f"this file has {MOST_PROBLEMS:,} problems or more", "correct these first")
+    return Problem(Source(file), f"this file has {MAX_PROBLEMS:,} problems or more", "correct these first")

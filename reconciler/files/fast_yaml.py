@@ -1,8 +1,8 @@
 """Pure: a fast reader for grant files with a simple layout, such as those that `import` writes.
 
-It knows a small subset of YAML in which the meaning of a line does not depend on other lines, so results for lines can
-be cached. It leaves all other files, and all files with errors, to the parser. For the files that it reads, it returns
-the same data and positions as the parser.
+The reader supports a small subset of YAML in which each line can be parsed on its own. Parsed lines are cached. The
+YAML parser reads all other files and all files with errors. For files in the subset, the fast reader returns the same
+data and positions as the parser.
 """
 
 import re
@@ -27,55 +27,55 @@ LINE = re.compile(
     rf"(?:(?P<lead>  - |    )(?P<key>{KEY}):(?: (?P<value>{SCALAR}|{LIST}))?|      - (?P<item>{SCALAR})|grants:)"
     rf"(?: +{COMMENT})?"
 )
-NOTHING = re.compile(rf"(?: *{COMMENT})?")
+BLANK_LINE = re.compile(rf"(?: *{COMMENT})?")
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
 
 GRANT, FIELD, ITEM = 3, 5, 7
 """The column (from 1) of the first field of a grant, of its other fields, and of the items in a list."""
-MOST_LINES = 4096
-"""The size of the cache, in lines."""
-MOST_CHARACTERS = 1024
-"""The length of the longest line that is cached."""
+CACHED_LINES = 4096
+"""Cache size, in lines."""
+MAX_LINE_CHARACTERS = 1024
+"""Longer lines are left to the parser, so that the cache stays small."""
 
 
 class FastLine(NamedTuple):
-    """The content of a line: a key, a value, or both. A key without a value starts a list."""
+    """A parsed line: a key, a value, or both. A key without a value starts a list."""
 
     column: int
     key: str = ""
     value: Scalar | tuple[Scalar, ...] = None
 
 
-ASIDE = FastLine(0)
-HEAD = FastLine(0, "grants")
+IGNORED_LINE = FastLine(0)
+GRANTS_LINE = FastLine(0, "grants")
 
 
 class _NotInSubsetError(ValueError):
-    """The line is not in the subset, so the parser must read the file."""
+    """A line is outside the subset, so the parser must read the file."""
 
 
-def at_a_glance(text: str, places: PositionIndex) -> YamlMapping | None:
-    """Return the data of a file, with `places` for its positions, or None if the parser must read the file."""
-    *lines, rest = text.split("\n")
-    said = enumerate(map(_line, lines), 1)
+def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
+    """Return the data of a file, or None if the parser must read the file. `positions` is the index of the file."""
+    *texts, last = text.split("\n")
+    lines = enumerate(map(_line, texts), 1)
     try:
-        number, head = next((each for each in said if each[1] is not ASIDE), (1, ASIDE))
-        grants = _grants(said, places) if head is HEAD and not rest else None
+        number, first = next((each for each in lines if each[1] is not IGNORED_LINE), (1, IGNORED_LINE))
+        grants = _grants(lines, positions) if first is GRANTS_LINE and not last else None
     except ValueError:  # not in the subset, or a number with too many digits
         return None
     if not grants:
         return None
-    root = YamlMapping((number, 1), places)
+    root = YamlMapping((number, 1), positions)
     root["grants"] = grants
     grants.mark = (grants[0].mark[0], GRANT)
     return root
 
 
-def _grants(said: Iterable[tuple[int, FastLine]], places: PositionIndex) -> YamlList | None:
-    """Return the list of grants from numbered lines, or None if a list is empty."""
-    grants, grant = YamlList(within=places), YamlMapping()
-    opened, items = list[YamlList](), None
-    for number, (column, key, value) in said:
+def _grants(lines: Iterable[tuple[int, FastLine]], positions: PositionIndex) -> YamlList | None:
+    """Return the list of grants from numbered lines, or None if one of its lists is empty."""
+    grants, grant = YamlList(positions=positions), YamlMapping()
+    lists, items = list[YamlList](), None
+    for number, (column, key, value) in lines:
         if column == ITEM:
             if items is None:
                 raise _NotInSubsetError
@@ -84,42 +84,42 @@ def _grants(said: Iterable[tuple[int, FastLine]], places: PositionIndex) -> Yaml
             items.append(value)
         elif column:
             if column == GRANT:
-                grants.append(grant := YamlMapping((number, FIELD), places))
+                grants.append(grant := YamlMapping((number, FIELD), positions))
             if not grants or key in grant:
                 raise _NotInSubsetError
             if value is None:
-                grant[key] = items = YamlList(within=places)
-                opened.append(items)
+                grant[key] = items = YamlList(positions=positions)
+                lists.append(items)
             else:
-                grant[key] = _in_line(value, number, key, places) if isinstance(value, tuple) else value
+                grant[key] = _flow_list(value, number, key, positions) if isinstance(value, tuple) else value
                 items = None
         elif key:
             raise _NotInSubsetError
-    return grants if all(opened) else None
+    return grants if all(lists) else None
 
 
-def _in_line(items: tuple[Scalar, ...], number: int, key: str, places: PositionIndex) -> YamlList:
-    sequence = YamlList((number, FIELD + len(f"{key}: ")), places)
+def _flow_list(items: tuple[Scalar, ...], number: int, key: str, positions: PositionIndex) -> YamlList:
+    sequence = YamlList((number, FIELD + len(f"{key}: ")), positions)
     sequence.extend(items)
     return sequence
 
 
-@lru_cache(MOST_LINES)
+@lru_cache(CACHED_LINES)
 def _line(text: str) -> FastLine:
-    if NOTHING.fullmatch(text):
-        return ASIDE
-    found = LINE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
+    if BLANK_LINE.fullmatch(text):
+        return IGNORED_LINE
+    found = LINE.fullmatch(text) if len(text) <= MAX_LINE_CHARACTERS else None
     if found is None:
         raise _NotInSubsetError
     lead, key, value, item = found.groups()
     if item is not None:
         return FastLine(ITEM, value=_scalar(item))
     if key is None:
-        return HEAD
-    meant = None if value is None else _value(value)
-    if value is not None and meant is None:
+        return GRANTS_LINE
+    parsed = None if value is None else _value(value)
+    if value is not None and parsed is None:
         raise _NotInSubsetError
-    return FastLine(GRANT if lead == "  - " else FIELD, key, meant)
+    return FastLine(GRANT if lead == "  - " else FIELD, key, parsed)
 
 
 def _value(text: str) -> Scalar | tuple[Scalar, ...]:

@@ -1,8 +1,8 @@
 """Pure: sort a grant file. Only the order changes, and every comment is kept.
 
-A comment belongs to the value on its line, or to the value below it. A comment that is indented deeper than the next
-line belongs to the value above it. Blank lines between sorted items stay in place. Comments that a blank line separates
-from the first item of a list stay at the top of the list.
+A comment moves with the value on its line or with the value below it. A comment that is indented deeper than the next
+line moves with the value above it. Blank lines between sorted items stay in place. A comment at the top of a list stays
+there if a blank line separates it from the first item.
 """
 
 import json
@@ -17,14 +17,14 @@ from typing import Any
 
 from reconciler.core.fields import SETS, field_order, grant_order
 from reconciler.core.problems import Problem, Source
-from reconciler.files.layout import LayoutPart, Node, layout, lines_of
+from reconciler.files.layout import LayoutPart, Node, read_layout, split_lines
 from reconciler.files.loader import parse
 
 BLOCK_HEADER = re.compile(r"(?P<style>[|>])[+-]?(?P<indent>\d?)[+-]?")
 
 
 class NodeKind(Enum):
-    """The kind of a node, which decides how its parts are sorted."""
+    """The kind of a node. It decides how the parts of the node are sorted."""
 
     FILE = auto()
     GRANTS = auto()
@@ -33,26 +33,26 @@ class NodeKind(Enum):
     OTHER = auto()
 
 
-def canonical(text: str, file: str) -> str | Problem:
+def sort_file(text: str, file: str) -> str | Problem:
     """Return the text of a valid grant file in canonical order. `file` is its name.
 
-    If the sorted text would declare something else or lose a comment, return a problem instead.
+    If the sorted text would declare other grants or lose a comment, return a problem instead.
     """
-    before = layout(text)
+    before = read_layout(text)
     if _in_order(before.root, NodeKind.FILE):
         return text
-    whole = text
+    ended = text
     if not text.endswith("\n"):
-        whole = _with_a_last_line_end(text, before.root)
-        before = layout(whole)
-    ordered = "".join(_Lines(_flow(whole, before.root, NodeKind.FILE, 0, len(whole))).ordered())
-    if not _declares_the_same(text, ordered) or Counter(layout(ordered).comments) != Counter(before.comments):
+        ended = _add_last_line_end(text, before.root)
+        before = read_layout(ended)
+    ordered = "".join(_Lines(_sort_flow(ended, before.root, NodeKind.FILE, 0, len(ended))).ordered())
+    if not _is_equivalent(text, ordered) or Counter(read_layout(ordered).comments) != Counter(before.comments):
         return Problem(Source(file), "this layout cannot be sorted", "write each key and each item on its own line")
-    return text if ordered == whole else ordered
+    return text if ordered == ended else ordered
 
 
-def _with_a_last_line_end(text: str, root: Node) -> str:
-    """Add a line end. If the text ends in a block scalar, its header then says that the value has none."""
+def _add_last_line_end(text: str, root: Node) -> str:
+    """Add a line end to the text. If the text ends in a block scalar, make its header strip the line end."""
     last = root
     while last.parts:
         last = last.parts[-1].node
@@ -85,26 +85,26 @@ def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
     """Return the indexes of the parts of a node in canonical order. The sort is stable."""
     match kind:
         case NodeKind.GRANTS:
-            places = [grant_order({each.name: each.node.text for each in part.node.parts}) for part in parts]
+            sort_keys = [grant_order({each.name: each.node.text for each in part.node.parts}) for part in parts]
         case NodeKind.GRANT:
-            places = [(f"{field_order(part.name):04}",) for part in parts]
+            sort_keys = [(f"{field_order(part.name):04}",) for part in parts]
         case NodeKind.SET:
-            places = [(part.node.text,) for part in parts]
+            sort_keys = [(part.node.text,) for part in parts]
         case NodeKind.FILE | NodeKind.OTHER:
-            places = [() for _ in parts]
-    return sorted(range(len(parts)), key=places.__getitem__)
+            sort_keys = [() for _ in parts]
+    return sorted(range(len(parts)), key=sort_keys.__getitem__)
 
 
-def _flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
-    """Return `text` from `start` to `end` around `node`, with everything between brackets sorted.
+def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
+    """Return `text` from `start` to `end` with the flow collections in `node` sorted.
 
-    Separators keep their places. Brackets with comments are not sorted.
+    Separators stay in place. A flow collection with a comment is not sorted.
     """
     if not node.parts:
         return text[start:end]
-    pieces = [_flow(text, part.node, _kind(kind, part), part.start, part.node.end) for part in node.parts]
+    pieces = [_sort_flow(text, part.node, _kind(kind, part), part.start, part.node.end) for part in node.parts]
     starts, ends = [part.start for part in node.parts], [part.node.end for part in node.parts]
-    between = [text[one:other] for one, other in zip([start, *ends], [*starts, end], strict=True)]
+    between = [text[first:second] for first, second in zip([start, *ends], [*starts, end], strict=True)]
     inside = [text[node.start : starts[0]], *between[1:-1], text[ends[-1] : node.end]]
     if not node.is_block and not any("#" in each for each in inside):
         pieces = [pieces[index] for index in _order(kind, node.parts)]
@@ -112,43 +112,43 @@ def _flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
 
 
 class _Lines:
-    """The lines of a text, whose blocks can be sorted."""
+    """The lines of a text. Sorts its block collections."""
 
     def __init__(self, text: str) -> None:
-        self._lines = lines_of(text)
+        self._lines = split_lines(text)
         self._starts = [0, *accumulate(map(len, self._lines))]
-        self._root = layout(text).root
+        self._root = read_layout(text).root
 
     def ordered(self) -> list[str]:
-        """Return the lines with all blocks sorted."""
+        """Return the lines with all block collections sorted."""
         return self._value(self._root, NodeKind.FILE, 0, len(self._lines))
 
     def _value(self, node: Node, kind: NodeKind, begin: int, end: int) -> list[str]:
-        """Return the sorted lines of `node`, which takes the lines from `begin` to before `end`."""
+        """Return the sorted lines of `node`, which spans the lines from `begin` to before `end`."""
         if not node.is_block:
             return self._lines[begin:end]
         first = self._line(node.parts[0].start)
         column = node.parts[0].start - self._starts[first]
         opening = self._lines[begin:first]
-        top = max((place for place, each in enumerate(opening, start=1) if not each.strip()), default=0)
+        top = max((index for index, each in enumerate(opening, start=1) if not each.strip()), default=0)
         slots, closing = self._slots(node, kind, column, end)
-        slots[0] = replace(slots[0], head=opening[top:])
-        ordered = _moved(slots, [slots[index] for index in _order(kind, node.parts)], column)
+        slots[0] = replace(slots[0], comments=opening[top:])
+        ordered = _arrange(slots, [slots[index] for index in _order(kind, node.parts)], column)
         return [*opening[:top], *ordered, *closing]
 
     def _slots(self, node: Node, kind: NodeKind, column: int, end: int) -> tuple[list["_Slot"], list[str]]:
-        """Return the parts of a block with their comments, and the lines after the last part."""
+        """Return the parts of a block collection with their comments, and the lines after the last part."""
         begins = [self._line(part.start) for part in node.parts]
         slots: list[_Slot] = []
-        gap: list[str] = []
-        head: list[str] = []
-        for part, begin, following in zip(node.parts, begins, [*begins[1:], end], strict=True):
-            done = self._line(part.node.end - 1) + 1
-            loose = self._lines[done:following]
-            tail, blank = _split(loose, column)
-            slots.append(_Slot(gap, head, self._part(part, kind, begin, done + tail)))
-            gap, head = loose[tail:blank], loose[blank:]
-        return slots, [*gap, *head]
+        blank_lines: list[str] = []
+        comments: list[str] = []
+        for part, begin, next_begin in zip(node.parts, begins, [*begins[1:], end], strict=True):
+            value_end = self._line(part.node.end - 1) + 1
+            between = self._lines[value_end:next_begin]
+            tail, blank = _split(between, column)
+            slots.append(_Slot(blank_lines, comments, self._part(part, kind, begin, value_end + tail)))
+            blank_lines, comments = between[tail:blank], between[blank:]
+        return slots, [*blank_lines, *comments]
 
     def _part(self, part: LayoutPart, kind: NodeKind, begin: int, end: int) -> list[str]:
         node = part.node
@@ -162,52 +162,55 @@ class _Lines:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A part of a block: the blank lines before it, the comments above it, and its own lines."""
+    """A part of a block collection: blank lines, then comments, then its own lines."""
 
-    gap: list[str]
-    head: list[str]
+    blank_lines: list[str]
+    comments: list[str]
     lines: list[str]
 
 
-def _split(loose: list[str], column: int) -> tuple[int, int]:
-    """Split lines without values: return the end of the comments that belong above, and the end of the blank lines."""
-    indented = ((place, len(each) - len(each.lstrip(" \t"))) for place, each in enumerate(loose) if each.strip())
-    blank = next((place for place, indent in indented if indent <= column), len(loose))
+def _split(between: list[str], column: int) -> tuple[int, int]:
+    """Split the lines between two parts into comments of the first part, blank lines, and comments of the second part.
+
+    Return the end of the first group and the end of the second group.
+    """
+    indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
+    blank = next((index for index, indent in indented if indent <= column), len(between))
     tail = blank
-    while tail and not loose[tail - 1].strip():
+    while tail and not between[tail - 1].strip():
         tail -= 1
     return tail, blank
 
 
-def _moved(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
-    """Return the lines of `ordered`. Blank lines and the text before the first part keep their places in `slots`."""
+def _arrange(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
+    """Return the lines of `ordered`. Blank lines and the text before the first part stay where they are in `slots`."""
     before = slots[0].lines[0][:column]
     outer = before[: len(before) - len(before.lstrip())]
     lines: list[str] = []
     for slot, each in zip(slots, ordered, strict=True):
-        head, own = each.head, each.lines
+        comments, own = each.comments, each.lines
         if each is slots[0]:
             own = [" " * column + own[0][column:], *own[1:]]
         if not lines:
-            head = [outer + one.lstrip() if one.strip() else one for one in head]
+            comments = [outer + comment.lstrip() if comment.strip() else comment for comment in comments]
             own = [before + own[0][column:], *own[1:]]
-        lines += [*slot.gap, *head, *own]
+        lines += [*slot.blank_lines, *comments, *own]
     return lines
 
 
-def _declares_the_same(before: str, after: str) -> bool:
-    one, other = (parse(text.encode(), "") for text in (before, after))
-    return not other.problems and _meaning(one.data) == _meaning(other.data)
+def _is_equivalent(before: str, after: str) -> bool:
+    first, second = (parse(text.encode(), "") for text in (before, after))
+    return not second.problems and _declared_content(first.data) == _declared_content(second.data)
 
 
-def _meaning(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - a document's data; it has passed the schema
-    """Return what a grant file declares, independent of its order."""
+def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - the data of a valid file
+    """Return the content of a grant file in a form that does not depend on the order in the file."""
     grants = sorted(
-        json.dumps({name: _unordered(name, value) for name, value in item.items()}, sort_keys=True)
+        json.dumps({name: _without_order(name, value) for name, value in item.items()}, sort_keys=True)
         for item in data["grants"]
     )
     return ({name: value for name, value in data.items() if name != "grants"}, grants)
 
 
-def _unordered(name: str, value: Any) -> Any:  # noqa: ANN401 - see above
+def _without_order(name: str, value: Any) -> Any:  # noqa: ANN401 - see above
     return sorted(value) if name in SETS else value

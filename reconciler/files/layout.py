@@ -14,10 +14,10 @@ from yaml.tokens import BlockEntryToken, Token
 from reconciler.files.yaml_messages import PARSER
 
 COMMENT = re.compile("#[^\n\r]*")
-FOR_READERS = frozenset({"description", "reason"})
-"""Keys whose values are only for people."""
-OF_NAMES = "variables"
-"""The key of the mapping with keys chosen by the user."""
+PROSE_KEYS = frozenset({"description", "reason"})
+"""Keys with free text for people as values."""
+VARIABLES_KEY = "variables"
+"""The key of the mapping whose keys are names of variables, such as `description`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Node:
     """A value with its span in the text, from `start` to before `end`.
 
     `text` is the value of a scalar. `parts` is the content of a collection. With `is_block`, each part has its own
-    lines. Otherwise, the parts are between brackets.
+    lines (block style). Otherwise, the parts are between brackets (flow style).
     """
 
     start: int
@@ -52,66 +52,66 @@ class Layout:
     comments: tuple[str, ...]
 
 
-def layout(text: str) -> Layout:
+def read_layout(text: str) -> Layout:
     """Return the layout of the only document in `text`."""
     reader = _LayoutReader(text)
     root = reader.document()
     return Layout(root, tuple(reader.comments()))
 
 
-def lines_of(text: str) -> list[str]:
-    """Split `text` into lines, as editors do. Each line keeps its end. The strict loader accepts no other line ends."""
+def split_lines(text: str) -> list[str]:
+    """Split `text` into lines at LF. Each line keeps its end. The strict loader has refused all other line ends."""
     return StringIO(text, newline="\n").readlines()
 
 
 @dataclass(slots=True)
 class _Collection:
-    """A collection that is still open. `name` is its own key, `key` is the key of the next value."""
+    """An open collection. `name` is the key of the collection. `key` is the key of its next value."""
 
     name: str
     is_mapping: bool
     key: str | None = None
 
 
-def name_spans(text: str) -> list[tuple[int, int]]:
+def find_name_spans(text: str) -> list[tuple[int, int]]:
     """Return the spans of all keys and values except descriptions and reasons.
 
-    The text does not have to be valid YAML. The search ends at the first error.
+    If the text is not valid YAML, the spans before the first error are returned.
     """
     spans: list[tuple[int, int]] = []
-    within = [_Collection("", is_mapping=False)]
+    open_collections = [_Collection("", is_mapping=False)]
     with suppress(yaml.YAMLError):
         for event in yaml.parse(text, Loader=PARSER):
-            _take(event, within, spans, text)
+            _add_span(event, open_collections, spans, text)
     return spans
 
 
-def _take(event: Event, within: list[_Collection], spans: list[tuple[int, int]], text: str) -> None:
-    """Add the span of a scalar unless it is only for people. `within` is the stack of open collections."""
+def _add_span(event: Event, open_collections: list[_Collection], spans: list[tuple[int, int]], text: str) -> None:
+    """Add the span of a scalar to `spans` unless it is a value of PROSE_KEYS. `open_collections` is a stack."""
     if isinstance(event, CollectionEndEvent):
-        within.pop()
+        open_collections.pop()
         return
     if not isinstance(event, NodeEvent):
         return
-    outer = within[-1]
+    outer = open_collections[-1]
     is_key, name = outer.is_mapping and outer.key is None, outer.key or ""
-    if isinstance(event, ScalarEvent) and (is_key or name not in FOR_READERS or outer.name == OF_NAMES):
+    if isinstance(event, ScalarEvent) and (is_key or name not in PROSE_KEYS or outer.name == VARIABLES_KEY):
         start, end = _span(event)
         header = text.find("\n", start, end) if event.style in {"|", ">"} else -1
         spans.append((max(start, header), end))
     if outer.is_mapping:
         outer.key = (event.value if isinstance(event, ScalarEvent) else "") if is_key else None
     if isinstance(event, CollectionStartEvent):
-        within.append(_Collection(name, isinstance(event, MappingStartEvent)))
+        open_collections.append(_Collection(name, isinstance(event, MappingStartEvent)))
 
 
 class _LayoutReader:
-    """Builds nodes from events. The loader has limited the nesting, so recursion is safe."""
+    """Builds nodes from events. Recursion is safe because the loader has limited the nesting."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = yaml.parse(text, Loader=PARSER).__next__
-        self._between = [0]
+        self._scalar_bounds = [0]
         """The start of the text, followed by the start and end of each scalar."""
 
     def document(self) -> Node:
@@ -121,8 +121,8 @@ class _LayoutReader:
         return self._node(self._next())
 
     def comments(self) -> list[str]:
-        """Return all text from a # outside of scalars to the end of its line."""
-        outside = [*self._between, len(self._text)]
+        """Return all comments. A comment starts at a `#` outside of scalars."""
+        outside = [*self._scalar_bounds, len(self._text)]
         pieces = (self._text[start:end] for start, end in zip(outside[::2], outside[1::2], strict=True))
         return [found.group().rstrip() for piece in pieces for found in COMMENT.finditer(piece)]
 
@@ -133,12 +133,12 @@ class _LayoutReader:
 
     def _scalar(self, event: Event) -> Node:
         start, end = _span(event)
-        self._between += [start, end]
+        self._scalar_bounds += [start, end]
         node = Node(start, end, event.value if isinstance(event, ScalarEvent) else "")
-        whole = self._text[start:end]
-        if not whole.startswith(("|", ">")) or "+" in whole.splitlines()[0]:
+        source = self._text[start:end]
+        if not source.startswith(("|", ">")) or "+" in source.splitlines()[0]:
             return node
-        return Node(start, start + len(whole.rstrip()), node.text)  # without the blank lines after it
+        return Node(start, start + len(source.rstrip()), node.text)  # without the blank lines after it
 
     def _collection(self, event: CollectionStartEvent, *, is_mapping: bool) -> Node:
         parts: list[LayoutPart] = []
@@ -154,20 +154,20 @@ class _LayoutReader:
         return Node(_span(event)[0], end, "", is_block, tuple(parts))
 
     def _hyphen(self, start: int) -> int:
-        """Return the position of the hyphen before the item at `start`. It is usually on the same line."""
-        place = start - 1
-        while self._text[place] == " ":
-            place -= 1
-        return place if self._text[place] == "-" else self._hyphens[bisect(self._hyphens, start) - 1]
+        """Return the position of the hyphen before the item at `start`, which is usually on the same line."""
+        position = start - 1
+        while self._text[position] == " ":
+            position -= 1
+        return position if self._text[position] == "-" else self._hyphens[bisect(self._hyphens, start) - 1]
 
     @cached_property
     def _hyphens(self) -> list[int]:
-        """The positions of all hyphens. Events do not contain them, and scanning all tokens is slow."""
+        """The positions of all hyphens, computed only if needed, because scanning all tokens is slow."""
         tokens = yaml.scan(self._text, Loader=PARSER)
         return [_span(token)[0] for token in tokens if isinstance(token, BlockEntryToken)]
 
 
 def _span(event: Event | Token) -> tuple[int, int]:
-    """Return the start and end of an event. The C parser always provides them."""
+    """Return the start and end of an event."""
     start, end = event.start_mark, event.end_mark
     return (start.index, end.index) if start and end else (0, 0)

@@ -1,7 +1,8 @@
-"""Parse YAML bytes into plain data with positions, or into problems. Only this module and layout.py use PyYAML.
+"""Parse YAML into plain data with positions, and report problems. Only this module and layout.py use PyYAML.
 
-The loader builds the data from the events of PyYAML's parser. PyYAML's own constructors silently drop duplicate keys,
-expand aliases to gigabytes, read `no` as false, and crash on deep nesting.
+The loader builds the data from the events of PyYAML's parser. PyYAML's own constructors are not safe for untrusted
+files: they drop duplicate keys without an error, expand aliases to gigabytes, read `no` as false, and crash on deep
+nesting.
 """
 
 from dataclasses import replace
@@ -28,10 +29,10 @@ from reconciler.core.spec import Mark
 from reconciler.files.characters import is_misread, raw_character_problems
 from reconciler.files.document import (
     FIRST_CHARACTERS,
-    MOST_CHARACTERS,
-    MOST_PROBLEMS,
-    MOST_VALUES,
-    NOWHERE,
+    MAX_CHARACTERS,
+    MAX_PROBLEMS,
+    MAX_VALUES,
+    NO_POSITIONS,
     START,
     CollectionPositions,
     Document,
@@ -41,34 +42,34 @@ from reconciler.files.document import (
     YamlList,
     YamlMapping,
     resolve,
-    too_many,
+    too_many_problems,
 )
-from reconciler.files.fast_yaml import at_a_glance
+from reconciler.files.fast_yaml import read_fast
 from reconciler.files.yaml_messages import (
-    AT_THE_OPENING,
     IS_SLOW,
-    MOST_LEVELS,
+    MAX_LEVELS,
     PARSER,
+    SHOWN_AT_START,
     TOO_DEEP,
-    WRITE_FLAT,
+    USE_FEWER_LEVELS,
     explain,
     explain_surrogate,
 )
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
-LONGEST_ESCAPE = 10  # d83d\ude80
+MAX_ESCAPE_CHARACTERS = 10  # d83d\ude80
 CORE_TAGS = "tag:yaml.org,2002:"  # written as !!
 
 
 class _StopError(Exception):
-    """Reading cannot continue. The last problem gives the reason."""
+    """Raised when reading cannot continue. The last problem in the list gives the reason."""
 
 
 def parse(data: bytes, file: str) -> Document:
     """Return the document in `data`. Problems use `file` as the name.
 
-    The data of an empty file is None, without a problem. The schema decides whether this is valid.
+    The data of an empty file is None. This is not a problem here, because the schema decides whether it is valid.
     """
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:
@@ -76,59 +77,63 @@ def parse(data: bytes, file: str) -> Document:
     except UnicodeDecodeError as error:
         text = data.decode(errors="replace")
         what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
-        problem = Problem(Source(file, *_place(data[: error.start].decode())), what, "save the file as UTF-8")
-        return Document(file, None, text, (problem,), whole=False)
-    if text.isascii() and (plain := _at_a_glance(text, file)):  # never accepts lone CRs and control characters
-        return plain
-    if raw := raw_character_problems(text, file):
-        return _with(raw, text, file)
-    return (None if text.isascii() else _at_a_glance(text, file)) or parse_by_events(text, file)
+        problem = Problem(Source(file, *_end_position(data[: error.start].decode())), what, "save the file as UTF-8")
+        return Document(file, None, text, (problem,), is_complete=False)
+    if text.isascii() and (
+        document := _parse_fast(text, file)
+    ):  # the fast reader rejects lone CRs and control characters
+        return document
+    if raw_problems := raw_character_problems(text, file):
+        return _parse_with_problems(raw_problems, text, file)
+    return (None if text.isascii() else _parse_fast(text, file)) or parse_by_events(text, file)
 
 
-def _at_a_glance(text: str, file: str) -> Document | None:
-    plain = at_a_glance(text, PositionIndex(partial(_found, text, file)))
-    return None if plain is None else Document(file, plain, text)
+def _parse_fast(text: str, file: str) -> Document | None:
+    document = read_fast(text, PositionIndex(partial(_read_positions, text, file)))
+    return None if document is None else Document(file, document, text)
 
 
-def _with(raw: tuple[Problem, ...], text: str, file: str) -> Document:
-    """Return a document with the problems of its characters and those that the parser finds."""
+def _parse_with_problems(raw_problems: tuple[Problem, ...], text: str, file: str) -> Document:
+    """Return a document with the problems of its characters, followed by the problems that the parser finds."""
     if is_misread(text):
-        return Document(file, None, text, raw, whole=False)
+        return Document(file, None, text, raw_problems, is_complete=False)
     parsed = parse_by_events(text, file)
-    return replace(parsed, problems=(*raw, *parsed.problems))
+    return replace(parsed, problems=(*raw_problems, *parsed.problems))
 
 
 def parse_by_events(text: str, file: str) -> Document:
     """Return the document in `text`, read with PyYAML instead of the fast reader."""
     try:
-        reader = _DocumentReader(text, file, PositionIndex(partial(_found, text, file)))
-    except yaml.YAMLError as error:  # the slower parser looks at all characters first
-        return Document(file, None, text, (_syntax_problem(error, text, file),), whole=False)
+        reader = _DocumentReader(text, file, PositionIndex(partial(_read_positions, text, file)))
+    except yaml.YAMLError as error:  # the pure Python parser checks all characters in its constructor
+        return Document(file, None, text, (_syntax_problem(error, text, file),), is_complete=False)
     try:
         root = reader.document()
     except _StopError:
-        return Document(file, None, text, tuple(reader.problems), whole=False, values=reader.values)
+        return Document(file, None, text, tuple(reader.problems), is_complete=False, values=reader.values)
     except yaml.YAMLError as error:
         problems = (*reader.problems, _syntax_problem(error, text, file))
-        return Document(file, None, text, problems, whole=False, values=reader.values)
+        return Document(file, None, text, problems, is_complete=False, values=reader.values)
     return Document(file, root, text, tuple(reader.problems), values=reader.values)
 
 
-def _found(text: str, file: str) -> CollectionPositions:
-    """Return the positions in a valid file by reading it again. Recording them the first time takes a fifth longer."""
-    found = CollectionPositions()
-    _DocumentReader(text, file, NOWHERE, found).document()
-    return found
+def _read_positions(text: str, file: str) -> CollectionPositions:
+    """Read a valid file again and return its positions. Recording them at the first reading would take 20 % longer."""
+    recorded = CollectionPositions()
+    _DocumentReader(text, file, NO_POSITIONS, recorded).document()
+    return recorded
 
 
 class _DocumentReader:
-    """Builds a document from events. It descends at most MOST_LEVELS levels, so recursion is safe."""
+    """Builds a document from events. Recursion is safe because nesting is limited to MAX_LEVELS."""
 
-    def __init__(self, text: str, file: str, places: PositionIndex, found: CollectionPositions | None = None) -> None:
+    def __init__(
+        self, text: str, file: str, positions: PositionIndex, recorded: CollectionPositions | None = None
+    ) -> None:
         self._next = iter(PARSER(text).get_event, None).__next__  # yaml.parse checks each event twice
         self._file = file
-        self._places = places
-        self._found = found
+        self._positions = positions
+        self._recorded = recorded
         self.problems: list[Problem] = []
         self.values = 0
 
@@ -158,9 +163,9 @@ class _DocumentReader:
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
         text = event.value
-        if len(text) > MOST_CHARACTERS:
+        if len(text) > MAX_CHARACTERS:
             what = f"this text has {len(text):,} characters"
-            self._report(event, what, f"write at most {MOST_CHARACTERS:,}")
+            self._report(event, what, f"write at most {MAX_CHARACTERS:,}")
         if IS_SLOW and event.style == '"' and (surrogate := explain_surrogate(ascii(text))):
             self._report(event, *surrogate)
             return ""
@@ -174,7 +179,7 @@ class _DocumentReader:
 
     def _mapping(self, event: MappingStartEvent, level: int) -> YamlMapping:
         self._enter(event, level)
-        mapping, next_event = YamlMapping(_mark(event), self._places), self._next
+        mapping, next_event = YamlMapping(_mark(event), self._positions), self._next
         events: list[Event] = []
         while not isinstance(event_of_key := next_event(), MappingEndEvent):
             key = self._key(event_of_key, mapping, events)
@@ -183,8 +188,8 @@ class _DocumentReader:
             if key is not None:
                 mapping[key] = value
                 events += (event_of_key, event_of_value)
-        if self._found:
-            self._found.in_mappings[mapping.mark] = {
+        if self._recorded:
+            self._recorded.in_mappings[mapping.mark] = {
                 key: (_mark(of_key), _mark(of_value))
                 for key, of_key, of_value in zip(mapping, events[::2], events[1::2], strict=True)
             }
@@ -192,8 +197,8 @@ class _DocumentReader:
 
     def _sequence(self, event: SequenceStartEvent, level: int) -> YamlList:
         self._enter(event, level)
-        sequence, next_event = YamlList(_mark(event), self._places), self._next
-        marks = self._found.in_sequences.setdefault(sequence.mark, []) if self._found else None
+        sequence, next_event = YamlList(_mark(event), self._positions), self._next
+        marks = self._recorded.in_sequences.setdefault(sequence.mark, []) if self._recorded else None
         while not isinstance(event_of_item := next_event(), SequenceEndEvent):
             sequence.append(self._value(event_of_item, level + 1))
             if marks is not None:
@@ -201,7 +206,7 @@ class _DocumentReader:
         return sequence
 
     def _key(self, event: Event, mapping: YamlMapping, events: list[Event]) -> str | None:
-        """Return the key, or None if it is refused. Its value is still read to find problems.
+        """Return the key, or None if it is not allowed. The caller still reads its value to find problems.
 
         `events` contains the events of the previous keys of the mapping, each followed by the event of its value.
         """
@@ -223,13 +228,13 @@ class _DocumentReader:
 
     def _count(self, event: Event) -> None:
         self.values += 1
-        if self.values > MOST_VALUES:
-            self._stop(event, f"this file has more than {MOST_VALUES:,} keys and values", "split it")
+        if self.values > MAX_VALUES:
+            self._stop(event, f"this file has more than {MAX_VALUES:,} keys and values", "split it")
 
     def _enter(self, event: CollectionStartEvent, level: int) -> None:
         self._count(event)
-        if level > MOST_LEVELS:
-            self._stop(event, TOO_DEEP, WRITE_FLAT)
+        if level > MAX_LEVELS:
+            self._stop(event, TOO_DEEP, USE_FEWER_LEVELS)
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
 
@@ -246,8 +251,8 @@ class _DocumentReader:
 
     def _report(self, event: Event, what: str, fix: str) -> None:
         self.problems.append(Problem(Source(self._file, *_mark(event)), what, fix))
-        if len(self.problems) >= MOST_PROBLEMS:
-            self.problems.append(too_many(self._file))
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.problems.append(too_many_problems(self._file))
             raise _StopError
 
     def _stop(self, event: Event, what: str, fix: str) -> NoReturn:
@@ -256,12 +261,12 @@ class _DocumentReader:
 
 
 def _mark(event: Event) -> Mark:
-    """Return the start of an event, counted from 1. The C parser always provides it."""
-    place = event.start_mark
-    return (place.line + 1, place.column + 1) if place else START
+    """Return the start of an event, with line and column counted from 1."""
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else START
 
 
-def _place(text: str) -> Mark:
+def _end_position(text: str) -> Mark:
     """Return the position after `text`."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
@@ -270,7 +275,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     """Return the problem of a syntax error."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return Problem(Source(file), *explain(str(error).partition("\n")[0], ""))
-    complaint = error.problem or str(error)
-    mark = error.context_mark if complaint in AT_THE_OPENING else error.problem_mark
+    message = error.problem or str(error)
+    mark = error.context_mark if message in SHOWN_AT_START else error.problem_mark
     line, column, index = (mark.line + 1, mark.column + 1, mark.index) if mark else (0, 0, 0)
-    return Problem(Source(file, line, column), *explain(complaint, text[index : index + LONGEST_ESCAPE]))
+    return Problem(Source(file, line, column), *explain(message, text[index : index + MAX_ESCAPE_CHARACTERS]))

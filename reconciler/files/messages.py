@@ -1,4 +1,4 @@
-"""Pure: explain violations of a schema to the author of a file: what is wrong, where, and what to do."""
+"""Pure: explain violations of a schema to the author of a file."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import join_words, quote_text
 from reconciler.core.suggest import did_you_mean
-from reconciler.files.document import MOST_PROBLEMS, Node, mark_of, too_many
+from reconciler.files.document import MAX_PROBLEMS, Node, mark_of, too_many_problems
 from reconciler.files.validity import validity_check
 
 Path = tuple[str | int, ...]
@@ -28,12 +28,12 @@ KINDS = {
     "number": "a number",
     "null": "nothing",
 }
-BOTH = 2
+PAIR = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaViolation:
-    """The value `found` at `path` violates the `keyword` of `schema`, whose value is `expected`."""
+    """The value `found` at `path` violates a keyword of `schema`. `expected` is the value of the keyword."""
 
     keyword: str
     expected: Any
@@ -43,12 +43,12 @@ class SchemaViolation:
 
     @property
     def sentence(self) -> str:
-        """The message from the schema: what is wrong, a semicolon, what to do. May be empty."""
+        """The message in the schema (what is wrong, a semicolon, what to do), or an empty string."""
         return str(self.schema.get("errorMessage", ""))
 
     @property
     def name(self) -> str:
-        """The name of the wrong value, as the author knows it."""
+        """The name of the invalid value for messages."""
         names = [quote_text(step) for step in self.path if isinstance(step, str)]
         name = names[-1] if names else "the file"
         return name if not self.path or isinstance(self.path[-1], str) else f"an item of {name}"
@@ -56,7 +56,7 @@ class SchemaViolation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is wrong with the node at `path` or with its key, and what to do."""
+    """What is wrong with the node at `path`, or with its key if `on_key` is true, and what to do."""
 
     what: str
     fix: str
@@ -65,7 +65,7 @@ class Explanation:
 
 
 def explain(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Yield explanations of a violation. Several violations may have the same explanation."""
+    """Yield the explanations of a violation. Two violations may have the same explanation."""
     special = SPECIAL.get(violation.keyword)
     if special:
         yield from special(violation)
@@ -73,27 +73,27 @@ def explain(violation: SchemaViolation) -> Iterator[Explanation]:
         what, _, fix = violation.sentence.partition("; ")
         yield Explanation(what, fix, violation.path, on_key=True)
     else:
-        what, fix = PLAIN.get(violation.keyword, _anything)(violation)
+        what, fix = PLAIN.get(violation.keyword, _generic)(violation)
         yield Explanation(what, fix, violation.path)
 
 
 def _alternatives(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Explain `oneOf` if it requires exactly one of several keys."""
+    """Explain a violation of `oneOf`, which usually requires exactly one of several keys."""
     if not all(branch.keys() == {"required"} for branch in violation.expected):
-        what, fix = _anything(violation)
+        what, fix = _generic(violation)
         yield Explanation(what, fix, violation.path)
         return
     if not isinstance(violation.found, dict):
-        what, fix = _kind(replace(violation, expected="object"))
+        what, fix = _wrong_type(replace(violation, expected="object"))
         yield Explanation(what, fix, violation.path)
         return
     names = [name for branch in violation.expected for name in branch["required"]]
-    given = [name for name in violation.found if name in names]
+    present = [name for name in violation.found if name in names]
     fix = violation.sentence or f"give exactly one of {join_words(names, 'and')}"
-    if given:
-        both = "both" if len(given) == BOTH else "all"
-        what = f"{join_words([quote_text(name) for name in given], 'and')} are {both} given"
-        yield Explanation(what, fix, (*violation.path, given[-1]), on_key=True)
+    if present:
+        both = "both" if len(present) == PAIR else "all"
+        what = f"{join_words([quote_text(name) for name in present], 'and')} are {both} given"
+        yield Explanation(what, fix, (*violation.path, present[-1]), on_key=True)
     else:
         what = f"{join_words([quote_text(name) for name in names], 'and')} are missing"
         yield Explanation(what, fix, violation.path)
@@ -115,7 +115,7 @@ def _missing_keys(violation: SchemaViolation) -> Iterator[Explanation]:
 
 
 def _repeated_items(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Report each string that occurs a second time in a list."""
+    """Explain each repeated string of a list."""
     seen: set[str] = set()
     for index, item in enumerate(violation.found):
         if isinstance(item, str):
@@ -124,17 +124,17 @@ def _repeated_items(violation: SchemaViolation) -> Iterator[Explanation]:
             seen.add(item)
 
 
-def _kind(violation: SchemaViolation) -> tuple[str, str]:
+def _wrong_type(violation: SchemaViolation) -> tuple[str, str]:
     expected = violation.expected if isinstance(violation.expected, list) else [violation.expected]
-    wanted = join_words([KINDS[kind] for kind in expected], "or")
+    kinds = join_words([KINDS[kind] for kind in expected], "or")
     if violation.found is None:
-        none = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
-        return f"{violation.name} is empty", _first_line(violation) or f"write {wanted}, or {none}"
-    what = f"{violation.name} is {_kind_of(violation.found)}, not {wanted}"
-    return what, _first_line(violation) or _how_to_write(expected[0], violation.found)
+        alternative = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
+        return f"{violation.name} is empty", _how_to_start(violation) or f"write {kinds}, or {alternative}"
+    what = f"{violation.name} is {_describe(violation.found)}, not {kinds}"
+    return what, _how_to_start(violation) or _how_to_write(expected[0], violation.found)
 
 
-def _kind_of(found: object) -> str:
+def _describe(found: object) -> str:
     match found:
         case bool():
             return str(found).lower()
@@ -148,8 +148,8 @@ def _kind_of(found: object) -> str:
             return "a mapping"
 
 
-def _first_line(violation: SchemaViolation) -> str:
-    """Return how to start a file whose root is wrong, or an empty string."""
+def _how_to_start(violation: SchemaViolation) -> str:
+    """Return how to start the file if its root is invalid, otherwise an empty string."""
     required = violation.schema.get("required", [])
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
 
@@ -164,9 +164,9 @@ def _how_to_write(kind: str, found: object) -> str:
     return f"write {KINDS[kind]}"
 
 
-def _not_listed(violation: SchemaViolation) -> tuple[str, str]:
+def _not_a_choice(violation: SchemaViolation) -> tuple[str, str]:
     choices = [str(choice) for choice in violation.expected]
-    found = violation.found if isinstance(violation.found, str) else _kind_of(violation.found)
+    found = violation.found if isinstance(violation.found, str) else _describe(violation.found)
     return (
         f"{violation.name} cannot be {quote_text(found)}",
         did_you_mean(found, choices) or f"write {join_words(choices, 'or')}",
@@ -199,8 +199,8 @@ def _too_large(violation: SchemaViolation) -> tuple[str, str]:
     return f"{violation.name} is {violation.found}", f"write at most {violation.expected}"
 
 
-def _anything(violation: SchemaViolation) -> tuple[str, str]:
-    """Explain a keyword without a message of its own."""
+def _generic(violation: SchemaViolation) -> tuple[str, str]:
+    """Explain a keyword that has no message in PLAIN."""
     return f'{violation.name} violates the rule "{violation.keyword}" of its schema', "compare it with the schema"
 
 
@@ -210,26 +210,26 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
     "required": _missing_keys,
     "uniqueItems": _repeated_items,
 }
-"""Keywords whose violations are shown at another node than the one that violates them."""
+"""Keywords whose violations are shown at another node than the invalid one."""
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
-    "enum": _not_listed,
+    "enum": _not_a_choice,
     "maxLength": _too_long,
     "maximum": _too_large,
     "maxItems": _too_many,
     "minItems": _too_few,
     "minLength": _too_short,
     "minimum": _too_small,
-    "type": _kind,
+    "type": _wrong_type,
 }
 
 
-def breaches(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return the problems that `violations` returns."""
-    findings = list(islice(_findings(data, schema), MOST_PROBLEMS))
+def explain_violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
+    """Return every violation of `schema` in `data`, ordered by line."""
+    findings = list(islice(_findings(data, schema), MAX_PROBLEMS))
     problems = {_problem(finding, data, file) for finding in findings}
-    if len(findings) == MOST_PROBLEMS:
-        problems.add(too_many(file))
+    if len(findings) == MAX_PROBLEMS:
+        problems.add(too_many_problems(file))
     return tuple(sorted(problems))
 
 
@@ -256,15 +256,15 @@ def _violation(error: ValidationError) -> SchemaViolation:
 
 
 def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's protocol
-    """Implement `uniqueItems` for strings. The implementation of jsonschema takes quadratic time for mixed lists."""
+    """Implement `uniqueItems` for strings. The implementation in jsonschema takes quadratic time for mixed lists."""
     if unique and isinstance(items, list):
         texts = [item for item in items if isinstance(item, str)]
         if len(set(texts)) < len(texts):
             yield ValidationError("repeated")
 
 
-def _unfit_items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's protocol
-    """Implement `items` with a quick check per item, so that jsonschema only descends into invalid items."""
+def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's protocol
+    """Implement `items` with a quick check per item, so that jsonschema visits only invalid items."""
     if not isinstance(items, dict) or "prefixItems" in schema:
         yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
     elif isinstance(found, list):
@@ -274,12 +274,12 @@ def _unfit_items(checker: Any, items: Any, found: object, schema: Mapping[str, A
                 yield from checker.descend(item, items, path=index)
 
 
-_Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema's stubs leave it untyped
-    Draft202012Validator, {"items": _unfit_items, "uniqueItems": _unique_texts}
+_Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # the stubs of jsonschema have no type for it
+    Draft202012Validator, {"items": _items, "uniqueItems": _unique_texts}
 )
 
 
 @lru_cache(maxsize=16)
 def validator(schema: str) -> Validator:
-    """Return the validator for the text of a schema. Building one costs more than checking a file."""
+    """Return the validator for a schema in JSON. Cached, because building one takes longer than checking a file."""
     return _Checker(json.loads(schema))

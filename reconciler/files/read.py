@@ -1,4 +1,4 @@
-"""Shell: read YAML files, and return checked values with all problems."""
+"""Read grant files and configuration files. Return their validated content and all problems."""
 
 import os
 import unicodedata
@@ -19,11 +19,11 @@ from reconciler.core.tenant_filter import NO_TENANTS, TargetTenant, TargetTenant
 from reconciler.errors import ReconcilerError
 from reconciler.files import discover, document
 from reconciler.files.discover import SUFFIXES, name_of
-from reconciler.files.document import MOST_PROBLEMS, too_many
+from reconciler.files.document import MAX_PROBLEMS, too_many_problems
 from reconciler.files.loader import parse
 from reconciler.files.revision import read_one, read_revision
 from reconciler.files.schema import violations
-from reconciler.files.specs import grant_specs, legible_specs, problems_of
+from reconciler.files.specs import grant_specs, partial_specs, problems_of
 from reconciler.files.validity import Check, validity_check
 from reconciler.files.workspace import Workspace, git_warnings
 from reconciler.git.command import GitError, GitMissingError
@@ -31,10 +31,11 @@ from reconciler.git.repository import find_root, git_dir_of, open_repository
 from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 
 
-def checkout_problems(paths: Iterable[Path], *, must_be_whole: bool) -> Iterator[Problem]:
-    """Yield a problem if git tracks files below `paths` that the checkout lacks: an error with `must_be_whole`.
+def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
+    """For each of `paths`, yield a problem if git tracks grant files there that the checkout does not have.
 
-    Also yield a warning for names that are equal on some file systems.
+    It is an error with `must_be_complete`, otherwise a warning. Also yield a warning for file names that some file
+    systems treat as equal.
     """
     for path in paths:
         real = Path(os.path.realpath(path))
@@ -44,10 +45,10 @@ def checkout_problems(paths: Iterable[Path], *, must_be_whole: bool) -> Iterator
         try:
             names = _grant_files(root, real)
         except GitError as error:
-            yield from _not_known(path, root, error, must_be_whole=must_be_whole)
+            yield from _unchecked_checkout(path, root, error, must_be_complete=must_be_complete)
             continue
-        yield from _absent(path, root, names, Severity.ERROR if must_be_whole else Severity.WARNING)
-        yield from _alike(path, names)
+        yield from _missing_files(path, root, names, Severity.ERROR if must_be_complete else Severity.WARNING)
+        yield from _similar_names(path, names)
 
 
 def _grant_files(root: Path, real: Path) -> list[str]:
@@ -60,21 +61,21 @@ def _grant_files(root: Path, real: Path) -> list[str]:
 
 
 def _is_grant_file(path: PurePosixPath) -> bool:
-    """Return whether a file at this path in the grant folder is read."""
+    """Return whether `path`, relative to the grant folder, is a grant file."""
     return path.name.lower().endswith(SUFFIXES) and not any(part.startswith(".") for part in path.parts)
 
 
-def _absent(path: Path, root: Path, names: Iterable[str], severity: Severity) -> Iterator[Problem]:
-    absent = [name for name in names if not os.path.lexists(root / name)]
-    if absent:
-        missing = pluralize(len(absent), "grant file")
-        what = f"git tracks {missing} here that the checkout does not have: {join_some(absent)}"
+def _missing_files(path: Path, root: Path, names: Iterable[str], severity: Severity) -> Iterator[Problem]:
+    missing = [name for name in names if not os.path.lexists(root / name)]
+    if missing:
+        missing = pluralize(len(missing), "grant file")
+        what = f"git tracks {missing} here that the checkout does not have: {join_some(missing)}"
         fix = "check them out (git sparse-checkout disable, git restore), or remove them with git rm"
         yield Problem(Source(name_of(path)), what, fix, severity)
 
 
-def _alike(path: Path, names: Iterable[str]) -> Iterator[Problem]:
-    """Yield a warning for each group of names that differ in case or Unicode normal form only."""
+def _similar_names(path: Path, names: Iterable[str]) -> Iterator[Problem]:
+    """Yield a warning for each group of names that differ only in case or Unicode normal form."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())].append(name)
@@ -84,31 +85,28 @@ def _alike(path: Path, names: Iterable[str]) -> Iterator[Problem]:
             yield Problem(Source(name_of(path)), what, "rename all but one", Severity.WARNING)
 
 
-def _not_known(path: Path, root: Path, error: GitError, *, must_be_whole: bool) -> Iterator[Problem]:
-    """Yield a problem because git failed.
-
-    It is an error only in a sparse checkout, where files are certainly absent.
-    """
+def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_complete: bool) -> Iterator[Problem]:
+    """Yield a problem because git failed. It is an error only in a sparse checkout, where files may be missing."""
     is_sparse = (git_dir_of(root) / "info" / "sparse-checkout").exists()
     if isinstance(error, GitMissingError) and not is_sparse:
         return
-    severity = Severity.ERROR if must_be_whole and is_sparse else Severity.WARNING
+    severity = Severity.ERROR if must_be_complete and is_sparse else Severity.WARNING
     yield Problem(
         Source(name_of(path)), f"could not check whether the checkout has all grant files: {error}", "", severity
     )
 
 
-MOST_CHARACTERS = 64_000_000
-"""The limit for all grant files together."""
-MOST_VALUES = 1_000_000
-"""The limit for all grant files that the YAML parser reads. The fast reader does not count values."""
+MAX_CHARACTERS = 64_000_000
+"""The limit for all grant files together, in characters."""
+MAX_VALUES = 1_000_000
+"""The limit for values in all grant files together. The fast reader does not count values."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedFile:
-    """One file after validation. `data` is empty if the file is unreadable, so check `problems` first.
+    """A validated file. If the file is unreadable, `data` is empty and `problems` gives the reason.
 
-    `values` counts the values from the YAML parser.
+    `values` is the number of values that the YAML parser has read.
     """
 
     file: str
@@ -120,9 +118,12 @@ class LoadedFile:
 
 @dataclass(frozen=True, slots=True)
 class LoadedGrants:
-    """The content of all grant files: specs in the order of the files, problems in the order of their positions.
+    """The content of all grant files.
 
-    `specs` contains the grants without errors. `texts` contains the text of each file, to show the line of a problem.
+    Attributes:
+        specs: The grants without errors, in the order of the files.
+        problems: All problems, sorted by position.
+        texts: The text of each file by name, to show the line of a problem.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -130,7 +131,7 @@ class LoadedGrants:
     texts: Mapping[str, str] = field(repr=False)
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
-        """Return a copy with the specs that apply to a tenant, with its values inserted."""
+        """Return a copy with only the specs for a tenant. Variables are replaced by the tenant's values."""
         return replace(self, specs=select_for_tenant(self.specs, target))
 
 
@@ -139,16 +140,20 @@ def read_grants(  # noqa: PLR0913 - what callers differ in
     tenants: TargetTenants = NO_TENANTS,
     workspace: Workspace | None = None,
     *,
-    may_lack_files: bool = True,
+    may_be_empty: bool = True,
     is_snapshot: bool = False,
-    must_be_whole: bool = False,
+    must_be_complete: bool = False,
 ) -> LoadedGrants:
     """Read the grant files under `paths` (files or folders) and check them for all `tenants`.
 
-    In a `workspace`, links and git attributes must not replace reviewed files by others. A folder without grant files
-    is a problem unless `may_lack_files` is set. The key `snapshot` weakens checks. It is a problem unless `is_snapshot`
-    is set for a snapshot that apply wrote. A tracked file that the checkout lacks is an error with `must_be_whole`,
-    otherwise a warning.
+    Args:
+        paths: The files and folders.
+        tenants: The tenants to check the files for.
+        workspace: If given, files that git alters at checkout are problems, and links out of the workspace are refused.
+        may_be_empty: Accept folders without grant files.
+        is_snapshot: Accept the key `snapshot`. Set it only for a snapshot that apply wrote, because the key weakens
+            checks.
+        must_be_complete: Report tracked files that the checkout lacks as errors instead of warnings.
 
     Raises:
         ReconcilerError: if one of `paths` does not exist or is a link out of the workspace, or if git cannot read
@@ -156,28 +161,28 @@ def read_grants(  # noqa: PLR0913 - what callers differ in
     """
     paths = list(paths)
     if workspace:
-        workspace.refuse_stray_links(paths)
-    files, problems = discover.find_real(paths)
-    if not may_lack_files:
-        problems = (*problems, *discover.without_files(paths))
+        workspace.refuse_outside_links(paths)
+    files, problems = discover.find_by_real_path(paths)
+    if not may_be_empty:
+        problems = (*problems, *discover.empty_folder_problems(paths))
     if workspace:
-        whole = checkout_problems(paths, must_be_whole=must_be_whole)
-        problems = (*problems, *workspace.altered(files), *whole)
+        checkout = checkout_problems(paths, must_be_complete=must_be_complete)
+        problems = (*problems, *workspace.altered_files(files), *checkout)
     contents = ((discover.name_of(path), discover.read(path)) for path in files.values())
-    return _declared(contents, tenants, problems, is_snapshot=is_snapshot)
+    return _load(contents, tenants, problems, is_snapshot=is_snapshot)
 
 
 def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
-    """Return the content of the grant files of `path` in a git revision, checked for all `tenants`.
+    """Return the content of the grant files at `path` in a git revision, checked for all `tenants`.
 
     Raises:
-        GitError: git cannot read the files.
+        GitError: if git cannot read the files.
     """
     warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: evaluated after all files are read
-    return _declared(read_revision(revision, path), tenants, warnings)
+    return _load(read_revision(revision, path), tenants, warnings)
 
 
-def _declared(
+def _load(
     contents: Iterable[tuple[str, bytes | Problem]],
     tenants: TargetTenants,
     problems: Iterable[Problem] = (),
@@ -185,49 +190,51 @@ def _declared(
     is_snapshot: bool = False,
 ) -> LoadedGrants:
     schema = stored.load(stored.GRANTS)
-    all_read = list(_within_bounds(_understood(file, content, schema) for file, content in contents))
-    specs = tuple(spec for one in all_read for spec in grant_specs(one.data, one.file, one.problems))
-    legible = (spec for one in all_read for spec in legible_specs(one.data, one.file, one.problems))
-    in_files = [problem for one in all_read for problem in one.problems]
-    in_files += () if is_snapshot else filter(None, map(_forged_snapshot, all_read))
+    files = list(_limit_total(_validate(file, content, schema) for file, content in contents))
+    specs = tuple(spec for file in files for spec in grant_specs(file.data, file.file, file.problems))
+    partial = (spec for file in files for spec in partial_specs(file.data, file.file, file.problems))
+    file_problems = [problem for file in files for problem in file.problems]
+    file_problems += () if is_snapshot else filter(None, map(_forged_snapshot, files))
     return LoadedGrants(
         specs=specs,
-        problems=tuple(sorted((*problems, *in_files, *_at_most(problems_of(specs, tenants, legible, _check_item))))),
-        texts={one.file: one.text for one in all_read},
+        problems=tuple(
+            sorted((*problems, *file_problems, *_limit_problems(problems_of(specs, tenants, partial, _check_item))))
+        ),
+        texts={file.file: file.text for file in files},
     )
 
 
-def _forged_snapshot(one: LoadedFile) -> Problem | None:
-    """Return the problem of a file with the key `snapshot` outside a snapshot that apply wrote."""
-    if "snapshot" not in one.data:
+def _forged_snapshot(file: LoadedFile) -> Problem | None:
+    """Return a problem if the file has the key `snapshot`. Only snapshots that apply wrote may have it."""
+    if "snapshot" not in file.data:
         return None
     what = 'the key "snapshot" is only valid in a snapshot folder that apply wrote, passed with --grants'
-    return Problem(Source(one.file, *document.mark_of(one.data, ("snapshot",))), what, "remove it")
+    return Problem(Source(file.file, *document.mark_of(file.data, ("snapshot",))), what, "remove it")
 
 
-def _within_bounds(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
-    """Yield `files` until a limit for all files is exceeded, then yield a problem and stop."""
+def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
+    """Yield `files` until their total exceeds a limit. Then yield a problem and stop."""
     size = values = problems = 0
-    for one in files:
-        size += len(one.text)
-        values += one.values
-        problems += len(errors(one.problems))
-        yield one
+    for file in files:
+        size += len(file.text)
+        values += file.values
+        problems += len(errors(file.problems))
+        yield file
         bounds = (
-            (size, MOST_CHARACTERS, "characters"),
-            (values, MOST_VALUES, "keys and values"),
-            (problems, MOST_PROBLEMS, "problems"),
+            (size, MAX_CHARACTERS, "characters"),
+            (values, MAX_VALUES, "keys and values"),
+            (problems, MAX_PROBLEMS, "problems"),
         )
         for count, most, what in bounds:
             if count > most:
                 more = f"the files up to this one have more than {most:,} {what} together, so no more files are read"
                 fix = "correct these first" if what == "problems" else "check fewer files at once"
-                yield replace(one, data=document.YamlMapping(), problems=(Problem(Source(one.file), more, fix),))
+                yield replace(file, data=document.YamlMapping(), problems=(Problem(Source(file.file), more, fix),))
                 return
 
 
 def _check_item(item: document.YamlMapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return the problems of an item of `grants` after replacing its values by `values`."""
+    """Return the problems of an item of `grants` with the fields in `values` replaced."""
     if _item_check()({**item, **values}):
         return ()
     replaced = copy(item)
@@ -250,11 +257,11 @@ def _item_schema() -> Mapping[str, Any]:
     return items
 
 
-def _at_most(problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Yield the first MOST_PROBLEMS problems, and one more if there are others."""
-    yield from islice(problems, MOST_PROBLEMS)
+def _limit_problems(problems: Iterator[Problem]) -> Iterator[Problem]:
+    """Yield the first MAX_PROBLEMS problems. If there are more, yield a problem that says so."""
+    yield from islice(problems, MAX_PROBLEMS)
     if more := next(problems, None):
-        yield too_many(more.source.file)
+        yield too_many_problems(more.source.file)
 
 
 def read_config(path: Path) -> LoadedFile:
@@ -265,26 +272,26 @@ def read_config(path: Path) -> LoadedFile:
 def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
     """Return the content of `reconciler.yaml` in a git revision, or None if it does not exist. Raises GitError."""
     found = read_one(revision, path)
-    return _understood(*found, stored.load(stored.CONFIG)) if found else None
+    return _validate(*found, stored.load(stored.CONFIG)) if found else None
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
-    """Return the content of a file, validated against `schema`, which requires a mapping.
+    """Return the content of a file, validated against `schema`. The schema must require a mapping.
 
     Raises:
-        ReconcilerError: The file does not exist.
+        ReconcilerError: if the file does not exist.
     """
     if not path.exists():
         raise ReconcilerError(f"{discover.name_of(path)} does not exist; check the path")
-    return _understood(discover.name_of(path), discover.read(path), schema)
+    return _validate(discover.name_of(path), discover.read(path), schema)
 
 
-def _understood(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
+def _validate(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
     if isinstance(content, Problem):
         return LoadedFile(file, document.YamlMapping(), (content,))
     parsed = parse(content, file)
     problems = parsed.problems
-    if parsed.whole:
+    if parsed.is_complete:
         problems = (*problems, *violations(parsed.data, schema, file=file))
     data = parsed.data if isinstance(parsed.data, document.YamlMapping) else document.YamlMapping()
     return LoadedFile(file, data, tuple(sorted(problems)), parsed.text, parsed.values)

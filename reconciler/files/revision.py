@@ -1,4 +1,4 @@
-"""Read grant files of a git revision, with the same limits as for files in a folder."""
+"""Read grant files at a git revision, with the same limits as for files in a folder."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from reconciler.core.problems import Problem, Source
 from reconciler.core.quoting import visible
 from reconciler.files.discover import (
-    MOST_BYTES,
-    NO_GRANT_FILE,
+    MAX_BYTES,
+    NOT_A_GRANT_FILE,
     SUFFIXES,
-    TO_HIDDEN,
+    TO_HIDDEN_FOLDER,
     LinkProblem,
     follow,
     link_problem,
@@ -17,17 +17,17 @@ from reconciler.files.discover import (
 )
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry
 
-MOST_LINK_BYTES = 4_096
-"""The longest path of any system."""
+MAX_LINK_BYTES = 4_096
+"""The maximum length of a path on Linux, which has the longest paths."""
 
 
 def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:
     """Return the name and the bytes of the file at `path` in `revision`, or None if it does not exist.
 
     Raises:
-        GitError: git cannot read the file, or `path` is not in the repository.
+        GitError: if git cannot read the file, or `path` is not in the repository.
     """
-    name = _name(path, revision)
+    name = _display_name(path, revision)
     match revision.find(revision.repository.path_of(path)):
         case None:
             return None
@@ -41,60 +41,57 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
 def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
     """Yield the name and the bytes of each grant file at `path` in `revision`. `path` can be a file or a folder.
 
-    Links are followed as in the checkout. A path that does not exist in the revision has no files.
+    Links are followed as in the checkout. If the path does not exist in the revision, nothing is yielded.
 
     Raises:
-        GitError: git cannot read the files, or `path` is not in the repository.
+        GitError: if git cannot read the files, or `path` is not in the repository.
     """
     match revision.find(revision.repository.path_of(path)):
         case None:
             return
-        case str(trouble):
-            name = _name(path, revision)
-            yield name, Problem(Source(name), f"this {trouble}", "replace it by the files themselves")
+        case str(reason):
+            name = _display_name(path, revision)
+            yield name, Problem(Source(name), f"this {reason}", "replace it by the files themselves")
         case TreeEntry() as found if found.mode == FOLDER:
             yield from _in_folder(revision, path, revision.list(found))
         case file:
-            yield from _read(revision, [(_name(path, revision), file)])
+            yield from _read(revision, [(_display_name(path, revision), file)])
 
 
 def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -> Iterator[tuple[str, bytes | Problem]]:
-    """Yield the grant files of a folder and the targets of its links, each once."""
+    """Yield each grant file of a folder once, including the targets of links."""
     by_path = {entry.path: entry for entry in entries}
     texts = _link_texts(revision, entries)
     folders = {str(parent) for path in by_path for parent in PurePosixPath(path).parents}
     files: list[tuple[str, TreeEntry]] = []
-    seen: set[str] = set()
+    targets: set[str] = set()
     for entry in entries:
         if _is_hidden(entry.path):
             continue
-        name = _name(folder / entry.path, revision)
+        name = _display_name(folder / entry.path, revision)
         if entry.mode == SUBMODULE:
             yield name, Problem(Source(name), "this is a submodule, which is not read", "replace it by its files")
             continue
         target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path
         if not isinstance(target, LinkProblem) and (target or ".") in folders:
             if _is_hidden(target):
-                yield name, link_problem(name, TO_HIDDEN)
+                yield name, link_problem(name, TO_HIDDEN_FOLDER)
         elif not _is_yaml(entry.path):
             continue
         elif isinstance(target, LinkProblem) or target not in by_path:
             yield name, link_problem(name, target if isinstance(target, LinkProblem) else LinkProblem.NOWHERE)
         elif not _is_yaml(target):
-            yield name, link_problem(name, NO_GRANT_FILE)
-        elif target not in seen:
-            seen.add(target)
+            yield name, link_problem(name, NOT_A_GRANT_FILE)
+        elif target not in targets:
+            targets.add(target)
             files.append((name, by_path[target]))
     yield from _read(revision, files)
 
 
 def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
-    """Return the text of each link.
-
-    A link that is too long for any system gets a text that points out of the folder.
-    """
+    """Return the text of each link by path. A link that is too long gets the text `/`, which is refused later."""
     links = [entry for entry in entries if entry.mode == LINK]
-    short = [entry for entry in links if entry.size <= MOST_LINK_BYTES]
+    short = [entry for entry in links if entry.size <= MAX_LINK_BYTES]
     texts = {entry.path: "/" for entry in links}
     for entry, text in zip(short, revision.contents(short), strict=True):
         texts[entry.path] = text.decode(errors="surrogateescape")
@@ -102,9 +99,9 @@ def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, s
 
 
 def _read(revision: Revision, files: Sequence[tuple[str, TreeEntry]]) -> Iterator[tuple[str, bytes | Problem]]:
-    contents = revision.contents([entry for _, entry in files if entry.size <= MOST_BYTES])
+    contents = revision.contents([entry for _, entry in files if entry.size <= MAX_BYTES])
     for name, entry in files:
-        yield name, next(contents) if entry.size <= MOST_BYTES else too_large(Source(name), entry.size, MOST_BYTES)
+        yield name, next(contents) if entry.size <= MAX_BYTES else too_large(Source(name), entry.size, MAX_BYTES)
 
 
 def _is_yaml(path: str) -> bool:
@@ -112,9 +109,9 @@ def _is_yaml(path: str) -> bool:
 
 
 def _is_hidden(path: str) -> bool:
-    """Return whether a file or folder is hidden, or inside a hidden folder."""
+    """Return whether a file or folder is hidden or in a hidden folder."""
     return any(part.startswith(".") for part in PurePosixPath(path).parts)
 
 
-def _name(path: Path, revision: Revision) -> str:
+def _display_name(path: Path, revision: Revision) -> str:
     return f"{visible(path.as_posix())} in {visible(revision.name)}"

@@ -1,6 +1,7 @@
 """Pure: validate data against a JSON Schema, and report every violation with its position.
 
-jsonschema-rs answers quickly whether data is valid. If it is not, jsonschema finds the violations to explain.
+jsonschema-rs checks quickly whether data is valid. Only invalid data is checked again by jsonschema, which reports each
+violation.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,11 @@ from reconciler.files.validity import validity_check
 def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:
     """Return every violation of `schema` (JSON Schema 2020-12) in `data`, ordered by line.
 
-    Data without positions gets problems at the start of the file. The keyword `errorMessage` replaces the messages of
-    the keywords in the same schema.
+    If the data has no positions, all problems are at the start of the file. The keyword `errorMessage` in a schema
+    replaces the messages for the other keywords of that schema.
     """
     if validity_check(schema)(data):
         return ()
-    from reconciler.files.messages import breaches
+    from reconciler.files.messages import explain_violations
 
-    return breaches(data, schema, file)
+    return explain_violations(data, schema, file)

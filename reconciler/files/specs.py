@@ -1,4 +1,4 @@
-"""Pure: convert valid documents to grant specs, and find the problems that a schema cannot find."""
+"""Pure: convert valid documents to grant specs, and report the problems that a schema cannot find."""
 
 import re
 from bisect import bisect
@@ -30,65 +30,68 @@ from reconciler.core.tenant_filter import (
 from reconciler.files.document import YamlList, YamlMapping
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""The characters of a scope in OAuth (RFC 6749, 3.3). Auth0 does not enforce them, and tenants have other scopes."""
+"""A scope in OAuth (RFC 6749, 3.3). Auth0 also accepts other characters, so a violation is only a warning."""
 
 TEXTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.TEXT)
 LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.SET)
-"""Fields that may contain variables or names of tenants."""
+"""Text fields and list fields that may contain variables."""
 
-MOST_COMBINATIONS = 2_000_000
-"""The limit for pairs of a tenant with a grant or a value. Each takes a microsecond or more."""
+MAX_COMBINATIONS = 2_000_000
+"""The limit for pairs of a tenant and a grant or value, because checking a pair takes a microsecond or more."""
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
-"""Takes an item, its new values and the file name. Returns the problems of the item with these values."""
+"""Receives an item, replaced values and the file name. Returns the problems of the item with these values."""
 DeclaredKey = tuple[str | None, ...]
-Lists = tuple[tuple[TenantPattern, ...], ...]
+TenantLists = tuple[tuple[TenantPattern, ...], ...]
 
-MOST_SETS_OF_SCOPES = 4096
-"""The size of a cache."""
+SCOPES_CACHE_SIZE = 4096
 
 
 def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
-    """Return the specs of all items under `grants:` that have no problem.
+    """Return the specs of all items under `grants:` without problems.
 
-    If the tenants of the file itself have a problem, return no specs.
+    If the list of tenants at the top of the file is invalid, return no specs.
     """
     items = data.get("grants")
-    unsound = _unsound(data, problems)
-    if unsound is None or not isinstance(items, YamlList):
+    invalid = _invalid_items(data, problems)
+    if invalid is None or not isinstance(items, YamlList):
         return ()
-    sound = [item for index, item in enumerate(items) if index not in unsound] if unsound else items
-    of_file, is_snapshot = _tenants(data, file), "snapshot" in data
-    return tuple(_grant_spec(item, file, of_file, is_snapshot=is_snapshot) for item in sound)
+    valid = [item for index, item in enumerate(items) if index not in invalid] if invalid else items
+    file_tenants, is_snapshot = _tenant_lists(data, file), "snapshot" in data
+    return tuple(_grant_spec(item, file, file_tenants, is_snapshot=is_snapshot) for item in valid)
 
 
-def legible_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
-    """Return partial specs for the items that `grant_specs` leaves out, so that their names are checked too."""
+def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
+    """Return partial specs for the items with problems, so that tenants and variables in them are checked too."""
     items = data.get("grants")
-    unsound = _unsound(data, problems)
-    if not unsound or not isinstance(items, YamlList):
+    invalid = _invalid_items(data, problems)
+    if not invalid or not isinstance(items, YamlList):
         return ()
-    of_file, is_snapshot = _tenants(data, file), "snapshot" in data
-    legible = (_legible(item) for index, item in enumerate(items) if index in unsound and isinstance(item, YamlMapping))
-    return tuple(_grant_spec(item, file, of_file, is_snapshot=is_snapshot) for item in legible if item is not None)
+    file_tenants, is_snapshot = _tenant_lists(data, file), "snapshot" in data
+    partial = (
+        _keep_valid_names(item)
+        for index, item in enumerate(items)
+        if index in invalid and isinstance(item, YamlMapping)
+    )
+    return tuple(_grant_spec(item, file, file_tenants, is_snapshot=is_snapshot) for item in partial if item is not None)
 
 
-def _unsound(data: YamlMapping, problems: Iterable[Problem]) -> set[int] | None:
-    """Return the indexes of the items with problems, or None if all items are affected."""
-    places = [(problem.source.line, problem.source.column) for problem in problems]
-    if any(line == 0 for line, _ in places) or not _tells_where(data):
+def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] | None:
+    """Return the indexes of the items with problems, or None if a problem concerns the whole file."""
+    positions = [(problem.source.line, problem.source.column) for problem in problems]
+    if any(line == 0 for line, _ in positions) or not _has_valid_tenants(data):
         return None
-    marks = list(data["grants"].item_marks) if places and isinstance(data.get("grants"), YamlList) else []
-    return {bisect(marks, place) - 1 for place in places}
+    marks = list(data["grants"].item_marks) if positions and isinstance(data.get("grants"), YamlList) else []
+    return {bisect(marks, position) - 1 for position in positions}
 
 
-def _legible(item: YamlMapping) -> YamlMapping | None:
-    """Return an item reduced to its valid names, or None if its tenants are invalid."""
-    legible = copy(item)
+def _keep_valid_names(item: YamlMapping) -> YamlMapping | None:
+    """Return a copy with only the valid fields in TEXTS and LISTS, or None if the item's tenants are invalid."""
+    partial = copy(item)
     for name, value in item.items():
         if not (_is_text(value) if name in TEXTS else name in LISTS and _are_texts(value)):
-            del legible[name]
-    return None if "tenants" in item and not legible.get("tenants") else legible
+            del partial[name]
+    return None if "tenants" in item and not partial.get("tenants") else partial
 
 
 def _is_text(value: object) -> bool:
@@ -99,54 +102,59 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, YamlList) and all(map(_is_text, value))
 
 
-def _grant_spec(item: YamlMapping, file: str, of_file: Lists, *, is_snapshot: bool) -> GrantSpec:
-    """Return the spec of an item. Specs have the same field names and defaults as files."""
-    said = dict(item)
+def _grant_spec(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_snapshot: bool) -> GrantSpec:
+    """Return the spec of an item. The fields of a spec have the same names and defaults as in files."""
+    values = dict(item)
     for name in SETS:
-        if name in said:
-            said[name] = tuple(said[name])
-    said["tenants"] = of_file + _tenants(item, file) if "tenants" in said else of_file
-    return GrantSpec(file=file, locations=item, is_snapshot=is_snapshot, **said)
+        if name in values:
+            values[name] = tuple(values[name])
+    values["tenants"] = file_tenants + _tenant_lists(item, file) if "tenants" in values else file_tenants
+    return GrantSpec(file=file, locations=item, is_snapshot=is_snapshot, **values)
 
 
-def _tells_where(data: YamlMapping) -> bool:
-    """Return whether the tenants of the file are valid or absent."""
+def _has_valid_tenants(data: YamlMapping) -> bool:
+    """Return whether the list of tenants at the top of the file is valid or missing."""
     patterns = data.get("tenants")
     return "tenants" not in data or (
         isinstance(patterns, YamlList) and bool(patterns) and all(isinstance(each, str) for each in patterns)
     )
 
 
-def _tenants(data: YamlMapping, file: str) -> Lists:
-    """Return the tenants of a file or a grant, in a tuple that is empty if it has none."""
+def _tenant_lists(data: YamlMapping, file: str) -> TenantLists:
+    """Return a tuple with the list of tenants of a file or grant, or an empty tuple without a list."""
     if "tenants" not in data:
         return ()
-    placed = zip(data["tenants"], data.marks_within("tenants"), strict=True)
-    return (tuple(TenantPattern(text, Source(file, *mark)) for text, mark in placed),)
+    with_marks = zip(data["tenants"], data.marks_within("tenants"), strict=True)
+    return (tuple(TenantPattern(text, Source(file, *mark)) for text, mark in with_marks),)
 
 
 def problems_of(
     specs: Sequence[GrantSpec],
     tenants: TargetTenants = NO_TENANTS,
-    legible: Iterable[GrantSpec] = (),
+    partial: Iterable[GrantSpec] = (),
     check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
     """Yield the problems of `specs` for `tenants` that a schema cannot find, each once.
 
-    These are unknown tenants and variables, duplicate grants, problems that `check` finds after inserting the values of
-    a tenant, and warnings about values without effect. Without tenants, only specs that are equal for all tenants are
-    checked. `legible` specs are partial, so only their names are checked.
+    The problems are unknown tenants and variables, duplicate grants, unusual scopes and values without effect. Grants
+    with variables are also checked by `check` with the values of each tenant.
+
+    Args:
+        specs: The specs without errors.
+        tenants: The tenants. Without tenants, only specs that are equal for all tenants are checked.
+        partial: Specs of invalid items. Only their tenants and variables are checked.
+        check: Returns the problems of an item with the values of a tenant.
     """
     special = [spec for spec in specs if not is_same_for_all_tenants(spec)]
-    named = [*special, *legible]
-    if (count := _combinations(named, tenants)) > MOST_COMBINATIONS:
+    named = [*special, *partial]
+    if (count := _combinations(named, tenants)) > MAX_COMBINATIONS:
         yield _too_many_combinations(named[0].file, count)
         return
     seen: set[Problem] = set()
     found = (
         find_tenant_problems(named, tenants),
-        _problems_at_one(filter(is_same_for_all_tenants, specs)),
-        _problems_at(specs, tenants, check),
+        _tenant_independent_problems(filter(is_same_for_all_tenants, specs)),
+        _problems_by_tenant(specs, tenants, check),
     )
     for problem in chain.from_iterable(found):
         if problem not in seen:
@@ -155,11 +163,11 @@ def problems_of(
 
 
 def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
-    """Return the number of pairs of a tenant with a grant or a value."""
+    """Return the number of pairs of a tenant and a grant or value."""
     specs = list(specs)
     patterns = {each for spec in specs for each in patterns_of(spec)}
     compared = sum(map(len, patterns)) * len({*tenants.known, *(target.name for target in tenants.targets)})
-    if compared > MOST_COMBINATIONS:
+    if compared > MAX_COMBINATIONS:
         return compared
     texts = (
         len(targets) * (2 + len(spec.scope) + len(spec.organizations or ()) if has_variables(spec) else 1)
@@ -169,14 +177,14 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
 
 
 def _too_many_combinations(file: str, count: int) -> Problem:
-    what = f"grants and tenants have {count:,} combinations, more than {MOST_COMBINATIONS:,}, so they are not checked"
+    what = f"grants and tenants have {count:,} combinations, more than {MAX_COMBINATIONS:,}, so they are not checked"
     return Problem(
         Source(file), what, "name fewer tenants with --tenant, or write fewer tenants and variables in grants"
     )
 
 
-def _problems_at(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Check) -> Iterator[Problem]:
-    """Yield the problems of grants that differ between tenants."""
+def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Check) -> Iterator[Problem]:
+    """Yield the problems of grants that are limited to some tenants or have variables."""
     special = [(index, spec) for index, spec in enumerate(specs) if not is_same_for_all_tenants(spec)]
     if not special:
         return
@@ -184,59 +192,61 @@ def _problems_at(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Chec
     for index, spec in enumerate(specs):
         if is_same_for_all_tenants(spec):
             plain.setdefault(_declared_key(spec), []).append((index, spec))
-    at: dict[str, list[tuple[int, GrantSpec]]] = {target.name: [] for target in tenants.targets}
+    by_tenant: dict[str, list[tuple[int, GrantSpec]]] = {target.name: [] for target in tenants.targets}
     for (index, _), (spec, targets) in zip(special, with_targets((spec for _, spec in special), tenants), strict=True):
         for target in targets:
             if not has_variables(spec):
-                at[target.name].append((index, spec))
+                by_tenant[target.name].append((index, spec))
                 continue
             filled = substitute_spec(spec, target.values)
-            yield from _broken_by_values(filled, spec, target, check)
-            at[target.name].append((index, filled))
-    for here in at.values():
-        same = [each for _, spec in here for each in plain.get(_declared_key(spec), ())]
-        merged = sorted(dict((*same, *here)).items())
-        yield from _problems_at_one(spec for _, spec in merged)
+            yield from _value_problems(filled, spec, target, check)
+            by_tenant[target.name].append((index, filled))
+    for of_tenant in by_tenant.values():
+        same = [each for _, spec in of_tenant for each in plain.get(_declared_key(spec), ())]
+        merged = sorted(dict((*same, *of_tenant)).items())
+        yield from _tenant_independent_problems(spec for _, spec in merged)
 
 
-def _broken_by_values(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
-    """Yield the problems of an item after inserting the values of a tenant, at their positions in the file."""
+def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
+    """Yield the problems of an item with the values of a tenant, at their positions in the file."""
     if not isinstance(spec.locations, YamlMapping):
         return
-    values: dict[str, Any] = {name: _literal(getattr(filled, name)) for name in TEXTS if _holds(getattr(spec, name))}
+    values: dict[str, Any] = {
+        name: _literal(getattr(filled, name)) for name in TEXTS if _has_variable(getattr(spec, name))
+    }
     for name in SETS:
-        said = getattr(spec, name) or ()
-        if any(map(_holds, said)):
-            texts = zip(said, getattr(filled, name), strict=True)
-            values[name] = [_literal(text) if _holds(each) else each for each, text in texts]
+        declared = getattr(spec, name) or ()
+        if any(map(_has_variable, declared)):
+            texts = zip(declared, getattr(filled, name), strict=True)
+            values[name] = [_literal(text) if _has_variable(each) else each for each, text in texts]
     for problem in check(spec.locations, values, spec.file):
-        whose = f", with the values of {quote_text(target.name)}" if target.name else ""
-        yield replace(problem, what=f"{problem.what}{whose}")
+        suffix = f", with the values of {quote_text(target.name)}" if target.name else ""
+        yield replace(problem, what=f"{problem.what}{suffix}")
 
 
-def _holds(text: str | None) -> bool:
+def _has_variable(text: str | None) -> bool:
     return text is not None and OPENING in text
 
 
 def _literal(text: str | None) -> str:
-    """Return the text as a file would contain it, so that a value is not read as another variable."""
+    """Return the text with `${` escaped, so that a value is not read as another variable."""
     return escape_variables(text or "")
 
 
-def _problems_at_one(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
+def _tenant_independent_problems(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
     first: dict[DeclaredKey, GrantSpec] = {}
     for spec in specs:
         earlier = first.setdefault(_declared_key(spec), spec)
         if earlier is not spec:
             yield _duplicate(spec, earlier)
-        if not _are_usual(spec.scope):
-            yield from _odd_scopes(spec)
+        if not _are_valid_scopes(spec.scope):
+            yield from _invalid_scopes(spec)
         if spec.organizations and spec.organization_usage == USAGE_DENY:
-            yield _useless_organizations(spec)
+            yield _unused_organizations(spec)
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
-    """Return the key of a spec without a tenant. It contains names instead of ids."""
+    """Return the key of a spec as declared, with names that are not resolved to ids."""
     return (spec.client, spec.client_id, spec.default_for, spec.api, spec.audience, spec.subject_type)
 
 
@@ -247,24 +257,24 @@ def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:
     return Problem(spec.source, what, "remove one of them, or merge their scopes")
 
 
-@lru_cache(maxsize=MOST_SETS_OF_SCOPES)
-def _are_usual(scopes: tuple[str, ...]) -> bool:
+@lru_cache(maxsize=SCOPES_CACHE_SIZE)
+def _are_valid_scopes(scopes: tuple[str, ...]) -> bool:
     return all(map(SCOPE_TOKEN.fullmatch, scopes))
 
 
-def _odd_scopes(spec: GrantSpec) -> Iterator[Problem]:
+def _invalid_scopes(spec: GrantSpec) -> Iterator[Problem]:
     for scope, place in spec.scopes_with_sources():
         if not SCOPE_TOKEN.fullmatch(scope):
-            yield _odd_scope(scope, place)
+            yield _invalid_scope(scope, place)
 
 
-def _odd_scope(scope: str, place: Source) -> Problem:
+def _invalid_scope(scope: str, place: Source) -> Problem:
     fix = "write each scope as a separate item" if " " in scope.strip() else "check its spelling"
     what = f"the scope {quote_text(scope)} contains a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
     return Problem(place, what, fix, Severity.WARNING)
 
 
-def _useless_organizations(spec: GrantSpec) -> Problem:
+def _unused_organizations(spec: GrantSpec) -> Problem:
     what = '"organizations" has no effect while "organization_usage" is deny'
     fix = 'write "organization_usage: allow" (or require), or "organizations: []"'
     return Problem(spec.source_of("organizations"), what, fix, Severity.WARNING)

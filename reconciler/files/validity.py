@@ -9,16 +9,16 @@ Check = Callable[[object], bool]
 
 
 def validity_check(schema: Mapping[str, Any]) -> Check:
-    """Return a function that returns whether jsonschema-rs accepts data.
+    """Return a function that returns whether data is valid against `schema`.
 
-    The function also returns False if jsonschema-rs cannot read the data or the schema.
+    The function also returns False if jsonschema-rs cannot read the data or the schema. Then jsonschema decides.
     """
     return _compiled(json.dumps(schema))
 
 
 @lru_cache(maxsize=16)
 def _compiled(schema: str) -> Check:
-    """Return the check for the text of a schema. Compiling costs more than checking a small file."""
+    """Return the check for a schema in JSON. Cached, because compiling takes longer than checking a small file."""
     from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
     try:

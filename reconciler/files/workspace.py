@@ -19,9 +19,12 @@ from reconciler.git.revision import altering_attributes, may_alter_files, tracke
 class Workspace:
     """The folders of a run.
 
-    `config` is the path of reconciler.yaml, which may not exist. `folder` is the real path of its folder. `root` is the
-    folder with the entry `.git`: `folder` or a parent of it, otherwise the current folder or a parent of it. It is None
-    outside a repository. Links may not leave the folders in `bounds`.
+    Attributes:
+        config: The path of reconciler.yaml. The file may not exist.
+        folder: The real path of its folder.
+        root: The root of the git repository around `folder`, otherwise around the current folder. None outside a
+            repository.
+        bounds: The folders that links must not leave.
     """
 
     config: Path
@@ -31,32 +34,32 @@ class Workspace:
 
     @classmethod
     def around(cls, config: Path) -> "Workspace":
-        """Return the workspace of a configuration."""
+        """Return the workspace of the configuration file `config`."""
         folder = Path(os.path.realpath(config.parent))
         roots = [root for root in (find_root(folder), find_root(Path.cwd())) if root]
         return cls(config, folder, next(iter(roots), None), frozenset([folder, *roots]))
 
     def repository(self) -> Repository:
-        """Return the repository. Raises GitError if git accepts none."""
+        """Return the repository. Raises GitError if git does not accept it."""
         return open_repository(self.root or self.folder)
 
-    def refuse_stray_links(self, paths: Iterable[Path]) -> None:
-        """Refuse a path inside the workspace that leaves the workspace through a link.
+    def refuse_outside_links(self, paths: Iterable[Path]) -> None:
+        """Refuse paths that leave the workspace through a link.
 
         Raises:
-            ReconcilerError: with the path and the link.
+            ReconcilerError: if a path leaves the workspace. The message names the path and the link.
         """
         for path in paths:
             for link in self._links(path):
                 if not self._includes(link):
-                    shown = name_of(path if link == Path.cwd() / path else link)
+                    link_name = name_of(path if link == Path.cwd() / path else link)
                     raise ReconcilerError(
-                        f"{quote_text(name_of(path))} is not read: {quote_text(shown)} is a link out of "
+                        f"{quote_text(name_of(path))} is not read: {quote_text(link_name)} is a link out of "
                         f"{quote_text(str(self.root or self.folder))}; replace it by the folder itself"
                     )
 
-    def reason_not_ours(self, path: Path) -> tuple[str, str] | None:
-        """Return why a path in the configuration must not be used, and what to do, or None."""
+    def reason_unusable(self, path: Path) -> tuple[str, str] | None:
+        """Return why a path in the configuration is not allowed and what to do, or None if the path is allowed."""
         real = Path(os.path.realpath(path))
         if link := next(self._links(path), None):
             return (
@@ -72,24 +75,25 @@ class Workspace:
             return f"{quote_text(name_of(path))} is inside the .git folder", "use another file"
         return None
 
-    def refuse_brought_links(self, path: Path, what: str) -> None:
+    def refuse_checkout_links(self, path: Path, what: str) -> None:
         """Refuse to write to `path` if a link in it may come from the checkout. `what` names the output.
 
-        Other links belong to the user: links that git does not track, and outside a repository links that stay inside.
+        Links belong to the user if git does not track them. Outside a repository, links that stay in the workspace
+        belong to the user too.
 
         Raises:
-            ReconcilerError: with the path and the link.
+            ReconcilerError: if there is such a link. The message names the path and the link.
         """
         for link in self._links(path):
-            if self._is_brought(link):
+            if self._is_from_checkout(link):
                 raise ReconcilerError(
                     f"{what}: {quote_text(name_of(path))} is not written, so nothing was sent: "
                     f"{quote_text(name_of(link))} is a link that may come from the checkout; remove the link, or "
                     "use another path"
                 )
 
-    def _is_brought(self, link: Path) -> bool:
-        """Return whether git tracks the link. If git fails, the answer is yes."""
+    def _is_from_checkout(self, link: Path) -> bool:
+        """Return whether git tracks the link. If git fails, return True to be safe."""
         root = find_root(link.parent)
         if root is None:
             return not self._includes(link)
@@ -101,9 +105,9 @@ class Workspace:
             return True
 
     def _links(self, path: Path) -> Iterator[Path]:
-        """Yield each link in `path` inside a folder of the workspace."""
-        whole = Path.cwd() / path
-        for step in (*reversed(whole.parents), whole):
+        """Yield each link in `path` that is in a folder of the workspace."""
+        absolute = Path.cwd() / path
+        for step in (*reversed(absolute.parents), absolute):
             if step.is_symlink() and self._includes(step.parent):
                 yield step
 
@@ -111,26 +115,26 @@ class Workspace:
         real = Path(os.path.realpath(path))
         return any(real.is_relative_to(folder) for folder in self.bounds)
 
-    def altered(self, files: Mapping[str, Path]) -> Iterator[Problem]:
-        """Yield a problem for each of `files`, by real path, and for the configuration, if git alters it at checkout.
+    def altered_files(self, files: Mapping[str, Path]) -> Iterator[Problem]:
+        """Yield a problem for each file that git alters at checkout, such as by a filter in .gitattributes.
 
-        Attributes in a commit can make the checked-out file differ from its reviewed text. Without git, nothing is
-        checked.
+        Then the checked-out file may differ from the text that was reviewed. `files` are by real path. The
+        configuration is checked too. If git is not installed, nothing is checked.
 
         Raises:
-            GitError: if attributes may apply and git cannot read them.
+            GitError: if attributes may apply but git cannot read them.
         """
         if self.root is None:
             return
-        every = {**files, **({os.path.realpath(self.config): self.config} if self.config.exists() else {})}
-        if not may_alter_files(self.root, {real.rpartition(os.sep)[0] for real in every}):
+        all_files = {**files, **({os.path.realpath(self.config): self.config} if self.config.exists() else {})}
+        if not may_alter_files(self.root, {real.rpartition(os.sep)[0] for real in all_files}):
             return
         try:
             repository = self.repository()
         except GitMissingError:
             return
-        in_root = (real for real in every if Path(real).is_relative_to(self.root))
-        inside = {relpath(real, self.root): every[real] for real in in_root}
+        in_root = (real for real in all_files if Path(real).is_relative_to(self.root))
+        inside = {relpath(real, self.root): all_files[real] for real in in_root}
         for file, attribute, value in altering_attributes(repository, inside):
             what = (
                 f"git alters this file at checkout ({visible(attribute)}={visible(value)}), so a review shows "
@@ -140,10 +144,10 @@ class Workspace:
         yield from git_warnings(repository, name_of(self.root))
 
 
-def committed_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
-    """Yield a problem if git tracks files in our own `folder`.
+def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
+    """Yield a problem if git tracks files in `folder`, the folder .reconciler.
 
-    Otherwise anybody with commit access could add journals.
+    The folder holds journals, and nobody must be able to forge journals by a commit.
     """
     if not os.path.lexists(folder) or workspace.root is None:
         return

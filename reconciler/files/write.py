@@ -1,7 +1,7 @@
-"""Pure: write grants of a tenant as a grant file, in canonical order and without defaults.
+"""Pure: write grants of a tenant as a grant file, in canonical order and without default values.
 
-A snapshot uses ids, which are unambiguous in every state of the tenant. An import uses names, which people understand
-and other tenants share.
+A snapshot contains ids, because ids are always unambiguous. An import contains names, because people understand them
+and other tenants have the same names.
 """
 
 import json
@@ -25,42 +25,42 @@ from reconciler.core.quoting import visible
 from reconciler.core.tenant_filter import escape_variables
 
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
-WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that some version of YAML does not read as text."""
-SHORT = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
+RESERVED_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""Words that some version of YAML does not read as a string."""
+SHORT_ESCAPES = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
 
 
 def scalar(text: str) -> str:
-    """Return `text` unquoted if it is certainly read as text, otherwise in double quotes."""
+    """Return `text` without quotes if every YAML parser reads it as a string, otherwise in double quotes."""
     is_visible = text.isprintable() and not has_invisible(text)
-    is_plain = PLAIN.fullmatch(text) and is_visible and text.lower() not in WORDS
-    return text if is_plain and ": " not in text and text[-1] not in " :" else quoted(text)
+    is_plain = PLAIN.fullmatch(text) and is_visible and text.lower() not in RESERVED_WORDS
+    return text if is_plain and ": " not in text and text[-1] not in " :" else double_quoted(text)
 
 
-def quoted(text: str) -> str:
+def double_quoted(text: str) -> str:
     """Return `text` in double quotes, with an escape for every invisible character."""
     return f'"{"".join(map(_escaped, text))}"'
 
 
 def _escaped(character: str) -> str:
-    if character in SHORT:
-        return SHORT[character]
+    if character in SHORT_ESCAPES:
+        return SHORT_ESCAPES[character]
     return character if character.isprintable() and not is_invisible(character) else escape_for_yaml(character)
 
 
-MOST_CHARACTERS_IN_A_FILE = 2_000_000
-"""The size limit of a written file. Grant files are read up to 5 MB, and non-ASCII characters take several bytes."""
-CHARACTERS_OF_A_GRANT = 400
-CHARACTERS_BESIDE_A_SCOPE = 9
+MAX_FILE_CHARACTERS = 2_000_000
+"""The maximum size of a written file. Grant files may have 5 MB, and a character may take several bytes."""
+GRANT_OVERHEAD_CHARACTERS = 400
+SCOPE_OVERHEAD_CHARACTERS = 9
 
-Said = str | bool | list[str]
-Saying = Callable[[str], str]
-"""Converts a text of the tenant for a file. It may insert variables."""
+FieldValue = str | bool | list[str]
+TextConverter = Callable[[str], str]
+"""Converts a string of the tenant for a file. It may insert variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The comments at the top of an imported file, and the only tenant that it applies to, if any."""
+    """The header of an imported file: comments, and the only tenant that the file applies to, or None for all."""
 
     comments: Sequence[str]
     tenant: str | None = None
@@ -69,18 +69,25 @@ class FileHeader:
 def snapshot_file(
     grants: Iterable[ClientGrant], directory: Directory, title: str, run: str, only_for: str | None = None
 ) -> str:
-    """Return the file of a snapshot: `grants` sorted by key, after a comment with `title`.
+    """Return the text of a snapshot file.
 
-    Names appear only in comments, because a snapshot must keep ids. Grants that a file cannot express appear in
-    comments too. `only_for` names the only tenant that the file applies to.
+    Names appear only in comments, because a snapshot contains ids. A grant that a file cannot express also appears as a
+    comment.
+
+    Args:
+        grants: The grants. They are sorted by key.
+        directory: The names for the comments.
+        title: The text of the first comment.
+        run: The name of the run, the value of the key `snapshot`.
+        only_for: The only tenant that the file applies to, or None for all.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
-    lines = [line for grant in ordered for line in _kept(grant, directory)]
+    lines = [line for grant in ordered for line in _snapshot_lines(grant, directory)]
     declares = any(not line.startswith("#") for line in lines)
     return "\n".join(
         [
             f"# {visible(title)}",
-            f"snapshot: {quoted(run)}",
+            f"snapshot: {double_quoted(run)}",
             *([] if only_for is None else [f"tenants: [{scalar(only_for)}]"]),
             "grants:" if declares else "grants: []",
             *lines,
@@ -90,89 +97,97 @@ def snapshot_file(
 
 
 def import_file(
-    grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, say: Saying = escape_variables
+    grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, convert: TextConverter = escape_variables
 ) -> str:
-    """Return the grant file that declares `grants`, which must be expressible. Names are used if possible."""
+    """Return the text of a grant file that declares `grants`, with names instead of ids where possible.
+
+    A grant file must be able to express all of `grants`.
+    """
     items = sorted(
-        ((_imported(grant, directory, say), grant) for grant in grants), key=lambda item: grant_order(item[0])
+        ((_imported(grant, directory, convert), grant) for grant in grants), key=lambda item: grant_order(item[0])
     )
-    lines = [line for said, grant in items for line in ("", *_listed(said, _comments(grant, directory)))]
+    lines = [line for fields, grant in items for line in ("", *_item_lines(fields, _comments(grant, directory)))]
     tenants = [] if heading.tenant is None else [f"tenants: [{scalar(heading.tenant)}]"]
     return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
 
 
-def _imported(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
-    return _by_name(grant.key, directory, say) | _settings(grant, say) | _organizations(grant, directory, say)
+def _imported(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
+    return (
+        _key_by_name(grant.key, directory, convert)
+        | _settings(grant, convert)
+        | _organizations(grant, directory, convert)
+    )
 
 
-def portions(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
-    """Split grants, sorted by key, into files that are small enough to be read."""
+def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
+    """Sort grants by key and split them into parts, one part for each file, so that no file is too large to be read."""
     parts: list[list[ClientGrant]] = [[]]
-    written = 0
+    size_of_part = 0
     for grant in sorted(grants, key=lambda grant: grant.key.order):
-        size = CHARACTERS_OF_A_GRANT + sum(CHARACTERS_BESIDE_A_SCOPE + len(scope) for scope in grant.scope)
-        if written + size > MOST_CHARACTERS_IN_A_FILE and parts[-1]:
+        size = GRANT_OVERHEAD_CHARACTERS + sum(SCOPE_OVERHEAD_CHARACTERS + len(scope) for scope in grant.scope)
+        if size_of_part + size > MAX_FILE_CHARACTERS and parts[-1]:
             parts.append([])
-            written = 0
+            size_of_part = 0
         parts[-1].append(grant)
-        written += size
+        size_of_part += size
     return parts
 
 
-def _kept(grant: ClientGrant, directory: Directory) -> Iterator[str]:
+def _snapshot_lines(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     """Yield the lines of a grant in a snapshot."""
-    why = reason_not_expressible(grant)
-    if why is None:
-        yield from _by_ids(grant, directory)
+    reason = reason_not_expressible(grant)
+    if reason is None:
+        yield from _lines_by_id(grant, directory)
     elif has_expressible_key(grant.key):
-        yield f"# a grant file cannot express all of the next grant: {visible(why)}; this stays unchanged"
-        yield from _by_ids(expressible_part(grant), directory)
+        yield f"# a grant file cannot express all of the next grant: {visible(reason)}; this stays unchanged"
+        yield from _lines_by_id(expressible_part(grant), directory)
     else:
         yield "# a grant file cannot express this grant; restore it by hand:"
-        yield from (f"# {line}" for line in _by_ids(grant, directory))
+        yield from (f"# {line}" for line in _lines_by_id(grant, directory))
 
 
-def _by_ids(grant: ClientGrant, directory: Directory) -> Iterator[str]:
-    said = _by_id(grant.key, escape_variables) | _settings(grant, escape_variables)
+def _lines_by_id(grant: ClientGrant, directory: Directory) -> Iterator[str]:
+    fields = _key_by_id(grant.key, escape_variables) | _settings(grant, escape_variables)
     if grant.organizations is not None:
-        said["organizations"] = sorted(map(escape_variables, grant.organizations))
-    yield from _listed(said, _comments_of_ids(grant, directory))
+        fields["organizations"] = sorted(map(escape_variables, grant.organizations))
+    yield from _item_lines(fields, _id_comments(grant, directory))
 
 
-def _by_id(key: Key, say: Saying) -> dict[str, Said]:
-    holder = ("default_for", key.default_for or "") if key.client_id is None else ("client_id", say(key.client_id))
-    return dict([holder, ("audience", say(key.audience))])
+def _key_by_id(key: Key, convert: TextConverter) -> dict[str, FieldValue]:
+    holder = ("default_for", key.default_for or "") if key.client_id is None else ("client_id", convert(key.client_id))
+    return dict([holder, ("audience", convert(key.audience))])
 
 
-def _by_name(key: Key, directory: Directory, say: Saying) -> dict[str, Said]:
-    """Return the fields for the holder and the API. A name is used if it is unambiguous, otherwise the id."""
-    said = _by_id(key, say)
+def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
+    """Return the fields for the holder and the API, with a name if it is unambiguous, otherwise with the id."""
+    fields = _key_by_id(key, convert)
     client, api = directory.client_name(key), directory.api_name(key)
     if client and is_writable(client) and len(directory.client_ids_by_name[client]) == 1:
-        said = {"client": say(client), "audience": said["audience"]}
+        fields = {"client": convert(client), "audience": fields["audience"]}
     if (
         api
         and is_writable(api)
         and not is_user_grant_on_my_organization(key)
         and len(directory.identifiers_by_name[api]) == 1
     ):
-        said = {name: value for name, value in said.items() if name != "audience"} | {"api": say(api)}
-    return said
+        fields = {name: value for name, value in fields.items() if name != "audience"} | {"api": convert(api)}
+    return fields
 
 
-def _organizations(grant: ClientGrant, directory: Directory, say: Saying) -> dict[str, Said]:
-    """Return the organizations, by name if a plan can resolve it. Without organizations, return nothing."""
-    said = [say(_organization(each, directory)) for each in grant.organizations or ()]
-    return {"organizations": sorted(said)} if said else {}
+def _organizations(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
+    """Return the field `organizations`, or an empty mapping if the grant has none."""
+    organizations = [convert(_organization(each, directory)) for each in grant.organizations or ()]
+    return {"organizations": sorted(organizations)} if organizations else {}
 
 
 def _organization(identity: str, directory: Directory) -> str:
+    """Return the name of an organization if a plan can resolve it, otherwise the id."""
     name = directory.organization_name(identity) or identity
     known = directory.organizations is not None and directory.find_organizations(name) == (identity,)
     return name if known and is_writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
 
 
-def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
+def _id_comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
     organizations = sorted(grant.organizations or ())
     known = not directory.organizations_by_id.keys().isdisjoint(organizations)
     names = ", ".join(directory.organization_name(each) or each for each in organizations) if known else ""
@@ -180,30 +195,30 @@ def _comments_of_ids(grant: ClientGrant, directory: Directory) -> Mapping[str, s
 
 
 def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
-    """Return the names to write as comments next to ids."""
-    beside = {**_comments_of_ids(grant, directory), "audience": directory.api_name(grant.key) or ""}
-    return beside if directory.organizations is None else {**beside, "organizations": ""}
+    """Return the names for the comments after ids, by field."""
+    comments = {**_id_comments(grant, directory), "audience": directory.api_name(grant.key) or ""}
+    return comments if directory.organizations is None else {**comments, "organizations": ""}
 
 
-def _settings(grant: ClientGrant, say: Saying) -> dict[str, Said]:
+def _settings(grant: ClientGrant, convert: TextConverter) -> dict[str, FieldValue]:
     """Return the settings that differ from their defaults."""
-    values = {each.name: _value(getattr(grant, each.name), each, say) for each in SETTINGS}
-    defaults = {each.name: _value(each.default, each, say) for each in SETTINGS}
+    values = {each.name: _value(getattr(grant, each.name), each, convert) for each in SETTINGS}
+    defaults = {each.name: _value(each.default, each, convert) for each in SETTINGS}
     changed = {name: value for name, value in values.items() if value != defaults[name]}
     subject = grant.key.subject_type
     return changed if subject == SUBJECT_CLIENT else {"subject_type": subject, **changed}
 
 
-def _value(value: Any, field: GrantField, say: Saying) -> Said:  # noqa: ANN401 - a value of any field
+def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:  # noqa: ANN401 - a value of any field
     if isinstance(value, frozenset):
-        return sorted(map(say, value) if field.has_variables else value)
+        return sorted(map(convert, value) if field.has_variables else value)
     return value or ""
 
 
-def _listed(said: Mapping[str, Said], comments: Mapping[str, str]) -> Iterator[str]:
+def _item_lines(fields: Mapping[str, FieldValue], comments: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of one item under `grants:`."""
     start = "  - "
-    for name, value in sorted(said.items(), key=lambda item: field_order(item[0])):
+    for name, value in sorted(fields.items(), key=lambda item: field_order(item[0])):
         comment = f"  # {visible(comments[name])}" if comments.get(name) else ""
         match value:
             case bool():

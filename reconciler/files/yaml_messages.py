@@ -5,17 +5,17 @@ import re
 import yaml
 
 PARSER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""PyYAML has its C parser only if it was built with libyaml. The other parser is slower and has other messages."""
+"""The C parser exists only if PyYAML was built with libyaml. The Python parser is slower and has other messages."""
 IS_SLOW = PARSER is yaml.SafeLoader
 
 
-MOST_LEVELS = 32
-TOO_DEEP = f"this is nested more than {MOST_LEVELS} levels deep"
-WRITE_FLAT = "write it flat"
+MAX_LEVELS = 32
+TOO_DEEP = f"this is nested more than {MAX_LEVELS} levels deep"
+USE_FEWER_LEVELS = "use fewer levels"
 QUOTE = "put quotes around text with special characters"
 
-# Message of libyaml 0.2 -> what is wrong, what to do.
-COMPLAINTS: dict[str, tuple[str, str]] = {
+# Maps each message of libyaml 0.2 to: what is wrong, what to do.
+PARSER_MESSAGES: dict[str, tuple[str, str]] = {
     "mapping values are not allowed in this context": (
         '":" is not allowed here',
         "put quotes around text that contains a colon, or correct the indentation",
@@ -44,34 +44,34 @@ COMPLAINTS: dict[str, tuple[str, str]] = {
         'a list cannot start with "- " on this line',
         "start it on the next line",
     ),
-    # libyaml 0.2.6 and newer find this before the loader does
-    "exceeded maximum nesting depth": (TOO_DEEP, WRITE_FLAT),
+    # libyaml 0.2.6 and newer report this before the loader does
+    "exceeded maximum nesting depth": (TOO_DEEP, USE_FEWER_LEVELS),
 }
 SURROGATES = re.compile(r"\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
-AT_THE_OPENING = frozenset({"found unexpected end of stream"})
-"""Messages whose problem is shown at the start of the construct instead of the end of the file."""
+SHOWN_AT_START = frozenset({"found unexpected end of stream"})
+"""Messages whose problem is shown at the start of the quoted text instead of the end of the file."""
 
 
-def explain(complaint: str, found: str) -> tuple[str, str]:
-    """Return what is wrong and what to do for the parser's `complaint` about the text that starts with `found`."""
-    character = found[:1]
-    if complaint == "found invalid Unicode character escape code" and (advice := explain_surrogate(f"\\u{found}")):
+def explain(message: str, text: str) -> tuple[str, str]:
+    """Return what is wrong and what to do. `message` is the message of the parser. `text` starts at the error."""
+    character = text[:1]
+    if message == "found invalid Unicode character escape code" and (advice := explain_surrogate(f"\\u{text}")):
         return advice
-    if complaint == "found character that cannot start any token":
+    if message == "found character that cannot start any token":
         if character == "\t":
             return "YAML does not allow tabs for indentation", "indent with spaces"
         return f"text cannot start with {character} unless it is quoted", "put it in quotes"
-    return COMPLAINTS.get(complaint, (f"this is not valid YAML ({complaint})", QUOTE))
+    return PARSER_MESSAGES.get(message, (f"this is not valid YAML ({message})", QUOTE))
 
 
 def explain_surrogate(escaped: str) -> tuple[str, str] | None:
-    """Return what to do about escaped surrogates from JSON, or None if there are none."""
+    """Return what is wrong and what to do about surrogate escapes from JSON, or None if there are none."""
     if pair := SURROGATES.search(escaped):
         character = int(f"{pair['high']}{pair['low']}", 16)
         character = 0x10000 + ((character >> 16 & 0x3FF) << 10) + (character & 0x3FF)
         return (
-            f"YAML has no surrogate pairs like {pair[0]}",
+            f"YAML does not allow surrogate pairs such as {pair[0]}",
             f"write the character {chr(character)} itself, or \\U{character:08X}",
         )
     if SURROGATE.search(escaped):

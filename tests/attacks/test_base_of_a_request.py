@@ -82,7 +82,7 @@ def test_a_revision_without_the_file_is_noted(here: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--policy-at", ""], "it is empty"),
+        (["--policy-at", ""], "the value is empty"),
         (["--policy-at", "nowhere"], 'does not know the revision "nowhere"'),
         (["--policy-at", "HEAD", "--policy", "reconciler.yaml"], "use one of them"),
         (["--config", "/nowhere/reconciler.yaml", "--policy-at", "HEAD"], ""),

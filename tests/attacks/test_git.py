@@ -427,7 +427,7 @@ def test_an_empty_option_is_an_error(command: str, option: str, value: str) -> N
     result = reconciler(command, f"--{option}", value)
 
     assert result.code == 1
-    assert f"'--{option}': it is empty; check whether a variable is unset" in result.stderr
+    assert f"'--{option}': the value is empty; check whether a variable is unset" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["config", "grants"])
@@ -436,7 +436,7 @@ def test_an_empty_option_does_not_mean_the_default(option: str) -> None:
     result = reconciler("plan", f"--{option}", "")
 
     assert result.code == 1
-    assert f"'--{option}': it is empty" in result.stderr
+    assert f"'--{option}': the value is empty" in result.stderr
 
 
 def test_the_gitlab_example_fetches_the_branch_and_not_a_tag(here: Path) -> None:

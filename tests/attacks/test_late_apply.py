@@ -94,7 +94,7 @@ def test_without_a_known_hosting_service_nothing_is_applied(here: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_an_empty_name_is_an_error() -> None:
-    assert "'--require-tip': it is empty" in apply_with_tip(" ").stderr
+    assert "'--require-tip': the value is empty" in apply_with_tip(" ").stderr
 
 
 def test_a_superseded_run_with_nothing_to_do_succeeds(here: Path, forge: Forge) -> None:

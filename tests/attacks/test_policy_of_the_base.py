@@ -85,7 +85,7 @@ def test_a_declared_tenant_is_judged_by_its_own_policy_only(here: Path) -> None:
 LIVE = {"domain": "live.eu.auth0.com"}
 
 
-def judge(**tenants: Mapping[str, object]) -> Config:
+def compile_schema(**tenants: Mapping[str, object]) -> Config:
     return parse_config(
         {"policy": {"rules": [{"rule": "delete", "verdict": "allow"}]}, "tenants": tenants}, "base.yaml"
     )
@@ -100,7 +100,7 @@ def verdicts(found: Policy) -> set[Verdict]:
 
 
 def test_a_tenant_with_an_undeclared_custom_domain_is_new() -> None:
-    base = judge(prod=LIVE | policy("deny"), dev={"domain": "dev.eu.auth0.com"} | policy("allow"))
+    base = compile_schema(prod=LIVE | policy("deny"), dev={"domain": "dev.eu.auth0.com"} | policy("allow"))
     moved = Tenant(name="dev", domain="login.example.com", canonical_domain="dev.eu.auth0.com")
 
     assert not base.declares(moved)
@@ -108,7 +108,7 @@ def test_a_tenant_with_an_undeclared_custom_domain_is_new() -> None:
 
 
 def test_exceptions_do_not_apply_to_a_new_tenant() -> None:
-    base = judge(prod=LIVE | {"policy": {"rules": [*exceptions(), {"rule": "delete", "verdict": "deny"}]}})
+    base = compile_schema(prod=LIVE | {"policy": {"rules": [*exceptions(), {"rule": "delete", "verdict": "deny"}]}})
 
     assert verdicts(base.policy_for(Tenant(name="new", domain="new.eu.auth0.com"))) == {Verdict.DENY}
     assert verdicts(base.policy_for(Tenant(name="prod", domain=LIVE["domain"]))) == {Verdict.ALLOW, Verdict.DENY}
@@ -119,7 +119,7 @@ def exceptions() -> list[dict[str, str]]:
 
 
 def test_another_spelling_of_a_declared_domain_is_recognized() -> None:
-    base = judge(prod=LIVE | policy("deny"))
+    base = compile_schema(prod=LIVE | policy("deny"))
 
     for domain in ("LIVE.eu.auth0.com", "https://live.eu.auth0.com/", "live.eu.auth0.com."):
         assert base.declares(Tenant(name="x", domain=domain))

@@ -6,5 +6,5 @@ from support.commands import a_workspace
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: a configuration, a sandbox's seed and a grant file, and a silent environment."""
+    """The current folder, with a configuration, a sandbox seed and a grant file. The environment has no settings."""
     return a_workspace(tmp_path, monkeypatch)

@@ -1,4 +1,4 @@
-"""Files that are absent for another reason than that nobody declares their grants."""
+"""Grant files that are missing although their grants are still declared."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ EMPTY = "grants: []\n"
 
 @pytest.fixture
 def sparse(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a checkout that has only one of two folders of grants."""
+    """Return a sparse checkout with only one of two grant folders."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     for team, text in {"team-a": GRANTS, "team-b": PORTAL}.items():
         (here / "grants" / team).mkdir()
@@ -28,7 +28,7 @@ def sparse(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "command", ["plan --prune", "apply --yes --prune", "plan --base HEAD", "plan --prune --base HEAD"]
 )
-def test_what_a_sparse_checkout_lacks_is_not_deleted(sparse: Path, command: str) -> None:
+def test_grants_missing_in_a_sparse_checkout_are_not_deleted(sparse: Path, command: str) -> None:
     before = grants_of(sparse)
 
     ran = reconciler(*command.split())
@@ -40,14 +40,14 @@ def test_what_a_sparse_checkout_lacks_is_not_deleted(sparse: Path, command: str)
 
 @pytest.mark.usefixtures("sparse")
 @pytest.mark.parametrize("command", ["plan", "validate", "apply --yes"])
-def test_what_a_sparse_checkout_lacks_is_a_warning_where_nothing_is_deleted(command: str) -> None:
+def test_grants_missing_in_a_sparse_checkout_are_a_warning_without_prune(command: str) -> None:
     ran = reconciler(*command.split())
 
     assert ran.code == 0
     assert "git tracks 1 grant file here" in ran.stderr
 
 
-def test_a_file_that_is_lost_is_unknown_until_the_index_deletes_it(sparse: Path) -> None:
+def test_a_missing_tracked_file_is_an_error_until_git_rm_removes_it(sparse: Path) -> None:
     git(sparse, "sparse-checkout", "disable")
     assert reconciler("plan", "--prune").code == 0
     (sparse / "grants" / "team-b" / "x.yaml").unlink()
@@ -57,7 +57,7 @@ def test_a_file_that_is_lost_is_unknown_until_the_index_deletes_it(sparse: Path)
     assert reconciler("plan", "--prune").code == 0
 
 
-def test_where_git_gives_no_answer_a_sparse_checkout_does_not_prune(sparse: Path) -> None:
+def test_a_sparse_checkout_is_not_pruned_if_git_fails(sparse: Path) -> None:
     (sparse / ".git" / "HEAD").write_text("broken")
 
     ran = reconciler("plan", "--prune")
@@ -65,7 +65,7 @@ def test_where_git_gives_no_answer_a_sparse_checkout_does_not_prune(sparse: Path
     assert (ran.code, "git cannot use the repository" in ran.stderr) == (1, True)
 
 
-def test_names_that_some_file_systems_take_for_one_are_reported(here: Path) -> None:
+def test_names_that_some_file_systems_treat_as_equal_are_reported(here: Path) -> None:
     for name in ("Name.yaml", "name.yaml", "M\u00fcller.yaml", "Mu\u0308ller.yaml"):
         (here / "grants" / name).write_text(EMPTY)
     commit_all(here)
@@ -77,7 +77,7 @@ def test_names_that_some_file_systems_take_for_one_are_reported(here: Path) -> N
     assert "grants/Mu\\u0308ller.yaml and grants/M\\xfcller.yaml" in ran.stderr
 
 
-def test_files_in_a_hidden_folder_are_reported_however_deep(here: Path) -> None:
+def test_files_in_a_hidden_folder_are_reported_at_any_depth(here: Path) -> None:
     deep = here / "grants" / ".old" / "deep"
     deep.mkdir(parents=True)
     (deep / "x.yaml").write_text(EMPTY)
@@ -96,7 +96,7 @@ def moved(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "sarif"])
 @pytest.mark.usefixtures("moved")
-def test_a_base_without_files_is_said_in_every_format(form: str) -> None:
+def test_every_format_reports_a_base_without_files(form: str) -> None:
     ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--format", form)
 
     assert ran.code == 0
@@ -104,13 +104,13 @@ def test_a_base_without_files_is_said_in_every_format(form: str) -> None:
 
 
 @pytest.mark.usefixtures("moved")
-def test_without_files_at_the_base_drift_cannot_be_left_out() -> None:
+def test_only_branch_fails_if_the_base_has_no_files() -> None:
     ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--only-branch")
 
     assert (ran.code, "HEAD has no grant files in auth0/grants" in ran.stderr) == (1, True)
 
 
-def test_files_of_another_repository_have_no_base_in_this_one(here: Path) -> None:
+def test_base_fails_if_the_files_belong_to_another_repository(here: Path) -> None:
     commit_all(here)
     commit_all(here / "grants")
 
@@ -120,7 +120,7 @@ def test_files_of_another_repository_have_no_base_in_this_one(here: Path) -> Non
     assert f"grants belongs to the repository {here}/grants" in ran.stderr
 
 
-def test_an_empty_desired_state_that_deletes_nothing_is_fine(here: Path) -> None:
+def test_an_empty_desired_state_is_valid_without_deletes(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text(EMPTY)
 
     assert [reconciler("plan").code, reconciler("apply", "--yes").code] == [0, 0]
@@ -134,7 +134,7 @@ def test_a_folder_without_files_is_reported(here: Path) -> None:
     assert (ran.code, "this folder has no grant files" in ran.stderr) == (0, True)
 
 
-def test_the_last_grant_is_deleted_only_by_number(here: Path) -> None:
+def test_deleting_the_last_grant_needs_the_number_of_deletes(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text(EMPTY)
     before = grants_of(here)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from support.commands import reconciler
 
 
-def test_problems_become_commands_on_stdout(here: Path) -> None:
+def test_problems_are_workflow_commands_on_stdout(here: Path) -> None:
     (here / "grants" / "odd.yaml").write_text("grants:\n  - client: Billing\n    api: X\n    scop: [a]\n")
 
     ran = reconciler("validate", "--format", "github")
@@ -13,7 +13,7 @@ def test_problems_become_commands_on_stdout(here: Path) -> None:
     assert ran.stderr == ""
 
 
-def test_valid_files_need_no_command(here: Path) -> None:
+def test_valid_files_give_no_workflow_command(here: Path) -> None:
     assert (here / "grants").is_dir()
 
     ran = reconciler("validate", "--format", "github")

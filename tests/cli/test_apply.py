@@ -15,7 +15,7 @@ from support.commands import SEED, TIMEOUT_SECONDS, command_line, grants_of, rec
 
 WORKERS = range(12)
 INTERRUPTED = "Interrupted: finishing changes in progress; press Ctrl-C again to abandon them."
-AT_ONCE = 8  # what the client sends at the same time
+AT_ONCE = 8  # the default of --concurrency
 
 
 def holders(folder: Path) -> list[str]:
@@ -46,7 +46,7 @@ def test_yes_on_a_terminal_continues(here: Path) -> None:
 
 
 @pytest.mark.parametrize("typed", ["y\n", "YES\n", "no\n", "\n", "yes please\n"], ids=repr)
-def test_anything_else_on_a_terminal_writes_nothing(here: Path, typed: str) -> None:
+def test_any_other_answer_on_a_terminal_writes_nothing(here: Path, typed: str) -> None:
     ran = reconciler("apply", "--color", "never", terminal=True, typed=typed)
 
     assert ran.code == 1
@@ -59,9 +59,7 @@ def test_anything_else_on_a_terminal_writes_nothing(here: Path, typed: str) -> N
     [("1\n", 0, ["billing", "own"]), ("yes\n", 1, ["own", "portal"]), ("2\n", 1, ["own", "portal"])],
     ids=["number", "yes", "another-number"],
 )
-def test_where_grants_are_deleted_their_number_is_to_be_typed(
-    here: Path, typed: str, code: int, left: list[str]
-) -> None:
+def test_deletes_are_confirmed_by_typing_their_number(here: Path, typed: str, code: int, left: list[str]) -> None:
     ran = reconciler("apply", "--prune", "--color", "never", terminal=True, typed=typed)
 
     assert ran.code == code
@@ -77,7 +75,7 @@ def test_the_end_of_input_on_a_terminal_writes_nothing(here: Path) -> None:
     assert holders(here) == ["own", "portal"]
 
 
-def test_nobody_is_asked_about_a_plan_that_was_not_shown(here: Path) -> None:
+def test_with_quiet_the_plan_is_shown_before_the_question(here: Path) -> None:
     ran = reconciler("-q", "apply", "--format", "json", terminal=True, typed="no\n")
 
     assert (ran.code, ran.stdout) == (1, "")
@@ -87,7 +85,7 @@ def test_nobody_is_asked_about_a_plan_that_was_not_shown(here: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["apply"], ["apply", "--yes"]], ids=" ".join)
-def test_with_nothing_to_do_nothing_is_asked(arguments: list[str]) -> None:
+def test_an_empty_plan_asks_nothing(arguments: list[str]) -> None:
     reconciler("apply", "--yes")
     ran = reconciler(*arguments)
 
@@ -95,7 +93,7 @@ def test_with_nothing_to_do_nothing_is_asked(arguments: list[str]) -> None:
     assert "No changes" in ran.stdout
 
 
-def test_a_blocked_plan_is_not_asked_about_and_yes_does_not_lift_the_guard(here: Path) -> None:
+def test_a_blocked_plan_asks_nothing_and_yes_does_not_override_the_guard(here: Path) -> None:
     (here / "reconciler.yaml").write_text(
         "default_tenant: t\nprotect: [{client: Billing}]\ntenants: {t: {kind: sandbox, seed: tenant.yaml}}\n"
     )
@@ -105,14 +103,14 @@ def test_a_blocked_plan_is_not_asked_about_and_yes_does_not_lift_the_guard(here:
 
 
 @pytest.mark.parametrize(("answer", "code"), [(b"yes\n", 0), (b"no\n", 1)])
-def test_a_real_terminal_is_asked(here: Path, answer: bytes, code: int) -> None:
+def test_apply_asks_on_a_real_terminal(here: Path, answer: bytes, code: int) -> None:
     master, slave = pty.openpty()
     with subprocess.Popen(command_line("apply"), stdin=slave, stdout=slave, stderr=slave) as process:
         os.close(slave)
         try:
             shown = everything(master, answer)
         finally:
-            os.close(master)  # which hangs up on a process that still waits
+            os.close(master)  # sends SIGHUP to a process that still waits
         assert process.wait(TIMEOUT_SECONDS) == code
 
     assert b"\x1b[" in shown
@@ -122,7 +120,7 @@ def test_a_real_terminal_is_asked(here: Path, answer: bytes, code: int) -> None:
 
 
 def everything(master: int, answer: bytes) -> bytes:
-    """Read a terminal until its process ends; answer when it asks."""
+    """Read a terminal until its process ends. Answer the question."""
     shown = b""
     while chunk := next_chunk(master):
         shown += chunk
@@ -142,7 +140,7 @@ def next_chunk(master: int) -> bytes:
 
 
 class Gate:
-    """Stands before a tenant and holds back the requests that `stops` names until it is opened."""
+    """Delays the requests that match `stops` until the gate is opened."""
 
     def __init__(self, stops: Callable[[str, int], bool]) -> None:
         self.stops = stops
@@ -163,7 +161,7 @@ class Gate:
 
 
 def interrupted(here: Path, gate: Gate, requests: int, number: signal.Signals) -> tuple[int, str, str]:
-    """Run apply until `requests` stand at the gate, send a signal, open the gate; return code, stdout, stderr."""
+    """Run apply until `requests` wait at the gate, send a signal and open the gate. Return code, stdout and stderr."""
     many_workers(here)
     with served(here, gate.middleware) as environment:
         process = subprocess.Popen(
@@ -181,7 +179,7 @@ def interrupted(here: Path, gate: Gate, requests: int, number: signal.Signals) -
             first = process.stderr.readline() + process.stderr.readline()
             gate.opened.set()
             assert process.stdout
-            # communicate() would lose lines that readline() has already put into its buffer
+            # communicate() would lose lines in the buffer of readline()
             stderr, stdout = first + process.stderr.read(), process.stdout.read()
     return process.returncode, stdout, stderr
 
@@ -195,7 +193,7 @@ def many_workers(here: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
-def test_a_signal_lets_what_is_in_flight_finish_and_skips_the_rest(
+def test_after_a_signal_running_changes_finish_and_others_are_skipped(
     here: Path, number: signal.Signals, code: int
 ) -> None:
     gate = Gate(lambda method, _: method == "POST")
@@ -208,7 +206,7 @@ def test_a_signal_lets_what_is_in_flight_finish_and_skips_the_rest(
     assert len(holders(here)) == 2 + AT_ONCE
 
 
-def test_a_signal_during_the_second_look_loses_no_outcome(here: Path) -> None:
+def test_a_signal_during_verification_loses_no_outcome(here: Path) -> None:
     gate = Gate(lambda method, writes: method == "GET" and writes == len(WORKERS))
 
     returned, stdout, stderr = interrupted(here, gate, 1, signal.SIGTERM)
@@ -220,7 +218,7 @@ def test_a_signal_during_the_second_look_loses_no_outcome(here: Path) -> None:
 Message = MutableMapping[str, Any]
 
 
-def test_a_tenant_that_cannot_be_read_again_is_no_success(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_apply_fails_if_the_tenant_cannot_be_read_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = threading.Event()
 
     def middleware(app: ASGIApp) -> ASGIApp:

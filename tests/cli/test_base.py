@@ -1,4 +1,4 @@
-"""plan --base: what a pull request changes, apart from what somebody else has done to the tenant."""
+"""plan --base separates the changes of a pull request from drift."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ WIDER = PORTAL.replace("'read:invoices'", "'read:invoices', 'void:invoices'")
 
 @pytest.fixture(autouse=True)
 def workspace(here: Path) -> Path:
-    """Billing is declared and missing in the tenant (drift); this branch widens Portal."""
+    """The grant of Billing is declared but missing in the tenant (drift). This branch adds scopes for Portal."""
     declare(here, GRANTS + PORTAL)
     commit_all(here)
     declare(here, GRANTS + WIDER)
@@ -23,7 +23,7 @@ def declare(here: Path, text: str) -> None:
     (here / "grants" / "billing.yaml").write_text(text)
 
 
-def test_sections_tell_change_from_drift() -> None:
+def test_sections_separate_branch_changes_from_drift() -> None:
     shown = reconciler("plan", "--base", "main").stdout
 
     branch, _, drift = shown.partition("Drift: the tenant changed, the files did not (1)")
@@ -33,14 +33,14 @@ def test_sections_tell_change_from_drift() -> None:
     assert "Origin: 1 from this branch, 1 drift, 0 from both.\n" in drift
 
 
-def test_without_a_base_nothing_is_said() -> None:
+def test_without_a_base_changes_have_no_origin() -> None:
     ran = reconciler("plan")
 
     assert "branch" not in ran.stdout
     assert "Origin" not in ran.stdout
 
 
-def test_a_value_that_this_branch_changes_is_no_drift(here: Path) -> None:
+def test_a_value_that_this_branch_changes_is_not_drift(here: Path) -> None:
     config = (here / "reconciler.yaml").read_text()
     (here / "reconciler.yaml").write_text(config + "variables: {verb: read}\n")
     declare(here, "grants: [{client: Portal, api: Invoices API, scope: ['${verb}:invoices']}]")
@@ -54,7 +54,7 @@ def test_a_value_that_this_branch_changes_is_no_drift(here: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [None, "tenants: ["], ids=["missing", "not valid"])
-def test_without_a_configuration_in_the_base_todays_is_taken(here: Path, config: str | None) -> None:
+def test_the_current_configuration_applies_if_the_base_has_none(here: Path, config: str | None) -> None:
     today = (here / "reconciler.yaml").read_text()
     (here / "reconciler.yaml").unlink()
     if config:
@@ -65,7 +65,7 @@ def test_without_a_configuration_in_the_base_todays_is_taken(here: Path, config:
     assert reconciler("plan", "--base", "main").code == 0
 
 
-def test_drift_can_be_left_out_and_stays_as_it_is(here: Path) -> None:
+def test_only_branch_excludes_drift(here: Path) -> None:
     assert reconciler("plan", "--base", "HEAD", "--only-branch", "--out", "plan.json").code == 0
 
     ran = reconciler("apply", "plan.json", "--base", "HEAD", "--only-branch")
@@ -76,7 +76,7 @@ def test_drift_can_be_left_out_and_stays_as_it_is(here: Path) -> None:
     assert [(each["client_id"], len(each["scope"])) for each in grants_of(here)[1:]] == [("portal", 2)]
 
 
-def test_a_saved_plan_tells_origins_again() -> None:
+def test_a_saved_plan_keeps_origins() -> None:
     made = reconciler("plan", "--base", "HEAD", "--out", "plan.json")
 
     shown = reconciler("show", "plan.json").stdout
@@ -95,7 +95,7 @@ def test_a_plan_of_the_branch_alone_does_not_approve_drift(here: Path) -> None:
     assert len(grants_of(here)) == 2
 
 
-def test_only_the_branch_needs_a_base() -> None:
+def test_only_branch_needs_base() -> None:
     ran = reconciler("plan", "--only-branch")
 
     assert (ran.code, ran.stderr) == (
@@ -104,7 +104,7 @@ def test_only_the_branch_needs_a_base() -> None:
     )
 
 
-def test_a_base_with_problems_is_said_and_told_from_the_rest(here: Path) -> None:
+def test_problems_at_the_base_name_the_revision(here: Path) -> None:
     declare(here, "grants:\n  - client: Portal\n")
     commit_all(here)
     declare(here, GRANTS + WIDER)
@@ -116,7 +116,7 @@ def test_a_base_with_problems_is_said_and_told_from_the_rest(here: Path) -> None
     assert reconciler("plan", "--base", "HEAD", "--only-branch").code == 1
 
 
-def test_a_blocked_change_tells_its_origin_too(here: Path) -> None:
+def test_a_blocked_change_shows_its_origin(here: Path) -> None:
     config = here / "reconciler.yaml"
     config.write_text(config.read_text() + "protect: [{client: Portal}]\n")
 
@@ -133,7 +133,7 @@ tenants:
 """
 
 
-def test_to_a_tenant_that_is_new_the_base_declared_nothing(here: Path) -> None:
+def test_a_new_tenant_has_no_grants_at_the_base(here: Path) -> None:
     declare(here, GRANTS)
     (here / "reconciler.yaml").write_text(TWO_TENANTS)
     commit_all(here)
@@ -145,7 +145,7 @@ def test_to_a_tenant_that_is_new_the_base_declared_nothing(here: Path) -> None:
     assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
 
 
-def test_a_tenant_without_a_name_has_the_values_that_all_had_then(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unnamed_tenant_has_the_shared_values_of_the_base(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declare(here, GRANTS.replace("write:invoices", "${scope}"))
     (here / "reconciler.yaml").write_text(TWO_TENANTS.replace("read:", "write:"))
     commit_all(here)
@@ -161,7 +161,7 @@ def test_a_tenant_without_a_name_has_the_values_that_all_had_then(here: Path, mo
 
 
 @pytest.mark.parametrize("name", [".reconciler.yaml", "settings.conf"])
-def test_a_configuration_of_any_name_is_read_as_it_was(here: Path, name: str) -> None:
+def test_a_configuration_with_another_file_name_is_read_at_the_base(here: Path, name: str) -> None:
     declare(here, GRANTS.replace("write:invoices", "${scope}"))
     (here / name).write_text(TWO_TENANTS.replace("read:", "write:"))
     commit_all(here)
@@ -173,7 +173,7 @@ def test_a_configuration_of_any_name_is_read_as_it_was(here: Path, name: str) ->
     assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
 
 
-def test_what_git_sets_for_hooks_changes_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_git_sets_for_hooks_are_ignored(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = reconciler("plan", "--base", "HEAD").stdout
     monkeypatch.setenv("GIT_DIR", str(here / ".git"))
 

@@ -14,7 +14,7 @@ tenants:
 
 @pytest.fixture(autouse=True)
 def two_tenants(here: Path) -> None:
-    """A configuration of two sandboxes."""
+    """A configuration with two sandboxes."""
     (here / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
 
 
@@ -22,11 +22,11 @@ def without_tenant(plan: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plan.items() if name not in ("tenant", "plan_id")}
 
 
-def test_without_any_hint_it_is_the_default_tenant() -> None:
+def test_the_default_tenant_is_selected_without_options_and_variables() -> None:
     assert reconciler("plan").stdout.startswith("Tenant first SANDBOX (sandbox.localhost)  plan ")
 
 
-def test_auth0_domain_beats_the_default_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auth0_domain_overrides_the_default_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
     refused, allowed = reconciler("plan"), reconciler("plan", "--allow-unnamed-tenant")
 
@@ -55,20 +55,20 @@ def test_the_environment_can_allow_an_unnamed_tenant(monkeypatch: pytest.MonkeyP
     assert reconciler("plan").stderr.startswith("error: no credentials for example.eu.auth0.com")
 
 
-def test_the_tenant_option_beats_auth0_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tenant_option_overrides_auth0_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
 
     assert reconciler("plan", "--tenant", "second").stdout.startswith("Tenant second SANDBOX (")
 
 
-def test_auth0_domain_is_enough_without_a_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auth0_domain_selects_a_tenant_without_a_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "reconciler.yaml").unlink()
     monkeypatch.setenv("AUTH0_DOMAIN", "example.eu.auth0.com")
 
     assert "no credentials for example.eu.auth0.com" in reconciler("plan").stderr
 
 
-def test_without_configuration_and_auth0_domain_there_is_no_tenant(here: Path) -> None:
+def test_no_tenant_is_selected_without_configuration_and_auth0_domain(here: Path) -> None:
     (here / "reconciler.yaml").unlink()
     ran = reconciler("plan")
 
@@ -79,7 +79,7 @@ def test_without_configuration_and_auth0_domain_there_is_no_tenant(here: Path) -
     )
 
 
-def test_a_misspelt_tenant_has_near_misses() -> None:
+def test_a_misspelt_tenant_gets_suggestions() -> None:
     ran = reconciler("plan", "--tenant", "secnd")
 
     assert ran.stderr == 'error: reconciler.yaml does not declare the tenant "secnd"; did you mean "second"?\n'
@@ -114,7 +114,7 @@ def test_apply_works_through_the_network_as_in_this_process(here: Path, monkeypa
     assert "Apply: 2 applied; the tenant equals the files." in applied.stdout
 
 
-def test_a_sandbox_that_is_chosen_by_name_needs_no_credentials_and_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sandbox_selected_by_name_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH0_CLIENT_ID", "somebody")
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", "wrong")
 

@@ -1,4 +1,4 @@
-"""`reconciler comment` against stand-ins for GitHub and GitLab: what it puts where, and what it leaves alone."""
+"""`reconciler comment` with fake servers for GitHub and GitLab."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ PLAN = f"{MARKER}\n{STAMP}\n## Plan: 1 to create\n"
 
 @pytest.fixture(params=[GitHub, GitLab])
 def forge(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """Stand in for a forge, with a job of it about a request, and a report to put there."""
+    """A fake hosting service, a job for a pull or merge request, and a report."""
     (here / "plan.md").write_text(PLAN, encoding="utf-8")
     (here / "event.json").write_text(json.dumps({"pull_request": {"number": NUMBER}}), encoding="utf-8")
     stand_in: Forge = request.param()
@@ -43,7 +43,7 @@ def test_a_report_becomes_a_comment(forge: Forge) -> None:
     assert forge.bodies() == ["Looks good to me", PLAN]
 
 
-def test_the_next_report_takes_the_place_of_the_last(forge: Forge, here: Path) -> None:
+def test_a_new_report_updates_the_comment(forge: Forge, here: Path) -> None:
     comment()
     (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\nnothing to do\n", encoding="utf-8")
 
@@ -51,14 +51,14 @@ def test_the_next_report_takes_the_place_of_the_last(forge: Forge, here: Path) -
     assert forge.bodies() == [f"{MARKER}\n{STAMP}\nnothing to do\n"]
 
 
-def test_what_is_said_already_is_not_written_again(forge: Forge) -> None:
+def test_an_equal_report_is_not_written_again(forge: Forge) -> None:
     forge.comments = [forge.new_entry(PLAN.strip().replace("\n", "\r\n"))]
 
     assert comment().stdout == "plan.md: unchanged\n"
     assert forge.writes() == []
 
 
-def test_our_comment_is_found_behind_many_others(forge: Forge) -> None:
+def test_our_comment_is_found_after_many_others(forge: Forge) -> None:
     forge.comments = [forge.new_entry(f"comment {number}", OTHER_USER) for number in range(120)]
     forge.comments.append(forge.new_entry(f"{MARKER}\nold"))
 
@@ -81,7 +81,7 @@ def test_each_tenant_has_its_own_comment(here: Path) -> None:
     [(f"{MARKER}\nfine, merge it", OTHER_USER), (f"> {MARKER}\nquoted by us", 1), (f"hello\n{MARKER}\n", 1)],
     ids=["a stranger copies the marker", "a quotation", "a marker that is not first"],
 )
-def test_only_what_we_wrote_as_a_report_is_changed(forge: Forge, body: str, author: int) -> None:
+def test_only_our_own_report_comments_are_changed(forge: Forge, body: str, author: int) -> None:
     forge.comments = [forge.new_entry(body, author)]
 
     comment()
@@ -90,14 +90,14 @@ def test_only_what_we_wrote_as_a_report_is_changed(forge: Forge, body: str, auth
 
 
 @pytest.mark.parametrize("forge", [GitLab], indirect=True)
-def test_where_nobody_says_who_we_are_nothing_is_ours(forge: Forge) -> None:
+def test_without_an_identity_no_comment_is_ours(forge: Forge) -> None:
     note = {"id": 1, "body": f"{MARKER}\nold", "author": None}
     forge.faults = [lambda _, __: ForgeResponse(200, {}), lambda _, __: ForgeResponse(200, [note])]
 
     assert comment("--attempts", "1").stdout == "plan.md: added\n"
 
 
-def test_of_two_comments_of_ours_the_older_one_stays_the_one(forge: Forge) -> None:
+def test_the_oldest_of_our_comments_is_updated(forge: Forge) -> None:
     forge.comments = [forge.new_entry(f"{MARKER}\nolder"), forge.new_entry(f"{MARKER}\nnewer")]
 
     comment()
@@ -105,7 +105,7 @@ def test_of_two_comments_of_ours_the_older_one_stays_the_one(forge: Forge) -> No
     assert forge.bodies() == [PLAN, f"{MARKER}\nnewer"]
 
 
-def test_drift_opens_one_issue_that_is_updated_and_closed(forge: Forge, here: Path) -> None:
+def test_one_issue_is_opened_updated_and_closed(forge: Forge, here: Path) -> None:
     assert comment("--issue", "Drift in prod").stdout == "plan.md: added\n"
     (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\n2 to update\n", encoding="utf-8")
     assert comment("--issue", "Drift in prod").stdout == "plan.md: updated\n"
@@ -118,7 +118,7 @@ def test_drift_opens_one_issue_that_is_updated_and_closed(forge: Forge, here: Pa
     assert forge.comments == []
 
 
-def test_drift_that_comes_again_opens_another_issue(forge: Forge) -> None:
+def test_a_closed_issue_is_not_reopened(forge: Forge) -> None:
     forge.issues = [forge.new_entry(PLAN, is_open=False), forge.new_entry(PLAN, OTHER_USER)]
 
     comment("--issue", "Drift in prod")
@@ -126,7 +126,7 @@ def test_drift_that_comes_again_opens_another_issue(forge: Forge) -> None:
     assert [each.title for each in forge.issues] == ["", "", "Drift in prod"]
 
 
-def test_issues_need_no_request(forge: Forge, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_issues_do_not_need_a_pull_request(forge: Forge, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "event.json").write_text('{"schedule": "0 4 * * *"}', encoding="utf-8")
     monkeypatch.delenv("CI_MERGE_REQUEST_IID", raising=False)
 
@@ -139,13 +139,13 @@ def fails(status: int) -> Fault:
     return lambda _, __: ForgeResponse(status, {"message": "no"})
 
 
-def test_what_may_pass_is_tried_again(forge: Forge) -> None:
+def test_transient_errors_are_retried(forge: Forge) -> None:
     forge.faults = [fails(502)]
 
     assert (comment("--attempts", "2").code, forge.bodies()) == (0, [PLAN])
 
 
-def test_it_gives_up_after_the_attempts_that_it_was_given(forge: Forge) -> None:
+def test_retries_stop_after_the_given_attempts(forge: Forge) -> None:
     forge.faults = [fails(503)] * 2
 
     ran = comment("--attempts", "2")
@@ -156,7 +156,7 @@ def test_it_gives_up_after_the_attempts_that_it_was_given(forge: Forge) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 301, 307])
-def test_a_refusal_is_final(forge: Forge, status: int) -> None:
+def test_a_refused_request_is_not_retried(forge: Forge, status: int) -> None:
     elsewhere = {"Location": f"{forge.url}/elsewhere"}
     forge.faults = [lambda _, __: ForgeResponse(status, {"message": f"no, {TOKEN}"}, elsewhere)]
 
@@ -181,7 +181,7 @@ def test_a_refusal_is_final(forge: Forge, status: int) -> None:
     ],
     ids=["no JSON", "deep", "a number", "a list", "nothing", "no listing", "null", "no nodes"],
 )
-def test_an_answer_that_makes_no_sense_is_an_error_not_a_traceback(forge: Forge, body: bytes) -> None:
+def test_an_invalid_response_is_an_error_without_traceback(forge: Forge, body: bytes) -> None:
     forge.faults = [lambda _, __: ForgeResponse(200, body)] * 3
 
     ran = comment()
@@ -190,7 +190,7 @@ def test_an_answer_that_makes_no_sense_is_an_error_not_a_traceback(forge: Forge,
     assert ran.stderr.startswith("error: ")
 
 
-def test_a_report_is_cut_and_never_refused_for_its_length(forge: Forge, here: Path) -> None:
+def test_a_long_report_is_truncated(forge: Forge, here: Path) -> None:
     reconciler("comment", "plan.md")
     (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\n**Critical**\n" + f"{'é' * 99}\n" * 20_000, encoding="utf-8")
 
@@ -212,7 +212,7 @@ def test_a_report_is_cut_and_never_refused_for_its_length(forge: Forge, here: Pa
     ],
     ids=["no marker", "a blank before it", "a marker that ends early", "empty"],
 )
-def test_what_is_no_report_is_not_put_anywhere(forge: Forge, here: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_a_report_is_not_posted(forge: Forge, here: Path, text: str, message: str) -> None:
     (here / "plan.md").write_text(text, encoding="utf-8")
 
     ran = comment()
@@ -229,7 +229,7 @@ def test_what_is_no_report_is_not_put_anywhere(forge: Forge, here: Path, text: s
     ],
     ids=["missing", "no text"],
 )
-def test_a_file_that_cannot_be_read_is_an_error(forge: Forge, here: Path, content: bytes | None, said: str) -> None:
+def test_an_unreadable_file_is_an_error(forge: Forge, here: Path, content: bytes | None, said: str) -> None:
     (here / "plan.md").unlink()
     if content:
         (here / "plan.md").write_bytes(content)
@@ -238,7 +238,7 @@ def test_a_file_that_cannot_be_read_is_an_error(forge: Forge, here: Path, conten
     assert forge.writes() == []
 
 
-def test_two_reports_about_the_same_would_overwrite_each_other(forge: Forge, here: Path) -> None:
+def test_two_reports_for_one_tenant_are_refused(forge: Forge, here: Path) -> None:
     (here / "again.md").write_text(PLAN, encoding="utf-8")
 
     ran = reconciler("comment", "plan.md", "again.md")
@@ -247,7 +247,7 @@ def test_two_reports_about_the_same_would_overwrite_each_other(forge: Forge, her
     assert forge.requests == []
 
 
-def test_opening_and_closing_at_once_is_refused(forge: Forge) -> None:
+def test_issue_and_close_cannot_be_combined(forge: Forge) -> None:
     assert comment("--close", "--issue", "Drift").code == 1
     assert forge.requests == []
 
@@ -257,7 +257,7 @@ def test_opening_and_closing_at_once_is_refused(forge: Forge) -> None:
     "name", ["GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_GRAPHQL_URL", "GITHUB_EVENT_PATH", "GITHUB_RUN_ID"]
 )
 @pytest.mark.usefixtures("forge")
-def test_on_github_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_each_variable_of_github_is_required(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
 
     assert f"error: {name} is not set; " in comment().stderr
@@ -268,7 +268,7 @@ def test_on_github_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name
     "name", ["GITLAB_TOKEN", "CI_PROJECT_ID", "CI_API_V4_URL", "CI_MERGE_REQUEST_IID", "CI_PIPELINE_ID"]
 )
 @pytest.mark.usefixtures("forge")
-def test_on_gitlab_each_variable_is_needed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_each_variable_of_gitlab_is_required(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
 
     assert f"error: {name} is not set; " in comment().stderr
@@ -287,7 +287,7 @@ SPOILT = {
 
 @pytest.mark.parametrize("forge", [GitHub], indirect=True)
 @pytest.mark.parametrize(("name", "value", "message"), SPOILT.values(), ids=SPOILT)
-def test_what_is_wrong_with_a_job_is_said(
+def test_problems_of_a_job_are_reported(
     forge: Forge, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     Path("list.json").write_text("[]", encoding="utf-8")
@@ -304,7 +304,7 @@ def test_what_is_wrong_with_a_job_is_said(
 @pytest.mark.parametrize(
     ("options", "permission"), [((), "pull-requests: write"), (("--issue", "Drift"), "issues: write")], ids=str
 )
-def test_a_permission_that_github_misses_is_named(
+def test_a_missing_github_permission_is_named(
     forge: Forge, kind: str, options: tuple[str, ...], permission: str
 ) -> None:
     refusal = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible by integration"}]}
@@ -325,13 +325,13 @@ def test_any_other_error_of_github_is_final(forge: Forge) -> None:
 
 @pytest.mark.parametrize("forge", [GitLab], indirect=True)
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_token_that_gitlab_refuses_is_named(forge: Forge, status: int) -> None:
+def test_a_token_refused_by_gitlab_is_named(forge: Forge, status: int) -> None:
     forge.faults = [fails(status)]
 
     assert "GITLAB_TOKEN needs the scope api" in comment().stderr
 
 
-def test_a_forge_that_is_not_there_is_an_error(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hosting_service_is_an_error(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_GRAPHQL_URL", "CI_API_V4_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/api")
 
@@ -341,9 +341,7 @@ def test_a_forge_that_is_not_there_is_an_error(forge: Forge, monkeypatch: pytest
     assert "127.0.0.1" in ran.stderr
 
 
-def test_an_entry_of_no_proxy_that_cannot_be_read_is_ignored_with_a_note(
-    forge: Forge, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_no_proxy_entry_is_ignored_with_a_note(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "10.0.0.0/8,fd02::/112,.svc,10.0.0.0/99")
     assert (comment().stdout, comment().stderr) == ("plan.md: added\n", "")
 

@@ -1,4 +1,4 @@
-"""--timeout bounds a whole run: waits that the tenant asks for, and the reading after the last write."""
+"""--timeout limits a whole run, including waits for rate limits and the verification after the last write."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from support.commands import CommandResult, reconciler, served
 
 SOON = 15.0
-"""Seconds, on a machine that does much else."""
+"""In seconds. Generous, because the machine may be busy."""
 
 
 def limited(path: str, method: str) -> Callable[[ASGIApp], ASGIApp]:
-    """Answer calls to a path by 429, to be repeated after an hour."""
+    """Answer requests for a path with 429 and a wait of one hour."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +48,7 @@ def ran(
 @pytest.mark.parametrize(
     ("path", "method"), [("/oauth/token", "POST"), ("/client-grants", "GET")], ids=["token", "listing"]
 )
-def test_a_wait_of_an_hour_fails_at_once_and_says_until_when(
+def test_a_wait_longer_than_the_time_limit_fails_at_once(
     here: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], path: str, method: str
 ) -> None:
     result = ran(here, monkeypatch, limited(path, method), *command)
@@ -58,7 +58,7 @@ def test_a_wait_of_an_hour_fails_at_once_and_says_until_when(
     assert " UTC, after the end of this run (--timeout)" in result.stderr
 
 
-def test_a_write_that_is_refused_for_an_hour_has_failed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_delayed_beyond_the_time_limit_fails(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = ran(here, monkeypatch, limited("/client-grants", "POST"), "apply", "--yes", "--timeout", "20s")
 
     assert result.code == 3
@@ -66,7 +66,7 @@ def test_a_write_that_is_refused_for_an_hour_has_failed(here: Path, monkeypatch:
     assert "Apply: 1 failed; " in result.stdout
 
 
-def test_the_reading_after_the_last_write_ends_with_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verification_ends_at_the_time_limit(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def middleware(app: ASGIApp) -> ASGIApp:
         written: list[str] = []
 

@@ -15,14 +15,14 @@ ENOUGH = (
 
 @pytest.fixture(autouse=True)
 def workspace(here: Path) -> Path:
-    """A workspace whose tool may do what it needs, and nothing else."""
+    """A workspace in which reconciler has exactly the required permissions."""
     (here / "tenant.yaml").write_text(SEED.replace("name: Reconciler,", f"name: Reconciler, {ENOUGH},"), "utf-8")
     return here
 
 
 @pytest.fixture
 def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """A served tenant, and the credentials for it in the environment."""
+    """A served tenant, with its credentials in the environment."""
     with served(here) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -33,7 +33,7 @@ def statuses(ran: CommandResult) -> dict[str, str]:
     return {each["check"]: each["status"] for each in ran.data["checks"]}
 
 
-def test_where_all_is_well_every_check_says_so() -> None:
+def test_all_checks_pass() -> None:
     ran = reconciler("doctor")
 
     assert (ran.code, ran.stderr) == (0, "")
@@ -43,14 +43,14 @@ def test_where_all_is_well_every_check_says_so() -> None:
 
 
 @pytest.mark.usefixtures("tenant")
-def test_a_tenant_on_the_network_is_checked_as_well() -> None:
+def test_a_tenant_on_the_network_is_checked() -> None:
     ran = reconciler("doctor", "--format", "json")
 
     assert ran.code == 0
     assert statuses(ran) == dict.fromkeys([*HERE, *AT_THE_TENANT], "ok")
 
 
-def test_a_warning_is_no_failure(here: Path) -> None:
+def test_a_warning_does_not_fail(here: Path) -> None:
     (here / "tenant.yaml").write_text(SEED, "utf-8")
     ran = reconciler("doctor", "--format", "json")
 
@@ -68,7 +68,7 @@ def test_a_warning_is_no_failure(here: Path) -> None:
     ],
     ids=["syntax", "default", "none", "grants", "twice"],
 )
-def test_what_is_wrong_in_a_file_hides_nothing_that_can_be_checked(
+def test_an_invalid_file_does_not_stop_other_checks(
     here: Path, file: str, text: str, expected: dict[str, str], shown: str
 ) -> None:
     (here / file).write_text(text, encoding="utf-8")
@@ -86,7 +86,7 @@ def test_a_missing_folder_of_grants_is_a_failure() -> None:
     assert (ran.code, statuses(ran)["grants"], statuses(ran)["API"]) == (1, "failed", "ok")
 
 
-def test_an_odd_grant_file_is_a_warning(here: Path) -> None:
+def test_warnings_in_grant_files_are_reported(here: Path) -> None:
     odd = GRANTS.replace("write:invoices", '"write:\\"invoices"')
     (here / "grants" / "billing.yaml").write_text(odd, encoding="utf-8")
     ran = reconciler("doctor", "--format", "json")
@@ -102,7 +102,7 @@ def test_a_tenant_is_chosen_by_its_name() -> None:
     assert "skipped  clock" in ran.stdout
 
 
-def test_wrong_credentials_fail_at_the_token_and_the_rest_is_still_looked_at(tenant: pytest.MonkeyPatch) -> None:
+def test_wrong_credentials_fail_the_token_check_only(tenant: pytest.MonkeyPatch) -> None:
     tenant.setenv("AUTH0_CLIENT_SECRET", "wrong")
     ran = reconciler("doctor", "--format", "json")
 
@@ -111,11 +111,11 @@ def test_wrong_credentials_fail_at_the_token_and_the_rest_is_still_looked_at(ten
     assert (told["credentials"], told["clock"], told["token"], told["API"]) == ("ok", "ok", "failed", "skipped")
 
 
-def test_colours_tell_how_bad_it_is() -> None:
+def test_colours_show_the_severity() -> None:
     assert "\x1b[32mok       \x1b[0m" in reconciler("doctor", "--color", "always").stdout
 
 
-def test_what_strangers_wrote_does_not_move_the_cursor(tenant: pytest.MonkeyPatch) -> None:
+def test_control_characters_from_tenants_are_escaped(tenant: pytest.MonkeyPatch) -> None:
     ran = reconciler("doctor", "--tenant", "x\x1b[2J")
     tenant.setenv("AUTH0_DOMAIN", "x\x1b[2J")
 

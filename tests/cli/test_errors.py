@@ -16,7 +16,7 @@ def workspace(here: Path) -> Path:
 
 @pytest.fixture
 def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """A served tenant and the credentials for it in the environment, which a test may spoil."""
+    """A served tenant, with its credentials in the environment. Tests may change them."""
     (here / "reconciler.yaml").unlink()
     with served(here) as environment:
         for name, value in environment.items():
@@ -70,7 +70,7 @@ def test_credentials_and_network_are_errors_of_one_line(
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_a_host_where_nobody_listens_is_an_error_of_one_line(tenant: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_host_is_an_error_of_one_line(tenant: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         tenant.setenv("AUTH0_DOMAIN", f"127.0.0.1:{unused.getsockname()[1]}")
@@ -103,7 +103,9 @@ def test_a_host_where_nobody_listens_is_an_error_of_one_line(tenant: pytest.Monk
     ],
     ids=["syntax", "unknown-key", "unknown-default", "no-domain", "seed", "kind", "twice"],
 )
-def test_a_wrong_file_is_told_with_its_place(here: Path, file: str, text: str, command: str, shown: str) -> None:
+def test_an_invalid_file_is_reported_with_its_position(
+    here: Path, file: str, text: str, command: str, shown: str
+) -> None:
     (here / file).write_text(text, encoding="utf-8")
     ran = reconciler(command)
 
@@ -125,14 +127,14 @@ def test_a_wrong_file_is_told_with_its_place(here: Path, file: str, text: str, c
     ],
     ids=["config", "grants", "escapes", "spec", "spec-folder", "spec-yaml", "seed", "database"],
 )
-def test_a_path_that_does_not_fit_is_named(arguments: list[str], shown: str) -> None:
+def test_an_unusable_path_is_named(arguments: list[str], shown: str) -> None:
     ran = reconciler(*arguments)
 
     assert (ran.code, ran.stdout) == (1, "")
     assert ran.stderr.startswith(shown)
 
 
-def test_all_problems_of_the_files_come_before_the_tenant_is_asked(tenant: pytest.MonkeyPatch, here: Path) -> None:
+def test_all_problems_in_files_are_reported_before_any_request(tenant: pytest.MonkeyPatch, here: Path) -> None:
     (here / "grants" / "second.yaml").write_text("grants: no\n", encoding="utf-8")
     (here / "grants" / "third.yaml").write_text("grant: []\n", encoding="utf-8")
     tenant.setenv("AUTH0_CLIENT_SECRET", "wrong")
@@ -164,7 +166,7 @@ def test_all_problems_of_the_files_come_before_the_tenant_is_asked(tenant: pytes
     ],
     ids=lambda each: None if isinstance(each, dict) else str(each),
 )
-def test_numbers_and_bytes_that_cannot_be_are_errors(
+def test_invalid_numbers_and_bytes_are_errors(
     tenant: pytest.MonkeyPatch,
     environment: dict[str, str],
     options: list[str],

@@ -48,14 +48,14 @@ def file(here: Path) -> Path:
     return here / "grants" / "billing.yaml"
 
 
-def test_a_file_is_put_in_order_and_every_comment_goes_with_what_it_speaks_of(file: Path) -> None:
+def test_a_file_is_sorted_and_comments_move_with_their_values(file: Path) -> None:
     ran = reconciler("fmt")
 
     assert (ran.code, ran.output) == (0, "Put in order: grants/billing.yaml\n")
     assert file.read_text(encoding="utf-8") == ORDERED
 
 
-def test_a_file_in_order_is_not_written_again(file: Path) -> None:
+def test_a_sorted_file_is_not_written(file: Path) -> None:
     reconciler("fmt")
     before = file.stat()
 
@@ -87,7 +87,7 @@ def test_files_and_folders_can_be_named(file: Path, here: Path) -> None:
     assert file.read_text(encoding="utf-8") == MIXED
 
 
-def test_a_file_with_problems_is_left_alone_and_they_are_said(file: Path, here: Path) -> None:
+def test_a_file_with_problems_is_reported_and_not_changed(file: Path, here: Path) -> None:
     wrong = "grants:\n  - client: B\n    api: Y\n    scop: [b, a]\n"
     (here / "grants" / "wrong.yaml").write_text(wrong, encoding="utf-8")
 
@@ -100,7 +100,7 @@ def test_a_file_with_problems_is_left_alone_and_they_are_said(file: Path, here: 
     assert file.read_text(encoding="utf-8") == ORDERED
 
 
-def test_a_layout_that_cannot_be_kept_is_a_problem_and_the_file_is_left_alone(here: Path) -> None:
+def test_a_layout_that_cannot_be_sorted_is_a_problem(here: Path) -> None:
     odd = "grants:\n  - ? api\n    : X\n    ? client\n    : Y\n"
     (here / "grants" / "billing.yaml").write_text(odd, encoding="utf-8")
 
@@ -113,7 +113,7 @@ def test_a_layout_that_cannot_be_kept_is_a_problem_and_the_file_is_left_alone(he
     assert (here / "grants" / "billing.yaml").read_text(encoding="utf-8") == odd
 
 
-def test_mode_byte_order_mark_and_line_ends_stay(file: Path) -> None:
+def test_mode_byte_order_mark_and_line_ends_are_kept(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + MIXED.replace("\n", "\r\n").encode())
     file.chmod(0o664)
 
@@ -123,7 +123,7 @@ def test_mode_byte_order_mark_and_line_ends_stay(file: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o664
 
 
-def test_a_link_stays_a_link_to_the_file_that_is_put_in_order(file: Path, here: Path) -> None:
+def test_a_link_is_kept_and_its_target_is_sorted(file: Path, here: Path) -> None:
     kept = here / "grants" / "of" / "billing.yaml"
     kept.parent.mkdir()
     file.rename(kept)
@@ -136,7 +136,7 @@ def test_a_link_stays_a_link_to_the_file_that_is_put_in_order(file: Path, here: 
     assert kept.read_text(encoding="utf-8") == ORDERED
 
 
-def test_files_for_several_tenants_with_values_of_theirs_are_put_in_order(here: Path) -> None:
+def test_files_with_tenants_and_variables_are_sorted(here: Path) -> None:
     config = "tenants: {a: {domain: a.auth0.com, variables: {x: Billing}}, b: {domain: b.auth0.com}}\n"
     (here / "reconciler.yaml").write_text(config, encoding="utf-8")
     text = 'tenants: [b, a]\ngrants:\n  - {api: X, tenants: [a], client: "${x}"}\n'
@@ -147,21 +147,21 @@ def test_files_for_several_tenants_with_values_of_theirs_are_put_in_order(here: 
     assert (here / "grants" / "billing.yaml").read_text(encoding="utf-8") == ordered
 
 
-def test_comments_between_brackets_keep_their_list_as_it_is(file: Path) -> None:
+def test_a_flow_list_with_comments_is_not_sorted(file: Path) -> None:
     text = "grants:\n  - client: Billing\n    api: Invoices API\n    scope: [b, # why\n      a]\n"
     file.write_text(text, encoding="utf-8")
 
     assert reconciler("fmt", "--check").code == 0
 
 
-def test_an_imported_file_is_in_order(file: Path) -> None:
+def test_an_imported_file_is_sorted(file: Path) -> None:
     file.unlink()
     assert reconciler("import").code == 0
 
     assert reconciler("fmt", "--check").code == 0
 
 
-def test_files_that_are_shown_by_one_name_are_left_alone(tmp_path: Path) -> None:
+def test_files_shown_with_the_same_name_are_not_changed(tmp_path: Path) -> None:
     grant = "grants:\n  - {scope: [a], api: A, client: %s}\n"
     files = {tmp_path / name: grant % letter for name, letter in (("a\x07.yaml", "X"), ("a\\x07.yaml", "Y"))}
     for file, text in files.items():
@@ -170,12 +170,12 @@ def test_files_that_are_shown_by_one_name_are_left_alone(tmp_path: Path) -> None
     ran = reconciler("fmt", tmp_path)
 
     assert ran.code == 1
-    assert ran.stderr.count("several files have this name when shown; rename them") == 2
+    assert ran.stderr.count("several files are shown with this name; rename them") == 2
     assert {file: file.read_text() for file in files} == files
 
 
 @pytest.mark.usefixtures("here")
-def test_our_own_grants_are_in_order() -> None:
+def test_the_grant_files_of_this_repository_are_sorted() -> None:
     ran = reconciler("fmt", "--check", "--grants", Path(__file__).parents[2] / "grants")
 
     assert (ran.code, ran.output) == (0, "4 files in order.\n")

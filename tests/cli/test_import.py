@@ -76,7 +76,7 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_each_application_gets_a_file_and_a_plan_shows_that_they_say_what_the_tenant_has(folder: Path) -> None:
+def test_each_application_gets_a_file_and_the_plan_is_empty(folder: Path) -> None:
     ran = reconciler("import")
 
     assert ran.code == 0
@@ -86,7 +86,7 @@ def test_each_application_gets_a_file_and_a_plan_shows_that_they_say_what_the_te
     assert ran.stdout.endswith("Plan: 0 to create, 0 to update, 0 to delete; 6 unchanged, 3 left alone.\n")
 
 
-def test_a_file_names_what_has_a_name_of_its_own_and_says_only_what_is_not_the_default(folder: Path) -> None:
+def test_a_file_has_unambiguous_names_and_no_defaults(folder: Path) -> None:
     reconciler("import")
 
     assert (folder / "grants" / "billing-worker.yaml").read_text(encoding="utf-8") == BILLING
@@ -99,7 +99,7 @@ def test_a_file_names_what_has_a_name_of_its_own_and_says_only_what_is_not_the_d
     ]
 
 
-def test_what_belongs_to_others_and_what_no_file_can_declare_is_named(folder: Path) -> None:
+def test_protected_and_inexpressible_grants_are_listed(folder: Path) -> None:
     ran = reconciler("import")
 
     assert ran.stderr.startswith("""\
@@ -113,7 +113,7 @@ Left out: PORTAL! -> Invoices API (robot)
     assert "express" not in "".join(path.read_text(encoding="utf-8") for path in (folder / "grants").iterdir())
 
 
-def test_a_second_import_has_nothing_to_write(folder: Path) -> None:
+def test_a_second_import_writes_nothing(folder: Path) -> None:
     reconciler("import")
     before = {path: path.read_bytes() for path in (folder / "grants").iterdir()}
 
@@ -124,7 +124,7 @@ def test_a_second_import_has_nothing_to_write(folder: Path) -> None:
     assert {path: path.read_bytes() for path in (folder / "grants").iterdir()} == before
 
 
-def test_what_is_declared_is_skipped_and_files_that_are_there_are_never_touched(folder: Path) -> None:
+def test_declared_grants_are_skipped_and_existing_files_are_kept(folder: Path) -> None:
     (folder / "grants").mkdir()
     mine = folder / "grants" / "Billing-Worker.yml"
     mine.write_text("grants:\n  - {client_id: billing, api: Invoices API}\n", encoding="utf-8")
@@ -150,7 +150,7 @@ def test_what_is_declared_is_skipped_and_files_that_are_there_are_never_touched(
     ],
     ids=" ".join,
 )
-def test_patterns_choose_what_is_imported(folder: Path, options: list[str], files: list[str]) -> None:
+def test_patterns_select_imported_grants(folder: Path, options: list[str], files: list[str]) -> None:
     ran = reconciler("import", *options)
 
     assert ran.code == 0
@@ -158,7 +158,7 @@ def test_patterns_choose_what_is_imported(folder: Path, options: list[str], file
 
 
 @pytest.mark.usefixtures("folder")
-def test_another_folder_is_planned_together_with_the_usual_one() -> None:
+def test_another_folder_is_planned_with_the_grant_folder() -> None:
     reconciler("import", "--client", "billing")
 
     ran = reconciler("import", "--out", "more/deeper")
@@ -168,7 +168,7 @@ def test_another_folder_is_planned_together_with_the_usual_one() -> None:
     assert "0 to create, 0 to update, 0 to delete; 6 unchanged" in ran.stdout
 
 
-def test_editors_are_told_where_the_schema_is_if_it_is_there(folder: Path) -> None:
+def test_files_name_the_schema_for_editors_if_it_exists(folder: Path) -> None:
     (folder / "schemas").mkdir()
     (folder / "schemas" / "grants.schema.json").write_text("{}", encoding="utf-8")
 
@@ -180,7 +180,7 @@ def test_editors_are_told_where_the_schema_is_if_it_is_there(folder: Path) -> No
     )
 
 
-def test_problems_of_files_that_are_there_come_before_anything_is_written(folder: Path) -> None:
+def test_problems_in_existing_files_prevent_writing(folder: Path) -> None:
     (folder / "grants").mkdir()
     (folder / "grants" / "a.yaml").write_text("grants:\n  - {client: Nobody, api: Invoices API}\n", encoding="utf-8")
 
@@ -191,7 +191,7 @@ def test_problems_of_files_that_are_there_come_before_anything_is_written(folder
     assert files_in(folder / "grants") == ["a.yaml"]
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_and_nothing_is_left_behind(folder: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(folder: Path) -> None:
     (folder / "here").write_text("", encoding="utf-8")
 
     ran = reconciler("import", "--out", "here/grants")
@@ -200,7 +200,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_and_nothing_is_left_behind(fol
     assert ran.stderr.splitlines()[-1] == "error: nothing was written: here/grants: Not a directory"
 
 
-def test_a_tenant_without_grants_leaves_nothing_behind(folder: Path) -> None:
+def test_a_tenant_without_grants_writes_nothing(folder: Path) -> None:
     (folder / "tenant.yaml").write_text("applications: [{name: Billing}]\n", encoding="utf-8")
 
     ran = reconciler("import")
@@ -209,7 +209,7 @@ def test_a_tenant_without_grants_leaves_nothing_behind(folder: Path) -> None:
     assert files_in(folder / "grants") == []
 
 
-def test_where_the_token_may_not_list_names_ids_stand_in_the_files(folder: Path) -> None:
+def test_without_permission_to_list_names_files_have_ids(folder: Path) -> None:
     seed = TENANT.replace("client_id: own,", "client_id: own, scope: ['read:client_grants'],")
     (folder / "tenant.yaml").write_text(seed, encoding="utf-8")
 
@@ -226,7 +226,7 @@ APIs are shown by id: the token may not list them (read:resource_servers).
     assert "0 to create, 0 to update, 0 to delete; 6 unchanged" in ran.stdout
 
 
-def test_values_of_the_tenant_go_back_to_their_variables(folder: Path) -> None:
+def test_values_of_the_tenant_become_variables(folder: Path) -> None:
     config = f"{CONFIG}\nvariables: {{biller: Billing Worker, reading: 'read:invoices'}}\n"
     (folder / "reconciler.yaml").write_text(config, encoding="utf-8")
 
@@ -238,7 +238,7 @@ def test_values_of_the_tenant_go_back_to_their_variables(folder: Path) -> None:
     assert reconciler("plan", "--detailed-exitcode").code == 0
 
 
-def test_the_domain_in_an_identifier_stands_as_a_variable_where_the_api_has_no_name_to_use(folder: Path) -> None:
+def test_the_domain_in_an_identifier_becomes_a_variable(folder: Path) -> None:
     seed = TENANT.replace("client_id: own,", "client_id: own, scope: ['read:client_grants'],")
     on_management = f'  - {{client_id: billing, audience: "https://{DOMAIN}/api/v2/", scope: ["read:logs"]}}\n'
     (folder / "tenant.yaml").write_text(seed + on_management, encoding="utf-8")
@@ -250,7 +250,7 @@ def test_the_domain_in_an_identifier_stands_as_a_variable_where_the_api_has_no_n
     assert reconciler("plan", "--detailed-exitcode").code == 0
 
 
-def test_among_several_tenants_a_file_is_for_the_one_that_it_comes_from(folder: Path) -> None:
+def test_with_several_tenants_a_file_names_its_tenant(folder: Path) -> None:
     (folder / "reconciler.yaml").write_text(
         f"{CONFIG}  other: {{kind: sandbox, seed: tenant.yaml, database: other.db}}\n", encoding="utf-8"
     )
@@ -263,7 +263,7 @@ def test_among_several_tenants_a_file_is_for_the_one_that_it_comes_from(folder: 
     assert files_in(folder / "grants") == ["billing-worker-2.yaml", "billing-worker.yaml"]
 
 
-def test_what_lies_beyond_the_border_is_left_out(folder: Path) -> None:
+def test_grants_outside_manage_are_not_imported(folder: Path) -> None:
     (folder / "reconciler.yaml").write_text(f"{CONFIG}\nmanage: [{{client: Billing *}}]\n", encoding="utf-8")
 
     ran = reconciler("import")
@@ -284,7 +284,7 @@ def test_several_tenants_are_refused(folder: Path) -> None:
     assert ran.stderr == "error: import works on one tenant at a time: name one with --tenant\n"
 
 
-def test_settings_that_a_system_api_has_already_are_no_problem(folder: Path) -> None:
+def test_existing_settings_of_a_system_api_are_only_a_warning(folder: Path) -> None:
     with open_sandbox(folder / ".reconciler/sandbox.db", folder / "tenant.yaml", DOMAIN) as sandbox:
         row = sandbox.store.find(DocumentKind.RESOURCE_SERVERS, {"identifier": "urn:reports"}, limit=1)[0]
         sandbox.store.replace(DocumentKind.RESOURCE_SERVERS, row.id, json.loads(row.text) | {"is_system": True})
@@ -312,9 +312,7 @@ grants:
 """
 
 
-def test_organizations_are_imported_by_name_where_there_are_some(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_organizations_are_imported_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": "grants: []\n"})
 
     ran = reconciler("import")
@@ -334,7 +332,7 @@ def test_organizations_are_imported_by_name_where_there_are_some(
         ("read:organizations", "    organization_usage: require\n"),
     ],
 )
-def test_of_organizations_as_much_is_said_as_the_token_may_read(folder: Path, permission: str, said: str) -> None:
+def test_imported_organizations_depend_on_permissions(folder: Path, permission: str, said: str) -> None:
     scope = f"['read:client_grants', 'read:clients', 'read:resource_servers', '{permission}']"
     seed = OF_ORGANIZATIONS.replace("client_id: own,", f"client_id: own, scope: {scope},")
     (folder / "tenant.yaml").write_text(seed, encoding="utf-8")

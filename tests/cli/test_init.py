@@ -35,7 +35,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tenant(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, str]]:
-    """A served tenant, to which the environment has the credentials."""
+    """A served tenant, with its credentials in the environment."""
     (empty.parent / "tenant.yaml").write_text(SEED, encoding="utf-8")
     with served(empty.parent) as environment:
         for name, value in environment.items():
@@ -62,7 +62,7 @@ def test_the_first_files_are_written_and_are_valid(empty: Path) -> None:
     assert reconciler("fmt", "--check").code == 0
 
 
-def test_the_example_is_a_grant_once_its_signs_are_taken_away(empty: Path) -> None:
+def test_the_uncommented_example_is_a_valid_grant(empty: Path) -> None:
     reconciler("init", "--domain", "example.eu.auth0.com")
     example = empty / "grants" / "example.yaml"
     text = example.read_text(encoding="utf-8").replace("grants: []", "grants:")
@@ -71,7 +71,7 @@ def test_the_example_is_a_grant_once_its_signs_are_taken_away(empty: Path) -> No
     assert reconciler("validate").stdout == "1 grant in 1 file: valid.\n"
 
 
-def test_the_workflow_plans_for_the_tenant_by_its_name(empty: Path) -> None:
+def test_the_workflow_names_the_tenant(empty: Path) -> None:
     reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", "prod: eu")
 
     workflow = files_in(empty)[".github/workflows/grants.yml"]
@@ -86,14 +86,14 @@ def test_the_workflow_plans_for_the_tenant_by_its_name(empty: Path) -> None:
         *((f"a{sign}b", "plan-${{ strategy.job-index }}") for sign in '":<>|*?\\/'),
     ],
 )
-def test_the_plan_goes_into_an_artifact_whose_name_is_allowed(empty: Path, name: str, artifact: str) -> None:
+def test_the_artifact_name_is_valid(empty: Path, name: str, artifact: str) -> None:
     reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", name)
 
     steps = yaml.safe_load(files_in(empty)[".github/workflows/grants.yml"])["jobs"]["plan"]["steps"]
     assert steps[-1]["with"]["name"] == artifact
 
 
-def test_what_is_there_is_kept(empty: Path) -> None:
+def test_existing_files_are_kept(empty: Path) -> None:
     mine = {
         "reconciler.yaml": "tenants: {mine: {domain: mine.auth0.com}}\n",
         ".gitignore": "/.reconciler\n",
@@ -117,7 +117,7 @@ def test_what_is_there_is_kept(empty: Path) -> None:
     ]
 
 
-def test_gitignore_gets_a_line_more(empty: Path) -> None:
+def test_gitignore_gets_an_entry(empty: Path) -> None:
     (empty / ".gitignore").write_text("*.log", encoding="utf-8")
 
     ran = reconciler("init", "--domain", "example.eu.auth0.com")
@@ -126,7 +126,7 @@ def test_gitignore_gets_a_line_more(empty: Path) -> None:
     assert "changed  .gitignore\n" in ran.stdout
 
 
-def test_on_a_terminal_domain_and_name_are_asked_for(empty: Path) -> None:
+def test_init_asks_for_domain_and_name_on_a_terminal(empty: Path) -> None:
     ran = reconciler("init", terminal=True, typed="example.eu.auth0.com\n\n")
 
     assert ran.code == 0
@@ -151,7 +151,7 @@ def test_without_a_domain_nothing_is_written(empty: Path, arguments: list[str], 
 
 
 @pytest.mark.usefixtures("tenant")
-def test_an_existing_tenant_is_adopted_without_a_question(empty: Path, tmp_path: Path) -> None:
+def test_with_yes_existing_grants_are_imported(empty: Path, tmp_path: Path) -> None:
     before = grants_of(tmp_path)
 
     ran = reconciler("init", "--yes")
@@ -167,7 +167,7 @@ def test_an_existing_tenant_is_adopted_without_a_question(empty: Path, tmp_path:
 
 @pytest.mark.usefixtures("tenant")
 @pytest.mark.parametrize(("answer", "files"), [("", {"portal.yaml"}), ("y", {"portal.yaml"}), ("n", {"example.yaml"})])
-def test_on_a_terminal_the_import_is_offered(empty: Path, answer: str, files: set[str]) -> None:
+def test_init_offers_the_import_on_a_terminal(empty: Path, answer: str, files: set[str]) -> None:
     ran = reconciler("init", terminal=True, typed=f"prod\n{answer}\n")
 
     assert ran.code == 0
@@ -176,14 +176,14 @@ def test_on_a_terminal_the_import_is_offered(empty: Path, answer: str, files: se
 
 
 @pytest.mark.usefixtures("tenant")
-def test_where_nobody_can_be_asked_and_no_yes_is_given_nothing_is_imported(empty: Path) -> None:
+def test_without_terminal_and_yes_nothing_is_imported(empty: Path) -> None:
     ran = reconciler("init")
 
     assert ran.code == 0
     assert files_in(empty).keys() == FIRST
 
 
-def test_a_tenant_that_cannot_be_reached_is_an_error_and_the_first_files_stay(
+def test_an_unreachable_tenant_is_an_error_and_the_first_files_are_kept(
     empty: Path, tenant: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", f"not-{tenant['AUTH0_CLIENT_SECRET']}")

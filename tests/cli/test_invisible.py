@@ -1,4 +1,4 @@
-"""What nobody sees: refused in files, written as escapes by every command that shows or writes text."""
+"""Invisible characters are refused in files and escaped in all output."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ from support.commands import CONFIG, GRANTS, SEED, reconciler
 from support.repository import commit_all
 
 from reconciler.core.characters import has_invisible, is_invisible
-from reconciler.files.write import quoted
+from reconciler.files.write import double_quoted
 
 INVISIBLE = [
     chr(number)
@@ -36,7 +36,7 @@ NAMES = ["".join(INVISIBLE[start : start + 6]) for start in range(0, len(INVISIB
         ("faults.yaml", "faults: []  # a@b\n", ["sandbox", "serve", "--faults", "faults.yaml"]),
     ],
 )
-def test_no_command_reads_a_file_that_holds_one(
+def test_every_command_refuses_a_file_with_an_invisible_character(
     here: Path, char: str, file: str, text: str, arguments: list[str]
 ) -> None:
     before = text[: text.index("@")]
@@ -52,7 +52,7 @@ def test_no_command_reads_a_file_that_holds_one(
     assert (here / file).read_bytes() == whole
 
 
-def test_the_base_is_held_to_the_same(here: Path) -> None:
+def test_files_at_the_base_are_checked_too(here: Path) -> None:
     file = here / "grants" / "billing.yaml"
     file.write_text(f"# \u202e\n{GRANTS}", encoding="utf-8")
     commit_all(here)
@@ -66,7 +66,7 @@ def test_the_base_is_held_to_the_same(here: Path) -> None:
     )
 
 
-def test_fmt_keeps_what_people_may_write(here: Path) -> None:
+def test_fmt_keeps_allowed_characters(here: Path) -> None:
     file = here / "grants" / "billing.yaml"
     file.write_text(
         "grants:\n  # ⚠\ufe0f 👩\u200d💻\n  - api: X\n    description: می\u200cرود\n    client: Y\n", encoding="utf-8"
@@ -80,23 +80,25 @@ def test_fmt_keeps_what_people_may_write(here: Path) -> None:
 
 @pytest.fixture
 def tenant(here: Path) -> Path:
-    """A tenant in which every name and every scope has invisible characters, and files that change it."""
-    names = [quoted(f"App{name}") for name in NAMES]
-    scopes = [quoted(f"read:{name}") for name in NAMES]
+    """A tenant with invisible characters in every name and scope, and files that change it."""
+    names = [double_quoted(f"App{name}") for name in NAMES]
+    scopes = [double_quoted(f"read:{name}") for name in NAMES]
     api = f"Invoices\u3164 {NAMES[0]}"
     seed = [
         SEED.split("applications:", maxsplit=1)[0],
         "applications:",
         *(f"  - {{name: {name}, client_id: app-{number}}}" for number, name in enumerate(names)),
         "apis:",
-        f"  - {{name: {quoted(api)}, identifier: {quoted(f'urn:{NAMES[1]}')}, scopes: [{', '.join(scopes)}]}}",
-        f"organizations: [{{name: {quoted(f'Org{NAMES[2]}')}}}]",
+        f"  - name: {double_quoted(api)}",
+        f"    identifier: {double_quoted(f'urn:{NAMES[1]}')}",
+        f"    scopes: [{', '.join(scopes)}]",
+        f"organizations: [{{name: {double_quoted(f'Org{NAMES[2]}')}}}]",
         "grants:",
-        *(f"  - {{client: {name}, api: {quoted(api)}, scope: [{scopes[0]}]}}" for name in names[::2]),
+        *(f"  - {{client: {name}, api: {double_quoted(api)}, scope: [{scopes[0]}]}}" for name in names[::2]),
     ]
     (here / "tenant.yaml").write_text("\n".join(seed) + "\n", encoding="utf-8")
     grants = [
-        f"  - {{client: {name}, api: {quoted(api)}, scope: [{scope}], description: {name}}}"
+        f"  - {{client: {name}, api: {double_quoted(api)}, scope: [{scope}], description: {name}}}"
         for name, scope in zip(names[:-2], scopes, strict=False)
     ]
     (here / "grants" / "billing.yaml").write_text("grants:\n" + "\n".join(grants) + "\n", encoding="utf-8")
@@ -115,7 +117,7 @@ def tenant(here: Path) -> Path:
     ],
     ids=" ".join,
 )
-def test_no_output_has_one(tenant: Path, arguments: list[str]) -> None:
+def test_no_output_has_an_invisible_character(tenant: Path, arguments: list[str]) -> None:
     commit_all(tenant)
 
     ran = reconciler(*arguments)
@@ -127,7 +129,7 @@ def test_no_output_has_one(tenant: Path, arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.usefixtures("tenant")
-def test_no_journal_has_one(form: str) -> None:
+def test_no_journal_has_an_invisible_character(form: str) -> None:
     reconciler("apply", "--yes", *PRUNED)
 
     ran = reconciler("journal", "last", "-v", "--format", form)
@@ -137,9 +139,9 @@ def test_no_journal_has_one(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
-def test_no_problem_of_a_file_has_one(tenant: Path, form: str) -> None:
+def test_no_problem_has_an_invisible_character(tenant: Path, form: str) -> None:
     file = tenant / "grants" / "billing.yaml"
-    lines = [f"  - {{clint: {quoted(name)}, {quoted(name)}: x{name}}}  # {name}\n" for name in NAMES]
+    lines = [f"  - {{clint: {double_quoted(name)}, {double_quoted(name)}: x{name}}}  # {name}\n" for name in NAMES]
     file.write_text("grants:\n" + "".join(lines), encoding="utf-8")
 
     for ran in (reconciler("validate", "--format", form), reconciler("validate", "--format", form, terminal=True)):
@@ -163,7 +165,7 @@ def test_import_writes_names_as_escapes_and_reads_them_back(tenant: Path) -> Non
     assert "0 to create, 0 to update, 0 to delete" in reconciler("plan", "--prune").stdout
 
 
-def test_two_applications_that_look_the_same_are_shown_apart(here: Path) -> None:
+def test_applications_that_look_the_same_are_distinguishable(here: Path) -> None:
     (here / "tenant.yaml").write_text(SEED.replace("name: Billing", 'name: "Portal\\ufe0f"'), encoding="utf-8")
     (here / "grants" / "billing.yaml").write_text(
         GRANTS.replace("client: Billing", 'client: "Portal\\ufe0f"'), encoding="utf-8"

@@ -19,7 +19,7 @@ def applied(here: Path) -> Path:
 @pytest.mark.parametrize(
     ("form", "shown"), [("text", "No run has written a journal here.\n"), ("json", '{\n  "runs": []\n}\n')]
 )
-def test_without_a_run_it_says_so(form: str, shown: str) -> None:
+def test_without_runs_a_message_is_printed(form: str, shown: str) -> None:
     ran = reconciler("journal", "--format", form)
 
     assert (ran.code, ran.stdout, ran.stderr) == (0, shown, "")
@@ -38,7 +38,7 @@ def test_a_run_is_listed_and_shown(here: Path) -> None:
     assert "read:invoices" in reconciler("journal", "last", "-v").stdout
 
 
-def test_a_program_gets_the_same(here: Path) -> None:
+def test_json_has_the_same_content(here: Path) -> None:
     journal = applied(here)
     (listed,) = reconciler("journal", "--format", "json").data["runs"]
     shown = reconciler("journal", journal.stem[:8], "--format", "json").data
@@ -47,7 +47,7 @@ def test_a_program_gets_the_same(here: Path) -> None:
     assert shown == {**listed, "entries": [json.loads(line) for line in journal.read_text().splitlines()]}
 
 
-def test_a_run_that_was_killed_stands_out(here: Path) -> None:
+def test_a_killed_run_is_highlighted(here: Path) -> None:
     journal = applied(here)
     begin, intent, result, _ = journal.read_text().splitlines()
     journal.write_text(f"{begin}\n{intent}\n{result[:20]}")
@@ -66,7 +66,7 @@ def test_the_newest_run_comes_first(here: Path) -> None:
     assert [each["run"] for each in runs] == [journal.stem, "20000101T000000Z-aaaaaa"]
 
 
-def test_a_run_that_is_not_there_is_an_error(here: Path) -> None:
+def test_an_unknown_run_is_an_error(here: Path) -> None:
     journal = applied(here)
     ran = reconciler("journal", f"{journal.stem}x")
 
@@ -77,7 +77,7 @@ def test_a_run_that_is_not_there_is_an_error(here: Path) -> None:
     )
 
 
-def test_a_folder_that_cannot_be_read_is_an_error(here: Path) -> None:
+def test_an_unreadable_folder_is_an_error(here: Path) -> None:
     (here / ".reconciler").mkdir()
     (here / ".reconciler" / "journal").touch()
     ran = reconciler("journal")
@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(here: Path) -> None:
     assert (ran.code, ran.stderr) == (1, "error: .reconciler/journal cannot be read: Not a directory\n")
 
 
-def test_journals_are_kept_beside_the_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journals_are_stored_next_to_the_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = applied(here)
     (here / "reconciler.yaml").write_text("not: [read", encoding="utf-8")
     (here / "elsewhere").mkdir()

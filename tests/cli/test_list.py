@@ -30,7 +30,7 @@ def workspace(here: Path) -> Path:
     return here
 
 
-def test_grants_are_listed_as_the_tenant_knows_them_with_their_places() -> None:
+def test_grants_are_listed_with_ids_and_sources() -> None:
     ran = reconciler("list")
 
     assert (ran.code, ran.stderr) == (0, "")
@@ -61,7 +61,7 @@ Declared: 3 grants.
     )
 
 
-def test_offline_nobody_is_asked_and_values_stand_in_their_places(here: Path) -> None:
+def test_offline_sends_no_request_and_replaces_variables(here: Path) -> None:
     (here / "tenant.yaml").unlink()
     (here / "reconciler.yaml").write_text("tenants: {live: {domain: login.example.com, variables: {billing: b}}}\n")
 
@@ -72,7 +72,7 @@ def test_offline_nobody_is_asked_and_values_stand_in_their_places(here: Path) ->
     assert "  Portal -> https://api.example.com/invoices (user)\n      grants/billing.yaml:2" in ran.stdout
 
 
-def test_as_data_each_grant_has_every_field_and_its_place() -> None:
+def test_json_has_every_field_and_source() -> None:
     resolved = reconciler("list", "--format", "json").data
     offline = reconciler("list", "--format", "json", "--offline").data
 
@@ -98,7 +98,7 @@ def test_as_data_each_grant_has_every_field_and_its_place() -> None:
     assert differing == {"client_id", "api"}
 
 
-def test_a_name_that_stands_for_nothing_is_told_at_its_line(here: Path) -> None:
+def test_an_unknown_name_is_reported_at_its_line(here: Path) -> None:
     (here / "grants/billing.yaml").write_text(GRANTS.replace("client: Portal", "client: Portl"))
 
     ran = reconciler("list")
@@ -109,7 +109,7 @@ def test_a_name_that_stands_for_nothing_is_told_at_its_line(here: Path) -> None:
     )
 
 
-def test_files_that_are_wrong_are_told_offline_too(here: Path) -> None:
+def test_invalid_files_are_reported_offline(here: Path) -> None:
     (here / "grants/billing.yaml").write_text(GRANTS.replace("${billing}", "${biling}"))
 
     assert reconciler("list", "--offline").stderr == (
@@ -117,7 +117,7 @@ def test_files_that_are_wrong_are_told_offline_too(here: Path) -> None:
     )
 
 
-def test_what_a_tenant_calls_its_things_cannot_steer_the_terminal(here: Path) -> None:
+def test_names_from_a_tenant_cannot_control_the_terminal(here: Path) -> None:
     (here / "tenant.yaml").write_text(SEED.replace("Portal,", '"Por\\e[31mtal",'))
     (here / "grants/billing.yaml").write_text(GRANTS.replace("client: Portal", "client_id: portal") + BY_NAME)
 
@@ -127,7 +127,7 @@ def test_what_a_tenant_calls_its_things_cannot_steer_the_terminal(here: Path) ->
     assert "\x1b" not in ran.output
 
 
-def test_no_line_that_is_wrapped_becomes_a_command_of_a_workflow(here: Path) -> None:
+def test_wrapped_lines_never_become_workflow_commands(here: Path) -> None:
     text = f'grants: [{{client: A, api: B, description: "{"a" * 60} ::error::pwned"}}]\n'
     (here / "grants" / "billing.yaml").write_text(text, encoding="utf-8")
 

@@ -14,7 +14,7 @@ EVERY_COMMAND = [*COMMANDS, "sandbox serve", "sandbox reset"]
 
 @pytest.fixture(autouse=True)
 def places(here: Path) -> None:
-    """Another configuration and another folder of grants to choose from."""
+    """A second configuration and a second grant folder."""
     (here / "other.yaml").write_text(ELSEWHERE, encoding="utf-8")
     (here / "more").mkdir()
     (here / "more" / "two.yaml").write_text(GRANTS + GRANTS.removeprefix("grants:\n").replace("Billing", "Portal"))
@@ -30,7 +30,7 @@ def places(here: Path) -> None:
     ],
     ids=["before", "behind", "behind-wins", "as-argument"],
 )
-def test_an_option_may_stand_before_the_command_or_behind_it(arguments: list[str]) -> None:
+def test_an_option_may_come_before_or_after_the_command(arguments: list[str]) -> None:
     assert reconciler(*arguments).stdout == "2 grants in 1 file: valid.\n"
 
 
@@ -50,7 +50,7 @@ def test_an_option_may_stand_before_the_command_or_behind_it(arguments: list[str
         ("RECONCILER_VERBOSE", "1", ["plan"], "Create (1)"),
     ],
 )
-def test_an_option_may_stand_in_the_environment(
+def test_an_option_can_be_set_in_the_environment(
     name: str, value: str, arguments: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -59,7 +59,7 @@ def test_an_option_may_stand_in_the_environment(
 
 
 @pytest.mark.parametrize("arguments", [["--grants", "more", "validate"], ["validate", "--grants", "more"]])
-def test_the_command_line_wins_over_the_environment(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_overrides_the_environment(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_GRANTS", "nowhere")
 
     assert reconciler(*arguments).code == 0
@@ -78,7 +78,7 @@ def test_the_command_line_wins_over_the_environment(arguments: list[str], monkey
         (["--color", "pink", "plan"], "'pink' is not one of"),
         (["validate", "--grants"], "requires an argument"),
         (["sandbox", "serve", "--port", "70000"], "70000 is not in the range"),
-        (["schema", "--check"], "--check compares another document with ours"),
+        (["schema", "--check"], "--check needs --spec"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -109,20 +109,20 @@ def test_every_command_has_help_that_fits_80_columns_and_names_the_global_option
         assert option in ran.stdout
 
 
-def test_help_lists_the_commands_in_the_order_in_which_they_are_used() -> None:
+def test_help_lists_the_commands_in_order_of_use() -> None:
     listed = reconciler("-h").stdout.split("Commands:\n")[1].splitlines()
 
     assert [line.split()[0] for line in listed if line[2] != " "] == list(COMMANDS)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert reconciler("--version").stdout == f"reconciler {__version__}\n"
 
 
 @pytest.mark.parametrize(
     "typo", ["--prun", "--prunes", "--yess", "--ye", "--max-delete", "--max-update", "--skip-missin"]
 )
-def test_no_typo_is_answered_with_an_option_that_deletes_more_or_asks_less(typo: str) -> None:
+def test_typos_never_suggest_options_that_weaken_guards(typo: str) -> None:
     ran = reconciler("apply", typo)
 
     assert ran.code == 1
@@ -131,11 +131,11 @@ def test_no_typo_is_answered_with_an_option_that_deletes_more_or_asks_less(typo:
     assert not any(each in advice for each in ("--prune", "--yes", "--max", "--skip"))
 
 
-def test_other_typos_are_answered_with_near_misses() -> None:
+def test_other_typos_get_suggestions() -> None:
     assert re.search("Did you mean '?--create-only'?[?]", reconciler("apply", "--create-onl").stderr)
 
 
-def test_a_dry_run_is_a_plan() -> None:
+def test_dry_run_refers_to_plan() -> None:
     ran = reconciler("apply", "--dry-run")
 
     assert ran.code == 1

@@ -26,7 +26,7 @@ def workspace(here: Path) -> Path:
     ],
     ids=["pipe", "terminal", "NO_COLOR", "NO_COLOR-empty", "dumb", "never", "always", "always-beats-NO_COLOR"],
 )
-def test_colour_is_for_terminals_unless_said_otherwise(
+def test_colour_is_used_on_terminals_by_default(
     *,
     terminal: bool,
     arguments: list[str],
@@ -41,7 +41,7 @@ def test_colour_is_for_terminals_unless_said_otherwise(
     assert (ran.code, ESCAPE in ran.stdout) == (0, colored)
 
 
-def test_colour_changes_nothing_but_colour() -> None:
+def test_colour_does_not_change_the_text() -> None:
     bare, colored = reconciler("plan").stdout, reconciler("plan", "--color", "always").stdout
 
     assert "".join(part.partition("m")[2] for part in f"m{colored}".split(ESCAPE)) == bare
@@ -63,7 +63,7 @@ def test_json_is_exactly_one_object_on_stdout(arguments: list[str]) -> None:
     assert ran.stdout.endswith("}\n")
 
 
-def test_apply_as_data_tells_each_outcome_and_shows_the_plan_on_stderr() -> None:
+def test_apply_with_json_has_outcomes_on_stdout_and_the_plan_on_stderr() -> None:
     plan = reconciler("plan").stdout
     ran = reconciler("apply", "--yes", "--format", "json")
 
@@ -90,21 +90,21 @@ def test_apply_as_data_tells_each_outcome_and_shows_the_plan_on_stderr() -> None
     }
 
 
-def test_apply_as_data_with_nothing_to_do_has_no_outcomes() -> None:
+def test_apply_with_json_and_an_empty_plan_has_no_outcomes() -> None:
     reconciler("apply", "--yes")
     ran = reconciler("apply", "--yes", "--format", "json")
 
     assert (ran.code, ran.data["outcomes"], ran.data["summary"]["converged"]) == (0, [], True)
 
 
-def test_quiet_leaves_out_what_was_not_asked_for() -> None:
+def test_quiet_prints_only_results_and_problems() -> None:
     ran = reconciler("apply", "--yes", "--format", "json", "--quiet")
 
     assert ran.stderr == ""
     assert ran.data["summary"]["applied"] == 1
 
 
-def test_verbose_lists_everything_that_is_left_alone(here: Path) -> None:
+def test_verbose_lists_unmanaged_grants(here: Path) -> None:
     twenty = range(20)
     applications = "".join(f"  - {{name: W{n}, client_id: w{n}}}\n" for n in twenty)
     grants = "".join(f'  - {{client: W{n}, api: Invoices API, scope: ["read:invoices"]}}\n' for n in twenty)
@@ -118,7 +118,7 @@ def test_verbose_lists_everything_that_is_left_alone(here: Path) -> None:
     assert long.count("[unmanaged]") == 21
 
 
-def test_problems_show_the_offending_line_on_a_terminal_only(here: Path) -> None:
+def test_problems_show_the_line_on_a_terminal_only(here: Path) -> None:
     file = here / "grants" / "billing.yaml"
     file.write_text(file.read_text().replace("scope", "scop"), encoding="utf-8")
     piped, watched = reconciler("validate"), reconciler("validate", "--color", "never", terminal=True)
@@ -147,7 +147,7 @@ def test_warnings_of_the_files_show_in_plans_too(here: Path) -> None:
     [("", True, 0), ("nonsense: 1\n", False, 1)],
     ids=["valid", "invalid"],
 )
-def test_validate_as_data_has_every_problem(here: Path, *, broken: str, valid: bool, problems: int) -> None:
+def test_validate_with_json_has_every_problem(here: Path, *, broken: str, valid: bool, problems: int) -> None:
     file = here / "grants" / "billing.yaml"
     file.write_text(file.read_text() + broken, encoding="utf-8")
 

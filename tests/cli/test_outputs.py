@@ -1,4 +1,4 @@
-"""Where results go: checked before the first request, and no option is empty."""
+"""Output files are checked before the first request, and empty options are refused."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ OTHER = 12345
 
 
 def touched(here: Path) -> bool:
-    """Return whether a command reached the tenant, which is made then."""
+    """Return whether a command has read the tenant. Reading creates its database."""
     return (here / DATABASE).exists()
 
 
@@ -31,7 +31,7 @@ def touched(here: Path) -> bool:
         "import --out tenant.yaml/x",
     ],
 )
-def test_a_place_that_takes_nothing_is_found_before_the_first_request(here: Path, words: str) -> None:
+def test_an_unwritable_output_is_reported_before_any_request(here: Path, words: str) -> None:
     ran = reconciler(*words.split())
 
     assert ran.code == 1
@@ -53,7 +53,7 @@ def test_files_of_a_step_are_checked_too(
     assert not touched(here)
 
 
-def test_a_journal_that_cannot_be_made_is_found_before_the_first_request(here: Path) -> None:
+def test_an_unwritable_journal_is_reported_before_any_request(here: Path) -> None:
     (here / "reconciler.yaml").write_text(CONFIG.replace("tenant.yaml", "tenant.yaml, database: tenant.db"))
     (here / ".reconciler").write_text("a file")
 
@@ -73,7 +73,7 @@ def test_a_journal_that_cannot_be_made_is_found_before_the_first_request(here: P
         "validate --report json=x --report sarif=x",
     ],
 )
-def test_two_outputs_of_one_name_are_refused(here: Path, words: str) -> None:
+def test_two_outputs_with_the_same_path_are_refused(here: Path, words: str) -> None:
     (here / "link").symlink_to("x")
 
     ran = reconciler(*words.split())
@@ -91,7 +91,7 @@ def test_two_outputs_of_one_name_are_refused(here: Path, words: str) -> None:
         "validate --report json=./grants/billing.yaml",
     ],
 )
-def test_outputs_in_the_folder_of_grants_are_refused(here: Path, words: str) -> None:
+def test_outputs_in_the_grant_folder_are_refused(here: Path, words: str) -> None:
     before = (here / "grants/billing.yaml").read_text()
 
     ran = reconciler(*words.split())
@@ -114,7 +114,7 @@ def test_a_report_that_fails_after_the_writes_is_a_warning(monkeypatch: pytest.M
     assert "No space left" in ran.stderr
 
 
-def test_a_plan_goes_to_a_device_or_a_pipe_that_stays_one(here: Path) -> None:
+def test_a_plan_can_be_written_to_a_device_or_a_pipe(here: Path) -> None:
     ran = run_process("plan", "--out", "/dev/stdout", "-q", cwd=here)
 
     assert ran.code == 0
@@ -145,7 +145,7 @@ def test_fmt_keeps_owner_mode_and_links(here: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
-def test_init_changes_only_the_line_that_it_adds(here: Path, end: str) -> None:
+def test_init_adds_only_one_line_to_gitignore(here: Path, end: str) -> None:
     before = f"a\r\nb\n\xe9{end}".encode("latin-1")
     (here / ".gitignore").write_bytes(before)
 
@@ -154,7 +154,7 @@ def test_init_changes_only_the_line_that_it_adds(here: Path, end: str) -> None:
     assert (here / ".gitignore").read_bytes().splitlines()[-1] == b".reconciler/"
 
 
-def test_a_journal_that_cannot_be_read_hides_no_other(here: Path) -> None:
+def test_an_unreadable_journal_does_not_hide_others(here: Path) -> None:
     assert reconciler("apply", "--yes").code == 0
     journal = here / ".reconciler" / "journal"
     (journal / "20990101T000000Z-aaaaaa.jsonl").mkdir()
@@ -169,7 +169,7 @@ def test_a_journal_that_cannot_be_read_hides_no_other(here: Path) -> None:
 
 
 def options_with_values() -> list[tuple[str, ...]]:
-    """Return each option and argument of each command that takes a value, with an empty one."""
+    """Return each option and argument of each command with an empty value."""
     found = []
     with click.Context(commands) as context:
         for name in COMMANDS:
@@ -201,6 +201,6 @@ def test_no_option_may_be_empty(here: Path, words: tuple[str, ...]) -> None:
 def test_no_global_option_may_be_empty_before_the_command(here: Path, option: str) -> None:
     ran = reconciler(option, "", "plan")
 
-    assert (ran.code, "it is empty" in ran.stderr) == (1, True)
+    assert (ran.code, "the value is empty" in ran.stderr) == (1, True)
     assert not touched(here)
     assert grants_of(here)

@@ -1,4 +1,4 @@
-"""The policy of another file: a pull request is judged by the branch that it goes to, not by what it brings along."""
+"""Policies from another file or revision. A pull request is checked with the policy of its target branch."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def configure(here: Path, verdict: str) -> None:
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=" ".join)
-def test_a_policy_from_elsewhere_stands_in_for_the_one_of_the_branch(here: Path, command: list[str]) -> None:
+def test_policy_options_replace_the_policy_of_the_branch(here: Path, command: list[str]) -> None:
     configure(here, "allow")
     (here / "base.yaml").write_text(POLICY % "deny")
     before = grants_of(here)
@@ -36,7 +36,7 @@ def test_a_policy_from_elsewhere_stands_in_for_the_one_of_the_branch(here: Path,
     assert grants_of(here) == before
 
 
-def test_without_it_the_configuration_decides(here: Path) -> None:
+def test_without_policy_options_the_configuration_applies(here: Path) -> None:
     configure(here, "allow")
 
     ran = reconciler("plan", "--format", "json")
@@ -45,7 +45,7 @@ def test_without_it_the_configuration_decides(here: Path) -> None:
     assert ran.data["changes"][0]["risks"] == []
 
 
-def test_a_rule_that_does_not_exist_is_named_with_its_line(here: Path) -> None:
+def test_an_unknown_rule_is_reported_at_its_line(here: Path) -> None:
     (here / "base.yaml").write_text("policy:\n  rules:\n    - rule: all-scope\n      verdict: deny\n")
 
     ran = reconciler("plan", "--policy", "base.yaml")
@@ -68,7 +68,7 @@ policy:
 
 
 @pytest.mark.parametrize("said", [{}, {"description": "Nightly"}], ids=["no description", "another description"])
-def test_a_grant_that_breaks_a_schema_of_ones_own_is_refused_with_its_title(here: Path, said: dict[str, str]) -> None:
+def test_a_grant_that_violates_a_custom_schema_is_refused(here: Path, said: dict[str, str]) -> None:
     grant = {name: value for name, value in GRANT["grants"][0].items() if name != "description"} | said
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
     config = here / "reconciler.yaml"
@@ -83,7 +83,7 @@ def test_a_grant_that_breaks_a_schema_of_ones_own_is_refused_with_its_title(here
     assert "grants/billing.yaml:1:13: warning: violates the policy schema: every grant names its ticket\n" in ran.stderr
 
 
-def test_a_grant_that_meets_all_schemas_is_planned(here: Path) -> None:
+def test_a_grant_that_matches_all_custom_schemas_is_planned(here: Path) -> None:
     config = here / "reconciler.yaml"
     config.write_text(config.read_text() + TICKETS)
     grant = {**GRANT["grants"][0], "description": "OPS-7", "organization_usage": "deny"}
@@ -109,7 +109,7 @@ def test_a_grant_that_meets_all_schemas_is_planned(here: Path) -> None:
     ],
     ids=["no-schema", "reference", "no-title", "broken", "look-ahead", "back-reference", "key", "large"],
 )
-def test_a_schema_that_is_none_is_said_at_its_line(here: Path, schema: str, message: str) -> None:
+def test_an_invalid_custom_schema_is_reported_at_its_line(here: Path, schema: str, message: str) -> None:
     config = here / "reconciler.yaml"
     config.write_text(config.read_text() + f"policy:\n  schemas: [ {schema} ]\n")
 
@@ -126,7 +126,7 @@ policy:
 
 
 @pytest.mark.parametrize("organization", ["globex", "org_globexglobexglob"])
-def test_an_organization_is_judged_by_its_name_however_the_file_says_it(here: Path, organization: str) -> None:
+def test_custom_schemas_see_names_of_organizations(here: Path, organization: str) -> None:
     config, seed = here / "reconciler.yaml", here / "tenant.yaml"
     config.write_text(config.read_text() + NOT_FOR_GLOBEX)
     seed.write_text(seed.read_text() + "organizations: [{name: globex, id: org_globexglobexglob}]\n")

@@ -1,4 +1,4 @@
-"""What only a process of its own shows: what is loaded, and what streams may do to it."""
+"""Behaviour of a separate process: imported packages, and closed or failing streams."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from support.commands import SEED, CommandResult, reconciler, run_process
 pytestmark = pytest.mark.slow
 
 FULL = Path("/dev/full")
-# httpx draws rich in by itself where it is installed, for a command line of its own
+# httpx imports rich for its own command line, if rich is installed
 HEAVY = {
     *("httpx", "jsonschema", "jsonschema_rs", "deepdiff", "rich", "yaml", "starlette", "uvicorn", "jwt", "sqlite3"),
     "asyncio",
@@ -33,7 +33,7 @@ def workspace(here: Path) -> Path:
 
 
 def loaded_by(*arguments: str) -> set[str]:
-    """Return which of the heavy packages a command loads."""
+    """Return the large packages that a command imports."""
     script = LOADED.format(arguments=list(arguments), heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     last = done.stderr.splitlines()[-1]
@@ -56,12 +56,12 @@ def loaded_by(*arguments: str) -> set[str]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_command_loads_no_more_than_it_needs(arguments: list[str], allowed: set[str]) -> None:
+def test_a_command_imports_only_the_packages_it_needs(arguments: list[str], allowed: set[str]) -> None:
     assert loaded_by(*arguments) <= allowed
 
 
 @pytest.mark.parametrize("command", [["plan"], ["sandbox", "reset"], ["sandbox", "serve"]], ids=" ".join)
-def test_without_the_extra_the_sandbox_says_what_to_install(command: list[str]) -> None:
+def test_without_the_extra_the_sandbox_names_the_extra(command: list[str]) -> None:
     script = f"import sys; sys.modules['starlette'] = None; sys.argv[1:] = {command}; import reconciler.__main__ as it"
     done = subprocess.run([sys.executable, "-c", f"{script}; it.main()"], capture_output=True, text=True, check=False)
 
@@ -70,13 +70,13 @@ def test_without_the_extra_the_sandbox_says_what_to_install(command: list[str]) 
     assert done.stderr.endswith('needs the extra sandbox: pip install "reconciler[sandbox]"\n')
 
 
-def test_the_module_is_the_command() -> None:
+def test_python_m_reconciler_runs_the_command() -> None:
     ran = run_process("plan")
 
     assert ran == CommandResult(0, reconciler("plan").stdout, "")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error_worth_a_message() -> None:
+def test_a_closed_pipe_gives_no_message() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -96,11 +96,11 @@ def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
         ran = run_process(*arguments, stdout=full)
 
     assert (ran.code, ran.stderr) == (1, "error: the output cannot be used: No space left on device\n")
-    assert "Create (1)" in reconciler("plan").stdout  # nothing was applied that could not be shown
+    assert "Create (1)" in reconciler("plan").stdout  # nothing was applied
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&-"])
-def test_a_closed_stream_swallows_what_it_is_told(redirection: str) -> None:
+def test_output_to_a_closed_stream_is_discarded(redirection: str) -> None:
     done = subprocess.run(
         f"{sys.executable} -m reconciler plan --detailed-exitcode {redirection}",
         shell=True,
@@ -113,7 +113,7 @@ def test_a_closed_stream_swallows_what_it_is_told(redirection: str) -> None:
     assert done.stderr == ""
 
 
-def test_a_character_that_stdout_cannot_encode_is_written_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_character_that_stdout_cannot_encode_is_escaped(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "tenant.yaml").write_text(SEED.replace("Portal", "Portál"), encoding="utf-8")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
 
@@ -123,7 +123,7 @@ def test_a_character_that_stdout_cannot_encode_is_written_out(here: Path, monkey
     assert "Port\\xe1l (portal) -> Invoices API" in ran.stdout
 
 
-def test_an_argument_that_is_no_unicode_is_named_without_a_traceback() -> None:
+def test_an_argument_that_is_not_unicode_gives_no_traceback() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "reconciler", "validate", b"caf\xe9"], capture_output=True, text=True, check=False
     )
@@ -141,7 +141,7 @@ os.execv({python!r}, [{python!r}, "-m", "reconciler", *{arguments}])
 
 
 def with_closed(closed: list[int], *arguments: str) -> CommandResult:
-    """Run a command that begins with closed streams, as `<&-` makes them."""
+    """Run a command with closed streams, as after `<&-` in a shell."""
     script = CLOSED.format(closed=closed, python=sys.executable, arguments=list(arguments))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
@@ -149,7 +149,7 @@ def with_closed(closed: list[int], *arguments: str) -> CommandResult:
 
 
 @pytest.mark.parametrize("command", [["apply"], ["init"]], ids=" ".join)
-def test_a_closed_stdin_means_that_nobody_can_be_asked(here: Path, command: list[str]) -> None:
+def test_a_closed_stdin_means_no_terminal(here: Path, command: list[str]) -> None:
     if command == ["init"]:
         (here / "reconciler.yaml").unlink()
     closed = with_closed([0], *command)
@@ -158,7 +158,7 @@ def test_a_closed_stdin_means_that_nobody_can_be_asked(here: Path, command: list
     assert closed.stderr or closed.code == 0
 
 
-def test_no_file_gets_the_number_of_a_closed_stream(here: Path) -> None:
+def test_no_file_gets_the_descriptor_of_a_closed_stream(here: Path) -> None:
     assert with_closed([0, 1, 2], "apply", "--yes", "--report", "json=result.json").code == 0
     assert (here / "result.json").read_text().startswith("{")
     assert reconciler("plan", "--detailed-exitcode").code == 0

@@ -1,4 +1,4 @@
-"""How far a run has come, as whoever watches a terminal sees it."""
+"""The progress of a run, as a terminal shows it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def workspace(here: Path) -> Path:
 
 
 def shown(written: str) -> list[str]:
-    """The lines that a terminal holds in the end: a return goes back to the first column, and what follows covers."""
+    """Return the lines that a terminal shows at the end. Text after a carriage return overwrites the line."""
     lines = []
     for line in written.split("\n"):
         screen = ""
@@ -22,7 +22,7 @@ def shown(written: str) -> list[str]:
     return lines
 
 
-def test_changes_are_counted_below_what_is_said_meanwhile() -> None:
+def test_the_count_is_the_last_line_below_messages() -> None:
     ran = reconciler("apply", "--yes", "--color", "never", terminal=True)
 
     before, _, after = ran.stderr.partition("Run ")
@@ -31,7 +31,7 @@ def test_changes_are_counted_below_what_is_said_meanwhile() -> None:
     assert "\rApplying: 1 of 1\r" in after
 
 
-def test_in_the_end_the_count_is_gone_and_what_was_said_remains() -> None:
+def test_the_count_is_removed_at_the_end() -> None:
     ran = reconciler("apply", "--yes", "--color", "never", terminal=True)
 
     run, rolling_back, end = shown(ran.stderr)
@@ -43,14 +43,14 @@ def test_in_the_end_the_count_is_gone_and_what_was_said_remains() -> None:
 @pytest.mark.parametrize(
     ("arguments", "terminal"), [(["apply"], False), (["-q", "apply"], True)], ids=["nobody watches", "quiet"]
 )
-def test_nothing_is_counted_where(arguments: list[str], *, terminal: bool) -> None:
+def test_no_count_is_shown(arguments: list[str], *, terminal: bool) -> None:
     ran = reconciler(*arguments, "--yes", terminal=terminal)
 
     assert "Applying" not in ran.output
     assert "\r" not in ran.output
 
 
-def test_a_run_without_changes_counts_none() -> None:
+def test_a_run_without_changes_shows_no_count() -> None:
     reconciler("apply", "--yes")
 
     assert "Applying" not in reconciler("apply", "--yes", terminal=True).output

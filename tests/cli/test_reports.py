@@ -1,4 +1,4 @@
-"""--report beside --format, and what a pipeline is told."""
+"""Report files, step summaries and step outputs."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def workspace(here: Path) -> Path:
     return here
 
 
-def test_reports_say_what_stdout_would_say_in_their_form(here: Path) -> None:
+def test_reports_equal_stdout_in_the_same_format(here: Path) -> None:
     forms = ("text", "json", "markdown", "sarif")
 
     reconciler("plan", "-q", *(word for form in forms for word in ("--report", f"{form}={form}.out")))
@@ -49,7 +49,7 @@ def test_reports_say_what_stdout_would_say_in_their_form(here: Path) -> None:
         assert (here / f"{form}.out").read_text() == reconciler("plan", "--format", form).stdout
 
 
-def test_a_saved_plan_is_shown_in_every_form(here: Path) -> None:
+def test_a_saved_plan_is_shown_in_every_format(here: Path) -> None:
     reconciler("plan", "--out", "plan.json")
 
     for form in ("text", "json", "markdown", "sarif"):
@@ -59,21 +59,21 @@ def test_a_saved_plan_is_shown_in_every_form(here: Path) -> None:
 
 
 @pytest.mark.parametrize("report", ["markdown", "=x", "html=x", "markdown="])
-def test_what_is_no_report_is_said(report: str) -> None:
+def test_an_invalid_report_option_is_an_error(report: str) -> None:
     ran = reconciler("plan", "--report", report)
 
     assert ran.code == 1
     assert "is not a report; write FORMAT=FILE, with a format of text, json, markdown, sarif" in ran.stderr
 
 
-def test_a_report_that_cannot_be_written_is_said() -> None:
+def test_an_unwritable_report_is_an_error() -> None:
     ran = reconciler("plan", "--report", "json=nowhere/x")
 
     assert (ran.code, ran.stdout) == (1, "")
     assert ran.stderr.endswith('"nowhere/x" cannot be written: No such file or directory; nothing was sent\n')
 
 
-def test_an_apply_reports_what_became_of_each_change(here: Path) -> None:
+def test_apply_reports_each_outcome(here: Path) -> None:
     ran = reconciler("apply", "--yes", "--report", "markdown=done.md", "--report", "text=done.txt", "--format", "json")
 
     assert (ran.code, ran.data["summary"]["applied"]) == (0, 1)
@@ -86,7 +86,7 @@ def test_an_apply_reports_what_became_of_each_change(here: Path) -> None:
     assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant equals the files.\n")
 
 
-def test_validate_reports_too(here: Path) -> None:
+def test_validate_writes_reports(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text("grants: 1\n")
     forms = ("text", "json", "github", "sarif")
 
@@ -100,17 +100,17 @@ def test_validate_reports_too(here: Path) -> None:
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "grants/billing.yaml"
 
 
-def test_valid_files_are_told_as_text(here: Path) -> None:
+def test_valid_files_are_reported_as_text(here: Path) -> None:
     ran = reconciler("validate", "--report", "text=out")
 
     assert ran.stdout == (here / "out").read_text() == "1 grant in 1 file: valid.\n"
 
 
-def test_the_rules_are_given_as_sarif() -> None:
+def test_the_rules_are_printed_as_sarif() -> None:
     assert reconciler("risks", "--format", "sarif").data["version"] == "2.1.0"
 
 
-def test_a_comment_keeps_within_its_bytes(here: Path) -> None:
+def test_markdown_is_truncated_to_max_bytes(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", "x" * 3000))
 
     small = reconciler("plan", "--format", "markdown", "--max-bytes", "1300").stdout
@@ -119,7 +119,7 @@ def test_a_comment_keeps_within_its_bytes(here: Path) -> None:
     assert "_1 difference not shown here._" in small
 
 
-def test_a_step_of_github_gets_a_summary_and_outputs(in_github: Path) -> None:
+def test_a_github_step_gets_a_summary_and_outputs(in_github: Path) -> None:
     ran = reconciler("plan", "--detailed-exitcode")
 
     assert ran.code == 2
@@ -138,14 +138,14 @@ def test_a_step_of_github_gets_a_summary_and_outputs(in_github: Path) -> None:
     assert '<a href="https://github.example/company/grants/blob/abc123/grants/billing.yaml#L2">' in summary
 
 
-def test_an_apply_tells_the_step_too(in_github: Path) -> None:
+def test_apply_writes_the_step_summary(in_github: Path) -> None:
     reconciler("apply", "--yes")
 
     assert outputs(in_github / "outputs")["exit_code"] == "0"
     assert "### `local` **SANDBOX**: 1 applied" in (in_github / "summary.md").read_text()
 
 
-def test_a_failure_tells_its_exit_code(in_github: Path) -> None:
+def test_a_failure_sets_the_exit_code_output(in_github: Path) -> None:
     assert reconciler("plan", "--tenant", "nobody").code == 1
     assert outputs(in_github / "outputs") == {"exit_code": "1"}
 
@@ -159,14 +159,14 @@ def test_outputs_that_cannot_be_written_are_an_error(in_github: Path, monkeypatc
     assert "GITHUB_OUTPUT" in ran.stderr
 
 
-def test_links_lead_to_the_folder_within_the_repository(in_github: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_point_to_the_folder_in_the_repository(in_github: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(in_github.parent))
 
     assert f"/blob/abc123/{in_github.name}/grants/billing.yaml#L2" in reconciler("plan", "--format", "markdown").stdout
 
 
 @pytest.mark.parametrize("grants", ["{here}/grants", "../{name}/grants"], ids=["absolute", "from above"])
-def test_files_are_found_in_the_repository_however_the_folder_is_named(in_github: Path, grants: str) -> None:
+def test_links_do_not_depend_on_the_spelling_of_the_folder(in_github: Path, grants: str) -> None:
     folder = grants.format(here=in_github, name=in_github.name)
 
     assert (
@@ -184,7 +184,7 @@ def test_a_file_outside_of_the_repository_has_no_link(in_github: Path, monkeypat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such name")
-def test_a_file_whose_name_is_no_text_has_no_dead_link(in_github: Path) -> None:
+def test_a_file_name_that_is_not_utf8_has_no_link(in_github: Path) -> None:
     (in_github / "grants" / "billing.yaml").rename(os.fsdecode(bytes(in_github / "grants") + b"/caf\xe9.yaml"))
 
     markdown = reconciler("plan", "--format", "markdown").stdout
@@ -193,7 +193,7 @@ def test_a_file_whose_name_is_no_text_has_no_dead_link(in_github: Path) -> None:
     assert r"grants/caf\udce9.yaml:2" in markdown
 
 
-def test_configurations_of_one_repository_have_reports_of_their_own(
+def test_each_configuration_of_a_repository_has_its_own_reports(
     in_github: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (in_github / "team-b.yaml").write_text((in_github / "reconciler.yaml").read_text())
@@ -227,7 +227,7 @@ def test_links_in_gitlab(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 'href="https://gitlab.example/company/grants/-/blob/abc123/grants/billing.yaml#L2"' in markdown
 
 
-def test_text_from_a_file_is_no_command_to_the_runner(here: Path) -> None:
+def test_text_from_a_file_is_never_a_workflow_command(here: Path) -> None:
     nasty = "::add-mask::x ##[group]y " + "z" * 80
     (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", f'"{nasty}"'))
     commit_all(here)
@@ -250,9 +250,7 @@ def test_text_from_a_file_is_no_command_to_the_runner(here: Path) -> None:
     ],
     ids=["a name", "a file", "a tenant"],
 )
-def test_where_there_is_no_plan_the_report_says_why_in_the_place_of_an_older_one(
-    here: Path, files: dict[str, str], told: str
-) -> None:
+def test_a_failed_plan_replaces_the_old_report(here: Path, files: dict[str, str], told: str) -> None:
     reconciler("plan", "--report", "markdown=plan.md")
     for name, text in files.items():
         (here / name).write_text(text)
@@ -267,7 +265,7 @@ def test_where_there_is_no_plan_the_report_says_why_in_the_place_of_an_older_one
     assert "to create" not in report
 
 
-def test_the_plan_is_named_in_every_form() -> None:
+def test_every_format_contains_the_id_of_the_plan() -> None:
     identity = reconciler("plan", "--format", "json").data["plan_id"]
 
     assert len(identity) == 64
@@ -275,7 +273,7 @@ def test_the_plan_is_named_in_every_form() -> None:
     assert f"plan {identity[:10]}\n" in reconciler("plan").stdout
 
 
-def test_an_apply_that_is_refused_says_why_in_the_place_of_an_older_report(in_github: Path) -> None:
+def test_a_refused_apply_replaces_the_old_report(in_github: Path) -> None:
     reconciler("plan", "--out", "plan.json")
     (in_github / "done.md").write_text("an older one")
     (in_github / "grants" / "billing.yaml").write_text(GRANTS.replace("write:invoices", "void:invoices"))
@@ -291,7 +289,7 @@ def test_an_apply_that_is_refused_says_why_in_the_place_of_an_older_report(in_gi
     assert "nothing was written" in (in_github / "summary.md").read_text()
 
 
-def test_an_apply_that_is_blocked_tells_what_blocks_it(here: Path) -> None:
+def test_a_blocked_apply_reports_the_blocked_changes(here: Path) -> None:
     config = here / "reconciler.yaml"
     config.write_text(config.read_text() + "protect: [{client: Billing, reason: ask first}]\n")
 
@@ -306,14 +304,14 @@ def test_an_apply_that_is_blocked_tells_what_blocks_it(here: Path) -> None:
     assert '- `Billing -> Invoices API`: `protected: ask first (protect: client "Billing")`\n' in report
 
 
-def test_what_validate_finds_has_no_file_for_each_tenant() -> None:
+def test_validate_has_one_report_for_all_tenants() -> None:
     ran = reconciler("validate", "--report", "json={tenant}.json")
 
     assert (ran.code, ran.stdout) == (1, "")
     assert "remove {tenant} from the name" in ran.stderr
 
 
-def test_an_apply_of_a_plan_that_is_too_old_says_so_in_the_report(here: Path) -> None:
+def test_the_report_of_apply_names_a_plan_that_is_too_old(here: Path) -> None:
     reconciler("plan", "--out", "plan.json")
 
     ran = reconciler("apply", "plan.json", "--max-plan-age", "0.001s", "--report", "text=done.txt")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This repository's own files, where the tenant has a scope that its API no longer defines."""
+    """The grant files of this repository, with a tenant that has a scope that its API no longer defines."""
     for name in ("reconciler.yaml", "sandbox.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copy(ROOT / "sandbox.yaml", tmp_path / "tenant.yaml")
@@ -26,7 +26,7 @@ def without_order(grants: list[dict[str, object]]) -> list[dict[str, object]]:
     ]
 
 
-def test_applying_the_snapshot_gives_the_tenant_back_as_it_was(demo: Path) -> None:
+def test_applying_the_snapshot_restores_the_tenant(demo: Path) -> None:
     before = without_order(grants_of(demo))
     applied = reconciler("apply", "--yes")
     assert without_order(grants_of(demo)) != before
@@ -66,7 +66,7 @@ grants:
     [ONE_OF_THEM, NONE_OF_IT, NOTHING_SAID],
     ids=["an organization is taken away", "all is deleted", "no file says any"],
 )
-def test_a_snapshot_gives_organizations_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grants: str) -> None:
+def test_a_snapshot_restores_organizations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grants: str) -> None:
     here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": grants})
     reconciler("sandbox", "reset")
     before = grants_of(here)
@@ -87,7 +87,7 @@ tenants:
 """
 
 
-def test_the_snapshot_of_one_tenant_rolls_no_other_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_applies_only_to_its_tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = a_workspace(tmp_path, monkeypatch, reconciler=TENANTS)
     applied = reconciler("--tenant", "prod", "apply", "--prune", "--yes")
     (snapshot,) = (here / ".reconciler" / "snapshots").iterdir()
@@ -100,8 +100,8 @@ def test_the_snapshot_of_one_tenant_rolls_no_other_back(tmp_path: Path, monkeypa
     assert "the snapshot was taken from prod (sandbox.localhost), not from dev" in elsewhere.stderr
 
 
-def test_a_snapshot_is_not_pruned_to(demo: Path) -> None:
-    """Pruning would delete everything that the run did not touch."""
+def test_a_snapshot_cannot_be_combined_with_prune(demo: Path) -> None:
+    """--prune would delete all grants that the run did not change."""
     reconciler("apply", "--yes")
     (snapshot,) = (demo / ".reconciler" / "snapshots").iterdir()
     before = grants_of(demo)
@@ -112,7 +112,7 @@ def test_a_snapshot_is_not_pruned_to(demo: Path) -> None:
     assert "error: --prune cannot be combined with a snapshot" in ran.stderr
 
 
-def test_what_somebody_changed_since_is_not_deleted(demo: Path) -> None:
+def test_a_grant_changed_after_the_run_is_not_deleted(demo: Path) -> None:
     reconciler("apply", "--yes")
     (snapshot,) = (demo / ".reconciler" / "snapshots").iterdir()
     manifest = json.loads((snapshot / "MANIFEST").read_text())

@@ -13,7 +13,7 @@ def workspace(here: Path) -> Path:
     return here
 
 
-def test_reset_brings_the_tenant_back_to_its_seed(here: Path) -> None:
+def test_reset_restores_the_seed(here: Path) -> None:
     seeded = grants_of(here)
     reconciler("apply", "--yes", "--prune")
     assert grants_of(here) != seeded
@@ -25,7 +25,7 @@ def test_reset_brings_the_tenant_back_to_its_seed(here: Path) -> None:
     assert grants_of(here) == seeded
 
 
-def test_reset_takes_a_database_and_a_seed_without_any_configuration(here: Path) -> None:
+def test_reset_works_without_a_configuration(here: Path) -> None:
     (here / "reconciler.yaml").unlink()
     ran = reconciler("sandbox", "reset", "--database", DATABASE, "--seed", "tenant.yaml", "-q")
 
@@ -34,7 +34,7 @@ def test_reset_takes_a_database_and_a_seed_without_any_configuration(here: Path)
 
 
 @pytest.mark.parametrize("arguments", [["reset"], ["serve"]], ids=" ".join)
-def test_which_sandbox_must_be_clear(here: Path, arguments: list[str]) -> None:
+def test_a_sandbox_must_be_selected(here: Path, arguments: list[str]) -> None:
     (here / "reconciler.yaml").write_text("tenants: {live: {domain: live.eu.auth0.com}}\n", encoding="utf-8")
 
     for given in ([], ["--tenant", "live"], ["--tenant", "nobody"]):
@@ -44,7 +44,7 @@ def test_which_sandbox_must_be_clear(here: Path, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_says_where_and_how_and_ends_on_a_signal(number: signal.Signals) -> None:
+def test_serve_prints_its_address_and_ends_on_a_signal(number: signal.Signals) -> None:
     process = subprocess.Popen(
         command_line("sandbox", "serve", "--port", "0", "-v"),
         stdout=subprocess.PIPE,
@@ -74,7 +74,7 @@ def test_serve_says_where_and_how_and_ends_on_a_signal(number: signal.Signals) -
     assert (process.returncode, stderr) == (0, "")
 
 
-def test_a_seed_that_is_wrong_leaves_the_tenant_as_it_was(here: Path) -> None:
+def test_an_invalid_seed_does_not_change_the_tenant(here: Path) -> None:
     before = grants_of(here)
     (here / "tenant.yaml").write_text(SEED.replace("client: Portal", "client: Nobody"), encoding="utf-8")
     ran = reconciler("sandbox", "reset")

@@ -19,7 +19,7 @@ def workspace(here: Path) -> Path:
 
 @contextmanager
 def serving(*arguments: str, lines: int = 2) -> Iterator[list[str]]:
-    """Serve in a process of its own; gives the first lines that it prints."""
+    """Serve in a separate process. Return its first lines of output."""
     words = command_line("sandbox", "serve", "--port", "0", *arguments)
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -32,7 +32,7 @@ def serving(*arguments: str, lines: int = 2) -> Iterator[list[str]]:
     assert server.returncode == 0
 
 
-def test_faults_limits_and_settings_are_taken_from_the_command_line(here: Path) -> None:
+def test_faults_limits_and_settings_come_from_the_command_line(here: Path) -> None:
     (here / "faults.yaml").write_text(FAULTS, encoding="utf-8")
     options = ["--faults", "faults.yaml", "--rate-limit", "free", "--set", "limit_before_token=true"]
     with serving(*options, "--set", "retry_after=true") as said, httpx.Client(base_url=said[0].split()[-1]) as client:
@@ -44,7 +44,7 @@ def test_faults_limits_and_settings_are_taken_from_the_command_line(here: Path) 
 
 
 @pytest.mark.parametrize(("option", "status"), [("--admin", 200), ("--no-admin", 404)])
-def test_the_administration_can_be_left_out(option: str, status: int) -> None:
+def test_the_administration_can_be_disabled(option: str, status: int) -> None:
     with serving(option) as said:
         assert httpx.get(f"{said[0].split()[-1]}/sandbox/statistics").status_code == status
 
@@ -59,7 +59,7 @@ def test_the_administration_can_be_left_out(option: str, status: int) -> None:
     ],
     ids=["plan", "setting", "missing file", "wrong file"],
 )
-def test_what_cannot_be_served_is_told(options: list[str], message: str) -> None:
+def test_invalid_options_of_serve_are_errors(options: list[str], message: str) -> None:
     ran = reconciler("sandbox", "serve", "--port", "0", *options)
 
     assert (ran.code, ran.stdout) == (1, "")
@@ -67,7 +67,7 @@ def test_what_cannot_be_served_is_told(options: list[str], message: str) -> None
 
 
 @pytest.mark.slow
-def test_over_tls_the_printed_line_makes_this_program_trust_the_tenant(here: Path) -> None:
+def test_with_tls_the_printed_variables_make_programs_trust_the_tenant(here: Path) -> None:
     with serving("--tls", lines=3) as (tenant, domain, trust):
         assert tenant.startswith("Sandbox tenant at https://localhost:")
         assert domain == f"AUTH0_DOMAIN={tenant.split()[-1]}"

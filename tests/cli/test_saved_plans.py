@@ -25,7 +25,7 @@ def test_an_approved_plan_is_applied_without_a_question(here: Path) -> None:
     assert (ran.code, holders(here)) == (0, ["billing", "own", "portal"])
 
 
-def test_it_can_be_applied_again_where_nothing_tells_of_the_first_time_and_does_nothing(here: Path) -> None:
+def test_applying_a_plan_twice_without_a_journal_changes_nothing(here: Path) -> None:
     assert reconciler("apply", "plan.json").code == 0
     rmtree(here / ".reconciler" / "journal")
 
@@ -40,7 +40,7 @@ def test_it_can_be_applied_again_where_nothing_tells_of_the_first_time_and_does_
     [MORE, GRANTS.replace("write:invoices", "void:invoices"), GRANTS.replace("      - write:invoices\n", "")],
     ids=["a grant more", "another scope", "a scope less"],
 )
-def test_files_that_say_something_else_now_are_not_approved(here: Path, grants: str) -> None:
+def test_changed_files_are_not_approved(here: Path, grants: str) -> None:
     (here / "grants" / "billing.yaml").write_text(grants)
 
     ran = reconciler("apply", "plan.json")
@@ -52,7 +52,7 @@ def test_files_that_say_something_else_now_are_not_approved(here: Path, grants: 
     )
 
 
-def test_what_was_approved_is_shown_beside_what_is_planned_now(here: Path) -> None:
+def test_approved_and_new_changes_are_both_shown(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text(GRANTS.replace("write:invoices", "void:invoices"))
 
     shown = reconciler("apply", "plan.json").stdout
@@ -63,7 +63,7 @@ def test_what_was_approved_is_shown_beside_what_is_planned_now(here: Path) -> No
     assert "+ write:invoices" in approved
 
 
-def test_a_tenant_that_has_moved_is_not_what_was_approved(here: Path) -> None:
+def test_a_changed_tenant_is_not_approved(here: Path) -> None:
     (here / "tenant.yaml").write_text(SEED + "  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n")
     reconciler("sandbox", "reset")
 
@@ -104,7 +104,7 @@ def test_an_altered_plan_is_refused(here: Path) -> None:
     ],
     ids=["without", "with", "both"],
 )
-def test_the_options_that_shape_a_plan_are_said_again(made: list[str], applied: list[str], how: str) -> None:
+def test_apply_needs_the_options_of_the_saved_plan(made: list[str], applied: list[str], how: str) -> None:
     reconciler("plan", "--out", "plan.json", *made)
 
     ran = reconciler("apply", "plan.json", *applied)
@@ -125,7 +125,7 @@ def test_a_saved_plan_is_shown_offline(here: Path) -> None:
     assert reconciler("show", "plan.json", "--format", "json").data["plan_id"][:10] in printed.stdout
 
 
-def test_guards_hold_whatever_was_approved(here: Path) -> None:
+def test_guards_apply_to_approved_plans(here: Path) -> None:
     (here / "reconciler.yaml").write_text(
         "protect: [{client: Billing}]\ndefault_tenant: local\ntenants: {local: {kind: sandbox, seed: tenant.yaml}}\n",
     )
@@ -140,7 +140,7 @@ def test_a_plan_cannot_be_saved_into_a_full_disk() -> None:
     assert "cannot be written" in ran.stderr
 
 
-def test_no_secret_is_in_a_saved_plan(here: Path) -> None:
+def test_a_saved_plan_contains_no_secret(here: Path) -> None:
     text = (here / "plan.json").read_text()
 
     assert "canary" not in text
@@ -153,7 +153,7 @@ OF_ORGANIZATIONS = SEED.replace("grants:", "organizations: [{name: acme}, {name:
 FOR_ACME = GRANTS + "    organization_usage: require\n    organizations: [acme]\n"
 
 
-def test_organizations_are_part_of_what_was_approved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_covers_organizations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": FOR_ACME})
     saved = here / "plan.json"
     reconciler("sandbox", "reset")
@@ -181,7 +181,7 @@ def test_organizations_are_part_of_what_was_approved(tmp_path: Path, monkeypatch
     ],
     ids=["files", "names", "revision", "tenant", "configuration"],
 )
-def test_a_plan_does_not_outlive_a_later_one_that_fails(here: Path, broken: str, options: list[str]) -> None:
+def test_a_failed_plan_removes_the_older_saved_plan(here: Path, broken: str, options: list[str]) -> None:
     (here / "grants" / "billing.yaml").write_text(broken)
 
     ran = reconciler("plan", "--out", "plan.json", *options)
@@ -190,7 +190,7 @@ def test_a_plan_does_not_outlive_a_later_one_that_fails(here: Path, broken: str,
     assert ran.stderr.startswith("plan.json: the plan of an earlier run was removed\n")
 
 
-def test_the_plan_of_a_tenant_that_fails_is_gone_and_that_of_another_is_new(here: Path) -> None:
+def test_with_several_tenants_only_the_failed_plan_is_removed(here: Path) -> None:
     two = "tenants: {local: {kind: sandbox, seed: tenant.yaml}, broken: {domain: example.eu.auth0.com}}\n"
     (here / "reconciler.yaml").write_text(two)
     older = (here / "plan.json").read_bytes()
@@ -206,7 +206,7 @@ def test_the_plan_of_a_tenant_that_fails_is_gone_and_that_of_another_is_new(here
 @pytest.mark.parametrize(
     "content", [GRANTS, '{"x": {"format_version": "1"}}', "\0"], ids=["a grant file", "other JSON", "bytes"]
 )
-def test_a_file_that_is_no_plan_is_never_overwritten(here: Path, content: str) -> None:
+def test_a_file_that_is_not_a_plan_is_never_overwritten(here: Path, content: str) -> None:
     (here / "other").write_text(content)
 
     ran = reconciler("plan", "--out", "other")
@@ -216,7 +216,7 @@ def test_a_file_that_is_no_plan_is_never_overwritten(here: Path, content: str) -
     assert (here / "other").read_text() == content
 
 
-def test_a_plan_is_saved_over_an_empty_file_and_over_a_plan_that_was_cut_off(here: Path) -> None:
+def test_an_empty_file_and_a_truncated_plan_are_overwritten(here: Path) -> None:
     (here / "empty").touch()
     (here / "half").write_text((here / "plan.json").read_text()[:50])
 
@@ -225,7 +225,7 @@ def test_a_plan_is_saved_over_an_empty_file_and_over_a_plan_that_was_cut_off(her
         assert reconciler("show", name).code == 0
 
 
-def test_a_folder_stays_a_folder(here: Path) -> None:
+def test_a_folder_is_never_overwritten(here: Path) -> None:
     (here / "folder").mkdir()
 
     ran = reconciler("plan", "--out", "folder")

@@ -10,7 +10,7 @@ from reconciler.contract import stored
 
 @pytest.fixture
 def openapi(here: Path) -> Path:
-    """A copy of our own contract, to be changed."""
+    """A copy of the stored OpenAPI document that tests may change."""
     copy = here / "openapi.json"
     copy.write_text((stored.folder() / stored.OPENAPI).read_text(encoding="utf-8"), encoding="utf-8")
     return copy
@@ -24,7 +24,7 @@ def test_schema_prints_the_committed_file() -> None:
     Draft202012Validator.check_schema(ran.data)
 
 
-def test_schema_derives_it_from_another_document(openapi: Path) -> None:
+def test_schema_is_derived_from_another_document(openapi: Path) -> None:
     openapi.write_text(openapi.read_text().replace('"maxLength": 280', '"maxLength": 281'), encoding="utf-8")
     ran = reconciler("schema", "--spec", openapi)
 
@@ -32,7 +32,7 @@ def test_schema_derives_it_from_another_document(openapi: Path) -> None:
     assert ran.stdout.replace('"maxLength": 281', '"maxLength": 280') == reconciler("schema").stdout != ran.stdout
 
 
-def test_check_finds_no_difference_to_ourselves(openapi: Path) -> None:
+def test_check_finds_no_difference_in_the_stored_document(openapi: Path) -> None:
     ran = reconciler("schema", "--spec", openapi, "--check")
 
     assert (ran.code, ran.stdout, ran.stderr) == (0, "", "")
@@ -54,9 +54,7 @@ def test_check_lists_each_difference_and_exits_with_1(openapi: Path) -> None:
     ids=["empty", "list", "no-paths", "number", "null", "deep"],
 )
 @pytest.mark.parametrize("more", [[], ["--check"]], ids=["derive", "check"])
-def test_a_document_that_is_no_management_api_is_an_error_of_one_line(
-    openapi: Path, text: str, more: list[str]
-) -> None:
+def test_an_unsuitable_document_is_an_error_of_one_line(openapi: Path, text: str, more: list[str]) -> None:
     openapi.write_text(text, encoding="utf-8")
     ran = reconciler("schema", "--spec", openapi, *more)
 
@@ -64,7 +62,7 @@ def test_a_document_that_is_no_management_api_is_an_error_of_one_line(
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_the_description_of_a_strange_document_cannot_command_the_terminal(openapi: Path) -> None:
+def test_text_from_a_document_cannot_control_the_terminal(openapi: Path) -> None:
     strange = json.loads(openapi.read_text())
     whole = json.dumps(strange).replace('"audience"', '"audi\\u001b[2Jence"')
     openapi.write_text(whole, encoding="utf-8")

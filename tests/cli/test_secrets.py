@@ -1,4 +1,4 @@
-"""A canary secret goes in by every way there is; it must come out by none."""
+"""Secrets are put into every input and must not appear in any output."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def workspace(here: Path) -> Path:
 
 @pytest.fixture
 def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """A served tenant whose credentials stand in the environment."""
+    """A served tenant, with its credentials in the environment."""
     with served(here) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -37,7 +37,7 @@ def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monke
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["sandbox", "reset", "-v"]], ids=" ".join)
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
-def test_the_secrets_of_a_sandbox_stay_inside(*, command: list[str], terminal: bool) -> None:
+def test_no_output_contains_the_secrets_of_a_sandbox(*, command: list[str], terminal: bool) -> None:
     ran = reconciler(*command, terminal=terminal)
 
     assert ran.code == 0
@@ -46,7 +46,7 @@ def test_the_secrets_of_a_sandbox_stay_inside(*, command: list[str], terminal: b
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.usefixtures("tenant")
-def test_the_secrets_of_the_environment_stay_inside(command: list[str]) -> None:
+def test_no_output_contains_the_secrets_of_the_environment(command: list[str]) -> None:
     ran = reconciler(*command)
 
     assert ran.code == 0
@@ -73,7 +73,7 @@ SPOILT = {
 
 @pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize("command", [["plan", "-v"], ["apply", "-v", "--yes"]], ids=" ".join)
-def test_no_error_tells_a_secret(tenant: pytest.MonkeyPatch, command: list[str], spoilt: dict[str, str]) -> None:
+def test_no_error_contains_a_secret(tenant: pytest.MonkeyPatch, command: list[str], spoilt: dict[str, str]) -> None:
     for name, value in spoilt.items():
         tenant.setenv(name, value)
     ran = reconciler(*command)
@@ -85,7 +85,7 @@ def test_no_error_tells_a_secret(tenant: pytest.MonkeyPatch, command: list[str],
 
 @pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize("command", [["doctor"], ["doctor", "--format", "json"]], ids=" ".join)
-def test_a_doctor_that_finds_something_wrong_tells_no_secret(
+def test_no_finding_of_doctor_contains_a_secret(
     tenant: pytest.MonkeyPatch, command: list[str], spoilt: dict[str, str]
 ) -> None:
     for name, value in spoilt.items():

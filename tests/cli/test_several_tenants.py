@@ -1,4 +1,4 @@
-"""Several tenants in one go, at the same time: one that fails stops no other, one report, the worst exit code."""
+"""Commands for several tenants: errors of one tenant, reports and exit codes."""
 
 from pathlib import Path
 
@@ -32,14 +32,14 @@ def with_a_broken_one(here: Path) -> None:
     (here / "reconciler.yaml").write_text(CONFIG + BROKEN)
 
 
-def test_each_tenant_has_its_plan_in_the_order_that_was_asked_for() -> None:
+def test_plans_are_in_the_order_of_the_options() -> None:
     shown = reconciler("plan", "--tenant", "prod", "--tenant", "dev").stdout
 
     assert [line.split()[1] for line in shown.splitlines() if line.startswith("Tenant ")] == ["prod", "dev"]
     assert shown.count("Plan: 1 to create") == 2
 
 
-def test_all_tenants_are_those_of_the_configuration() -> None:
+def test_all_tenants_selects_the_tenants_of_the_configuration() -> None:
     ran = reconciler("plan", "--all-tenants", "--format", "json", "--detailed-exitcode")
 
     assert ran.code == 2
@@ -48,13 +48,13 @@ def test_all_tenants_are_those_of_the_configuration() -> None:
     assert ids == ["billing", "other-id-of-billing"]
 
 
-def test_the_environment_can_name_several(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_name_several_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_TENANT", "prod, dev")
 
     assert len(reconciler("plan", "--format", "json").data["plans"]) == 2
 
 
-def test_one_that_fails_stops_no_other(here: Path) -> None:
+def test_a_failed_tenant_does_not_stop_the_others(here: Path) -> None:
     with_a_broken_one(here)
 
     ran = reconciler("apply", "--all-tenants", "--yes", "--format", "json")
@@ -65,7 +65,7 @@ def test_one_that_fails_stops_no_other(here: Path) -> None:
     assert [each["tenant"] for each in ran.data["failed"]] == ["broken"]
 
 
-def test_the_tenant_that_fails_is_in_the_report_of_a_plan(here: Path) -> None:
+def test_the_report_of_a_plan_lists_the_failed_tenant(here: Path) -> None:
     with_a_broken_one(here)
 
     ran = reconciler("plan", "--all-tenants", "--format", "markdown")
@@ -83,7 +83,7 @@ def test_the_tenant_that_fails_is_in_the_report_of_a_plan(here: Path) -> None:
     ],
     ids=["all-denied", "one-denied-and-one-written", "none-denied"],
 )
-def test_the_worst_exit_code_is_that_of_the_command(here: Path, policies: dict[str, str], code: int) -> None:
+def test_the_command_has_the_most_severe_exit_code(here: Path, policies: dict[str, str], code: int) -> None:
     (here / "grants" / "billing.yaml").write_text(
         "grants:\n  - {client: Billing, api: Invoices API, scope: ['read:invoices'], organization_usage: allow}\n"
     )
@@ -99,7 +99,7 @@ def test_the_worst_exit_code_is_that_of_the_command(here: Path, policies: dict[s
     assert ran.stdout.count("Apply: 1 applied") == sum(verdict == "warn" for verdict in policies.values())
 
 
-def test_each_is_asked_about_and_one_refusal_stops_no_other() -> None:
+def test_each_tenant_is_confirmed_separately() -> None:
     ran = reconciler("apply", "--all-tenants", "--color", "never", terminal=True, typed="no\nyes\n")
 
     assert ran.code == 3
@@ -110,14 +110,14 @@ def test_each_is_asked_about_and_one_refusal_stops_no_other() -> None:
     assert reconciler("plan", "--tenant", "dev", "--detailed-exitcode").code == 2
 
 
-def test_plans_are_saved_to_files_of_their_own(here: Path) -> None:
+def test_each_tenant_has_its_own_plan_file(here: Path) -> None:
     assert reconciler("plan", "--all-tenants", "--out", "plan-{tenant}.json").code == 0
     assert (here / "plan-dev.json").exists()
 
     assert reconciler("apply", "plan-prod.json", "--tenant", "prod").code == 0
 
 
-def test_plans_of_several_do_not_fit_into_one_file() -> None:
+def test_several_tenants_cannot_share_a_plan_file() -> None:
     ran = reconciler("plan", "--all-tenants", "--out", "plan.json")
 
     assert (ran.code, ran.stdout) == (1, "")
@@ -152,9 +152,7 @@ def test_reports_can_have_a_file_per_tenant(here: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=["plan", "apply"])
-def test_what_is_wrong_for_all_stands_in_the_report_of_each_in_the_place_of_an_older_one(
-    here: Path, command: list[str]
-) -> None:
+def test_an_error_for_all_tenants_replaces_every_old_report(here: Path, command: list[str]) -> None:
     reports = ("--report", "markdown={tenant}.md", "--report", "text=all.txt")
     reconciler("plan", "--all-tenants", *reports)
     (here / "grants" / "billing.yaml").write_text("grants: 1\n")
@@ -187,7 +185,7 @@ def test_what_is_wrong_for_all_stands_in_the_report_of_each_in_the_place_of_an_o
     ],
     ids=["both", "misspelt", "doctor", "none declared"],
 )
-def test_wrong_usage_is_said(here: Path, arguments: list[str], message: str) -> None:
+def test_usage_errors_are_reported(here: Path, arguments: list[str], message: str) -> None:
     (here / "empty.yaml").write_text("protect: []\n")
 
     ran = reconciler(*arguments)
@@ -195,7 +193,7 @@ def test_wrong_usage_is_said(here: Path, arguments: list[str], message: str) -> 
     assert (ran.code, ran.stdout, ran.stderr) == (1, "", f"error: {message}\n")
 
 
-def test_problems_of_one_tenant_are_told_with_its_name(here: Path) -> None:
+def test_problems_of_one_tenant_name_the_tenant(here: Path) -> None:
     (here / "other.yaml").write_text(OTHER.replace("name: Billing", "name: Billing 2"))
 
     ran = reconciler("plan", "--all-tenants")
@@ -206,7 +204,7 @@ def test_problems_of_one_tenant_are_told_with_its_name(here: Path) -> None:
     assert ran.stdout.count("Plan: 1 to create") == 1
 
 
-def test_a_bug_at_one_tenant_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_for_one_tenant_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = TenantSession.plan
 
     def broken(session: TenantSession, observation: Observation) -> Plan:
@@ -225,8 +223,8 @@ def test_a_bug_at_one_tenant_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> 
     assert "error: dev: unexpected ZeroDivisionError: of dev; this is a bug" in ran.stderr
 
 
-def test_a_bug_after_a_write_hides_no_outcome(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bug strikes the second write: the first one is reported as applied."""
+def test_an_exception_after_a_write_hides_no_outcome(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second write raises an unexpected exception. The first one is reported as applied."""
     (here / "grants" / "billing.yaml").write_text(
         "grants:\n"
         "  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n"

@@ -1,4 +1,4 @@
-"""One repository, three tenants: each has ids of its own, and gets the grants that are meant for it."""
+"""One repository for three tenants. Each tenant has its own ids and gets its own grants."""
 
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def changes(plan: dict[str, Any]) -> list[tuple[str, str, str, list[str]]]:
     ]
 
 
-def test_each_tenant_gets_what_is_meant_for_it_with_its_own_ids_and_values() -> None:
+def test_each_tenant_gets_its_grants_with_its_ids_and_values() -> None:
     plans = {stage: reconciler("plan", "--tenant", stage, "--format", "json") for stage in STAGES}
 
     both = ["read:invoices", "write:invoices"]
@@ -84,7 +84,7 @@ def test_each_tenant_gets_what_is_meant_for_it_with_its_own_ids_and_values() -> 
     }
 
 
-def test_each_tenant_is_pruned_within_its_own_border() -> None:
+def test_each_tenant_is_pruned_within_its_managed_scope() -> None:
     deletes = {}
     for stage in STAGES:
         assert reconciler("apply", "--tenant", stage, "--prune", "--yes").code == 0
@@ -95,14 +95,14 @@ def test_each_tenant_is_pruned_within_its_own_border() -> None:
     assert deletes == {"dev": ["own"], "staging": ["own"], "prod": ["own", "outside"]}
 
 
-def test_a_plan_that_was_saved_for_one_tenant_is_none_for_another() -> None:
+def test_a_plan_saved_for_one_tenant_is_refused_for_another() -> None:
     assert reconciler("plan", "--tenant", "dev", "--out", "plan.json").code == 0
 
     assert reconciler("apply", "plan.json", "--tenant", "staging").code == 5
     assert reconciler("apply", "plan.json", "--tenant", "dev").code == 0
 
 
-def test_validate_looks_at_every_tenant_and_names_those_that_lack_something(repository: Path) -> None:
+def test_validate_checks_every_tenant(repository: Path) -> None:
     assert reconciler("validate").stdout == "3 grants in 2 files: valid.\n"
     (repository / "grants/billing.yaml").write_text(BILLING.replace(", staging]", ", staging, prod]"))
 
@@ -131,7 +131,7 @@ def test_validate_names_the_tenants_that_lack_a_variable(repository: Path) -> No
     )
 
 
-def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository: Path) -> None:
+def test_validate_also_reports_problems_of_the_configuration(repository: Path) -> None:
     (repository / "reconciler.yaml").write_text("default_tenant: x\n")
     (repository / "grants/tools.yaml").write_text("grants: [{client: a}, {client: b, api: c}, {client: b, api: c}]")
 
@@ -149,7 +149,7 @@ def test_validate_tells_what_is_wrong_with_the_configuration_as_well(repository:
     )
 
 
-def test_validate_knows_only_the_tenants_that_are_declared() -> None:
+def test_validate_accepts_only_declared_tenants() -> None:
     ran = reconciler("validate", "--tenant", "pord")
 
     assert (ran.code, ran.stderr) == (
@@ -158,7 +158,7 @@ def test_validate_knows_only_the_tenants_that_are_declared() -> None:
     )
 
 
-def test_doctor_checks_the_files_for_the_tenant_that_is_chosen(repository: Path) -> None:
+def test_doctor_checks_the_files_for_the_selected_tenant(repository: Path) -> None:
     (repository / "grants/billing.yaml").write_text(
         BILLING.replace("[dev, staging]", "[staging]").replace("[prod]", "[prod, dev]")
     )

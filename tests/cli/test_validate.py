@@ -27,7 +27,7 @@ def test_a_folder_without_grant_files_is_not_valid(folder: Path, file: str, argu
     assert json.loads(reconciler("validate", "--format", "json").stdout)["valid"] is False
 
 
-def test_each_folder_that_is_named_needs_a_file(here: Path) -> None:
+def test_each_given_folder_needs_a_grant_file(here: Path) -> None:
     (here / "more").mkdir()
 
     ran = reconciler("validate", "grants", "more")
@@ -45,13 +45,13 @@ def test_a_file_may_declare_that_there_are_no_grants(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# grants:\n", "---\n"])
-def test_a_file_that_says_nothing_is_not_valid(folder: Path, text: str) -> None:
+def test_an_empty_file_is_not_valid(folder: Path, text: str) -> None:
     (folder / "empty.yaml").write_text(text, encoding="utf-8")
 
     assert reconciler("validate").code == 1
 
 
-def test_a_file_that_is_named_is_read_whatever_its_name(folder: Path) -> None:
+def test_a_given_file_is_read_with_any_name(folder: Path) -> None:
     (folder / "a.json").write_text(json.dumps({"grants": [{"client": "A", "api": "B"}]}), encoding="utf-8")
 
     ran = reconciler("validate", "grants/a.json")
@@ -59,7 +59,7 @@ def test_a_file_that_is_named_is_read_whatever_its_name(folder: Path) -> None:
     assert (ran.code, ran.output) == (0, "1 grant in 1 file: valid.\n")
 
 
-def test_files_that_are_not_read_are_named_by_every_command_that_reads_the_folder(here: Path) -> None:
+def test_every_command_warns_about_unread_files(here: Path) -> None:
     (here / "grants" / "prod.json").write_text("[]", encoding="utf-8")
 
     for arguments in (["validate"], ["plan"], ["fmt", "--check"]):

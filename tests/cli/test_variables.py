@@ -1,4 +1,4 @@
-"""Every option can be set by a variable of the option's own name."""
+"""Environment variables for options."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,15 +10,15 @@ from click.core import ParameterSource
 from support.commands import SEED, a_workspace, reconciler, served
 
 from reconciler.cli.main import COMMANDS, MODULES, commands
-from reconciler.cli.options import name_variables
+from reconciler.cli.options import bind_environment_variables
 
 VALUES = ("1", "1000", "0.5", "json", "text=report.txt", "name")
-"""Each option takes one of these."""
+"""Every option accepts one of these values."""
 KUBERNETES = "10.0.0.0/8,fd02::/112,.svc"
 
 
 def every_option() -> Iterator[tuple[str, str]]:
-    """Yield the words of each command with each long option that its help shows."""
+    """Yield the names of each command with each long option in its help."""
     for name in COMMANDS:
         command = import_module(f"reconciler.cli.{MODULES.get(name, name)}").command
         inner = {f"{name} {each}": sub for each, sub in getattr(command, "commands", {}).items()}
@@ -29,7 +29,7 @@ def every_option() -> Iterator[tuple[str, str]]:
 
 
 def parsed(words: str, option: str) -> tuple[object, ParameterSource | None]:
-    """Return the value of an option as the command gets it, and where it comes from."""
+    """Return the value of an option in the command, and its source."""
     context = commands.make_context("reconciler", words.split(), resilient_parsing=True)
     command: click.Command = commands
     for word in words.split():
@@ -43,9 +43,7 @@ def parsed(words: str, option: str) -> tuple[object, ParameterSource | None]:
 
 
 @pytest.mark.parametrize(("words", "option"), list(every_option()))
-def test_every_option_can_be_set_by_a_variable_of_its_own_name(
-    monkeypatch: pytest.MonkeyPatch, words: str, option: str
-) -> None:
+def test_every_option_has_an_environment_variable(monkeypatch: pytest.MonkeyPatch, words: str, option: str) -> None:
     variable = f"RECONCILER {words} {option}".replace(" --", "_").replace(" ", "_").replace("-", "_").upper()
     assert parsed(words, option)[1] is ParameterSource.DEFAULT
 
@@ -78,7 +76,7 @@ def test_an_import_takes_its_filters_from_variables(tmp_path: Path, monkeypatch:
     assert not any("Billing" in path.read_text() for path in (here / "grants").glob("*.yaml"))
 
 
-def test_every_option_of_several_values_takes_them_separated_by_commas() -> None:
+def test_repeatable_options_accept_comma_separated_variables() -> None:
     for name in COMMANDS:
         command = commands.get_command(click.Context(commands), name)
         assert command is not None
@@ -88,15 +86,15 @@ def test_every_option_of_several_values_takes_them_separated_by_commas() -> None
             assert all(option.type.envvar_list_splitter == "," for option in several)
 
 
-def test_an_option_keeps_the_variable_that_it_has() -> None:
+def test_an_option_keeps_its_existing_variable() -> None:
     option = click.Option(["--color"], envvar="RECONCILER_COLOR")
-    name_variables(click.Command("plan", params=[option]), "plan")
+    bind_environment_variables(click.Command("plan", params=[option]), "plan")
 
     assert option.envvar == "RECONCILER_COLOR"
 
 
 @pytest.mark.parametrize("command", ["plan", "apply --yes", "import", "list", "doctor"])
-def test_a_no_proxy_with_networks_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_networks_in_no_proxy_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     here = a_workspace(tmp_path, monkeypatch)
     (here / "reconciler.yaml").unlink()
     monkeypatch.setenv("NO_PROXY", KUBERNETES)
@@ -111,9 +109,7 @@ def test_a_no_proxy_with_networks_stops_nothing(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("command", ["plan", "apply --yes", "import", "list", "doctor"])
 @pytest.mark.usefixtures("here")
-def test_an_entry_of_no_proxy_that_cannot_be_read_is_ignored_with_a_note(
-    monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
+def test_an_invalid_no_proxy_entry_is_ignored_with_a_note(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     for name, value in {
         "AUTH0_DOMAIN": "unknown.invalid",
         "AUTH0_ACCESS_TOKEN": "a.b.c",

@@ -1,4 +1,4 @@
-"""PyYAML without its C parser: files are read all the same, and a note says why this takes longer."""
+"""PyYAML without its C parser: files are read in the same way, and a note explains the slow speed."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import reconciler.files.layout
 import reconciler.files.loader
 from reconciler.core.problems import errors
 from reconciler.files.document import Document, YamlMapping
-from reconciler.files.fmt import canonical
+from reconciler.files.fmt import sort_file
 from reconciler.files.loader import parse, parse_by_events
 from reconciler.files.read import read_grants
 
@@ -25,12 +25,12 @@ def without_libyaml(*arguments: str) -> CommandResult:
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def test_commands_read_their_files_and_note_it(here: Path) -> None:
+def test_commands_work_without_libyaml_and_print_a_note(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text(GRANTS + "  - {api: Invoices API, client: Portal}\n")
 
     validated = without_libyaml("validate")
     assert (validated.code, validated.stdout) == (0, "2 grants in 1 file: valid.\n")
-    assert validated.stderr.startswith("The slow parser read the files, because this PyYAML lacks libyaml. ")
+    assert validated.stderr.startswith("PyYAML was built without libyaml, so reading files is slow. ")
     assert without_libyaml("fmt", "-q").stderr == ""
     assert (here / "grants" / "billing.yaml").read_text().endswith("  - {client: Portal, api: Invoices API}\n")
 
@@ -46,7 +46,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(text: str) -> tuple[Document, object]:
-    """Return the document, and the places of its keys, which are read right away."""
+    """Return the document and the positions of its keys."""
     document = parse_by_events(text, "x.yaml")
     return document, dict(document.data.marks) if isinstance(document.data, YamlMapping) else None
 
@@ -59,7 +59,7 @@ def test_both_parsers_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for (document, marks), text in fast:
         again, marks_again = read(text)
-        assert (again.data, again.whole) == (document.data, document.whole)
+        assert (again.data, again.is_complete) == (document.data, document.is_complete)
         assert [each.source.line for each in again.problems][:-1] == [each.source.line for each in document.problems][
             :-1
         ]
@@ -67,18 +67,18 @@ def test_both_parsers_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         assert marks_again == marks
 
 
-def test_both_parsers_put_files_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_parsers_sort_files_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [path.read_text(encoding="utf-8") for path in FILES if not errors(read_grants([path]).problems)]
     assert len(texts) > 50
-    fast = [canonical(text, "x.yaml") for text in texts]
+    fast = [sort_file(text, "x.yaml") for text in texts]
     monkeypatch.setattr(reconciler.files.loader, "PARSER", yaml.SafeLoader)
     monkeypatch.setattr(reconciler.files.layout, "PARSER", yaml.SafeLoader)
 
-    assert [canonical(text, "x.yaml") for text in texts] == fast
+    assert [sort_file(text, "x.yaml") for text in texts] == fast
 
 
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("text", ["a: \ufffe", "a: \x00", "\x80", "a: [\x07", "a: \uffff # b"])
-def test_what_the_slow_parser_refuses_is_a_problem(text: str) -> None:
+def test_an_error_of_the_slow_parser_is_a_problem(text: str) -> None:
     assert parse(text.encode(), "x.yaml").problems
     assert parse_by_events(text, "x.yaml").problems

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.core.problems import Problem, Severity
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import MOST_BYTES, find, name_of, read, without_files
+from reconciler.files.discover import MAX_BYTES, empty_folder_problems, find, name_of, read
 
 
 def lay(folder: Path, *names: str) -> Path:
@@ -24,12 +24,12 @@ def found_in(folder: Path) -> tuple[list[str], list[str]]:
     )
 
 
-def test_a_folder_gives_its_yaml_files_in_order_with_those_of_its_sub_folders(tmp_path: Path) -> None:
+def test_yaml_files_of_a_folder_and_subfolders_are_sorted(tmp_path: Path) -> None:
     lay(tmp_path, "b.yaml", "a.yml", "teams/x.yaml", "teams/deep/y.yaml", "notes.md", "yaml.txt")
     assert found_in(tmp_path) == (["a.yml", "b.yaml", "teams/deep/y.yaml", "teams/x.yaml"], [])
 
 
-def test_hidden_files_and_folders_are_skipped_what_looks_like_grants_not_without_a_word(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped_with_a_warning(tmp_path: Path) -> None:
     lay(tmp_path, ".hidden.yaml", ".old/a.yaml", ".old/notes.md", ".git/config", ".notes.md", "seen.YAML")
     assert found_in(tmp_path) == (
         ["seen.YAML"],
@@ -40,14 +40,14 @@ def test_hidden_files_and_folders_are_skipped_what_looks_like_grants_not_without
     )
 
 
-def test_a_link_to_a_hidden_folder_is_no_way_to_lose_grants(tmp_path: Path) -> None:
+def test_a_link_to_a_hidden_folder_is_a_problem(tmp_path: Path) -> None:
     lay(tmp_path, ".team/a.yaml")
     (tmp_path / "team").symlink_to(".team")
     files, problems = found_in(tmp_path)
     assert (files, problems[0]) == ([], "team this symbolic link leads to a hidden folder, which is not read")
 
 
-def test_a_mounted_configmap_is_read_without_a_word(tmp_path: Path) -> None:
+def test_a_mounted_configmap_is_read_without_warnings(tmp_path: Path) -> None:
     lay(tmp_path, "..2026_01/a.yaml", "..2026_01/b.yaml")
     (tmp_path / "..data").symlink_to("..2026_01")
     for name in ("a.yaml", "b.yaml"):
@@ -67,7 +67,7 @@ ELSE = "this file is not read: its name does not end in .yaml or .yml"
         *((name, ELSE) for name in ("a.ymal", "a.yam", "a.yaml2", "a.yaml ", "a.json5", ".a.yaml.swap", "sub/a.yamll")),
     ],
 )
-def test_a_file_that_looks_like_grants_and_is_not_read_gets_a_warning(tmp_path: Path, name: str, what: str) -> None:
+def test_an_unread_file_that_looks_like_grants_gets_a_warning(tmp_path: Path, name: str, what: str) -> None:
     lay(tmp_path, "a.yaml", name)
     files, problems = find([tmp_path])
     assert [file.name for file in files] == ["a.yaml"]
@@ -78,30 +78,30 @@ def test_a_file_that_looks_like_grants_and_is_not_read_gets_a_warning(tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["notes.md", "yaml.txt", "json", ".a.yaml.swp", "a.sh", "README", "x.json/b.md"])
-def test_other_files_are_nobodys_grants(tmp_path: Path, name: str) -> None:
+def test_other_files_are_ignored(tmp_path: Path, name: str) -> None:
     lay(tmp_path, "a.yaml", name)
     assert found_in(tmp_path) == (["a.yaml"], [])
 
 
 @pytest.mark.parametrize("name", ["A.YAML", "b.Yml", "c.yaml", "d.YML"])
-def test_upper_and_lower_case_make_no_difference(tmp_path: Path, name: str) -> None:
+def test_suffixes_may_be_upper_case(tmp_path: Path, name: str) -> None:
     assert found_in(lay(tmp_path, name)) == ([name], [])
 
 
-def test_links_that_are_not_read_get_the_warning_as_well(tmp_path: Path) -> None:
+def test_unread_links_get_a_warning(tmp_path: Path) -> None:
     lay(tmp_path, "in/a.yaml", "out/b.yaml")
     (tmp_path / "in" / "b.json").symlink_to("../out/b.yaml")
     assert found_in(tmp_path / "in") == (["a.yaml"], [f"b.json {JSON}"])
 
 
-def test_of_many_files_that_are_not_read_the_first_are_named(tmp_path: Path) -> None:
+def test_warnings_name_the_first_of_many_unread_files(tmp_path: Path) -> None:
     lay(tmp_path, *(f"{number:02}.json" for number in range(12)))
     _, problems = find([tmp_path])
     assert [problem.source.file.rsplit("/", 1)[-1] for problem in problems[:-1]] == [f"{n:02}.json" for n in range(10)]
     assert problems[-1].what == "12 files here look like grants and are not read; the first 10 are named"
 
 
-def test_what_is_named_itself_is_read_and_no_warning_given(tmp_path: Path) -> None:
+def test_a_given_file_is_read_without_warning(tmp_path: Path) -> None:
     lay(tmp_path, "a.json", ".b.yaml", ".old/c.yaml")
     files, problems = find([tmp_path, tmp_path / "a.json", tmp_path / ".b.yaml", tmp_path / ".old"])
     assert ([file.name for file in files], problems) == (["a.json", ".b.yaml", "c.yaml"], ())
@@ -111,20 +111,20 @@ def test_a_folder_without_grant_files_is_a_problem_where_one_is_needed(tmp_path:
     lay(tmp_path, "empty/x.json", "hidden/.a.yaml", "whole/sub/a.YML", "single.txt")
     (tmp_path / "bare").mkdir()
     folders = [tmp_path / name for name in ("empty", "hidden", "whole", "bare", "single.txt", "nothing")]
-    problems = list(without_files(folders))
+    problems = list(empty_folder_problems(folders))
     assert [Path(problem.source.file).name for problem in problems] == ["empty", "hidden", "bare"]
     assert {problem.what for problem in problems} == {"this folder has no grant files (*.yaml, *.yml)"}
     assert {problem.severity for problem in problems} == {Severity.ERROR}
 
 
-def test_folders_are_followed_so_deep_and_no_deeper(tmp_path: Path) -> None:
+def test_the_depth_of_folders_is_limited(tmp_path: Path) -> None:
     lay(tmp_path, "/".join(["d"] * 31 + ["a.yaml"]), "/".join(["e"] * 32 + ["a.yaml"]))
     files, (problem,) = found_in(tmp_path)
     assert len(files) == 1
     assert problem.endswith("this folder is more than 32 levels deep")
 
 
-def test_a_file_given_by_name_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_given_file_may_have_any_suffix(tmp_path: Path) -> None:
     lay(tmp_path, ".hidden.txt")
     assert find([tmp_path / ".hidden.txt"]) == ((tmp_path / ".hidden.txt",), ())
 
@@ -157,13 +157,13 @@ def test_links_are_followed_only_within_the_folder(tmp_path: Path) -> None:
     ]
 
 
-def test_a_sibling_whose_name_begins_alike_is_outside_of_the_folder(tmp_path: Path) -> None:
+def test_a_sibling_folder_with_the_same_prefix_is_outside(tmp_path: Path) -> None:
     lay(tmp_path, "grants/a.yaml", "grants-old/b.yaml")
     (tmp_path / "grants/b.yaml").symlink_to("../grants-old/b.yaml")
     assert found_in(tmp_path / "grants") == (["a.yaml"], ["b.yaml this symbolic link leads out of the folder"])
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_circular_links_are_a_problem(tmp_path: Path) -> None:
     lay(tmp_path, "a.yaml")
     (tmp_path / "again").symlink_to(".")
     (tmp_path / "self.yaml").symlink_to("self.yaml")
@@ -180,7 +180,7 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path: Path) -> None:
+def test_an_unreadable_folder_is_a_problem(tmp_path: Path) -> None:
     lay(tmp_path, "closed/a.yaml", "open.yaml")
     (tmp_path / "closed").chmod(0)
     files, problems = found_in(tmp_path)
@@ -188,12 +188,12 @@ def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path: Path) -> None:
     assert (files, problems) == (["open.yaml"], ["closed this folder cannot be read (Permission denied)"])
 
 
-def test_a_file_is_read_to_its_limit(tmp_path: Path) -> None:
-    (tmp_path / "full.yaml").write_bytes(b"#" * MOST_BYTES)
-    assert read(tmp_path / "full.yaml") == b"#" * MOST_BYTES
+def test_a_file_may_have_the_maximum_size(tmp_path: Path) -> None:
+    (tmp_path / "full.yaml").write_bytes(b"#" * MAX_BYTES)
+    assert read(tmp_path / "full.yaml") == b"#" * MAX_BYTES
 
 
-def test_what_is_no_plain_small_file_is_a_problem_and_never_waited_for(tmp_path: Path) -> None:
+def test_special_and_large_files_are_problems_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "folder.yaml").mkdir()
     with (tmp_path / "huge.yaml").open("wb") as file:
@@ -215,6 +215,6 @@ def test_a_socket_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert isinstance(read(Path("s.yaml")), Problem)
 
 
-def test_names_are_shown_as_given_and_harmless() -> None:
+def test_names_are_shown_as_given_with_escapes() -> None:
     assert name_of(Path("grants/teams") / "a.yaml") == "grants/teams/a.yaml"
     assert name_of(Path(os.fsdecode(b"a\n\x1b[31m\xff.yaml"))) == "a\\n\\x1b[31m\\udcff.yaml"

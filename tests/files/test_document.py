@@ -17,12 +17,12 @@ DATA = parse(b"# first\na:\n  - b: 1\n    c: 2\n", "f.yaml").data
         (("a", 0, "c", "deeper"), (4, 8), (4, 5)),
     ],
 )
-def test_a_path_leads_to_the_place_of_its_value_and_key(
+def test_mark_of_returns_the_position_of_a_value_or_key(
     path: tuple[str | int, ...], value_mark: tuple[int, int], key_mark: tuple[int, int]
 ) -> None:
     assert mark_of(DATA, path) == value_mark
     assert mark_of(DATA, path, key=True) == key_mark
 
 
-def test_a_single_scalar_stands_at_the_start() -> None:
+def test_a_single_scalar_is_at_the_start() -> None:
     assert mark_of("text", ()) == START

@@ -26,12 +26,12 @@ def expected_about(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", examples("valid"), ids=lambda path: path.stem)
-def test_a_valid_file_has_no_errors_and_only_the_warnings_beside_it(path: Path) -> None:
+def test_a_valid_file_has_only_the_expected_warnings(path: Path) -> None:
     assert not errors(read_grants([path]).problems)
     assert said_about(path) == expected_about(path)
 
 
 @pytest.mark.parametrize("path", examples("invalid"), ids=lambda path: path.stem)
-def test_an_invalid_file_has_exactly_the_problems_beside_it(path: Path) -> None:
+def test_an_invalid_file_has_exactly_the_expected_problems(path: Path) -> None:
     assert errors(read_grants([path]).problems)
     assert said_about(path) == expected_about(path)

@@ -7,7 +7,7 @@ from support.grant_file_layouts import grant_files
 
 from reconciler.core.fields import field_order, grant_order
 from reconciler.core.spec import GrantSpec, PartialLocations
-from reconciler.files.fmt import canonical
+from reconciler.files.fmt import sort_file
 from reconciler.files.loader import parse
 from reconciler.files.specs import grant_specs
 
@@ -26,7 +26,7 @@ def grants_in(text: str) -> Any:
 
 
 def declared(text: str) -> list[GrantSpec]:
-    """What a file declares, wherever in it."""
+    """Return the declared content of a file, independent of order."""
     data: Any = parse(text.encode(), "file").data
     specs = grant_specs(data, "file")
     placeless = [spec._replace(locations=PartialLocations((1, 1)), scope=tuple(sorted(spec.scope))) for spec in specs]
@@ -35,8 +35,8 @@ def declared(text: str) -> list[GrantSpec]:
 
 @calm
 @given(grant_files())
-def test_every_file_is_put_in_order_and_declares_the_same_with_every_comment(text: str) -> None:
-    ordered = canonical(text, "file")
+def test_sorting_keeps_the_declared_grants_and_all_comments(text: str) -> None:
+    ordered = sort_file(text, "file")
 
     assert isinstance(ordered, str)
     assert declared(ordered) == declared(text)
@@ -47,28 +47,28 @@ def test_every_file_is_put_in_order_and_declares_the_same_with_every_comment(tex
 @pytest.mark.parametrize("header", ["|", ">", "|-", "|+", "|2", "|+2", ">2-", "|  # about it"])
 def test_a_block_without_a_last_line_end_keeps_its_value(header: str) -> None:
     text = f"grants:\n  - description: first\n    client: a\n    api: {header}\n      x\n      y"
-    ordered = canonical(text, "file")
+    ordered = sort_file(text, "file")
 
     assert isinstance(ordered, str)
     assert ordered != text
     assert declared(ordered) == declared(text)
     assert comments(ordered) == comments(text)
-    assert canonical(ordered, "file") == ordered
+    assert sort_file(ordered, "file") == ordered
 
 
 @calm
 @given(grant_files())
-def test_a_file_that_was_put_in_order_is_in_order(text: str) -> None:
-    ordered = canonical(text, "file")
+def test_sorting_is_idempotent(text: str) -> None:
+    ordered = sort_file(text, "file")
 
     assert isinstance(ordered, str)
-    assert canonical(ordered, "file") == ordered
+    assert sort_file(ordered, "file") == ordered
 
 
 @calm
 @given(grant_files())
 def test_grants_keys_and_scopes_are_sorted(text: str) -> None:
-    ordered = canonical(text, "file")
+    ordered = sort_file(text, "file")
 
     assert isinstance(ordered, str)
     items = list(map(dict, grants_in(ordered)))
@@ -79,7 +79,7 @@ def test_grants_keys_and_scopes_are_sorted(text: str) -> None:
 
 
 RULES = {
-    "a comment goes with what stands below it": """
+    "a comment moves with the value below it": """
 grants:
   # about b
   - {client: b, api: x}
@@ -92,7 +92,7 @@ grants:
   # about b
   - {client: b, api: x}
 """,
-    "a comment goes with what stands before it": """
+    "a comment moves with the value before it": """
 grants:
   - client: b  # about b
     scope:
@@ -107,7 +107,7 @@ grants:
       - y
       - z  # about z
 """,
-    "a comment that is indented deeper goes with what stands above it": """
+    "a comment that is indented deeper moves with the value above it": """
 grants:
   - client: b
     api: x
@@ -164,7 +164,7 @@ grants:
   - client: c
     api: x
 """,
-    "what comes first in its grant takes the hyphen": """
+    "the first key of a grant follows the hyphen": """
 grants:
   -   scope: [a]
       # the API
@@ -179,7 +179,7 @@ grants:
       api: x
       scope: [a]
 """,
-    "brackets over several lines keep their shape": """
+    "brackets over several lines keep their layout": """
 grants:
   - {api: x, scope: [c,
       a, b], client: a}
@@ -188,7 +188,7 @@ grants:
   - {client: a, api: x, scope: [a,
       b, c]}
 """,
-    "brackets with comments in them are left as they are": """
+    "brackets with comments are not sorted": """
 grants:
   - scope: [b,  # why
       a]
@@ -201,7 +201,7 @@ grants:
     scope: [b,  # why
       a]
 """,
-    "a text over several lines moves whole": """
+    "a block scalar is moved as a whole": """
 grants:
   - description: |
       first  # no comment
@@ -218,7 +218,7 @@ grants:
 
       second
 """,
-    "a hyphen on a line of its own stays there": """
+    "a hyphen on its own line stays on its own line": """
 grants:
   -  # alone
     api: x
@@ -229,7 +229,7 @@ grants:
     client: a
     api: x
 """,
-    "the last line may lack its end": """
+    "the last line may have no line end": """
 grants:
 - api: x
   client: b
@@ -246,8 +246,8 @@ grants:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_comments_and_blank_lines_go_by_rules(rule: str) -> None:
+def test_comments_and_blank_lines_follow_the_rules(rule: str) -> None:
     before, after = rule.lstrip("\n").split("=>\n")
 
-    assert canonical(before.removesuffix("\n"), "file") == after
-    assert canonical(before.replace("\n", "\r\n"), "file") == after.replace("\n", "\r\n")
+    assert sort_file(before.removesuffix("\n"), "file") == after
+    assert sort_file(before.replace("\n", "\r\n"), "file") == after.replace("\n", "\r\n")

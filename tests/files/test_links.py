@@ -1,4 +1,4 @@
-"""Links lead to the same files in a folder and in the revision that was committed from it."""
+"""Links in a folder and in its committed revision are followed in the same way."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.repository import commit_all
 
 from reconciler.core.problems import Problem, errors
-from reconciler.files.discover import SUFFIXES, TO_HIDDEN, LinkProblem, find, follow, read
+from reconciler.files.discover import SUFFIXES, TO_HIDDEN_FOLDER, LinkProblem, find, follow, read
 from reconciler.files.revision import read_revision
 from reconciler.git.repository import open_repository
 from reconciler.git.revision import resolve_revision
@@ -34,7 +34,7 @@ TEXTS = st.sampled_from(
     files=st.sets(st.sampled_from([f"{folder}{name}" for folder in FOLDERS for name in FILES]), min_size=1),
     links=st.dictionaries(st.sampled_from(PLACES), TEXTS, max_size=6),
 )
-def test_a_revision_reads_links_as_the_folder_that_was_committed(files: set[str], links: dict[str, str]) -> None:
+def test_links_in_a_revision_are_read_as_in_its_checkout(files: set[str], links: dict[str, str]) -> None:
     root = Path(tempfile.mkdtemp())
     try:
         folder = root / "folder"
@@ -58,9 +58,9 @@ def test_a_revision_reads_links_as_the_folder_that_was_committed(files: set[str]
     )
     stray_today = {problem.source.file for problem in errors(problems)}
     stray_then = {problem.source.file.removesuffix(f" in {commit}"): problem.what for problem in trouble(then)}
-    # at a revision, nobody can know whether a link that leads out leads to a folder
+    # a revision does not show whether the target of a link out of the folder is a folder
     assert set(stray_then) == {name for name in stray_today if name.lower().endswith(SUFFIXES)} | {
-        name for name in stray_today if stray_then.get(name) == f"this symbolic link {TO_HIDDEN}"
+        name for name in stray_today if stray_then.get(name) == f"this symbolic link {TO_HIDDEN_FOLDER}"
     }
     assert not trouble(contents.items())
 
@@ -84,11 +84,11 @@ def trouble(contents: Iterable[tuple[object, bytes | Problem]]) -> list[Problem]
         ({"l.yaml": "m.yaml", "m.yaml": "l.yaml"}, LinkProblem.CIRCLE),
     ],
 )
-def test_each_link_on_the_way_is_followed(links: dict[str, str], leads: str) -> None:
+def test_each_link_in_a_path_is_followed(links: dict[str, str], leads: str) -> None:
     assert follow("l.yaml", links.get, {"c/d"}.__contains__) == leads
 
 
-def test_a_chain_of_links_may_be_so_long_and_no_longer() -> None:
+def test_the_number_of_links_is_limited() -> None:
     chain = {f"{number}": f"{number + 1}" for number in range(100)}
 
     assert follow("60", chain.get, bool) == "100"

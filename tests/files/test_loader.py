@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import reconciler.files.loader
 from reconciler.files import document
-from reconciler.files.document import MOST_CHARACTERS, MOST_PROBLEMS, Document, mark_of, too_many
+from reconciler.files.document import MAX_CHARACTERS, MAX_PROBLEMS, Document, mark_of, too_many_problems
 from reconciler.files.loader import parse
-from reconciler.files.yaml_messages import MOST_LEVELS
+from reconciler.files.yaml_messages import MAX_LEVELS
 
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False) | st.text(),
@@ -26,7 +26,7 @@ def said(parsed: Document) -> list[str]:
     return [f"{problem.source.line}:{problem.source.column}: {problem.message}" for problem in parsed.problems]
 
 
-def test_data_comes_with_the_place_of_everything() -> None:
+def test_data_has_positions() -> None:
     parsed = parse(b"grants:\n  - client: a\n    scope: [x, 'y']\n", "f.yaml")
     root = parsed.data
     assert isinstance(root, document.YamlMapping)
@@ -40,7 +40,7 @@ def test_data_comes_with_the_place_of_everything() -> None:
 
 
 def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
-    """Yield what stands in `node`, however deep, with its place."""
+    """Yield all values in `node` at any depth, with their positions."""
     if isinstance(node, document.YamlMapping):
         placed = [(node.value_marks[key], value) for key, value in node.items()]
         assert node.value_marks.keys() == node.keys()
@@ -52,12 +52,12 @@ def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
 
 
 @given(data=YAML_LIKE.map(str.encode))
-def test_places_are_found_of_everything_whatever_was_wrong(data: bytes) -> None:
+def test_positions_exist_despite_problems(data: bytes) -> None:
     for place, value in places_in(parse(data, "f.yaml").data):
         assert not isinstance(value, document.YamlMapping | document.YamlList) or value.mark == place
 
 
-def test_a_refused_key_shifts_no_place() -> None:
+def test_a_refused_key_does_not_shift_positions() -> None:
     root = parse(b"{4: a, b: [], <<: {c: d}, b: 5, '4': {e: f}}", "f.yaml").data
     assert isinstance(root, document.YamlMapping)
     assert dict(root.value_marks) == {"b": (1, 11), "4": (1, 38)}
@@ -79,9 +79,9 @@ def test_columns_count_characters_not_bytes() -> None:
         pytest.param(b"---\na: b\nc: [d]\n...\n", id="document marks"),
     ],
 )
-def test_how_a_file_is_saved_makes_no_difference(data: bytes) -> None:
+def test_line_ends_and_byte_order_mark_do_not_matter(data: bytes) -> None:
     parsed = parse(data, "f.yaml")
-    assert (parsed.data, parsed.problems, parsed.whole) == ({"a": "b", "c": ["d"]}, (), True)
+    assert (parsed.data, parsed.problems, parsed.is_complete) == ({"a": "b", "c": ["d"]}, (), True)
 
 
 @pytest.mark.parametrize("data", [b"", b"# only a comment\n", b"---\n", b"\xef\xbb\xbf"])
@@ -89,7 +89,7 @@ def test_an_empty_file_is_null(data: bytes) -> None:
     assert parse(data, "f.yaml") == Document("f.yaml", None, data.decode("utf-8-sig"))
 
 
-def test_reading_goes_on_after_what_can_be_skipped() -> None:
+def test_reading_continues_after_recoverable_problems() -> None:
     parsed = parse(b"a: &x 1\na: 2\n<<: {b: !!int 3}\n4: {c: &y [5]}\n~: 6\n'': 7\nd: 8", "f.yaml")
     assert parsed.data == {"a": 1, "": 7, "d": 8}
     assert said(parsed) == [
@@ -139,53 +139,53 @@ def test_reading_goes_on_after_what_can_be_skipped() -> None:
         ),
     ],
 )
-def test_reading_stops_where_nothing_can_be_made_of_the_rest(data: bytes, problem: str) -> None:
+def test_reading_stops_after_unrecoverable_problems(data: bytes, problem: str) -> None:
     parsed = parse(data, "f.yaml")
     assert said(parsed) == [problem]
-    assert (parsed.data, parsed.whole) == (None, False)
+    assert (parsed.data, parsed.is_complete) == (None, False)
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}")])
-def test_levels_are_limited(opening: str, closing: str) -> None:
-    deepest = parse((opening * MOST_LEVELS + closing * MOST_LEVELS).encode(), "f.yaml")
+def test_nesting_is_limited(opening: str, closing: str) -> None:
+    deepest = parse((opening * MAX_LEVELS + closing * MAX_LEVELS).encode(), "f.yaml")
     assert deepest.problems == ()
     deeper = parse((opening * 50_000).encode(), "f.yaml")
     assert [problem.what for problem in deeper.problems] == ["this is nested more than 32 levels deep"]
 
 
-def test_a_bomb_of_aliases_stops_at_the_first() -> None:
+def test_reading_stops_at_the_first_alias() -> None:
     bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 40))
     assert [problem.source.line for problem in parse(bomb.encode(), "f.yaml").problems] == [1, 2, 2]
 
 
-def test_the_length_of_a_text_is_limited_and_reading_goes_on() -> None:
-    longest, longer = "x" * MOST_CHARACTERS, "x" * (MOST_CHARACTERS + 1)
+def test_the_length_of_a_scalar_is_limited() -> None:
+    longest, longer = "x" * MAX_CHARACTERS, "x" * (MAX_CHARACTERS + 1)
     parsed = parse(f"a: {longest}\nb: {longer}\n{longest}x: &c c\n".encode(), "f.yaml")
     assert "2:4: this text has 8,193 characters; write at most 8,192" in said(parsed)
 
 
-def test_a_number_of_absurd_length_is_a_problem_and_stays_text() -> None:
+def test_a_number_with_too_many_digits_is_a_problem() -> None:
     parsed = parse(b"a: " + b"9" * 5000, "f.yaml")
     assert said(parsed) == ["1:4: a number of 5,000 characters is too long; put it in quotes if it is text"]
     assert parsed.data == {"a": "9" * 5000}
 
 
-def test_a_file_full_of_problems_is_given_up() -> None:
-    parsed = parse(b"a: 1\n" * (MOST_PROBLEMS + 100), "f.yaml")
-    assert len(parsed.problems) == MOST_PROBLEMS + 1
-    assert parsed.problems[-1] == too_many("f.yaml")
-    assert not parsed.whole
+def test_the_number_of_problems_is_limited() -> None:
+    parsed = parse(b"a: 1\n" * (MAX_PROBLEMS + 100), "f.yaml")
+    assert len(parsed.problems) == MAX_PROBLEMS + 1
+    assert parsed.problems[-1] == too_many_problems("f.yaml")
+    assert not parsed.is_complete
 
 
 @given(data=st.binary() | YAML_LIKE.map(str.encode))
-def test_whatever_bytes_come_in_data_or_problems_come_out(data: bytes) -> None:
+def test_any_bytes_give_data_or_problems(data: bytes) -> None:
     parsed = parse(data, "f.yaml")
-    assert parsed.whole or parsed.problems
+    assert parsed.is_complete or parsed.problems
     assert all(problem.source.line >= 1 and problem.source.column >= 1 for problem in parsed.problems)
 
 
 def quoted_by_pyyaml(data: Any) -> bytes:
-    """Texts in double quotes: unquoted, PyYAML writes for YAML 1.1, where other words are text."""
+    """Write strings in double quotes, because PyYAML quotes by the rules of YAML 1.1."""
 
     class Dumper(yaml.SafeDumper):
         pass
@@ -198,7 +198,7 @@ def quoted_by_pyyaml(data: Any) -> bytes:
 
 
 @given(data=JSON_LIKE)
-def test_what_pyyaml_writes_reads_back_as_the_same_data(data: object) -> None:
+def test_data_written_by_pyyaml_is_read_back_unchanged(data: object) -> None:
     parsed = parse(quoted_by_pyyaml(data), "f.yaml")
     assert parsed.problems == ()
     assert parsed.data == data
@@ -210,15 +210,15 @@ def test_what_pyyaml_writes_reads_back_as_the_same_data(data: object) -> None:
     [
         (
             r'a: "x \ud83d\ude80"',
-            r"YAML has no surrogate pairs like \ud83d\ude80; write the character 🚀 itself, or \U0001F680",
+            r"YAML does not allow surrogate pairs such as \ud83d\ude80; write the character 🚀 itself, or \U0001F680",
         ),
-        (r'{"a": "\uD83D\uDE80"}', r"pairs like \uD83D\uDE80; write the character 🚀 itself, or \U0001F680"),
+        (r'{"a": "\uD83D\uDE80"}', r"pairs such as \uD83D\uDE80; write the character 🚀 itself, or \U0001F680"),
         (r'a: "\ud83d"', "this escape is one half of a surrogate pair; write the character itself"),
         (r'a: "\ude80\ud83d"', "this escape is one half of a surrogate pair; write the character itself"),
     ],
 )
 @pytest.mark.parametrize("parser", [yaml.CSafeLoader, yaml.SafeLoader])
-def test_surrogate_pairs_of_json_are_answered_with_the_character(
+def test_the_message_about_a_surrogate_pair_names_the_character(
     monkeypatch: pytest.MonkeyPatch, text: str, message: str, parser: type
 ) -> None:
     monkeypatch.setattr(reconciler.files.loader, "PARSER", parser)

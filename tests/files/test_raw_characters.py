@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.characters import escape_for_yaml, is_invisible
-from reconciler.files.document import MOST_PROBLEMS, too_many
+from reconciler.files.document import MAX_PROBLEMS, too_many_problems
 from reconciler.files.loader import parse
 from reconciler.files.read import read_grants
-from reconciler.files.write import quoted, scalar
+from reconciler.files.write import double_quoted, scalar
 
 CONTROLS = [chr(number) for number in (*range(0x20), *range(0x7F, 0xA0)) if chr(number) not in "\t\n\r"]
 REFUSED = [
@@ -22,7 +22,7 @@ SPACES = [char for char in REFUSED if char.isspace() and is_invisible(char)]
 GRANT = "grants:\n  - client: Billing\n    api: Invoices\n    scope: [read]\n"
 
 
-def portions(chars: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def split_by_size(chars: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (chars[start : start + size] for start in range(0, len(chars), size))
 
 
@@ -49,64 +49,64 @@ def places(text: str) -> list[tuple[int, int]]:
         pytest.param("description: {a", ": b}\n", id="a key in a description"),
     ],
 )
-def test_each_is_refused_in_what_a_program_reads(before: str, after: str) -> None:
+def test_misleading_characters_are_refused_in_values(before: str, after: str) -> None:
     place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
 
     assert [char for char in SOME if place not in places(f"{before}{char}{after}")] == []
 
 
 @pytest.mark.parametrize("before", ["# about", "grants: []  # about", "description: about"])
-def test_each_is_refused_in_comments_and_descriptions_but_for_spaces(before: str) -> None:
+def test_misleading_characters_are_refused_in_comments(before: str) -> None:
     allowed = [char for char in REFUSED if not places(f"{before}{char}it\n")]
 
     assert allowed == SPACES
 
 
-def test_each_reads_back_as_itself_where_it_is_an_escape_in_double_quotes() -> None:
-    for chars in portions(REFUSED, 500):
+def test_escapes_in_double_quotes_are_allowed() -> None:
+    for chars in split_by_size(REFUSED, 500):
         written = "".join(map(escape_for_yaml, chars))
-        for text in (f'"{written}"', quoted("".join(chars))):
+        for text in (f'"{written}"', double_quoted("".join(chars))):
             parsed = parse(f"grants: [{{client: {text}}}]\n".encode(), "f")
             assert (parsed.problems, parsed.data) == ((), {"grants": [{"client": "".join(chars)}]})
 
 
 @pytest.mark.slow
-def test_every_character_is_written_in_a_way_that_is_read() -> None:
+def test_every_written_character_is_read_back() -> None:
     every = [chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF]
-    for chars in portions(every, 4000):
+    for chars in split_by_size(every, 4000):
         text = "".join(chars)
-        parsed = parse(f"- {quoted(text)}\n- {scalar(f'a{text}a')}\n".encode(), "f")
+        parsed = parse(f"- {double_quoted(text)}\n- {scalar(f'a{text}a')}\n".encode(), "f")
         assert (parsed.data, parsed.problems) == ([text, f"a{text}a"], ())
 
 
 @pytest.mark.slow
-def test_every_other_character_may_stand_as_it_is() -> None:
+def test_every_other_character_is_allowed() -> None:
     every = {chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF}
-    for chars in portions(sorted(every.difference(REFUSED, "'\t\n")), 4000):
+    for chars in split_by_size(sorted(every.difference(REFUSED, "'\t\n")), 4000):
         text = "".join(chars)
         parsed = parse(f"- '{text}x'  # {text}\n".encode(), "f")
         assert (parsed.data, parsed.problems) == ([f"{text}x"], ())
 
 
 @pytest.mark.parametrize("end", ["\r", "\x85", "\u2028", "\u2029"], ids=ascii)
-def test_a_comment_cannot_end_where_no_editor_ends_it(end: str) -> None:
+def test_a_comment_ends_only_where_editors_end_it(end: str) -> None:
     text = f"grants:\n# old:{end}  - client: X{end}    api: Y{end}    allow_all_scopes: true\n"
 
     parsed = parse(text.encode(), "f")
 
-    assert (parsed.data, parsed.whole) == (None, False)
+    assert (parsed.data, parsed.is_complete) == (None, False)
     assert [(each.source.line, each.source.column) for each in parsed.problems] == [(2, 7), (2, 21), (2, 32)]
     assert "ends a line in YAML only" in parsed.problems[0].what
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
-def test_lines_and_columns_are_those_of_an_editor(end: str) -> None:
+def test_lines_and_columns_match_an_editor(end: str) -> None:
     lines = ["\ufeffgrants:", "  - client: ключ\u200b", "    # a\u2028b", "    api: 'x\u202e'", "# \ufeff"]
 
     assert places(end.join(lines)) == [(2, 17), (3, 8), (4, 12), (5, 3)]
 
 
-def test_a_message_says_what_it_is_and_how_to_write_it() -> None:
+def test_messages_name_the_character_and_its_escape() -> None:
     told = said("a: [b\u200b, c\u202e, d\u2028, e\xa0, f\x07, g\U000e0041, 'h\ri']")
 
     escapes = ["\\u200b", "\\u202e", "\\u2028", "\\u00a0", "\\u0007", "\\U000e0041", "\\u000d"]
@@ -128,7 +128,7 @@ LEGITIMATE = ["⚠\ufe0f", "1\ufe0f\u20e3", "👩🏽\u200d💻", "❤\ufe0f\u20
 
 
 @pytest.mark.parametrize("text", LEGITIMATE, ids=ascii)
-def test_people_may_write_what_their_language_needs(text: str) -> None:
+def test_joiners_and_emoji_are_allowed_in_text(text: str) -> None:
     file = f"""\
 # {text}
 grants:  # {text}
@@ -162,7 +162,7 @@ grants:  # {text}
         *("variables: {description: TEXT}", "TEXT", "title: TEXT", "description: x\nclient: TEXT", "a\x07: b\nc: TEXT"),
     ],
 )
-def test_names_are_written_so_that_two_cannot_look_the_same(file: str, text: str) -> None:
+def test_invisible_characters_in_names_are_refused(file: str, text: str) -> None:
     whole = file.replace("TEXT", text)
     first = re.search("[\ufe0f\u200d\u200c\u202f]", whole)
     assert first
@@ -171,7 +171,7 @@ def test_names_are_written_so_that_two_cannot_look_the_same(file: str, text: str
     assert place in places(whole)
 
 
-def test_files_in_the_plain_layout_are_held_to_the_same() -> None:
+def test_the_fast_reader_refuses_the_same_characters() -> None:
     assert places(GRANT.replace("Billing", "Bill\u3164ing")) == [(2, 17)]
     assert places(GRANT.replace("read", "\uffa0")) == [(4, 13)]
     assert places(f"# \u115f\n{GRANT}") == [(1, 3)]
@@ -182,19 +182,19 @@ def test_other_problems_of_the_file_are_reported_as_well() -> None:
     assert places("a: &x b\u200b\nc: d\nc: e\n") == [(1, 8), (1, 4), (3, 1)]
 
 
-def test_what_cannot_be_parsed_is_reported_with_all_that_cannot_be_seen() -> None:
+def test_a_syntax_error_is_reported_with_all_misleading_characters() -> None:
     assert places("a: [\nb\u200b: # ⚠\ufe0f\n") == [(2, 2), (3, 1)]
 
 
-def test_a_file_full_of_them_is_given_up() -> None:
+def test_the_number_of_character_problems_is_limited() -> None:
     problems = parse(("\u200b" * 2000).encode(), "f").problems
 
-    assert len(problems) == MOST_PROBLEMS + 1
-    assert problems[-2].source.column == MOST_PROBLEMS
-    assert problems[-1] == too_many("f")
+    assert len(problems) == MAX_PROBLEMS + 1
+    assert problems[-2].source.column == MAX_PROBLEMS
+    assert problems[-1] == too_many_problems("f")
 
 
-def test_no_grant_is_declared_by_what_holds_one(tmp_path: Path) -> None:
+def test_a_file_with_a_misleading_character_declares_no_grants(tmp_path: Path) -> None:
     files = {"a.yaml": GRANT.replace("Billing", "Billing\ufe0f"), "b.yaml": f"# \u2029{GRANT}", "c.yaml": GRANT}
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

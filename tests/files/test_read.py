@@ -61,7 +61,7 @@ def test_every_problem_of_every_file_comes_in_one_run() -> None:
     assert len(errors(declared.problems)) == 6
 
 
-def test_a_grant_beside_a_wrong_one_counts_and_can_be_declared_twice() -> None:
+def test_valid_grants_in_a_file_with_errors_are_checked() -> None:
     declared = write(a=GRANT.format(client="x") + "  - client: y\n", b=GRANT.format(client="x"))
     assert [(str(problem.source), problem.what[:22]) for problem in declared.problems] == [
         ("grants/a.yaml:4:5", '"api" and "audience" a'),
@@ -102,9 +102,7 @@ TWO_TENANTS = TargetTenants((TargetTenant("dev", {"stage": "dev"}), TargetTenant
         "not only texts",
     ],
 )
-def test_names_that_stand_for_nothing_are_told_together_with_what_else_is_wrong(
-    item: str, problems: dict[str, str]
-) -> None:
+def test_unknown_names_are_reported_with_other_problems(item: str, problems: dict[str, str]) -> None:
     Path("grants/a.yaml").write_text(f"grants:\n  - {item}\n", encoding="utf-8")
 
     found = {
@@ -116,7 +114,7 @@ def test_names_that_stand_for_nothing_are_told_together_with_what_else_is_wrong(
     assert all(found[place].startswith(what) for place, what in problems.items())
 
 
-def test_a_file_that_cannot_be_read_has_no_text_and_its_problem() -> None:
+def test_an_unreadable_file_has_a_problem_and_no_text() -> None:
     Path("grants/folder.yaml").mkdir()
     os.mkfifo("grants/pipe.yaml")
     declared = read_grants([Path("grants")])
@@ -130,7 +128,7 @@ def test_a_file_that_does_not_exist_is_refused(reader: Any) -> None:
         reader(Path("nothing.yaml"))
 
 
-def test_a_file_of_any_other_schema_can_be_read() -> None:
+def test_read_yaml_accepts_any_schema() -> None:
     Path("seed.yaml").write_text("clients: [a]\n", encoding="utf-8")
     schema = {"type": "object", "properties": {"clients": {"type": "array"}}}
     assert read_yaml(Path("seed.yaml"), schema).data == {"clients": ["a"]}
@@ -204,5 +202,5 @@ tenants:
         ("# nothing", "1:1: the file is empty; write a mapping, or remove it"),
     ],
 )
-def test_a_slip_in_the_configuration_is_explained(text: str, problem: str) -> None:
+def test_a_mistake_in_the_configuration_is_explained(text: str, problem: str) -> None:
     assert config_says(text) == [f"reconciler.yaml:{problem}"]

@@ -5,7 +5,7 @@ from support.repository import commit_all
 
 from reconciler.core.problems import Problem, errors
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import MOST_BYTES
+from reconciler.files.discover import MAX_BYTES
 from reconciler.files.read import read_grants, read_grants_at
 from reconciler.files.revision import read_revision
 from reconciler.git.repository import open_repository
@@ -30,7 +30,7 @@ def read(revision: str, path: Path) -> dict[str, bytes | Problem]:
     return dict(read_revision(at(revision, path), path))
 
 
-def test_files_are_read_as_they_were(grants: Path) -> None:
+def test_files_are_read_at_the_revision(grants: Path) -> None:
     before = commit_all(grants.parent)
     (grants / "apps" / "a.yaml").write_text(GRANT % "write")
     (grants / "new.yaml").write_text(GRANT % "x")
@@ -39,7 +39,7 @@ def test_files_are_read_as_they_were(grants: Path) -> None:
     assert [spec.scope for spec in read_grants_at(at(before, grants), grants).specs] == [("read",)]
 
 
-def test_a_revision_reads_like_the_folder_that_was_committed(grants: Path) -> None:
+def test_a_revision_is_read_like_its_checkout(grants: Path) -> None:
     (grants / ".hidden.yaml").write_text("no: [")
     (grants / ".folder").mkdir()
     (grants / ".folder" / "x.yaml").write_text("no: [")
@@ -58,13 +58,13 @@ def test_a_revision_reads_like_the_folder_that_was_committed(grants: Path) -> No
     assert len(found.texts) == 3
 
 
-def test_one_file_can_be_asked_for(grants: Path) -> None:
+def test_a_single_file_can_be_read(grants: Path) -> None:
     file = grants / "apps" / "a.yaml"
 
     assert [spec.scope for spec in read_grants_at(at(commit_all(grants.parent), grants), file).specs] == [("read",)]
 
 
-def test_a_folder_that_was_not_there_yet_has_no_files(grants: Path) -> None:
+def test_a_folder_missing_in_the_revision_has_no_files(grants: Path) -> None:
     before = commit_all(grants.parent)
     (grants.parent / "more").mkdir()
 
@@ -80,8 +80,8 @@ def test_problems_name_the_revision(grants: Path) -> None:
     assert str(problem.source) == f"{grants}/apps/a.yaml in main:1:9"
 
 
-def test_what_is_too_large_is_not_read(grants: Path) -> None:
-    (grants / "apps" / "a.yaml").write_text("#" * (MOST_BYTES + 1))
+def test_large_files_are_not_read(grants: Path) -> None:
+    (grants / "apps" / "a.yaml").write_text("#" * (MAX_BYTES + 1))
     (grants / "b.yaml").write_text(GRANT % "x")
 
     first, second = read(commit_all(grants.parent), grants).values()
@@ -91,19 +91,19 @@ def test_what_is_too_large_is_not_read(grants: Path) -> None:
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "-h", "--output=x", "main:nothing"])
-def test_what_is_no_revision_is_said(grants: Path, revision: str) -> None:
+def test_an_unknown_revision_is_an_error(grants: Path, revision: str) -> None:
     commit_all(grants.parent)
 
     with pytest.raises(ReconcilerError, match=r"is not a revision of git|git does not know the revision"):
         read(revision, grants)
 
 
-def test_a_folder_outside_of_a_repository_is_said(grants: Path) -> None:
+def test_a_folder_outside_a_repository_is_an_error(grants: Path) -> None:
     with pytest.raises(ReconcilerError, match="is not in a git repository"):
         read("main", grants)
 
 
-def test_without_git_it_is_said(grants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_git_is_an_error(grants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit_all(grants.parent)
     monkeypatch.setenv("PATH", "")
 

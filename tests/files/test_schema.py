@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.files.custom_schemas import NotASchemaError, judge
-from reconciler.files.document import MOST_PROBLEMS
+from reconciler.files.custom_schemas import NotASchemaError, compile_schema
+from reconciler.files.document import MAX_PROBLEMS
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 
@@ -57,11 +57,11 @@ PICKY: dict[str, Any] = {
         ("must: a\nmsut: b", '2:1: the key "msut" is unknown; did you mean "must"?'),
     ],
 )
-def test_each_keyword_has_its_words(text: str, problem: str) -> None:
+def test_each_keyword_has_a_message(text: str, problem: str) -> None:
     assert said(text, PICKY) == [problem]
 
 
-def test_a_list_at_the_top_names_no_key() -> None:
+def test_the_message_about_a_list_at_the_top_names_no_key() -> None:
     schema = {"type": "array", "items": {"type": "string"}}
     assert said("- 1", schema) == ["1:3: an item of the file is the number 1, not text; put it in quotes"]
     assert said("a: 1", schema) == [
@@ -69,7 +69,7 @@ def test_a_list_at_the_top_names_no_key() -> None:
     ]
 
 
-def test_a_schema_that_expects_no_key_has_an_empty_file_written_or_removed() -> None:
+def test_an_empty_file_violates_a_schema_for_mappings() -> None:
     assert said("", {"type": "object"}) == ["1:1: the file is empty; write a mapping, or remove it"]
 
 
@@ -89,15 +89,15 @@ def test_an_escape_sequence_in_a_file_never_reaches_the_terminal() -> None:
     assert "\x1b" not in problem
 
 
-def test_what_several_keywords_say_alike_is_said_once() -> None:
+def test_equal_explanations_are_reported_once() -> None:
     schema = {"type": "object", "allOf": [{"type": "object"}, {"type": "object"}]}
     assert said("- a", schema) == ["1:1: the file is a list, not a mapping; write a mapping"]
 
 
-def test_problems_of_one_file_are_limited_and_said_to_be() -> None:
+def test_the_number_of_violations_is_limited() -> None:
     schema = {"type": "array", "items": {"type": "string"}}
-    lines = said("- 1\n" * (MOST_PROBLEMS + 100), schema)
-    assert len(lines) == MOST_PROBLEMS + 1
+    lines = said("- 1\n" * (MAX_PROBLEMS + 100), schema)
+    assert len(lines) == MAX_PROBLEMS + 1
     assert lines[0] == "0:0: this file has 1,000 problems or more; correct these first"
 
 
@@ -106,8 +106,8 @@ def test_every_missing_key_is_named() -> None:
     assert said("b: 1", schema) == ['1:1: "a" is missing; add it', '1:1: "c" is missing; add it']
 
 
-def test_a_schema_of_somebody_else_tells_whether_data_meets_it() -> None:
-    is_valid = judge({"properties": {"description": {"pattern": "^OPS-"}}})
+def test_a_compiled_schema_checks_data() -> None:
+    is_valid = compile_schema({"properties": {"description": {"pattern": "^OPS-"}}})
 
     assert [is_valid({"description": text}) for text in ("OPS-1", "why not")] == [True, False]
 
@@ -123,6 +123,6 @@ def test_a_schema_of_somebody_else_tells_whether_data_meets_it() -> None:
     ],
     ids=["type", "properties", "pattern", "elsewhere", "itself"],
 )
-def test_what_is_no_schema_of_its_own_is_said(schema: dict[str, object], message: str) -> None:
+def test_an_invalid_custom_schema_is_an_error(schema: dict[str, object], message: str) -> None:
     with pytest.raises(NotASchemaError, match=message):
-        judge(schema)
+        compile_schema(schema)

@@ -20,12 +20,12 @@ def a_spec(**fields: Any) -> GrantSpec:
     return GrantSpec(**{"file": "f.yaml", "places": PartialLocations((1, 1)), "client": "a", "api": "b", **fields})
 
 
-def test_what_a_grant_leaves_out_has_its_default() -> None:
+def test_omitted_fields_have_their_defaults() -> None:
     (spec,) = specs_in("grants:\n  - client: a\n    api: b\n")
     assert spec == GrantSpec(file="f.yaml", locations=spec.locations, client="a", api="b")
 
 
-def test_a_grant_carries_everything_it_says() -> None:
+def test_all_fields_are_read() -> None:
     (spec,) = specs_in(
         "grants: [{default_for: third_party_clients, audience: b, description: why, subject_type: user, scope: [s, r],"
         " organization_usage: allow, allow_any_organization: true, authorization_details_types: [t],"
@@ -47,14 +47,14 @@ def test_a_grant_carries_everything_it_says() -> None:
     )
 
 
-def test_a_grant_knows_where_its_fields_and_scopes_stand() -> None:
+def test_a_grant_has_positions_of_fields_and_scopes() -> None:
     (spec,) = specs_in("grants:\n  - client_id: a\n    audience: b\n    scope:\n      - r\n      - s\n")
     assert spec.source == Source("f.yaml", 2, 5)
     assert spec.source_of("audience") == Source("f.yaml", 3, 15)
     assert dict(spec.scopes_with_sources()).__getitem__("s") == Source("f.yaml", 6, 9)
 
 
-def test_no_organizations_are_told_from_nothing_said_about_them() -> None:
+def test_an_empty_list_of_organizations_differs_from_a_missing_one() -> None:
     none, unsaid, some = specs_in(
         "grants: [{client: a, api: b, organizations: []}, {client: a, api: b}, {client: a, api: b, organizations: [x]}]"
     )
@@ -62,7 +62,7 @@ def test_no_organizations_are_told_from_nothing_said_about_them() -> None:
     assert list(some.organizations_with_sources()) == [("x", Source("f.yaml", 1, 107))]
 
 
-def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
+def test_organizations_without_effect_are_a_warning() -> None:
     denying, allowing, none = (
         a_spec(client="d", organizations=("x",), locations=PartialLocations((6, 5), {"organizations": (7, 5)})),
         a_spec(client="a", organizations=("x",), organization_usage="allow"),
@@ -72,7 +72,7 @@ def test_organizations_without_effect_are_a_warning_at_their_place() -> None:
     assert (problem.source, problem.severity) == (Source("f.yaml", 7, 5), Severity.WARNING)
 
 
-def test_a_grant_declared_twice_names_both_places() -> None:
+def test_a_duplicate_grant_names_both_positions() -> None:
     earlier, later = (
         a_spec(file="a.yaml", locations=PartialLocations((9, 9))),
         a_spec(file="b.yaml", locations=PartialLocations((3, 5), {}, {"scope": ((4, 4),)}), scope=("s",)),
@@ -86,7 +86,7 @@ def test_a_grant_declared_twice_names_both_places() -> None:
     ]
 
 
-def test_grants_that_differ_in_any_part_of_the_key_are_no_duplicates() -> None:
+def test_grants_with_different_keys_are_not_duplicates() -> None:
     parts: list[dict[str, str | None]] = [
         {},
         {"client": "other"},
@@ -105,7 +105,7 @@ ONE, TWO = TargetTenant("one", {"domain": "one", "x": "a"}), TargetTenant("two",
 SEVERAL = TargetTenants((TWO, ONE), ("one", "two"))
 
 
-def test_two_grants_for_one_key_are_fine_in_different_tenants_only() -> None:
+def test_two_grants_may_share_a_key_in_different_tenants() -> None:
     apart = "grants: [{client: a, api: b, tenants: [one]}, {client: a, api: b, tenants: [two]}]"
     together = apart.replace("[two]", "['*']")
 
@@ -115,14 +115,14 @@ def test_two_grants_for_one_key_are_fine_in_different_tenants_only() -> None:
     ]
 
 
-def test_a_variable_can_make_two_grants_one() -> None:
+def test_variables_can_make_grants_duplicates() -> None:
     specs = specs_in("grants: [{client: a, api: b}, {client: '${x}', api: b}]")
 
     assert [str(problem.source) for problem in problems_of(specs, SEVERAL)] == ["f.yaml:1:31"]
     assert not list(problems_of(specs, TargetTenants((TWO,), ("one", "two"))))
 
 
-def test_a_scope_is_looked_at_with_its_values_in_it() -> None:
+def test_scopes_are_checked_with_variables_replaced() -> None:
     (odd,) = problems_of(
         specs_in("grants: [{client: a, api: b, scope: ['${x}']}]"), TargetTenants((TargetTenant("t", {"x": "ü"}),))
     )
@@ -130,7 +130,7 @@ def test_a_scope_is_looked_at_with_its_values_in_it() -> None:
     assert odd.severity is Severity.WARNING
 
 
-def test_a_file_says_for_all_of_its_grants_where_they_apply() -> None:
+def test_tenants_of_a_file_apply_to_all_its_grants() -> None:
     text = "tenants: [one, t*]\ngrants:\n  - {client: a, api: b}\n  - {client: c, api: d, tenants: [two]}\n"
 
     first, second = specs_in(text)
@@ -141,11 +141,11 @@ def test_a_file_says_for_all_of_its_grants_where_they_apply() -> None:
 
 
 @pytest.mark.parametrize("tenants", ["", "dev", "5", "[]", "[5]", "[[dev]]", "{dev: 1}", "[dev, null]"])
-def test_where_a_file_does_not_tell_its_tenants_nothing_of_it_is_taken(tenants: str) -> None:
+def test_a_file_with_invalid_tenants_has_no_specs(tenants: str) -> None:
     assert specs_in(f"grants:\n  - {{client: a, api: b}}\ntenants: {tenants}\n") == ()
 
 
-def test_a_scope_that_oauth_does_not_allow_is_a_warning() -> None:
+def test_a_scope_not_allowed_by_oauth_is_a_warning() -> None:
     scopes = ("read:x", "ünï", "read:x write:x", 'a"b', "a\\b", "!#[]~")
     marks = tuple((1, column) for column in range(1, 7))
     problems = list(problems_of([a_spec(scope=scopes, locations=PartialLocations((1, 1), {}, {"scope": marks}))]))

@@ -12,7 +12,7 @@ from support.builders import a_plan, a_spec, an_observed
 from reconciler.artifacts.serialization import plan_json
 from reconciler.contract import stored
 from reconciler.files.loader import parse
-from reconciler.files.messages import breaches, validator
+from reconciler.files.messages import explain_violations, validator
 from reconciler.files.schema import violations
 from reconciler.files.validity import validity_check
 
@@ -129,7 +129,7 @@ def test_references_are_followed(inner: dict[str, Any], data: object) -> None:
 
 
 def values_of(field: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Mostly what the field takes, sometimes what it may refuse."""
+    """Draw mostly valid values, sometimes invalid ones."""
     texts = st.sampled_from([*WORDS_OF_GRANTS, "read:x", "", "x" * 280, "x" * 281, "tab\t"])
     usual: dict[str, st.SearchStrategy[Any]] = {
         "array": st.lists(texts, max_size=3),
@@ -150,7 +150,7 @@ GRANTS = st.lists(st.builds(lambda start, more: {**start, **more}, A_SOUND_START
 @given(grants=GRANTS | DATA, more=st.dictionaries(st.sampled_from(["snapshot", "more"]), LEAVES, max_size=1))
 def test_both_agree_on_grant_files(grants: object, more: dict[str, object]) -> None:
     data, schema = {"grants": grants, **more}, stored.load(stored.GRANTS)
-    assert validity_check(schema)(data) is not bool(breaches(data, schema, "f.yaml"))
+    assert validity_check(schema)(data) is not bool(explain_violations(data, schema, "f.yaml"))
 
 
 @given(data=DATA, repeated=st.lists(st.sampled_from(["a", "b", 1, 1.0, True]), max_size=4))
@@ -158,7 +158,7 @@ def test_only_repeated_strings_violate_unique_items(data: object, repeated: list
     schema = {"properties": {"a": {"uniqueItems": True}}}
     texts = [item for item in repeated if isinstance(item, str)]
     assert bool(violations({"a": repeated}, schema, file="f")) is (len(set(texts)) < len(texts))
-    assert violations({"a": data}, schema, file="f") == breaches({"a": data}, schema, "f")
+    assert violations({"a": data}, schema, file="f") == explain_violations({"a": data}, schema, "f")
 
 
 @pytest.mark.parametrize("schema", [{"$ref": "#/$defs/absent"}, {"pattern": "(?<"}, {"type": "nonsense"}])
@@ -173,7 +173,7 @@ def test_data_that_jsonschema_rs_cannot_read_is_explained_by_jsonschema(data: ob
 
 @pytest.mark.parametrize("schema", [stored.GRANTS, stored.CONFIG, stored.PLAN], ids=str)
 def test_every_bound_of_a_number_has_a_type(schema: str) -> None:
-    """jsonschema-rs reads infinity as null, which no bound refuses."""
+    """jsonschema-rs reads infinity as null, and limits for numbers do not apply to null."""
 
     def parts(node: object) -> Iterator[dict[str, Any]]:
         if isinstance(node, dict):

@@ -14,7 +14,7 @@ from reconciler.core.tenant_filter import ANY_TENANT, select_for_tenant
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs
-from reconciler.files.write import MOST_CHARACTERS_IN_A_FILE, FileHeader, import_file, portions
+from reconciler.files.write import MAX_FILE_CHARACTERS, FileHeader, import_file, split_by_size
 
 HEADING = FileHeader(["Imported."])
 names = st.just("") | odd_texts | st.sampled_from(["half \ud800", "z" * 8193, "a", "${domain}"])
@@ -31,7 +31,7 @@ def declared(text: str, directory: Directory) -> list[ClientGrant]:
 
 
 @pytest.mark.parametrize("name", ["", "half \ud800", "z" * 8193], ids=["none", "half", "long"])
-def test_what_has_no_name_that_a_file_can_hold_stands_by_id(name: str) -> None:
+def test_an_unwritable_name_is_replaced_by_the_id(name: str) -> None:
     directory = a_directory({"billing": name}, [an_api(name=name)])
 
     text = import_file([a_grant()], directory, HEADING)
@@ -41,7 +41,7 @@ def test_what_has_no_name_that_a_file_can_hold_stands_by_id(name: str) -> None:
     assert declared(text, directory) == [a_grant()]
 
 
-def test_comments_at_the_top_cannot_be_more_than_comments() -> None:
+def test_header_comments_cannot_contain_line_ends() -> None:
     text = import_file([a_grant()], a_directory(), FileHeader(["x\ngrants: []"], tenant="a: b"))
 
     assert text.startswith('# x\\ngrants: []\ntenants: ["a: b"]\ngrants:\n')
@@ -49,9 +49,7 @@ def test_comments_at_the_top_cannot_be_more_than_comments() -> None:
 
 @settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=4), st.lists(names, min_size=1, max_size=3))
-def test_whatever_the_names_are_a_file_declares_the_grants_that_it_was_made_of(
-    applications: list[str], apis: list[str]
-) -> None:
+def test_a_written_file_declares_the_same_grants(applications: list[str], apis: list[str]) -> None:
     directory = Directory(
         tuple(Application(f"app{place}", name) for place, name in enumerate(applications)),
         tuple(Api(f"api{place}", name) for place, name in enumerate(apis)),
@@ -68,12 +66,12 @@ def test_whatever_the_names_are_a_file_declares_the_grants_that_it_was_made_of(
     assert sorted(made, key=lambda grant: grant.key.order) == sorted(grants, key=lambda grant: grant.key.order)
 
 
-def test_a_holder_of_very_much_gets_files_that_can_be_read_again() -> None:
+def test_a_holder_with_many_grants_gets_several_readable_files() -> None:
     scopes = ["s" * 250 + str(number) for number in range(1000)]
     grants = [a_grant(a_key(audience=f"api{number:02}"), scope=scopes) for number in range(12)]
 
-    parts = portions(grants)
+    parts = split_by_size(grants)
 
     assert [grant for part in parts for grant in part] == grants
     assert len(parts) > 1
-    assert all(len(import_file(part, a_directory(), HEADING)) <= MOST_CHARACTERS_IN_A_FILE * 1.1 for part in parts)
+    assert all(len(import_file(part, a_directory(), HEADING)) <= MAX_FILE_CHARACTERS * 1.1 for part in parts)

@@ -7,13 +7,13 @@ from support.odd_tenants import odd_texts
 
 from reconciler.core.characters import escape_for_yaml, has_invisible, is_invisible
 from reconciler.files.loader import parse
-from reconciler.files.write import quoted, scalar
+from reconciler.files.write import double_quoted, scalar
 
 
 @pytest.mark.parametrize(
     "text", ["read:invoices", "Billing Worker", "https://api.example.com/x", "Überweisung", "a@b+c"]
 )
-def test_plain_text_stays_as_it_is(text: str) -> None:
+def test_plain_text_is_not_quoted(text: str) -> None:
     assert scalar(text) == text
 
 
@@ -39,24 +39,24 @@ def test_plain_text_stays_as_it_is(text: str) -> None:
         "é\n",
     ],
 )
-def test_what_yaml_could_take_for_something_else_is_quoted(text: str) -> None:
+def test_ambiguous_text_is_quoted(text: str) -> None:
     assert scalar(text).startswith('"')
 
 
-def test_what_does_not_print_is_written_out() -> None:
-    assert quoted('a\x1b\u202e\U000e0001"\\日') == '"a\\u001b\\u202e\\U000e0001\\"\\\\日"'
+def test_unprintable_characters_are_escaped() -> None:
+    assert double_quoted('a\x1b\u202e\U000e0001"\\日') == '"a\\u001b\\u202e\\U000e0001\\"\\\\日"'
 
 
 @pytest.mark.slow
-def test_no_scalar_holds_a_character_that_a_reader_cannot_see() -> None:
+def test_no_scalar_contains_an_invisible_character() -> None:
     for number in range(sys.maxunicode + 1):
         if is_invisible(char := chr(number)):
-            assert scalar(f"a{char}b") == quoted(f"a{char}b") == f'"a{escape_for_yaml(char)}b"'
+            assert scalar(f"a{char}b") == double_quoted(f"a{char}b") == f'"a{escape_for_yaml(char)}b"'
 
 
 @given(odd_texts)
-def test_every_text_reads_back_as_itself_in_every_place_and_by_others_too(text: str) -> None:
-    for written in (scalar(text), quoted(text)):
+def test_every_text_is_read_back_unchanged(text: str) -> None:
+    for written in (scalar(text), double_quoted(text)):
         assert written.isprintable()
         assert not has_invisible(written)
         document = f"{written}: [{written}]\nlist:\n  - {written}  # {written if written.isprintable() else ''}\n"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
-from reconciler.files.write import quoted
+from reconciler.files.write import double_quoted
 
 COMMENTS = ("# why", "#", "# a: b", "#- x", "# 'quoted", "# é \U0001f0a1", "# [", "# - client: old")
 TEXTS = ("a", "B", "read:x", "a # b", "#a", "x'y", 'x"y', "[a]", "a, b", "- a", "é", "a: b", "${x}")
@@ -71,18 +71,18 @@ def _field(draw: st.DrawFn, name: str, value: str | list[str]) -> list[str]:
     if isinstance(value, str):
         if "\n" in value and value[0] != " " and draw(st.booleans()):
             return [f"{name}: |{draw(_comment)}", *_indented(value.removesuffix("\n").split("\n"), "   ")]
-        return [f"{name}: {quoted(value)}{draw(_comment)}"]
+        return [f"{name}: {double_quoted(value)}{draw(_comment)}"]
     if draw(st.booleans()):
         return [f"{name}: {_flow(value)}{draw(_comment)}"]
     if draw(st.integers(0, 4)) == 0:
-        items = [f"     {quoted(item)},{draw(_comment)}" for item in value]
+        items = [f"     {double_quoted(item)},{draw(_comment)}" for item in value]
         return [f"{name}: [{draw(_comment)}", *items, f"  ]{draw(_comment)}"]
     indent = draw(st.sampled_from(["", "  "]))
     lines = [f"{name}:{draw(_comment)}"]
     for item in value:
-        lines += [*draw(_comment_lines(indent)), f"{indent}- {quoted(item)}{draw(_comment)}"]
+        lines += [*draw(_comment_lines(indent)), f"{indent}- {double_quoted(item)}{draw(_comment)}"]
     return [*lines, *draw(_comment_lines(f"{indent}    "))]
 
 
 def _flow(value: str | list[str]) -> str:
-    return quoted(value) if isinstance(value, str) else f"[{', '.join(map(quoted, value))}]"
+    return double_quoted(value) if isinstance(value, str) else f"[{', '.join(map(double_quoted, value))}]"
