@@ -64,7 +64,8 @@ def import_grants(
             return Exit.DONE
         header = _file_header(session, options, folder)
         convert = partial(insert_variables, values=session.tenant.target.values)
-        texts = _file_texts(grant_import, folder, lambda grants: import_file(grants, observation.directory, header, convert)
+        texts = _file_texts(
+            grant_import, folder, lambda grants: import_file(grants, observation.directory, header, convert)
         )
         _write(folder, texts)
         for note in observation.notes:
@@ -121,7 +122,8 @@ def relative_path(file: Path, folder: Path) -> str:
     return Path(relpath(file, folder)).as_posix()
 
 
-def _file_texts(grant_import: GrantImport, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]
+def _file_texts(
+    grant_import: GrantImport, folder: Path, text_of: Callable[[Iterable[ClientGrant]], str]
 ) -> dict[Path, str]:
     unique_name = UniqueNames(path.stem for path in folder.iterdir()) if folder.is_dir() else UniqueNames(())
     return {

@@ -168,11 +168,11 @@ def load_grant_files(
         refuse_unless_ancestor(revision)
     base_config, changes = _base_config(revision, config, tenants)
     if base_config is None:
-        at_base, readers = list(tenants), config.readers(*tenants)
+        at_base, targets = list(tenants), config.targets(*tenants)
     else:
         at_base = [found for each in tenants if (found := _tenant_at_base(each, config, base_config))]
-        readers = base_config.readers(*at_base)
-    base = read_grants_at(revision, Path(options.grants), was.targets(*then))
+        targets = base_config.targets(*at_base)
+    base = read_grants_at(revision, Path(options.grants), targets)
     if plan_options.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
     notes = () if base.texts else (_note_without_files(revision, options, only_branch=plan_options.only_branch),)
@@ -245,7 +245,9 @@ def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant 
         return base_config.tenants[tenant.name]
     if tenant.name in now.tenants:
         return None
-    return replace(tenant_at_domain(base_config, tenant.domain) or undeclared_tenant(base_config, tenant.domain), name=tenant.name)
+    return replace(
+        tenant_at_domain(base_config, tenant.domain) or undeclared_tenant(base_config, tenant.domain), name=tenant.name
+    )
 
 
 def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:

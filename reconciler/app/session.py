@@ -103,7 +103,9 @@ class TenantSession:
 
     async def observe_all(self) -> Observation:
         """Observe everything that the token may read. Raises Auth0Error, ReconcilerError."""
-        return self._verify_identity(await self._before_deadline(observe_everything(self.client, self._required_listings())))
+        return self._verify_identity(
+            await self._before_deadline(observe_everything(self.client, self._required_listings()))
+        )
 
     async def plan_from(self, known: Observation) -> TenantPlan:
         """Plan from an observation for other files. Read missing parts. Raises like `observe_and_plan`."""

@@ -124,8 +124,7 @@ def _print_results(results: RunResults, output_options: OutputOptions, console: 
     links = ci.source_links(current_options().config)
     if output_options.stdout_format != "text":
         console.text(
-            render(
-                results, output_options.stdout_format, OutputView(links=links, max_bytes=output_options.max_bytes))
+            render(results, output_options.stdout_format, OutputView(links=links, max_bytes=output_options.max_bytes))
         )
     for run_result in results.runs:
         if output_options.stdout_format == "text" and run_result.report.outcomes:
@@ -149,6 +148,4 @@ def _write_reports(results: RunResults, output_options: OutputOptions, links: So
     view = OutputView(links=links, max_bytes=output_options.max_bytes)
     names = [*(run_result.plan.tenant.name for run_result in results.runs), *results.failed]
     output_options.write(names, lambda name, selected: render(results.of(selected), name, view))
-    ci.write_step_summary(
-        lambda: render(results, "markdown", OutputView(links=links, max_bytes=ci.SUMMARY_BYTES))
-    )
+    ci.write_step_summary(lambda: render(results, "markdown", OutputView(links=links, max_bytes=ci.SUMMARY_BYTES)))

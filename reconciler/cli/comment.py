@@ -77,9 +77,9 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     refuse_equal_markers(reports)
     with _open_targets(job, issue or "") as (comments, issues):
         target: CommentTarget = issues if closes or issue is not None else comments
-        publish = partial(close, issues) if closes else partial(publish, target)
+        send = partial(close, issues) if closes else partial(publish, target)
         for report in [truncated_report(each, target.max_characters) for each in reports]:
-            result = retry_blocking(partial(publish, report), policy, (TransientForgeError,))
+            result = retry_blocking(partial(send, report), policy, (TransientForgeError,))
             console.result([line(f"{visible(report.file)}: {result}")])
         if problems:
             known = [report.marker for report in reports]

@@ -1,9 +1,9 @@
 """Pure: the scopes of Auth0's Management API with their risk levels.
 
-The names come from Auth0's OpenAPI document of June 2026, from a live tenant of August 2026 and from public exports. This
-project chose the levels. A scope is
-critical if it can write code, credentials, keys, identities, roles or messages, because its holder can then get all
-other access. For example, an e-mail template contains the link that resets a password.
+The names come from Auth0's OpenAPI document of June 2026, from a live tenant of August 2026 and from public exports.
+This project chose the levels. A scope is critical if it can write code, credentials, keys, identities, roles or
+messages, because its holder can then get all other access. For example, an e-mail template contains the link that
+resets a password.
 """
 
 import re

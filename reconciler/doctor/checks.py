@@ -247,7 +247,9 @@ def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
         inside = isinstance(probe.addresses, ProbeSkipped)
         return _ok("connection", "within this process" if inside else "plain http, which is used on loopback only")
     days = int((certificate.until - first_response.received) // DAY_SECONDS)
-    found = f"{certificate.version}; the certificate is valid until {_day(certificate.until)} ({pluralize(days, 'day')})"
+    found = (
+        f"{certificate.version}; the certificate is valid until {_day(certificate.until)} ({pluralize(days, 'day')})"
+    )
     if days >= CERTIFICATE_DAYS:
         return _ok("connection", found)
     return Finding(

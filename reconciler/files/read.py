@@ -68,8 +68,8 @@ def _is_grant_file(path: PurePosixPath) -> bool:
 def _missing_files(path: Path, root: Path, names: Iterable[str], severity: Severity) -> Iterator[Problem]:
     missing = [name for name in names if not os.path.lexists(root / name)]
     if missing:
-        missing = pluralize(len(missing), "grant file")
-        what = f"git tracks {missing} here that the checkout does not have: {join_some(missing)}"
+        count = pluralize(len(missing), "grant file")
+        what = f"git tracks {count} here that the checkout does not have: {join_some(missing)}"
         fix = "check them out (git sparse-checkout disable, git restore), or remove them with git rm"
         yield Problem(Source(name_of(path)), what, fix, severity)
 

@@ -154,13 +154,13 @@ def test_the_global_client_has_the_attributes_of_recorded_ones(talk: SandboxClie
     ]
 
 
-def test_the_global_client_can_be_changed_and_gets_no_defaults(talk: Talk) -> None:
+def test_the_global_client_can_be_changed_and_gets_no_defaults(talk: SandboxClient) -> None:
     [whole] = talk.call("GET", "/clients?is_global=true").json()
     answer = talk.call("PATCH", f"/clients/{whole['client_id']}", json={"custom_login_page": "<html>"})
     assert (answer.status_code, answer.json()) == (200, whole | {"custom_login_page": "<html>"})
 
 
-def test_applications_are_listed_in_the_order_of_their_creation_and_the_global_one_last(talk: Talk) -> None:
+def test_applications_are_listed_in_the_order_of_their_creation_and_the_global_one_last(talk: SandboxClient) -> None:
     for name in ("Zebra", "Aardvark"):
         talk.call("POST", "/clients", json={"name": name})
     expected = ["Reconciler", "Worker", "Portal", "Partner", "Express", "Zebra", "Aardvark", "All Applications"]
@@ -173,12 +173,12 @@ def test_applications_are_listed_in_the_order_of_their_creation_and_the_global_o
     assert [client["name"] for client in by_offset] == [client["name"] for client in by_checkpoint] == expected
 
 
-def test_a_checkpoint_of_another_list_is_refused(talk: Talk) -> None:
+def test_a_checkpoint_of_another_list_is_refused(talk: SandboxClient) -> None:
     token = talk.call("GET", "/organizations?take=1").json().get("next") or "MTgwMDAwMDAwMCxvcmdfeA"
     assert error(talk.call("GET", f"/clients?from={token}"))[0::2] == (400, "invalid_query_string")
 
 
-def test_an_application_that_signs_assertions_shows_no_secret(talk: Talk) -> None:
+def test_an_application_that_signs_assertions_shows_no_secret(talk: SandboxClient) -> None:
     methods: dict[str, Any] = {"private_key_jwt": {"credentials": []}}
     changed = talk.call("PATCH", "/clients/worker", json={"client_authentication_methods": methods}).json()
     assert "client_secret" not in changed
@@ -187,7 +187,7 @@ def test_an_application_that_signs_assertions_shows_no_secret(talk: Talk) -> Non
     assert again["client_secret"] == "hush"
 
 
-def test_an_express_configuration_application_gets_defaults_and_a_system_grant_of_its_own(talk: Talk) -> None:
+def test_an_express_configuration_application_gets_defaults_and_a_system_grant_of_its_own(talk: SandboxClient) -> None:
     client = talk.call("POST", "/clients", json={"name": "Express", "app_type": "express_configuration"}).json()
     assert client["grant_types"] == ["client_credentials"]
     assert client["client_authentication_methods"] == {"private_key_jwt": {"credentials": []}}
@@ -200,7 +200,7 @@ def test_an_express_configuration_application_gets_defaults_and_a_system_grant_o
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_an_application_can_be_written_as_a_form(talk: Talk, method: str) -> None:
+def test_an_application_can_be_written_as_a_form(talk: SandboxClient, method: str) -> None:
     form = "name=Form&is_first_party=false&grant_types[]=client_credentials&jwt_configuration[alg]=RS256"
     path = "/clients" if method == "POST" else "/clients/portal"
     headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -209,5 +209,5 @@ def test_an_application_can_be_written_as_a_form(talk: Talk, method: str) -> Non
     assert client["jwt_configuration"]["alg"] == "RS256"
 
 
-def test_unknown_applications_cannot_be_changed(talk: Talk) -> None:
+def test_unknown_applications_cannot_be_changed(talk: SandboxClient) -> None:
     assert error(talk.call("PATCH", "/clients/nobody", json={"name": "x"}))[0::2] == (404, "inexistent_client")

@@ -59,7 +59,7 @@ def test_a_wrong_change_is_refused(talk: SandboxClient) -> None:
     assert error(talk.call("PATCH", "/organizations/org_x", json={"name": "x"}))[0] == 404
 
 
-def test_the_attributes_of_an_organization_have_the_recorded_orders(talk: Talk) -> None:
+def test_the_attributes_of_an_organization_have_the_recorded_orders(talk: SandboxClient) -> None:
     body = {
         "branding": {"logo_url": "https://example.com/a.png"},
         "metadata": {"plan": "gold"},
@@ -74,7 +74,7 @@ def test_the_attributes_of_an_organization_have_the_recorded_orders(talk: Talk) 
     assert list(shown) == ["id", "name", "display_name", *rest]
 
 
-def test_an_organization_has_no_discovery_domains_and_no_applications(talk: Talk) -> None:
+def test_an_organization_has_no_discovery_domains_and_no_applications(talk: SandboxClient) -> None:
     path = f"/organizations/{talk.call('GET', '/organizations').json()[0]['id']}"
     assert talk.call("GET", f"{path}/discovery-domains?take=50").json() == {"domains": []}
     assert talk.call("GET", f"{path}/clients?take=50").json() == {"clients": []}
@@ -93,8 +93,8 @@ def test_an_organization_has_no_discovery_domains_and_no_applications(talk: Talk
         ("/organizations/org_x/connections", "read:organization_connections"),
     ],
 )
-def test_each_list_of_an_organization_needs_its_own_permission(talk: Talk, path: str, permission: str) -> None:
-    reader = Talk(talk.sandbox, talk.clock, scopes=("read:organizations",))
+def test_each_list_of_an_organization_needs_its_own_permission(talk: SandboxClient, path: str, permission: str) -> None:
+    reader = SandboxClient(talk.sandbox, talk.clock, scopes=("read:organizations",))
     assert error(reader.call("GET", path))[:2] == (403, f"Insufficient scope, expected any of: {permission}")
     assert error(talk.call("GET", path))[:2] == (404, "No organization found by that id or name")
 

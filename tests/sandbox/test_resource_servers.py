@@ -16,7 +16,7 @@ def test_the_management_api_exists_with_its_scopes(talk: SandboxClient) -> None:
     assert list(api)[-2:] == ["scopes", "is_system"]
 
 
-def test_the_attributes_of_an_api_have_the_recorded_order_whatever_the_order_of_writes(talk: Talk) -> None:
+def test_the_attributes_of_an_api_have_the_recorded_order_whatever_the_order_of_writes(talk: SandboxClient) -> None:
     body = {
         "authorization_details": [{"type": "pay"}],
         "scopes": [{"description": "A", "value": "a"}],
