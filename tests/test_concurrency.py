@@ -4,7 +4,7 @@ from textwrap import dedent
 
 PROGRAM = dedent("""
     import asyncio
-    from reconciler.concurrency import run_by
+    from reconciler.concurrency import run_in
 
     class Result:
         def __repr__(self):
@@ -15,7 +15,7 @@ PROGRAM = dedent("""
         return Result()
 
     with asyncio.Runner() as runner:
-        print(type(run_by(runner, work())).__name__)
+        print(type(run_in(runner, work())).__name__)
 """)
 
 

@@ -200,7 +200,7 @@ def test_a_token_that_is_not_given_is_trouble_with_advice(status: int, advice: s
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "wrong", "advice"),
+    ("status", "body", "error", "advice"),
     [
         (401, {"message": "Invalid token"}, "401 Invalid token", "check that the token belongs to this tenant"),
         (403, {"message": "Insufficient scope"}, "403 Insufficient scope", "add read:client_grants"),

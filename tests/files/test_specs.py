@@ -17,7 +17,7 @@ def specs_in(text: str, file: str = "f.yaml") -> tuple[GrantSpec, ...]:
 
 
 def a_spec(**fields: Any) -> GrantSpec:
-    return GrantSpec(**{"file": "f.yaml", "places": PartialLocations((1, 1)), "client": "a", "api": "b", **fields})
+    return GrantSpec(**{"file": "f.yaml", "locations": PartialLocations((1, 1)), "client": "a", "api": "b", **fields})
 
 
 def test_omitted_fields_have_their_defaults() -> None:
