@@ -17,18 +17,19 @@ from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcome
 from reconciler.auth0.management import RequestContext
 from reconciler.concurrency import run_unless
 from reconciler.core.grant import Key, ObservedGrant
-from reconciler.core.outcome import Outcome, Result
-from reconciler.core.plan import Change, Create, Delete, Update
-from reconciler.core.steps import (
+from reconciler.core.outcome import (
     Associate,
     ChangeState,
     Dissociate,
+    Outcome,
+    Result,
     Step,
     change_state,
     knows_organizations,
     required_steps,
     without_organizations,
 )
+from reconciler.core.plan import Change, Create, Delete, Update
 from reconciler.http.retry import RetryPolicy
 
 EDITED_SINCE_PLAN = "somebody changed the grant since the plan was made"

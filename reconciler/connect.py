@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 from reconciler.auth0.client import ManagementClient, open_client
-from reconciler.auth0.connection import Route
 from reconciler.auth0.credentials import ClientSecret, credentials_from, identities_of
+from reconciler.auth0.exchange import Route
 from reconciler.auth0.management import ClientOptions
 from reconciler.config.tenants import Tenant, TenantKind, check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from reconciler.auth0.client import ManagementClient, is_forbidden
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
 from reconciler.concurrency import task_group
+from reconciler.core.characters import pluralize
 from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization, TenantList
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
 from reconciler.core.permissions import lists_to_read
 from reconciler.core.planner import Observation
-from reconciler.core.quoting import pluralize
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
 

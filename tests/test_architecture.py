@@ -20,12 +20,12 @@ MAY_IMPORT = {
     "core": {"errors"},
     "errors": {"core.problems"},
     "contract": {"core", "errors"},
-    "git": {"core.quoting", "errors"},
+    "git": {"core.characters", "errors"},
     "files": {"contract.stored", "core", "errors", "git"},
     "config": {"core", "errors", "files.custom_schemas", "files.document"},
     "redaction": set(),
     "concurrency": set(),
-    "http": {"core.quoting", "errors"},
+    "http": {"core.characters", "errors"},
     "auth0": {"concurrency", "core", "errors", "http", "redaction"},
     "artifacts": {"", "contract.stored", "core", "errors", "files", "output.words"},
     "output": {"artifacts.serialization", "core"},
@@ -36,13 +36,12 @@ MAY_IMPORT = {
     "change_executor": {"artifacts.journal", "auth0", "concurrency", "core", "http.retry"},
     "apply": {"auth0", "change_executor", "core"},
     "doctor": {"auth0", "config", "connect", "core", "errors", "files", "http", "observe", "redaction"},
-    "forge": {"core.quoting", "errors", "http", "redaction"},
+    "forge": {"core.characters", "errors", "http", "redaction"},
     "app": {
         *(
             "apply",
             "artifacts",
             "auth0",
-            "cli",
             "concurrency",
             "config",
             "connect",
@@ -74,7 +73,7 @@ HOMES = {
         *("app", "apply", "artifacts.journal", "auth0", "change_executor", "cli.doctor", "concurrency", "doctor.probe"),
         *("http.retry", "observe"),
     },
-    "subprocess": {"git.command"},
+    "subprocess": {"git.repository"},
 }
 SANDBOX = ROOT / "auth0_sandbox"
 """The tenant that tests trust. It knows nothing of the client and the planner that are tested against it."""

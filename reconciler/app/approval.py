@@ -1,21 +1,33 @@
-"""Check a new plan against the saved plan in `apply PLANFILE`. The new plan must not contain other changes."""
+"""Check that a plan may be applied.
 
+`apply PLANFILE` refuses changes that the saved plan does not contain. `apply --require-tip` refuses a commit that is
+not the tip of its branch.
+"""
+
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from reconciler.app.console import Console
+from reconciler.app.load import workspace_of
 from reconciler.app.options import PlanOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.artifacts.journal import run_that_applied
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
 from reconciler.artifacts.serialization import action_of
 from reconciler.core.approval import Deviations, find_deviations
+from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Plan, removes_access
-from reconciler.core.quoting import join_words
 from reconciler.errors import StalePlanError
+from reconciler.forge import github, gitlab
+from reconciler.forge.http import TransientForgeError
+from reconciler.forge.job import GitHubJob, GitLabJob, job_of
+from reconciler.git.revision import resolve_revision
+from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.text.plan import group_lines
 from reconciler.output.words import grant_label
 
@@ -63,8 +75,6 @@ class ApprovedPlan:
     def check_tip(self, config: str | None) -> None:
         """Raise StalePlanError if HEAD is not the tip of the branch, and ReconcilerError if the tip is unknown."""
         if self.branch is not None:
-            from reconciler.app.branch_tip import refuse_unless_tip  # slow to import and rarely needed
-
             refuse_unless_tip(self.branch, config)
 
     def check_tenants(self, sessions: Sequence[TenantSession]) -> None:
@@ -131,3 +141,37 @@ def _notes(what: str, changes: Sequence[Change], directory: Directory) -> Iterat
     more = f" and {len(changes) - MAX_NAMED_CHANGES} more" if len(changes) > MAX_NAMED_CHANGES else ""
     if changes:
         yield f"{what}: {', '.join(named)}{more}"
+
+
+ATTEMPTS = 4
+BRANCHES = "refs/heads/"
+
+
+def refuse_unless_tip(branch: str, config: str | None) -> None:
+    """Raise an error unless HEAD is the tip of `branch`.
+
+    The tip comes from the API of the hosting service, not from `git fetch`. reconciler runs git without the network,
+    credentials or the settings of the repository.
+
+    Raises:
+        StalePlanError: if the tip is another commit.
+        ReconcilerError: if the tip is unknown.
+    """
+    name = branch.removeprefix(BRANCHES)
+    head = resolve_revision(workspace_of(config).repository(), "HEAD").commit
+    tip = retry_blocking(partial(_tip_of, name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
+    if tip != head:
+        raise StalePlanError(
+            f"nothing was written: superseded by {tip}, the tip of {quote_text(name)}; the checkout of this run "
+            f"is at {head}"
+        )
+
+
+def _tip_of(branch: str) -> str:
+    match job_of(os.environ):
+        case GitHubJob() as job:
+            with github.open_github(job) as api:
+                return github.tip_of(api, job, branch)
+        case GitLabJob() as job:
+            with gitlab.open_gitlab(job) as api:
+                return gitlab.tip_of(api, job, branch)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from reconciler.core.quoting import visible
+from reconciler.core.characters import visible
 from reconciler.errors import ReconcilerError
 from reconciler.output.source_links import DEFAULT_CONFIG, SourceLinks
 

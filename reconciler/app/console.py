@@ -8,9 +8,9 @@ from typing import IO
 
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.serialization import json_text
+from reconciler.core.characters import visible
 from reconciler.core.outcome import Outcome
 from reconciler.core.problems import Problem
-from reconciler.core.quoting import visible
 from reconciler.errors import CrashError, ProblemsError, ReconcilerError
 from reconciler.output.styled import Line, Span, Style, line, plain
 from reconciler.output.text.problems import problem_lines

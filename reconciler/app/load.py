@@ -9,11 +9,11 @@ from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.snapshot import rollback_of
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, tenant_at_domain, undeclared_tenant
+from reconciler.core.characters import visible
 from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import Problem, Severity, Source, errors
-from reconciler.core.quoting import visible
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import empty_folder_problems, name_of

@@ -22,9 +22,9 @@ from reconciler.auth0.rate_limit import RateOptions
 from reconciler.concurrency import run_in
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
 from reconciler.connect import open_tenant
+from reconciler.core.characters import quote_text
 from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenant_error
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import quote_text
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy

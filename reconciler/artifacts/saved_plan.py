@@ -20,9 +20,9 @@ from reconciler import __version__
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
 from reconciler.artifacts.serialization import FORMAT_VERSION, Json, digest, json_by_items, plan_from_json, plan_json
 from reconciler.contract import stored
+from reconciler.core.characters import quote_text
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Problem, errors
-from reconciler.core.quoting import quote_text
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read
 from reconciler.files.schema import violations

@@ -9,8 +9,6 @@ from urllib.parse import quote
 import httpx
 
 from reconciler.auth0 import wire
-from reconciler.auth0.associations import ORGANIZATIONS, Associations
-from reconciler.auth0.connection import open_http
 from reconciler.auth0.credentials import Credentials, identities_of, own_key, scopes_of
 from reconciler.auth0.errors import (
     DeadlinePassedError,
@@ -22,11 +20,13 @@ from reconciler.auth0.errors import (
     UnknownOutcomeError,
     UnreadableError,
 )
-from reconciler.auth0.exchange import TenantResponse
+from reconciler.auth0.exchange import TenantResponse, open_http
 from reconciler.auth0.management import (
     API,
     NO_CONTEXT,
+    ORGANIZATIONS,
     ApiRequest,
+    Associations,
     ClientOptions,
     Management,
     RequestContext,
@@ -34,10 +34,10 @@ from reconciler.auth0.management import (
 )
 from reconciler.auth0.wire import Json, count, cursor
 from reconciler.concurrency import task_group
+from reconciler.core.characters import quote_text
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
-from reconciler.core.quoting import quote_text
 from reconciler.redaction import Secrets
 
 T = TypeVar("T")

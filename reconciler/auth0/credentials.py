@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from reconciler.auth0.wire import MAX_ID_LENGTH, MAX_TEXT_LENGTH, parse, text_or_none
+from reconciler.core.characters import join_words
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.grant import Key
 from reconciler.core.identity import CREDENTIALS_PREFIX, identity_of
-from reconciler.core.quoting import join_words
 from reconciler.errors import ReconcilerError
 
 CLIENT_SUFFIX = "@clients"

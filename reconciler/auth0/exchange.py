@@ -1,13 +1,19 @@
-"""Send one request to a tenant and read the whole response, with a deadline and a size limit."""
+"""The HTTP client of a tenant, and one exchange with it.
+
+The client has proxies, certificates, limits and timeouts. An exchange sends one request and reads the whole response,
+with a deadline and a size limit.
+"""
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from reconciler.auth0.credentials import Credentials
 from reconciler.auth0.errors import (
     Auth0Error,
     NotSentError,
@@ -17,7 +23,7 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.wire import parse
-from reconciler.http.proxy import proxy_suffix
+from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy, proxy_suffix
 from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
@@ -179,3 +185,50 @@ async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
 
 def _reason(error: Exception, secrets: Secrets) -> str:
     return redacted(str(error), secrets) or type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The connection data of a tenant.
+
+    `credentials` returns the credentials. It raises ReconcilerError if they are missing. `transport` is set for a
+    sandbox inside this process.
+    """
+
+    base_url: str
+    credentials: Callable[[], Credentials]
+    transport: httpx.AsyncBaseTransport | None = None
+
+
+@asynccontextmanager
+async def open_http(
+    base_url: str, *, transport: httpx.AsyncBaseTransport | None = None, connections: int = 1
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Open a client for `base_url` that does not follow redirects.
+
+    Raises:
+        ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
+    """
+    try:
+        http = httpx.AsyncClient(
+            base_url=base_url,
+            transport=transport or _network_transport(base_url, connections),
+            timeout=TIMEOUTS,
+            headers={"Accept-Encoding": "gzip"},
+            cookies=NoCookies(),
+            follow_redirects=False,
+        )
+    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+        raise connection_error(base_url, error) from error
+    async with http:
+        yield http
+
+
+def _network_transport(base_url: str, connections: int) -> httpx.AsyncHTTPTransport:
+    """Return a transport that uses the proxy from the environment.
+
+    The proxy is chosen here, because httpx fails on entries of NO_PROXY that it cannot parse.
+    """
+    return httpx.AsyncHTTPTransport(
+        proxy=httpx_proxy(base_url), limits=httpx.Limits(max_connections=connections), trust_env=True
+    )

@@ -5,24 +5,23 @@ from pathlib import Path
 import click
 
 from reconciler.app import ci
-from reconciler.app.apply_command import ApplyCommand
+from reconciler.app.apply_run import ApplyCommand
 from reconciler.app.approval import ApprovedPlan, load_approved_plan
 from reconciler.app.console import Console
 from reconciler.app.load import data_folder
 from reconciler.app.options import PlanOptions, RequestOptions
-from reconciler.app.outputs import check_outputs
-from reconciler.app.reports import TENANT, OutputOptions
+from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.app.tenant_runs import expected_tenant_names, tenant_failures, tenant_runs
 from reconciler.cli.option_groups import option_group, output_options, parse_duration, plan_options, request_options
 from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.core.characters import visible
 from reconciler.core.outcome import Result
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 from reconciler.output.formats import OutputView, PlanResults, RunResults, outputs_of, render
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import line
-from reconciler.output.text.outcomes import report_lines
+from reconciler.output.text.plan import report_lines
 
 approval_options = option_group(
     "approval",

@@ -12,17 +12,18 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.cli.options import current_options, hidden_global_options
-from reconciler.core.quoting import visible
+from reconciler.core.characters import visible
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge import github, gitlab
 from reconciler.forge.http import TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
-from reconciler.forge.publish import close, publish
 from reconciler.forge.report import (
     CommentTarget,
     ForgeReport,
     IssueTarget,
+    close,
     parse_report,
+    publish,
     refuse_equal_markers,
     stale_markers,
     tenant_of,

@@ -10,8 +10,8 @@ from reconciler.app.console import Console
 from reconciler.app.load import load_config, workspace_of
 from reconciler.artifacts.atomic_files import write_output
 from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.core.characters import pluralize
 from reconciler.core.problems import Problem, Source, errors
-from reconciler.core.quoting import pluralize
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import find, name_of
 from reconciler.files.fmt import sort_file

@@ -17,7 +17,7 @@ from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
-from reconciler.core.quoting import pluralize, quote_text
+from reconciler.core.characters import pluralize, quote_text
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.output.styled import Span, Style, line

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reconciler.app.options import PlanOptions, RequestOptions
-from reconciler.app.reports import OutputOptions, ReportFile
+from reconciler.app.outputs import OutputOptions, ReportFile
 from reconciler.errors import Exit
 from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
 

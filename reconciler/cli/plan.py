@@ -8,8 +8,7 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
-from reconciler.app.outputs import OutputFile, check_outputs
-from reconciler.app.reports import TENANT, OutputOptions, files_for
+from reconciler.app.outputs import TENANT, OutputFile, OutputOptions, check_outputs, files_for
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, expected_tenant_names, select_tenants, tenant_failures, tenant_runs
 from reconciler.artifacts.saved_plan import discard_plan, write_plan

@@ -14,7 +14,7 @@ from reconciler.app.console import Console
 from reconciler.app.load import load_config
 from reconciler.cli.options import ListedName, current_options, hidden_global_options
 from reconciler.config.tenants import SANDBOX_DOMAIN, Config, Tenant, TenantKind
-from reconciler.core.quoting import visible
+from reconciler.core.characters import visible
 from reconciler.errors import ReconcilerError
 from reconciler.output.styled import line
 

@@ -10,8 +10,8 @@ from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.contract import stored
 from reconciler.contract.derive import differences, grants_schema, render
 from reconciler.contract.openapi import create_request
+from reconciler.core.characters import visible
 from reconciler.core.problems import Problem
-from reconciler.core.quoting import visible
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import read
 from reconciler.output.styled import line

@@ -6,8 +6,7 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.outputs import check_outputs
-from reconciler.app.reports import OutputOptions
+from reconciler.app.outputs import OutputOptions, check_outputs
 from reconciler.artifacts.saved_plan import read_plan
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, hidden_global_options

@@ -9,8 +9,7 @@ from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.load import data_folder, is_snapshot, load_config, workspace_of
 from reconciler.app.options import GlobalOptions
-from reconciler.app.outputs import check_outputs
-from reconciler.app.reports import TENANT, OutputOptions
+from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.config.tenants import tenant_named

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.config.tenants import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, tenant_name_advice
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     AUTH0_HOSTS,
@@ -22,7 +23,6 @@ from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pat
 from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import quote_text, visible
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import product
 from pathlib import Path
 
+from reconciler.core.characters import join_some
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     ALLOW_UNNAMED,
@@ -25,7 +26,6 @@ from reconciler.core.identity import (
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
-from reconciler.core.quoting import join_some
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
 from reconciler.errors import ReconcilerError

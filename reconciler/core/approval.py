@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.core.characters import quote_text
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import (
@@ -25,7 +26,6 @@ from reconciler.core.plan import (
     removes_access,
 )
 from reconciler.core.problems import Risk
-from reconciler.core.quoting import quote_text
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.risks import find_all_risks
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.directory import Api, Directory, TenantList
+from reconciler.core.fields import USAGE_DENY
 from reconciler.core.grant import Key, ObservedGrant
-from reconciler.core.organization_usage import USAGE_DENY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.suggest import Suggestions

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
+from reconciler.core.characters import join_some, quote_text
 from reconciler.core.config_rules import (
     ADDED,
     CONFIG_RULES,
@@ -27,7 +28,6 @@ from reconciler.core.identity import comparison_key, is_same_host
 from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Pattern, Protect, matches
 from reconciler.core.policy import Policy, compare_policies
 from reconciler.core.problems import Risk
-from reconciler.core.quoting import join_some, quote_text
 
 SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"

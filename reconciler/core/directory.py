@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from reconciler.core.characters import MAX_NAME_LENGTH, escape_spaces, is_deceptive, skeleton
+from reconciler.core.characters import MAX_NAME_LENGTH, escape_spaces, is_deceptive, shorten, skeleton
 from reconciler.core.grant import SUBJECT_USER, Key
-from reconciler.core.quoting import shorten
 
 MAX_ID_LENGTH = 200
 STRICT_THIRD_PARTY_PREFIX = "tpc_"

@@ -7,10 +7,9 @@ all use this module.
 import re
 from collections.abc import Iterator
 
-from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.characters import quote_text
+from reconciler.core.fields import CALLERS, SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.grant import EMPTY_SET, SUBJECT_ANONYMOUS, SUBJECT_USER, ClientGrant, Key
-from reconciler.core.organization_usage import CALLERS, USAGE_DENY
-from reconciler.core.quoting import quote_text
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 from reconciler.core.tenant_filter import escape_variables
 

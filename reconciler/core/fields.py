@@ -2,15 +2,13 @@
 
 To add a field, add a row here, a field of `ClientGrant` and `GrantSpec`, and a property in the schema. All other code
 uses the row: reading and writing JSON and YAML, comparing grants, ordering fields, and deciding whether a change adds
-or removes access.
+or removes access. The last part of the module says which callers each value of `organization_usage` admits.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
-
-from reconciler.core.organization_usage import USAGE_DENY, callers_gaining_access
 
 SUBJECT_CLIENT = "client"
 ORGANIZATIONS = "organizations"
@@ -74,6 +72,7 @@ def _admits_callers(before: str, after: str) -> bool:
     return bool(callers_gaining_access(before, after))
 
 
+USAGE_DENY = "deny"
 NO_ITEMS: frozenset[str] = frozenset()
 
 # The rows are in the order of fields in a formatted file.
@@ -173,3 +172,40 @@ def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
 def plain_value(value: object) -> Any:  # noqa: ANN401 - a value of JSON
     """Convert the value of a field to JSON data. A set becomes a sorted list."""
     return sorted(value) if isinstance(value, frozenset) else value
+
+
+WITHOUT_ORGANIZATION = "callers without an organization"
+WITH_ORGANIZATION = "callers with an organization"
+ALL_CALLERS = frozenset({WITHOUT_ORGANIZATION, WITH_ORGANIZATION})
+
+CALLERS: Mapping[str, frozenset[str]] = {
+    USAGE_DENY: frozenset({WITHOUT_ORGANIZATION}),
+    "require": frozenset({WITH_ORGANIZATION}),
+    "allow": ALL_CALLERS,
+}
+"""The callers that may use a grant, for each value. Source: Auth0's documentation of `organization_usage`."""
+
+
+def callers_gaining_access(before: str, after: str) -> frozenset[str]:
+    """Return the callers that gain access. An unknown value of `after` counts as access for all callers."""
+    if before == after:
+        return frozenset()
+    return CALLERS.get(after, ALL_CALLERS) - CALLERS.get(before, frozenset())
+
+
+def callers_losing_access(before: str, after: str) -> frozenset[str]:
+    """Return the callers that lose access. An unknown value of `before` counts as access for all callers."""
+    return callers_gaining_access(after, before)
+
+
+def admits_organizations(usage: str) -> bool:
+    """Return whether callers with an organization may use a grant with this value."""
+    return WITH_ORGANIZATION in CALLERS.get(usage, ALL_CALLERS)
+
+
+def describe_effect(before: str, after: str) -> str:
+    """Describe the effect of a change, without a full stop. If the value does not change, return an empty text."""
+    gains, losses = sorted(callers_gaining_access(before, after)), sorted(callers_losing_access(before, after))
+    parts = [f"{' and '.join(gains)} gain access"] if gains else []
+    parts += [f"{' and '.join(losses)} lose access"] if losses else []
+    return "; ".join(parts)

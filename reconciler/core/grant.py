@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT
-from reconciler.core.organization_usage import USAGE_DENY
+from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, USAGE_DENY
 
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
+from reconciler.core.characters import join_some, pluralize
 from reconciler.core.config_changes import TenantSettings
 from reconciler.core.config_rules import GRANT_ENTERED, GRANT_LEFT, ConfigChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 from reconciler.core.pattern import Match
-from reconciler.core.quoting import join_some, pluralize
 
 
 def compare_guards(

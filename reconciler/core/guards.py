@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.core.characters import pluralize
 from reconciler.core.directory import Directory
 from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.pattern import ManagedScope, Match, Protect
 from reconciler.core.permissions import WRITE_PERMISSIONS
 from reconciler.core.plan import Blocked, Change, Create, Reason, Update, removes_all_scopes
-from reconciler.core.quoting import pluralize
 
 
 @dataclass(frozen=True, slots=True)

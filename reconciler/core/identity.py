@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.core.characters import join_words
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Api
-from reconciler.core.quoting import join_words
 from reconciler.errors import ReconcilerError
 
 AUTH0_HOSTS = ".auth0.com"

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.directory import Directory
-from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.fields import SUBJECT_CLIENT, admits_organizations
 from reconciler.core.grant import Key, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.organization_usage import admits_organizations
 from reconciler.core.problems import Problem, Source
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.spec import GrantSpec

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.core.characters import pluralize
 from reconciler.core.checks import NotChecked, run_checks
 from reconciler.core.directory import Directory
 from reconciler.core.expressible import reason_not_expressible
+from reconciler.core.fields import WITH_ORGANIZATION, callers_gaining_access
 from reconciler.core.grant import Key, ObservedGrant, index_by_key
 from reconciler.core.guards import Limits, ProtectionRules, forbid_over_limit, forbid_protected
-from reconciler.core.organization_usage import WITH_ORGANIZATION, callers_gaining_access
 from reconciler.core.organizations import check_organizations
 from reconciler.core.outcome import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
 from reconciler.core.pattern import ManagedScope, Match
@@ -30,7 +31,6 @@ from reconciler.core.plan import (
 )
 from reconciler.core.policy import Policy, forbid_denied, forbid_schema_violations, schema_warnings, without_allowed
 from reconciler.core.problems import Problem, Severity, Source, errors
-from reconciler.core.quoting import pluralize
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.risks import find_all_risks
 from reconciler.core.spec import GrantSpec

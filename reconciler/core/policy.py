@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from reconciler.core.characters import join_some
 from reconciler.core.config_rules import LOOSENED, STRICTER
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, plain_value
@@ -12,7 +13,6 @@ from reconciler.core.guards import AllowedAndBlocked, block_changes
 from reconciler.core.pattern import Match, Pattern
 from reconciler.core.plan import Change, Delete
 from reconciler.core.problems import Problem, Risk, Severity
-from reconciler.core.quoting import join_some
 from reconciler.core.resolve import DesiredGrant
 
 

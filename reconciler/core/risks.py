@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from reconciler.core.characters import shorten
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
+from reconciler.core.fields import callers_gaining_access
 from reconciler.core.grant import ClientGrant, Key, widens
-from reconciler.core.organization_usage import callers_gaining_access
 from reconciler.core.plan import Change, Create, Delete, removes_all_scopes
 from reconciler.core.problems import Level, Risk
-from reconciler.core.quoting import shorten
 from reconciler.core.scopes import is_administration, level_of, scope_order
 from reconciler.core.system_apis import system_api_of
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from reconciler.core.fields import SUBJECT_CLIENT
-from reconciler.core.organization_usage import USAGE_DENY
+from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.problems import Source
 
 Mark = tuple[int, int]  # line and column, both start at 1

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from reconciler.core.characters import join_some, quote_text
 from reconciler.core.pattern import WILDCARDS, matches
 from reconciler.core.problems import Problem
-from reconciler.core.quoting import join_some, quote_text
 from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import MAX_COMPARED, Suggestions
 

@@ -9,6 +9,7 @@ from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.probe import FirstResponse
 from reconciler.config.tenants import Tenant
 from reconciler.connect import open_tenant
+from reconciler.core.characters import pluralize
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.permissions import (
     READ_ORGANIZATION_PERMISSIONS,
@@ -17,7 +18,6 @@ from reconciler.core.permissions import (
     WRITE_PERMISSIONS,
 )
 from reconciler.core.problems import Finding, Status
-from reconciler.core.quoting import pluralize
 from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.errors import ReconcilerError

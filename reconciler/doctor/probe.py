@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from reconciler.auth0.connection import Route, open_http
 from reconciler.auth0.credentials import (
     PRIVATE_KEY,
     PRIVATE_KEY_PATH,
@@ -21,12 +20,12 @@ from reconciler.auth0.credentials import (
     identities_of,
 )
 from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
-from reconciler.auth0.exchange import TenantResponse
+from reconciler.auth0.exchange import Route, TenantResponse, open_http
 from reconciler.auth0.probe import FirstResponse, Probe
 from reconciler.config.tenants import Tenant, TenantKind, unconfirmed_domain
 from reconciler.connect import route_to
+from reconciler.core.characters import join_words
 from reconciler.core.identity import IdentityCheck
-from reconciler.core.quoting import join_words
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy, proxy_for, proxy_notes
 from reconciler.http.retry_hints import RateLimitHeaders

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenant
+from reconciler.core.characters import pluralize
 from reconciler.core.problems import Finding, Problem, Status, errors
-from reconciler.core.quoting import pluralize
 from reconciler.core.tenant_filter import NO_TENANTS
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants

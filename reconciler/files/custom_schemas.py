@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError, ValidationErrorKind
 
-from reconciler.core.quoting import quote_text
+from reconciler.core.characters import quote_text
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 MAX_PATTERN_BYTES = 1_000_000

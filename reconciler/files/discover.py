@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from reconciler.core.characters import visible
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import visible
 from reconciler.errors import ReconcilerError
 
 TO_HIDDEN_FOLDER = "leads to a hidden folder, which is not read"

@@ -23,8 +23,8 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from reconciler.core.characters import quote_text
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import quote_text
 from reconciler.core.spec import Mark
 from reconciler.files.characters import is_misread, raw_character_problems
 from reconciler.files.document import (

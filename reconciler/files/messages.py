@@ -12,8 +12,8 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
+from reconciler.core.characters import join_words, quote_text
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import join_words, quote_text
 from reconciler.core.suggest import did_you_mean
 from reconciler.files.document import MAX_PROBLEMS, Node, mark_of, too_many_problems
 from reconciler.files.validity import validity_check

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from reconciler.contract import stored
+from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.problems import Problem, Severity, Source, errors
-from reconciler.core.quoting import join_some, pluralize, visible
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import NO_TENANTS, TargetTenant, TargetTenants, select_for_tenant
 from reconciler.errors import ReconcilerError
@@ -26,8 +26,7 @@ from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, partial_specs, problems_of
 from reconciler.files.validity import Check, validity_check
 from reconciler.files.workspace import Workspace, git_warnings
-from reconciler.git.command import GitError, GitMissingError
-from reconciler.git.repository import find_root, git_dir_of, open_repository
+from reconciler.git.repository import GitError, GitMissingError, find_root, git_dir_of, open_repository
 from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 
 

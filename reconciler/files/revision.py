@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from reconciler.core.characters import visible
 from reconciler.core.problems import Problem, Source
-from reconciler.core.quoting import visible
 from reconciler.files.discover import (
     MAX_BYTES,
     NOT_A_GRANT_FILE,

@@ -9,10 +9,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from reconciler.core.fields import FIELDS, SETS, FieldKind
-from reconciler.core.organization_usage import USAGE_DENY
+from reconciler.core.characters import quote_text
+from reconciler.core.fields import FIELDS, SETS, USAGE_DENY, FieldKind
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import quote_text
 from reconciler.core.spec import GrantSpec, TenantPattern
 from reconciler.core.tenant_filter import (
     NO_TENANTS,

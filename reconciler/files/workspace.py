@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
 
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import quote_text, visible
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.git.command import GitError, GitMissingError
-from reconciler.git.repository import Repository, find_root, open_repository
+from reconciler.git.repository import GitError, GitMissingError, Repository, find_root, open_repository
 from reconciler.git.revision import altering_attributes, may_alter_files, tracked_entries
 
 

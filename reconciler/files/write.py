@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.characters import escape_for_yaml, has_invisible, is_invisible
+from reconciler.core.characters import escape_for_yaml, has_invisible, is_invisible, visible
 from reconciler.core.directory import ORGANIZATION_ID, Directory
 from reconciler.core.expressible import (
     expressible_part,
@@ -21,7 +21,6 @@ from reconciler.core.expressible import (
 )
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, GrantField, field_order, grant_order
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.quoting import visible
 from reconciler.core.tenant_filter import escape_variables
 
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")

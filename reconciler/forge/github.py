@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.quoting import quote_text
+from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
 from reconciler.forge.job import GitHubJob, commit_id

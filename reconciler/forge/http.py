@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.core.quoting import quote_text
+from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
 from reconciler.http.retry_hints import parse_rate_limit_headers

@@ -1,4 +1,4 @@
-"""Pure: parse reports, and find the comment or issue of a report.
+"""Parse reports, find the comment or issue of a report, and post it.
 
 A report is Markdown. The first line is a marker, an HTML comment with the tenant and the configuration. A newer report
 replaces the entry with the same marker. The second line contains the number of the run that wrote the report.
@@ -7,10 +7,11 @@ replaces the entry with the same marker. The second line contains the number of 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 from urllib.parse import unquote
 
-from reconciler.core.quoting import visible
+from reconciler.core.characters import visible
 from reconciler.errors import ReconcilerError
 
 MARKER = re.compile(r"<!-- reconciler(:[A-Za-z0-9._~%-]+){1,2} -->")
@@ -163,3 +164,34 @@ def _first_line(text: str) -> str:
 
 def _normalized(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
+
+
+class PublishResult(StrEnum):
+    """The result of posting a report."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    KEPT = "unchanged"
+    CLOSED = "closed"
+    NONE = "nothing to close"
+
+
+def publish(target: CommentTarget, report: ForgeReport) -> PublishResult:
+    """Update the entry of the report, or add an entry. Raises ForgeError."""
+    entry = entry_of(report, target.entries())
+    if entry is None:
+        target.add(report.body)
+        return PublishResult.ADDED
+    if has_same_content(entry, report):
+        return PublishResult.KEPT
+    target.edit(entry.id, report.body)
+    return PublishResult.UPDATED
+
+
+def close(target: IssueTarget, report: ForgeReport) -> PublishResult:
+    """Replace the text of the report's entry and close the entry, if it exists. Raises ForgeError."""
+    entry = entry_of(report, target.entries())
+    if entry is None:
+        return PublishResult.NONE
+    target.close(entry.id, report.body)
+    return PublishResult.CLOSED

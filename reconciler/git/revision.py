@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.core.quoting import join_words, quote_text
-from reconciler.git.command import GitError
-from reconciler.git.repository import Repository, git_dir_of, read_pointer
+from reconciler.core.characters import join_words, quote_text
+from reconciler.git.repository import GitError, Repository, git_dir_of, read_pointer
 
 MAX_INDEX_BYTES = 500_000_000
 SPARSE_TAG = "S"

@@ -15,7 +15,7 @@ from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 import httpx
 
-from reconciler.core.quoting import quote_text
+from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
 
 SCHEMES = ("http", "https", "socks5", "socks5h")

@@ -9,8 +9,8 @@ import re
 from html import escape
 from urllib.parse import quote
 
+from reconciler.core.characters import pluralize, shorten, visible
 from reconciler.core.plan import SANDBOX, TenantName
-from reconciler.core.quoting import pluralize, shorten, visible
 from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, SourceLinks
 
 BACKTICKS = re.compile("`+")

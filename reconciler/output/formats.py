@@ -6,20 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.artifacts.serialization import Json, action_of, json_text, plan_id, plan_json
+from reconciler.core.characters import pluralize, visible
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
-from reconciler.core.quoting import pluralize, visible
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
-from reconciler.output.markdown.outcomes import report_markdown
-from reconciler.output.markdown.plan import plan_markdown
+from reconciler.output.markdown.plan import plan_markdown, report_markdown
 from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, bytes_per_document, fit, join_documents
 from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import plain
-from reconciler.output.text.outcomes import report_json, report_lines
-from reconciler.output.text.plan import plan_lines
+from reconciler.output.text.plan import plan_lines, report_json, report_lines
 from reconciler.output.text.problems import problem_json, problem_lines
 from reconciler.output.words import all_risks
 

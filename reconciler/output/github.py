@@ -6,9 +6,9 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from reconciler.core.characters import shorten, visible
 from reconciler.core.plan import Delete, Plan
 from reconciler.core.problems import Level, Problem, Source
-from reconciler.core.quoting import shorten, visible
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import risks_at_level, tenants_prefix
 

@@ -5,10 +5,10 @@ from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.artifacts.serialization import Json, change_effect, digest, key_json, plan_id
+from reconciler.core.characters import visible
 from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
 from reconciler.core.plan import Delete, Plan, TenantName
 from reconciler.core.problems import Level, Problem, Severity, Source
-from reconciler.core.quoting import visible
 from reconciler.core.risks import RULES, RiskRule
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import GrantRisk, risks_at_level, tenants_prefix

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.fields import SUBJECT_CLIENT, describe_effect
 from reconciler.core.grant import Key
-from reconciler.core.organization_usage import describe_effect
 from reconciler.core.plan import (
     TITLES,
     Change,
@@ -23,7 +23,6 @@ from reconciler.core.plan import (
     grant_before,
 )
 from reconciler.core.problems import Level, Risk
-from reconciler.core.quoting import join_some, pluralize, visible
 from reconciler.core.risks import RULE_ORDER, escaped_scope
 from reconciler.core.scopes import scope_order
 

@@ -11,7 +11,7 @@ import yaml
 from support.commands import GRANTS, CommandResult, a_workspace, reconciler
 from support.repository import commit_all, git
 
-from reconciler.git import command
+from reconciler.git import repository
 
 SECRET = "canary-that-no-program-may-see"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
@@ -106,8 +106,8 @@ def test_a_grant_folder_that_looks_like_a_repository_is_not_used_as_one(
 def old_and_new_git(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also run the test with an older git, which does not know GIT_NO_LAZY_FETCH."""
     if request.param == "old git":
-        without = {name: value for name, value in command.ENVIRONMENT.items() if name != "GIT_NO_LAZY_FETCH"}
-        monkeypatch.setattr(command, "ENVIRONMENT", without)
+        without = {name: value for name, value in repository.ENVIRONMENT.items() if name != "GIT_NO_LAZY_FETCH"}
+        monkeypatch.setattr(repository, "ENVIRONMENT", without)
 
 
 @pytest.mark.usefixtures("old_and_new_git")
@@ -219,7 +219,7 @@ def test_git_is_stopped_if_it_does_not_end(here: Path, script: str, said: str, m
     (folder / "git").write_text(f'#!/bin/sh\ncase "$*" in *ls-tree*) {script} ;; *) exec {real} "$@" ;; esac\n')
     (folder / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(command, "TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setattr(repository, "TIMEOUT_SECONDS", 2.0)
 
     result = plan()
 

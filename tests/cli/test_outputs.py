@@ -106,7 +106,7 @@ def test_a_report_that_fails_after_the_writes_is_a_warning(monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reconciler.app.reports.write_output", fail)
+    monkeypatch.setattr("reconciler.app.outputs.write_output", fail)
     ran = reconciler("apply", "--yes", "--report", "json=x", "--format", "json")
 
     assert (ran.code, bool(ran.data)) == (0, True)

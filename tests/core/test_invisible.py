@@ -3,8 +3,14 @@ import unicodedata
 
 import pytest
 
-from reconciler.core.characters import belongs_to_text, character_name, escape_for_yaml, has_invisible, is_invisible
-from reconciler.core.quoting import visible
+from reconciler.core.characters import (
+    belongs_to_text,
+    character_name,
+    escape_for_yaml,
+    has_invisible,
+    is_invisible,
+    visible,
+)
 
 EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
 

@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from reconciler.core.organization_usage import (
+from reconciler.core.fields import (
     CALLERS,
     admits_organizations,
     callers_gaining_access,

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.quoting import join_words, quote_text, visible
+from reconciler.core.characters import join_words, quote_text, visible
 
 
 @pytest.mark.parametrize(

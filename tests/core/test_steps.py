@@ -5,9 +5,9 @@ from support.builders import a_grant, a_key, a_spec, an_observed
 from support.strategies import grants
 
 from reconciler.core.grant import ClientGrant
+from reconciler.core.outcome import Associate, ChangeState, Dissociate, Step, change_state, required_steps
 from reconciler.core.plan import Change, Create, Delete, Update
 from reconciler.core.resolve import DesiredGrant
-from reconciler.core.steps import Associate, ChangeState, Dissociate, Step, change_state, required_steps
 
 some = st.frozensets(st.sampled_from(["org_a", "org_b", "org_c"]))
 

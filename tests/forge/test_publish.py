@@ -23,8 +23,7 @@ from support.forges import (
 from reconciler.forge import github, gitlab
 from reconciler.forge.http import ForgeError, TransientForgeError
 from reconciler.forge.job import GitHubJob, GitLabJob
-from reconciler.forge.publish import PublishResult, close, publish
-from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget
+from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, PublishResult, close, publish
 from reconciler.http.retry import RetryPolicy, retry_blocking
 
 MARKER = "<!-- reconciler:prod -->"

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 from support.repository import commit_all, git
 
-from reconciler.git.command import GitError
-from reconciler.git.repository import Repository, find_root, git_dir_of, open_repository
+from reconciler.git.repository import GitError, Repository, find_root, git_dir_of, open_repository
 
 
 @pytest.fixture

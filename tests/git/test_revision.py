@@ -4,8 +4,7 @@ import pytest
 from support.repository import commit_all, git
 
 from reconciler.git import revision as revisions
-from reconciler.git.command import GitError
-from reconciler.git.repository import open_repository
+from reconciler.git.repository import GitError, open_repository
 from reconciler.git.revision import FOLDER, Revision, TreeEntry, resolve_revision
 
 

@@ -9,7 +9,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.quoting import visible
+from reconciler.core.characters import visible
 from reconciler.output.escape import block, element, marker, span
 from reconciler.output.source_links import SourceLinks
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import a_directory, a_plan, a_spec, an_api
 
+from reconciler.core.characters import visible
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.quoting import visible
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.source_links import NO_REPOSITORY
 

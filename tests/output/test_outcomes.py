@@ -8,7 +8,7 @@ from reconciler.contract import stored
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.core.plan import Plan
 from reconciler.output.styled import plain
-from reconciler.output.text.outcomes import report_json, report_lines
+from reconciler.output.text.plan import report_json, report_lines
 
 NAMES = a_directory({"billing": "Billing"}, [an_api()])
 PLAN = a_plan([a_spec()], directory=NAMES)

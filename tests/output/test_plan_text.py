@@ -3,11 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
+from reconciler.core.characters import visible
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
-from reconciler.core.quoting import visible
 from reconciler.output.styled import Style, plain
 from reconciler.output.text.plan import plan_lines
 from reconciler.output.words import grant_label, summary

@@ -1,4 +1,4 @@
-"""Pure: a plan as a comment on a pull request: risks, a table, and the difference of each grant.
+"""Pure: a plan as a comment on a pull request (risks, a table, the difference of each grant), and its outcomes.
 
 Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Other services show alerts as quotations.
 """
@@ -9,16 +9,18 @@ from dataclasses import replace
 from html import escape
 
 from reconciler.artifacts.serialization import action_of, plan_id
+from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.plan import Blocked, Change, Delete, LeftAlone, Plan
+from reconciler.core.outcome import ApplyReport, Outcome
+from reconciler.core.plan import Blocked, Change, Delete, LeftAlone, Plan, TenantName
 from reconciler.core.problems import Level, Source
-from reconciler.core.quoting import pluralize, visible
 from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, fit
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
+from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import (
     LOWEST_SEVERITY,
     RiskGroup,
@@ -296,3 +298,46 @@ def _symbol(change: Change) -> str:
 
 def _value_text(value: object) -> str:
     return value if isinstance(value, str) else str(value).lower()
+
+
+HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
+
+
+def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
+    """Return the outcomes of `plan`, with the tenant's marker first. The last rows are truncated first."""
+    directory = plan.directory
+    rows = tuple(_outcome_row(outcome, directory) for outcome in report.outcomes)
+    table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
+    blocked = report.remaining.blocked if report.remaining and not rows else ()
+    reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
+    head = Section((f"{marker(plan.tenant.name, links)}\n", *_title(report, plan.tenant, links)))
+    return fit([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes)
+
+
+def _differences(report: ApplyReport, directory: Directory) -> Section:
+    """Return the remaining differences by grant and field."""
+
+    def item(change: Change) -> str:
+        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_persisted else ""
+        lines = [line for field in change.fields for line in difference_lines(field, directory)]
+        fenced = "\n".join(block(lines, "diff"))
+        return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
+
+    items = tuple(map(item, report.differences))
+    return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
+
+
+def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Iterator[str]:
+    yield f"### {tenant_label(tenant)}: {outcome_counts(report) or 'nothing to do'}\n\n"
+    end = span(report.trouble) if report.trouble else state(report)
+    yield f"{'Done' if report.converged else 'Not done'}{commit_suffix(links)}: {end}.\n\n"
+
+
+def _outcome_row(outcome: Outcome, directory: Directory) -> str:
+    cells = (
+        str(outcome.result),
+        action_of(outcome.change),
+        element(grant_label(outcome.change.key, directory)),
+        element(outcome.detail) if outcome.detail else "",
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
+from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.import_selection import GrantImport
 from reconciler.core.plan import TenantName
-from reconciler.core.quoting import pluralize, visible
 from reconciler.core.resolve import ListedGrant
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.artifacts.serialization import Json
+from reconciler.core.characters import pluralize, visible
 from reconciler.core.journal import JournalEntry, JournalEvent, PastRun
 from reconciler.core.outcome import Result
 from reconciler.core.plan import TenantName
-from reconciler.core.quoting import pluralize, visible
 from reconciler.output.styled import Line, Span, Style, line
 
 INDENT = "  "

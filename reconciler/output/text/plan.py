@@ -1,15 +1,16 @@
-"""Pure: a plan as text: changes, grants that are left alone, and a summary line."""
+"""Pure: a plan as text (changes, grants that are left alone, summary), and the outcomes of its changes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
 
-from reconciler.artifacts.serialization import Json, short_id
+from reconciler.artifacts.serialization import Json, action_of, field_json, key_json, short_id
+from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
+from reconciler.core.outcome import ApplyReport, Result, count_results
 from reconciler.core.plan import Change, Create, Delete, Origin, Plan, Update
 from reconciler.core.problems import Level, Risk
-from reconciler.core.quoting import visible
 from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
@@ -223,3 +224,82 @@ def _left_alone(plan: Plan, *, verbose: bool) -> Iterator[Line]:
     if hidden:
         yield line("    ", Span(f"and {hidden} more; use -v to list all", Style.MUTED))
     yield line()
+
+
+STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
+RESULT_WIDTH = max(len(result) for result in Result)
+
+
+def report_lines(report: ApplyReport, directory: Directory) -> Iterator[Line]:
+    """Yield a row per change with its reason, the remaining differences, and the summary."""
+    for outcome in report.outcomes:
+        yield _row(outcome.result, outcome.change, directory)
+        if outcome.detail:
+            yield line(" " * (RESULT_WIDTH + 4), Span(visible(outcome.detail), Style.MUTED))
+    yield line()
+    yield from group_lines("Still differs", report.differences, directory, {})
+    yield line(Span(f"Apply: {outcome_counts(report)}; {state(report)}.", Style.STRONG))
+
+
+def report_json(report: ApplyReport) -> Json:
+    """Return the report in the form of schemas/outcome.schema.json."""
+    return {
+        "summary": {
+            **{str(result): count for result, count in count_results(report.outcomes).items()},
+            "converged": report.converged,
+        },
+        "blocked": [
+            {"key": key_json(each.change.key), "reason": each.reason}
+            for each in (report.remaining.blocked if report.remaining and not report.outcomes else ())
+        ],
+        "differences": [
+            {
+                "action": action_of(change),
+                "key": key_json(change.key),
+                "fields": [field_json(each) for each in change.fields],
+                "accepted": change.key in report.not_persisted,
+            }
+            for change in report.differences
+        ],
+        "outcomes": [
+            {
+                "action": action_of(outcome.change),
+                "key": key_json(outcome.change.key),
+                "outcome": str(outcome.result),
+                "detail": outcome.detail,
+            }
+            for outcome in report.outcomes
+        ],
+    }
+
+
+def _row(word: str, change: Change, directory: Directory) -> Line:
+    return line(
+        Span(f"{word:<{RESULT_WIDTH}}", STYLES.get(word, Style.ERROR)),
+        "  ",
+        change_symbol(change),
+        " ",
+        grant_label(change.key, directory),
+    )
+
+
+def outcome_counts(report: ApplyReport) -> str:
+    """Return the number of outcomes per result, or an empty text."""
+    return ", ".join(f"{count} {result}" for result, count in count_results(report.outcomes).items() if count)
+
+
+def state(report: ApplyReport) -> str:
+    """Return how the tenant compares with the files at the end."""
+    if report.trouble:
+        return visible(report.trouble)
+    if report.remaining and report.remaining.blocked and not report.outcomes:
+        return f"{pluralize(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
+    if report.remaining and report.remaining.skipped and not report.remaining.changes:
+        skipped = pluralize(report.remaining.skipped, "declared grant")
+        return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
+    if report.not_persisted and len(report.not_persisted) == len(report.differences):
+        count = pluralize(len(report.not_persisted), "change")
+        return f"Auth0 accepted {count} and did not keep all of it; running again will probably end the same way"
+    if report.remaining is None or not report.converged:
+        return "the tenant does not equal the files yet, run again"
+    return "the tenant has the requested changes" if report.remaining.differing else "the tenant equals the files"

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json
+from reconciler.core.characters import visible
 from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses
-from reconciler.core.quoting import visible
 from reconciler.output.styled import Line, Span, Style, line
 
 MAX_EXCERPT_LENGTH = 200
