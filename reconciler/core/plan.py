@@ -11,6 +11,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows, without_undeclared_organizations
 from reconciler.core.problems import Problem, Risk
+from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
 
 
@@ -67,9 +68,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a grant that no file declares."""
+    """Delete a grant that no file declares. `removal` is the earlier declaration of the grant, if it is known."""
 
     before: ObservedGrant
+    removal: Removal | None = None
 
     @property
     def key(self) -> Key:
@@ -97,6 +99,7 @@ class Reason(StrEnum):
     """The reason why reconciler does not change a grant."""
 
     UNMANAGED = "unmanaged"
+    REMOVED = "removed"
     OUTSIDE = "outside"
     THIRD_PARTY = "third-party"
     SYSTEM = "system"
@@ -150,6 +153,8 @@ class Plan:
         changes: The changes, in the order in which they are applied.
         blocked: The changes that guards block.
         left_alone: The undeclared grants that the plan does not delete.
+        no_longer_declared: The grants that the files at the base declare, that the files no longer declare, and that
+            the plan does not delete. They are also in `left_alone`. It is empty without --base.
         unchanged: The number of declared grants that need no change.
         differing: The number of declared grants that --create-only or --only-branch leaves different.
         skipped: The number of declared grants that refer to an application, API or organization that does not exist.
@@ -166,6 +171,7 @@ class Plan:
     changes: tuple[Change, ...] = ()
     blocked: tuple[Blocked, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
+    no_longer_declared: tuple[NoLongerDeclared, ...] = ()
     unchanged: int = 0
     differing: int = 0
     skipped: int = 0
@@ -181,6 +187,11 @@ class Plan:
     def converged(self) -> bool:
         """Whether the tenant has all declared grants, so that the plan has no changes."""
         return not self.changes and not self.blocked and not self.skipped
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether the tenant differs from the files: changes, blocked changes, or removals without effect."""
+        return bool(self.changes or self.blocked or self.no_longer_declared)
 
 
 @dataclass(frozen=True, slots=True)
