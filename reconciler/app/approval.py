@@ -53,8 +53,9 @@ class ApprovedPlan:
     def check_options(self, plan_options: PlanOptions) -> None:
         """Raise StalePlanError if the saved plan was made with other options."""
         options = plan_options.selection()
-        if self.saved and self.saved.options != options:
-            differing = sorted(name for name in options if self.saved.options[name] != options[name])
+        saved = {**dict.fromkeys(options, False), **self.saved.options} if self.saved else options
+        if saved != options:
+            differing = sorted(name for name in options if saved[name] != options[name])
             differences = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
             raise StalePlanError(f"the plan was created {join_words(differences, 'and')}; use the same options")
 

@@ -202,6 +202,7 @@ class Comparison:
     values.
     """
 
+    desired: tuple[DesiredGrant, ...]
     creates: tuple[Create, ...]
     updates: tuple[Update, ...]
     undeclared: tuple[ObservedGrant, ...]
@@ -216,6 +217,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
     unequal = [_make_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
     differing = [(before, after) for before, after in unequal if before.grant != after.grant]
     return Comparison(
+        desired=tuple(ours.values()),
         creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - observed.keys(), key=_order)),
         updates=tuple(
             Update(before, after, changed_fields(before.grant, after.grant))

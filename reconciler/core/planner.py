@@ -137,7 +137,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     warnings = sorted((*problems, *schema_warnings(desired, rules.policy, observation.directory)))
     if not desired:  # an empty grant folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
-    plan = _apply_guards(desired, compare(desired, observed), observation, rules, tenant, tuple(warnings))
+    plan = _apply_guards(compare(desired, observed), observation, rules, tenant, tuple(warnings))
     notes = (*plan.notes, *_notes_on_skipped_checks(not_checked))
     return replace(plan, skipped=len(specs) - len(desired), not_checked=not_checked, notes=notes)
 
@@ -175,8 +175,7 @@ def _reference_sources(spec: GrantSpec) -> set[Source]:
     return {*map(spec.source_of, ID_FIELDS), *(source for _, source in spec.organizations_with_sources())}
 
 
-def _apply_guards(  # noqa: PLR0913 - the parts of a plan
-    desired: Iterable[DesiredGrant],
+def _apply_guards(
     comparison: Comparison,
     observation: Observation,
     rules: PlanRules,
@@ -189,7 +188,7 @@ def _apply_guards(  # noqa: PLR0913 - the parts of a plan
     managed = (
         comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in candidates.changes)
     )
-    stays = tuple(_no_longer_declared(candidates, desired))
+    stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison.desired))
     risks = {
         **find_all_risks(candidates.changes, _is_own(rules.protection), directory),
         **{each.key: (REMOVAL_RISK,) for each in stays},
@@ -237,10 +236,8 @@ def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
 
 def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
     removed = resolve_removals(rules.removals, directory)
-    base = (
-        {} if rules.base is None or rules.rollback else {each.key: each for each in resolve(rules.base, directory)[0]}
-    )
-    removals = {**{key: Removal(each.spec) for key, each in base.items()}, **removed.by_key}
+    base = {each.key: each for each in resolve(rules.base or (), directory)[0]}
+    removals = {} if rules.rollback else {key: Removal(each.spec) for key, each in base.items()} | dict(removed.by_key)
     deletes, left_alone = _split_undeclared(comparison.undeclared, rules, directory, removals)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)

@@ -94,7 +94,7 @@ class Removal:
         removed_by: The commit that removed the declaration. It is None if the removal is not committed, or is known
             only from the files at the base.
         declared_by: The commit that added the declaration, or None if it is not known.
-        is_from_history: Whether the history was read, so that `removed_by` None means that the removal is not committed.
+        is_from_history: Whether the history was read. Then `removed_by` is None if the removal is not committed.
     """
 
     spec: GrantSpec
@@ -137,12 +137,13 @@ class _Presence:
     removed_by: Commit | None = None
 
 
-def find_removals(steps: Iterable[HistoryStep], target: TargetTenant) -> tuple[Removal, ...]:
-    """Return the grants that any step declares for a tenant and that the last step does not declare, or any more.
+def find_removals(
+    steps: Iterable[HistoryStep], declared: Iterable[GrantSpec], target: TargetTenant
+) -> tuple[Removal, ...]:
+    """Return the grants that an earlier commit declares for a tenant and that `declared` does not contain.
 
-    The result also contains the grants that the last step declares, with `removed_by` None. The caller leaves out the
-    grants that the files declare. A version that could not be read counts as unchanged. Variables have the values of
-    `target`, because old values are not known.
+    `declared` has the specs of the files for this tenant. Specs are compared as they are written. A version that could
+    not be read counts as unchanged. Variables have the values of `target`, because old values are not known.
     """
     selected: dict[DeclaredKey, DeclaredKey | None] = {}
     current: dict[str, Mapping[DeclaredKey, int]] = {}
@@ -157,7 +158,8 @@ def find_removals(steps: Iterable[HistoryStep], target: TargetTenant) -> tuple[R
         for version in step.versions:  # a grant that moved to another file in the same commit is still declared
             for key in current.get(version.path, {}):
                 presences[key].removed_by = None
-    return tuple(_removal(key, presence) for key, presence in presences.items())
+    now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
+    return tuple(_removal(key, presence) for key, presence in presences.items() if key not in now)
 
 
 def _for_target(
@@ -250,16 +252,26 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
-        for form in _forms(each):
+        for form in _forms(each.key, each.spec.file):
             by_form.setdefault(form, []).append(each.key)
-    pairs = [(each.key, after) for each in removed for form in _forms(each) for after in by_form.get(form, ())]
+    pairs = [
+        (each.key, after)
+        for each in removed
+        for form in _forms(each.key, _path_of(each))
+        for after in by_form.get(form, ())
+    ]
     befores, afters = Counter(before for before, _ in pairs), Counter(after for _, after in pairs)
     return {before: after for before, after in pairs if befores[before] == 1 and afters[after] == 1}
 
 
-def _forms(desired: DesiredGrant) -> Iterator[tuple[object, ...]]:
+def _path_of(removed: DesiredGrant) -> str:
+    """Return the path of a file whose name ends with its revision: `path in revision`."""
+    path, separator, _ = removed.spec.file.rpartition(" in ")
+    return path if separator else removed.spec.file
+
+
+def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
     """Yield the file and the key of a grant, with one part of the key left out at a time."""
-    key, file = desired.key, desired.spec.file.partition(" in ")[0]
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from reconciler.contract import stored
 from reconciler.core.characters import visible
 from reconciler.core.problems import errors
-from reconciler.core.removals import Commit, DeclaredKey, Declarations, FileVersion, HistoryStep
+from reconciler.core.removals import Commit, Declarations, DeclaredKey, FileVersion, HistoryStep
 from reconciler.files.discover import MAX_BYTES
 from reconciler.files.read import is_grant_file, validate_file
 from reconciler.files.specs import grant_specs

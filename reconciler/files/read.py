@@ -286,6 +286,7 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
 
 
 def validate_file(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
+    """Parse the content of a file and validate it against `schema`. `content` is a problem if it cannot be read."""
     if isinstance(content, Problem):
         return LoadedFile(file, document.YamlMapping(), (content,))
     parsed = parse(content, file)
