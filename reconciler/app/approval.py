@@ -117,6 +117,15 @@ class ApprovedPlan:
                 _print_changes(title, changes, new_plan, console, stdout_has_data=stdout_has_data)
                 _print_changes("Approved instead", approved_changes, approved, console, stdout_has_data=stdout_has_data)
                 raise StalePlanError(f"nothing was written: {reason}; plan and review again")
+        if found.changed_facts:
+            changed = [change for change, _ in found.changed_facts]
+            _print_changes("Not approved as it is now", changed, new_plan, console, stdout_has_data=stdout_has_data)
+            named = [f"{grant_label(change.key, new_plan.directory)}: {what}" for change, what in found.changed_facts]
+            more = f" and {len(named) - 1} more" if named[1:] else ""
+            raise StalePlanError(
+                f"nothing was written: the tenant changed after the plan was created ({named[0]}{more}); "
+                "plan and review again"
+            )
         if found.loses_narrowing:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
             _print_changes("Not planned any more", narrowing, approved, console, stdout_has_data=stdout_has_data)

@@ -16,6 +16,7 @@ from reconciler.core.plan import (
     Change,
     Create,
     Delete,
+    GrantFacts,
     LeftAlone,
     Origin,
     Plan,
@@ -156,6 +157,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         config_changes=tuple(_config_change_from(each) for each in data["config_changes"]),
         not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
         risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in with_risks if each["risks"]},
+        facts={_key_from(each["key"]): _facts_from(each["facts"]) for each in data["changes"] if "facts" in each},
         origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
     )
 
@@ -225,8 +227,23 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         "blocked": blocked,
         "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
         "origin": plan.origins.get(change.key),
+        **({"facts": _facts(plan.facts[change.key])} if change.key in plan.facts else {}),
         **({"removal": _removal(change.removal)} if isinstance(change, Delete) and change.removal else {}),
     }
+
+
+def _facts(facts: GrantFacts) -> Json:
+    scopes = facts.api_scopes
+    return {
+        "third_party": facts.third_party,
+        "app_type": facts.app_type,
+        "api_scopes": None if scopes is None else sorted(scopes),
+    }
+
+
+def _facts_from(data: Mapping[str, Any]) -> GrantFacts:
+    scopes = data["api_scopes"]
+    return GrantFacts(data["third_party"], data["app_type"], None if scopes is None else frozenset(scopes))
 
 
 def _removal(removal: Removal) -> Json:

@@ -122,6 +122,20 @@ class LeftAlone:
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
+@dataclass(frozen=True, slots=True)
+class GrantFacts:
+    """What a tenant says about the application and the API of a change. None means not known.
+
+    `api_scopes` are the scopes of the API, if the change allows all of them.
+    """
+
+    third_party: bool | None = None
+    app_type: str | None = None
+    api_scopes: frozenset[str] | None = None
+
+
+NO_FACTS = GrantFacts()
+
 SANDBOX = "SANDBOX"
 """The label that follows the name of a sandbox in output for people."""
 
@@ -163,6 +177,7 @@ class Plan:
         notes: Other facts for the reviewer.
         risks: The risks of changes and blocked changes, the highest first.
         origins: The origin of each change. It is empty without --base.
+        facts: What the tenant says about the application and the API of each create and update.
         not_checked: The checks that were skipped.
         config_changes: The changes in reconciler.yaml since the base.
     """
@@ -180,6 +195,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
     origins: Mapping[Key, Origin] = field(default_factory=dict)
+    facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
     not_checked: tuple[NotChecked, ...] = ()
     config_changes: tuple[ConfigChange, ...] = ()
 
@@ -254,6 +270,20 @@ def sort_for_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
     In this order, no application loses access before another one gains it.
     """
     return tuple(sorted(changes, key=lambda change: (apply_phase(change), change.key.order)))
+
+
+def facts_of(change: Change, directory: Directory) -> GrantFacts:
+    """Return the facts that a reviewer of a change relies on. A delete has no facts."""
+    after = grant_after(change)
+    if after is None:
+        return NO_FACTS
+    application = directory.applications_by_id.get(change.key.client_id or "")
+    api = directory.apis_by_identifier.get(change.key.audience) if after.allow_all_scopes else None
+    return GrantFacts(
+        application.is_third_party if application else None,
+        (application.app_type or None) if application else None,
+        api.scopes_for(change.key) if api else None,
+    )
 
 
 def removes_access(change: Change) -> bool:

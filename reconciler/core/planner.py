@@ -26,6 +26,7 @@ from reconciler.core.plan import (
     TenantName,
     Update,
     compare,
+    facts_of,
     find_origins,
     sort_for_apply,
 )
@@ -210,6 +211,7 @@ def _apply_guards(
         warnings=warnings,
         risks=without_allowed(risks, rules.policy, directory),
         origins=candidates.origins,
+        facts={each.key: facts_of(each, directory) for each in candidates.changes if not isinstance(each, Delete)},
         notes=(*observation.notes, *_notes(comparison, candidates, observation, rules)),
     )
 

@@ -278,6 +278,12 @@ def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
     yield file, holder, key.audience, ("subject type",)
 
 
+def earlier_source(source: Source) -> str:
+    """Return `file:line in revision` for a source whose file name has the form `file in revision`."""
+    file, separator, revision = source.file.rpartition(" in ")
+    return f"{file}:{source.line} in {revision}" if separator else f"{source.file}:{source.line}"
+
+
 def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
     """Yield a note about versions of files that could not be read."""
     if unread:
@@ -292,7 +298,7 @@ def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
     if unresolved:
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "
-            f"{each.spec.api or each.spec.audience} ({each.spec.source})"
+            f"{each.spec.api or each.spec.audience} ({earlier_source(each.spec.source)})"
             for each in unresolved
         ]
         yield (

@@ -76,7 +76,7 @@ def first_parent_history(
             max_bytes=MAX_HISTORY_BYTES,
         )
     except GitError as error:
-        raise GitError(f"git cannot read the history of the grant files: {error}; {FULL_HISTORY_ADVICE}") from error
+        raise _incomplete(str(error)) from error
     return list(_commits(output.data))
 
 
@@ -107,17 +107,21 @@ def _commits(data: bytes) -> Iterator[HistoryCommit]:
         yield HistoryCommit(identity, int(time), author, subject, tuple(changes))
 
 
+def _incomplete(reason: str) -> GitError:
+    return GitError(f"git cannot read the history of the grant files: {reason}; {FULL_HISTORY_ADVICE}")
+
+
 def sizes_of(revision: Revision, objects: Sequence[str]) -> dict[str, TreeEntry]:
     """Return the entry of each blob in `objects`, with its size. Raises GitError if an object is missing."""
     stdin = "".join(f"{each}\n" for each in objects).encode()
-    lines = revision.repository.run("cat-file", "--batch-check", stdin=stdin, max_bytes=MAX_HISTORY_BYTES).lines
+    try:
+        lines = revision.repository.run("cat-file", "--batch-check", stdin=stdin, max_bytes=MAX_HISTORY_BYTES).lines
+    except GitError as error:
+        raise _incomplete(str(error)) from error
     found: dict[str, TreeEntry] = {}
     for line in lines:
         identity, kind, *size = line.split(" ")
         if kind != "blob":
-            raise GitError(
-                f"the object {identity} of an earlier commit is missing, so the clone does not show every removed "
-                f"grant; {FULL_HISTORY_ADVICE}"
-            )
+            raise _incomplete(f"the object {identity} is missing")
         found[identity] = TreeEntry("100644", identity, int(size[0]))
     return found

@@ -22,8 +22,8 @@ from reconciler.core.plan import (
     grant_after,
     grant_before,
 )
-from reconciler.core.problems import Level, Risk, Source
-from reconciler.core.removals import NoLongerDeclared, Removal
+from reconciler.core.problems import Level, Risk
+from reconciler.core.removals import NoLongerDeclared, Removal, earlier_source
 from reconciler.core.risks import RULE_ORDER, escaped_scope
 from reconciler.core.scopes import scope_order
 
@@ -173,12 +173,6 @@ def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> st
     return f"{before} becomes {after}; the first stays"
 
 
-def earlier_source(source: Source) -> str:
-    """Return a source in an earlier revision, as `file:line in revision`."""
-    file, separator, revision = source.file.rpartition(" in ")
-    return f"{file}:{source.line} in {revision}" if separator else f"{source.file}:{source.line}"
-
-
 def removal_lines(removal: Removal) -> Iterator[str]:
     """Yield the earlier declaration of a deleted grant, and the commits that removed and added it. Not escaped."""
     where = earlier_source(removal.spec.source)
@@ -186,7 +180,10 @@ def removal_lines(removal: Removal) -> Iterator[str]:
         yield f"removed by {removal.removed_by}"
     elif removal.is_from_history:
         yield "removed in the working tree, which is not committed"
-    yield f"declared in {where} by {removal.declared_by}" if removal.declared_by else f"declared in {where}"
+    if removal.declared_by is None:
+        yield f"declared in {where}"
+    else:
+        yield f"declared in {where.removesuffix(f' in {removal.declared_by.short_hash}')} by {removal.declared_by}"
 
 
 def left_alone_counts(plan: Plan) -> str:

@@ -209,7 +209,7 @@ def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Pla
 def test_a_plan_approves_itself_and_every_part_of_itself(desired: list[ClientGrant], tenant: list[ClientGrant]) -> None:
     plan = a_plan_between(desired, tenant)
 
-    assert find_deviations(plan, plan, ()) == Deviations((), (), (), (), (), loses_narrowing=False)
+    assert find_deviations(plan, plan, ()) == Deviations((), (), (), (), (), (), loses_narrowing=False)
     assert find_deviations(replace(plan, changes=plan.changes[1:]), plan, ()).unapproved == ()
 
 

@@ -92,6 +92,7 @@ def test_an_update_has_both_sides_and_the_fields_between_them() -> None:
         "description": "",
         "blocked": None,
         "risks": [],
+        "facts": {"third_party": False, "app_type": None, "api_scopes": None},
         "origin": None,
     }
 

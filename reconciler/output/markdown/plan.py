@@ -15,7 +15,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import TITLES, Blocked, Change, Delete, LeftAlone, Origin, Plan, TenantName
 from reconciler.core.problems import Level, Source
-from reconciler.core.removals import NoLongerDeclared
+from reconciler.core.removals import NoLongerDeclared, earlier_source
 from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
@@ -25,7 +25,6 @@ from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import (
     LOWEST_SEVERITY,
     RiskGroup,
-    earlier_source,
     field_effect,
     grant_label,
     group_risks,

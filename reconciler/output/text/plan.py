@@ -11,13 +11,13 @@ from reconciler.core.grant import Key
 from reconciler.core.outcome import ApplyReport, Result, count_results
 from reconciler.core.plan import Change, Create, Delete, Origin, Plan, Update
 from reconciler.core.problems import Level, Risk
+from reconciler.core.removals import earlier_source
 from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.words import (
     SHOWN_LEVELS,
     all_risks,
-    earlier_source,
     field_effect,
     grant_label,
     left_alone_counts,
@@ -230,7 +230,8 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
         yield line(INDENT, Span(visible(f"declared in {earlier_source(each.source)}{reason}"), Style.MUTED))
         for risk in plan.risks.get(each.key, ()):
             yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
-    yield line(INDENT, f"To delete the {pluralize(count, 'grant')}, use --prune-removed.")
+    if any(not each.reason for each in plan.no_longer_declared):
+        yield line("  ", f"Use --prune-removed to delete {'it' if count == 1 else 'them'}.")
     yield line()
 
 
