@@ -121,7 +121,7 @@ def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
 
 
 def test_without_permission_third_parties_cannot_be_told(tmp_path: Path) -> None:
-    with pytest.raises(ReconcilerError, match="--prune must know which applications belong to third parties"):
+    with pytest.raises(ReconcilerError, match="must know which applications belong to third parties"):
         seen(tmp_path, replace(NOTHING, third_parties=True), '"read:client_grants"')
 
 
