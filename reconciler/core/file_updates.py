@@ -54,7 +54,7 @@ class UpdateRules:
         target: The tenant.
         other_tenants: The names of the other tenants in the configuration.
         choice: The grants to update.
-        write_item: Converts items of lists.
+        write_item: Converts items of lists that may contain variables.
     """
 
     target: TargetTenant
@@ -132,14 +132,10 @@ def _fields(
             yield name, wanted
             continue
         written = {text: _value_of(name, text, directory, rules.target) for text in getattr(spec, name) or ()}
-        kept = set(written.values()) & wanted
-        yield (
-            name,
-            SetUpdate(
-                remove=frozenset(text for text, value in written.items() if value not in wanted),
-                add=tuple(sorted(rules.write_item(name, item) for item in wanted - kept)),
-            ),
-        )
+        new = wanted - set(written.values())
+        add = [rules.write_item(name, item) for item in new] if BY_NAME[name].has_variables else new
+        remove = frozenset(text for text, value in written.items() if value not in wanted)
+        yield name, SetUpdate(remove, tuple(sorted(add)))
 
 
 def _value_of(name: str, text: str, directory: Directory, target: TargetTenant) -> str:
