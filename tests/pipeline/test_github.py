@@ -429,6 +429,7 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:
 
 def test_drift_can_be_kept_by_a_pull_request(runner: Runner) -> None:
     runner = replace(runner, proposes_drift=True)
+    origin = runner.project.git("remote", "get-url", "origin")
     runner.project.write(portal=PORTAL.replace("read:", "write:"))
     runner.project.commit("Expect something else")
 
@@ -437,7 +438,7 @@ def test_drift_can_be_kept_by_a_pull_request(runner: Runner) -> None:
 
         assert proposed.code == 0, proposed.log
         assert sorted(runner.pull_requests()) == ["drift-in-dev", "drift-in-prod"]
-        assert "read:invoices" in runner.project.git("show", "origin/drift-in-prod:grants/portal.yaml")
+        assert "read:invoices" in runner.project.git("-C", origin, "show", "drift-in-prod:grants/portal.yaml")
 
     runner.project.write(portal=PORTAL)
     runner.project.commit("Expect what there is")
