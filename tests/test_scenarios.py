@@ -169,7 +169,7 @@ def test_a_second_plan_finds_nothing_left_to_do(scenario: Scenario) -> None:
         assert ran.code
 
 
-ROLLING_BACK = re.compile(r"Rolling back: reconciler (.*)")
+ROLLING_BACK = re.compile(r"To roll back: reconciler (.*)")
 
 
 def test_the_printed_command_restores_what_the_run_wrote(scenario: Scenario) -> None:

@@ -56,6 +56,8 @@ class ApplyRun:
         self._interruption = interruption
         self._stop = interruption.new_stop_signal()
         self._crashed: Callable[[Exception], None] = reraise
+        self.rollback = ""
+        """The command that undoes the run, once the snapshot is written."""
 
     async def execute(self, console: Console, on_outcome: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
         """Execute the plan and read the tenant again. `on_outcome` receives each outcome.
@@ -70,7 +72,7 @@ class ApplyRun:
             snapshot = write_snapshot(session.folder, journal.run, plan, self._observation.directory, only_for)
             session.note(f"Run {journal.run}, journal {journal.path}")
             rollback_command = shlex.join(["reconciler", *session.tenant_options, "--grants", str(snapshot), "apply"])
-            session.note(f"Rolling back: {rollback_command}")
+            self.rollback = rollback_command
             self._crashed = lambda error: console.failure(CrashError(error), plan.tenant.name)
             with self._deadline_timer():
                 outcomes = await self._execute_plan(self._context(journal, on_outcome))
@@ -240,7 +242,13 @@ class ApplyCommand:
             )
         plans = {planned_tenant.session.tenant.name: planned_tenant.result.plan for planned_tenant in confirmed}
         reports = [(plans[tenant_result.session.tenant.name], *tenant_result.result) for tenant_result in results]
-        return [*self._finished, *((RunResult(plan, report), exit_code) for plan, report, exit_code in reports)]
+        return [
+            *self._finished,
+            *(
+                (RunResult(plan, report, runs[plan.tenant.name].rollback), exit_code)
+                for plan, report, exit_code in reports
+            ),
+        ]
 
 
 def _exit_code_without_writes(plan: Plan) -> Exit:

@@ -22,6 +22,7 @@ from reconciler.output.formats import OutputView, PlanResults, RunResults, outpu
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import line
 from reconciler.output.text.plan import report_lines
+from reconciler.output.words import refusal
 
 approval_options = option_group(
     "approval",
@@ -133,6 +134,11 @@ def _print_results(results: RunResults, output_options: OutputOptions, console: 
                 else []
             )
             console.result([line(), *name, *report_lines(run_result.report, run_result.plan.directory)])
+        if run_result.rollback:
+            console.note(f"To roll back: {run_result.rollback}")
+    for run_result in results.runs:
+        if run_result.plan.blocked:
+            console.error(refusal(run_result.plan), run_result.plan.tenant.name if len(results.runs) > 1 else "")
 
 
 def _check_outputs(output_options: OutputOptions) -> None:

@@ -19,6 +19,7 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.formats import OutputView, PlanResults, outputs_of, render
 from reconciler.output.styled import line
 from reconciler.output.text.plan import plan_lines
+from reconciler.output.words import refusal
 
 Plans = Sequence[tuple[TenantSession, Plan]]
 
@@ -50,6 +51,9 @@ def command(
             _write_reports(PlanResults([], tenant_failures(error)), output_options, options)
         raise
     _print_plans(PlanResults([plan for _, plan in plans], tenants.failures), output_options, console, options)
+    for _, plan in plans:
+        if plan.blocked:
+            console.error(refusal(plan), plan.tenant.name if tenants.are_several else "")
     return tenants.worst_exit_code(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
 
 

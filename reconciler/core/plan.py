@@ -266,12 +266,17 @@ def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Ob
     )
 
 
-def sort_for_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Sort changes for apply: creates, widening updates, narrowing updates, deletes.
+def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Change, ...]:
+    """Sort changes for apply: creates, widening updates, narrowing updates, deletes. Each phase is sorted by name.
 
     In this order, no application loses access before another one gains it.
     """
-    return tuple(sorted(changes, key=lambda change: (apply_phase(change), change.key.order)))
+    return tuple(sorted(changes, key=lambda change: (apply_phase(change), *name_order(change.key, directory))))
+
+
+def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
+    """Return the sort key of a grant in output: the names of application and API without case, then the ids."""
+    return directory.client_label(key).casefold(), directory.api_label(key).casefold(), *key.order
 
 
 def facts_of(change: Change, directory: Directory) -> GrantFacts:

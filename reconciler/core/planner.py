@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from reconciler.core.characters import pluralize
 from reconciler.core.checks import NotChecked, run_checks
@@ -28,6 +29,7 @@ from reconciler.core.plan import (
     compare,
     facts_of,
     find_origins,
+    name_order,
     sort_for_apply,
 )
 from reconciler.core.policy import Policy, forbid_denied, forbid_schema_violations, schema_warnings, without_allowed
@@ -38,6 +40,8 @@ from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.spec import GrantSpec
 from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.errors import ProblemsError, RefusedError
+
+T = TypeVar("T")
 
 MAX_NAMED = 5
 ID_FIELDS = ("client_id", "audience")
@@ -201,10 +205,14 @@ def _apply_guards(
     allowed, too_many = (allowed, ()) if rules.rollback else forbid_over_limit(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
-        changes=sort_for_apply(allowed),
-        blocked=(*protected, *denied, *broken, *too_many, *without_effect),
-        left_alone=candidates.left_alone,
-        no_longer_declared=tuple(each for each in stays if each.key not in blocked_keys),
+        changes=sort_for_apply(allowed, directory),
+        blocked=_by_name(
+            (*protected, *denied, *broken, *too_many, *without_effect), lambda each: each.change.key, directory
+        ),
+        left_alone=_by_name(candidates.left_alone, lambda each: each.observed.key, directory),
+        no_longer_declared=_by_name(
+            (each for each in stays if each.key not in blocked_keys), lambda each: each.key, directory
+        ),
         unchanged=comparison.unchanged,
         differing=candidates.differing,
         directory=directory,
@@ -214,6 +222,10 @@ def _apply_guards(
         facts={each.key: facts_of(each, directory) for each in candidates.changes if not isinstance(each, Delete)},
         notes=(*observation.notes, *_notes(comparison, candidates, observation, rules)),
     )
+
+
+def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) -> tuple[T, ...]:
+    return tuple(sorted(items, key=lambda each: name_order(key(each), directory)))
 
 
 def _no_longer_declared(candidates: CandidateChanges, desired: Iterable[DesiredGrant]) -> Iterator[NoLongerDeclared]:

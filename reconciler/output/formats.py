@@ -109,10 +109,11 @@ class PlanResults:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A plan and its outcomes."""
+    """A plan, its outcomes, and the command that undoes them, or an empty text if nothing was written."""
 
     plan: Plan
     report: ApplyReport
+    rollback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

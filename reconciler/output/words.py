@@ -156,6 +156,15 @@ def summary(plan: Plan) -> str:
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
 
 
+def refusal(plan: Plan) -> str:
+    """Return that the blocked changes of a plan prevent all its changes, with the reasons."""
+    reasons = list(dict.fromkeys(each.reason for each in plan.blocked))
+    more = f" and {pluralize(len(reasons) - 1, 'other reason')}" if reasons[1:] else ""
+    count = len(plan.blocked)
+    verb = "is" if count == 1 else "are"
+    return f"refused: {pluralize(count, 'change')} {verb} blocked, nothing was written: {visible(reasons[0])}{more}"
+
+
 def no_longer_declared_count(plan: Plan) -> str:
     """Return the number of grants whose removal has no effect, as a phrase."""
     return f"{pluralize(len(plan.no_longer_declared), 'grant')} no longer declared"

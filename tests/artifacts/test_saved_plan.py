@@ -201,7 +201,7 @@ def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Pla
         ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate({g.key: g for g in tenant}.values())
     ]
     comparison = compare([DesiredGrant(grant, a_spec()) for grant in desired], index_by_key(observed))
-    changes = sort_for_apply([*comparison.creates, *comparison.updates])
+    changes = sort_for_apply([*comparison.creates, *comparison.updates], Directory())
     return Plan(tenant=TenantName("t", "d"), changes=changes)
 
 

@@ -36,7 +36,7 @@ def test_the_count_is_removed_at_the_end() -> None:
 
     run, rolling_back, end = shown(ran.stderr)
     assert run.startswith("Run ")
-    assert rolling_back.startswith("Rolling back: ")
+    assert rolling_back.startswith("To roll back: ")
     assert end == ""
 
 

@@ -114,7 +114,7 @@ def test_a_saved_plan_approves_the_deletion_and_keeps_its_commits(removed: Path)
 
 def test_a_rollback_restores_the_removed_grant(removed: Path) -> None:
     ran = reconciler("apply", "--prune-removed", "--yes")
-    command = ran.stderr.partition("Rolling back: reconciler ")[2].splitlines()[0].split()
+    command = ran.stderr.partition("To roll back: reconciler ")[2].splitlines()[0].split()
 
     assert reconciler(*command, "--yes").code == 0
     assert clients(removed) == ["billing", "own", "portal"]

@@ -4,6 +4,7 @@ import pytest
 from support.builders import a_grant, a_key, a_spec, an_observed
 
 from reconciler.core.diff import SetChange
+from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, index_by_key
 from reconciler.core.plan import (
     Create,
@@ -92,7 +93,7 @@ def test_changes_that_add_access_come_before_changes_that_remove_access() -> Non
     create, delete = Create(desired(a_grant(a_key("z")))), Delete(an_observed(a_grant(a_key("a"))))
     widening, narrowing = update("y", "a", "ab"), update("b", "ab", "a")
 
-    assert sort_for_apply([delete, narrowing, widening, create]) == (create, widening, narrowing, delete)
+    assert sort_for_apply([delete, narrowing, widening, create], Directory()) == (create, widening, narrowing, delete)
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
 
 
 def _left_alone(plan: Plan) -> Section:
-    listed = sorted((grant_label(each.observed.key, plan.directory), _reason(each, plan)) for each in plan.left_alone)
+    listed = [(grant_label(each.observed.key, plan.directory), _reason(each, plan)) for each in plan.left_alone]
     items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
     summary = f"Left alone ({len(items)}): {left_alone_counts(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
@@ -374,7 +374,9 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
 
 
 def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Iterator[str]:
-    yield f"### {tenant_label(tenant)}: {outcome_counts(report) or 'nothing to do'}\n\n"
+    is_refused = report.remaining is not None and report.remaining.blocked and not report.outcomes
+    nothing = "refused" if is_refused else "nothing to do"
+    yield f"### {tenant_label(tenant)}: {outcome_counts(report) or nothing}\n\n"
     end = span(report.trouble) if report.trouble else state(report)
     yield f"{'Done' if report.converged else 'Not done'}{commit_suffix(links)}: {end}.\n\n"
 

@@ -9,7 +9,7 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 from reconciler.core.outcome import ApplyReport, Result, count_results
-from reconciler.core.plan import Change, Create, Delete, LeftAlone, Origin, Plan, Update
+from reconciler.core.plan import Change, Create, Delete, LeftAlone, Origin, Plan, Update, name_order
 from reconciler.core.problems import Level, Risk
 from reconciler.core.removals import earlier_source
 from reconciler.core.risks import RiskRule
@@ -24,6 +24,7 @@ from reconciler.output.words import (
     no_changes_reason,
     no_longer_declared_label,
     origins_summary,
+    refusal,
     removal_lines,
     risk_counts,
     risks_at_level,
@@ -164,7 +165,7 @@ def _blocked(plan: Plan) -> Iterator[Line]:
 
 
 def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
-    return sorted(changes, key=lambda change: (grant_label(change.key, directory), change.key.order))
+    return sorted(changes, key=lambda change: name_order(change.key, directory))
 
 
 def _change(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
@@ -231,7 +232,7 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
         return
     count = len(plan.no_longer_declared)
     yield line(Span(f"No longer declared ({count}): access stays", Style.WARNING))
-    for each in sorted(plan.no_longer_declared, key=lambda each: grant_label(each.key, plan.directory)):
+    for each in plan.no_longer_declared:
         yield line(
             "  ", Span("!", Style.WARNING), " ", Span(no_longer_declared_label(each, plan.directory), Style.STRONG)
         )
@@ -248,10 +249,10 @@ def _left_alone(plan: Plan, *, verbose: bool) -> Iterator[Line]:
     if not plan.left_alone:
         return
     yield line(Span(f"Left alone ({len(plan.left_alone)})", Style.STRONG), f" {left_alone_counts(plan)}")
-    listed = sorted(
+    listed = [
         f"{grant_label(each.observed.key, plan.directory)}  [{visible(each.why)}]{_attribution(each, plan)}"
         for each in plan.left_alone
-    )
+    ]
     hidden = 0 if verbose else max(0, len(listed) - MAX_LEFT_ALONE)
     for label in listed[: len(listed) - hidden]:
         yield line("    ", Span(label, Style.MUTED))
@@ -332,7 +333,7 @@ def state(report: ApplyReport) -> str:
     if report.trouble:
         return visible(report.trouble)
     if report.remaining and report.remaining.blocked and not report.outcomes:
-        return f"{pluralize(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
+        return refusal(report.remaining)
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
         skipped = pluralize(report.remaining.skipped, "declared grant")
         return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
