@@ -35,6 +35,7 @@ from reconciler.git.revision import tracked_entries
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker, span
+from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import line
 
 MAX_BYTES = 20_000_000
@@ -138,7 +139,7 @@ def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
     problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [
         tenant_marker,
-        f"### {span(name)}: no report",
+        f"### {TITLE}{span(name)}: no report",
         "",
         "The job did not leave a valid report. Read its log.",
         "",

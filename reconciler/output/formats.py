@@ -12,7 +12,8 @@ from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
-from reconciler.output.markdown.plan import plan_markdown, report_markdown
+from reconciler.output.markdown.outcomes import report_markdown
+from reconciler.output.markdown.plan import TITLE, plan_markdown
 from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, bytes_per_document, fit, join_documents
 from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
@@ -68,7 +69,7 @@ def failures_markdown(failed: Failures, title: str, links: SourceLinks, max_byte
 
 
 def _heading(name: str, failure: TenantFailure, title: str, links: SourceLinks) -> str:
-    return f"{tenant_label(_tenant(name, failure))}: {title}{commit_suffix(links)}"
+    return f"{TITLE}{tenant_label(_tenant(name, failure))}: {title}{commit_suffix(links)}"
 
 
 def _tenant(name: str, failure: TenantFailure) -> TenantName:

@@ -38,7 +38,7 @@ def comment(*files: str, tenant: str = "prod") -> CommandResult:
 def is_replaced(forge: Forge, reason: str) -> bool:
     own_comment, other_comment = forge.bodies()[:2]
     return (
-        own_comment.startswith(f"{MARKER}\n### `prod`: no report\n")
+        own_comment.startswith(f"{MARKER}\n### Auth0 grants · `prod`: no report\n")
         and reason in own_comment
         and "No changes" not in own_comment
         and other_comment == OLD_COMMENT
@@ -95,7 +95,7 @@ def test_a_tenant_without_a_comment_gets_one_with_the_reason(forge: Forge) -> No
     assert comment("plan.md", tenant="dev").code == 1
 
     assert forge.bodies()[0] == OLD_COMMENT
-    assert forge.bodies()[2].startswith(f"{DEV}\n### `dev`: no report\n")
+    assert forge.bodies()[2].startswith(f"{DEV}\n### Auth0 grants · `dev`: no report\n")
 
 
 def test_without_a_tenant_all_comments_of_the_configuration_give_the_reason(forge: Forge) -> None:
@@ -109,7 +109,7 @@ def test_without_a_tenant_all_comments_of_the_configuration_give_the_reason(forg
 
     assert is_replaced(forge, "No such file")
     dev, other, hello = forge.bodies()[2:]
-    assert dev.startswith(f"{DEV}\n### `dev`: no report\n")
+    assert dev.startswith(f"{DEV}\n### Auth0 grants · `dev`: no report\n")
     assert (other, hello) == (f"{OTHER}\nNo changes", "hello")
 
 

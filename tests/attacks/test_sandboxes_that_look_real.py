@@ -49,10 +49,10 @@ def test_every_format_shows_that_the_tenant_is_a_sandbox(here: Path) -> None:
     assert reconciler("apply", "saved.json", "--report=text=done.text", "--report=markdown=done.markdown").code == 0
 
     assert (here / "plan.text").read_text().startswith("Tenant prod SANDBOX (sandbox.localhost)")
-    assert "### `prod` **SANDBOX**: " in (here / "plan.markdown").read_text()
+    assert "### Auth0 grants · `prod` **SANDBOX**: " in (here / "plan.markdown").read_text()
     assert '"sandbox": true' in (here / "plan.json").read_text()
     assert '"sandbox": true' in (here / "plan.sarif").read_text()
-    assert "### `prod` **SANDBOX**: " in (here / "done.markdown").read_text()
+    assert "### Auth0 grants · `prod` **SANDBOX**: " in (here / "done.markdown").read_text()
     assert "prod SANDBOX (sandbox.localhost)" in reconciler("journal").stdout
     assert "prod SANDBOX (sandbox.localhost)" in reconciler("show", "saved.json").stdout
     assert "prod SANDBOX (sandbox.localhost)" in reconciler("list").stdout
@@ -63,6 +63,6 @@ def test_a_failure_shows_that_the_tenant_is_a_sandbox(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text("grants: 1\n")
     reconciler("plan", "--report=markdown=plan.md", "--report=text=plan.txt", "--report=json=plan.json")
 
-    assert "### `prod` **SANDBOX**: no plan" in (here / "plan.md").read_text()
+    assert "### Auth0 grants · `prod` **SANDBOX**: no plan" in (here / "plan.md").read_text()
     assert "Tenant prod SANDBOX: no plan" in (here / "plan.txt").read_text()
     assert '"sandbox": true' in (here / "plan.json").read_text()

@@ -80,7 +80,8 @@ def test_apply_reports_each_outcome(here: Path) -> None:
     markdown = (here / "done.md").read_text()
     row = "<tr><td>applied</td><td>create</td><td><code>Billing -&gt; Invoices API</code></td><td></td></tr>"
     assert markdown.startswith(
-        "<!-- reconciler:local -->\n### `local` **SANDBOX**: 1 applied\n\nDone: the tenant equals the files."
+        "<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: 1 applied\n\n"
+        "Done: the tenant equals the files."
     )
     assert row in markdown
     assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant equals the files.\n")
@@ -143,7 +144,7 @@ def test_apply_writes_the_step_summary(in_github: Path) -> None:
     reconciler("apply", "--yes")
 
     assert outputs(in_github / "outputs")["exit_code"] == "0"
-    assert "### `local` **SANDBOX**: 1 applied" in (in_github / "summary.md").read_text()
+    assert "### Auth0 grants · `local` **SANDBOX**: 1 applied" in (in_github / "summary.md").read_text()
 
 
 def test_a_failure_sets_the_exit_code_output(in_github: Path) -> None:
@@ -261,7 +262,7 @@ def test_a_failed_plan_replaces_the_old_report(here: Path, files: dict[str, str]
 
     assert (ran.code, ran.stdout) == (1, "")
     report = (here / "plan.md").read_text()
-    assert report.startswith("<!-- reconciler:local -->\n### `local` **SANDBOX**: no plan\n\n- `")
+    assert report.startswith("<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: no plan\n\n- `")
     assert told in report
     assert "to create" not in report
 
@@ -285,7 +286,8 @@ def test_a_refused_apply_replaces_the_old_report(in_github: Path) -> None:
     assert "Not approved (1)" in ran.stderr
     report = (in_github / "done.md").read_text()
     assert report.startswith(
-        "<!-- reconciler:local -->\n### `local` **SANDBOX**: failed at commit `abc123`\n\n- `nothing was written"
+        "<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: failed at commit `abc123`\n\n"
+        "- `nothing was written"
     )
     assert "nothing was written" in (in_github / "summary.md").read_text()
 
@@ -301,7 +303,7 @@ def test_a_blocked_apply_reports_the_blocked_changes(here: Path) -> None:
         ['protected: ask first (protect: client "Billing")'],
     )
     report = (here / "done.md").read_text()
-    assert "Not done: 1 change blocked, so nothing was written.\n" in report
+    assert "Refused: 1 change is blocked, nothing was written: protected: ask first" in report
     assert '- `Billing -> Invoices API`: `protected: ask first (protect: client "Billing")`\n' in report
 
 

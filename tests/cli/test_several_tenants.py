@@ -70,7 +70,7 @@ def test_the_report_of_a_plan_lists_the_failed_tenant(here: Path) -> None:
 
     ran = reconciler("plan", "--all-tenants", "--format", "markdown")
 
-    assert "<!-- reconciler:broken -->\n### `broken`: no plan\n\n- `no credentials for" in ran.stdout
+    assert "<!-- reconciler:broken -->\n### Auth0 grants · `broken`: no plan\n\n- `no credentials for" in ran.stdout
     assert ran.stdout.count("<!-- reconciler:") == 3
 
 
@@ -166,7 +166,7 @@ def test_an_error_for_all_tenants_replaces_every_old_report(here: Path, command:
         assert (
             (here / f"{name}.md")
             .read_text()
-            .startswith(f"<!-- reconciler:{name} -->\n### `{name}` **SANDBOX**: {title}\n\n- `")
+            .startswith(f"<!-- reconciler:{name} -->\n### Auth0 grants · `{name}` **SANDBOX**: {title}\n\n- `")
         )
         assert problem in (here / f"{name}.md").read_text()
         assert f"Tenant {name} SANDBOX: {title}\n  {problem}" in (here / "all.txt").read_text()

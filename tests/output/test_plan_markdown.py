@@ -28,7 +28,9 @@ def rows(markdown: str) -> list[str]:
 def test_a_plan_without_changes() -> None:
     markdown = plan_markdown(a_plan([a_spec()], [an_observed()], NAMES))
 
-    assert markdown.startswith("<!-- reconciler:test -->\n### `test`: 0 to create, 0 to update, 0 to delete\n\n")
+    assert markdown.startswith(
+        "<!-- reconciler:test -->\n### Auth0 grants · `test`: 0 to create, 0 to update, 0 to delete\n\n"
+    )
     assert "No changes: the tenant equals the files.\n" in markdown
     assert "<table>" not in markdown
 
@@ -42,7 +44,8 @@ def test_a_change_has_a_row_with_a_link_and_its_difference() -> None:
     (row,) = rows(markdown)
     assert row == (
         "<tr><td>~ update</td><td><code>Billing -&gt; Invoices API</code></td>"
-        "<td>+1 -1 scope<br>organization_usage: <code>deny</code> to <code>allow</code>"
+        "<td><code>+read:invoices</code> <code>-write:invoices</code><br>"
+        "organization_usage: <code>deny</code> to <code>allow</code>"
         " (callers with an organization gain access)</td><td>high</td>"
         '<td><a href="https://code.example/blob/abc/grants/a.yaml#L7"><code>grants/a.yaml:7</code></a></td></tr>'
     )
@@ -57,7 +60,10 @@ def test_deletes_and_grants_left_alone_are_shown() -> None:
 
     markdown = plan_markdown(a_plan([a_spec()], observed, NAMES, prune=True))
 
-    delete = "<td>- delete</td><td><code>Portal -&gt; Invoices API</code></td><td>-2 scope</td><td>low</td><td></td>"
+    delete = (
+        "<td>- delete</td><td><code>Portal -&gt; Invoices API</code></td><td><code>-a</code> <code>-b</code></td>"
+        "<td>low</td><td></td>"
+    )
     own = "<summary>Left alone (1): 1 own</summary>\n\n- `own-client -> https://sandbox.localhost/api/v2/` (own)\n"
     assert delete in markdown
     assert own in markdown
@@ -104,7 +110,7 @@ def test_counts_and_critical_lines_always_fit(count: int, max_bytes: int) -> Non
     plan, markdown = plan_with_many_changes(count, max_bytes)
 
     assert len(markdown.encode()) <= max_bytes
-    assert f"### `test`: {len(plan.changes)} to create" in markdown
+    assert f"### Auth0 grants · `test`: {len(plan.changes)} to create" in markdown
     critical = "> - `admin -> Auth0 Management API`: `can take over the tenant: create:clients`"
     assert critical in markdown
     assert markdown.index(critical) < 600
@@ -165,5 +171,5 @@ def test_organizations_are_shown_by_name() -> None:
 
     markdown = plan_markdown(a_plan([spec], [an_observed(before)], directory))
 
-    assert "<td>+1 -1 organizations</td>" in markdown
+    assert "<td>organizations: <code>+" in markdown
     assert "```diff\n+ organization: acme\n- organization: globex\n```\n" in markdown

@@ -1,4 +1,4 @@
-"""Pure: a plan as a comment on a pull request (risks, a table, the difference of each grant), and its outcomes.
+"""Pure: a plan as a comment on a pull request: risks, a table, and the difference of each grant.
 
 Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Other services show alerts as quotations.
 """
@@ -9,11 +9,10 @@ from dataclasses import replace
 from html import escape
 
 from reconciler.artifacts.serialization import action_of, plan_id
-from reconciler.core.characters import pluralize, visible
+from reconciler.core.characters import pluralize, shorten, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.outcome import ApplyReport, Outcome
-from reconciler.core.plan import TITLES, Blocked, Change, Delete, LeftAlone, Origin, Plan, TenantName
+from reconciler.core.plan import TITLES, Blocked, Change, Delete, LeftAlone, Origin, Plan
 from reconciler.core.problems import Level, Source
 from reconciler.core.removals import NoLongerDeclared, earlier_source
 from reconciler.core.risks import RULE_ORDER
@@ -21,7 +20,6 @@ from reconciler.core.scopes import scope_order
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, fit
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
-from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import (
     LOWEST_SEVERITY,
     RiskGroup,
@@ -42,9 +40,12 @@ from reconciler.output.words import (
     tenants_prefix,
 )
 
+TITLE = "Auth0 grants · "
 EMPTY_SECTION = Section(())
 MAX_RISK_LINE_BYTES = 2_000
 """The limit for one line about equal risks of level high."""
+MAX_ITEMS_IN_ROW = 6
+MAX_ITEM_LENGTH = 60
 COUNT_BYTES = 30
 """The size of the count of further grants in such a line."""
 MAX_SORTED_BY_NAME = 20
@@ -79,7 +80,7 @@ def _head(plan: Plan) -> Iterator[str]:
     counts = ", ".join(f"{actions[action]} to {action}" for action in SYMBOLS)
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
     stay = f", {no_longer_declared_count(plan)}" if plan.no_longer_declared else ""
-    yield f"### {tenant_label(plan.tenant)}: {counts}{blocked}{stay}\n\n"
+    yield f"### {TITLE}{tenant_label(plan.tenant)}: {counts}{blocked}{stay}\n\n"
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [f"{plan.differing} left unchanged by --create-only or --only-branch"] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
@@ -227,7 +228,7 @@ def _row(change: Change, plan: Plan, links: SourceLinks) -> str:
     cells = (
         f"{_symbol(change)} {action_of(change)}",
         element(grant_label(change.key, plan.directory)),
-        "<br>".join(_short_change(field) for field in change.fields),
+        "<br>".join(_short_change(field, plan.directory) for field in change.fields),
         risks[0].level if risks else "",
         _declared(change, links),
     )
@@ -245,11 +246,11 @@ def _declared(change: Change, links: SourceLinks) -> str:
     return f"{element(earlier_source(source))}{commit}"
 
 
-def _short_change(field: FieldChange) -> str:
+def _short_change(field: FieldChange, directory: Directory) -> str:
     match field:
         case SetChange():
-            counts = [f"{sign}{len(items)}" for sign, items in (("+", field.added), ("-", field.removed)) if items]
-            return f"{' '.join(counts)} {field.field}"
+            name = "" if field.field == "scope" else f"{field.field}: "
+            return f"{name}{_short_items(field, directory)}"
         case ValueChange(before=None):
             return f"{field.field}: {element(_value_text(field.after))}"
         case ValueChange(after=None):
@@ -258,6 +259,20 @@ def _short_change(field: FieldChange) -> str:
             effect = field_effect(field)
             values = f"{field.field}: {element(_value_text(field.before))} to {element(_value_text(field.after))}"
             return f"{values} ({effect})" if effect else values
+
+
+def _short_items(field: SetChange, directory: Directory) -> str:
+    """Return the first added and removed items of a list, and the number of the others."""
+    label = directory.organization_label if field.field == "organizations" else scope_label
+    items = [f"{sign}{label(each)}" for sign, each in _signed(field)]
+    more = len(items) - MAX_ITEMS_IN_ROW
+    shown = " ".join(element(shorten(each, MAX_ITEM_LENGTH)) for each in items[:MAX_ITEMS_IN_ROW])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _signed(field: SetChange) -> Iterator[tuple[str, str]]:
+    yield from (("+", each) for each in field.added)
+    yield from (("-", each) for each in field.removed)
 
 
 def _html_source(source: Source, links: SourceLinks) -> str:
@@ -344,48 +359,3 @@ def _symbol(change: Change) -> str:
 
 def _value_text(value: object) -> str:
     return value if isinstance(value, str) else str(value).lower()
-
-
-HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
-
-
-def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the outcomes of `plan`, with the tenant's marker first. The last rows are truncated first."""
-    directory = plan.directory
-    rows = tuple(_outcome_row(outcome, directory) for outcome in report.outcomes)
-    table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
-    blocked = report.remaining.blocked if report.remaining and not rows else ()
-    reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
-    head = Section((f"{marker(plan.tenant.name, links)}\n", *_title(report, plan.tenant, links)))
-    return fit([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes)
-
-
-def _differences(report: ApplyReport, directory: Directory) -> Section:
-    """Return the remaining differences by grant and field."""
-
-    def item(change: Change) -> str:
-        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_persisted else ""
-        lines = [line for field in change.fields for line in difference_lines(field, directory)]
-        fenced = "\n".join(block(lines, "diff"))
-        return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
-
-    items = tuple(map(item, report.differences))
-    return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
-
-
-def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Iterator[str]:
-    is_refused = report.remaining is not None and report.remaining.blocked and not report.outcomes
-    nothing = "refused" if is_refused else "nothing to do"
-    yield f"### {tenant_label(tenant)}: {outcome_counts(report) or nothing}\n\n"
-    end = span(report.trouble) if report.trouble else state(report)
-    yield f"{'Done' if report.converged else 'Not done'}{commit_suffix(links)}: {end}.\n\n"
-
-
-def _outcome_row(outcome: Outcome, directory: Directory) -> str:
-    cells = (
-        str(outcome.result),
-        action_of(outcome.change),
-        element(grant_label(outcome.change.key, directory)),
-        element(outcome.detail) if outcome.detail else "",
-    )
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"

@@ -1,0 +1,61 @@
+"""Pure: the outcomes of a plan as Markdown, for the page of a run or a comment."""
+
+from collections.abc import Iterator
+
+from reconciler.artifacts.serialization import action_of
+from reconciler.core.directory import Directory
+from reconciler.core.outcome import ApplyReport, Outcome
+from reconciler.core.plan import Change, Plan, TenantName
+from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
+from reconciler.output.markdown.plan import TITLE, difference_lines
+from reconciler.output.markdown.truncate import Section, fit
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.text.plan import outcome_counts, state
+from reconciler.output.words import grant_label
+
+HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"
+
+
+def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
+    """Return the outcomes of `plan`, with the tenant's marker first. The last rows are truncated first."""
+    directory = plan.directory
+    rows = tuple(_outcome_row(outcome, directory) for outcome in report.outcomes)
+    table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
+    blocked = report.remaining.blocked if report.remaining and not rows else ()
+    reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
+    head = Section((f"{marker(plan.tenant.name, links)}\n", *_title(report, plan.tenant, links)))
+    return fit([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes)
+
+
+def _differences(report: ApplyReport, directory: Directory) -> Section:
+    """Return the remaining differences by grant and field."""
+
+    def item(change: Change) -> str:
+        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_persisted else ""
+        lines = [line for field in change.fields for line in difference_lines(field, directory)]
+        fenced = "\n".join(block(lines, "diff"))
+        return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
+
+    items = tuple(map(item, report.differences))
+    return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
+
+
+def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Iterator[str]:
+    is_refused = report.remaining is not None and report.remaining.blocked and not report.outcomes
+    nothing = "refused" if is_refused else "nothing to do"
+    yield f"### {TITLE}{tenant_label(tenant)}: {outcome_counts(report) or nothing}\n\n"
+    end = span(report.trouble) if report.trouble else state(report)
+    if is_refused:
+        yield f"{end[0].upper()}{end[1:]}{commit_suffix(links)}.\n\n"
+    else:
+        yield f"{'Done' if report.converged else 'Not done'}{commit_suffix(links)}: {end}.\n\n"
+
+
+def _outcome_row(outcome: Outcome, directory: Directory) -> str:
+    cells = (
+        str(outcome.result),
+        action_of(outcome.change),
+        element(grant_label(outcome.change.key, directory)),
+        element(outcome.detail) if outcome.detail else "",
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
