@@ -273,5 +273,9 @@ def _ask(plan: Plan, console: Console) -> None:
     deletes = sum(map(removes_all_scopes, plan.changes))
     expected, description = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
     question = f"Apply this to {plan.tenant}? Only {description} is accepted: "
-    if console.ask(question) != expected:
+    try:
+        answer = console.ask(question)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("nothing was written") from error
+    if answer != expected:
         raise ReconcilerError(f"nothing was written: the answer was not {description}")

@@ -94,7 +94,11 @@ class Console:
         self._write_stderr([line()])
         with suppress(OSError):
             _write(sys.stderr, visible(question))
-        answer = sys.stdin.readline()
+        try:
+            answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self._write_stderr([line()])
+            raise
         if not answer:
             self._write_stderr([line()])
         return answer.strip()
@@ -118,7 +122,9 @@ class Console:
     def _is_colored(self, stream: IO[str]) -> bool:
         if self._color != "auto":
             return self._color == "always"
-        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        if os.environ.get("NO_COLOR"):
+            return False
+        return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def _write(stream: IO[str], text: str) -> None:

@@ -15,6 +15,7 @@ from reconciler.app.ci import write_exit_code
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions
 from reconciler.cli.options import bind_environment_variables, current_options, global_options
+from reconciler.core.suggest import did_you_mean
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
 # Each command is the object `command` in a module of this package. The texts are here, so that --help does not import
@@ -44,6 +45,29 @@ MODULES: Mapping[str, str] = {"import": "import_"}
 """The modules of commands whose names are Python keywords."""
 
 
+OTHER_COMMANDS: Mapping[str, str] = {
+    **dict.fromkeys(("diff", "preview", "drift"), "`reconciler plan` shows what would change"),
+    **dict.fromkeys(("export", "pull", "dump"), "`reconciler import` writes files for the tenant's grants"),
+    **dict.fromkeys(("deploy", "push", "sync", "up"), "`reconciler apply` changes the tenant"),
+    **dict.fromkeys(("login", "auth"), "credentials come from the environment; `reconciler doctor` checks them"),
+    **dict.fromkeys(("check", "lint", "test"), "`reconciler validate` checks the files"),
+    **dict.fromkeys(("format",), "`reconciler fmt` sorts the files"),
+    **dict.fromkeys(("destroy", "delete"), "remove grants from the files, then `reconciler apply --prune-removed`"),
+}
+"""Commands of other tools, with the answer."""
+OTHER_OPTIONS: Mapping[str, str] = {
+    "--dry-run": "Use `reconciler plan`.",
+    "--auto-approve": "Use --yes.",
+    "-y": "Use --yes.",
+    "-o": "Use --out FILE, or --report FORMAT=FILE.",
+    "--output": "Use --out FILE, or --report FORMAT=FILE.",
+    "--json": "Use --format json.",
+    "--no-color": "Use --color never.",
+    "--no-colour": "Use --color never.",
+}
+"""Options of other tools, with the answer."""
+
+
 class LazyCommands(click.Group):
     """A group that imports a command only when the command is used."""
 
@@ -58,6 +82,18 @@ class LazyCommands(click.Group):
         command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
         bind_environment_variables(command, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. An unknown command gets an answer, or the most similar command."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            answer = OTHER_COMMANDS.get(name, "")
+            similar = "" if answer else did_you_mean(name, COMMANDS)
+            advice = f" {answer[0].upper()}{answer[1:]}." if answer else f" {similar[:1].upper()}{similar[1:]}"
+            raise click.UsageError(f"No such command {name!r}.{advice.rstrip()}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(
         self,
@@ -135,8 +171,8 @@ def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickExcep
     """Remove suggestions of options that delete more, skip a question or raise a limit."""
     if not isinstance(error, click.NoSuchOption):
         return error
-    if error.option_name == "--dry-run":
-        return click.UsageError(f"{error.message} Use `reconciler plan`.", error.ctx)
+    if answer := OTHER_OPTIONS.get(error.option_name):
+        return click.UsageError(f"{error.message} {answer}", error.ctx)
     suggestions = [each for each in error.possibilities or () if not each.startswith(UNSAFE_OPTION_PREFIXES)]
     return click.NoSuchOption(error.option_name, error.message, suggestions, error.ctx)
 
@@ -154,8 +190,8 @@ def _invoke(context: click.Context) -> int:
             _discard_stdout()
         Console(_global_options(context)).failure(error)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        Console(_global_options(context)).error("interrupted")
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        Console(_global_options(context)).error(": ".join(["interrupted", *map(str, interrupt.args)]))
         return Exit.INTERRUPTED
 
 

@@ -140,3 +140,33 @@ def test_dry_run_refers_to_plan() -> None:
 
     assert ran.code == 1
     assert re.search("No such option:? '?--dry-run'?[.]? Use `reconciler plan`[.]", ran.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["paln"], 'Did you mean "plan"?'),
+        (["diff"], "`reconciler plan` shows what would change."),
+        (["export"], "`reconciler import` writes files"),
+        (["login"], "Credentials come from the environment"),
+        (["plan", "--json"], "Use --format json."),
+        (["apply", "--auto-approve"], "Use --yes."),
+        (["apply", "-y"], "Use --yes."),
+        (["plan", "-o", "x"], "Use --out FILE"),
+        (["plan", "--no-color"], "Use --color never."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_words_of_other_tools_get_an_answer(arguments: list[str], answer: str) -> None:
+    ran = reconciler(*arguments)
+
+    assert ran.code == 1
+    assert answer in ran.stderr
+
+
+def test_force_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in reconciler("plan").stdout
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in reconciler("plan").stdout
