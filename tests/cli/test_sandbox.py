@@ -1,11 +1,13 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from support.commands import DATABASE, SECRET, SEED, TIMEOUT_SECONDS, command_line, grants_of, reconciler
+from support.commands import DATABASE, SECRET, SEED, TIMEOUT_SECONDS, command_line, grants_of, reconciler, run_process
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +84,73 @@ def test_an_invalid_seed_does_not_change_the_tenant(here: Path) -> None:
     assert ran.code == 1
     assert "tenant.yaml:" in ran.stderr
     assert grants_of(here) == before
+
+
+FAULTS = "faults: [{path: /api/v2/client-grants, answer: {status: 503}}]\n"
+
+
+@contextmanager
+def serving(*arguments: str, lines: int = 2) -> Iterator[list[str]]:
+    """Serve in a separate process. Return its first lines of output."""
+    words = command_line("sandbox", "serve", "--port", "0", *arguments)
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as server:
+        assert server.stdout
+        try:
+            yield [server.stdout.readline().strip() for _ in range(lines)]
+        finally:
+            server.send_signal(signal.SIGTERM)
+    assert server.returncode == 0
+
+
+def test_faults_limits_and_settings_come_from_the_command_line(here: Path) -> None:
+    (here / "faults.yaml").write_text(FAULTS, encoding="utf-8")
+    options = ["--faults", "faults.yaml", "--rate-limit", "free", "--set", "limit_before_token=true"]
+    with serving(*options, "--set", "retry_after=true") as said, httpx.Client(base_url=said[0].split()[-1]) as client:
+        assert client.get("/api/v2/client-grants").status_code == 503
+        answers = [client.get("/api/v2/clients") for _ in range(9)]
+        assert {answer.status_code for answer in answers} >= {401, 429}
+        assert answers[-1].headers["x-ratelimit-limit"] == "2"
+        assert client.get("/sandbox/faults").json()["counts"] == [{"meant": 1, "struck": 1}]
+
+
+@pytest.mark.parametrize(("option", "status"), [("--admin", 200), ("--no-admin", 404)])
+def test_the_administration_can_be_disabled(option: str, status: int) -> None:
+    with serving(option) as said:
+        assert httpx.get(f"{said[0].split()[-1]}/sandbox/statistics").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rate-limit", "fre"], 'did you mean "free"'),
+        (["--set", "refill"], "give window or continuous"),
+        (["--faults", "faults.yaml"], "faults.yaml does not exist"),
+        (["--faults", "tenant.yaml"], "tenant.yaml:2:1: "),
+    ],
+    ids=["plan", "setting", "missing file", "wrong file"],
+)
+def test_invalid_options_of_serve_are_errors(options: list[str], message: str) -> None:
+    ran = reconciler("sandbox", "serve", "--port", "0", *options)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert message in ran.stderr
+
+
+@pytest.mark.slow
+def test_with_tls_the_printed_variables_make_programs_trust_the_tenant(here: Path) -> None:
+    with serving("--tls", lines=3) as (tenant, domain, trust):
+        assert tenant.startswith("Sandbox tenant at https://localhost:")
+        assert domain == f"AUTH0_DOMAIN={tenant.split()[-1]}"
+        exported = dict(each.split("=") for each in trust.removeprefix("export ").split())
+        assert set(exported.values()) == {str(here / DATABASE.with_name("sandbox-ca.pem"))}
+        credentials = {"AUTH0_CLIENT_ID": "own", "AUTH0_CLIENT_SECRET": SECRET, "AUTH0_DOMAIN": tenant.split()[-1]}
+
+        strange = run_process("plan", env={**os.environ, **credentials})
+        trusted = run_process("plan", env={**os.environ, **credentials, **exported})
+
+    assert strange.code == 1
+    assert "certificate verify failed" in strange.stderr
+    assert (trusted.code, trusted.stderr.count("error")) == (0, 0)
+    assert "Billing" in trusted.stdout

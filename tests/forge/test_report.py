@@ -1,11 +1,44 @@
 """Parse reports and find their entries, for any name of a tenant and any entries of other authors."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.forges import (
+    NAME,
+    NUMBER,
+    OWNER,
+    RUN,
+    TOKEN,
+    Fault,
+    Forge,
+    ForgeResponse,
+    GitHub,
+    GitLab,
+    Request,
+    serve_forge,
+)
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.report import PostedEntry, entry_of, has_same_content, parse_report
+from reconciler.forge import github, gitlab
+from reconciler.forge.http import ForgeError, TransientForgeError
+from reconciler.forge.job import GitHubJob, GitLabJob
+from reconciler.forge.report import (
+    CommentTarget,
+    ForgeReport,
+    IssueTarget,
+    PostedEntry,
+    PublishResult,
+    close,
+    entry_of,
+    has_same_content,
+    parse_report,
+    publish,
+)
+from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -50,3 +83,112 @@ def test_changed_line_ends_and_whitespace_do_not_change_the_content(name: str, t
 
     assert has_same_content(PostedEntry("own", report.body.strip().replace("\n", "\r\n"), is_ours=True), report)
     assert not has_same_content(PostedEntry("own", f"{report.body}and more", is_ours=True), report)
+
+
+MARKER = "<!-- reconciler:prod -->"
+REPORT = ForgeReport("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
+
+
+@contextmanager
+def places(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
+    with serve_forge(forge):
+        if isinstance(forge, GitHub):
+            github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, RUN, TOKEN)
+            with github.open_github(github_job) as api:
+                yield github.PullRequestComments(api, github_job), github.GitHubIssues(api, github_job, "Drift")
+        else:
+            job = GitLabJob(f"{forge.url}/api/v4/", "42", NUMBER, RUN, TOKEN)
+            with gitlab.open_gitlab(job) as api:
+                yield gitlab.MergeRequestNotes(api, job), gitlab.GitLabIssues(api, job, "Drift")
+
+
+every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
+
+
+def fails(status: int, body: object = None, **headers: str) -> Fault:
+    return lambda _, __: ForgeResponse(status, body, headers)
+
+
+def breaks(_: Request, __: Callable[[], ForgeResponse]) -> None:
+    """Close the connection before anything was done."""
+
+
+def loses_the_answer(_: Request, answer: Callable[[], ForgeResponse]) -> None:
+    answer()
+
+
+def goes_well(_: Request, answer: Callable[[], ForgeResponse]) -> ForgeResponse:
+    return answer()
+
+
+ANYWHERE: dict[str, Fault] = {
+    "408": fails(408),
+    "429": fails(429),
+    "502": fails(502),
+    "second-rate-limit": fails(403, **{"Retry-After": "3"}),
+    "before": breaks,
+    "after": loses_the_answer,
+}
+IN_GRAPHQL: dict[str, Fault] = {
+    "rate-limit-of-graphql": fails(200, {"errors": [{"type": "RATE_LIMITED"}]}),
+    "trouble-of-graphql": fails(200, {"errors": [{"message": "Something went wrong"}]}),
+}
+
+
+STRIKES = [
+    pytest.param(kind, fault, calls_before, id=f"{kind.__name__}-{name}-{calls_before}")
+    for kind, faults in ((GitHub, ANYWHERE | IN_GRAPHQL), (GitLab, ANYWHERE))
+    for name, fault in faults.items()
+    for calls_before in range(3)
+]
+
+
+@pytest.mark.parametrize(("kind", "fault", "calls_before"), STRIKES)
+@pytest.mark.parametrize("deed", [PublishResult.ADDED, PublishResult.UPDATED, PublishResult.CLOSED])
+def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
+    kind: type[Forge], deed: PublishResult, fault: Fault, calls_before: int
+) -> None:
+    forge = kind()
+    forge.faults = [*[goes_well] * calls_before, fault]
+    if deed is not PublishResult.ADDED:
+        forge.comments, forge.issues = [forge.new_entry(f"{MARKER}\nold")], [forge.new_entry(f"{MARKER}\nold")]
+    waits: list[float] = []
+
+    with places(forge) as (comments, issues):
+        work = partial(close, issues, REPORT) if deed is PublishResult.CLOSED else partial(publish, comments, REPORT)
+        retry_blocking(work, RetryPolicy(2), (TransientForgeError,), waits.append)
+
+    if deed is PublishResult.CLOSED:
+        assert [each.is_open for each in forge.issues] == [False]
+    else:
+        assert forge.bodies() == [REPORT.body]
+    assert len(waits) <= 1
+
+
+@every_forge
+def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) -> None:
+    forge = kind()
+    forge.faults = [fails(502), fails(429, **{"Retry-After": "30"}), fails(429, **{"Retry-After": "9999"}), fails(502)]
+    waits: list[float] = []
+
+    with places(forge) as (comments, _), pytest.raises(TransientForgeError):
+        retry_blocking(partial(publish, comments, REPORT), RetryPolicy(4), (TransientForgeError,), waits.append)
+
+    assert 0.5 <= waits[0] <= 2.0
+    assert waits[1:] == [30.0, 60.0]
+
+
+@pytest.mark.slow
+@every_forge
+def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
+    forge = kind()
+    page = {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "same"}}
+    if kind is GitHub:
+        endless = ForgeResponse(200, {"data": {"repository": {"owner": {"id": "PR", "listing": page}}}})
+        forge.faults = [lambda _, __: endless] * 2000
+    else:
+        endless = ForgeResponse(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
+        forge.faults = [goes_well, *[lambda _, __: endless] * 2000]
+
+    with places(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
+        publish(comments, REPORT)

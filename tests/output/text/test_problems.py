@@ -1,8 +1,15 @@
 import pytest
 
-from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.problems import Finding, Problem, Severity, Source, Status
 from reconciler.output.styled import Style, plain
-from reconciler.output.text.problems import MAX_EXCERPT_LENGTH, MAX_SHOWN, problem_json, problem_lines
+from reconciler.output.text.problems import (
+    MAX_EXCERPT_LENGTH,
+    MAX_SHOWN,
+    finding_lines,
+    findings_json,
+    problem_json,
+    problem_lines,
+)
 
 FILE = "grants/a.yaml"
 
@@ -96,3 +103,36 @@ def test_errors_are_shown_before_warnings_if_there_are_too_many_problems() -> No
     assert len(lines) == MAX_SHOWN + 1
     assert lines[0] == "z.yaml:1:0: wrong"
     assert lines[-1] == "1 more problems are not shown; fix these first"
+
+
+FINDINGS = [
+    Finding("clock", Status.OK, "equal to the tenant's"),
+    Finding("token", Status.WARNING, " ".join(["word"] * 20), " ".join(["advice"] * 15)),
+    Finding("name resolution", Status.FAILED, f"https://{'x' * 80}/\x1b[2J", "look"),
+    Finding("API", Status.SKIPPED, "there is no token"),
+]
+
+
+def test_findings_are_aligned_and_followed_by_advice() -> None:
+    assert plain(finding_lines(FINDINGS)).splitlines() == [
+        "ok       clock            equal to the tenant's",
+        "warning  token            word word word word word word word word word word word",
+        "                          word word word word word word word word word",
+        "                          -> advice advice advice advice advice advice advice",
+        "                             advice advice advice advice advice advice advice",
+        "                             advice",
+        f"failed   name resolution  https://{'x' * 80}/\\x1b[2J",
+        "                          -> look",
+        "skipped  API              there is no token",
+        "",
+        "Checks: 1 ok, 1 warning, 1 failed, 1 skipped.",
+    ]
+
+
+def test_json_contains_every_finding_completely() -> None:
+    data = findings_json(FINDINGS[:1])
+
+    assert data == {
+        "summary": {"ok": 1, "warning": 0, "failed": 0, "skipped": 0},
+        "checks": [{"check": "clock", "status": "ok", "found": "equal to the tenant's", "advice": ""}],
+    }
