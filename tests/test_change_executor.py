@@ -1,4 +1,4 @@
-"""What is read between a plan and its writes: no write relies on the listing of the plan."""
+"""Requests between a plan and its writes. Each write is based on a newer read than the plan."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -36,50 +36,51 @@ grants:
   - {client: Two, api: Invoices, scope: [a]}
   - {client: Stray, api: Invoices, scope: [a]}
 """
-NEW = a_spec(client_id="new", scope=("a",))
-WIDER = tuple(a_spec(client_id=each, scope=("a", "b")) for each in ("one", "two"))
-AS_IT_IS = tuple(a_spec(client_id=each, scope=("a",)) for each in ("one", "two"))
+CREATED = a_spec(client_id="new", scope=("a",))
+WITH_MORE_SCOPES = tuple(a_spec(client_id=each, scope=("a", "b")) for each in ("one", "two"))
+UNCHANGED = tuple(a_spec(client_id=each, scope=("a",)) for each in ("one", "two"))
 
-Meddle = Callable[[Sandbox], None]
+TenantEdit = Callable[[Sandbox], None]
 
 
-def edited(sandbox: Sandbox) -> None:
+def edit_scope_of_one(sandbox: Sandbox) -> None:
     (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == "one")
     sandbox.store.replace(DocumentKind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
 
 
-def applied(
+def apply_specs(
     folder: Path,
     *specs: GrantSpec,
-    meddle: Meddle = lambda _: None,
-    at_write: Meddle = lambda _: None,
+    edit_tenant: TenantEdit = lambda _: None,
+    edit_after_write: TenantEdit = lambda _: None,
     write_fails: bool = False,
 ) -> tuple[dict[str, Result], list[str]]:
-    """Plan, let `meddle` change the tenant, apply; results by client, and the calls of the apply.
+    """Make a plan, edit the tenant with `edit_tenant`, and apply the plan.
 
-    `at_write` changes the tenant right after our first write, which may not reach the tenant.
+    `edit_after_write` edits the tenant after the first write. With `write_fails`, this write has no effect.
+    Return the result for each holder, and the requests of the apply.
     """
     calls: list[str] = []
 
-    async def interfere(request: httpx.Request, forward: Forward) -> httpx.Response:
+    async def intercept(request: httpx.Request, forward: Forward) -> httpx.Response:
         if "client-grants" not in request.url.path:
             return await forward()
         is_first = request.method != "GET" and {*calls} <= {"GET", "GET all"}
         calls.append("GET all" if request.method == "GET" and "audience" not in request.url.params else request.method)
-        answer = direct_response(request, 503) if is_first and write_fails else await forward()
+        response = direct_response(request, 503) if is_first and write_fails else await forward()
         if is_first:
-            at_write(sandbox)
-        return answer
+            edit_after_write(sandbox)
+        return response
 
     async def run() -> dict[str, Result]:
-        async with connected_client(sandbox, interfere) as client:
+        async with connected_client(sandbox, intercept) as client:
             observation = await observe(client, NO_NAMES)
             observation = replace(observation, directory=first_parties(specs, observation.grants))
             plan = make_plan(
                 specs, observation, rules(protection=ProtectionRules(client.own_key()), prune=True), TENANT
             )
             calls.clear()
-            meddle(sandbox)
+            edit_tenant(sandbox)
             context = ApplyContext(
                 client=client,
                 journal=journal,
@@ -95,40 +96,42 @@ def applied(
     return results, calls
 
 
-def test_creates_take_no_reading(tmp_path: Path) -> None:
-    _, calls = applied(tmp_path, NEW, *AS_IT_IS, a_spec(client_id="stray", scope=("a",)))
+def test_creates_need_no_read(tmp_path: Path) -> None:
+    _, calls = apply_specs(tmp_path, CREATED, *UNCHANGED, a_spec(client_id="stray", scope=("a",)))
 
     assert calls == ["POST"]
 
 
-def test_one_grant_is_read_alone_and_several_by_one_listing(tmp_path: Path) -> None:
-    _, calls = applied(tmp_path, NEW, *WIDER)
+def test_one_grant_is_read_by_its_key_and_several_grants_by_one_listing(tmp_path: Path) -> None:
+    _, calls = apply_specs(tmp_path, CREATED, *WITH_MORE_SCOPES)
 
     assert calls == ["POST", "GET all", "PATCH", "PATCH", "GET", "DELETE"]
 
 
-def test_an_edit_behind_a_write_is_seen_before_the_next_kind_of_write(tmp_path: Path) -> None:
-    def stray_edited(sandbox: Sandbox) -> None:
+def test_an_edit_after_an_update_is_noticed_before_a_delete(tmp_path: Path) -> None:
+    def edit_scope_of_stray(sandbox: Sandbox) -> None:
         (grant,) = (each for each in stored_grants(sandbox) if each["client_id"] == "stray")
         sandbox.store.replace(DocumentKind.CLIENT_GRANTS, grant["id"], {**grant, "scope": ["b"]})
 
-    results, _ = applied(tmp_path, *WIDER, at_write=stray_edited)
+    results, _ = apply_specs(tmp_path, *WITH_MORE_SCOPES, edit_after_write=edit_scope_of_stray)
 
     assert results == {"one": Result.APPLIED, "two": Result.APPLIED, "stray": Result.CONFLICT}
 
 
 @pytest.mark.parametrize(
-    ("edit", "result"), [(lambda _: None, Result.APPLIED), (edited, Result.CONFLICT)], ids=["as it was", "edited"]
+    ("edit", "result"),
+    [(lambda _: None, Result.APPLIED), (edit_scope_of_one, Result.CONFLICT)],
+    ids=["unchanged", "edited"],
 )
-def test_a_write_that_is_lost_is_settled_by_a_new_reading(tmp_path: Path, edit: Meddle, result: Result) -> None:
-    results, calls = applied(tmp_path, *WIDER, at_write=edit, write_fails=True)
+def test_a_failed_write_is_followed_by_a_read_and_a_retry(tmp_path: Path, edit: TenantEdit, result: Result) -> None:
+    results, calls = apply_specs(tmp_path, *WITH_MORE_SCOPES, edit_after_write=edit, write_fails=True)
 
     assert results == {"one": result, "two": Result.APPLIED, "stray": Result.APPLIED}
     assert calls[:3] == ["GET all", "PATCH", "GET"]
 
 
-def test_an_edit_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
-    results, calls = applied(tmp_path, *WIDER, meddle=edited)
+def test_an_edit_after_the_plan_is_not_overwritten(tmp_path: Path) -> None:
+    results, calls = apply_specs(tmp_path, *WITH_MORE_SCOPES, edit_tenant=edit_scope_of_one)
 
     assert results == {"one": Result.CONFLICT, "two": Result.APPLIED, "stray": Result.APPLIED}
     assert calls == ["GET all", "PATCH", "GET", "DELETE"]
@@ -142,16 +145,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 def test_with_yes_grants_are_read_again_before_the_first_update(place: Place) -> None:
     assert place.apply().code == 0
-    assert place.looks() == 4  # for the plan, before the update, before the delete, and in the end
+    assert place.looks() == 4  # for the plan, before the update, before the delete, and after the last write
 
 
-@pytest.mark.parametrize("how", ["typed", "saved"])
-def test_behind_an_approval_grants_are_looked_at_before_the_first_update(place: Place, how: str) -> None:
+@pytest.mark.parametrize("approval", ["typed", "saved"])
+def test_after_an_approval_grants_are_read_again_before_the_first_update(place: Place, approval: str) -> None:
     assert reconciler("plan", "--out", "plan.json").code == 0
     before = place.looks()
 
-    approved = ["--color", "never"] if how == "typed" else ["plan.json"]
-    ran = reconciler("apply", *approved, terminal=how == "typed", typed="yes\n")
+    arguments = ["--color", "never"] if approval == "typed" else ["plan.json"]
+    ran = reconciler("apply", *arguments, terminal=approval == "typed", typed="yes\n")
 
     assert ran.code == 0
-    assert place.looks() - before == 3  # for the plan, before the update, and in the end
+    assert place.looks() - before == 3  # for the plan, before the update, and after the last write

@@ -177,9 +177,7 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
     Raises:
         GitError: if git cannot read the files.
     """
-    warnings = git_warnings(
-        revision.repository, visible(revision.name)
-    )  # lazy: runs after all files are read
+    warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: runs after all files are read
     return _load(read_revision(revision, path), tenants, warnings)
 
 

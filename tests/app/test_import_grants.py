@@ -1,4 +1,4 @@
-"""Tenants with nasty names are adopted: what is written declares what they have, here and elsewhere."""
+"""Import tenants with unusual names. The files declare the same grants, for this tenant and for another one."""
 
 import os
 import tempfile
@@ -19,35 +19,35 @@ variables:
   odd: "${domain}"
   opening: "${"
 """
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few_examples = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @contextmanager
-def adopting(tenant: OddTenant, others: str = "") -> Iterator[Path]:
+def workspace_with(tenant: OddTenant, more_tenants: str = "") -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
-        (folder / "reconciler.yaml").write_text(f"{CONFIG}{others}{VARIABLES}", encoding="utf-8")
+        (folder / "reconciler.yaml").write_text(f"{CONFIG}{more_tenants}{VARIABLES}", encoding="utf-8")
         (folder / "tenant.yaml").write_text(tenant.seed, encoding="utf-8")
         enter_clean_folder(folder, patch)
         yield folder
         os.chdir("/")
 
 
-def without_own(grants: list[dict[str, object]]) -> list[dict[str, object]]:
-    """What a person would call the same grants: scopes have no order, defaults are not said, own ones do not count."""
-    said = [
+def comparable(grants: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return grants in a comparable form: sorted, without defaults and without reconciler's own grants."""
+    normalized = [
         {name: sorted(value) if isinstance(value, list) else value for name, value in grant.items() if value}
         for grant in grants
         if grant.get("client_id") != "own"
     ]
-    return sorted(said, key=lambda grant: [str(grant.get(part, "")) for part in KEY])
+    return sorted(normalized, key=lambda grant: [str(grant.get(part, "")) for part in KEY])
 
 
 @pytest.mark.slow
-@few
+@few_examples
 @given(odd_tenants())
 def test_a_plan_after_an_import_is_empty(tenant: OddTenant) -> None:
-    with adopting(tenant, "  other: {domain: other.auth0.com}\n") as folder:
+    with workspace_with(tenant, "  other: {domain: other.auth0.com}\n") as folder:
         imported = reconciler("import")
         assert imported.code == 0, imported.output
         files = sorted(path.name for path in folder.glob("grants/*"))
@@ -64,14 +64,14 @@ def test_a_plan_after_an_import_is_empty(tenant: OddTenant) -> None:
 
 
 @pytest.mark.slow
-@few
+@few_examples
 @given(odd_tenants(declarable=True))
-def test_what_is_imported_here_and_applied_elsewhere_gives_equal_grants(tenant: OddTenant) -> None:
-    with adopting(tenant) as folder:
+def test_imported_files_create_equal_grants_in_another_tenant(tenant: OddTenant) -> None:
+    with workspace_with(tenant) as folder:
         assert reconciler("import").code == 0
-        before = without_own(grants_of(folder))
+        before = comparable(grants_of(folder))
         other = tenant.with_other_ids()
-        ids = {here: there for (here, _), (there, _) in zip(tenant.applications, other.applications, strict=True)}
+        ids = {old: new for (old, _), (new, _) in zip(tenant.applications, other.applications, strict=True)}
         (folder / "tenant.yaml").write_text(other.seed, encoding="utf-8")
         assert reconciler("sandbox", "reset").code == 0
         if not before:
@@ -81,4 +81,4 @@ def test_what_is_imported_here_and_applied_elsewhere_gives_equal_grants(tenant: 
         moved = [
             grant | {"client_id": ids[str(grant["client_id"])]} if "client_id" in grant else grant for grant in before
         ]
-        assert without_own(grants_of(folder)) == without_own(moved)
+        assert comparable(grants_of(folder)) == comparable(moved)
