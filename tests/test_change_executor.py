@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from reliability.place import Place, a_place
+from reliability.served_workspace import ServedWorkspace, served_workspace
 from support.builders import TENANT, a_spec, first_parties, rules
 from support.commands import reconciler
 from support.tenants import Forward, a_sandbox, connected_client, direct_response, stored_grants
@@ -138,23 +138,25 @@ def test_an_edit_after_the_plan_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with a_place(tmp_path, monkeypatch) as place:
-        yield place
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedWorkspace]:
+    with served_workspace(tmp_path, monkeypatch) as workspace:
+        yield workspace
 
 
-def test_with_yes_grants_are_read_again_before_the_first_update(place: Place) -> None:
-    assert place.apply().code == 0
-    assert place.looks() == 4  # for the plan, before the update, before the delete, and after the last write
+def test_with_yes_grants_are_read_again_before_the_first_update(workspace: ServedWorkspace) -> None:
+    assert workspace.apply().code == 0
+    assert workspace.grant_reads() == 4  # for the plan, before the update, before the delete, and after the last write
 
 
 @pytest.mark.parametrize("approval", ["typed", "saved"])
-def test_after_an_approval_grants_are_read_again_before_the_first_update(place: Place, approval: str) -> None:
+def test_after_an_approval_grants_are_read_again_before_the_first_update(
+    workspace: ServedWorkspace, approval: str
+) -> None:
     assert reconciler("plan", "--out", "plan.json").code == 0
-    before = place.looks()
+    before = workspace.grant_reads()
 
     arguments = ["--color", "never"] if approval == "typed" else ["plan.json"]
     ran = reconciler("apply", *arguments, terminal=approval == "typed", typed="yes\n")
 
     assert ran.code == 0
-    assert place.looks() - before == 3  # for the plan, before the update, and after the last write
+    assert workspace.grant_reads() - before == 3  # for the plan, before the update, and after the last write

@@ -1,4 +1,4 @@
-"""How fast a tenant is asked, in virtual time, against the sandbox with Auth0's documented rate limits."""
+"""The rate of requests: in virtual time against the sandbox with Auth0's rate limits, and delays of TokenBucket."""
 
 import asyncio
 import math
@@ -30,8 +30,8 @@ from reconciler.http.retry_hints import RateLimitHeaders
 pytestmark = pytest.mark.slow
 
 START = 1_800_000_000.4
-LATENCY_SECONDS = 0.3  # what real tenants take
-JITTER_SECONDS = (0.003, 0.0, 0.005, 0.002, 0.004, 0.001, 0.0045)  # each way, in turn
+LATENCY_SECONDS = 0.3  # as measured with real tenants
+JITTER_SECONDS = (0.003, 0.0, 0.005, 0.002, 0.004, 0.001, 0.0045)  # added to each request and each response
 APIS = 12
 ACME = "org_acmeacmeacmeacme"
 SEED = "\n".join(
@@ -44,8 +44,8 @@ SEED = "\n".join(
         *(f'  - {{client: App, audience: "urn:{n}", id: cgr_{n:016}, organization_usage: allow}}' for n in range(APIS)),
     ],
 )
-FEW = 2
-SUSTAINED = {  # profile: bucket, tokens a second
+SLOW_RATE = 2
+RATE_LIMITS = {  # by profile: bucket size, tokens per second
     "free": (2, 2),
     "enterprise-nonprod": (10, 2),
     "enterprise-prod": (50, 16),
@@ -53,8 +53,8 @@ SUSTAINED = {  # profile: bucket, tokens a second
 }
 
 
-class Tenant:
-    """A sandbox on the loop's clock, `behind` seconds off, that counts the statuses of what it answers."""
+class LimitedTenant:
+    """A sandbox with the clock of the event loop plus `skew` seconds. It counts the statuses of its responses."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Tenant:
         self.statuses: Counter[int] = Counter()
         self.lowest = 1000
         self._folder, self._profile, self._refill, self._skew, self._fault = folder, profile, refill, skew, fault
-        self._ways = (latency / 2 + jitter for jitter in cycle(JITTER_SECONDS))
+        self._delays = (latency / 2 + jitter for jitter in cycle(JITTER_SECONDS))
 
-    def opened(self) -> Sandbox:
+    def open_sandbox_now(self) -> Sandbox:
         seed = self._folder / "seed.yaml"
         seed.write_text(SEED)
         loop = asyncio.get_running_loop()
@@ -84,130 +84,132 @@ class Tenant:
             rate_limit=self._profile,
         )
 
-    async def note(self, request: httpx.Request, forward: Forward) -> httpx.Response:
-        await asyncio.sleep(next(self._ways))
+    async def record(self, request: httpx.Request, forward: Forward) -> httpx.Response:
+        await asyncio.sleep(next(self._delays))
         response = self._fault(request) or await forward()
         self.statuses[response.status_code] += 1
         self.lowest = min(self.lowest, int(response.headers.get("x-ratelimit-remaining", self.lowest)))
-        await asyncio.sleep(next(self._ways))
+        await asyncio.sleep(next(self._delays))
         return response
 
 
-def throttled(headers: dict[str, str]) -> Callable[[httpx.Request], httpx.Response | None]:
-    """Answers the first call on grants with a 429 that has these headers."""
-    left = [429]
+def first_request_refused(headers: dict[str, str]) -> Callable[[httpx.Request], httpx.Response | None]:
+    """Return a function that refuses the first request for grants with a 429 with these headers."""
+    statuses = [429]
 
-    def answer(request: httpx.Request) -> httpx.Response | None:
-        if "client-grants" not in request.url.path or not left:
+    def respond(request: httpx.Request) -> httpx.Response | None:
+        if "client-grants" not in request.url.path or not statuses:
             return None
-        return httpx.Response(left.pop(), request=request, headers=headers, stream=httpx.ByteStream(b""))
+        return httpx.Response(statuses.pop(), request=request, headers=headers, stream=httpx.ByteStream(b""))
 
-    return answer
+    return respond
 
 
-async def looks(client: ManagementClient, number: int) -> None:
-    """Make so many calls on the tenant's own bucket, as many at once as the client lets out."""
+async def find_grants(client: ManagementClient, number: int) -> None:
+    """Send `number` requests that use the rate limit of the whole tenant, as concurrently as the client permits."""
     await asyncio.gather(*(client.find(a_key("app", f"urn:{n % APIS}")) for n in range(number)))
 
 
-Calls = Callable[[ManagementClient, int], Awaitable[None]]
+SendRequests = Callable[[ManagementClient, int], Awaitable[None]]
 
 
-def asked(
-    tenant: Tenant,
+def seconds_for(
+    tenant: LimitedTenant,
     number: int,
     rate_options: RateOptions = RateOptions(concurrency=64),  # noqa: B008 - frozen
-    calls: Calls = looks,
+    send_requests: SendRequests = find_grants,
 ) -> float:
-    """Return the seconds that `number` calls take."""
+    """Return the virtual seconds that `number` requests take."""
 
     async def run() -> None:
-        with tenant.opened() as sandbox:
+        with tenant.open_sandbox_now() as sandbox:
             own = sandbox.credentials
             credentials = ClientSecret(own.client_id, own.client_secret, f"https://{DOMAIN}/api/v2/")
-            transport = InterceptingTransport(SandboxTransport(sandbox.app), tenant.note)
+            transport = InterceptingTransport(SandboxTransport(sandbox.app), tenant.record)
             client_options = ClientOptions(rate_options, RetryPolicy(jitter=lambda low, _: low))
             async with open_client(
                 f"http://{DOMAIN}", credentials, transport=transport, client_options=client_options
             ) as client:
-                await calls(client, number)
+                await send_requests(client, number)
 
     _, seconds = run_virtually(run())
     return seconds
 
 
 @pytest.mark.parametrize("refill", ["window", "continuous"])
-@pytest.mark.parametrize("profile", SUSTAINED)
+@pytest.mark.parametrize("profile", RATE_LIMITS)
 @pytest.mark.parametrize(
     "skew",
     [0.0, -86_400.0, 0.4, 0.7],
-    ids=["in time", "a day behind", "by 0.4", "by 0.7"],
+    ids=["no skew", "one day behind", "0.4 s ahead", "0.7 s ahead"],
 )
-def test_no_limit_is_passed_and_hardly_any_of_our_part_is_left_unused(
+def test_requests_use_almost_the_whole_share_and_none_is_refused(
     tmp_path: Path,
     profile: str,
     refill: str,
     skew: float,
 ) -> None:
-    bucket, rate = SUSTAINED[profile]
-    ours = bucket - bucket // 4
-    ours_a_second = min(rate, ours) if refill == "window" else rate  # a reserve in the bucket need not be added again
-    number = ours + (12 if rate > FEW else 40) * ours_a_second  # to learn when the tenant's seconds begin takes some
-    tenant = Tenant(tmp_path, profile, refill, skew)
+    bucket, rate = RATE_LIMITS[profile]
+    share = bucket - bucket // 4
+    share_per_second = min(rate, share) if refill == "window" else rate  # the reserve is not refilled
+    number = (
+        share + (12 if rate > SLOW_RATE else 40) * share_per_second
+    )  # it takes some requests to learn when the tenant's seconds begin
+    tenant = LimitedTenant(tmp_path, profile, refill, skew)
 
-    seconds = asked(tenant, number)
+    seconds = seconds_for(tenant, number)
 
     assert tenant.statuses[429] == 0
-    assert seconds <= (number - ours) / ours_a_second * 1.15 + 4 * LATENCY_SECONDS
+    assert seconds <= (number - share) / share_per_second * 1.15 + 4 * LATENCY_SECONDS
 
 
 @pytest.mark.parametrize("profile", ["enterprise-nonprod", "enterprise-prod", "private-100"])
-def test_what_is_left_to_others_makes_no_bucket_spill_and_lacks_a_token_at_most(tmp_path: Path, profile: str) -> None:
-    bucket, rate = SUSTAINED[profile]
+def test_the_share_of_others_lacks_at_most_one_token(tmp_path: Path, profile: str) -> None:
+    bucket, rate = RATE_LIMITS[profile]
     number = bucket + 12 * rate
-    tenant = Tenant(tmp_path, profile, "continuous", latency=0.005)
+    tenant = LimitedTenant(tmp_path, profile, "continuous", latency=0.005)
 
-    seconds = asked(tenant, number, RateOptions())
+    seconds = seconds_for(tenant, number, RateOptions())
 
     assert tenant.statuses[429] == 0
     assert tenant.lowest >= bucket // 4 - 1
     assert seconds <= (number - bucket + bucket // 4) / rate * 1.05 + 1
 
 
-def test_a_cap_of_calls_a_second_holds_whatever_the_tenant_allows(tmp_path: Path) -> None:
-    tenant = Tenant(tmp_path, "private-10000")
+def test_max_rps_limits_the_rate_of_a_fast_tenant(tmp_path: Path) -> None:
+    tenant = LimitedTenant(tmp_path, "private-10000")
 
-    assert asked(tenant, 20, RateOptions(max_rps=4)) == pytest.approx(5.0, abs=3 * LATENCY_SECONDS)
+    assert seconds_for(tenant, 20, RateOptions(max_rps=4)) == pytest.approx(5.0, abs=3 * LATENCY_SECONDS)
 
 
-def test_no_more_calls_than_asked_for_are_under_way(tmp_path: Path) -> None:
-    tenant = Tenant(tmp_path, "private-10000")
+def test_concurrency_limits_concurrent_requests(tmp_path: Path) -> None:
+    tenant = LimitedTenant(tmp_path, "private-10000")
 
-    seconds = asked(tenant, 31, RateOptions(concurrency=3))
+    seconds = seconds_for(tenant, 31, RateOptions(concurrency=3))
 
     assert seconds == pytest.approx(12 * LATENCY_SECONDS, abs=LATENCY_SECONDS)
 
 
-def test_a_share_of_the_bucket_is_never_touched(tmp_path: Path) -> None:
-    tenant = Tenant(tmp_path, "enterprise-prod")
+def test_the_rate_share_of_others_is_never_used(tmp_path: Path) -> None:
+    tenant = LimitedTenant(tmp_path, "enterprise-prod")
 
-    asked(tenant, 120, RateOptions(rate_share=0.5, concurrency=64))
+    seconds_for(tenant, 120, RateOptions(rate_share=0.5, concurrency=64))
 
     assert tenant.lowest >= 25
 
 
-def test_a_long_wait_is_announced_once(tmp_path: Path) -> None:
-    said: list[str] = []
-    tenant = Tenant(tmp_path, "none", fault=throttled({"retry-after": "20"}))
+def test_a_long_wait_is_reported_once(tmp_path: Path) -> None:
+    notices: list[str] = []
+    tenant = LimitedTenant(tmp_path, "none", fault=first_request_refused({"retry-after": "20"}))
 
-    seconds = asked(tenant, 3, RateOptions(notice=said.append))
+    seconds = seconds_for(tenant, 3, RateOptions(notice=notices.append))
 
-    assert said == ["waiting 20 s for the tenant's rate limit"]
+    assert notices == ["waiting 20 s for the tenant's rate limit"]
     assert seconds == pytest.approx(20, abs=3)
 
 
 @pytest.mark.parametrize(
-    ("headers", "longest"),
+    ("headers", "max_seconds"),
     [
         ({}, 5.0),
         ({"retry-after": "7"}, 10.0),
@@ -218,47 +220,47 @@ def test_a_long_wait_is_announced_once(tmp_path: Path) -> None:
         ({"x-ratelimit-reset": "soon", "retry-after": "never", "date": "today"}, 5.0),
         ({"retry-after": "-5"}, 5.0),
     ],
-    ids=["nothing said", "seconds", "a date", "reset", "reset far off", "reset long ago", "garbage", "minus"],
+    ids=["no headers", "seconds", "date", "reset", "late reset", "past reset", "invalid", "negative"],
 )
-def test_a_refusal_is_waited_out_by_the_tenants_clock_and_never_for_long(
+def test_the_wait_after_a_429_follows_the_headers_and_is_limited(
     tmp_path: Path,
     headers: dict[str, str],
-    longest: float,
+    max_seconds: float,
 ) -> None:
-    tenant = Tenant(tmp_path, "none", fault=throttled(headers))
+    tenant = LimitedTenant(tmp_path, "none", fault=first_request_refused(headers))
 
-    seconds = asked(tenant, 2)
+    seconds = seconds_for(tenant, 2)
 
     assert tenant.statuses == {429: 1, 200: 3}
-    assert 0.5 <= seconds <= longest
+    assert 0.5 <= seconds <= max_seconds
 
 
-async def ties(client: ManagementClient, number: int) -> None:
-    """Let an organization use so many grants, which has a limit of its own."""
+async def associate(client: ManagementClient, number: int) -> None:
+    """Add `number` grants to an organization. This endpoint has its own rate limit."""
     await asyncio.gather(*(client.associations.add(ACME, f"cgr_{n:016}") for n in range(number)))
 
 
-async def ties_and_cuts(client: ManagementClient, number: int) -> None:
-    """Use up what there is for the one; the other is held up by the limit of the whole tenant alone."""
+async def associate_and_dissociate(client: ManagementClient, number: int) -> None:
+    """Use up the rate limit for adding grants, and then remove `number` grants, which has another limit."""
     await client.grants()
-    await ties(client, 4)
+    await associate(client, 4)
     await asyncio.gather(*(client.associations.remove(ACME, f"cgr_{n:016}") for n in range(number)))
 
 
 @pytest.mark.parametrize("profile", ["professional", "enterprise-prod", "private-100"])
-def test_the_limit_on_new_grants_of_organizations_is_kept_to(tmp_path: Path, profile: str) -> None:
-    tenant = Tenant(tmp_path, profile, "continuous")
+def test_the_rate_limit_for_grants_of_organizations_is_kept(tmp_path: Path, profile: str) -> None:
+    tenant = LimitedTenant(tmp_path, profile, "continuous")
 
-    seconds = asked(tenant, APIS, calls=ties)
+    seconds = seconds_for(tenant, APIS, send_requests=associate)
 
     assert tenant.statuses[429] == 0
     assert (APIS - 5) / 2.5 <= seconds <= 60
 
 
-def test_a_limit_of_one_call_about_organizations_holds_up_no_other(tmp_path: Path) -> None:
-    tenant = Tenant(tmp_path, "enterprise-prod")
+def test_the_rate_limit_of_one_endpoint_does_not_delay_another_endpoint(tmp_path: Path) -> None:
+    tenant = LimitedTenant(tmp_path, "enterprise-prod")
 
-    seconds = asked(tenant, APIS, calls=ties_and_cuts)
+    seconds = seconds_for(tenant, APIS, send_requests=associate_and_dissociate)
 
     assert tenant.statuses[429] == 0
     assert seconds <= 12 * LATENCY_SECONDS

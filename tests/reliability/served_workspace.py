@@ -1,4 +1,4 @@
-"""A workspace whose tenant is served over loopback HTTP, misbehaves on demand, and is reached by the real command."""
+"""A workspace for the real command. Its tenant is served over loopback HTTP and can inject faults."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,31 +35,31 @@ grants:
   - {{client_id: old, audience: "{INVOICES}", scope: [a, b]}}
 """
 BEFORE = {"old": "a", "stray": "a", "guard": "a", "made": "a"}
-GOAL = {"new": "a", "old": "ab", "guard": "a", "made": "a"}
+EXPECTED = {"new": "a", "old": "ab", "guard": "a", "made": "a"}
 WRITES = ("POST", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the command runs, and the tenant that it reaches."""
+class ServedWorkspace:
+    """A folder for commands, and the tenant that they connect to."""
 
     folder: Path
     tenant: ServedSandbox
 
     def scopes(self) -> dict[str, str]:
-        """Scopes by holder; the tool's own grant has stayed as it was."""
+        """Return the scopes by holder, and assert that reconciler's own grant is unchanged."""
         (own,) = (grant for grant in self.tenant.grants() if grant["client_id"] == "own")
         assert "delete:client_grants" in own["scope"]
-        ours = [grant for grant in self.tenant.grants() if grant["client_id"] != "own"]
-        assert len({grant["client_id"] for grant in ours}) == len(ours), "a duplicate"
-        return {grant["client_id"]: "".join(sorted(grant["scope"])) for grant in ours}
+        grants = [grant for grant in self.tenant.grants() if grant["client_id"] != "own"]
+        assert len({grant["client_id"] for grant in grants}) == len(grants), "a duplicate"
+        return {grant["client_id"]: "".join(sorted(grant["scope"])) for grant in grants}
 
     def writes(self) -> int:
-        """How many calls that write were made so far."""
+        """Return the number of write requests so far."""
         return sum(number for (method, path), number in self._calls() if method in WRITES and "oauth" not in path)
 
-    def looks(self) -> int:
-        """How many calls that read grants were made so far."""
+    def grant_reads(self) -> int:
+        """Return the number of requests so far that read grants."""
         return sum(number for endpoint, number in self._calls() if endpoint == ("GET", "/api/v2/client-grants"))
 
     def _calls(self) -> Iterator[tuple[tuple[str, str], int]]:
@@ -67,11 +67,11 @@ class Place:
         return (((each["method"], each["path"]), each["requests"]) for each in endpoints)
 
     def journal(self) -> str:
-        """All that journals hold."""
+        """Return the content of all journals."""
         return "".join(file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/journal/*.jsonl"))
 
     def apply(self, *arguments: str) -> CommandResult:
-        """Apply in this process; no secret shows, neither in what is said nor in what is written."""
+        """Apply in this process, and assert that the output and all written files contain no secret."""
         ran = reconciler("apply", "--yes", "--prune", "-v", *arguments)
         written = [
             file.read_text(encoding="utf-8") for file in self.folder.glob(".reconciler/*/**/*") if file.is_file()
@@ -79,21 +79,21 @@ class Place:
         assert SECRET not in "".join([ran.output, *written])
         return ran
 
-    def assert_settles(self) -> None:
-        """In peace, an apply brings the tenant to its goal, and nothing is left to do."""
+    def assert_next_apply_converges(self) -> None:
+        """Apply without faults, and assert that the tenant has the expected grants and the next plan is empty."""
         self.tenant.misbehave()
         assert self.apply().code == 0
-        assert self.scopes() == GOAL
+        assert self.scopes() == EXPECTED
         assert reconciler("plan", "--prune", "--detailed-exitcode").code == 0
 
 
 @contextmanager
-def a_place(
+def served_workspace(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *, seed: str = SEED, grants: str = GRANTS
-) -> Iterator[Place]:
-    """Serve the tenant of `seed` beside grant files, with the credentials in the environment."""
+) -> Iterator[ServedWorkspace]:
+    """Serve the tenant of `seed`, write grant files, and set the credentials in the environment."""
     a_workspace(folder, monkeypatch, reconciler=CONFIG, tenant=seed, **{"grants/billing": grants})
     with served(folder / "tenant.db", folder / "tenant.yaml") as tenant:
         for name, value in tenant.environment.items():
             monkeypatch.setenv(name, value)
-        yield Place(folder, tenant)
+        yield ServedWorkspace(folder, tenant)
