@@ -38,7 +38,7 @@ def test_applying_a_plan_twice_without_a_journal_changes_nothing(here: Path) -> 
 @pytest.mark.parametrize(
     "grants",
     [MORE, GRANTS.replace("write:invoices", "void:invoices"), GRANTS.replace("      - write:invoices\n", "")],
-    ids=["a grant more", "another scope", "a scope less"],
+    ids=["added grant", "other scope", "removed scope"],
 )
 def test_changed_files_are_not_approved(here: Path, grants: str) -> None:
     (here / "grants" / "billing.yaml").write_text(grants)

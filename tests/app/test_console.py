@@ -196,7 +196,7 @@ def test_the_count_is_removed_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "terminal"), [(["apply"], False), (["-q", "apply"], True)], ids=["nobody watches", "quiet"]
+    ("arguments", "terminal"), [(["apply"], False), (["-q", "apply"], True)], ids=["no terminal", "quiet"]
 )
 def test_no_count_is_shown(arguments: list[str], *, terminal: bool) -> None:
     ran = reconciler(*arguments, "--yes", terminal=terminal)

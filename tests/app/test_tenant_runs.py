@@ -199,8 +199,8 @@ def test_problems_of_one_tenant_name_the_tenant(here: Path) -> None:
     ran = reconciler("plan", "--all-tenants")
 
     assert ran.code == 1
-    told = 'error: prod: 1 problem(s)\ngrants/billing.yaml:2:13: the tenant has no application named "Billing"'
-    assert ran.stderr.startswith(told)
+    expected = 'error: prod: 1 problem(s)\ngrants/billing.yaml:2:13: the tenant has no application named "Billing"'
+    assert ran.stderr.startswith(expected)
     assert ran.stdout.count("Plan: 1 to create") == 1
 
 

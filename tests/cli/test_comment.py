@@ -79,7 +79,7 @@ def test_each_tenant_has_its_own_comment(here: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "author"),
     [(f"{MARKER}\nfine, merge it", OTHER_USER), (f"> {MARKER}\nquoted by us", 1), (f"hello\n{MARKER}\n", 1)],
-    ids=["a stranger copies the marker", "a quotation", "a marker that is not first"],
+    ids=["marker in a comment of another author", "quotation", "marker not at the start"],
 )
 def test_only_our_own_report_comments_are_changed(forge: Forge, body: str, author: int) -> None:
     forge.comments = [forge.new_entry(body, author)]

@@ -64,7 +64,7 @@ grants:
 @pytest.mark.parametrize(
     "grants",
     [ONE_OF_THEM, NONE_OF_IT, NOTHING_SAID],
-    ids=["an organization is taken away", "all is deleted", "no file says any"],
+    ids=["an organization is removed", "the grant is deleted", "undeclared organizations"],
 )
 def test_a_snapshot_restores_organizations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grants: str) -> None:
     here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": grants})

@@ -209,20 +209,20 @@ def test_after_applying_managed_grants_are_as_declared_and_others_are_unchanged(
     subject_type: str,
 ) -> None:
     managed_scope = ManagedScope((Pattern(client_id=client_id, subject_type=subject_type),))
-    ours = {key: grant for key, grant in declaring.items() if managed_scope.includes(key, Directory())}
-    assume(ours)
+    managed = {key: grant for key, grant in declaring.items() if managed_scope.includes(key, Directory())}
+    assume(managed)
     observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
     protection = ProtectionRules(OWN, managed_scope=managed_scope)
 
-    plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, protection=protection)
+    plan = a_plan([spec_of(grant) for grant in managed.values()], observed, prune=True, protection=protection)
 
-    theirs = {
+    others = {
         key: grant
         for key, grant in tenant.items()
-        if not managed_scope.includes(key, Directory()) or (key not in ours and reason_not_expressible(grant))
+        if not managed_scope.includes(key, Directory()) or (key not in managed and reason_not_expressible(grant))
     }
-    assert state_after(plan, tenant) == {**theirs, **declared(ours, tenant)}
-    assert {each.observed.key for each in plan.left_alone} == set(theirs)
+    assert state_after(plan, tenant) == {**others, **declared(managed, tenant)}
+    assert {each.observed.key for each in plan.left_alone} == set(others)
 
 
 @given(files().filter(bool), tenants(), st.randoms(use_true_random=False))
@@ -403,23 +403,23 @@ def test_without_a_base_there_are_no_origins() -> None:
 
 
 @given(base=st.none() | scopes, tenant=st.none() | scopes, files=st.none() | scopes)
-def test_only_branch_leaves_out_exactly_the_drift(base: Scopes, tenant: Scopes, files: Scopes) -> None:
-    whole, part = plan(base, tenant, files), plan(base, tenant, files, only_branch=True)
+def test_only_branch_omits_exactly_the_drift(base: Scopes, tenant: Scopes, files: Scopes) -> None:
+    full, partial = plan(base, tenant, files), plan(base, tenant, files, only_branch=True)
 
     moved = base != files
-    assert part.changes == (whole.changes if moved else ())
-    assert set(part.origins.values()) <= {Origin.BRANCH, Origin.BOTH}
-    assert part.converged == (whole.converged or not moved)
+    assert partial.changes == (full.changes if moved else ())
+    assert set(partial.origins.values()) <= {Origin.BRANCH, Origin.BOTH}
+    assert partial.converged == (full.converged or not moved)
 
 
-def test_drift_that_is_left_out_is_counted() -> None:
+def test_omitted_drift_is_counted() -> None:
     changed, made = plan("a", "b", "a", only_branch=True), plan(None, "a", None, only_branch=True)
 
     assert (changed.differing, changed.left_alone) == (1, ())
     assert (made.differing, [each.reason for each in made.left_alone]) == (0, [Reason.UNMANAGED])
 
 
-def test_drift_that_is_left_out_does_not_count_for_limits() -> None:
+def test_omitted_drift_does_not_count_for_limits() -> None:
     observed = [THERE, *(an_observed(a_grant(a_key(f"stray{n}"))) for n in range(20))]
 
     part = a_plan([KEPT], observed, base=(KEPT,), only_branch=True, prune=True)

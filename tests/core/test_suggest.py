@@ -13,7 +13,7 @@ from reconciler.files.loader import parse
         ("zzz", ["Portal"], []),
         ("x", [], []),
     ],
-    ids=["the one", "capitals aside", "equally near", "nothing near", "nothing known"],
+    ids=["one", "other case", "equally similar", "nothing similar", "no names"],
 )
 def test_only_words_about_as_similar_as_the_best_are_suggested(
     word: str, known: list[str], expected: list[str]

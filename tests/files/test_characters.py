@@ -26,11 +26,11 @@ def split_by_size(chars: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (chars[start : start + size] for start in range(0, len(chars), size))
 
 
-def said(text: str) -> list[str]:
+def messages_of(text: str) -> list[str]:
     return [f"{each.source.line}:{each.source.column}: {each.message}" for each in parse(text.encode(), "f").problems]
 
 
-def places(text: str) -> list[tuple[int, int]]:
+def positions_of(text: str) -> list[tuple[int, int]]:
     return [(each.source.line, each.source.column) for each in parse(text.encode(), "f").problems]
 
 
@@ -50,14 +50,14 @@ def places(text: str) -> list[tuple[int, int]]:
     ],
 )
 def test_misleading_characters_are_refused_in_values(before: str, after: str) -> None:
-    place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+    position = (before.count("\n") + 1, len(before) - before.rfind("\n"))
 
-    assert [char for char in SOME if place not in places(f"{before}{char}{after}")] == []
+    assert [char for char in SOME if position not in positions_of(f"{before}{char}{after}")] == []
 
 
 @pytest.mark.parametrize("before", ["# about", "grants: []  # about", "description: about"])
 def test_misleading_characters_are_refused_in_comments(before: str) -> None:
-    allowed = [char for char in REFUSED if not places(f"{before}{char}it\n")]
+    allowed = [char for char in REFUSED if not positions_of(f"{before}{char}it\n")]
 
     assert allowed == SPACES
 
@@ -103,16 +103,16 @@ def test_a_comment_ends_only_where_editors_end_it(end: str) -> None:
 def test_lines_and_columns_match_an_editor(end: str) -> None:
     lines = ["\ufeffgrants:", "  - client: ключ\u200b", "    # a\u2028b", "    api: 'x\u202e'", "# \ufeff"]
 
-    assert places(end.join(lines)) == [(2, 17), (3, 8), (4, 12), (5, 3)]
+    assert positions_of(end.join(lines)) == [(2, 17), (3, 8), (4, 12), (5, 3)]
 
 
 def test_messages_name_the_character_and_its_escape() -> None:
-    told = said("a: [b\u200b, c\u202e, d\u2028, e\xa0, f\x07, g\U000e0041, 'h\ri']")
+    messages = messages_of("a: [b\u200b, c\u202e, d\u2028, e\xa0, f\x07, g\U000e0041, 'h\ri']")
 
     escapes = ["\\u200b", "\\u202e", "\\u2028", "\\u00a0", "\\u0007", "\\U000e0041", "\\u000d"]
     assert [
         each.removesuffix(f', or write it as "{written}" in double quotes')
-        for each, written in zip(told, escapes, strict=True)
+        for each, written in zip(messages, escapes, strict=True)
     ] == [
         "1:6: U+200B ZERO WIDTH SPACE is invisible; remove it",
         "1:10: U+202E RIGHT-TO-LEFT OVERRIDE changes the direction of text; remove it",
@@ -163,27 +163,30 @@ grants:  # {text}
     ],
 )
 def test_invisible_characters_in_names_are_refused(file: str, text: str) -> None:
-    whole = file.replace("TEXT", text)
-    first = re.search("[\ufe0f\u200d\u200c\u202f]", whole)
+    text_of_file = file.replace("TEXT", text)
+    first = re.search("[\ufe0f\u200d\u200c\u202f]", text_of_file)
     assert first
 
-    place = (whole.count("\n", 0, first.start()) + 1, first.start() - whole.rfind("\n", 0, first.start()))
-    assert place in places(whole)
+    position = (
+        text_of_file.count("\n", 0, first.start()) + 1,
+        first.start() - text_of_file.rfind("\n", 0, first.start()),
+    )
+    assert position in positions_of(text_of_file)
 
 
 def test_the_fast_reader_refuses_the_same_characters() -> None:
-    assert places(GRANT.replace("Billing", "Bill\u3164ing")) == [(2, 17)]
-    assert places(GRANT.replace("read", "\uffa0")) == [(4, 13)]
-    assert places(f"# \u115f\n{GRANT}") == [(1, 3)]
-    assert places(GRANT.replace("Billing", "Bill\ring")) == [(2, 17)]
+    assert positions_of(GRANT.replace("Billing", "Bill\u3164ing")) == [(2, 17)]
+    assert positions_of(GRANT.replace("read", "\uffa0")) == [(4, 13)]
+    assert positions_of(f"# \u115f\n{GRANT}") == [(1, 3)]
+    assert positions_of(GRANT.replace("Billing", "Bill\ring")) == [(2, 17)]
 
 
 def test_other_problems_of_the_file_are_reported_as_well() -> None:
-    assert places("a: &x b\u200b\nc: d\nc: e\n") == [(1, 8), (1, 4), (3, 1)]
+    assert positions_of("a: &x b\u200b\nc: d\nc: e\n") == [(1, 8), (1, 4), (3, 1)]
 
 
 def test_a_syntax_error_is_reported_with_all_misleading_characters() -> None:
-    assert places("a: [\nb\u200b: # ⚠\ufe0f\n") == [(2, 2), (3, 1)]
+    assert positions_of("a: [\nb\u200b: # ⚠\ufe0f\n") == [(2, 2), (3, 1)]
 
 
 def test_the_number_of_character_problems_is_limited() -> None:

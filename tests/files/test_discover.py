@@ -198,8 +198,8 @@ def test_special_and_large_files_are_problems_without_waiting(tmp_path: Path) ->
     (tmp_path / "folder.yaml").mkdir()
     with (tmp_path / "huge.yaml").open("wb") as file:
         file.truncate(1_000_000_000)
-    said = {name: read(tmp_path / name) for name in ("pipe.yaml", "folder.yaml", "huge.yaml", "missing.yaml")}
-    whats = {name: problem.what for name, problem in said.items() if isinstance(problem, Problem)}
+    contents = {name: read(tmp_path / name) for name in ("pipe.yaml", "folder.yaml", "huge.yaml", "missing.yaml")}
+    whats = {name: problem.what for name, problem in contents.items() if isinstance(problem, Problem)}
     assert whats == {
         "pipe.yaml": "this is not a regular file",
         "folder.yaml": "this file cannot be read (Is a directory)",

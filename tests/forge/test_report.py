@@ -1,4 +1,4 @@
-"""Parse reports and find their entries, for any name of a tenant and any entries of other authors."""
+"""Parse reports, find their comments and issues, and publish them despite failed requests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,8 +53,8 @@ def test_a_marker_with_any_tenant_name_starts_a_report(name: str) -> None:
 
 
 @given(NAMES, NAMES, st.sampled_from(["\n", "\r\n"]))
-def test_two_reports_in_one_file_are_refused(name: str, another: str, end: str) -> None:
-    text = end.join([marker(name), "## Plan", marker(another), "## Plan", ""])
+def test_two_reports_in_one_file_are_refused(name: str, other_name: str, end: str) -> None:
+    text = end.join([marker(name), "## Plan", marker(other_name), "## Plan", ""])
 
     with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in its name"):
         parse_report("plan.md", text)
@@ -62,19 +62,19 @@ def test_two_reports_in_one_file_are_refused(name: str, another: str, end: str) 
 
 @given(ENTRIES, NAMES, NAMES, st.text())
 def test_the_entry_of_a_report_is_found_among_other_entries(
-    others: list[PostedEntry], name: str, another: str, text: str
+    others: list[PostedEntry], name: str, other_name: str, text: str
 ) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
-    strangers = [
+    other_entries = [
         PostedEntry("stranger", report.body, is_ours=False),
         PostedEntry("quoted", f"> {report.body}", is_ours=True),
     ]
-    if another != name:
-        strangers.append(PostedEntry("another", f"{marker(another)}\n{text}", is_ours=True))
-    own = PostedEntry("own", f"{marker(name)}\r\nas it was", is_ours=True)
+    if other_name != name:
+        other_entries.append(PostedEntry("another", f"{marker(other_name)}\n{text}", is_ours=True))
+    own_entry = PostedEntry("own", f"{marker(name)}\r\nas it was", is_ours=True)
 
-    assert entry_of(report, [*strangers, *others]) is None
-    assert entry_of(report, [*strangers, *others, own, own]) == own
+    assert entry_of(report, [*other_entries, *others]) is None
+    assert entry_of(report, [*other_entries, *others, own_entry, own_entry]) == own_entry
 
 
 @given(NAMES, st.text(st.characters(exclude_characters="\r")))
@@ -90,7 +90,7 @@ REPORT = ForgeReport("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
 
 
 @contextmanager
-def places(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
+def open_targets(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
     with serve_forge(forge):
         if isinstance(forge, GitHub):
             github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, RUN, TOKEN)
@@ -105,82 +105,87 @@ def places(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
 every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
 
 
-def fails(status: int, body: object = None, **headers: str) -> Fault:
+def respond_with(status: int, body: object = None, **headers: str) -> Fault:
     return lambda _, __: ForgeResponse(status, body, headers)
 
 
-def breaks(_: Request, __: Callable[[], ForgeResponse]) -> None:
-    """Close the connection before anything was done."""
+def break_connection(_: Request, __: Callable[[], ForgeResponse]) -> None:
+    """Close the connection without an effect."""
 
 
-def loses_the_answer(_: Request, answer: Callable[[], ForgeResponse]) -> None:
-    answer()
+def lose_response(_: Request, respond: Callable[[], ForgeResponse]) -> None:
+    respond()
 
 
-def goes_well(_: Request, answer: Callable[[], ForgeResponse]) -> ForgeResponse:
-    return answer()
+def respond_normally(_: Request, respond: Callable[[], ForgeResponse]) -> ForgeResponse:
+    return respond()
 
 
-ANYWHERE: dict[str, Fault] = {
-    "408": fails(408),
-    "429": fails(429),
-    "502": fails(502),
-    "second-rate-limit": fails(403, **{"Retry-After": "3"}),
-    "before": breaks,
-    "after": loses_the_answer,
+FAULTS: dict[str, Fault] = {
+    "408": respond_with(408),
+    "429": respond_with(429),
+    "502": respond_with(502),
+    "secondary-rate-limit": respond_with(403, **{"Retry-After": "3"}),
+    "before": break_connection,
+    "after": lose_response,
 }
-IN_GRAPHQL: dict[str, Fault] = {
-    "rate-limit-of-graphql": fails(200, {"errors": [{"type": "RATE_LIMITED"}]}),
-    "trouble-of-graphql": fails(200, {"errors": [{"message": "Something went wrong"}]}),
+GRAPHQL_FAULTS: dict[str, Fault] = {
+    "rate limit in GraphQL": respond_with(200, {"errors": [{"type": "RATE_LIMITED"}]}),
+    "error in GraphQL": respond_with(200, {"errors": [{"message": "Something went wrong"}]}),
 }
 
 
-STRIKES = [
+FAULT_CASES = [
     pytest.param(kind, fault, calls_before, id=f"{kind.__name__}-{name}-{calls_before}")
-    for kind, faults in ((GitHub, ANYWHERE | IN_GRAPHQL), (GitLab, ANYWHERE))
+    for kind, faults in ((GitHub, FAULTS | GRAPHQL_FAULTS), (GitLab, FAULTS))
     for name, fault in faults.items()
     for calls_before in range(3)
 ]
 
 
-@pytest.mark.parametrize(("kind", "fault", "calls_before"), STRIKES)
-@pytest.mark.parametrize("deed", [PublishResult.ADDED, PublishResult.UPDATED, PublishResult.CLOSED])
-def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
-    kind: type[Forge], deed: PublishResult, fault: Fault, calls_before: int
+@pytest.mark.parametrize(("kind", "fault", "calls_before"), FAULT_CASES)
+@pytest.mark.parametrize("result", [PublishResult.ADDED, PublishResult.UPDATED, PublishResult.CLOSED])
+def test_one_fault_of_any_request_causes_no_duplicate_and_no_loss(
+    kind: type[Forge], result: PublishResult, fault: Fault, calls_before: int
 ) -> None:
     forge = kind()
-    forge.faults = [*[goes_well] * calls_before, fault]
-    if deed is not PublishResult.ADDED:
+    forge.faults = [*[respond_normally] * calls_before, fault]
+    if result is not PublishResult.ADDED:
         forge.comments, forge.issues = [forge.new_entry(f"{MARKER}\nold")], [forge.new_entry(f"{MARKER}\nold")]
-    waits: list[float] = []
+    delays: list[float] = []
 
-    with places(forge) as (comments, issues):
-        work = partial(close, issues, REPORT) if deed is PublishResult.CLOSED else partial(publish, comments, REPORT)
-        retry_blocking(work, RetryPolicy(2), (TransientForgeError,), waits.append)
+    with open_targets(forge) as (comments, issues):
+        work = partial(close, issues, REPORT) if result is PublishResult.CLOSED else partial(publish, comments, REPORT)
+        retry_blocking(work, RetryPolicy(2), (TransientForgeError,), delays.append)
 
-    if deed is PublishResult.CLOSED:
+    if result is PublishResult.CLOSED:
         assert [each.is_open for each in forge.issues] == [False]
     else:
         assert forge.bodies() == [REPORT.body]
-    assert len(waits) <= 1
+    assert len(delays) <= 1
 
 
 @every_forge
-def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) -> None:
+def test_delays_grow_and_follow_retry_after(kind: type[Forge]) -> None:
     forge = kind()
-    forge.faults = [fails(502), fails(429, **{"Retry-After": "30"}), fails(429, **{"Retry-After": "9999"}), fails(502)]
-    waits: list[float] = []
+    forge.faults = [
+        respond_with(502),
+        respond_with(429, **{"Retry-After": "30"}),
+        respond_with(429, **{"Retry-After": "9999"}),
+        respond_with(502),
+    ]
+    delays: list[float] = []
 
-    with places(forge) as (comments, _), pytest.raises(TransientForgeError):
-        retry_blocking(partial(publish, comments, REPORT), RetryPolicy(4), (TransientForgeError,), waits.append)
+    with open_targets(forge) as (comments, _), pytest.raises(TransientForgeError):
+        retry_blocking(partial(publish, comments, REPORT), RetryPolicy(4), (TransientForgeError,), delays.append)
 
-    assert 0.5 <= waits[0] <= 2.0
-    assert waits[1:] == [30.0, 60.0]
+    assert 0.5 <= delays[0] <= 2.0
+    assert delays[1:] == [30.0, 60.0]
 
 
 @pytest.mark.slow
 @every_forge
-def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
+def test_an_endless_listing_is_an_error(kind: type[Forge]) -> None:
     forge = kind()
     page = {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "same"}}
     if kind is GitHub:
@@ -188,7 +193,7 @@ def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
         forge.faults = [lambda _, __: endless] * 2000
     else:
         endless = ForgeResponse(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
-        forge.faults = [goes_well, *[lambda _, __: endless] * 2000]
+        forge.faults = [respond_normally, *[lambda _, __: endless] * 2000]
 
-    with places(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
+    with open_targets(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
         publish(comments, REPORT)

@@ -244,8 +244,8 @@ DIFFERING = a_plan([a_spec()], [an_observed(a_grant(scope=()))], create_only=Tru
 (CHANGE,) = PLAN.changes
 
 
-def report_rows(outcomes: list[Outcome], remaining: Plan | None, trouble: str = "") -> list[str]:
-    return plain(report_lines(ApplyReport(tuple(outcomes), remaining, trouble), DIRECTORY)).splitlines()
+def report_rows(outcomes: list[Outcome], remaining: Plan | None, error: str = "") -> list[str]:
+    return plain(report_lines(ApplyReport(tuple(outcomes), remaining, error), DIRECTORY)).splitlines()
 
 
 @pytest.mark.parametrize("result", Result)
@@ -257,7 +257,7 @@ def test_each_outcome_has_a_row_followed_by_its_detail(result: Result) -> None:
 
 
 @pytest.mark.parametrize(
-    ("remaining", "trouble", "end"),
+    ("remaining", "error", "end"),
     [
         (DONE, "", "the tenant equals the files."),
         (
@@ -268,10 +268,10 @@ def test_each_outcome_has_a_row_followed_by_its_detail(result: Result) -> None:
         (DIFFERING, "", "the tenant has the requested changes."),
         (None, "the tenant could not be read again: GET: 500", "the tenant could not be read again: GET: 500."),
     ],
-    ids=["converged", "not-converged", "create-only", "unread"],
+    ids=["converged", "not-converged", "create-only", "failed-verification"],
 )
-def test_the_last_line_reports_only_what_was_read(remaining: Plan | None, trouble: str, end: str) -> None:
-    assert report_rows([Outcome(CHANGE, Result.APPLIED)], remaining, trouble)[-1] == f"Apply: 1 applied; {end}"
+def test_the_last_line_reports_only_what_was_read(remaining: Plan | None, error: str, end: str) -> None:
+    assert report_rows([Outcome(CHANGE, Result.APPLIED)], remaining, error)[-1] == f"Apply: 1 applied; {end}"
 
 
 @pytest.mark.parametrize("result", [Result.APPLIED, Result.FAILED])

@@ -14,16 +14,16 @@ from reconciler.output.text.problems import (
 FILE = "grants/a.yaml"
 
 
-def shown(problem: Problem, text: str) -> list[str]:
+def lines_of(problem: Problem, text: str) -> list[str]:
     return plain(problem_lines([problem], {FILE: text}, excerpts=True)).splitlines()
 
 
 def a_problem(line: int = 1, column: int = 1, **fields: str) -> Problem:
-    return Problem(Source(FILE, line, column), fields.get("what", "wrong"), fields.get("fix", "mend it"))
+    return Problem(Source(FILE, line, column), fields.get("what", "wrong"), fields.get("fix", "fix it"))
 
 
 def test_a_problem_has_its_location_a_message_and_advice_on_one_line() -> None:
-    assert plain(problem_lines([a_problem(3, 5)], {}, excerpts=False)) == "grants/a.yaml:3:5: wrong; mend it\n"
+    assert plain(problem_lines([a_problem(3, 5)], {}, excerpts=False)) == "grants/a.yaml:3:5: wrong; fix it\n"
 
 
 def test_a_warning_is_marked() -> None:
@@ -35,25 +35,25 @@ def test_a_warning_is_marked() -> None:
 
 
 def test_an_excerpt_has_the_line_and_a_caret_at_the_column() -> None:
-    assert shown(a_problem(2, 5), "grants:\n  - clint: A\n") == [
-        "grants/a.yaml:2:5: wrong; mend it",
+    assert lines_of(a_problem(2, 5), "grants:\n  - clint: A\n") == [
+        "grants/a.yaml:2:5: wrong; fix it",
         "    2 |   - clint: A",
         "            ^",
     ]
 
 
 def test_the_caret_is_correct_after_escaped_characters() -> None:
-    assert shown(a_problem(1, 3), "a\x1bb")[1:] == ["    1 | a\\x1bb", "             ^"]
+    assert lines_of(a_problem(1, 3), "a\x1bb")[1:] == ["    1 | a\\x1bb", "             ^"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
 def test_lines_are_counted_like_in_editors(end: str) -> None:
-    assert shown(a_problem(2, 1), f"one{end}two{end}three")[1] == "    2 | two"
+    assert lines_of(a_problem(2, 1), f"one{end}two{end}three")[1] == "    2 | two"
 
 
 @pytest.mark.parametrize("char", ["\r", "\x85", "\u2028", "\u2029", "\v", "\f"], ids=ascii)
 def test_other_line_separators_do_not_end_a_line(char: str) -> None:
-    assert shown(a_problem(2, 4), f"one\ntwo{char}three")[1].startswith("    2 | two\\")
+    assert lines_of(a_problem(2, 4), f"one\ntwo{char}three")[1].startswith("    2 | two\\")
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_other_line_separators_do_not_end_a_line(char: str) -> None:
     ids=["line-beyond-the-end", "column-far-away", "no-line", "no-text"],
 )
 def test_a_message_without_an_excerpt(problem: Problem, text: str) -> None:
-    assert len(shown(problem, text)) == 1
+    assert len(lines_of(problem, text)) == 1
 
 
 def test_a_long_line_is_truncated() -> None:
-    assert len(shown(a_problem(1, MAX_EXCERPT_LENGTH), "x" * 5000)[1]) == len("    1 | ") + MAX_EXCERPT_LENGTH
+    assert len(lines_of(a_problem(1, MAX_EXCERPT_LENGTH), "x" * 5000)[1]) == len("    1 | ") + MAX_EXCERPT_LENGTH
 
 
 def test_control_characters_in_a_message_are_escaped() -> None:
-    assert shown(a_problem(what="\x1b[2J\u202e"), "") == [
-        "grants/a.yaml:1:1: \\x1b[2J\\u202e; mend it",
+    assert lines_of(a_problem(what="\x1b[2J\u202e"), "") == [
+        "grants/a.yaml:1:1: \\x1b[2J\\u202e; fix it",
         "    1 | ",
         "        ^",
     ]
