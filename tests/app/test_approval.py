@@ -10,7 +10,7 @@ MORE = GRANTS + "  - {client: Portal, api: Invoices API, scope: ['read:invoices'
 
 
 @pytest.fixture(autouse=True)
-def planned(here: Path) -> Path:
+def plan_path(here: Path) -> Path:
     assert reconciler("plan", "--out", "plan.json").code == 0
     return here
 
@@ -92,7 +92,7 @@ def test_an_altered_plan_is_refused(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "applied", "how"),
+    ("plan_options", "apply_options", "how"),
     [
         ([], ["--prune"], "without --prune"),
         (["--prune"], [], "with --prune"),
@@ -104,10 +104,10 @@ def test_an_altered_plan_is_refused(here: Path) -> None:
     ],
     ids=["without", "with", "both"],
 )
-def test_apply_needs_the_options_of_the_saved_plan(made: list[str], applied: list[str], how: str) -> None:
-    reconciler("plan", "--out", "plan.json", *made)
+def test_apply_needs_the_options_of_the_saved_plan(plan_options: list[str], apply_options: list[str], how: str) -> None:
+    reconciler("plan", "--out", "plan.json", *plan_options)
 
-    ran = reconciler("apply", "plan.json", *applied)
+    ran = reconciler("apply", "plan.json", *apply_options)
 
     assert (ran.code, ran.stderr) == (5, f"error: the plan was created {how}; use the same options\n")
 

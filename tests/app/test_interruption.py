@@ -17,19 +17,19 @@ def limited(path: str, method: str) -> Callable[[ASGIApp], ASGIApp]:
     """Answer requests for a path with 429 and a wait of one hour."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
             if not (scope["path"].endswith(path) and scope["method"] == method):
                 await app(scope, receive, send)
                 return
             await send({"type": "http.response.start", "status": 429, "headers": [(b"retry-after", b"3600")]})
             await send({"type": "http.response.body", "body": b'{"message": "quota"}'})
 
-        return answer
+        return respond
 
     return middleware
 
 
-def ran(
+def run_apply(
     here: Path, monkeypatch: pytest.MonkeyPatch, middleware: Callable[[ASGIApp], ASGIApp], *words: str
 ) -> CommandResult:
     (here / "reconciler.yaml").unlink()
@@ -51,7 +51,7 @@ def ran(
 def test_a_wait_longer_than_the_time_limit_fails_at_once(
     here: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], path: str, method: str
 ) -> None:
-    result = ran(here, monkeypatch, limited(path, method), *command)
+    result = run_apply(here, monkeypatch, limited(path, method), *command)
 
     assert (result.code, result.stdout) == (1, "")
     assert "429 quota; the tenant asks to wait until 2" in result.stderr
@@ -59,7 +59,7 @@ def test_a_wait_longer_than_the_time_limit_fails_at_once(
 
 
 def test_a_write_delayed_beyond_the_time_limit_fails(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = ran(here, monkeypatch, limited("/client-grants", "POST"), "apply", "--yes", "--timeout", "20s")
+    result = run_apply(here, monkeypatch, limited("/client-grants", "POST"), "apply", "--yes", "--timeout", "20s")
 
     assert result.code == 3
     assert "after the end of this run (--timeout)" in result.output
@@ -79,7 +79,7 @@ def test_verification_ends_at_the_time_limit(here: Path, monkeypatch: pytest.Mon
 
         return stall_after_a_write
 
-    result = ran(here, monkeypatch, middleware, "apply", "--yes", "--timeout", "2s")
+    result = run_apply(here, monkeypatch, middleware, "apply", "--yes", "--timeout", "2s")
 
     assert result.code == 3
     assert "Apply: 1 applied; the tenant could not be read again: time limit exceeded (--timeout)" in result.stdout

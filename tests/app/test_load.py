@@ -12,7 +12,7 @@ EMPTY = "grants: []\n"
 
 
 @pytest.fixture
-def sparse(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sparse_checkout(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a sparse checkout with only one of two grant folders."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     for team, text in {"team-a": GRANTS, "team-b": PORTAL}.items():
@@ -28,17 +28,17 @@ def sparse(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "command", ["plan --prune", "apply --yes --prune", "plan --base HEAD", "plan --prune --base HEAD"]
 )
-def test_grants_missing_in_a_sparse_checkout_are_not_deleted(sparse: Path, command: str) -> None:
-    before = grants_of(sparse)
+def test_grants_missing_in_a_sparse_checkout_are_not_deleted(sparse_checkout: Path, command: str) -> None:
+    before = grants_of(sparse_checkout)
 
     ran = reconciler(*command.split())
 
     assert ran.code == 1
     assert "git tracks 1 grant file here that the checkout does not have: grants/team-b/x.yaml" in ran.stderr
-    assert grants_of(sparse) == before
+    assert grants_of(sparse_checkout) == before
 
 
-@pytest.mark.usefixtures("sparse")
+@pytest.mark.usefixtures("sparse_checkout")
 @pytest.mark.parametrize("command", ["plan", "validate", "apply --yes"])
 def test_grants_missing_in_a_sparse_checkout_are_a_warning_without_prune(command: str) -> None:
     ran = reconciler(*command.split())
@@ -47,18 +47,18 @@ def test_grants_missing_in_a_sparse_checkout_are_a_warning_without_prune(command
     assert "git tracks 1 grant file here" in ran.stderr
 
 
-def test_a_missing_tracked_file_is_an_error_until_git_rm_removes_it(sparse: Path) -> None:
-    git(sparse, "sparse-checkout", "disable")
+def test_a_missing_tracked_file_is_an_error_until_git_rm_removes_it(sparse_checkout: Path) -> None:
+    git(sparse_checkout, "sparse-checkout", "disable")
     assert reconciler("plan", "--prune").code == 0
-    (sparse / "grants" / "team-b" / "x.yaml").unlink()
+    (sparse_checkout / "grants" / "team-b" / "x.yaml").unlink()
     assert reconciler("plan", "--prune").code == 1
-    git(sparse, "rm", "-q", "--cached", "grants/team-b/x.yaml")
+    git(sparse_checkout, "rm", "-q", "--cached", "grants/team-b/x.yaml")
 
     assert reconciler("plan", "--prune").code == 0
 
 
-def test_a_sparse_checkout_is_not_pruned_if_git_fails(sparse: Path) -> None:
-    (sparse / ".git" / "HEAD").write_text("broken")
+def test_a_sparse_checkout_is_not_pruned_if_git_fails(sparse_checkout: Path) -> None:
+    (sparse_checkout / ".git" / "HEAD").write_text("broken")
 
     ran = reconciler("plan", "--prune")
 
@@ -86,7 +86,7 @@ def test_files_in_a_hidden_folder_are_reported_at_any_depth(here: Path) -> None:
 
 
 @pytest.fixture
-def moved(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def moved_grants(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     commit_all(here)
     (here / "auth0").mkdir()
@@ -95,7 +95,7 @@ def moved(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "sarif"])
-@pytest.mark.usefixtures("moved")
+@pytest.mark.usefixtures("moved_grants")
 def test_every_format_reports_a_base_without_files(form: str) -> None:
     ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--format", form)
 
@@ -103,7 +103,7 @@ def test_every_format_reports_a_base_without_files(form: str) -> None:
     assert "HEAD has no grant files in auth0/grants" in ran.output
 
 
-@pytest.mark.usefixtures("moved")
+@pytest.mark.usefixtures("moved_grants")
 def test_only_branch_fails_if_the_base_has_no_files() -> None:
     ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--only-branch")
 

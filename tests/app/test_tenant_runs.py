@@ -18,7 +18,7 @@ tenants:
   dev: {SANDBOX % ("tenant", "dev")}
   prod: {SANDBOX % ("other", "prod")}
 """
-BROKEN = "  broken: {domain: example.eu.auth0.com}\n"
+UNREACHABLE = "  broken: {domain: example.eu.auth0.com}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def tenants(here: Path) -> Path:
     return here
 
 
-def with_a_broken_one(here: Path) -> None:
-    (here / "reconciler.yaml").write_text(CONFIG + BROKEN)
+def with_unreachable_tenant(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(CONFIG + UNREACHABLE)
 
 
 def test_plans_are_in_the_order_of_the_options() -> None:
@@ -55,7 +55,7 @@ def test_the_environment_can_name_several_tenants(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_failed_tenant_does_not_stop_the_others(here: Path) -> None:
-    with_a_broken_one(here)
+    with_unreachable_tenant(here)
 
     ran = reconciler("apply", "--all-tenants", "--yes", "--format", "json")
 
@@ -66,7 +66,7 @@ def test_a_failed_tenant_does_not_stop_the_others(here: Path) -> None:
 
 
 def test_the_report_of_a_plan_lists_the_failed_tenant(here: Path) -> None:
-    with_a_broken_one(here)
+    with_unreachable_tenant(here)
 
     ran = reconciler("plan", "--all-tenants", "--format", "markdown")
 

@@ -173,15 +173,15 @@ def test_a_repeated_job_on_another_machine_has_nothing_to_do(here: Path) -> None
 @pytest.mark.parametrize("kind", ["link to a device", "folder", "half a line"])
 def test_an_unreadable_journal_does_not_prevent_an_apply(here: Path, kind: str) -> None:
     a_saved_plan(here)
-    place = here / ".reconciler" / "journal"
-    place.mkdir(parents=True)
+    folder = here / ".reconciler" / "journal"
+    folder.mkdir(parents=True)
     match kind:
         case "folder":
-            (place / "x.jsonl").mkdir()
+            (folder / "x.jsonl").mkdir()
         case "half a line":
-            (place / "x.jsonl").write_text('{"event": "begin", "saved_plan": "')
+            (folder / "x.jsonl").write_text('{"event": "begin", "saved_plan": "')
         case _:
-            (place / "x.jsonl").symlink_to("/dev/zero")
+            (folder / "x.jsonl").symlink_to("/dev/zero")
 
     assert reconciler("apply", "plan.json").code == 0
 

@@ -40,16 +40,16 @@ def test_every_command_refuses_a_file_with_an_invisible_character(
     here: Path, char: str, file: str, text: str, arguments: list[str]
 ) -> None:
     before = text[: text.index("@")]
-    place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
-    whole = text.replace("@", char).encode()
-    (here / file).write_bytes(whole)
+    position = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+    content = text.replace("@", char).encode()
+    (here / file).write_bytes(content)
 
     ran = reconciler(*arguments)
 
     assert ran.code == 1
-    assert f"{file}:{place}: U+{ord(char):04X} " in ran.output
+    assert f"{file}:{position}: U+{ord(char):04X} " in ran.output
     assert not has_invisible(ran.output)
-    assert (here / file).read_bytes() == whole
+    assert (here / file).read_bytes() == content
 
 
 def test_files_at_the_base_are_checked_too(here: Path) -> None:

@@ -67,9 +67,9 @@ policy:
 """
 
 
-@pytest.mark.parametrize("said", [{}, {"description": "Nightly"}], ids=["no description", "another description"])
-def test_a_grant_that_violates_a_custom_schema_is_refused(here: Path, said: dict[str, str]) -> None:
-    grant = {name: value for name, value in GRANT["grants"][0].items() if name != "description"} | said
+@pytest.mark.parametrize("settings", [{}, {"description": "Nightly"}], ids=["no description", "another description"])
+def test_a_grant_that_violates_a_custom_schema_is_refused(here: Path, settings: dict[str, str]) -> None:
+    grant = {name: value for name, value in GRANT["grants"][0].items() if name != "description"} | settings
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
     config = here / "reconciler.yaml"
     config.write_text(config.read_text() + TICKETS)

@@ -56,8 +56,8 @@ def test_serve_prints_its_address_and_ends_on_a_signal(number: signal.Signals) -
     )
     with process:
         assert process.stdout
-        said = [process.stdout.readline(), process.stdout.readline()]
-        url = said[0].split()[-1]
+        lines_of_output = [process.stdout.readline(), process.stdout.readline()]
+        url = lines_of_output[0].split()[-1]
         form = {
             "grant_type": "client_credentials",
             "client_id": "own",
@@ -69,10 +69,10 @@ def test_serve_prints_its_address_and_ends_on_a_signal(number: signal.Signals) -
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
 
-    assert said[0] == f"Sandbox tenant at {url}\n"
-    assert said[1] == f"AUTH0_DOMAIN={url.removeprefix('http://')}\n"
+    assert lines_of_output[0] == f"Sandbox tenant at {url}\n"
+    assert lines_of_output[1] == f"AUTH0_DOMAIN={url.removeprefix('http://')}\n"
     assert len(grants) == 2
-    assert SECRET not in "".join((*said, stdout, stderr))
+    assert SECRET not in "".join((*lines_of_output, stdout, stderr))
     assert (process.returncode, stderr) == (0, "")
 
 
@@ -107,18 +107,21 @@ def serving(*arguments: str, lines: int = 2) -> Iterator[list[str]]:
 def test_faults_limits_and_settings_come_from_the_command_line(here: Path) -> None:
     (here / "faults.yaml").write_text(FAULTS, encoding="utf-8")
     options = ["--faults", "faults.yaml", "--rate-limit", "free", "--set", "limit_before_token=true"]
-    with serving(*options, "--set", "retry_after=true") as said, httpx.Client(base_url=said[0].split()[-1]) as client:
+    with (
+        serving(*options, "--set", "retry_after=true") as lines_of_output,
+        httpx.Client(base_url=lines_of_output[0].split()[-1]) as client,
+    ):
         assert client.get("/api/v2/client-grants").status_code == 503
-        answers = [client.get("/api/v2/clients") for _ in range(9)]
-        assert {answer.status_code for answer in answers} >= {401, 429}
-        assert answers[-1].headers["x-ratelimit-limit"] == "2"
+        responses = [client.get("/api/v2/clients") for _ in range(9)]
+        assert {response.status_code for response in responses} >= {401, 429}
+        assert responses[-1].headers["x-ratelimit-limit"] == "2"
         assert client.get("/sandbox/faults").json()["counts"] == [{"meant": 1, "struck": 1}]
 
 
 @pytest.mark.parametrize(("option", "status"), [("--admin", 200), ("--no-admin", 404)])
 def test_the_administration_can_be_disabled(option: str, status: int) -> None:
-    with serving(option) as said:
-        assert httpx.get(f"{said[0].split()[-1]}/sandbox/statistics").status_code == status
+    with serving(option) as lines_of_output:
+        assert httpx.get(f"{lines_of_output[0].split()[-1]}/sandbox/statistics").status_code == status
 
 
 @pytest.mark.parametrize(

@@ -96,17 +96,17 @@ def to_json(value: object) -> str:
             return json.dumps(value)
 
 
-def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def value_paths(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
     if isinstance(value, dict | list):
         for name in value if isinstance(value, dict) else range(len(value)):
-            yield from places(value[name], (*path, name))
+            yield from value_paths(value[name], (*path, name))
 
 
 def alter_content(rng: random.Random, body: bytes) -> bytes:
     """Alter one value or one key anywhere in the JSON."""
     content = [json.loads(body)]
-    path = rng.choice(list(places(content[0])))
+    path = rng.choice(list(value_paths(content[0])))
     holder: Any = content
     for name in (0, *path)[:-1]:
         holder = holder[name]
@@ -128,11 +128,11 @@ def alter_content(rng: random.Random, body: bytes) -> bytes:
 
 def alter_bytes(rng: random.Random, body: bytes) -> bytes:
     """Alter the bytes."""
-    at = rng.randrange(len(body) + 1)
+    number = rng.randrange(len(body) + 1)
     alterations: list[Callable[[], bytes]] = [
-        lambda: body[:at],
-        lambda: body[:at] + bytes([rng.randrange(256)]) + body[at + 1 :],
-        lambda: body[:at] + b"\xed\xa0\x80" + body[at:],
+        lambda: body[:number],
+        lambda: body[:number] + bytes([rng.randrange(256)]) + body[number + 1 :],
+        lambda: body[:number] + b"\xed\xa0\x80" + body[number:],
         lambda: body + b"x",
         lambda: body + body,
         lambda: body.decode().encode("utf-16"),
@@ -166,8 +166,8 @@ CLAIMS = ("aud", "azp", "sub", "scope", "exp", "gty")
 
 def alter_claims(rng: random.Random, body: bytes) -> tuple[bytes, str, str]:
     """Alter a claim of the access token. Return the body, the altered token and the real token."""
-    answer = json.loads(body)
-    real: str = answer["access_token"]
+    content = json.loads(body)
+    real: str = content["access_token"]
     head, payload, signature = real.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     name, odd = rng.choice(CLAIMS), rng.choice(ODD)
@@ -177,18 +177,18 @@ def alter_claims(rng: random.Random, body: bytes) -> tuple[bytes, str, str]:
         claims.pop(name, None)
     altered = base64.urlsafe_b64encode(to_json(claims).encode("utf-8", errors="surrogatepass")).decode().rstrip("=")
     token = f"{head}.{altered}.{signature}"
-    return json.dumps({**answer, "access_token": token}).encode(), token, real
+    return json.dumps({**content, "access_token": token}).encode(), token, real
 
 
 @dataclass
 class Alteration:
-    """Alters the response to request number `at`, and counts requests.
+    """Alters the response to request number `number`, and counts requests.
 
-    The tenant accepts an altered token in tenant of the real one.
+    The tenant accepts an altered token instead of the real one.
     """
 
     rng: random.Random = field(default_factory=lambda: random.Random(0))
-    at: int = -1
+    number: int = -1
     count: int = 0
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -196,7 +196,7 @@ class Alteration:
         async def altered(scope: Scope, receive: Receive, send: Send) -> None:
             number, self.count = self.count, self.count + 1
             scope["headers"] = [(name, self._real(value)) for name, value in scope["headers"]]
-            if number != self.at:
+            if number != self.number:
                 await app(scope, receive, send)
                 return
             output: list[Message] = []
@@ -221,10 +221,10 @@ class Alteration:
                     status, extra = self.rng.choice(STATUSES), self.rng.choice(HEADERS)
                 case _:
                     body = alter_content(self.rng, body) if body else alter_bytes(self.rng, body)
-            kept = [(name, value) for name, value in output[0]["headers"] if name != b"content-length"]
-            kept += [(name.encode(), value.encode()) for name, value in extra.items()]
-            kept.append((b"content-length", b"0" if status == 204 else str(len(body)).encode()))
-            await send({"type": "http.response.start", "status": status, "headers": kept})
+            headers = [(name, value) for name, value in output[0]["headers"] if name != b"content-length"]
+            headers += [(name.encode(), value.encode()) for name, value in extra.items()]
+            headers.append((b"content-length", b"0" if status == 204 else str(len(body)).encode()))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if status == 204 else body})
 
         return altered
@@ -246,10 +246,10 @@ class FuzzedTenant:
     def state(self) -> dict[str, Any]:
         return {f"{each['client_id']} {each['audience']}": each for each in grants_of(self.folder)}
 
-    def run(self, *arguments: str, at: int = -1, rng: random.Random | None = None) -> tuple[int, str]:
+    def run(self, *arguments: str, number: int = -1, rng: random.Random | None = None) -> tuple[int, str]:
         reset(self.folder / DATABASE, self.folder / "tenant.yaml", DOMAIN)
         shutil.rmtree(self.folder / "grants" / "imported", ignore_errors=True)
-        self.alteration.at, self.alteration.count = at, 0
+        self.alteration.number, self.alteration.count = number, 0
         self.alteration.rng = rng or random.Random(0)
         result = reconciler(*arguments)
         assert len(result.output) < 100_000
@@ -306,12 +306,12 @@ def test_a_reading_command_with_an_altered_response_writes_nothing(
 ) -> None:
     tenant.run(*command)
     requests = tenant.alteration.count
-    for number in range(ROUNDS):
-        rng = random.Random(f"{command} {shard} {number}")
-        code, output = tenant.run(*command, at=rng.randrange(requests), rng=rng)
+    for round_number in range(ROUNDS):
+        rng = random.Random(f"{command} {shard} {round_number}")
+        code, output = tenant.run(*command, number=rng.randrange(requests), rng=rng)
 
-        assert code in {0, 1}, (shard, number, code, output)
-        assert code == 0 or output, (shard, number)
+        assert code in {0, 1}, (shard, round_number, code, output)
+        assert code == 0 or output, (shard, round_number)
         assert tenant.state() == tenant.before
 
 
@@ -321,13 +321,13 @@ def test_apply_with_an_altered_response_writes_only_its_plan_and_reports_correct
 ) -> None:
     tenant.run("apply", "--yes", "--attempts", "2")
     requests = tenant.alteration.count
-    for number in range(ROUNDS):
-        rng = random.Random(f"apply {shard} {number}")
-        at = rng.randrange(requests)
-        code, output = tenant.run("apply", "--yes", "--attempts", "2", at=at, rng=rng)
+    for round_number in range(ROUNDS):
+        rng = random.Random(f"apply {shard} {round_number}")
+        number = rng.randrange(requests)
+        code, output = tenant.run("apply", "--yes", "--attempts", "2", number=number, rng=rng)
         now = tenant.state()
 
-        assert code in {0, 1, 3, 4}, (shard, number, at, code, output)
-        assert is_between(now, tenant.before, tenant.after), (shard, number, at, now, output)
-        assert code != 0 or now == tenant.after, (shard, number, at, now, output)
-        assert code not in {1, 4} or now == tenant.before, (shard, number, at, now, output)
+        assert code in {0, 1, 3, 4}, (shard, round_number, number, code, output)
+        assert is_between(now, tenant.before, tenant.after), (shard, round_number, number, now, output)
+        assert code != 0 or now == tenant.after, (shard, round_number, number, now, output)
+        assert code not in {1, 4} or now == tenant.before, (shard, round_number, number, now, output)

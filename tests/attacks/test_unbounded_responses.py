@@ -36,14 +36,14 @@ def alter_responses(alter: Alter) -> Callable[[ASGIApp], ASGIApp]:
                 output.append(message)
 
             await app(scope, receive, keep)
-            whole = b"".join(message.get("body", b"") for message in output)
-            before = json.loads(whole) if whole else None
+            body = b"".join(message.get("body", b"") for message in output)
+            before = json.loads(body) if body else None
             content = alter(scope["method"], scope["path"], before)
             status = output[0]["status"] if content is before else 200
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            kept = [(name, value) for name, value in output[0]["headers"] if name != b"content-length"]
+            headers = [(name, value) for name, value in output[0]["headers"] if name != b"content-length"]
             length = (b"content-length", str(len(body)).encode())
-            await send({"type": "http.response.start", "status": status, "headers": [*kept, length]})
+            await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
             await send({"type": "http.response.body", "body": body})
 
         return altered
@@ -162,7 +162,7 @@ def test_a_cursor_with_characters_outside_urls_is_refused(run: Callable[..., tup
 
 @pytest.fixture
 def smaller_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use a smaller_limit limit, which makes the test ten times as fast."""
+    """Reduce the size limit, so that the test is ten times as fast."""
     monkeypatch.setattr("reconciler.auth0.client.MAX_LISTING_BYTES", 20_000_000)
 
 

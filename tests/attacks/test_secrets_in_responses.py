@@ -20,7 +20,7 @@ FETCHED = ".".join(
 )
 PASSWORD = "canary-password-of-the-proxy"
 
-Answer = Callable[[ReceivedRequest], bytes]
+Responder = Callable[[ReceivedRequest], bytes]
 
 
 def raw_response(status: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
@@ -62,9 +62,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return a function that runs a command and returns everything that the command wrote to streams and files."""
 
-    def run_and_collect(answer: Answer, *arguments: str, code: int = 1) -> str:
+    def run_and_collect(respond: Responder, *arguments: str, code: int = 1) -> str:
         before = set(here.rglob("*"))
-        with scripted_server_thread(answer) as server:
+        with scripted_server_thread(respond) as server:
             monkeypatch.setenv("AUTH0_DOMAIN", server.url)
             result: CommandResult = reconciler(*arguments)
         assert result.code == code, result.output
@@ -126,49 +126,51 @@ def test_no_format_shows_a_secret_from_a_response(
         if template in DATA and secret.upper().startswith(text):
             continue  # part of a secret in the tenant's data does not come from a request
 
-        def answer(request: ReceivedRequest, text: str = text) -> bytes:
+        def respond_with_secret(request: ReceivedRequest, text: str = text) -> bytes:
             return template(text) if request.path.endswith("client-grants") else respond(request)
 
-        output = run(answer, *COMMANDS["plan"]).lower()
+        output = run(respond_with_secret, *COMMANDS["plan"]).lower()
         assert not [part for part in parts_of(secret) if part in output]
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_no_command_shows_a_secret_from_a_later_response(run: Callable[..., str], command: list[str]) -> None:
-    def answer(request: ReceivedRequest) -> bytes:
+    def respond_with_secret(request: ReceivedRequest) -> bytes:
         text = f"Basic {base64.b64encode(f'own:{SECRET}'.encode()).decode()} {FETCHED}"
         return raw_response(f"401 {text}") if request.path.endswith("client-grants") else respond(request)
 
-    output = run(answer, *command).lower()
+    output = run(respond_with_secret, *command).lower()
 
     assert not [part for secret in (SECRET, FETCHED) for part in parts_of(secret) if part in output]
     assert "401" in output
 
 
 def test_journals_and_reports_show_no_secret_from_the_response_to_a_write(run: Callable[..., str]) -> None:
-    def answer(request: ReceivedRequest) -> bytes:
+    def respond_with_secret(request: ReceivedRequest) -> bytes:
         if request.method == "POST" and request.path == "/api/v2/client-grants":
             return http_response(400, {"message": f"{SECRET} {FETCHED}"})
         return respond(request)
 
-    output = run(answer, *COMMANDS["apply"], code=3).lower()
+    output = run(respond_with_secret, *COMMANDS["apply"], code=3).lower()
 
     assert not [part for secret in (SECRET, FETCHED) for part in parts_of(secret) if part in output]
     assert "400 ***" in output
 
 
 @pytest.mark.parametrize(
-    "character", ["\n", "\r\nx: y", " ", "é", "\x00", "\ud800", "\x7f", '"', "a" * 100_000], ids=repr
+    "character",
+    ["\n", "\r\nx: y", " ", "é", "\x00", "\ud800", "\x7f", '"', "a" * 100_000],
+    ids=["line feed", "CR LF", "space", "letter", "NUL", "surrogate", "DEL", "quote", "too long"],
 )
 @pytest.mark.parametrize("command", ["plan", "apply", "doctor"])
 def test_a_fetched_token_with_a_stray_character_is_refused_and_not_printed(
     run: Callable[..., str], command: str, character: str
 ) -> None:
-    def answer(request: ReceivedRequest) -> bytes:
+    def respond_with_secret(request: ReceivedRequest) -> bytes:
         token = {"access_token": f"{FETCHED}{character}", "expires_in": 86_400}
         return http_response(200, token) if request.path == "/oauth/token" else respond(request)
 
-    output = run(answer, *COMMANDS[command]).lower()
+    output = run(respond_with_secret, *COMMANDS[command]).lower()
 
     assert not [part for part in parts_of(FETCHED) if part in output]
     assert "valid access token" in output

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - names that look like others are what this is about
+# ruff: noqa: RUF001 - the tests need similar names
 """Applications, APIs and scopes with similar names must be distinguishable for a reviewer."""
 
 import json
