@@ -1,16 +1,16 @@
-"""What a sandbox has answered so far, as a test of a client wants to know it."""
+"""The responses of a sandbox so far."""
 
 import json
 from collections.abc import Mapping
 
 from auth0_sandbox.served import ServedSandbox
 
-# How often each status was answered, by method and path.
-Answered = Mapping[tuple[str, str], Mapping[str, int]]
+ResponseCounts = Mapping[tuple[str, str], Mapping[str, int]]
+"""The number of responses by status, for each method and path."""
 
 
-def answered(sandbox: ServedSandbox) -> Answered:
-    """Return it; what no endpoint takes is left out."""
+def response_counts(sandbox: ServedSandbox) -> ResponseCounts:
+    """Return the number of responses. Requests to unknown paths are omitted."""
     statistics = json.loads(json.dumps(sandbox.statistics()))
     return {
         (endpoint["method"], endpoint["path"]): endpoint["statuses"]
@@ -20,5 +20,5 @@ def answered(sandbox: ServedSandbox) -> Answered:
 
 
 def successes(statuses: Mapping[str, int]) -> int:
-    """Return how many of the answers were 2xx."""
+    """Return the number of 2xx responses."""
     return sum(count for status, count in statuses.items() if status.startswith("2"))
