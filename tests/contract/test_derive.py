@@ -180,11 +180,11 @@ def test_a_rule_does_not_repeat_a_limit_of_the_document() -> None:
     assert limited == [["client"]]
 
 
-OURS = create_request(stored.load(stored.OPENAPI))
+STORED = create_request(stored.load(stored.OPENAPI))
 
 
-def theirs(**changed: dict[str, Any] | None) -> dict[str, Any]:
-    request = copy.deepcopy(OURS)
+def a_request(**changed: dict[str, Any] | None) -> dict[str, Any]:
+    request = copy.deepcopy(STORED)
     for name, keywords in changed.items():
         if keywords is None:
             del request["properties"][name]
@@ -194,51 +194,51 @@ def theirs(**changed: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def test_equal_requests_have_no_differences() -> None:
-    assert differences(OURS, OURS) == ()
+    assert differences(STORED, STORED) == ()
 
 
 def test_annotations_and_the_order_of_enums_are_ignored() -> None:
-    request = theirs(
+    request = a_request(
         scope={"title": "S", "description": "d", "examples": [[]], "deprecated": True},
         organization_usage={"enum": ["require", "deny", "allow"]},
     )
-    assert differences(request, OURS) == ()
+    assert differences(request, STORED) == ()
 
 
 @pytest.mark.parametrize(
-    ("request_of_theirs", "lines"),
+    ("found", "lines"),
     [
-        pytest.param(theirs(expires={"type": "integer"}), ("expires: only theirs",), id="new field"),
-        pytest.param(theirs(default_for=None), ("default_for: only ours",), id="missing field"),
+        pytest.param(a_request(expires={"type": "integer"}), ("expires: new",), id="new field"),
+        pytest.param(a_request(default_for=None), ("default_for: missing",), id="missing field"),
         pytest.param(
-            theirs(scope={"items": {"type": "string", "minLength": 1, "maxLength": 300}}),
-            ("scope, items.maxLength: theirs 300, ours 280",),
+            a_request(scope={"items": {"type": "string", "minLength": 1, "maxLength": 300}}),
+            ("scope, items.maxLength: 300 instead of 280",),
             id="nested limit",
         ),
         pytest.param(
-            theirs(subject_type={"enum": ["client", "user"]}),
-            ('subject_type, enum: theirs ["client", "user"], ours ["anonymous_user", "client", "user"]',),
+            a_request(subject_type={"enum": ["client", "user"]}),
+            ('subject_type, enum: ["client", "user"] instead of ["anonymous_user", "client", "user"]',),
             id="choice",
         ),
         pytest.param(
-            theirs(allow_any_organization={"default": True, "type": ["null", "boolean"]}),
+            a_request(allow_any_organization={"default": True, "type": ["null", "boolean"]}),
             (
-                "allow_any_organization, default: theirs true, ours false",
-                'allow_any_organization, type: theirs ["boolean", "null"], ours "boolean"',
+                "allow_any_organization, default: true instead of false",
+                'allow_any_organization, type: ["boolean", "null"] instead of "boolean"',
             ),
             id="default and type",
         ),
         pytest.param(
-            {**theirs(), "required": ["client_id", "audience"]},
-            ("client_id, required: theirs true, ours false",),
+            {**a_request(), "required": ["client_id", "audience"]},
+            ("client_id, required: true instead of false",),
             id="required",
         ),
         pytest.param(
-            {**theirs(), "additionalProperties": True, "minProperties": 1},
-            ("(body), additionalProperties: theirs true, ours false", "(body), minProperties: theirs 1, ours none"),
+            {**a_request(), "additionalProperties": True, "minProperties": 1},
+            ("(body), additionalProperties: true instead of false", "(body), minProperties: 1 instead of none"),
             id="body",
         ),
     ],
 )
-def test_each_difference_is_a_line(request_of_theirs: dict[str, Any], lines: tuple[str, ...]) -> None:
-    assert differences(request_of_theirs, OURS) == lines
+def test_each_difference_is_a_line(found: dict[str, Any], lines: tuple[str, ...]) -> None:
+    assert differences(found, STORED) == lines

@@ -58,7 +58,7 @@ def test_own_system_and_inexpressible_grants_are_not_imported() -> None:
     grant_import = selected(system, an_observed(a_grant(OWN)), odd)
 
     assert grant_import.holders == ()
-    assert [(each.key.client_id, each.why) for each in grant_import.left_out] == [
+    assert [(each.key.client_id, each.reason) for each in grant_import.left_out] == [
         ("auth0", "Auth0 created this grant, and it cannot be changed"),
         ("odd", 'a grant file cannot express it: its subject type "robot" is unknown'),
         ("own-client", "reconciler uses this grant to access the tenant"),
@@ -72,7 +72,7 @@ def test_protected_grants_are_imported_and_unmanaged_grants_are_not() -> None:
     grant_import = select_grants(observed, NAMES, choice=ImportFilter(), protection=protection, declared=())
 
     assert grants_in(grant_import) == {"billing": [INVOICES]}
-    assert [each.why for each in grant_import.left_out] == ["manage in reconciler.yaml does not match this grant"]
+    assert [each.reason for each in grant_import.left_out] == ["manage in reconciler.yaml does not match this grant"]
 
 
 def test_declared_grants_are_not_imported_again() -> None:

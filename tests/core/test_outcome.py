@@ -42,10 +42,10 @@ def test_steps_complete_a_change_even_after_an_interruption(
 ) -> None:
     before, after = pair
     change, now = an_update(before, after), before
-    assert change_state(change, now) is (ChangeState.WHOLE if before == after else ChangeState.NONE)
+    assert change_state(change, now) is (ChangeState.AFTER if before == after else ChangeState.BEFORE)
     for step in required_steps(change.before, change.after):
         now = after_step(now, step)
-        assert change_state(change, now) is (ChangeState.WHOLE if now == after else ChangeState.HALF)
+        assert change_state(change, now) is (ChangeState.AFTER if now == after else ChangeState.PARTIAL)
         assert required_steps(an_observed(now), change.after) == () or now != after
     assert now == after
 
@@ -73,20 +73,20 @@ NARROWER = an_update(
 @pytest.mark.parametrize(
     ("change", "now", "expected"),
     [
-        (CREATE, None, ChangeState.NONE),
-        (CREATE, NEW._replace(organizations=frozenset()), ChangeState.HALF),
-        (CREATE, NEW._replace(organizations=frozenset({"org_b"})), ChangeState.HALF),
-        (CREATE, NEW, ChangeState.WHOLE),
-        (CREATE, NEW._replace(organizations=frozenset({"org_z"})), ChangeState.FOREIGN),
-        (CREATE, NEW._replace(scope=frozenset({"else"})), ChangeState.FOREIGN),
-        (DELETE, None, ChangeState.WHOLE),
-        (DELETE, NEW, ChangeState.NONE),
-        (DELETE, NEW._replace(organizations=frozenset({"org_a"})), ChangeState.FOREIGN),
-        (NARROWER, None, ChangeState.FOREIGN),
-        (NARROWER, NEW._replace(scope=frozenset()), ChangeState.HALF),
-        (NARROWER, NEW._replace(scope=frozenset("a"), organizations=frozenset({"org_a"})), ChangeState.HALF),
-        (NARROWER, NEW._replace(scope=frozenset("b")), ChangeState.FOREIGN),
-        (NARROWER, a_grant(a_key("other")), ChangeState.FOREIGN),
+        (CREATE, None, ChangeState.BEFORE),
+        (CREATE, NEW._replace(organizations=frozenset()), ChangeState.PARTIAL),
+        (CREATE, NEW._replace(organizations=frozenset({"org_b"})), ChangeState.PARTIAL),
+        (CREATE, NEW, ChangeState.AFTER),
+        (CREATE, NEW._replace(organizations=frozenset({"org_z"})), ChangeState.OTHER),
+        (CREATE, NEW._replace(scope=frozenset({"else"})), ChangeState.OTHER),
+        (DELETE, None, ChangeState.AFTER),
+        (DELETE, NEW, ChangeState.BEFORE),
+        (DELETE, NEW._replace(organizations=frozenset({"org_a"})), ChangeState.OTHER),
+        (NARROWER, None, ChangeState.OTHER),
+        (NARROWER, NEW._replace(scope=frozenset()), ChangeState.PARTIAL),
+        (NARROWER, NEW._replace(scope=frozenset("a"), organizations=frozenset({"org_a"})), ChangeState.PARTIAL),
+        (NARROWER, NEW._replace(scope=frozenset("b")), ChangeState.OTHER),
+        (NARROWER, a_grant(a_key("other")), ChangeState.OTHER),
     ],
 )
 def test_the_state_of_a_change_follows_from_the_current_grant(

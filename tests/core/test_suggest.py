@@ -26,7 +26,7 @@ def test_several_suggestions_are_joined() -> None:
 
 
 def test_the_number_of_suggestions_is_limited() -> None:
-    guess = Suggestions(most=2)
+    guess = Suggestions(max_suggestions=2)
 
     assert [guess("scpoe", ["scope"]) for _ in range(3)] == ['did you mean "scope"?'] * 2 + [""]
 

@@ -318,7 +318,7 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
     """Return the remaining differences by grant and field."""
 
     def item(change: Change) -> str:
-        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_persisted else ""
+        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.discarded else ""
         lines = [line for field in change.fields for line in difference_lines(field, directory)]
         fenced = "\n".join(block(lines, "diff"))
         return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
@@ -329,7 +329,7 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
 
 def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Iterator[str]:
     yield f"### {tenant_label(tenant)}: {outcome_counts(report) or 'nothing to do'}\n\n"
-    end = span(report.trouble) if report.trouble else state(report)
+    end = span(report.verification_error) if report.verification_error else state(report)
     yield f"{'Done' if report.converged else 'Not done'}{commit_suffix(links)}: {end}.\n\n"
 
 

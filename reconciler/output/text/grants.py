@@ -98,7 +98,7 @@ def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: 
     listed = grant_import.left_out[: len(grant_import.left_out) if verbose else MAX_LISTED]
     for each in listed:
         yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))
-        yield line("    ", each.why)
+        yield line("    ", each.reason)
     yield from _more(len(grant_import.left_out) - len(listed))
 
 

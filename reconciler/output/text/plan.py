@@ -257,7 +257,7 @@ def report_json(report: ApplyReport) -> Json:
                 "action": action_of(change),
                 "key": key_json(change.key),
                 "fields": [field_json(each) for each in change.fields],
-                "accepted": change.key in report.not_persisted,
+                "accepted": change.key in report.discarded,
             }
             for change in report.differences
         ],
@@ -290,15 +290,15 @@ def outcome_counts(report: ApplyReport) -> str:
 
 def state(report: ApplyReport) -> str:
     """Return how the tenant compares with the files at the end."""
-    if report.trouble:
-        return visible(report.trouble)
+    if report.verification_error:
+        return visible(report.verification_error)
     if report.remaining and report.remaining.blocked and not report.outcomes:
         return f"{pluralize(len(report.remaining.blocked), 'change')} blocked, so nothing was written"
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
         skipped = pluralize(report.remaining.skipped, "declared grant")
         return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
-    if report.not_persisted and len(report.not_persisted) == len(report.differences):
-        count = pluralize(len(report.not_persisted), "change")
+    if report.discarded and len(report.discarded) == len(report.differences):
+        count = pluralize(len(report.discarded), "change")
         return f"Auth0 accepted {count} and did not keep all of it; running again will probably end the same way"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet, run again"
