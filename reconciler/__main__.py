@@ -6,8 +6,8 @@ import sys
 
 def leave_out_current_folder() -> None:
     """Remove the current folder from the module search path. `python -m` adds it."""
-    here = os.path.realpath(".")
-    sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != here]
+    current_folder = os.path.realpath(".")
+    sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != current_folder]
 
 
 if __name__ == "__main__":

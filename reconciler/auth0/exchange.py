@@ -169,16 +169,16 @@ async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
         raise UnreadableError(
             f"{call}: the response has the encoding {redacted(encoding, secrets)}, which was not requested"
         )
-    unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     body = bytearray()
     try:
         async for chunk in response.aiter_raw():
-            body += unzip.decompress(chunk, MAX_BODY_BYTES) if unzip else chunk
+            body += decompressor.decompress(chunk, MAX_BODY_BYTES) if decompressor else chunk
             if len(body) >= MAX_BODY_BYTES:
                 raise UnreadableError(f"{call}: the response is larger than {MAX_BODY_BYTES // 1_000_000} MB")
     except zlib.error as error:
         raise UnreadableError(f"{call}: the response cannot be decompressed") from error
-    if unzip and not unzip.eof and body:
+    if decompressor and not decompressor.eof and body:
         raise UnreadableError(f"{call}: the response is truncated")
     return bytes(body)
 

@@ -63,7 +63,7 @@ class Policy:
     schemas: tuple[GrantSchema, ...] = ()
     others: tuple[tuple[PolicyRule, ...], ...] = ()
 
-    def before(self, other: "Policy") -> "Policy":
+    def followed_by(self, other: "Policy") -> "Policy":
         """Combine two policies. The rules of this policy come before the rules of `other`."""
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
@@ -81,7 +81,7 @@ class Policy:
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
 
-    def on(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
+    def deciding_rule(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
         """Return the rule that decides on `risk`."""
         decided = [_first_match(rules, risk, key, directory) for rules in (self.rules, *self.others)]
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
@@ -162,7 +162,7 @@ Risks = Mapping[Key, tuple[Risk, ...]]
 def without_allowed(risks: Risks, policy: Policy, directory: Directory) -> Risks:
     """Remove the risks that the policy allows."""
     kept = {
-        key: tuple(risk for risk in found if policy.on(risk, key, directory).verdict is not Verdict.ALLOW)
+        key: tuple(risk for risk in found if policy.deciding_rule(risk, key, directory).verdict is not Verdict.ALLOW)
         for key, found in risks.items()
     }
     return {key: found for key, found in kept.items() if found}
@@ -172,7 +172,7 @@ def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, direc
     """Block the changes with a risk that the policy denies."""
 
     def reason(change: Change) -> str | None:
-        decided = (policy.on(risk, change.key, directory) for risk in risks.get(change.key, ()))
+        decided = (policy.deciding_rule(risk, change.key, directory) for risk in risks.get(change.key, ()))
         denial = next((each for each in decided if each.verdict is Verdict.DENY), None)
         if denial is None:
             return None

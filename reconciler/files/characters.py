@@ -49,7 +49,7 @@ def raw_character_problems(text: str, file: str) -> tuple[Problem, ...]:
 
 def _problems(text: str, file: str) -> Iterator[Problem]:
     names: Sequence[tuple[int, int]] | None = None
-    line, start_of_line, seen = 1, 0, 0
+    line, start_of_line, counted = 1, 0, 0
     for found in SUSPECT.finditer(text):
         index, char = found.start(), found.group()
         if char == "\r" and text.startswith("\n", index + 1):
@@ -58,9 +58,9 @@ def _problems(text: str, file: str) -> Iterator[Problem]:
             names = find_name_spans(MISREAD.sub(" ", text)) if names is None else names
             if not _is_within(names, index):
                 continue
-        line += text.count("\n", seen, index)
-        start_of_line = max(start_of_line, text.rfind("\n", seen, index) + 1)
-        seen = index
+        line += text.count("\n", counted, index)
+        start_of_line = max(start_of_line, text.rfind("\n", counted, index) + 1)
+        counted = index
         yield Problem(Source(file, line, index - start_of_line + 1), *_message(char))
 
 

@@ -111,7 +111,7 @@ def _line(text: str) -> FastLine:
     found = LINE.fullmatch(text) if len(text) <= MAX_LINE_CHARACTERS else None
     if found is None:
         raise _NotInSubsetError
-    lead, key, value, item = found.groups()
+    indentation, key, value, item = found.groups()
     if item is not None:
         return FastLine(ITEM, value=_scalar(item))
     if key is None:
@@ -119,7 +119,7 @@ def _line(text: str) -> FastLine:
     parsed = None if value is None else _value(value)
     if value is not None and parsed is None:
         raise _NotInSubsetError
-    return FastLine(GRANT if lead == "  - " else FIELD, key, parsed)
+    return FastLine(GRANT if indentation == "  - " else FIELD, key, parsed)
 
 
 def _value(text: str) -> Scalar | tuple[Scalar, ...]:

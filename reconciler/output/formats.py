@@ -13,7 +13,13 @@ from reconciler.core.problems import Level, Problem, errors
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.plan import plan_markdown, report_markdown
-from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, bytes_per_document, fit, join_documents
+from reconciler.output.markdown.truncate import (
+    DEFAULT_MAX_BYTES,
+    Section,
+    bytes_per_document,
+    join_documents,
+    join_sections,
+)
 from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import plain
@@ -56,7 +62,7 @@ def failures_text(failed: Failures, title: str) -> list[str]:
 def failures_markdown(failed: Failures, title: str, links: SourceLinks, max_bytes: int) -> list[str]:
     """Return a document of at most `max_bytes` for each tenant, in place of its result."""
     return [
-        fit(
+        join_sections(
             [
                 Section((f"{marker(name, links)}\n### {_heading(name, each, title, links)}\n\n",)),
                 Section(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),

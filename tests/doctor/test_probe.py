@@ -79,7 +79,7 @@ def test_the_expiry_of_the_certificate_is_read(tmp_path: Path, monkeypatch: pyte
     certificate = probe.first_response.certificate
     assert certificate
     assert certificate.version == "TLSv1.3"
-    assert 395 < (certificate.until - probe.first_response.received) / 86_400 < 397
+    assert 395 < (certificate.expires - probe.first_response.received) / 86_400 < 397
 
 
 def test_an_untrusted_certificate_is_a_failure(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from reconciler.core.problems import Level, Source
 from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
-from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, fit
+from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, join_sections
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import (
@@ -53,11 +53,11 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
     Files are linked if `links` knows their URL. The comment has at most `max_bytes`. Changes and risks take
     precedence over notes, and notes over other grants. Critical risks that do not fit are counted by rule.
     """
-    return fit(list(_parts(plan, links, max_bytes)), max_bytes)
+    return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
 
 def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
-    yield Section((marker(plan.tenant.name, links) + "\n", *_head(plan)))
+    yield Section((marker(plan.tenant.name, links) + "\n", *_header(plan)))
     yield _critical(plan, max_bytes // 2)
     yield replace(_config_changes(plan), max_bytes=max_bytes // 4)
     yield replace(_blocked(plan, links), max_bytes=max_bytes // 4)
@@ -68,10 +68,10 @@ def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Section(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
     yield _left_alone(plan)
-    yield Section((_foot(plan, links),))
+    yield Section((_footer(plan, links),))
 
 
-def _head(plan: Plan) -> Iterator[str]:
+def _header(plan: Plan) -> Iterator[str]:
     actions = Counter(action_of(change) for change in plan.changes)
     counts = ", ".join(f"{actions[action]} to {action}" for action in SYMBOLS)
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
@@ -121,11 +121,11 @@ def _risk_line(group: RiskGroup, max_bytes: int) -> str:
     if not others:
         return f"> - {span(first)}: {span(group.risk.message)} ({group.risk.rule})\n"
     line = f"> - {span(group.risk.message)} ({group.risk.rule}), {len(group.labels)} grants: {span(first)}"
-    room = max_bytes - len(line.encode()) - COUNT_BYTES
+    remaining = max_bytes - len(line.encode()) - COUNT_BYTES
     for number, label in enumerate(others, start=1):
         item = f", {span(label)}"
-        room -= len(item.encode())
-        if room < 0:
+        remaining -= len(item.encode())
+        if remaining < 0:
             return f"{line} and {len(group.labels) - number:,} more\n"
         line += item
     return f"{line}\n"
@@ -189,8 +189,8 @@ def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
         if risks
     }
     severity = severities(plan)
-    none = (len(Level), 0)
-    return sorted(changes, key=lambda each: (orders.get(each.key, none), severity.get(each.key, LOWEST_SEVERITY)))
+    no_risk = (len(Level), 0)
+    return sorted(changes, key=lambda each: (orders.get(each.key, no_risk), severity.get(each.key, LOWEST_SEVERITY)))
 
 
 def _row(change: Change, plan: Plan, links: SourceLinks) -> str:
@@ -208,7 +208,7 @@ def _row(change: Change, plan: Plan, links: SourceLinks) -> str:
 def _short_change(field: FieldChange) -> str:
     match field:
         case SetChange():
-            counts = [f"{sign}{len(items)}" for sign, items in (("+", field.added), ("-", field.removed)) if items]
+            counts = [f"{prefix}{len(items)}" for prefix, items in (("+", field.added), ("-", field.removed)) if items]
             return f"{' '.join(counts)} {field.field}"
         case ValueChange(before=None):
             return f"{field.field}: {element(_value_text(field.after))}"
@@ -237,10 +237,10 @@ def _markdown_source(source: Source, links: SourceLinks) -> str:
 def _details(change: Change, plan: Plan) -> str:
     summary = f"{_symbol(change)} {element(grant_label(change.key, plan.directory))}"
     description = "" if isinstance(change, Delete) else change.after.spec.description
-    why = f"{span(description)}\n\n" if description else ""
+    description_text = f"{span(description)}\n\n" if description else ""
     lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
     fenced = "\n".join(block(lines, "diff"))
-    return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
+    return f"<details><summary>{summary}</summary>\n\n{description_text}{fenced}\n\n</details>\n\n"
 
 
 def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
@@ -257,17 +257,19 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
     """Yield a changed field as lines of a diff."""
     match field:
         case SetChange(field="organizations"):
-            for sign, items in (("+", field.added), ("-", field.removed)):
+            for prefix, items in (("+", field.added), ("-", field.removed)):
                 labels = sorted(map(directory.organization_label, items))
-                yield from (f"{sign} organization: {visible(label)}" for label in labels)
+                yield from (f"{prefix} organization: {visible(label)}" for label in labels)
         case SetChange():
             name, shown = ("", scope_label) if field.field == "scope" else (f"{field.field}: ", visible)
             yield from (f"+ {name}{shown(item)}" for item in field.added)
             yield from (f"- {name}{shown(item)}" for item in field.removed)
         case ValueChange():
-            sides = (("-", field.before), ("+", field.after))
+            values = (("-", field.before), ("+", field.after))
             yield from (
-                f"{sign} {field.field}: {visible(_value_text(value))}" for sign, value in sides if value is not None
+                f"{prefix} {field.field}: {visible(_value_text(value))}"
+                for prefix, value in values
+                if value is not None
             )
 
 
@@ -283,7 +285,7 @@ def _reason(each: LeftAlone) -> str:
     return f"{each.reason}: {span(each.detail)}" if each.detail else str(each.reason)
 
 
-def _foot(plan: Plan, links: SourceLinks) -> str:
+def _footer(plan: Plan, links: SourceLinks) -> str:
     identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{commit_suffix(links)}."
     if plan.blocked:
         return f"{identity} It cannot be applied while a change is blocked.\n"
@@ -311,7 +313,9 @@ def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_byt
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
     head = Section((f"{marker(plan.tenant.name, links)}\n", *_title(report, plan.tenant, links)))
-    return fit([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes)
+    return join_sections(
+        [head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes
+    )
 
 
 def _differences(report: ApplyReport, directory: Directory) -> Section:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.output.markdown.truncate import TRUNCATION_REMARK, Section, fit
+from reconciler.output.markdown.truncate import TRUNCATION_REMARK, Section, join_sections
 
 TABLE = Section(tuple(f"row {n}\n" for n in range(100)), head="<table>\n", tail="</table>\n", noun="row")
 TITLE = Section(("title\n",))
@@ -9,13 +9,13 @@ sizes = st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=5)
 
 
 def test_text_that_fits_is_complete() -> None:
-    assert fit([TITLE, TABLE], 10_000) == "title\n<table>\n" + "".join(TABLE.items) + "</table>\n"
+    assert join_sections([TITLE, TABLE], 10_000) == "title\n<table>\n" + "".join(TABLE.items) + "</table>\n"
 
 
 def test_the_last_items_of_the_last_section_are_omitted_first() -> None:
     more = Section(("detail\n",) * 3, noun="detail")
 
-    text = fit([TITLE, TABLE, more], 700)
+    text = join_sections([TITLE, TABLE, more], 700)
 
     assert text.startswith("title\n<table>\nrow 0\nrow 1\n")
     assert "row 99" not in text
@@ -26,9 +26,9 @@ def test_the_last_items_of_the_last_section_are_omitted_first() -> None:
 
 
 def test_fixed_sections_come_first_and_are_truncated() -> None:
-    assert "critical\n" * 50 in fit([Section(("critical\n",) * 50), TABLE], 600)
+    assert "critical\n" * 50 in join_sections([Section(("critical\n",) * 50), TABLE], 600)
 
-    text = fit([Section(("critical\n",) * 50), TABLE], 200)
+    text = join_sections([Section(("critical\n",) * 50), TABLE], 200)
     assert len(text.encode()) <= 200
     assert text.startswith("critical\n" * 5)
     assert text.endswith(TRUNCATION_REMARK)
@@ -38,7 +38,7 @@ def test_a_lower_rank_gets_its_bytes_first() -> None:
     notes = Section(("note\n",) * 1000, noun="note", rank=1)
     risks = Section(("risk\n",) * 1000, noun="risk", max_bytes=500)
 
-    text = fit([notes, risks, TABLE], 2_000)
+    text = join_sections([notes, risks, TABLE], 2_000)
 
     assert len(text.encode()) <= 2_000
     assert text.count("risk\n") == 100
@@ -52,7 +52,7 @@ def test_the_limit_is_kept_and_omitted_items_are_counted(sizes: list[list[int]],
     items = [[f"<{n}.{m}>{'é' * size}\n" for m, size in enumerate(some)] for n, some in enumerate(sizes)]
     parts = [Section(tuple(some), head="head\n", tail="tail\n", noun="row") for some in items]
 
-    text = fit(parts, most)
+    text = join_sections(parts, most)
 
     assert len(text.encode()) <= most
     shown = [item in text for some in items for item in some]
