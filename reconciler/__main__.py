@@ -11,9 +11,9 @@ def leave_out_current_folder() -> None:
 
 
 if __name__ == "__main__":
-    leave_out_current_folder()  # before the first import that a file in the current folder could replace
+    leave_out_current_folder()  # before any import that a file in the current folder could replace
 
-from reconciler.cli.main import main  # noqa: E402 - after the path is right
+from reconciler.cli.main import main  # noqa: E402 - after the search path was corrected
 
 if __name__ == "__main__":
     main()

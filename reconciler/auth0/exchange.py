@@ -30,7 +30,8 @@ from reconciler.redaction import Secrets
 DEADLINE_SECONDS = 60.0
 """The limit for a request and its response. A server that sends one byte at a time must not block a run."""
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
-MAX_BODY_BYTES = 10_000_000  # decoded; a page of a hundred grants with 257 scopes has less than one
+MAX_BODY_BYTES = 10_000_000
+"""The limit after decompression. A page of 100 grants with 257 scopes each is smaller than 1 MB."""
 MAX_MESSAGE_LENGTH = 500
 MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
 """The number of characters of a message that are searched for secrets."""

@@ -26,7 +26,7 @@ BYTE_ORDER_MARK = "\ufeff"
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing. List unsorted files and exit with 1 if there are any.")
 def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
-    """Sort grant files and folders in sort_file order. Default: the folder of --grants.
+    """Sort grant files and folders in canonical order. Default: the folder of --grants.
 
     Grants are sorted by holder, then by API. The keys and scopes of each grant are sorted too. Comments move with their
     value. Nothing else changes. Files with problems are not changed.

@@ -32,7 +32,7 @@ def create_request(openapi: object) -> dict[str, Any]:
 def _collection_path(openapi: object) -> str:
     """Return the path of client grants.
 
-    Paths with parameters are ignored, because `/organizations/{id}/client-grants` has the same end.
+    Paths with parameters are ignored, because `/organizations/{id}/client-grants` also ends in `/client-grants`.
     """
     paths = [path for path in _part(openapi, "paths") if path.endswith(COLLECTION) and "{" not in path]
     if len(paths) != 1:

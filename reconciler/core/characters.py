@@ -86,7 +86,7 @@ CONTROL_NAMES = {
     "\x7f": "DELETE",
     "\x85": "NEXT LINE",
 }
-"""Names of control characters, which `unicodedata` lacks."""
+"""The names of control characters. `unicodedata` has no names for them."""
 
 
 def _merge(*tables: Ranges) -> Ranges:

@@ -134,7 +134,7 @@ class LoadedGrants:
         return replace(self, specs=select_for_tenant(self.specs, target))
 
 
-def read_grants(  # noqa: PLR0913 - what callers differ in
+def read_grants(  # noqa: PLR0913 - independent options
     paths: Iterable[Path],
     tenants: TargetTenants = NO_TENANTS,
     workspace: Workspace | None = None,

@@ -36,7 +36,7 @@ LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.ki
 """Text fields and list fields that may contain variables."""
 
 MAX_COMBINATIONS = 2_000_000
-"""The limit for pairs of a tenant and a grant or value, because checking a pair takes a microsecond or more."""
+"""The maximum number of pairs of a tenant and a grant or value. Checking a pair takes a microsecond or more."""
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
 """Receives an item, replaced values and the file name. Returns the problems of the item with these values."""

@@ -201,7 +201,7 @@ def test_after_a_signal_running_changes_finish_and_others_are_skipped(
     returned, stdout, stderr = interrupted(here, gate, AT_ONCE, number)
 
     assert (returned, stderr.splitlines()[2:]) == (code, [INTERRUPTED])
-    assert stdout.endswith("Apply: 8 applied, 4 skipped; the tenant does not equal the files yet, run again.\n")
+    assert stdout.endswith("Apply: 8 applied, 4 skipped; the tenant does not equal the files yet; run again.\n")
     assert holders(here)[:2] == ["own", "portal"]
     assert len(holders(here)) == 2 + AT_ONCE
 

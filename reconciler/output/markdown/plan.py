@@ -322,7 +322,7 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
     """Return the remaining differences by grant and field."""
 
     def item(change: Change) -> str:
-        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.discarded else ""
+        accepted = ": Auth0 accepted the change but did not keep it" if change.key in report.discarded else ""
         lines = [line for field in change.fields for line in difference_lines(field, directory)]
         fenced = "\n".join(block(lines, "diff"))
         return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"

@@ -301,5 +301,5 @@ def state(report: ApplyReport) -> str:
         count = pluralize(len(report.discarded), "change")
         return f"Auth0 accepted {count} and did not keep all of it; running again will probably end the same way"
     if report.remaining is None or not report.converged:
-        return "the tenant does not equal the files yet, run again"
+        return "the tenant does not equal the files yet; run again"
     return "the tenant has the requested changes" if report.remaining.differing else "the tenant equals the files"

@@ -290,7 +290,7 @@ def test_remaining_differences_are_shown_by_grant_and_field(result: Result) -> N
 
 def test_another_run_is_suggested_unless_auth0_discarded_an_accepted_change() -> None:
     assert report_rows([Outcome(CHANGE, Result.FAILED)], PLAN)[-1].endswith(
-        "the tenant does not equal the files yet, run again."
+        "the tenant does not equal the files yet; run again."
     )
 
 
