@@ -25,8 +25,8 @@ NO_APPLICATIONS = (
     "read:clients, or write client_id instead of client"
 )
 NO_THIRD_PARTIES = (
-    "--prune must know which applications belong to third parties, but the token may not list them: give its "
-    "application read:clients"
+    "a plan that deletes undeclared grants must know which applications belong to third parties, but the token may not "
+    "list them: give its application read:clients"
 )
 NO_APIS = (
     "files, manage, protect or policy name APIs, but the token may not list them: give its application "

@@ -5,9 +5,10 @@ Files of a folder:
     grants/*.yaml     the grant files
     tenant.yaml       the tenant before the run, as the seed of a sandbox
     reconciler.yaml   the configuration, if it differs from CONFIG
-    scenario.yaml     a description, `options` of plan and apply, the exit codes of `plan` and `apply` (default 0),
-                      whether the tenant `converges` (default true), and the exit code of the `rollback` if it
-                      cannot restore everything
+    history/NAME/     the files at an earlier commit, for scenarios with a git history
+    scenario.yaml     a description, the commits of the `history` as `files NAME` or `git ARGUMENTS`, the `options`
+                      of plan and apply, the exit codes of `plan` and `apply` (default 0), whether the tenant
+                      `converges` (default true), and the exit code of the `rollback` if it cannot restore everything
     plan.txt          stdout of `plan`
     apply.txt         stdout of `apply --yes` after the plan
     problems.txt      stderr of `plan`
@@ -30,6 +31,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from support.commands import CommandResult, enter_clean_folder, grants_of, reconciler
+from support.repository import git
 
 from auth0_sandbox.store.documents import Document
 from reconciler.contract import stored
@@ -44,6 +46,7 @@ SCENARIO = {
     "required": ["what"],
     "properties": {
         "what": {"type": "string"},
+        "history": {"type": "array", "items": {"type": "string"}},
         "options": {"type": "array", "items": {"type": "string"}},
         "plan": {"type": "integer"},
         "apply": {"type": "integer"},
@@ -53,7 +56,7 @@ SCENARIO = {
 }
 SUMMARY = re.compile(
     r"Plan: (?P<create>\d+) to create, (?P<update>\d+) to update, (?P<delete>\d+) to delete"
-    r"(, (?P<blocked>\d+) blocked)?; (?P<unchanged>\d+) unchanged, "
+    r"(, (?P<blocked>\d+) blocked)?(, \d+ grants? no longer declared)?; (?P<unchanged>\d+) unchanged, "
     r"(\d+ left unchanged by --create-only or --only-branch, )?"
     r"(?P<unmanaged>\d+) left alone(, \d+ skipped)?\.\n",
 )
@@ -88,7 +91,25 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
         (tmp_path / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "grants").mkdir(exist_ok=True)  # git does not store empty folders
     enter_clean_folder(tmp_path, monkeypatch)
+    make_history(tmp_path, read.data.get("history", ()), monkeypatch)
     return Scenario(folder, dict(read.data))
+
+
+def make_history(folder: Path, steps: Iterable[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create the git history of a scenario. Its commits have fixed dates, so that their hashes are always the same."""
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        monkeypatch.setenv(name, "2026-03-01T12:00:00Z")
+    for number, step in enumerate(steps):
+        if number == 0:
+            git(folder, "init", "--quiet")
+        command, _, rest = step.partition(" ")
+        if command == "git":
+            git(folder, *shlex.split(rest))
+            continue
+        shutil.rmtree(folder / "grants", ignore_errors=True)
+        shutil.copytree(folder / "history" / rest, folder, dirs_exist_ok=True)
+        git(folder, "add", "--all", "grants", "reconciler.yaml")
+        git(folder, "commit", "--quiet", "--message", rest, "--no-gpg-sign")
 
 
 def test_the_output_of_plan_is_as_expected(scenario: Scenario) -> None:

@@ -53,8 +53,9 @@ class ApprovedPlan:
     def check_options(self, plan_options: PlanOptions) -> None:
         """Raise StalePlanError if the saved plan was made with other options."""
         options = plan_options.selection()
-        if self.saved and self.saved.options != options:
-            differing = sorted(name for name in options if self.saved.options[name] != options[name])
+        saved = {**dict.fromkeys(options, False), **self.saved.options} if self.saved else options
+        if saved != options:
+            differing = sorted(name for name in options if saved[name] != options[name])
             differences = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
             raise StalePlanError(f"the plan was created {join_words(differences, 'and')}; use the same options")
 
@@ -116,6 +117,15 @@ class ApprovedPlan:
                 _print_changes(title, changes, new_plan, console, stdout_has_data=stdout_has_data)
                 _print_changes("Approved instead", approved_changes, approved, console, stdout_has_data=stdout_has_data)
                 raise StalePlanError(f"nothing was written: {reason}; plan and review again")
+        if found.changed_facts:
+            changed = [change for change, _ in found.changed_facts]
+            _print_changes("Not approved as it is now", changed, new_plan, console, stdout_has_data=stdout_has_data)
+            named = [f"{grant_label(change.key, new_plan.directory)}: {what}" for change, what in found.changed_facts]
+            more = f" and {len(named) - 1} more" if named[1:] else ""
+            raise StalePlanError(
+                f"nothing was written: the tenant changed after the plan was created ({named[0]}{more}); "
+                "plan and review again"
+            )
         if found.loses_narrowing:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
             _print_changes("No longer planned", narrowing, approved, console, stdout_has_data=stdout_has_data)

@@ -14,10 +14,12 @@ from reconciler.core.config_changes import SHARED, config_changes, new_config_fi
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.core.removals import Removal, find_removals, unread_versions_note
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import empty_folder_problems, name_of
 from reconciler.files.document import mark_of
+from reconciler.files.history import GrantHistory, read_history
 from reconciler.files.read import LoadedFile, LoadedGrants, read_config, read_config_at, read_grants, read_grants_at
 from reconciler.files.workspace import Workspace
 from reconciler.git.repository import Repository, find_root
@@ -118,6 +120,7 @@ class GrantFiles:
         config_changes: The changes of reconciler.yaml since the base.
         tenants_at_base: The settings of the tenants at the base, by name.
         notes: Notes for every plan.
+        history: The earlier versions of the files, or None without --prune-removed.
     """
 
     declared: LoadedGrants
@@ -127,6 +130,13 @@ class GrantFiles:
     config_changes: tuple[ConfigChange, ...] = ()
     tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    history: GrantHistory | None = None
+
+    def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
+        """Return the grants that earlier commits declare for a tenant, or None without --prune-removed."""
+        if self.history is None:
+            return None
+        return find_removals(self.history.steps, self.declared.at(target).specs, target)
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
         """Return the grants for one tenant, now and at the base."""
@@ -152,17 +162,23 @@ def load_grant_files(
         GitError: if git cannot read the base, or if HEAD of a pull or merge request does not descend from it.
         ProblemsError: with every problem of the files. Problems at the base are errors only with --only-branch.
     """
-    must_be_complete = plan_options.prune or plan_options.base is not None
+    must_be_complete = bool(plan_options.deletes) or plan_options.base is not None
     declared = load_grants(options, config, tenants, folders, must_be_complete=must_be_complete)
     rollback = rollback_of(Path(options.grants), data_folder(options.config)) if folders is None else None
-    if rollback and plan_options.prune:
+    if rollback and plan_options.deletes:
         raise ReconcilerError(
-            "--prune cannot be combined with a snapshot: a snapshot deletes exactly the grants that the run created"
+            f"{plan_options.deletes} cannot be combined with a snapshot: a snapshot deletes exactly the grants that "
+            "the run created"
         )
-    if not plan_options.base:
+    if not plan_options.base and not plan_options.prune_removed:
         return GrantFiles(declared, rollback=rollback)
     repository = workspace_of(options.config).repository()
-    _refuse_other_repository(Path(options.grants), repository)
+    option = "--base" if plan_options.base else "--prune-removed"
+    _refuse_other_repository(Path(options.grants), repository, option)
+    history = read_history(repository, Path(options.grants), plan_options.since) if plan_options.prune_removed else None
+    unread = tuple(unread_versions_note(history.unread)) if history else ()
+    if not plan_options.base:
+        return GrantFiles(declared, rollback=rollback, history=history, notes=unread)
     revision = resolve_revision(repository, plan_options.base)
     if ci.is_pull_request_job():
         refuse_unless_ancestor(revision)
@@ -183,7 +199,8 @@ def load_grant_files(
         targets_at_base={tenant.name: tenant.target for tenant in at_base},
         config_changes=changes,
         tenants_at_base={tenant.name: tenant for tenant in at_base} if base_config else {},
-        notes=notes,
+        notes=(*notes, *unread),
+        history=history,
     )
 
 
@@ -195,12 +212,12 @@ def _note_without_files(revision: Revision, options: GlobalOptions, *, only_bran
     return f"{what}: every change counts as a change of this branch"
 
 
-def _refuse_other_repository(grants: Path, repository: Repository) -> None:
+def _refuse_other_repository(grants: Path, repository: Repository, option: str) -> None:
     """Raise ReconcilerError if the files and the configuration belong to different repositories."""
     root = find_root(grants)
     if root is not None and root != repository.root:
         raise ReconcilerError(
-            f"--base: {name_of(grants)} belongs to the repository {name_of(root)}, but the configuration "
+            f"{option}: {name_of(grants)} belongs to the repository {name_of(root)}, but the configuration "
             f"belongs to {name_of(repository.root)}; use a folder of the same repository"
         )
 

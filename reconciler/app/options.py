@@ -56,6 +56,8 @@ class PlanOptions:
 
     Args:
         prune: Delete unmanaged grants.
+        prune_removed: Delete the grants that an earlier commit declared and the files no longer declare.
+        since: The git revision where the history for `prune_removed` starts. None means the whole history.
         create_only: Leave out updates and deletes.
         skip_missing: Leave out grants whose application, API or organization does not exist.
         max_deletes: A number that replaces the limit for deletes.
@@ -67,6 +69,8 @@ class PlanOptions:
     """
 
     prune: bool = False
+    prune_removed: bool = False
+    since: str | None = None
     create_only: bool = False
     skip_missing: bool = False
     max_deletes: int | None = None
@@ -79,18 +83,27 @@ class PlanOptions:
     def __post_init__(self) -> None:
         if self.policy and self.policy_at:
             raise ReconcilerError("--policy and --policy-at both name a policy: use one of them")
-        if self.prune and self.create_only:
-            raise ReconcilerError("--prune deletes and --create-only does not: use one of them")
-        if self.prune and self.skip_missing:
+        if self.prune and self.prune_removed:
+            raise ReconcilerError("--prune also deletes the grants that --prune-removed deletes: use one of them")
+        if self.since is not None and not self.prune_removed:
+            raise ReconcilerError("--since limits the history that --prune-removed reads: use them together")
+        if self.deletes and self.create_only:
+            raise ReconcilerError(f"{self.deletes} deletes and --create-only does not: use one of them")
+        if self.deletes and self.skip_missing:
             raise ReconcilerError(
-                "--prune cannot be combined with --skip-missing: a skipped grant would look undeclared"
+                f"{self.deletes} cannot be combined with --skip-missing: a skipped grant would look undeclared"
             )
         if self.only_branch and self.base is None:
             raise ReconcilerError("--only-branch needs --base, the revision that the branch started from")
 
+    @property
+    def deletes(self) -> str:
+        """The name of the option that lets the plan delete grants, or an empty text."""
+        return "--prune" if self.prune else "--prune-removed" if self.prune_removed else ""
+
     def selection(self) -> dict[str, bool]:
         """Return the options that select changes, by name. A saved plan records them."""
-        names = ("prune", "create_only", "skip_missing", "only_branch")
+        names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch")
         return {name: getattr(self, name) for name in names}
 
     def override_limits(self, limits: Limits) -> Limits:

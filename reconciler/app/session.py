@@ -24,6 +24,7 @@ from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, PlanRules, make_plan
 from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.removals import Removal
 from reconciler.core.resolve import ListedGrant, as_resolved, resolve
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants
@@ -57,6 +58,7 @@ class TenantSession:
         tenant: The settings of the tenant.
         declared: The grants in the files.
         base: The grants in the files at the base, or None without --base.
+        removals: The grants that earlier commits declare, or None without --prune-removed.
         plan_options: The options for plans.
         rollback: The snapshot to restore, if the files are a snapshot.
         policy: The policy for plans.
@@ -76,6 +78,7 @@ class TenantSession:
     tenant: Tenant
     declared: LoadedGrants
     base: LoadedGrants | None
+    removals: tuple[Removal, ...] | None
     plan_options: PlanOptions
     rollback: Rollback | None
     policy: Policy
@@ -140,16 +143,17 @@ class TenantSession:
         return self._verify_identity(await observe_for_changes(self.client, with_organizations, self.declared.specs))
 
     async def _add_organizations(self, observation: Observation) -> Observation:
-        prune_protection = self.protection() if self.plan_options.prune else None
+        prune_protection = self.protection() if self.plan_options.deletes else None
         return await observe_organizations(
-            self.client, observation, DeclaredOrganizations(self.declared.specs, prune_protection)
+            self.client, observation, DeclaredOrganizations(self.declared.specs, prune_protection, self.removals)
         )
 
     def _required_listings(self) -> RequiredListings:
         any_name = (Pattern(client="*", api="*"),) if self.with_names else ()
         patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
-        specs = (*self.declared.specs, *(self.base.specs if self.base else ()))
-        needs = required_listings(specs, patterns, prunes=self.plan_options.prune)
+        removed = tuple(removal.spec for removal in self.removals or ())
+        specs = (*self.declared.specs, *(self.base.specs if self.base else ()), *removed)
+        needs = required_listings(specs, patterns, prunes=self.plan_options.prune or bool(removed))
         needs_names = needs.organizations and (self.with_names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or needs_names)
 
@@ -191,6 +195,7 @@ class TenantSession:
             skip_missing=self.plan_options.skip_missing,
             base=self.base.specs if self.base else None,
             only_branch=self.plan_options.only_branch,
+            removals=self.removals or (),
             rollback=self.rollback,
         )
         try:

@@ -208,6 +208,7 @@ class RunContext:
             tenant=tenant,
             declared=declared,
             base=base,
+            removals=self.files.removals(tenant.target),
             plan_options=self.plan_options,
             rollback=self.files.rollback,
             policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,

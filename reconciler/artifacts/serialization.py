@@ -16,6 +16,7 @@ from reconciler.core.plan import (
     Change,
     Create,
     Delete,
+    GrantFacts,
     LeftAlone,
     Origin,
     Plan,
@@ -25,7 +26,8 @@ from reconciler.core.plan import (
     grant_after,
     grant_before,
 )
-from reconciler.core.problems import Level, Risk
+from reconciler.core.problems import Level, Risk, Source
+from reconciler.core.removals import Commit, NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.spec import GrantSpec, PartialLocations
 from reconciler.output.words import GrantRisk, risks_at_level
@@ -84,6 +86,7 @@ def plan_json(plan: Plan) -> Json:
             *(_change(each.change, plan, each.reason) for each in plan.blocked),
         ],
         "unmanaged": [_left_alone(each, plan.directory) for each in plan.left_alone],
+        "no_longer_declared": [_no_longer_declared(each, plan) for each in plan.no_longer_declared],
         "differing": plan.differing,
         "skipped": plan.skipped,
         "notes": list(plan.notes),
@@ -136,21 +139,25 @@ def digest(value: object) -> str:
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
     """Return the plan in `data`, which must have passed its schema."""
     changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
+    moved = [each["moved_to"] for each in data["no_longer_declared"] if each["moved_to"]]
+    with_risks = (*data["changes"], *data["no_longer_declared"])
     return Plan(
         tenant=TenantName(data["tenant"]["name"], data["tenant"]["domain"], data["tenant"]["sandbox"]),
         changes=tuple(change for change, blocked in changes if blocked is None),
         blocked=tuple(Blocked(change, blocked) for change, blocked in changes if blocked is not None),
         left_alone=tuple(_left_alone_from(each) for each in data["unmanaged"]),
+        no_longer_declared=tuple(_no_longer_declared_from(each) for each in data["no_longer_declared"]),
         unchanged=data["summary"]["unchanged"],
         differing=data["differing"],
         skipped=data["skipped"],
         directory=_directory_from(
-            [*data["changes"], *data["unmanaged"]], data["organization_names"], data["confusable"]
+            [*data["changes"], *data["unmanaged"], *moved], data["organization_names"], data["confusable"]
         ),
         notes=tuple(data["notes"]),
         config_changes=tuple(_config_change_from(each) for each in data["config_changes"]),
         not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
-        risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in data["changes"] if each["risks"]},
+        risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in with_risks if each["risks"]},
+        facts={_key_from(each["key"]): _facts_from(each["facts"]) for each in data["changes"] if "facts" in each},
         origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
     )
 
@@ -201,7 +208,8 @@ def _organization_names(plan: Plan) -> Json:
 def _confusable(plan: Plan) -> list[str]:
     """Return the ids that must be shown next to names, because the tenant has similar names."""
     changes = (*plan.changes, *(each.change for each in plan.blocked))
-    keys = [*(change.key for change in changes), *(each.observed.key for each in plan.left_alone)]
+    moved = (each.moved_to for each in plan.no_longer_declared if each.moved_to)
+    keys = [*(change.key for change in changes), *(each.observed.key for each in plan.left_alone), *moved]
     grants = (grant for change in changes for grant in (grant_before(change), grant_after(change)))
     organizations = {each for grant in grants if grant for each in grant.organizations or ()}
     return list(plan.directory.ambiguous_ids(keys, organizations))
@@ -219,7 +227,57 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         "blocked": blocked,
         "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
         "origin": plan.origins.get(change.key),
+        **({"facts": _facts(plan.facts[change.key])} if change.key in plan.facts else {}),
+        **({"removal": _removal(change.removal)} if isinstance(change, Delete) and change.removal else {}),
     }
+
+
+def _facts(facts: GrantFacts) -> Json:
+    scopes = facts.api_scopes
+    return {
+        "third_party": facts.third_party,
+        "app_type": facts.app_type,
+        "api_scopes": None if scopes is None else sorted(scopes),
+    }
+
+
+def _facts_from(data: Mapping[str, Any]) -> GrantFacts:
+    scopes = data["api_scopes"]
+    return GrantFacts(data["third_party"], data["app_type"], None if scopes is None else frozenset(scopes))
+
+
+def _removal(removal: Removal) -> Json:
+    return {
+        "source": _earlier_source(removal.spec.source),
+        "removed_by": _commit(removal.removed_by),
+        "declared_by": _commit(removal.declared_by),
+        "from_history": removal.is_from_history,
+    }
+
+
+def _earlier_source(source: Source) -> Json:
+    return {"file": source.file, "line": source.line}
+
+
+def _commit(commit: Commit | None) -> Json | None:
+    if commit is None:
+        return None
+    return {"hash": commit.hash, "day": commit.day, "author": commit.author, "subject": commit.subject}
+
+
+def _no_longer_declared(each: NoLongerDeclared, plan: Plan) -> Json:
+    return {
+        "id": each.observed.id,
+        **_named_key(each.key, plan.directory),
+        "source": _earlier_source(each.source),
+        "reason": each.reason,
+        "moved_to": each.moved_to and _named_key(each.moved_to, plan.directory),
+        "risks": [_risk(risk) for risk in plan.risks.get(each.key, ())],
+    }
+
+
+def _named_key(key: Key, directory: Directory) -> Json:
+    return {"key": key_json(key), "client_name": directory.client_name(key), "api_name": directory.api_name(key)}
 
 
 def _critical(grant_risk: GrantRisk) -> Json:
@@ -241,12 +299,9 @@ def field_json(change: FieldChange) -> Json:
 
 
 def _left_alone(each: LeftAlone, directory: Directory) -> Json:
-    key = each.observed.key
     return {
         "id": each.observed.id,
-        "key": key_json(key),
-        "client_name": directory.client_name(key),
-        "api_name": directory.api_name(key),
+        **_named_key(each.observed.key, directory),
         "reason": str(each.reason),
         **({"detail": each.detail} if each.detail else {}),
     }
@@ -261,7 +316,30 @@ def _change_from(data: Mapping[str, Any]) -> Change:
         case ObservedGrant(), DesiredGrant():
             return Update(before, after, changed_fields(before.grant, after.grant))
         case _:
-            return Delete(before)
+            return Delete(before, _removal_from(data["removal"]) if "removal" in data else None)
+
+
+def _removal_from(data: Mapping[str, Any]) -> Removal:
+    return Removal(
+        _earlier_spec(data["source"]),
+        _commit_from(data["removed_by"]),
+        _commit_from(data["declared_by"]),
+        data["from_history"],
+    )
+
+
+def _earlier_spec(source: Mapping[str, Any]) -> GrantSpec:
+    return GrantSpec(source["file"], PartialLocations((source["line"], 1)))
+
+
+def _commit_from(data: Mapping[str, Any] | None) -> Commit | None:
+    return None if data is None else Commit(data["hash"], data["day"], data["author"], data["subject"])
+
+
+def _no_longer_declared_from(data: Mapping[str, Any]) -> NoLongerDeclared:
+    observed = ObservedGrant(data["id"], ClientGrant(_key_from(data["key"])))
+    moved_to = data["moved_to"] and _key_from(data["moved_to"]["key"])
+    return NoLongerDeclared(observed, _earlier_spec(data["source"]).source, data["reason"], moved_to)
 
 
 def _risks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Risk, ...]:

@@ -116,6 +116,12 @@ plan_options = option_group(
     "plan_options",
     PlanOptions,
     click.option("--prune", is_flag=True, help="Delete grants that no file declares."),
+    click.option(
+        "--prune-removed",
+        is_flag=True,
+        help="Delete grants that an earlier commit declared and the files no longer declare. Needs the git history.",
+    ),
+    click.option("--since", metavar="REVISION", help="With --prune-removed, start the history at this git revision."),
     click.option("--create-only", is_flag=True, help="Create missing grants only; do not update or delete."),
     click.option(
         "--skip-missing",

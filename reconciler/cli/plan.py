@@ -130,4 +130,4 @@ def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
         return Exit.REFUSED
     if plan.skipped:
         return Exit.INCOMPLETE
-    return Exit.CHANGES if detailed and plan.changes else Exit.DONE
+    return Exit.CHANGES if detailed and plan.has_differences else Exit.DONE

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.core.characters import quote_text
+from reconciler.core.characters import join_some, quote_text
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.grant import (
@@ -15,10 +15,12 @@ from reconciler.core.grant import (
     without_undeclared_organizations,
 )
 from reconciler.core.plan import (
+    NO_FACTS,
     Blocked,
     Change,
     Create,
     Delete,
+    GrantFacts,
     Plan,
     Update,
     grant_after,
@@ -31,8 +33,8 @@ from reconciler.core.risks import find_all_risks
 
 UNVERIFIED = "unverified"
 UNVERIFIED_NOTE = (
-    "names, descriptions, sources, origins, notes, reasons, and counts of unchanged grants are unverified, because "
-    "they come from this file. Ids, fields and risks are computed from the changes, which apply compares"
+    "names, descriptions, sources, commits, origins, notes, reasons, and counts of unchanged grants are unverified, "
+    "because they come from this file. Ids, fields and risks are computed from the changes, which apply compares"
 )
 
 
@@ -48,6 +50,7 @@ class Deviations:
         unapproved: Planned changes whose grant before or after differs from every approved change.
         renamed: Approved changes that now show different names.
         riskier: Approved changes that now have more risks.
+        changed_facts: Approved changes whose application or API changed, each with a description of the change.
         done: Approved changes that the tenant already has.
         dropped: Approved changes that are no longer planned and that the tenant does not have.
         loses_narrowing: Whether a `done` or `dropped` change removes access while a planned change adds access.
@@ -56,6 +59,7 @@ class Deviations:
     unapproved: tuple[Change, ...]
     renamed: tuple[Change, ...]
     riskier: tuple[Change, ...]
+    changed_facts: tuple[tuple[Change, str], ...]
     done: tuple[Change, ...]
     dropped: tuple[Change, ...]
     loses_narrowing: bool
@@ -77,10 +81,29 @@ def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGran
         unapproved=tuple(change for change in fresh.changes if _change_effect(change) not in approved_effects),
         renamed=tuple(change for change in known if not _are_names_approved(change, fresh, approved)),
         riskier=tuple(change for change in known if not _risks(change, fresh) <= _risks(change, approved)),
+        changed_facts=tuple(
+            (change, what)
+            for change in known
+            if (what := _worse_facts(approved.facts.get(change.key, NO_FACTS), fresh.facts.get(change.key, NO_FACTS)))
+        ),
         done=tuple(change for change in no_longer_planned if _is_done(change, tenant)),
         dropped=tuple(change for change in no_longer_planned if not _is_done(change, tenant)),
         loses_narrowing=any(map(removes_access, no_longer_planned)) and any(map(_gives_access, fresh.changes)),
     )
+
+
+def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:
+    """Return the facts that are worse or no longer known since the approval, or an empty text."""
+    changes = []
+    if approved.third_party is False and now.third_party:
+        changes.append("the application now belongs to a third party")
+    if approved.app_type and now.app_type != approved.app_type:
+        changes.append(f"the type of the application was {approved.app_type} and is now {now.app_type or 'not known'}")
+    if approved.api_scopes is not None and now.api_scopes is None:
+        changes.append("the scopes of the API are no longer known")
+    elif approved.api_scopes is not None and (new := (now.api_scopes or frozenset()) - approved.api_scopes):
+        changes.append(f"all scopes now include {join_some(sorted(new))}")
+    return "; ".join(changes)
 
 
 def _change_effect(change: Change) -> ChangeEffect:

@@ -9,6 +9,7 @@ from reconciler.core.fields import SUBJECT_CLIENT, admits_organizations
 from reconciler.core.grant import Key, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.problems import Problem, Source
+from reconciler.core.removals import Removal, resolve_removals
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.spec import GrantSpec
 
@@ -17,11 +18,13 @@ from reconciler.core.spec import GrantSpec
 class DeclaredOrganizations:
     """The organizations that files declare.
 
-    `pruned` has the protection rules if the plan uses `--prune`. Otherwise it is None.
+    `pruned` has the protection rules if the plan may delete grants. Otherwise it is None. `removals` limits the deletes
+    to these grants, with `--prune-removed`.
     """
 
     specs: tuple[GrantSpec, ...]
     pruned: ProtectionRules | None = None
+    removals: tuple[Removal, ...] | None = None
 
     @property
     def are_declared(self) -> bool:
@@ -31,13 +34,16 @@ class DeclaredOrganizations:
     def grants_to_read(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
         """Return the grants whose organizations must be read.
 
-        These are the grants whose organizations the files declare, and the grants that `--prune` deletes.
+        These are the grants whose organizations the files declare, and the grants that the plan may delete.
         """
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
+        removed = None if self.removals is None else resolve_removals(self.removals, directory).by_key
 
         def must_be_read(observed: ObservedGrant) -> bool:
             if observed.key in desired:
                 return desired[observed.key].organizations is not None
+            if removed is not None and observed.key not in removed:
+                return False
             return self._is_pruned(observed, directory) and may_have_organizations(observed)
 
         return tuple(each for each in grants if must_be_read(each))

@@ -11,6 +11,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows, without_undeclared_organizations
 from reconciler.core.problems import Problem, Risk
+from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
 
 
@@ -67,9 +68,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a grant that no file declares."""
+    """Delete a grant that no file declares. `removal` is the earlier declaration of the grant, if it is known."""
 
     before: ObservedGrant
+    removal: Removal | None = None
 
     @property
     def key(self) -> Key:
@@ -97,6 +99,7 @@ class Reason(StrEnum):
     """The reason why reconciler does not change a grant."""
 
     UNMANAGED = "unmanaged"
+    REMOVED = "removed"
     OUTSIDE = "outside"
     THIRD_PARTY = "third-party"
     SYSTEM = "system"
@@ -118,6 +121,20 @@ class LeftAlone:
         """The reason, followed by the detail."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
+
+@dataclass(frozen=True, slots=True)
+class GrantFacts:
+    """What a tenant says about the application and the API of a change. None means not known.
+
+    `api_scopes` are the scopes of the API, if the change allows all of them.
+    """
+
+    third_party: bool | None = None
+    app_type: str | None = None
+    api_scopes: frozenset[str] | None = None
+
+
+NO_FACTS = GrantFacts()
 
 SANDBOX = "SANDBOX"
 """The label that follows the name of a sandbox in output for people."""
@@ -150,6 +167,8 @@ class Plan:
         changes: The changes, in the order in which they are applied.
         blocked: The changes that guards block.
         left_alone: The undeclared grants that the plan does not delete.
+        no_longer_declared: The grants that the files at the base declare, that the files no longer declare, and that
+            the plan does not delete. They are also in `left_alone`. It is empty without --base.
         unchanged: The number of declared grants that need no change.
         differing: The number of declared grants that --create-only or --only-branch leaves different.
         skipped: The number of declared grants that refer to an application, API or organization that does not exist.
@@ -158,6 +177,7 @@ class Plan:
         notes: Other facts for the reviewer.
         risks: The risks of changes and blocked changes, the highest first.
         origins: The origin of each change. It is empty without --base.
+        facts: What the tenant says about the application and the API of each create and update.
         not_checked: The checks that were skipped.
         config_changes: The changes in reconciler.yaml since the base.
     """
@@ -166,6 +186,7 @@ class Plan:
     changes: tuple[Change, ...] = ()
     blocked: tuple[Blocked, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
+    no_longer_declared: tuple[NoLongerDeclared, ...] = ()
     unchanged: int = 0
     differing: int = 0
     skipped: int = 0
@@ -174,6 +195,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
     origins: Mapping[Key, Origin] = field(default_factory=dict)
+    facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
     not_checked: tuple[NotChecked, ...] = ()
     config_changes: tuple[ConfigChange, ...] = ()
 
@@ -181,6 +203,11 @@ class Plan:
     def converged(self) -> bool:
         """Whether the tenant has all declared grants, so that the plan has no changes."""
         return not self.changes and not self.blocked and not self.skipped
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether the tenant differs from the files: changes, blocked changes, or removals without effect."""
+        return bool(self.changes or self.blocked or self.no_longer_declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +218,7 @@ class Comparison:
     values.
     """
 
+    desired: tuple[DesiredGrant, ...]
     creates: tuple[Create, ...]
     updates: tuple[Update, ...]
     undeclared: tuple[ObservedGrant, ...]
@@ -205,6 +233,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
     unequal = [_make_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
     differing = [(before, after) for before, after in unequal if before.grant != after.grant]
     return Comparison(
+        desired=tuple(ours.values()),
         creates=tuple(Create(ours[key]) for key in sorted(ours.keys() - observed.keys(), key=_order)),
         updates=tuple(
             Update(before, after, changed_fields(before.grant, after.grant))
@@ -241,6 +270,20 @@ def sort_for_apply(changes: Iterable[Change]) -> tuple[Change, ...]:
     In this order, no application loses access before another one gains it.
     """
     return tuple(sorted(changes, key=lambda change: (apply_phase(change), change.key.order)))
+
+
+def facts_of(change: Change, directory: Directory) -> GrantFacts:
+    """Return the facts that a reviewer of a change relies on. A delete has no facts."""
+    after = grant_after(change)
+    if after is None:
+        return NO_FACTS
+    application = directory.applications_by_id.get(change.key.client_id or "")
+    api = directory.apis_by_identifier.get(change.key.audience) if after.allow_all_scopes else None
+    return GrantFacts(
+        application.is_third_party if application else None,
+        (application.app_type or None) if application else None,
+        api.scopes_for(change.key) if api else None,
+    )
 
 
 def removes_access(change: Change) -> bool:

@@ -26,13 +26,15 @@ from reconciler.core.plan import (
     TenantName,
     Update,
     compare,
+    facts_of,
     find_origins,
     sort_for_apply,
 )
 from reconciler.core.policy import Policy, forbid_denied, forbid_schema_violations, schema_warnings, without_allowed
 from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, resolve_removals, unresolved_note
 from reconciler.core.resolve import DesiredGrant, resolve
-from reconciler.core.risks import find_all_risks
+from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.spec import GrantSpec
 from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.errors import ProblemsError, RefusedError
@@ -73,6 +75,8 @@ class PlanRules:
         skip_missing: Whether grants that refer to something missing are skipped.
         base: The specs of the files at the base, or None without --base.
         only_branch: Whether the plan leaves out drift.
+        removals: The grants that earlier commits declare, with --prune-removed. The plan deletes those that the files
+            do not declare.
         rollback: The run that the plan undoes, or None.
     """
 
@@ -84,6 +88,7 @@ class PlanRules:
     skip_missing: bool = False
     base: tuple[GrantSpec, ...] | None = None
     only_branch: bool = False
+    removals: tuple[Removal, ...] = ()
     rollback: Rollback | None = None
 
 
@@ -91,13 +96,21 @@ class PlanRules:
 class CandidateChanges:
     """The changes before guards, with their origins.
 
-    `differing` is the number of declared grants that --create-only or --only-branch leaves different.
+    Attributes:
+        changes: The changes.
+        left_alone: The undeclared grants that are not deleted.
+        origins: The origin of each change. It is empty without --base.
+        differing: The number of declared grants that --create-only or --only-branch leaves different.
+        base: The grants that the files at the base declare, by key.
+        unresolved: The removed grants whose names the tenant does not have.
     """
 
     changes: tuple[Change, ...]
     left_alone: tuple[LeftAlone, ...]
     origins: Mapping[Key, Origin]
     differing: int
+    base: Mapping[Key, DesiredGrant] = field(default_factory=dict)
+    unresolved: tuple[Removal, ...] = ()
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
@@ -176,23 +189,44 @@ def _apply_guards(
     managed = (
         comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in candidates.changes)
     )
-    risks = find_all_risks(candidates.changes, _is_own(rules.protection), directory)
+    stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison.desired))
+    risks = {
+        **find_all_risks(candidates.changes, _is_own(rules.protection), directory),
+        **{each.key: (REMOVAL_RISK,) for each in stays},
+    }
+    _, without_effect = forbid_denied([Delete(each.observed) for each in stays], risks, rules.policy, directory)
+    blocked_keys = {each.change.key for each in without_effect}
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
     allowed, broken = forbid_schema_violations(allowed, rules.policy, directory)
     allowed, too_many = (allowed, ()) if rules.rollback else forbid_over_limit(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
         changes=sort_for_apply(allowed),
-        blocked=(*protected, *denied, *broken, *too_many),
+        blocked=(*protected, *denied, *broken, *too_many, *without_effect),
         left_alone=candidates.left_alone,
+        no_longer_declared=tuple(each for each in stays if each.key not in blocked_keys),
         unchanged=comparison.unchanged,
         differing=candidates.differing,
         directory=directory,
         warnings=warnings,
         risks=without_allowed(risks, rules.policy, directory),
         origins=candidates.origins,
+        facts={each.key: facts_of(each, directory) for each in candidates.changes if not isinstance(each, Delete)},
         notes=(*observation.notes, *_notes(comparison, candidates, observation, rules)),
     )
+
+
+def _no_longer_declared(candidates: CandidateChanges, desired: Iterable[DesiredGrant]) -> Iterator[NoLongerDeclared]:
+    """Yield the grants that only the files at the base declare and that the plan does not delete."""
+    stays = [each for each in candidates.left_alone if each.observed.key in candidates.base]
+    if not stays:
+        return
+    added = [each for each in desired if each.key not in candidates.base]
+    moves = find_moves([candidates.base[each.observed.key] for each in stays], added)
+    for each in stays:
+        key = each.observed.key
+        why = "" if each.reason is Reason.REMOVED else each.why
+        yield NoLongerDeclared(each.observed, candidates.base[key].spec.source, why, moves.get(key))
 
 
 def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
@@ -203,23 +237,29 @@ def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
 
 
 def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
-    deletes, left_alone = _split_undeclared(comparison.undeclared, rules, directory)
+    removed = resolve_removals(rules.removals, directory)
+    base = {each.key: each for each in resolve(rules.base or (), directory)[0]}
+    removals = {} if rules.rollback else {key: Removal(each.spec) for key, each in base.items()} | dict(removed.by_key)
+    deletes, left_alone = _split_undeclared(comparison.undeclared, rules, directory, removals)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
     differing = len(comparison.updates) - len(updates)
-    if rules.base is None:
-        return CandidateChanges(changes, left_alone, {}, differing)
-    origins = find_origins(changes, resolve(rules.base, directory)[0])
-    whole = CandidateChanges(changes, left_alone, origins, differing)
+    origins = {} if rules.base is None else find_origins(changes, base.values())
+    whole = CandidateChanges(changes, left_alone, origins, differing, base, removed.unresolved)
     return _without_drift(whole) if rules.only_branch else whole
 
 
 def _without_drift(candidates: CandidateChanges) -> CandidateChanges:
     """Remove the changes that are drift. Drift that would be deleted becomes `left_alone`."""
     drift = [change for change in candidates.changes if candidates.origins[change.key] is Origin.DRIFT]
-    undeclared = tuple(LeftAlone(each.before, Reason.UNMANAGED) for each in drift if isinstance(each, Delete))
+    undeclared = tuple(
+        LeftAlone(each.before, Reason.REMOVED if each.removal else Reason.UNMANAGED)
+        for each in drift
+        if isinstance(each, Delete)
+    )
     left_alone = (*candidates.left_alone, *undeclared)
-    return CandidateChanges(
+    return replace(
+        candidates,
         changes=tuple(change for change in candidates.changes if candidates.origins[change.key] is not Origin.DRIFT),
         left_alone=tuple(sorted(left_alone, key=lambda each: each.observed.key.order)),
         origins={key: origin for key, origin in candidates.origins.items() if origin is not Origin.DRIFT},
@@ -236,6 +276,7 @@ def _notes(
     yield from find_unmatched(items_of(guards.protect, guards.managed_scope, rules.policy), keys, observation.directory)
     yield from _notes_on_matches_by_name(candidates, rules.protection.managed_scope, observation.directory)
     yield from _notes_on_kept_values(comparison.kept, observation.directory)
+    yield from unresolved_note(candidates.unresolved)
     opened = sum(_admits_undeclared_organizations(each) for each in comparison.updates)
     if opened:
         yield (
@@ -319,15 +360,20 @@ def _split_undeclared(
     grants: Iterable[ObservedGrant],
     rules: PlanRules,
     directory: Directory,
+    removals: Mapping[Key, Removal],
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
-    """Split undeclared grants into deletes and kept grants."""
+    """Split undeclared grants into deletes and kept grants. `removals` has the known earlier declarations."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
-    prunes = rules.prune and not rules.create_only
     for each in grants:
+        removal = removals.get(each.key)
+        is_removed = removal is not None and removal.is_from_history
+        prunes = (rules.prune or is_removed) and not rules.create_only
         why = _reason_to_keep(each, rules, directory, prunes=prunes)
         if why is None:
-            deletes.append(Delete(each))
+            deletes.append(Delete(each, removal))
+        elif why[0] is Reason.UNMANAGED and removal is not None:
+            left_alone.append(LeftAlone(each, Reason.REMOVED, why[1]))
         else:
             left_alone.append(LeftAlone(each, *why))
     return tuple(deletes), tuple(left_alone)

@@ -16,6 +16,8 @@ from reconciler.core.system_apis import system_api_of
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """Matches a scope that contains only the characters that OAuth allows (RFC 6749, section 3.3)."""
 MAX_SCOPES_NAMED = 5
+REMOVAL_RISK = Risk("removal-without-effect", Level.HIGH, "no longer declared, but the access stays")
+"""The risk of a grant that the files at the base declare, the files no longer declare, and the plan does not delete."""
 MAX_SCOPE_LENGTH = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
@@ -322,6 +324,12 @@ def _rules() -> Iterator[RiskRule]:
         Level.HIGH,
         "a grant loses all its scopes, which removes access like a delete",
         _all_scopes_removed,
+    )
+    yield RiskRule(
+        REMOVAL_RISK.rule,
+        Level.HIGH,
+        "a grant is no longer declared, but the plan does not delete it (needs --base)",
+        _never_unknown,
     )
     yield RiskRule("administration", Level.HIGH, "scopes with administrative names", _administration)
     yield RiskRule(

@@ -56,10 +56,10 @@ def _grant_files(root: Path, real: Path) -> list[str]:
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside
     entries = (entry for entry in tracked_entries(repository, [below]) if entry.mode != SUBMODULE)
-    return sorted({entry.path for entry in entries if _is_grant_file(PurePosixPath(entry.path).relative_to(below))})
+    return sorted({entry.path for entry in entries if is_grant_file(PurePosixPath(entry.path).relative_to(below))})
 
 
-def _is_grant_file(path: PurePosixPath) -> bool:
+def is_grant_file(path: PurePosixPath) -> bool:
     """Return whether `path`, relative to the grant folder, is a grant file."""
     return path.name.lower().endswith(SUFFIXES) and not any(part.startswith(".") for part in path.parts)
 
@@ -189,7 +189,7 @@ def _load(
     is_snapshot: bool = False,
 ) -> LoadedGrants:
     schema = stored.load(stored.GRANTS)
-    files = list(_limit_total(_validate(file, content, schema) for file, content in contents))
+    files = list(_limit_total(validate_file(file, content, schema) for file, content in contents))
     specs = tuple(spec for file in files for spec in grant_specs(file.data, file.file, file.problems))
     partial = (spec for file in files for spec in partial_specs(file.data, file.file, file.problems))
     file_problems = [problem for file in files for problem in file.problems]
@@ -271,7 +271,7 @@ def read_config(path: Path) -> LoadedFile:
 def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
     """Return the content of `reconciler.yaml` in a git revision, or None if it does not exist. Raises GitError."""
     found = read_one(revision, path)
-    return _validate(*found, stored.load(stored.CONFIG)) if found else None
+    return validate_file(*found, stored.load(stored.CONFIG)) if found else None
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
@@ -282,10 +282,11 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
     """
     if not path.exists():
         raise ReconcilerError(f"{discover.name_of(path)} does not exist; check the path")
-    return _validate(discover.name_of(path), discover.read(path), schema)
+    return validate_file(discover.name_of(path), discover.read(path), schema)
 
 
-def _validate(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
+def validate_file(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
+    """Parse the content of a file and validate it against `schema`. `content` is a problem if it cannot be read."""
     if isinstance(content, Problem):
         return LoadedFile(file, document.YamlMapping(), (content,))
     parsed = parse(content, file)

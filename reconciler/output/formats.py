@@ -254,9 +254,11 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
 def outputs_of(results: PlanResults) -> dict[str, str]:
     """Return the step outputs of plans: the number of changes over all plans, and the ids of the plans."""
     changes = Counter(action_of(change) for plan in results.plans for change in plan.changes)
+    no_longer_declared = sum(len(plan.no_longer_declared) for plan in results.plans)
     return {
-        "has_changes": str(changes.total() > 0).lower(),
+        "has_changes": str(changes.total() + no_longer_declared > 0).lower(),
         **{f"{action}s": str(changes[action]) for action in ("create", "update", "delete")},
+        "no_longer_declared": str(no_longer_declared),
         "blocked": str(sum(len(plan.blocked) for plan in results.plans)),
         "critical": str(sum(risk.level is Level.CRITICAL for plan in results.plans for risk in all_risks(plan))),
         "plan_id": " ".join(plan_id(plan) for plan in results.plans),

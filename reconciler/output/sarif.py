@@ -60,6 +60,7 @@ def rules_sarif() -> Json:
 def _results(plan: Plan, links: SourceLinks) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
     effects = {change.key: change_effect(change) for change in changes}
+    effects |= {each.key: {"stays": key_json(each.key)} for each in plan.no_longer_declared}
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
     yield from (_config_result(each, links) for each in plan.config_changes)
     for level in Level:

@@ -23,6 +23,7 @@ from reconciler.core.plan import (
     grant_before,
 )
 from reconciler.core.problems import Level, Risk
+from reconciler.core.removals import NoLongerDeclared, Removal, earlier_source
 from reconciler.core.risks import RULE_ORDER, escaped_scope
 from reconciler.core.scopes import scope_order
 
@@ -129,6 +130,8 @@ def origins_summary(plan: Plan) -> str:
 
 def no_changes_reason(plan: Plan) -> str:
     """Return the reason why a plan has no changes."""
+    if plan.no_longer_declared:
+        return f"{no_longer_declared_count(plan)}, but the plan does not delete it"
     if plan.skipped:
         return (
             f"{pluralize(plan.skipped, 'declared grant')} could not be planned, because something is missing in the "
@@ -144,11 +147,43 @@ def summary(plan: Plan) -> str:
     if plan.blocked:
         parts.append(f"{len(plan.blocked)} blocked")
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
+    if plan.no_longer_declared:
+        parts.append(no_longer_declared_count(plan))
     if plan.differing:
         rest.insert(1, f"{plan.differing} left unchanged by --create-only or --only-branch")
     if plan.skipped:
         rest.append(f"{plan.skipped} skipped")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
+
+
+def no_longer_declared_count(plan: Plan) -> str:
+    """Return the number of grants whose removal has no effect, as a phrase."""
+    return f"{pluralize(len(plan.no_longer_declared), 'grant')} no longer declared"
+
+
+def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> str:
+    """Return the label of a grant whose removal has no effect. A moved declaration is described as one move."""
+    if each.moved_to is None:
+        return grant_label(each.key, directory)
+    before, after = (grant_label(key, directory) for key in (each.key, each.moved_to))
+    if each.key.subject_type == SUBJECT_CLIENT != each.moved_to.subject_type:
+        before += f" ({SUBJECT_CLIENT})"
+    elif each.moved_to.subject_type == SUBJECT_CLIENT != each.key.subject_type:
+        after += f" ({SUBJECT_CLIENT})"
+    return f"{before} becomes {after}; the first stays"
+
+
+def removal_lines(removal: Removal) -> Iterator[str]:
+    """Yield the earlier declaration of a deleted grant, and the commits that removed and added it. Not escaped."""
+    where = earlier_source(removal.spec.source)
+    if removal.removed_by:
+        yield f"removed by {removal.removed_by}"
+    elif removal.is_from_history:
+        yield "removed in the working tree, which is not committed"
+    if removal.declared_by is None:
+        yield f"declared in {where}"
+    else:
+        yield f"declared in {where.removesuffix(f' in {removal.declared_by.short_hash}')} by {removal.declared_by}"
 
 
 def left_alone_counts(plan: Plan) -> str:

@@ -1,5 +1,7 @@
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 
@@ -145,7 +147,7 @@ def test_a_saved_plan_contains_no_secret(here: Path) -> None:
 
     assert "canary" not in text
     assert json.loads(text)["saved"]["options"] == dict.fromkeys(
-        ("prune", "create_only", "skip_missing", "only_branch"), False
+        ("prune", "prune_removed", "create_only", "skip_missing", "only_branch"), False
     )
 
 
@@ -232,3 +234,56 @@ def test_a_folder_is_never_overwritten(here: Path) -> None:
 
     assert (ran.code, "Is a directory" in ran.stderr) == (1, True)
     assert (here / "folder").is_dir()
+
+
+def change_in_tenant(here: Path, statement: str) -> None:
+    """Change the database of the sandbox, as somebody with the dashboard would change the tenant."""
+    with closing(sqlite3.connect(here / ".reconciler" / "sandbox.db")) as database, database:
+        assert database.execute(statement).rowcount
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        (
+            "UPDATE clients SET body = json_set(body, '$.is_first_party', json('false')) WHERE id = 'billing'",
+            "the approved plan does not show all risks",
+        ),
+        (
+            "UPDATE clients SET body = json_set(body, '$.app_type', 'spa') WHERE id = 'billing'",
+            "Billing -> Invoices API: the type of the application was non_interactive and is now spa",
+        ),
+        (
+            "UPDATE resource_servers SET body = json_insert(body, '$.scopes[#]', json_object('value', 'pay:all'))",
+            "Billing -> Invoices API: all scopes now include pay:all",
+        ),
+    ],
+    ids=["third party", "application type", "scopes of the API"],
+)
+def test_an_approval_covers_the_facts_that_the_reviewer_saw(here: Path, statement: str, reason: str) -> None:
+    (here / "grants" / "billing.yaml").write_text(
+        "grants: [{client: Billing, api: Invoices API, allow_all_scopes: true}]"
+    )
+    seed = (here / "tenant.yaml").read_text()
+    (here / "tenant.yaml").write_text(
+        seed.replace("client_id: billing", "client_id: billing, app_type: non_interactive")
+    )
+    reconciler("sandbox", "reset")
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    change_in_tenant(here, statement)
+
+    ran = reconciler("apply", "plan.json")
+
+    assert ran.code == 5
+    assert reason in ran.stderr
+    assert [each["client_id"] for each in grants_of(here)] == ["own", "portal"]
+
+
+def test_fewer_scopes_of_the_api_need_no_new_approval(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(
+        "grants: [{client: Billing, api: Invoices API, allow_all_scopes: true}]"
+    )
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    change_in_tenant(here, "UPDATE resource_servers SET body = json_remove(body, '$.scopes[2]')")
+
+    assert reconciler("apply", "plan.json").code == 0

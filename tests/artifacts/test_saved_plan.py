@@ -214,7 +214,7 @@ def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Pla
 def test_a_plan_approves_all_and_some_of_its_changes(desired: list[ClientGrant], tenant: list[ClientGrant]) -> None:
     plan = a_plan_between(desired, tenant)
 
-    assert find_deviations(plan, plan, ()) == Deviations((), (), (), (), (), loses_narrowing=False)
+    assert find_deviations(plan, plan, ()) == Deviations((), (), (), (), (), (), loses_narrowing=False)
     assert find_deviations(replace(plan, changes=plan.changes[1:]), plan, ()).unapproved == ()
 
 

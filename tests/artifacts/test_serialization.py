@@ -92,6 +92,7 @@ def test_an_update_contains_before_after_and_the_changed_fields() -> None:
         "description": "",
         "blocked": None,
         "risks": [],
+        "facts": {"third_party": False, "app_type": None, "api_scopes": None},
         "origin": None,
     }
 

@@ -128,6 +128,7 @@ def test_a_github_step_gets_a_summary_and_outputs(in_github: Path) -> None:
         "creates": "1",
         "updates": "0",
         "deletes": "0",
+        "no_longer_declared": "0",
         "blocked": "0",
         "critical": "0",
         "plan_id": reconciler("plan", "--format", "json").data["plan_id"],

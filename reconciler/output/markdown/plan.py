@@ -4,7 +4,7 @@ Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Othe
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
 
@@ -13,8 +13,9 @@ from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Outcome
-from reconciler.core.plan import Blocked, Change, Delete, LeftAlone, Plan, TenantName
+from reconciler.core.plan import TITLES, Blocked, Change, Delete, LeftAlone, Origin, Plan, TenantName
 from reconciler.core.problems import Level, Source
+from reconciler.core.removals import NoLongerDeclared, earlier_source
 from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
@@ -29,7 +30,10 @@ from reconciler.output.words import (
     group_risks,
     left_alone_counts,
     no_changes_reason,
+    no_longer_declared_count,
+    no_longer_declared_label,
     origins_summary,
+    removal_lines,
     risk_counts,
     risks_at_level,
     scope_label,
@@ -63,8 +67,7 @@ def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     yield replace(_blocked(plan, links), max_bytes=max_bytes // 4)
     yield _high(plan, max_bytes // 4)
     yield _notes(plan)
-    for title, changes in sections_by_origin(plan):
-        yield _table(title, changes, plan, links)
+    yield from _tables(plan, links)
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Section(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
     yield _left_alone(plan)
@@ -75,7 +78,8 @@ def _header(plan: Plan) -> Iterator[str]:
     actions = Counter(action_of(change) for change in plan.changes)
     counts = ", ".join(f"{actions[action]} to {action}" for action in SYMBOLS)
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
-    yield f"### {tenant_label(plan.tenant)}: {counts}{blocked}\n\n"
+    stay = f", {no_longer_declared_count(plan)}" if plan.no_longer_declared else ""
+    yield f"### {tenant_label(plan.tenant)}: {counts}{blocked}{stay}\n\n"
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [f"{plan.differing} left unchanged by --create-only or --only-branch"] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
@@ -173,9 +177,34 @@ def _notes(plan: Plan) -> Section:
     return Section(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else EMPTY_SECTION
 
 
-def _table(title: str, changes: Iterable[Change], plan: Plan, links: SourceLinks) -> Section:
+def _tables(plan: Plan, links: SourceLinks) -> Iterator[Section]:
+    """Yield a table per origin. Removals without effect are made by the branch, so they are in its table."""
+    stay = tuple(_row_of_removal(each, plan) for each in plan.no_longer_declared)
+    for title, changes in sections_by_origin(plan):
+        is_branch = title in {"", TITLES[Origin.BRANCH]}
+        yield _table(title, changes, plan, links, stay if is_branch else ())
+        stay = () if is_branch else stay
+    if stay:
+        yield _table(TITLES[Origin.BRANCH], (), plan, links, stay)
+
+
+def _row_of_removal(each: NoLongerDeclared, plan: Plan) -> str:
+    risks = plan.risks.get(each.key, ())
+    cells = (
+        "! access stays",
+        element(no_longer_declared_label(each, plan.directory)),
+        f"no longer declared{f'; {element(each.reason)}' if each.reason else ''}",
+        risks[0].level if risks else "",
+        element(earlier_source(each.source)),
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+
+
+def _table(
+    title: str, changes: Iterable[Change], plan: Plan, links: SourceLinks, more_rows: Sequence[str] = ()
+) -> Section:
     """Return the table as HTML. In a Markdown table, a `|` in a name would end its cell."""
-    rows = tuple(_row(change, plan, links) for change in _worst_first(changes, plan))
+    rows = (*(_row(change, plan, links) for change in _worst_first(changes, plan)), *more_rows)
     heading = f"**{title} ({len(rows)})**\n\n" if title else ""
     head = f"{heading}<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
     return Section(rows, head=head, tail="</table>\n\n", noun="change") if rows else EMPTY_SECTION
@@ -200,9 +229,20 @@ def _row(change: Change, plan: Plan, links: SourceLinks) -> str:
         element(grant_label(change.key, plan.directory)),
         "<br>".join(_short_change(field) for field in change.fields),
         risks[0].level if risks else "",
-        "" if isinstance(change, Delete) else _html_source(change.after.spec.source, links),
+        _declared(change, links),
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+
+
+def _declared(change: Change, links: SourceLinks) -> str:
+    """Return the cell with the source of a grant. For a delete, it is the earlier source, if that is known."""
+    if not isinstance(change, Delete):
+        return _html_source(change.after.spec.source, links)
+    if change.removal is None:
+        return ""
+    source, removed_by = change.removal.spec.source, change.removal.removed_by
+    commit = f"<br>removed by {element(str(removed_by))}" if removed_by else ""
+    return f"{element(earlier_source(source))}{commit}"
 
 
 def _short_change(field: FieldChange) -> str:
@@ -239,6 +279,8 @@ def _details(change: Change, plan: Plan) -> str:
     description = "" if isinstance(change, Delete) else change.after.spec.description
     description_text = f"{span(description)}\n\n" if description else ""
     lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
+    if isinstance(change, Delete) and change.removal:
+        description_text = "".join(f"{span(text)}\n\n" for text in removal_lines(change.removal))
     fenced = "\n".join(block(lines, "diff"))
     return f"<details><summary>{summary}</summary>\n\n{description_text}{fenced}\n\n</details>\n\n"
 

@@ -11,6 +11,7 @@ from reconciler.core.grant import Key
 from reconciler.core.outcome import ApplyReport, Result, count_results
 from reconciler.core.plan import Change, Create, Delete, Origin, Plan, Update
 from reconciler.core.problems import Level, Risk
+from reconciler.core.removals import earlier_source
 from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
@@ -21,7 +22,9 @@ from reconciler.output.words import (
     grant_label,
     left_alone_counts,
     no_changes_reason,
+    no_longer_declared_label,
     origins_summary,
+    removal_lines,
     risk_counts,
     risks_at_level,
     scope_label,
@@ -77,6 +80,7 @@ def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
         for action, kind in KINDS:
             selected = [change for change in changes if isinstance(change, kind)]
             yield from group_lines(action, selected, plan.directory, plan.risks)
+    yield from _no_longer_declared(plan)
     if not plan.changes and not plan.blocked:
         yield line(f"No changes: {no_changes_reason(plan)}.")
         yield line()
@@ -160,6 +164,8 @@ def _change(change: Change, directory: Directory, risks: Risks, origin: Origin |
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
         yield from _origin(change.after.spec)
+    elif change.removal:
+        yield from (line(INDENT, Span(visible(text), Style.MUTED)) for text in removal_lines(change.removal))
     for risk in risks.get(change.key, ()):
         if risk.level in SHOWN_LEVELS:
             yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
@@ -209,6 +215,24 @@ def _setting(change: ValueChange) -> Iterator[Line]:
 
 def _value_text(value: object) -> str:
     return visible(value) if isinstance(value, str) else str(value).lower()
+
+
+def _no_longer_declared(plan: Plan) -> Iterator[Line]:
+    if not plan.no_longer_declared:
+        return
+    count = len(plan.no_longer_declared)
+    yield line(Span(f"No longer declared ({count}): access stays", Style.WARNING))
+    for each in sorted(plan.no_longer_declared, key=lambda each: grant_label(each.key, plan.directory)):
+        yield line(
+            "  ", Span("!", Style.WARNING), " ", Span(no_longer_declared_label(each, plan.directory), Style.STRONG)
+        )
+        reason = f"; {each.reason}" if each.reason else ""
+        yield line(INDENT, Span(visible(f"declared in {earlier_source(each.source)}{reason}"), Style.MUTED))
+        for risk in plan.risks.get(each.key, ()):
+            yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
+    if any(not each.reason for each in plan.no_longer_declared):
+        yield line("  ", f"Use --prune-removed to delete {'it' if count == 1 else 'them'}.")
+    yield line()
 
 
 def _left_alone(plan: Plan, *, verbose: bool) -> Iterator[Line]:

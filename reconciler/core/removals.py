@@ -1,0 +1,312 @@
+"""Pure: find grants that an earlier commit declared and the files no longer declare."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from reconciler.core.characters import pluralize, shorten
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key, ObservedGrant
+from reconciler.core.problems import Source
+from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
+from reconciler.core.tenant_filter import Patterns, TargetTenant, patterns_of, select_for_tenant
+
+SHORT_HASH = 10
+MAX_SUBJECT = 72
+"""The usual maximum for the subject of a commit. Longer subjects are truncated in output."""
+MAX_AUTHOR = 40
+MAX_NAMED = 5
+"""The maximum number of items that a note names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit: its whole hash, its day in UTC (YYYY-MM-DD), the name of its author, and its subject."""
+
+    hash: str
+    day: str
+    author: str
+    subject: str
+
+    @property
+    def short_hash(self) -> str:
+        """The first characters of the hash, for people."""
+        return self.hash[:SHORT_HASH]
+
+    def __str__(self) -> str:
+        """Return hash, day, author and subject on one line. The text is not escaped."""
+        return f"{self.short_hash} {self.day} {shorten(self.author, MAX_AUTHOR)}: {shorten(self.subject, MAX_SUBJECT)}"
+
+
+class DeclaredKey(NamedTuple):
+    """The part of a grant's declaration that identifies the grant. Names and variables are as in the file."""
+
+    client: str | None
+    client_id: str | None
+    default_for: str | None
+    api: str | None
+    audience: str | None
+    subject_type: str
+    tenants: Patterns
+
+    @classmethod
+    def of(cls, spec: GrantSpec) -> "DeclaredKey":
+        """Return the key of a spec."""
+        return cls(
+            spec.client,
+            spec.client_id,
+            spec.default_for,
+            spec.api,
+            spec.audience,
+            spec.subject_type,
+            patterns_of(spec),
+        )
+
+
+Declarations = Mapping[DeclaredKey, int]
+"""The grants that one version of a file declares, with their lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A file after a commit. `declares` is None if the version could not be read. A deleted file declares nothing."""
+
+    path: str
+    declares: Declarations | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryStep:
+    """A commit with the files that it changed. `commit` is None for the files before the first commit in the list."""
+
+    commit: Commit | None
+    versions: tuple[FileVersion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A grant that an earlier commit declared and the files no longer declare.
+
+    Attributes:
+        spec: The declaration for one tenant. Only its identity and its source are set.
+        removed_by: The commit that removed the declaration. It is None if the removal is not committed, or is known
+            only from the files at the base.
+        declared_by: The commit that added the declaration, or None if it is not known.
+        is_from_history: Whether the history was read. Then `removed_by` is None if the removal is not committed.
+    """
+
+    spec: GrantSpec
+    removed_by: Commit | None = None
+    declared_by: Commit | None = None
+    is_from_history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoLongerDeclared:
+    """A grant that the files at the base declare, that the files no longer declare, and that keeps its access.
+
+    Attributes:
+        observed: The grant in the tenant.
+        source: The declaration at the base.
+        reason: The reason why the plan does not delete the grant.
+        moved_to: The key of the grant that the files declare instead, if the declaration of one grant changed.
+    """
+
+    observed: ObservedGrant
+    source: Source
+    reason: str
+    moved_to: Key | None = None
+
+    @property
+    def key(self) -> Key:
+        """The key of the grant."""
+        return self.observed.key
+
+
+@dataclass(slots=True)
+class _Presence:
+    """The files that declare a grant during the walk through the history, and the last changes of its presence."""
+
+    paths: Counter[str] = field(default_factory=Counter)
+    last_path: str = ""
+    last_line: int = 0
+    last_commit: Commit | None = None
+    declared_by: Commit | None = None
+    removed_by: Commit | None = None
+
+
+def find_removals(
+    steps: Iterable[HistoryStep], declared: Iterable[GrantSpec], target: TargetTenant
+) -> tuple[Removal, ...]:
+    """Return the grants that an earlier commit declares for a tenant and that `declared` does not contain.
+
+    `declared` has the specs of the files for this tenant. Specs are compared as they are written. A version that could
+    not be read counts as unchanged. Variables have the values of `target`, because old values are not known.
+    """
+    selected: dict[DeclaredKey, DeclaredKey | None] = {}
+    current: dict[str, Mapping[DeclaredKey, int]] = {}
+    presences: dict[DeclaredKey, _Presence] = {}
+    for step in steps:
+        for version in step.versions:
+            if version.declares is None:
+                continue
+            declares = _for_target(version.declares, target, selected)
+            _move(presences, current.get(version.path, {}), declares, version.path, step.commit)
+            current[version.path] = declares
+        for version in step.versions:  # a grant that moved to another file in the same commit is still declared
+            for key in current.get(version.path, {}):
+                presences[key].removed_by = None
+    now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
+    return tuple(_removal(key, presence) for key, presence in presences.items() if key not in now)
+
+
+def _for_target(
+    declares: Declarations, target: TargetTenant, selected: dict[DeclaredKey, DeclaredKey | None]
+) -> Mapping[DeclaredKey, int]:
+    """Return the declarations for a tenant, with its variables. `selected` caches the result for each key."""
+    found: dict[DeclaredKey, int] = {}
+    for key, line in declares.items():
+        if key not in selected:
+            spec = next(iter(select_for_tenant([_spec(key, "", 0)], target)), None)
+            selected[key] = spec and DeclaredKey.of(spec)._replace(tenants=())
+        if (own := selected[key]) is not None:
+            found.setdefault(own, line)
+    return found
+
+
+def _move(
+    presences: dict[DeclaredKey, _Presence],
+    before: Mapping[DeclaredKey, int],
+    after: Mapping[DeclaredKey, int],
+    path: str,
+    commit: Commit | None,
+) -> None:
+    """Apply the change of one file to the presences of its grants."""
+    for key in before:
+        if key not in after:
+            presence = presences[key]
+            del presence.paths[path]
+            if not presence.paths:
+                presence.removed_by = commit
+    for key, line in after.items():
+        presence = presences.setdefault(key, _Presence())
+        if not presence.paths and presence.removed_by != commit:  # not moved between files in this commit
+            presence.declared_by = commit
+        presence.paths[path] = 1
+        presence.last_path, presence.last_line, presence.last_commit = path, line, commit
+
+
+def _removal(key: DeclaredKey, presence: _Presence) -> Removal:
+    at = f" in {presence.last_commit.short_hash}" if presence.last_commit else ""
+    return Removal(
+        _spec(key, f"{presence.last_path}{at}", presence.last_line),
+        None if presence.paths else presence.removed_by,
+        presence.declared_by,
+        is_from_history=True,
+    )
+
+
+def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
+    source = Source(file, line, 1)
+    return GrantSpec(
+        file,
+        PartialLocations((line, 1)),
+        client=key.client,
+        client_id=key.client_id,
+        default_for=key.default_for,
+        api=key.api,
+        audience=key.audience,
+        subject_type=key.subject_type,
+        tenants=tuple(tuple(TenantPattern(text, source) for text in texts) for texts in key.tenants),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRemovals:
+    """Removals by the key of their grant, and the removals whose names the tenant does not have or has twice."""
+
+    by_key: Mapping[Key, Removal]
+    unresolved: tuple[Removal, ...]
+
+
+def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
+    """Find the keys of the removed grants. If several declarations have one key, the last removal counts."""
+    by_key: dict[Key, Removal] = {}
+    unresolved: list[Removal] = []
+    for removal in removals:
+        desired, _ = resolve([removal.spec], directory)
+        if desired:
+            by_key[desired[0].key] = removal
+        else:
+            unresolved.append(removal)
+    return ResolvedRemovals(by_key, tuple(unresolved))
+
+
+def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
+    """Return the keys of removed grants whose declaration now has another key, with the new keys.
+
+    A declaration moved if exactly one removed and one added grant of a file differ in one part of the key: the
+    application, the API or the subject type.
+    """
+    by_form: dict[tuple[object, ...], list[Key]] = {}
+    for each in added:
+        for form in _forms(each.key, each.spec.file):
+            by_form.setdefault(form, []).append(each.key)
+    pairs = [
+        (each.key, after)
+        for each in removed
+        for form in _forms(each.key, _path_of(each))
+        for after in by_form.get(form, ())
+    ]
+    befores, afters = Counter(before for before, _ in pairs), Counter(after for _, after in pairs)
+    return {before: after for before, after in pairs if befores[before] == 1 and afters[after] == 1}
+
+
+def _path_of(removed: DesiredGrant) -> str:
+    """Return the path of a file whose name ends with its revision: `path in revision`."""
+    path, separator, _ = removed.spec.file.rpartition(" in ")
+    return path if separator else removed.spec.file
+
+
+def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
+    """Yield the file and the key of a grant, with one part of the key left out at a time."""
+    holder = (key.client_id, key.default_for)
+    yield file, "holder", key.audience, key.subject_type
+    yield file, holder, "audience", key.subject_type
+    yield file, holder, key.audience, ("subject type",)
+
+
+def earlier_source(source: Source) -> str:
+    """Return `file:line in revision` for a source whose file name has the form `file in revision`."""
+    file, separator, revision = source.file.rpartition(" in ")
+    return f"{file}:{source.line} in {revision}" if separator else f"{source.file}:{source.line}"
+
+
+def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
+    """Yield a note about versions of files that could not be read."""
+    if unread:
+        yield (
+            f"{pluralize(len(unread), 'earlier version')} of grant files could not be read, so grants that only these "
+            f"declare are not deleted: {_some(unread)}"
+        )
+
+
+def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
+    """Yield a note about removed grants whose names the tenant does not have, or has twice."""
+    if unresolved:
+        labels = [
+            f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "
+            f"{each.spec.api or each.spec.audience} ({earlier_source(each.spec.source)})"
+            for each in unresolved
+        ]
+        yield (
+            f"{pluralize(len(unresolved), 'removed grant')} could not be compared, because the tenant does not have "
+            f"exactly one application or API of that name: {_some(labels)}"
+        )
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - MAX_NAMED} more" if len(texts) > MAX_NAMED else ""
+    return f"{', '.join(texts[:MAX_NAMED])}{more}"

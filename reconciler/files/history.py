@@ -1,0 +1,165 @@
+"""Read every version of the grant files in the history of the checkout."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from reconciler.contract import stored
+from reconciler.core.characters import visible
+from reconciler.core.problems import errors
+from reconciler.core.removals import Commit, Declarations, DeclaredKey, FileVersion, HistoryStep
+from reconciler.files.discover import MAX_BYTES
+from reconciler.files.read import is_grant_file, validate_file
+from reconciler.files.specs import grant_specs
+from reconciler.git.history import NO_FILE, FileChange, HistoryCommit, first_parent_history, sizes_of
+from reconciler.git.repository import GitError, Repository
+from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, resolve_revision
+
+MAX_VERSIONS = 100_000
+"""The maximum number of different versions of grant files."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantHistory:
+    """The history of the grant files.
+
+    Attributes:
+        steps: The commits, the oldest first. The last step has the files of HEAD that no commit in the list changed.
+        unread: The versions that could not be read, as `file in commit (reason)`.
+    """
+
+    steps: tuple[HistoryStep, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def read_history(repository: Repository, path: Path, since: str | None = None) -> GrantHistory:
+    """Return the declarations in every version of the grant files at `path`, in HEAD's first-parent history.
+
+    Args:
+        repository: The repository of the checkout.
+        path: The folder or file with grants.
+        since: The revision where the history starts, or None for the whole history.
+
+    Raises:
+        GitError: if the clone is shallow or lacks an object, if `since` is not an ancestor of HEAD, or if the history
+            is too large.
+    """
+    folder = repository.path_of(path)
+    head = resolve_revision(repository, "HEAD")
+    commits = first_parent_history(repository, [folder], resolve_revision(repository, since) if since else None)
+    unchanged = list(_unchanged_files(head, folder, commits))
+    reader = _VersionReader(head, folder)
+    reader.load([change for commit in commits for change in commit.changes] + unchanged)
+    first = _first_step(commits, unchanged, reader)
+    return GrantHistory((first, *_steps(commits, reader)), tuple(reader.unread))
+
+
+def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:
+    """Yield the files of HEAD that no commit changed. They exist only if the history starts at a revision."""
+    changed = {change.path for commit in commits for change in commit.changes}
+    found = head.find(folder)
+    if not isinstance(found, TreeEntry) or found.mode != FOLDER:
+        return
+    for entry in head.list(found):
+        path = f"{folder}/{entry.path}" if folder else entry.path
+        if path not in changed:
+            yield FileChange(path, entry.mode, entry.object, entry.mode, entry.object)
+
+
+def _first_step(
+    commits: Sequence[HistoryCommit], unchanged: Sequence[FileChange], reader: "_VersionReader"
+) -> HistoryStep:
+    """Return the files before the first commit: unchanged files, and each changed file before its first change."""
+    before: dict[str, FileChange] = {change.path: change for change in unchanged}
+    for commit in commits:
+        for change in commit.changes:
+            before.setdefault(change.path, change)
+    return HistoryStep(
+        None,
+        tuple(
+            reader.version(change.path, change.mode_before, change.object_before, "the start of the history")
+            for change in before.values()
+            if change.mode_before != NO_FILE
+        ),
+    )
+
+
+def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader") -> Iterator[HistoryStep]:
+    for each in commits:
+        commit = Commit(each.hash, _day(each.time), each.author, each.subject)
+        versions = tuple(
+            reader.version(change.path, change.mode_after, change.object_after, commit.short_hash)
+            for change in each.changes
+        )
+        yield HistoryStep(commit, versions)
+
+
+def _day(time: int) -> str:
+    """Return the day of a time in seconds, in UTC. Anybody can write any time into a commit."""
+    try:
+        return (EPOCH + timedelta(seconds=time)).strftime("%Y-%m-%d")
+    except OverflowError:
+        return "date unknown"
+
+
+class _VersionReader:
+    """Parses each distinct version of a file once."""
+
+    def __init__(self, head: Revision, folder: str) -> None:
+        self._head = head
+        self._folder = folder
+        self._versions: dict[str, Declarations | str] = {}
+        self._shared: dict[DeclaredKey, DeclaredKey] = {}
+        self.unread: dict[str, None] = {}
+
+    def load(self, changes: Sequence[FileChange]) -> None:
+        """Read and parse the versions before and after the changes. Raises GitError."""
+        wanted: dict[str, str] = {}
+        for change in changes:
+            for mode, identity in (
+                (change.mode_before, change.object_before),
+                (change.mode_after, change.object_after),
+            ):
+                if self._is_grant_file(change.path) and mode not in {NO_FILE, LINK, SUBMODULE}:
+                    wanted.setdefault(identity, change.path)
+        if len(wanted) > MAX_VERSIONS:
+            raise GitError(
+                f"the history has more than {MAX_VERSIONS:,} versions of grant files; limit it with --since REVISION"
+            )
+        entries = sizes_of(self._head, list(wanted))
+        small = [entry for entry in entries.values() if entry.size <= MAX_BYTES]
+        self._versions.update(
+            {entry.object: f"larger than {MAX_BYTES:,} bytes" for entry in entries.values() if entry.size > MAX_BYTES}
+        )
+        for entry, content in zip(small, self._head.contents(small), strict=True):
+            self._versions[entry.object] = self._parse(content, wanted[entry.object])
+
+    def version(self, path: str, mode: str, identity: str, commit: str) -> FileVersion:
+        """Return what a version of a file declares. `commit` names the version if it could not be read."""
+        if mode == NO_FILE:
+            return FileVersion(path, {})
+        if mode in {LINK, SUBMODULE}:
+            is_followed = self._is_grant_file(path) or not self._inside(path).parts
+            found: Declarations | str = "a link or submodule" if is_followed else {}
+        else:
+            found = self._versions[identity] if self._is_grant_file(path) else {}
+        if isinstance(found, str):
+            self.unread[f"{visible(path)} in {commit} ({found})"] = None
+            return FileVersion(path, None)
+        return FileVersion(path, found)
+
+    def _inside(self, path: str) -> PurePosixPath:
+        return PurePosixPath(path).relative_to(self._folder)
+
+    def _is_grant_file(self, path: str) -> bool:
+        inside = self._inside(path)
+        return is_grant_file(inside if inside.parts else PurePosixPath(path).relative_to(PurePosixPath(path).parent))
+
+    def _parse(self, content: bytes, path: str) -> Declarations | str:
+        file = validate_file(path, content, stored.load(stored.GRANTS))
+        if found := errors(file.problems):
+            return f"invalid at line {found[0].source.line}" if found[0].source.line else "invalid"
+        keys = ((DeclaredKey.of(spec), spec.locations.mark[0]) for spec in grant_specs(file.data, path))
+        return {self._shared.setdefault(key, key): line for key, line in keys}

@@ -1,0 +1,191 @@
+"""`--prune-removed` deletes the grants that an earlier commit declared, and --base reports removals without effect."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, CommandResult, grants_of, reconciler
+from support.repository import commit_all, git
+
+PORTAL = "  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
+FILE = Path("grants/billing.yaml")
+
+
+@pytest.fixture(autouse=True)
+def removed(here: Path) -> Path:
+    """The grants of Billing and Portal are in the tenant. The last commit removes that of Portal from the files."""
+    FILE.write_text(GRANTS + PORTAL)
+    (here / ".gitignore").write_text(".reconciler/\n*.json\n")
+    git(here, "init", "--quiet")
+    git(here, "add", ".")
+    git(here, "commit", "--quiet", "--message", "declare", "--no-gpg-sign")
+    assert reconciler("apply", "--yes").code == 0
+    FILE.write_text(GRANTS)
+    git(here, "commit", "--quiet", "--all", "--message", "remove", "--no-gpg-sign")
+    return here
+
+
+def clients(here: Path) -> list[str]:
+    return sorted(each["client_id"] for each in grants_of(here))
+
+
+def test_apply_deletes_a_removed_grant_and_nothing_else(removed: Path) -> None:
+    ran = reconciler("apply", "--prune-removed", "--yes")
+
+    assert ran.code == 0, ran.output
+    assert clients(removed) == ["billing", "own"]
+
+
+def test_without_the_option_the_access_stays(removed: Path) -> None:
+    assert reconciler("apply", "--yes").code == 0
+    assert clients(removed) == ["billing", "own", "portal"]
+
+
+def test_a_removal_without_effect_counts_as_a_difference() -> None:
+    ran = reconciler("plan", "--base", "HEAD~1", "--detailed-exitcode")
+
+    assert ran.code == 2
+    assert "No longer declared (1): access stays" in ran.stdout
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_removal_without_effect_is_in_every_format(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = here / "outputs"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    results = {
+        name: reconciler("plan", "--base", "HEAD~1", "--format", name).stdout
+        for name in ("json", "markdown", "sarif", "github")
+    }
+
+    (stays,) = json.loads(results["json"])["no_longer_declared"]
+    assert (stays["client_name"], stays["source"], stays["moved_to"]) == (
+        "Portal",
+        {"file": "grants/billing.yaml in HEAD~1", "line": 8},
+        None,
+    )
+    assert "<td>! access stays</td><td><code>Portal -&gt; Invoices API</code></td>" in results["markdown"]
+    assert "removal-without-effect" in results["sarif"]
+    assert results["github"].startswith("::warning ")
+    assert "no_longer_declared=1" in outputs.read_text()
+    assert "has_changes=true" in outputs.read_text()
+
+
+def test_a_grant_that_no_commit_declares_stays(removed: Path) -> None:
+    reconciler("apply", "--prune-removed", "--yes")
+    FILE.write_text(GRANTS + PORTAL)
+    reconciler("apply", "--yes")  # applied from a working tree that is never committed
+    FILE.write_text(GRANTS)
+    git(removed, "checkout", "--quiet", "--orphan", "new")
+    commit_all(removed)
+
+    assert "unmanaged" in reconciler("plan", "--prune-removed").stdout
+    assert reconciler("plan", "--prune-removed", "--detailed-exitcode").code == 0
+
+
+def test_a_refused_removal_is_carried_out_by_the_next_run(removed: Path) -> None:
+    refused = reconciler("apply", "--prune-removed", "--max-deletes", "0", "--yes")
+    FILE.write_text("grants: []\n")
+    git(removed, "commit", "--quiet", "--all", "--message", "remove the other", "--no-gpg-sign")
+
+    ran = reconciler("apply", "--prune-removed", "--max-deletes", "2", "--yes")
+
+    assert (refused.code, ran.code) == (4, 0)
+    assert "remove the other" in ran.stdout
+    assert clients(removed) == ["own"]
+
+
+def test_since_limits_the_history() -> None:
+    assert "1 to delete" in reconciler("plan", "--prune-removed", "--since", "HEAD~1").stdout
+    assert "0 to delete" in reconciler("plan", "--prune-removed", "--since", "HEAD").stdout
+
+
+def test_a_saved_plan_approves_the_deletion_and_keeps_its_commits(removed: Path) -> None:
+    assert reconciler("plan", "--prune-removed", "--out", "plan.json").code == 0
+    assert "removed by" in reconciler("show", "plan.json").stdout
+
+    without = reconciler("apply", "plan.json")
+    ran = reconciler("apply", "plan.json", "--prune-removed")
+
+    assert (without.code, ran.code) == (5, 0)
+    assert "the plan was created with --prune-removed; use the same options" in without.stderr
+    assert clients(removed) == ["billing", "own"]
+
+
+def test_a_rollback_restores_the_removed_grant(removed: Path) -> None:
+    ran = reconciler("apply", "--prune-removed", "--yes")
+    command = ran.stderr.partition("Rolling back: reconciler ")[2].splitlines()[0].split()
+
+    assert reconciler(*command, "--yes").code == 0
+    assert clients(removed) == ["billing", "own", "portal"]
+
+
+def test_protect_keeps_a_removed_grant(removed: Path) -> None:
+    with (removed / "reconciler.yaml").open("a") as config:
+        config.write("protect: [{client: Portal, reason: needed}]\n")
+
+    ran = reconciler("apply", "--prune-removed", "--yes")
+
+    assert ran.code == 0
+    assert clients(removed) == ["billing", "own", "portal"]
+
+
+def failure(ran: CommandResult) -> str:
+    assert ran.code == 1, ran.output
+    assert not ran.stdout
+    return ran.stderr
+
+
+def test_a_shallow_clone_is_an_error_with_the_fix(removed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = removed / "clone"
+    clone.mkdir()
+    git(clone, "clone", "--quiet", "--depth=1", f"file://{removed}", ".")
+    monkeypatch.chdir(clone)
+
+    assert "fetch-depth: 0" in failure(reconciler("plan", "--prune-removed"))
+
+
+def test_a_clone_without_old_files_is_an_error_with_the_fix(removed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(removed, "config", "uploadpack.allowFilter", "true")
+    clone = removed / "clone"
+    clone.mkdir()
+    git(clone, "clone", "--quiet", "--filter=blob:none", f"file://{removed}", ".")
+    monkeypatch.chdir(clone)
+
+    assert "fetch the whole history" in failure(reconciler("plan", "--prune-removed"))
+
+
+def test_a_folder_outside_git_is_an_error(removed: Path) -> None:
+    (removed / ".git").rename(removed / "not-git")
+
+    assert "is not in a git repository" in failure(reconciler("plan", "--prune-removed"))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--prune"], "--prune also deletes"),
+        (["--create-only"], "--prune-removed deletes and --create-only does not"),
+        (["--skip-missing"], "--prune-removed cannot be combined with --skip-missing"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_options_that_contradict_are_refused(options: list[str], reason: str) -> None:
+    assert reason in failure(reconciler("plan", "--prune-removed", *options))
+
+
+def test_since_needs_prune_removed() -> None:
+    assert "use them together" in failure(reconciler("plan", "--since", "HEAD~1"))
+
+
+def test_text_from_commits_cannot_control_the_output(removed: Path) -> None:
+    evil = "\x1b[2J</td>|`::error::@everyone"
+    FILE.write_text("grants: []\n")
+    git(removed, "-c", f"user.name={evil}", "commit", "--quiet", "--all", "--message", evil, "--no-gpg-sign")
+    options = ("plan", "--prune-removed", "--max-deletes", "9", "--format")
+
+    for name in ("text", "json", "markdown", "sarif", "github"):
+        assert "\x1b" not in reconciler(*options, name).stdout
+    _, _, table = reconciler(*options, "markdown").stdout.partition("<table>")
+    assert "removed by" in table
+    assert "</td>|" not in table.partition("</table>")[0]

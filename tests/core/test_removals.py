@@ -1,0 +1,108 @@
+"""Removed grants, found in histories of declarations."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.removals import Commit, DeclaredKey, FileVersion, HistoryStep, Removal, find_removals
+from reconciler.core.tenant_filter import TargetTenant
+
+TEST = TargetTenant("test", {"app": "Portal"})
+APPLICATIONS = "abc"
+PATHS = ("x.yaml", "y.yaml")
+
+
+def commit(number: int) -> Commit:
+    return Commit(f"{number:040x}", "2026-03-01", "Somebody", f"commit {number}")
+
+
+def declared(client: str, *tenants: str) -> DeclaredKey:
+    return DeclaredKey(client, None, None, "Invoices API", None, "client", (tenants,) if tenants else ())
+
+
+def history(*versions: Sequence[FileVersion]) -> list[HistoryStep]:
+    return [HistoryStep(commit(number), tuple(step)) for number, step in enumerate(versions, start=1)]
+
+
+def file(path: str, *clients: str | DeclaredKey) -> FileVersion:
+    keys = [each if isinstance(each, DeclaredKey) else declared(each) for each in clients]
+    return FileVersion(path, {key: line for line, key in enumerate(keys, start=2)})
+
+
+def removals(steps: Sequence[HistoryStep], now: Sequence[str] = ()) -> dict[str | None, Removal]:
+    """Return the removals by client. `now` are the clients of the grants that the files declare."""
+    specs = [removal.spec._replace(client=client) for client in now for removal in find_removals(steps, (), TEST)[:1]]
+    return {removal.spec.client: removal for removal in find_removals(steps, specs, TEST)}
+
+
+def test_a_removal_names_both_commits_and_the_last_source() -> None:
+    found = removals(history([file("x.yaml", "a", "b")], [file("x.yaml", "b", "a")], [file("x.yaml", "b")]), ["b"])
+
+    assert list(found) == ["a"]
+    assert found["a"].declared_by == commit(1)
+    assert found["a"].removed_by == commit(3)
+    assert (found["a"].spec.source.file, found["a"].spec.source.line) == (f"x.yaml in {commit(2).short_hash}", 3)
+
+
+def test_a_grant_that_moves_to_another_file_is_not_removed_then() -> None:
+    moved = history([file("x.yaml", "a")], [file("x.yaml"), file("y.yaml", "a")], [file("y.yaml")])
+
+    assert removals(moved)["a"].removed_by == commit(3)
+    assert removals(moved)["a"].declared_by == commit(1)
+
+
+def test_a_grant_in_two_files_is_removed_with_the_last_one() -> None:
+    steps = history([file("x.yaml", "a"), file("y.yaml", "a")], [file("x.yaml")], [file("y.yaml")])
+
+    assert removals(steps)["a"].removed_by == commit(3)
+
+
+def test_an_unreadable_version_counts_as_unchanged() -> None:
+    steps = history([file("x.yaml", "a")], [FileVersion("x.yaml", None)], [file("x.yaml")])
+
+    assert removals(steps)["a"].removed_by == commit(3)
+
+
+def test_variables_have_the_values_of_today() -> None:
+    assert list(removals(history([file("x.yaml", "${app}")], [file("x.yaml")]))) == ["Portal"]
+
+
+def test_only_the_declarations_for_the_tenant_count() -> None:
+    steps = history([file("x.yaml", declared("a", "other"), declared("b", "te*"))], [file("x.yaml")])
+
+    assert list(removals(steps)) == ["b"]
+
+
+def test_a_grant_that_no_longer_names_the_tenant_is_removed() -> None:
+    steps = history([file("x.yaml", declared("a", "test", "other"))], [file("x.yaml", declared("a", "other"))])
+
+    assert removals(steps)["a"].removed_by == commit(2)
+
+
+contents = st.lists(st.sampled_from(APPLICATIONS), max_size=3, unique=True)
+step = st.fixed_dictionaries({}, optional=dict.fromkeys(PATHS, contents))
+
+
+@given(st.lists(step, min_size=1, max_size=8))
+def test_removals_are_exactly_the_declared_and_no_longer_declared_grants(steps: list[dict[str, list[str]]]) -> None:
+    """A second implementation: look at all files after each commit."""
+    state: dict[str, list[str]] = {}
+    present: list[set[str]] = []
+    for changed in steps:
+        state.update(changed)
+        present.append({client for clients in state.values() for client in clients})
+    versions = [[file(path, *clients) for path, clients in changed.items()] for changed in steps]
+
+    found = removals(history(*versions))
+
+    assert set(found) == set().union(*present)
+    for client, removal in found.items():
+        if client in present[-1]:
+            assert removal.removed_by is None
+        else:
+            last = max(number for number, clients in enumerate(present) if client in clients)
+            assert removal.removed_by == commit(last + 2)
+            while last and client in present[last - 1]:
+                last -= 1
+            assert removal.declared_by == commit(last + 1)
