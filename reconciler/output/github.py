@@ -20,7 +20,7 @@ IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", 
 
 
 def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str]:
-    """Yield a command per problem, without line feed. A problem without a line is shown on the file."""
+    """Yield a command per problem, without line feed. A problem without a line refers to the whole file."""
     for problem in problems:
         source = replace(problem.source, file=links.path_of(problem.source.file))
         yield _command(str(problem.severity), source, problem.message)

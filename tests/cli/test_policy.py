@@ -98,7 +98,7 @@ def test_a_grant_that_matches_all_custom_schemas_is_planned(here: Path) -> None:
         ("{title: a, type: grant}", 'reconciler.yaml:6:31: this is not a JSON Schema: type: "grant" is not valid'),
         (
             "{title: a, $ref: '#'}",
-            "reconciler.yaml:6:31: references ($ref) are not followed; write the referenced schema here",
+            "reconciler.yaml:6:31: references ($ref) are not followed; copy the referenced schema here",
         ),
         ("{type: object}", 'reconciler.yaml:6:14: "title" is missing; add it'),
         ("{title: a, pattern: (}", 'reconciler.yaml:6:34: the pattern "(" cannot run in linear time; correct it'),

@@ -46,7 +46,7 @@ EMPTY_SECTION = Section(())
 MAX_RISK_LINE_BYTES = 2_000
 """The limit for one line about equal risks of level high."""
 COUNT_BYTES = 30
-"""The size of the count of further grants in such a line."""
+"""The bytes reserved for the number of further grants at the end of such a line."""
 MAX_SORTED_BY_NAME = 20
 SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 
