@@ -342,7 +342,7 @@ def test_the_full_name_selects_the_branch_despite_tags(here: Path) -> None:
 
     assert result.code == 0
     assert result.stdout == expected
-    assert "is ambiguous" in result.stderr  # reconciler shows git's own warning
+    assert "is ambiguous" in result.stderr  # reconciler shows the warning of git
 
 
 @pytest.mark.parametrize("base", ["refs/heads/next", "FETCH_HEAD"])

@@ -124,7 +124,7 @@ def test_no_format_shows_a_secret_from_a_response(
 ) -> None:
     for text in secret_forms(secret):
         if template in DATA and secret.upper().startswith(text):
-            continue  # part of a secret in the tenant's data does not come from a request
+            continue  # a part of a secret in the tenant's data is not a repeated request
 
         def respond_with_secret(request: ReceivedRequest, text: str = text) -> bytes:
             return template(text) if request.path.endswith("client-grants") else respond(request)

@@ -116,7 +116,7 @@ SendRequests = Callable[[ManagementClient, int], Awaitable[None]]
 def seconds_for(
     tenant: LimitedTenant,
     number: int,
-    rate_options: RateOptions = RateOptions(concurrency=64),  # noqa: B008 - frozen
+    rate_options: RateOptions = RateOptions(concurrency=64),  # noqa: B008 - the value is immutable
     send_requests: SendRequests = find_grants,
 ) -> float:
     """Return the virtual seconds that `number` requests take."""

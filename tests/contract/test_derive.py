@@ -130,7 +130,7 @@ def test_a_grant_that_auth0_accepts_is_valid(grant: dict[str, object]) -> None:
         pytest.param(a_grant(default_for="everyone"), id="unknown group"),
         pytest.param(a_grant(subject_type="robot"), id="unknown subject type"),
         pytest.param(a_grant(organization_usage="sometimes"), id="unknown organization usage"),
-        pytest.param(a_grant(is_system=True), id="field of answers only"),
+        pytest.param(a_grant(is_system=True), id="field of responses only"),
     ],
 )
 def test_a_grant_that_auth0_refuses_is_not_valid(grant: dict[str, object]) -> None:

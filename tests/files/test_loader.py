@@ -75,7 +75,7 @@ def test_columns_count_characters_not_bytes() -> None:
     [
         pytest.param(b"\xef\xbb\xbfa: b\nc: [d]\n", id="byte order mark"),
         pytest.param(b"a: b\r\nc: [d]\r\n", id="CRLF"),
-        pytest.param(b"\xef\xbb\xbfa: b\r\nc:\r\n  - d", id="both, and no line break at the end"),
+        pytest.param(b"\xef\xbb\xbfa: b\r\nc:\r\n  - d", id="both, without a line break at the end"),
         pytest.param(b"---\na: b\nc: [d]\n...\n", id="document marks"),
     ],
 )
@@ -135,7 +135,7 @@ def test_reading_continues_after_recoverable_problems() -> None:
             b"a: |x\n",
             "1:5: this is not valid YAML (did not find expected comment or line break); "
             "put quotes around text with special characters",
-            id="a complaint without better words",
+            id="a keyword without its own message",
         ),
     ],
 )

@@ -158,7 +158,7 @@ class FaultRun:
 def scopes_of(sandbox: Sandbox) -> dict[str, str]:
     """Return the scopes by holder, followed by `@` and the grant's organizations if it has any.
 
-    reconciler's own grant is omitted. Two grants of one holder fail the test.
+    reconciler's own grant is omitted. The test fails if a holder has two grants.
     """
     grants = [each for each in stored_grants(sandbox) if each["audience"] != AUDIENCE]
     assert len(grants) == len({(each["client_id"], each["audience"]) for each in grants}), "a duplicate"

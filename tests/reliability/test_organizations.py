@@ -380,9 +380,7 @@ def test_an_edit_of_organizations_after_the_plan_is_not_overwritten(
     listings: list[str] = []
 
     def edit_tenant(sandbox: Sandbox, endpoint: str) -> None:
-        if (
-            endpoint == LIST and len(listings) == 1
-        ):  # the read before the write, which is before the read of organizations
+        if endpoint == LIST and len(listings) == 1:  # the grants were listed; their organizations were not read yet
             associate(sandbox, holder, organization)
         listings.extend([endpoint] if endpoint == LIST else [])
 
