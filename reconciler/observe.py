@@ -298,7 +298,10 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Read the list if `name` is in `reads`, otherwise return `known`. Return None if the token may not read it."""
+    """Read the list `name` if it is in `reads`, otherwise return `known`.
+
+    The result is None if the token has no permission to read the list.
+    """
     return await _none_if_forbidden(read()) if name in reads else known
 
 

@@ -192,8 +192,8 @@ def _reason(error: Exception, secrets: Secrets) -> str:
 class Route:
     """The connection data of a tenant.
 
-    `credentials` returns the credentials. It raises ReconcilerError if they are missing. `transport` is set for a
-    sandbox inside this process.
+    `credentials` is a function that returns them or raises ReconcilerError if they are missing. `transport` is set for
+    a sandbox inside this process.
     """
 
     base_url: str

@@ -59,7 +59,7 @@ class TenantSettings(Protocol):
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The variables for grant files."""
+        """The variables that grant files can contain."""
 
     @property
     def credentials(self) -> str:

@@ -169,7 +169,7 @@ def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
     return (*(text for part in parts for text in part), str(values.get("subject_type", "")))
 
 
-def plain_value(value: object) -> Any:  # noqa: ANN401 - a value of JSON
+def plain_value(value: object) -> Any:  # noqa: ANN401 - JSON data
     """Convert the value of a field to JSON data. A set becomes a sorted list."""
     return sorted(value) if isinstance(value, frozenset) else value
 

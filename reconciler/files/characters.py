@@ -73,9 +73,9 @@ def _message(char: str) -> tuple[str, str]:
     """Return what is wrong with a character, and what to do."""
     name, written = character_name(char), f'write it as "{escape_for_yaml(char)}" in double quotes'
     if char == "\r":
-        return f"{name} without a line feed ends a line in YAML only", f"end lines with LF or CRLF, or {written}"
+        return f"{name} without a line feed is a line break only in YAML", f"end lines with LF or CRLF, or {written}"
     if char in LINE_ENDS:
-        what = f"{name} ends a line in YAML only"
+        what = f"{name} is a line break only in YAML"
     elif not is_invisible(char):
         what = f"the control character {name} is not allowed in YAML"
     elif changes_direction(char):

@@ -1,7 +1,7 @@
 """Find grant files and read them, within limits.
 
-The files may come from a stranger's pull request. They must not make the run hang, read outside the folder, or fill the
-memory. So only small regular files are read. Other entries are problems.
+The files may come from the pull request of an unknown person. They must not make the run hang, read outside the folder,
+or fill the memory. So only small regular files are read. Other entries are problems.
 """
 
 import os

@@ -51,7 +51,7 @@ GRANTS_LINE = FastLine(0, "grants")
 
 
 class _NotInSubsetError(ValueError):
-    """A line is outside the subset, so the parser must read the file."""
+    """The fast reader does not support a line, so the YAML parser must read the file."""
 
 
 def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:

@@ -125,7 +125,7 @@ def tenant_of(marker: str) -> str:
 
 
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
-    """Yield the markers of our entries that no current report replaces, each once.
+    """Yield the markers of reconciler's earlier entries that have no current report, each once.
 
     Only entries for the same configuration as in the marker `like` are considered. `current` are the markers of the
     current reports.

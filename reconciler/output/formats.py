@@ -37,7 +37,7 @@ class TenantFailure:
 
 
 Failures = Mapping[str, TenantFailure]
-"""Failures by the name of the tenant."""
+"""Failed tenants: from a name to the failure."""
 
 
 def failures_json(failed: Failures) -> list[Json]:
@@ -87,7 +87,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputView:
-    """How results are shown.
+    """Options for showing results.
 
     Args:
         verbose: Show every grant that is left alone.

@@ -46,4 +46,4 @@ class SourceLinks:
 
 
 NO_REPOSITORY = SourceLinks()
-"""The value without a repository."""
+"""Source links outside a repository: they link nothing."""

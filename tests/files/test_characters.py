@@ -96,7 +96,7 @@ def test_a_comment_ends_only_where_editors_end_it(end: str) -> None:
 
     assert (parsed.data, parsed.is_complete) == (None, False)
     assert [(each.source.line, each.source.column) for each in parsed.problems] == [(2, 7), (2, 21), (2, 32)]
-    assert "ends a line in YAML only" in parsed.problems[0].what
+    assert "is a line break only in YAML" in parsed.problems[0].what
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
@@ -116,11 +116,11 @@ def test_messages_name_the_character_and_its_escape() -> None:
     ] == [
         "1:6: U+200B ZERO WIDTH SPACE is invisible; remove it",
         "1:10: U+202E RIGHT-TO-LEFT OVERRIDE changes the direction of text; remove it",
-        "1:14: U+2028 LINE SEPARATOR ends a line in YAML only; remove it",
+        "1:14: U+2028 LINE SEPARATOR is a line break only in YAML; remove it",
         "1:18: U+00A0 NO-BREAK SPACE looks like an ordinary space; write a space",
         "1:22: the control character U+0007 is not allowed in YAML; remove it",
         "1:26: U+E0041 TAG LATIN CAPITAL LETTER A is invisible; remove it",
-        "1:31: U+000D CARRIAGE RETURN without a line feed ends a line in YAML only; end lines with LF or CRLF",
+        "1:31: U+000D CARRIAGE RETURN without a line feed is a line break only in YAML; end lines with LF or CRLF",
     ]
 
 

@@ -1,6 +1,6 @@
 """Pure: a plan as a comment on a pull request (risks, a table, the difference of each grant), and its outcomes.
 
-Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Other services show alerts as quotations.
+Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Elsewhere an alert is a block quote.
 """
 
 from collections import Counter
@@ -120,7 +120,7 @@ def _counts_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
 
 
 def _risk_line(group: RiskGroup, max_bytes: int) -> str:
-    """Return a line about equal risks with as many grants as fit, at least one."""
+    """Return a line about one risk of several grants. It names as many grants as fit, at least one."""
     first, *others = group.labels
     if not others:
         return f"> - {span(first)}: {span(group.risk.message)} ({group.risk.rule})\n"

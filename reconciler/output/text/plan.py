@@ -159,7 +159,7 @@ def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
 
 
 def _change(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
-    """Yield a change. `origin` is None if the title of the section shows it."""
+    """Yield a change. `origin` is None if the title of the section already names the origin."""
     label = Span(grant_label(change.key, directory), Style.STRONG)
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
@@ -323,7 +323,7 @@ def state(report: ApplyReport) -> str:
         return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
     if report.discarded and len(report.discarded) == len(report.differences):
         count = pluralize(len(report.discarded), "change")
-        return f"Auth0 accepted {count} and did not keep all of it; running again will probably end the same way"
+        return f"Auth0 accepted {count} but did not store every value; another run will probably end the same way"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet; run again"
     return "the tenant has the requested changes" if report.remaining.differing else "the tenant equals the files"

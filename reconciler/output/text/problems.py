@@ -10,7 +10,7 @@ from reconciler.output.styled import Line, Span, Style, line
 
 MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
-"""More problems are not readable, and a pull request can cause any number."""
+"""Nobody reads more problems than this, and a pull request can cause any number of them."""
 
 
 def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, excerpts: bool) -> Iterator[Line]:

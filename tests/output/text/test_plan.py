@@ -263,7 +263,7 @@ def test_each_outcome_has_a_row_followed_by_its_detail(result: Result) -> None:
         (
             PLAN,
             "",
-            "Auth0 accepted 1 change and did not keep all of it; running again will probably end the same way.",
+            "Auth0 accepted 1 change but did not store every value; another run will probably end the same way.",
         ),
         (DIFFERING, "", "the tenant has the requested changes."),
         (None, "the tenant could not be read again: GET: 500", "the tenant could not be read again: GET: 500."),
