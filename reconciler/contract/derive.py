@@ -264,7 +264,7 @@ def _grant(request: dict[str, Any]) -> Schema:
     """Return the schema of one grant: the schema of the create request, extended by our own fields and rules."""
     names = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # a rule requires one of each
+    alternatives = {*HOLDERS, *APIS}  # rules require one of HOLDERS and one of APIS
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,

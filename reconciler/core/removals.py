@@ -94,7 +94,8 @@ class Removal:
         removed_by: The commit that removed the declaration. It is None if the removal is not committed, or is known
             only from the files at the base.
         declared_by: The commit that added the declaration, or None if it is not known.
-        is_from_history: Whether the removal was found in the history. If so and `removed_by` is None, it is not committed.
+        is_from_history: Whether the removal was found in the history. If so and `removed_by` is None, it is not
+            committed.
     """
 
     spec: GrantSpec

@@ -66,7 +66,7 @@ def split_lines(text: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Collection:
-    """An open collection. `name` is the key of the collection. `key` is the key of its next value."""
+    """A collection whose end was not read yet. `name` is its own key, and `key` is the key of the value after it."""
 
     name: str
     is_mapping: bool

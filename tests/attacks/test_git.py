@@ -551,15 +551,15 @@ def test_a_base_with_grants_outside_the_repository_is_not_empty(here: Path) -> N
 
 
 LINKS = {
-    "to a file that is no grant file": ("n.yaml", "notes.txt", "does not lead to a grant file (*.yaml, *.yml)"),
+    "to a file of another kind": ("n.yaml", "notes.txt", "does not lead to a grant file (*.yaml, *.yml)"),
     "out of the folder": ("n.yaml", "../reconciler.yaml", "leads out of the folder"),
     "out of the repository": ("n.yaml", "../../elsewhere.yaml", "leads out of the folder"),
-    "out and back": ("n.yaml", "../grants/billing.yaml", "leads out of the folder"),
+    "out of the folder and back into it": ("n.yaml", "../grants/billing.yaml", "leads out of the folder"),
     "by an absolute path": ("n.yaml", "{here}/grants/billing.yaml", "leads out of the folder"),
     "to itself": ("n.yaml", "n.yaml", "leads to itself"),
     "to a hidden folder": ("team", ".team", "leads to a hidden folder, which is not read"),
-    "over another link": ("n.yaml", "hop", "does not lead to a grant file (*.yaml, *.yml)"),
-    "over a link that leads out": ("n.yaml", "out/grants/billing.yaml", "leads out of the folder"),
+    "through another link": ("n.yaml", "hop", "does not lead to a grant file (*.yaml, *.yml)"),
+    "through a link to the parent folder": ("n.yaml", "out/grants/billing.yaml", "leads out of the folder"),
 }
 
 
