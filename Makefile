@@ -43,7 +43,7 @@ coverage: .venv/dev.installed
 	$(BIN)/python -m pytest -n auto -m 'not slow' --cov --cov-report=term
 
 # Run the tests that use third-party packages, with the lowest versions that pyproject.toml allows.
-LOWEST_TESTS := tests/test_scenarios.py tests/cli/test_options.py tests/cli/test_variables.py tests/cli/test_comment.py \
+LOWEST_TESTS := tests/test_scenarios.py tests/cli/test_options.py tests/cli/test_option_variables.py tests/cli/test_comment.py \
 	tests/core/test_diff.py tests/attacks/test_policy_schemas.py tests/files/test_examples.py tests/files/test_schema.py \
 	tests/auth0/test_client.py tests/auth0/test_credentials.py tests/sandbox/test_assertions.py tests/sandbox/test_tls.py
 test-lowest: $(LOWEST)/python.installed

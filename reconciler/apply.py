@@ -54,7 +54,7 @@ async def _execute_batch(
 ) -> list[Outcome]:
     semaphore = asyncio.Semaphore(context.concurrency)
 
-    async def one(number: int, change: Change) -> Outcome:
+    async def execute_one(number: int, change: Change) -> Outcome:
         async with semaphore:
             reason = _reason_to_skip(change, failed, context.stop)
             outcome = (
@@ -66,7 +66,7 @@ async def _execute_batch(
         return outcome
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(number, change)) for number, change in batch]
+        tasks = [group.create_task(execute_one(number, change)) for number, change in batch]
     return [task.result() for task in tasks]
 
 

@@ -65,13 +65,17 @@ def reraise(error: Exception) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyContext:
-    """The context of an apply: client, journal, limits and callbacks.
+    """The context of an apply.
 
-    `concurrency` is the maximum number of changes at the same time. `observed`
-    is the number of grants that the tenant
-    has. It determines the cost of a listing. `on_outcome` receives the outcome of each change. `on_crash` receives each
-    exception that
-    is a bug.
+    Attributes:
+        client: The client of the Management API.
+        journal: The journal of the run.
+        stop: The signal to stop.
+        on_outcome: Receives the outcome of each change.
+        concurrency: The maximum number of changes at the same time.
+        observed: The number of grants of the tenant, which determines the cost of a listing.
+        on_crash: Receives each exception that is a bug.
+        retry_policy: The policy for repeated writes.
     """
 
     client: ManagementClient
@@ -180,13 +184,13 @@ class ChangeExecutor:
         if now is None:
             return self._outcome(Result.CONFLICT, DELETED_SINCE_PLAN)
         match change_state(change, now.grant):
-            case ChangeState.WHOLE:
+            case ChangeState.AFTER:
                 return self._outcome(Result.APPLIED, ALREADY_UP_TO_DATE)
-            case ChangeState.HALF if not self._was_sent:  # another program made the other half of the change
+            case ChangeState.PARTIAL if not self._was_sent:  # another program made a part of the change
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
-            case ChangeState.FOREIGN:
+            case ChangeState.OTHER:
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
-            case ChangeState.NONE | ChangeState.HALF:
+            case ChangeState.BEFORE | ChangeState.PARTIAL:
                 pass
         try:
             await self._send_steps(now, change)
@@ -281,13 +285,13 @@ class ChangeExecutor:
         except Auth0Error as error:
             return self._outcome(Result.UNKNOWN, f"{problem}; reading the grant again failed: {error}")
         match state := change_state(self._change, found.grant if found else None):
-            case ChangeState.WHOLE:
+            case ChangeState.AFTER:
                 return self._outcome(Result.APPLIED, f"{problem}; but the change took effect")
-            case ChangeState.FOREIGN:
+            case ChangeState.OTHER:
                 what = "the tenant now has a different grant with this key" if found else DELETED_SINCE_PLAN
                 return self._outcome(Result.CONFLICT, f"{problem}; {what}")
-            case ChangeState.NONE | ChangeState.HALF:
-                self._has_effect = state is ChangeState.HALF
+            case ChangeState.BEFORE | ChangeState.PARTIAL:
+                self._has_effect = state is ChangeState.PARTIAL
                 return self._outcome(Result.FAILED, f"{problem}; {PARTIAL_EFFECT if self._has_effect else NO_EFFECT}")
 
     def _outcome_of_interruption(self) -> Outcome:

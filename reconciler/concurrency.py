@@ -21,8 +21,8 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    The task itself returns None. Otherwise the runner would format the whole result for an internal error message when
-    it restores the handler of SIGINT (`signal.signal` and its `Handlers`).
+    The task itself returns None. When the runner restores the handler of SIGINT, `signal.signal` formats the previous
+    handler for an internal error message. It contains the task and its result, and formatting a large result is slow.
     """
     results: list[T] = []
 

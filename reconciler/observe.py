@@ -148,13 +148,17 @@ async def observe_organizations(
     try:
         grants_to_read = declared.grants_to_read(observation.grants, observation.directory)
         with_organizations = await _with_organizations(client, observation, grants_to_read)
-        gaining_organizations = declared.gaining(with_organizations.grants, with_organizations.directory)
+        gaining_organizations = declared.organizations_gaining_grants(
+            with_organizations.grants, with_organizations.directory
+        )
         if (
             len(gaining_organizations) > MAX_COUNTED_ORGANIZATIONS
             and with_organizations.directory.organizations is None
         ):
             with_organizations = await _with_names(client, with_organizations)
-            gaining_organizations = declared.gaining(with_organizations.grants, with_organizations.directory)
+            gaining_organizations = declared.organizations_gaining_grants(
+                with_organizations.grants, with_organizations.directory
+            )
         counts = await _count_grants(client, gaining_organizations)
     except RefusedCallError as error:
         if not is_forbidden(error):
@@ -317,7 +321,10 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Read the list if `name` is in `reads`, otherwise return `known`. Return None if the token may not read it."""
+    """Read the list `name` if it is in `reads`, otherwise return `known`.
+
+    The result is None if the token has no permission to read the list.
+    """
     return await _none_if_forbidden(read()) if name in reads else known
 
 

@@ -1,4 +1,4 @@
-"""How Hypothesis runs: a slow machine is not a failure of a test. EXAMPLES sets the number of examples per property."""
+"""Settings of Hypothesis. Slow examples do not fail a test. EXAMPLES sets the number of examples per property."""
 
 import os
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Which part may know which: the drawing of the README as a table, checked against every import there is."""
+"""The import rules: which part may import which parts, and which modules may import a third-party package."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "reconciler"
 MAX_LINES = 400
 
-# part -> the parts that it may import, besides itself. The first part that fits a module is the one it belongs to.
+# Each part may import itself and these parts. A module belongs to the first part in the table that matches its name.
 MAY_IMPORT = {
     "core": {"errors"},
     "errors": {"core.problems"},
@@ -59,8 +59,9 @@ MAY_IMPORT = {
     "": set(),
 }
 
-# package -> where it lives; of the standard library, what touches the world outside
-HOMES = {
+# The modules that may import a package. The table has third-party packages, and packages of the standard library that
+# access the network, processes or files.
+IMPORTED_BY = {
     "auth0_sandbox": {"cli.sandbox", "connect"},
     "click": {"cli"},
     "deepdiff": {"core.diff"},
@@ -76,8 +77,8 @@ HOMES = {
     "subprocess": {"git.repository"},
 }
 SANDBOX = ROOT / "auth0_sandbox"
-"""The tenant that tests trust. It knows nothing of the client and the planner that are tested against it."""
-SANDBOX_HOMES = {
+"""The tests trust the sandbox, so it shares no code with the client and the planner."""
+SANDBOX_IMPORTED_BY = {
     "cryptography": {"api.keys", "server.tls"},
     "httpx": {"server.transport"},
     "jsonschema": {"yaml_files"},
@@ -94,7 +95,7 @@ STARTS_A_PROGRAM = re.compile(
     r"(system|popen|startfile|fork|forkpty|exec[lv]p?e?|posix_spawnp?|spawn[lv]p?e?|subprocess_(exec|shell)"
     r"|create_subprocess_(exec|shell))"
 )
-"""Names in os and asyncio."""
+"""Functions of os and asyncio that start a program."""
 
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT", "jsonschema_rs": "jsonschema-rs"}
 IMPURE = {
@@ -110,7 +111,7 @@ every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: mod
 
 
 def imports(module: str) -> Iterator[str]:
-    """Yield the full names of the modules that a module imports, wherever in it."""
+    """Yield the full names of the modules that a module imports, including imports in functions."""
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         match node:
             case ast.Import(names=names):
@@ -125,102 +126,106 @@ def imports(module: str) -> Iterator[str]:
                 pass
 
 
-def ours(module: str) -> set[str]:
+def internal_imports(module: str) -> set[str]:
     named = (name for name in imports(module) if name.split(".")[0] == "reconciler")
     return {name.removeprefix("reconciler").lstrip(".") for name in named}
 
 
-def others(module: str) -> set[str]:
+def imported_packages(module: str) -> set[str]:
     return {name.split(".")[0] for name in imports(module)} - {"reconciler"}
 
 
-def belongs(module: str, part: str) -> bool:
+def is_part_of(module: str, part: str) -> bool:
     return not part or module == part or module.startswith(f"{part}.")
 
 
 @every_module
-def test_a_module_imports_only_what_its_part_may_know(module: str) -> None:
-    part = next(part for part in MAY_IMPORT if belongs(module, part))
+def test_a_module_imports_only_the_parts_in_the_table(module: str) -> None:
+    part = next(part for part in MAY_IMPORT if is_part_of(module, part))
     allowed = {part, *MAY_IMPORT[part]}
 
-    # the package itself has nothing but its version
-    assert {name for name in ours(module) - {""} if not any(belongs(name, each) for each in allowed)} == set()
+    # importing the package itself is allowed, because it contains only the version
+    assert {
+        name for name in internal_imports(module) - {""} if not any(is_part_of(name, each) for each in allowed)
+    } == set()
 
 
 @every_module
-def test_a_package_is_imported_in_its_home_only(module: str) -> None:
-    strangers = {
+def test_a_package_is_imported_only_by_the_modules_in_the_table(module: str) -> None:
+    violations = {
         package
-        for package in others(module)
-        if (package in HOMES or package not in sys.stdlib_module_names)
-        and not any(belongs(module, home) for home in HOMES.get(package, ()))
+        for package in imported_packages(module)
+        if (package in IMPORTED_BY or package not in sys.stdlib_module_names)
+        and not any(is_part_of(module, importer) for importer in IMPORTED_BY.get(package, ()))
     }
 
-    assert strangers == set()
+    assert violations == set()
 
 
 @every_module
-def test_git_is_run_in_one_place_and_no_other_program_is_started(module: str) -> None:
+def test_no_module_starts_programs_without_the_git_module(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     named = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
 
     assert not [name for name in called | named if STARTS_A_PROGRAM.fullmatch(name)]
-    assert others(module).isdisjoint({"multiprocessing", "pty"})
+    assert imported_packages(module).isdisjoint({"multiprocessing", "pty"})
 
 
 @every_module
-def test_a_module_that_says_it_is_pure_touches_nothing_outside(module: str) -> None:
-    says_so = module.startswith(("core.", "output.")) or '"""Pure: ' in MODULES[module].read_text(encoding="utf-8")
+def test_a_pure_module_imports_no_package_for_input_and_output(module: str) -> None:
+    is_pure = module.startswith(("core.", "output.")) or '"""Pure: ' in MODULES[module].read_text(encoding="utf-8")
 
-    assert not says_so or others(module).isdisjoint(IMPURE)
+    assert not is_pure or imported_packages(module).isdisjoint(IMPURE)
 
 
 @every_module
-def test_a_module_is_small_enough_to_be_read_at_once(module: str) -> None:
+def test_a_module_has_at_most_400_lines(module: str) -> None:
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
 
-def test_packages_hold_no_logic_in_their_init() -> None:
+def test_init_files_contain_no_logic() -> None:
     for path in PACKAGE.rglob("__init__.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         assert all(isinstance(node, ast.Expr | ast.Assign) for node in body), path
 
 
-def test_no_module_imports_itself_over_others() -> None:
-    TopologicalSorter({module: ours(module) - {""} for module in MODULES}).prepare()
+def test_there_are_no_import_cycles() -> None:
+    TopologicalSorter({module: internal_imports(module) - {""} for module in MODULES}).prepare()
 
 
-def test_every_row_of_the_tables_is_needed() -> None:
-    used = {package for module in MODULES for package in others(module)}
+def test_the_tables_have_no_unused_rows() -> None:
+    used = {package for module in MODULES for package in imported_packages(module)}
 
-    assert set(HOMES) <= used
-    assert set(MAY_IMPORT) == {next(part for part in MAY_IMPORT if belongs(module, part)) for module in MODULES}
+    assert set(IMPORTED_BY) <= used
+    assert set(MAY_IMPORT) == {next(part for part in MAY_IMPORT if is_part_of(module, part)) for module in MODULES}
 
 
-def test_every_package_that_is_imported_is_declared_and_the_other_way_round() -> None:
+def test_the_declared_dependencies_are_the_imported_packages() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["sandbox"]]
 
     declared = {re.split(r"[^\w-]", requirement)[0] for requirement in needed}
-    homes = {*HOMES, *SANDBOX_HOMES} - {"auth0_sandbox"}
-    imported = {DISTRIBUTIONS.get(name, name) for name in homes if name not in sys.stdlib_module_names}
-    assert declared == imported - {"pytest"} | {"sniffio"}  # the one loads us, the other is for httpcore
+    packages = {*IMPORTED_BY, *SANDBOX_IMPORTED_BY} - {"auth0_sandbox"}
+    imported = {DISTRIBUTIONS.get(name, name) for name in packages if name not in sys.stdlib_module_names}
+    assert declared == imported - {"pytest"} | {"sniffio"}  # pytest loads the plugin; httpcore needs sniffio
 
 
-def test_the_sandbox_imports_nothing_of_reconciler_and_each_package_in_its_home_only() -> None:
-    wrong = []
+def test_the_sandbox_imports_only_the_packages_in_its_table() -> None:
+    violations = []
     for path in SANDBOX.rglob("*.py"):
         module = ".".join(path.relative_to(SANDBOX).with_suffix("").parts)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for package in {name.split(".")[0] for name in names} - {"auth0_sandbox"}:
-                foreign = package not in sys.stdlib_module_names or package in SANDBOX_HOMES
-                if foreign and not any(belongs(module, home) for home in SANDBOX_HOMES.get(package, ())):
-                    wrong.append((module, package))
+                is_restricted = package not in sys.stdlib_module_names or package in SANDBOX_IMPORTED_BY
+                if is_restricted and not any(
+                    is_part_of(module, importer) for importer in SANDBOX_IMPORTED_BY.get(package, ())
+                ):
+                    violations.append((module, package))
 
-    assert wrong == []
+    assert violations == []
 
 
 def test_no_two_classes_share_a_name() -> None:

@@ -1,21 +1,21 @@
-"""Each folder under scenarios/ is a behaviour that a user would describe, from grant files to the tenant afterwards.
+"""Each folder in scenarios/ is a test of the commands: grant files and a tenant, the plan, and the tenant after apply.
 
-What a folder holds:
+Files of a folder:
 
-    grants/*.yaml     what is declared
-    tenant.yaml       what the tenant holds before (the seed of a sandbox)
-    reconciler.yaml   the configuration, where the plain one below does not do
+    grants/*.yaml     the grant files
+    tenant.yaml       the tenant before the run, as the seed of a sandbox
+    reconciler.yaml   the configuration, if it differs from CONFIG
     history/NAME/     the files at an earlier commit, for scenarios with a git history
-    scenario.yaml     `history`: its commits, as `files NAME` or `git ARGUMENTS`; `options` of plan and apply, the exit
-                      code of `plan` and of `apply` (0 unless said), whether the tenant `converges` (it does unless
-                      said), and the exit code of the `rollback` if it cannot restore everything
-    plan.txt          what `plan` prints to stdout
-    apply.txt         what `apply --yes` prints below the plan, to stdout
-    problems.txt      what `plan` prints to stderr
-    after.json        the tenant's grants after `apply`, as it would answer them, ids and the tool's own grant aside
+    scenario.yaml     a description, the commits of the `history` as `files NAME` or `git ARGUMENTS`, the `options`
+                      of plan and apply, the exit codes of `plan` and `apply` (default 0), whether the tenant
+                      `converges` (default true), and the exit code of the `rollback` if it cannot restore everything
+    plan.txt          stdout of `plan`
+    apply.txt         stdout of `apply --yes` after the plan
+    problems.txt      stderr of `plan`
+    after.json        the tenant's grants after `apply`, without ids and without reconciler's own grant
 
-A file that is missing is empty. `REMAKE_SCENARIOS=1 pytest tests/test_scenarios.py` writes the last four anew; read
-the difference before you commit it. A bug report becomes a folder.
+A missing file counts as empty. `REMAKE_SCENARIOS=1 pytest tests/test_scenarios.py` writes the last four files. Read the
+diff before you commit it. Add a folder for each bug report.
 """
 
 import json
@@ -61,7 +61,7 @@ SUMMARY = re.compile(
     r"(?P<unmanaged>\d+) left alone(, \d+ skipped)?\.\n",
 )
 WRITES_NOTHING = {1, 4}
-MARKS = {"create": "  + ", "update": "  ~ ", "delete": "  - "}
+PREFIXES = {"create": "  + ", "update": "  ~ ", "delete": "  - "}
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class Scenario:
     """A scenario's folder, and a copy of its input that is the current folder."""
 
     folder: Path
-    said: dict[str, Any]
+    settings: dict[str, Any]
 
     def run(self, command: str, *options: str) -> CommandResult:
-        return reconciler(command, *self.said.get("options", ()), *options)
+        return reconciler(command, *self.settings.get("options", ()), *options)
 
-    def expects(self, name: str, found: str) -> None:
+    def assert_file_equals(self, name: str, found: str) -> None:
         file = self.folder / name
         if REMAKE:
             file.write_text(found, encoding="utf-8") if found else file.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     if not (folder / "reconciler.yaml").exists():
         (tmp_path / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
-    (tmp_path / "grants").mkdir(exist_ok=True)  # git keeps no empty folder
+    (tmp_path / "grants").mkdir(exist_ok=True)  # git does not store empty folders
     enter_clean_folder(tmp_path, monkeypatch)
     make_history(tmp_path, read.data.get("history", ()), monkeypatch)
     return Scenario(folder, dict(read.data))
@@ -112,20 +112,20 @@ def make_history(folder: Path, steps: Iterable[str], monkeypatch: pytest.MonkeyP
         git(folder, "commit", "--quiet", "--message", rest, "--no-gpg-sign")
 
 
-def test_the_plan_says_what_is_expected(scenario: Scenario) -> None:
+def test_the_output_of_plan_is_as_expected(scenario: Scenario) -> None:
     ran = scenario.run("plan")
 
-    scenario.expects("plan.txt", ran.stdout)
-    scenario.expects("problems.txt", ran.stderr)
-    assert ran.code == scenario.said.get("plan", 0)
+    scenario.assert_file_equals("plan.txt", ran.stdout)
+    scenario.assert_file_equals("problems.txt", ran.stderr)
+    assert ran.code == scenario.settings.get("plan", 0)
 
 
-def without_notes(said: str) -> str:
-    """Leave out what the text of a plan says itself."""
-    return "".join(each for each in said.splitlines(keepends=True) if not each.startswith("Note: "))
+def without_notes(stderr: str) -> str:
+    """Return stderr without the notes, which the text of a plan contains."""
+    return "".join(each for each in stderr.splitlines(keepends=True) if not each.startswith("Note: "))
 
 
-def test_the_plan_as_data_fits_its_schema_and_agrees_with_the_text(scenario: Scenario) -> None:
+def test_the_plan_in_json_is_valid_and_equals_the_text(scenario: Scenario) -> None:
     text, ran = scenario.run("plan"), scenario.run("plan", "--format", "json")
 
     assert (ran.code, without_notes(ran.stderr)) == (text.code, text.stderr)
@@ -133,12 +133,12 @@ def test_the_plan_as_data_fits_its_schema_and_agrees_with_the_text(scenario: Sce
         assert not text.stdout
         return
     Draft202012Validator(stored.load(stored.PLAN)).validate(ran.data)
-    said = SUMMARY.search(text.stdout)
-    assert said
-    assert {name: int(number or 0) for name, number in said.groupdict().items()} == ran.data["summary"]
-    for action, mark in MARKS.items():
+    summary = SUMMARY.search(text.stdout)
+    assert summary
+    assert {name: int(number or 0) for name, number in summary.groupdict().items()} == ran.data["summary"]
+    for action, prefix in PREFIXES.items():
         listed = [change for change in ran.data["changes"] if change["action"] == action]
-        assert len(listed) == sum(line.startswith(mark) for line in text.stdout.splitlines())
+        assert len(listed) == sum(line.startswith(prefix) for line in text.stdout.splitlines())
 
 
 def test_apply_leaves_the_tenant_as_expected(scenario: Scenario) -> None:
@@ -147,22 +147,22 @@ def test_apply_leaves_the_tenant_as_expected(scenario: Scenario) -> None:
 
     ran = scenario.run("apply", "--yes")
 
-    assert ran.code == scenario.said.get("apply", 0)
+    assert ran.code == scenario.settings.get("apply", 0)
     assert ran.stdout.startswith(plan.stdout)
-    scenario.expects("apply.txt", ran.stdout.removeprefix(plan.stdout).lstrip("\n"))
+    scenario.assert_file_equals("apply.txt", ran.stdout.removeprefix(plan.stdout).lstrip("\n"))
     after = grants_of(Path())
-    scenario.expects("after.json", _listed(grant for grant in after if grant not in _own(after)))
+    scenario.assert_file_equals("after.json", _listed(grant for grant in after if grant not in _own(after)))
     assert _own(after) == _own(before) != []
     if ran.code in WRITES_NOTHING:
         assert after == before
 
 
-def test_a_second_plan_finds_nothing_left_to_do(scenario: Scenario) -> None:
+def test_a_second_plan_has_no_changes(scenario: Scenario) -> None:
     scenario.run("apply", "--yes")
 
     ran = scenario.run("plan", "--detailed-exitcode")
 
-    if scenario.said.get("converges", True):
+    if scenario.settings.get("converges", True):
         assert ran.code == 0
         assert "0 to create, 0 to update, 0 to delete;" in ran.stdout
     else:
@@ -172,7 +172,7 @@ def test_a_second_plan_finds_nothing_left_to_do(scenario: Scenario) -> None:
 ROLLING_BACK = re.compile(r"To roll back: reconciler (.*)")
 
 
-def test_the_printed_command_restores_what_the_run_wrote(scenario: Scenario) -> None:
+def test_the_printed_rollback_command_restores_the_tenant(scenario: Scenario) -> None:
     before = _comparable(grants_of(Path()))
     ran = scenario.run("apply", "--yes")
     printed = ROLLING_BACK.search(ran.stderr)
@@ -180,14 +180,14 @@ def test_the_printed_command_restores_what_the_run_wrote(scenario: Scenario) -> 
         assert _comparable(grants_of(Path())) == before
         return
 
-    back = reconciler(*shlex.split(printed.group(1)), "--yes")
+    rollback = reconciler(*shlex.split(printed.group(1)), "--yes")
 
-    assert back.code == scenario.said.get("rollback", 0), back.output
-    assert (_comparable(grants_of(Path())) == before) == ("rollback" not in scenario.said)
+    assert rollback.code == scenario.settings.get("rollback", 0), rollback.output
+    assert (_comparable(grants_of(Path())) == before) == ("rollback" not in scenario.settings)
 
 
 def _comparable(grants: Iterable[Document]) -> list[str]:
-    """Return grants without their ids and the order of their lists; a default is as good as nothing said."""
+    """Return grants in a comparable form: without ids and defaults, and with sorted lists."""
     return sorted(
         json.dumps(
             {
@@ -202,7 +202,7 @@ def _comparable(grants: Iterable[Document]) -> list[str]:
 
 
 def _own(grants: list[Document]) -> list[Document]:
-    """Return the tool's own grant; every seed gives its application the id `own`."""
+    """Return reconciler's own grant. In every seed, its application has the id `own`."""
     return [grant for grant in grants if grant.get("client_id") == "own"]
 
 

@@ -94,8 +94,8 @@ class ApprovedPlan:
             return tenant_plan
         found = self._deviations(self.saved, tenant_plan)
         notes = [
-            *_notes("already as approved, so skipped", found.done, new_plan.directory),
-            *_notes("approved, but not planned any more", found.dropped, new_plan.directory),
+            *_notes("already applied, so skipped", found.done, new_plan.directory),
+            *_notes("approved, but no longer planned", found.dropped, new_plan.directory),
         ]
         if self.saved.plan.changes and not new_plan.changes and not found.dropped:
             notes.append("nothing to do: the tenant already equals the result of the approved plan")
@@ -128,10 +128,10 @@ class ApprovedPlan:
             )
         if found.loses_narrowing:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
-            _print_changes("Not planned any more", narrowing, approved, console, stdout_has_data=stdout_has_data)
+            _print_changes("No longer planned", narrowing, approved, console, stdout_has_data=stdout_has_data)
             raise StalePlanError(
-                "nothing was written: the approved plan gives and takes access, and the part that takes "
-                "access is no longer needed; plan and review again"
+                "nothing was written: the approved plan adds and removes access, and the removal is no longer "
+                "planned; plan and review again"
             )
 
     def _deviations(self, saved: SavedPlan, tenant_plan: TenantPlan) -> Deviations:

@@ -96,7 +96,7 @@ def mask(secret: str) -> None:
     """
     if not _in_github() or "\n" in secret or "\r" in secret:
         return
-    with suppress(OSError, ValueError):  # stderr has no descriptor, so no runner reads it
+    with suppress(OSError, ValueError):  # stderr is replaced by an object without a file
         if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
             sys.stderr.write(f"::add-mask::{secret.replace('%', '%25')}\n")
             sys.stderr.flush()

@@ -209,7 +209,7 @@ def load_grant_files(
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
-    """Return the note that the base has no grant files. With --only-branch, raise ReconcilerError instead."""
+    """Return a note saying that the base has no grant files. With --only-branch, raise ReconcilerError instead."""
     what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
     if only_branch:
         raise ReconcilerError(f"{what}, so --only-branch cannot recognize drift; omit it until the files exist there")

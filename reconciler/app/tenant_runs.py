@@ -295,7 +295,7 @@ def assign_errors(tenants: Sequence[Tenant]) -> Iterator[None]:
 
 
 @contextmanager
-def tenant_runs(  # noqa: PLR0913 - commands differ in each of them
+def tenant_runs(  # noqa: PLR0913 - independent options of commands
     options: GlobalOptions,
     plan_options: PlanOptions,
     request_options: RequestOptions,

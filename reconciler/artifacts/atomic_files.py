@@ -54,7 +54,7 @@ def check_output(path: Path) -> None:
     """Check that `write_output` can write `path`, without changing it.
 
     Raises:
-        OSError: if it cannot. The error contains the file name.
+        OSError: if the file cannot be written. The error contains the file name.
     """
     with _naming(path):
         status = _status(path)
@@ -80,7 +80,7 @@ def check_folder(folder: Path) -> None:
     """Check that files can be created in `folder`, or in its first existing parent.
 
     Raises:
-        OSError: if they cannot. The error contains the folder.
+        OSError: if no file can be created. The error contains the folder.
     """
     with _naming(folder), _temporary_file(folder / "any", b"", OWNER_ONLY):
         pass

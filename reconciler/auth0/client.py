@@ -52,11 +52,12 @@ PAGE_SIZE = 100
 MAX_LOG_EVENTS = 1_000
 """Auth0 answers at most this number of events by page."""
 MAX_ENTRIES = 200_000
-"""Twice the number of grants of the largest supported tenant. A longer listing is endless or wrong."""
+"""Twice the number of grants of the largest supported tenant. A longer listing must be endless or wrong."""
 MAX_LISTING_BYTES = 64_000_000
 """640 bytes for each of 100,000 grants. A grant usually takes half of that."""
 MAX_EMPTY_PAGES = 100
-MIN_ENTRIES_PER_PAGE = 10  # on average, without empty pages
+MIN_ENTRIES_PER_PAGE = 10
+"""A listing with a lower average, not counting empty pages, is refused as endless."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
@@ -240,7 +241,8 @@ class ManagementClient:
 
         Pages may be empty.
 
-        Each page is parsed before the next one is requested, because the JSON takes several times the memory.
+        Each page is parsed before the next one is requested, because JSON needs several times more memory than the
+        parsed entries.
         """
         name = path.rpartition("/")[2].replace("-", "_")
         items: list[T] = []

@@ -116,9 +116,9 @@ def credentials_from(
     if client_id and secret:
         return ClientSecret(client_id, secret, audience, prefix)
     empty = variables.empty("CLIENT_ID", "CLIENT_SECRET", PRIVATE_KEY, PRIVATE_KEY_PATH, *TOKEN_VARIABLES)
-    which = f"{join_words(empty, 'and')} {'is' if len(empty) == 1 else 'are'} empty; " if empty else ""
+    empty_variables = f"{join_words(empty, 'and')} {'is' if len(empty) == 1 else 'are'} empty; " if empty else ""
     raise ReconcilerError(
-        f"no credentials for {domain}: {which}set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, "
+        f"no credentials for {domain}: {empty_variables}set {prefix}CLIENT_ID and {prefix}CLIENT_SECRET, "
         f"or {prefix}{TOKEN_VARIABLES[0]}"
     )
 

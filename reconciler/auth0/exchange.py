@@ -30,7 +30,8 @@ from reconciler.redaction import Secrets
 DEADLINE_SECONDS = 60.0
 """The limit for a request and its response. A server that sends one byte at a time must not block a run."""
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
-MAX_BODY_BYTES = 10_000_000  # decoded; a page of a hundred grants with 257 scopes has less than one
+MAX_BODY_BYTES = 10_000_000
+"""The limit after decompression. A page of 100 grants with 257 scopes each is smaller than 1 MB."""
 MAX_MESSAGE_LENGTH = 500
 MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
 """The number of characters of a message that are searched for secrets."""
@@ -169,16 +170,16 @@ async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
         raise UnreadableError(
             f"{call}: the response has the encoding {redacted(encoding, secrets)}, which was not requested"
         )
-    unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     body = bytearray()
     try:
         async for chunk in response.aiter_raw():
-            body += unzip.decompress(chunk, MAX_BODY_BYTES) if unzip else chunk
+            body += decompressor.decompress(chunk, MAX_BODY_BYTES) if decompressor else chunk
             if len(body) >= MAX_BODY_BYTES:
                 raise UnreadableError(f"{call}: the response is larger than {MAX_BODY_BYTES // 1_000_000} MB")
     except zlib.error as error:
         raise UnreadableError(f"{call}: the response cannot be decompressed") from error
-    if unzip and not unzip.eof and body:
+    if decompressor and not decompressor.eof and body:
         raise UnreadableError(f"{call}: the response is truncated")
     return bytes(body)
 
@@ -191,8 +192,8 @@ def _reason(error: Exception, secrets: Secrets) -> str:
 class Route:
     """The connection data of a tenant.
 
-    `credentials` returns the credentials. It raises ReconcilerError if they are missing. `transport` is set for a
-    sandbox inside this process.
+    `credentials` is a function that returns them or raises ReconcilerError if they are missing. `transport` is set for
+    a sandbox inside this process.
     """
 
     base_url: str

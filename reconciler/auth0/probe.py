@@ -29,7 +29,7 @@ class Certificate:
     """The TLS version and the expiry of the tenant's certificate in UNIX seconds."""
 
     version: str
-    until: float
+    expires: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,8 @@ def _advice(credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
     names = credentials.prefix
     match error:
         case RefusedCallError(status=401):
-            proof = f"{names}CLIENT_SECRET" if isinstance(credentials, ClientSecret) else "the private key"
-            return f"check {names}CLIENT_ID and {proof}: they do not belong to an application of this tenant"
+            secret_label = f"{names}CLIENT_SECRET" if isinstance(credentials, ClientSecret) else "the private key"
+            return f"check {names}CLIENT_ID and {secret_label}: they do not belong to an application of this tenant"
         case RefusedCallError(status=403):
             return (
                 f"let the application of {names}CLIENT_ID use client credentials, and authorize it for the Auth0 "

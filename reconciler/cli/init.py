@@ -25,7 +25,7 @@ from reconciler.output.styled import Span, Style, line
 WORKFLOW = Path(".github", "workflows", "grants.yml")
 EXPRESSION = "${{"
 NEXT_STEPS = (
-    f"- in {WORKFLOW.as_posix()}, pin the reconciler that you have reviewed",
+    f"- in {WORKFLOW.as_posix()}, pin a version of reconciler that you have reviewed",
     "- reconciler plan, after each change of a file or the tenant",
 )
 CREDENTIAL_STEPS = (

@@ -25,7 +25,7 @@ class ListedName(click.types.StringParamType):
     name = "name"
     envvar_list_splitter = ","
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click's own
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click's signature
         """Return the name without surrounding spaces."""
         return str(value).strip()
 
@@ -77,7 +77,7 @@ def _refuse_empty(parameter: click.Parameter) -> None:
     """Make a parameter refuse empty values. They usually come from unset shell variables."""
     convert = parameter.type_cast_value
 
-    def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's own
+    def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's signature
         values = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(each, str) and not each.strip() for each in values):
             raise click.BadParameter("the value is empty; check whether a variable is unset", ctx, parameter)
@@ -125,7 +125,7 @@ def _build_options(*, hidden: bool) -> list[click.Parameter]:
     return list(options)
 
 
-def _option(*names: str, **settings: Any) -> click.Option:  # noqa: ANN401 - click's own
+def _option(*names: str, **settings: Any) -> click.Option:  # noqa: ANN401 - arguments of click.Option
     envvar = environment_variable(_long_name(names))
     return click.Option(names, envvar=envvar, expose_value=False, callback=_store_value, **settings)
 

@@ -153,8 +153,8 @@ def _print_address(console: Console, address: str, certificates: "Certificates |
         console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
         return
     url = f"https://localhost:{address.rpartition(':')[2]}"
-    trust = " ".join(f"{name}={shlex.quote(value)}" for name, value in certificates.trust.items())
-    console.result([line(f"Sandbox tenant at {url}"), line(f"AUTH0_DOMAIN={url}"), line(f"export {trust}")])
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in certificates.trust.items())
+    console.result([line(f"Sandbox tenant at {url}"), line(f"AUTH0_DOMAIN={url}"), line(f"export {variables}")])
 
 
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:

@@ -92,8 +92,8 @@ def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
             )
         if not WILDCARDS.isdisjoint(name):
             source = Source(file, *mark_of(data, ("tenants", name)))
-            what = f"the tenant name {quote_text(name)} contains a wildcard (* or ?)"
-            yield Problem(source, what, "rename the tenant: grant files use patterns for tenant names")
+            message = f"the tenant name {quote_text(name)} contains a wildcard (* or ?)"
+            yield Problem(source, message, "rename the tenant: grant files use patterns for tenant names")
 
 
 def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
@@ -106,8 +106,8 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             try:
                 hosts[key] = host_of(str((item or {}).get(key, SANDBOX_DOMAIN)))
             except ReconcilerError as error:
-                what, _, fix = str(error).partition("; ")
-                yield Problem(source, what, fix)
+                message, _, fix = str(error).partition("; ")
+                yield Problem(source, message, fix)
                 continue
             if key not in (item or {}):
                 continue
@@ -117,17 +117,17 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             earlier = first.setdefault(comparison_key(hosts[key]), name)
             if earlier != name:
                 other = quote_text(earlier)
-                what = f"the tenant {other} already has the domain {hosts[key]}: both would be the same tenant"
-                yield Problem(source, what, "remove one of the two, or correct its domain")
+                message = f"the tenant {other} already has the domain {hosts[key]}: both would be the same tenant"
+                yield Problem(source, message, "remove one of the two, or correct its domain")
         yield from _canonical_domain_problems(hosts, source, item or {})
 
 
 def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
     """Yield a problem if a sandbox has a domain that can belong to a tenant. Its plans would look real."""
     if not is_reserved(host):
-        what = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
+        message = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
         yield Problem(
-            source, what, f"remove it, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}"
+            source, message, f"remove it, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}"
         )
 
 
@@ -137,8 +137,8 @@ def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: M
         return
     domain = strip_port(hosts["domain"])
     if domain.endswith(AUTH0_HOSTS) and not is_same_host(domain, hosts["canonical_domain"]):
-        what = f"the domain {domain} is also a canonical domain, of another tenant"
-        yield Problem(source, what, "remove canonical_domain, or correct one of the two")
+        message = f"the domain {domain} is also a canonical domain, of another tenant"
+        yield Problem(source, message, "remove canonical_domain, or correct one of the two")
 
 
 def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
@@ -150,8 +150,10 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
             earlier = first.setdefault(database, name)
             if earlier != name:
                 source = Source(file, *mark_of(data, ("tenants", name, "database")))
-                what = f"this sandbox has the same database as {quote_text(earlier)}: both would be the same tenant"
-                yield Problem(source, what, f"give it its own database, like database: .reconciler/{visible(name)}.db")
+                message = f"this sandbox has the same database as {quote_text(earlier)}: both would be the same tenant"
+                yield Problem(
+                    source, message, f"give it its own database, like database: .reconciler/{visible(name)}.db"
+                )
 
 
 def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
@@ -195,7 +197,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         protect=(*shared.protect, *_protect(item)),
         own_applications=shared.own_applications.union(item.get("own") or ()),
         limits=_limits(item, shared.limits),
-        policy=_policy(item).before(shared.policy),
+        policy=_policy(item).followed_by(shared.policy),
         database=folder / str(item.get("database", SANDBOX_DATABASE)),
         seed=folder / str(seed) if seed else None,
     )

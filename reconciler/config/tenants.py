@@ -187,8 +187,8 @@ def choose_tenants(
 ) -> list[Tenant]:
     """Return the tenants with `names` (from --tenant), each once. With `every`, return all declared tenants.
 
-    Without names, return one tenant, like `choose_tenant`. The environment is checked here only for a single tenant.
-    For several tenants it is checked later, so that a wrong domain of one tenant does not stop the others.
+    Without names, return one tenant, like `choose_tenant`. For a single tenant, the environment variables are
+    checked here. For several tenants they are checked later, so that a wrong domain of one does not stop the others.
 
     Raises:
         ReconcilerError: like `choose_tenant`. Also if `names` and `every` are combined, or if `every` finds no tenants.

@@ -58,24 +58,24 @@ def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema
 
 def _placeholder_rules(fields: Collection[str]) -> Iterator[Schema]:
     """Refuse invalid variables in the fields that may contain variables."""
-    whole = {
+    text = {
         "not": {"type": "string", "pattern": INVALID_PLACEHOLDER},
         "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
     }
     for name in (*HOLDERS, *APIS, *LISTS):
         if name in fields and name != "default_for":
-            yield {"properties": {name: {"items": whole} if name in LISTS else whole}}
+            yield {"properties": {name: {"items": text} if name in LISTS else text}}
 
 
 def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
     if "scope" not in fields:
         return
     yield _if_present("scope", {"uniqueItems": True}, "a scope is listed twice; list each scope once")
-    printable = {
+    item = {
         "not": {"type": "string", "pattern": CONTROL_CHARACTERS},
         "errorMessage": "a scope contains a control character (such as a tab or a line break); remove it",
     }
-    yield {"properties": {"scope": {"items": printable}}}
+    yield {"properties": {"scope": {"items": item}}}
     if "allow_all_scopes" in fields:
         yield {
             "if": _has_value("allow_all_scopes", {"const": True}),
@@ -99,12 +99,12 @@ def _subject_type_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Sch
                 '"authorization_details_types" is only valid for users; remove it, or write "subject_type: user"',
             ),
         }
-    people = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "client"]
-    for setting in _settings(fields) if people else ():
-        excepted = setting in USER_SETTINGS_OF_MY_ORGANIZATION and "audience" in fields
+    user_types = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "client"]
+    for setting in _settings(fields) if user_types else ():
+        is_allowed = setting in USER_SETTINGS_OF_MY_ORGANIZATION and "audience" in fields
         yield {
-            "if": _has_value("subject_type", {"enum": people})
-            | ({"not": MY_ORGANIZATION_OF_USERS} if excepted else {}),
+            "if": _has_value("subject_type", {"enum": user_types})
+            | ({"not": MY_ORGANIZATION_OF_USERS} if is_allowed else {}),
             "then": _if_present(
                 setting,
                 MATCHES_NOTHING,
@@ -264,7 +264,7 @@ def _grant(request: dict[str, Any]) -> Schema:
     """Return the schema of one grant: the schema of the create request, extended by our own fields and rules."""
     names = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # a rule requires one of each
+    alternatives = {*HOLDERS, *APIS}  # rules require one of HOLDERS and one of APIS
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,
@@ -287,16 +287,16 @@ UNORDERED_KEYWORDS = frozenset({"enum", "required", "type"})
 BODY = "(body)"
 
 
-def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str, ...]:
-    """Compare two request bodies with resolved references. Return one line for each difference.
+def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[str, ...]:
+    """Compare a request bodies with resolved references. Return a line per difference.
 
-    A line is `field: only theirs`, `field: only ours`, or `field, keyword: theirs …, ours …`.
+    A line is `field: new`, `field: missing`, or `field, keyword: … instead of …`.
     """
-    their_fields, our_fields = _fields(theirs), _fields(ours)
-    lines = [f"{name}: only theirs" for name in their_fields.keys() - our_fields.keys()]
-    lines += [f"{name}: only ours" for name in our_fields.keys() - their_fields.keys()]
-    for name in their_fields.keys() & our_fields.keys():
-        lines += _field_differences(name, their_fields[name], our_fields[name])
+    found_fields, stored_fields = _fields(found), _fields(stored)
+    lines = [f"{name}: new" for name in found_fields.keys() - stored_fields.keys()]
+    lines += [f"{name}: missing" for name in stored_fields.keys() - found_fields.keys()]
+    for name in found_fields.keys() & stored_fields.keys():
+        lines += _field_differences(name, found_fields[name], stored_fields[name])
     return tuple(sorted(lines))
 
 
@@ -307,8 +307,8 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
         for name, schema in request.get("properties", {}).items()
     }
-    whole = {name: value for name, value in request.items() if name not in {"properties", "required"}}
-    return {BODY: dict(_keywords(whole)), **fields}
+    body = {name: value for name, value in request.items() if name not in {"properties", "required"}}
+    return {BODY: dict(_keywords(body)), **fields}
 
 
 def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -327,7 +327,7 @@ def _text(name: str, value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _field_differences(field: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[str]:
-    for name in theirs.keys() | ours.keys():
-        if theirs.get(name) != ours.get(name):
-            yield f"{field}, {name}: theirs {theirs.get(name, 'none')}, ours {ours.get(name, 'none')}"
+def _field_differences(field: str, found: Mapping[str, str], stored: Mapping[str, str]) -> Iterator[str]:
+    for name in found.keys() | stored.keys():
+        if found.get(name) != stored.get(name):
+            yield f"{field}, {name}: {found.get(name, 'none')} instead of {stored.get(name, 'none')}"

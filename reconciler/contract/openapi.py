@@ -118,7 +118,7 @@ def _listed(value: object) -> list[Any]:
 def _collection_path(openapi: object) -> str:
     """Return the path of client grants.
 
-    Paths with parameters are ignored, because `/organizations/{id}/client-grants` has the same end.
+    Paths with parameters are ignored, because `/organizations/{id}/client-grants` also ends in `/client-grants`.
     """
     paths = [path for path in _part(openapi, "paths") if path.endswith(COLLECTION) and "{" not in path]
     if len(paths) != 1:
@@ -131,10 +131,10 @@ def _collection_path(openapi: object) -> str:
 
 def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
     """Return the mapping at a path of keys. Raises ReconcilerError if it does not exist."""
-    inner = value.get(key) if isinstance(value, Mapping) else None
-    if not isinstance(inner, Mapping):
+    child = value.get(key) if isinstance(value, Mapping) else None
+    if not isinstance(child, Mapping):
         raise ReconcilerError(f'the OpenAPI document lacks "{key}"; pass a JSON document of Auth0\'s Management API')
-    return _part(inner, *deeper) if deeper else inner
+    return _part(child, *deeper) if deeper else child
 
 
 class _Resolver:

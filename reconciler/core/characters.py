@@ -86,7 +86,7 @@ CONTROL_NAMES = {
     "\x7f": "DELETE",
     "\x85": "NEXT LINE",
 }
-"""Names of control characters, which `unicodedata` lacks."""
+"""The names of control characters. `unicodedata` has no names for them."""
 
 
 def _merge(*tables: Ranges) -> Ranges:
@@ -173,7 +173,7 @@ def _is_in(ranges: Ranges, char: str) -> bool:
 
 
 def _range_of(ranges: Ranges, char: str) -> int:
-    """Return the index of the range that contains `char`. Return -1 if no range contains it or `char` is empty."""
+    """Return the index of the range that contains `char`. Return -1 if there is none, or if `char` is empty."""
     if not char:
         return -1
     number = bisect_right(ranges, (ord(char), 0x110000)) - 1

@@ -74,7 +74,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """A check that was skipped, the reason, and the number of grants that it applies to."""
+    """A skipped check, the reason, and the number of grants that it applies to."""
 
     what: str
     why: str
@@ -89,18 +89,18 @@ def run_checks(
     A problem is only a warning if the tenant's grant already has the same value.
     """
     suggest = Suggestions()
-    possible = [each for each in CHECKS if directory.has_read(each.needs)]
-    impossible = [each for each in CHECKS if not directory.has_read(each.needs)]
+    runnable = [each for each in CHECKS if directory.has_read(each.needs)]
+    skipped = [each for each in CHECKS if not directory.has_read(each.needs)]
     problems: list[Problem] = []
     unchecked: Counter[str] = Counter()
     for each in desired:
         subject = CheckSubject(each, observed.get(each.key), directory, suggest)
-        for row in possible:
+        for row in runnable:
             problems += row.find(subject)
-        unchecked.update(row.what for row in impossible if row.applies_to(subject))
+        unchecked.update(row.what for row in skipped if row.applies_to(subject))
     return tuple(problems), tuple(
         NotChecked(row.what, directory.reason_unread(row.needs), unchecked[row.what])
-        for row in impossible
+        for row in skipped
         if unchecked[row.what]
     )
 
@@ -130,7 +130,7 @@ def _has_scopes(subject: CheckSubject) -> bool:
 
 def _uses_refused_field(subject: CheckSubject) -> bool:
     exists = subject.observed is not None and subject.observed.grant == subject.desired.grant
-    return not exists and any(said for _, said in _fields_refused_by_system_apis(subject))
+    return not exists and any(is_used for _, is_used in _fields_refused_by_system_apis(subject))
 
 
 def _application_exists(subject: CheckSubject) -> Iterator[Problem]:
@@ -213,8 +213,8 @@ def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
     if api is None or not api.is_system:
         return
     exists = subject.observed is not None and subject.observed.grant == subject.desired.grant
-    for field, said in _fields_refused_by_system_apis(subject):
-        if said:
+    for field, is_used in _fields_refused_by_system_apis(subject):
+        if is_used:
             what = f'Auth0 refuses {field} on its own API "{api.name}"'
             yield Problem(subject.desired.spec.source_of(field), what, "remove it", _severity(already_there=exists))
 

@@ -59,7 +59,7 @@ class TenantSettings(Protocol):
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The variables for grant files."""
+        """The variables that grant files can contain."""
 
     @property
     def credentials(self) -> str:
@@ -86,9 +86,9 @@ class TenantSettings(Protocol):
         """The policy."""
 
 
-def unreadable_base_file(file: str, base: str, why: str) -> tuple[ConfigChange, ...]:
-    """Return the change to report if the file at the base cannot be used. `why` completes the sentence."""
-    message = f"{file} in {base} {why}; its changes are unknown, so review the whole file"
+def unreadable_base_file(file: str, base: str, reason: str) -> tuple[ConfigChange, ...]:
+    """Return the change to report if the file at the base cannot be used. `reason` completes the sentence."""
+    message = f"{file} in {base} {reason}; its changes are unknown, so review the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
 
@@ -100,7 +100,7 @@ def new_config_file(file: str, base: str) -> tuple[ConfigChange, ...]:
 
 def config_changes(
     base: Iterable[TenantSettings],
-    now: Iterable[TenantSettings],
+    current: Iterable[TenantSettings],
     default_tenants: tuple[str | None, str | None] = (None, None),
 ) -> tuple[ConfigChange, ...]:
     """Compare the settings at the base with the current settings. Return the changes, the highest risk first.
@@ -109,7 +109,7 @@ def config_changes(
     with the tenants at the same domain, so that swapping two names cannot hide a removed guard.
     """
     old = {each.name: each for each in base}
-    new = {each.name: each for each in now}
+    new = {each.name: each for each in current}
     found: dict[Risk, list[str]] = {}
     for name, risk in (*_tenants(old, new), *_default(*default_tenants)):
         names = found.setdefault(risk, [])
@@ -152,8 +152,8 @@ def _new_name(
     if removed_names := [each.name for each in at_its_domain if each.name not in new]:
         yield tenant.name, RENAMED.risk(f"the tenant at {tenant.host} was renamed from {join_some(removed_names)}")
         return
-    whose = f", the former domain of {join_some([each.name for each in at_its_domain])}" if at_its_domain else ""
-    yield tenant.name, ADDED.risk(f"new tenant of kind {tenant.kind} at {tenant.host}{whose}")
+    suffix = f", the former domain of {join_some([each.name for each in at_its_domain])}" if at_its_domain else ""
+    yield tenant.name, ADDED.risk(f"new tenant of kind {tenant.kind} at {tenant.host}{suffix}")
 
 
 def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSettings]]:
@@ -171,32 +171,32 @@ def _hosts(tenant: TenantSettings) -> Iterable[str]:
     return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
 
 
-def _same_tenant(was: TenantSettings, now: TenantSettings) -> Iterator[TenantRisk]:
+def _same_tenant(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRisk]:
     """Yield the differences between two tenants with the same name."""
-    name = now.name
-    if was.kind != now.kind:
-        real = "" if now.kind == SANDBOX_KIND else ": runs now change a real tenant"
-        unreal = ": runs no longer change the real tenant" if now.kind == SANDBOX_KIND else ""
-        yield name, MOVED.risk(f"the kind changes from {was.kind} to {now.kind}{real}{unreal}")
-    if name and not is_same_host(was.host, now.host):
-        yield name, MOVED.risk(f"the domain changes from {was.host} to {now.host}")
-    elif was.canonical_host != now.canonical_host:
-        labels = [each or "none" for each in (was.canonical_host, now.canonical_host)]
+    name = new.name
+    if old.kind != new.kind:
+        is_sandbox = new.kind == SANDBOX_KIND
+        effect = "runs no longer change the real tenant" if is_sandbox else "runs now change a real tenant"
+        yield name, MOVED.risk(f"the kind changes from {old.kind} to {new.kind}: {effect}")
+    if name and not is_same_host(old.host, new.host):
+        yield name, MOVED.risk(f"the domain changes from {old.host} to {new.host}")
+    elif old.canonical_host != new.canonical_host:
+        labels = [each or "none" for each in (old.canonical_host, new.canonical_host)]
         yield name, MOVED.risk(f"the canonical domain changes from {labels[0]} to {labels[1]}")
-    yield from _settings(was, now)
+    yield from _settings(old, new)
 
 
-def _settings(was: TenantSettings, now: TenantSettings) -> Iterator[TenantRisk]:
+def _settings(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRisk]:
     for risk in (
-        *_protect(was.protect, now.protect),
-        *_manage(was.managed_scope.patterns, now.managed_scope.patterns),
-        *_own(was.own_applications, now.own_applications),
-        *_limits(was.limits, now.limits),
-        *_policy(was.policy, now.policy),
-        *_credentials(was.credentials, now.credentials),
-        *_variables(was.variables, now.variables),
+        *_protect(old.protect, new.protect),
+        *_manage(old.managed_scope.patterns, new.managed_scope.patterns),
+        *_own(old.own_applications, new.own_applications),
+        *_limits(old.limits, new.limits),
+        *_policy(old.policy, new.policy),
+        *_credentials(old.credentials, new.credentials),
+        *_variables(old.variables, new.variables),
     ):
-        yield now.name, risk
+        yield new.name, risk
 
 
 Setting = TypeVar("Setting", bound=Hashable)
@@ -208,36 +208,36 @@ def cached_comparison(
     """Decorate a slow comparison with a cache and a fast path for equal values."""
 
     @lru_cache(CACHE_SIZE)
-    def compared(was: Setting, now: Setting) -> tuple[Risk, ...]:
-        return tuple(compare(was, now))
+    def compared(old: Setting, new: Setting) -> tuple[Risk, ...]:
+        return tuple(compare(old, new))
 
-    def fast(was: Setting, now: Setting) -> tuple[Risk, ...]:
-        return () if was == now else compared(was, now)
+    def compare_if_changed(old: Setting, new: Setting) -> tuple[Risk, ...]:
+        return () if old == new else compared(old, new)
 
-    return fast
+    return compare_if_changed
 
 
-def _default(was: str | None, now: str | None) -> Iterator[TenantRisk]:
-    if was != now:
-        labels = [quote_text(each) if each else "none" for each in (was, now)]
+def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
+    if old != new:
+        labels = [quote_text(each) if each else "none" for each in (old, new)]
         yield SHARED, DEFAULT.risk(f"default_tenant changes from {labels[0]} to {labels[1]}")
 
 
 def _covers(pattern: Pattern, other: Pattern) -> bool:
     """Return whether `pattern` certainly matches every grant that `other` matches."""
     for name in PATTERN_FIELDS:
-        wide, narrow = getattr(pattern, name), getattr(other, name)
-        if wide is None or wide == narrow:
+        outer, inner = getattr(pattern, name), getattr(other, name)
+        if outer is None or outer == inner:
             continue
-        if narrow is None or ANY_CHARACTER in wide or not matches(narrow, wide):
+        if inner is None or ANY_CHARACTER in outer or not matches(inner, outer):
             return False
     return True
 
 
-def _uncovered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
+def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
     """Return the patterns that no item of `by` certainly covers.
 
-    If there are more than MOST_PAIRS pairs, an item only covers an equal item.
+    If there are more than MAX_PAIRS pairs, an item only covers an equal item.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -248,50 +248,50 @@ def _uncovered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
 
 
 @cached_comparison
-def _protect(was: tuple[Protect, ...], now: tuple[Protect, ...]) -> Iterator[Risk]:
-    if lost := _uncovered(was, now):
-        yield LOOSENED.risk(f"protect no longer contains: {join_some(lost)}")
-    yield from _not_looser(was, now, lost, _uncovered(now, was), "protect")
+def _protect(old: tuple[Protect, ...], new: tuple[Protect, ...]) -> Iterator[Risk]:
+    if removed := _not_covered(old, new):
+        yield LOOSENED.risk(f"protect no longer contains: {join_some(removed)}")
+    yield from _not_looser(old, new, removed, _not_covered(new, old), "protect")
 
 
 @cached_comparison
-def _manage(was: tuple[Pattern, ...], now: tuple[Pattern, ...]) -> Iterator[Risk]:
+def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk]:
     """Yield a risk if `manage` changed. Without items, it matches every grant."""
-    if was and not now:
+    if old and not new:
         yield LOOSENED.risk("manage now matches every grant, because it has no items")
-    elif now and not was:
+    elif new and not old:
         yield STRICTER.risk("manage no longer matches every grant, because it now has items")
     else:
-        gained, lost = _uncovered(now, was), _uncovered(was, now)
-        if gained:
-            yield LOOSENED.risk(f"manage now matches: {join_some(gained)}")
-        yield from _not_looser(was, now, gained, lost, "manage")
+        added, removed = _not_covered(new, old), _not_covered(old, new)
+        if added:
+            yield LOOSENED.risk(f"manage now matches: {join_some(added)}")
+        yield from _not_looser(old, new, added, removed, "manage")
 
 
 def _not_looser(
-    was: Sequence[object], now: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
+    old: Sequence[object], new: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
 ) -> Iterator[Risk]:
     """Yield a low risk for a setting that changed without becoming looser."""
-    if loosened or list(was) == list(now):
+    if loosened or list(old) == list(new):
         return
-    what = "now contains" if setting == "protect" else "no longer matches"
+    verb = "now contains" if setting == "protect" else "no longer matches"
     yield STRICTER.risk(
-        f"{setting} {what}: {join_some(tightened)}" if tightened else f"{setting} is written differently"
+        f"{setting} {verb}: {join_some(tightened)}" if tightened else f"{setting} is written differently"
     )
 
 
-def _own(was: frozenset[str], now: frozenset[str]) -> Iterator[Risk]:
-    if lost := sorted(was - now):
-        yield LOOSENED.risk(f"own no longer contains: {join_some(lost)}")
-    if gained := sorted(now - was):
-        yield STRICTER.risk(f"own now contains: {join_some(gained)}")
+def _own(old: frozenset[str], new: frozenset[str]) -> Iterator[Risk]:
+    if removed := sorted(old - new):
+        yield LOOSENED.risk(f"own no longer contains: {join_some(removed)}")
+    if added := sorted(new - old):
+        yield STRICTER.risk(f"own now contains: {join_some(added)}")
 
 
-def _limits(was: Limits, now: Limits) -> Iterator[Risk]:
+def _limits(old: Limits, new: Limits) -> Iterator[Risk]:
     pairs = (
-        ("deletes", " %", was.deletes_percent, now.deletes_percent),
-        ("updates", " %", was.updates_percent, now.updates_percent),
-        ("organization_grants", "", was.organization_grants, now.organization_grants),
+        ("deletes", " %", old.deletes_percent, new.deletes_percent),
+        ("updates", " %", old.updates_percent, new.updates_percent),
+        ("organization_grants", "", old.organization_grants, new.organization_grants),
     )
     for name, unit, before, after in pairs:
         if before != after:
@@ -299,15 +299,15 @@ def _limits(was: Limits, now: Limits) -> Iterator[Risk]:
             yield rule.risk(f"limits: {name} changes from {before}{unit} to {after}{unit}")
 
 
-def _credentials(was: str, now: str) -> Iterator[Risk]:
-    if was != now:
-        yield CREDENTIALS.risk(f"credentials changes from {was} to {now}")
+def _credentials(old: str, new: str) -> Iterator[Risk]:
+    if old != new:
+        yield CREDENTIALS.risk(f"credentials changes from {old} to {new}")
 
 
-def _variables(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Risk]:
-    for name in sorted({*was, *now}):
-        before, after = (quote_text(each[name]) if name in each else "" for each in (was, now))
-        if was.get(name) == now.get(name):
+def _variables(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Risk]:
+    for name in sorted({*old, *new}):
+        before, after = (quote_text(each[name]) if name in each else "" for each in (old, new))
+        if old.get(name) == new.get(name):
             continue
         if before and after:
             yield VARIABLE.risk(f"the variable {name} changes from {before} to {after}")

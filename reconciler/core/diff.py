@@ -71,13 +71,13 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
     """Return the settings of a grant that differ from their defaults, as changes from the defaults."""
-    says, nothing = _values(grant), _values(ClientGrant(grant.key))
+    values, defaults = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
         if field in SETS
         else ValueChange(field, None, getattr(grant, field))
         for field in (each.name for each in CHANGEABLE)
-        if says[field] != nothing[field]
+        if values[field] != defaults[field]
     )
 
 

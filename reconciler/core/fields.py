@@ -2,7 +2,7 @@
 
 To add a field, add a row here, a field of `ClientGrant` and `GrantSpec`, and a property in the schema. All other code
 uses the row: reading and writing JSON and YAML, comparing grants, ordering fields, and deciding whether a change adds
-or removes access. The last part of the module says which callers each value of `organization_usage` admits.
+or removes access. The last part of the module defines the callers that each value of `organization_usage` admits.
 """
 
 from collections.abc import Callable, Mapping
@@ -169,7 +169,7 @@ def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
     return (*(text for part in parts for text in part), str(values.get("subject_type", "")))
 
 
-def plain_value(value: object) -> Any:  # noqa: ANN401 - a value of JSON
+def plain_value(value: object) -> Any:  # noqa: ANN401 - JSON data
     """Convert the value of a field to JSON data. A set becomes a sorted list."""
     return sorted(value) if isinstance(value, frozenset) else value
 

@@ -95,7 +95,7 @@ def select_updates(
         if not desired:
             not_updated.extend(_warnings(problems))
             continue
-        if not rules.choice.covers(desired[0].key, directory):
+        if not rules.choice.matches(desired[0].key, directory):
             continue
         found = _update_of(spec, desired[0], by_key.get(desired[0].key), directory, rules)
         if isinstance(found, str):

@@ -8,7 +8,7 @@ from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, USAGE_DENY
 
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"
-"""Documented by Auth0 since July 2026."""
+"""A subject type that Auth0 has documented since July 2026."""
 EMPTY_SET: frozenset[str] = frozenset()
 
 CACHE_SIZE = 4096

@@ -11,25 +11,28 @@ from reconciler.core.pattern import Match
 
 
 def compare_guards(
-    keys: Iterable[Key], directory: Directory, was: TenantSettings, now: TenantSettings
+    keys: Iterable[Key], directory: Directory, old: TenantSettings, new: TenantSettings
 ) -> Iterator[ConfigChange]:
     """Yield a change for the grants that `protect` no longer matches, and one for those that it now matches.
 
     Do the same for `manage`. Both comparisons use the tenant's current names, so renaming an application is no change.
     """
-    if (was.protect, was.managed_scope) == (now.protect, now.managed_scope):
+    if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
     ordered = sorted(keys, key=lambda key: key.order)
-    for setting, is_in, leaving, entering in GUARDS:
-        before, after = ([is_in(each, key, directory) for key in ordered] for each in (was, now))
-        both = list(zip(ordered, before, after, strict=True))
-        left = [key for key, then, since in both if then and not since]
-        entered = [key for key, then, since in both if since and not then]
-        for verb, rule, found in (("no longer", leaving, left), ("now", entering, entered)):
+    for setting, is_in, rule_for_leaving, rule_for_entering in GUARDS:
+        before, after = ([is_in(each, key, directory) for key in ordered] for each in (old, new))
+        pairs = list(zip(ordered, before, after, strict=True))
+        no_longer_matched = [key for key, matched, matches in pairs if matched and not matches]
+        newly_matched = [key for key, matched, matches in pairs if matches and not matched]
+        for verb, rule, found in (
+            ("no longer", rule_for_leaving, no_longer_matched),
+            ("now", rule_for_entering, newly_matched),
+        ):
             if found:
                 labels = [f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in found]
                 risk = rule.risk(f"{setting} {verb} matches {pluralize(len(found), 'grant')}: {join_some(labels)}")
-                yield ConfigChange((now.name,), risk)
+                yield ConfigChange((new.name,), risk)
 
 
 def _is_protected(settings: TenantSettings, key: Key, directory: Directory) -> bool:

@@ -84,7 +84,7 @@ class ProtectionRules:
         for protect in self.protect:
             if protect.matches(key, directory) is not Match.NO:
                 reason = protect.reason or "reconciler.yaml protects this grant"
-                return Reason.PROTECTED, f"{reason} (protect: {protect.why(key, directory)})"
+                return Reason.PROTECTED, f"{reason} (protect: {protect.describe(key, directory)})"
         if outside := self.managed_scope.reason_not_included(key, directory):
             return Reason.OUTSIDE, outside
         return None

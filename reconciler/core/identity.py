@@ -71,9 +71,9 @@ def comparison_key(host: str) -> str:
     return LOOPBACK.sub(r"localhost\2", host) if is_loopback(host) else host
 
 
-def is_same_host(one: str, other: str) -> bool:
+def is_same_host(host: str, other: str) -> bool:
     """Return whether two canonical hosts are equal. All loopback names are equal."""
-    return comparison_key(one) == comparison_key(other)
+    return comparison_key(host) == comparison_key(other)
 
 
 def parse_domain(domain: str) -> tuple[str, str]:
@@ -218,20 +218,20 @@ class IdentityCheck:
             compared = f"was not compared with {self.source} ({self.expected})" if self.expected else "is unknown"
             return (f"the tenant at {self.host} does not show its identity, which {compared}",)
         (identity,) = identities
-        return tuple(filter(None, (self._advice(identity), self._uncompared(identity))))
+        return tuple(filter(None, (self._advice(identity), self._note_if_not_comparable(identity))))
 
     def _advice(self, identity: str) -> str | None:
         """Suggest to add the identity to the configuration, if it is missing there."""
         is_written = self.is_configured if self.is_declared else self.expected or is_loopback(self.host)
         if is_written or is_same_host(identity, self.host):
             return None
-        where = f"under the tenant {self.tenant} in {self.file}" if self.is_declared else f"for it in {self.file}"
+        location = f"under the tenant {self.tenant} in {self.file}" if self.is_declared else f"for it in {self.file}"
         return (
-            f"the tenant at {self.host} identifies itself as {identity}; write canonical_domain: {identity} {where}, "
-            "so that each run compares them"
+            f"the tenant at {self.host} identifies itself as {identity}; write canonical_domain: {identity} "
+            f"{location}, so that each run compares them"
         )
 
-    def _uncompared(self, identity: str) -> str | None:
+    def _note_if_not_comparable(self, identity: str) -> str | None:
         """Return a note if an undeclared tenant may be a declared tenant, because its guards would not apply."""
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None

@@ -26,8 +26,8 @@ def file_stem(*texts: str) -> str:
     If no text contains a usable character, the name is `application`.
     """
     words = next(filter(None, map(_words, texts)), ["application"])
-    whole = "-".join(words)[:MAX_STEM_LENGTH].strip("-")
-    return f"{whole}-application" if whole in WINDOWS_DEVICES else whole
+    stem = "-".join(words)[:MAX_STEM_LENGTH].strip("-")
+    return f"{stem}-application" if stem in WINDOWS_DEVICES else stem
 
 
 def _words(text: str) -> list[str]:
@@ -38,17 +38,17 @@ def _words(text: str) -> list[str]:
 class UniqueNames:
     """Makes names unique by appending a number to repeated names. Case is ignored."""
 
-    def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = {name.casefold() for name in taken}
+    def __init__(self, used: Iterable[str]) -> None:
+        self._used = {name.casefold() for name in used}
         self._last: Counter[str] = Counter()
 
     def __call__(self, name: str) -> str:
         """Return `name`, or `name-2`, `name-3` and so on."""
         free = name
-        while free in self._taken:
+        while free in self._used:
             self._last[name] += 1
             free = f"{name}-{self._last[name] + 1}"
-        self._taken.add(free)
+        self._used.add(free)
         return free
 
 
@@ -62,7 +62,7 @@ class ImportFilter:
     clients: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
 
-    def covers(self, key: Key, directory: Directory) -> bool:
+    def matches(self, key: Key, directory: Directory) -> bool:
         """Return whether the filter matches the grant with `key`."""
         holders = [key.holder, directory.client_name(key) or ""]
         apis = [key.audience, directory.api_name(key) or ""]
@@ -74,7 +74,7 @@ class NotImported:
     """A grant that is not imported, and the reason."""
 
     key: Key
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +109,20 @@ def select_grants(
 
     The result contains protected grants. It does not contain grants with a key in `declared`.
     """
-    wanted = [each for each in observed if choice.covers(each.key, directory)]
-    fresh = sorted((each for each in wanted if each.key not in declared), key=lambda each: each.key.order)
-    foreign = replace(protection, protect=())
-    reasons = {each.key: _reason(each, foreign, directory) for each in fresh}
+    selected = [each for each in observed if choice.matches(each.key, directory)]
+    new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
+    rules = replace(protection, protect=())
+    reasons = {each.key: _reason(each, rules, directory) for each in new_grants}
     return GrantImport(
-        holders=_by_holder((each.grant for each in fresh if not reasons[each.key]), directory),
-        left_out=tuple(NotImported(key, why) for key, why in reasons.items() if why),
-        declared=len(wanted) - len(fresh),
+        holders=_by_holder((each.grant for each in new_grants if not reasons[each.key]), directory),
+        left_out=tuple(NotImported(key, reason) for key, reason in reasons.items() if reason),
+        declared=len(selected) - len(new_grants),
     )
 
 
-def _reason(each: ObservedGrant, foreign: ProtectionRules, directory: Directory) -> str | None:
-    if why := foreign.reason(each.key, each, directory):
-        return why[1]
+def _reason(each: ObservedGrant, rules: ProtectionRules, directory: Directory) -> str | None:
+    if reason := rules.reason(each.key, each, directory):
+        return reason[1]
     why_not = reason_not_expressible(each.grant)
     return why_not and f"a grant file cannot express it: {why_not}"
 

@@ -70,7 +70,7 @@ class PastRun:
     @property
     def begin_entry(self) -> JournalEntry | None:
         """The line that begins the run, or None if it is missing."""
-        return next(iter(self._of(JournalEvent.BEGIN)), None)
+        return next(iter(self._entries_of(JournalEvent.BEGIN)), None)
 
     @property
     def changes(self) -> int | None:
@@ -80,20 +80,20 @@ class PastRun:
     @property
     def results(self) -> Mapping[str, int]:
         """The number of changes for each result. Changes without a result are not counted."""
-        last = {entry.number: entry.text("outcome") for entry in self._of(JournalEvent.RESULT)}
+        last = {entry.number: entry.text("outcome") for entry in self._entries_of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
 
     @property
     def unsettled(self) -> tuple[JournalEntry, ...]:
         """The last intent of each change without a result. It is unknown whether these changes took effect."""
-        settled = {entry.number for entry in self._of(JournalEvent.RESULT)}
-        intents = {entry.number: entry for entry in self._of(JournalEvent.INTENT)}
+        settled = {entry.number for entry in self._entries_of(JournalEvent.RESULT)}
+        intents = {entry.number: entry for entry in self._entries_of(JournalEvent.INTENT)}
         return tuple(entry for number, entry in sorted(intents.items()) if number not in settled)
 
     @property
     def converged(self) -> bool | None:
         """Whether the tenant matched the files at the end of the run, or None if the end is missing."""
-        ends = self._of(JournalEvent.END)
+        ends = self._entries_of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 
     def has_applied(self, saved_plan: str) -> bool:
@@ -105,7 +105,7 @@ class PastRun:
             and self.results.get("applied", 0) == self.changes
         )
 
-    def _of(self, event: JournalEvent) -> list[JournalEntry]:
+    def _entries_of(self, event: JournalEvent) -> list[JournalEntry]:
         return [entry for entry in self.entries if entry.event == event]
 
 
@@ -137,16 +137,16 @@ def choose_run(word: str, names: Sequence[str]) -> str:
         raise ReconcilerError(f'the run "{word}" does not exist: there are no journals')
     if word == LAST:
         return names[0]
-    fitting = [name for name in names if name == word] or [name for name in names if name.startswith(word)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise ReconcilerError(f'"{word}" matches {len(fitting)} runs: {_some(fitting)}; use a longer prefix')
-    hint = did_you_mean(word, names) or f"existing runs: {_some(names)}"
+    matching = [name for name in names if name == word] or [name for name in names if name.startswith(word)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise ReconcilerError(f'"{word}" matches {len(matching)} runs: {_first_names(matching)}; use a longer prefix')
+    hint = did_you_mean(word, names) or f"existing runs: {_first_names(names)}"
     raise ReconcilerError(f'the run "{word}" does not exist; {hint}')
 
 
-def _some(names: Iterable[str]) -> str:
+def _first_names(names: Iterable[str]) -> str:
     first, more = list(names)[:MAX_NAMED], len(list(names)) - MAX_NAMED
     return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 

@@ -48,7 +48,7 @@ class DeclaredOrganizations:
 
         return tuple(each for each in grants if must_be_read(each))
 
-    def gaining(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
+    def organizations_gaining_grants(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
         """Return the ids of the organizations that gain grants. `grants` must include the current organizations."""
         observed = index_by_key(grants)
         return frozenset(_count_gains(resolve(self.specs, directory)[0], observed))
@@ -59,40 +59,40 @@ class DeclaredOrganizations:
 
 def may_have_organizations(observed: ObservedGrant) -> bool:
     """Return whether Auth0 allows organizations for the grant."""
-    lets_in = admits_organizations(observed.grant.organization_usage)
-    return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and lets_in
+    admits = admits_organizations(observed.grant.organization_usage)
+    return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and admits
 
 
 def check_organizations(
     desired: Iterable[DesiredGrant],
     observed: Mapping[Key, ObservedGrant],
-    counted: Mapping[str, int | None],
+    grant_counts: Mapping[str, int | None],
     directory: Directory,
-    most: int,
+    max_grants: int,
 ) -> tuple[Problem, ...]:
     """Return a problem for each organization that does not exist, and for each organization over its limit.
 
     Args:
         desired: The declared grants.
         observed: The tenant's grants by key.
-        counted: The current number of grants of each organization, or None if the organization does not exist.
-            Organizations that are not in `counted` are not checked.
+        grant_counts: The current number of grants of each organization, or None if the organization does not exist.
+            Organizations that are not in `grant_counts` are not checked.
         directory: The tenant's names and ids.
-        most: The maximum number of grants per organization.
+        max_grants: The maximum number of grants per organization.
     """
     desired = [each for each in desired if each.grant.organizations]
     gains = _count_gains(desired, observed)
     sources: dict[str, list[Source]] = {}
     for identity, source in _ids_with_sources(desired, directory):
-        if identity in gains and identity in counted:
+        if identity in gains and identity in grant_counts:
             sources.setdefault(identity, []).append(source)
     problems: list[Problem] = []
-    for identity, places in sources.items():
-        label, now = directory.organization_label(identity), counted[identity]
+    for identity, item_sources in sources.items():
+        label, now = directory.organization_label(identity), grant_counts[identity]
         if now is None:
-            problems += [_missing(label, source) for source in places]
-        elif now + gains[identity] > most:
-            problems.append(_too_many(label, min(places), now, gains[identity], most))
+            problems += [_missing(label, source) for source in item_sources]
+        elif now + gains[identity] > max_grants:
+            problems.append(_too_many(label, min(item_sources), now, gains[identity], max_grants))
     return tuple(problems)
 
 
@@ -117,7 +117,7 @@ def _missing(label: str, source: Source) -> Problem:
     return Problem(source, what, "create the organization first, or correct the id", is_missing=True)
 
 
-def _too_many(label: str, source: Source, now: int, gained: int, most: int) -> Problem:
-    what = f'the organization "{label}" may have {most} grants, but it has {now} and the files add {gained}'
+def _too_many(label: str, source: Source, now: int, gained: int, max_grants: int) -> Problem:
+    what = f'the organization "{label}" may have {max_grants} grants, but it has {now} and the files add {gained}'
     fix = "remove grants from it first; if Auth0 allows more for your tenant, raise limits.organization_grants"
     return Problem(source, what, fix)

@@ -35,16 +35,16 @@ class ChangeState(StrEnum):
     """The state of a change in the tenant.
 
     Attributes:
-        NONE: The grant is in the state before the change.
-        HALF: The grant is in a state between the requests of the change.
-        WHOLE: The grant is in the state after the change.
-        FOREIGN: The grant is in another state, which the change does not explain.
+        BEFORE: The grant is in the state before the change.
+        PARTIAL: The grant is in a state between the requests of the change.
+        AFTER: The grant is in the state after the change.
+        OTHER: The grant is in another state, which the change does not explain.
     """
 
-    NONE = "no"
-    HALF = "half its"
-    WHOLE = "its whole"
-    FOREIGN = "another"
+    BEFORE = "before"
+    PARTIAL = "partial"
+    AFTER = "after"
+    OTHER = "other"
 
 
 def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
@@ -55,11 +55,13 @@ def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
-    had, wanted = now.grant.organizations or NO_ORGANIZATIONS, after.grant.organizations or NO_ORGANIZATIONS
-    given = tuple(Associate(each) for each in sorted(wanted - had))
-    taken = tuple(Dissociate(each) for each in sorted(had - wanted))
-    let_in = admits_organizations(now.grant.organization_usage)
-    return (*given, *settings, *taken) if let_in else (*taken, *settings, *given)
+    current = now.grant.organizations or NO_ORGANIZATIONS
+    desired = after.grant.organizations or NO_ORGANIZATIONS
+    additions = tuple(Associate(each) for each in sorted(desired - current))
+    removals = tuple(Dissociate(each) for each in sorted(current - desired))
+    if admits_organizations(now.grant.organization_usage):
+        return (*additions, *settings, *removals)
+    return (*removals, *settings, *additions)
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
@@ -75,22 +77,22 @@ def knows_organizations(change: Change) -> bool:
 def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
     """Return the state of a change. `now` is the tenant's current grant with this key, or None."""
     if now == grant_after(change):
-        return ChangeState.WHOLE
+        return ChangeState.AFTER
     if now == grant_before(change):
-        return ChangeState.NONE
+        return ChangeState.BEFORE
     if now is None or isinstance(change, Delete):
-        return ChangeState.FOREIGN
+        return ChangeState.OTHER
     after = change.after.grant
     before = grant_before(change) or without_organizations(after)
-    return ChangeState.HALF if _is_between(before, now, after) else ChangeState.FOREIGN
+    return ChangeState.PARTIAL if _is_between(before, now, after) else ChangeState.OTHER
 
 
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:
     settings = [before, after]
     if before.allow_all_scopes and not after.allow_all_scopes:
         settings.append(after._replace(scope=frozenset()))  # ManagementClient.update may need two requests
-    ours, theirs, wanted = (each.organizations or NO_ORGANIZATIONS for each in (before, now, after))
-    return ours & wanted <= theirs <= ours | wanted and any(
+    old, current, new = (each.organizations or NO_ORGANIZATIONS for each in (before, now, after))
+    return old & new <= current <= old | new and any(
         each._replace(organizations=now.organizations) == now for each in settings
     )
 
@@ -154,12 +156,12 @@ class ApplyReport:
     Attributes:
         outcomes: One outcome per change.
         remaining: The plan after the tenant was read again, or None if that failed.
-        trouble: The reason why the tenant could not be read again.
+        verification_error: The reason why the tenant could not be read again, or "".
     """
 
     outcomes: tuple[Outcome, ...]
     remaining: Plan | None
-    trouble: str = ""
+    verification_error: str = ""
 
     @property
     def differences(self) -> tuple[Change, ...]:
@@ -167,8 +169,8 @@ class ApplyReport:
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
-    def not_persisted(self) -> frozenset[Key]:
-        """The keys of changes that Auth0 accepted, but that were missing when the tenant was read again."""
+    def discarded(self) -> frozenset[Key]:
+        """The keys of changes that Auth0 accepted and discarded. They were missing when the tenant was read again."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 

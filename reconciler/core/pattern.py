@@ -65,7 +65,7 @@ class Pattern:
         """Return whether the pattern contains the exact client id. A name does not count: anybody can choose it."""
         return self.client_id is not None and self.client_id == key.client_id
 
-    def why(self, key: Key, directory: Directory) -> str:
+    def describe(self, key: Key, directory: Directory) -> str:
         """Return the pattern for a message. If the match is unknown, the text says so."""
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} may match, because the name is unknown" if unknown else str(self)
@@ -105,7 +105,7 @@ class ManagedScope:
             (each for each, answer in zip(self.patterns, answers, strict=True) if answer is Match.UNKNOWN), None
         )
         if unknown is not None:
-            return f"manage in reconciler.yaml may not match this grant: {unknown.why(key, directory)}"
+            return f"manage in reconciler.yaml may not match this grant: {unknown.describe(key, directory)}"
         return "manage in reconciler.yaml does not match this grant"
 
     def has_exact_id(self, key: Key, directory: Directory) -> bool:

@@ -55,7 +55,7 @@ class Observation:
     Attributes:
         grants: All client grants of the tenant.
         directory: The names and ids of the tenant.
-        notes: Facts about the reading for the reviewer, such as ignored fields.
+        notes: Facts for the reviewer about what was read, such as ignored fields.
         organization_grants: The number of grants of each organization that gains a grant, or None if the organization
             does not exist.
     """

@@ -63,7 +63,7 @@ class Policy:
     schemas: tuple[GrantSchema, ...] = ()
     others: tuple[tuple[PolicyRule, ...], ...] = ()
 
-    def before(self, other: "Policy") -> "Policy":
+    def followed_by(self, other: "Policy") -> "Policy":
         """Combine two policies. The rules of this policy come before the rules of `other`."""
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
@@ -81,7 +81,7 @@ class Policy:
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
 
-    def on(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
+    def deciding_rule(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
         """Return the rule that decides on `risk`."""
         decided = [_first_match(rules, risk, key, directory) for rules in (self.rules, *self.others)]
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
@@ -162,7 +162,7 @@ Risks = Mapping[Key, tuple[Risk, ...]]
 def without_allowed(risks: Risks, policy: Policy, directory: Directory) -> Risks:
     """Remove the risks that the policy allows."""
     kept = {
-        key: tuple(risk for risk in found if policy.on(risk, key, directory).verdict is not Verdict.ALLOW)
+        key: tuple(risk for risk in found if policy.deciding_rule(risk, key, directory).verdict is not Verdict.ALLOW)
         for key, found in risks.items()
     }
     return {key: found for key, found in kept.items() if found}
@@ -172,7 +172,7 @@ def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, direc
     """Block the changes with a risk that the policy denies."""
 
     def reason(change: Change) -> str | None:
-        decided = (policy.on(risk, change.key, directory) for risk in risks.get(change.key, ()))
+        decided = (policy.deciding_rule(risk, change.key, directory) for risk in risks.get(change.key, ()))
         denial = next((each for each in decided if each.verdict is Verdict.DENY), None)
         if denial is None:
             return None
@@ -198,23 +198,23 @@ def schema_warnings(desired: Iterable[DesiredGrant], policy: Policy, directory: 
             yield Problem(each.spec.source, f"violates the policy schema: {title}", severity=Severity.WARNING)
 
 
-def compare_policies(was: Policy, now: Policy) -> Iterator[Risk]:
+def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
     """Yield a risk for each way in which the policy became looser. For any other change, yield one low risk."""
-    loosened = list(_loosened_rules(was.rules, now.rules))
-    lost = [each for each in was.schemas if each not in now.schemas]
-    gained = [each for each in now.schemas if each not in was.schemas]
-    if lost:
-        loosened.append(f"the schema {join_some([each.title for each in lost])} was removed or changed")
-    for what in loosened:
-        yield LOOSENED.risk(f"policy: {what}")
-    if not loosened and (was.rules != now.rules or gained):
+    loosened = list(_loosened_rules(old.rules, new.rules))
+    removed = [each for each in old.schemas if each not in new.schemas]
+    added = [each for each in new.schemas if each not in old.schemas]
+    if removed:
+        loosened.append(f"the schema {join_some([each.title for each in removed])} was removed or changed")
+    for text in loosened:
+        yield LOOSENED.risk(f"policy: {text}")
+    if not loosened and (old.rules != new.rules or added):
         yield STRICTER.risk("policy is stricter or written differently")
 
 
-def _loosened_rules(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Iterator[str]:
+def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Iterator[str]:
     """Yield a text for each way in which rules became looser. Rules for different risks are compared separately."""
-    for risk in sorted({each.rule for each in (*was, *now)}):
-        before, after = (list(dict.fromkeys(map(_without_reason, _rules_for(risk, rules)))) for rules in (was, now))
+    for risk in sorted({each.rule for each in (*old, *new)}):
+        before, after = (list(dict.fromkeys(map(_without_reason, _rules_for(risk, rules)))) for rules in (old, new))
         removed = [each for each in before if each not in after]
         added = [each for each in after if each not in before]
         for each in removed:
@@ -227,8 +227,8 @@ def _loosened_rules(was: Sequence[PolicyRule], now: Sequence[PolicyRule]) -> Ite
                 each.verdict is Verdict.WARN and _is_followed_by(after, each, Verdict.DENY)
             ):
                 yield f"now {_describe(each)}"
-        kept = [each for each in before if each in after]
-        if kept != [each for each in after if each in before]:
+        common = [each for each in before if each in after]
+        if common != [each for each in after if each in before]:
             yield f"the order of the rules for {risk} changed, and the first match decides"
 
 

@@ -94,7 +94,8 @@ class Removal:
         removed_by: The commit that removed the declaration. It is None if the removal is not committed, or is known
             only from the files at the base.
         declared_by: The commit that added the declaration, or None if it is not known.
-        is_from_history: Whether the history was read. Then `removed_by` is None if the removal is not committed.
+        is_from_history: Whether the removal was found in the history. If so and `removed_by` is None, it is not
+            committed.
     """
 
     spec: GrantSpec
@@ -127,7 +128,7 @@ class NoLongerDeclared:
 
 @dataclass(slots=True)
 class _Presence:
-    """The files that declare a grant during the walk through the history, and the last changes of its presence."""
+    """The files that declare a grant at one point of the history, and the last commits that added or removed it."""
 
     paths: Counter[str] = field(default_factory=Counter)
     last_path: str = ""
@@ -142,8 +143,9 @@ def find_removals(
 ) -> tuple[Removal, ...]:
     """Return the grants that an earlier commit declares for a tenant and that `declared` does not contain.
 
-    `declared` has the specs of the files for this tenant. Specs are compared as they are written. A version that could
-    not be read counts as unchanged. Variables have the values of `target`, because old values are not known.
+    `declared` has the specs of the files for this tenant. Names in specs are compared as text, without ids. A
+    version that could not be read counts as unchanged. Variables have the values of `target`, because old values are
+    not known.
     """
     selected: dict[DeclaredKey, DeclaredKey | None] = {}
     current: dict[str, Mapping[DeclaredKey, int]] = {}
@@ -183,7 +185,7 @@ def _move(
     path: str,
     commit: Commit | None,
 ) -> None:
-    """Apply the change of one file to the presences of its grants."""
+    """Update `presences` for a commit that changes the declarations in a file from `before` to `after`."""
     for key in before:
         if key not in after:
             presence = presences[key]

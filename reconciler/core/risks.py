@@ -64,7 +64,7 @@ class AccessDiff:
         return self.creates or widens(self.before, self.after)
 
 
-def _nothing_unknown(_: AccessDiff) -> str:
+def _never_unknown(_: AccessDiff) -> str:
     return ""
 
 
@@ -86,7 +86,7 @@ class RiskRule:
     meaning: str
     found: Callable[[AccessDiff], str]
     needs: frozenset[TenantList] = frozenset()
-    unknown: Callable[[AccessDiff], str] = _nothing_unknown
+    unknown: Callable[[AccessDiff], str] = _never_unknown
 
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
@@ -106,11 +106,11 @@ def find_all_risks(
 
 
 def _access_diff(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> AccessDiff:
-    key, nothing = change.key, ClientGrant(change.key)
+    key, no_access = change.key, ClientGrant(change.key)
     return AccessDiff(
         key=key,
-        before=nothing if isinstance(change, Create) else change.before.grant,
-        after=nothing if isinstance(change, Delete) else change.after.grant,
+        before=no_access if isinstance(change, Create) else change.before.grant,
+        after=no_access if isinstance(change, Delete) else change.after.grant,
         creates=isinstance(change, Create),
         deletes=isinstance(change, Delete),
         removes_all_scopes=removes_all_scopes(change),
@@ -133,11 +133,11 @@ def _why_unknown(directory: Directory) -> str:
     return directory.reason_unread(APPLICATIONS)
 
 
-def _management(level: Level, what: str) -> Callable[[AccessDiff], str]:
+def _management(level: Level, description: str) -> Callable[[AccessDiff], str]:
     def found(diff: AccessDiff) -> str:
         if not diff.key.audience.endswith(MANAGEMENT_API_SUFFIX):
             return ""
-        return _with_scopes(what, diff, [scope for scope in diff.scopes if level_of(scope) is level])
+        return _with_scopes(description, diff, [scope for scope in diff.scopes if level_of(scope) is level])
 
     return found
 
@@ -148,7 +148,7 @@ def _management_access(diff: AccessDiff) -> str:
     return _management(Level.LOW, "can access the Management API")(diff)
 
 
-def _system_api(level: Level, what: str) -> Callable[[AccessDiff], str]:
+def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds scopes of a level on Auth0's system APIs, except the Management API.
 
     A custom API may have an identifier with the same suffix. For a custom API, only known scopes of the system API
@@ -160,7 +160,9 @@ def _system_api(level: Level, what: str) -> Callable[[AccessDiff], str]:
         if api is None:
             return ""
         scopes = [scope for scope in diff.scopes if api.has(scope) or not diff.is_custom_api]
-        return _with_scopes(f"{what} {api.name}", diff, [scope for scope in scopes if api.level_of(scope) is level])
+        return _with_scopes(
+            f"{description} {api.name}", diff, [scope for scope in scopes if api.level_of(scope) is level]
+        )
 
     return found
 
@@ -247,8 +249,8 @@ def _delete(diff: AccessDiff) -> str:
 
 
 def _all_scopes_removed(diff: AccessDiff) -> str:
-    lost = diff.removes_all_scopes and not diff.deletes
-    return "the grant loses all scopes; the application can still get tokens without scopes" if lost else ""
+    is_removed = diff.removes_all_scopes and not diff.deletes
+    return "the grant loses all scopes; the application can still get tokens without scopes" if is_removed else ""
 
 
 def _with_scopes(what: str, diff: AccessDiff, scopes: list[str]) -> str:
@@ -327,7 +329,7 @@ def _rules() -> Iterator[RiskRule]:
         REMOVAL_RISK.rule,
         Level.HIGH,
         "a grant is no longer declared, but the plan does not delete it (needs --base)",
-        _nothing_unknown,
+        _never_unknown,
     )
     yield RiskRule("administration", Level.HIGH, "scopes with administrative names", _administration)
     yield RiskRule(

@@ -11,7 +11,7 @@ SIMILARITY_MARGIN = 0.1
 MAX_WORD_LENGTH = 64
 """Longer words are not compared, because the time grows with the product of both lengths."""
 MAX_COMPARED = 200
-MAX_TWIN_LENGTH = 256
+MAX_NORMALIZED_LENGTH = 256
 
 
 def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> list[str]:
@@ -48,13 +48,13 @@ def _common_prefix_length(one: str, other: str) -> int:
 class Suggestions:
     """Limits the number of suggestions in a run, because comparing words is slow."""
 
-    def __init__(self, most: int = 20) -> None:
-        self._left = most
+    def __init__(self, max_suggestions: int = 20) -> None:
+        self._remaining = max_suggestions
 
     def __call__(self, word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
         """Return the result of `did_you_mean`, or an empty text if the limit is reached."""
-        self._left -= 1
-        return did_you_mean(word, known, min_similarity) if self._left >= 0 else ""
+        self._remaining -= 1
+        return did_you_mean(word, known, min_similarity) if self._remaining >= 0 else ""
 
 
 def to_nfc(text: str) -> str:
@@ -62,10 +62,10 @@ def to_nfc(text: str) -> str:
     return text if text.isascii() else normalize("NFC", text)
 
 
-def explain_normalization(twin: str) -> str:
+def explain_normalization(known_text: str) -> str:
     """Explain how to write a text that differs from the user's text only in Unicode normalization."""
-    escaped = twin.encode("unicode_escape").decode().replace('"', '\\"')
-    return f'"{twin}" differs only in Unicode normalization; write "{escaped}", including the double quotes'
+    escaped = known_text.encode("unicode_escape").decode().replace('"', '\\"')
+    return f'"{known_text}" differs only in Unicode normalization; write "{escaped}", including the double quotes'
 
 
 def did_you_mean(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
@@ -73,10 +73,10 @@ def did_you_mean(word: str, known: Iterable[str], min_similarity: float = MIN_SI
 
     If a known word differs only in Unicode normalization, explain how to write it.
     """
-    if len(word) <= MAX_TWIN_LENGTH:
-        known, whole = list(known), to_nfc(word)
-        twin = next((each for each in known if each != word and to_nfc(each) == whole), None)
-        if twin is not None:
-            return explain_normalization(twin)
+    if len(word) <= MAX_NORMALIZED_LENGTH:
+        known, normalized = list(known), to_nfc(word)
+        known_text = next((each for each in known if each != word and to_nfc(each) == normalized), None)
+        if known_text is not None:
+            return explain_normalization(known_text)
     quoted = [f'"{candidate}"' for candidate in similar_words(word, known, min_similarity)]
     return f"did you mean {' or '.join(quoted)}?" if quoted else ""

@@ -48,8 +48,8 @@ def insert_variables(text: str, values: Mapping[str, str]) -> str:
     if equal:
         return f"${{{equal[0]}}}"
     host = values.get(BUILT_IN)
-    named = f"${{{BUILT_IN}}}".join(map(escape_variables, text.split(host))) if host else escape_variables(text)
-    return named if substitute(named, values) == text else escape_variables(text)
+    with_domain = f"${{{BUILT_IN}}}".join(map(escape_variables, text.split(host))) if host else escape_variables(text)
+    return with_domain if substitute(with_domain, values) == text else escape_variables(text)
 
 
 CACHE_SIZE = 4096
@@ -147,19 +147,19 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
     if not tenants.targets:
         return
     suggest = Suggestions()
-    fitting: dict[Patterns, tuple[Collection[str], bool]] = {}
-    answers: dict[tuple[int, str], list[str]] = {}
+    matches_by_patterns: dict[Patterns, tuple[Collection[str], bool]] = {}
+    cache: dict[tuple[int, str], list[str]] = {}
     for spec, targets in with_targets(specs, tenants):
         patterns = patterns_of(spec)
-        if patterns not in fitting:
-            fitting[patterns] = _match_known_tenants(patterns, tenants.known)
-        unknown, fits = fitting[patterns]
+        if patterns not in matches_by_patterns:
+            matches_by_patterns[patterns] = _match_known_tenants(patterns, tenants.known)
+        unknown, is_matched = matches_by_patterns[patterns]
         yield from _unknown_tenants(spec, unknown, tenants.known, suggest)
-        if spec.tenants and not unknown and not fits:
+        if spec.tenants and not unknown and not is_matched:
             what = 'no tenant matches both "tenants" of the file and "tenants" of this grant'
             yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists")
         if has_variables(spec):
-            yield from _unknown_variables(spec, targets, answers, suggest)
+            yield from _unknown_variables(spec, targets, cache, suggest)
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
@@ -176,14 +176,14 @@ def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Co
 def substitute_spec(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
     """Substitute variables in all fields of `spec` that may contain them."""
 
-    def put_in(text: str | None) -> str | None:
+    def substitute_optional(text: str | None) -> str | None:
         return None if text is None else substitute(text, values)
 
     return spec._replace(
-        client=put_in(spec.client),
-        client_id=put_in(spec.client_id),
-        api=put_in(spec.api),
-        audience=put_in(spec.audience),
+        client=substitute_optional(spec.client),
+        client_id=substitute_optional(spec.client_id),
+        api=substitute_optional(spec.api),
+        audience=substitute_optional(spec.audience),
         scope=tuple(substitute(scope, values) for scope in spec.scope),
         organizations=spec.organizations and tuple(substitute(each, values) for each in spec.organizations),
     )
@@ -205,25 +205,29 @@ def _declared_hint(known: Collection[str]) -> str:
 
 
 def _unknown_variables(
-    spec: GrantSpec, targets: Sequence[TargetTenant], answers: dict[tuple[int, str], list[str]], suggest: Suggestions
+    spec: GrantSpec, targets: Sequence[TargetTenant], cache: dict[tuple[int, str], list[str]], suggest: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable that is undefined for a target. `answers` caches these targets by variable."""
+    """Yield a problem for each variable that is undefined for a target. `cache` has these targets by variable."""
     for text, source in spec.texts_with_sources():
         for name in variable_names(text):
-            question = (id(targets), name)
-            if question not in answers:
-                answers[question] = [target.name for target in targets if name not in target.values]
-            if lacking := answers[question]:
-                has_some = len(lacking) < len(targets)
-                known = {} if has_some else {each for target in targets[:MAX_COMPARED] for each in target.values}
-                nearest = suggest(name, known) if known else ""
+            cache_key = (id(targets), name)
+            if cache_key not in cache:
+                cache[cache_key] = [target.name for target in targets if name not in target.values]
+            if tenants_without := cache[cache_key]:
+                is_partly_defined = len(tenants_without) < len(targets)
+                known = (
+                    {} if is_partly_defined else {each for target in targets[:MAX_COMPARED] for each in target.values}
+                )
+                suggestion = suggest(name, known) if known else ""
                 yield Problem(
-                    source, _undefined_message(lacking, name), nearest or "define it under variables in reconciler.yaml"
+                    source,
+                    _undefined_message(tenants_without, name),
+                    suggestion or "define it under variables in reconciler.yaml",
                 )
 
 
 def _undefined_message(tenants: list[str], variable: str) -> str:
-    named = [tenant for tenant in tenants if tenant]
-    if not named:
+    names = [tenant for tenant in tenants if tenant]
+    if not names:
         return f"the variable {quote_text(variable)} is not defined"
-    return f"{join_some(named)} {'have' if named[1:] else 'has'} no variable {quote_text(variable)}"
+    return f"{join_some(names)} {'have' if names[1:] else 'has'} no variable {quote_text(variable)}"

@@ -40,7 +40,7 @@ def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Po
 def find_unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
     """Yield a message for each item that certainly matches none of `keys`.
 
-    After MOST_REPORTED messages, yield one message with the number of further items.
+    After MAX_REPORTED messages, yield one message with the number of further items.
     """
     items, keys = tuple(items), tuple(keys)
     if not items:
@@ -49,12 +49,12 @@ def find_unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: 
     found = [item for item in items if not _matches_any(item.pattern, keys, values, directory)]
     suggest = Suggestions(MAX_REPORTED)
     for item in found[:MAX_REPORTED]:
-        misses = (
-            _near_miss(name, item.pattern, values[name] | _known_names(name, directory), suggest)
+        suggestions = (
+            _suggestion(name, item.pattern, values[name] | _known_names(name, directory), suggest)
             for name in PATTERN_FIELDS
         )
-        near = next(filter(None, misses), "")
-        yield f"{item.setting} matches no grant: {item.pattern}; {near or 'compare the spelling with the tenant'}"
+        suggestion = next(filter(None, suggestions), "")
+        yield f"{item.setting} matches no grant: {item.pattern}; {suggestion or 'compare the spelling with the tenant'}"
     if found[MAX_REPORTED:]:
         yield f"{len(found) - MAX_REPORTED} more items of reconciler.yaml match no grant"
 
@@ -64,8 +64,8 @@ Values = dict[str, set[Value]]
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
     """Return whether the pattern may match a grant. Distinct values are compared first, because that is faster."""
-    given = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
-    for name, text in given.items():
+    parts = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
+    for name, text in parts.items():
         if not any(_may_match(value, text) for value in values[name]):
             return False
     return any(pattern.matches(key, directory) is not Match.NO for key in keys)
@@ -86,11 +86,11 @@ def _known_names(name: str, directory: Directory) -> set[Value]:
     return set(known.get(name, ()))
 
 
-def _near_miss(name: str, pattern: Pattern, values: set[Value], suggest: Suggestions) -> str:
+def _suggestion(name: str, pattern: Pattern, values: set[Value], suggest: Suggestions) -> str:
     text = getattr(pattern, name)
     known = [value for value in values if isinstance(value, str)]
     if text is None or any(matches(value, text) for value in known):
         return ""
-    if twin := next((each for each in known if matches(to_nfc(each), to_nfc(text))), None):
-        return explain_normalization(twin)
+    if known_text := next((each for each in known if matches(to_nfc(each), to_nfc(text))), None):
+        return explain_normalization(known_text)
     return suggest("".join(character for character in text if character not in WILDCARDS), known)

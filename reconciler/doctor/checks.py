@@ -50,7 +50,7 @@ def _granted_permissions(token: ProbedToken | ProbeFailed | ProbeSkipped) -> fro
 
 
 def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Finding:
-    missing = [permission for permission in _reading(needs) if permission not in granted]
+    missing = [permission for permission in _read_permissions(needs) if permission not in granted]
     is_needed = {
         "read:client_grants": True,
         "read:clients": needs.application_names,
@@ -69,7 +69,7 @@ def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Findi
 
 
 def _apply_permissions(granted: frozenset[str], needs: RequiredListings) -> Finding:
-    missing = [permission for permission in _writing(needs) if permission not in granted]
+    missing = [permission for permission in _write_permissions(needs) if permission not in granted]
     if not missing:
         return Finding("may apply", Status.OK, "yes")
     advice = f"enough if you only run plan; otherwise add it to {OWN_GRANT}"
@@ -77,7 +77,7 @@ def _apply_permissions(granted: frozenset[str], needs: RequiredListings) -> Find
 
 
 def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Finding:
-    unnecessary = sorted(granted.difference(_reading(needs), _writing(needs)))
+    unnecessary = sorted(granted.difference(_read_permissions(needs), _write_permissions(needs)))
     if not unnecessary:
         return Finding("least privilege", Status.OK, "no unnecessary permissions")
     more = f" and {len(unnecessary) - MAX_NAMED} more" if len(unnecessary) > MAX_NAMED else ""
@@ -86,11 +86,11 @@ def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Findin
     return Finding("least privilege", Status.WARNING, found, advice)
 
 
-def _reading(needs: RequiredListings) -> tuple[str, ...]:
+def _read_permissions(needs: RequiredListings) -> tuple[str, ...]:
     return (*READ_PERMISSIONS, *READ_ORGANIZATION_PERMISSIONS) if needs.organizations else READ_PERMISSIONS
 
 
-def _writing(needs: RequiredListings) -> tuple[str, ...]:
+def _write_permissions(needs: RequiredListings) -> tuple[str, ...]:
     return (*WRITE_PERMISSIONS, *WRITE_ORGANIZATION_PERMISSIONS) if needs.organizations else WRITE_PERMISSIONS
 
 
@@ -207,8 +207,8 @@ def _ok(check: str, found: str) -> Finding:
 def _credentials(text: str, unconfirmed: tuple[str, str] | None) -> Finding:
     if unconfirmed is None:
         return _ok("credentials", text)
-    what, fix = unconfirmed
-    return Finding("credentials", Status.WARNING, f"{text}; {what}", fix)
+    problem, fix = unconfirmed
+    return Finding("credentials", Status.WARNING, f"{text}; {problem}", fix)
 
 
 def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
@@ -246,9 +246,9 @@ def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
     if certificate is None:
         inside = isinstance(probe.addresses, ProbeSkipped)
         return _ok("connection", "within this process" if inside else "plain http, which is used on loopback only")
-    days = int((certificate.until - first_response.received) // DAY_SECONDS)
+    days = int((certificate.expires - first_response.received) // DAY_SECONDS)
     found = (
-        f"{certificate.version}; the certificate is valid until {_day(certificate.until)} ({pluralize(days, 'day')})"
+        f"{certificate.version}; the certificate is valid until {_day(certificate.expires)} ({pluralize(days, 'day')})"
     )
     if days >= CERTIFICATE_DAYS:
         return _ok("connection", found)
@@ -284,12 +284,12 @@ def _token(token: ProbedToken, now: float | None) -> Finding:
         return Finding("token", Status.FAILED, str(error), "get a token for the Management API of this tenant")
     origin = "fetched" if token.renewable else "from the environment"
     if expiry is None or now is None:
-        return _ok("token", f"{origin}; " + ("its expiry is unknown" if expiry is None else _until(expiry)))
-    left = expiry - now
-    if left <= 0:
-        return Finding("token", Status.FAILED, f"it expired {_duration_text(-left)} ago", "get a new one")
-    found = f"{origin}, valid for {_duration_text(left)}"
-    if token.renewable or left >= SHORT_TOKEN_SECONDS:
+        return _ok("token", f"{origin}; " + ("its expiry is unknown" if expiry is None else _expiry_text(expiry)))
+    remaining = expiry - now
+    if remaining <= 0:
+        return Finding("token", Status.FAILED, f"it expired {_duration_text(-remaining)} ago", "get a new one")
+    found = f"{origin}, valid for {_duration_text(remaining)}"
+    if token.renewable or remaining >= SHORT_TOKEN_SECONDS:
         return _ok("token", found)
     return Finding("token", Status.WARNING, found, "get a new one: a run may take longer and cannot renew it")
 
@@ -309,8 +309,8 @@ def _rate_limit(listing: ProbedListing) -> Finding:
             "the responses have no x-ratelimit headers",
             "check whether a proxy removes them; without them, runs slow down only after a 429",
         )
-    left = int(limit * RATE_SHARE)
-    return _ok("rate limit", f"{remaining} of {limit} left; runs leave {left} to others (see --rate-share)")
+    share = int(limit * RATE_SHARE)
+    return _ok("rate limit", f"{remaining} of {limit} left; runs leave {share} to others (see --rate-share)")
 
 
 def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
@@ -320,7 +320,7 @@ def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) ->
     return first_response.received if first_response.date is None else first_response.date
 
 
-def _until(expiry: float) -> str:
+def _expiry_text(expiry: float) -> str:
     return f"valid until {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d %H:%M} UTC"
 
 

@@ -263,8 +263,8 @@ async def _listing(
         answer, rate_limit = await probe.list_grants(token.text)
     except Auth0Error as error:
         return ProbeFailed(str(error), DEFAULT_ADVICE)
-    refusal = _error_of(answer)
-    return ProbedListing(str(refusal or ""), _advice(refusal) if refusal else "", rate_limit)
+    refused = _error_of(answer)
+    return ProbedListing(str(refused or ""), _advice(refused) if refused else "", rate_limit)
 
 
 def _is_for(identity: IdentityCheck, token: ProbedToken) -> bool:

@@ -45,8 +45,8 @@ def tenant(
         return Finding(
             "tenant", Status.FAILED, str(error), "`reconciler --help` explains the choice of the tenant"
         ), None
-    place = "a sandbox in this process" if chosen.kind is TenantKind.SANDBOX else chosen.base_url
-    return Finding("tenant", Status.OK, f"{chosen.title.label}: {place}"), chosen
+    location = "a sandbox in this process" if chosen.kind is TenantKind.SANDBOX else chosen.base_url
+    return Finding("tenant", Status.OK, f"{chosen.title.label}: {location}"), chosen
 
 
 def grants(
@@ -59,14 +59,14 @@ def grants(
     except ReconcilerError as error:
         return Finding("grants", Status.FAILED, str(error), "set the folder of grant files with --grants"), EVERYTHING
     patterns = chosen.patterns if chosen else ()
-    here = declared.at(chosen.target) if chosen else declared
-    return _grants(here), required_listings(here.specs, patterns)
+    tenant_grants = declared.at(chosen.target) if chosen else declared
+    return _grants(tenant_grants), required_listings(tenant_grants.specs, patterns)
 
 
 def _grants(declared: LoadedGrants) -> Finding:
-    wrong = errors(declared.problems)
-    if wrong:
-        return Finding("grants", Status.FAILED, _first_of(wrong), "`reconciler validate` shows all problems")
+    file_errors = errors(declared.problems)
+    if file_errors:
+        return Finding("grants", Status.FAILED, _first_of(file_errors), "`reconciler validate` shows all problems")
     found = f"{pluralize(len(declared.specs), 'grant')} in {pluralize(len(declared.texts), 'file')}"
     if declared.problems:
         advice = "`reconciler validate` shows all problems"

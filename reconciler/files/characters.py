@@ -49,7 +49,7 @@ def raw_character_problems(text: str, file: str) -> tuple[Problem, ...]:
 
 def _problems(text: str, file: str) -> Iterator[Problem]:
     names: Sequence[tuple[int, int]] | None = None
-    line, start_of_line, seen = 1, 0, 0
+    line, start_of_line, counted = 1, 0, 0
     for found in SUSPECT.finditer(text):
         index, char = found.start(), found.group()
         if char == "\r" and text.startswith("\n", index + 1):
@@ -58,9 +58,9 @@ def _problems(text: str, file: str) -> Iterator[Problem]:
             names = find_name_spans(MISREAD.sub(" ", text)) if names is None else names
             if not _is_within(names, index):
                 continue
-        line += text.count("\n", seen, index)
-        start_of_line = max(start_of_line, text.rfind("\n", seen, index) + 1)
-        seen = index
+        line += text.count("\n", counted, index)
+        start_of_line = max(start_of_line, text.rfind("\n", counted, index) + 1)
+        counted = index
         yield Problem(Source(file, line, index - start_of_line + 1), *_message(char))
 
 
@@ -73,9 +73,9 @@ def _message(char: str) -> tuple[str, str]:
     """Return what is wrong with a character, and what to do."""
     name, written = character_name(char), f'write it as "{escape_for_yaml(char)}" in double quotes'
     if char == "\r":
-        return f"{name} without a line feed ends a line in YAML only", f"end lines with LF or CRLF, or {written}"
+        return f"{name} without a line feed is a line break only in YAML", f"end lines with LF or CRLF, or {written}"
     if char in LINE_ENDS:
-        what = f"{name} ends a line in YAML only"
+        what = f"{name} is a line break only in YAML"
     elif not is_invisible(char):
         what = f"the control character {name} is not allowed in YAML"
     elif changes_direction(char):

@@ -37,7 +37,7 @@ def compile_schema(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]]
             cannot run in linear time.
     """
     for path in _references(schema):
-        raise NotASchemaError(f"references ({path[-1]}) are not followed", "write the referenced schema out", path)
+        raise NotASchemaError(f"references ({path[-1]}) are not followed", "copy the referenced schema here", path)
     options = RegexOptions(size_limit=MAX_PATTERN_BYTES)
     try:
         validator = Draft202012Validator(

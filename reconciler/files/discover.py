@@ -1,7 +1,7 @@
 """Find grant files and read them, within limits.
 
-The files may come from a stranger's pull request. They must not make the run hang, read outside the folder, or fill the
-memory. So only small regular files are read. Other entries are problems.
+The files may come from the pull request of an unknown person. They must not make the run hang, read outside the folder,
+or fill the memory. So only small regular files are read. Other entries are problems.
 """
 
 import os
@@ -22,7 +22,7 @@ from reconciler.errors import ReconcilerError
 TO_HIDDEN_FOLDER = "leads to a hidden folder, which is not read"
 NOT_A_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
 MAX_LINKS = 40
-"""The same limit as in Linux."""
+"""The maximum number of links in a path. Linux has the same limit."""
 
 
 class LinkProblem(StrEnum):
@@ -81,11 +81,12 @@ SUFFIXES = (".yaml", ".yml")
 GRANT_LIKE_NAME = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
 """Matches names that look like grant files: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
-MAX_NAMED_FILES = 10  # per folder; a warning counts the other files
+MAX_NAMED_FILES = 10  # per folder; a warning has the number of the other files
 MAX_HIDDEN_FILES = 10_000  # per hidden folder
 MEGABYTE = 1_000_000
 MAX_BYTES = 5 * MEGABYTE
-MAX_LEVELS = 32  # of folders
+MAX_LEVELS = 32
+"""The maximum depth of folders."""
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a FIFO waits for a writer; does not exist on Windows
 
 
@@ -135,7 +136,7 @@ def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
     for path in paths:
         if path.is_dir() and not any(map(_is_file_or_error, _in_folder(path, os.path.realpath(path), 1))):
             what = "this folder has no grant files (*.yaml, *.yml)"
-            fix = 'add one ("reconciler import" writes those of the tenant; "grants: []" in a file declares none)'
+            fix = 'add one ("reconciler import" can write the tenant\'s grants; "grants: []" declares no grants)'
             yield Problem(Source(name_of(path)), what, fix)
 
 
@@ -208,7 +209,7 @@ def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
 def _why_unread(path: Path) -> tuple[str, str]:
     """Return why a file is not read, and what to do about it."""
     if path.suffix.lower() == ".json":
-        fix = 'if it declares grants, declare them in a *.yaml file ("reconciler import" writes those of the tenant)'
+        fix = 'if it declares grants, move them to a *.yaml file ("reconciler import" can write them)'
         return "this is a JSON file, so it is not read", fix
     if not _is_yaml(path):
         return "this file is not read: its name does not end in .yaml or .yml", "rename it if it declares grants"

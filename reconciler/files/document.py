@@ -29,7 +29,7 @@ FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
 """A non-empty scalar that starts with another character is a string. Most scalars need no other check."""
 
 MAX_CHARACTERS = 8 * 1024  # per scalar
-MAX_DIGITS = 64  # far below the 4,300 digits at which Python raises an error
+MAX_DIGITS = 64  # Python raises an error for more than 4,300 digits
 
 
 def resolve(text: str) -> Scalar:
@@ -42,7 +42,7 @@ def resolve(text: str) -> Scalar:
         return WORDS[text]
     if text[0] not in FIRST_OF_NUMBERS:
         return text
-    if not FLOAT.fullmatch(text):  # decimal numbers match too, so one search rejects most words
+    if not FLOAT.fullmatch(text):  # FLOAT also matches whole numbers
         return _prefixed(text)
     _refuse_long(text)
     return int(text) if DECIMAL.fullmatch(text) else float(text)
@@ -62,7 +62,8 @@ def _refuse_long(number: str) -> None:
 
 
 START: Mark = (1, 1)
-MAX_PROBLEMS = 1000  # per file and per run, because a hostile file could cause millions
+MAX_PROBLEMS = 1000
+"""The limit per file and per run. A malicious file could have millions of problems."""
 MAX_VALUES = 300_000
 """The limit per file for keys, values, lists and mappings, because each takes hundreds of bytes of memory."""
 

@@ -51,7 +51,7 @@ GRANTS_LINE = FastLine(0, "grants")
 
 
 class _NotInSubsetError(ValueError):
-    """A line is outside the subset, so the parser must read the file."""
+    """The fast reader does not support a line, so the YAML parser must read the file."""
 
 
 def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
@@ -111,7 +111,7 @@ def _line(text: str) -> FastLine:
     found = LINE.fullmatch(text) if len(text) <= MAX_LINE_CHARACTERS else None
     if found is None:
         raise _NotInSubsetError
-    lead, key, value, item = found.groups()
+    indentation, key, value, item = found.groups()
     if item is not None:
         return FastLine(ITEM, value=_scalar(item))
     if key is None:
@@ -119,7 +119,7 @@ def _line(text: str) -> FastLine:
     parsed = None if value is None else _value(value)
     if value is not None and parsed is None:
         raise _NotInSubsetError
-    return FastLine(GRANT if lead == "  - " else FIELD, key, parsed)
+    return FastLine(GRANT if indentation == "  - " else FIELD, key, parsed)
 
 
 def _value(text: str) -> Scalar | tuple[Scalar, ...]:

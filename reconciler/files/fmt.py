@@ -69,7 +69,7 @@ def _in_order(node: Node, kind: NodeKind) -> bool:
 
 
 def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
-    """Return the kind of `part` within a node of the kind `outer`."""
+    """Return the kind of the node in `part`, which belongs to a node of the kind `outer`."""
     match outer:
         case NodeKind.FILE if part.name == "grants":
             return NodeKind.GRANTS

@@ -15,9 +15,9 @@ from reconciler.files.yaml_messages import PARSER
 
 COMMENT = re.compile("#[^\n\r]*")
 PROSE_KEYS = frozenset({"description", "reason"})
-"""Keys with free text for people as values."""
+"""Keys whose values are free text for people."""
 VARIABLES_KEY = "variables"
-"""The key of the mapping whose keys are names of variables, such as `description`."""
+"""The key of the variables. A variable can have the name of a key in PROSE_KEYS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def split_lines(text: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Collection:
-    """An open collection. `name` is the key of the collection. `key` is the key of its next value."""
+    """A collection whose end was not read yet. `name` is its own key, and `key` is the key of the value after it."""
 
     name: str
     is_mapping: bool

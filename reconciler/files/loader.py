@@ -125,7 +125,10 @@ def _read_positions(text: str, file: str) -> CollectionPositions:
 
 
 class _DocumentReader:
-    """Builds a document from events. Recursion is safe because nesting is limited to MAX_LEVELS."""
+    """Builds a document from the events of the YAML parser.
+
+    Recursion is safe because nesting is limited to MAX_LEVELS.
+    """
 
     def __init__(
         self, text: str, file: str, positions: PositionIndex, recorded: CollectionPositions | None = None

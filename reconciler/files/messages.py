@@ -210,7 +210,7 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
     "required": _missing_keys,
     "uniqueItems": _repeated_items,
 }
-"""Keywords whose violations are shown at another node than the invalid one."""
+"""Keywords whose violations are reported at another node than the invalid one."""
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
     "enum": _not_a_choice,

@@ -31,7 +31,7 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 
 
 def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
-    """For each of `paths`, yield a problem if git tracks grant files there that the checkout does not have.
+    """For each of `paths`, yield a problem if the checkout lacks grant files that git tracks there.
 
     It is an error with `must_be_complete`, otherwise a warning. Also yield a warning for file names that some file
     systems treat as equal.
@@ -134,7 +134,7 @@ class LoadedGrants:
         return replace(self, specs=select_for_tenant(self.specs, target))
 
 
-def read_grants(  # noqa: PLR0913 - what callers differ in
+def read_grants(  # noqa: PLR0913 - independent options
     paths: Iterable[Path],
     tenants: TargetTenants = NO_TENANTS,
     workspace: Workspace | None = None,
@@ -177,7 +177,7 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
     Raises:
         GitError: if git cannot read the files.
     """
-    warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: evaluated after all files are read
+    warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: runs after all files are read
     return _load(read_revision(revision, path), tenants, warnings)
 
 

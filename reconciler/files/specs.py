@@ -36,7 +36,7 @@ LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.ki
 """Text fields and list fields that may contain variables."""
 
 MAX_COMBINATIONS = 2_000_000
-"""The limit for pairs of a tenant and a grant or value, because checking a pair takes a microsecond or more."""
+"""The maximum number of pairs of a tenant and a grant or value. Checking a pair takes a microsecond or more."""
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
 """Receives an item, replaced values and the file name. Returns the problems of the item with these values."""
@@ -262,15 +262,15 @@ def _are_valid_scopes(scopes: tuple[str, ...]) -> bool:
 
 
 def _invalid_scopes(spec: GrantSpec) -> Iterator[Problem]:
-    for scope, place in spec.scopes_with_sources():
+    for scope, source in spec.scopes_with_sources():
         if not SCOPE_TOKEN.fullmatch(scope):
-            yield _invalid_scope(scope, place)
+            yield _invalid_scope(scope, source)
 
 
-def _invalid_scope(scope: str, place: Source) -> Problem:
+def _invalid_scope(scope: str, source: Source) -> Problem:
     fix = "write each scope as a separate item" if " " in scope.strip() else "check its spelling"
     what = f"the scope {quote_text(scope)} contains a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
-    return Problem(place, what, fix, Severity.WARNING)
+    return Problem(source, what, fix, Severity.WARNING)
 
 
 def _unused_organizations(spec: GrantSpec) -> Problem:

@@ -15,7 +15,8 @@ from reconciler.forge.job import GITLAB_ADVICE, GitLabJob, commit_id
 from reconciler.forge.report import PostedEntry
 
 MAX_CHARACTERS = 1_000_000
-PAGE_SIZE = 20  # notes may be long
+PAGE_SIZE = 20
+"""Larger pages of long notes could exceed the size limit of a response."""
 MAX_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 

@@ -83,7 +83,7 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     for number, line in enumerate(text.split("\n")[1:], start=2):
         if MARKER.fullmatch(line.rstrip()):
             raise ReconcilerError(
-                f"{visible(file)}:{number}:1: a second report starts here, but a file contains one report; "
+                f"{visible(file)}:{number}:1: a second report starts here, but a file can contain only one;"
                 "use {tenant} in its name",
             )
     stamp = STAMP.fullmatch(_first_line(text.partition("\n")[2]))
@@ -125,7 +125,7 @@ def tenant_of(marker: str) -> str:
 
 
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
-    """Yield the markers of our entries that no current report replaces, each once.
+    """Yield the markers of reconciler's earlier entries that have no current report, each once.
 
     Only entries for the same configuration as in the marker `like` are considered. `current` are the markers of the
     current reports.

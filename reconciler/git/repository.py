@@ -184,7 +184,7 @@ class Repository:
     """A repository whose owner git accepts. All paths are real paths.
 
     `root` is the root folder of the checkout. `git_dir` is the folder `.git`, or the folder of this worktree in it.
-    `common_dir` is the folder `.git` that all worktrees share. `warnings` contains every warning of git so far, once.
+    `common_dir` is the folder `.git` that all worktrees share. `warnings` has each distinct warning of git so far.
     """
 
     root: Path

@@ -88,7 +88,8 @@ def retry_blocking(
 ) -> T:
     """Call `work` and return its result. Repeat it after an error of a type in `transient`.
 
-    `work` must read before it writes. Then a write whose response was lost is not repeated.
+    `work` must first read the current state and write only what is missing. So a write that succeeded, but whose
+    response was lost, is not repeated.
 
     Raises:
         Exception: the error of the last attempt.
@@ -115,7 +116,10 @@ def _requested_delay(error: Exception) -> float:
 
 
 def _explain_delay(error: Exception, requested: float, *, is_late: bool) -> None:
-    """Add the requested delay to the message of an error. If `is_late`, add that the run ends before it."""
+    """Add the delay that the tenant requests to the message of an error.
+
+    If `is_late`, add that the delay is longer than the rest of the run.
+    """
     if requested:
         end = f", {AFTER_DEADLINE}" if is_late else ""
         error.args = (f"{error}; the tenant asks to wait until {time_after(requested)}{end}",)

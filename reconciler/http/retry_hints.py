@@ -53,5 +53,5 @@ def _number(text: str | None) -> float | None:
 def _http_date(text: str | None) -> float | None:
     try:
         return parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, OverflowError, IndexError, TypeError, OSError):  # the library lets all of these through
+    except (ValueError, OverflowError, IndexError, TypeError, OSError):  # invalid dates cause all of these
         return None

@@ -26,8 +26,8 @@ MAX_MARKER_NAME_LENGTH = 150
 def marker(tenant: str, links: SourceLinks = NO_REPOSITORY) -> str:
     """Return the marker of a document: an HTML comment that identifies its tenant and is invisible on the page.
 
-    The marker also names the configuration, unless it is the usual one, because two configurations may share a tenant
-    name.
+    The marker also names the configuration file, unless it is reconciler.yaml, because two configurations may share a
+    tenant name.
     """
     names = [tenant, *([links.config] if links.config != DEFAULT_CONFIG else [])]
     return f"<!-- {':'.join([MARKER_PREFIX, *map(_marker_name, names)])} -->"
@@ -52,7 +52,7 @@ def span(text: str) -> str:
 
 
 def tenant_label(tenant: TenantName) -> str:
-    """Return the name of a tenant for Markdown. SANDBOX follows the name of a sandbox, and no name can imitate it."""
+    """Return the name of a tenant for Markdown. A sandbox is marked with SANDBOX in bold, which no name can contain."""
     return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
 

@@ -14,7 +14,13 @@ from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.outcomes import report_markdown
 from reconciler.output.markdown.plan import TITLE, plan_markdown
-from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, bytes_per_document, fit, join_documents
+from reconciler.output.markdown.truncate import (
+    DEFAULT_MAX_BYTES,
+    Section,
+    bytes_per_document,
+    join_documents,
+    join_sections,
+)
 from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import plain
@@ -32,7 +38,7 @@ class TenantFailure:
 
 
 Failures = Mapping[str, TenantFailure]
-"""Failures by the name of the tenant."""
+"""Failed tenants: from a name to the failure."""
 
 
 def failures_json(failed: Failures) -> list[Json]:
@@ -57,7 +63,7 @@ def failures_text(failed: Failures, title: str) -> list[str]:
 def failures_markdown(failed: Failures, title: str, links: SourceLinks, max_bytes: int) -> list[str]:
     """Return a document of at most `max_bytes` for each tenant, in place of its result."""
     return [
-        fit(
+        join_sections(
             [
                 Section((f"{marker(name, links)}\n### {_heading(name, each, title, links)}\n\n",)),
                 Section(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),
@@ -82,7 +88,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputView:
-    """How results are shown.
+    """Options for showing results.
 
     Args:
         verbose: Show every grant that is left alone.

@@ -20,10 +20,10 @@ IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", 
 
 
 def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str]:
-    """Yield a command per problem, without line feed. A problem without a line is shown on the file."""
+    """Yield a command per problem, without line feed. A problem without a line refers to the whole file."""
     for problem in problems:
-        place = replace(problem.source, file=links.path_of(problem.source.file))
-        yield _command(str(problem.severity), place, problem.message)
+        source = replace(problem.source, file=links.path_of(problem.source.file))
+        yield _command(str(problem.severity), source, problem.message)
 
 
 def plan_annotations(plan: Plan, links: SourceLinks) -> Iterator[str]:
@@ -39,20 +39,20 @@ def plan_annotations(plan: Plan, links: SourceLinks) -> Iterator[str]:
     changes = (*plan.changes, *(each.change for each in plan.blocked))
     sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
     for level, word in COMMANDS.items():
-        for danger in risks_at_level(plan, level):
-            source = sources.get(danger.key)
-            place = replace(source, file=links.path_of(source.file)) if source else config
-            message = f"{danger.label}: {shorten(danger.risk.message, MAX_MESSAGE_LENGTH)} ({danger.risk.rule})"
-            yield _command(word, place, f"{plan.tenant.label}: {message}")
+        for found in risks_at_level(plan, level):
+            source = sources.get(found.key)
+            location = replace(source, file=links.path_of(source.file)) if source else config
+            message = f"{found.label}: {shorten(found.risk.message, MAX_MESSAGE_LENGTH)} ({found.risk.rule})"
+            yield _command(word, location, f"{plan.tenant.label}: {message}")
 
 
-def _command(word: str, place: Source, message: str) -> str:
+def _command(word: str, source: Source, message: str) -> str:
     text = visible(message).translate(IN_MESSAGES)
-    return f"::{word} {_properties(place)}::{text}"
+    return f"::{word} {_properties(source)}::{text}"
 
 
-def _properties(place: Source) -> str:
-    properties = {"file": visible(place.file), "title": "reconciler"}
-    if place.line:
-        properties |= {"line": str(place.line), "col": str(place.column)}
+def _properties(source: Source) -> str:
+    properties = {"file": visible(source.file), "title": "reconciler"}
+    if source.line:
+        properties |= {"line": str(source.line), "col": str(source.column)}
     return ",".join(f"{name}={value.translate(IN_PROPERTIES)}" for name, value in properties.items())

@@ -43,7 +43,7 @@ def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
     configuration.
     """
     plans = tuple(plans)
-    log = _log(_rules(), _once(result for plan in plans for result in _results(plan, links)))
+    log = _log(_rules(), _without_duplicates(result for plan in plans for result in _results(plan, links)))
     log["properties"] = {
         "plans": [
             {"tenant": plan.tenant.name, "sandbox": plan.tenant.is_sandbox, "plan_id": plan_id(plan)} for plan in plans
@@ -66,11 +66,11 @@ def _results(plan: Plan, links: SourceLinks) -> Iterator[Json]:
     for level in Level:
         for each in risks_at_level(plan, level):
             source = sources.get(each.key)
-            place = _location(source, links) if source else _physical(links.config, 1, 1)
-            yield _result(each, place, plan.tenant, effects[each.key])
+            location = _location(source, links) if source else _physical(links.config, 1, 1)
+            yield _result(each, location, plan.tenant, effects[each.key])
 
 
-def _result(danger: GrantRisk, place: Json, tenant: TenantName, effect: Json) -> Json:
+def _result(danger: GrantRisk, location: Json, tenant: TenantName, effect: Json) -> Json:
     """Return a risk.
 
     Its fingerprint contains the `effect` of the change, so that dismissing it dismisses no other change.
@@ -80,7 +80,7 @@ def _result(danger: GrantRisk, place: Json, tenant: TenantName, effect: Json) ->
         "ruleId": danger.risk.rule,
         "level": LEVELS[danger.risk.level],
         "message": {"text": _message(f"{tenant.label}: {danger.label}: {danger.risk.message}")},
-        "locations": [{**place, "logicalLocations": grant}],
+        "locations": [{**location, "logicalLocations": grant}],
         "partialFingerprints": _fingerprint([tenant.domain, danger.risk.rule, key_json(danger.key), effect]),
     }
 
@@ -96,7 +96,7 @@ def _config_result(change: ConfigChange, links: SourceLinks) -> Json:
     }
 
 
-def _once(results: Iterable[Json]) -> list[Json]:
+def _without_duplicates(results: Iterable[Json]) -> list[Json]:
     """Return each result once. The plan of every tenant contains the changes of reconciler.yaml."""
     return list({digest(result["partialFingerprints"]): result for result in results}.values())
 

@@ -12,14 +12,14 @@ MAX_LINKED_PATH_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """A repository at `root`, seen from the current folder `here`. Both are absolute paths with `/`.
+    """A repository at `root`, used from the folder `current_folder`. Both are absolute paths with `/`.
 
     `address` is the URL prefix of its files, or empty. `config` is the path of the configuration, which distinguishes
     tenants of several configurations. `commit` is the commit under review, if known.
     """
 
     root: str = "/"
-    here: str = "/"
+    current_folder: str = "/"
     address: str = ""
     config: str = DEFAULT_CONFIG
     commit: str = ""
@@ -41,9 +41,9 @@ class SourceLinks:
     def inside(self, file: str) -> str:
         """Return the path of a file below the root, or an empty text."""
         folder = f"{self.root.rstrip('/')}/"
-        whole = normpath(join(self.here, file))
-        return whole.removeprefix(folder) if whole.startswith(folder) else ""
+        path = normpath(join(self.current_folder, file))
+        return path.removeprefix(folder) if path.startswith(folder) else ""
 
 
 NO_REPOSITORY = SourceLinks()
-"""The value without a repository."""
+"""Source links outside a repository: they link nothing."""

@@ -36,67 +36,70 @@ DIRECTORY = a_directory({"billing": "Billing", "x": "X"}, [an_api()])
 PLAN = a_plan(SPECS, [an_observed(), an_observed(a_grant(a_key("stray")))], DIRECTORY)
 
 
-def saved(folder: Path, plan: Plan = PLAN, now: datetime = NOW) -> Path:
+def save_plan(folder: Path, plan: Plan = PLAN, now: datetime = NOW) -> Path:
     path = folder / "plan.json"
     write_plan(path, plan, OPTIONS, now)
     return path
 
 
-def test_a_plan_reads_back_as_it_was(tmp_path: Path) -> None:
-    read = read_plan(saved(tmp_path))
+def test_a_saved_plan_is_read_back_unchanged(tmp_path: Path) -> None:
+    saved_plan = read_plan(save_plan(tmp_path))
 
-    assert (read.created_at, read.options) == (NOW, OPTIONS)
-    assert plan_json(read.plan) == plan_json(PLAN)
-    assert plain(plan_lines(read.plan)) == plain(plan_lines(PLAN))
+    assert (saved_plan.created_at, saved_plan.options) == (NOW, OPTIONS)
+    assert plan_json(saved_plan.plan) == plan_json(PLAN)
+    assert plain(plan_lines(saved_plan.plan)) == plain(plan_lines(PLAN))
 
 
-def test_blocked_changes_and_pruned_grants_read_back_too(tmp_path: Path) -> None:
+def test_blocked_changes_and_pruned_grants_are_read_back_unchanged(tmp_path: Path) -> None:
     protection = ProtectionRules(OWN, (Protect(client_id="billing"),))
     plan = a_plan(
         SPECS, [an_observed(), an_observed(a_grant(a_key("stray")))], DIRECTORY, prune=True, protection=protection
     )
 
-    assert plan_json(read_plan(saved(tmp_path, plan)).plan) == plan_json(plan)
+    assert plan_json(read_plan(save_plan(tmp_path, plan)).plan) == plan_json(plan)
 
 
-def test_only_the_owner_may_read_it_and_nothing_else_is_left(tmp_path: Path) -> None:
-    path = saved(tmp_path)
+def test_only_the_owner_may_read_a_saved_plan_and_no_temporary_file_remains(tmp_path: Path) -> None:
+    path = save_plan(tmp_path)
     path.chmod(0o644)
 
-    assert stat.S_IMODE(saved(tmp_path).stat().st_mode) == 0o600
+    assert stat.S_IMODE(save_plan(tmp_path).stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_same_inputs_give_the_same_bytes_but_for_the_time(tmp_path: Path) -> None:
-    one, two = saved(tmp_path).read_text(), saved(tmp_path, now=NOW + timedelta(hours=1)).read_text()
+def test_saved_plans_of_equal_plans_differ_only_in_the_time(tmp_path: Path) -> None:
+    text, later_text = (
+        save_plan(tmp_path).read_text(),
+        save_plan(tmp_path, now=NOW + timedelta(hours=1)).read_text(),
+    )
 
-    assert saved(tmp_path).read_text() == one
-    differing = [a.split('"')[1] for a, b in zip(one.splitlines(), two.splitlines(), strict=True) if a != b]
+    assert save_plan(tmp_path).read_text() == text
+    differing = [a.split('"')[1] for a, b in zip(text.splitlines(), later_text.splitlines(), strict=True) if a != b]
     assert differing == ["saved", "checksum"]
-    first, second = json.loads(one)["saved"], json.loads(two)["saved"]
+    first, second = json.loads(text)["saved"], json.loads(later_text)["saved"]
     assert {name for name in first | second if first[name] != second[name]} == {"created_at"}
 
 
-def test_each_change_has_a_line_of_its_own(tmp_path: Path) -> None:
-    lines = saved(tmp_path).read_text().splitlines()
+def test_each_change_is_on_its_own_line(tmp_path: Path) -> None:
+    lines = save_plan(tmp_path).read_text().splitlines()
 
     changes = [json.loads(line.removesuffix(",")) for line in lines if line.strip().startswith('{"action"')]
     assert changes == json.loads("".join(lines))["changes"] != []
 
 
 @pytest.mark.parametrize("folder", ["missing", "file"])
-def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, folder: str) -> None:
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(ReconcilerError, match="cannot be written"):
         write_plan(tmp_path / folder / "plan.json", PLAN, OPTIONS, NOW)
 
 
-def rewritten(path: Path, change: Callable[[dict[str, Any]], object], *, sign: bool = False) -> Path:
-    """Alter a saved plan; a forger can compute the digest as well as we can."""
+def alter(path: Path, change: Callable[[dict[str, Any]], object], *, update_checksum: bool = False) -> Path:
+    """Alter a saved plan. With `update_checksum`, update the checksum, which anybody can compute."""
     content = json.loads(path.read_text())
     change(content)
-    if sign:
+    if update_checksum:
         content.pop("checksum", None)
         content["checksum"] = digest(content)
     path.write_text(json.dumps(content))
@@ -114,11 +117,11 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], object], *, sign: b
         lambda content: content.pop("checksum"),
         lambda content: content.update(more=1),
     ],
-    ids=["a change less", "a scope more", "another time", "another tenant", "another checksum", "no checksum", "more"],
+    ids=["missing change", "added scope", "time", "tenant", "checksum", "no checksum", "unknown key"],
 )
 def test_an_altered_plan_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     with pytest.raises(StalePlanError, match="was altered"):
-        read_plan(rewritten(saved(tmp_path), change))
+        read_plan(alter(save_plan(tmp_path), change))
 
 
 @pytest.mark.parametrize(
@@ -132,22 +135,24 @@ def test_an_altered_plan_is_refused(tmp_path: Path, change: Callable[[dict[str, 
         lambda content: content["unmanaged"][0].update(reason="because"),
         lambda content: content.update(summary=None),
     ],
-    ids=["no sides", "no source", "no list", "no time", "no options", "no reason", "no summary"],
+    ids=["no before and after", "no source", "no list", "no time", "no options", "no reason", "no summary"],
 )
-def test_a_forged_plan_without_sense_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def test_an_invalid_plan_with_a_correct_checksum_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
     with pytest.raises(StalePlanError, match="was altered"):
-        read_plan(rewritten(saved(tmp_path), change, sign=True))
+        read_plan(alter(save_plan(tmp_path), change, update_checksum=True))
 
 
-def test_a_plan_of_another_format_is_refused(tmp_path: Path) -> None:
-    path = rewritten(saved(tmp_path), lambda content: content.update(format_version="2"), sign=True)
+def test_a_plan_with_another_format_version_is_refused(tmp_path: Path) -> None:
+    path = alter(save_plan(tmp_path), lambda content: content.update(format_version="2"), update_checksum=True)
 
     with pytest.raises(StalePlanError, match='has the format "2"; this version knows "1"'):
         read_plan(path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", "[" * 100_000, '{"format_version": "1"}', "\x00"])
-def test_what_is_no_saved_plan_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_saved_plan_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "plan.json"
     path.write_text(content)
 
@@ -155,7 +160,7 @@ def test_what_is_no_saved_plan_is_refused(tmp_path: Path, content: str) -> None:
         read_plan(path)
 
 
-def test_a_plan_that_is_only_printed_approves_nothing(tmp_path: Path) -> None:
+def test_a_plan_in_json_format_is_not_a_saved_plan(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(plan_json(PLAN)))
 
@@ -163,7 +168,7 @@ def test_a_plan_that_is_only_printed_approves_nothing(tmp_path: Path) -> None:
         read_plan(path)
 
 
-def test_a_missing_file_is_a_plain_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_with_exit_code_1(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError, match="No such file") as caught:
         read_plan(tmp_path / "plan.json")
 
@@ -185,14 +190,14 @@ ONE_DAY = timedelta(hours=24)
         (PLAN.tenant, timedelta(hours=25), "is too old"),
         (PLAN.tenant, timedelta(hours=-1), "the clocks of the two machines differ"),
     ],
-    ids=["another domain", "another tenant", "too old", "from the future"],
+    ids=["another domain", "another tenant name", "too old", "in the future"],
 )
-def test_a_plan_that_is_not_current_is_refused(tenant: TenantName, age: timedelta, message: str) -> None:
+def test_a_plan_of_another_tenant_or_time_is_refused(tenant: TenantName, age: timedelta, message: str) -> None:
     with pytest.raises(StalePlanError, match=message):
         refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS, "checksum"), tenant, ONE_DAY, NOW + age)
 
 
-def test_a_current_plan_is_taken() -> None:
+def test_a_plan_is_accepted_until_its_maximum_age() -> None:
     refuse_unless_current(SavedPlan(PLAN, NOW, OPTIONS, "checksum"), PLAN.tenant, ONE_DAY, NOW + ONE_DAY)
 
 
@@ -206,7 +211,7 @@ def a_plan_between(desired: list[ClientGrant], tenant: list[ClientGrant]) -> Pla
 
 
 @given(st.lists(grants(), max_size=4), st.lists(grants(), max_size=4))
-def test_a_plan_approves_itself_and_every_part_of_itself(desired: list[ClientGrant], tenant: list[ClientGrant]) -> None:
+def test_a_plan_approves_all_and_some_of_its_changes(desired: list[ClientGrant], tenant: list[ClientGrant]) -> None:
     plan = a_plan_between(desired, tenant)
 
     assert find_deviations(plan, plan, ()) == Deviations((), (), (), (), (), (), loses_narrowing=False)
@@ -214,33 +219,33 @@ def test_a_plan_approves_itself_and_every_part_of_itself(desired: list[ClientGra
 
 
 @given(st.lists(grants(), max_size=4), st.lists(grants(), max_size=4), st.lists(grants(), max_size=4))
-def test_what_is_approved_is_exactly_what_was_reviewed(
+def test_exactly_the_changes_of_the_saved_plan_are_approved(
     desired: list[ClientGrant],
-    then: list[ClientGrant],
-    now: list[ClientGrant],
+    tenant_before: list[ClientGrant],
+    tenant_now: list[ClientGrant],
 ) -> None:
-    approved, fresh = a_plan_between(desired, then), a_plan_between(desired, now)
+    approved, current = a_plan_between(desired, tenant_before), a_plan_between(desired, tenant_now)
 
-    excess = find_deviations(fresh, approved, ()).unapproved
+    unapproved = find_deviations(current, approved, ()).unapproved
 
-    reviewed = [change_effect(change) for change in approved.changes]
-    assert [change for change in fresh.changes if change_effect(change) not in reviewed] == list(excess)
+    approved_effects = [change_effect(change) for change in approved.changes]
+    assert [change for change in current.changes if change_effect(change) not in approved_effects] == list(unapproved)
 
 
 @given(st.lists(grants(), max_size=4), st.lists(grants(), max_size=4))
-def test_a_plan_keeps_its_id_through_a_file(desired: list[ClientGrant], tenant: list[ClientGrant]) -> None:
+def test_the_id_of_a_plan_does_not_change_in_json(desired: list[ClientGrant], tenant: list[ClientGrant]) -> None:
     plan = a_plan_between(desired, tenant)
 
     assert plan_id(plan_from_json(json.loads(json.dumps(plan_json(plan))))) == plan_id(plan)
 
 
-def test_another_deed_has_another_id() -> None:
+def test_plans_with_different_changes_have_different_ids() -> None:
     ids = {plan_id(a_plan([a_spec(scope=scope)], directory=Directory())) for scope in [("a",), ("b",), ("a", "b")]}
 
     assert len(ids) == 3
 
 
-def test_a_pipe_is_no_plan_and_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "plan.json")
 
     with pytest.raises(ReconcilerError, match="not a regular file"):

@@ -13,17 +13,17 @@ from reconciler.core.pattern import Protect
 from reconciler.core.plan import Origin, Plan, grant_after
 from reconciler.core.problems import Level, Risk
 
-WIDER = a_grant(scope=("read:invoices", "write:invoices"), organization_usage="allow", allow_any_organization=True)
-UNTOUCHABLE = ProtectionRules(OWN, (Protect(client_id="kept", reason="ask first"),))
+WIDENED = a_grant(scope=("read:invoices", "write:invoices"), organization_usage="allow", allow_any_organization=True)
+PROTECTION = ProtectionRules(OWN, (Protect(client_id="kept", reason="ask first"),))
 PLANS = {
     "create": a_plan([a_spec()]),
-    "update": a_plan([a_spec()], [an_observed(WIDER)]),
-    "delete": a_plan([a_spec(client_id="other")], [an_observed(WIDER)], prune=True),
-    "blocked": a_plan([a_spec(client_id="kept")], [an_observed(a_grant(OWN))], protection=UNTOUCHABLE),
-    "all-scopes": a_plan([a_spec(scope=(), allow_all_scopes=True)], [an_observed(WIDER)]),
+    "update": a_plan([a_spec()], [an_observed(WIDENED)]),
+    "delete": a_plan([a_spec(client_id="other")], [an_observed(WIDENED)], prune=True),
+    "blocked": a_plan([a_spec(client_id="kept")], [an_observed(a_grant(OWN))], protection=PROTECTION),
+    "all-scopes": a_plan([a_spec(scope=(), allow_all_scopes=True)], [an_observed(WIDENED)]),
     "default": a_plan([a_spec(default_for="third_party_clients")]),
     "names": a_plan([a_spec()], directory=a_directory({"billing": "Billing"}, [an_api()])),
-    "nothing": a_plan([a_spec()], [an_observed()]),
+    "no changes": a_plan([a_spec()], [an_observed()]),
     "organizations": a_plan(
         [
             a_spec(organization_usage="allow", organizations=("acme", "globex")),
@@ -43,19 +43,19 @@ PLANS = {
 }
 
 
-def as_data(plan: Plan) -> dict[str, Any]:
+def json_data(plan: Plan) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(json.dumps(plan_json(plan)))
     assert data == plan_json(plan)
     return data
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-def test_a_plan_as_data_fits_its_schema_and_is_json(plan: Plan) -> None:
-    Draft202012Validator(stored.load(stored.PLAN)).validate(as_data(plan))
+def test_the_json_of_a_plan_matches_its_schema(plan: Plan) -> None:
+    Draft202012Validator(stored.load(stored.PLAN)).validate(json_data(plan))
 
 
-def test_an_update_has_both_sides_and_the_fields_between_them() -> None:
-    (change,) = as_data(PLANS["update"])["changes"]
+def test_an_update_contains_before_after_and_the_changed_fields() -> None:
+    (change,) = json_data(PLANS["update"])["changes"]
 
     key = {
         "client_id": "billing",
@@ -97,9 +97,9 @@ def test_an_update_has_both_sides_and_the_fields_between_them() -> None:
     }
 
 
-def test_organizations_stand_by_id_with_the_names_that_are_known_beside_them() -> None:
-    data = as_data(PLANS["organizations"])
-    new, silent, billing, stray = data["changes"]
+def test_organizations_are_listed_by_id_with_a_table_of_known_names() -> None:
+    data = json_data(PLANS["organizations"])
+    new, undeclared, billing, stray = data["changes"]
 
     assert data["organization_names"] == {"org_1": "acme", "org_2": "globex", "org_3": "initech"}
     assert billing["fields"] == [{"field": "organizations", "added": ["org_2"], "removed": ["org_3"]}]
@@ -108,29 +108,29 @@ def test_organizations_stand_by_id_with_the_names_that_are_known_beside_them() -
         ["org_1", "org_2"],
     )
     assert new["after"]["organizations"] == []
-    assert "organizations" not in silent["after"]
+    assert "organizations" not in undeclared["after"]
     assert stray["fields"][-1] == {"field": "organizations", "added": [], "removed": ["org_4"]}
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-def test_a_plan_that_comes_back_from_data_says_the_same(plan: Plan) -> None:
-    back = plan_from_json(as_data(plan))
+def test_a_plan_is_read_back_from_json_unchanged(plan: Plan) -> None:
+    read_back = plan_from_json(json_data(plan))
 
-    assert as_data(back) == as_data(plan)
-    assert [grant_after(change) for change in back.changes] == [grant_after(change) for change in plan.changes]
+    assert json_data(read_back) == json_data(plan)
+    assert [grant_after(change) for change in read_back.changes] == [grant_after(change) for change in plan.changes]
 
 
-def test_risks_and_origins_come_back_as_they_were() -> None:
+def test_risks_and_origins_are_read_back_unchanged() -> None:
     plan = replace(
         PLANS["update"],
         risks={PLANS["update"].changes[0].key: (Risk("delete", Level.HIGH, "takes everything"),)},
         origins={PLANS["update"].changes[0].key: Origin.BOTH},
     )
 
-    data = as_data(plan)
+    data = json_data(plan)
     Draft202012Validator(stored.load(stored.PLAN)).validate(data)
-    back = plan_from_json(data)
-    assert (back.risks, back.origins) == (plan.risks, plan.origins)
+    read_back = plan_from_json(data)
+    assert (read_back.risks, read_back.origins) == (plan.risks, plan.origins)
 
 
 @pytest.mark.parametrize(
@@ -138,15 +138,15 @@ def test_risks_and_origins_come_back_as_they_were() -> None:
     [("create", False, True, True), ("update", True, True, True), ("delete", True, False, False)],
     ids=["create", "update", "delete"],
 )
-def test_a_side_that_does_not_exist_is_null(name: str, *, before: bool, after: bool, source: bool) -> None:
-    *_, change = as_data(PLANS[name])["changes"]
+def test_a_missing_before_or_after_is_null(name: str, *, before: bool, after: bool, source: bool) -> None:
+    *_, change = json_data(PLANS[name])["changes"]
 
     assert (change["before"] is not None, change["after"] is not None) == (before, after)
     assert (change["source"] is not None) is source
 
 
-def test_a_blocked_change_stays_among_the_changes_and_is_counted_as_blocked_only() -> None:
-    data = as_data(PLANS["blocked"])
+def test_a_blocked_change_is_listed_and_counted_only_as_blocked() -> None:
+    data = json_data(PLANS["blocked"])
 
     assert [change["blocked"] for change in data["changes"]] == ['protected: ask first (protect: client_id "kept")']
     assert data["summary"] == {
@@ -159,13 +159,13 @@ def test_a_blocked_change_stays_among_the_changes_and_is_counted_as_blocked_only
     }
 
 
-def test_what_is_left_alone_is_listed_with_its_id_and_its_reason() -> None:
-    (own,) = as_data(PLANS["blocked"])["unmanaged"]
+def test_a_grant_that_is_left_alone_is_listed_with_its_id_and_reason() -> None:
+    (own,) = json_data(PLANS["blocked"])["unmanaged"]
 
     assert (own["id"], own["reason"], own["key"]["client_id"]) == ("cgr_0000000000000001", "own", "own-client")
 
 
-def test_changes_stand_in_the_order_in_which_they_are_carried_out() -> None:
+def test_changes_are_listed_in_the_order_of_apply() -> None:
     observed = [
         an_observed(a_grant(a_key("a")), "cgr_a"),
         an_observed(a_grant(a_key("b"), ("read:invoices", "more")), "cgr_b"),
@@ -173,12 +173,12 @@ def test_changes_stand_in_the_order_in_which_they_are_carried_out() -> None:
     ]
     specs = [a_spec(client_id=client_id) for client_id in ("b", "c", "d")]
 
-    changes = as_data(a_plan(specs, observed, prune=True))["changes"]
+    changes = json_data(a_plan(specs, observed, prune=True))["changes"]
 
     assert [change["key"]["client_id"] for change in changes] == ["d", "c", "b", "a"]
 
 
-def test_critical_risks_stand_ahead_of_all_changes() -> None:
+def test_critical_risks_come_before_all_changes() -> None:
     management = an_api("https://t.example/api/v2/", "Auth0 Management API", scopes=frozenset({"create:clients"}))
     specs = [a_spec(), a_spec(line=9, client_id="zed", audience=management.identifier, scope=("create:clients",))]
 

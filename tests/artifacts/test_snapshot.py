@@ -25,37 +25,37 @@ from reconciler.files.read import read_grants
 from reconciler.files.schema import violations
 from reconciler.files.write import snapshot_file
 
-CREATING = a_plan([a_spec()])
+CREATE_PLAN = a_plan([a_spec()])
 
 
-def deleting(*observed: ObservedGrant) -> Plan:
-    return replace(CREATING, changes=tuple(map(Delete, observed)))
+def plan_with_deletes(*observed: ObservedGrant) -> Plan:
+    return replace(CREATE_PLAN, changes=tuple(map(Delete, observed)))
 
 
-def written(folder: Path, *observed: ObservedGrant) -> tuple[Path, list[ClientGrant]]:
-    path = write_snapshot(folder, "run", deleting(*observed), Directory())
+def write_and_read(folder: Path, *observed: ObservedGrant) -> tuple[Path, list[ClientGrant]]:
+    path = write_snapshot(folder, "run", plan_with_deletes(*observed), Directory())
     declared = read_grants([path], is_snapshot=True).at(ANY_TENANT)
     assert declared.problems == ()
     return path, [each.grant for each in resolve(declared.specs, Directory())[0]]
 
 
-def test_a_snapshot_is_a_grant_file_that_declares_what_the_tenant_had(tmp_path: Path) -> None:
+def test_a_snapshot_declares_the_grants_of_the_tenant(tmp_path: Path) -> None:
     before = [a_grant(a_key("a"), scope=("x", "y"), organization_usage="require"), a_grant(a_key("b"), scope=())]
 
-    _, declared = written(tmp_path, *map(an_observed, before))
+    _, declared = write_and_read(tmp_path, *map(an_observed, before))
 
     assert declared == before
 
 
-def test_a_snapshot_lists_its_files_and_what_the_run_creates(tmp_path: Path) -> None:
-    path = write_snapshot(tmp_path, "run", CREATING, Directory())
+def test_the_manifest_of_a_snapshot_lists_the_created_grants(tmp_path: Path) -> None:
+    path = write_snapshot(tmp_path, "run", CREATE_PLAN, Directory())
 
     assert [each.name for each in path.iterdir()] == ["MANIFEST"]
     assert rollback_of(path, tmp_path) == Rollback("run", "test", "test.example", (a_grant(),))
 
 
 @pytest.mark.parametrize(
-    "forge",
+    "alter",
     [
         lambda path: (path / "001.yaml").write_text("snapshot: run\ngrants: []\n"),
         lambda path: (path / "002.yaml").write_text("snapshot: run\ngrants: []\n"),
@@ -65,16 +65,16 @@ def test_a_snapshot_lists_its_files_and_what_the_run_creates(tmp_path: Path) -> 
     ],
     ids=["altered", "added", "removed", "empty manifest", "deep manifest"],
 )
-def test_a_snapshot_that_was_altered_is_refused(tmp_path: Path, forge: Callable[[Path], object]) -> None:
-    path, _ = written(tmp_path, an_observed())
-    forge(path)
+def test_an_altered_snapshot_is_refused(tmp_path: Path, alter: Callable[[Path], object]) -> None:
+    path, _ = write_and_read(tmp_path, an_observed())
+    alter(path)
 
     with pytest.raises(ReconcilerError, match=r"that the run wrote"):
         rollback_of(path, tmp_path)
 
 
-def test_a_folder_elsewhere_is_no_snapshot(tmp_path: Path) -> None:
-    path, _ = written(tmp_path / "own", an_observed())
+def test_a_copy_or_a_link_outside_the_snapshot_folder_is_not_a_snapshot(tmp_path: Path) -> None:
+    path, _ = write_and_read(tmp_path / "own", an_observed())
     shutil.copytree(path, tmp_path / "grants")
     (tmp_path / "own" / "snapshots" / "link").symlink_to(tmp_path / "grants")
 
@@ -83,8 +83,8 @@ def test_a_folder_elsewhere_is_no_snapshot(tmp_path: Path) -> None:
     assert rollback_of(tmp_path / "own" / "snapshots" / "link", tmp_path / "own") is None
 
 
-def test_the_key_snapshot_is_a_problem_anywhere_else(tmp_path: Path) -> None:
-    path, _ = written(tmp_path, an_observed())
+def test_the_key_snapshot_is_a_problem_in_other_files(tmp_path: Path) -> None:
+    path, _ = write_and_read(tmp_path, an_observed())
 
     (problem,) = read_grants([path]).problems
 
@@ -92,13 +92,13 @@ def test_the_key_snapshot_is_a_problem_anywhere_else(tmp_path: Path) -> None:
     assert problem.source.line == 2
 
 
-def test_what_looks_like_a_variable_stays_what_it_is(tmp_path: Path) -> None:
+def test_text_that_looks_like_a_variable_is_escaped(tmp_path: Path) -> None:
     before = a_grant(a_key("${domain}", "$${x"), scope=("${stage}:invoices",))
 
-    assert written(tmp_path, an_observed(before))[1] == [before]
+    assert write_and_read(tmp_path, an_observed(before))[1] == [before]
 
 
-def test_names_stand_beside_the_ids() -> None:
+def test_names_are_comments_after_the_ids() -> None:
     text = snapshot_file([a_grant()], a_directory({"billing": "Billing\x1b[31m Worker"}), "title", "run")
 
     assert r"- client_id: billing  # Billing\x1b[31m Worker" in text
@@ -108,7 +108,7 @@ ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
 
 
 @pytest.mark.parametrize("usage", ["allow", "deny"])
-def test_organizations_are_kept_where_they_were_read(tmp_path: Path, usage: str) -> None:
+def test_a_snapshot_contains_the_organizations_that_were_read(tmp_path: Path, usage: str) -> None:
     before = [
         a_grant(a_key("a"), organization_usage=usage, organizations=frozenset({ACME, GLOBEX})),
         a_grant(a_key("b"), organization_usage=usage, organizations=frozenset()),
@@ -121,21 +121,21 @@ def test_organizations_are_kept_where_they_were_read(tmp_path: Path, usage: str)
     assert [each.grant for each in resolve(read_grants([path], is_snapshot=True).specs, Directory())[0]] == before
 
 
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
-    path, _ = written(tmp_path, an_observed())
+def test_only_the_owner_may_read_a_snapshot(tmp_path: Path) -> None:
+    path, _ = write_and_read(tmp_path, an_observed())
 
     assert [stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()] == [0o600] * 2
 
 
-def test_a_snapshot_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
+def test_a_snapshot_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "snapshots").write_text("in the way")
 
     with pytest.raises(ReconcilerError, match="cannot be written, so nothing was sent"):
-        write_snapshot(tmp_path, "run", CREATING, Directory())
+        write_snapshot(tmp_path, "run", CREATE_PLAN, Directory())
 
 
-def valid(grant: ClientGrant) -> ClientGrant:
-    """The grant as Auth0 would have it: settings of organizations for clients only, and so on."""
+def possible_grant(grant: ClientGrant) -> ClientGrant:
+    """Return a similar grant that Auth0 would accept, for example without organization settings for a user."""
     user = grant.key.subject_type == "user"
     usage = "deny" if user else grant.organization_usage
     return grant._replace(
@@ -146,13 +146,13 @@ def valid(grant: ClientGrant) -> ClientGrant:
     )
 
 
-nasty = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+printable_texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 
 
-def test_a_grant_that_no_file_can_name_is_kept_in_a_comment(tmp_path: Path) -> None:
-    unknown = an_observed(a_grant(a_key(subject_type="robot")))
+def test_a_grant_that_no_file_can_express_is_a_comment(tmp_path: Path) -> None:
+    inexpressible = an_observed(a_grant(a_key(subject_type="robot")))
 
-    path, declared = written(tmp_path, unknown, an_observed(a_grant(a_key("fine"))))
+    path, declared = write_and_read(tmp_path, inexpressible, an_observed(a_grant(a_key("fine"))))
 
     assert declared == [a_grant(a_key("fine"))]
     assert "#   - client_id: billing\n" in (path / "001.yaml").read_text()
@@ -169,45 +169,45 @@ def test_a_grant_that_no_file_can_name_is_kept_in_a_comment(tmp_path: Path) -> N
     ],
     ids=["usage", "organizations for users", "empty scope", "control character", "longer when escaped"],
 )
-def test_values_that_no_file_can_declare_are_left_out_of_a_snapshot_and_stay(
+def test_inexpressible_values_are_omitted_from_a_snapshot_and_kept_by_its_apply(
     tmp_path: Path, grant: ClientGrant
 ) -> None:
-    path, declared = written(tmp_path, an_observed(grant))
+    path, declared = write_and_read(tmp_path, an_observed(grant))
 
     assert [keep_inexpressible_values(each, grant) for each in declared] == [grant]
     assert "# a grant file cannot express all of the next grant: " in (path / "001.yaml").read_text()
 
 
 @pytest.mark.slow
-def test_a_large_tenant_is_split_into_files_that_can_be_read(tmp_path: Path) -> None:
+def test_a_large_tenant_is_split_into_several_files(tmp_path: Path) -> None:
     scopes = [f"scope-of-a-usual-length:{number}" for number in range(257)]
     grants_before = [a_grant(a_key(f"app{number:03}"), scope=scopes) for number in range(700)]
 
-    path, declared = written(tmp_path, *map(an_observed, grants_before))
+    path, declared = write_and_read(tmp_path, *map(an_observed, grants_before))
 
     assert len(list(path.iterdir())) > 1
     assert declared == grants_before
 
 
 @given(st.lists(grants(), max_size=6))
-def test_what_is_declarable_fits_the_schema(several: list[ClientGrant]) -> None:
-    text = snapshot_file({each.key: each for each in several}.values(), Directory(), "title", "run")
+def test_any_snapshot_matches_the_schema(some_grants: list[ClientGrant]) -> None:
+    text = snapshot_file({each.key: each for each in some_grants}.values(), Directory(), "title", "run")
     document = parse(text.encode(), "snapshot.yaml")
 
     assert document.problems == ()
     assert violations(document.data, stored.load(stored.GRANTS), file="snapshot.yaml") == ()
-    assert text.count("- client_id") == len({each.key for each in several})
+    assert text.count("- client_id") == len({each.key for each in some_grants})
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(grants(), max_size=5), keys(), st.frozensets(nasty, max_size=3))
-def test_any_tenant_reads_back_as_it_was(
+@given(st.lists(grants(), max_size=5), keys(), st.frozensets(printable_texts, max_size=3))
+def test_any_snapshot_is_read_back_unchanged(
     tmp_path: Path,
-    several: list[ClientGrant],
+    some_grants: list[ClientGrant],
     key: object,
     scopes: frozenset[str],
 ) -> None:
-    tenant = {each.key: each for each in map(valid, several)}
+    tenant = {each.key: each for each in map(possible_grant, some_grants)}
     if tenant:
         last = next(reversed(tenant))
         tenant[last] = tenant[last]._replace(scope=frozenset() if tenant[last].allow_all_scopes else scopes)

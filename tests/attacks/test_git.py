@@ -204,7 +204,7 @@ def test_git_gets_no_credentials(here: Path, marker: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
         ("cat /dev/zero", "wrote more than"),
         ("yes >&2", "y; y; y"),
@@ -212,7 +212,9 @@ def test_git_gets_no_credentials(here: Path, marker: Path, monkeypatch: pytest.M
     ],
     ids=["endless", "endless complaint", "hangs"],
 )
-def test_git_is_stopped_if_it_does_not_end(here: Path, script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_stopped_if_it_does_not_end(
+    here: Path, script: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = here.parent / "wrapper"
     folder.mkdir()
     real = shutil.which("git")
@@ -224,7 +226,7 @@ def test_git_is_stopped_if_it_does_not_end(here: Path, script: str, said: str, m
     result = plan()
 
     assert result.code == 1
-    assert said in result.stderr
+    assert message in result.stderr
     assert len(result.stderr) < 1000
 
 
@@ -340,7 +342,7 @@ def test_the_full_name_selects_the_branch_despite_tags(here: Path) -> None:
 
     assert result.code == 0
     assert result.stdout == expected
-    assert "is ambiguous" in result.stderr  # reconciler shows git's own warning
+    assert "is ambiguous" in result.stderr  # reconciler shows the warning of git
 
 
 @pytest.mark.parametrize("base", ["refs/heads/next", "FETCH_HEAD"])
@@ -549,21 +551,21 @@ def test_a_base_with_grants_outside_the_repository_is_not_empty(here: Path) -> N
 
 
 LINKS = {
-    "to a file that is no grant file": ("n.yaml", "notes.txt", "does not lead to a grant file (*.yaml, *.yml)"),
+    "to a file of another kind": ("n.yaml", "notes.txt", "does not lead to a grant file (*.yaml, *.yml)"),
     "out of the folder": ("n.yaml", "../reconciler.yaml", "leads out of the folder"),
     "out of the repository": ("n.yaml", "../../elsewhere.yaml", "leads out of the folder"),
-    "out and back": ("n.yaml", "../grants/billing.yaml", "leads out of the folder"),
+    "out of the folder and back into it": ("n.yaml", "../grants/billing.yaml", "leads out of the folder"),
     "by an absolute path": ("n.yaml", "{here}/grants/billing.yaml", "leads out of the folder"),
     "to itself": ("n.yaml", "n.yaml", "leads to itself"),
     "to a hidden folder": ("team", ".team", "leads to a hidden folder, which is not read"),
-    "over another link": ("n.yaml", "hop", "does not lead to a grant file (*.yaml, *.yml)"),
-    "over a link that leads out": ("n.yaml", "out/grants/billing.yaml", "leads out of the folder"),
+    "through another link": ("n.yaml", "hop", "does not lead to a grant file (*.yaml, *.yml)"),
+    "through a link to the parent folder": ("n.yaml", "out/grants/billing.yaml", "leads out of the folder"),
 }
 
 
 @pytest.mark.parametrize("kind", LINKS)
 def test_a_link_to_another_file_is_a_problem_in_the_checkout_and_the_base(here: Path, kind: str) -> None:
-    name, target, said = LINKS[kind]
+    name, target, message = LINKS[kind]
     grants = here / "grants"
     (grants / ".team").mkdir()
     (grants / ".team" / "a.yaml").write_text("grants: []\n")
@@ -582,9 +584,9 @@ def test_a_link_to_another_file_is_a_problem_in_the_checkout_and_the_base(here: 
     base = plan(base="HEAD")
 
     assert today.code == 1
-    assert f"grants/{name}: this symbolic link {said}" in today.stderr
+    assert f"grants/{name}: this symbolic link {message}" in today.stderr
     assert base.code == 0
-    assert f"grants/{name} in HEAD: warning: this symbolic link {said}" in base.stderr
+    assert f"grants/{name} in HEAD: warning: this symbolic link {message}" in base.stderr
 
 
 def test_a_linked_grant_file_is_read_once_in_the_checkout_and_the_base(here: Path) -> None:
@@ -640,15 +642,15 @@ ALTERING_ATTRIBUTES = {
 
 @pytest.mark.parametrize("kind", ALTERING_ATTRIBUTES)
 def test_attributes_that_alter_grant_files_at_checkout_are_refused(here: Path, kind: str) -> None:
-    place, text, said = ALTERING_ATTRIBUTES[kind]
-    file = here / place if "info" in place else here / place / ".gitattributes"
+    location, text, message = ALTERING_ATTRIBUTES[kind]
+    file = here / location if "info" in location else here / location / ".gitattributes"
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"{text}\n")
 
     for words in (["validate"], ["plan"], ["apply", "--yes"]):
         result = reconciler(*words)
         assert result.code == 1
-        assert f"grants/billing.yaml: git alters this file at checkout ({said})" in result.stderr
+        assert f"grants/billing.yaml: git alters this file at checkout ({message})" in result.stderr
 
 
 def test_a_quoted_text_that_hides_lines_only_in_the_checkout_is_refused(here: Path) -> None:

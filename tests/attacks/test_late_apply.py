@@ -69,12 +69,12 @@ def test_a_superseded_commit_is_not_applied_and_the_newer_commit_is_named(here: 
 def test_an_unknown_tip_is_an_error(here: Path, forge: Forge, problem: str) -> None:
     head = git(here, "rev-parse", "HEAD")
     forge.branches = {} if problem == "no branch" else {BRANCH: head[:7] if problem == "tag" else head}
-    answer = {
+    response = {
         "refused": ForgeResponse(403, {"message": "no"}),
         "no sense": ForgeResponse(200, {"data": {"repository": 7}, "commit": 7}),
     }
-    if problem in answer:
-        forge.faults = [lambda _, __: answer[problem]]
+    if problem in response:
+        forge.faults = [lambda _, __: response[problem]]
     before = grants_of(here)
 
     result = apply_with_tip()

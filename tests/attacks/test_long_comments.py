@@ -22,7 +22,7 @@ MANAGEMENT = Api("https://test.example/api/v2/", "Auth0 Management API", frozens
 INVOICES = an_api(scopes=frozenset({"read:invoices", *(f"admin:{number}" for number in range(1000))}))
 
 
-def planned(specs: list[GrantSpec], **options: object) -> Plan:
+def a_plan_of(specs: list[GrantSpec], **options: object) -> Plan:
     return a_plan(specs, [], replace(first_parties(specs), apis=(INVOICES, MANAGEMENT)), **options)
 
 
@@ -32,7 +32,7 @@ def critical(number: int, scopes: tuple[str, ...]) -> GrantSpec:
 
 def test_many_critical_risks_fit_and_are_counted() -> None:
     pairs = islice(combinations(SCOPES[Level.CRITICAL], 2), 1200)
-    plan = planned([critical(number, pair) for number, pair in enumerate(pairs)])
+    plan = a_plan_of([critical(number, pair) for number, pair in enumerate(pairs)])
 
     for most in (DEFAULT_MAX_BYTES, 1_000):
         markdown = plan_markdown(plan, max_bytes=most)
@@ -50,7 +50,7 @@ def test_low_risks_do_not_displace_a_critical_risk() -> None:
     weak = [critical(number, pair) for number, pair in enumerate(combinations(["read:clients", "read:roles"], 1))]
     harmful = a_spec(client_id="zzz", audience=MANAGEMENT.identifier, scope=("delete:users", "read:clients"))
 
-    markdown = plan_markdown(planned([*harmless, *weak, harmful]))
+    markdown = plan_markdown(a_plan_of([*harmless, *weak, harmful]))
 
     lines = [line for line in markdown.splitlines() if line.startswith("> - `")]
     assert lines[0].startswith(
@@ -61,7 +61,7 @@ def test_low_risks_do_not_displace_a_critical_risk() -> None:
 
 
 def test_equal_risks_share_a_line() -> None:
-    markdown = plan_markdown(planned([a_spec(client_id=f"app{number}", scope=("admin:1",)) for number in range(900)]))
+    markdown = plan_markdown(a_plan_of([a_spec(client_id=f"app{number}", scope=("admin:1",)) for number in range(900)]))
 
     assert "> **High (900)**" in markdown
     assert markdown.count("scopes with administrative names") == 1
@@ -69,7 +69,7 @@ def test_equal_risks_share_a_line() -> None:
 
 def test_a_risk_names_the_worst_scopes_first() -> None:
     scopes = ("read:actions", *SCOPES[Level.CRITICAL][:40], "delete:users", "update:users")
-    markdown = plan_markdown(planned([critical(1, scopes)]))
+    markdown = plan_markdown(a_plan_of([critical(1, scopes)]))
 
     assert "can weaken the tenant or read its data: delete:users" in markdown
 
@@ -78,7 +78,7 @@ def test_notes_do_not_displace_changes() -> None:
     protect = tuple(Protect(client_id=f"{number}{'x' * 8_000}") for number in range(20))
     specs = [a_spec(client_id=f"app{number:03}") for number in range(60)]
 
-    markdown = plan_markdown(planned(specs, protection=ProtectionRules(OWN, protect)))
+    markdown = plan_markdown(a_plan_of(specs, protection=ProtectionRules(OWN, protect)))
 
     assert len(markdown.encode()) <= DEFAULT_MAX_BYTES
     assert markdown.count("<tr><td>+ create</td>") == 60
@@ -99,7 +99,7 @@ def test_each_long_item_is_truncated() -> None:
 
 
 def test_a_tenant_with_a_long_name_has_its_own_marker() -> None:
-    plans = [replace(planned([a_spec()]), tenant=replace(TENANT, name="é" * 40_000 + end)) for end in "ab"]
+    plans = [replace(a_plan_of([a_spec()]), tenant=replace(TENANT, name="é" * 40_000 + end)) for end in "ab"]
 
     first = [plan_markdown(plan).splitlines()[0] for plan in plans]
 
@@ -109,7 +109,7 @@ def test_a_tenant_with_a_long_name_has_its_own_marker() -> None:
 
 
 def test_many_tenants_fit() -> None:
-    plan = planned([a_spec(client_id=f"app{number:04}") for number in range(10)])
+    plan = a_plan_of([a_spec(client_id=f"app{number:04}") for number in range(10)])
     plans = [replace(plan, tenant=replace(TENANT, name=f"tenant-{number}")) for number in range(100)]
     failed = {f"failed-{number}": TenantFailure(["x" * 10_000] * 10) for number in range(100)}
 
@@ -123,4 +123,4 @@ def test_many_tenants_fit() -> None:
 def test_a_comment_names_its_commit() -> None:
     links = SourceLinks(commit="0123456789abcdef0123456789abcdef01234567")
 
-    assert f" at commit `{links.commit}`." in plan_markdown(planned([a_spec()]), links=links)
+    assert f" at commit `{links.commit}`." in plan_markdown(a_plan_of([a_spec()]), links=links)

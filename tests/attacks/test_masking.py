@@ -22,9 +22,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_fetched_token_is_masked_before_it_is_used(here: Path, command: str) -> None:
     with served(here) as environment:
         (here / "reconciler.yaml").write_text(TENANTS % environment["AUTH0_DOMAIN"], encoding="utf-8")
-        whole = {**os.environ, **environment, "GITHUB_ACTIONS": "true"}
+        complete_environment = {**os.environ, **environment, "GITHUB_ACTIONS": "true"}
 
-        result = subprocess.run(command_line(command), env=whole, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command_line(command), env=complete_environment, capture_output=True, text=True, check=False
+        )
 
     assert [token.count(".") for token in MASKED.findall(result.stderr)] == [2], result.stderr
     assert "add-mask" not in result.stdout
@@ -33,8 +35,8 @@ def test_the_fetched_token_is_masked_before_it_is_used(here: Path, command: str)
 def test_the_masking_command_is_not_written_to_a_file(here: Path) -> None:
     with served(here) as environment, (here / "log").open("w+", encoding="utf-8") as log:
         (here / "reconciler.yaml").write_text(TENANTS % environment["AUTH0_DOMAIN"], encoding="utf-8")
-        whole = {**os.environ, **environment, "GITHUB_ACTIONS": "true"}
-        subprocess.run(command_line("plan"), env=whole, stdout=sys.__stdout__, stderr=log, check=True)
+        complete_environment = {**os.environ, **environment, "GITHUB_ACTIONS": "true"}
+        subprocess.run(command_line("plan"), env=complete_environment, stdout=sys.__stdout__, stderr=log, check=True)
         log.seek(0)
 
         assert "add-mask" not in log.read()

@@ -19,7 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return a_workspace(tmp_path, monkeypatch)
 
 
-def planned(here: Path, schema: object) -> CommandResult:
+def run_plan(here: Path, schema: object) -> CommandResult:
     (here / "reconciler.yaml").write_text(CONFIG + f"policy: {{schemas: [{json.dumps(schema)}]}}\n")
     grant = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "description": LONG}
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
@@ -28,7 +28,7 @@ def planned(here: Path, schema: object) -> CommandResult:
 
 @pytest.mark.parametrize("pattern", SLOW)
 def test_patterns_run_in_linear_time(here: Path, pattern: str) -> None:
-    result = planned(here, {"title": "slow", "properties": {"description": {"pattern": pattern}}})
+    result = run_plan(here, {"title": "slow", "properties": {"description": {"pattern": pattern}}})
 
     assert result.code in {0, 4}, result.output
     assert "Traceback" not in result.stderr
@@ -49,7 +49,7 @@ def test_patterns_run_in_linear_time(here: Path, pattern: str) -> None:
     ids=["broken", "look-behind", "large", "key", "many", "zero", "address", "reference"],
 )
 def test_an_unusable_schema_is_reported_at_its_line(here: Path, schema: dict[str, object]) -> None:
-    result = planned(here, {"title": "no", **schema})
+    result = run_plan(here, {"title": "no", **schema})
 
     assert result.code == 1
     assert result.stderr.startswith("reconciler.yaml:5:"), result.stderr
@@ -59,7 +59,7 @@ def test_an_unusable_schema_is_reported_at_its_line(here: Path, schema: dict[str
     "schema", [{"multipleOf": 5e-324}, {"minimum": 1e308}, {"maxLength": 10**30}, {"enum": [10**30]}], ids=str
 )
 def test_extreme_numbers_are_compared(here: Path, schema: dict[str, object]) -> None:
-    result = planned(here, {"title": "no", "properties": {"scope": {"items": schema}}})
+    result = run_plan(here, {"title": "no", "properties": {"scope": {"items": schema}}})
 
     assert result.code in {0, 1, 4}
     assert "Traceback" not in result.stderr

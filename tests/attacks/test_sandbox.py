@@ -65,10 +65,10 @@ def test_a_request_for_another_host_name_is_refused(tenant: ServedSandbox, host:
         "authorization": f"Bearer {tenant.token()}",
     }
 
-    answer = httpx.get(f"{tenant.url}{path}", headers=headers)
+    response = httpx.get(f"{tenant.url}{path}", headers=headers)
 
-    assert answer.status_code == 403
-    assert "this machine" in answer.text
+    assert response.status_code == 403
+    assert "this machine" in response.text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "sandbox.localhost", "LOCALHOST", "127.0.0.2"])
@@ -100,10 +100,10 @@ def request_token(tenant: ServedSandbox, audience: str, host: str) -> httpx.Resp
     ],
 )
 def test_an_assertion_for_another_server_is_refused(tenant: ServedSandbox, audience: str, host: str) -> None:
-    answer = request_token(tenant, audience, host)
+    response = request_token(tenant, audience, host)
 
-    assert answer.status_code in {401, 403}
-    assert "access_token" not in answer.text
+    assert response.status_code in {401, 403}
+    assert "access_token" not in response.text
 
 
 def test_an_assertion_for_this_server_is_accepted(tenant: ServedSandbox) -> None:

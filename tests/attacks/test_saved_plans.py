@@ -167,21 +167,21 @@ def test_a_repeated_job_on_another_machine_has_nothing_to_do(here: Path) -> None
 
     assert (result.code, grants_of(here)) == (0, after)
     assert "already equals the result of the approved plan" in result.stdout
-    assert "already as approved, so skipped: create Billing -> Invoices API" in result.stdout
+    assert "already applied, so skipped: create Billing -> Invoices API" in result.stdout
 
 
 @pytest.mark.parametrize("kind", ["link to a device", "folder", "half a line"])
 def test_an_unreadable_journal_does_not_prevent_an_apply(here: Path, kind: str) -> None:
     a_saved_plan(here)
-    place = here / ".reconciler" / "journal"
-    place.mkdir(parents=True)
+    folder = here / ".reconciler" / "journal"
+    folder.mkdir(parents=True)
     match kind:
         case "folder":
-            (place / "x.jsonl").mkdir()
+            (folder / "x.jsonl").mkdir()
         case "half a line":
-            (place / "x.jsonl").write_text('{"event": "begin", "saved_plan": "')
+            (folder / "x.jsonl").write_text('{"event": "begin", "saved_plan": "')
         case _:
-            (place / "x.jsonl").symlink_to("/dev/zero")
+            (folder / "x.jsonl").symlink_to("/dev/zero")
 
     assert reconciler("apply", "plan.json").code == 0
 
@@ -201,15 +201,15 @@ def test_access_is_not_widened_without_the_approved_narrowing(here: Path) -> Non
 
     result = assert_refused(here)
 
-    assert "takes access is no longer needed" in result.stderr
-    assert "Not planned any more (1)" in result.stdout
+    assert "the removal is no longer planned" in result.stderr
+    assert "No longer planned (1)" in result.stdout
 
 
 def test_access_is_not_widened_if_the_files_dropped_the_narrowing(here: Path) -> None:
     a_saved_plan(here, GRANTS + NARROWED)
     (here / "grants" / "billing.yaml").write_text(GRANTS)
 
-    assert "takes access is no longer needed" in assert_refused(here).stderr
+    assert "the removal is no longer planned" in assert_refused(here).stderr
 
 
 def test_a_widening_that_is_already_done_is_skipped_and_listed(here: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_widening_that_is_already_done_is_skipped_and_listed(here: Path) -> No
     result = reconciler("apply", "plan.json", "--format", "json")
 
     assert result.code == 0, result.output
-    assert "already as approved, so skipped: create Billing -> Invoices API" in result.output
+    assert "already applied, so skipped: create Billing -> Invoices API" in result.output
     assert [grant["scope"] for grant in grants_of(here) if grant["client_id"] == "portal"] == [[]]
 
 

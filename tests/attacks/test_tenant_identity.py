@@ -78,7 +78,7 @@ def prod(here: Path) -> Iterator[ServedTenant]:
 
 
 @pytest.fixture
-def credentials(monkeypatch: pytest.MonkeyPatch, here: Path) -> Callable[[str], None]:  # noqa: ARG001 - goes first
+def credentials(monkeypatch: pytest.MonkeyPatch, here: Path) -> Callable[[str], None]:  # noqa: ARG001 - the fixture must run first
     def at(domain: str) -> None:
         for name, value in {"DOMAIN": domain, "CLIENT_ID": "own", "CLIENT_SECRET": SECRET}.items():
             monkeypatch.setenv(f"AUTH0_{name}", value)
@@ -322,7 +322,7 @@ def test_the_comparison_needs_no_request(here: Path, prod: ServedTenant, credent
 
 
 @pytest.fixture
-def recording_proxy(monkeypatch: pytest.MonkeyPatch, here: Path) -> Iterator[list[bytes]]:  # noqa: ARG001 - goes first
+def recording_proxy(monkeypatch: pytest.MonkeyPatch, here: Path) -> Iterator[list[bytes]]:  # noqa: ARG001 - the fixture must run first
     """A proxy that records all received data."""
     received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:

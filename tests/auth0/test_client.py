@@ -26,42 +26,42 @@ TOKEN = AccessToken(CANARY)
 GRANT = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": ["read:invoices"]}
 
 
-def talk(
-    answer: Responder,
+def run_client(
+    respond: Responder,
     work: Callable[[ManagementClient], Awaitable[T]],
     credentials: Credentials = TOKEN,
 ) -> tuple[T, Server]:
     async def run() -> tuple[T, Server]:
-        async with scripted_server(answer) as server, open_client(server.url, credentials) as client:
+        async with scripted_server(respond) as server, open_client(server.url, credentials) as client:
             return await work(client), server
 
     return run_virtually(run())[0]
 
 
-def failure(answer: Responder, work: Callable[[ManagementClient], Awaitable[object]]) -> Auth0Error:
+def error_of(respond: Responder, work: Callable[[ManagementClient], Awaitable[object]]) -> Auth0Error:
     with pytest.raises(Auth0Error) as caught:
-        talk(answer, work)
+        run_client(respond, work)
     assert CANARY not in str(caught.value)
     return caught.value
 
 
-def pages(*contents: dict[str, object]) -> Responder:
-    """Answers the cursor pages in turn: no cursor gives the first, `from=1` the second, and so on."""
-    return lambda asked: http_response(200, contents[int(asked.query.get("from", 0))])
+def cursor_pages(*contents: dict[str, object]) -> Responder:
+    """Return a responder with cursor pages. Without a cursor it returns the first page, with `from=1` the second."""
+    return lambda request: http_response(200, contents[int(request.query.get("from", 0))])
 
 
 def a_listed(number: int) -> dict[str, object]:
     return {**GRANT, "id": f"cgr_{number}", "client_id": f"app{number}"}
 
 
-def test_a_listing_is_read_to_its_end_over_empty_pages() -> None:
-    answer = pages(
+def test_a_listing_continues_after_an_empty_page() -> None:
+    respond = cursor_pages(
         {"client_grants": [a_listed(1)], "next": "1"},
         {"client_grants": [], "next": "2"},
         {"client_grants": [a_listed(2)]},
     )
 
-    grants, server = talk(answer, ManagementClient.grants)
+    grants, server = run_client(respond, ManagementClient.grants)
 
     assert [each.id for each in grants] == ["cgr_1", "cgr_2"]
     assert [(each.query["take"], each.query.get("from")) for each in server.requests] == [
@@ -72,49 +72,49 @@ def test_a_listing_is_read_to_its_end_over_empty_pages() -> None:
 
 
 def test_a_listing_may_end_with_an_empty_page() -> None:
-    grants, _ = talk(
-        pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": []}),
+    grants, _ = run_client(
+        cursor_pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": []}),
         ManagementClient.grants,
     )
 
     assert len(grants) == 1
 
 
-def test_what_shifted_pages_list_twice_counts_once() -> None:
-    answer = pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": [a_listed(1)]})
+def test_a_grant_on_two_pages_is_listed_once() -> None:
+    respond = cursor_pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": [a_listed(1)]})
 
-    assert len(talk(answer, ManagementClient.grants)[0]) == 1
+    assert len(run_client(respond, ManagementClient.grants)[0]) == 1
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "respond",
     [
-        pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]}),
-        pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [], "next": "1"}),
-        pages({"client_grants": [GRANT], "next": ["1"]}),
-        pages({"clients": []}),
-        pages({"client_grants": {}}),
-        pages({"client_grants": ["cgr_1"]}),
+        cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]}),
+        cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [], "next": "1"}),
+        cursor_pages({"client_grants": [GRANT], "next": ["1"]}),
+        cursor_pages({"clients": []}),
+        cursor_pages({"client_grants": {}}),
+        cursor_pages({"client_grants": ["cgr_1"]}),
         lambda _: http_response(200, []),
         lambda _: http_response(200, b"<html>", "text/html"),
         lambda _: http_response(200, b'{"client_grants": ['),
         lambda _: http_response(200, b"\xff\xfe"),
     ],
     ids=[
-        "one grant twice with other contents",
-        "a cursor that goes in circles",
-        "a cursor that is no text",
-        "another list",
-        "no list",
-        "no objects",
-        "no envelope",
-        "a proxy's page",
-        "cut off",
-        "no text",
+        "one grant with different contents",
+        "repeated cursor",
+        "cursor is not a string",
+        "wrong key",
+        "not a list",
+        "items are not objects",
+        "not an object",
+        "HTML page of a proxy",
+        "truncated JSON",
+        "not UTF-8",
     ],
 )
-def test_a_listing_that_cannot_be_trusted_is_no_listing(answer: Responder) -> None:
-    assert isinstance(failure(answer, ManagementClient.grants), UnreadableError)
+def test_an_invalid_listing_is_unreadable(respond: Responder) -> None:
+    assert isinstance(error_of(respond, ManagementClient.grants), UnreadableError)
 
 
 def test_the_error_about_a_contradictory_listing_names_the_grant_in_plain_words() -> None:
@@ -124,24 +124,24 @@ def test_the_error_about_a_contradictory_listing_names_the_grant_in_plain_words(
     assert message == f"GET /api/v2/client-grants: two different entries for {named}"
 
 
-def test_an_incomplete_listing_is_read_once_more_and_then_refused_with_both_numbers() -> None:
-    asked: list[ReceivedRequest] = []
+def test_an_incomplete_listing_is_read_twice_and_its_error_has_both_numbers() -> None:
+    request: list[ReceivedRequest] = []
 
     def incomplete(each: ReceivedRequest) -> bytes:
-        asked.append(each)
+        request.append(each)
         return http_response(200, {"client_grants": [a_listed(1)], "total": 5})
 
-    error = failure(incomplete, ManagementClient.grants)
+    error = error_of(incomplete, ManagementClient.grants)
 
     assert str(error) == "GET /api/v2/client-grants: the listing is incomplete: 1 of 5 entries"
-    assert len(asked) == 2
+    assert len(request) == 2
 
 
-def test_a_listing_that_is_complete_at_the_second_reading_counts() -> None:
-    readings = iter(([a_listed(1)], [a_listed(1), a_listed(2)]))
+def test_a_listing_that_is_complete_at_the_second_attempt_is_used() -> None:
+    listings = iter(([a_listed(1)], [a_listed(1), a_listed(2)]))
 
-    grants, _ = talk(
-        lambda _: http_response(200, {"client_grants": next(readings), "total": 2}),
+    grants, _ = run_client(
+        lambda _: http_response(200, {"client_grants": next(listings), "total": 2}),
         ManagementClient.grants,
     )
 
@@ -151,7 +151,7 @@ def test_a_listing_that_is_complete_at_the_second_reading_counts() -> None:
 def test_a_grant_is_found_by_its_key() -> None:
     user = {**GRANT, "id": "cgr_2", "subject_type": "user"}
 
-    found, server = talk(
+    found, server = run_client(
         lambda _: http_response(200, {"client_grants": [user, GRANT]}),
         lambda client: client.find(a_key()),
     )
@@ -160,10 +160,10 @@ def test_a_grant_is_found_by_its_key() -> None:
     assert (server.requests[0].query["client_id"], server.requests[0].query["audience"]) == ("billing", INVOICES)
 
 
-def test_a_default_grant_is_found_by_its_group() -> None:
+def test_a_default_grant_is_requested_by_default_for() -> None:
     key = a_key(None, default_for="third_party_clients")
 
-    found, server = talk(lambda _: http_response(200, {"client_grants": []}), lambda client: client.find(key))
+    found, server = run_client(lambda _: http_response(200, {"client_grants": []}), lambda client: client.find(key))
 
     assert found is None
     assert server.requests[0].query["default_for"] == "third_party_clients"
@@ -173,8 +173,8 @@ A = {"client_id": "a", "name": "A", "is_first_party": True, "app_type": "spa"}
 B = {"client_id": "b", "is_first_party": False}
 
 
-def test_applications_come_with_few_fields() -> None:
-    applications, server = talk(
+def test_applications_are_listed_with_the_needed_fields_only() -> None:
+    applications, server = run_client(
         lambda _: http_response(200, {"clients": [A, B, {"client_id": "c"}]}),
         ManagementClient.applications,
     )
@@ -192,14 +192,14 @@ def test_applications_come_with_few_fields() -> None:
     }
 
 
-def apis_page(asked: ReceivedRequest) -> bytes:
-    number = int(asked.query["page"])
+def apis_page(request: ReceivedRequest) -> bytes:
+    number = int(request.query["page"])
     servers = [{"identifier": f"urn:{n}", "name": "N"} for n in range(100 * number, min(100 * number + 100, 250))]
     return http_response(200, {"total": 250, "start": 100 * number, "limit": 100, "resource_servers": servers})
 
 
-def test_apis_are_read_by_page_number_and_in_order() -> None:
-    apis, server = talk(apis_page, ManagementClient.apis)
+def test_apis_are_listed_by_page_number_and_in_order() -> None:
+    apis, server = run_client(apis_page, ManagementClient.apis)
 
     assert apis == tuple(Api(f"urn:{number}", "N") for number in range(250))
     assert sorted(each.query["page"] for each in server.requests) == ["0", "1", "2"]
@@ -217,15 +217,15 @@ def test_apis_are_read_by_page_number_and_in_order() -> None:
     ],
     ids=[
         "no total",
-        "fewer than said",
-        "more than can be",
-        "less than nothing",
-        "one twice in place of another",
-        "no envelope",
+        "fewer than the total",
+        "total too large",
+        "negative total",
+        "duplicate instead of another API",
+        "not an object",
     ],
 )
-def test_a_listing_of_apis_that_does_not_add_up_is_no_listing(page: object) -> None:
-    assert isinstance(failure(lambda _: http_response(200, page), ManagementClient.apis), UnreadableError)
+def test_an_inconsistent_listing_of_apis_is_unreadable(page: object) -> None:
+    assert isinstance(error_of(lambda _: http_response(200, page), ManagementClient.apis), UnreadableError)
 
 
 def create(client: ManagementClient) -> Awaitable[str]:
@@ -237,12 +237,12 @@ def delete(client: ManagementClient) -> Awaitable[None]:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 429])
-def test_a_refusal_tells_the_apis_own_words(status: int) -> None:
-    error = failure(lambda _: http_response(status, {"statusCode": status, "message": "because so"}), create)
+def test_a_refused_request_has_the_message_of_the_api(status: int) -> None:
+    error = error_of(lambda _: http_response(status, {"statusCode": status, "message": "because"}), create)
 
     assert isinstance(error, RefusedCallError)
-    assert (error.status, error.api_message) == (status, "because so")
-    assert str(error) == f"POST 127.0.0.1 /api/v2/client-grants: {status} because so"
+    assert (error.status, error.api_message) == (status, "because")
+    assert str(error) == f"POST 127.0.0.1 /api/v2/client-grants: {status} because"
 
 
 @pytest.mark.parametrize(
@@ -256,20 +256,20 @@ def test_a_refusal_tells_the_apis_own_words(status: int) -> None:
     ],
     ids=["oauth", "error only", "a list", "html", "too long"],
 )
-def test_a_refusal_without_the_usual_body_tells_what_there_is(body: object, message: str) -> None:
-    error = failure(lambda _: http_response(400, body), create)
+def test_a_refused_request_with_another_body_has_a_short_message(body: object, message: str) -> None:
+    error = error_of(lambda _: http_response(400, body), create)
 
     assert isinstance(error, RefusedCallError)
     assert error.api_message == message
 
 
-def test_a_missing_permission_is_told_apart() -> None:
+def test_only_a_403_is_a_missing_permission() -> None:
     assert is_forbidden(RefusedCallError("GET x", 403, ""))
     assert not is_forbidden(RefusedCallError("GET x", 401, ""))
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "respond",
     [
         lambda _: http_response(500, {"message": "oops"}),
         lambda _: http_response(503, b""),
@@ -280,13 +280,13 @@ def test_a_missing_permission_is_told_apart() -> None:
         lambda _: b"\x00garbage\r\n\r\n",
         lambda _: http_response(201, b"<html>"),
     ],
-    ids=["500", "503", "408", "302", "closed", "cut off", "garbage", "201 with html"],
+    ids=["500", "503", "408", "302", "closed", "truncated", "garbage", "201 with HTML"],
 )
-def test_a_write_whose_answer_is_lost_is_unclear(answer: Responder) -> None:
-    assert isinstance(failure(answer, create), UnknownOutcomeError)
+def test_a_write_without_a_valid_response_has_an_unknown_outcome(respond: Responder) -> None:
+    assert isinstance(error_of(respond, create), UnknownOutcomeError)
 
 
-def test_a_write_that_never_left_is_told_apart() -> None:
+def test_a_write_without_a_connection_was_not_sent() -> None:
     async def run() -> None:
         async with scripted_server(lambda _: b"") as server:
             url = server.url
@@ -297,14 +297,14 @@ def test_a_write_that_never_left_is_told_apart() -> None:
         run_virtually(run())
 
 
-def test_an_id_cannot_leave_its_place_in_the_path() -> None:
-    _, server = talk(lambda _: http_response(204), delete)
+def test_an_id_is_escaped_in_the_path() -> None:
+    _, server = run_client(lambda _: http_response(204), delete)
 
     assert server.requests[0].target == "/api/v2/client-grants/cgr_1%2F..%2Fx"
 
 
-def with_token(asked: ReceivedRequest) -> bytes:
-    if asked.path == "/oauth/token":
+def respond_with_token(request: ReceivedRequest) -> bytes:
+    if request.path == "/oauth/token":
         return http_response(200, {"access_token": "fresh", "token_type": "Bearer", "expires_in": 86400})
     return http_response(200, {"client_grants": []})
 
@@ -312,11 +312,11 @@ def with_token(asked: ReceivedRequest) -> bytes:
 SECRET = ClientSecret("id", CANARY, "https://t/api/v2/")
 
 
-def test_one_token_serves_all_calls() -> None:
+def test_all_requests_use_one_token() -> None:
     async def work(client: ManagementClient) -> None:
         await asyncio.gather(client.grants(), client.grants(), client.grants())
 
-    _, server = talk(with_token, work, SECRET)
+    _, server = run_client(respond_with_token, work, SECRET)
 
     assert sorted(server.calls()) == ["GET /api/v2/client-grants"] * 3 + ["POST /oauth/token"]
     assert {each.headers.get("authorization") for each in server.requests} == {None, "Bearer fresh"}
@@ -326,7 +326,7 @@ def test_one_token_serves_all_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "requests"),
+    ("response", "requests"),
     [
         (http_response(401, {"error": "access_denied", "error_description": "Unauthorized"}), 1),
         (http_response(404, {}), 1),
@@ -338,97 +338,101 @@ def test_one_token_serves_all_calls() -> None:
     ],
     ids=["wrong secret", "404", "no token", "html", "a list", "500", "429"],
 )
-def test_without_a_token_nothing_else_is_called_and_none_is_asked_for_more_than_five_times(
-    answer: bytes, requests: int
+def test_a_failed_token_request_is_attempted_up_to_five_times_and_no_other_request_is_sent(
+    response: bytes, requests: int
 ) -> None:
-    asked: list[str] = []
+    requested_paths: list[str] = []
 
-    def counted(request: ReceivedRequest) -> bytes:
-        asked.append(request.path)
-        return answer
+    def respond_and_count(request: ReceivedRequest) -> bytes:
+        requested_paths.append(request.path)
+        return response
 
     with pytest.raises(NoTokenError) as caught:
-        talk(counted, ManagementClient.grants, SECRET)
+        run_client(respond_and_count, ManagementClient.grants, SECRET)
 
-    assert asked == ["/oauth/token"] * requests
+    assert requested_paths == ["/oauth/token"] * requests
     assert CANARY not in f"{caught.value}"
 
 
 def test_a_redirect_is_not_followed_with_the_token() -> None:
-    def answer(_: ReceivedRequest) -> bytes:
+    def respond(_: ReceivedRequest) -> bytes:
         return b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n"
 
     with pytest.raises(UnknownOutcomeError):
-        talk(answer, ManagementClient.grants)
+        run_client(respond, ManagementClient.grants)
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_requests_do_not_use_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
-    assert talk(with_token, ManagementClient.grants, SECRET)[0] == ()
+    assert run_client(respond_with_token, ManagementClient.grants, SECRET)[0] == ()
 
 
-@pytest.mark.parametrize("page", [[], [{**GRANT, "scope": []}]], ids=["of nothing", "of the same"])
-def test_a_listing_without_an_end_is_left(page: list[dict[str, object]]) -> None:
-    served: list[int] = []
+@pytest.mark.parametrize("page", [[], [{**GRANT, "scope": []}]], ids=["empty pages", "equal pages"])
+def test_an_endless_listing_is_an_error(page: list[dict[str, object]]) -> None:
+    responses: list[int] = []
 
-    def answer(_: ReceivedRequest) -> bytes:
-        served.append(1)
-        return http_response(200, {"client_grants": page, "next": str(len(served))})
+    def respond(_: ReceivedRequest) -> bytes:
+        responses.append(1)
+        return http_response(200, {"client_grants": page, "next": str(len(responses))})
 
-    error = failure(answer, ManagementClient.grants)
+    error = error_of(respond, ManagementClient.grants)
 
     assert "has no end" in str(error)
-    assert len(served) < 1000
+    assert len(responses) < 1000
 
 
-def test_the_organizations_of_a_grant_are_read_to_their_end() -> None:
-    answer = pages({"organizations": [{"id": "org_1"}], "next": "1"}, {"organizations": [{"id": "org_2", "name": "b"}]})
+def test_all_pages_of_organizations_of_a_grant_are_read() -> None:
+    respond = cursor_pages(
+        {"organizations": [{"id": "org_1"}], "next": "1"}, {"organizations": [{"id": "org_2", "name": "b"}]}
+    )
 
-    found, server = talk(answer, lambda client: client.organizations_of("cgr_1/x"))
+    found, server = run_client(respond, lambda client: client.organizations_of("cgr_1/x"))
 
     assert found == {"org_1": Organization("org_1", ""), "org_2": Organization("org_2", "b")}
     assert {each.path for each in server.requests} == {"/api/v2/client-grants/cgr_1%2Fx/organizations"}
 
 
-def test_a_grant_that_has_gone_meanwhile_has_no_organizations() -> None:
-    found, _ = talk(lambda _: http_response(404, {}), lambda client: client.organizations_of("cgr_1"))
+def test_a_deleted_grant_has_no_organizations() -> None:
+    found, _ = run_client(lambda _: http_response(404, {}), lambda client: client.organizations_of("cgr_1"))
 
     assert found == {}
 
 
-def test_the_names_of_organizations_are_read() -> None:
-    answer = pages({"organizations": [{"id": "org_1", "name": "acme"}, {"id": "org_1", "name": "acme"}]})
+def test_organizations_are_listed_with_their_names() -> None:
+    respond = cursor_pages({"organizations": [{"id": "org_1", "name": "acme"}, {"id": "org_1", "name": "acme"}]})
 
-    found, _ = talk(answer, ManagementClient.organizations)
+    found, _ = run_client(respond, ManagementClient.organizations)
 
     assert found == (Organization("org_1", "acme"),)
 
 
-def test_the_grants_of_an_organization_are_counted_in_one_call() -> None:
-    found, server = talk(
+def test_the_grants_of_an_organization_are_counted_in_one_request() -> None:
+    found, server = run_client(
         lambda _: http_response(200, {"total": 42, "client_grants": [GRANT]}),
         lambda client: client.associations.count("o/1"),
     )
 
     assert found == 42
-    (asked,) = server.requests
-    assert (asked.path, asked.query["per_page"]) == ("/api/v2/organizations/o%2F1/client-grants", "1")
+    (request,) = server.requests
+    assert (request.path, request.query["per_page"]) == ("/api/v2/organizations/o%2F1/client-grants", "1")
 
 
 @pytest.mark.parametrize("total", [-1, "1", None, True])
-def test_a_count_that_cannot_be_is_none(total: object) -> None:
-    answer = http_response(200, {"total": total, "client_grants": []})
+def test_an_invalid_count_is_unreadable(total: object) -> None:
+    respond = http_response(200, {"total": total, "client_grants": []})
 
-    assert isinstance(failure(lambda _: answer, lambda client: client.associations.count("org_1")), UnreadableError)
+    assert isinstance(error_of(lambda _: respond, lambda client: client.associations.count("org_1")), UnreadableError)
 
 
-def test_organizations_get_a_grant_and_lose_it() -> None:
+def test_a_grant_is_added_to_and_removed_from_organizations() -> None:
     async def work(client: ManagementClient) -> None:
         await client.associations.add("org_1", "cgr_1")
         await client.associations.remove("org_1", "cgr_1/x")
 
-    _, server = talk(lambda asked: http_response(201, {}) if asked.method == "POST" else http_response(204), work)
+    _, server = run_client(
+        lambda request: http_response(201, {}) if request.method == "POST" else http_response(204), work
+    )
 
     added, removed = server.requests
     assert (added.method, added.path, added.body) == (
@@ -439,9 +443,9 @@ def test_organizations_get_a_grant_and_lose_it() -> None:
     assert (removed.method, removed.path) == ("DELETE", "/api/v2/organizations/org_1/client-grants/cgr_1%2Fx")
 
 
-@pytest.mark.parametrize("answer", [http_response(201, {}), http_response(201, [])], ids=["no id", "no object"])
-def test_a_created_grant_without_an_id_has_to_be_looked_up(answer: bytes) -> None:
-    assert isinstance(failure(lambda _: answer, create), UnreadableError)
+@pytest.mark.parametrize("respond", [http_response(201, {}), http_response(201, [])], ids=["no id", "not an object"])
+def test_a_create_response_without_an_id_is_unreadable(respond: bytes) -> None:
+    assert isinstance(error_of(lambda _: respond, create), UnreadableError)
 
 
 @pytest.mark.parametrize(
@@ -457,5 +461,5 @@ def test_a_created_grant_without_an_id_has_to_be_looked_up(answer: bytes) -> Non
         ("GET", "clients", "clients"),
     ],
 )
-def test_calls_that_share_a_rate_limit_are_of_one_family(method: str, path: str, family: str) -> None:
+def test_requests_with_the_same_rate_limit_are_in_one_family(method: str, path: str, family: str) -> None:
     assert ApiRequest(method, path).family == family

@@ -45,26 +45,26 @@ def test_the_audience_variable_is_used_for_a_custom_domain() -> None:
 
 
 def test_the_prefix_applies_to_all_variables() -> None:
-    ours = {
+    unprefixed = {
         "AUTH0_CLIENT_ID": "dev",
         "AUTH0_CLIENT_SECRET": CANARY,
         "AUTH0_ACCESS_TOKEN": CANARY,
         "AUTH0_AUDIENCE": "x",
     }
-    theirs = {
+    prefixed = {
         "AUTH0_PROD_CLIENT_ID": "prod",
         "AUTH0_PROD_CLIENT_ASSERTION_PRIVATE_KEY": CANARY,
         "AUTH0_PROD_CLIENT_ASSERTION_SIGNING_ALG": "PS256",
         "AUTH0_PROD_AUDIENCE": "https://t/api/v2/",
     }
 
-    credentials = credentials_from(ours | theirs, "t.auth0.com", "AUTH0_PROD_")
+    credentials = credentials_from(unprefixed | prefixed, "t.auth0.com", "AUTH0_PROD_")
 
     assert credentials == PrivateKey(
         "prod", CANARY, "PS256", "https://t.auth0.com/", "https://t/api/v2/", "AUTH0_PROD_"
     )
-    assert credentials_from(ours | theirs, "t.auth0.com") == AccessToken(CANARY)
-    assert credentials_from(theirs | {"AUTH0_PROD_API_TOKEN": "t"}, "t", "AUTH0_PROD_") == AccessToken("t")
+    assert credentials_from(unprefixed | prefixed, "t.auth0.com") == AccessToken(CANARY)
+    assert credentials_from(prefixed | {"AUTH0_PROD_API_TOKEN": "t"}, "t", "AUTH0_PROD_") == AccessToken("t")
 
 
 @pytest.mark.parametrize(

@@ -20,27 +20,27 @@ from reconciler.http.retry import RetryPolicy
 
 AUDIENCE = "https://t.auth0.com/api/v2/"
 SECRET = ClientSecret("id", "canary-5ecret", AUDIENCE)
-EAGER = ClientOptions(RateOptions(concurrency=20), RetryPolicy(jitter=lambda low, _: low))
+CLIENT_OPTIONS = ClientOptions(RateOptions(concurrency=20), RetryPolicy(jitter=lambda low, _: low))
 NO_GRANTS: dict[str, list[object]] = {"client_grants": []}
 
 
 class Issuer:
-    """Gives tokens t1, t2, …; takes those that `takes` likes."""
+    """Issues the tokens t1, t2 and so on. Accepts the tokens for which `accepts` returns true."""
 
-    def __init__(self, takes: Callable[[str], bool], lifetime: object = 86_400) -> None:
-        self.takes, self.lifetime = takes, lifetime
+    def __init__(self, accepts: Callable[[str], bool], lifetime: object = 86_400) -> None:
+        self.accepts, self.lifetime = accepts, lifetime
         self.forms: list[ReceivedRequest] = []
 
-    def __call__(self, asked: ReceivedRequest) -> bytes:
-        if asked.path == "/oauth/token":
-            self.forms.append(asked)
+    def __call__(self, request: ReceivedRequest) -> bytes:
+        if request.path == "/oauth/token":
+            self.forms.append(request)
             return http_response(200, {"access_token": f"t{len(self.forms)}", "expires_in": self.lifetime})
-        if self.takes(asked.headers["authorization"].removeprefix("Bearer ")):
+        if self.accepts(request.headers["authorization"].removeprefix("Bearer ")):
             return http_response(200, NO_GRANTS)
         return http_response(401, {"message": "Expired token received for JSON Web Token validation"})
 
 
-def talk(
+def run_client(
     issuer: Callable[[ReceivedRequest], bytes],
     work: Callable[[ManagementClient], Awaitable[object]],
     credentials: Credentials = SECRET,
@@ -48,7 +48,7 @@ def talk(
     async def run() -> Server:
         async with (
             scripted_server(issuer) as server,
-            open_client(server.url, credentials, client_options=EAGER) as client,
+            open_client(server.url, credentials, client_options=CLIENT_OPTIONS) as client,
         ):
             await work(client)
             return server
@@ -56,46 +56,46 @@ def talk(
     return run_virtually(run())[0]
 
 
-async def many(client: ManagementClient) -> None:
+async def list_many_times(client: ManagementClient) -> None:
     await client.grants()
     await asyncio.gather(*(client.grants() for _ in range(10)))
 
 
-def test_one_token_serves_the_whole_run() -> None:
+def test_all_requests_use_one_token() -> None:
     issuer = Issuer(lambda _: True)
 
-    talk(issuer, many)
+    run_client(issuer, list_many_times)
 
     assert len(issuer.forms) == 1
 
 
-def test_a_refused_token_is_renewed_once_however_many_calls_meet_the_refusal() -> None:
-    seen: list[str] = []
+def test_a_token_refused_in_concurrent_requests_is_renewed_once() -> None:
+    tokens: list[str] = []
 
-    def takes(token: str) -> bool:
-        seen.append(token)
-        return token == "t2" or len(seen) == 1  # the first call is fine, then t1 has expired
+    def accepts(token: str) -> bool:
+        tokens.append(token)
+        return token == "t2" or len(tokens) == 1  # t1 is accepted once and then expires
 
-    issuer = Issuer(takes)
-    talk(issuer, many)
+    issuer = Issuer(accepts)
+    run_client(issuer, list_many_times)
 
     assert len(issuer.forms) == 2
 
 
-def test_a_token_that_is_refused_again_is_an_error() -> None:
+def test_a_refused_renewed_token_is_an_error() -> None:
     issuer = Issuer(lambda _: False)
 
     with pytest.raises(RefusedCallError, match="401 Expired token"):
-        talk(issuer, ManagementClient.grants)
+        run_client(issuer, ManagementClient.grants)
 
     assert len(issuer.forms) == 2
 
 
-def test_a_ready_token_that_is_refused_is_an_error_at_once() -> None:
+def test_a_refused_access_token_from_the_environment_is_an_error() -> None:
     issuer = Issuer(lambda _: False)
 
     with pytest.raises(RefusedCallError, match="401"):
-        talk(issuer, ManagementClient.grants, AccessToken("ready"))
+        run_client(issuer, ManagementClient.grants, AccessToken("ready"))
 
     assert issuer.forms == []
 
@@ -108,16 +108,16 @@ def test_a_token_is_renewed_before_it_expires(lifetime: object, tokens: int) -> 
         await client.grants()
 
     issuer = Issuer(lambda _: True, lifetime)
-    talk(issuer, work)
+    run_client(issuer, work)
 
     assert len(issuer.forms) == tokens
 
 
-def test_a_token_endpoint_that_fails_for_a_moment_is_asked_again() -> None:
+def test_a_temporarily_failing_token_request_is_retried() -> None:
     issuer = Issuer(lambda _: True)
-    answers = [http_response(503, b""), http_response(429, b""), b""]
+    responses = [http_response(503, b""), http_response(429, b""), b""]
 
-    talk(lambda asked: answers.pop() if answers else issuer(asked), ManagementClient.grants)
+    run_client(lambda request: responses.pop() if responses else issuer(request), ManagementClient.grants)
 
     assert len(issuer.forms) == 1
 
@@ -143,10 +143,10 @@ def assertions(forms: list[ReceivedRequest]) -> list[str]:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "PS256"])
-def test_a_private_key_signs_an_assertion_as_auth0_wants_it(key: rsa.RSAPrivateKey, algorithm: str) -> None:
+def test_a_private_key_signs_an_assertion(key: rsa.RSAPrivateKey, algorithm: str) -> None:
     issuer = Issuer(lambda _: True)
 
-    talk(issuer, ManagementClient.grants, PrivateKey("id", pem(key), algorithm, "https://t.auth0.com/", AUDIENCE))
+    run_client(issuer, ManagementClient.grants, PrivateKey("id", pem(key), algorithm, "https://t.auth0.com/", AUDIENCE))
 
     (assertion,) = assertions(issuer.forms)
     claims: dict[str, Any] = jwt.decode(assertion, key.public_key(), [algorithm], audience="https://t.auth0.com/")
@@ -155,25 +155,25 @@ def test_a_private_key_signs_an_assertion_as_auth0_wants_it(key: rsa.RSAPrivateK
     assert 0 < claims["exp"] - claims["iat"] <= 60
 
 
-def test_each_assertion_is_signed_anew(key: rsa.RSAPrivateKey) -> None:
+def test_each_assertion_has_a_new_id(key: rsa.RSAPrivateKey) -> None:
     issuer = Issuer(lambda token: token == "t2")
 
-    talk(issuer, ManagementClient.grants, PrivateKey("id", pem(key), "RS256", "https://t.auth0.com/", AUDIENCE))
+    run_client(issuer, ManagementClient.grants, PrivateKey("id", pem(key), "RS256", "https://t.auth0.com/", AUDIENCE))
 
     first, second = (jwt.decode(each, options={"verify_signature": False}) for each in assertions(issuer.forms))
     assert first["jti"] != second["jti"]
 
 
-def test_a_key_that_is_none_is_an_error_without_the_key() -> None:
+def test_an_invalid_key_is_an_error_without_the_key() -> None:
     credentials = PrivateKey("id", "canary-5ecret", "RS256", "https://t.auth0.com/", AUDIENCE)
 
     with pytest.raises(ReconcilerError, match="cannot sign with RS256") as caught:
-        talk(Issuer(lambda _: True), ManagementClient.grants, credentials)
+        run_client(Issuer(lambda _: True), ManagementClient.grants, credentials)
 
     assert "canary" not in f"{caught.value}{credentials!r}"
 
 
-def test_a_tenant_that_is_not_there_is_tried_five_times() -> None:
+def test_requests_without_a_connection_are_attempted_five_times() -> None:
     async def run() -> None:
         async with scripted_server(lambda _: b"") as server:
             url = server.url
@@ -185,40 +185,48 @@ def test_a_tenant_that_is_not_there_is_tried_five_times() -> None:
 
     _, seconds = run_virtually(run())
 
-    # a listing is started over once: two times four waits
+    # the four waits between five attempts
     assert seconds == pytest.approx(1 + 2 + 4 + 8, abs=1)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_who_is_refused_a_token_is_told_which_variables_to_look_at_and_no_value(status: int) -> None:
+def test_the_error_for_a_refused_token_request_names_the_variables_without_values(status: int) -> None:
     credentials = replace(SECRET, prefix="AUTH0_PROD_")
 
     with pytest.raises(NoTokenError) as caught:
-        talk(lambda _: http_response(status, {"error_description": "canary-5ecret is wrong"}), many, credentials)
+        run_client(
+            lambda _: http_response(status, {"error_description": "canary-5ecret is wrong"}),
+            list_many_times,
+            credentials,
+        )
 
     assert f"/oauth/token: {status} *** is wrong; " in str(caught.value)
     assert "AUTH0_PROD_CLIENT_ID" in caught.value.advice
     assert "canary" not in str(caught.value)
 
 
-def test_where_a_private_key_is_refused_no_secret_is_spoken_of() -> None:
+def test_the_error_for_a_refused_private_key_does_not_mention_a_secret() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
 
     with pytest.raises(NoTokenError, match="check AUTH0_CLIENT_ID and the private key: "):
-        talk(lambda _: http_response(401, {}), many, PrivateKey("id", pem, "RS256", "https://t.auth0.com/", AUDIENCE))
+        run_client(
+            lambda _: http_response(401, {}),
+            list_many_times,
+            PrivateKey("id", pem, "RS256", "https://t.auth0.com/", AUDIENCE),
+        )
 
 
-def refused_from(number: int, calls: int) -> tuple[Exception, list[str]]:
-    """Return what `calls` reads end with if the check refuses the token of that number, and the tokens that were sent.
+def list_until_token_is_refused(number: int, calls: int) -> tuple[Exception, list[str]]:
+    """Read `calls` listings while `check_token` refuses one token. Return the error and the tokens that were sent.
 
-    The tenant takes each token once.
+    The tenant accepts each token once.
     """
     sent: list[str] = []
 
-    def takes(token: str) -> bool:
+    def accepts(token: str) -> bool:
         sent.append(token)
         return sent.count(token) == 1
 
@@ -228,8 +236,8 @@ def refused_from(number: int, calls: int) -> tuple[Exception, list[str]]:
 
     async def run() -> Exception:
         async with (
-            scripted_server(Issuer(takes)) as server,
-            open_client(server.url, SECRET, client_options=EAGER, check_token=check) as client,
+            scripted_server(Issuer(accepts)) as server,
+            open_client(server.url, SECRET, client_options=CLIENT_OPTIONS, check_token=check) as client,
         ):
             for _ in range(calls - 1):
                 await client.grants()
@@ -240,13 +248,13 @@ def refused_from(number: int, calls: int) -> tuple[Exception, list[str]]:
     return run_virtually(run())[0], sent
 
 
-def test_a_token_that_is_refused_is_not_sent() -> None:
-    error, sent = refused_from(1, calls=1)
+def test_a_token_refused_by_the_check_is_not_sent() -> None:
+    error, sent = list_until_token_is_refused(1, calls=1)
 
     assert (type(error), sent) == (ReconcilerError, [])
 
 
-def test_a_later_token_that_is_refused_counts_as_none() -> None:
-    error, sent = refused_from(2, calls=2)
+def test_a_renewed_token_refused_by_the_check_is_a_failed_token_request() -> None:
+    error, sent = list_until_token_is_refused(2, calls=2)
 
     assert (type(error), sent) == (NoTokenError, ["t1", "t1"])

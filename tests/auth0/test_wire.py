@@ -12,57 +12,57 @@ from reconciler.core.grant import ClientGrant
 from reconciler.core.plan import Update
 from reconciler.core.resolve import DesiredGrant
 
-ANSWER = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": ["read:invoices"]}
+RESPONSE = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": ["read:invoices"]}
 
 
-def test_what_the_answer_leaves_out_stands_at_its_default() -> None:
-    assert wire.observed_grant(ANSWER) == an_observed(grant_id="cgr_1")
+def test_missing_fields_have_their_defaults() -> None:
+    assert wire.observed_grant(RESPONSE) == an_observed(grant_id="cgr_1")
 
 
-def test_null_is_as_good_as_absent_and_unknown_fields_and_values_are_kept_out_of_the_way() -> None:
-    answer = {
-        **ANSWER,
+def test_null_fields_have_their_defaults_and_unknown_fields_are_recorded() -> None:
+    response = {
+        **RESPONSE,
         "organization_usage": None,
         "allow_all_scopes": None,
         "subject_type": "anonymous_user",
         "new": {"a": 1},
     }
 
-    observed = wire.observed_grant({**answer, "organization_usage": "sometimes"})
+    observed = wire.observed_grant({**response, "organization_usage": "sometimes"})
 
-    assert wire.observed_grant(answer).grant == a_grant(a_key(subject_type="anonymous_user"))
+    assert wire.observed_grant(response).grant == a_grant(a_key(subject_type="anonymous_user"))
     assert observed.unknown_fields == {'field "new"'}
 
 
-def test_all_scopes_leave_no_list_of_scopes() -> None:
-    assert wire.observed_grant({**ANSWER, "allow_all_scopes": True}).grant == a_grant(scope=(), allow_all_scopes=True)
+def test_a_grant_with_all_scopes_has_no_list_of_scopes() -> None:
+    assert wire.observed_grant({**RESPONSE, "allow_all_scopes": True}).grant == a_grant(scope=(), allow_all_scopes=True)
 
 
 def test_a_default_grant_has_no_client() -> None:
-    answer = {"id": "cgr_1", "default_for": "third_party_clients", "audience": INVOICES, "scope": []}
+    response = {"id": "cgr_1", "default_for": "third_party_clients", "audience": INVOICES, "scope": []}
 
-    assert wire.observed_grant(answer).key == a_key(None, default_for="third_party_clients")
+    assert wire.observed_grant(response).key == a_key(None, default_for="third_party_clients")
 
 
 @pytest.mark.parametrize(
-    ("holder", "described"),
+    ("holder", "description"),
     [
         ({"client_id": None}, "unknown holder (cgr_1)"),
         ({"client_id": "", "group_id": "grp_1"}, "unknown holder (cgr_1)"),
         ({"default_for": "third_party_clients"}, "billing and the default for third_party_clients (cgr_1)"),
     ],
 )
-def test_an_unknown_kind_of_holder_is_described_and_no_application_holds_the_grant(
-    holder: dict[str, object], described: str
+def test_a_grant_with_an_unknown_kind_of_holder_has_a_description_and_no_application(
+    holder: dict[str, object], description: str
 ) -> None:
-    key = wire.observed_grant({**ANSWER, **holder}).key
+    key = wire.observed_grant({**RESPONSE, **holder}).key
 
-    assert key == a_key(None, other_holder=described)
-    assert key.holder == described
+    assert key == a_key(None, other_holder=description)
+    assert key.holder == description
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "invalid",
     [
         {"id": None},
         {"audience": ""},
@@ -74,24 +74,24 @@ def test_an_unknown_kind_of_holder_is_described_and_no_application_holds_the_gra
     ],
     ids=str,
 )
-def test_an_answer_that_cannot_be_understood_is_not_guessed_at(broken: dict[str, Any]) -> None:
+def test_an_invalid_grant_is_unreadable(invalid: dict[str, Any]) -> None:
     with pytest.raises(UnreadableError):
-        wire.observed_grant({**ANSWER, **broken})
+        wire.observed_grant({**RESPONSE, **invalid})
 
 
 @pytest.mark.parametrize(
-    "broken", [{"scopes": "x"}, {"scopes": ["x"]}, {"scopes": [{}]}, {"identifier": None}], ids=str
+    "invalid", [{"scopes": "x"}, {"scopes": ["x"]}, {"scopes": [{}]}, {"identifier": None}], ids=str
 )
-def test_an_api_that_cannot_be_understood_is_not_guessed_at(broken: dict[str, Any]) -> None:
+def test_an_invalid_api_is_unreadable(invalid: dict[str, Any]) -> None:
     with pytest.raises(UnreadableError):
-        wire.api({"identifier": "urn:x", "name": "X", **broken})
+        wire.api({"identifier": "urn:x", "name": "X", **invalid})
 
 
-def test_an_api_that_never_had_scopes_has_none() -> None:
+def test_an_api_without_the_field_scopes_has_no_scopes() -> None:
     assert wire.api({"identifier": "urn:x"}).scopes == frozenset()
 
 
-def test_a_create_sends_nothing_that_stays_at_its_default() -> None:
+def test_a_create_sends_no_defaults() -> None:
     assert wire.create_body(a_grant()) == {
         "client_id": "billing",
         "audience": INVOICES,
@@ -99,7 +99,7 @@ def test_a_create_sends_nothing_that_stays_at_its_default() -> None:
     }
 
 
-def test_an_empty_list_of_scopes_is_sent_because_auth0_wants_one() -> None:
+def test_an_empty_list_of_scopes_is_sent() -> None:
     assert wire.create_body(a_grant(scope=()))["scope"] == []
 
 
@@ -110,7 +110,7 @@ def test_all_scopes_are_sent_without_a_list() -> None:
 
 
 @given(grants())
-def test_what_a_create_sends_reads_back_as_the_same_grant(grant: ClientGrant) -> None:
+def test_the_body_of_a_create_is_parsed_as_the_same_grant(grant: ClientGrant) -> None:
     assert wire.observed_grant({"id": "cgr_1", **wire.create_body(grant)}).grant == grant
 
 
@@ -129,9 +129,17 @@ def an_update(before: ClientGrant, after: ClientGrant) -> Update:
         ({"scope": (), "allow_all_scopes": True}, {"scope": ()}, {"allow_all_scopes": False, "scope": []}),
         ({}, {"authorization_details_types": frozenset({"x"})}, {"authorization_details_types": ["x"]}),
     ],
-    ids=["scopes", "usage", "any organization", "all scopes", "list again", "no scopes again", "details types"],
+    ids=[
+        "scopes",
+        "usage",
+        "any organization",
+        "all scopes",
+        "from all scopes to a list",
+        "from all scopes to none",
+        "details types",
+    ],
 )
-def test_an_update_sends_what_differs_and_all_of_it_at_once(
+def test_an_update_sends_exactly_the_changed_fields(
     before: dict[str, Any],
     after: dict[str, Any],
     body: dict[str, Any],
@@ -140,7 +148,7 @@ def test_an_update_sends_what_differs_and_all_of_it_at_once(
 
 
 @given(grants(), grants())
-def test_what_an_update_sends_turns_before_into_after(before: ClientGrant, after: ClientGrant) -> None:
+def test_the_body_of_an_update_changes_before_into_after(before: ClientGrant, after: ClientGrant) -> None:
     after = after._replace(key=before.key)
     stored = {"id": "cgr_1", **wire.create_body(before)}
 

@@ -1,4 +1,4 @@
-"""The use of results: JSON, estimated times, goals, the chart, and the table of docs/performance.md."""
+"""Results of measurements: JSON, estimated times, goals, the chart, and the table of docs/performance.md."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET

@@ -55,16 +55,16 @@ def test_any_other_answer_on_a_terminal_writes_nothing(here: Path, typed: str) -
 
 
 @pytest.mark.parametrize(
-    ("typed", "code", "left"),
+    ("typed", "code", "remaining"),
     [("1\n", 0, ["billing", "own"]), ("yes\n", 1, ["own", "portal"]), ("2\n", 1, ["own", "portal"])],
     ids=["number", "yes", "another-number"],
 )
-def test_deletes_are_confirmed_by_typing_their_number(here: Path, typed: str, code: int, left: list[str]) -> None:
+def test_deletes_are_confirmed_by_typing_their_number(here: Path, typed: str, code: int, remaining: list[str]) -> None:
     ran = reconciler("apply", "--prune", "--color", "never", terminal=True, typed=typed)
 
     assert ran.code == code
     assert "Only the number of deletes is accepted: " in ran.stderr
-    assert holders(here) == left
+    assert holders(here) == remaining
 
 
 def test_the_end_of_input_on_a_terminal_writes_nothing(here: Path) -> None:
@@ -108,7 +108,7 @@ def test_apply_asks_on_a_real_terminal(here: Path, answer: bytes, code: int) -> 
     with subprocess.Popen(command_line("apply"), stdin=slave, stdout=slave, stderr=slave) as process:
         os.close(slave)
         try:
-            shown = everything(master, answer)
+            shown = read_terminal(master, answer)
         finally:
             os.close(master)  # sends SIGHUP to a process that still waits
         assert process.wait(TIMEOUT_SECONDS) == code
@@ -119,8 +119,8 @@ def test_apply_asks_on_a_real_terminal(here: Path, answer: bytes, code: int) -> 
     assert holders(here) == (["billing", "own", "portal"] if code == 0 else ["own", "portal"])
 
 
-def everything(master: int, answer: bytes) -> bytes:
-    """Read a terminal until its process ends. Answer the question."""
+def read_terminal(master: int, answer: bytes) -> bytes:
+    """Return the output of a terminal until its process ends. Type `answer` after the question."""
     shown = b""
     while chunk := next_chunk(master):
         shown += chunk
@@ -201,7 +201,7 @@ def test_after_a_signal_running_changes_finish_and_others_are_skipped(
     returned, stdout, stderr = interrupted(here, gate, AT_ONCE, number)
 
     assert (returned, stderr.splitlines()[2:]) == (code, [INTERRUPTED])
-    assert stdout.endswith("Apply: 8 applied, 4 skipped; the tenant does not equal the files yet, run again.\n")
+    assert stdout.endswith("Apply: 8 applied, 4 skipped; the tenant does not equal the files yet; run again.\n")
     assert holders(here)[:2] == ["own", "portal"]
     assert len(holders(here)) == 2 + AT_ONCE
 

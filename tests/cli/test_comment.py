@@ -79,7 +79,7 @@ def test_each_tenant_has_its_own_comment(here: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "author"),
     [(f"{MARKER}\nfine, merge it", OTHER_USER), (f"> {MARKER}\nquoted by us", 1), (f"hello\n{MARKER}\n", 1)],
-    ids=["a stranger copies the marker", "a quotation", "a marker that is not first"],
+    ids=["marker in a comment of another author", "quotation", "marker not at the start"],
 )
 def test_only_our_own_report_comments_are_changed(forge: Forge, body: str, author: int) -> None:
     forge.comments = [forge.new_entry(body, author)]
@@ -135,18 +135,18 @@ def test_issues_do_not_need_a_pull_request(forge: Forge, here: Path, monkeypatch
     assert comment().code == 1
 
 
-def fails(status: int) -> Fault:
+def respond_with(status: int) -> Fault:
     return lambda _, __: ForgeResponse(status, {"message": "no"})
 
 
 def test_transient_errors_are_retried(forge: Forge) -> None:
-    forge.faults = [fails(502)]
+    forge.faults = [respond_with(502)]
 
     assert (comment("--attempts", "2").code, forge.bodies()) == (0, [PLAN])
 
 
 def test_retries_stop_after_the_given_attempts(forge: Forge) -> None:
-    forge.faults = [fails(503)] * 2
+    forge.faults = [respond_with(503)] * 2
 
     ran = comment("--attempts", "2")
 
@@ -222,19 +222,19 @@ def test_a_file_that_is_not_a_report_is_not_posted(forge: Forge, here: Path, tex
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "the report plan.md cannot be read: No such file or directory"),
         (b"\xff\xfe", "the report plan.md cannot be read: it is not UTF-8 text"),
     ],
     ids=["missing", "no text"],
 )
-def test_an_unreadable_file_is_an_error(forge: Forge, here: Path, content: bytes | None, said: str) -> None:
+def test_an_unreadable_file_is_an_error(forge: Forge, here: Path, content: bytes | None, message: str) -> None:
     (here / "plan.md").unlink()
     if content:
         (here / "plan.md").write_bytes(content)
 
-    assert comment().stderr == f"error: {said}\n"
+    assert comment().stderr == f"error: {message}\n"
     assert forge.writes() == []
 
 
@@ -308,7 +308,7 @@ def test_a_missing_github_permission_is_named(
     forge: Forge, kind: str, options: tuple[str, ...], permission: str
 ) -> None:
     refusal = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible by integration"}]}
-    forge.faults = [lambda _, answer: answer()] * 2 + [lambda _, __: ForgeResponse(200, refusal)]
+    forge.faults = [lambda _, respond: respond()] * 2 + [lambda _, __: ForgeResponse(200, refusal)]
 
     ran = comment(*options)
 
@@ -326,7 +326,7 @@ def test_any_other_error_of_github_is_final(forge: Forge) -> None:
 @pytest.mark.parametrize("forge", [GitLab], indirect=True)
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_token_refused_by_gitlab_is_named(forge: Forge, status: int) -> None:
-    forge.faults = [fails(status)]
+    forge.faults = [respond_with(status)]
 
     assert "GITLAB_TOKEN needs the scope api" in comment().stderr
 

@@ -106,9 +106,14 @@ def test_wrong_credentials_fail_the_token_check_only(tenant: pytest.MonkeyPatch)
     tenant.setenv("AUTH0_CLIENT_SECRET", "wrong")
     ran = reconciler("doctor", "--format", "json")
 
-    told = statuses(ran)
+    findings = statuses(ran)
     assert ran.code == 1
-    assert (told["credentials"], told["clock"], told["token"], told["API"]) == ("ok", "ok", "failed", "skipped")
+    assert (findings["credentials"], findings["clock"], findings["token"], findings["API"]) == (
+        "ok",
+        "ok",
+        "failed",
+        "skipped",
+    )
 
 
 def test_colours_show_the_severity() -> None:

@@ -88,15 +88,15 @@ def test_files_and_folders_can_be_named(file: Path, here: Path) -> None:
 
 
 def test_a_file_with_problems_is_reported_and_not_changed(file: Path, here: Path) -> None:
-    wrong = "grants:\n  - client: B\n    api: Y\n    scop: [b, a]\n"
-    (here / "grants" / "wrong.yaml").write_text(wrong, encoding="utf-8")
+    invalid = "grants:\n  - client: B\n    api: Y\n    scop: [b, a]\n"
+    (here / "grants" / "wrong.yaml").write_text(invalid, encoding="utf-8")
 
     ran = reconciler("fmt")
 
     assert ran.code == 1
     assert ran.stdout == "Put in order: grants/billing.yaml\n"
     assert 'grants/wrong.yaml:4:5: the key "scop" is unknown' in ran.stderr
-    assert (here / "grants" / "wrong.yaml").read_text(encoding="utf-8") == wrong
+    assert (here / "grants" / "wrong.yaml").read_text(encoding="utf-8") == invalid
     assert file.read_text(encoding="utf-8") == ORDERED
 
 
@@ -124,16 +124,16 @@ def test_mode_byte_order_mark_and_line_ends_are_kept(file: Path) -> None:
 
 
 def test_a_link_is_kept_and_its_target_is_sorted(file: Path, here: Path) -> None:
-    kept = here / "grants" / "of" / "billing.yaml"
-    kept.parent.mkdir()
-    file.rename(kept)
+    linked_file = here / "grants" / "of" / "billing.yaml"
+    linked_file.parent.mkdir()
+    file.rename(linked_file)
     file.symlink_to("of/billing.yaml")
 
     ran = reconciler("fmt")
 
     assert ran.code == 0
     assert file.is_symlink()
-    assert kept.read_text(encoding="utf-8") == ORDERED
+    assert linked_file.read_text(encoding="utf-8") == ORDERED
 
 
 def test_files_with_tenants_and_variables_are_sorted(here: Path) -> None:

@@ -133,7 +133,7 @@ def test_declared_grants_are_skipped_and_existing_files_are_kept(folder: Path) -
 
     assert ran.stdout.startswith("Imported: 1 grant in 1 new file; 1 declared already, 0 left out.\n")
     assert files_in(folder / "grants") == ["Billing-Worker.yml", "billing-worker-2.yaml"]
-    assert "~ Billing Worker -> Invoices API" in ran.stdout  # the file says less than the tenant has
+    assert "~ Billing Worker -> Invoices API" in ran.stdout  # the file declares less than the tenant has
     assert mine.read_text(encoding="utf-8") == "grants:\n  - {client_id: billing, api: Invoices API}\n"
 
 
@@ -326,13 +326,13 @@ def test_organizations_are_imported_by_name(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("permission", "said"),
+    ("permission", "message"),
     [
         ("read:organization_client_grants", "    organizations:  # "),
         ("read:organizations", "    organization_usage: require\n"),
     ],
 )
-def test_imported_organizations_depend_on_permissions(folder: Path, permission: str, said: str) -> None:
+def test_imported_organizations_depend_on_permissions(folder: Path, permission: str, message: str) -> None:
     scope = f"['read:client_grants', 'read:clients', 'read:resource_servers', '{permission}']"
     seed = OF_ORGANIZATIONS.replace("client_id: own,", f"client_id: own, scope: {scope},")
     (folder / "tenant.yaml").write_text(seed, encoding="utf-8")
@@ -340,7 +340,7 @@ def test_imported_organizations_depend_on_permissions(folder: Path, permission: 
     ran = reconciler("import")
 
     text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
-    assert said in text
+    assert message in text
     assert len(re.findall("^      - org_[A-Za-z0-9]{16}$", text, re.MULTILINE)) == 2 * ("organizations:" in text)
     assert ran.stderr.startswith("Note: organizations of grants were not read: ") is ("organizations:" not in text)
     assert "0 to create, 0 to update, 0 to delete; 2 unchanged" in ran.stdout

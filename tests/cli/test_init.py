@@ -136,17 +136,17 @@ def test_init_asks_for_domain_and_name_on_a_terminal(empty: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "error: the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN\n"),
         (["--domain", "no domain"], 'error: "no domain" is not a valid domain; write it like example.eu.auth0.com\n'),
     ],
     ids=["none", "wrong"],
 )
-def test_without_a_domain_nothing_is_written(empty: Path, arguments: list[str], said: str) -> None:
+def test_without_a_domain_nothing_is_written(empty: Path, arguments: list[str], message: str) -> None:
     ran = reconciler("init", *arguments)
 
-    assert (ran.code, ran.output) == (1, said)
+    assert (ran.code, ran.output) == (1, message)
     assert files_in(empty) == {}
 
 
@@ -196,13 +196,13 @@ def test_an_unreachable_tenant_is_an_error_and_the_first_files_are_kept(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("schemas", "error: nothing was written: schemas/reconciler.schema.json: Not a directory\n"),
         (".gitignore", "error: .gitignore cannot be changed: Is a directory\n"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, said: str) -> None:
+def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, message: str) -> None:
     if name == "schemas":
         (empty / name).write_text("in the way", encoding="utf-8")
     else:
@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_written_is_named(empty: Path, name: str, said: st
     ran = reconciler("init", "--domain", "example.eu.auth0.com")
 
     assert ran.code == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
 
 
 @pytest.mark.parametrize("name", ["${{ secrets.AUTH0_CLIENT_SECRET }}", "prod ${{"])

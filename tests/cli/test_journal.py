@@ -10,7 +10,7 @@ def workspace(here: Path) -> Path:
     return here
 
 
-def applied(here: Path) -> Path:
+def journal_of_apply(here: Path) -> Path:
     assert reconciler("apply", "--yes").code == 0
     (journal,) = (here / ".reconciler" / "journal").iterdir()
     return journal
@@ -26,7 +26,7 @@ def test_without_runs_a_message_is_printed(form: str, shown: str) -> None:
 
 
 def test_a_run_is_listed_and_shown(here: Path) -> None:
-    journal = applied(here)
+    journal = journal_of_apply(here)
     listed, shown = reconciler("journal"), reconciler("journal", "last")
 
     assert (listed.code, shown.code) == (0, 0)
@@ -39,7 +39,7 @@ def test_a_run_is_listed_and_shown(here: Path) -> None:
 
 
 def test_json_has_the_same_content(here: Path) -> None:
-    journal = applied(here)
+    journal = journal_of_apply(here)
     (listed,) = reconciler("journal", "--format", "json").data["runs"]
     shown = reconciler("journal", journal.stem[:8], "--format", "json").data
 
@@ -48,7 +48,7 @@ def test_json_has_the_same_content(here: Path) -> None:
 
 
 def test_a_killed_run_is_highlighted(here: Path) -> None:
-    journal = applied(here)
+    journal = journal_of_apply(here)
     begin, intent, result, _ = journal.read_text().splitlines()
     journal.write_text(f"{begin}\n{intent}\n{result[:20]}")
     ran = reconciler("journal")
@@ -59,7 +59,7 @@ def test_a_killed_run_is_highlighted(here: Path) -> None:
 
 
 def test_the_newest_run_comes_first(here: Path) -> None:
-    journal = applied(here)
+    journal = journal_of_apply(here)
     (journal.parent / "20000101T000000Z-aaaaaa.jsonl").write_bytes(journal.read_bytes())
     runs = reconciler("journal", "--format", "json").data["runs"]
 
@@ -67,7 +67,7 @@ def test_the_newest_run_comes_first(here: Path) -> None:
 
 
 def test_an_unknown_run_is_an_error(here: Path) -> None:
-    journal = applied(here)
+    journal = journal_of_apply(here)
     ran = reconciler("journal", f"{journal.stem}x")
 
     assert (ran.code, ran.stdout) == (1, "")
@@ -86,7 +86,7 @@ def test_an_unreadable_folder_is_an_error(here: Path) -> None:
 
 
 def test_journals_are_stored_next_to_the_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = applied(here)
+    journal = journal_of_apply(here)
     (here / "reconciler.yaml").write_text("not: [read", encoding="utf-8")
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")

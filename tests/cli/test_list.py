@@ -131,7 +131,7 @@ def test_wrapped_lines_never_become_workflow_commands(here: Path) -> None:
     text = f'grants: [{{client: A, api: B, description: "{"a" * 60} ::error::pwned"}}]\n'
     (here / "grants" / "billing.yaml").write_text(text, encoding="utf-8")
 
-    said = reconciler("list", "--offline").stdout
+    output = reconciler("list", "--offline").stdout
 
-    assert "error::pwned" in said
-    assert not any(line.lstrip().startswith("::") for line in said.splitlines())
+    assert "error::pwned" in output
+    assert not any(line.lstrip().startswith("::") for line in output.splitlines())

@@ -8,14 +8,14 @@ from support.commands import GRANTS, reconciler
 from reconciler import __version__
 from reconciler.cli.main import COMMANDS
 
-ELSEWHERE = "default_tenant: other\ntenants:\n  other: {kind: sandbox, seed: tenant.yaml, database: other.db}\n"
+OTHER_CONFIG = "default_tenant: other\ntenants:\n  other: {kind: sandbox, seed: tenant.yaml, database: other.db}\n"
 EVERY_COMMAND = [*COMMANDS, "sandbox serve", "sandbox reset"]
 
 
 @pytest.fixture(autouse=True)
-def places(here: Path) -> None:
+def more_folders(here: Path) -> None:
     """A second configuration and a second grant folder."""
-    (here / "other.yaml").write_text(ELSEWHERE, encoding="utf-8")
+    (here / "other.yaml").write_text(OTHER_CONFIG, encoding="utf-8")
     (here / "more").mkdir()
     (here / "more" / "two.yaml").write_text(GRANTS + GRANTS.removeprefix("grants:\n").replace("Billing", "Portal"))
 
@@ -28,7 +28,7 @@ def places(here: Path) -> None:
         ["--grants", "nowhere", "validate", "--grants", "more"],
         ["validate", "more/two.yaml"],
     ],
-    ids=["before", "behind", "behind-wins", "as-argument"],
+    ids=["before", "after", "both", "argument"],
 )
 def test_an_option_may_come_before_or_after_the_command(arguments: list[str]) -> None:
     assert reconciler(*arguments).stdout == "2 grants in 1 file: valid.\n"

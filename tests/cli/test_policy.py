@@ -67,9 +67,9 @@ policy:
 """
 
 
-@pytest.mark.parametrize("said", [{}, {"description": "Nightly"}], ids=["no description", "another description"])
-def test_a_grant_that_violates_a_custom_schema_is_refused(here: Path, said: dict[str, str]) -> None:
-    grant = {name: value for name, value in GRANT["grants"][0].items() if name != "description"} | said
+@pytest.mark.parametrize("settings", [{}, {"description": "Nightly"}], ids=["no description", "another description"])
+def test_a_grant_that_violates_a_custom_schema_is_refused(here: Path, settings: dict[str, str]) -> None:
+    grant = {name: value for name, value in GRANT["grants"][0].items() if name != "description"} | settings
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": [grant]}))
     config = here / "reconciler.yaml"
     config.write_text(config.read_text() + TICKETS)
@@ -98,7 +98,7 @@ def test_a_grant_that_matches_all_custom_schemas_is_planned(here: Path) -> None:
         ("{title: a, type: grant}", 'reconciler.yaml:6:31: this is not a JSON Schema: type: "grant" is not valid'),
         (
             "{title: a, $ref: '#'}",
-            "reconciler.yaml:6:31: references ($ref) are not followed; write the referenced schema out",
+            "reconciler.yaml:6:31: references ($ref) are not followed; copy the referenced schema here",
         ),
         ("{type: object}", 'reconciler.yaml:6:14: "title" is missing; add it'),
         ("{title: a, pattern: (}", 'reconciler.yaml:6:34: the pattern "(" cannot run in linear time; correct it'),

@@ -230,18 +230,18 @@ def test_links_in_gitlab(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_text_from_a_file_is_never_a_workflow_command(here: Path) -> None:
-    nasty = "::add-mask::x ##[group]y " + "z" * 80
-    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", f'"{nasty}"'))
+    name = "::add-mask::x ##[group]y " + "z" * 80
+    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", f'"{name}"'))
     commit_all(here)
 
     for form in ("text", "json", "markdown", "sarif"):
-        for said in reconciler("plan", "--base", "HEAD", "--format", form).output.splitlines():
-            assert not said.lstrip().startswith("::")
-            assert "##[" not in said
+        for line in reconciler("plan", "--base", "HEAD", "--format", form).output.splitlines():
+            assert not line.lstrip().startswith("::")
+            assert "##[" not in line
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         (
             {"grants/billing.yaml": GRANTS.replace("Invoices", "Invoice")},
@@ -252,7 +252,7 @@ def test_text_from_a_file_is_never_a_workflow_command(here: Path) -> None:
     ],
     ids=["a name", "a file", "a tenant"],
 )
-def test_a_failed_plan_replaces_the_old_report(here: Path, files: dict[str, str], told: str) -> None:
+def test_a_failed_plan_replaces_the_old_report(here: Path, files: dict[str, str], message: str) -> None:
     reconciler("plan", "--report", "markdown=plan.md")
     for name, text in files.items():
         (here / name).write_text(text)
@@ -263,7 +263,7 @@ def test_a_failed_plan_replaces_the_old_report(here: Path, files: dict[str, str]
     assert (ran.code, ran.stdout) == (1, "")
     report = (here / "plan.md").read_text()
     assert report.startswith("<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: no plan\n\n- `")
-    assert told in report
+    assert message in report
     assert "to create" not in report
 
 

@@ -32,12 +32,12 @@ def test_applying_the_snapshot_restores_the_tenant(demo: Path) -> None:
     assert without_order(grants_of(demo)) != before
 
     (snapshot,) = (demo / ".reconciler" / "snapshots").iterdir()
-    back = reconciler("--grants", str(snapshot), "apply", "--yes")
+    rollback = reconciler("--grants", str(snapshot), "apply", "--yes")
 
     words = f"reconciler --tenant sandbox --grants .reconciler/snapshots/{snapshot.name} apply"
     assert words in applied.stderr
-    assert (applied.code, back.code) == (0, 0)
-    assert 'warning: the API "Reports API" does not define the scope "schedule:reports"' in back.stderr
+    assert (applied.code, rollback.code) == (0, 0)
+    assert 'warning: the API "Reports API" does not define the scope "schedule:reports"' in rollback.stderr
     assert without_order(grants_of(demo)) == before
 
 
@@ -64,7 +64,7 @@ grants:
 @pytest.mark.parametrize(
     "grants",
     [ONE_OF_THEM, NONE_OF_IT, NOTHING_SAID],
-    ids=["an organization is taken away", "all is deleted", "no file says any"],
+    ids=["an organization is removed", "the grant is deleted", "undeclared organizations"],
 )
 def test_a_snapshot_restores_organizations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grants: str) -> None:
     here = a_workspace(tmp_path, monkeypatch, tenant=OF_ORGANIZATIONS, **{"grants/billing": grants})
@@ -93,10 +93,10 @@ def test_a_snapshot_applies_only_to_its_tenant(tmp_path: Path, monkeypatch: pyte
     (snapshot,) = (here / ".reconciler" / "snapshots").iterdir()
 
     elsewhere = reconciler("--grants", str(snapshot), "apply", "--yes")
-    back = reconciler("--tenant", "prod", "--grants", str(snapshot), "apply", "--yes")
+    rollback = reconciler("--tenant", "prod", "--grants", str(snapshot), "apply", "--yes")
 
     assert f"reconciler --tenant prod --grants .reconciler/snapshots/{snapshot.name} apply" in applied.stderr
-    assert (applied.code, elsewhere.code, back.code) == (0, 4, 0)
+    assert (applied.code, elsewhere.code, rollback.code) == (0, 4, 0)
     assert "the snapshot was taken from prod (sandbox.localhost), not from dev" in elsewhere.stderr
 
 

@@ -66,7 +66,7 @@ def test_an_unsuitable_document_is_an_error_of_one_line(openapi: Path, text: str
 
 def test_text_from_a_document_cannot_control_the_terminal(openapi: Path) -> None:
     strange = json.loads(openapi.read_text())
-    whole = json.dumps(strange).replace('"audience"', '"audi\\u001b[2Jence"')
-    openapi.write_text(whole, encoding="utf-8")
+    text = json.dumps(strange).replace('"audience"', '"audi\\u001b[2Jence"')
+    openapi.write_text(text, encoding="utf-8")
 
     assert "\x1b" not in reconciler("schema", "--spec", openapi, "--check").output

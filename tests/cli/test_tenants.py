@@ -88,9 +88,9 @@ def test_each_tenant_is_pruned_within_its_managed_scope() -> None:
     deletes = {}
     for stage in STAGES:
         assert reconciler("apply", "--tenant", stage, "--prune", "--yes").code == 0
-        left = reconciler("plan", "--tenant", stage, "--prune", "--format", "json", "--detailed-exitcode")
-        assert left.code == 0
-        deletes[stage] = [each["reason"] for each in left.data["unmanaged"]]
+        second_plan = reconciler("plan", "--tenant", stage, "--prune", "--format", "json", "--detailed-exitcode")
+        assert second_plan.code == 0
+        deletes[stage] = [each["reason"] for each in second_plan.data["unmanaged"]]
 
     assert deletes == {"dev": ["own"], "staging": ["own"], "prod": ["own", "outside"]}
 

@@ -66,3 +66,21 @@ def test_every_command_warns_about_unread_files(here: Path) -> None:
         ran = reconciler(*arguments)
         assert ran.code == 0
         assert "grants/prod.json: warning: this is a JSON file, so it is not read; if it declares" in ran.stderr
+
+
+def test_problems_are_workflow_commands_on_stdout(here: Path) -> None:
+    (here / "grants" / "odd.yaml").write_text("grants:\n  - client: Billing\n    api: X\n    scop: [a]\n")
+
+    ran = reconciler("validate", "--format", "github")
+
+    assert ran.code == 1
+    assert ran.stdout.startswith("::error file=grants/odd.yaml,title=reconciler,line=4,col=5::")
+    assert ran.stderr == ""
+
+
+def test_valid_files_give_no_workflow_command(here: Path) -> None:
+    assert (here / "grants").is_dir()
+
+    ran = reconciler("validate", "--format", "github")
+
+    assert (ran.code, ran.stdout, ran.stderr) == (0, "", "")

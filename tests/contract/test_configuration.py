@@ -78,8 +78,8 @@ def test_other_prefixes_of_credentials_are_not_valid(prefix: str) -> None:
 @pytest.mark.parametrize("verdict", ["allow", "warn"])
 @pytest.mark.parametrize(("name", "identity"), [("client", "client_id"), ("api", "audience")])
 def test_rules_that_allow_or_warn_need_ids(verdict: str, name: str, identity: str) -> None:
-    def errors_of(field: str, said: str) -> list[str]:
-        rule = {"rule": "third-party", "verdict": said, field: "Deploy *"}
+    def errors_of(field: str, verdict: str) -> list[str]:
+        rule = {"rule": "third-party", "verdict": verdict, field: "Deploy *"}
         found = Draft202012Validator(SCHEMA).iter_errors({"policy": {"rules": [rule]}})
         return [str(error.schema["errorMessage"]) for error in found]
 

@@ -67,9 +67,9 @@ LOOP = {"schemas": {"A": {"properties": {"b": {"$ref": "#/components/schemas/A"}
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        pytest.param([], 'lacks "paths"', id="no mapping"),
+        pytest.param([], 'lacks "paths"', id="not a mapping"),
         pytest.param({}, 'lacks "paths"', id="no paths"),
-        pytest.param({"paths": {}}, "has 0 paths that end in /client-grants", id="no such path"),
+        pytest.param({"paths": {}}, "has 0 paths that end in /client-grants", id="missing path"),
         pytest.param({"paths": {"/client-grants": {}}}, 'lacks "post"', id="no post"),
         pytest.param(an_openapi(7), 'lacks "schema"', id="no schema"),
         pytest.param(an_openapi({"type": "object"}), 'lacks "properties"', id="no properties"),

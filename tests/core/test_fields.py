@@ -1,6 +1,7 @@
 """Every module handles every field of a grant. These tests fail if a module lacks a field."""
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,20 @@ from reconciler.artifacts.serialization import grant_from_json, grant_json
 from reconciler.auth0.wire import create_body, observed_grant
 from reconciler.core.diff import changed_fields, granted_fields
 from reconciler.core.directory import Directory
-from reconciler.core.fields import CHANGEABLE, FIELDS, ORGANIZATIONS, SETTINGS, FieldKind, FieldRole, GrantField
+from reconciler.core.fields import (
+    CALLERS,
+    CHANGEABLE,
+    FIELDS,
+    ORGANIZATIONS,
+    SETTINGS,
+    FieldKind,
+    FieldRole,
+    GrantField,
+    admits_organizations,
+    callers_gaining_access,
+    callers_losing_access,
+    describe_effect,
+)
 from reconciler.core.grant import ClientGrant, Key, narrows, widens
 from reconciler.core.spec import GrantSpec
 from reconciler.files.write import FileHeader, import_file
@@ -115,3 +129,42 @@ def test_all_scopes_are_wider_than_any_list_of_scopes() -> None:
 def test_the_default_of_organizations_is_none() -> None:
     assert ClientGrant(a_key()).organizations is None
     assert ORGANIZATIONS in {each.name for each in CHANGEABLE}
+
+
+WITHOUT, WITH = "callers without an organization", "callers with an organization"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gains", "losses"),
+    [
+        ("deny", "require", {WITH}, {WITHOUT}),
+        ("deny", "allow", {WITH}, set()),
+        ("require", "deny", {WITHOUT}, {WITH}),
+        ("require", "allow", {WITHOUT}, set()),
+        ("allow", "deny", set(), {WITH}),
+        ("allow", "require", set(), {WITHOUT}),
+        ("deny", "of-the-future", {WITH}, {WITHOUT}),
+        ("of-the-future", "deny", {WITHOUT}, {WITH}),
+        ("of-the-future", "other", {WITH, WITHOUT}, {WITH, WITHOUT}),
+    ],
+)
+def test_a_change_of_usage_adds_and_removes_access(before: str, after: str, gains: set[str], losses: set[str]) -> None:
+    assert callers_gaining_access(before, after) == gains
+    assert callers_losing_access(before, after) == losses
+
+
+def test_an_unchanged_usage_has_no_effect() -> None:
+    for usage in (*CALLERS, "of-the-future"):
+        assert not callers_gaining_access(usage, usage)
+        assert not callers_losing_access(usage, usage)
+        assert describe_effect(usage, usage) == ""
+
+
+def test_every_change_of_usage_has_a_description() -> None:
+    for before, after in product(CALLERS, repeat=2):
+        assert bool(describe_effect(before, after)) == (before != after)
+    assert describe_effect("deny", "require") == f"{WITH} gain access; {WITHOUT} lose access"
+
+
+def test_only_deny_excludes_organizations() -> None:
+    assert [usage for usage in (*CALLERS, "of-the-future") if not admits_organizations(usage)] == ["deny"]

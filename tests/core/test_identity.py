@@ -60,13 +60,13 @@ def test_only_system_apis_show_the_identity() -> None:
     assert identities_in([own, other_system, a_users]) == {PROD}
 
 
-@pytest.mark.parametrize("seen", [[PROD], []], ids=["same", "none"])
-def test_the_expected_identity_and_an_unknown_one_are_accepted(seen: list[str]) -> None:
-    CHECK.verify(seen)
+@pytest.mark.parametrize("identities", [[PROD], []], ids=["same", "none"])
+def test_the_expected_identity_and_an_unknown_one_are_accepted(identities: list[str]) -> None:
+    CHECK.verify(identities)
 
 
 @pytest.mark.parametrize(
-    ("check", "seen", "message"),
+    ("check", "identities", "message"),
     [
         (CHECK, ["x.eu.auth0.com"], f"identifies itself as x.eu.auth0.com, but canonical_domain says {PROD}"),
         (CHECK, [PROD, "x.eu.auth0.com"], "identifies itself as x.eu.auth0.com, but"),
@@ -81,9 +81,9 @@ def test_the_expected_identity_and_an_unknown_one_are_accepted(seen: list[str]) 
     ],
     ids=["other", "one-of-two", "declared", "declared-unnamed", "two", "not-a-sandbox"],
 )
-def test_an_unexpected_identity_is_refused(check: IdentityCheck, seen: list[str], message: str) -> None:
+def test_an_unexpected_identity_is_refused(check: IdentityCheck, identities: list[str], message: str) -> None:
     with pytest.raises(ReconcilerError) as caught:
-        check.verify(seen)
+        check.verify(identities)
 
     assert message in str(caught.value)
 
@@ -97,7 +97,7 @@ def test_the_error_names_all_tenants_that_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "seen", "notes"),
+    ("check", "identities", "notes"),
     [
         (CHECK, [PROD], []),
         (CHECK, [], [f"does not show its identity, which was not compared with canonical_domain ({PROD})"]),
@@ -111,9 +111,9 @@ def test_the_error_names_all_tenants_that_are_the_same() -> None:
     ],
 )
 def test_notes_describe_missing_comparisons_and_suggest_canonical_domain(
-    check: IdentityCheck, seen: list[str], notes: list[str]
+    check: IdentityCheck, identities: list[str], notes: list[str]
 ) -> None:
-    found = check.notes(seen)
+    found = check.notes(identities)
 
     assert len(found) == len(notes)
     assert all(part in note for part, note in zip(notes, found, strict=True))

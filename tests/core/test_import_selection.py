@@ -1,9 +1,18 @@
 import pytest
+from hypothesis import given
 from support.builders import OWN, a_directory, a_grant, a_key, an_api, an_observed
+from support.odd_tenants import odd_texts
 
 from reconciler.core.grant import ClientGrant, ObservedGrant
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.import_selection import GrantImport, ImportFilter, select_grants
+from reconciler.core.import_selection import (
+    MAX_STEM_LENGTH,
+    GrantImport,
+    ImportFilter,
+    UniqueNames,
+    file_stem,
+    select_grants,
+)
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 
 INVOICES = a_grant()
@@ -49,7 +58,7 @@ def test_own_system_and_inexpressible_grants_are_not_imported() -> None:
     grant_import = selected(system, an_observed(a_grant(OWN)), odd)
 
     assert grant_import.holders == ()
-    assert [(each.key.client_id, each.why) for each in grant_import.left_out] == [
+    assert [(each.key.client_id, each.reason) for each in grant_import.left_out] == [
         ("auth0", "Auth0 created this grant, and it cannot be changed"),
         ("odd", 'a grant file cannot express it: its subject type "robot" is unknown'),
         ("own-client", "reconciler uses this grant to access the tenant"),
@@ -63,7 +72,7 @@ def test_protected_grants_are_imported_and_unmanaged_grants_are_not() -> None:
     grant_import = select_grants(observed, NAMES, choice=ImportFilter(), protection=protection, declared=())
 
     assert grants_in(grant_import) == {"billing": [INVOICES]}
-    assert [each.why for each in grant_import.left_out] == ["manage in reconciler.yaml does not match this grant"]
+    assert [each.reason for each in grant_import.left_out] == ["manage in reconciler.yaml does not match this grant"]
 
 
 def test_declared_grants_are_not_imported_again() -> None:
@@ -87,3 +96,47 @@ def test_declared_grants_are_not_imported_again() -> None:
 )
 def test_a_filter_matches_names_and_ids(choice: dict[str, object], files: set[str]) -> None:
     assert grants_in(selected(an_observed(INVOICES), an_observed(PORTAL), **choice)).keys() == files
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("Billing Worker", "billing-worker"),
+        ("Überweisung (neu)", "uberweisung-neu"),
+        ("../../etc/passwd", "etc-passwd"),
+        (".hidden", "hidden"),
+        ("CON", "con-application"),
+        ("com¹", "com1-application"),
+        ("LPT9", "lpt9-application"),
+        ("a" * 300, "a" * MAX_STEM_LENGTH),
+        ("日本", "tpc-7ledgerly"),
+        ("", "tpc-7ledgerly"),
+    ],
+)
+def test_a_name_becomes_a_portable_file_name(name: str, file: str) -> None:
+    assert file_stem(name, "tpc_7Ledgerly") == file
+
+
+def test_a_file_has_a_default_name_if_name_and_id_have_no_usable_character() -> None:
+    assert file_stem("日本", "///") == "application"
+
+
+def test_unique_names_differ_in_more_than_case() -> None:
+    free = UniqueNames(["Billing", "BILLING-3"])
+
+    assert [free("billing"), free("billing"), free("billing-2"), free("other")] == [
+        "billing-2",
+        "billing-4",
+        "billing-2-2",
+        "other",
+    ]
+
+
+@given(odd_texts)
+def test_a_file_name_has_only_letters_digits_and_hyphens_and_is_stable(name: str) -> None:
+    made = file_stem(name, "id")
+
+    assert made
+    assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert made[0] != "-" != made[-1]
+    assert file_stem(made) == made

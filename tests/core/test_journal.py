@@ -84,7 +84,7 @@ def test_an_empty_journal_has_no_values() -> None:
 @pytest.mark.parametrize(
     ("word", "chosen"),
     [("last", 0), (NEWEST_FIRST[1], 1), ("20260802", 0), ("20260801T09", 2)],
-    ids=["last", "whole", "day", "hour"],
+    ids=["last", "full name", "day", "hour"],
 )
 def test_a_run_is_chosen_by_name_or_unique_prefix(word: str, chosen: int) -> None:
     assert choose_run(word, NEWEST_FIRST) == NEWEST_FIRST[chosen]
@@ -103,7 +103,7 @@ def test_an_exact_name_is_preferred_to_a_prefix() -> None:
         ("x", NEWEST_FIRST, f"existing runs: {', '.join(NEWEST_FIRST)}"),
         ("x", [f"r{n}" for n in range(7)], "existing runs: r0, r1, r2, r3, r4 and 2 more"),
     ],
-    ids=["none", "ambiguous", "near", "far", "many"],
+    ids=["no runs", "ambiguous", "similar", "unknown", "many"],
 )
 def test_the_error_for_an_unknown_run_lists_the_existing_runs(word: str, names: list[str], shown: str) -> None:
     with pytest.raises(ReconcilerError) as caught:

@@ -66,8 +66,8 @@ def test_an_organization_gains_a_grant_that_it_does_not_have_yet() -> None:
     new = a_spec(client_id="new", organizations=(GLOBEX,))
     declared = DeclaredOrganizations((WITH_ACME, new))
 
-    assert declared.gaining([an_observed_of("a", ACME)], DIRECTORY) == {GLOBEX}
-    assert declared.gaining([], DIRECTORY) == {ACME, GLOBEX}
+    assert declared.organizations_gaining_grants([an_observed_of("a", ACME)], DIRECTORY) == {GLOBEX}
+    assert declared.organizations_gaining_grants([], DIRECTORY) == {ACME, GLOBEX}
 
 
 def problems(

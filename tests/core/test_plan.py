@@ -28,12 +28,12 @@ def update(client_id: str, before: str, after: str) -> Update:
 
 
 def test_grants_only_in_files_are_created_and_grants_only_in_the_tenant_are_undeclared() -> None:
-    ours, theirs = a_grant(a_key("ours")), a_grant(a_key("theirs"))
+    declared, stray = a_grant(a_key("declared")), a_grant(a_key("stray"))
 
-    comparison = compare([desired(ours)], index_by_key([an_observed(theirs)]))
+    comparison = compare([desired(declared)], index_by_key([an_observed(stray)]))
 
-    assert [change.key for change in comparison.creates] == [ours.key]
-    assert [each.key for each in comparison.undeclared] == [theirs.key]
+    assert [change.key for change in comparison.creates] == [declared.key]
+    assert [each.key for each in comparison.undeclared] == [stray.key]
     assert (comparison.updates, comparison.unchanged) == ((), 0)
 
 
@@ -59,11 +59,11 @@ SOME = frozenset({"org_a"})
 
 
 def test_organizations_are_compared_only_if_the_files_declare_them() -> None:
-    undeclared, none, theirs = a_grant(), a_grant(organizations=frozenset()), an_observed(a_grant(organizations=SOME))
+    undeclared, none, observed = a_grant(), a_grant(organizations=frozenset()), an_observed(a_grant(organizations=SOME))
 
-    assert compare([desired(undeclared)], index_by_key([theirs])).unchanged == 1
-    assert compare([desired(theirs.grant)], index_by_key([theirs])).unchanged == 1
-    (update,) = compare([desired(none)], index_by_key([theirs])).updates
+    assert compare([desired(undeclared)], index_by_key([observed])).unchanged == 1
+    assert compare([desired(observed.grant)], index_by_key([observed])).unchanged == 1
+    (update,) = compare([desired(none)], index_by_key([observed])).updates
     assert update.fields == (SetChange("organizations", (), ("org_a",)),)
 
 

@@ -1,17 +1,18 @@
+from collections.abc import Iterable
 from random import Random
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, rules
-from support.strategies import declarable_grants, grants
+from support.strategies import declarable_grants, grants, scopes
 
 from reconciler.core.directory import Directory, TenantList
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
-from reconciler.core.plan import Create, Delete, Plan, Reason, Update, grant_after
+from reconciler.core.plan import Create, Delete, Origin, Plan, Reason, Update, grant_after
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
 from reconciler.core.spec import GrantSpec
@@ -208,20 +209,20 @@ def test_after_applying_managed_grants_are_as_declared_and_others_are_unchanged(
     subject_type: str,
 ) -> None:
     managed_scope = ManagedScope((Pattern(client_id=client_id, subject_type=subject_type),))
-    ours = {key: grant for key, grant in declaring.items() if managed_scope.includes(key, Directory())}
-    assume(ours)
+    managed = {key: grant for key, grant in declaring.items() if managed_scope.includes(key, Directory())}
+    assume(managed)
     observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
     protection = ProtectionRules(OWN, managed_scope=managed_scope)
 
-    plan = a_plan([spec_of(grant) for grant in ours.values()], observed, prune=True, protection=protection)
+    plan = a_plan([spec_of(grant) for grant in managed.values()], observed, prune=True, protection=protection)
 
-    theirs = {
+    others = {
         key: grant
         for key, grant in tenant.items()
-        if not managed_scope.includes(key, Directory()) or (key not in ours and reason_not_expressible(grant))
+        if not managed_scope.includes(key, Directory()) or (key not in managed and reason_not_expressible(grant))
     }
-    assert state_after(plan, tenant) == {**theirs, **declared(ours, tenant)}
-    assert {each.observed.key for each in plan.left_alone} == set(theirs)
+    assert state_after(plan, tenant) == {**others, **declared(managed, tenant)}
+    assert {each.observed.key for each in plan.left_alone} == set(others)
 
 
 @given(files().filter(bool), tenants(), st.randoms(use_true_random=False))
@@ -349,3 +350,101 @@ def test_admitting_undeclared_organizations_is_noted(
     notes = a_plan([spec], [an_observed()]).notes
 
     assert sum("1 grant will no longer deny organizations" in note for note in notes) == notes_expected
+
+
+KEPT = a_spec(client_id="kept")
+THERE = an_observed(a_grant(a_key("kept")))
+Scopes = Iterable[str] | None
+
+
+def specs(scope: Scopes) -> tuple[GrantSpec, ...]:
+    return (KEPT,) if scope is None else (KEPT, a_spec(scope=tuple(scope)))
+
+
+def plan(base: Scopes, tenant: Scopes, files: Scopes, *, only_branch: bool = False) -> Plan:
+    """Plan one grant. The arguments are its scopes in each place, or None if the grant is missing there."""
+    observed = [THERE] if tenant is None else [THERE, an_observed(a_grant(scope=tenant))]
+    return a_plan(specs(files), observed, base=specs(base), only_branch=only_branch, prune=True)
+
+
+@pytest.mark.parametrize(
+    ("base", "tenant", "files", "origin"),
+    [
+        (None, None, "a", Origin.BRANCH),
+        ("a", "a", "ab", Origin.BRANCH),
+        ("a", "a", None, Origin.BRANCH),
+        ("a", "b", "a", Origin.DRIFT),
+        ("a", None, "a", Origin.DRIFT),
+        (None, "a", None, Origin.DRIFT),
+        ("a", "b", "c", Origin.BOTH),
+        ("a", None, "c", Origin.BOTH),
+        ("a", "b", None, Origin.BOTH),
+        (None, "a", "b", Origin.BOTH),
+    ],
+    ids=[
+        "declared-first",
+        "declaration-changed",
+        "no-longer-declared",
+        "changed-by-hand",
+        "deleted-by-hand",
+        "created-by-hand",
+        "changed-in-both",
+        "changed-in-files-deleted-in-tenant",
+        "removed-from-files-changed-in-tenant",
+        "created-by-hand-and-declared-differently",
+    ],
+)
+def test_each_change_has_an_origin(base: Scopes, tenant: Scopes, files: Scopes, origin: Origin) -> None:
+    assert plan(base, tenant, files).origins == {a_key(): origin}
+
+
+def test_without_a_base_there_are_no_origins() -> None:
+    assert a_plan([a_spec()]).origins == {}
+
+
+@given(base=st.none() | scopes, tenant=st.none() | scopes, files=st.none() | scopes)
+def test_only_branch_omits_exactly_the_drift(base: Scopes, tenant: Scopes, files: Scopes) -> None:
+    full, partial = plan(base, tenant, files), plan(base, tenant, files, only_branch=True)
+
+    moved = base != files
+    assert partial.changes == (full.changes if moved else ())
+    assert set(partial.origins.values()) <= {Origin.BRANCH, Origin.BOTH}
+    assert partial.converged == (full.converged or not moved)
+
+
+def test_omitted_drift_is_counted() -> None:
+    changed, made = plan("a", "b", "a", only_branch=True), plan(None, "a", None, only_branch=True)
+
+    assert (changed.differing, changed.left_alone) == (1, ())
+    assert (made.differing, [each.reason for each in made.left_alone]) == (0, [Reason.UNMANAGED])
+
+
+def test_omitted_drift_does_not_count_for_limits() -> None:
+    observed = [THERE, *(an_observed(a_grant(a_key(f"stray{n}"))) for n in range(20))]
+
+    part = a_plan([KEPT], observed, base=(KEPT,), only_branch=True, prune=True)
+
+    assert (part.blocked, part.changes, len(part.left_alone)) == ((), (), 20)
+
+
+ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
+
+
+@pytest.mark.parametrize(
+    ("base", "tenant", "files", "origin"),
+    [
+        (None, (), (ACME,), Origin.BRANCH),
+        ((), (), (ACME,), Origin.BRANCH),
+        ((ACME,), (), (ACME,), Origin.DRIFT),
+        ((ACME,), (GLOBEX,), (), Origin.BOTH),
+    ],
+    ids=["declared first", "declaration changed", "removed by hand", "changed in both"],
+)
+def test_a_change_of_organizations_has_an_origin(
+    base: tuple[str, ...] | None, tenant: tuple[str, ...], files: tuple[str, ...], origin: Origin
+) -> None:
+    observed = an_observed(a_grant(organizations=frozenset(tenant)))
+
+    plan = a_plan([a_spec(organizations=files)], [observed], base=[a_spec(organizations=base)])
+
+    assert plan.origins == {a_key(): origin}

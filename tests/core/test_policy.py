@@ -14,20 +14,20 @@ TAKEOVER = "management-api-takeover"
 NAMES = a_directory({"billing": "Billing", "deployer": "CI Deployer"}, None)
 
 
-def planned(*rules: PolicyRule, client_id: str = "billing") -> Plan:
+def plan_with_policy(*rules: PolicyRule, client_id: str = "billing") -> Plan:
     spec = a_spec(client_id=client_id, audience=MANAGEMENT, scope=("update:users",))
     return a_plan([spec], directory=NAMES, policy=Policy(rules))
 
 
 def test_a_risk_without_a_verdict_is_shown() -> None:
-    plan = planned()
+    plan = plan_with_policy()
 
     assert [risk.rule for risks in plan.risks.values() for risk in risks] == [TAKEOVER]
     assert not plan.blocked
 
 
 def test_an_allowed_risk_is_not_shown() -> None:
-    plan = planned(PolicyRule(TAKEOVER, Verdict.ALLOW))
+    plan = plan_with_policy(PolicyRule(TAKEOVER, Verdict.ALLOW))
 
     assert (plan.risks, plan.blocked) == ({}, ())
 
@@ -37,7 +37,7 @@ def test_an_allowed_risk_is_not_shown() -> None:
     [("", "policy: management-api-takeover is denied"), ("ask", "policy: management-api-takeover is denied, ask")],
 )
 def test_a_denied_risk_blocks_its_change_and_is_shown(reason: str, message: str) -> None:
-    plan = planned(PolicyRule(TAKEOVER, Verdict.DENY, reason=reason))
+    plan = plan_with_policy(PolicyRule(TAKEOVER, Verdict.DENY, reason=reason))
 
     assert [each.reason for each in plan.blocked] == [message]
     assert plan.risks
@@ -52,8 +52,8 @@ def test_the_first_matching_rule_decides() -> None:
         PolicyRule(TAKEOVER, Verdict.ALLOW),
     )
 
-    assert planned(*rules).blocked
-    assert not planned(*rules, client_id="deployer").blocked
+    assert plan_with_policy(*rules).blocked
+    assert not plan_with_policy(*rules, client_id="deployer").blocked
 
 
 def test_a_policy_cannot_disable_other_guards() -> None:

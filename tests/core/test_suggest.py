@@ -13,7 +13,7 @@ from reconciler.files.loader import parse
         ("zzz", ["Portal"], []),
         ("x", [], []),
     ],
-    ids=["the one", "capitals aside", "equally near", "nothing near", "nothing known"],
+    ids=["one", "other case", "equally similar", "nothing similar", "no names"],
 )
 def test_only_words_about_as_similar_as_the_best_are_suggested(
     word: str, known: list[str], expected: list[str]
@@ -26,7 +26,7 @@ def test_several_suggestions_are_joined() -> None:
 
 
 def test_the_number_of_suggestions_is_limited() -> None:
-    guess = Suggestions(most=2)
+    guess = Suggestions(max_suggestions=2)
 
     assert [guess("scpoe", ["scope"]) for _ in range(3)] == ['did you mean "scope"?'] * 2 + [""]
 

@@ -36,47 +36,53 @@ LONGEST_CUT = 16
 PUT_IN = "\n\r\t \x85\u2028\ufeff\x00\x7f-:?,[]{}#&*!|>'\"%@`\\~=<.0tn_aAé${\U0001f600"
 
 
-def everything(data: Any, path: tuple[str | int, ...] = ()) -> list[object]:
+def values_with_positions(data: Any, path: tuple[str | int, ...] = ()) -> list[object]:
     """Return all values with their positions."""
     here: list[object] = [path, mark_of(data, ()), type(data)]
     if isinstance(data, YamlMapping):
-        inner = [(mark_of(data, (key,), key=True), everything(value, (*path, key))) for key, value in data.items()]
+        inner = [
+            (mark_of(data, (key,), key=True), values_with_positions(value, (*path, key))) for key, value in data.items()
+        ]
         return [*here, dict(data.value_marks), *inner]
     if isinstance(data, YamlList):
-        return [*here, list(data.item_marks), *(everything(item, (*path, at)) for at, item in enumerate(data))]
+        return [
+            *here,
+            list(data.item_marks),
+            *(values_with_positions(item, (*path, at)) for at, item in enumerate(data)),
+        ]
     return [*here, data]
 
 
-def agreed(text: str) -> bool:
+def both_agree(text: str) -> bool:
     """Return whether the fast reader accepts a text. Assert that the parser gives the same result without problems."""
     if read_fast(text, NO_POSITIONS) is None:
         return False
     quick, by_events = parse(text.encode(), "f.yaml"), parse_by_events(text, "f.yaml")
     assert by_events.problems == quick.problems == ()
-    assert everything(quick.data) == everything(by_events.data)
+    assert values_with_positions(quick.data) == values_with_positions(by_events.data)
     return True
 
 
 def test_a_file_in_the_subset_is_read_by_the_fast_reader() -> None:
-    assert agreed(PLAIN)
+    assert both_agree(PLAIN)
 
 
 @given(grant_files())
 def test_any_layout_gives_equal_results(text: str) -> None:
-    agreed(text)
+    both_agree(text)
 
 
 @pytest.mark.parametrize("character", PUT_IN)
 def test_insertions_give_equal_results(character: str) -> None:
     for at in range(len(PLAIN)):
-        agreed(PLAIN[:at] + character + PLAIN[at:])
-        agreed(PLAIN[:at] + character + PLAIN[at + 1 :])
+        both_agree(PLAIN[:at] + character + PLAIN[at:])
+        both_agree(PLAIN[:at] + character + PLAIN[at + 1 :])
 
 
 def test_deletions_give_equal_results() -> None:
     for at in range(len(PLAIN)):
         for to in range(at + 1, at + LONGEST_CUT):
-            agreed(PLAIN[:at] + PLAIN[to:])
+            both_agree(PLAIN[:at] + PLAIN[to:])
 
 
 LINES = (
@@ -118,14 +124,14 @@ LINES = (
 
 @pytest.mark.parametrize("line", LINES)
 def test_an_added_line_gives_equal_results(line: str) -> None:
-    agreed(f"grants:\n  - client: x\n{line}\n")
-    agreed(f"grants:\n  - client: x\n    scope:\n      - read:a\n{line}\n")
-    agreed(f"grants:\n  - client: x\n{line}\n      - read:a\n")
+    both_agree(f"grants:\n  - client: x\n{line}\n")
+    both_agree(f"grants:\n  - client: x\n    scope:\n      - read:a\n{line}\n")
+    both_agree(f"grants:\n  - client: x\n{line}\n      - read:a\n")
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=12))
 def test_shuffled_lines_give_equal_results(some: list[str]) -> None:
-    agreed("\n".join(["grants:", "  - client: x", *some, ""]))
+    both_agree("\n".join(["grants:", "  - client: x", *some, ""]))
 
 
 @given(st.text(max_size=12), st.sampled_from(["client: {}", "client: a\n    scope:\n      - {}", "{}: b"]))
@@ -135,9 +141,9 @@ def test_quoted_and_plain_scalars_give_equal_results(text: str, place: str) -> N
             written.encode()
         except UnicodeEncodeError:
             return
-        agreed(f"grants:\n  - {place.replace('{}', written)}\n    api: b\n")
+        both_agree(f"grants:\n  - {place.replace('{}', written)}\n    api: b\n")
 
 
 @pytest.mark.parametrize("value", ["1" * 65, "a" * 1024, "a" * 1000])
 def test_long_lines_are_left_to_the_parser(value: str) -> None:
-    assert agreed(f"grants:\n  - client: {value}\n") == (len(value) == 1000)
+    assert both_agree(f"grants:\n  - client: {value}\n") == (len(value) == 1000)

@@ -22,7 +22,7 @@ JSON_LIKE = st.recursive(
 YAML_LIKE = st.text(st.sampled_from("ab1: -\n\t[]{},&*!|>'\"#%?@<~\\x\r\ufeff\x85\u2028é\0"), max_size=60)
 
 
-def said(parsed: Document) -> list[str]:
+def messages_of(parsed: Document) -> list[str]:
     return [f"{problem.source.line}:{problem.source.column}: {problem.message}" for problem in parsed.problems]
 
 
@@ -39,7 +39,7 @@ def test_data_has_positions() -> None:
     assert list(grants[0]["scope"].item_marks) == [(3, 13), (3, 16)]
 
 
-def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
+def positions_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
     """Yield all values in `node` at any depth, with their positions."""
     if isinstance(node, document.YamlMapping):
         placed = [(node.value_marks[key], value) for key, value in node.items()]
@@ -48,12 +48,12 @@ def places_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
         placed = list(zip(node.item_marks, node, strict=True)) if isinstance(node, document.YamlList) else []
     for place, value in placed:
         yield place, value
-        yield from places_in(value)
+        yield from positions_in(value)
 
 
 @given(data=YAML_LIKE.map(str.encode))
 def test_positions_exist_despite_problems(data: bytes) -> None:
-    for place, value in places_in(parse(data, "f.yaml").data):
+    for place, value in positions_in(parse(data, "f.yaml").data):
         assert not isinstance(value, document.YamlMapping | document.YamlList) or value.mark == place
 
 
@@ -67,7 +67,7 @@ def test_a_refused_key_does_not_shift_positions() -> None:
 
 def test_columns_count_characters_not_bytes() -> None:
     parsed = parse("ключ: значение\n€: {ß: &x 1}\n".encode(), "f.yaml")
-    assert said(parsed) == ['2:8: anchors ("&x") are not allowed; remove it']
+    assert messages_of(parsed) == ['2:8: anchors ("&x") are not allowed; remove it']
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_columns_count_characters_not_bytes() -> None:
     [
         pytest.param(b"\xef\xbb\xbfa: b\nc: [d]\n", id="byte order mark"),
         pytest.param(b"a: b\r\nc: [d]\r\n", id="CRLF"),
-        pytest.param(b"\xef\xbb\xbfa: b\r\nc:\r\n  - d", id="both, and no line break at the end"),
+        pytest.param(b"\xef\xbb\xbfa: b\r\nc:\r\n  - d", id="both, without a line break at the end"),
         pytest.param(b"---\na: b\nc: [d]\n...\n", id="document marks"),
     ],
 )
@@ -92,7 +92,7 @@ def test_an_empty_file_is_null(data: bytes) -> None:
 def test_reading_continues_after_recoverable_problems() -> None:
     parsed = parse(b"a: &x 1\na: 2\n<<: {b: !!int 3}\n4: {c: &y [5]}\n~: 6\n'': 7\nd: 8", "f.yaml")
     assert parsed.data == {"a": 1, "": 7, "d": 8}
-    assert said(parsed) == [
+    assert messages_of(parsed) == [
         '1:4: anchors ("&x") are not allowed; remove it',
         '2:1: duplicate key "a" (first in line 1); keep one of them',
         '3:1: merge keys ("<<") are not allowed; write the keys out',
@@ -135,13 +135,13 @@ def test_reading_continues_after_recoverable_problems() -> None:
             b"a: |x\n",
             "1:5: this is not valid YAML (did not find expected comment or line break); "
             "put quotes around text with special characters",
-            id="a complaint without better words",
+            id="a keyword without its own message",
         ),
     ],
 )
 def test_reading_stops_after_unrecoverable_problems(data: bytes, problem: str) -> None:
     parsed = parse(data, "f.yaml")
-    assert said(parsed) == [problem]
+    assert messages_of(parsed) == [problem]
     assert (parsed.data, parsed.is_complete) == (None, False)
 
 
@@ -161,12 +161,12 @@ def test_reading_stops_at_the_first_alias() -> None:
 def test_the_length_of_a_scalar_is_limited() -> None:
     longest, longer = "x" * MAX_CHARACTERS, "x" * (MAX_CHARACTERS + 1)
     parsed = parse(f"a: {longest}\nb: {longer}\n{longest}x: &c c\n".encode(), "f.yaml")
-    assert "2:4: this text has 8,193 characters; write at most 8,192" in said(parsed)
+    assert "2:4: this text has 8,193 characters; write at most 8,192" in messages_of(parsed)
 
 
 def test_a_number_with_too_many_digits_is_a_problem() -> None:
     parsed = parse(b"a: " + b"9" * 5000, "f.yaml")
-    assert said(parsed) == ["1:4: a number of 5,000 characters is too long; put it in quotes if it is text"]
+    assert messages_of(parsed) == ["1:4: a number of 5,000 characters is too long; put it in quotes if it is text"]
     assert parsed.data == {"a": "9" * 5000}
 
 

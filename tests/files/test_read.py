@@ -13,36 +13,36 @@ GRANT = "grants:\n  - client: {client}\n    api: b\n"
 
 
 @pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("grants").mkdir()
 
 
-def write(**texts: str) -> LoadedGrants:
+def write_and_read(**texts: str) -> LoadedGrants:
     for name, text in texts.items():
         Path(f"grants/{name}.yaml").write_text(text, encoding="utf-8")
     return read_grants([Path("grants")])
 
 
-def config_says(text: str) -> list[str]:
+def config_problems(text: str) -> list[str]:
     Path("reconciler.yaml").write_text(text, encoding="utf-8")
     return [f"{problem.source}: {problem.message}" for problem in read_config(Path("reconciler.yaml")).problems]
 
 
-def test_grants_of_all_files_come_in_the_order_of_the_files() -> None:
-    declared = write(b=GRANT.format(client="two"), a=GRANT.format(client="one"))
+def test_grants_are_in_the_order_of_the_files() -> None:
+    declared = write_and_read(b=GRANT.format(client="two"), a=GRANT.format(client="one"))
     assert [(spec.client, spec.file) for spec in declared.specs] == [("one", "grants/a.yaml"), ("two", "grants/b.yaml")]
     assert declared.problems == ()
     assert declared.texts["grants/a.yaml"].startswith("grants:\n")
 
 
-def test_an_empty_folder_declares_nothing() -> None:
-    assert write() == LoadedGrants((), (), {})
+def test_an_empty_folder_has_no_grants() -> None:
+    assert write_and_read() == LoadedGrants((), (), {})
 
 
-def test_every_problem_of_every_file_comes_in_one_run() -> None:
+def test_all_problems_of_all_files_are_reported_together() -> None:
     Path("grants/pipe.yaml").symlink_to("/dev/null")
-    declared = write(
+    declared = write_and_read(
         a=GRANT.format(client="x"),
         b="grants:\n  - client: &a 5\n    api: b\n    colour: red\n",
         c=GRANT.format(client="x") + "    scope: ['odd scope']\n",
@@ -62,7 +62,7 @@ def test_every_problem_of_every_file_comes_in_one_run() -> None:
 
 
 def test_valid_grants_in_a_file_with_errors_are_checked() -> None:
-    declared = write(a=GRANT.format(client="x") + "  - client: y\n", b=GRANT.format(client="x"))
+    declared = write_and_read(a=GRANT.format(client="x") + "  - client: y\n", b=GRANT.format(client="x"))
     assert [(str(problem.source), problem.what[:22]) for problem in declared.problems] == [
         ("grants/a.yaml:4:5", '"api" and "audience" a'),
         ("grants/b.yaml:2:5", 'the grant of "x" for "'),
@@ -92,14 +92,14 @@ TWO_TENANTS = TargetTenants((TargetTenant("dev", {"stage": "dev"}), TargetTenant
         ("client: 5\n    api: b\n    scope: [5, '${x}']", {"2:13": '"client" is', "4:13": "an item of"}),
     ],
     ids=[
-        "no name",
+        "invalid name",
         "unknown key",
         "in a list",
-        "no such tenant",
-        "another tenant",
-        "no list",
-        "nobody",
-        "not only texts",
+        "unknown tenant",
+        "variable of another tenant",
+        "tenants not a list",
+        "empty tenants",
+        "invalid items",
     ],
 )
 def test_unknown_names_are_reported_with_other_problems(item: str, problems: dict[str, str]) -> None:
@@ -111,7 +111,7 @@ def test_unknown_names_are_reported_with_other_problems(item: str, problems: dic
     }
 
     assert found.keys() == problems.keys()
-    assert all(found[place].startswith(what) for place, what in problems.items())
+    assert all(found[position].startswith(start) for position, start in problems.items())
 
 
 def test_an_unreadable_file_has_a_problem_and_no_text() -> None:
@@ -137,8 +137,8 @@ def test_read_yaml_accepts_any_schema() -> None:
     )
 
 
-def test_a_configuration_that_uses_everything_is_accepted() -> None:
-    assert not config_says(
+def test_a_configuration_with_all_settings_is_valid() -> None:
+    assert not config_problems(
         """
 default_tenant: sandbox
 variables: {stage: dev}
@@ -202,5 +202,5 @@ tenants:
         ("# nothing", "1:1: the file is empty; write a mapping, or remove it"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_explained(text: str, problem: str) -> None:
-    assert config_says(text) == [f"reconciler.yaml:{problem}"]
+def test_an_invalid_configuration_has_a_message(text: str, problem: str) -> None:
+    assert config_problems(text) == [f"reconciler.yaml:{problem}"]

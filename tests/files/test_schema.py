@@ -8,13 +8,13 @@ from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 
 
-def said(text: str, schema: dict[str, Any]) -> list[str]:
+def messages_of(text: str, schema: dict[str, Any]) -> list[str]:
     problems = violations(parse(text.encode(), "f.yaml").data, schema, file="f.yaml")
     assert all(problem.source.file == "f.yaml" for problem in problems)
     return [f"{problem.source.line}:{problem.source.column}: {problem.message}" for problem in problems]
 
 
-PICKY: dict[str, Any] = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["must"],
     "additionalProperties": False,
@@ -58,52 +58,52 @@ PICKY: dict[str, Any] = {
     ],
 )
 def test_each_keyword_has_a_message(text: str, problem: str) -> None:
-    assert said(text, PICKY) == [problem]
+    assert messages_of(text, SCHEMA) == [problem]
 
 
 def test_the_message_about_a_list_at_the_top_names_no_key() -> None:
     schema = {"type": "array", "items": {"type": "string"}}
-    assert said("- 1", schema) == ["1:3: an item of the file is the number 1, not text; put it in quotes"]
-    assert said("a: 1", schema) == [
+    assert messages_of("- 1", schema) == ["1:3: an item of the file is the number 1, not text; put it in quotes"]
+    assert messages_of("a: 1", schema) == [
         '1:1: the file is a mapping, not a list; write each item on its own line, after "- "'
     ]
 
 
 def test_an_empty_file_violates_a_schema_for_mappings() -> None:
-    assert said("", {"type": "object"}) == ["1:1: the file is empty; write a mapping, or remove it"]
+    assert messages_of("", {"type": "object"}) == ["1:1: the file is empty; write a mapping, or remove it"]
 
 
 def test_an_error_message_of_the_schema_is_the_problem() -> None:
     schema = {
         "properties": {
-            "a": {"pattern": "^x", "errorMessage": "a begins with x; mend it"},
+            "a": {"pattern": "^x", "errorMessage": "a begins with x; fix it"},
             "b": {"pattern": "^x", "errorMessage": "no fix"},
         }
     }
-    assert said("a: y\nb: y", schema) == ["1:1: a begins with x; mend it", "2:1: no fix"]
+    assert messages_of("a: y\nb: y", schema) == ["1:1: a begins with x; fix it", "2:1: no fix"]
 
 
 def test_an_escape_sequence_in_a_file_never_reaches_the_terminal() -> None:
-    (problem,) = said('"must": a\n"\\e[31m": b', PICKY)
+    (problem,) = messages_of('"must": a\n"\\e[31m": b', SCHEMA)
     assert "\\x1b[31m" in problem
     assert "\x1b" not in problem
 
 
 def test_equal_explanations_are_reported_once() -> None:
     schema = {"type": "object", "allOf": [{"type": "object"}, {"type": "object"}]}
-    assert said("- a", schema) == ["1:1: the file is a list, not a mapping; write a mapping"]
+    assert messages_of("- a", schema) == ["1:1: the file is a list, not a mapping; write a mapping"]
 
 
 def test_the_number_of_violations_is_limited() -> None:
     schema = {"type": "array", "items": {"type": "string"}}
-    lines = said("- 1\n" * (MAX_PROBLEMS + 100), schema)
+    lines = messages_of("- 1\n" * (MAX_PROBLEMS + 100), schema)
     assert len(lines) == MAX_PROBLEMS + 1
     assert lines[0] == "0:0: this file has 1,000 problems or more; correct these first"
 
 
 def test_every_missing_key_is_named() -> None:
     schema = {"required": ["a", "b", "c"]}
-    assert said("b: 1", schema) == ['1:1: "a" is missing; add it', '1:1: "c" is missing; add it']
+    assert messages_of("b: 1", schema) == ['1:1: "a" is missing; add it', '1:1: "c" is missing; add it']
 
 
 def test_a_compiled_schema_checks_data() -> None:

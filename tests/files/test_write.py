@@ -1,12 +1,15 @@
+import sys
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import INVOICES, a_directory, a_grant, a_key, an_api
 from support.odd_tenants import odd_texts
 
 from reconciler.contract import stored
+from reconciler.core.characters import escape_for_yaml, has_invisible, is_invisible
 from reconciler.core.directory import Api, Application, Directory
 from reconciler.core.grant import ClientGrant
 from reconciler.core.resolve import resolve
@@ -14,7 +17,7 @@ from reconciler.core.tenant_filter import ANY_TENANT, select_for_tenant
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs
-from reconciler.files.write import MAX_FILE_CHARACTERS, FileHeader, import_file, split_by_size
+from reconciler.files.write import MAX_FILE_CHARACTERS, FileHeader, double_quoted, import_file, scalar, split_by_size
 
 HEADING = FileHeader(["Imported."])
 names = st.just("") | odd_texts | st.sampled_from(["half \ud800", "z" * 8193, "a", "${domain}"])
@@ -75,3 +78,58 @@ def test_a_holder_with_many_grants_gets_several_readable_files() -> None:
     assert [grant for part in parts for grant in part] == grants
     assert len(parts) > 1
     assert all(len(import_file(part, a_directory(), HEADING)) <= MAX_FILE_CHARACTERS * 1.1 for part in parts)
+
+
+@pytest.mark.parametrize(
+    "text", ["read:invoices", "Billing Worker", "https://api.example.com/x", "Überweisung", "a@b+c"]
+)
+def test_plain_text_is_not_quoted(text: str) -> None:
+    assert scalar(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "true",
+        "No",
+        "1:30",
+        "0x10",
+        "~",
+        "a: b",
+        "a #b",
+        "a:",
+        "a ",
+        " a",
+        "- a",
+        "[a",
+        "it's",
+        "a\u0301",
+        "-",
+        "é\n",
+    ],
+)
+def test_ambiguous_text_is_quoted(text: str) -> None:
+    assert scalar(text).startswith('"')
+
+
+def test_unprintable_characters_are_escaped() -> None:
+    assert double_quoted('a\x1b\u202e\U000e0001"\\日') == '"a\\u001b\\u202e\\U000e0001\\"\\\\日"'
+
+
+@pytest.mark.slow
+def test_no_scalar_contains_an_invisible_character() -> None:
+    for number in range(sys.maxunicode + 1):
+        if is_invisible(char := chr(number)):
+            assert scalar(f"a{char}b") == double_quoted(f"a{char}b") == f'"a{escape_for_yaml(char)}b"'
+
+
+@given(odd_texts)
+def test_every_text_is_read_back_unchanged(text: str) -> None:
+    for written in (scalar(text), double_quoted(text)):
+        assert written.isprintable()
+        assert not has_invisible(written)
+        document = f"{written}: [{written}]\nlist:\n  - {written}  # {written if written.isprintable() else ''}\n"
+        read = parse(document.encode(), "file.yaml")
+        assert read.problems == ()
+        assert read.data == {text: [text], "list": [text]} == yaml.safe_load(document)

@@ -1,11 +1,44 @@
-"""Parse reports and find their entries, for any name of a tenant and any entries of other authors."""
+"""Parse reports, find their comments and issues, and publish them despite failed requests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.forges import (
+    NAME,
+    NUMBER,
+    OWNER,
+    RUN,
+    TOKEN,
+    Fault,
+    Forge,
+    ForgeResponse,
+    GitHub,
+    GitLab,
+    Request,
+    serve_forge,
+)
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.report import PostedEntry, entry_of, has_same_content, parse_report
+from reconciler.forge import github, gitlab
+from reconciler.forge.http import ForgeError, TransientForgeError
+from reconciler.forge.job import GitHubJob, GitLabJob
+from reconciler.forge.report import (
+    CommentTarget,
+    ForgeReport,
+    IssueTarget,
+    PostedEntry,
+    PublishResult,
+    close,
+    entry_of,
+    has_same_content,
+    parse_report,
+    publish,
+)
+from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -20,8 +53,8 @@ def test_a_marker_with_any_tenant_name_starts_a_report(name: str) -> None:
 
 
 @given(NAMES, NAMES, st.sampled_from(["\n", "\r\n"]))
-def test_two_reports_in_one_file_are_refused(name: str, another: str, end: str) -> None:
-    text = end.join([marker(name), "## Plan", marker(another), "## Plan", ""])
+def test_two_reports_in_one_file_are_refused(name: str, other_name: str, end: str) -> None:
+    text = end.join([marker(name), "## Plan", marker(other_name), "## Plan", ""])
 
     with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in its name"):
         parse_report("plan.md", text)
@@ -29,19 +62,19 @@ def test_two_reports_in_one_file_are_refused(name: str, another: str, end: str) 
 
 @given(ENTRIES, NAMES, NAMES, st.text())
 def test_the_entry_of_a_report_is_found_among_other_entries(
-    others: list[PostedEntry], name: str, another: str, text: str
+    others: list[PostedEntry], name: str, other_name: str, text: str
 ) -> None:
     report = parse_report("plan.md", f"{marker(name)}\n{text}")
-    strangers = [
+    other_entries = [
         PostedEntry("stranger", report.body, is_ours=False),
         PostedEntry("quoted", f"> {report.body}", is_ours=True),
     ]
-    if another != name:
-        strangers.append(PostedEntry("another", f"{marker(another)}\n{text}", is_ours=True))
-    own = PostedEntry("own", f"{marker(name)}\r\nas it was", is_ours=True)
+    if other_name != name:
+        other_entries.append(PostedEntry("another", f"{marker(other_name)}\n{text}", is_ours=True))
+    own_entry = PostedEntry("own", f"{marker(name)}\r\nas it was", is_ours=True)
 
-    assert entry_of(report, [*strangers, *others]) is None
-    assert entry_of(report, [*strangers, *others, own, own]) == own
+    assert entry_of(report, [*other_entries, *others]) is None
+    assert entry_of(report, [*other_entries, *others, own_entry, own_entry]) == own_entry
 
 
 @given(NAMES, st.text(st.characters(exclude_characters="\r")))
@@ -50,3 +83,117 @@ def test_changed_line_ends_and_whitespace_do_not_change_the_content(name: str, t
 
     assert has_same_content(PostedEntry("own", report.body.strip().replace("\n", "\r\n"), is_ours=True), report)
     assert not has_same_content(PostedEntry("own", f"{report.body}and more", is_ours=True), report)
+
+
+MARKER = "<!-- reconciler:prod -->"
+REPORT = ForgeReport("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
+
+
+@contextmanager
+def open_targets(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
+    with serve_forge(forge):
+        if isinstance(forge, GitHub):
+            github_job = GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, RUN, TOKEN)
+            with github.open_github(github_job) as api:
+                yield github.PullRequestComments(api, github_job), github.GitHubIssues(api, github_job, "Drift")
+        else:
+            job = GitLabJob(f"{forge.url}/api/v4/", "42", NUMBER, RUN, TOKEN)
+            with gitlab.open_gitlab(job) as api:
+                yield gitlab.MergeRequestNotes(api, job), gitlab.GitLabIssues(api, job, "Drift")
+
+
+every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
+
+
+def respond_with(status: int, body: object = None, **headers: str) -> Fault:
+    return lambda _, __: ForgeResponse(status, body, headers)
+
+
+def break_connection(_: Request, __: Callable[[], ForgeResponse]) -> None:
+    """Close the connection without an effect."""
+
+
+def lose_response(_: Request, respond: Callable[[], ForgeResponse]) -> None:
+    respond()
+
+
+def respond_normally(_: Request, respond: Callable[[], ForgeResponse]) -> ForgeResponse:
+    return respond()
+
+
+FAULTS: dict[str, Fault] = {
+    "408": respond_with(408),
+    "429": respond_with(429),
+    "502": respond_with(502),
+    "secondary-rate-limit": respond_with(403, **{"Retry-After": "3"}),
+    "before": break_connection,
+    "after": lose_response,
+}
+GRAPHQL_FAULTS: dict[str, Fault] = {
+    "rate limit in GraphQL": respond_with(200, {"errors": [{"type": "RATE_LIMITED"}]}),
+    "error in GraphQL": respond_with(200, {"errors": [{"message": "Something went wrong"}]}),
+}
+
+
+FAULT_CASES = [
+    pytest.param(kind, fault, calls_before, id=f"{kind.__name__}-{name}-{calls_before}")
+    for kind, faults in ((GitHub, FAULTS | GRAPHQL_FAULTS), (GitLab, FAULTS))
+    for name, fault in faults.items()
+    for calls_before in range(3)
+]
+
+
+@pytest.mark.parametrize(("kind", "fault", "calls_before"), FAULT_CASES)
+@pytest.mark.parametrize("result", [PublishResult.ADDED, PublishResult.UPDATED, PublishResult.CLOSED])
+def test_one_fault_of_any_request_causes_no_duplicate_and_no_loss(
+    kind: type[Forge], result: PublishResult, fault: Fault, calls_before: int
+) -> None:
+    forge = kind()
+    forge.faults = [*[respond_normally] * calls_before, fault]
+    if result is not PublishResult.ADDED:
+        forge.comments, forge.issues = [forge.new_entry(f"{MARKER}\nold")], [forge.new_entry(f"{MARKER}\nold")]
+    delays: list[float] = []
+
+    with open_targets(forge) as (comments, issues):
+        work = partial(close, issues, REPORT) if result is PublishResult.CLOSED else partial(publish, comments, REPORT)
+        retry_blocking(work, RetryPolicy(2), (TransientForgeError,), delays.append)
+
+    if result is PublishResult.CLOSED:
+        assert [each.is_open for each in forge.issues] == [False]
+    else:
+        assert forge.bodies() == [REPORT.body]
+    assert len(delays) <= 1
+
+
+@every_forge
+def test_delays_grow_and_follow_retry_after(kind: type[Forge]) -> None:
+    forge = kind()
+    forge.faults = [
+        respond_with(502),
+        respond_with(429, **{"Retry-After": "30"}),
+        respond_with(429, **{"Retry-After": "9999"}),
+        respond_with(502),
+    ]
+    delays: list[float] = []
+
+    with open_targets(forge) as (comments, _), pytest.raises(TransientForgeError):
+        retry_blocking(partial(publish, comments, REPORT), RetryPolicy(4), (TransientForgeError,), delays.append)
+
+    assert 0.5 <= delays[0] <= 2.0
+    assert delays[1:] == [30.0, 60.0]
+
+
+@pytest.mark.slow
+@every_forge
+def test_an_endless_listing_is_an_error(kind: type[Forge]) -> None:
+    forge = kind()
+    page = {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "same"}}
+    if kind is GitHub:
+        endless = ForgeResponse(200, {"data": {"repository": {"owner": {"id": "PR", "listing": page}}}})
+        forge.faults = [lambda _, __: endless] * 2000
+    else:
+        endless = ForgeResponse(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
+        forge.faults = [respond_normally, *[lambda _, __: endless] * 2000]
+
+    with open_targets(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
+        publish(comments, REPORT)

@@ -26,13 +26,13 @@ def test_a_repository_is_found_from_any_folder_in_it(root: Path) -> None:
     assert open_repository(root).git_dir == root / ".git"
 
 
-def test_outside_there_is_none(tmp_path: Path) -> None:
+def test_a_folder_outside_a_repository_is_an_error(tmp_path: Path) -> None:
     assert find_root(tmp_path) is None
     with pytest.raises(GitError, match="is not in a git repository"):
         open_repository(tmp_path)
 
 
-def test_a_folder_that_is_a_bare_repository_itself_is_none(tmp_path: Path) -> None:
+def test_a_bare_repository_is_not_found(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "--bare", "bare")
 
     assert find_root(tmp_path / "bare") is None
@@ -48,14 +48,14 @@ def test_a_worktree_shares_the_folder_of_its_repository(root: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", ["", "gitdir: nowhere\n", "\0", "gitdir: ..\n"])
-def test_a_file_that_leads_to_no_repository_is_an_error(tmp_path: Path, text: str) -> None:
+def test_an_invalid_git_file_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / ".git").write_text(text)
 
     with pytest.raises(GitError, match="git cannot use the repository"):
         open_repository(tmp_path)
 
 
-def test_a_folder_with_an_invalid_repository_inside_is_not_taken_for_a_bare_one(tmp_path: Path) -> None:
+def test_a_bare_repository_is_not_used_instead_of_an_invalid_git_folder(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "--bare", ".")
     (tmp_path / ".git").mkdir()
 
@@ -66,11 +66,11 @@ def test_a_folder_with_an_invalid_repository_inside_is_not_taken_for_a_bare_one(
 @pytest.mark.parametrize(
     ("path", "inside"), [("", ""), (".", ""), ("deep/file", "deep/file"), ("deep/../new", "new"), ("a b/é", "a b/é")]
 )
-def test_paths_count_from_the_root(repository: Repository, path: str, inside: str) -> None:
+def test_paths_are_relative_to_the_root(repository: Repository, path: str, inside: str) -> None:
     assert repository.path_of(repository.root / path) == inside
 
 
-def test_a_path_counts_from_the_current_folder(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_starts_at_the_current_folder(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository.root / "deep")
 
     assert repository.path_of(Path("../x")) == "x"
@@ -87,19 +87,19 @@ def test_links_are_not_followed_below_the_root(repository: Repository, tmp_path:
     assert repository.path_of(tmp_path / "inner" / "x") == "deep/x"
 
 
-def test_a_path_outside_is_an_error(repository: Repository) -> None:
+def test_a_path_outside_the_repository_is_an_error(repository: Repository) -> None:
     with pytest.raises(GitError, match="is not in the git repository"):
         repository.path_of(repository.root.parent / "other")
 
 
-def test_a_path_that_goes_up_from_behind_a_link_is_an_error(repository: Repository) -> None:
+def test_a_path_with_a_parent_folder_after_a_link_is_an_error(repository: Repository) -> None:
     (repository.root / "link").symlink_to("deep/er")
 
     with pytest.raises(GitError, match="use a direct path"):
         repository.path_of(repository.root / "link" / ".." / "x")
 
 
-def test_warnings_of_git_are_kept_once(repository: Repository) -> None:
+def test_each_warning_of_git_is_kept_once(repository: Repository) -> None:
     git(repository.root, "tag", "main")
 
     for _ in range(2):

@@ -120,7 +120,7 @@ def test_no_proxy_matches_hosts_addresses_and_networks(
 )
 def test_an_invalid_entry_of_no_proxy_results_in_a_note(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
     monkeypatch.setenv("NO_PROXY", f"x.example,{entry},.svc")
-    assert proxy_notes("https://x.auth0.com") == ()  # NO_PROXY does not matter without a proxy
+    assert proxy_notes("https://x.auth0.com") == ()  # NO_PROXY has no effect without a proxy
 
     monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
     assert proxy_notes("https://localhost") == ()

@@ -1,4 +1,4 @@
-"""Retries and slots near the deadline of a run: a delay that is too long fails immediately, with an explanation."""
+"""Retries and waits for rate limits near the deadline of a run: too long a wait fails at once, with a reason."""
 
 import re
 

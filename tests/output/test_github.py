@@ -27,7 +27,7 @@ from reconciler.output.source_links import NO_REPOSITORY
             "::error file=a%2Cline=9%3A%3Ab.yaml,title=reconciler,line=1,col=1::100 %25",
         ),
     ],
-    ids=["error", "warning-of-a-file", "hostile-name"],
+    ids=["error", "warning-of-a-file", "deceptive-name"],
 )
 def test_a_problem_is_an_annotation_on_its_line(problem: Problem, command: str) -> None:
     assert list(annotations([problem], NO_REPOSITORY)) == [command]

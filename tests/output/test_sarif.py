@@ -55,7 +55,7 @@ def schema() -> Any:
 )
 def test_a_log_is_valid(log: Any) -> None:
     sarif_schema = schema()
-    sarif_schema["properties"]["$schema"].pop("enum", None)  # the enum has only one of several addresses of the schema
+    sarif_schema["properties"]["$schema"].pop("enum", None)  # the schema accepts only one of its several addresses
 
     Draft4Validator(sarif_schema).validate(log)
 
@@ -86,7 +86,7 @@ def test_risks_have_the_lines_of_their_grants_highest_first() -> None:
         ("delete", "note"),
     ]
     lines = [each["locations"][0].get("physicalLocation", {}).get("region", {}).get("startLine") for each in found]
-    assert lines == [4, 9, 1]  # a grant that no file declares needs a line, too
+    assert lines == [4, 9, 1]  # code scanning needs a line for undeclared grants, too
     named = found[2]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
     assert named == "test: gone -> Invoices API"
 

@@ -15,7 +15,7 @@ CHECKOUT = SourceLinks("/repository", "/repository/eu", BLOB)
         ("../us/a.yaml", "us/a.yaml"),
         ("/repository/us/a.yaml", "us/a.yaml"),
     ],
-    ids=["below", "around", "beside", "absolute"],
+    ids=["inside", "through a parent folder", "in another folder", "absolute"],
 )
 def test_a_file_is_found_in_the_repository_by_any_path(file: str, path: str) -> None:
     assert CHECKOUT.path_of(file) == path

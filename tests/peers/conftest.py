@@ -1,4 +1,4 @@
-"""The tenant that all clients find, and a word at the end on which of them have judged it."""
+"""The seed of the tenant, and a summary of the clients that tested the sandbox."""
 
 from collections import Counter
 from importlib.metadata import version
@@ -21,8 +21,8 @@ def auth0_sandbox_seed() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say of each client whether it ran."""
-    terminalreporter.section("who has judged the sandbox")
+    """Print the test results of each client."""
+    terminalreporter.section("clients that tested the sandbox")
     for file, peer in PEERS.items():
         counts = Counter(
             outcome
@@ -30,5 +30,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             for report in terminalreporter.getreports(outcome)
             if Path(report.fspath).name == file
         )
-        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "not asked"
-        terminalreporter.write_line(f"{peer}: {said.upper() if 'skipped' in counts else said}")
+        results = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "not run"
+        terminalreporter.write_line(f"{peer}: {results.upper() if 'skipped' in counts else results}")

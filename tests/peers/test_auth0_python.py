@@ -1,4 +1,4 @@
-"""Auth0's own Python SDK, as it is, against a served sandbox."""
+"""Auth0's Python SDK with a served sandbox."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,22 +15,22 @@ from auth0.management.errors import (
     NotFoundError,
     TooManyRequestsError,
 )
-from peers.answered import answered
+from peers.responses import response_counts
 
 from auth0_sandbox.faults.plan import AnswerFault, RateLimit, Rule
 from auth0_sandbox.served import ServedSandbox
 
-pytestmark = pytest.mark.auth0_sandbox(tls=True)  # it speaks nothing else
+pytestmark = pytest.mark.auth0_sandbox(tls=True)  # it supports HTTPS only
 
 CUSTOMERS, INVOICES = "https://customers.example.com/", "https://invoices.example.com/"
 CLIENT = "application-one"
 GRANTS = "/api/v2/client-grants"
-AT_ONCE: Mapping[str, Any] = {"max_retries": 0}
+NO_RETRIES: Mapping[str, Any] = {"max_retries": 0}
 
 
 @pytest.fixture
 def sandbox(auth0_sandbox: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> ServedSandbox:
-    """The sandbox, in an environment in which it is trusted."""
+    """The sandbox, with the environment variables that make programs trust its certificate."""
     for name, value in auth0_sandbox.environment.items():
         monkeypatch.setenv(name, value)
     return auth0_sandbox
@@ -44,12 +44,12 @@ def sdk(sandbox: ServedSandbox) -> Iterator[ManagementClient]:
 
 @contextmanager
 def client(sandbox: ServedSandbox, **credentials: str) -> Iterator[ManagementClient]:
-    """The SDK's client, on connections that are closed behind the test."""
+    """The SDK's client. Its connections are closed after the test."""
     with httpx.Client() as http:
         yield ManagementClient(domain=sandbox.domain, audience=sandbox.audience, httpx_client=http, **credentials)
 
 
-def test_a_grant_lives_from_creation_to_deletion(sdk: ManagementClient) -> None:
+def test_a_grant_is_created_updated_and_deleted(sdk: ManagementClient) -> None:
     created = sdk.client_grants.create(
         client_id=CLIENT, audience=CUSTOMERS, scope=["write:customers", "read:customers"], organization_usage="allow"
     )
@@ -72,7 +72,7 @@ def test_a_grant_lives_from_creation_to_deletion(sdk: ManagementClient) -> None:
     }
 
 
-def test_all_pages_together_hold_every_one_of_many_grants_once(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
+def test_all_pages_together_have_each_grant_once(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
     for number in range(90):
         audience = f"https://{number}.example.com/"
         sdk.resource_servers.create(identifier=audience, name=f"API {number}")
@@ -97,7 +97,7 @@ def test_filters_select_grants(sdk: ManagementClient) -> None:
     assert anyone.organization_usage == "allow"
 
 
-def test_an_organization_takes_a_grant_and_gives_it_up(sdk: ManagementClient) -> None:
+def test_a_grant_is_added_to_and_removed_from_an_organization(sdk: ManagementClient) -> None:
     organization = sdk.organizations.create(name="initech", display_name="Initech")
     grant = sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[], organization_usage="require")
 
@@ -110,13 +110,13 @@ def test_an_organization_takes_a_grant_and_gives_it_up(sdk: ManagementClient) ->
     assert list(sdk.organizations.client_grants.list(organization.id)) == []
 
 
-def test_a_second_grant_of_one_key_is_a_conflict_even_when_tried_again(
+def test_a_second_grant_with_the_same_key_is_a_conflict_despite_retries(
     sdk: ManagementClient, sandbox: ServedSandbox
 ) -> None:
     sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[])
     with pytest.raises(ConflictError, match=f"already exists between {CLIENT} and {INVOICES}"):
         sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=["read:invoices"])
-    assert answered(sandbox)["POST", GRANTS] == {"201": 1, "409": 3}  # it repeats a 409, too
+    assert response_counts(sandbox)["POST", GRANTS] == {"201": 1, "409": 3}  # the SDK retries a 409
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_a_second_grant_of_one_key_is_a_conflict_even_when_tried_again(
     ],
     ids=["no such application", "no such API", "null for scopes", "an empty scope", "an empty audience"],
 )
-def test_a_grant_that_cannot_be_is_refused_in_the_words_of_the_api(
+def test_an_invalid_grant_is_refused_with_the_message_of_the_api(
     sdk: ManagementClient, body: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         sdk.client_grants.create(**body)
 
 
-def test_an_update_of_nothing_is_refused(sdk: ManagementClient) -> None:
+def test_an_empty_update_is_refused(sdk: ManagementClient) -> None:
     with pytest.raises(BadRequestError, match=r"Too few properties defined \(0\), minimum 1"):
         sdk.client_grants.update("cgr_0000000000000001")
 
@@ -157,31 +157,29 @@ def test_a_wrong_secret_gets_no_token(sandbox: ServedSandbox) -> None:
         stranger.client_grants.list()
 
 
-def test_a_single_429_is_waited_out_until_the_promised_time(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
+def test_the_sdk_waits_for_the_reset_time_after_a_429(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
     sandbox.misbehave(Rule(RateLimit(reset=1), method="POST", path=GRANTS, calls=(1,)))
     sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[])
-    assert answered(sandbox)["POST", GRANTS] == {"201": 1, "429": 1}
+    assert response_counts(sandbox)["POST", GRANTS] == {"201": 1, "429": 1}
 
 
 @pytest.mark.auth0_sandbox(rate_limit="free")
-def test_a_small_plan_slows_down_and_loses_nothing(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
-    holders = (CLIENT, "application-two", "tpc_application-three")  # six grants, two a second
+def test_a_low_rate_limit_loses_no_request(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
+    holders = (CLIENT, "application-two", "tpc_application-three")  # six grants, two per second
     for client_id, audience in product(holders, (CUSTOMERS, INVOICES)):
         sdk.client_grants.create(client_id=client_id, audience=audience, scope=[])
-    assert answered(sandbox)["POST", GRANTS]["201"] == 6
-    assert "429" in answered(sandbox)["POST", GRANTS]
+    assert response_counts(sandbox)["POST", GRANTS]["201"] == 6
+    assert "429" in response_counts(sandbox)["POST", GRANTS]
 
 
-def test_a_429_that_does_not_end_is_told_as_one(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
+def test_an_endless_429_is_reported(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
     sandbox.misbehave(Rule(RateLimit(), path=GRANTS))
     with pytest.raises(TooManyRequestsError) as refused:
-        sdk.client_grants.list(request_options=AT_ONCE)
+        sdk.client_grants.list(request_options=NO_RETRIES)
     assert refused.value.body["errorCode"] == "too_many_requests"
 
 
-def test_a_write_whose_answer_got_lost_is_sent_again_and_meets_itself(
-    sdk: ManagementClient, sandbox: ServedSandbox
-) -> None:
+def test_a_create_with_a_lost_response_is_retried_and_gets_a_409(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
     sandbox.misbehave(Rule(AnswerFault(status=502, when="after", body="html"), method="POST", path=GRANTS, calls=(1,)))
     with pytest.raises(ConflictError):
         sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[], request_options={"max_retries": 1})

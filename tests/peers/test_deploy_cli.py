@@ -1,4 +1,4 @@
-"""Auth0's own deploy-cli, as it is, exports a served sandbox to files, and imports the files when they have changed."""
+"""Auth0's deploy-cli exports a served sandbox to files, and imports changed files."""
 
 import json
 import os
@@ -12,24 +12,26 @@ from typing import Any
 
 import pytest
 import yaml
-from peers.answered import answered, successes
+from peers.responses import response_counts, successes
 
 from auth0_sandbox.served import ServedSandbox
 from auth0_sandbox.store.database import MOST_ROWS, DocumentKind
 
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "a0deploy"
 pytestmark = [
-    pytest.mark.auth0_sandbox(tls=True),  # it speaks nothing else
-    pytest.mark.skipif(not (CLI.exists() and shutil.which("node")), reason="no npm here, so no auth0-deploy-cli"),
+    pytest.mark.auth0_sandbox(tls=True),  # it supports HTTPS only
+    pytest.mark.skipif(
+        not (CLI.exists() and shutil.which("node")), reason="auth0-deploy-cli is not installed, because npm is missing"
+    ),
 ]
 
-Grant = dict[str, Any]  # as the tool writes it
+Grant = dict[str, Any]  # in the format of the tool
 GRANTS = "/api/v2/client-grants"
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One of the tool's two formats: what it imports, and how the grants in it are read and written."""
+    """A format of the tool. `source` is the path to import. `read` and `write` access the grants in its files."""
 
     source: str
     read: Callable[[Path], list[Grant]]
@@ -64,25 +66,25 @@ FORMATS = {
 
 
 def deploy(sandbox: ServedSandbox, *arguments: str) -> None:
-    """Run the tool on the parts of a tenant that grants are made of."""
+    """Run the tool for applications, APIs and client grants."""
     parts = {"AUTH0_INCLUDED_ONLY": '["clients", "resourceServers", "clientGrants"]', "AUTH0_ALLOW_DELETE": "true"}
     environment = os.environ | sandbox.environment | parts
     run = subprocess.run([CLI, *arguments], env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def exported(sandbox: ServedSandbox, name: str, folder: Path) -> list[Grant]:
+def export(sandbox: ServedSandbox, name: str, folder: Path) -> list[Grant]:
     deploy(sandbox, "export", "--format", name, "--output_folder", str(folder))
     grants = FORMATS[name].read(folder)
     for grant in grants:
         if "default_for" in grant:
-            # what the tool writes here it refuses to read: a default grant is nobody's
+            # the tool writes this value for a default grant, but refuses to import it
             assert grant.pop("client_id") == "undefined_clientId"
     return grants
 
 
-def stored(sandbox: ServedSandbox) -> list[Grant]:
-    """Return what the tenant holds, as files would say it: by names, without ids and without the tool's own grant."""
+def tenant_grants(sandbox: ServedSandbox) -> list[Grant]:
+    """Return the tenant's grants in the format of the tool: with names, without ids and without its own grant."""
     clients = [row.document() for row in sandbox.sandbox.store.find(DocumentKind.CLIENTS, {}, limit=MOST_ROWS)]
     names = {client["client_id"]: {"client_id": client["name"]} for client in clients}
     return [
@@ -96,8 +98,8 @@ def comparable(grants: list[Grant]) -> list[str]:
     return sorted(json.dumps(grant, sort_keys=True) for grant in grants)
 
 
-def changed(grants: list[Grant]) -> list[Grant]:
-    """Return them with one less, one more, one that says less, and one that says more."""
+def change_grants(grants: list[Grant]) -> list[Grant]:
+    """Remove a grant, add a grant, remove scopes from a grant, and add scopes to a grant."""
     by_holder = {grant.get("client_id", "default"): grant for grant in grants}
     del by_holder["Ledgerly Connect"]
     by_holder["Support Console"]["scope"] = ["merge:customers"]
@@ -107,24 +109,24 @@ def changed(grants: list[Grant]) -> list[Grant]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_export_says_what_the_tenant_holds(name: str, auth0_sandbox: ServedSandbox, tmp_path: Path) -> None:
-    grants = exported(auth0_sandbox, name, tmp_path)
+def test_an_export_contains_the_grants_of_the_tenant(name: str, auth0_sandbox: ServedSandbox, tmp_path: Path) -> None:
+    grants = export(auth0_sandbox, name, tmp_path)
     assert len(grants) == 6
-    assert comparable(grants) == comparable(stored(auth0_sandbox))
+    assert comparable(grants) == comparable(tenant_grants(auth0_sandbox))
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_after_an_import_the_tenant_is_what_the_changed_files_say(
+def test_an_import_brings_the_tenant_to_the_changed_files(
     name: str, auth0_sandbox: ServedSandbox, tmp_path: Path
 ) -> None:
-    wanted = changed(exported(auth0_sandbox, name, tmp_path / "files"))
-    FORMATS[name].write(tmp_path / "files", wanted)
+    desired = change_grants(export(auth0_sandbox, name, tmp_path / "files"))
+    FORMATS[name].write(tmp_path / "files", desired)
     deploy(auth0_sandbox, "import", "--input_file", str(tmp_path / "files" / FORMATS[name].source))
 
-    assert comparable(stored(auth0_sandbox)) == comparable(wanted)
-    assert comparable(exported(auth0_sandbox, name, tmp_path / "again")) == comparable(wanted)
+    assert comparable(tenant_grants(auth0_sandbox)) == comparable(desired)
+    assert comparable(export(auth0_sandbox, name, tmp_path / "again")) == comparable(desired)
 
-    served = answered(auth0_sandbox)
-    assert served["POST", GRANTS] == {"201": 1}
-    assert served["DELETE", f"{GRANTS}/{{id}}"] == {"204": 1}
-    assert all(successes(statuses) == sum(statuses.values()) for statuses in served.values())
+    counts = response_counts(auth0_sandbox)
+    assert counts["POST", GRANTS] == {"201": 1}
+    assert counts["DELETE", f"{GRANTS}/{{id}}"] == {"204": 1}
+    assert all(successes(statuses) == sum(statuses.values()) for statuses in counts.values())

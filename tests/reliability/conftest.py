@@ -2,11 +2,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from reliability.place import Place, a_place
+from reliability.served_workspace import ServedWorkspace, served_workspace
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedWorkspace]:
     """A workspace and its served tenant."""
-    with a_place(tmp_path, monkeypatch) as made:
+    with served_workspace(tmp_path, monkeypatch) as made:
         yield made

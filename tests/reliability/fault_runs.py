@@ -1,4 +1,4 @@
-"""A plan carried out on a tenant that misbehaves, on a clock that jumps; then a clean apply when all is well again."""
+"""Apply a plan to a sandbox with injected faults, in virtual time. Then apply again without faults."""
 
 import asyncio
 import json
@@ -39,12 +39,16 @@ ORGANIZATIONS_OF = f"{GRANT}/organizations"
 GRANTS_OF = "/api/v2/organizations/{id}/client-grants"
 TOKEN = "POST /oauth/token"
 LIST, CREATE, UPDATE, DELETE = f"GET {GRANTS}", f"POST {GRANTS}", f"PATCH {GRANT}", f"DELETE {GRANT}"
-LOOK, ASSOCIATE, DISSOCIATE = f"GET {ORGANIZATIONS_OF}", f"POST {GRANTS_OF}", f"DELETE {GRANTS_OF}/{{grant_id}}"
-VERBS = {"create": CREATE, "update": UPDATE, "delete": DELETE}
+LIST_ORGANIZATIONS, ASSOCIATE, DISSOCIATE = (
+    f"GET {ORGANIZATIONS_OF}",
+    f"POST {GRANTS_OF}",
+    f"DELETE {GRANTS_OF}/{{grant_id}}",
+)
+WRITE_ENDPOINTS = {"create": CREATE, "update": UPDATE, "delete": DELETE}
 HOLDERS = {"create": "new", "update": "old", "delete": "stray"}
 ATTEMPTS = 5
-LATENCY_SECONDS = 0.1  # of the answer
-PATIENT = ClientOptions(RateOptions(), RetryPolicy(ATTEMPTS, jitter=lambda _, high: high))
+LATENCY_SECONDS = 0.1
+CLIENT_OPTIONS = ClientOptions(RateOptions(), RetryPolicy(ATTEMPTS, jitter=lambda _, high: high))
 NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
 PROTECT = Protect(client_id="guard")
 SEED = """
@@ -61,70 +65,85 @@ grants:
   - {client: Guard, api: Invoices, scope: [a]}
   - {client: Made, api: Invoices, scope: [a], is_system: true}
 """
-NEW = a_spec(client_id="new", scope=("a",))
-OLD = a_spec(client_id="old", scope=("a",))
-WIDER = a_spec(client_id="old", scope=("a", "b"))
+NEW_SPEC = a_spec(client_id="new", scope=("a",))
+UNCHANGED_SPEC = a_spec(client_id="old", scope=("a",))
+WIDENED_SPEC = a_spec(client_id="old", scope=("a", "b"))
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is declared, and whether the rest is to go; `goal` is what the tenant then has, by holder."""
+class Desired:
+    """The declared grants. `expected` has the tenant's scopes by holder after an apply."""
 
     specs: tuple[GrantSpec, ...]
-    goal: dict[str, str]
+    expected: dict[str, str]
     prune: bool = False
 
 
 BEFORE = {"old": "a", "stray": "a", "guard": "a", "made": "a"}
-WISHES = {
-    "create": Wish((NEW, OLD), {**BEFORE, "new": "a"}),
-    "update": Wish((WIDER,), {**BEFORE, "old": "ab"}),
-    "delete": Wish((OLD,), {name: scope for name, scope in BEFORE.items() if name != "stray"}, prune=True),
+DESIRED = {
+    "create": Desired((NEW_SPEC, UNCHANGED_SPEC), {**BEFORE, "new": "a"}),
+    "update": Desired((WIDENED_SPEC,), {**BEFORE, "old": "ab"}),
+    "delete": Desired(
+        (UNCHANGED_SPEC,), {name: scope for name, scope in BEFORE.items() if name != "stray"}, prune=True
+    ),
 }
-WIDER_NEW_AND_NO_STRAY = Wish((NEW, WIDER), {"new": "a", "old": "ab", "guard": "a", "made": "a"}, prune=True)
+ALL_ACTIONS = Desired((NEW_SPEC, WIDENED_SPEC), {"new": "a", "old": "ab", "guard": "a", "made": "a"}, prune=True)
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The call never leaves; `error` is how httpx says so."""
+    """The request is not sent. `error` is the exception of httpx."""
 
     error: type[httpx.TransportError]
 
 
-Trouble = Fault | NotSent
+AnyFault = Fault | NotSent
 Calls = tuple[int, ...] | Series
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
-    """Some calls of one endpoint, `GET /path`, meet a trouble; counted from 1 once the plan is made."""
+class InjectedFault:
+    """A fault for some requests to an endpoint such as `GET /path`. Requests after the plan are counted from 1."""
 
-    trouble: Trouble
+    fault: AnyFault
     endpoint: str
     calls: Calls = (1,)
 
 
-Foreign = Callable[[Sandbox, str], None]
-"""What somebody else does to the tenant after each of our calls, whose endpoint it is told."""
+AfterRequest = Callable[[Sandbox, str], None]
+"""A function that is called with the endpoint after each request. It may edit the tenant like another client."""
 
 
-def nobody(_: Sandbox, __: str) -> None:
-    """Leave the tenant alone."""
+def do_nothing(_: Sandbox, __: str) -> None:
+    """Do not edit the tenant."""
 
 
 @dataclass(slots=True)
-class Trial:
-    """What was seen. `calls` were made by the apply itself, endpoint by endpoint; scopes are by holder."""
+class FaultRun:
+    """The results of an apply with faults, and of a second apply without faults.
+
+    Attributes:
+        outcomes: The outcomes of the first apply.
+        calls: The number of requests of the first apply by endpoint.
+        after: The scopes by holder after the first apply.
+        converged: Whether the tenant equaled the files after the first apply.
+        journal: The journal of the first apply.
+        second_outcomes: The outcomes of the second apply.
+        after_second: The scopes by holder after the second apply.
+        own_unchanged: Whether reconciler's own grant is unchanged.
+        second_converged: Whether the tenant equaled the files after the second apply.
+        seconds: The virtual duration of everything.
+    """
 
     outcomes: tuple[Outcome, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     after: dict[str, str] = field(default_factory=dict)
     converged: bool = False
     journal: list[dict[str, Any]] = field(default_factory=list)
-    again: tuple[Outcome, ...] = ()
-    end: dict[str, str] = field(default_factory=dict)
+    second_outcomes: tuple[Outcome, ...] = ()
+    after_second: dict[str, str] = field(default_factory=dict)
     own_unchanged: bool = False
-    settled: bool = False
+    second_converged: bool = False
     seconds: float = 0.0
 
     @property
@@ -137,17 +156,17 @@ class Trial:
 
 
 def scopes_of(sandbox: Sandbox) -> dict[str, str]:
-    """Return scopes by holder, `@` and the organizations behind them where there are any.
+    """Return the scopes by holder, followed by `@` and the grant's organizations if it has any.
 
-    The tool's own grant is left out; two grants of one holder would be a duplicate.
+    reconciler's own grant is omitted. The test fails if a holder has two grants.
     """
-    ours = [each for each in stored_grants(sandbox) if each["audience"] != AUDIENCE]
-    assert len(ours) == len({(each["client_id"], each["audience"]) for each in ours}), "a duplicate"
-    named = {each["id"]: ",".join(organizations_of(sandbox, each["id"])) for each in ours}
+    grants = [each for each in stored_grants(sandbox) if each["audience"] != AUDIENCE]
+    assert len(grants) == len({(each["client_id"], each["audience"]) for each in grants}), "a duplicate"
+    organizations = {each["id"]: ",".join(organizations_of(sandbox, each["id"])) for each in grants}
     return {
         each["client_id"]: "".join(sorted(each.get("scope", ["*"])))
-        + (f"@{named[each['id']]}" if named[each["id"]] else "")
-        for each in ours
+        + (f"@{organizations[each['id']]}" if organizations[each["id"]] else "")
+        for each in grants
     }
 
 
@@ -155,75 +174,77 @@ def own_grant(sandbox: Sandbox) -> list[dict[str, Any]]:
     return [each for each in stored_grants(sandbox) if each["audience"] == AUDIENCE]
 
 
-def pattern_of(path: str) -> str:
-    """Return the path of the endpoint, without ids."""
+def endpoint_path(path: str) -> str:
+    """Return the path of a request with placeholders instead of ids."""
     match path.removeprefix("/api/v2/").split("/"):
-        case ["client-grants", _, *inner]:
-            return "/".join([GRANT, *inner])
+        case ["client-grants", _, *rest]:
+            return "/".join([GRANT, *rest])
         case ["organizations", _, "client-grants", *grant]:
             return "/".join([GRANTS_OF, *("{grant_id}" for _ in grant)])
         case _:
             return path
 
 
-class Wire:
-    """Counts calls, keeps some from leaving, and lets somebody else act behind each."""
+class FaultInjector:
+    """Counts requests, raises the errors of requests that are not sent, and calls a function after each request."""
 
-    def __init__(self, sandbox: Sandbox, strikes: Iterable[Strike] = (), foreign: Foreign = nobody) -> None:
+    def __init__(
+        self, sandbox: Sandbox, injected: Iterable[InjectedFault] = (), after_request: AfterRequest = do_nothing
+    ) -> None:
         self.calls: Counter[str] = Counter()
         self._sandbox = sandbox
-        self._kept = {each.endpoint: each for each in strikes if isinstance(each.trouble, NotSent)}
-        self._foreign = foreign
+        self._not_sent = {each.endpoint: each for each in injected if isinstance(each.fault, NotSent)}
+        self._after_request = after_request
 
-    async def interfere(self, request: httpx.Request, forward: Forward) -> httpx.Response:
-        endpoint = f"{request.method} {pattern_of(request.url.path)}"
+    async def intercept(self, request: httpx.Request, forward: Forward) -> httpx.Response:
+        endpoint = f"{request.method} {endpoint_path(request.url.path)}"
         self.calls[endpoint] += 1
-        kept = self._kept.get(endpoint)
-        if kept and isinstance(kept.trouble, NotSent) and self.calls[endpoint] in kept.calls:
-            raise kept.trouble.error("never left", request=request)
+        not_sent = self._not_sent.get(endpoint)
+        if not_sent and isinstance(not_sent.fault, NotSent) and self.calls[endpoint] in not_sent.calls:
+            raise not_sent.fault.error("not sent", request=request)
         try:
             return await forward()
         finally:
-            self._foreign(self._sandbox, endpoint)
+            self._after_request(self._sandbox, endpoint)
             await asyncio.sleep(LATENCY_SECONDS)
 
 
-def fault_rules(strikes: Iterable[Strike]) -> FaultPlan:
-    """Return the part of `strikes` that the sandbox itself carries out."""
+def fault_rules(injected: Iterable[InjectedFault]) -> FaultPlan:
+    """Return the faults that the sandbox injects."""
     return FaultPlan(
         tuple(
-            Rule(each.trouble, method, path, each.calls)
-            for each in strikes
+            Rule(each.fault, method, path, each.calls)
+            for each in injected
             for method, path in [each.endpoint.split(" ")]
-            if not isinstance(each.trouble, NotSent)
+            if not isinstance(each.fault, NotSent)
         )
     )
 
 
 @asynccontextmanager
-async def client_of(
-    sandbox: Sandbox, wire: Wire, client_options: ClientOptions = PATIENT
+async def client_through(
+    sandbox: Sandbox, injector: FaultInjector, client_options: ClientOptions = CLIENT_OPTIONS
 ) -> AsyncIterator[ManagementClient]:
-    own = sandbox.credentials
-    credentials = ClientSecret(own.client_id, own.client_secret, AUDIENCE)
-    transport = InterceptingTransport(SandboxTransport(sandbox.app), wire.interfere)
+    tool = sandbox.credentials
+    credentials = ClientSecret(tool.client_id, tool.client_secret, AUDIENCE)
+    transport = InterceptingTransport(SandboxTransport(sandbox.app), injector.intercept)
     async with open_client(
         f"http://{DOMAIN}", credentials, transport=transport, client_options=client_options
     ) as client:
         yield client
 
 
-async def planned(client: ManagementClient, wish: Wish) -> Plan:
+async def plan_tenant(client: ManagementClient, desired: Desired) -> Plan:
     observation = await observe(client, NO_NAMES)
     protection = ProtectionRules(client.own_key(), (PROTECT,))
-    declared = DeclaredOrganizations(wish.specs, protection if wish.prune else None)
-    # what is pruned must be known to belong to nobody else
-    directory = replace(first_parties(wish.specs, observation.grants), apis=observation.directory.apis)
+    declared = DeclaredOrganizations(desired.specs, protection if desired.prune else None)
+    # prune deletes only grants of applications that are not third parties
+    directory = replace(first_parties(desired.specs, observation.grants), apis=observation.directory.apis)
     observation = await observe_organizations(client, replace(observation, directory=directory), declared)
-    return make_plan(wish.specs, observation, rules(protection=protection, prune=wish.prune), TENANT)
+    return make_plan(desired.specs, observation, rules(protection=protection, prune=desired.prune), TENANT)
 
 
-async def carried_out(
+async def apply_plan(
     plan: Plan, client: ManagementClient, journal: Journal, stop: StopSignal | None = None
 ) -> tuple[Outcome, ...]:
     context = ApplyContext(
@@ -233,89 +254,94 @@ async def carried_out(
         on_outcome=lambda _: None,
         concurrency=8,
         observed=len(BEFORE),
-        retry_policy=PATIENT.retry_policy,
+        retry_policy=CLIENT_OPTIONS.retry_policy,
     )
     return await execute_plan(plan, context)
 
 
-def tried(
+def run_with_faults(
     folder: Path,
-    wish: Wish,
-    *strikes: Strike,
-    planning: tuple[Strike, ...] = (),
-    foreign: Foreign = nobody,
+    desired: Desired,
+    *injected: InjectedFault,
+    faults_during_plan: tuple[InjectedFault, ...] = (),
+    after_request: AfterRequest = do_nothing,
     seed: str = SEED,
     stop: StopSignal | None = None,
-) -> Trial:
-    """Plan in peace (or under `planning`), apply under `strikes`, look in peace, apply once more in peace."""
-    trial = Trial()
+) -> FaultRun:
+    """Make a plan, apply it with the faults `injected`, and apply again without faults.
 
-    async def run() -> None:
-        wire = Wire(sandbox, strikes, foreign)
-        sandbox.control.set_faults(fault_rules(planning))
-        async with client_of(sandbox, wire) as client:
-            plan = await planned(client, wish)
-            wire.calls.clear()
-            sandbox.control.set_faults(fault_rules(strikes))
-            trial.outcomes = await carried_out(plan, client, journal, stop)
-            trial.calls = wire.calls
+    The plan itself is made with `faults_during_plan`.
+    """
+    run = FaultRun()
+
+    async def work() -> None:
+        injector = FaultInjector(sandbox, injected, after_request)
+        sandbox.control.set_faults(fault_rules(faults_during_plan))
+        async with client_through(sandbox, injector) as client:
+            plan = await plan_tenant(client, desired)
+            injector.calls.clear()
+            sandbox.control.set_faults(fault_rules(injected))
+            run.outcomes = await apply_plan(plan, client, journal, stop)
+            run.calls = injector.calls
             sandbox.control.set_faults(NO_FAULTS)
-        trial.after = scopes_of(sandbox)
-        async with client_of(sandbox, Wire(sandbox)) as client:
-            left = await planned(client, wish)
-            trial.converged = left.converged
-            trial.again = await carried_out(left, client, journal_of_the_second)
-            trial.settled = (await planned(client, wish)).converged
+        run.after = scopes_of(sandbox)
+        async with client_through(sandbox, FaultInjector(sandbox)) as client:
+            second_plan = await plan_tenant(client, desired)
+            run.converged = second_plan.converged
+            run.second_outcomes = await apply_plan(second_plan, client, second_journal)
+            run.second_converged = (await plan_tenant(client, desired)).converged
 
     with a_sandbox(folder, seed) as sandbox, closing(open_journal(folder)) as journal:
-        own = own_grant(sandbox)
-        with closing(open_journal(folder / "again")) as journal_of_the_second:
-            _, trial.seconds = run_virtually(run())
-        trial.end, trial.own_unchanged = scopes_of(sandbox), own_grant(sandbox) == own
-        trial.journal = [json.loads(line) for line in journal.path.read_text(encoding="utf-8").splitlines()]
-    return trial
+        own_before = own_grant(sandbox)
+        with closing(open_journal(folder / "again")) as second_journal:
+            _, run.seconds = run_virtually(work())
+        run.after_second, run.own_unchanged = scopes_of(sandbox), own_grant(sandbox) == own_before
+        run.journal = [json.loads(line) for line in journal.path.read_text(encoding="utf-8").splitlines()]
+    return run
 
 
 @dataclass(frozen=True, slots=True)
-class ReadTrial:
-    """What a plan made under strikes came to: the plan or why there is none, and the calls it took."""
+class PlanRun:
+    """The result of a plan with faults: the plan or its error, the requests, and the tenant's scopes."""
 
-    made: Plan | ReconcilerError
+    result: Plan | ReconcilerError
     calls: Counter[str]
     after: dict[str, str]
 
 
-def read_tried(folder: Path, *strikes: Strike, wish: Wish = WISHES["create"], seed: str = SEED) -> ReadTrial:
-    """Plan under `strikes`; then, in peace, the plan is the one that it should be."""
+def plan_with_faults(
+    folder: Path, *injected: InjectedFault, desired: Desired = DESIRED["create"], seed: str = SEED
+) -> PlanRun:
+    """Make a plan with the faults `injected`."""
 
-    async def run() -> tuple[Plan | ReconcilerError, Counter[str]]:
-        sandbox.control.set_faults(fault_rules(strikes))
-        wire = Wire(sandbox, strikes)
-        async with client_of(sandbox, wire) as client:
+    async def work() -> tuple[Plan | ReconcilerError, Counter[str]]:
+        sandbox.control.set_faults(fault_rules(injected))
+        injector = FaultInjector(sandbox, injected)
+        async with client_through(sandbox, injector) as client:
             try:
-                return await planned(client, wish), wire.calls
+                return await plan_tenant(client, desired), injector.calls
             except ReconcilerError as error:
-                return error, wire.calls
+                return error, injector.calls
 
     with a_sandbox(folder, seed) as sandbox:
-        (made, calls), _ = run_virtually(run())
+        (result, calls), _ = run_virtually(work())
         after = scopes_of(sandbox)
-    return ReadTrial(made, calls, after)
+    return PlanRun(result, calls, after)
 
 
-def assert_sound(trial: Trial, wish: Wish, changing: str) -> None:
-    """Whatever went wrong: nobody else's grant has changed, the journal tells all, and a clean apply sets it right."""
+def assert_consistent(run: FaultRun, desired: Desired, changing: str) -> None:
+    """Assert that no other grant changed, the journal is complete, and a second apply converges."""
     untouched = {name: scope for name, scope in BEFORE.items() if name != changing}
-    assert {name: scope for name, scope in trial.after.items() if name != changing} == untouched
-    assert trial.own_unchanged
-    assert_settled(trial, wish)
-    writes = sum(count for endpoint, count in trial.calls.items() if endpoint in VERBS.values())
-    assert trial.events.count("intent") == writes
-    assert trial.events[-1:] == ([str(trial.outcomes[0].result)] if writes else [])
+    assert {name: scope for name, scope in run.after.items() if name != changing} == untouched
+    assert run.own_unchanged
+    assert_second_apply_converges(run, desired)
+    writes = sum(count for endpoint, count in run.calls.items() if endpoint in WRITE_ENDPOINTS.values())
+    assert run.events.count("intent") == writes
+    assert run.events[-1:] == ([str(run.outcomes[0].result)] if writes else [])
 
 
-def assert_settled(trial: Trial, wish: Wish) -> None:
-    """A clean apply brings the tenant to its goal."""
-    assert {each.result for each in trial.again} <= {Result.APPLIED}
-    assert trial.settled
-    assert trial.end == wish.goal
+def assert_second_apply_converges(run: FaultRun, desired: Desired) -> None:
+    """Assert that the second apply converged and that the tenant has the expected scopes."""
+    assert {each.result for each in run.second_outcomes} <= {Result.APPLIED}
+    assert run.second_converged
+    assert run.after_second == desired.expected

@@ -1,4 +1,4 @@
-"""No room, or no place, for journal and snapshot: nothing is sent that is not on disk first."""
+"""A full disk or an unusable folder for the journal and the snapshot. No write is sent before it is on disk."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from reliability.place import BEFORE, Place
+from reliability.served_workspace import BEFORE, ServedWorkspace
 from support.commands import SECRET, TIMEOUT_SECONDS, CommandResult
 
 pytestmark = pytest.mark.slow
@@ -19,10 +19,10 @@ atexit.register(resource.setrlimit, resource.RLIMIT_FSIZE, (resource.RLIM_INFINI
 from reconciler.__main__ import main
 main()
 """
-"""A command for whose files there is so much room, each; what measures coverage has room again behind it."""
+"""A command with a limit on the size of each file. The limit is removed at exit, before coverage data is written."""
 
 
-def with_room_for(size: int, *arguments: str) -> CommandResult:
+def apply_with_file_limit(size: int, *arguments: str) -> CommandResult:
     words = [sys.executable, "-B", "-c", LIMITED, str(size), "apply", "--yes", "--concurrency", "1", *arguments]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
     return CommandResult(done.returncode, done.stdout, done.stderr)
@@ -31,44 +31,44 @@ def with_room_for(size: int, *arguments: str) -> CommandResult:
 @pytest.mark.parametrize(
     ("size", "arguments"),
     [(0, []), (60, []), (0, ["--prune"]), (400, ["--prune"])],
-    ids=["no line", "half a line", "no line, and deletes", "the journal, and no snapshot"],
+    ids=["no line", "half a line", "no line, with deletes", "the journal without the snapshot"],
 )
-def test_a_disk_that_is_full_from_the_start_lets_nothing_be_sent(place: Place, size: int, arguments: list[str]) -> None:
-    ran = with_room_for(size, *arguments)
+def test_nothing_is_written_if_the_disk_is_full(workspace: ServedWorkspace, size: int, arguments: list[str]) -> None:
+    ran = apply_with_file_limit(size, *arguments)
 
     assert ran.code == 1
     assert ran.stderr.splitlines()[-1].startswith("error: the ")
     assert "cannot be written" in ran.stderr
-    assert (place.writes(), place.scopes()) == (0, BEFORE)
-    place.assert_settles()
+    assert (workspace.writes(), workspace.scopes()) == (0, BEFORE)
+    workspace.assert_next_apply_converges()
 
 
 @pytest.mark.parametrize("size", range(700, 1900, 150))
-def test_a_disk_that_fills_up_meanwhile_lets_nothing_be_sent_that_is_not_noted(place: Place, size: int) -> None:
-    ran = with_room_for(size)
+def test_every_request_is_in_the_journal_if_the_disk_becomes_full(workspace: ServedWorkspace, size: int) -> None:
+    ran = apply_with_file_limit(size)
 
-    noted = place.journal().count('"event": "intent"')
-    whole = [line for line in place.journal().splitlines() if line.endswith("}")]
-    intents = [line for line in whole if json.loads(line)["event"] == "intent"]
-    assert place.writes() == len(intents) <= noted
-    assert ran.code == (0 if place.scopes() == {**BEFORE, "new": "a", "old": "ab"} else 3)
+    written_intents = workspace.journal().count('"event": "intent"')
+    complete_lines = [line for line in workspace.journal().splitlines() if line.endswith("}")]
+    intents = [line for line in complete_lines if json.loads(line)["event"] == "intent"]
+    assert workspace.writes() == len(intents) <= written_intents
+    assert ran.code == (0 if workspace.scopes() == {**BEFORE, "new": "a", "old": "ab"} else 3)
     assert "Apply: " in ran.stdout
-    assert ("cannot be written" in ran.output) is ('"event": "end"' not in "".join(whole))
+    assert ("cannot be written" in ran.output) is ('"event": "end"' not in "".join(complete_lines))
     assert SECRET not in ran.output
-    place.assert_settles()
+    workspace.assert_next_apply_converges()
 
 
 @pytest.mark.parametrize("name", ["journal", "snapshots"])
-@pytest.mark.parametrize("target", ["/dev/full", "/dev/null", "nowhere/at/all"])
-def test_a_place_that_is_none_lets_nothing_be_sent(place: Place, name: str, target: str) -> None:
-    folder = place.folder / ".reconciler"
+@pytest.mark.parametrize("target", ["/dev/full", "/dev/null", "missing/folder"])
+def test_nothing_is_written_if_the_folder_is_unusable(workspace: ServedWorkspace, name: str, target: str) -> None:
+    folder = workspace.folder / ".reconciler"
     folder.mkdir()
     (folder / name).symlink_to(Path(target))
 
-    ran = place.apply()
+    ran = workspace.apply()
 
     assert ran.code == 1
     assert "so nothing was sent" in ran.stderr
-    assert (place.writes(), place.scopes()) == (0, BEFORE)
+    assert (workspace.writes(), workspace.scopes()) == (0, BEFORE)
     (folder / name).unlink()
-    place.assert_settles()
+    workspace.assert_next_apply_converges()

@@ -1,10 +1,18 @@
-"""A plan comes from a complete listing or not at all: three pages of grants, and all that pages can do wrong."""
+"""Faults of a listing with three pages. A plan is made only from a complete listing."""
 
 from pathlib import Path
 
 import pytest
-from reliability.fault_runs import LIST, Calls, Strike, Wish, assert_settled, read_tried, tried
-from reliability.rows import ALWAYS
+from reliability.fault_runs import (
+    LIST,
+    Calls,
+    Desired,
+    InjectedFault,
+    assert_second_apply_converges,
+    plan_with_faults,
+    run_with_faults,
+)
+from reliability.fault_table import ALWAYS
 from support.builders import a_spec
 
 from auth0_sandbox.faults.plan import (
@@ -35,13 +43,15 @@ SEED = "\n".join(
         *(f"  - {{client: {name}, api: Invoices, scope: [a]}}" for name in NAMES),
     ]
 )
-ALL = Wish(tuple(a_spec(client_id=name, scope=("a",)) for name in NAMES), dict.fromkeys(NAMES, "a"), prune=True)
+ALL_GRANTS = Desired(
+    tuple(a_spec(client_id=name, scope=("a",)) for name in NAMES), dict.fromkeys(NAMES, "a"), prune=True
+)
 SECOND_PAGE = (2,)
-SECOND_PAGE_ALWAYS = Series(first=2)
+FROM_SECOND_PAGE = Series(first=2)
 
 
 @pytest.mark.parametrize(
-    ("fault", "calls", "reads"),
+    ("fault", "calls", "requests"),
     [
         (Next(how="extra"), ALWAYS, PAGES + 1),
         (Page(how="repeated"), ALWAYS, PAGES),
@@ -62,62 +72,64 @@ SECOND_PAGE_ALWAYS = Series(first=2)
     ],
     ids=repr,
 )
-def test_a_listing_in_trouble_is_read_to_its_end_all_the_same(
-    tmp_path: Path, fault: Fault, calls: Calls, reads: int
+def test_a_temporary_fault_does_not_prevent_a_complete_listing(
+    tmp_path: Path, fault: Fault, calls: Calls, requests: int
 ) -> None:
-    trial = read_tried(tmp_path, Strike(fault, LIST, calls), wish=ALL, seed=SEED)
+    run = plan_with_faults(tmp_path, InjectedFault(fault, LIST, calls), desired=ALL_GRANTS, seed=SEED)
 
-    assert isinstance(trial.made, Plan)
-    assert trial.made.converged
-    assert trial.calls[LIST] == reads
+    assert isinstance(run.result, Plan)
+    assert run.result.converged
+    assert run.calls[LIST] == requests
 
 
 @pytest.mark.parametrize(
-    ("fault", "calls", "error", "reads"),
+    ("fault", "calls", "error", "requests"),
     [
         (Next(how="looping"), ALWAYS, UnreadableError, (3, 6)),
         (Page(how="contradicting"), ALWAYS, UnreadableError, (2, 2 * PAGES)),
         (Page(how="bare"), ALWAYS, UnreadableError, (10, 10)),
-        (AnswerFault(status=400), SECOND_PAGE_ALWAYS, RefusedCallError, (3, 4)),
-        (AnswerFault(status=503), SECOND_PAGE_ALWAYS, UnknownOutcomeError, (11, 12)),
-        (AnswerFault(status=200, body="html"), SECOND_PAGE_ALWAYS, UnreadableError, (11, 12)),
-        (Damage(how="shortened"), SECOND_PAGE_ALWAYS, UnreadableError, (11, 12)),
-        (Drop(), SECOND_PAGE_ALWAYS, UnknownOutcomeError, (11, 12)),
+        (AnswerFault(status=400), FROM_SECOND_PAGE, RefusedCallError, (3, 4)),
+        (AnswerFault(status=503), FROM_SECOND_PAGE, UnknownOutcomeError, (11, 12)),
+        (AnswerFault(status=200, body="html"), FROM_SECOND_PAGE, UnreadableError, (11, 12)),
+        (Damage(how="shortened"), FROM_SECOND_PAGE, UnreadableError, (11, 12)),
+        (Drop(), FROM_SECOND_PAGE, UnknownOutcomeError, (11, 12)),
         (AnswerFault(status=403), SECOND_PAGE, RefusedCallError, (2, 2)),
     ],
     ids=repr,
 )
-def test_a_listing_that_fails_for_good_is_started_over_once_and_gives_no_plan(
-    tmp_path: Path, fault: Fault, calls: Calls, error: type[Auth0Error], reads: tuple[int, int]
+def test_a_listing_with_a_lasting_fault_is_read_again_once_and_gives_no_plan(
+    tmp_path: Path, fault: Fault, calls: Calls, error: type[Auth0Error], requests: tuple[int, int]
 ) -> None:
-    trial = read_tried(tmp_path, Strike(fault, LIST, calls), wish=ALL, seed=SEED)
+    run = plan_with_faults(tmp_path, InjectedFault(fault, LIST, calls), desired=ALL_GRANTS, seed=SEED)
 
-    assert isinstance(trial.made, error)
-    assert reads[0] <= trial.calls[LIST] <= reads[1]
-    assert trial.after == ALL.goal
+    assert isinstance(run.result, error)
+    assert requests[0] <= run.calls[LIST] <= requests[1]
+    assert run.after == ALL_GRANTS.expected
 
 
-def test_a_grant_that_slips_through_between_two_pages_is_neither_doubled_nor_pruned(tmp_path: Path) -> None:
-    trial = tried(tmp_path, ALL, planning=(Strike(Page(how="shifted"), LIST, SECOND_PAGE),), seed=SEED)
+def test_a_grant_missing_between_two_pages_is_neither_duplicated_nor_pruned(tmp_path: Path) -> None:
+    run = run_with_faults(
+        tmp_path, ALL_GRANTS, faults_during_plan=(InjectedFault(Page(how="shifted"), LIST, SECOND_PAGE),), seed=SEED
+    )
 
-    assert list(trial.results.values()) == [Result.APPLIED]
-    assert "but the change took effect" in trial.outcomes[0].detail
-    assert trial.after == ALL.goal
-    assert trial.converged
+    assert list(run.results.values()) == [Result.APPLIED]
+    assert "but the change took effect" in run.outcomes[0].detail
+    assert run.after == ALL_GRANTS.expected
+    assert run.converged
 
 
 @pytest.mark.parametrize(
-    ("failing", "result", "reads"),
+    ("failing", "result", "requests"),
     [((), Result.APPLIED, PAGES), ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), Result.APPLIED, 13), (ALWAYS, Result.FAILED, 25)],
     ids=["never", "ten times", "always"],
 )
-def test_one_listing_serves_many_deletes_and_where_it_fails_each_looks_for_itself(
-    tmp_path: Path, failing: Calls, result: Result, reads: int
+def test_many_deletes_share_one_listing_and_read_single_grants_if_it_fails(
+    tmp_path: Path, failing: Calls, result: Result, requests: int
 ) -> None:
-    fewer = Wish(ALL.specs[3:], dict.fromkeys(NAMES[3:], "a"), prune=True)
+    without_three = Desired(ALL_GRANTS.specs[3:], dict.fromkeys(NAMES[3:], "a"), prune=True)
 
-    trial = tried(tmp_path, fewer, Strike(AnswerFault(status=503), LIST, failing), seed=SEED)
+    run = run_with_faults(tmp_path, without_three, InjectedFault(AnswerFault(status=503), LIST, failing), seed=SEED)
 
-    assert trial.results == dict.fromkeys(NAMES[:3], result)
-    assert trial.calls[LIST] == reads
-    assert_settled(trial, fewer)
+    assert run.results == dict.fromkeys(NAMES[:3], result)
+    assert run.calls[LIST] == requests
+    assert_second_apply_converges(run, without_three)

@@ -1,4 +1,4 @@
-"""Every fault for the calls that are about organizations: those of a new grant, of one that is there, and the reads."""
+"""Faults of requests about the organizations of new and existing grants, and of reads of organizations."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from reliability.fault_runs import (
     DISSOCIATE,
     GRANTS_OF,
     LIST,
-    LOOK,
+    LIST_ORGANIZATIONS,
     SEED,
     UPDATE,
     Calls,
-    Strike,
-    Trial,
-    Wish,
-    assert_settled,
-    read_tried,
-    tried,
+    Desired,
+    FaultRun,
+    InjectedFault,
+    assert_second_apply_converges,
+    plan_with_faults,
+    run_with_faults,
 )
-from reliability.rows import ALWAYS, LATER_THAN_ANYBODY_WAITS, ONCE, ROWS, Row
+from reliability.fault_table import ALWAYS, LONGER_THAN_TIMEOUT_SECONDS, ONCE, ROWS, Row
 from support.builders import a_spec
 
 from auth0_sandbox.faults.plan import AnswerFault, Delay, Drop, Fault, Lag, LoseWrite, Series, When
@@ -45,8 +45,8 @@ pytestmark = pytest.mark.slow
 
 APPLIED, FAILED, CONFLICT, UNKNOWN = Result.APPLIED, Result.FAILED, Result.CONFLICT, Result.UNKNOWN
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
-COUNT = f"GET {GRANTS_OF}"
-OF_ORGANIZATIONS = (
+COUNT_GRANTS = f"GET {GRANTS_OF}"
+SEED_WITH_ORGANIZATIONS = (
     SEED.replace(
         "{client: Old, api: Invoices, scope: [a]}",
         "{client: Old, api: Invoices, scope: [a], organization_usage: allow}",
@@ -59,233 +59,261 @@ OF_ORGANIZATIONS = (
 BEFORE = {"old": "a", "stray": "a@acme", "guard": "a", "made": "a"}
 
 
-def of(holder: str, *organizations: str, scope: tuple[str, ...] = ("a",)) -> GrantSpec:
+def with_organizations(holder: str, *organizations: str, scope: tuple[str, ...] = ("a",)) -> GrantSpec:
     return a_spec(client_id=holder, scope=scope, organization_usage="allow", organizations=organizations)
 
 
 HOLDERS = {"new grant": "new", "associate": "old", "dissociate": "stray"}
-WISHES = {
-    "new grant": Wish((of("new", ACME),), {**BEFORE, "new": "a@acme"}),
-    "associate": Wish((of("old", ACME),), {**BEFORE, "old": "a@acme"}),
-    "dissociate": Wish((of("stray"),), {**BEFORE, "stray": "a"}),
+DESIRED = {
+    "new grant": Desired((with_organizations("new", ACME),), {**BEFORE, "new": "a@acme"}),
+    "associate": Desired((with_organizations("old", ACME),), {**BEFORE, "old": "a@acme"}),
+    "dissociate": Desired((with_organizations("stray"),), {**BEFORE, "stray": "a"}),
 }
 ENDPOINTS = {"new grant": ASSOCIATE, "associate": ASSOCIATE, "dissociate": DISSOCIATE}
-HALF = {"new grant": "a", "associate": "a", "dissociate": "a@acme"}
-"""What the holder has where only this call is missing."""
+WITHOUT_REQUEST = {"new grant": "a", "associate": "a", "dissociate": "a@acme"}
+"""The state of the grant if only the request to the endpoint has no effect."""
 
 
 class Write(NamedTuple):
-    """What becomes of a change whose call meets a fault, how often the call is made, and whether it takes effect."""
+    """The expected result of a change with a fault, the number of requests, and whether the change took effect."""
 
     result: Result
     writes: int
-    done: bool
+    is_done: bool
 
 
-def alike(write: Write) -> dict[str, Write]:
+def for_each_action(write: Write) -> dict[str, Write]:
     return dict.fromkeys(HOLDERS, write)
 
 
-WELL = Write(APPLIED, 1, done=True)
-AGAIN = Write(APPLIED, 2, done=True)
+DONE_IN_ONE_REQUEST = Write(APPLIED, 1, is_done=True)
+DONE_IN_TWO_REQUESTS = Write(APPLIED, 2, is_done=True)
 EXPECTED: Mapping[str, tuple[Mapping[str, Write], Mapping[str, Write]]] = {
-    ROWS[0].name: (alike(AGAIN), alike(Write(FAILED, 5, done=False))),
-    "429": (alike(AGAIN), alike(Write(FAILED, 5, done=False))),
-    ROWS[2].name: (alike(AGAIN), alike(Write(FAILED, 5, done=False))),
-    ROWS[3].name: (alike(WELL), alike(WELL)),
+    ROWS[0].name: (for_each_action(DONE_IN_TWO_REQUESTS), for_each_action(Write(FAILED, 5, is_done=False))),
+    "429": (for_each_action(DONE_IN_TWO_REQUESTS), for_each_action(Write(FAILED, 5, is_done=False))),
+    ROWS[2].name: (for_each_action(DONE_IN_TWO_REQUESTS), for_each_action(Write(FAILED, 5, is_done=False))),
+    ROWS[3].name: (for_each_action(DONE_IN_ONE_REQUEST), for_each_action(DONE_IN_ONE_REQUEST)),
     "409": (
         {
-            "new grant": Write(FAILED, 1, done=False),
-            "associate": Write(CONFLICT, 1, done=False),
-            "dissociate": Write(CONFLICT, 1, done=False),
+            "new grant": Write(FAILED, 1, is_done=False),
+            "associate": Write(CONFLICT, 1, is_done=False),
+            "dissociate": Write(CONFLICT, 1, is_done=False),
         },
     )
     * 2,
-    "409 after the effect": ({"new grant": WELL, "associate": WELL, "dissociate": WELL},) * 2,
+    "409 after the effect": (
+        {"new grant": DONE_IN_ONE_REQUEST, "associate": DONE_IN_ONE_REQUEST, "dissociate": DONE_IN_ONE_REQUEST},
+    )
+    * 2,
     "404": (
         {
-            "new grant": Write(FAILED, 1, done=False),
-            "associate": Write(FAILED, 1, done=False),
-            "dissociate": Write(APPLIED, 1, done=False),
+            "new grant": Write(FAILED, 1, is_done=False),
+            "associate": Write(FAILED, 1, is_done=False),
+            "dissociate": Write(APPLIED, 1, is_done=False),
         },
     )
     * 2,
-    "401, the token has expired": (alike(AGAIN), alike(Write(FAILED, 2, done=False))),
-    "402, 403, 405, 413, 422": (alike(Write(FAILED, 1, done=False)),) * 2,
-    "400": (alike(Write(FAILED, 1, done=False)),) * 2,
+    "401 (expired token)": (for_each_action(DONE_IN_TWO_REQUESTS), for_each_action(Write(FAILED, 2, is_done=False))),
+    "402, 403, 405, 413, 422": (for_each_action(Write(FAILED, 1, is_done=False)),) * 2,
+    "400": (for_each_action(Write(FAILED, 1, is_done=False)),) * 2,
 }
-"""Once and always, each by what is done; the faults are those of the table for grants."""
+"""The expected results for each row of the table of faults: once and always, each by action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One fault, what is done, how often."""
+    """A fault, the action that it affects, and the affected requests."""
 
     row: Row
     fault: str
-    deed: str
+    action: str
     calls: Calls
 
     @property
     def id(self) -> str:
-        return f"{self.row.name}: {self.fault}, {self.deed}, {'once' if self.calls == ONCE else 'always'}"
+        return f"{self.row.name}: {self.fault}, {self.action}, {'once' if self.calls == ONCE else 'always'}"
 
     @property
     def write(self) -> Write:
-        return EXPECTED[self.row.name][self.calls == ALWAYS][self.deed]
+        return EXPECTED[self.row.name][self.calls == ALWAYS][self.action]
 
 
 def cases() -> Iterator[Case]:
     for row in ROWS:
-        for fault in row.troubles:
-            for deed in HOLDERS:
-                if deed != "dissociate" or fault not in row.not_for_deletes:
-                    yield Case(row, fault, deed, ONCE)
-                    yield Case(row, fault, deed, ALWAYS)
+        for fault in row.faults:
+            for action in HOLDERS:
+                if action != "dissociate" or fault not in row.not_for_deletes:
+                    yield Case(row, fault, action, ONCE)
+                    yield Case(row, fault, action, ALWAYS)
 
 
-def assert_sound(trial: Trial, wish: Wish, changing: str) -> None:
-    """Nobody else's grant has changed, the journal tells all, and a clean apply sets it right."""
-    untouched = {name: grant for name, grant in BEFORE.items() if name != changing}
-    assert {name: grant for name, grant in trial.after.items() if name != changing} == untouched
-    assert trial.own_unchanged
-    assert_settled(trial, wish)
-    writes = sum(trial.calls[endpoint] for endpoint in (CREATE, UPDATE, ASSOCIATE, DISSOCIATE))
-    assert trial.events.count("intent") == writes
-    assert {entry["number"] for entry in trial.journal} == {1}
-    assert trial.events[-1] == str(trial.outcomes[0].result)
+def assert_consistent(run: FaultRun, desired: Desired, changed_holder: str) -> None:
+    """Assert that no other grant changed, the journal is complete, and a second apply converges."""
+    untouched = {name: grant for name, grant in BEFORE.items() if name != changed_holder}
+    assert {name: grant for name, grant in run.after.items() if name != changed_holder} == untouched
+    assert run.own_unchanged
+    assert_second_apply_converges(run, desired)
+    writes = sum(run.calls[endpoint] for endpoint in (CREATE, UPDATE, ASSOCIATE, DISSOCIATE))
+    assert run.events.count("intent") == writes
+    assert {entry["number"] for entry in run.journal} == {1}
+    assert run.events[-1] == str(run.outcomes[0].result)
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.id)
-def test_a_call_about_an_organization_that_meets_a_fault_ends_as_the_table_says(tmp_path: Path, case: Case) -> None:
-    wish, holder = WISHES[case.deed], HOLDERS[case.deed]
+def test_a_request_about_an_organization_with_a_fault_has_the_expected_result(tmp_path: Path, case: Case) -> None:
+    desired, holder = DESIRED[case.action], HOLDERS[case.action]
 
-    trial = tried(
-        tmp_path, wish, Strike(case.row.troubles[case.fault], ENDPOINTS[case.deed], case.calls), seed=OF_ORGANIZATIONS
+    run = run_with_faults(
+        tmp_path,
+        desired,
+        InjectedFault(case.row.faults[case.fault], ENDPOINTS[case.action], case.calls),
+        seed=SEED_WITH_ORGANIZATIONS,
     )
 
-    assert trial.results == {holder: case.write.result}
-    assert trial.calls[ENDPOINTS[case.deed]] == case.write.writes
-    assert trial.calls[CREATE] == (case.deed == "new grant")
-    assert trial.after[holder] == (wish.goal[holder] if case.write.done else HALF[case.deed])
-    assert trial.converged is case.write.done
-    assert_sound(trial, wish, holder)
+    assert run.results == {holder: case.write.result}
+    assert run.calls[ENDPOINTS[case.action]] == case.write.writes
+    assert run.calls[CREATE] == (case.action == "new grant")
+    assert run.after[holder] == (desired.expected[holder] if case.write.is_done else WITHOUT_REQUEST[case.action])
+    assert run.converged is case.write.is_done
+    assert_consistent(run, desired, holder)
 
 
 @cache
-def planned_in_peace() -> object:
+def plan_without_faults() -> object:
     with TemporaryDirectory() as folder:
-        return read_tried(Path(folder), wish=WISHES["associate"], seed=OF_ORGANIZATIONS).made
+        return plan_with_faults(Path(folder), desired=DESIRED["associate"], seed=SEED_WITH_ORGANIZATIONS).result
 
 
 READS = {
     f"{row.name}: {fault}, {'once' if calls == ONCE else 'always'}": (row, fault, calls)
     for row in ROWS
     if row.reads
-    for fault in row.troubles
+    for fault in row.faults
     for calls in (ONCE, ALWAYS)
 }
 
 
-@pytest.mark.parametrize("endpoint", [LOOK, COUNT])
+@pytest.mark.parametrize("endpoint", [LIST_ORGANIZATIONS, COUNT_GRANTS])
 @pytest.mark.parametrize("read", READS)
-def test_a_read_about_organizations_that_meets_a_fault_gives_the_whole_plan_or_none(
+def test_a_read_of_organizations_with_a_fault_gives_the_complete_plan_or_an_error(
     tmp_path: Path, endpoint: str, read: str
 ) -> None:
-    (row, fault, calls), wish = READS[read], WISHES["associate"]
+    (row, fault, calls), desired = READS[read], DESIRED["associate"]
     assert row.reads
-    lasting = row.reads[calls == ALWAYS].error
+    expected_error = row.reads[calls == ALWAYS].error
 
-    trial = read_tried(tmp_path, Strike(row.troubles[fault], endpoint, calls), wish=wish, seed=OF_ORGANIZATIONS)
+    run = plan_with_faults(
+        tmp_path, InjectedFault(row.faults[fault], endpoint, calls), desired=desired, seed=SEED_WITH_ORGANIZATIONS
+    )
 
-    assert trial.after == BEFORE
+    assert run.after == BEFORE
     match row.name, fault, endpoint:
-        case "404", _, "GET /api/v2/client-grants/{id}/organizations":  # the grant has gone meanwhile
-            assert trial.made == planned_in_peace()
+        case "404", _, "GET /api/v2/client-grants/{id}/organizations":  # the grant was deleted after it was listed
+            assert run.result == plan_without_faults()
         case "404", _, _:
-            assert isinstance(trial.made, ProblemsError)
+            assert isinstance(run.result, ProblemsError)
         case _, "403", _:
-            assert str(trial.made) == NO_ASSOCIATIONS
-        case "400", _, "GET /api/v2/organizations/{id}/client-grants":  # no cursor can have expired here
-            assert isinstance(trial.made, RefusedCallError)
-        case _ if lasting:
-            assert isinstance(trial.made, lasting)
+            assert str(run.result) == NO_ASSOCIATIONS
+        case (
+            "400",
+            _,
+            "GET /api/v2/organizations/{id}/client-grants",
+        ):  # this request has no cursor that could have expired
+            assert isinstance(run.result, RefusedCallError)
+        case _ if expected_error:
+            assert isinstance(run.result, expected_error)
         case _:
-            assert trial.made == planned_in_peace()
+            assert run.result == plan_without_faults()
 
 
-LOST = AnswerFault(status=503, when="after")
+LOST_RESPONSE = AnswerFault(status=503, when="after")
 BUSY = AnswerFault(status=503)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("look", [LIST, LOOK])
-@pytest.mark.parametrize("deed", HOLDERS)
-def test_a_change_that_neither_answers_nor_can_be_looked_up_is_unknown(
-    tmp_path: Path, deed: str, look: str, when: When
+@pytest.mark.parametrize("read_endpoint", [LIST, LIST_ORGANIZATIONS])
+@pytest.mark.parametrize("action", HOLDERS)
+def test_a_change_is_unknown_if_its_response_is_lost_and_the_grant_cannot_be_read(
+    tmp_path: Path, action: str, read_endpoint: str, when: When
 ) -> None:
-    lost = Strike(AnswerFault(status=503, when=when), ENDPOINTS[deed])
-    first = 1 if deed == "new grant" else 2
+    lost_response = InjectedFault(AnswerFault(status=503, when=when), ENDPOINTS[action])
+    first_failed_read = 1 if action == "new grant" else 2
 
-    trial = tried(tmp_path, WISHES[deed], lost, Strike(BUSY, look, Series(first=first)), seed=OF_ORGANIZATIONS)
+    run = run_with_faults(
+        tmp_path,
+        DESIRED[action],
+        lost_response,
+        InjectedFault(BUSY, read_endpoint, Series(first=first_failed_read)),
+        seed=SEED_WITH_ORGANIZATIONS,
+    )
 
-    assert trial.results == {HOLDERS[deed]: UNKNOWN}
-    half = {**BEFORE, HOLDERS[deed]: HALF[deed]}
-    assert trial.after == (half if when == "before" else WISHES[deed].goal)
-    assert_sound(trial, WISHES[deed], HOLDERS[deed])
+    assert run.results == {HOLDERS[action]: UNKNOWN}
+    without_request = {**BEFORE, HOLDERS[action]: WITHOUT_REQUEST[action]}
+    assert run.after == (without_request if when == "before" else DESIRED[action].expected)
+    assert_consistent(run, DESIRED[action], HOLDERS[action])
 
 
 @pytest.mark.parametrize(
-    ("strikes", "result", "after"),
+    ("injected", "result", "after"),
     [
-        ([Strike(LOST, CREATE)], APPLIED, "a@acme"),
-        ([Strike(BUSY, CREATE), Strike(LOST, ASSOCIATE)], APPLIED, "a@acme"),
-        ([Strike(LOST, CREATE), Strike(BUSY, ASSOCIATE)], APPLIED, "a@acme"),
-        ([Strike(LOST, CREATE), Strike(AnswerFault(status=403), ASSOCIATE)], FAILED, "a"),
-        ([Strike(AnswerFault(status=403), ASSOCIATE)], FAILED, "a"),
-        ([Strike(LOST, CREATE), Strike(Lag(reads=1), LIST)], APPLIED, "a@acme"),
-        ([Strike(AnswerFault(status=409, when="after"), CREATE)], APPLIED, "a@acme"),
-        ([Strike(Drop(when="after"), CREATE), Strike(Drop(when="after"), ASSOCIATE)], APPLIED, "a@acme"),
-        ([Strike(LOST, CREATE), Strike(LOST, ASSOCIATE), Strike(BUSY, LOOK)], APPLIED, "a@acme"),
+        ([InjectedFault(LOST_RESPONSE, CREATE)], APPLIED, "a@acme"),
+        ([InjectedFault(BUSY, CREATE), InjectedFault(LOST_RESPONSE, ASSOCIATE)], APPLIED, "a@acme"),
+        ([InjectedFault(LOST_RESPONSE, CREATE), InjectedFault(BUSY, ASSOCIATE)], APPLIED, "a@acme"),
+        ([InjectedFault(LOST_RESPONSE, CREATE), InjectedFault(AnswerFault(status=403), ASSOCIATE)], FAILED, "a"),
+        ([InjectedFault(AnswerFault(status=403), ASSOCIATE)], FAILED, "a"),
+        ([InjectedFault(LOST_RESPONSE, CREATE), InjectedFault(Lag(reads=1), LIST)], APPLIED, "a@acme"),
+        ([InjectedFault(AnswerFault(status=409, when="after"), CREATE)], APPLIED, "a@acme"),
+        ([InjectedFault(Drop(when="after"), CREATE), InjectedFault(Drop(when="after"), ASSOCIATE)], APPLIED, "a@acme"),
+        (
+            [
+                InjectedFault(LOST_RESPONSE, CREATE),
+                InjectedFault(LOST_RESPONSE, ASSOCIATE),
+                InjectedFault(BUSY, LIST_ORGANIZATIONS),
+            ],
+            APPLIED,
+            "a@acme",
+        ),
     ],
     ids=[
-        "the grant's answer is lost",
-        "the grant fails once, then the organization's answer is lost",
-        "the grant's answer is lost, then the organization fails once",
-        "the grant's answer is lost, then the organization is refused",
-        "the organization is refused",
-        "the grant's answer is lost, and it is seen late",
-        "the grant is said to be there already",
-        "both answers are lost",
-        "both answers are lost, and a look fails once",
+        "lost response to the grant",
+        "grant fails once, then lost response to the organization",
+        "lost response to the grant, then the organization fails once",
+        "lost response to the grant, then the organization is refused",
+        "refused organization",
+        "lost response to the grant, and a lagging read",
+        "409 after the grant was created",
+        "both responses are lost",
+        "both responses are lost, and a read fails once",
     ],
 )
-def test_a_new_grant_goes_on_to_its_organizations_from_wherever_it_is(
-    tmp_path: Path, strikes: list[Strike], result: Result, after: str
+def test_a_new_grant_gets_its_organizations_after_any_fault(
+    tmp_path: Path, injected: list[InjectedFault], result: Result, after: str
 ) -> None:
-    wish = WISHES["new grant"]
+    desired = DESIRED["new grant"]
 
-    trial = tried(tmp_path, wish, *strikes, seed=OF_ORGANIZATIONS)
+    run = run_with_faults(tmp_path, desired, *injected, seed=SEED_WITH_ORGANIZATIONS)
 
-    assert trial.results == {"new": result}
-    assert trial.after == {**BEFORE, "new": after}
-    assert ("only part of the change took effect" in trial.outcomes[0].detail) == (result is FAILED)
-    assert_sound(trial, wish, "new")
-
-
-STEPS = Wish((of("stray", GLOBEX, scope=("a", "b")),), {**BEFORE, "stray": "ab@globex"})
+    assert run.results == {"new": result}
+    assert run.after == {**BEFORE, "new": after}
+    assert ("only part of the change took effect" in run.outcomes[0].detail) == (result is FAILED)
+    assert_consistent(run, desired, "new")
 
 
-@pytest.mark.parametrize("fault", [BUSY, LOST, Drop(), Delay(seconds=LATER_THAN_ANYBODY_WAITS, when="after")], ids=repr)
+THREE_REQUESTS = Desired((with_organizations("stray", GLOBEX, scope=("a", "b")),), {**BEFORE, "stray": "ab@globex"})
+
+
+@pytest.mark.parametrize(
+    "fault", [BUSY, LOST_RESPONSE, Drop(), Delay(seconds=LONGER_THAN_TIMEOUT_SECONDS, when="after")], ids=repr
+)
 @pytest.mark.parametrize("endpoint", [UPDATE, ASSOCIATE, DISSOCIATE])
-def test_a_change_of_three_calls_is_brought_to_its_end_whichever_of_them_fails_once(
+def test_a_change_of_three_requests_is_completed_if_one_of_them_fails_once(
     tmp_path: Path, endpoint: str, fault: Fault
 ) -> None:
-    trial = tried(tmp_path, STEPS, Strike(fault, endpoint), seed=OF_ORGANIZATIONS)
+    run = run_with_faults(tmp_path, THREE_REQUESTS, InjectedFault(fault, endpoint), seed=SEED_WITH_ORGANIZATIONS)
 
-    assert trial.results == {"stray": APPLIED}
-    assert trial.after == STEPS.goal
-    assert_sound(trial, STEPS, "stray")
+    assert run.results == {"stray": APPLIED}
+    assert run.after == THREE_REQUESTS.expected
+    assert_consistent(run, THREE_REQUESTS, "stray")
 
 
 @pytest.mark.parametrize(
@@ -297,24 +325,31 @@ def test_a_change_of_three_calls_is_brought_to_its_end_whichever_of_them_fails_o
         (DISSOCIATE, 409, "ab@acme,globex"),
     ],
 )
-def test_a_change_that_is_refused_half_way_says_so_and_gives_before_it_takes(
+def test_a_partly_refused_change_is_reported_and_adds_access_before_it_removes_any(
     tmp_path: Path, endpoint: str, status: int, after: str
 ) -> None:
-    trial = tried(tmp_path, STEPS, Strike(AnswerFault(status=status), endpoint, ALWAYS), seed=OF_ORGANIZATIONS)
+    run = run_with_faults(
+        tmp_path,
+        THREE_REQUESTS,
+        InjectedFault(AnswerFault(status=status), endpoint, ALWAYS),
+        seed=SEED_WITH_ORGANIZATIONS,
+    )
 
-    assert trial.results == {"stray": FAILED}
-    assert ("only part of the change took effect" in trial.outcomes[0].detail) == (endpoint != ASSOCIATE)
-    assert trial.after == {**BEFORE, "stray": after}
-    assert_sound(trial, STEPS, "stray")
+    assert run.results == {"stray": FAILED}
+    assert ("only part of the change took effect" in run.outcomes[0].detail) == (endpoint != ASSOCIATE)
+    assert run.after == {**BEFORE, "stray": after}
+    assert_consistent(run, THREE_REQUESTS, "stray")
 
 
-MORE_WISHES = {
-    "associate both": Wish((of("old", ACME, GLOBEX),), {**BEFORE, "old": "a@acme,globex"}),
-    "delete": Wish((of("old"),), {name: grant for name, grant in BEFORE.items() if name != "stray"}, prune=True),
+MORE_DESIRED = {
+    "associate both": Desired((with_organizations("old", ACME, GLOBEX),), {**BEFORE, "old": "a@acme,globex"}),
+    "delete": Desired(
+        (with_organizations("old"),), {name: grant for name, grant in BEFORE.items() if name != "stray"}, prune=True
+    ),
 }
 
 
-def tie(sandbox: Sandbox, holder: str, organization: str) -> None:
+def associate(sandbox: Sandbox, holder: str, organization: str) -> None:
     grant = sandbox.store.first(DocumentKind.CLIENT_GRANTS, {"client_id": holder})
     assert grant
     names = {"organization_id": organization, "grant_id": grant["id"]}
@@ -322,7 +357,7 @@ def tie(sandbox: Sandbox, holder: str, organization: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deed", "organization", "result", "after"),
+    ("action", "organization", "result", "after"),
     [
         ("associate", ACME, APPLIED, "a@acme"),
         ("associate", GLOBEX, CONFLICT, "a@globex"),
@@ -331,79 +366,79 @@ def tie(sandbox: Sandbox, holder: str, organization: str) -> None:
         ("delete", GLOBEX, CONFLICT, "a@acme,globex"),
     ],
     ids=[
-        "as wanted",
-        "another",
-        "half of what is wanted",
-        "one more before one goes",
-        "one more before the grant goes",
+        "the declared organization is added",
+        "another organization is added",
+        "one of two declared organizations is added",
+        "an organization is added before another is removed",
+        "an organization is added before the grant is deleted",
     ],
 )
-def test_what_somebody_else_does_to_the_organizations_since_the_plan_is_not_overwritten(
-    tmp_path: Path, deed: str, organization: str, result: Result, after: str
+def test_an_edit_of_organizations_after_the_plan_is_not_overwritten(
+    tmp_path: Path, action: str, organization: str, result: Result, after: str
 ) -> None:
-    wish, holder = (WISHES | MORE_WISHES)[deed], "old" if deed.startswith("associate") else "stray"
-    done: list[str] = []
+    desired, holder = (DESIRED | MORE_DESIRED)[action], "old" if action.startswith("associate") else "stray"
+    listings: list[str] = []
 
-    def meddle(sandbox: Sandbox, endpoint: str) -> None:
-        if endpoint == LIST and len(done) == 1:  # the look before the write, before it comes to the organizations
-            tie(sandbox, holder, organization)
-        done.extend([endpoint] if endpoint == LIST else [])
+    def edit_tenant(sandbox: Sandbox, endpoint: str) -> None:
+        if endpoint == LIST and len(listings) == 1:  # the grants were listed; their organizations were not read yet
+            associate(sandbox, holder, organization)
+        listings.extend([endpoint] if endpoint == LIST else [])
 
-    trial = tried(tmp_path, wish, foreign=meddle, seed=OF_ORGANIZATIONS)
+    run = run_with_faults(tmp_path, desired, after_request=edit_tenant, seed=SEED_WITH_ORGANIZATIONS)
 
-    assert trial.results == {holder: result}
-    assert trial.after == {**BEFORE, holder: after}
-    assert_settled(trial, wish)
+    assert run.results == {holder: result}
+    assert run.after == {**BEFORE, holder: after}
+    assert_second_apply_converges(run, desired)
 
 
-def test_an_association_that_was_none_shows_when_the_tenant_is_read_again(tmp_path: Path) -> None:
-    wish = WISHES["associate"]
+def test_an_association_without_effect_is_found_by_the_verification(tmp_path: Path) -> None:
+    desired = DESIRED["associate"]
 
-    trial = tried(tmp_path, wish, Strike(LoseWrite(), ASSOCIATE), seed=OF_ORGANIZATIONS)
+    run = run_with_faults(tmp_path, desired, InjectedFault(LoseWrite(), ASSOCIATE), seed=SEED_WITH_ORGANIZATIONS)
 
-    assert (trial.results, trial.converged) == ({"old": APPLIED}, False)
-    assert_sound(trial, wish, "old")
+    assert (run.results, run.converged) == ({"old": APPLIED}, False)
+    assert_consistent(run, desired, "old")
 
 
 @pytest.mark.parametrize(
-    ("wish", "holder", "behind", "after"),
+    ("desired", "holder", "endpoint", "after"),
     [
-        (WISHES["new grant"], "new", CREATE, "a"),
-        (WISHES["new grant"], "new", ASSOCIATE, "a@acme"),
-        (STEPS, "stray", ASSOCIATE, "a@acme,globex"),
-        (STEPS, "stray", UPDATE, "ab@acme,globex"),
-        (STEPS, "stray", DISSOCIATE, "ab@globex"),
+        (DESIRED["new grant"], "new", CREATE, "a"),
+        (DESIRED["new grant"], "new", ASSOCIATE, "a@acme"),
+        (THREE_REQUESTS, "stray", ASSOCIATE, "a@acme,globex"),
+        (THREE_REQUESTS, "stray", UPDATE, "ab@acme,globex"),
+        (THREE_REQUESTS, "stray", DISSOCIATE, "ab@globex"),
     ],
-    ids=["new: the grant", "new: its organization", "first of three", "second of three", "last of three"],
+    ids=["grant", "organization of a new grant", "first of three", "second of three", "last of three"],
 )
-def test_a_change_that_is_cut_off_behind_any_of_its_calls_is_unknown_and_goes_on_the_next_time(
-    tmp_path: Path, wish: Wish, holder: str, behind: str, after: str
+def test_a_change_aborted_after_a_request_is_unknown_and_completed_by_the_next_apply(
+    tmp_path: Path, desired: Desired, holder: str, endpoint: str, after: str
 ) -> None:
     stop = StopSignal()
 
-    def cut(_: Sandbox, called: str) -> None:
-        if called == behind:
+    def abort_after_request(_: Sandbox, requested: str) -> None:
+        if requested == endpoint:
             stop.abort.set()
 
-    trial = tried(tmp_path, wish, foreign=cut, stop=stop, seed=OF_ORGANIZATIONS)
+    run = run_with_faults(tmp_path, desired, after_request=abort_after_request, stop=stop, seed=SEED_WITH_ORGANIZATIONS)
 
-    assert trial.results == {holder: UNKNOWN}
-    assert trial.after == {**BEFORE, holder: after}
-    assert_sound(trial, wish, holder)
+    assert run.results == {holder: UNKNOWN}
+    assert run.after == {**BEFORE, holder: after}
+    assert_consistent(run, desired, holder)
 
 
 NAMES = {"acme": ACME, "globex": GLOBEX}
 usages = st.sampled_from(["deny", "allow", "require"])
-some = st.frozensets(st.sampled_from(sorted(NAMES)))
-tenants = st.dictionaries(st.sampled_from(["old", "stray"]), st.tuples(usages, some))
+organization_sets = st.frozensets(st.sampled_from(sorted(NAMES)))
+tenants = st.dictionaries(st.sampled_from(["old", "stray"]), st.tuples(usages, organization_sets))
 files = st.dictionaries(
-    st.sampled_from(["new", "old", "stray"]), st.tuples(usages, st.one_of(st.none(), some)), min_size=1
+    st.sampled_from(["new", "old", "stray"]), st.tuples(usages, st.one_of(st.none(), organization_sets)), min_size=1
 )
-strikes = st.lists(
+injected = st.lists(
     st.builds(
-        Strike,
-        st.sampled_from([BUSY, LOST, Drop(), Drop(when="after"), AnswerFault(status=403)]),
-        st.sampled_from([LIST, LOOK, CREATE, UPDATE, DELETE, ASSOCIATE, DISSOCIATE]),
+        InjectedFault,
+        st.sampled_from([BUSY, LOST_RESPONSE, Drop(), Drop(when="after"), AnswerFault(status=403)]),
+        st.sampled_from([LIST, LIST_ORGANIZATIONS, CREATE, UPDATE, DELETE, ASSOCIATE, DISSOCIATE]),
         st.sampled_from([ONCE, (2,), (1, 2, 3), ALWAYS]),
     ),
     max_size=3,
@@ -423,36 +458,44 @@ def a_seed(tenant: Grants) -> str:
     return f"{head}grants: [{', '.join(grants)}]\norganizations: [{organizations}]\n"
 
 
-def shown(organizations: frozenset[str]) -> str:
+def grant_state(organizations: frozenset[str]) -> str:
     return "@".join(filter(None, ["a", ",".join(sorted(organizations))]))
 
 
-def a_spec_of(name: str, usage: str, organizations: frozenset[str] | None) -> GrantSpec:
+def a_declared_spec(name: str, usage: str, organizations: frozenset[str] | None) -> GrantSpec:
     ids = None if organizations is None else tuple(NAMES[each] for each in sorted(organizations))
     return a_spec(client_id=name, scope=("a",), organization_usage=usage, organizations=ids)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(tenant=tenants, declared=files, strikes=strikes, prune=st.booleans())
-def test_whatever_fails_the_organizations_come_to_be_those_declared_and_no_others_are_touched(
-    tenant: Grants, declared: Declared, strikes: list[Strike], *, prune: bool
+@given(tenant=tenants, declared=files, injected=injected, prune=st.booleans())
+def test_after_any_faults_declared_organizations_converge_and_others_are_unchanged(
+    tenant: Grants, declared: Declared, injected: list[InjectedFault], *, prune: bool
 ) -> None:
-    had = {name: organizations for name, (_, organizations) in tenant.items()}
-    wanted = {
-        name: had.get(name, frozenset()) if organizations is None else organizations
+    organizations_before = {name: organizations for name, (_, organizations) in tenant.items()}
+    declared_organizations = {
+        name: organizations_before.get(name, frozenset()) if organizations is None else organizations
         for name, (_, organizations) in declared.items()
     }
-    specs = tuple(a_spec_of(name, *said) for name, said in declared.items())
-    goal = {name: shown(each) for name, each in (wanted if prune else {**had, **wanted}).items()}
+    specs = tuple(a_declared_spec(name, *settings) for name, settings in declared.items())
+    expected = {
+        name: grant_state(each)
+        for name, each in (
+            declared_organizations if prune else {**organizations_before, **declared_organizations}
+        ).items()
+    }
 
     with TemporaryDirectory() as folder:
-        trial = tried(Path(folder), Wish(specs, goal, prune), *strikes, seed=a_seed(tenant))
+        run = run_with_faults(Path(folder), Desired(specs, expected, prune), *injected, seed=a_seed(tenant))
 
-    for name in had.keys() - declared.keys():
-        assert trial.after.get(name) in {shown(had[name]), None if prune else shown(had[name])}
-    assert trial.own_unchanged
-    assert_settled(trial, Wish(specs, goal, prune))
-    for outcome in trial.outcomes:
+    for name in organizations_before.keys() - declared.keys():
+        assert run.after.get(name) in {
+            grant_state(organizations_before[name]),
+            None if prune else grant_state(organizations_before[name]),
+        }
+    assert run.own_unchanged
+    assert_second_apply_converges(run, Desired(specs, expected, prune))
+    for outcome in run.outcomes:
         name = outcome.change.key.holder
         if outcome.result is APPLIED:
-            assert trial.after.get(name) == goal.get(name)
+            assert run.after.get(name) == expected.get(name)

@@ -88,7 +88,7 @@ class Forge:
         """Return the variables that the runner sets for a job."""
         raise NotImplementedError
 
-    def answer(self, request: Request) -> ForgeResponse:
+    def respond(self, request: Request) -> ForgeResponse:
         raise NotImplementedError
 
 
@@ -104,7 +104,7 @@ class GitHub(Forge):
             "GITHUB_TOKEN": TOKEN,
         }
 
-    def answer(self, request: Request) -> ForgeResponse:
+    def respond(self, request: Request) -> ForgeResponse:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return ForgeResponse(401, {"message": "Bad credentials"})
         variables = request.body["variables"]
@@ -164,7 +164,7 @@ class GitLab(Forge):
             "GITLAB_TOKEN": TOKEN,
         }
 
-    def answer(self, request: Request) -> ForgeResponse:
+    def respond(self, request: Request) -> ForgeResponse:
         if request.headers.get("private-token") != TOKEN:
             return ForgeResponse(401, {"message": "401 Unauthorized"})
         notes, issues = f"/api/v4/projects/42/merge_requests/{NUMBER}/notes", "/api/v4/projects/42/issues"
@@ -256,7 +256,7 @@ def serve_forge(forge: Forge) -> Iterator[None]:
             request = self._request()
             forge.requests.append(request.name)
             fault = forge.faults.pop(0) if forge.faults else None
-            response = fault(request, lambda: forge.answer(request)) if fault else forge.answer(request)
+            response = fault(request, lambda: forge.respond(request)) if fault else forge.respond(request)
             self.close_connection = True
             if response is None:
                 return

@@ -1,6 +1,6 @@
 """Pure: a plan as a comment on a pull request: risks, a table, and the difference of each grant.
 
-Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Other services show alerts as quotations.
+Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Elsewhere an alert is a block quote.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from reconciler.core.removals import NoLongerDeclared, earlier_source
 from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
-from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, fit
+from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, join_sections
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.words import (
     LOWEST_SEVERITY,
@@ -47,7 +47,7 @@ MAX_RISK_LINE_BYTES = 2_000
 MAX_ITEMS_IN_ROW = 6
 MAX_ITEM_LENGTH = 60
 COUNT_BYTES = 30
-"""The size of the count of further grants in such a line."""
+"""The bytes reserved for the number of further grants at the end of such a line."""
 MAX_SORTED_BY_NAME = 20
 SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 
@@ -58,11 +58,11 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
     Files are linked if `links` knows their URL. The comment has at most `max_bytes`. Changes and risks take
     precedence over notes, and notes over other grants. Critical risks that do not fit are counted by rule.
     """
-    return fit(list(_parts(plan, links, max_bytes)), max_bytes)
+    return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
 
 def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
-    yield Section((marker(plan.tenant.name, links) + "\n", *_head(plan)))
+    yield Section((marker(plan.tenant.name, links) + "\n", *_header(plan)))
     yield _critical(plan, max_bytes // 2)
     yield replace(_config_changes(plan), max_bytes=max_bytes // 4)
     yield replace(_blocked(plan, links), max_bytes=max_bytes // 4)
@@ -72,10 +72,10 @@ def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Section(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
     yield _left_alone(plan)
-    yield Section((_foot(plan, links),))
+    yield Section((_footer(plan, links),))
 
 
-def _head(plan: Plan) -> Iterator[str]:
+def _header(plan: Plan) -> Iterator[str]:
     actions = Counter(action_of(change) for change in plan.changes)
     counts = ", ".join(f"{actions[action]} to {action}" for action in SYMBOLS)
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
@@ -121,16 +121,16 @@ def _counts_by_rule(groups: Iterable[RiskGroup]) -> Iterator[str]:
 
 
 def _risk_line(group: RiskGroup, max_bytes: int) -> str:
-    """Return a line about equal risks with as many grants as fit, at least one."""
+    """Return a line about one risk of several grants. It names as many grants as fit, at least one."""
     first, *others = group.labels
     if not others:
         return f"> - {span(first)}: {span(group.risk.message)} ({group.risk.rule})\n"
     line = f"> - {span(group.risk.message)} ({group.risk.rule}), {len(group.labels)} grants: {span(first)}"
-    room = max_bytes - len(line.encode()) - COUNT_BYTES
+    remaining = max_bytes - len(line.encode()) - COUNT_BYTES
     for number, label in enumerate(others, start=1):
         item = f", {span(label)}"
-        room -= len(item.encode())
-        if room < 0:
+        remaining -= len(item.encode())
+        if remaining < 0:
             return f"{line} and {len(group.labels) - number:,} more\n"
         line += item
     return f"{line}\n"
@@ -219,8 +219,8 @@ def _worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
         if risks
     }
     severity = severities(plan)
-    none = (len(Level), 0)
-    return sorted(changes, key=lambda each: (orders.get(each.key, none), severity.get(each.key, LOWEST_SEVERITY)))
+    no_risk = (len(Level), 0)
+    return sorted(changes, key=lambda each: (orders.get(each.key, no_risk), severity.get(each.key, LOWEST_SEVERITY)))
 
 
 def _row(change: Change, plan: Plan, links: SourceLinks) -> str:
@@ -292,14 +292,14 @@ def _markdown_source(source: Source, links: SourceLinks) -> str:
 def _details(change: Change, plan: Plan) -> str:
     summary = f"{_symbol(change)} {element(grant_label(change.key, plan.directory))}"
     description = "" if isinstance(change, Delete) else change.after.spec.description
-    why = f"{span(description)}\n\n" if description else ""
+    description_text = f"{span(description)}\n\n" if description else ""
     lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
     if isinstance(change, Delete) and change.removal:
-        why = "".join(f"{span(text)}\n\n" for text in removal_lines(change.removal))
+        description_text = "".join(f"{span(text)}\n\n" for text in removal_lines(change.removal))
     if change.key in plan.attributions:
         why += f"In the tenant: {span(plan.attributions[change.key])}\n\n"
     fenced = "\n".join(block(lines, "diff"))
-    return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
+    return f"<details><summary>{summary}</summary>\n\n{description_text}{fenced}\n\n</details>\n\n"
 
 
 def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
@@ -316,17 +316,19 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
     """Yield a changed field as lines of a diff."""
     match field:
         case SetChange(field="organizations"):
-            for sign, items in (("+", field.added), ("-", field.removed)):
+            for prefix, items in (("+", field.added), ("-", field.removed)):
                 labels = sorted(map(directory.organization_label, items))
-                yield from (f"{sign} organization: {visible(label)}" for label in labels)
+                yield from (f"{prefix} organization: {visible(label)}" for label in labels)
         case SetChange():
             name, shown = ("", scope_label) if field.field == "scope" else (f"{field.field}: ", visible)
             yield from (f"+ {name}{shown(item)}" for item in field.added)
             yield from (f"- {name}{shown(item)}" for item in field.removed)
         case ValueChange():
-            sides = (("-", field.before), ("+", field.after))
+            values = (("-", field.before), ("+", field.after))
             yield from (
-                f"{sign} {field.field}: {visible(_value_text(value))}" for sign, value in sides if value is not None
+                f"{prefix} {field.field}: {visible(_value_text(value))}"
+                for prefix, value in values
+                if value is not None
             )
 
 
@@ -344,7 +346,7 @@ def _reason(each: LeftAlone, plan: Plan) -> str:
     return f"{each.reason}: {span(each.detail)}{last}" if each.detail else f"{each.reason}{last}"
 
 
-def _foot(plan: Plan, links: SourceLinks) -> str:
+def _footer(plan: Plan, links: SourceLinks) -> str:
     identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{commit_suffix(links)}."
     if plan.blocked:
         return f"{identity} It cannot be applied while a change is blocked.\n"

@@ -33,26 +33,26 @@ class Section:
         return not self.noun
 
 
-def fit(parts: Sequence[Section], max_bytes: int) -> str:
+def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     """Return `parts` as one text of at most `max_bytes` (UTF-8).
 
     The last items of the last sections are omitted first, by rank. After the first omitted item, no later item is
     shown. If the fixed sections alone are too long, the text ends early with a remark.
     """
-    left = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
+    remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     texts: dict[int, str] = {}
     for number, part in sorted(enumerate(parts), key=lambda each: each[1].rank):
         if part.is_fixed:
             texts[number] = _complete(part)
             continue
         frame = _size(part.head + part.tail)
-        kept = list(_items_that_fit(part.items, min(left, part.max_bytes or left) - frame))
-        needed = sum(map(_size, kept)) + frame
-        texts[number] = "".join(_truncated(part, kept))
-        if len(kept) < len(part.items) and needed + _size(part.items[len(kept)]) > left:
-            left = 0
+        shown = list(_first_items(part.items, min(remaining, part.max_bytes or remaining) - frame))
+        needed = sum(map(_size, shown)) + frame
+        texts[number] = "".join(_truncated(part, shown))
+        if len(shown) < len(part.items) and needed + _size(part.items[len(shown)]) > remaining:
+            remaining = 0
         else:
-            left -= needed if kept else 0
+            remaining -= needed if shown else 0
     return truncate_text("".join(texts[number] for number in range(len(parts))), max_bytes)
 
 
@@ -64,7 +64,7 @@ def bytes_per_document(max_bytes: int, documents: int) -> int:
 def join_documents(documents: Sequence[str], max_bytes: int) -> str:
     """Join the documents of tenants to at most `max_bytes`. Documents that do not fit are counted."""
     items = tuple(f"\n{each}" if number else each for number, each in enumerate(documents))
-    return fit([Section(items, noun="tenant")], max_bytes) if len(items) > 1 else "".join(items)
+    return join_sections([Section(items, noun="tenant")], max_bytes) if len(items) > 1 else "".join(items)
 
 
 def truncate_text(text: str, max_bytes: int) -> str:
@@ -72,22 +72,22 @@ def truncate_text(text: str, max_bytes: int) -> str:
     if _size(text) <= max_bytes:
         return text
     lines = text.splitlines(keepends=True)
-    return "".join((*_items_that_fit(lines, max_bytes - _size(TRUNCATION_REMARK)), TRUNCATION_REMARK))
+    return "".join((*_first_items(lines, max_bytes - _size(TRUNCATION_REMARK)), TRUNCATION_REMARK))
 
 
-def _items_that_fit(items: Iterable[str], room: int) -> Iterator[str]:
+def _first_items(items: Iterable[str], max_bytes: int) -> Iterator[str]:
     for item in items:
-        room -= _size(item)
-        if room < 0:
+        max_bytes -= _size(item)
+        if max_bytes < 0:
             return
         yield item
 
 
-def _truncated(part: Section, kept: list[str]) -> Iterator[str]:
-    if kept:
-        yield from (part.head, *kept, part.tail)
-    if missing := len(part.items) - len(kept):
-        yield f"\n_{missing:,} {'more ' if kept else ''}{part.noun}{'s' * (missing != 1)} not shown here._\n\n"
+def _truncated(part: Section, shown: list[str]) -> Iterator[str]:
+    if shown:
+        yield from (part.head, *shown, part.tail)
+    if missing := len(part.items) - len(shown):
+        yield f"\n_{missing:,} {'more ' if shown else ''}{part.noun}{'s' * (missing != 1)} not shown here._\n\n"
 
 
 def _complete(part: Section) -> str:

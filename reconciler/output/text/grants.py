@@ -98,8 +98,8 @@ def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: 
     listed = grant_import.left_out[: len(grant_import.left_out) if verbose else MAX_LISTED]
     for each in listed:
         yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))
-        yield line("    ", each.why)
-    yield from _more(len(grant_import.left_out) - len(listed))
+        yield line("    ", each.reason)
+    yield from _remaining_count(len(grant_import.left_out) - len(listed))
 
 
 def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bool) -> Iterator[Line]:
@@ -110,9 +110,9 @@ def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bo
     listed = files[: len(files) if verbose else MAX_LISTED]
     for name in listed:
         yield line("    ", name)
-    yield from _more(len(files) - len(listed))
+    yield from _remaining_count(len(files) - len(listed))
 
 
-def _more(count: int) -> Iterator[Line]:
+def _remaining_count(count: int) -> Iterator[Line]:
     if count:
         yield line("    ", Span(f"and {count} more; use -v to list all", Style.MUTED))

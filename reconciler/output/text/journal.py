@@ -78,9 +78,9 @@ def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
     if begin_entry is None:
         return "its start is not recorded"
     tenant = begin_entry.parts("tenant")
-    when = begin_entry.time[:DATE_AND_SECOND].replace("T", " ")
+    start_time = begin_entry.time[:DATE_AND_SECOND].replace("T", " ")
     name = TenantName(str(tenant.get("name", "?")), str(tenant.get("domain", "?")), tenant.get("sandbox") is True)
-    return visible(f"{when} UTC  {name}")
+    return visible(f"{start_time} UTC  {name}")
 
 
 def _damage(run: PastRun) -> str:

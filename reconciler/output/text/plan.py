@@ -169,7 +169,7 @@ def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
 
 
 def _change(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
-    """Yield a change. `origin` is None if the title of the section shows it."""
+    """Yield a change. `origin` is None if the title of the section already names the origin."""
     label = Span(grant_label(change.key, directory), Style.STRONG)
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
@@ -297,7 +297,7 @@ def report_json(report: ApplyReport) -> Json:
                 "action": action_of(change),
                 "key": key_json(change.key),
                 "fields": [field_json(each) for each in change.fields],
-                "accepted": change.key in report.not_persisted,
+                "accepted": change.key in report.discarded,
             }
             for change in report.differences
         ],
@@ -330,16 +330,16 @@ def outcome_counts(report: ApplyReport) -> str:
 
 def state(report: ApplyReport) -> str:
     """Return how the tenant compares with the files at the end."""
-    if report.trouble:
-        return visible(report.trouble)
+    if report.verification_error:
+        return visible(report.verification_error)
     if report.remaining and report.remaining.blocked and not report.outcomes:
         return refusal(report.remaining)
     if report.remaining and report.remaining.skipped and not report.remaining.changes:
         skipped = pluralize(report.remaining.skipped, "declared grant")
         return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
-    if report.not_persisted and len(report.not_persisted) == len(report.differences):
-        count = pluralize(len(report.not_persisted), "change")
-        return f"Auth0 accepted {count} and did not keep all of it; running again will probably end the same way"
+    if report.discarded and len(report.discarded) == len(report.differences):
+        count = pluralize(len(report.discarded), "change")
+        return f"Auth0 accepted {count} but did not store every value; another run will probably end the same way"
     if report.remaining is None or not report.converged:
-        return "the tenant does not equal the files yet, run again"
+        return "the tenant does not equal the files yet; run again"
     return "the tenant has the requested changes" if report.remaining.differing else "the tenant equals the files"

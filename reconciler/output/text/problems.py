@@ -10,7 +10,7 @@ from reconciler.output.styled import Line, Span, Style, line
 
 MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
-"""More problems are not readable, and a pull request can cause any number."""
+"""Nobody reads more problems than this, and a pull request can cause any number of them."""
 
 
 def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, excerpts: bool) -> Iterator[Line]:
@@ -51,13 +51,13 @@ def problem_json(problem: Problem) -> dict[str, object]:
 def _excerpt(problem: Problem, lines: list[str]) -> Iterator[Line]:
     if not 0 < problem.source.line <= len(lines):
         return
-    offending = lines[problem.source.line - 1].removesuffix("\r")
+    source_line = lines[problem.source.line - 1].removesuffix("\r")
     column = problem.source.column - 1
     if column > MAX_EXCERPT_LENGTH:
         return
-    before = visible(offending[:column])
+    before = visible(source_line[:column])
     number = f"{problem.source.line:>5} | "
-    yield line(Span(number, Style.MUTED), before + visible(offending[column:MAX_EXCERPT_LENGTH]))
+    yield line(Span(number, Style.MUTED), before + visible(source_line[column:MAX_EXCERPT_LENGTH]))
     yield line(" " * (len(number) + len(before)), Span("^", Style.ERROR))
 
 

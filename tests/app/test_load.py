@@ -1,0 +1,147 @@
+"""Grant files that are missing although their grants are still declared."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support.commands import GRANTS, grants_of, reconciler
+from support.repository import commit_all, git
+
+PORTAL = GRANTS.replace("Billing", "Portal").replace("description: Nightly run", "description: By day")
+EMPTY = "grants: []\n"
+
+
+@pytest.fixture
+def sparse_checkout(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a sparse checkout with only one of two grant folders."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for team, text in {"team-a": GRANTS, "team-b": PORTAL}.items():
+        (here / "grants" / team).mkdir()
+        (here / "grants" / team / "x.yaml").write_text(text)
+    (here / "grants" / "billing.yaml").unlink()
+    commit_all(here)
+    git(here, "sparse-checkout", "set", "--cone", "grants/team-a")
+    assert not (here / "grants" / "team-b").exists()
+    return here
+
+
+@pytest.mark.parametrize(
+    "command", ["plan --prune", "apply --yes --prune", "plan --base HEAD", "plan --prune --base HEAD"]
+)
+def test_grants_missing_in_a_sparse_checkout_are_not_deleted(sparse_checkout: Path, command: str) -> None:
+    before = grants_of(sparse_checkout)
+
+    ran = reconciler(*command.split())
+
+    assert ran.code == 1
+    assert "git tracks 1 grant file here that the checkout does not have: grants/team-b/x.yaml" in ran.stderr
+    assert grants_of(sparse_checkout) == before
+
+
+@pytest.mark.usefixtures("sparse_checkout")
+@pytest.mark.parametrize("command", ["plan", "validate", "apply --yes"])
+def test_grants_missing_in_a_sparse_checkout_are_a_warning_without_prune(command: str) -> None:
+    ran = reconciler(*command.split())
+
+    assert ran.code == 0
+    assert "git tracks 1 grant file here" in ran.stderr
+
+
+def test_a_missing_tracked_file_is_an_error_until_git_rm_removes_it(sparse_checkout: Path) -> None:
+    git(sparse_checkout, "sparse-checkout", "disable")
+    assert reconciler("plan", "--prune").code == 0
+    (sparse_checkout / "grants" / "team-b" / "x.yaml").unlink()
+    assert reconciler("plan", "--prune").code == 1
+    git(sparse_checkout, "rm", "-q", "--cached", "grants/team-b/x.yaml")
+
+    assert reconciler("plan", "--prune").code == 0
+
+
+def test_a_sparse_checkout_is_not_pruned_if_git_fails(sparse_checkout: Path) -> None:
+    (sparse_checkout / ".git" / "HEAD").write_text("broken")
+
+    ran = reconciler("plan", "--prune")
+
+    assert (ran.code, "git cannot use the repository" in ran.stderr) == (1, True)
+
+
+def test_names_that_some_file_systems_treat_as_equal_are_reported(here: Path) -> None:
+    for name in ("Name.yaml", "name.yaml", "M\u00fcller.yaml", "Mu\u0308ller.yaml"):
+        (here / "grants" / name).write_text(EMPTY)
+    commit_all(here)
+
+    ran = reconciler("validate")
+
+    assert ran.code == 0
+    assert "grants/Name.yaml and grants/name.yaml" in ran.stderr
+    assert "grants/Mu\\u0308ller.yaml and grants/M\\xfcller.yaml" in ran.stderr
+
+
+def test_files_in_a_hidden_folder_are_reported_at_any_depth(here: Path) -> None:
+    deep = here / "grants" / ".old" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "x.yaml").write_text(EMPTY)
+
+    assert "grants/.old/deep/x.yaml: warning: this file is in a hidden folder" in reconciler("validate").stderr
+
+
+@pytest.fixture
+def moved_grants(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    commit_all(here)
+    (here / "auth0").mkdir()
+    git(here, "mv", "grants", "auth0/grants")
+    return here
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "sarif"])
+@pytest.mark.usefixtures("moved_grants")
+def test_every_format_reports_a_base_without_files(form: str) -> None:
+    ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--format", form)
+
+    assert ran.code == 0
+    assert "HEAD has no grant files in auth0/grants" in ran.output
+
+
+@pytest.mark.usefixtures("moved_grants")
+def test_only_branch_fails_if_the_base_has_no_files() -> None:
+    ran = reconciler("--grants", "auth0/grants", "plan", "--base", "HEAD", "--only-branch")
+
+    assert (ran.code, "HEAD has no grant files in auth0/grants" in ran.stderr) == (1, True)
+
+
+def test_base_fails_if_the_files_belong_to_another_repository(here: Path) -> None:
+    commit_all(here)
+    commit_all(here / "grants")
+
+    ran = reconciler("plan", "--base", "HEAD")
+
+    assert ran.code == 1
+    assert f"grants belongs to the repository {here}/grants" in ran.stderr
+
+
+def test_an_empty_desired_state_is_valid_without_deletes(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(EMPTY)
+
+    assert [reconciler("plan").code, reconciler("apply", "--yes").code] == [0, 0]
+
+
+def test_a_folder_without_files_is_reported(here: Path) -> None:
+    (here / "grants" / "billing.yaml").unlink()
+
+    ran = reconciler("plan")
+
+    assert (ran.code, "this folder has no grant files" in ran.stderr) == (0, True)
+
+
+def test_deleting_the_last_grant_needs_the_number_of_deletes(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(EMPTY)
+    before = grants_of(here)
+
+    ran = reconciler("apply", "--yes", "--prune")
+    assert (ran.code, "--max-deletes 1" in ran.output, grants_of(here)) == (4, True, before)
+    assert reconciler("apply", "--yes", "--prune", "--max-deletes", "0").code == 4
+    assert grants_of(here) == before
+
+    assert reconciler("apply", "--yes", "--prune", "--max-deletes", "1").code == 0
+    assert len(grants_of(here)) == len(before) - 1

@@ -1,0 +1,335 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+
+from reconciler.contract import stored
+from reconciler.core.characters import visible
+from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.guards import Limits, ProtectionRules
+from reconciler.core.outcome import ApplyReport, Outcome, Result
+from reconciler.core.pattern import Protect
+from reconciler.core.plan import Plan
+from reconciler.core.risks import RULES
+from reconciler.output.styled import Style, plain
+from reconciler.output.text.plan import plan_lines, report_json, report_lines, rule_lines
+from reconciler.output.words import grant_label, summary
+
+EVERYTHING = a_grant(
+    scope=("write:invoices", "read:invoices"),
+    organization_usage="allow",
+    allow_any_organization=True,
+)
+NAMES = a_directory({"billing": "Billing Worker", "portal": "Portal"}, [an_api()])
+
+
+def text(plan: Plan, *, verbose: bool = False) -> str:
+    return plain(plan_lines(plan, verbose=verbose))
+
+
+def section(plan: Plan, title: str) -> list[str]:
+    """Return the lines of a section, including its title."""
+    lines = text(plan).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith(title))
+    return lines[start : lines.index("", start)]
+
+
+def test_a_create_shows_its_source_and_its_fields() -> None:
+    spec = a_spec(
+        line=7,
+        description="why\x07",
+        scope=tuple(EVERYTHING.scope),
+        organization_usage="allow",
+        allow_any_organization=True,
+        authorization_details_types=("payment", "invoice"),
+    )
+
+    assert section(a_plan([spec], directory=NAMES), "Create") == [
+        "Create (1)",
+        "  + Billing Worker -> Invoices API",
+        "      grants/a.yaml:7  why\\x07",
+        "      ! high: every organization can use the grant, not only assigned organizations",
+        "      ! high: organization_usage gives access to callers with an organization",
+        "      + read:invoices",
+        "      + write:invoices",
+        "      + invoice  (authorization_details_types)",
+        "      + payment  (authorization_details_types)",
+        "      + organization_usage: allow",
+        "      + allow_any_organization: true",
+    ]
+
+
+def test_an_update_shows_only_the_differences() -> None:
+    plan = a_plan([a_spec(scope=("read:invoices",), organization_usage="require")], [an_observed(EVERYTHING)])
+
+    assert section(plan, "Update") == [
+        "Update (1)",
+        "  ~ billing -> https://api.example.com/invoices",
+        "      grants/a.yaml:2",
+        "      - write:invoices",
+        "      ~ organization_usage: allow -> require",
+        "        callers without an organization lose access",
+        "      ~ allow_any_organization: true -> false",
+    ]
+
+
+def test_organizations_are_shown_and_sorted_by_name() -> None:
+    directory = a_directory(
+        {"billing": ""}, organizations={"org_1": "zeta", "org_2": "acme\x1b[31m", "org_3": "globex"}
+    )
+    spec = a_spec(organization_usage="allow", organizations=("zeta", "acme\x1b[31m"))
+    before = a_grant(organization_usage="allow", organizations=frozenset({"org_3", "org_gone"}))
+
+    assert section(a_plan([spec], [an_observed(before)], directory), "Update")[3:] == [
+        "      + organization acme\\x1b[31m (org_2)",
+        "      + organization zeta",
+        "      - organization globex",
+        "      - organization org_gone",
+    ]
+
+
+def test_a_delete_shows_the_removed_access() -> None:
+    plan = a_plan([a_spec(client_id="other")], [an_observed(EVERYTHING)], prune=True)
+
+    assert section(plan, "Delete") == [
+        "Delete (1)",
+        "  - billing -> https://api.example.com/invoices",
+        "      - read:invoices",
+        "      - write:invoices",
+        "      - organization_usage: allow",
+        "      - allow_any_organization: true",
+    ]
+
+
+@given(names=st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True), critical=st.integers(0, 5))
+def test_critical_risks_come_first(names: list[str], critical: int) -> None:
+    directory = a_directory(dict(zip(names, names, strict=True)), None)
+    dangerous = names[critical % len(names)]
+    specs = [
+        a_spec(
+            client_id=name,
+            audience="https://example.eu.auth0.com/api/v2/",
+            scope=("update:users",) if name == dangerous else ("read:stats",),
+        )
+        for name in names
+    ]
+
+    lines = text(a_plan(specs, directory=directory)).splitlines()
+
+    assert lines[2] == "Critical (1)"
+    assert lines[3].startswith(f"  ! {visible(directory.client_label(a_key(dangerous)))} -> ")
+    assert lines[4].endswith("update:users  (management-api-takeover)")
+
+
+def test_changes_are_sorted_by_name_and_not_by_id() -> None:
+    directory = a_directory({"a": "Zebra", "b": "Ant"}, [an_api()])
+    plan = a_plan([a_spec(line=2, client_id="a"), a_spec(line=9, client_id="b")], directory=directory)
+
+    assert [line for line in section(plan, "Create") if line.startswith("  +")] == [
+        "  + Ant -> Invoices API",
+        "  + Zebra -> Invoices API",
+    ]
+
+
+def test_blocked_changes_are_grouped_by_reason() -> None:
+    protect = ProtectionRules(OWN, (Protect(client_id="b*", reason="ask \x1b[2Jfirst"),))
+    specs = [a_spec(client_id=client_id) for client_id in ("b2", "b1", "free")]
+
+    assert section(a_plan(specs, protection=protect), "Blocked") == [
+        'Blocked (2) protected: ask \\x1b[2Jfirst (protect: client_id "b*")',
+        "  + b1 -> https://api.example.com/invoices",
+        "      grants/a.yaml:2",
+        "      + read:invoices",
+        "  + b2 -> https://api.example.com/invoices",
+        "      grants/a.yaml:2",
+        "      + read:invoices",
+    ]
+
+
+def test_grants_left_alone_are_counted_by_reason_and_ten_are_listed() -> None:
+    observed = [an_observed(a_grant(a_key(f"c{n:02}")), f"cgr_{n}") for n in range(12)]
+    plan = a_plan([a_spec()], [*observed, an_observed(a_grant(OWN), "cgr_own")])
+
+    listed = section(plan, "Left alone")
+    assert listed[0] == "Left alone (13) 12 unmanaged, 1 own"
+    assert len(listed[1:-1]) == 10
+    assert listed[-1] == "    and 3 more; use -v to list all"
+    assert text(plan, verbose=True).count("[unmanaged]") == 12
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (a_plan([a_spec()]), "Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 0 left alone."),
+        (
+            a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True),
+            (
+                "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only or "
+                "--only-branch, 0 left alone."
+            ),
+        ),
+        (
+            a_plan([a_spec()], [an_observed(EVERYTHING)], limits=Limits(max_updates=0)),
+            "Plan: 0 to create, 0 to update, 0 to delete, 1 blocked; 0 unchanged, 0 left alone.",
+        ),
+    ],
+    ids=["plain", "differing", "blocked"],
+)
+def test_the_last_line_counts_everything(plan: Plan, expected: str) -> None:
+    assert summary(plan) == expected
+    assert text(plan).splitlines()[-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("create_only", "expected"),
+    [
+        (False, "No changes: the tenant equals the files."),
+        (True, "No changes: the tenant already has the requested changes."),
+    ],
+)
+def test_the_message_for_no_changes_depends_on_the_options(*, create_only: bool, expected: str) -> None:
+    observed: ClientGrant = EVERYTHING if create_only else a_grant()
+
+    assert expected in text(a_plan([a_spec()], [an_observed(observed)], create_only=create_only)).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        (a_key(), "Billing Worker -> Invoices API"),
+        (a_key("gone", "https://gone"), "gone -> https://gone"),
+        (a_key(subject_type="user"), "Billing Worker -> Invoices API (user)"),
+        (a_key(subject_type="new\u202e"), "Billing Worker -> Invoices API (new\\u202e)"),
+        (a_key(None, default_for="third_party_clients"), "default for third_party_clients -> Invoices API"),
+    ],
+    ids=["names", "ids", "user", "unknown-subject", "default"],
+)
+def test_a_grant_is_labelled_by_names(key: Key, label: str) -> None:
+    assert grant_label(key, NAMES) == label
+
+
+def test_output_without_colour_has_the_same_meaning() -> None:
+    plan = a_plan([a_spec(), a_spec(client_id="new")], [an_observed(EVERYTHING), an_observed(a_grant(a_key("x")))])
+    styles = {span.text[:1]: span.style for line in plan_lines(plan) for span in line if span.text[:1] in "+~-"}
+
+    assert styles["+"] is Style.CREATE
+    assert styles["~"] is Style.UPDATE
+    assert styles["-"] is Style.DELETE
+
+
+def test_the_rules_fit_into_80_columns_without_truncation() -> None:
+    text = plain(rule_lines(RULES))
+
+    assert max(map(len, text.splitlines())) <= 80
+    for rule in RULES:
+        assert f"  {rule.name} " in text
+        assert set(rule.meaning.split()) <= set(text.split())
+
+
+def test_a_long_description_continues_at_the_same_column() -> None:
+    first, second, *_ = plain(rule_lines(RULES)).splitlines()
+
+    meaning = first.index("scopes")
+    assert second[:meaning].isspace()
+    assert second[meaning] != " "
+
+
+DIRECTORY = a_directory({"billing": "Billing"}, [an_api()])
+PLAN = a_plan([a_spec()], directory=DIRECTORY)
+DONE = a_plan([a_spec()], [an_observed()])
+DIFFERING = a_plan([a_spec()], [an_observed(a_grant(scope=()))], create_only=True)
+(CHANGE,) = PLAN.changes
+
+
+def report_rows(outcomes: list[Outcome], remaining: Plan | None, error: str = "") -> list[str]:
+    return plain(report_lines(ApplyReport(tuple(outcomes), remaining, error), DIRECTORY)).splitlines()
+
+
+@pytest.mark.parametrize("result", Result)
+def test_each_outcome_has_a_row_followed_by_its_detail(result: Result) -> None:
+    rows = report_rows([Outcome(CHANGE, result, "because\x1b[2J")], PLAN)
+
+    assert rows[0] == f"{result:<8}  + Billing -> Invoices API"
+    assert rows[1] == "            because\\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("remaining", "error", "end"),
+    [
+        (DONE, "", "the tenant equals the files."),
+        (
+            PLAN,
+            "",
+            "Auth0 accepted 1 change but did not store every value; another run will probably end the same way.",
+        ),
+        (DIFFERING, "", "the tenant has the requested changes."),
+        (None, "the tenant could not be read again: GET: 500", "the tenant could not be read again: GET: 500."),
+    ],
+    ids=["converged", "not-converged", "create-only", "failed-verification"],
+)
+def test_the_last_line_reports_only_what_was_read(remaining: Plan | None, error: str, end: str) -> None:
+    assert report_rows([Outcome(CHANGE, Result.APPLIED)], remaining, error)[-1] == f"Apply: 1 applied; {end}"
+
+
+@pytest.mark.parametrize("result", [Result.APPLIED, Result.FAILED])
+def test_remaining_differences_are_shown_by_grant_and_field(result: Result) -> None:
+    rows = report_rows([Outcome(CHANGE, result)], PLAN)
+
+    assert rows[:6] == [
+        f"{result:<8}  + Billing -> Invoices API",
+        "",
+        "Still differs (1)",
+        "  + Billing -> Invoices API",
+        "      grants/a.yaml:2",
+        "      + read:invoices",
+    ]
+
+
+def test_another_run_is_suggested_unless_auth0_discarded_an_accepted_change() -> None:
+    assert report_rows([Outcome(CHANGE, Result.FAILED)], PLAN)[-1].endswith(
+        "the tenant does not equal the files yet; run again."
+    )
+
+
+def test_json_contains_the_remaining_differences_and_is_valid() -> None:
+    report = ApplyReport((Outcome(CHANGE, Result.APPLIED),), PLAN)
+    data = json.loads(json.dumps(report_json(report)))
+
+    (difference,) = data["differences"]
+    assert difference["fields"] == [{"field": "scope", "added": ["read:invoices"], "removed": []}]
+    assert difference["accepted"] is True
+    tenant = {"tenant": "test", "sandbox": False}
+    Draft202012Validator(stored.load(stored.OUTCOME)).validate({**tenant, **data})
+
+
+def test_the_last_line_counts_each_result() -> None:
+    others = a_plan([a_spec(), a_spec(client_id="b")], [an_observed(a_grant(a_key("c")))], prune=True).changes
+    outcomes = [Outcome(change, result) for change, result in zip(others, list(Result)[:3], strict=True)]
+
+    assert report_rows(outcomes, PLAN)[-1].startswith("Apply: 1 applied, 1 failed, 1 conflict; ")
+
+
+def test_json_contains_all_counts_and_outcomes() -> None:
+    report = ApplyReport((Outcome(CHANGE, Result.UNKNOWN, "timeout"),), None, "trouble")
+
+    assert report_json(report) == {
+        "summary": {"applied": 0, "failed": 0, "conflict": 0, "unknown": 1, "skipped": 0, "converged": False},
+        "blocked": [],
+        "differences": [],
+        "outcomes": [
+            {
+                "action": "create",
+                "key": {
+                    "client_id": "billing",
+                    "default_for": None,
+                    "audience": "https://api.example.com/invoices",
+                    "subject_type": "client",
+                },
+                "outcome": "unknown",
+                "detail": "timeout",
+            },
+        ],
+    }
