@@ -118,8 +118,8 @@ def test_an_invalid_listing_is_unreadable(respond: Responder) -> None:
 
 
 def test_the_error_about_a_contradictory_listing_names_the_grant_in_plain_words() -> None:
-    answer = pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]})
-    message = str(failure(answer, ManagementClient.grants))
+    answer = cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]})
+    message = str(error_of(answer, ManagementClient.grants))
     named = f'the grant of "{GRANT["client_id"]}" for "{GRANT["audience"]}" (client)'
     assert message == f"GET /api/v2/client-grants: two different entries for {named}"
 

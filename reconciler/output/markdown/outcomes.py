@@ -8,7 +8,7 @@ from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import Change, Plan, TenantName
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.plan import TITLE, difference_lines
-from reconciler.output.markdown.truncate import Section, fit
+from reconciler.output.markdown.truncate import Section, join_sections
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import grant_label
@@ -24,14 +24,16 @@ def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_byt
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
     head = Section((f"{marker(plan.tenant.name, links)}\n", *_title(report, plan.tenant, links)))
-    return fit([head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes)
+    return join_sections(
+        [head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes
+    )
 
 
 def _differences(report: ApplyReport, directory: Directory) -> Section:
     """Return the remaining differences by grant and field."""
 
     def item(change: Change) -> str:
-        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.not_persisted else ""
+        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.discarded else ""
         lines = [line for field in change.fields for line in difference_lines(field, directory)]
         fenced = "\n".join(block(lines, "diff"))
         return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
@@ -44,7 +46,7 @@ def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Itera
     is_refused = report.remaining is not None and report.remaining.blocked and not report.outcomes
     nothing = "refused" if is_refused else "nothing to do"
     yield f"### {TITLE}{tenant_label(tenant)}: {outcome_counts(report) or nothing}\n\n"
-    end = span(report.trouble) if report.trouble else state(report)
+    end = span(report.verification_error) if report.verification_error else state(report)
     if is_refused:
         yield f"{end[0].upper()}{end[1:]}{commit_suffix(links)}.\n\n"
     else:

@@ -297,7 +297,7 @@ def _details(change: Change, plan: Plan) -> str:
     if isinstance(change, Delete) and change.removal:
         description_text = "".join(f"{span(text)}\n\n" for text in removal_lines(change.removal))
     if change.key in plan.attributions:
-        why += f"In the tenant: {span(plan.attributions[change.key])}\n\n"
+        description_text += f"In the tenant: {span(plan.attributions[change.key])}\n\n"
     fenced = "\n".join(block(lines, "diff"))
     return f"<details><summary>{summary}</summary>\n\n{description_text}{fenced}\n\n</details>\n\n"
 
