@@ -11,7 +11,7 @@ WITH_GRANTS = frozenset({f"POST {COLLECTION}", f"GET {COLLECTION}", f"GET {GRANT
 """The operations whose responses contain client grants."""
 
 
-def api_differences(theirs: object, ours: object) -> tuple[str, ...]:
+def api_differences(found: object, stored: object) -> tuple[str, ...]:
     """Return one line for each difference between two parsed OpenAPI documents.
 
     The comparison covers the endpoints of client grants, their request bodies with all keywords, and the names, types
@@ -20,36 +20,36 @@ def api_differences(theirs: object, ours: object) -> tuple[str, ...]:
     Raises:
         ReconcilerError: if a document lacks client grants, or a reference is circular, external or broken.
     """
-    their, our = grant_operations(theirs), grant_operations(ours)
-    lines = [f"{name}: only theirs" for name in their.keys() - our.keys()]
-    lines += [f"{name}: only ours" for name in our.keys() - their.keys()]
-    for name in their.keys() & our.keys():
-        lines += [f"{name}, {line}" for line in _differing(name, their[name], our[name])]
+    found_operations, stored_operations = grant_operations(found), grant_operations(stored)
+    lines = [f"{name}: new" for name in found_operations.keys() - stored_operations.keys()]
+    lines += [f"{name}: missing" for name in stored_operations.keys() - found_operations.keys()]
+    for name in found_operations.keys() & stored_operations.keys():
+        lines += [f"{name}, {line}" for line in _differing(name, found_operations[name], stored_operations[name])]
     return tuple(sorted(lines))
 
 
-def _differing(name: str, theirs: ApiOperation, ours: ApiOperation) -> Iterator[str]:
-    their_body, our_body = theirs.body(), ours.body()
-    if their_body and our_body:
-        yield from (f"body, {line}" for line in differences(their_body, our_body))
-    elif their_body or our_body:
-        yield f"body: only {'theirs' if their_body else 'ours'}"
-    yield from (f"query, {line}" for line in _named(theirs.query(), ours.query()))
+def _differing(name: str, found: ApiOperation, stored: ApiOperation) -> Iterator[str]:
+    found_body, stored_body = found.body(), stored.body()
+    if found_body and stored_body:
+        yield from (f"body, {line}" for line in differences(found_body, stored_body))
+    elif found_body or stored_body:
+        yield f"body: {'new' if found_body else 'missing'}"
+    yield from (f"query, {line}" for line in _named(found.query(), stored.query()))
     if name in WITH_GRANTS:
-        their_grant, our_grant = (item_schema(each.response()).get("properties", {}) for each in (theirs, ours))
-        yield from (f"response, {line}" for line in _named(their_grant, our_grant))
+        found_grant, stored_grant = (item_schema(each.response()).get("properties", {}) for each in (found, stored))
+        yield from (f"response, {line}" for line in _named(found_grant, stored_grant))
 
 
-def _named(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
+def _named(found: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
     """Yield the differences of named schemas. Limits of lengths and numbers do not count."""
-    yield from (f"{name}: only theirs" for name in theirs.keys() - ours.keys())
-    yield from (f"{name}: only ours" for name in ours.keys() - theirs.keys())
-    for name in theirs.keys() & ours.keys():
-        their_type, our_type = _types(theirs[name]), _types(ours[name])
-        if their_type != our_type:
-            yield f"{name}, type: theirs {', '.join(their_type) or 'none'}, ours {', '.join(our_type) or 'none'}"
-        if new := _values(theirs[name]) - _values(ours[name]):
-            yield f"{name}, values: only theirs {', '.join(sorted(new))}"
+    yield from (f"{name}: new" for name in found.keys() - stored.keys())
+    yield from (f"{name}: missing" for name in stored.keys() - found.keys())
+    for name in found.keys() & stored.keys():
+        found_type, stored_type = _types(found[name]), _types(stored[name])
+        if found_type != stored_type:
+            yield f"{name}, type: {', '.join(found_type) or 'none'} instead of {', '.join(stored_type) or 'none'}"
+        if new := _values(found[name]) - _values(stored[name]):
+            yield f"{name}, values: new {', '.join(sorted(new))}"
 
 
 def _types(schema: object) -> list[str]:

@@ -50,51 +50,51 @@ IN_RESPONSES = ("GET /client-grants", "GET /client-grants/{id}", "PATCH /client-
     [
         pytest.param(
             changed(*UPDATE, expires_at={"type": "string"}),
-            ["PATCH /client-grants/{id}, body, expires_at: only theirs"],
+            ["PATCH /client-grants/{id}, body, expires_at: new"],
             id="new field of the update",
         ),
         pytest.param(
             changed("paths", GRANT, "patch", requestBody=None),
-            ["PATCH /client-grants/{id}, body: only ours"],
+            ["PATCH /client-grants/{id}, body: missing"],
             id="no body",
         ),
         pytest.param(
             changed(*ANSWER, created_at={"type": "string"}),
-            [f"{each}, response, created_at: only theirs" for each in IN_RESPONSES],
+            [f"{each}, response, created_at: new" for each in IN_RESPONSES],
             id="new attribute of responses",
         ),
         pytest.param(
             changed("components", "schemas", "SubjectTypeAnswered", enum=["client", "user", "agent"]),
-            [f"{each}, response, subject_type, values: only theirs agent" for each in IN_RESPONSES],
+            [f"{each}, response, subject_type, values: new agent" for each in IN_RESPONSES],
             id="new value in responses",
         ),
         pytest.param(
             changed(*ANSWER, is_system={"type": "string"}),
-            [f"{each}, response, is_system, type: theirs string, ours boolean" for each in IN_RESPONSES],
+            [f"{each}, response, is_system, type: string instead of boolean" for each in IN_RESPONSES],
             id="other type in responses",
         ),
         pytest.param(
             with_parameter(name="organization_id"),
-            ["GET /client-grants, query, organization_id: only theirs"],
+            ["GET /client-grants, query, organization_id: new"],
             id="new query parameter",
         ),
         pytest.param(
             changed("paths", LIST, "get", "parameters", "9", "schema", enum=["third_party_clients", "agents"]),
-            ["GET /client-grants, query, default_for, values: only theirs agents"],
+            ["GET /client-grants, query, default_for, values: new agents"],
             id="new value of a query parameter",
         ),
         pytest.param(
             with_path("/client-grants/{grant}/history", "get", "post"),
-            ["GET /client-grants/{id}/history: only theirs", "POST /client-grants/{id}/history: only theirs"],
+            ["GET /client-grants/{id}/history: new", "POST /client-grants/{id}/history: new"],
             id="new endpoints",
         ),
         pytest.param(
             with_path("/organizations/{org}/client-grants/search", "get"),
-            ["GET /organizations/{id}/client-grants/search: only theirs"],
+            ["GET /organizations/{id}/client-grants/search: new"],
             id="new endpoint of an organization",
         ),
         pytest.param(
-            changed("paths", GRANT, patch=None), ["PATCH /client-grants/{id}: only ours"], id="missing endpoint"
+            changed("paths", GRANT, patch=None), ["PATCH /client-grants/{id}: missing"], id="missing endpoint"
         ),
         pytest.param(with_path("/users", "get"), [], id="another resource"),
     ],
