@@ -6,10 +6,11 @@ For each tenant, a run writes the journal and a snapshot, makes the changes, and
 import asyncio
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
+from reconciler.app import ci
 from reconciler.app.approval import ApprovedPlan
 from reconciler.app.console import Console, progress
 from reconciler.app.interruption import GRACE_SECONDS, TIME_LIMIT_EXCEEDED, Interruption
@@ -37,7 +38,7 @@ REREAD_DELAY_SECONDS = 1.5
 class ApplyRun:
     """Applies a plan to one tenant, from the first line of the journal to the last read of the tenant.
 
-    `saved_plan` is the checksum of the saved plan that approves the run, or None.
+    `saved_plan` is the checksum of the saved plan that approves the run, or None. The journal records `evidence`.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class ApplyRun:
         interruption: Interruption,
         *,
         saved_plan: str | None,
+        evidence: Mapping[str, str],
     ) -> None:
         self._saved_plan = saved_plan
+        self._evidence = evidence
         self._session = planned.session
         self._plan = planned.result.plan
         self._observation = planned.result.observation
@@ -67,7 +70,7 @@ class ApplyRun:
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
-            await journal.begin(plan, self._saved_plan)
+            await journal.begin(plan, self._saved_plan, self._evidence)
             only_for = plan.tenant.name if session.is_declared else None
             snapshot = write_snapshot(session.folder, journal.run, plan, self._observation.directory, only_for)
             session.note(f"Run {journal.run}, journal {journal.path}")
@@ -183,6 +186,7 @@ class ApplyCommand:
         self._approval = approval
         self._console = console
         self._asks = asks and not approval.saved
+        self._approved_by = "saved plan" if approval.saved else "answer" if asks else "--yes"
         self._stdout_has_data = stdout_has_data
         self._verbose = verbose
         self._finished: list[tuple[RunResult, Exit]] = []
@@ -229,6 +233,7 @@ class ApplyCommand:
                 request_options,
                 interruption,
                 saved_plan=saved.checksum if saved else None,
+                evidence={**ci.run_evidence(), "approval": self._approved_by},
             )
             for planned_tenant in confirmed
         }

@@ -1,5 +1,6 @@
 """Functions for CI jobs: links to source files, step summary, step outputs, masked secrets."""
 
+import getpass
 import json
 import os
 import re
@@ -55,6 +56,17 @@ def _head_of_request(path: str) -> str:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
     return head if isinstance(head, str) and COMMIT.fullmatch(head) else ""
+
+
+def run_evidence() -> dict[str, str]:
+    """Return who runs the program (the user of the CI job, otherwise of this machine), and the commit of the CI job."""
+    environ = os.environ
+    try:
+        user = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or getpass.getuser()
+    except (KeyError, OSError):  # the user has no name on this machine
+        user = ""
+    commit = source_links(None).commit
+    return {name: text for name, text in (("user", user), ("commit", commit)) if text}
 
 
 def write_step_summary(markdown: Callable[[], str]) -> None:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.artifacts.serialization import action_of, grant_json, key_json, tenant_json
+from reconciler import __version__
+from reconciler.artifacts.serialization import action_of, grant_json, key_json, plan_id, tenant_json
+from reconciler.core.directory import Directory
 from reconciler.core.journal import SAVED_PLAN, PastRun, parse_run
 from reconciler.core.outcome import Outcome
 from reconciler.core.plan import Change, Plan, grant_after, grant_before
@@ -44,15 +46,24 @@ class Journal:
         self._written = 0
         self._on_disk = 0
         self._error_text = ""
+        self._directory = Directory()
 
-    async def begin(self, plan: Plan, saved_plan: str | None = None) -> None:
-        """Record the start of a run, and the checksum of the saved plan that approves it.
+    async def begin(self, plan: Plan, saved_plan: str | None = None, evidence: Mapping[str, str] | None = None) -> None:
+        """Record the start of a run: the tenant, the checksum of the saved plan that approves it, and `evidence`.
+
+        `evidence` says who runs the program, for which commit, and how the run was approved.
 
         Raises JournalError, like all methods below.
         """
-        tenant = tenant_json(plan.tenant)
-        approval = {SAVED_PLAN: saved_plan} if saved_plan else {}
-        await self._append({"event": "begin", "tenant": tenant, "changes": len(plan.changes), **approval})
+        self._directory = plan.directory
+        content: dict[str, object] = {
+            "event": "begin",
+            "tenant": tenant_json(plan.tenant),
+            "changes": len(plan.changes),
+        }
+        content |= {SAVED_PLAN: saved_plan} if saved_plan else {}
+        content |= {"version": __version__, "plan_id": plan_id(plan), **(evidence or {})}
+        await self._append(content)
 
     async def intend(self, number: int, change: Change) -> None:
         """Record that a change is about to be sent."""
@@ -63,6 +74,8 @@ class Journal:
                 "number": number,
                 "action": action_of(change),
                 "key": key_json(change.key),
+                "client_name": self._directory.client_name(change.key),
+                "api_name": self._directory.api_name(change.key),
                 "before": before and grant_json(before),
                 "after": after and grant_json(after),
             }

@@ -1,5 +1,6 @@
 """`reconciler journal`: show past runs from their journals."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,19 +23,19 @@ from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_
 def command(*, run: str | None, stdout_format: str) -> Exit:
     """List the runs that wrote, newest first, or show the changes of RUN.
 
-    RUN is the beginning of a run's name, or last. Writes without a recorded result are highlighted. -v shows the
-    grants before and after each write.
+    RUN is the beginning of a run's name, or last. --tenant lists only the runs of these tenants. Writes without a
+    recorded result are highlighted. -v shows the grants before and after each write.
     """
     options = current_options()
     console, folder = Console(options), data_folder(options.config)
     if run is None:
-        return _list(console, folder, stdout_format)
+        return _list(console, folder, options.tenants, stdout_format)
     _show(console, folder, choose_run(run, run_names(folder)), stdout_format, verbose=options.verbose)
     return Exit.DONE
 
 
-def _list(console: Console, folder: Path, stdout_format: str) -> Exit:
-    """List all runs with readable journals. Print an error for each unreadable journal."""
+def _list(console: Console, folder: Path, tenants: Sequence[str], stdout_format: str) -> Exit:
+    """List the runs with readable journals, of `tenants` or of all. Print an error for each unreadable journal."""
     runs: list[PastRun] = []
     errors: list[ReconcilerError] = []
     for name in run_names(folder):
@@ -42,6 +43,8 @@ def _list(console: Console, folder: Path, stdout_format: str) -> Exit:
             runs.append(read_run(folder, name))
         except ReconcilerError as error:
             errors.append(error)
+    if tenants:
+        runs = [run for run in runs if run.tenant in {*tenants, None}]
     if stdout_format == "json":
         console.data(runs_json(runs))
     elif runs:

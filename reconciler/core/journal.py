@@ -73,6 +73,12 @@ class PastRun:
         return next(iter(self._entries_of(JournalEvent.BEGIN)), None)
 
     @property
+    def tenant(self) -> str | None:
+        """The name of the tenant, or None if the journal does not contain it."""
+        name = self.begin_entry.parts("tenant").get("name") if self.begin_entry else None
+        return name if isinstance(name, str) else None
+
+    @property
     def changes(self) -> int | None:
         """The number of changes in the plan, or None if the journal does not contain it."""
         return _integer(self.begin_entry.content.get("changes")) if self.begin_entry else None

@@ -171,7 +171,7 @@ def no_longer_declared_count(plan: Plan) -> str:
 
 
 def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> str:
-    """Return the label of a grant whose removal has no effect, and of the grant that the files declare instead."""
+    """Return the label of a grant whose removal has no effect. A moved declaration is described as one move."""
     if each.moved_to is None:
         return grant_label(each.key, directory)
     before, after = (grant_label(key, directory) for key in (each.key, each.moved_to))
@@ -179,7 +179,7 @@ def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> st
         before += f" ({SUBJECT_CLIENT})"
     elif each.moved_to.subject_type == SUBJECT_CLIENT != each.key.subject_type:
         after += f" ({SUBJECT_CLIENT})"
-    return f"{before}; the files declare {after} instead"
+    return f"{before} becomes {after}; the first stays"
 
 
 def removal_lines(removal: Removal) -> Iterator[str]:

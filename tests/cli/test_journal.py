@@ -31,7 +31,8 @@ def test_a_run_is_listed_and_shown(here: Path) -> None:
 
     assert (listed.code, shown.code) == (0, 0)
     assert listed.stdout.startswith(f"{journal.stem}  ")
-    assert listed.stdout.endswith(" UTC  local SANDBOX (sandbox.localhost)\n  1 change: 1 applied; converged\n")
+    assert " UTC  local SANDBOX (sandbox.localhost)\n  by " in listed.stdout
+    assert listed.stdout.endswith("  1 change: 1 applied; converged\n")
     assert shown.stdout.startswith(listed.stdout)
     assert "result  1 applied\n" in shown.stdout
     assert "read:invoices" not in shown.stdout
@@ -93,3 +94,22 @@ def test_journals_are_stored_next_to_the_configuration(here: Path, monkeypatch: 
 
     assert reconciler("journal", "--config", "../reconciler.yaml").stdout.startswith(journal.stem)
     assert "No run" in reconciler("journal").stdout
+
+
+def test_a_run_records_who_ran_it_and_how_it_was_approved(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "jane")
+    journal = journal_of_apply(here)
+    begin, intent, *_ = map(json.loads, journal.read_text().splitlines())
+
+    assert (begin["user"], begin["approval"]) == ("jane", "--yes")
+    assert len(begin["plan_id"]) == 64
+    assert (intent["client_name"], intent["api_name"]) == ("Billing", "Invoices API")
+    assert "by jane, approved by --yes, version " in reconciler("journal").stdout
+    assert "create Billing -> Invoices API" in reconciler("journal", "last").stdout
+
+
+def test_runs_are_listed_by_tenant(here: Path) -> None:
+    journal_of_apply(here)
+
+    assert "local" in reconciler("journal", "--tenant", "local").stdout
+    assert reconciler("journal", "--tenant", "other").stdout == "No run has written a journal here.\n"

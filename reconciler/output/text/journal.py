@@ -60,6 +60,8 @@ def _run(run: PastRun) -> Json:
 
 def _summary(run: PastRun) -> Iterator[Line]:
     yield line(Span(visible(run.name), Style.STRONG), INDENT, _time_and_tenant(run.begin_entry))
+    if evidence := _evidence(run.begin_entry):
+        yield line(INDENT, Span(visible(evidence), Style.MUTED))
     changes = "unknown number of changes" if run.changes is None else pluralize(run.changes, "change")
     results = ", ".join(f"{count} {visible(result) or 'unnamed'}" for result, count in run.results.items())
     state = NO_END if run.converged is None else CONVERGED if run.converged else NOT_CONVERGED
@@ -81,6 +83,14 @@ def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
     start_time = begin_entry.time[:DATE_AND_SECOND].replace("T", " ")
     name = TenantName(str(tenant.get("name", "?")), str(tenant.get("domain", "?")), tenant.get("sandbox") is True)
     return visible(f"{start_time} UTC  {name}")
+
+
+def _evidence(begin_entry: JournalEntry | None) -> str:
+    """Return who ran the program, for which commit, and how the run was approved, as far as the journal says."""
+    if begin_entry is None:
+        return ""
+    labels = (("user", "by "), ("commit", "commit "), ("approval", "approved by "), ("version", "version "))
+    return ", ".join(f"{label}{begin_entry.text(name)}" for name, label in labels if begin_entry.text(name))
 
 
 def _damage(run: PastRun) -> str:
@@ -116,9 +126,10 @@ def _entry_details(entry: JournalEntry) -> Iterator[Span]:
 
 
 def _change_text(entry: JournalEntry) -> str:
-    """Return the change of an entry, by ids. Journals contain no names."""
+    """Return the change of an entry, with names if the journal has them, otherwise with ids."""
     key = entry.parts("key")
     subject = key.get("subject_type")
     subject_label = "" if subject in {None, "client"} else f" ({subject})"
-    holder = key.get("client_id") or key.get("default_for")
-    return visible(f"{entry.text('action')} {holder} -> {key.get('audience')}{subject_label}")
+    holder = entry.text("client_name") or key.get("client_id") or key.get("default_for")
+    api = entry.text("api_name") or key.get("audience")
+    return visible(f"{entry.text('action')} {holder} -> {api}{subject_label}")
