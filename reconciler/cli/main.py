@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from io import StringIO, TextIOWrapper
+from typing import Any
 
 import click
 
-from reconciler import __version__
 from reconciler.app.ci import write_exit_code
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions
@@ -44,6 +44,14 @@ MODULES: Mapping[str, str] = {"import": "import_"}
 """The modules of commands whose names are Python keywords."""
 
 
+VERSION_KEY = "reconciler.version"
+
+
+def _request_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    """Store the flag. The version is printed after all options are parsed, because --verbose may come later."""
+    context.meta[VERSION_KEY] = value
+
+
 class LazyCommands(click.Group):
     """A group that imports a command only when the command is used."""
 
@@ -58,6 +66,16 @@ class LazyCommands(click.Group):
         command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
         bind_environment_variables(command, cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run the command, or print the version with --version."""
+        if ctx.meta.get(VERSION_KEY):
+            from reconciler.cli.version import version_lines
+
+            for text in version_lines(verbose=current_options().verbose):
+                click.echo(text)
+            return Exit.DONE
+        return super().invoke(ctx)
 
     def format_commands(
         self,
@@ -74,7 +92,13 @@ class LazyCommands(click.Group):
     cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=_request_version,
+    help="Print the version. With --verbose, also print the versions of Python, git and the packages.",
+)
 def commands() -> None:
     """Manage the client grants of Auth0 tenants as files.
 

@@ -151,11 +151,11 @@ PYTHON = """#!/bin/bash -p
 folder=${{@: -1}}
 case " $* " in
   *" -m venv "*)
-    mkdir -p "$folder/bin"
+    mkdir -p "$folder/bin" "$folder/lib/python3/site-packages"
     printf '#!/bin/bash -p\\n[[ " $* " == *" -m pip "* ]] || exec {python} "$@"\\n' >"$folder/bin/python"
     chmod +x "$folder/bin/python"
     ;;
-  *" -m pip "*) mkdir wheels ;;
+  *" -m pip "*) mkdir "$HOME/wheels" ;;
   *) exec {python} "$@" ;;
 esac
 """
@@ -174,8 +174,19 @@ def copy_source(source: Path, target: Path, *more: str) -> None:
     """Copy the files for an installation from a checkout, and the files `more`."""
     for name in ("reconciler", "auth0_sandbox", "schemas", "examples"):
         shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", *more):
+    for name in ("pyproject.toml", "README.md", "requirements.lock", *more):
         shutil.copy(source / name, target / name)
+
+
+def a_source_repository(folder: Path) -> tuple[Path, str]:
+    """Create a git repository with the source of reconciler. Return the folder and the commit."""
+    repository = folder / "source-of-reconciler"
+    repository.mkdir()
+    copy_source(ROOT, repository)
+    git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message", "All")
+    return repository, git(repository, "rev-parse", "HEAD")
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE, TIMEOUT_SECONDS, Project, fake_python
+from pipeline.project import (
+    BIN,
+    DANGEROUS,
+    HARMLESS,
+    PORTAL,
+    TAKEOVER_SCOPE,
+    TIMEOUT_SECONDS,
+    Project,
+    a_source_repository,
+    fake_python,
+)
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN, GitLab, serve_forge
 
@@ -31,6 +41,7 @@ class GitLabRunner:
     project: Project
     forge: GitLab
     home: Path
+    source: tuple[Path, str]
 
     def merge_request(self, *, of: str = PROJECT_ID) -> tuple[int, str]:
         """Open a merge request with the uncommitted changes, and run its pipeline."""
@@ -50,6 +61,8 @@ class GitLabRunner:
             **self.project.credentials,
             "AUTH0_CLIENT_ID": "own",
             "PROGRAMS": programs,
+            "RECONCILER_REPOSITORY": str(self.source[0]),
+            "RECONCILER_COMMIT": self.source[1],
             **self.forge.environment(),
             **variables,
         }
@@ -81,7 +94,7 @@ class GitLabRunner:
 def runner(project: Project, tmp_path: Path) -> Iterator[GitLabRunner]:
     forge = GitLab()
     with serve_forge(forge):
-        yield GitLabRunner(project, forge, tmp_path / "home")
+        yield GitLabRunner(project, forge, tmp_path / "home", a_source_repository(tmp_path))
 
 
 def test_a_dangerous_grant_is_noted_and_refused_despite_the_policy_of_the_branch(runner: GitLabRunner) -> None:
