@@ -118,7 +118,18 @@ class Console:
     def _is_colored(self, stream: IO[str]) -> bool:
         if self._color != "auto":
             return self._color == "always"
-        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return stream.isatty() and not os.environ.get("NO_COLOR") and terminal_knows_colors(sys.platform, os.environ)
+
+
+COLOR_TERMINALS = ("WT_SESSION", "ConEmuANSI", "ANSICON", "TERM", "GITHUB_ACTIONS")
+"""Variables of terminals on Windows that show colours. The old console shows the codes as text."""
+
+
+def terminal_knows_colors(system: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a terminal on this system (`sys.platform`) shows colours."""
+    if environment.get("TERM") == "dumb":
+        return False
+    return system != "win32" or any(environment.get(name) for name in COLOR_TERMINALS)
 
 
 def _write(stream: IO[str], text: str) -> None:

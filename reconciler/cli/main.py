@@ -139,6 +139,8 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
+            for note in platform_notes(sys.platform):
+                Console(_global_options(context)).note(note)
             code = _invoke(context)
             _note_slow_parser(context)
             return code
@@ -181,6 +183,16 @@ def _invoke(context: click.Context) -> int:
     except (KeyboardInterrupt, click.Abort):
         Console(_global_options(context)).error("interrupted")
         return Exit.INTERRUPTED
+
+
+def platform_notes(platform: str) -> list[str]:
+    """Return a note for each promise that reconciler does not keep on this platform (`sys.platform`)."""
+    if platform != "win32":
+        return []
+    return [
+        "On Windows, plans, journals and snapshots have the permissions of their folder: use a private folder.",
+        "On Windows, --timeout limits requests, but not the time for computing.",
+    ]
 
 
 def _note_slow_parser(context: click.Context) -> None:

@@ -22,7 +22,7 @@ def version_lines(*, verbose: bool) -> Iterator[str]:
         return
     yield f"distribution {DISTRIBUTION}"
     yield f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
-    yield platform.platform()
+    yield f"platform {platform.platform()}"
     for name in PACKAGES:
         yield f"{name} {_version_of(name)}"
     yield f"git {_git_version()}"
