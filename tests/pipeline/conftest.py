@@ -15,6 +15,8 @@ TOOLS = {
     "test_gitlab.py": "gitlab-ci-local",
     "test_graphql.py": f"graphql-core {version('graphql-core')}",
     "test_pre_commit.py": f"pre-commit {version('pre-commit')}",
+    "test_container.py": "Containerfile",
+    "test_zipapp.py": "zipapp",
     "test_zizmor.py": f"zizmor {version('zizmor')}",
 }
 

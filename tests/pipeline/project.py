@@ -1,6 +1,7 @@
 """A repository with grants that uses the examples, and the tenant of its pipelines."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -159,6 +160,20 @@ case " $* " in
   *) exec {python} "$@" ;;
 esac
 """
+
+
+SETTING = re.compile(
+    r"^[\w:]+\.(?P<name>cert|find-links|index-url|extra-index-url|constraint)='(?P<values>.*)'$", re.MULTILINE
+)
+
+
+def pip_settings() -> str:
+    """Return the pip options for the packages of this machine."""
+    pip = ROOT / ".venv" / "bin" / "pip"
+    command = [str(pip), "config", "list"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = SETTING.findall(output)
+    return " ".join(f"--{name} {value}" for name, values in found for value in values.split())
 
 
 def fake_python(folder: Path) -> Path:

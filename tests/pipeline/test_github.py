@@ -1,14 +1,12 @@
 """The action and the workflows of examples/github, run by act: comments, exit codes and the resulting tenant."""
 
 import json
-import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE
+from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE, pip_settings
 from pipeline.workflow_runner import REPOSITORY, Runner
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
@@ -42,9 +40,6 @@ chmod +x "$folder/bin/python"
 """
 """A Python that has this machine's pip settings built in, because the action ignores all other settings."""
 PROXIES = [name for both in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY") for name in (both, both.lower())]
-SETTING = re.compile(
-    r"^[\w:]+\.(?P<name>cert|find-links|index-url|extra-index-url|constraint)='(?P<values>.*)'$", re.MULTILINE
-)
 DURING_APPROVAL = """
 if [[ $NAME == plan-dev ]]; then
   {credentials} "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
@@ -52,15 +47,6 @@ if [[ $NAME == plan-dev ]]; then
 fi
 until [[ -e $ARTIFACTS/moved ]]; do sleep 0.1; done
 """
-
-
-def pip_settings() -> str:
-    """Return the pip options for the packages of this machine."""
-    pip = Path(__file__).parent.parent.parent / ".venv" / "bin" / "pip"
-    command = [str(pip), "config", "list"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = SETTING.findall(output)
-    return " ".join(f"--{name} {value}" for name, values in found for value in values.split())
 
 
 def plan_id(file: Path) -> str:
