@@ -54,7 +54,7 @@ def prepare_environment(interpreter: str, version: str) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([interpreter, "-m", "venv", folder], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     subprocess.run([*install, "--editable", ".[jwt,sandbox]", *test_tools()], cwd=ROOT, check=True)
     return python
 

@@ -16,6 +16,7 @@ TOOLS = {
     "test_graphql.py": f"graphql-core {version('graphql-core')}",
     "test_pre_commit.py": f"pre-commit {version('pre-commit')}",
     "test_container.py": "Containerfile",
+    "test_release_build.py": "build and CycloneDX",
     "test_zipapp.py": "zipapp",
     "test_zizmor.py": f"zizmor {version('zizmor')}",
 }
