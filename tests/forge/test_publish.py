@@ -11,6 +11,8 @@ from support.forges import (
     OWNER,
     RUN,
     TOKEN,
+    Azure,
+    Bitbucket,
     Fault,
     Forge,
     ForgeResponse,
@@ -20,9 +22,9 @@ from support.forges import (
     serve_forge,
 )
 
-from reconciler.forge import github, gitlab
+from reconciler.forge import azure, bitbucket, github, gitlab
 from reconciler.forge.http import ForgeError, TransientForgeError
-from reconciler.forge.job import GitHubJob, GitLabJob
+from reconciler.forge.job import AzureJob, BitbucketJob, GitHubJob, GitLabJob
 from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, PublishResult, close, publish
 from reconciler.http.retry import RetryPolicy, retry_blocking
 
@@ -43,7 +45,25 @@ def places(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
                 yield gitlab.MergeRequestNotes(api, job), gitlab.GitLabIssues(api, job, "Drift")
 
 
-every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
+@contextmanager
+def comments_of(forge: Forge) -> Iterator[CommentTarget]:
+    match forge:
+        case Azure():
+            with serve_forge(forge):
+                azure_job = AzureJob(f"{forge.url}/org", "my project", "grants", NUMBER, RUN, TOKEN)
+                with azure.open_azure(azure_job) as api:
+                    yield azure.PullRequestThreads(api, azure_job)
+        case Bitbucket():
+            with serve_forge(forge):
+                job = BitbucketJob(f"{forge.url}/2.0", OWNER, NAME, NUMBER, RUN, TOKEN)
+                with bitbucket.open_bitbucket(job) as api:
+                    yield bitbucket.PullRequestRemarks(api, job)
+        case _:
+            with places(forge) as (comments, _):
+                yield comments
+
+
+every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab, Azure, Bitbucket])
 
 
 def fails(status: int, body: object = None, **headers: str) -> Fault:
@@ -76,15 +96,42 @@ IN_GRAPHQL: dict[str, Fault] = {
 }
 
 
+HIDDEN: dict[type[Forge], str] = {Bitbucket: "[//]: # (reconciler:prod)"}
+"""The marker as the service stores it, where that is not an HTML comment."""
 STRIKES = [
     pytest.param(kind, fault, calls_before, id=f"{kind.__name__}-{name}-{calls_before}")
-    for kind, faults in ((GitHub, ANYWHERE | IN_GRAPHQL), (GitLab, ANYWHERE))
+    for kind, faults in (
+        (GitHub, ANYWHERE | IN_GRAPHQL),
+        (GitLab, ANYWHERE),
+        (Azure, ANYWHERE),
+        (Bitbucket, ANYWHERE),
+    )
     for name, fault in faults.items()
     for calls_before in range(3)
 ]
 
 
 @pytest.mark.parametrize(("kind", "fault", "calls_before"), STRIKES)
+@pytest.mark.parametrize("deed", [PublishResult.ADDED, PublishResult.UPDATED])
+def test_one_failure_anywhere_doubles_no_comment_and_loses_none(
+    kind: type[Forge], deed: PublishResult, fault: Fault, calls_before: int
+) -> None:
+    forge = kind()
+    forge.faults = [*[goes_well] * calls_before, fault]
+    if deed is PublishResult.UPDATED:
+        forge.comments = [forge.new_entry(f"{HIDDEN.get(kind, MARKER)}\nold")]
+    waits: list[float] = []
+
+    with comments_of(forge) as target:
+        retry_blocking(partial(publish, target, REPORT), RetryPolicy(2), (TransientForgeError,), waits.append)
+
+    assert [body.partition("\n")[2] for body in forge.bodies()] == [REPORT.body.partition("\n")[2]]
+    assert len(waits) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "calls_before"), [each for each in STRIKES if each.values[0] in {GitHub, GitLab}]
+)
 @pytest.mark.parametrize("deed", [PublishResult.ADDED, PublishResult.UPDATED, PublishResult.CLOSED])
 def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
     kind: type[Forge], deed: PublishResult, fault: Fault, calls_before: int
@@ -112,7 +159,7 @@ def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) ->
     forge.faults = [fails(502), fails(429, **{"Retry-After": "30"}), fails(429, **{"Retry-After": "9999"}), fails(502)]
     waits: list[float] = []
 
-    with places(forge) as (comments, _), pytest.raises(TransientForgeError):
+    with comments_of(forge) as comments, pytest.raises(TransientForgeError):
         retry_blocking(partial(publish, comments, REPORT), RetryPolicy(4), (TransientForgeError,), waits.append)
 
     assert 0.5 <= waits[0] <= 2.0
@@ -120,16 +167,18 @@ def test_the_waits_grow_and_heed_what_the_service_asks_for(kind: type[Forge]) ->
 
 
 @pytest.mark.slow
-@every_forge
+@pytest.mark.parametrize("kind", [GitHub, GitLab, Bitbucket])
 def test_a_listing_without_end_is_left(kind: type[Forge]) -> None:
     forge = kind()
     page = {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "same"}}
     if kind is GitHub:
         endless = ForgeResponse(200, {"data": {"repository": {"owner": {"id": "PR", "listing": page}}}})
         forge.faults = [lambda _, __: endless] * 2000
+    elif kind is Bitbucket:
+        forge.faults = [goes_well, *[lambda _, __: ForgeResponse(200, {"values": [], "next": "more"})] * 2000]
     else:
         endless = ForgeResponse(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
         forge.faults = [goes_well, *[lambda _, __: endless] * 2000]
 
-    with places(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
+    with comments_of(forge) as comments, pytest.raises(ForgeError, match="listing has no end"):
         publish(comments, REPORT)

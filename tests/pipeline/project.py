@@ -141,7 +141,15 @@ def a_project(folder: Path) -> Iterator[Project]:
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.write_configuration()
         project.write(portal=PORTAL)
-        (clone / ".gitignore").write_text(".gitlab-ci-local/\n", encoding="utf-8")
+        ignored = (
+            ".gitlab-ci-local/",
+            ".gitlab-ci-reports/",
+            ".reconciler/",
+            "reconciler.*",
+            "!*.yaml",
+            "reconciler-plans/",
+        )
+        (clone / ".gitignore").write_text("\n".join(ignored), encoding="utf-8")
         project.commit("Start")
         project.git("push", "--quiet", "origin", "main")
         yield project
