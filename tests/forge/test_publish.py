@@ -26,6 +26,7 @@ from reconciler.forge import azure, bitbucket, github, gitlab
 from reconciler.forge.http import ForgeError, TransientForgeError
 from reconciler.forge.job import AzureJob, BitbucketJob, GitHubJob, GitLabJob
 from reconciler.forge.report import CommentTarget, ForgeReport, IssueTarget, PublishResult, close, publish
+from reconciler.forge.services import tip_of
 from reconciler.http.retry import RetryPolicy, retry_blocking
 
 MARKER = "<!-- reconciler:prod -->"
@@ -151,6 +152,18 @@ def test_one_failure_anywhere_doubles_nothing_and_loses_nothing(
     else:
         assert forge.bodies() == [REPORT.body]
     assert len(waits) <= 1
+
+
+@pytest.mark.parametrize("branch", ["main", "feature/a b"])
+def test_the_tip_of_a_branch_on_bitbucket(branch: str) -> None:
+    forge = Bitbucket()
+    forge.branches = {branch: "a" * 40, "main2": "b" * 40}
+    with serve_forge(forge):
+        job = BitbucketJob(f"{forge.url}/2.0", OWNER, NAME, NUMBER, RUN, TOKEN)
+
+        assert tip_of(job, branch) == "a" * 40
+        with pytest.raises(ForgeError, match="404"):
+            tip_of(job, "gone")
 
 
 @every_forge
