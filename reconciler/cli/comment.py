@@ -5,7 +5,6 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 

@@ -10,7 +10,7 @@ from pipeline.project import BIN, ROOT, TIMEOUT_SECONDS
 
 from reconciler import DISTRIBUTION, __version__
 
-PYTHON = ROOT / ".venv" / "bin" / "python"
+PYTHON = str(ROOT / ".venv" / "bin" / "python")
 
 
 def run(*command: str | Path, folder: Path) -> str:
@@ -36,7 +36,7 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [PYTHON, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    command = [PYTHON, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
     assert built.name.startswith(f"{DISTRIBUTION.replace('-', '_')}-{__version__}-")
@@ -68,14 +68,14 @@ def test_pipx(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_pip_with_the_lock(wheel: Path, tmp_path: Path) -> None:
-    subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
     pip = [PYTHON, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
-    lock = ROOT / "requirements.lock"
+    lock = str(ROOT / "requirements.lock")
     subprocess.run(
         [*pip, "--require-hashes", "--only-binary", ":all:", "-r", lock], check=True, timeout=TIMEOUT_SECONDS
     )
-    subprocess.run([*pip, wheel], check=True, timeout=TIMEOUT_SECONDS)
+    subprocess.run([*pip, str(wheel)], check=True, timeout=TIMEOUT_SECONDS)
 
     shown = run(tmp_path / "venv" / "bin" / "reconciler", "--version", folder=tmp_path)
     assert shown == f"reconciler {__version__}\n"
