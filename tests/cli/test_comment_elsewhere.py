@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from support.forges import (
     ForgeResponse,
     GitHub,
     GitLab,
+    Request,
     serve_forge,
 )
 
@@ -244,6 +246,32 @@ def test_self_hosted_services_are_found_by_their_own_variables(here: Path) -> No
     assert enterprise.address == "https://github.example.com/api/graphql"
     assert isinstance(under_a_path, GitLabJob)
     assert under_a_path.address == "https://example.com/gitlab/api/v4"
+
+
+class GitLabUnderAPath(GitLab):
+    """A self-managed GitLab at https://HOST/gitlab."""
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "CI_API_V4_URL": f"{self.url}/gitlab/api/v4"}
+
+    def answer(self, request: Request) -> ForgeResponse:
+        method, path = request.name.split(" ")
+        if not path.startswith("/gitlab/"):
+            return ForgeResponse(404, {"message": "404 Not Found"})
+        return super().answer(replace(request, name=f"{method} {path.removeprefix('/gitlab')}"))
+
+
+def test_a_self_managed_gitlab_may_be_under_a_path(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "plan.md").write_text(REPORT, encoding="utf-8")
+    forge = GitLabUnderAPath()
+    with serve_forge(forge):
+        for name, value in forge.environment().items():
+            monkeypatch.setenv(name, value)
+
+        assert reconciler("comment", "plan.md").stdout == "plan.md: added\n"
+        assert reconciler("comment", "plan.md").stdout == "plan.md: unchanged\n"
+
+    assert forge.bodies() == [REPORT]
 
 
 def test_a_named_target_uses_the_public_services_by_default() -> None:
