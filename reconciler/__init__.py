@@ -1,3 +1,5 @@
 """Declarative config-as-code for Auth0 client grants."""
 
 __version__ = "0.1.0"
+DISTRIBUTION = "auth0-grants"
+"""The name to install. The name reconciler belongs to another package."""

@@ -74,7 +74,7 @@ def _inside(tenant: Tenant) -> Iterator[Route]:
         from auth0_sandbox.tenant import open_sandbox
     except ModuleNotFoundError as error:
         raise ReconcilerError(
-            f'tenant {tenant.name} is a sandbox, which needs the extra sandbox: pip install "reconciler[sandbox]"',
+            f'tenant {tenant.name} is a sandbox, which needs the extra sandbox: pip install "auth0-grants[sandbox]"',
         ) from error
     with converted_errors():
         sandbox = open_sandbox(tenant.database, tenant.seed, tenant.host)

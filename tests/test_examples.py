@@ -81,7 +81,8 @@ def test_jobs_with_secrets_do_not_run_for_forks() -> None:
     jobs = read(pull_request)["jobs"]
 
     assert "secrets." not in str(jobs["validate"])
-    assert jobs["plan"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    own_branch = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert jobs["plan"]["if"] == f"github.event_name == 'merge_group' || {own_branch}"
 
 
 def test_apply_jobs_of_a_tenant_run_one_at_a_time_and_are_not_cancelled() -> None:

@@ -58,7 +58,7 @@ def test_the_wheel_contains_every_file_of_the_packages_and_the_schemas(wheel: Pa
 
 
 def test_the_wheel_installs_only_the_packages(wheel: Path) -> None:
-    assert {path.name.partition("-")[0] for path in wheel.iterdir()} == {"auth0_sandbox", "reconciler"}
+    assert {path.name.partition("-")[0] for path in wheel.iterdir()} == {"auth0_grants", "auth0_sandbox", "reconciler"}
 
 
 def test_the_wheel_installs_the_command(wheel: Path) -> None:

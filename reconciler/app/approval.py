@@ -23,9 +23,9 @@ from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Plan, removes_access
 from reconciler.errors import StalePlanError
-from reconciler.forge import github, gitlab
 from reconciler.forge.http import TransientForgeError
-from reconciler.forge.job import GitHubJob, GitLabJob, job_of
+from reconciler.forge.job import job_of
+from reconciler.forge.services import tip_of
 from reconciler.git.revision import resolve_revision
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.text.plan import group_lines
@@ -178,10 +178,4 @@ def refuse_unless_tip(branch: str, config: str | None) -> None:
 
 
 def _tip_of(branch: str) -> str:
-    match job_of(os.environ):
-        case GitHubJob() as job:
-            with github.open_github(job) as api:
-                return github.tip_of(api, job, branch)
-        case GitLabJob() as job:
-            with gitlab.open_gitlab(job) as api:
-                return gitlab.tip_of(api, job, branch)
+    return tip_of(job_of(os.environ), branch)

@@ -40,6 +40,12 @@ def source_links(config: str | None) -> SourceLinks:
         root = environ.get("CI_PROJECT_DIR", "")
         address = f"{environ.get('CI_PROJECT_URL')}/-/blob/{environ.get('CI_COMMIT_SHA')}"
         commit = environ.get("CI_COMMIT_SHA", "")
+    elif environ.get("TF_BUILD"):
+        root, commit = environ.get("BUILD_SOURCESDIRECTORY", ""), environ.get("SYSTEM_PULLREQUEST_SOURCECOMMITID", "")
+    elif environ.get("BITBUCKET_BUILD_NUMBER"):
+        root, commit = environ.get("BITBUCKET_CLONE_DIR", ""), environ.get("BITBUCKET_COMMIT", "")
+        origin, sha = environ.get("BITBUCKET_GIT_HTTP_ORIGIN", ""), environ.get("BITBUCKET_COMMIT", "")
+        address = f"{origin}/src/{sha}" if origin and sha else ""
     links = SourceLinks(_real_path(root or "."), _real_path("."), address, commit=commit)
     file = PurePath(config or DEFAULT_CONFIG)
     return replace(links, config=visible(links.inside(file.as_posix()) or file.name))
@@ -95,10 +101,25 @@ def step_files() -> Iterator[tuple[str, Path]]:
             yield variable, Path(os.environ[variable])
 
 
+REQUEST_VARIABLES = ("CI_MERGE_REQUEST_IID", "SYSTEM_PULLREQUEST_PULLREQUESTID", "BITBUCKET_PR_ID", "CHANGE_ID")
+"""The variables with the number of a request: GitLab, Azure DevOps, Bitbucket, Jenkins."""
+RUN_VARIABLES = (
+    ("GITHUB_ACTIONS", "GITHUB_RUN_ID"),
+    ("GITLAB_CI", "CI_PIPELINE_ID"),
+    ("TF_BUILD", "BUILD_BUILDID"),
+    ("BITBUCKET_BUILD_NUMBER", "BITBUCKET_BUILD_NUMBER"),
+    ("JENKINS_URL", "BUILD_NUMBER"),
+)
+"""For each CI service, a variable that only its jobs have, and the variable with the number of the run."""
+
+
 def run_number() -> str:
     """Return the number of the workflow run or pipeline of this job, or ""."""
-    variable = "GITHUB_RUN_ID" if _in_github() else "CI_PIPELINE_ID" if os.environ.get("GITLAB_CI") == "true" else ""
-    return os.environ.get(variable, "").strip()
+    for sign, variable in RUN_VARIABLES:
+        if os.environ.get(sign, "").strip():
+            number = os.environ.get(variable, "").strip()
+            return number if number.isascii() and number.isdigit() else ""
+    return ""
 
 
 def mask(secret: str) -> None:
@@ -127,10 +148,10 @@ def _append(variable: str, text: Callable[[], str]) -> None:
 
 
 def is_pull_request_job() -> bool:
-    """Return whether this job runs for a GitHub pull request or a GitLab merge request."""
+    """Return whether this job runs for a pull or merge request, or for a merge queue of GitHub."""
     if _in_github():
-        return os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
-    return os.environ.get("GITLAB_CI") == "true" and bool(os.environ.get("CI_MERGE_REQUEST_IID"))
+        return os.environ.get("GITHUB_EVENT_NAME", "").startswith(("pull_request", "merge_group"))
+    return any(os.environ.get(name, "").strip() for name in REQUEST_VARIABLES)
 
 
 def _in_github() -> bool:

@@ -124,7 +124,20 @@ class Console:
             return self._color == "always"
         if os.environ.get("NO_COLOR"):
             return False
-        return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return stream.isatty() and terminal_knows_colors(sys.platform, os.environ)
+
+
+COLOR_TERMINALS = ("WT_SESSION", "ConEmuANSI", "ANSICON", "TERM", "GITHUB_ACTIONS")
+"""Variables of terminals on Windows that show colours. The old console shows the codes as text."""
+
+
+def terminal_knows_colors(system: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a terminal on this system (`sys.platform`) shows colours."""
+    if environment.get("TERM") == "dumb":
+        return False
+    return system != "win32" or any(environment.get(name) for name in COLOR_TERMINALS)
 
 
 def _write(stream: IO[str], text: str) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from reconciler.app.console import Console
 from reconciler.apply import StopSignal
@@ -24,12 +25,12 @@ class _DeadlineError(BaseException):
 def time_limit(seconds: float) -> Iterator[None]:
     """Stop the code in the context after `seconds`. The code must not write files and must not await.
 
-    The limit needs POSIX signals and the main thread. Elsewhere, there is no limit.
+    The limit needs the main thread and a timer that Windows does not have. Elsewhere, there is no limit.
 
     Raises:
         ReconcilerError: if the time limit is exceeded.
     """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
     previous_handler = signal.signal(signal.SIGALRM, _raise_deadline_error)
@@ -50,8 +51,21 @@ def _raise_deadline_error(_number: int, _frame: object) -> None:
     raise _DeadlineError
 
 
-EXIT_CODES = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED, signal.SIGHUP: Exit.TERMINATED}
-"""The exit code after each signal. SIGHUP comes from a closed terminal or a dropped connection."""
+HANGUP = getattr(signal, "SIGHUP", None)
+"""The signal of a closed terminal or a dropped connection. Windows does not have it."""
+BREAK = getattr(signal, "SIGBREAK", None)
+"""The signal of Ctrl-Break. Only Windows has it."""
+EXIT_CODES = {
+    number: code
+    for number, code in (
+        (signal.SIGINT, Exit.INTERRUPTED),
+        (signal.SIGTERM, Exit.TERMINATED),
+        (HANGUP, Exit.TERMINATED),
+        (BREAK, Exit.TERMINATED),
+    )
+    if number is not None
+}
+"""The exit code after each signal."""
 GRACE_SECONDS = 5.0
 """The time for changes in progress to finish after an interruption."""
 
@@ -83,15 +97,10 @@ class Interruption:
     @contextmanager
     def handle_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """Handle signals while the context is open."""
-        ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup ignores SIGHUP
-        handled = [each for each in EXIT_CODES if not (each is signal.SIGHUP and ignores_hangup)]
-        for each in handled:
-            loop.add_signal_handler(each, self._handle, each, loop)
-        try:
+        ignores_hangup = HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_IGN  # nohup ignores SIGHUP
+        handled = [each for each in EXIT_CODES if not (each is HANGUP and ignores_hangup)]
+        with _signal_handlers(loop, handled, lambda number: self._handle(number, loop)):
             yield
-        finally:
-            for each in handled:
-                loop.remove_signal_handler(each)
 
     def _handle(self, number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
         self._signals.append(number)
@@ -107,3 +116,25 @@ class Interruption:
         self.abandoned.set()
         for new_stop_signal in self._stop_signals:
             new_stop_signal.abort.set()
+
+
+@contextmanager
+def _signal_handlers(
+    loop: asyncio.AbstractEventLoop, signals: Sequence[signal.Signals], handle: Callable[[signal.Signals], None]
+) -> Iterator[None]:
+    """Call `handle` in the loop for each of `signals` while the context is open.
+
+    The event loop of Windows cannot handle signals. There, the handlers of Python pass them to the loop.
+    """
+
+    def pass_to_loop(number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(handle, signal.Signals(number))
+
+    with ExitStack() as undo:
+        for each in signals:
+            try:
+                loop.add_signal_handler(each, handle, each)
+                undo.callback(loop.remove_signal_handler, each)
+            except NotImplementedError:
+                undo.callback(signal.signal, each, signal.signal(each, pass_to_loop))
+        yield

@@ -4,12 +4,16 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 USUAL_MODE = 0o666
 """The mode of new files. The operating system applies the user's umask to it."""
+
+BINARY = getattr(os, "O_BINARY", 0)
+"""The flag for files without conversion of line ends. Only Windows has it."""
 
 OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
@@ -162,8 +166,8 @@ def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_resul
     new_mode = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
         with _temporary_file(file, content, USUAL_MODE if new_mode is None else new_mode) as draft:
-            if status and (draft.stat().st_uid, draft.stat().st_gid) != (status.st_uid, status.st_gid):
-                os.chown(draft, status.st_uid, status.st_gid)
+            if status:
+                _copy_owner(draft, status)
             if new_mode is not None:
                 draft.chmod(new_mode)  # after chown, which may clear bits of the mode
             draft.replace(file)
@@ -174,14 +178,20 @@ def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_resul
     return True
 
 
+def _copy_owner(file: Path, status: os.stat_result) -> None:
+    """Give a file the owner and group of `status`. On Windows, files have none."""
+    if sys.platform != "win32" and (file.stat().st_uid, file.stat().st_gid) != (status.st_uid, status.st_gid):
+        os.chown(file, status.st_uid, status.st_gid)
+
+
 def _overwrite(file: Path, content: bytes, mode: int | None) -> None:
     """Overwrite an existing file. If that fails, restore the old content."""
     before = file.read_bytes()
-    descriptor = os.open(file, os.O_WRONLY)
+    descriptor = os.open(file, os.O_WRONLY | BINARY)
     try:
         if mode is not None:
             with suppress(OSError):  # the file may belong to another user
-                os.fchmod(descriptor, mode)
+                os.chmod(descriptor if os.chmod in os.supports_fd else file, mode)  # noqa: PTH101 - a descriptor
         try:
             _fill(descriptor, content)
         except OSError:
@@ -210,7 +220,7 @@ def _temporary_file(path: Path, content: bytes, mode: int) -> Iterator[Path]:
     """Create a temporary file in the folder of `path` and flush its content to disk. Remove it at the end."""
     temporary = path.with_name(f".reconciler-{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | BINARY | os.O_CREAT | os.O_EXCL, mode)
         try:
             _write_all(descriptor, content)
             os.fsync(descriptor)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler import __version__
+from reconciler.artifacts.atomic_files import BINARY, OWNER_ONLY
 from reconciler.artifacts.serialization import action_of, grant_json, key_json, plan_id, tenant_json
 from reconciler.core.directory import Directory
 from reconciler.core.journal import SAVED_PLAN, PastRun, parse_run
@@ -24,7 +25,6 @@ from reconciler.errors import ReconcilerError
 from reconciler.files.discover import NO_WAIT, read
 
 FOLDER = "journal"
-OWNER_ONLY = 0o600
 
 
 class JournalError(ReconcilerError):
@@ -144,7 +144,7 @@ def open_journal(folder: Path) -> Journal:
     path = folder / FOLDER / f"{run}.jsonl"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, OWNER_ONLY)
+        descriptor = os.open(path, os.O_WRONLY | BINARY | os.O_CREAT | os.O_EXCL | os.O_APPEND, OWNER_ONLY)
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be created, so nothing was sent: {error.strerror}") from error
     return Journal(run, path, descriptor)

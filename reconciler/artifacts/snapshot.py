@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from reconciler.artifacts.atomic_files import BINARY, OWNER_ONLY
 from reconciler.artifacts.serialization import grant_from_json, grant_json
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import Rollback
@@ -19,7 +20,6 @@ from reconciler.errors import ReconcilerError
 from reconciler.files.write import snapshot_file, split_by_size
 
 FOLDER = "snapshots"
-OWNER_ONLY = 0o600
 MANIFEST = "MANIFEST"
 
 
@@ -88,7 +88,7 @@ def _digest(content: bytes) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(os.open(path, os.O_WRONLY | BINARY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as file:
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())

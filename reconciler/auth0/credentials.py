@@ -245,7 +245,7 @@ def assertion(key: PrivateKey, now: float) -> str:
         import jwt
         from jwt.exceptions import PyJWTError
     except ModuleNotFoundError as error:
-        raise ReconcilerError('private-key JWT needs the extra jwt: pip install "reconciler[jwt]"') from error
+        raise ReconcilerError('private-key JWT needs the extra jwt: pip install "auth0-grants[jwt]"') from error
     claims = {
         "iss": key.client_id,
         "sub": key.client_id,

@@ -2,8 +2,8 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,12 @@ from reconciler.app.console import Console
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.characters import visible
 from reconciler.errors import Exit, ReconcilerError, reason
-from reconciler.forge import github, gitlab
 from reconciler.forge.http import TransientForgeError
-from reconciler.forge.job import GitHubJob, GitLabJob, Job, job_of
+from reconciler.forge.job import FORGES, AzureJob, BitbucketJob, GitHubJob, GitLabJob, Job, NamedTarget, job_of
 from reconciler.forge.report import (
+    TRUNCATION_NOTE,
     CommentTarget,
     ForgeReport,
-    IssueTarget,
     close,
     parse_report,
     publish,
@@ -30,11 +29,13 @@ from reconciler.forge.report import (
     tenant_of,
     truncated_report,
 )
+from reconciler.forge.services import open_comments, open_issues
 from reconciler.git.repository import find_root, open_repository
 from reconciler.git.revision import tracked_entries
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker, span
+from reconciler.output.markdown.dialect import without_alerts, without_html
 from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import line
 
@@ -52,6 +53,12 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 @click.option(
     "--close", "closes", is_flag=True, help="Close the issue of each report instead of posting, if it exists."
 )
+@click.option("--forge", type=click.Choice(FORGES), help="Hosting service, if this is not one of its own jobs.")
+@click.option("--repository", metavar="PATH", help="Repository on --forge, such as owner/name.")
+@click.option("--number", type=click.IntRange(1), metavar="N", help="Number of the pull or merge request on --forge.")
+@click.option(
+    "--api", metavar="URL", help="API of a self-hosted service. For Azure DevOps, the URL of the organization."
+)
 @click.option(
     "--attempts",
     type=click.IntRange(1, 10),
@@ -60,11 +67,23 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
     metavar="N",
     help="Maximum attempts per request.",
 )
-def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempts: int) -> Exit:
+def command(  # noqa: PLR0913 - the options of the command
+    *,
+    files: tuple[Path, ...],
+    issue: str | None,
+    closes: bool,
+    forge: str | None,
+    repository: str | None,
+    number: int | None,
+    api: str | None,
+    attempts: int,
+) -> Exit:
     """Post Markdown reports as comments on the pull or merge request of this job.
 
-    Use it in jobs of GitHub Actions and GitLab CI, with FILE from --report markdown=FILE. Each tenant has one comment,
-    which later runs update. Only comments by the owner of GITHUB_TOKEN or GITLAB_TOKEN are changed.
+    Use it in jobs of GitHub Actions, GitLab CI, Azure Pipelines and Bitbucket Pipelines, with FILE from --report
+    markdown=FILE. In other jobs, name the request with --forge, --repository and --number. Each tenant has one comment,
+    which later runs update. Only comments by the owner of the token are changed. The token comes from GITHUB_TOKEN,
+    GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
     FILE must come from this run. If FILE is missing or invalid, the exit code is 1 and the comment of each --tenant
     reports a missing report. Without --tenant, all earlier comments without a new FILE do.
@@ -73,17 +92,26 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
         raise click.UsageError("--issue and --close cannot be combined: use one of them")
     console = Console(current_options())
     policy = RetryPolicy(attempts)
-    job = job_of(os.environ)
+    job = job_of(os.environ, _named_target(forge, repository, number))
+    if api is not None:
+        job = replace(job, address=api)
     for text in proxy_notes(job.address):
         console.note(text)
     reports, problems = _read_all(files, job.run)
     if issue is not None:
         reports = [_with_drift_advice(each) for each in reports]
     refuse_equal_markers(reports)
-    with _open_targets(job, issue or "") as (comments, issues):
-        target: CommentTarget = issues if closes or issue is not None else comments
-        send = partial(close, issues) if closes else partial(publish, target)
-        for report in [truncated_report(each, target.max_characters) for each in reports]:
+    convert = _dialect(job)
+    with ExitStack() as stack:
+        target: CommentTarget
+        if closes or issue is not None:
+            issues = stack.enter_context(open_issues(job, issue or ""))
+            target, send = issues, partial(close, issues) if closes else partial(publish, issues)
+        else:
+            target = stack.enter_context(open_comments(job))
+            send = partial(publish, target)
+        reports = [replace(each, body=convert(each.body)) for each in reports]
+        for report in [truncated_report(each, target.max_characters, convert(TRUNCATION_NOTE)) for each in reports]:
             result = retry_blocking(partial(send, report), policy, (TransientForgeError,))
             console.result([line(f"{visible(report.file)}: {result}")])
         if problems:
@@ -97,6 +125,17 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     for problem in problems:
         console.error(problem)
     return Exit.FAILED if problems else Exit.DONE
+
+
+def _named_target(forge: str | None, repository: str | None, number: int | None) -> NamedTarget | None:
+    """Return the target that the options name, or None without --forge."""
+    if forge is None:
+        if repository is not None or number is not None:
+            raise click.UsageError("--repository and --number need --forge")
+        return None
+    if repository is None or number is None:
+        raise click.UsageError("--forge needs --repository and --number")
+    return NamedTarget(forge=forge, repository=repository, number=number, run=ci.run_number())
 
 
 def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[str]]:
@@ -148,16 +187,15 @@ def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
     return ForgeReport(f"tenant {name}", tenant_marker, "\n".join([*lines, ""]))
 
 
-@contextmanager
-def _open_targets(job: Job, title: str) -> Iterator[tuple[CommentTarget, IssueTarget]]:
-    """Open the comments of the job's pull or merge request, and the issues with that title."""
+def _dialect(job: Job) -> Callable[[str], str]:
+    """Return the function that converts a report to the Markdown of the job's hosting service."""
     match job:
-        case GitHubJob():
-            with github.open_github(job) as api:
-                yield github.PullRequestComments(api, job), github.GitHubIssues(api, job, title)
-        case GitLabJob():
-            with gitlab.open_gitlab(job) as api:
-                yield gitlab.MergeRequestNotes(api, job), gitlab.GitLabIssues(api, job, title)
+        case GitHubJob() | GitLabJob():
+            return str
+        case AzureJob():
+            return without_alerts
+        case BitbucketJob():
+            return without_html
 
 
 def _read(file: Path, run: str) -> ForgeReport:

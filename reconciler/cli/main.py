@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from io import StringIO, TextIOWrapper
+from typing import Any
 
 import click
 
-from reconciler import __version__
 from reconciler.app.ci import write_exit_code
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions
@@ -43,6 +43,14 @@ UNSAFE_OPTION_PREFIXES = ("--prune", "--yes", "-y", "--max-", "--allow-", "--ski
 """Prefixes of options that error messages must not suggest after a typo."""
 MODULES: Mapping[str, str] = {"import": "import_"}
 """The modules of commands whose names are Python keywords."""
+
+
+VERSION_KEY = "reconciler.version"
+
+
+def _request_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    """Store the flag. The version is printed after all options are parsed, because --verbose may come later."""
+    context.meta[VERSION_KEY] = value
 
 
 OTHER_COMMANDS: Mapping[str, str] = {
@@ -95,6 +103,16 @@ class LazyCommands(click.Group):
             raise click.UsageError(f"No such command {name!r}.{advice.rstrip()}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run the command, or print the version with --version."""
+        if ctx.meta.get(VERSION_KEY):
+            from reconciler.cli.version import version_lines
+
+            for text in version_lines(verbose=current_options().verbose):
+                click.echo(text)
+            return Exit.DONE
+        return super().invoke(ctx)
+
     def format_commands(
         self,
         ctx: click.Context,  # noqa: ARG002 - click's signature
@@ -110,7 +128,13 @@ class LazyCommands(click.Group):
     cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=_request_version,
+    help="Print the version. With --verbose, also print the versions of Python, git and the packages.",
+)
 def commands() -> None:
     """Manage the client grants of Auth0 tenants as files.
 
@@ -151,6 +175,8 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
+            for note in platform_notes(sys.platform):
+                Console(_global_options(context)).note(note)
             code = _invoke(context)
             _note_slow_parser(context)
             return code
@@ -193,6 +219,16 @@ def _invoke(context: click.Context) -> int:
     except (KeyboardInterrupt, click.Abort) as interrupt:
         Console(_global_options(context)).error(": ".join(["interrupted", *map(str, interrupt.args)]))
         return Exit.INTERRUPTED
+
+
+def platform_notes(platform: str) -> list[str]:
+    """Return a note for each promise that reconciler does not keep on this platform (`sys.platform`)."""
+    if platform != "win32":
+        return []
+    return [
+        "On Windows, plans, journals and snapshots have the permissions of their folder: use a private folder.",
+        "On Windows, --timeout limits requests, but not the time for computing.",
+    ]
 
 
 def _note_slow_parser(context: click.Context) -> None:

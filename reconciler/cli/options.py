@@ -1,6 +1,8 @@
 """The global options. They may come before or after the command."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -31,8 +33,14 @@ class ListedName(click.types.StringParamType):
 
 
 def current_options() -> GlobalOptions:
-    """Return the global options of the running command. An option after the command overrides one before it."""
-    return GlobalOptions(**click.get_current_context().meta.get(_META_KEY, {}))
+    """Return the global options of the running command. An option after the command overrides one before it.
+
+    Without --grants, the grant folder is next to the configuration file.
+    """
+    options = GlobalOptions(**(stored := click.get_current_context().meta.get(_META_KEY, {})))
+    if options.config is None or "grants" in stored:
+        return options
+    return replace(options, grants=str(Path(options.config).parent / options.grants))
 
 
 def global_options(command: AnyCommand) -> AnyCommand:
@@ -101,7 +109,11 @@ def _build_options(*, hidden: bool) -> list[click.Parameter]:
         _option(
             "--config", metavar="FILE", help="Read this configuration file.  [default: reconciler.yaml, if it exists]"
         ),
-        _option("--grants", metavar="DIR", help="Read grant files from this folder.  [default: grants]"),
+        _option(
+            "--grants",
+            metavar="DIR",
+            help="Read grant files from this folder.  [default: grants, next to the configuration file]",
+        ),
         _option(
             "tenants",
             "--tenant",

@@ -137,7 +137,7 @@ def _require_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ReconcilerError('this needs the extra sandbox: pip install "reconciler[sandbox]"') from error
+        raise ReconcilerError('this needs the extra sandbox: pip install "auth0-grants[sandbox]"') from error
 
 
 def _certificates(database: Path, custom_domain: str | None) -> "Certificates":

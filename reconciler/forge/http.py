@@ -167,4 +167,6 @@ def open_api(
     with http:
         secrets = secrets_in(os.environ)
         secrets.add(token)
+        for value in headers.values():
+            secrets.add(value.rpartition(" ")[2])  # the token may be encoded in it
         yield ForgeApi(http, address.rstrip("/"), secrets, deadline)

@@ -1,11 +1,16 @@
-"""The CI job that runs reconciler: its API, repository, pull request and token, from environment variables."""
+"""The CI job that runs reconciler: its API, repository, pull request and token, from environment variables.
+
+Without a job of a known service, the options --forge, --repository and --number name them.
+"""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
+from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import ForgeError
 
@@ -23,6 +28,18 @@ TOKEN = re.compile(r"[!-~]+")
 REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
 GITHUB_ADVICE = "set GITHUB_TOKEN: ${{ github.token }} in the env of the step"
 GITLAB_ADVICE = "store a project access token with the scope api as a masked CI/CD variable of that name"
+AZURE_ADVICE = "set AZURE_DEVOPS_TOKEN: $(System.AccessToken) in the env of the step"
+BITBUCKET_ADVICE = "store a token that may write pull requests as a secured repository variable of that name"
+ADDRESSES = {
+    "github": "https://api.github.com/graphql",
+    "gitlab": "https://gitlab.com/api/v4",
+    "azure": "https://dev.azure.com",
+    "bitbucket": "https://api.bitbucket.org/2.0",
+}
+"""The API of each hosting service, for jobs that do not name it."""
+FORGES = tuple(ADDRESSES)
+ADDRESS_VARIABLES = {"github": "GITHUB_GRAPHQL_URL", "gitlab": "CI_API_V4_URL"}
+"""The variables with another address. Self-hosted services set them in their jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +65,95 @@ class GitLabJob:
     token: str = field(repr=False)
 
 
-Job = GitHubJob | GitLabJob
+@dataclass(frozen=True, slots=True)
+class AzureJob:
+    """A job of Azure Pipelines. `address` is the URL of the organization or collection."""
+
+    address: str
+    project: str
+    repository: str
+    pull_request: int | None
+    run: str
+    token: str = field(repr=False)
 
 
-def job_of(environment: Mapping[str, str]) -> Job:
-    """Return the job that runs reconciler.
+@dataclass(frozen=True, slots=True)
+class BitbucketJob:
+    """A job of Bitbucket Pipelines.
+
+    `email` belongs to an API token of a user. It is empty for an access token of a repository, project or workspace.
+    `user` is the UUID of the token's user, or empty if the API returns it.
+    """
+
+    address: str
+    workspace: str
+    repository: str
+    pull_request: int | None
+    run: str
+    token: str = field(repr=False)
+    email: str = ""
+    user: str = ""
+
+
+Job = GitHubJob | GitLabJob | AzureJob | BitbucketJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTarget:
+    """The target that --forge, --repository and --number name. `run` is the number of the run, or empty."""
+
+    forge: str
+    repository: str
+    number: int
+    run: str = ""
+
+
+def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) -> Job:
+    """Return the job that runs reconciler, or a job for `target`.
 
     Raises:
         ReconcilerError: if reconciler does not run in a job, or a variable is missing.
     """
+    if target is not None:
+        return _named(environment, target)
     if environment.get("GITHUB_ACTIONS") == "true":
         return _github(environment)
     if environment.get("GITLAB_CI") == "true":
         return _gitlab(environment)
+    if environment.get("TF_BUILD", "").casefold() == "true":
+        return _azure(environment)
+    if environment.get("BITBUCKET_BUILD_NUMBER"):
+        return _bitbucket(environment)
     raise ReconcilerError(
-        "this is not a job of GitHub Actions or GitLab CI (neither GITHUB_ACTIONS nor GITLAB_CI is true), so "
-        "the hosting service is unknown",
+        "this is not a job of GitHub Actions, GitLab CI, Azure Pipelines or Bitbucket Pipelines, so the hosting "
+        "service is unknown; name it with --forge, --repository and --number",
     )
+
+
+def _named(environment: Mapping[str, str], target: NamedTarget) -> Job:
+    """Return a job for a target on the command line. Only the token comes from the environment."""
+    variable = ADDRESS_VARIABLES.get(target.forge, "")
+    address = environment.get(variable, "").strip() or ADDRESSES[target.forge]
+    match target.forge:
+        case "github":
+            owner, name = _parts(target.repository, "OWNER/NAME")
+            return GitHubJob(address, owner, name, target.number, target.run, _github_token(environment))
+        case "gitlab":
+            return GitLabJob(address, target.repository, target.number, target.run, _gitlab_token(environment))
+        case "azure":
+            organization, project, name = _parts(target.repository, "ORGANIZATION/PROJECT/REPOSITORY")
+            collection = f"{address.rstrip('/')}/{quote(organization, safe='')}"
+            return AzureJob(collection, project, name, target.number, target.run, _azure_token(environment))
+        case _:
+            workspace, name = _parts(target.repository, "WORKSPACE/REPOSITORY")
+            return _bitbucket_job(environment, address, (workspace, name), target.number, target.run)
+
+
+def _parts(repository: str, form: str) -> list[str]:
+    parts = repository.split("/")
+    if len(parts) != len(form.split("/")) or not all(parts) or not {".", ".."}.isdisjoint(parts):
+        raise ReconcilerError(f"--repository {quote_text(repository)} does not have the form {form}")
+    return parts
 
 
 def _github(environment: Mapping[str, str]) -> GitHubJob:
@@ -76,20 +165,84 @@ def _github(environment: Mapping[str, str]) -> GitHubJob:
         owner=repository["owner"],
         name=repository["name"],
         pull_request=_pull_request(_require(environment, "GITHUB_EVENT_PATH", "the runner sets it")),
-        token=_token(environment, "GITHUB_TOKEN", GITHUB_ADVICE),
+        token=_github_token(environment),
         run=_run(environment, "GITHUB_RUN_ID"),
     )
 
 
 def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
-    request = environment.get("CI_MERGE_REQUEST_IID", "")
     return GitLabJob(
         address=_require(environment, "CI_API_V4_URL", "the runner sets it"),
         project=_require(environment, "CI_PROJECT_ID", "the runner sets it"),
-        merge_request=int(request) if request.isascii() and request.isdigit() else None,
-        token=_token(environment, "GITLAB_TOKEN", GITLAB_ADVICE),
+        merge_request=_number(environment, "CI_MERGE_REQUEST_IID"),
+        token=_gitlab_token(environment),
         run=_run(environment, "CI_PIPELINE_ID"),
     )
+
+
+def _azure(environment: Mapping[str, str]) -> AzureJob:
+    """Return the job of Azure Pipelines.
+
+    Source: https://learn.microsoft.com/en-us/azure/devops/pipelines/build/variables
+    """
+    provider = environment.get("BUILD_REPOSITORY_PROVIDER", "TfsGit")
+    if provider != "TfsGit":
+        raise ReconcilerError(
+            f"the repository of this job is not on Azure Repos ({quote_text(provider)}): name it with --forge, "
+            "--repository and --number"
+        )
+    return AzureJob(
+        address=_require(environment, "SYSTEM_COLLECTIONURI", "the agent sets it").rstrip("/"),
+        project=_require(environment, "SYSTEM_TEAMPROJECTID", "the agent sets it"),
+        repository=_require(environment, "BUILD_REPOSITORY_ID", "the agent sets it"),
+        pull_request=_number(environment, "SYSTEM_PULLREQUEST_PULLREQUESTID"),
+        run=_run(environment, "BUILD_BUILDID"),
+        token=_azure_token(environment),
+    )
+
+
+def _bitbucket(environment: Mapping[str, str]) -> BitbucketJob:
+    """Return the job of Bitbucket Pipelines.
+
+    Source: https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/
+    """
+    workspace = _require(environment, "BITBUCKET_WORKSPACE", "the runner sets it")
+    name = _require(environment, "BITBUCKET_REPO_SLUG", "the runner sets it")
+    number = _number(environment, "BITBUCKET_PR_ID")
+    run = _run(environment, "BITBUCKET_BUILD_NUMBER")
+    return _bitbucket_job(environment, ADDRESSES["bitbucket"], (workspace, name), number, run)
+
+
+def _bitbucket_job(
+    environment: Mapping[str, str], address: str, repository: tuple[str, str], number: int | None, run: str
+) -> BitbucketJob:
+    return BitbucketJob(
+        address,
+        *repository,
+        number,
+        run,
+        _token(environment, "BITBUCKET_TOKEN", BITBUCKET_ADVICE),
+        email=environment.get("BITBUCKET_EMAIL", "").strip(),
+        user=environment.get("BITBUCKET_USER_UUID", "").strip(),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str) -> int | None:
+    """Return the number of a pull or merge request, or None."""
+    text = environment.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _github_token(environment: Mapping[str, str]) -> str:
+    return _token(environment, "GITHUB_TOKEN", GITHUB_ADVICE)
+
+
+def _gitlab_token(environment: Mapping[str, str]) -> str:
+    return _token(environment, "GITLAB_TOKEN", GITLAB_ADVICE)
+
+
+def _azure_token(environment: Mapping[str, str]) -> str:
+    return _token(environment, "AZURE_DEVOPS_TOKEN", AZURE_ADVICE)
 
 
 def _run(environment: Mapping[str, str], name: str) -> str:

@@ -92,15 +92,15 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     return ForgeReport(file, marker, text)
 
 
-def truncated_report(report: ForgeReport, max_characters: int) -> ForgeReport:
-    """Return the report with as many lines as `max_characters` allows.
+def truncated_report(report: ForgeReport, max_characters: int, note: str = TRUNCATION_NOTE) -> ForgeReport:
+    """Return the report with as many lines as `max_characters` allows, and with `note` below its first line.
 
     A long report is truncated instead of refused. Otherwise the older report would remain, and it may say "No changes".
     """
     if len(report.body) <= max_characters:
         return report
     first, *lines = report.body.splitlines(keepends=True)
-    text = first.rstrip("\n") + TRUNCATION_NOTE
+    text = first.rstrip("\n") + note
     for line in lines:
         if len(text) + len(line) > max_characters:
             break

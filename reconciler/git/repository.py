@@ -89,6 +89,13 @@ def _is_inside(path: str, folder: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(folder)
 
 
+def program_version(folder: Path) -> str:
+    """Return the version of the git that reconciler runs in `folder`, like "2.39.5". Raises GitError."""
+    program = find_program(find_root(folder) or Path(os.path.realpath(folder)))
+    output = run_git(program, ("version",), folder=Path(folder.anchor), environment=environment_of(program))
+    return " ".join(output.lines).removeprefix("git version ")
+
+
 def environment_of(program: str) -> dict[str, str]:
     """Return the complete environment of git."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}

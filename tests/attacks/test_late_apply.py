@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import CommandResult, a_workspace, grants_of, reconciler
-from support.forges import Forge, ForgeResponse, GitHub, GitLab, serve_forge
+from support.forges import Azure, Forge, ForgeResponse, GitHub, GitLab, serve_forge
 from support.repository import commit_all, git
 
 BRANCH = "release/1.x"
@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(params=[GitHub, GitLab])
+@pytest.fixture(params=[GitHub, GitLab, Azure])
 def forge(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
     server: Forge = request.param()
     event = here.parent / f"{here.name}.json"

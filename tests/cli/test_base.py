@@ -1,5 +1,7 @@
 """plan --base separates the changes of a pull request from drift."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,29 @@ def test_variables_that_git_sets_for_hooks_are_ignored(here: Path, monkeypatch: 
     monkeypatch.setenv("GIT_DIR", str(here / ".git"))
 
     assert reconciler("plan", "--base", "HEAD").stdout == expected
+
+
+@pytest.mark.parametrize("option", ["--base", "--policy-at"])
+def test_outside_of_a_repository_the_error_gives_only_the_reason(here: Path, option: str) -> None:
+    shutil.rmtree(here / ".git")
+
+    ran = reconciler("plan", option, "main")
+
+    assert ran.code == 1
+    assert "is not in a git repository" in ran.stderr
+    assert "fetch" not in ran.stderr
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="NOT CHECKED: only root can give files away"
+)
+@pytest.mark.parametrize("option", ["--base", "--policy-at"])
+def test_a_repository_of_another_user_is_refused_with_the_reason_of_git(here: Path, option: str) -> None:
+    os.chown(here, 12345, 12345)
+    os.chown(here / ".git", 12345, 12345)
+
+    ran = reconciler("plan", option, "main")
+
+    assert ran.code == 1
+    assert "another user owns it; if you trust it: git config --global --add safe.directory" in ran.stderr
+    assert "fetch" not in ran.stderr

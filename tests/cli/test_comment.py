@@ -275,7 +275,7 @@ def test_each_variable_of_gitlab_is_required(monkeypatch: pytest.MonkeyPatch, na
 
 
 SPOILT = {
-    "no job": ("GITHUB_ACTIONS", "false", "this is not a job of GitHub Actions or GitLab CI"),
+    "no job": ("GITHUB_ACTIONS", "false", "this is not a job of GitHub Actions, GitLab CI, Azure Pipelines"),
     "plain http": ("GITHUB_GRAPHQL_URL", "http://api.example.com/graphql", "is not an https URL"),
     "no address": ("GITHUB_GRAPHQL_URL", "api.example.com", "is not an https URL"),
     "repository": ("GITHUB_REPOSITORY", "grants", "does not have the form owner/name"),

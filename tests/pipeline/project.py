@@ -1,6 +1,7 @@
 """A repository with grants that uses the examples, and the tenant of its pipelines."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -140,7 +141,15 @@ def a_project(folder: Path) -> Iterator[Project]:
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.write_configuration()
         project.write(portal=PORTAL)
-        (clone / ".gitignore").write_text(".gitlab-ci-local/\n", encoding="utf-8")
+        ignored = (
+            ".gitlab-ci-local/",
+            ".gitlab-ci-reports/",
+            ".reconciler/",
+            "reconciler.*",
+            "!*.yaml",
+            "reconciler-plans/",
+        )
+        (clone / ".gitignore").write_text("\n".join(ignored), encoding="utf-8")
         project.commit("Start")
         project.git("push", "--quiet", "origin", "main")
         yield project
@@ -151,14 +160,28 @@ PYTHON = """#!/bin/bash -p
 folder=${{@: -1}}
 case " $* " in
   *" -m venv "*)
-    mkdir -p "$folder/bin"
+    mkdir -p "$folder/bin" "$folder/lib/python3/site-packages"
     printf '#!/bin/bash -p\\n[[ " $* " == *" -m pip "* ]] || exec {python} "$@"\\n' >"$folder/bin/python"
     chmod +x "$folder/bin/python"
     ;;
-  *" -m pip "*) mkdir wheels ;;
+  *" -m pip "*) mkdir "$HOME/wheels" ;;
   *) exec {python} "$@" ;;
 esac
 """
+
+
+SETTING = re.compile(
+    r"^[\w:]+\.(?P<name>cert|find-links|index-url|extra-index-url|constraint)='(?P<values>.*)'$", re.MULTILINE
+)
+
+
+def pip_settings() -> str:
+    """Return the pip options for the packages of this machine."""
+    pip = ROOT / ".venv" / "bin" / "pip"
+    command = [str(pip), "config", "list"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = SETTING.findall(output)
+    return " ".join(f"--{name} {value}" for name, values in found for value in values.split())
 
 
 def fake_python(folder: Path) -> Path:
@@ -174,8 +197,19 @@ def copy_source(source: Path, target: Path, *more: str) -> None:
     """Copy the files for an installation from a checkout, and the files `more`."""
     for name in ("reconciler", "auth0_sandbox", "schemas", "examples"):
         shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", *more):
+    for name in ("pyproject.toml", "README.md", "requirements.lock", *more):
         shutil.copy(source / name, target / name)
+
+
+def a_source_repository(folder: Path) -> tuple[Path, str]:
+    """Create a git repository with the source of reconciler. Return the folder and the commit."""
+    repository = folder / "source-of-reconciler"
+    repository.mkdir()
+    copy_source(ROOT, repository)
+    git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message", "All")
+    return repository, git(repository, "rev-parse", "HEAD")
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -1,14 +1,12 @@
 """The action and the workflows of examples/github, run by act: comments, exit codes and the resulting tenant."""
 
 import json
-import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE
+from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE, pip_settings
 from pipeline.workflow_runner import REPOSITORY, Runner
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
@@ -42,9 +40,6 @@ chmod +x "$folder/bin/python"
 """
 """A Python that has this machine's pip settings built in, because the action ignores all other settings."""
 PROXIES = [name for both in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY") for name in (both, both.lower())]
-SETTING = re.compile(
-    r"^[\w:]+\.(?P<name>cert|find-links|index-url|extra-index-url|constraint)='(?P<values>.*)'$", re.MULTILINE
-)
 DURING_APPROVAL = """
 if [[ $NAME == plan-dev ]]; then
   {credentials} "$PREPARED/bin/reconciler" --grants {others} --tenant dev apply --yes >/dev/null
@@ -52,15 +47,6 @@ if [[ $NAME == plan-dev ]]; then
 fi
 until [[ -e $ARTIFACTS/moved ]]; do sleep 0.1; done
 """
-
-
-def pip_settings() -> str:
-    """Return the pip options for the packages of this machine."""
-    pip = Path(__file__).parent.parent.parent / ".venv" / "bin" / "pip"
-    command = [str(pip), "config", "list"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = SETTING.findall(output)
-    return " ".join(f"--{name} {value}" for name, values in found for value in values.split())
 
 
 def plan_id(file: Path) -> str:
@@ -461,3 +447,105 @@ def test_a_grant_that_was_added_by_hand_is_drift(runner: Runner) -> None:
 
     assert {each.title for each in runner.forge.issues} == {"Drift in dev", "Drift in prod"}
     assert all("Billing" in each.body for each in runner.forge.issues)
+
+
+OTHERS = "grants:\n  - {client: Billing, api: Invoices API, scope: ['write:invoices'], description: Merged meanwhile}\n"
+
+
+@pytest.mark.parametrize("base", ["main", "main^"], ids=["base is new", "base is old"])
+def test_a_branch_that_is_behind_does_not_undo_what_was_merged(runner: Runner, base: str) -> None:
+    runner.project.add_grants(OTHERS)
+    runner.project.write(portal=PORTAL.replace("read:", "write:"))
+    runner.project.branch("Change")
+    runner.project.git("checkout", "--quiet", "main")
+    runner.project.write(others=OTHERS)
+    runner.project.commit("Merged meanwhile")
+
+    acted = runner.pull_request_of_branch(base=base)
+
+    assert acted.code == 0, acted.log
+    assert all("0 to create, 1 to update, 0 to delete" in body for body in runner.forge.bodies())
+    assert all("Billing" not in body for body in runner.forge.bodies())
+
+
+def test_a_merge_queue_validates_and_plans_without_a_comment(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+
+    acted = runner.merge_group()
+
+    assert (acted.code, acted.ran("Validate"), acted.ran("Plan for prod")) == (0, True, True), acted.log
+    assert runner.forge.requests == []
+    assert (runner.artifacts / "plan-prod" / "plan.json").exists()
+
+
+def test_a_merge_queue_refuses_what_the_policy_of_its_base_denies(runner: Runner) -> None:
+    runner.project.write(more=DANGEROUS)
+    runner.project.write_configuration(policy="")
+
+    acted = runner.merge_group()
+
+    assert acted.code != 0
+    assert "ask the security team" in acted.log
+
+
+def test_a_pull_request_of_dependabot_without_secrets_is_validated_and_passes(runner: Runner) -> None:
+    workflow = with_action(
+        runner,
+        {
+            "command": "plan",
+            "tenant": "prod",
+            "comment": "true",
+            "credentials": "AUTH0_DOMAIN=t.example\nAUTH0_CLIENT_ID=own\nAUTH0_CLIENT_SECRET=\n",
+        },
+    )
+
+    acted = runner.pull_request(workflow, author="dependabot[bot]")
+
+    assert acted.code == 0, acted.log
+    assert "Runs of Dependabot have no secrets." in acted.log
+    assert runner.forge.requests == []
+
+
+@pytest.mark.parametrize("author", ["somebody", "dependabot"])
+def test_missing_secrets_fail_the_check_of_anybody_else(runner: Runner, author: str) -> None:
+    credentials = "AUTH0_DOMAIN=t.example\nAUTH0_CLIENT_ID=own\nAUTH0_CLIENT_SECRET=\n"
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", "credentials": credentials})
+
+    assert runner.pull_request(workflow, author=author).code != 0
+
+
+def test_a_pull_request_of_dependabot_with_secrets_is_planned(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+
+    acted = runner.pull_request(author="dependabot[bot]")
+
+    assert acted.code == 0, acted.log
+    assert len(runner.forge.comments) == 2
+
+
+def test_a_second_run_of_the_same_commit_changes_nothing(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+    assert runner.pull_request_of_branch().code == 0
+    assert len(runner.forge.comments) == 2
+    assert runner.merged().code == 0
+
+    again = runner.run("push", "apply.yml", {"ref": "refs/heads/main"})
+
+    assert again.code == 0, again.log
+    assert runner.project.grants() == AFTER
+
+
+def test_the_default_branch_may_have_another_name(runner: Runner) -> None:
+    project = runner.project
+    workflow = project.folder / ".github" / "workflows" / "apply.yml"
+    workflow.write_text(workflow.read_text(encoding="utf-8").replace("branches: [main]", "branches: [trunk]"))
+    project.git("checkout", "--quiet", "-B", "trunk", "main")
+    project.write(more=HARMLESS)
+    project.commit("Use trunk")
+    runner.forge.branches = {"trunk": project.git("rev-parse", "trunk")}
+
+    acted = runner.run("push", "apply.yml", {"ref": "refs/heads/trunk"})
+
+    assert acted.code == 0, acted.log
+    assert project.grants() == AFTER

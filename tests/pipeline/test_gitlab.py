@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pipeline.project import BIN, DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE, TIMEOUT_SECONDS, Project, fake_python
+from pipeline.project import (
+    BIN,
+    DANGEROUS,
+    HARMLESS,
+    PORTAL,
+    TAKEOVER_SCOPE,
+    TIMEOUT_SECONDS,
+    Project,
+    a_source_repository,
+    fake_python,
+)
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN, GitLab, serve_forge
 
@@ -31,10 +41,15 @@ class GitLabRunner:
     project: Project
     forge: GitLab
     home: Path
+    source: tuple[Path, str]
 
     def merge_request(self, *, of: str = PROJECT_ID) -> tuple[int, str]:
         """Open a merge request with the uncommitted changes, and run its pipeline."""
         self.project.branch("Change")
+        return self.merge_request_of_branch(of=of)
+
+    def merge_request_of_branch(self, *, of: str = PROJECT_ID) -> tuple[int, str]:
+        """Run the pipeline of a merge request for the branch as it is."""
         return self.run(
             CI_PIPELINE_SOURCE="merge_request_event",
             CI_MERGE_REQUEST_PROJECT_ID=PROJECT_ID,
@@ -50,6 +65,8 @@ class GitLabRunner:
             **self.project.credentials,
             "AUTH0_CLIENT_ID": "own",
             "PROGRAMS": programs,
+            "RECONCILER_REPOSITORY": str(self.source[0]),
+            "RECONCILER_COMMIT": self.source[1],
             **self.forge.environment(),
             **variables,
         }
@@ -81,7 +98,7 @@ class GitLabRunner:
 def runner(project: Project, tmp_path: Path) -> Iterator[GitLabRunner]:
     forge = GitLab()
     with serve_forge(forge):
-        yield GitLabRunner(project, forge, tmp_path / "home")
+        yield GitLabRunner(project, forge, tmp_path / "home", a_source_repository(tmp_path))
 
 
 def test_a_dangerous_grant_is_noted_and_refused_despite_the_policy_of_the_branch(runner: GitLabRunner) -> None:
@@ -257,3 +274,41 @@ def test_invalid_files_replace_the_note_of_an_old_plan(runner: GitLabRunner) -> 
     assert code != 0
     assert len(runner.forge.comments) == 2, log
     assert all(": no plan" in body and "grants/more.yaml:2:" in body for body in runner.forge.bodies())
+
+
+OTHERS = "grants:\n  - {client: Billing, api: Invoices API, scope: ['write:invoices'], description: Merged meanwhile}\n"
+
+
+def merge_meanwhile(project: Project, text: str) -> None:
+    """Commit a file on the main branch of the hosting service, after the branch of the change started."""
+    project.git("checkout", "--quiet", "main")
+    project.write(others=text)
+    project.commit("Merged meanwhile")
+    project.git("push", "--quiet", "origin", "main")
+    project.git("checkout", "--quiet", "change")
+
+
+def test_a_branch_that_is_behind_does_not_undo_what_was_merged(runner: GitLabRunner) -> None:
+    runner.project.add_grants(OTHERS)
+    runner.project.write(portal=PORTAL.replace("read:", "write:"))
+    runner.project.branch("Change")
+    merge_meanwhile(runner.project, OTHERS)
+
+    code, log = runner.merge_request_of_branch()
+
+    assert code == 0, log
+    assert all("0 to create, 1 to update, 0 to delete" in body for body in runner.forge.bodies()), log
+    assert all("Billing" not in body for body in runner.forge.bodies())
+
+
+def test_a_branch_that_conflicts_with_the_target_gets_no_plan(runner: GitLabRunner) -> None:
+    runner.project.write(others=HARMLESS)
+    runner.project.branch("Change")
+    merge_meanwhile(runner.project, OTHERS)
+
+    code, log = runner.merge_request_of_branch()
+
+    assert code != 0, log
+    assert "CONFLICT" in log
+    assert len(runner.forge.comments) == 2
+    assert all(": no report" in body for body in runner.forge.bodies())

@@ -5,7 +5,11 @@ import subprocess
 import pytest
 from pipeline.project import BIN, EXAMPLES, ROOT
 
-FILES = [ROOT / "action.yml", *sorted((EXAMPLES / "github").glob("*.yml"))]
+FILES = [
+    ROOT / "action.yml",
+    *sorted((EXAMPLES / "github").glob("*.yml")),
+    ROOT / ".github" / "workflows" / "release.yml",
+]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -46,15 +46,41 @@ class Runner:
         return file.read_text(encoding="utf-8").split() if file.exists() else []
 
     def pull_request(
-        self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, base: str = "main", **more: str
+        self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, author: str = "somebody", **more: str
     ) -> WorkflowRun:
         """Merge the uncommitted changes into the main branch like a pull request, and run its workflow."""
-        sha = {"sha": self.project.git("rev-parse", base)}
-        event = {"pull_request": {"number": NUMBER, "head": {"repo": {"full_name": of}}, "base": sha}}
         self.project.branch("Change")
+        return self.pull_request_of_branch(workflow, of=of, author=author, **more)
+
+    def pull_request_of_branch(
+        self,
+        workflow: str = "pull-request.yml",
+        *,
+        of: str = REPOSITORY,
+        author: str = "somebody",
+        base: str = "main",
+        **more: str,
+    ) -> WorkflowRun:
+        """Merge the branch into the main branch like a pull request, and run its workflow."""
+        request = {
+            "number": NUMBER,
+            "head": {"repo": {"full_name": of}},
+            "base": {"sha": self.project.git("rev-parse", base)},
+            "user": {"login": author},
+        }
+        self._merge_for_review()
+        return self.run("pull_request", workflow, {"pull_request": request}, **more)
+
+    def merge_group(self, workflow: str = "pull-request.yml", **more: str) -> WorkflowRun:
+        """Merge the uncommitted changes into the main branch like a merge queue, and run its workflow."""
+        self.project.branch("Change")
+        group = {"base_sha": self.project.git("rev-parse", "main"), "base_ref": "refs/heads/main"}
+        self._merge_for_review()
+        return self.run("merge_group", workflow, {"merge_group": group}, **more)
+
+    def _merge_for_review(self) -> None:
         self.project.git("checkout", "--quiet", "-B", "merge", "main")
         self.project.git("merge", "--quiet", "--no-ff", "--message", "Merge", "change")
-        return self.run("pull_request", workflow, event, **more)
 
     def merged(self, tip: str = "main", **more: str) -> WorkflowRun:
         """Merge the changes of the pull request into the main branch, and run the workflow for it.

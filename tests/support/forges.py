@@ -1,10 +1,11 @@
-"""Local servers with the parts of the APIs of GitHub and GitLab that reconciler uses.
+"""Local servers with the parts of the APIs of GitHub, GitLab, Azure DevOps and Bitbucket that reconciler uses.
 
 They store comments and issues, and can fail on request.
 """
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -227,6 +228,117 @@ class GitLab(Forge):
         return ForgeResponse(200, items[size * (number - 1) : size * number], headers)
 
 
+class Azure(Forge):
+    """The parts of the REST API 7.1 of Azure DevOps that reconciler uses. Each comment has a thread.
+
+    Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-threads
+    """
+
+    REPOSITORY = "/org/my%20project/_apis/git/repositories/grants"
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "TF_BUILD": "True",
+            "SYSTEM_COLLECTIONURI": f"{self.url}/org/",
+            "SYSTEM_TEAMPROJECTID": "my project",
+            "SYSTEM_PULLREQUEST_PULLREQUESTID": str(NUMBER),
+            "BUILD_REPOSITORY_ID": "grants",
+            "BUILD_REPOSITORY_PROVIDER": "TfsGit",
+            "BUILD_BUILDID": RUN,
+            "AZURE_DEVOPS_TOKEN": TOKEN,
+        }
+
+    def respond(self, request: Request) -> ForgeResponse:  # noqa: PLR0911 - one answer per call
+        if request.headers.get("authorization") != f"Basic {b64encode(f':{TOKEN}'.encode()).decode()}":
+            return ForgeResponse(203, b"<html>Sign in</html>")
+        method, path = request.name.split(" ")
+        if (method, path) == ("GET", "/org/_apis/connectionData"):
+            return ForgeResponse(body={"authenticatedUser": {"id": f"user-{OWN_USER}"}})
+        if request.query.get("api-version") != "7.1":
+            return ForgeResponse(400, {"message": "No api-version was supplied."})
+        if (method, path) == ("GET", f"{self.REPOSITORY}/refs"):
+            wanted = request.query["filter"]
+            found = [{"name": f"refs/heads/{name}", "objectId": commit} for name, commit in self.branches.items()]
+            return ForgeResponse(body={"value": [each for each in found if each["name"].startswith(f"refs/{wanted}")]})
+        threads = f"{self.REPOSITORY}/pullRequests/{NUMBER}/threads"
+        match method, path.removeprefix(threads).split("/"):
+            case "GET", [""]:
+                found = [self._thread(each) for each in self.comments]
+                return ForgeResponse(body={"value": found[::-1], "count": len(found)})
+            case "POST", [""]:
+                (comment,) = request.body["comments"]
+                if (comment["commentType"], comment["parentCommentId"]) != ("text", 0):
+                    return ForgeResponse(400, {"message": "not a comment"})
+                self.comments.append(self.new_entry(comment["content"]))
+            case "PATCH", ["", thread, "comments", "1"]:
+                _find(self.comments, thread).body = request.body["content"]
+            case _:
+                return ForgeResponse(404, {"message": "TF401180: The requested pull request was not found."})
+        return ForgeResponse(body={})
+
+    @staticmethod
+    def _thread(written: Entry) -> dict[str, Any]:
+        first = {"id": 1, "content": written.body, "author": {"id": f"user-{written.author}"}}
+        reply = {"id": 2, "content": "<!-- reconciler:prod -->", "author": {"id": f"user-{OWN_USER}"}}
+        return {"id": written.id, "comments": [first, reply]}
+
+
+class Bitbucket(Forge):
+    """The parts of the REST API 2.0 of Bitbucket Cloud that reconciler uses.
+
+    Source: https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
+    """
+
+    may_read_user = True
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "BITBUCKET_BUILD_NUMBER": RUN,
+            "BITBUCKET_WORKSPACE": OWNER,
+            "BITBUCKET_REPO_SLUG": NAME,
+            "BITBUCKET_PR_ID": str(NUMBER),
+            "BITBUCKET_TOKEN": TOKEN,
+        }
+
+    def respond(self, request: Request) -> ForgeResponse:  # noqa: PLR0911 - one answer per call
+        basic = b64encode(f"bot@example.com:{TOKEN}".encode()).decode()
+        if request.headers.get("authorization") not in {f"Bearer {TOKEN}", f"Basic {basic}"}:
+            return ForgeResponse(401, {"type": "error", "error": {"message": "Token is invalid"}})
+        repository = f"/2.0/repositories/{OWNER}/{NAME}"
+        comments = f"{repository}/pullrequests/{NUMBER}/comments"
+        method, path = request.name.split(" ")
+        if (method, path) == ("GET", "/2.0/user"):
+            missing = {"type": "error", "error": {"message": "Your credentials lack one or more required scopes."}}
+            return (
+                ForgeResponse(body={"uuid": f"{{{OWN_USER}}}"}) if self.may_read_user else ForgeResponse(403, missing)
+            )
+        if path.startswith(f"{repository}/refs/branches/"):
+            branch = self.branches.get(unquote(path.removeprefix(f"{repository}/refs/branches/")))
+            return ForgeResponse(body={"target": {"hash": branch}}) if branch else ForgeResponse(404)
+        if not path.startswith(comments):
+            return ForgeResponse(404, {"type": "error", "error": {"message": "Resource not found"}})
+        entry = path.removeprefix(comments).removeprefix("/")
+        match method:
+            case "GET":
+                return self._comments(request)
+            case "POST":
+                self.comments.append(self.new_entry(request.body["content"]["raw"]))
+            case "PUT":
+                _find(self.comments, entry).body = request.body["content"]["raw"]
+            case _:
+                return ForgeResponse(405)
+        return ForgeResponse(201, {})
+
+    def _comments(self, request: Request) -> ForgeResponse:
+        size, number = int(request.query["pagelen"]), int(request.query["page"])
+        values = [
+            {"id": each.id, "content": {"raw": each.body}, "user": {"uuid": f"{{{each.author}}}"}, "deleted": False}
+            for each in self.comments[size * (number - 1) : size * number]
+        ]
+        more = {"next": f"{self.url}/elsewhere"} if len(self.comments) > size * number else {}
+        return ForgeResponse(body={"values": values, **more})
+
+
 def _split(path: str, collections: tuple[str, ...]) -> tuple[str, str]:
     """Split a path into its collection and the id of an entry."""
     found = next((each for each in collections if path == each or path.startswith(f"{each}/")), "")
@@ -247,7 +359,7 @@ def serve_forge(forge: Forge) -> Iterator[None]:
         def do_GET(self) -> None:
             self._serve()
 
-        do_POST = do_PUT = do_GET  # noqa: N815 - names of the standard library
+        do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - names of the standard library
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - names of the standard library
             """Log nothing."""

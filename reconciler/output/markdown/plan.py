@@ -56,7 +56,8 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
     """Return the comment. It starts with the tenant's marker.
 
     Files are linked if `links` knows their URL. The comment has at most `max_bytes`. Changes and risks take
-    precedence over notes, and notes over other grants. Critical risks that do not fit are counted by rule.
+    precedence over notes, and notes over other grants. Critical risks that do not fit are counted by rule. A quarter of
+    the comment is reserved for the table of changes, and a sixteenth for high risks.
     """
     return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
@@ -64,11 +65,14 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
 def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     yield Section((marker(plan.tenant.name, links) + "\n", *_header(plan)))
     yield _critical(plan, max_bytes // 2)
-    yield replace(_config_changes(plan), max_bytes=max_bytes // 4)
-    yield replace(_blocked(plan, links), max_bytes=max_bytes // 4)
-    yield _high(plan, max_bytes // 4)
+    yield replace(_config_changes(plan), max_bytes=max_bytes // 8)
+    yield replace(_blocked(plan, links), max_bytes=max_bytes // 8)
+    yield replace(
+        _high(plan, min(MAX_RISK_LINE_BYTES, max_bytes // 20)), max_bytes=max_bytes // 4, reserved=max_bytes // 16
+    )
     yield _notes(plan)
-    yield from _tables(plan, links)
+    tables = list(_tables(plan, links))
+    yield from (replace(table, reserved=max_bytes // 4 // len(tables)) for table in tables)
     changes = _worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     yield Section(tuple(_details(change, plan) for change in changes), noun="difference", rank=1)
     yield _left_alone(plan)
@@ -147,13 +151,11 @@ def _config_changes(plan: Plan) -> Section:
     return Section(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else EMPTY_SECTION
 
 
-def _high(plan: Plan, max_bytes: int) -> Section:
+def _high(plan: Plan, max_line_bytes: int) -> Section:
     found = risks_at_level(plan, Level.HIGH)
-    lines = tuple(_risk_line(group, MAX_RISK_LINE_BYTES) for group in group_risks(found))
+    lines = tuple(_risk_line(group, max_line_bytes) for group in group_risks(found))
     head = f"> [!WARNING]\n> **High ({len(found)})**\n>\n"
-    return (
-        Section(lines, head=head, tail="\n", noun="kind of high risk", max_bytes=max_bytes) if lines else EMPTY_SECTION
-    )
+    return Section(lines, head=head, tail="\n", noun="kind of high risk") if lines else EMPTY_SECTION
 
 
 def _blocked(plan: Plan, links: SourceLinks) -> Section:

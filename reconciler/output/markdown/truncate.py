@@ -17,7 +17,7 @@ class Section:
 
     `head` and `tail` surround the items and are omitted together with them. `noun` names an item in the count of
     omitted items. Without a noun, nothing is omitted. Sections of a lower `rank` get their bytes first. A section gets
-    at most `max_bytes`.
+    at most `max_bytes`. Other sections never take the `reserved` bytes of a section that needs them.
     """
 
     items: tuple[str, ...]
@@ -26,6 +26,7 @@ class Section:
     noun: str = ""
     rank: int = 0
     max_bytes: int | None = None
+    reserved: int = 0
 
     @property
     def is_fixed(self) -> bool:
@@ -40,11 +41,14 @@ def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     shown. If the fixed sections alone are too long, the text ends early with a remark.
     """
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
+    reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]
+    remaining -= sum(reserved)
     texts: dict[int, str] = {}
     for number, part in sorted(enumerate(parts), key=lambda each: each[1].rank):
         if part.is_fixed:
             texts[number] = _complete(part)
             continue
+        remaining += reserved[number]
         frame = _size(part.head + part.tail)
         shown = list(_first_items(part.items, min(remaining, part.max_bytes or remaining) - frame))
         needed = sum(map(_size, shown)) + frame

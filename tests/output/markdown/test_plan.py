@@ -7,7 +7,8 @@ from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, a
 
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Blocked, Plan
+from reconciler.core.problems import Level, Risk
 from reconciler.core.spec import GrantSpec
 from reconciler.output.markdown.plan import plan_markdown
 from reconciler.output.source_links import SourceLinks
@@ -137,6 +138,34 @@ def test_equal_critical_risks_share_a_line_with_every_grant() -> None:
     assert markdown.count("can take over the tenant") == 1
     critical, _, _ = markdown.partition("<table>")
     assert all(f"`a{n} -> Auth0 Management API`" in critical for n in range(900))
+
+
+def critical(number: int) -> Risk:
+    return Risk("management-api-takeover", Level.CRITICAL, f"can take over the tenant in way {number}")
+
+
+@pytest.mark.parametrize("max_bytes", [60_000, 20_000])
+@pytest.mark.parametrize("is_denied", [False, True], ids=["allowed", "denied"])
+@pytest.mark.parametrize("kinds", [1, 900], ids=["equal risks", "different risks"])
+def test_many_high_risks_leave_room_for_the_table(kinds: int, max_bytes: int, *, is_denied: bool) -> None:
+    specs = [a_spec(line=n + 1, client_id=f"app{n:03}", scope=("read:invoices",)) for n in range(900)]
+    plan = a_plan(specs, [], replace(first_parties(specs), apis=(an_api(),)))
+    risks = {
+        spec.client_id or "": Risk("irreversible-access", Level.HIGH, f"can delete item {n % kinds}")
+        for n, spec in enumerate(specs)
+    }
+    plan = replace(plan, risks={change.key: (risks[change.key.client_id or ""],) for change in plan.changes})
+    if is_denied:
+        blocked = tuple(Blocked(change, "the policy denies it, ask the security team") for change in plan.changes[::2])
+        worst = {each.change.key: (*plan.risks[each.change.key], critical(n)) for n, each in enumerate(blocked)}
+        plan = replace(plan, changes=plan.changes[1::2], blocked=blocked, risks={**plan.risks, **worst})
+
+    markdown = plan_markdown(plan, max_bytes=max_bytes)
+
+    assert len(markdown.encode()) <= max_bytes
+    assert sum(len(row.encode()) + 1 for row in rows(markdown)) > max_bytes // 5
+    assert "> **High (900)**\n" in markdown
+    assert markdown.count("can delete item 0") == 1
 
 
 def test_critical_risks_that_do_not_fit_are_counted() -> None:

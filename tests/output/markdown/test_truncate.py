@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,17 @@ def test_a_lower_rank_gets_its_bytes_first() -> None:
     assert "row 99\n" in text
     assert 0 < text.count("note\n") < 200
     assert text.startswith("note\n")
+
+
+def test_other_sections_do_not_take_reserved_bytes() -> None:
+    risks = Section(("risk\n",) * 1000, noun="risk")
+
+    text = join_sections([risks, replace(TABLE, reserved=300)], 1_000)
+
+    assert 250 < sum(len(line) + 1 for line in text.splitlines() if line.startswith("row ")) <= 300
+    assert "risk\n" * 50 in text
+    short = Section(("row\n",), noun="row", reserved=10_000)
+    assert "risk\n" * 100 in join_sections([risks, short], 1_000)
 
 
 @given(sizes, st.integers(min_value=600, max_value=2000))

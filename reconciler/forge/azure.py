@@ -1,0 +1,121 @@
+"""Comment threads of a pull request on Azure Repos, through the REST API of Azure DevOps, version 7.1.
+
+https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-threads
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from reconciler.errors import ReconcilerError
+from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
+from reconciler.forge.job import AZURE_ADVICE, AzureJob, commit_id
+from reconciler.forge.report import PostedEntry
+
+MAX_CHARACTERS = 150_000
+VERSION = {"api-version": "7.1"}
+CONNECTION_VERSION = {"api-version": "7.1-preview"}
+"""The description of the connection has no other version."""
+
+
+def open_azure(job: AzureJob) -> AbstractContextManager[ForgeApi]:
+    """Open the API of the job's organization. Raises ReconcilerError."""
+    # Azure DevOps accepts tokens of jobs and of users as the password of an empty user name.
+    password = b64encode(f":{job.token}".encode()).decode()
+    return open_api(job.address, job.token, {"Authorization": f"Basic {password}"})
+
+
+def tip_of(api: ForgeApi, job: AzureJob, branch: str) -> str:
+    """Return the commit id of the tip of a branch. Raises ForgeError."""
+    found = _ask(api, "GET", f"{_repository(job)}/refs", query={**VERSION, "filter": f"heads/{branch}"})
+    refs = [each for each in _items(found) if each.get("name") == f"refs/heads/{branch}"]
+    return commit_id(refs[0].get("objectId") if refs else None)
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestThreads:
+    """The first comments of the threads on the job's pull request. Each report has a thread of its own."""
+
+    api: ForgeApi
+    job: AzureJob
+    max_characters = MAX_CHARACTERS
+
+    def entries(self) -> Iterable[PostedEntry]:
+        """Yield the first comment of each thread, oldest first."""
+        connection = _ask(self.api, "GET", "_apis/connectionData", query=CONNECTION_VERSION)
+        user = _id(connection.get("authenticatedUser"), "connectionData")
+        threads = _items(_ask(self.api, "GET", self._path(), query=VERSION))
+        for thread in sorted(threads, key=_number):
+            comments = [each for each in thread.get("comments") or () if isinstance(each, dict)]
+            if thread.get("isDeleted") or not comments or comments[0].get("isDeleted"):
+                continue
+            first = comments[0]
+            author = first.get("author")
+            is_ours = isinstance(author, dict) and author.get("id") == user
+            yield PostedEntry(f"{_number(thread)}/comments/{_number(first)}", str(first.get("content") or ""), is_ours)
+
+    def add(self, body: str) -> None:
+        """Start a thread on the pull request. It has no status, so that it does not block the completion."""
+        comment = {"parentCommentId": 0, "content": body, "commentType": "text"}
+        _ask(self.api, "POST", self._path(), query=VERSION, body={"comments": [comment]})
+
+    def edit(self, entry_id: str, body: str) -> None:
+        """Replace the text of a comment."""
+        _ask(self.api, "PATCH", f"{self._path()}/{entry_id}", query=VERSION, body={"content": body})
+
+    def _path(self) -> str:
+        if self.job.pull_request is None:
+            raise ReconcilerError(
+                "SYSTEM_PULLREQUEST_PULLREQUESTID is not set; Azure Pipelines sets it in runs of a build validation"
+            )
+        return f"{_repository(self.job)}/pullRequests/{self.job.pull_request}/threads"
+
+
+def _repository(job: AzureJob) -> str:
+    return f"{quote(job.project, safe='')}/_apis/git/repositories/{quote(job.repository, safe='')}"
+
+
+def _items(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = data.get("value")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ForgeError("the response of Azure DevOps is not a list of objects")
+    return items
+
+
+def _number(item: Mapping[str, Any]) -> int:
+    number = item.get("id")
+    if type(number) is not int or number < 0:
+        raise ForgeError("the response of Azure DevOps has an entry without a valid number")
+    return number
+
+
+def _id(user: object, where: str) -> str:
+    found = user.get("id") if isinstance(user, dict) else None
+    if not isinstance(found, str) or not found:
+        raise ForgeError(f"the response of Azure DevOps lacks the user of the token ({where})")
+    return found
+
+
+def _ask(
+    api: ForgeApi,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str],
+    body: Mapping[str, object] | None = None,
+) -> Mapping[str, Any]:
+    try:
+        data = api.call(method, path, query=query, body=body).data
+    except TransientForgeError:
+        raise
+    except ForgeError as error:
+        # Azure DevOps answers a token that is not valid with a redirect or a page for signing in.
+        raise ForgeError(
+            f"{error}; the token needs the permission to contribute to pull requests: {AZURE_ADVICE}", error.status
+        ) from error
+    if not isinstance(data, dict):
+        raise ForgeError("the response of Azure DevOps is not an object")
+    return data

@@ -1,0 +1,132 @@
+"""Comments on a pull request of Bitbucket Cloud, through its REST API 2.0.
+
+https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from reconciler.errors import ReconcilerError
+from reconciler.forge.http import ForgeApi, ForgeError, open_api
+from reconciler.forge.job import BITBUCKET_ADVICE, BitbucketJob, commit_id
+from reconciler.forge.report import PostedEntry
+
+MAX_CHARACTERS = 32_768
+PAGE_SIZE = "50"
+MAX_PAGES = 1000
+HTML_COMMENT = re.compile(r"^<!-- ((?:reconciler:|run )[^()<>]*) -->$", re.MULTILINE)
+HIDDEN_LINE = re.compile(r"^\[//\]: # \(((?:reconciler:|run )[^()<>]*)\)$", re.MULTILINE)
+"""A definition of a link that nothing uses. Bitbucket shows HTML comments, but not such a line."""
+
+
+def open_bitbucket(job: BitbucketJob) -> AbstractContextManager[ForgeApi]:
+    """Open the API of Bitbucket. Raises ReconcilerError."""
+    password = b64encode(f"{job.email}:{job.token}".encode()).decode()
+    authorization = f"Basic {password}" if job.email else f"Bearer {job.token}"
+    return open_api(job.address, job.token, {"Authorization": authorization})
+
+
+def tip_of(api: ForgeApi, job: BitbucketJob, branch: str) -> str:
+    """Return the commit id of the tip of a branch. Raises ForgeError."""
+    target = _ask(api, "GET", f"{_repository(job)}/refs/branches/{quote(branch, safe='')}").get("target")
+    return commit_id(target.get("hash") if isinstance(target, dict) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestRemarks:
+    """The comments on the job's pull request. Their hidden lines are HTML comments here, as in reports."""
+
+    api: ForgeApi
+    job: BitbucketJob
+    max_characters = MAX_CHARACTERS
+
+    def entries(self) -> Iterator[PostedEntry]:
+        """Yield all comments, oldest first."""
+        user = self.job.user or self._user()
+        for item in self._items():
+            content, author = item.get("content"), item.get("user")
+            raw = content.get("raw") if isinstance(content, dict) else ""
+            is_ours = isinstance(author, dict) and author.get("uuid") == user
+            if not item.get("deleted"):
+                yield PostedEntry(_number(item), HIDDEN_LINE.sub(r"<!-- \1 -->", str(raw or "")), is_ours)
+
+    def add(self, body: str) -> None:
+        """Add a comment to the pull request."""
+        _ask(self.api, "POST", self._path(), body=_content(body))
+
+    def edit(self, entry_id: str, body: str) -> None:
+        """Replace the text of a comment."""
+        _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body=_content(body))
+
+    def _user(self) -> str:
+        """Return the UUID of the token's user. Access tokens of repositories may not read it."""
+        try:
+            user = _ask(self.api, "GET", "user").get("uuid")
+        except ForgeError as error:
+            if error.status != 403:  # noqa: PLR2004 - the status "forbidden"
+                raise
+            raise ForgeError(
+                f"{error}; the token may not read its own user: set BITBUCKET_USER_UUID to the UUID of that user"
+            ) from error
+        if not isinstance(user, str) or not user:
+            raise ForgeError("Bitbucket's response lacks the UUID of the token's user")
+        return user
+
+    def _items(self) -> Iterable[Mapping[str, Any]]:
+        for number in range(1, MAX_PAGES + 1):
+            query = {"pagelen": PAGE_SIZE, "page": str(number), "sort": "created_on"}
+            page = _ask(self.api, "GET", self._path(), query=query)
+            items = page.get("values")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise ForgeError("Bitbucket's response is not a list of objects")
+            yield from items
+            if not page.get("next"):
+                return
+        raise ForgeError("Bitbucket's listing has no end")
+
+    def _path(self) -> str:
+        if self.job.pull_request is None:
+            raise ReconcilerError(
+                "BITBUCKET_PR_ID is not set; Bitbucket Pipelines sets it in the section pull-requests of the pipelines"
+            )
+        return f"{_repository(self.job)}/pullrequests/{self.job.pull_request}/comments"
+
+
+def _content(body: str) -> Mapping[str, object]:
+    return {"content": {"raw": HTML_COMMENT.sub(r"[//]: # (\1)", body)}}
+
+
+def _repository(job: BitbucketJob) -> str:
+    return f"repositories/{quote(job.workspace, safe='')}/{quote(job.repository, safe='')}"
+
+
+def _number(item: Mapping[str, Any]) -> str:
+    number = item.get("id")
+    if type(number) is not int or number < 0:
+        raise ForgeError("Bitbucket's response has an entry without a valid number")
+    return str(number)
+
+
+def _ask(
+    api: ForgeApi,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, object] | None = None,
+) -> Mapping[str, Any]:
+    try:
+        data = api.call(method, path, query=query, body=body).data
+    except ForgeError as error:
+        if error.status in {401, 403, 404}:
+            message = f"{error}; BITBUCKET_TOKEN needs the permission to write pull requests: {BITBUCKET_ADVICE}"
+            raise ForgeError(message, error.status) from error
+        raise
+    if not isinstance(data, dict):
+        raise ForgeError("Bitbucket's response is not an object")
+    return data

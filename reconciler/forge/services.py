@@ -1,0 +1,61 @@
+"""The hosting services: how to open the comments and issues of a job, and how to read the tip of a branch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reconciler.errors import ReconcilerError
+from reconciler.forge import azure, bitbucket, github, gitlab
+from reconciler.forge.job import AzureJob, BitbucketJob, GitHubJob, GitLabJob, Job
+from reconciler.forge.report import CommentTarget, IssueTarget
+
+
+@contextmanager
+def open_comments(job: Job) -> Iterator[CommentTarget]:
+    """Open the comments on the job's pull or merge request. Raises ReconcilerError."""
+    match job:
+        case GitHubJob():
+            with github.open_github(job) as api:
+                yield github.PullRequestComments(api, job)
+        case GitLabJob():
+            with gitlab.open_gitlab(job) as api:
+                yield gitlab.MergeRequestNotes(api, job)
+        case AzureJob():
+            with azure.open_azure(job) as api:
+                yield azure.PullRequestThreads(api, job)
+        case BitbucketJob():
+            with bitbucket.open_bitbucket(job) as api:
+                yield bitbucket.PullRequestRemarks(api, job)
+
+
+@contextmanager
+def open_issues(job: Job, title: str) -> Iterator[IssueTarget]:
+    """Open the issues of the job's repository. New issues get `title`. Raises ReconcilerError."""
+    match job:
+        case GitHubJob():
+            with github.open_github(job) as api:
+                yield github.GitHubIssues(api, job, title)
+        case GitLabJob():
+            with gitlab.open_gitlab(job) as api:
+                yield gitlab.GitLabIssues(api, job, title)
+        case AzureJob() | BitbucketJob():
+            raise ReconcilerError(
+                "--issue and --close work on GitHub and GitLab only; elsewhere, publish the report as an artifact and "
+                "let plan --detailed-exitcode fail the job"
+            )
+
+
+def tip_of(job: Job, branch: str) -> str:
+    """Return the commit id of the tip of a branch. Raises ReconcilerError."""
+    match job:
+        case GitHubJob():
+            with github.open_github(job) as api:
+                return github.tip_of(api, job, branch)
+        case GitLabJob():
+            with gitlab.open_gitlab(job) as api:
+                return gitlab.tip_of(api, job, branch)
+        case AzureJob():
+            with azure.open_azure(job) as api:
+                return azure.tip_of(api, job, branch)
+        case BitbucketJob():
+            with bitbucket.open_bitbucket(job) as api:
+                return bitbucket.tip_of(api, job, branch)

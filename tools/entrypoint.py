@@ -1,0 +1,5 @@
+"""The command `reconciler` in the container image."""
+
+from reconciler.cli.main import main
+
+main()
