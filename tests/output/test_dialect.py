@@ -39,7 +39,7 @@ def test_a_table_becomes_a_list_for_bitbucket() -> None:
     lines = without_html(plan_markdown(plan)).splitlines()
 
     (row,) = (line for line in lines if line.startswith("- **+ create**"))
-    assert row.startswith("- **+ create** `Billing -> Invoices API`, +1 scope")
+    assert row.startswith("- **+ create** `Billing -> Invoices API`, `+read:invoices`")
     assert "**+** `Billing -> Invoices API`" in lines
 
 
