@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "Print a saved plan.",
     "comment": "Post reports as comments or issues.",
     "list": "List the declared grants of a tenant.",
+    "access": "Report who may call what, as text, a page or data.",
     "risks": "List the risk rules of plans.",
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",

@@ -91,7 +91,28 @@ class RiskRule:
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
     """Return the risks of a change, the highest first. `is_own` returns whether a change concerns an own grant."""
-    diff = _access_diff(change, is_own, directory)
+    return _evaluate(_access_diff(change, is_own, directory))
+
+
+def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ...]:
+    """Return the risks of all access that a grant gives, the highest first, as if the grant was created now."""
+    return _evaluate(
+        AccessDiff(
+            key=grant.key,
+            before=ClientGrant(grant.key),
+            after=grant,
+            creates=True,
+            deletes=False,
+            removes_all_scopes=False,
+            is_own_grant=False,
+            third_party=directory.third_party(grant.key),
+            is_custom_api=_is_custom(directory, grant.key.audience),
+            why_unknown=_why_unknown(directory),
+        )
+    )
+
+
+def _evaluate(diff: AccessDiff) -> tuple[Risk, ...]:
     found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(diff))]
     found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(diff))]
     return tuple(sorted(found, key=lambda risk: risk.level.order))

@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.artifacts.serialization import Json, action_of, json_text, plan_id, plan_json
+from reconciler.core.access import AccessReport
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
+from reconciler.output.access.csv import access_csv
+from reconciler.output.access.json import access_text
+from reconciler.output.access.markdown import access_markdown
+from reconciler.output.access.text import access_lines
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.plan import plan_markdown, report_markdown
@@ -147,7 +152,7 @@ class ValidationResult:
         return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
-Results = PlanResults | RunResults | ValidationResult
+Results = PlanResults | RunResults | ValidationResult | AccessReport
 
 
 def render(results: Results, name: str, view: OutputView) -> str:
@@ -241,6 +246,12 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
         "json": _validation_json,
         "github": _validation_github,
         "sarif": _validation_sarif,
+    },
+    AccessReport: {
+        "text": lambda report, view: plain(access_lines(report, verbose=view.verbose)),
+        "json": lambda report, _view: access_text(report),
+        "markdown": lambda report, _view: access_markdown(report),
+        "csv": lambda report, _view: access_csv(report),
     },
 }
 

@@ -1,0 +1,266 @@
+"""Pure: build the access report of a tenant from grant files and the observed state of the tenant."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.access import (
+    GRANTS_LISTING,
+    STATE_OF_REASON,
+    AccessGrant,
+    AccessState,
+    GrantedScope,
+    LinkTo,
+    ListingStatus,
+    Provenance,
+    TenantAccess,
+    grant_level,
+    listed_apis,
+    listed_applications,
+)
+from reconciler.core.diff import FieldChange
+from reconciler.core.directory import PERMISSIONS, Directory, TenantList
+from reconciler.core.fields import admits_organizations
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
+from reconciler.core.guards import ProtectionRules
+from reconciler.core.organizations import may_have_organizations
+from reconciler.core.plan import Reason, TenantName, compare
+from reconciler.core.planner import Observation
+from reconciler.core.problems import Level, Problem, Risk, Source
+from reconciler.core.removals import Removal, earlier_source, resolve_removals
+from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.risks import find_grant_risks
+from reconciler.core.scopes import scope_level, scope_order
+from reconciler.core.spec import GrantSpec
+
+OFFLINE = "the tenant was not read (--offline)"
+NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
+"""The risk of a declared API that is known by name only. It may be one of Auth0's own APIs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclarationFacts:
+    """Facts about declarations that do not come from the files or the tenant.
+
+    Attributes:
+        provenance: The commits behind each declaration, by source.
+        removals: The grants that earlier commits declare and the files do not.
+        link_to: Returns the URL of a line at the commit.
+    """
+
+    provenance: Mapping[Source, Provenance] = field(default_factory=dict)
+    removals: tuple[Removal, ...] = ()
+    link_to: LinkTo = lambda _: ""
+
+
+def tenant_access(
+    tenant: TenantName,
+    specs: Iterable[GrantSpec],
+    observation: Observation,
+    protection: ProtectionRules,
+    facts: DeclarationFacts,
+) -> TenantAccess:
+    """Return the access of a tenant that was read."""
+    specs = tuple(specs)
+    directory = observation.directory
+    desired, problems = resolve(specs, directory)
+    builder = _GrantBuilder(directory, protection, facts)
+    unresolved, duplicates = _unresolved(specs, desired, problems)
+    found = [*builder.compared(desired, observation.grants), *(builder.unresolved(*each) for each in unresolved)]
+    return TenantAccess(
+        tenant=tenant,
+        listings=tuple(_listings(observation)),
+        applications=listed_applications(directory),
+        apis=listed_apis(directory),
+        grants=tuple(sorted(found, key=lambda each: each.order)),
+        notes=(
+            *observation.notes,
+            *(f"{spec.source}: a second declaration of the same grant was ignored" for spec in duplicates),
+        ),
+    )
+
+
+def declared_access(tenant: TenantName, specs: Iterable[GrantSpec], facts: DeclarationFacts) -> TenantAccess:
+    """Return the declared access of a tenant that was not read. The state of every grant is unknown."""
+    builder = _GrantBuilder(Directory(), None, facts)
+    found = (builder.unread(spec, OFFLINE) for spec in specs)
+    names = (GRANTS_LISTING, *(each.value for each in TenantList))
+    return TenantAccess(
+        tenant=tenant,
+        listings=tuple(ListingStatus(name, None, OFFLINE) for name in names),
+        grants=tuple(sorted(found, key=lambda each: each.order)),
+    )
+
+
+def _listings(observation: Observation) -> Iterator[ListingStatus]:
+    directory = observation.directory
+    yield ListingStatus(GRANTS_LISTING, len(observation.grants))
+    lists = (directory.applications, directory.apis, directory.organizations)
+    for name, content in zip(TenantList, lists, strict=True):
+        if content is not None:
+            yield ListingStatus(name.value, len(content))
+        elif name in directory.refused:
+            yield ListingStatus(name.value, None, f"the token lacks {PERMISSIONS[name]}")
+        elif name is not TenantList.ORGANIZATIONS:
+            yield ListingStatus(name.value, None, "not read")
+    if (
+        unread := sum(may_have_organizations(each) and each.grant.organizations is None for each in observation.grants)
+    ) > 0:
+        yield ListingStatus("organizations of grants", None, f"not read for {unread} grants")
+
+
+def _unresolved(
+    specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem]
+) -> tuple[list[tuple[GrantSpec, Problem]], list[GrantSpec]]:
+    """Return the specs with unknown or ambiguous names, each with its first problem, and the duplicate specs."""
+    resolved = {id(each.spec) for each in desired}
+    by_source = {problem.source: problem for problem in reversed(tuple(problems))}
+    unresolved, duplicates = [], []
+    for spec in specs:
+        if id(spec) not in resolved:
+            sources = [spec.source_of("client"), spec.source_of("api")]
+            sources += [source for _, source in spec.organizations_with_sources()]
+            problem = next((by_source[each] for each in sources if each in by_source), None)
+            if problem is None or problem.source == spec.source:
+                duplicates.append(spec)
+            else:
+                unresolved.append((spec, problem))
+    return unresolved, duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class _GrantBuilder:
+    """Builds the grants of the report. `protection` is None if the tenant was not read."""
+
+    directory: Directory
+    protection: ProtectionRules | None
+    facts: DeclarationFacts
+
+    def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
+        """Yield the resolved declarations and the grants of the tenant."""
+        observed = index_by_key(grants)
+        comparison = compare(desired, observed)
+        updates = {each.key: each for each in comparison.updates}
+        missing = {each.key for each in comparison.creates}
+        for each in comparison.desired:
+            if each.key in missing:
+                yield self._declared(each, None, AccessState.MISSING)
+            elif update := updates.get(each.key):
+                yield self._declared(each, observed[each.key], AccessState.DRIFTED, update.fields)
+            else:
+                yield self._declared(each, observed[each.key], AccessState.AS_DECLARED)
+        removals = resolve_removals(self.facts.removals, self.directory).by_key
+        for current in comparison.undeclared:
+            yield self._undeclared(current, removals.get(current.key))
+
+    def unresolved(self, spec: GrantSpec, problem: Problem) -> AccessGrant:
+        """Return a declaration whose application, API or organization the tenant does not have exactly once."""
+        state = AccessState.MISSING if problem.is_missing else AccessState.UNKNOWN
+        return self._named(spec, state, problem.what)
+
+    def unread(self, spec: GrantSpec, reason: str) -> AccessGrant:
+        """Return a declaration that was not compared with the tenant."""
+        return self._named(spec, AccessState.UNKNOWN, reason)
+
+    def _named(self, spec: GrantSpec, state: AccessState, detail: str) -> AccessGrant:
+        """Return a declaration with the names in the file, because the ids are not known."""
+        key = Key(spec.client_id or spec.client, spec.audience or spec.api or "", spec.subject_type, spec.default_for)
+        grant = ClientGrant(
+            key,
+            frozenset(spec.scope),
+            spec.organization_usage,
+            spec.allow_any_organization,
+            frozenset(spec.authorization_details_types),
+            spec.allow_all_scopes,
+            None if spec.organizations is None else frozenset(spec.organizations),
+        )
+        more = () if spec.audience else (NAME_ONLY,)
+        unnamed = replace(self._grant(grant, more), client_id=spec.client_id, audience=spec.audience)
+        return replace(self._with_declaration(unnamed, spec), state=state, detail=detail)
+
+    def _declared(
+        self,
+        declared: DesiredGrant,
+        observed: ObservedGrant | None,
+        state: AccessState,
+        differences: tuple[FieldChange, ...] = (),
+    ) -> AccessGrant:
+        return replace(
+            self._with_declaration(self._grant(observed.grant if observed else declared.grant), declared.spec),
+            state=state,
+            differences=differences,
+            guard=self._guard(declared.key, observed),
+            grant_id=observed.id if observed else "",
+        )
+
+    def _undeclared(self, observed: ObservedGrant, removal: Removal | None) -> AccessGrant:
+        kept = self.protection and self.protection.reason_to_keep(observed, self.directory, prunes=False)
+        reason, detail = kept or (Reason.UNMANAGED, "")
+        if reason is Reason.UNMANAGED and removal is not None:
+            reason, detail = Reason.REMOVED, _removal_detail(removal)
+        return replace(
+            self._grant(observed.grant),
+            state=STATE_OF_REASON[reason],
+            detail=detail,
+            guard=self._guard(observed.key, observed),
+            grant_id=observed.id,
+        )
+
+    def _guard(self, key: Key, observed: ObservedGrant | None) -> str:
+        reason = self.protection.reason(key, observed, self.directory) if self.protection else None
+        return f"{reason[0]}: {reason[1]}" if reason else ""
+
+    def _with_declaration(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
+        return replace(
+            grant,
+            source=spec.source,
+            link=self.facts.link_to(spec.source),
+            description=spec.description,
+            provenance=self.facts.provenance.get(spec.source, Provenance()),
+        )
+
+    def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
+        """Return the part of a grant that does not depend on the files."""
+        directory, key = self.directory, grant.key
+        api = directory.apis_by_identifier.get(key.audience)
+        risks = sorted((*find_grant_risks(grant, directory), *more_risks), key=lambda risk: risk.level.order)
+        return AccessGrant(
+            application=directory.client_label(key),
+            api=directory.api_label(key),
+            client_id=key.client_id,
+            default_for=key.default_for,
+            third_party=directory.third_party(key),
+            audience=key.audience,
+            subject_type=key.subject_type,
+            scopes=self._scopes(grant),
+            all_scopes=grant.allow_all_scopes,
+            scopes_known=not grant.allow_all_scopes or api is not None,
+            organization_usage=grant.organization_usage,
+            any_organization=grant.allow_any_organization,
+            organizations=self._organizations(grant),
+            details_types=tuple(sorted(grant.authorization_details_types)),
+            risks=tuple(risks),
+            level=grant_level(risks),
+            token_lifetime=api.token_lifetime if api else None,
+        )
+
+    def _organizations(self, grant: ClientGrant) -> tuple[str, ...] | None:
+        if not admits_organizations(grant.organization_usage):
+            return ()
+        known = grant.organizations
+        return None if known is None else tuple(sorted(map(self.directory.organization_label, known)))
+
+    def _scopes(self, grant: ClientGrant) -> tuple[GrantedScope, ...]:
+        """Return the scopes of a grant, the highest risk first. A grant of all scopes has those of its API."""
+        audience = grant.key.audience
+        api = self.directory.apis_by_identifier.get(audience)
+        defined = api.scopes_for(grant.key) if api else None
+        names = (defined or frozenset()) if grant.allow_all_scopes else grant.scope
+        return tuple(
+            GrantedScope(name, scope_level(audience, name), None if defined is None else name in defined)
+            for name in sorted(names, key=lambda name: scope_order(audience, name))
+        )
+
+
+def _removal_detail(removal: Removal) -> str:
+    by = f", removed by {removal.removed_by}" if removal.removed_by else ""
+    return f"declared in {earlier_source(removal.spec.source)}{by}"
