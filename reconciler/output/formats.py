@@ -12,6 +12,7 @@ from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
 from reconciler.output.access.csv import access_csv
+from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text
 from reconciler.output.access.markdown import access_markdown
 from reconciler.output.access.text import access_lines
@@ -252,6 +253,7 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
         "json": lambda report, _view: access_text(report),
         "markdown": lambda report, _view: access_markdown(report),
         "csv": lambda report, _view: access_csv(report),
+        "html": lambda report, _view: access_html(report),
     },
 }
 
