@@ -64,7 +64,7 @@ def tenant_access(
     directory = observation.directory
     desired, problems = resolve(specs, directory)
     builder = _GrantBuilder(directory, protection, facts)
-    unresolved, duplicates = _unresolved(specs, desired, problems)
+    unresolved, duplicates = _unresolved(specs, desired, problems, directory)
     found = [*builder.compared(desired, observation.grants), *(builder.unresolved(*each) for each in unresolved)]
     return TenantAccess(
         tenant=tenant,
@@ -109,22 +109,32 @@ def _listings(observation: Observation) -> Iterator[ListingStatus]:
 
 
 def _unresolved(
-    specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem]
+    specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem], directory: Directory
 ) -> tuple[list[tuple[GrantSpec, Problem]], list[GrantSpec]]:
     """Return the specs with unknown or ambiguous names, each with its first problem, and the duplicate specs."""
     resolved = {id(each.spec) for each in desired}
     by_source = {problem.source: problem for problem in reversed(tuple(problems))}
     unresolved, duplicates = [], []
     for spec in specs:
-        if id(spec) not in resolved:
-            sources = [spec.source_of("client"), spec.source_of("api")]
-            sources += [source for _, source in spec.organizations_with_sources()]
-            problem = next((by_source[each] for each in sources if each in by_source), None)
-            if problem is None or problem.source == spec.source:
-                duplicates.append(spec)
-            else:
-                unresolved.append((spec, problem))
+        if id(spec) in resolved:
+            continue
+        wrong = next(_wrong_names(spec, directory), None)
+        if wrong is None:
+            duplicates.append(spec)
+        else:
+            unresolved.append((spec, by_source.get(wrong, Problem(wrong, "the name is not known"))))
     return unresolved, duplicates
+
+
+def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
+    """Yield the source of each name that the tenant does not have exactly once."""
+    if spec.client is not None and len(directory.client_ids_by_name.get(spec.client, ())) != 1:
+        yield spec.source_of("client")
+    if spec.api is not None and len(directory.identifiers_by_name.get(spec.api, ())) != 1:
+        yield spec.source_of("api")
+    for text, source in spec.organizations_with_sources():
+        if len(directory.find_organizations(text)) != 1:
+            yield source
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,11 +162,11 @@ test("everything works with the keyboard alone", async () => {
   assert.match(await page.evaluate(() => location.hash), /view=grants/);
   for (let step = 0; step < 60; step += 1) {
     await page.keyboard.press("Tab");
-    if (await page.evaluate(() => document.activeElement.dataset.sort === "application")) break;
+    if (await page.evaluate(() => document.activeElement.dataset.focus === "sort-application")) break;
   }
   await page.keyboard.press("Enter");
   assert.equal(await page.locator('th[aria-sort="ascending"]').innerText(), "Application");
-  assert.equal(await page.evaluate(() => document.activeElement.dataset.sort), "application");
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.focus), "sort-application");
   await close();
 });
 

@@ -1,6 +1,10 @@
-"""Pure: the access report as Markdown. All text from tenants, files and git is inside code elements."""
+"""Pure: the access report as Markdown. All text from tenants, files and git is code.
+
+Tables are HTML blocks, because Markdown does not interpret the text inside them.
+"""
 
 from collections.abc import Iterable, Iterator
+from html import escape
 
 from reconciler.core.access import AccessGrant, AccessReport, TenantAccess
 from reconciler.core.access_summary import AccessFinding, findings, totals
@@ -18,7 +22,7 @@ from reconciler.output.access.words import (
     state_text,
     tenant_counts,
 )
-from reconciler.output.escape import element, tenant_label
+from reconciler.output.escape import element, span, tenant_label
 
 COLUMNS = ("", "application", "API", "scopes and settings", "state", "declared", "last change", "risks")
 MAX_NAMED = 10
@@ -34,7 +38,7 @@ def _lines(report: AccessReport) -> Iterator[str]:
     yield f"# {heading(report)}"
     yield ""
     for text in incompleteness(report):
-        yield f"- **Incomplete:** {element(text)}"
+        yield f"- **Incomplete:** {span(text)}"
     yield ""
     yield from _table(("total", "number"), ([each.label, each.text] for each in totals(report)))
     yield ""
@@ -49,15 +53,15 @@ def _lines(report: AccessReport) -> Iterator[str]:
         yield f"{tenant_counts(tenant) or 'nothing was read'}"
         yield ""
         for note in tenant.notes:
-            yield f"- {element(note)}"
+            yield f"- {span(note)}"
         yield ""
         yield from _grants(tenant)
 
 
 def _found(finding: AccessFinding) -> str:
     named = [
-        *map(element, finding.details),
-        *(element(f"{grant.application} -> {grant.api} ({name})") for name, grant in finding.grants[:MAX_NAMED]),
+        *map(span, finding.details),
+        *(span(f"{grant.application} -> {grant.api} ({name})") for name, grant in finding.grants[:MAX_NAMED]),
     ]
     more = len(finding.grants) - MAX_NAMED
     return ", ".join([*named, *([f"and {pluralize(more, 'more grant')}"] if more > 0 else [])])
@@ -68,7 +72,11 @@ def _grants(tenant: TenantAccess) -> Iterator[str]:
 
 
 def _row(grant: AccessGrant) -> list[str]:
-    link = f'<a href="{grant.link}">{element(location(grant))}</a>' if grant.link else _code(location(grant))
+    link = (
+        f'<a href="{escape(grant.link)}">{element(location(grant))}</a>'
+        if _is_web(grant.link)
+        else _code(location(grant))
+    )
     return [
         SYMBOLS[grant.level],
         element(grant.application),
@@ -81,6 +89,10 @@ def _row(grant: AccessGrant) -> list[str]:
     ]
 
 
+def _is_web(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
+
+
 def _since(grant: AccessGrant) -> str:
     return f"since {element(since_text(grant))}" if grant.source else ""
 
@@ -90,8 +102,8 @@ def _code(text: str) -> str:
 
 
 def _table(columns: Iterable[str], rows: Iterable[list[str]]) -> Iterator[str]:
-    columns = tuple(columns)
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{'---|' * len(columns)}"
+    """Yield the lines of an HTML table. A blank line would end the block, so no line is blank."""
+    yield f"<table><tr>{''.join(f'<th>{column}</th>' for column in columns)}</tr>"
     for row in rows:
-        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+        yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>"
+    yield "</table>"

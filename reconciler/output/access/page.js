@@ -68,9 +68,11 @@
   };
   const go = (changes, replace = false) => {
     const target = hash(changes, view);
+    const focused = document.activeElement?.dataset.focus;
     if (replace) history.replaceState(null, "", target);
     else location.hash = target;
     show();
+    if (focused) (document.querySelector(`[data-focus="${focused}"]`) ?? search).focus();
   };
 
   // ---- elements
@@ -161,13 +163,10 @@
 
   const sortHeader = ([name, label]) => {
     const active = view.sort === name;
-    const turn = () => {
-      go({ sort: name, dir: active && view.dir === "up" ? "down" : "up" });
-      document.querySelector(`[data-sort="${name}"]`)?.focus();
-    };
+    const turn = () => go({ sort: name, dir: active && view.dir === "up" ? "down" : "up" });
     const sort = active ? (view.dir === "up" ? "ascending" : "descending") : "none";
     return el("th", { scope: "col", role: "columnheader", "aria-sort": sort },
-      el("button", { type: "button", "data-sort": name, onclick: turn }, label));
+      el("button", { type: "button", "data-focus": `sort-${name}`, onclick: turn }, label));
   };
   const tableRow = (row, columns) =>
     el("tr", { role: "row" },
@@ -275,7 +274,7 @@
         ? each.flatMap((one) => [scopeList(one), small(one.settings.join("; "))])
         : [read.get(names[index]) ? el("span", { class: "only" }, "— not granted") : el("span", { class: "badge unknown" }, "? not known")]))),
       el("td", {}, differs ? "differs" : "equal"));
-    const toggle = el("button", { type: "button", "aria-pressed": String(Boolean(view.all)), onclick: () => go({ all: view.all ? "" : "1" }) },
+    const toggle = el("button", { type: "button", "data-focus": "all", onclick: () => go({ all: view.all ? "" : "1" }) },
       view.all ? "Show differences only" : "Show all grants");
     return [
       el("p", { class: "status" }, `Compared by name: ${count(lines.length, "grant")}${view.all ? "" : " that differ"}` +
@@ -294,7 +293,7 @@
     const links = Object.entries(data.tags).map(([tag, meaning]) => [tag, meaning, rows.filter((row) => row.tags.includes(tag)).length])
       .filter(([, , number]) => number)
       .map(([tag, meaning, number]) => el("li", {}, el("a", { href: hash({ view: "grants", tag }) }, `${meaning} (${number.toLocaleString("en")})`)));
-    return [list, el("h2", {}, "Show the grants of"), el("ul", {}, ...links)];
+    return links.length ? [list, el("h2", {}, "Show the grants of a finding"), el("ul", {}, ...links)] : [list];
   };
 
   // ---- CSV
@@ -346,13 +345,20 @@
     el("button", { type: "button", onclick: () => { location.hash = hash({ view: view.view }); show(); } }, "Clear filters"));
 
   const chip = (name, text) =>
-    el("button", { type: "button", class: "chip", onclick: () => go({ [name]: "" }) }, `${text} ✕ remove filter`);
+    el("button", { type: "button", class: "chip", "data-focus": `chip-${name}`, onclick: () => go({ [name]: "" }) }, `${text} ✕ remove filter`);
 
+  const tabs = Object.entries(VIEWS).filter(([each]) => several || each !== "tenants")
+    .map(([each, label]) => [each, el("a", {}, label)]);
+  let shownHash = "";
   const show = () => {
     view = read();
+    shownHash = location.hash;
     const name = view.view || first;
-    nav.replaceChildren(...Object.entries(VIEWS).filter(([each]) => several || each !== "tenants").map(([each, label]) =>
-      el("a", { href: hash({ view: each, sort: "level", dir: "up" }, view), "aria-current": each === name ? "page" : undefined }, label)));
+    for (const [each, tab] of tabs) {
+      tab.href = hash({ view: each, sort: "level", dir: "up" }, view);
+      if (each === name) tab.setAttribute("aria-current", "page");
+      else tab.removeAttribute("aria-current");
+    }
     if (document.activeElement !== search) search.value = view.q;
     for (const [box, , filter] of selects) box.value = view[filter];
     chips.replaceChildren(...[["app", `application: ${view.app}`], ["api", `API: ${view.api}`], ["tag", `only: ${data.tags[view.tag] ?? view.tag}`]]
@@ -361,7 +367,8 @@
     const list = filtered();
     const missing = list.filter((row) => row.state === "missing").length;
     status.textContent = `${list.length.toLocaleString("en")} of ${count(rows.length, "grant")}` +
-      (missing ? `; ${missing.toLocaleString("en")} of them missing in the tenant` : "");
+      (missing ? `; ${missing.toLocaleString("en")} of them missing in the tenant` : "") +
+      (unread().length ? `; the grants of ${unread().map((tenant) => tenant.name).join(", ")} are not known` : "");
     const make = {
       matrix: () => matrixView(list),
       grants: () => tableOf(sorted(list), COLUMNS, sortHeader, "Grants"),
@@ -384,9 +391,10 @@
       number.replaceChildren(link);
     }
   }
+  nav.append(...tabs.map(([, tab]) => tab));
   nav.hidden = false;
   original.replaceWith(controls, chips, status, target);
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => location.hash === shownHash || show());
   show();
   setTimeout(() => rows.forEach(searchText), 50);
 })();

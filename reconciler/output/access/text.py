@@ -64,7 +64,7 @@ def grant_lines(grant: AccessGrant, *, verbose: bool = False) -> Iterator[Line]:
     yield line("  ", symbol, Span(label, Style.STRONG), "  ", Span(f"[{grant.state}]", state))
     for text in _details(grant, verbose=verbose):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_on_hyphens=False):
-            yield line(INDENT, part)
+            yield line(INDENT, visible(part))  # again, because a line must not start like a command of a runner
 
 
 def _details(grant: AccessGrant, *, verbose: bool) -> Iterator[str]:
