@@ -1,7 +1,7 @@
 """The access report: read tenants, files and git, and build one value that every format shows."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,10 +39,11 @@ class AccessOptions:
 
 @dataclass(frozen=True, slots=True)
 class AccessResult:
-    """A report, and the exit code of the tenants that it shows."""
+    """A report, the exit code of the tenants that it shows, and the texts of the grant files by name."""
 
     report: AccessReport
     exit_code: Exit
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def make_access_report(
@@ -54,12 +55,14 @@ def make_access_report(
         ReconcilerError: if the files are invalid, or if the only tenant cannot be read.
     """
     if access_options.offline:
-        report, exit_code = _report_offline(options), Exit.DONE
+        report, texts = _report_offline(options)
+        exit_code = Exit.DONE
     else:
         with tenant_runs(options, PlanOptions(), request_options, console) as (tenants, sessions):
             report = _report_online(options, tenants, sessions)
+            texts = sessions[0].declared.texts if sessions else {}
             exit_code = tenants.worst_exit_code([])
-    return AccessResult(report.select(access_options.selection), exit_code)
+    return AccessResult(report.select(access_options.selection), exit_code, texts)
 
 
 def _report_online(options: GlobalOptions, tenants: TenantRuns, sessions: Iterable[TenantSession]) -> AccessReport:
@@ -84,12 +87,13 @@ def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:
         yield name, TenantName(name, "", failure.is_sandbox), "; ".join(failure.lines)
 
 
-def _report_offline(options: GlobalOptions) -> AccessReport:
+def _report_offline(options: GlobalOptions) -> tuple[AccessReport, Mapping[str, str]]:
     config = load_config(options.config)
     selected = _select_offline(options, config)
     declared = load_grants(options, config, selected)
     git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
-    return _report(git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
+    report = _report(git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
+    return report, declared.texts
 
 
 def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:

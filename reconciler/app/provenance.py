@@ -15,7 +15,16 @@ from reconciler.core.tenant_filter import TargetTenant
 from reconciler.files.history import GrantHistory, read_history
 from reconciler.files.read import LoadedGrants
 from reconciler.files.workspace import Workspace
-from reconciler.git.blame import MAX_FILES, Blame, BlamedCommit, blame_file, head_commit, is_shallow, read_commits
+from reconciler.git.blame import (
+    MAX_FILES,
+    Blame,
+    BlamedCommit,
+    blame_file,
+    head_commit,
+    is_shallow,
+    newest_first,
+    read_commits,
+)
 from reconciler.git.repository import GitError, Repository
 from reconciler.git.revision import Revision, TreeEntry
 from reconciler.output.source_links import SourceLinks
@@ -82,9 +91,9 @@ def _read_provenance(
         for name in list(specs_by_file)[:MAX_FILES]
     }
     hashes = {each for file in files.values() if file.blame for each in file.hashes}
-    commits = read_commits(repository, hashes)
+    commits, order = read_commits(repository, hashes), newest_first(repository, "")
     return {
-        spec.source: files[name].provenance(spec, commits, links, shallow=shallow)
+        spec.source: files[name].provenance(spec, commits, order, links, shallow=shallow)
         if name in files
         else Provenance(unknown=TOO_MANY_FILES)
         for name, specs in specs_by_file.items()
@@ -126,26 +135,40 @@ class _BlamedFile:
             yield from self.blame.merges.values()
 
     def provenance(
-        self, spec: GrantSpec, commits: Mapping[str, BlamedCommit], links: SourceLinks, *, shallow: bool
+        self,
+        spec: GrantSpec,
+        commits: Mapping[str, BlamedCommit],
+        order: Mapping[str, int],
+        links: SourceLinks,
+        *,
+        shallow: bool,
     ) -> Provenance:
         """Return the newest commit of the lines of a grant, and its pull request."""
+        numbers = sorted(_lines_of(spec))
         if self.blame is None:
-            return Provenance(unknown=self.unknown)
-        lines = [self.head_lines.get(line) for line in sorted(_lines_of(spec))]
-        known = [line for line in lines if line is not None and self.blame.lines.get(line) in commits]
-        if len(known) < len(lines):
-            return Provenance(unknown=NOT_COMMITTED)
-        newest = max(known, key=lambda line: commits[self.blame.lines[line]].time)  # type: ignore[union-attr] # checked above
-        commit = commits[self.blame.lines[newest]]
-        if shallow and commit.hash in self.blame.boundary:
-            return Provenance(unknown=TOO_OLD)
-        merge = commits.get(self.blame.merges.get(newest, ""), commit)
-        request = commit.request or merge.request
-        return Provenance(
-            changed=Commit(commit.hash, _day(commit.time), commit.author, commit.subject),
-            pull_request=request,
-            pull_request_link=links.request_link(request),
+            return Provenance(unknown=self.unknown, lines=tuple((number, None) for number in numbers))
+        at_head = [self.head_lines.get(number, 0) for number in numbers]
+        found = [commits.get(self.blame.lines.get(line, "")) for line in at_head]
+        too_old = self.blame.boundary if shallow else frozenset()
+        known = {line: each for line, each in zip(at_head, found, strict=True) if each and each.hash not in too_old}
+        lines = tuple(
+            (number, _commit(known[line]) if line in known else None)
+            for number, line in zip(numbers, at_head, strict=True)
         )
+        if None in found:
+            return Provenance(unknown=NOT_COMMITTED, lines=lines)
+        if not known:
+            return Provenance(unknown=TOO_OLD, lines=lines)
+        line, newest = min(known.items(), key=lambda each: order.get(each[1].hash, len(order)))
+        merge = commits.get(self.blame.merges.get(line, ""), newest)
+        request = newest.request or merge.request
+        return Provenance(
+            changed=_commit(newest), pull_request=request, pull_request_link=links.request_link(request), lines=lines
+        )
+
+
+def _commit(found: BlamedCommit) -> Commit:
+    return Commit(found.hash, _day(found.time), found.author, found.subject)
 
 
 def _day(seconds: int) -> str:

@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, str] = {
     "comment": "Post reports as comments or issues.",
     "list": "List the declared grants of a tenant.",
     "access": "Report who may call what, as text, a page or data.",
+    "why": "Explain one grant: its lines, commits, runs and risks.",
+    "diff": "Compare the grants of two tenants by name.",
     "risks": "List the risk rules of plans.",
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",

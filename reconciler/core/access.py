@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from reconciler.core.characters import shorten
 from reconciler.core.diff import FieldChange
-from reconciler.core.directory import Directory
+from reconciler.core.directory import MAX_ID_LENGTH, Directory
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.pattern import matches
 from reconciler.core.plan import Reason, TenantName
@@ -91,6 +92,7 @@ class Provenance:
             empty.
         pull_request_link: The URL of the request, or an empty text.
         unknown: The reason why `changed` is None, or an empty text.
+        lines: The numbers of the lines that declare the grant, each with its newest commit. None means not known.
     """
 
     changed: Commit | None = None
@@ -98,6 +100,7 @@ class Provenance:
     pull_request: str = ""
     pull_request_link: str = ""
     unknown: str = ""
+    lines: tuple[tuple[int, Commit | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,15 +259,19 @@ class AccessFilter:
     def selects(self, grant: AccessGrant) -> bool:
         """Return whether all patterns match the grant. An unknown name or scope counts as a match."""
         return (
-            _any_matches((grant.application, grant.client_id, _name_in(grant.application)), self.application)
-            and _any_matches((grant.api, grant.audience, _name_in(grant.api)), self.api)
+            _any_matches(_names(grant.application, grant.client_id), self.application)
+            and _any_matches(_names(grant.api, grant.audience), self.api)
             and (not grant.scopes_known or _any_matches([each.name for each in grant.scopes], self.scope))
         )
 
 
-def _name_in(label: str) -> str:
-    """Return the name in the label `name (id)`."""
-    return label.rpartition(" (")[0]
+def plain_name(label: str, identity: str | None) -> str:
+    """Return the name in the label `name (id)` of an ambiguous name. Other labels are returned unchanged."""
+    return label.removesuffix(f" ({shorten(identity, MAX_ID_LENGTH)})") if identity else label
+
+
+def _names(label: str, identity: str | None) -> tuple[str | None, ...]:
+    return label, identity, plain_name(label, identity)
 
 
 def _any_matches(texts: Iterable[str | None], pattern: str | None) -> bool:

@@ -113,6 +113,15 @@ def request_in(subject: str, body: str) -> str:
     return f"!{found[1]}" if found else ""
 
 
+def newest_first(repository: Repository, path: str) -> dict[str, int]:
+    """Return the position of each commit that changed `path`, the newest first. Children come before parents.
+
+    Times are not used, because a commit may contain any time. Raises GitError.
+    """
+    hashes = repository.run("rev-list", "--topo-order", "HEAD", "--", path or ".", max_bytes=MAX_BLAME_BYTES).lines
+    return {each: position for position, each in enumerate(hashes)}
+
+
 def head_commit(repository: Repository) -> str:
     """Return the hash of HEAD, or an empty text if there is no commit."""
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.repository import commit_all, git
 
-from reconciler.git.blame import blame_file, head_commit, is_shallow, read_commits, request_in
+from reconciler.git.blame import blame_file, head_commit, is_shallow, newest_first, read_commits, request_in
 from reconciler.git.repository import GitError, open_repository
 
 
@@ -116,3 +116,10 @@ def test_a_repository_without_commit_has_no_head(tmp_path: Path) -> None:
 )
 def test_the_request_is_found_in_the_message(subject: str, body: str, request_: str) -> None:
     assert request_in(subject, body) == request_
+
+
+def test_commits_are_ordered_by_their_parents_and_not_by_their_times(folder: Path) -> None:
+    later = change(folder, "one\n2\n", "Change", "--date", "1999-01-01T00:00:00Z")
+    first = git(folder, "rev-parse", "HEAD~1")
+
+    assert newest_first(open_repository(folder), "") == {later: 0, first: 1}

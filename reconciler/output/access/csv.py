@@ -31,7 +31,7 @@ def access_csv(report: AccessReport) -> str:
     """Return the report as CSV (RFC 4180). Lines after the table say what is not known or not shown."""
     rows = [COLUMNS, *(_row(tenant, grant) for tenant, grant in report.grants)]
     rows += [(f"# {text}",) for text in incompleteness(report)]
-    return "".join(map(_line, rows))
+    return "".join(map(line_of, rows))
 
 
 def _row(tenant: TenantAccess, grant: AccessGrant) -> tuple[str, ...]:
@@ -57,7 +57,8 @@ def _row(tenant: TenantAccess, grant: AccessGrant) -> tuple[str, ...]:
     )
 
 
-def _line(cells: Iterable[str]) -> str:
+def line_of(cells: Iterable[str]) -> str:
+    """Return a line of CSV."""
     return ",".join(map(cell, cells)) + "\r\n"
 
 

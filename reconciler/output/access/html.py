@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -41,9 +41,24 @@ REVIEW_COLUMNS = ("Keep", "Remove", "Reviewer", "Date")
 
 def access_html(report: AccessReport) -> str:
     """Return the page."""
-    style, script = asset("page.css"), asset("page.js")
+    script = asset("page.js")
+    title = f"{TITLE}: {', '.join(each.tenant.label for each in report.tenants)}"
+    body = (
+        _header(report),
+        tag("nav", id="views", aria_label="Views", hidden=""),
+        tag("main", _totals(report), tag("div", *_static(report), id="static"), id="content", tabindex="-1"),
+        _footer(),
+        verbatim("script", page_json(report), type="application/json", id="data"),
+        verbatim("script", script),
+    )
+    return document(title, body, script=script)
+
+
+def document(title: str, body: Iterable[Html], *, script: str = "") -> str:
+    """Return an HTML document that may send no request and runs only `script`, which is in `body`."""
+    style = asset("page.css")
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src {_source(script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
     head = tag(
@@ -53,20 +68,15 @@ def access_html(report: AccessReport) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("link", rel="icon", href="data:,"),
-        tag("title", f"{TITLE}: {', '.join(each.tenant.label for each in report.tenants)}"),
+        tag("title", title),
         verbatim("style", style),
     )
-    body = tag(
-        "body",
-        tag("a", "Skip to the content", href="#content", class_="skip"),
-        _header(report),
-        tag("nav", id="views", aria_label="Views", hidden=""),
-        tag("main", _totals(report), tag("div", *_static(report), id="static"), id="content", tabindex="-1"),
-        _footer(),
-        verbatim("script", page_json(report), type="application/json", id="data"),
-        verbatim("script", script),
-    )
-    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{body}\n</html>\n'
+    skip = tag("a", "Skip to the content", href="#content", class_="skip")
+    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{tag("body", skip, *body)}\n</html>\n'
+
+
+def _source(script: str) -> str:
+    return f"'{_hash(script)}'" if script else "'none'"
 
 
 @cache
