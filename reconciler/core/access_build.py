@@ -31,6 +31,7 @@ from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.risks import find_grant_risks
 from reconciler.core.scopes import scope_level, scope_order
 from reconciler.core.spec import GrantSpec
+from reconciler.core.token_lifetime import token_lifetime
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
@@ -250,7 +251,7 @@ class _GrantBuilder:
             details_types=tuple(sorted(grant.authorization_details_types)),
             risks=tuple(risks),
             level=grant_level(risks),
-            token_lifetime=api.token_lifetime if api else None,
+            token_lifetime=token_lifetime(key, directory),
         )
 
     def _organizations(self, grant: ClientGrant) -> tuple[str, ...] | None:

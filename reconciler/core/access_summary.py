@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
 from reconciler.core.problems import Level
+from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 
-ONE_DAY_SECONDS = 86_400
 Answer = bool | None
 """Whether a grant has a property. None means not known."""
 
@@ -110,7 +110,7 @@ class _FindingRule:
 
 
 def _long_lived(grant: AccessGrant) -> bool:
-    is_long = grant.token_lifetime is not None and grant.token_lifetime > ONE_DAY_SECONDS
+    is_long = grant.token_lifetime is not None and grant.token_lifetime > LONG_LIFETIME_SECONDS
     return grant.is_present and is_long and any(scope.level is Level.CRITICAL for scope in grant.scopes)
 
 

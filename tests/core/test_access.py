@@ -234,7 +234,9 @@ def test_a_filter_by_scope_keeps_grants_whose_scopes_are_unknown() -> None:
 
 
 def test_an_ambiguous_name_is_found_without_its_id() -> None:
-    assert AccessFilter(application="Twin").selects(an_access_grant(application="Twin (client-1)"))
+    assert AccessFilter(application="Twin").selects(
+        an_access_grant(application="Twin (client-1)", client_id="client-1")
+    )
 
 
 def test_a_filtered_report_says_so() -> None:

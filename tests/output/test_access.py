@@ -34,7 +34,6 @@ from reconciler.output.access.json import access_text
 from reconciler.output.access.markdown import access_markdown
 from reconciler.output.access.markup import link, tag, verbatim
 from reconciler.output.access.text import access_lines
-from reconciler.output.access.words import duration
 from reconciler.output.styled import plain
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2066-\u2069]")
@@ -233,11 +232,3 @@ def test_text_shows_state_risk_and_last_change() -> None:
 
     assert "  !  Billing -> Invoices API  [undeclared]\n      read:invoices\n" in shown
     assert "declared since" not in shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, "not known"), (0, "0 seconds"), (90, "90 seconds"), (3600, "1 hour"), (129_600, "36 hours")],
-)
-def test_durations_use_the_largest_unit_that_divides_them(seconds: int | None, text: str) -> None:
-    assert duration(seconds) == text

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 
 from reconciler.core.access import AccessGrant, AccessReport, TenantAccess
 from reconciler.core.characters import visible
+from reconciler.core.token_lifetime import NOT_KNOWN, duration
 from reconciler.output.access.words import (
-    NOT_KNOWN,
     changed_text,
-    duration,
     incompleteness,
     location,
     risk_texts,

@@ -9,12 +9,12 @@ from pathlib import Path
 from reconciler.core.access import AccessGrant, AccessReport, GrantLevel
 from reconciler.core.access_summary import AccessFinding, AccessTotal, findings, totals
 from reconciler.core.characters import pluralize
+from reconciler.core.token_lifetime import duration
 from reconciler.output.access.markup import Html, join, link, tag, text, verbatim
 from reconciler.output.access.page_data import page_json
 from reconciler.output.access.words import (
     SYMBOLS,
     changed_text,
-    duration,
     heading,
     incompleteness,
     location,

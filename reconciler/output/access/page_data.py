@@ -7,10 +7,10 @@ from reconciler.core.access import STATE_MEANINGS, AccessGrant, AccessReport, Te
 from reconciler.core.access_summary import COUNTED, RULES
 from reconciler.core.characters import shorten, visible
 from reconciler.core.removals import MAX_AUTHOR, MAX_SUBJECT
+from reconciler.core.token_lifetime import duration
 from reconciler.output.access.words import (
     SYMBOLS,
     changed_text,
-    duration,
     risk_texts,
     scope_texts,
     settings,

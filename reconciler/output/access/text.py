@@ -6,10 +6,10 @@ from textwrap import wrap
 from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
 from reconciler.core.access_summary import totals
 from reconciler.core.characters import visible
+from reconciler.core.token_lifetime import duration
 from reconciler.output.access.words import (
     SYMBOLS,
     changed_text,
-    duration,
     heading,
     incompleteness,
     location,

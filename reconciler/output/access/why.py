@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import shorten, visible
 from reconciler.core.grant_history import DeclaredLine, GrantExplanation, GrantWrite
+from reconciler.core.token_lifetime import NOT_KNOWN
 from reconciler.output.access.json import UNKNOWN, commit_json, grant_json
 from reconciler.output.access.text import grant_lines
-from reconciler.output.access.words import NOT_KNOWN
 from reconciler.output.styled import Line, Span, Style, line
 
 INDENT = "      "

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.core.access import AccessGrant, AccessReport, GrantLevel, TenantAccess
 from reconciler.core.access_summary import unread_listings
-from reconciler.core.characters import pluralize
 from reconciler.core.diff import FieldChange, SetChange
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.token_lifetime import NOT_KNOWN
 
 SYMBOLS: Mapping[GrantLevel, str] = {
     GrantLevel.CRITICAL: "!!",
@@ -16,18 +16,8 @@ SYMBOLS: Mapping[GrantLevel, str] = {
     GrantLevel.NONE: "",
 }
 """A symbol for each level, so that no level is shown by colour alone."""
-NOT_KNOWN = "not known"
 NO_SCOPES = "no scopes"
 ALL_SCOPES = "all scopes"
-UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-
-
-def duration(seconds: int | None) -> str:
-    """Return a duration in the largest unit that divides it, such as `36 hours`. None is not known."""
-    if seconds is None:
-        return NOT_KNOWN
-    size, unit = next(((size, unit) for size, unit in UNITS if seconds and seconds % size == 0), (1, "second"))
-    return pluralize(seconds // size, unit)
 
 
 def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value
