@@ -1,6 +1,6 @@
 """Import: write grant files for undeclared grants of a tenant, then plan."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -48,7 +48,7 @@ def import_grants(
     """
     folder = import_options.folder
     _check_folder(options, folder)
-    with _open_tenant(options, console, folder, request_options) as (tenants, sessions):
+    with open_tenant(options, console, _grant_folders(options, folder), request_options) as (tenants, sessions):
         ((session, observation),) = (
             (tenant_result.session, tenant_result.result)
             for tenant_result in tenants.run(sessions, TenantSession.observe_all)
@@ -73,16 +73,17 @@ def import_grants(
         console.info(left_out_lines(grant_import, observation.directory, verbose=options.verbose))
         console.result(import_lines(grant_import, [name_of(path) for path in texts], verbose=options.verbose))
         if texts or session.declared.specs:
-            _plan(tenants, _reload_grants(session, options, folder), observation, console, verbose=options.verbose)
+            reloaded = reload_grants(session, options, _grant_folders(options, folder))
+            plan_again(tenants, reloaded, observation, console, verbose=options.verbose)
     return Exit.DONE
 
 
 @contextmanager
-def _open_tenant(
-    options: GlobalOptions, console: Console, folder: Path, request_options: RequestOptions
+def open_tenant(
+    options: GlobalOptions, console: Console, folders: Sequence[Path], request_options: RequestOptions
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
-    """Open the tenant. The grant folder may be missing before the first import."""
-    with tenant_runs(options, PlanOptions(), request_options, console, _grant_folders(options, folder)) as (
+    """Open the only selected tenant with the grants in `folders`. Raises ReconcilerError if several are selected."""
+    with tenant_runs(options, PlanOptions(), request_options, console, folders) as (
         tenants,
         sessions,
     ):
@@ -92,6 +93,7 @@ def _open_tenant(
 
 
 def _grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
+    """Return the folders with grants. They may be missing before the first import."""
     return [path for path in (Path(options.grants), folder) if lexists(path)]
 
 
@@ -151,13 +153,13 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
         ) from error
 
 
-def _reload_grants(session: TenantSession, options: GlobalOptions, folder: Path) -> TenantSession:
+def reload_grants(session: TenantSession, options: GlobalOptions, folders: Sequence[Path]) -> TenantSession:
     """Return the session with the grants in the files loaded again."""
-    declared = load_grants(options, load_config(options.config), [session.tenant], _grant_folders(options, folder))
+    declared = load_grants(options, load_config(options.config), [session.tenant], folders)
     return replace(session, declared=declared.at(session.tenant.target))
 
 
-def _plan(
+def plan_again(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
     """Plan like `reconciler plan`, but reuse `observation` instead of reading the tenant again."""

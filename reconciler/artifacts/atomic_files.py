@@ -40,6 +40,16 @@ def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
             _overwrite(file, content, mode)
 
 
+BYTE_ORDER_MARK = "\ufeff"
+
+
+def rewrite_text(path: Path, text: str) -> None:
+    """Replace the text of the file at `path`, which may be a link. A byte order mark is kept. Raises OSError."""
+    file = Path(os.path.realpath(path))
+    has_mark = file.read_bytes().startswith(BYTE_ORDER_MARK.encode())
+    write_output(file, f"{BYTE_ORDER_MARK if has_mark else ''}{text}".encode())
+
+
 def check_output(path: Path) -> None:
     """Check that `write_output` can write `path`, without changing it.
 

@@ -1,6 +1,5 @@
 """`reconciler fmt`: sort grant files in canonical order, without other changes."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import click
 
 from reconciler.app.console import Console
 from reconciler.app.load import load_config, workspace_of
-from reconciler.artifacts.atomic_files import write_output
+from reconciler.artifacts.atomic_files import rewrite_text
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.characters import pluralize
 from reconciler.core.problems import Problem, Source, errors
@@ -18,15 +17,13 @@ from reconciler.files.fmt import sort_file
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.output.styled import line
 
-BYTE_ORDER_MARK = "\ufeff"
-
 
 @hidden_global_options
 @click.command("fmt")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing. List unsorted files and exit with 1 if there are any.")
 def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
-    """Sort grant files and folders in sort_file order. Default: the folder of --grants.
+    """Sort grant files and folders in canonical order. Default: the folder of --grants.
 
     Grants are sorted by holder, then by API. The keys and scopes of each grant are sorted too. Comments move with their
     value. Nothing else changes. Files with problems are not changed.
@@ -38,7 +35,10 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     sorted_texts, unsortable = _sort_files(selected, grants)
     if not check:
         for path, text in sorted_texts.items():
-            _write(path, text)
+            try:
+                rewrite_text(path, text)
+            except OSError as error:
+                raise ReconcilerError(f"{name_of(path)} cannot be written: {error.strerror}") from error
     console.problems(sorted([*grants.problems, *unsortable]), grants.texts)
     console.result(line(f"{'Not in order' if check else 'Put in order'}: {name_of(path)}") for path in sorted_texts)
     failed = bool(errors(grants.problems) or unsortable or (check and sorted_texts))
@@ -66,13 +66,3 @@ def _sort_files(selected: list[Path], grants: LoadedGrants) -> tuple[dict[Path, 
             case ordered if ordered != text:
                 sorted_texts[path] = ordered
     return sorted_texts, unsortable
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the text to the target of `path`, which may be a link. Keep a byte order mark."""
-    file = Path(os.path.realpath(path))
-    try:
-        has_mark = file.read_bytes().startswith(BYTE_ORDER_MARK.encode())
-        write_output(file, f"{BYTE_ORDER_MARK if has_mark else ''}{text}".encode())
-    except OSError as error:
-        raise ReconcilerError(f"{name_of(path)} cannot be written: {error.strerror}") from error

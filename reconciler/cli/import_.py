@@ -1,4 +1,4 @@
-"""`reconciler import`: write grant files for undeclared grants of a tenant."""
+"""`reconciler import`: write grant files for undeclared grants of a tenant, or update files to what it has."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import click
 from reconciler.app.console import Console
 from reconciler.app.import_grants import ImportOptions, import_grants
 from reconciler.app.options import RequestOptions
+from reconciler.app.update_grants import UpdateOptions, update_grants
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import ListedName, current_options, hidden_global_options
 from reconciler.core.import_selection import ImportFilter
@@ -15,12 +16,19 @@ from reconciler.errors import Exit
 
 @hidden_global_options
 @click.command("import")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write files to this folder.  [default: the folder of --grants]",
+    help="Write new files to this folder.  [default: the folder of --grants]",
 )
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Change the declarations in existing files (PATH) to what the tenant has. Write no new files.",
+)
+@click.option("--diff", is_flag=True, help="With --update, print the changes of the files and write nothing.")
 @click.option(
     "--client",
     "clients",
@@ -31,6 +39,7 @@ from reconciler.errors import Exit
 )
 @click.option(
     "--audience",
+    "--api",
     "audiences",
     type=ListedName(),
     metavar="PATTERN",
@@ -38,14 +47,31 @@ from reconciler.errors import Exit
     help="Import only grants for APIs whose identifier or name matches.",
 )
 @request_options
-def command(
-    *, out: Path | None, clients: tuple[str, ...], audiences: tuple[str, ...], request_options: RequestOptions
+def command(  # noqa: PLR0913 - the options of the command
+    *,
+    paths: tuple[Path, ...],
+    out: Path | None,
+    update: bool,
+    diff: bool,
+    clients: tuple[str, ...],
+    audiences: tuple[str, ...],
+    request_options: RequestOptions,
 ) -> Exit:
     """Write grant files for the tenant's grants that no file declares.
 
     Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
     match the tenant.
+
+    --update keeps drift: declared grants get the tenant's values, and declarations of missing grants are removed.
+    Comments, order, layout and variables stay. A declaration that also applies to another tenant is not changed.
     """
+    if update and out is not None:
+        raise click.UsageError("--out is for new files, and --update writes none: use one of them")
+    if not update and (paths or diff):
+        raise click.UsageError("PATH and --diff need --update")
     options = current_options()
+    if update:
+        update_options = UpdateOptions(paths, ImportFilter(clients, audiences), only_diff=diff)
+        return update_grants(options, Console(options), update_options, request_options)
     import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences))
     return import_grants(options, Console(options), import_options, request_options)

@@ -175,11 +175,11 @@ def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict
 
 def _organizations(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
     """Return the field `organizations`, or an empty mapping if the grant has none."""
-    organizations = [convert(_organization(each, directory)) for each in grant.organizations or ()]
+    organizations = [convert(organization_text(each, directory)) for each in grant.organizations or ()]
     return {"organizations": sorted(organizations)} if organizations else {}
 
 
-def _organization(identity: str, directory: Directory) -> str:
+def organization_text(identity: str, directory: Directory) -> str:
     """Return the name of an organization if a plan can resolve it, otherwise the id."""
     name = directory.organization_name(identity) or identity
     known = directory.organizations is not None and directory.find_organizations(name) == (identity,)

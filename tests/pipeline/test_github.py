@@ -120,6 +120,21 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: Runner) -> Non
     assert list(runner.artifacts.glob("journal-*/**/journal/*"))
 
 
+def test_a_removed_grant_loses_its_access_after_the_approval(runner: Runner) -> None:
+    (runner.project.folder / "grants" / "portal.yaml").unlink()
+    runner.project.write(more=HARMLESS)
+
+    planned = runner.pull_request()
+
+    assert (planned.code, runner.project.grants()) == (0, BEFORE)
+    assert all("<td>- delete</td>" in body and "removed by" in body for body in runner.forge.bodies())
+
+    applied = runner.merged()
+
+    assert applied.code == 0, applied.log
+    assert runner.project.grants() == AFTER[:1]
+
+
 def test_a_second_push_updates_the_comments(runner: Runner) -> None:
     runner.project.write(more=HARMLESS)
     runner.pull_request()

@@ -123,6 +123,23 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) 
     assert runner.project.grants() == AFTER
 
 
+def test_a_removed_grant_loses_its_access_after_the_approval(runner: GitLabRunner) -> None:
+    (runner.project.folder / "grants" / "portal.yaml").unlink()
+    runner.project.write(more=HARMLESS)
+
+    code, log = runner.merge_request()
+
+    assert (code, runner.project.grants()) == (0, BEFORE), log
+    assert all("<td>- delete</td>" in body and "removed by" in body for body in runner.forge.bodies())
+
+    runner.project.merge()
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
+    assert runner.run()[0] == 0
+    code, log = runner.run("apply: [prod]")
+    assert code == 0, log
+    assert runner.project.grants() == AFTER[:1]
+
+
 def test_a_plan_that_is_stale_after_its_approval_is_refused(runner: GitLabRunner) -> None:
     runner.project.write(more=HARMLESS)
     runner.project.branch("Change")

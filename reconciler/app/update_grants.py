@@ -1,0 +1,152 @@
+"""`import --update`: change the declarations in grant files to what the tenant has, then plan."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import unified_diff
+from functools import partial
+from pathlib import Path
+
+from reconciler.app.console import Console
+from reconciler.app.import_grants import open_tenant, plan_again, reload_grants
+from reconciler.app.load import load_config, load_grants
+from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.app.session import TenantSession
+from reconciler.artifacts.atomic_files import rewrite_text
+from reconciler.contract import stored
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.directory import Directory
+from reconciler.core.fields import ORGANIZATIONS
+from reconciler.core.file_updates import FileUpdates, SelectedUpdates, UpdateRules, select_updates
+from reconciler.core.import_selection import ImportFilter
+from reconciler.core.planner import Observation
+from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant_filter import insert_variables
+from reconciler.errors import Exit, ProblemsError, ReconcilerError
+from reconciler.files.discover import find, name_of
+from reconciler.files.read import LoadedGrants, validate_file
+from reconciler.files.specs import grant_specs
+from reconciler.files.update import NotEditableError, update_text
+from reconciler.files.write import organization_text
+from reconciler.output.styled import Line, Span, Style, line
+
+NOT_EDITABLE_ADVICE = "edit it by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOptions:
+    """The files (none for the folder of --grants), the grants to update, and whether to print only a diff."""
+
+    paths: tuple[Path, ...] = ()
+    grant_filter: ImportFilter = field(default_factory=ImportFilter)
+    only_diff: bool = False
+
+
+def update_grants(
+    options: GlobalOptions, console: Console, update_options: UpdateOptions, request_options: RequestOptions
+) -> Exit:
+    """Update the files, then plan. With `only_diff`, print the differences and write nothing.
+
+    Raises:
+        ReconcilerError: if the files are invalid, the tenant cannot be read, or an updated file would be invalid. Then
+            nothing is written.
+    """
+    paths = list(update_options.paths) or [Path(options.grants)]
+    with open_tenant(options, console, paths, request_options) as (tenants, sessions):
+        ((session, observation),) = (
+            (tenant_result.session, tenant_result.result)
+            for tenant_result in tenants.run(sessions, TenantSession.observe_all)
+        )
+        declared = load_grants(options, load_config(options.config), [session.tenant], paths)
+        rules = _update_rules(options, session, observation.directory, update_options.grant_filter)
+        selected = select_updates(declared.specs, observation.grants, observation.directory, rules)
+        texts, problems = _new_texts(declared, selected)
+        _check(texts, observation, rules)
+        console.problems(sorted((*selected.not_updated, *problems)), declared.texts)
+        if update_options.only_diff:
+            console.result(
+                line(visible(each)) for name in texts for each in _diff(name, declared.texts[name], texts[name])
+            )
+            return Exit.DONE
+        _write(paths, texts)
+        console.result(_report(texts, selected))
+        plan_again(tenants, reload_grants(session, options, paths), observation, console, verbose=options.verbose)
+    return Exit.DONE
+
+
+def _update_rules(
+    options: GlobalOptions, session: TenantSession, directory: Directory, choice: ImportFilter
+) -> UpdateRules:
+    convert = partial(insert_variables, values=session.tenant.target.values)
+
+    def write_item(name: str, item: str) -> str:
+        return convert(organization_text(item, directory) if name == ORGANIZATIONS else item)
+
+    others = [name for name in load_config(options.config).tenants if name != session.tenant.name]
+    return UpdateRules(target=session.tenant.target, other_tenants=others, choice=choice, write_item=write_item)
+
+
+def _new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[str, str], list[Problem]]:
+    """Return the new text of each file that changes, and a warning for each file that cannot be edited."""
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, updates in selected.by_file.items():
+        try:
+            texts[name] = update_text(declared.texts[name], updates)
+        except NotEditableError as error:
+            problems.append(Problem(Source(name), f"not updated: {error}", NOT_EDITABLE_ADVICE, Severity.WARNING))
+    return texts, problems
+
+
+def _check(texts: Mapping[str, str], observation: Observation, rules: UpdateRules) -> None:
+    """Check that the new texts are valid and that they declare what the tenant has.
+
+    Raises:
+        ProblemsError: if a new text is not valid.
+        ReconcilerError: if a new text still differs from the tenant.
+    """
+    specs: list[GrantSpec] = []
+    for name, text in texts.items():
+        file = validate_file(name, text.encode(), stored.load(stored.GRANTS))
+        if errors(file.problems):
+            raise ProblemsError(file.problems, {name: text})
+        specs.extend(grant_specs(file.data, name))
+    left = select_updates(specs, observation.grants, observation.directory, rules)
+    if left.by_file:
+        name = next(iter(left.by_file))
+        raise ReconcilerError(f"nothing was written: {name} would still differ from the tenant; edit it by hand")
+
+
+def _diff(name: str, before: str, after: str) -> Iterator[str]:
+    lines = unified_diff(before.splitlines(), after.splitlines(), f"{name} now", f"{name} updated", lineterm="")
+    return iter(lines)
+
+
+def _write(paths: Sequence[Path], texts: Mapping[str, str]) -> None:
+    by_name = {name_of(path): path for path in find(paths)[0]}
+    counts = Counter(map(name_of, find(paths)[0]))
+    for name in texts:
+        if counts[name] != 1:
+            raise ReconcilerError(f"nothing was written: several files are shown as {name}; rename them")
+    for name, text in texts.items():
+        try:
+            rewrite_text(by_name[name], text)
+        except OSError as error:
+            raise ReconcilerError(f"{name} cannot be written: {error.strerror}") from error
+
+
+def _report(texts: Mapping[str, str], selected: SelectedUpdates) -> Iterator[Line]:
+    written = {name: selected.by_file[name] for name in texts}
+    changed = sum(update is not None for updates in written.values() for update in updates.values())
+    removed = sum(update is None for updates in written.values() for update in updates.values())
+    rest = f"; {len(selected.not_updated)} not updated" if selected.not_updated else ""
+    files = pluralize(len(texts), "file")
+    yield line(Span(f"Updated: {changed} changed and {removed} removed in {files}{rest}.", Style.STRONG))
+    for name, updates in written.items():
+        yield line("    ", f"{visible(name)}  {_counts(updates)}")
+
+
+def _counts(updates: FileUpdates) -> str:
+    removed = sum(update is None for update in updates.values())
+    return f"{len(updates) - removed} changed, {removed} removed"

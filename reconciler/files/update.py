@@ -1,0 +1,194 @@
+"""Pure: change or remove single grants in the text of a grant file. All other lines stay as they are.
+
+Scopes and organizations are added and removed one by one. A new field goes to its place in the canonical order. The
+comments above a removed grant or item are removed with it, because they describe it.
+"""
+
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from reconciler.core.fields import field_order
+from reconciler.core.file_updates import FileUpdates, GrantUpdate, SetUpdate
+from reconciler.core.spec import Mark
+from reconciler.files.layout import LayoutPart, Node, read_layout, split_lines
+from reconciler.files.write import scalar
+
+
+class NotEditableError(Exception):
+    """The layout of a value cannot be edited without a loss. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Replaces the text from `start` to before `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+def update_text(text: str, updates: FileUpdates) -> str:
+    """Return the text with changed and removed grants.
+
+    Args:
+        text: The text of a valid grant file.
+        updates: The updates by the position of the grant. None removes the grant.
+
+    Raises:
+        NotEditableError: if a value has a layout that cannot be edited.
+    """
+    if not text.endswith("\n"):
+        text += "\n"
+    editor = _Editor(text)
+    edits = sorted(editor.edits(updates), key=lambda edit: (edit.start, edit.end))
+    for first, second in pairwise(edits):
+        if first.end > second.start:
+            raise NotEditableError("two changes concern the same text")
+    for edit in reversed(edits):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
+class _Editor:
+    """Finds the edits for a text that ends with a line end."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._line_end = "\r\n" if "\r\n" in text else "\n"
+        self._starts = [0, *accumulate(map(len, split_lines(text)))]
+        self._grants = next(part for part in read_layout(text).root.parts if part.name == "grants")
+
+    def edits(self, updates: FileUpdates) -> Iterator[_Edit]:
+        """Yield the edits. They do not overlap."""
+        items = self._grants.node.parts
+        by_item = [(item, self._mark(item.node.start)) for item in items]
+        removed = [item for item, mark in by_item if mark in updates and updates[mark] is None]
+        yield from self._remove_parts(self._grants, removed)
+        for item, mark in by_item:
+            update = updates.get(mark)
+            if update is not None:
+                yield from self._update_grant(item.node, update)
+
+    def _update_grant(self, grant: Node, update: GrantUpdate) -> Iterator[_Edit]:
+        present = {part.name: part for part in grant.parts}
+        missing: list[str] = []
+        for name, value in update.fields.items():
+            part = present.get(name)
+            match value:
+                case SetUpdate() if part is not None:
+                    yield from self._update_set(part, value)
+                case SetUpdate(add=()):
+                    pass
+                case str() | bool() if part is not None:
+                    yield _Edit(part.node.start, part.node.end, _scalar(value))
+                case _:
+                    missing.append(name)
+        for name in sorted(missing, key=field_order):
+            yield self._new_field(grant, name, update.fields[name])
+
+    def _new_field(self, grant: Node, name: str, value: str | SetUpdate | bool) -> _Edit:  # noqa: FBT001 - a value
+        items = list(map(scalar, value.add)) if isinstance(value, SetUpdate) else None
+        if not grant.is_block:
+            shown = _scalar(value) if items is None else f"[{', '.join(items)}]"
+            end = grant.parts[-1].node.end
+            return _Edit(end, end, f", {name}: {shown}")
+        first = grant.parts[0]
+        indent = " " * (first.start - self._starts[self._line(first.start)])
+        lines = [f"{indent}{name}: {_scalar(value)}"]
+        if items is not None:
+            lines = [f"{indent}{name}:", *(f"{indent}  - {each}" for each in items)]
+        later = next((part for part in grant.parts[1:] if field_order(part.name) > field_order(name)), None)
+        position = self._end_of_line(grant.parts[-1].node)
+        if later is not None:
+            previous = grant.parts[grant.parts.index(later) - 1]
+            position = self._end_of_line(previous.node)
+        return _Edit(position, position, "".join(f"{each}{self._line_end}" for each in lines))
+
+    def _update_set(self, part: LayoutPart, update: SetUpdate) -> Iterator[_Edit]:
+        node = part.node
+        removed = [item for item in node.parts if item.node.text in update.remove]
+        if not node.is_block:
+            kept = [self._text[item.start : item.node.end] for item in node.parts if item not in removed]
+            yield self._flow_list(node, [*kept, *map(scalar, update.add)])
+            return
+        if update.add:
+            last = node.parts[-1]
+            indent = " " * (last.start - self._starts[self._line(last.start)])
+            position = self._end_of_line(last.node)
+            lines = (f"{indent}- {scalar(each)}{self._line_end}" for each in update.add)
+            yield _Edit(position, position, "".join(lines))
+            for item in removed:
+                yield self._remove_lines(item, part)
+        else:
+            yield from self._remove_parts(part, removed)
+
+    def _flow_list(self, node: Node, items: Sequence[str]) -> _Edit:
+        """Return the edit that writes a list between brackets on one line."""
+        self._refuse_comment(node)
+        return _Edit(node.start, node.end, f"[{', '.join(items)}]")
+
+    def _refuse_comment(self, node: Node) -> None:
+        """Raise NotEditableError if there is a comment between the parts of a flow collection."""
+        starts, ends = [part.start for part in node.parts], [part.node.end for part in node.parts]
+        gaps = zip([node.start, *ends], [*starts, node.end], strict=True)
+        if any("#" in self._text[start:end] for start, end in gaps):
+            raise NotEditableError("a list between brackets contains a comment; write each item on its own line")
+
+    def _remove_parts(self, outer: LayoutPart, removed: Sequence[LayoutPart]) -> Iterator[_Edit]:
+        """Yield the edits that remove items of the list `outer`. A list without items becomes `[]`."""
+        node = outer.node
+        if not removed:
+            return
+        if not node.is_block:
+            yield self._flow_list(
+                node, [self._text[item.start : item.node.end] for item in node.parts if item not in removed]
+            )
+            return
+        if len(removed) == len(node.parts):
+            colon = self._text.index(":", outer.start + len(outer.name))
+            yield _Edit(colon + 1, colon + 1, " []")
+        for item in removed:
+            yield self._remove_lines(item, outer)
+
+    def _remove_lines(self, item: LayoutPart, outer: LayoutPart) -> _Edit:
+        """Return the edit that removes the lines of a block item with the comments that belong to it."""
+        first = self._line(item.start)
+        items = outer.node.parts
+        index = items.index(item)
+        limit = self._line(items[index - 1].node.end - 1) if index else self._line(outer.start)
+        column = item.start - self._starts[first]
+        while first - 1 > limit and self._is_comment(first - 1, column):
+            first -= 1
+        end = self._line(self._end_of_line(item.node) - 1)
+        end_limit = self._line(items[index + 1].start) if index + 1 < len(items) else len(self._starts) - 1
+        while end + 1 < end_limit and self._is_comment(end + 1, column + 1):
+            end += 1
+        if self._is_blank(first - 1) and (end + 1 >= len(self._starts) - 1 or self._is_blank(end + 1)):
+            first -= 1
+        return _Edit(self._starts[first], self._starts[end + 1], "")
+
+    def _is_comment(self, line: int, column: int) -> bool:
+        """Return whether a line has only a comment that is indented by at least `column`."""
+        text = self._text[self._starts[line] : self._starts[line + 1]]
+        stripped = text.lstrip(" \t")
+        return stripped.startswith("#") and len(text) - len(stripped) >= column
+
+    def _is_blank(self, line: int) -> bool:
+        return line >= 0 and not self._text[self._starts[line] : self._starts[line + 1]].strip()
+
+    def _end_of_line(self, node: Node) -> int:
+        """Return the position after the line where a value ends."""
+        return self._starts[self._line(node.end - 1) + 1]
+
+    def _line(self, position: int) -> int:
+        return bisect(self._starts, position) - 1
+
+    def _mark(self, position: int) -> Mark:
+        line = self._line(position)
+        return line + 1, position - self._starts[line] + 1
+
+
+def _scalar(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else scalar(str(value))
