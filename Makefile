@@ -72,9 +72,13 @@ docs: $(DOCS)/python.installed
 	$(DOCS)/bin/python docs/site.py .site/pages
 	$(DOCS)/bin/zensical build --clean --strict
 
-# Write docs/plan.svg from the program's output. rich has its own environment, because httpx imports rich if it can.
-picture: $(PICTURE)/python.installed
+# Write docs/plan.svg and docs/access.png from the program's output. rich has its own environment, because httpx imports
+# rich if it can.
+picture: $(PICTURE)/python.installed .venv/sandbox.installed $(PAGES)/node.installed
 	$(PICTURE)/bin/python docs/picture.py
+	$(BIN)/reconciler sandbox reset
+	$(BIN)/reconciler access --format html --out $(abspath $(PAGES))/demo.html
+	MODULES=$(abspath $(PAGES)) CHROMIUM=$(CHROMIUM) node docs/access_picture.mjs $(abspath $(PAGES))/demo.html docs/access.png
 
 # Compare reconciler with other tools in about ten minutes. auth0-deploy-cli needs npm.
 bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
