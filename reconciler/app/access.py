@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler.app import ci
 from reconciler.app.console import Console
+from reconciler.app.interruption import time_limit
 from reconciler.app.load import load_config, load_grants, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.provenance import GitFacts, read_git_facts
@@ -55,19 +56,25 @@ def make_access_report(
         ReconcilerError: if the files are invalid, or if the only tenant cannot be read.
     """
     if access_options.offline:
-        report, texts = _report_offline(options)
+        report, texts = _report_offline(options, request_options)
         exit_code = Exit.DONE
     else:
         with tenant_runs(options, PlanOptions(), request_options, console) as (tenants, sessions):
-            report = _report_online(options, tenants, sessions)
+            report = _report_online(options, request_options, tenants, sessions)
             texts = sessions[0].declared.texts if sessions else {}
             exit_code = tenants.worst_exit_code([])
     return AccessResult(report.select(access_options.selection), exit_code, texts)
 
 
-def _report_online(options: GlobalOptions, tenants: TenantRuns, sessions: Iterable[TenantSession]) -> AccessReport:
+def _report_online(
+    options: GlobalOptions,
+    request_options: RequestOptions,
+    tenants: TenantRuns,
+    sessions: Iterable[TenantSession],
+) -> AccessReport:
     results = tenants.run(sessions, TenantSession.observe_all)
-    git = _git_facts(options, [each.session.declared for each in results])
+    with time_limit(request_options.timeout):
+        git = _git_facts(options, [each.session.declared for each in results])
     read = {
         each.session.tenant.name: tenant_access(
             each.session.name,
@@ -87,11 +94,12 @@ def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:
         yield name, TenantName(name, "", failure.is_sandbox), "; ".join(failure.lines)
 
 
-def _report_offline(options: GlobalOptions) -> tuple[AccessReport, Mapping[str, str]]:
+def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> tuple[AccessReport, Mapping[str, str]]:
     config = load_config(options.config)
     selected = _select_offline(options, config)
     declared = load_grants(options, config, selected)
-    git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
+    with time_limit(request_options.timeout):
+        git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
     report = _report(git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
     return report, declared.texts
 

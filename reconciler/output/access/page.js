@@ -20,8 +20,8 @@
     data.fields.forEach((name, index) => {
       value[name] = name === "line" ? row[index] : data.values[row[index]];
     });
-    const [application, clientId, thirdParty] = value.application;
-    const [api, audience, lifetime] = value.api;
+    const [application, clientId, thirdParty, name] = value.application;
+    const [api, audience, lifetime, apiName] = value.api;
     const [scopes, scopeLevels, scopeCount] = value.scopes;
     const [level, risks, state, stateText, guard, tags] = value.status;
     const [subject, settings] = value.settings;
@@ -31,7 +31,7 @@
     return {
       tenant, application, clientId, thirdParty, api, audience, level, scopeLevels, scopes, risks,
       lifetime, scopeCount, subject, settings, state, stateText, guard, file, link, since, changed, message,
-      request, requestLink, line: value.line, description: value.description, tags, text: "",
+      request, requestLink, line: value.line, description: value.description, tags, name: name || application, apiName: apiName || api, text: "",
     };
   });
   const searchText = (row) => {
@@ -257,7 +257,7 @@
 
   const sideBySide = (list) => {
     const names = data.tenants.map((tenant) => tenant.name).filter((name) => !view.tenant || name === view.tenant);
-    const key = (row) => `${row.application}\n${row.api}\n${row.subject}`;
+    const key = (row) => `${row.name}\n${row.apiName}\n${row.subject}`;
     const text = (row) => [...row.scopes, ...row.settings].sort().join(" ");
     const read = new Map(data.tenants.map((tenant) => [tenant.name, tenant.read]));
     const lines = [];
@@ -269,7 +269,7 @@
     }
     const shown = lines.slice(0, 2000);
     const row = ([first, cells, differs]) => el("tr", {},
-      el("th", { scope: "row" }, `${first.application} → ${first.api}`, small(first.subject === "client" ? "" : first.subject)),
+      el("th", { scope: "row" }, `${first.name} → ${first.apiName}`, small(first.subject === "client" ? "" : first.subject)),
       ...cells.map((each, index) => el("td", {}, ...(each.length
         ? each.flatMap((one) => [scopeList(one), small(one.settings.join("; "))])
         : [read.get(names[index]) ? el("span", { class: "only" }, "— not granted") : el("span", { class: "badge unknown" }, "? not known")]))),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from reconciler.core.access import STATE_MEANINGS, AccessGrant, AccessReport, TenantAccess
+from reconciler.core.access import STATE_MEANINGS, AccessGrant, AccessReport, TenantAccess, plain_name
 from reconciler.core.access_summary import COUNTED, RULES
 from reconciler.core.characters import shorten, visible
 from reconciler.core.removals import MAX_AUTHOR, MAX_SUBJECT
@@ -58,8 +58,15 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
     origin = grant.provenance
     return [
         table.add(tenant.tenant.label),
-        table.add([grant.application, grant.client_id or "", yes_or_no(grant.third_party)]),
-        table.add([grant.api, grant.audience or "", duration(grant.token_lifetime)]),
+        table.add(
+            [
+                grant.application,
+                grant.client_id or "",
+                yes_or_no(grant.third_party),
+                _name(grant.application, grant.client_id),
+            ]
+        ),
+        table.add([grant.api, grant.audience or "", duration(grant.token_lifetime), _name(grant.api, grant.audience)]),
         table.add([scope_texts(grant), scope_levels, len(grant.scopes)]),
         table.add(_status(grant)),
         table.add([grant.subject_type, settings(grant)]),
@@ -69,6 +76,12 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
         table.add(since_text(grant)),
         table.add(grant.description),
     ]
+
+
+def _name(label: str, identity: str | None) -> str:
+    """Return the name that tenants are compared by, or an empty text if it is the label."""
+    name = plain_name(label, identity)
+    return "" if name == label else name
 
 
 def _status(grant: AccessGrant) -> list[object]:

@@ -90,10 +90,8 @@ def since_text(grant: AccessGrant) -> str:
 
 
 def risk_texts(grant: AccessGrant) -> list[str]:
-    """Return the risks with their levels. A risk that is not known has a question mark."""
-    return [
-        f"{risk.level}: {risk.message}" if risk.is_known else f"{risk.level}?: {risk.message}" for risk in grant.risks
-    ]
+    """Return the risks with their levels and rules. A risk that is not known has a question mark."""
+    return [f"{risk.level}{'' if risk.is_known else '?'} ({risk.rule}): {risk.message}" for risk in grant.risks]
 
 
 def heading(report: AccessReport) -> str:
