@@ -7,7 +7,7 @@
     matrix: "Matrix", grants: "Grants", applications: "Applications", apis: "APIs", tenants: "Tenants side by side",
     findings: "Findings",
   };
-  const PAGE = 200;
+  const PAGE = 100;
   const MAX_MATRIX_CELLS = 60000;
   const MAX_FIRST_MATRIX_CELLS = 6000;
   const REVIEW = ["Keep", "Remove", "Reviewer", "Date"];
