@@ -12,6 +12,7 @@ from reconciler.core.problems import Source
 from reconciler.core.removals import Commit, find_first_commits
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import TargetTenant
+from reconciler.files.discover import MAX_BYTES
 from reconciler.files.history import GrantHistory, read_history
 from reconciler.files.read import LoadedGrants
 from reconciler.files.workspace import Workspace
@@ -31,6 +32,10 @@ from reconciler.output.source_links import SourceLinks
 
 NOT_COMMITTED = "the declaration is not committed"
 TOO_OLD = "the clone is shallow, so the commit is not known"
+SHALLOW = (
+    "the clone is shallow, so some commits are not known, and removed grants are called undeclared; fetch the whole "
+    "history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, git fetch --unshallow)"
+)
 TOO_MANY_FILES = f"only the first {MAX_FILES:,} files are compared with the git history"
 MAX_COMPARED_LINES = 20_000
 """The maximum number of lines of a changed file that are compared with HEAD."""
@@ -71,6 +76,8 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
     except GitError as error:
         return GitFacts(unknown=str(error))
     try:
+        if is_shallow(repository):
+            return GitFacts(commit, provenance, unknown=SHALLOW)
         history = read_history(repository, folder)
     except GitError as error:
         return GitFacts(commit, provenance, unknown=str(error))
@@ -119,7 +126,7 @@ class _BlamedFile:
         try:
             path = repository.path_of(Path(name))
             entry = head.find(path)
-            if not isinstance(entry, TreeEntry):
+            if not isinstance(entry, TreeEntry) or entry.size > MAX_BYTES:
                 return cls({}, None, NOT_COMMITTED)
             (content,) = head.contents([entry])
             at_head = content.decode(errors="surrogateescape").removeprefix("\ufeff")

@@ -39,7 +39,7 @@ STATE_MEANINGS: Mapping[AccessState, str] = {
     AccessState.UNDECLARED: "in the tenant, and no file declares it",
     AccessState.REMOVED: "in the tenant; an earlier commit declared it, and the files no longer do",
     AccessState.MISSING: "declared, and not in the tenant",
-    AccessState.UNKNOWN: "declared, and not compared with the tenant",
+    AccessState.UNKNOWN: "not known, because the files and the tenant could not be compared",
     AccessState.THIRD_PARTY: "undeclared grant of a third-party application",
     AccessState.NOT_EXPRESSIBLE: "undeclared, and a grant file cannot express it",
     AccessState.OUTSIDE: "undeclared, and outside `manage`",
@@ -58,8 +58,6 @@ STATE_OF_REASON: Mapping[Reason, AccessState] = {
     Reason.PROTECTED: AccessState.PROTECTED,
     Reason.NOT_EXPRESSIBLE: AccessState.NOT_EXPRESSIBLE,
 }
-ABSENT_STATES = frozenset({AccessState.MISSING})
-"""The states of grants that are not in the tenant, so that they give no access."""
 
 
 class GrantLevel(StrEnum):
@@ -134,6 +132,7 @@ class AccessGrant:
         description: The description in the file.
         provenance: The commits behind the declaration.
         grant_id: The id of the grant in the tenant, or an empty text.
+        is_unresolved: Whether this is a declaration whose names the tenant does not have exactly once.
     """
 
     application: str
@@ -162,11 +161,12 @@ class AccessGrant:
     description: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     grant_id: str = ""
+    is_unresolved: bool = False
 
     @property
     def is_present(self) -> bool:
         """Whether the grant gives access now, as far as is known."""
-        return self.state not in ABSENT_STATES
+        return self.state is not AccessState.MISSING and not self.is_unresolved
 
     @property
     def undefined_scopes(self) -> tuple[str, ...]:

@@ -64,9 +64,9 @@ def tenant_access(
     specs = tuple(specs)
     directory = observation.directory
     desired, problems = resolve(specs, directory)
-    builder = _GrantBuilder(directory, protection, facts)
-    unresolved, duplicates = _unresolved(specs, desired, problems, directory)
-    found = [*builder.compared(desired, observation.grants), *(builder.unresolved(*each) for each in unresolved)]
+    rest = _unresolved(specs, desired, problems, directory)
+    builder = _GrantBuilder(directory, protection, facts, rest)
+    found = [*builder.compared((*desired, *rest.partial), observation.grants), *builder.unresolved()]
     return TenantAccess(
         tenant=tenant,
         listings=tuple(_listings(observation)),
@@ -75,7 +75,7 @@ def tenant_access(
         grants=tuple(sorted(found, key=lambda each: each.order)),
         notes=(
             *observation.notes,
-            *(f"{spec.source}: a second declaration of the same grant was ignored" for spec in duplicates),
+            *(f"{spec.source}: a second declaration of the same grant was ignored" for spec in rest.duplicates),
         ),
     )
 
@@ -103,36 +103,76 @@ def _listings(observation: Observation) -> Iterator[ListingStatus]:
             yield ListingStatus(name.value, None, f"the token lacks {PERMISSIONS[name]}")
         elif name is not TenantList.ORGANIZATIONS:
             yield ListingStatus(name.value, None, "not read")
-    if (
-        unread := sum(may_have_organizations(each) and each.grant.organizations is None for each in observation.grants)
-    ) > 0:
+    unread = sum(may_have_organizations(each) and each.grant.organizations is None for each in observation.grants)
+    if unread:
         yield ListingStatus("organizations of grants", None, f"not read for {unread} grants")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unresolved:
+    """The specs that do not resolve.
+
+    Attributes:
+        names: The specs with an unknown or ambiguous application or API, each with its problem.
+        partial: The grants of specs with an unknown organization, without organizations.
+        problems: The first problem with the organizations of these grants, by key.
+        duplicates: The specs of grants that an earlier spec declares.
+    """
+
+    names: tuple[tuple[GrantSpec, Problem], ...] = ()
+    partial: tuple[DesiredGrant, ...] = ()
+    problems: Mapping[Key, str] = field(default_factory=dict)
+    duplicates: tuple[GrantSpec, ...] = ()
+
+    def possible_declaration(self, key: Key, directory: Directory) -> str:
+        """Return the problem of an ambiguous declaration that may mean the grant, or an empty text."""
+        names = {None, directory.client_name(key), directory.api_name(key)}
+        for spec, problem in self.names:
+            if problem.is_missing:
+                continue
+            is_possible = spec.client in names and spec.api in names and spec.subject_type == key.subject_type
+            ids = spec.client_id in {None, key.client_id} and spec.audience in {None, key.audience}
+            if is_possible and ids and spec.default_for == key.default_for:
+                return f"a file may declare this grant ({spec.source}): {problem.what}"
+        return ""
 
 
 def _unresolved(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem], directory: Directory
-) -> tuple[list[tuple[GrantSpec, Problem]], list[GrantSpec]]:
-    """Return the specs with unknown or ambiguous names, each with its first problem, and the duplicate specs."""
-    resolved = {id(each.spec) for each in desired}
+) -> _Unresolved:
+    """Return the specs that are not in `desired`, by their problem."""
+    known = {id(each.spec) for each in desired}
     by_source = {problem.source: problem for problem in reversed(tuple(problems))}
-    unresolved, duplicates = [], []
+    names, partial, duplicates = [], [], []
+    organization_problems: dict[Key, str] = {}
     for spec in specs:
-        if id(spec) in resolved:
+        if id(spec) in known:
             continue
-        wrong = next(_wrong_names(spec, directory), None)
-        if wrong is None:
+        wrong_name = next(_wrong_names(spec, directory), None)
+        wrong_organization = next(_wrong_organizations(spec, directory), None)
+        wrong = wrong_name or wrong_organization
+        problem = by_source.get(wrong, Problem(wrong, "the name is not known")) if wrong else None
+        if problem is None:
             duplicates.append(spec)
+        elif wrong_name:
+            names.append((spec, problem))
         else:
-            unresolved.append((spec, by_source.get(wrong, Problem(wrong, "the name is not known"))))
-    return unresolved, duplicates
+            (grant,), _ = resolve([spec._replace(organizations=None)], directory)
+            partial.append(grant._replace(spec=spec))
+            organization_problems.setdefault(grant.key, problem.what)
+    return _Unresolved(tuple(names), tuple(partial), organization_problems, tuple(duplicates))
 
 
 def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
-    """Yield the source of each name that the tenant does not have exactly once."""
+    """Yield the source of each application and API that the tenant does not have exactly once."""
     if spec.client is not None and len(directory.client_ids_by_name.get(spec.client, ())) != 1:
         yield spec.source_of("client")
     if spec.api is not None and len(directory.identifiers_by_name.get(spec.api, ())) != 1:
         yield spec.source_of("api")
+
+
+def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
+    """Yield the source of each organization that the tenant does not have exactly once."""
     for text, source in spec.organizations_with_sources():
         if len(directory.find_organizations(text)) != 1:
             yield source
@@ -145,6 +185,7 @@ class _GrantBuilder:
     directory: Directory
     protection: ProtectionRules | None
     facts: DeclarationFacts
+    rest: _Unresolved = field(default_factory=_Unresolved)
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
         """Yield the resolved declarations and the grants of the tenant."""
@@ -157,16 +198,19 @@ class _GrantBuilder:
                 yield self._declared(each, None, AccessState.MISSING)
             elif update := updates.get(each.key):
                 yield self._declared(each, observed[each.key], AccessState.DRIFTED, update.fields)
+            elif each.key in self.rest.problems:
+                yield self._declared(each, observed[each.key], AccessState.DRIFTED)
             else:
                 yield self._declared(each, observed[each.key], AccessState.AS_DECLARED)
         removals = resolve_removals(self.facts.removals, self.directory).by_key
         for current in comparison.undeclared:
             yield self._undeclared(current, removals.get(current.key))
 
-    def unresolved(self, spec: GrantSpec, problem: Problem) -> AccessGrant:
-        """Return a declaration whose application, API or organization the tenant does not have exactly once."""
-        state = AccessState.MISSING if problem.is_missing else AccessState.UNKNOWN
-        return self._named(spec, state, problem.what)
+    def unresolved(self) -> Iterator[AccessGrant]:
+        """Yield the declarations whose application or API the tenant does not have exactly once."""
+        for spec, problem in self.rest.names:
+            state = AccessState.MISSING if problem.is_missing else AccessState.UNKNOWN
+            yield replace(self._named(spec, state, problem.what), is_unresolved=True)
 
     def unread(self, spec: GrantSpec, reason: str) -> AccessGrant:
         """Return a declaration that was not compared with the tenant."""
@@ -195,9 +239,13 @@ class _GrantBuilder:
         state: AccessState,
         differences: tuple[FieldChange, ...] = (),
     ) -> AccessGrant:
+        current = observed.grant if observed else declared.grant
+        if observed is None and current.organizations is None:
+            current = current._replace(organizations=frozenset())
         return replace(
-            self._with_declaration(self._grant(observed.grant if observed else declared.grant), declared.spec),
+            self._with_declaration(self._grant(current), declared.spec),
             state=state,
+            detail=self.rest.problems.get(declared.key, ""),
             differences=differences,
             guard=self._guard(declared.key, observed),
             grant_id=observed.id if observed else "",
@@ -208,9 +256,12 @@ class _GrantBuilder:
         reason, detail = kept or (Reason.UNMANAGED, "")
         if reason is Reason.UNMANAGED and removal is not None:
             reason, detail = Reason.REMOVED, _removal_detail(removal)
+        state = STATE_OF_REASON[reason]
+        if possible := self.rest.possible_declaration(observed.key, self.directory):
+            state, detail = AccessState.UNKNOWN, possible
         return replace(
             self._grant(observed.grant),
-            state=STATE_OF_REASON[reason],
+            state=state,
             detail=detail,
             guard=self._guard(observed.key, observed),
             grant_id=observed.id,

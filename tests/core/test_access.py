@@ -87,6 +87,28 @@ def test_a_declaration_with_an_ambiguous_name_is_unknown() -> None:
     assert (grant.state, "2 applications are named" in grant.detail) == ("unknown", True)
 
 
+def test_a_grant_that_an_ambiguous_declaration_may_mean_is_not_called_undeclared() -> None:
+    directory = a_directory({"billing": "Twin", "two": "Twin", "portal": "Portal"}, [an_api()], {})
+    observed = [an_observed(), an_observed(a_grant(a_key("portal")), "cgr_2")]
+
+    access = build([a_spec(client="Twin")], observed, directory)
+
+    states = {each.grant_id: (each.state, each.is_present) for each in access.grants}
+    assert states == {"": ("unknown", False), "cgr_0000000000000001": ("unknown", True), "cgr_2": ("undeclared", True)}
+
+
+def test_a_declaration_with_an_unknown_organization_is_drift_of_the_grant() -> None:
+    observed = an_observed(a_grant(organization_usage="require", organizations=frozenset()))
+
+    grant = only(build([a_spec(organizations=("nowhere",), organization_usage="require")], [observed]))
+
+    assert (grant.state, grant.detail) == ("drifted", 'the tenant has no organization "nowhere"')
+
+
+def test_a_missing_grant_has_no_organizations() -> None:
+    assert only(build([a_spec(organization_usage="allow")])).organizations == ()
+
+
 def test_a_second_declaration_of_a_grant_is_a_note() -> None:
     access = build([a_spec(line=2), a_spec(line=200)], [an_observed()])
 
