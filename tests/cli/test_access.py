@@ -197,3 +197,54 @@ def test_csv_has_one_row_per_grant() -> None:
     assert [row["application"] for row in rows] == ["Billing", "Billing", "Portal", "Reconciler", "Stranger"]
     assert rows[0]["level"] == "critical"
     assert rows[4]["scopes"] == "all scopes (now 3)"
+
+
+def test_in_a_job_declarations_and_pull_requests_have_links(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(here, "commit", "--quiet", "--amend", "--all", "--message", "Give access (#12)", "--no-gpg-sign")
+    commit = git(here, "rev-parse", "HEAD")
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(here), "GITHUB_SERVER_URL": "https://code.example"}
+    for name, value in {**job, "GITHUB_REPOSITORY": "a/b", "GITHUB_SHA": commit}.items():
+        monkeypatch.setenv(name, value)
+
+    (grant,) = reconciler("access", "Portal", "--format", "json").data["tenants"][0]["grants"]
+    page = reconciler("access", "Portal", "--format", "html").stdout
+
+    line = f"https://code.example/a/b/blob/{commit}/grants/billing.yaml#L6"
+    assert grant["declaration"]["link"] == line
+    assert grant["declaration"]["pull_request"] == {"number": "#12", "link": "https://code.example/a/b/pull/12"}
+    assert f'href="{line}"' in page
+    assert 'href="https://code.example/a/b/pull/12"' in page
+
+
+def test_an_output_in_the_grant_folder_is_refused(here: Path) -> None:
+    ran = reconciler("access", "--format", "html", "--out", "grants/access.html")
+
+    assert (ran.code, (here / "grants/access.html").exists()) == (1, False)
+
+
+def test_two_tenants_are_reported_together(here: Path) -> None:
+    (here / "reconciler.yaml").write_text(
+        "tenants:\n"
+        "  one: {kind: sandbox, seed: tenant.yaml, database: .reconciler/one.db}\n"
+        "  two: {kind: sandbox, seed: tenant.yaml, database: .reconciler/two.db}\n"
+    )
+
+    ran = reconciler("access", "--all-tenants", "--format", "json")
+
+    assert (ran.code, [each["tenant"]["name"] for each in ran.data["tenants"]]) == (0, ["one", "two"])
+    assert totals(ran.data)["grants"] == 8
+
+
+def test_a_token_without_read_clients_leaves_third_parties_unknown(here: Path) -> None:
+    tool = "tool: {scope: ['read:client_grants', 'read:resource_servers'], "
+    (here / "tenant.yaml").write_text(SEED.replace("tool: {", tool))
+    (here / "grants/billing.yaml").write_text(
+        "grants: [{client_id: portal, audience: https://api.example.com/invoices, scope: [read:invoices]}]\n"
+    )
+
+    ran = reconciler("access", "portal", "--format", "json")
+
+    (grant,) = ran.data["tenants"][0]["grants"]
+    assert (grant["third_party"], grant["level"], ran.data["complete"]) == ("unknown", "unknown", False)
+    unread = {each["name"]: each["reason"] for each in ran.data["tenants"][0]["listings"] if not each["read"]}
+    assert unread == {"applications": "the token lacks read:clients"}
