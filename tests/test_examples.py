@@ -106,7 +106,7 @@ def test_jobs_that_report_problems_run_even_if_files_are_invalid(job: str) -> No
 def test_called_commands_have_the_options_that_are_used(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     for call in re.finditer(
-        r"\breconciler (validate|plan|apply|comment)\b([^|\n]*)", text.replace("\n      --", " --")
+        r"\breconciler (validate|plan|apply|access|comment)\b([^|\n]*)", text.replace("\n      --", " --")
     ):
         options = {word for word in shlex.split(call[2].replace("}", " ").split(";")[0]) if word.startswith("--")}
         assert options <= known_options(call[1])

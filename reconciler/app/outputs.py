@@ -130,7 +130,7 @@ class OutputOptions:
             for path, tenants in files_for(file.path, names):
                 try:
                     text = render(file.format, tenants)
-                    _write(path, add_run_number(text, ci.run_number()) if file.format == "markdown" else text)
+                    write_text(path, add_run_number(text, ci.run_number()) if file.format == "markdown" else text)
                 except ReconcilerError as error:
                     errors.append(str(error))
         if errors:
@@ -151,7 +151,8 @@ def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]
     return [(Path(path.replace(TENANT, name)), [name]) for name in names]
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a report, readable only for the owner. Raises ReconcilerError."""
     try:
         write_output(path, text.encode(errors="backslashreplace"), OWNER_ONLY)
     except OSError as error:

@@ -199,7 +199,13 @@ def api(data: Json) -> Api:
     """
     scopes = frozenset(text(scope, "value") for scope in objects(data, "scopes"))
     identifier = text(data, "identifier")
-    return Api(identifier, text_or_none(data, "name") or "", scopes, is_system=flag(data, "is_system"))
+    return Api(
+        identifier,
+        text_or_none(data, "name") or "",
+        scopes,
+        is_system=flag(data, "is_system"),
+        token_lifetime=count(data, "token_lifetime"),
+    )
 
 
 def organization(data: Json) -> Organization:

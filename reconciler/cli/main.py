@@ -30,6 +30,9 @@ COMMANDS: Mapping[str, str] = {
     "show": "Print a saved plan.",
     "comment": "Post reports as comments or issues.",
     "list": "List the declared grants of a tenant.",
+    "access": "Report who may call what, as text, a page or data.",
+    "why": "Explain one grant: its lines, commits, runs and risks.",
+    "diff": "Compare the grants of two tenants by name.",
     "risks": "List the risk rules of plans.",
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",
@@ -54,7 +57,7 @@ def _request_version(context: click.Context, _parameter: click.Parameter, value:
 
 
 OTHER_COMMANDS: Mapping[str, str] = {
-    **dict.fromkeys(("diff", "preview", "drift"), "`reconciler plan` shows what would change"),
+    **dict.fromkeys(("preview", "drift"), "`reconciler plan` shows what would change"),
     **dict.fromkeys(("export", "pull", "dump"), "`reconciler import` writes files for the tenant's grants"),
     **dict.fromkeys(("deploy", "push", "sync", "up"), "`reconciler apply` changes the tenant"),
     **dict.fromkeys(("login", "auth"), "credentials come from the environment; `reconciler doctor` checks them"),

@@ -120,9 +120,11 @@ def _build_options(*, hidden: bool) -> list[click.Parameter]:
             type=ListedName(),
             multiple=True,
             metavar="NAME",
-            help="Select a tenant. Repeatable for plan and apply.  [default: AUTH0_DOMAIN, else default_tenant]",
+            help="Select a tenant. Repeatable for plan, apply, access.  [default: AUTH0_DOMAIN, else default_tenant]",
         ),
-        _option("--all-tenants", is_flag=True, help="Select all tenants of the configuration, for plan and apply."),
+        _option(
+            "--all-tenants", is_flag=True, help="Select all tenants of the configuration, for plan, apply and access."
+        ),
         _option(
             ALLOW_UNNAMED,
             is_flag=True,

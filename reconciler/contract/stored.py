@@ -9,6 +9,7 @@ OPENAPI = "client-grants.openapi.json"
 GRANTS = "grants.schema.json"
 PLAN = "plan.schema.json"
 OUTCOME = "outcome.schema.json"
+ACCESS = "access.schema.json"
 CONFIG = "reconciler.schema.json"
 
 _PACKAGE = Path(__file__).resolve().parent.parent

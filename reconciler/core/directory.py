@@ -59,12 +59,13 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API (resource server) with its scopes."""
+    """An API (resource server) with its scopes. `token_lifetime` is in seconds, or None if it is not known."""
 
     identifier: str
     name: str
     scopes: frozenset[str] = field(default_factory=frozenset)
     is_system: bool = False
+    token_lifetime: int | None = None
 
     def scopes_for(self, key: Key) -> frozenset[str]:
         """Return the scopes that a grant with `key` may contain."""

@@ -38,6 +38,7 @@ from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, reso
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.spec import GrantSpec
+from reconciler.core.token_lifetime import lifetime_notes
 from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.errors import ProblemsError, RefusedError
 
@@ -289,6 +290,7 @@ def _notes(
     yield from _notes_on_matches_by_name(candidates, rules.protection.managed_scope, observation.directory)
     yield from _notes_on_kept_values(comparison.kept, observation.directory)
     yield from unresolved_note(candidates.unresolved)
+    yield from lifetime_notes(candidates.changes, observation.directory)
     opened = sum(_admits_undeclared_organizations(each) for each in comparison.updates)
     if opened:
         yield (

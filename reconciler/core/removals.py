@@ -147,6 +147,28 @@ def find_removals(
     version that could not be read counts as unchanged. Variables have the values of `target`, because old values are
     not known.
     """
+    now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
+    return tuple(_removal(key, presence) for key, presence in _presences(steps, target).items() if key not in now)
+
+
+def find_first_commits(
+    steps: Iterable[HistoryStep], declared: Iterable[GrantSpec], target: TargetTenant
+) -> Mapping[Source, Commit]:
+    """Return the commit since which each grant in `declared` is declared without interruption, by its source.
+
+    A grant that no commit declares yet, or whose first commit is before the history, is missing.
+    """
+    presences = _presences(steps, target)
+    found: dict[Source, Commit] = {}
+    for spec in declared:
+        presence = presences.get(DeclaredKey.of(spec)._replace(tenants=()))
+        if presence and presence.paths and presence.declared_by:
+            found[spec.source] = presence.declared_by
+    return found
+
+
+def _presences(steps: Iterable[HistoryStep], target: TargetTenant) -> Mapping[DeclaredKey, "_Presence"]:
+    """Walk through the history, and return the presence of each grant that a commit declares for a tenant."""
     selected: dict[DeclaredKey, DeclaredKey | None] = {}
     current: dict[str, Mapping[DeclaredKey, int]] = {}
     presences: dict[DeclaredKey, _Presence] = {}
@@ -160,8 +182,7 @@ def find_removals(
         for version in step.versions:  # a grant that moved to another file in the same commit is still declared
             for key in current.get(version.path, {}):
                 presences[key].removed_by = None
-    now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
-    return tuple(_removal(key, presence) for key, presence in presences.items() if key not in now)
+    return presences
 
 
 def _for_target(

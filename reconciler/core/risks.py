@@ -10,8 +10,9 @@ from reconciler.core.fields import callers_gaining_access
 from reconciler.core.grant import ClientGrant, Key, widens
 from reconciler.core.plan import Change, Create, Delete, removes_all_scopes
 from reconciler.core.problems import Level, Risk
-from reconciler.core.scopes import is_administration, level_of, scope_order
+from reconciler.core.scopes import is_administration, level_of, scope_level, scope_order
 from reconciler.core.system_apis import system_api_of
+from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS, duration, token_lifetime
 
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """Matches a scope that contains only the characters that OAuth allows (RFC 6749, section 3.3)."""
@@ -37,6 +38,7 @@ class AccessDiff:
         third_party: Whether the application belongs to a third party, or None if that is unknown.
         is_custom_api: Whether the API is listed and is not one of Auth0's own APIs.
         why_unknown: The reason why `third_party` may be None.
+        lifetime: The lifetime of access tokens for the API in seconds, or None if it is not known.
     """
 
     key: Key
@@ -49,6 +51,13 @@ class AccessDiff:
     third_party: bool | None
     is_custom_api: bool
     why_unknown: str = ""
+    lifetime: int | None = None
+
+    @property
+    def removed_critical_scopes(self) -> list[str]:
+        """The critical scopes that the change removes, sorted."""
+        removed = sorted(self.before.scope - self.after.scope)
+        return [each for each in removed if scope_level(self.key.audience, each) is Level.CRITICAL]
 
     @property
     def scopes(self) -> list[str]:
@@ -91,7 +100,28 @@ class RiskRule:
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
     """Return the risks of a change, the highest first. `is_own` returns whether a change concerns an own grant."""
-    diff = _access_diff(change, is_own, directory)
+    return _evaluate(_access_diff(change, is_own, directory))
+
+
+def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ...]:
+    """Return the risks of all access that a grant gives, the highest first, as if the grant was created now."""
+    return _evaluate(
+        AccessDiff(
+            key=grant.key,
+            before=ClientGrant(grant.key),
+            after=grant,
+            creates=True,
+            deletes=False,
+            removes_all_scopes=False,
+            is_own_grant=False,
+            third_party=directory.third_party(grant.key),
+            is_custom_api=_is_custom(directory, grant.key.audience),
+            why_unknown=_why_unknown(directory),
+        )
+    )
+
+
+def _evaluate(diff: AccessDiff) -> tuple[Risk, ...]:
     found = [Risk(rule.name, rule.level, message) for rule in RULES if (message := rule.found(diff))]
     found += [Risk(rule.name, rule.level, message, is_known=False) for rule in RULES if (message := rule.unknown(diff))]
     return tuple(sorted(found, key=lambda risk: risk.level.order))
@@ -118,6 +148,7 @@ def _access_diff(change: Change, is_own: Callable[[Change], bool], directory: Di
         third_party=directory.third_party(key),
         is_custom_api=_is_custom(directory, key.audience),
         why_unknown=_why_unknown(directory),
+        lifetime=token_lifetime(key, directory),
     )
 
 
@@ -253,6 +284,13 @@ def _all_scopes_removed(diff: AccessDiff) -> str:
     return "the grant loses all scopes; the application can still get tokens without scopes" if is_removed else ""
 
 
+def _lasting_tokens(diff: AccessDiff) -> str:
+    if diff.lifetime is None or diff.lifetime <= LONG_LIFETIME_SECONDS:
+        return ""
+    what = f"tokens that were issued earlier keep critical scopes for up to {duration(diff.lifetime)}"
+    return _with_scopes(what, diff, diff.removed_critical_scopes)
+
+
 def _with_scopes(what: str, diff: AccessDiff, scopes: list[str]) -> str:
     """Return a message with the scopes of the highest risk. Return an empty text if there are no scopes."""
     more = len(scopes) - MAX_SCOPES_NAMED
@@ -324,6 +362,12 @@ def _rules() -> Iterator[RiskRule]:
         Level.HIGH,
         "a grant loses all its scopes, which removes access like a delete",
         _all_scopes_removed,
+    )
+    yield RiskRule(
+        "lasting-tokens",
+        Level.HIGH,
+        "critical scopes are removed, but tokens that were issued earlier keep them for more than a day",
+        _lasting_tokens,
     )
     yield RiskRule(
         REMOVAL_RISK.rule,

@@ -50,10 +50,11 @@ def is_administration(scope: str) -> bool:
 @lru_cache(CACHE_SIZE)
 def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
     """Return the sort key of a scope. Higher levels come first, and writing comes before reading."""
-    return _level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING_VERBS, scope
+    return scope_level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING_VERBS, scope
 
 
-def _level(audience: str, scope: str) -> Level:
+def scope_level(audience: str, scope: str) -> Level:
+    """Return the level of a scope of the API `audience`."""
     if audience.endswith(MANAGEMENT_API_SUFFIX):
         return level_of(scope)
     if api := system_api_of(audience):

@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.artifacts.serialization import Json, action_of, json_text, plan_id, plan_json
+from reconciler.core.access import AccessReport
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
+from reconciler.core.tenant_diff import TenantDiff
+from reconciler.output.access.csv import access_csv
+from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
+from reconciler.output.access.html import access_html
+from reconciler.output.access.json import access_text
+from reconciler.output.access.markdown import access_markdown
+from reconciler.output.access.text import access_lines
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.outcomes import report_markdown
@@ -155,7 +163,7 @@ class ValidationResult:
         return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
-Results = PlanResults | RunResults | ValidationResult
+Results = PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff
 
 
 def render(results: Results, name: str, view: OutputView) -> str:
@@ -249,6 +257,20 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
         "json": _validation_json,
         "github": _validation_github,
         "sarif": _validation_sarif,
+    },
+    AccessReport: {
+        "text": lambda report, view: plain(access_lines(report, verbose=view.verbose)),
+        "json": lambda report, _view: access_text(report),
+        "markdown": lambda report, _view: access_markdown(report),
+        "csv": lambda report, _view: access_csv(report),
+        "html": lambda report, _view: access_html(report),
+    },
+    TenantDiff: {
+        "text": lambda diff, _view: plain(diff_lines(diff)),
+        "json": lambda diff, _view: diff_text(diff),
+        "markdown": lambda diff, _view: diff_markdown(diff),
+        "csv": lambda diff, _view: diff_csv(diff),
+        "html": lambda diff, _view: diff_html(diff),
     },
 }
 

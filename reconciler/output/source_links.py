@@ -8,6 +8,8 @@ from reconciler.core.problems import Source
 
 DEFAULT_CONFIG = "reconciler.yaml"
 MAX_LINKED_PATH_LENGTH = 300
+GITHUB_FILES, GITLAB_FILES = "/blob/", "/-/blob/"
+"""The part of the URL prefix that separates the address of the repository from the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,15 @@ class SourceLinks:
         if not (self.address and path) or "\\" in path or len(path) > MAX_LINKED_PATH_LENGTH:
             return ""
         return f"{self.address}/{quote(path)}#L{source.line}"
+
+    def request_link(self, request: str) -> str:
+        """Return the URL of a pull request (`#12`) or merge request (`!12`), or an empty text."""
+        if request[1:].isdecimal() and self.address:
+            if request.startswith("!") and GITLAB_FILES in self.address:
+                return f"{self.address.partition(GITLAB_FILES)[0]}/-/merge_requests/{request[1:]}"
+            if request.startswith("#") and GITLAB_FILES not in self.address:
+                return f"{self.address.rpartition(GITHUB_FILES)[0]}/pull/{request[1:]}"
+        return ""
 
     def inside(self, file: str) -> str:
         """Return the path of a file below the root, or an empty text."""

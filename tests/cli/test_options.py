@@ -183,7 +183,7 @@ def test_dry_run_refers_to_plan() -> None:
     ("arguments", "answer"),
     [
         (["paln"], 'Did you mean "plan"?'),
-        (["diff"], "`reconciler plan` shows what would change."),
+        (["preview"], "`reconciler plan` shows what would change."),
         (["export"], "`reconciler import` writes files"),
         (["login"], "Credentials come from the environment"),
         (["plan", "--json"], "Use --format json."),

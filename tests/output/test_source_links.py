@@ -33,3 +33,18 @@ def test_an_escaped_name_has_no_link() -> None:
 
 def test_special_characters_of_a_link_are_percent_encoded() -> None:
     assert CHECKOUT.link_to(Source("a b#c?.yaml", 1, 1)) == f"{BLOB}/eu/a%20b%23c%3F.yaml#L1"
+
+
+@pytest.mark.parametrize(
+    ("address", "request_", "url"),
+    [
+        ("https://code.example/a/b/blob/abc", "#12", "https://code.example/a/b/pull/12"),
+        ("https://code.example/a/b/-/blob/abc", "!12", "https://code.example/a/b/-/merge_requests/12"),
+        ("https://code.example/a/b/-/blob/abc", "#12", ""),
+        ("https://code.example/a/b/blob/abc", "!12", ""),
+        ("https://code.example/a/b/blob/abc", "", ""),
+        ("", "#12", ""),
+    ],
+)
+def test_a_request_has_a_link_at_its_own_hosting_service(address: str, request_: str, url: str) -> None:
+    assert SourceLinks(address=address).request_link(request_) == url

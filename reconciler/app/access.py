@@ -1,0 +1,147 @@
+"""The access report: read tenants, files and git, and build one value that every format shows."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.app import ci
+from reconciler.app.console import Console
+from reconciler.app.interruption import time_limit
+from reconciler.app.load import load_config, load_grants, workspace_of
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
+from reconciler.app.provenance import GitFacts, read_git_facts
+from reconciler.app.session import TenantSession
+from reconciler.app.tenant_runs import TenantRuns, tenant_runs
+from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
+from reconciler.core.access import AccessFilter, AccessReport, TenantAccess, unread_tenant
+from reconciler.core.access_build import DeclarationFacts, declared_access, tenant_access
+from reconciler.core.plan import TenantName
+from reconciler.core.removals import find_removals
+from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant_filter import TargetTenant
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.files.read import LoadedGrants
+
+
+@dataclass(frozen=True, slots=True)
+class AccessOptions:
+    """The options of a report.
+
+    Args:
+        offline: Read only the files.
+        selection: The grants to show.
+    """
+
+    offline: bool = False
+    selection: AccessFilter = field(default_factory=AccessFilter)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessResult:
+    """A report, the exit code of the tenants that it shows, and the texts of the grant files by name."""
+
+    report: AccessReport
+    exit_code: Exit
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def make_access_report(
+    options: GlobalOptions, access_options: AccessOptions, request_options: RequestOptions, console: Console
+) -> AccessResult:
+    """Return the access report of the selected tenants. A tenant that fails is part of the report.
+
+    Raises:
+        ReconcilerError: if the files are invalid, or if the only tenant cannot be read.
+    """
+    if access_options.offline:
+        report, texts = _report_offline(options, request_options)
+        exit_code = Exit.DONE
+    else:
+        with tenant_runs(options, PlanOptions(), request_options, console) as (tenants, sessions):
+            report = _report_online(options, request_options, tenants, sessions)
+            texts = sessions[0].declared.texts if sessions else {}
+            exit_code = tenants.worst_exit_code([])
+    return AccessResult(report.select(access_options.selection), exit_code, texts)
+
+
+def _report_online(
+    options: GlobalOptions,
+    request_options: RequestOptions,
+    tenants: TenantRuns,
+    sessions: Iterable[TenantSession],
+) -> AccessReport:
+    results = tenants.run(sessions, TenantSession.observe_all)
+    with time_limit(request_options.timeout):
+        git = _git_facts(options, [each.session.declared for each in results])
+    read = {
+        each.session.tenant.name: tenant_access(
+            each.session.name,
+            each.session.declared.specs,
+            each.result,
+            each.session.protection(),
+            _facts(options, git, each.session.declared.specs, each.session.tenant.target),
+        )
+        for each in results
+    }
+    failed = {name: unread_tenant(title, reason) for name, title, reason in _failures(tenants)}
+    return _report(git, [(read | failed)[name] for name in tenants.names])
+
+
+def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:
+    for name, failure in tenants.failures.items():
+        yield name, TenantName(name, "", failure.is_sandbox), "; ".join(failure.lines)
+
+
+def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> tuple[AccessReport, Mapping[str, str]]:
+    config = load_config(options.config)
+    selected = _select_offline(options, config)
+    declared = load_grants(options, config, selected)
+    with time_limit(request_options.timeout):
+        git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
+    report = _report(git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
+    return report, declared.texts
+
+
+def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
+    specs = declared.at(tenant.target).specs
+    return declared_access(tenant.title, specs, _facts(options, git, specs, tenant.target))
+
+
+def _select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
+    """Return the selected tenants. No credentials are needed, so the environment is not checked."""
+    if options.all_tenants and options.tenants:
+        raise ReconcilerError("use either --all-tenants or --tenant")
+    names = list(config.tenants) if options.all_tenants else list(dict.fromkeys(options.tenants))
+    if options.all_tenants and not names:
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenants")
+    if names:
+        return [tenant_named(config, name) for name in names]
+    return [select_tenant(config, None, os.environ, allow_unnamed=options.allow_unnamed_tenant)]
+
+
+def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitFacts:
+    """Read the git history for the declarations of all tenants together."""
+    declared = list(declared)
+    if not declared:
+        return GitFacts()
+    specs = {spec.source: spec for each in declared for spec in each.specs}
+    combined = LoadedGrants(tuple(specs.values()), (), declared[0].texts)
+    links = ci.source_links(options.config)
+    return read_git_facts(combined, Path(options.grants), workspace_of(options.config), links)
+
+
+def _facts(
+    options: GlobalOptions, git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant
+) -> DeclarationFacts:
+    return DeclarationFacts(
+        provenance=git.at(specs, target),
+        removals=find_removals(git.history.steps, specs, target) if git.history else (),
+        link_to=ci.source_links(options.config).link_to,
+    )
+
+
+def _report(git: GitFacts, tenants: Iterable[TenantAccess]) -> AccessReport:
+    time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return AccessReport(time=time, commit=git.commit, history=git.unknown, tenants=tuple(tenants))

@@ -1,0 +1,210 @@
+"""Find out which commits and pull requests are behind each declared grant."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from reconciler.core.access import Provenance
+from reconciler.core.fields import FIELDS
+from reconciler.core.problems import Source
+from reconciler.core.removals import Commit, find_first_commits
+from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant_filter import TargetTenant
+from reconciler.files.discover import MAX_BYTES
+from reconciler.files.history import GrantHistory, read_history
+from reconciler.files.read import LoadedGrants
+from reconciler.files.workspace import Workspace
+from reconciler.git.blame import (
+    MAX_FILES,
+    Blame,
+    BlamedCommit,
+    blame_file,
+    head_commit,
+    is_shallow,
+    newest_first,
+    read_commits,
+)
+from reconciler.git.repository import GitError, Repository
+from reconciler.git.revision import Revision, TreeEntry
+from reconciler.output.source_links import SourceLinks
+
+NOT_COMMITTED = "the declaration is not committed"
+TOO_OLD = "the clone is shallow, so the commit is not known"
+SHALLOW = (
+    "the clone is shallow, so some commits are not known, and removed grants are called undeclared; fetch the whole "
+    "history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, git fetch --unshallow)"
+)
+TOO_MANY_FILES = f"only the first {MAX_FILES:,} files are compared with the git history"
+MAX_COMPARED_LINES = 20_000
+"""The maximum number of lines of a changed file that are compared with HEAD."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitFacts:
+    """The git history of the grant files.
+
+    Attributes:
+        commit: The hash of HEAD, or an empty text.
+        provenance: The commits behind each declared grant, by source.
+        history: The earlier versions of the files, or None if they are not known.
+        unknown: The reason why the history is unknown or incomplete, or an empty text.
+    """
+
+    commit: str = ""
+    provenance: Mapping[Source, Provenance] = field(default_factory=dict)
+    history: GrantHistory | None = None
+    unknown: str = ""
+
+    def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
+        """Return the provenance of the grants of a tenant, with the commit that declared each of them first."""
+        specs = tuple(specs)
+        first = find_first_commits(self.history.steps, specs, target) if self.history else {}
+        known = {spec.source: self.provenance.get(spec.source, Provenance(unknown=self.unknown)) for spec in specs}
+        return {source: replace(each, since=first.get(source)) for source, each in known.items()}
+
+
+def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, links: SourceLinks) -> GitFacts:
+    """Read the git history of the grant files. A git error becomes the reason why the history is unknown."""
+    try:
+        repository = workspace.repository()
+        commit = head_commit(repository)
+        if not commit:
+            return GitFacts(unknown="the repository has no commit")
+        provenance = _read_provenance(repository, Revision(repository, "HEAD", commit), declared, links)
+    except GitError as error:
+        return GitFacts(unknown=str(error))
+    try:
+        if is_shallow(repository):
+            return GitFacts(commit, provenance, unknown=SHALLOW)
+        history = read_history(repository, folder)
+    except GitError as error:
+        return GitFacts(commit, provenance, unknown=str(error))
+    unread = f"{len(history.unread)} earlier versions of grant files could not be read" if history.unread else ""
+    return GitFacts(commit, provenance, history, unread)
+
+
+def _read_provenance(
+    repository: Repository, head: Revision, declared: LoadedGrants, links: SourceLinks
+) -> dict[Source, Provenance]:
+    """Return the newest commit of the lines of each grant. Raises GitError."""
+    shallow = is_shallow(repository)
+    specs_by_file: dict[str, list[GrantSpec]] = {}
+    for spec in declared.specs:
+        specs_by_file.setdefault(spec.file, []).append(spec)
+    files = {
+        name: _BlamedFile.read(repository, head, name, declared.texts.get(name, ""))
+        for name in list(specs_by_file)[:MAX_FILES]
+    }
+    hashes = {each for file in files.values() if file.blame for each in file.hashes}
+    commits, order = read_commits(repository, hashes), newest_first(repository, "")
+    return {
+        spec.source: files[name].provenance(spec, commits, order, links, shallow=shallow)
+        if name in files
+        else Provenance(unknown=TOO_MANY_FILES)
+        for name, specs in specs_by_file.items()
+        for spec in specs
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _BlamedFile:
+    """The blame of a file at HEAD.
+
+    `head_lines` maps each line number in the checkout to its line number at HEAD. Changed lines are missing. `blame` is
+    None if git does not know the file, and `unknown` then says why.
+    """
+
+    head_lines: Mapping[int, int]
+    blame: Blame | None
+    unknown: str = ""
+
+    @classmethod
+    def read(cls, repository: Repository, head: Revision, name: str, text: str) -> "_BlamedFile":
+        """Read the blame of the file `name`, whose content in the checkout is `text`."""
+        try:
+            path = repository.path_of(Path(name))
+            entry = head.find(path)
+            if not isinstance(entry, TreeEntry) or entry.size > MAX_BYTES:
+                return cls({}, None, NOT_COMMITTED)
+            (content,) = head.contents([entry])
+            at_head = content.decode(errors="surrogateescape").removeprefix("\ufeff")
+            return cls(_matching_lines(text, at_head), blame_file(repository, path))
+        except GitError as error:
+            return cls({}, None, str(error))
+
+    @property
+    def hashes(self) -> Iterator[str]:
+        """The hashes of all commits of the file."""
+        if self.blame:
+            yield from self.blame.lines.values()
+            yield from self.blame.merges.values()
+
+    def provenance(
+        self,
+        spec: GrantSpec,
+        commits: Mapping[str, BlamedCommit],
+        order: Mapping[str, int],
+        links: SourceLinks,
+        *,
+        shallow: bool,
+    ) -> Provenance:
+        """Return the newest commit of the lines of a grant, and its pull request."""
+        numbers = sorted(_lines_of(spec))
+        if self.blame is None:
+            return Provenance(unknown=self.unknown, lines=tuple((number, None) for number in numbers))
+        at_head = [self.head_lines.get(number, 0) for number in numbers]
+        found = [commits.get(self.blame.lines.get(line, "")) for line in at_head]
+        too_old = self.blame.boundary if shallow else frozenset()
+        known = {line: each for line, each in zip(at_head, found, strict=True) if each and each.hash not in too_old}
+        lines = tuple(
+            (number, _commit(known[line]) if line in known else None)
+            for number, line in zip(numbers, at_head, strict=True)
+        )
+        if None in found:
+            return Provenance(unknown=NOT_COMMITTED, lines=lines)
+        if not known:
+            return Provenance(unknown=TOO_OLD, lines=lines)
+        line, newest = min(known.items(), key=lambda each: order.get(each[1].hash, len(order)))
+        merge = commits.get(self.blame.merges.get(line, ""), newest)
+        request = newest.request or merge.request
+        return Provenance(
+            changed=_commit(newest), pull_request=request, pull_request_link=links.request_link(request), lines=lines
+        )
+
+
+def _commit(found: BlamedCommit) -> Commit:
+    return Commit(found.hash, _day(found.time), found.author, found.subject)
+
+
+def _day(seconds: int) -> str:
+    """Return the day in UTC of a time since 1970. A commit may contain any number."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    except (OverflowError, ValueError, OSError):
+        return "unknown day"
+
+
+def _lines_of(spec: GrantSpec) -> set[int]:
+    """Return the numbers of the lines on which a grant and its values start."""
+    locations = spec.locations
+    marks = [locations.mark, *locations.value_marks.values()]
+    marks += (mark for each in FIELDS for mark in locations.marks_within(each.name))
+    return {line for line, _ in marks}
+
+
+def _matching_lines(text: str, at_head: str) -> dict[int, int]:
+    """Return the line number at HEAD for each unchanged line of `text`. Line numbers start at 1."""
+    ours, theirs = text.splitlines(), at_head.splitlines()
+    if ours == theirs:
+        return {number: number for number in range(1, len(ours) + 1)}
+    if max(len(ours), len(theirs)) > MAX_COMPARED_LINES:
+        return {}
+    return dict(_matches(ours, theirs))
+
+
+def _matches(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[tuple[int, int]]:
+    for block in SequenceMatcher(a=ours, b=theirs).get_matching_blocks():
+        for offset in range(block.size):
+            yield block.a + offset + 1, block.b + offset + 1

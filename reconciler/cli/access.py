@@ -1,0 +1,63 @@
+"""`reconciler access`: report who may call what, why, and whether the answer is complete."""
+
+from pathlib import Path
+
+import click
+
+from reconciler.app.access import AccessOptions, make_access_report
+from reconciler.app.console import Console
+from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.app.outputs import OutputFile, check_outputs, write_text
+from reconciler.cli.option_groups import format_option, request_options
+from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.core.access import AccessFilter, AccessReport
+from reconciler.errors import Exit
+from reconciler.output.access.text import access_lines
+from reconciler.output.formats import OutputView, render
+
+
+@hidden_global_options
+@click.command("access")
+@click.argument("application", required=False)
+@click.option("--api", metavar="PATTERN", help="Show only grants for APIs whose name or identifier matches.")
+@click.option("--scope", metavar="PATTERN", help="Show only grants with a scope that matches, such as 'write:*'.")
+@click.option("--offline", is_flag=True, help="Show what the files declare without reading a tenant.")
+@format_option("html", "csv", "markdown")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE instead of stdout."
+)
+@request_options
+def command(  # noqa: PLR0913 - one parameter per option
+    *,
+    application: str | None,
+    api: str | None,
+    scope: str | None,
+    offline: bool,
+    stdout_format: str,
+    out: Path | None,
+    request_options: RequestOptions,
+) -> Exit:
+    """Report who may call what: applications, APIs, scopes, risks, and the declaration of each grant.
+
+    APPLICATION is a pattern for the name or id of applications. The report says which lists of the tenant could not
+    be read. Nothing is written to a tenant.
+    """
+    options = current_options()
+    console = Console(options)
+    if out:
+        check_outputs(options, [OutputFile("--out", out, is_report=True)])
+    selection = AccessFilter(application=application, api=api, scope=scope)
+    result = make_access_report(options, AccessOptions(offline, selection), request_options, console)
+    _show(result.report, stdout_format, out, options, console)
+    return result.exit_code
+
+
+def _show(report: AccessReport, name: str, out: Path | None, options: GlobalOptions, console: Console) -> None:
+    """Write the report to the file or to stdout."""
+    view = OutputView(verbose=options.verbose)
+    if out:
+        write_text(out, render(report, name, view))
+    elif name == "text":
+        console.result(access_lines(report, verbose=options.verbose))
+    else:
+        console.text(render(report, name, view))

@@ -1,0 +1,51 @@
+"""`reconciler diff`: compare the grants of two tenants by name."""
+
+from pathlib import Path
+
+import click
+
+from reconciler.app.console import Console
+from reconciler.app.diff import diff_tenants
+from reconciler.app.options import RequestOptions
+from reconciler.app.outputs import OutputFile, check_outputs, write_text
+from reconciler.cli.option_groups import format_option, request_options
+from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.errors import Exit
+from reconciler.output.access.diff import diff_lines
+from reconciler.output.formats import OutputView, render
+
+
+@hidden_global_options
+@click.command("diff")
+@click.argument("first", metavar="TENANT")
+@click.argument("second", metavar="TENANT")
+@click.option("--declared", is_flag=True, help="Compare what the files declare, without reading the tenants.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if the tenants differ.")
+@format_option("html", "csv", "markdown")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the differences to FILE instead of stdout."
+)
+@request_options
+def command(  # noqa: PLR0913 - one parameter per option
+    *,
+    first: str,
+    second: str,
+    declared: bool,
+    detailed_exitcode: bool,
+    stdout_format: str,
+    out: Path | None,
+    request_options: RequestOptions,
+) -> Exit:
+    """Compare the grants of two tenants by the names of applications and APIs."""
+    options = current_options()
+    console = Console(options)
+    if out:
+        check_outputs(options, [OutputFile("--out", out, is_report=True)])
+    diff = diff_tenants(options, first, second, request_options, console, declared=declared)
+    if out:
+        write_text(out, render(diff, stdout_format, OutputView()))
+    elif stdout_format == "text":
+        console.result(diff_lines(diff))
+    else:
+        console.text(render(diff, stdout_format, OutputView()))
+    return Exit.CHANGES if detailed_exitcode and diff.differences else Exit.DONE

@@ -1,0 +1,33 @@
+"""`reconciler why`: explain one grant."""
+
+import click
+
+from reconciler.app.console import Console
+from reconciler.app.options import RequestOptions
+from reconciler.app.why import explain_grants
+from reconciler.cli.option_groups import format_option, request_options
+from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.errors import Exit
+from reconciler.output.access.why import explanation_lines, explanations_json
+
+
+@hidden_global_options
+@click.command("why")
+@click.argument("client")
+@click.argument("api")
+@click.option("--offline", is_flag=True, help="Explain the declaration without reading the tenant.")
+@format_option()
+@request_options
+def command(*, client: str, api: str, offline: bool, stdout_format: str, request_options: RequestOptions) -> Exit:
+    """Explain a grant: its lines in the files, their commits, the runs that wrote it, and its risks.
+
+    CLIENT and API are names, ids or patterns.
+    """
+    options = current_options()
+    console = Console(options)
+    found = explain_grants(options, client, api, request_options, console, offline=offline)
+    if stdout_format == "json":
+        console.data(explanations_json(found))
+    else:
+        console.result(explanation_lines(found))
+    return Exit.DONE

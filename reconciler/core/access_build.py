@@ -1,0 +1,328 @@
+"""Pure: build the access report of a tenant from grant files and the observed state of the tenant."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.access import (
+    GRANTS_LISTING,
+    STATE_OF_REASON,
+    AccessGrant,
+    AccessState,
+    GrantedScope,
+    LinkTo,
+    ListingStatus,
+    Provenance,
+    TenantAccess,
+    grant_level,
+    listed_apis,
+    listed_applications,
+)
+from reconciler.core.diff import FieldChange
+from reconciler.core.directory import PERMISSIONS, Directory, TenantList
+from reconciler.core.fields import admits_organizations
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
+from reconciler.core.guards import ProtectionRules
+from reconciler.core.organizations import may_have_organizations
+from reconciler.core.plan import Reason, TenantName, compare
+from reconciler.core.planner import Observation
+from reconciler.core.problems import Level, Problem, Risk, Source
+from reconciler.core.removals import Removal, earlier_source, resolve_removals
+from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.risks import find_grant_risks
+from reconciler.core.scopes import scope_level, scope_order
+from reconciler.core.spec import GrantSpec
+from reconciler.core.token_lifetime import token_lifetime
+
+OFFLINE = "the tenant was not read (--offline)"
+NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
+"""The risk of a declared API that is known by name only. It may be one of Auth0's own APIs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclarationFacts:
+    """Facts about declarations that do not come from the files or the tenant.
+
+    Attributes:
+        provenance: The commits behind each declaration, by source.
+        removals: The grants that earlier commits declare and the files do not.
+        link_to: Returns the URL of a line at the commit.
+    """
+
+    provenance: Mapping[Source, Provenance] = field(default_factory=dict)
+    removals: tuple[Removal, ...] = ()
+    link_to: LinkTo = lambda _: ""
+
+
+def tenant_access(
+    tenant: TenantName,
+    specs: Iterable[GrantSpec],
+    observation: Observation,
+    protection: ProtectionRules,
+    facts: DeclarationFacts,
+) -> TenantAccess:
+    """Return the access of a tenant that was read."""
+    specs = tuple(specs)
+    directory = observation.directory
+    desired, problems = resolve(specs, directory)
+    rest = _unresolved(specs, desired, problems, directory)
+    builder = _GrantBuilder(directory, protection, facts, rest)
+    found = [*builder.compared((*desired, *rest.partial), observation.grants), *builder.unresolved()]
+    return TenantAccess(
+        tenant=tenant,
+        listings=tuple(_listings(observation)),
+        applications=listed_applications(directory),
+        apis=listed_apis(directory),
+        grants=tuple(sorted(found, key=lambda each: each.order)),
+        notes=(
+            *observation.notes,
+            *(f"{spec.source}: a second declaration of the same grant was ignored" for spec in rest.duplicates),
+        ),
+    )
+
+
+def declared_access(tenant: TenantName, specs: Iterable[GrantSpec], facts: DeclarationFacts) -> TenantAccess:
+    """Return the declared access of a tenant that was not read. The state of every grant is unknown."""
+    builder = _GrantBuilder(Directory(), None, facts)
+    found = (builder.unread(spec, OFFLINE) for spec in specs)
+    names = (GRANTS_LISTING, *(each.value for each in TenantList))
+    return TenantAccess(
+        tenant=tenant,
+        listings=tuple(ListingStatus(name, None, OFFLINE) for name in names),
+        grants=tuple(sorted(found, key=lambda each: each.order)),
+    )
+
+
+def _listings(observation: Observation) -> Iterator[ListingStatus]:
+    directory = observation.directory
+    yield ListingStatus(GRANTS_LISTING, len(observation.grants))
+    lists = (directory.applications, directory.apis, directory.organizations)
+    for name, content in zip(TenantList, lists, strict=True):
+        if content is not None:
+            yield ListingStatus(name.value, len(content))
+        elif name in directory.refused:
+            yield ListingStatus(name.value, None, f"the token lacks {PERMISSIONS[name]}")
+        elif name is not TenantList.ORGANIZATIONS:
+            yield ListingStatus(name.value, None, "not read")
+    unread = sum(may_have_organizations(each) and each.grant.organizations is None for each in observation.grants)
+    if unread:
+        yield ListingStatus("organizations of grants", None, f"not read for {unread} grants")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unresolved:
+    """The specs that do not resolve.
+
+    Attributes:
+        names: The specs with an unknown or ambiguous application or API, each with its problem.
+        partial: The grants of specs with an unknown organization, without organizations.
+        problems: The first problem with the organizations of these grants, by key.
+        duplicates: The specs of grants that an earlier spec declares.
+    """
+
+    names: tuple[tuple[GrantSpec, Problem], ...] = ()
+    partial: tuple[DesiredGrant, ...] = ()
+    problems: Mapping[Key, str] = field(default_factory=dict)
+    duplicates: tuple[GrantSpec, ...] = ()
+
+    def possible_declaration(self, key: Key, directory: Directory) -> str:
+        """Return the problem of an ambiguous declaration that may mean the grant, or an empty text."""
+        names = {None, directory.client_name(key), directory.api_name(key)}
+        for spec, problem in self.names:
+            if problem.is_missing:
+                continue
+            is_possible = spec.client in names and spec.api in names and spec.subject_type == key.subject_type
+            ids = spec.client_id in {None, key.client_id} and spec.audience in {None, key.audience}
+            if is_possible and ids and spec.default_for == key.default_for:
+                return f"a file may declare this grant ({spec.source}): {problem.what}"
+        return ""
+
+
+def _unresolved(
+    specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem], directory: Directory
+) -> _Unresolved:
+    """Return the specs that are not in `desired`, by their problem."""
+    known = {id(each.spec) for each in desired}
+    by_source = {problem.source: problem for problem in reversed(tuple(problems))}
+    names, partial, duplicates = [], [], []
+    organization_problems: dict[Key, str] = {}
+    for spec in specs:
+        if id(spec) in known:
+            continue
+        wrong_name = next(_wrong_names(spec, directory), None)
+        wrong_organization = next(_wrong_organizations(spec, directory), None)
+        wrong = wrong_name or wrong_organization
+        problem = by_source.get(wrong, Problem(wrong, "the name is not known")) if wrong else None
+        if problem is None:
+            duplicates.append(spec)
+        elif wrong_name:
+            names.append((spec, problem))
+        else:
+            (grant,), _ = resolve([spec._replace(organizations=None)], directory)
+            partial.append(grant._replace(spec=spec))
+            organization_problems.setdefault(grant.key, problem.what)
+    return _Unresolved(tuple(names), tuple(partial), organization_problems, tuple(duplicates))
+
+
+def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
+    """Yield the source of each application and API that the tenant does not have exactly once."""
+    if spec.client is not None and len(directory.client_ids_by_name.get(spec.client, ())) != 1:
+        yield spec.source_of("client")
+    if spec.api is not None and len(directory.identifiers_by_name.get(spec.api, ())) != 1:
+        yield spec.source_of("api")
+
+
+def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
+    """Yield the source of each organization that the tenant does not have exactly once."""
+    for text, source in spec.organizations_with_sources():
+        if len(directory.find_organizations(text)) != 1:
+            yield source
+
+
+@dataclass(frozen=True, slots=True)
+class _GrantBuilder:
+    """Builds the grants of the report. `protection` is None if the tenant was not read."""
+
+    directory: Directory
+    protection: ProtectionRules | None
+    facts: DeclarationFacts
+    rest: _Unresolved = field(default_factory=_Unresolved)
+
+    def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
+        """Yield the resolved declarations and the grants of the tenant."""
+        observed = index_by_key(grants)
+        comparison = compare(desired, observed)
+        updates = {each.key: each for each in comparison.updates}
+        missing = {each.key for each in comparison.creates}
+        for each in comparison.desired:
+            if each.key in missing:
+                yield self._declared(each, None, AccessState.MISSING)
+            elif update := updates.get(each.key):
+                yield self._declared(each, observed[each.key], AccessState.DRIFTED, update.fields)
+            elif each.key in self.rest.problems:
+                yield self._declared(each, observed[each.key], AccessState.DRIFTED)
+            else:
+                yield self._declared(each, observed[each.key], AccessState.AS_DECLARED)
+        removals = resolve_removals(self.facts.removals, self.directory).by_key
+        for current in comparison.undeclared:
+            yield self._undeclared(current, removals.get(current.key))
+
+    def unresolved(self) -> Iterator[AccessGrant]:
+        """Yield the declarations whose application or API the tenant does not have exactly once."""
+        for spec, problem in self.rest.names:
+            state = AccessState.MISSING if problem.is_missing else AccessState.UNKNOWN
+            yield replace(self._named(spec, state, problem.what), is_unresolved=True)
+
+    def unread(self, spec: GrantSpec, reason: str) -> AccessGrant:
+        """Return a declaration that was not compared with the tenant."""
+        return self._named(spec, AccessState.UNKNOWN, reason)
+
+    def _named(self, spec: GrantSpec, state: AccessState, detail: str) -> AccessGrant:
+        """Return a declaration with the names in the file, because the ids are not known."""
+        key = Key(spec.client_id or spec.client, spec.audience or spec.api or "", spec.subject_type, spec.default_for)
+        grant = ClientGrant(
+            key,
+            frozenset(spec.scope),
+            spec.organization_usage,
+            spec.allow_any_organization,
+            frozenset(spec.authorization_details_types),
+            spec.allow_all_scopes,
+            None if spec.organizations is None else frozenset(spec.organizations),
+        )
+        more = () if spec.audience else (NAME_ONLY,)
+        unnamed = replace(self._grant(grant, more), client_id=spec.client_id, audience=spec.audience)
+        return replace(self._with_declaration(unnamed, spec), state=state, detail=detail)
+
+    def _declared(
+        self,
+        declared: DesiredGrant,
+        observed: ObservedGrant | None,
+        state: AccessState,
+        differences: tuple[FieldChange, ...] = (),
+    ) -> AccessGrant:
+        current = observed.grant if observed else declared.grant
+        if observed is None and current.organizations is None:
+            current = current._replace(organizations=frozenset())
+        return replace(
+            self._with_declaration(self._grant(current), declared.spec),
+            state=state,
+            detail=self.rest.problems.get(declared.key, ""),
+            differences=differences,
+            guard=self._guard(declared.key, observed),
+            grant_id=observed.id if observed else "",
+        )
+
+    def _undeclared(self, observed: ObservedGrant, removal: Removal | None) -> AccessGrant:
+        kept = self.protection and self.protection.reason_to_keep(observed, self.directory, prunes=False)
+        reason, detail = kept or (Reason.UNMANAGED, "")
+        if reason is Reason.UNMANAGED and removal is not None:
+            reason, detail = Reason.REMOVED, _removal_detail(removal)
+        state = STATE_OF_REASON[reason]
+        if possible := self.rest.possible_declaration(observed.key, self.directory):
+            state, detail = AccessState.UNKNOWN, possible
+        return replace(
+            self._grant(observed.grant),
+            state=state,
+            detail=detail,
+            guard=self._guard(observed.key, observed),
+            grant_id=observed.id,
+        )
+
+    def _guard(self, key: Key, observed: ObservedGrant | None) -> str:
+        reason = self.protection.reason(key, observed, self.directory) if self.protection else None
+        return f"{reason[0]}: {reason[1]}" if reason else ""
+
+    def _with_declaration(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
+        return replace(
+            grant,
+            source=spec.source,
+            link=self.facts.link_to(spec.source),
+            description=spec.description,
+            provenance=self.facts.provenance.get(spec.source, Provenance()),
+        )
+
+    def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
+        """Return the part of a grant that does not depend on the files."""
+        directory, key = self.directory, grant.key
+        api = directory.apis_by_identifier.get(key.audience)
+        risks = sorted((*find_grant_risks(grant, directory), *more_risks), key=lambda risk: risk.level.order)
+        return AccessGrant(
+            application=directory.client_label(key),
+            api=directory.api_label(key),
+            client_id=key.client_id,
+            default_for=key.default_for,
+            third_party=directory.third_party(key),
+            audience=key.audience,
+            subject_type=key.subject_type,
+            scopes=self._scopes(grant),
+            all_scopes=grant.allow_all_scopes,
+            scopes_known=not grant.allow_all_scopes or api is not None,
+            organization_usage=grant.organization_usage,
+            any_organization=grant.allow_any_organization,
+            organizations=self._organizations(grant),
+            details_types=tuple(sorted(grant.authorization_details_types)),
+            risks=tuple(risks),
+            level=grant_level(risks),
+            token_lifetime=token_lifetime(key, directory),
+        )
+
+    def _organizations(self, grant: ClientGrant) -> tuple[str, ...] | None:
+        if not admits_organizations(grant.organization_usage):
+            return ()
+        known = grant.organizations
+        return None if known is None else tuple(sorted(map(self.directory.organization_label, known)))
+
+    def _scopes(self, grant: ClientGrant) -> tuple[GrantedScope, ...]:
+        """Return the scopes of a grant, the highest risk first. A grant of all scopes has those of its API."""
+        audience = grant.key.audience
+        api = self.directory.apis_by_identifier.get(audience)
+        defined = api.scopes_for(grant.key) if api else None
+        names = (defined or frozenset()) if grant.allow_all_scopes else grant.scope
+        return tuple(
+            GrantedScope(name, scope_level(audience, name), None if defined is None else name in defined)
+            for name in sorted(names, key=lambda name: scope_order(audience, name))
+        )
+
+
+def _removal_detail(removal: Removal) -> str:
+    by = f", removed by {removal.removed_by}" if removal.removed_by else ""
+    return f"declared in {earlier_source(removal.spec.source)}{by}"

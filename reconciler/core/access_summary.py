@@ -1,0 +1,202 @@
+"""Pure: the totals and findings of an access report."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
+from reconciler.core.problems import Level
+from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
+
+Answer = bool | None
+"""Whether a grant has a property. None means not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTotal:
+    """A number of the report.
+
+    Attributes:
+        name: The name in JSON.
+        label: The name for people.
+        count: The number of grants, applications or APIs that have the property for certain.
+        unknown: The number of grants for which it is not known.
+        is_complete: Whether all tenants were read, so that no other grant can have the property.
+    """
+
+    name: str
+    label: str
+    count: int
+    unknown: int = 0
+    is_complete: bool = True
+
+    @property
+    def text(self) -> str:
+        """The number for people. It says if the number may be higher."""
+        if not self.is_complete and not self.count:
+            return "not known"
+        start = f"{self.count}" if self.is_complete else f"at least {self.count}"
+        return f"{start} ({self.unknown} not known)" if self.unknown else start
+
+
+def _has_level(level: GrantLevel) -> Callable[[AccessGrant], Answer]:
+    return lambda grant: None if grant.level is GrantLevel.UNKNOWN else grant.level is level
+
+
+def _has_state(state: AccessState) -> Callable[[AccessGrant], Answer]:
+    return lambda grant: None if grant.state is AccessState.UNKNOWN else grant.state is state
+
+
+def _is_described(grant: AccessGrant) -> bool:
+    return grant.source is None or bool(grant.description)
+
+
+COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
+    "critical": ("critical", _has_level(GrantLevel.CRITICAL)),
+    "high": ("high", _has_level(GrantLevel.HIGH)),
+    "undeclared": ("undeclared", _has_state(AccessState.UNDECLARED)),
+    "removed": ("removed from the files", _has_state(AccessState.REMOVED)),
+    "drifted": ("drifted", _has_state(AccessState.DRIFTED)),
+    "all_scopes": ("all scopes", lambda grant: grant.all_scopes),
+    "third_party": ("third-party", lambda grant: grant.third_party),
+    "any_organization": ("any organization", lambda grant: grant.any_organization),
+    "no_description": ("no description", lambda grant: not _is_described(grant)),
+}
+"""The properties of grants that are counted, with their labels. `missing` is counted separately."""
+
+
+def totals(report: AccessReport) -> list[AccessTotal]:
+    """Return the numbers of the report. Grants that are not in the tenant count only as missing."""
+    is_complete = all(tenant.is_read for tenant in report.tenants)
+    grants = [grant for _, grant in report.grants]
+    present = [grant for grant in grants if grant.is_present]
+    missing = sum(grant.state is AccessState.MISSING for grant in grants)
+    unknown = sum(grant.state is AccessState.UNKNOWN for grant in grants)
+    found = [
+        AccessTotal("grants", "grants", len(present), is_complete=is_complete),
+        AccessTotal("applications", "applications", len({each.application for each in present}), 0, is_complete),
+        AccessTotal("apis", "APIs", len({each.api for each in present}), 0, is_complete),
+    ]
+    for name, (label, test) in COUNTED.items():
+        answers = [test(grant) for grant in present]
+        found.append(AccessTotal(name, label, answers.count(True), answers.count(None), is_complete))
+    return [*found, AccessTotal("missing", "missing in the tenant", missing, unknown, is_complete)]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessFinding:
+    """Something in the report that needs attention.
+
+    Attributes:
+        rule: The name of the rule.
+        level: The severity.
+        meaning: The finding for people.
+        grants: The grants, each with the name of its tenant. It is empty if the finding is about a tenant.
+        details: The tenants and reasons, for a finding about tenants.
+    """
+
+    rule: str
+    level: Level
+    meaning: str
+    grants: tuple[tuple[str, AccessGrant], ...] = ()
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _FindingRule:
+    name: str
+    level: Level
+    meaning: str
+    applies: Callable[[AccessGrant], bool]
+
+
+def _long_lived(grant: AccessGrant) -> bool:
+    is_long = grant.token_lifetime is not None and grant.token_lifetime > LONG_LIFETIME_SECONDS
+    return grant.is_present and is_long and any(scope.level is Level.CRITICAL for scope in grant.scopes)
+
+
+RULES: tuple[_FindingRule, ...] = (
+    _FindingRule(
+        "critical-access",
+        Level.CRITICAL,
+        "grants with a critical risk",
+        lambda grant: grant.is_present and grant.level is GrantLevel.CRITICAL,
+    ),
+    _FindingRule(
+        "long-lived-critical",
+        Level.HIGH,
+        "critical scopes in access tokens that live longer than a day",
+        _long_lived,
+    ),
+    _FindingRule(
+        "undeclared",
+        Level.HIGH,
+        "grants in the tenant that no file declares",
+        lambda grant: grant.state is AccessState.UNDECLARED,
+    ),
+    _FindingRule(
+        "removed",
+        Level.HIGH,
+        "grants that the files no longer declare and that keep their access",
+        lambda grant: grant.state is AccessState.REMOVED,
+    ),
+    _FindingRule(
+        "drifted",
+        Level.HIGH,
+        "grants that differ from the files",
+        lambda grant: grant.state is AccessState.DRIFTED,
+    ),
+    _FindingRule(
+        "missing",
+        Level.LOW,
+        "declared grants that the tenant does not have",
+        lambda grant: grant.state is AccessState.MISSING,
+    ),
+    _FindingRule(
+        "unknown-risk",
+        Level.HIGH,
+        "grants whose risk is not known",
+        lambda grant: grant.level is GrantLevel.UNKNOWN,
+    ),
+    _FindingRule(
+        "undefined-scope",
+        Level.LOW,
+        "scopes that the API does not define",
+        lambda grant: bool(grant.undefined_scopes),
+    ),
+    _FindingRule(
+        "no-description",
+        Level.LOW,
+        "declared grants without a description",
+        lambda grant: not _is_described(grant),
+    ),
+)
+
+
+def findings(report: AccessReport) -> list[AccessFinding]:
+    """Return the findings: first what the report does not know, then the grants that need attention."""
+    return [*_completeness(report), *_grant_findings(list(report.grants))]
+
+
+def _completeness(report: AccessReport) -> Iterator[AccessFinding]:
+    unread = unread_listings(report)
+    if unread:
+        yield AccessFinding("incomplete", Level.HIGH, "lists that were not read", details=tuple(unread))
+    if report.history:
+        yield AccessFinding("history-unknown", Level.LOW, "the git history is not known", details=(report.history,))
+
+
+def _grant_findings(grants: Sequence[tuple[TenantAccess, AccessGrant]]) -> Iterator[AccessFinding]:
+    for rule in RULES:
+        found = tuple((tenant.tenant.name, grant) for tenant, grant in grants if rule.applies(grant))
+        if found:
+            yield AccessFinding(rule.name, rule.level, rule.meaning, found)
+
+
+def unread_listings(report: AccessReport) -> list[str]:
+    """Return each list that was not read, as `tenant: list: reason`."""
+    return [
+        f"{tenant.tenant.label}: {each.name}: {each.reason}"
+        for tenant in report.tenants
+        for each in tenant.listings
+        if not each.is_read
+    ]

@@ -1,0 +1,82 @@
+"""Pure: the history of one grant: the lines that declare it, and the runs that wrote it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.access import AccessGrant
+from reconciler.core.journal import JournalEntry, JournalEvent, PastRun
+from reconciler.core.plan import TenantName
+from reconciler.core.removals import Commit
+
+NO_RESULT = "unknown: the journal has no result"
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredLine:
+    """A line of a grant file. `commit` is the commit that last changed it, or None if that is not known."""
+
+    number: int
+    text: str
+    commit: Commit | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantWrite:
+    """A write of a grant in the journal of a run."""
+
+    run: str
+    time: str
+    action: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantExplanation:
+    """Why a tenant has a grant.
+
+    Attributes:
+        tenant: The name and domain of the tenant.
+        grant: The grant.
+        lines: The lines that declare the grant.
+        writes: The writes in local journals, the newest first.
+        notes: Facts that limit the answer.
+    """
+
+    tenant: TenantName
+    grant: AccessGrant
+    lines: tuple[DeclaredLine, ...] = ()
+    writes: tuple[GrantWrite, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:
+    """Return the writes of a grant in a tenant, in the order of `runs`."""
+    return tuple(write for run in runs if _is_for(run, tenant) for write in _writes(run, grant))
+
+
+def _is_for(run: PastRun, tenant: TenantName) -> bool:
+    return run.begin_entry is not None and run.begin_entry.parts("tenant").get("domain") == tenant.domain
+
+
+def _writes(run: PastRun, grant: AccessGrant) -> Iterator[GrantWrite]:
+    results = {entry.number: entry for entry in run.entries if entry.event == JournalEvent.RESULT}
+    for entry in run.entries:
+        if entry.event == JournalEvent.INTENT and _is_of(entry.parts("key"), grant):
+            outcome = _outcome(results.get(entry.number))
+            yield GrantWrite(run.name, entry.time, entry.text("action"), outcome)
+
+
+def _is_of(key: Mapping[str, object], grant: AccessGrant) -> bool:
+    return (
+        key.get("client_id") == grant.client_id
+        and key.get("default_for") == grant.default_for
+        and key.get("audience") == grant.audience
+        and key.get("subject_type") == grant.subject_type
+    )
+
+
+def _outcome(result: JournalEntry | None) -> str:
+    if result is None:
+        return NO_RESULT
+    detail = result.text("detail")
+    return f"{result.text('outcome')}: {detail}" if detail else result.text("outcome")

@@ -1,0 +1,141 @@
+"""Pure: compare the grants of two tenants by the names of applications and APIs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.core.access import AccessGrant, TenantAccess, plain_name
+from reconciler.core.plan import TenantName
+
+UNKNOWN_VALUE = "not known"
+NameKey = tuple[str, str, str]
+"""The names of the application and the API, and the subject type."""
+
+
+class DiffKind(StrEnum):
+    """Where a grant exists, or that it differs."""
+
+    ONLY_FIRST = "only-first"
+    ONLY_SECOND = "only-second"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPair:
+    """The values of one field in both tenants, as lists of texts. None means not known."""
+
+    field: str
+    first: tuple[str, ...] | None
+    second: tuple[str, ...] | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether both values are known."""
+        return self.first is not None and self.second is not None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantDifference:
+    """A grant that the tenants do not share. `fields` has the fields that differ, or those of the only grant."""
+
+    kind: DiffKind
+    application: str
+    api: str
+    subject_type: str
+    fields: tuple[FieldPair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantDiff:
+    """The differences between two tenants.
+
+    Attributes:
+        first: The first tenant.
+        second: The second tenant.
+        is_declared: Whether the files were compared, and not the tenants.
+        differences: The differences, sorted by name.
+        equal: The number of equal grants.
+        notes: Facts that limit the comparison.
+    """
+
+    first: TenantName
+    second: TenantName
+    is_declared: bool
+    differences: tuple[GrantDifference, ...]
+    equal: int
+    notes: tuple[str, ...] = ()
+
+
+def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: bool) -> TenantDiff:
+    """Compare the grants of two tenants. Declared grants that a tenant does not have are left out.
+
+    With `is_declared`, the grants are those that the files declare.
+    """
+    notes: list[str] = []
+    ours, theirs = _by_name(first, notes), _by_name(second, notes)
+    found = [_difference(key, ours.get(key), theirs.get(key)) for key in sorted(ours.keys() | theirs.keys())]
+    differences = tuple(each for each in found if each is not None)
+    return TenantDiff(
+        first.tenant, second.tenant, is_declared, differences, len(found) - len(differences), tuple(notes)
+    )
+
+
+def _by_name(access: TenantAccess, notes: list[str]) -> Mapping[NameKey, AccessGrant]:
+    """Return the grants by name. If a tenant has a name twice, its labels with ids are compared instead."""
+    groups: dict[NameKey, list[AccessGrant]] = {}
+    for grant in access.grants:
+        if grant.is_present:
+            groups.setdefault(_key(grant), []).append(grant)
+    found: dict[NameKey, AccessGrant] = {}
+    for key, group in groups.items():
+        if len(group) == 1:
+            found[key] = group[0]
+            continue
+        label = f"{key[0]} -> {key[1]}"
+        notes.append(f"{access.tenant.name} has {len(group)} grants with the names {label}, so ids are compared")
+        found.update({(grant.application, grant.api, grant.subject_type): grant for grant in group})
+    return found
+
+
+def _key(grant: AccessGrant) -> NameKey:
+    application = plain_name(grant.application, grant.client_id)
+    return application, plain_name(grant.api, grant.audience), grant.subject_type
+
+
+def _difference(key: NameKey, first: AccessGrant | None, second: AccessGrant | None) -> GrantDifference | None:
+    if first is None or second is None:
+        kind = DiffKind.ONLY_SECOND if first is None else DiffKind.ONLY_FIRST
+        pairs = [pair for pair in _pairs(first, second) if pair.first or pair.second]
+        return GrantDifference(kind, *key, tuple(pairs))
+    unequal = [pair for pair in _pairs(first, second) if not pair.is_known or pair.first != pair.second]
+    if not unequal:
+        return None
+    kind = DiffKind.DIFFERENT if any(pair.is_known for pair in unequal) else DiffKind.UNKNOWN
+    return GrantDifference(kind, *key, tuple(unequal))
+
+
+def _pairs(first: AccessGrant | None, second: AccessGrant | None) -> Iterator[FieldPair]:
+    ours, theirs = dict(_values(first)), dict(_values(second))
+    for name in dict.fromkeys((*ours, *theirs)):
+        yield FieldPair(name, ours.get(name, ()), theirs.get(name, ()))
+
+
+def _values(grant: AccessGrant | None) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    """Yield the fields that a tenant decides. The scopes of a grant of all scopes are not compared."""
+    if grant is None:
+        return
+    yield "scope", () if grant.all_scopes else _sorted(each.name for each in grant.scopes)
+    yield "allow_all_scopes", _flag(is_set=grant.all_scopes)
+    yield "organization_usage", (grant.organization_usage,)
+    yield "allow_any_organization", _flag(is_set=grant.any_organization)
+    yield "organizations", grant.organizations
+    yield "authorization_details_types", _sorted(grant.details_types)
+
+
+def _sorted(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(texts))
+
+
+def _flag(*, is_set: bool) -> tuple[str, ...]:
+    return ("yes",) if is_set else ()

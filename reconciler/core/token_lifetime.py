@@ -1,0 +1,43 @@
+"""Pure: how long access tokens stay valid after a grant loses access.
+
+Auth0 does not revoke access tokens when a client grant changes. A token stays valid until it expires, and its lifetime
+is a setting of the API (`token_lifetime`).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.core.characters import join_some, pluralize
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key
+from reconciler.core.plan import Change, removes_access
+
+LONG_LIFETIME_SECONDS = 86_400
+"""A longer lifetime is a risk if a critical scope is removed. It is Auth0's default for custom APIs."""
+NOT_KNOWN = "not known"
+UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def duration(seconds: int | None) -> str:
+    """Return a duration in the largest unit that divides it, such as `36 hours`. None is not known."""
+    if seconds is None:
+        return NOT_KNOWN
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds and seconds % size == 0), (1, "second"))
+    return pluralize(seconds // size, unit)
+
+
+def token_lifetime(key: Key, directory: Directory) -> int | None:
+    """Return the lifetime of access tokens for the API of a grant in seconds. None means not known."""
+    api = directory.apis_by_identifier.get(key.audience)
+    return api.token_lifetime if api else None
+
+
+def lifetime_notes(changes: Iterable[Change], directory: Directory) -> Iterator[str]:
+    """Yield a note for each lifetime of tokens with access that the changes remove."""
+    apis: dict[int | None, dict[str, None]] = {}
+    for change in changes:
+        if removes_access(change):
+            lifetime = token_lifetime(change.key, directory)
+            apis.setdefault(lifetime, {})[directory.api_label(change.key)] = None
+    for lifetime in sorted(apis, key=lambda each: -1 if each is None else each, reverse=True):
+        how_long = "for an unknown time" if lifetime is None else f"for up to {duration(lifetime)}"
+        yield f"tokens that were issued earlier keep the removed access {how_long}: {join_some(sorted(apis[lifetime]))}"

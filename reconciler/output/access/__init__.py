@@ -1,0 +1,1 @@
+"""Pure: the access report in every format. Each format is a function of `AccessReport`."""

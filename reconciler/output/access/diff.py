@@ -1,0 +1,170 @@
+"""Pure: the differences between two tenants in every format."""
+
+from collections.abc import Iterator
+
+from reconciler.artifacts.serialization import Json, json_text, tenant_json
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.tenant_diff import UNKNOWN_VALUE, DiffKind, FieldPair, GrantDifference, TenantDiff
+from reconciler.output.access.csv import line_of
+from reconciler.output.access.html import document
+from reconciler.output.access.json import UNKNOWN
+from reconciler.output.access.markup import Html, tag
+from reconciler.output.escape import element, span, tenant_label
+from reconciler.output.styled import Line, Span, Style, line
+
+NOTHING = "—"
+COLUMNS = ("application", "API", "subject type", "difference", "field")
+
+
+def _title(diff: TenantDiff) -> str:
+    what = "declared grants" if diff.is_declared else "grants"
+    return f"Differences between the {what} of {diff.first.label} and {diff.second.label}"
+
+
+def summary(diff: TenantDiff) -> str:
+    """Return the counts in one sentence."""
+    counts = {kind: sum(each.kind is kind for each in diff.differences) for kind in DiffKind}
+    unknown = f", {counts[DiffKind.UNKNOWN]} not known" if counts[DiffKind.UNKNOWN] else ""
+    return (
+        f"{counts[DiffKind.ONLY_FIRST]} only in {diff.first.name}, {counts[DiffKind.ONLY_SECOND]} only in "
+        f"{diff.second.name}, {counts[DiffKind.DIFFERENT]} different{unknown}; {pluralize(diff.equal, 'equal grant')}."
+    )
+
+
+def kind_text(each: GrantDifference, diff: TenantDiff) -> str:
+    """Return the kind of a difference for people."""
+    match each.kind:
+        case DiffKind.ONLY_FIRST:
+            return f"only in {diff.first.name}"
+        case DiffKind.ONLY_SECOND:
+            return f"only in {diff.second.name}"
+        case DiffKind.DIFFERENT:
+            return "different"
+        case DiffKind.UNKNOWN:
+            return "not known"
+
+
+def _values(values: tuple[str, ...] | None) -> str:
+    return UNKNOWN_VALUE if values is None else ", ".join(values) or NOTHING
+
+
+def diff_lines(diff: TenantDiff) -> Iterator[Line]:
+    """Yield the differences as lines for a terminal: `-` for the first tenant and `+` for the second."""
+    yield line(Span(visible(_title(diff)), Style.STRONG))
+    for note in diff.notes:
+        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield line()
+    for each in diff.differences:
+        subject = "" if each.subject_type == SUBJECT_CLIENT else f" ({each.subject_type})"
+        label = visible(f"{each.application} -> {each.api}{subject}")
+        yield line("  ", Span(label, Style.STRONG), f"  [{visible(kind_text(each, diff))}]")
+        for pair in each.fields:
+            yield from _field_lines(pair)
+    yield line(visible(summary(diff)))
+
+
+def _field_lines(pair: FieldPair) -> Iterator[Line]:
+    if pair.first is None or pair.second is None:
+        yield line("      ", Span(visible(f"? {pair.field}: {UNKNOWN_VALUE}"), Style.WARNING))
+        return
+    for text in sorted(set(pair.first) - set(pair.second)):
+        yield line("      ", Span(visible(f"- {pair.field}: {text}"), Style.DELETE))
+    for text in sorted(set(pair.second) - set(pair.first)):
+        yield line("      ", Span(visible(f"+ {pair.field}: {text}"), Style.CREATE))
+
+
+def diff_text(diff: TenantDiff) -> str:
+    """Return the differences as JSON text."""
+    return json_text(diff_json(diff))
+
+
+def diff_json(diff: TenantDiff) -> Json:
+    """Return the differences as JSON data. Values that are not known are `"unknown"`."""
+    return {
+        "first": tenant_json(diff.first),
+        "second": tenant_json(diff.second),
+        "declared": diff.is_declared,
+        "equal": diff.equal,
+        "notes": list(diff.notes),
+        "differences": [
+            {
+                "kind": each.kind,
+                "application": each.application,
+                "api": each.api,
+                "subject_type": each.subject_type,
+                "fields": [
+                    {"field": pair.field, "first": _known(pair.first), "second": _known(pair.second)}
+                    for pair in each.fields
+                ],
+            }
+            for each in diff.differences
+        ],
+    }
+
+
+def _known(values: tuple[str, ...] | None) -> object:
+    return UNKNOWN if values is None else list(values)
+
+
+def _rows(diff: TenantDiff) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each field that differs. A grant without settings has one row."""
+    for each in diff.differences:
+        head = (each.application, each.api, each.subject_type, kind_text(each, diff))
+        for pair in each.fields or (FieldPair("", (), ()),):
+            yield (*head, pair.field, _values(pair.first), _values(pair.second))
+
+
+def _columns(diff: TenantDiff) -> tuple[str, ...]:
+    return (*COLUMNS, diff.first.label, diff.second.label)
+
+
+def diff_csv(diff: TenantDiff) -> str:
+    """Return the differences as CSV, one line per field."""
+    notes = ((f"# {note}",) for note in diff.notes)
+    return "".join(map(line_of, (_columns(diff), *_rows(diff), *notes)))
+
+
+def diff_markdown(diff: TenantDiff) -> str:
+    """Return the differences as Markdown. The table is an HTML block, like those of the access report."""
+    what = "declared grants" if diff.is_declared else "grants"
+    head = "".join(f"<th>{element(column)}</th>" for column in _columns(diff))
+    rows = ("".join(f"<td>{element(cell) if cell else ''}</td>" for cell in row) for row in _rows(diff))
+    return "\n".join(
+        (
+            f"# Differences between the {what} of {tenant_label(diff.first)} and {tenant_label(diff.second)}",
+            "",
+            span(summary(diff)),
+            "",
+            *(f"- {span(note)}" for note in diff.notes),
+            "",
+            f"<table><tr>{head}</tr>",
+            *(f"<tr>{row}</tr>" for row in rows),
+            "</table>",
+            "",
+        )
+    )
+
+
+def diff_html(diff: TenantDiff) -> str:
+    """Return the differences as a page without script."""
+    table = tag(
+        "table",
+        tag("caption", "Differences"),
+        tag("thead", tag("tr", *(tag("th", column, scope="col") for column in _columns(diff)))),
+        tag("tbody", *(_html_row(row) for row in _rows(diff))),
+    )
+    body = (
+        tag("header", tag("h1", _title(diff)), tag("p", summary(diff)), *(tag("p", note) for note in diff.notes)),
+        tag(
+            "main",
+            tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Differences"),
+            id="content",
+            tabindex="-1",
+        ),
+    )
+    return document(_title(diff), body)
+
+
+def _html_row(row: tuple[str, ...]) -> Html:
+    return tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))

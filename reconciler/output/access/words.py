@@ -1,0 +1,115 @@
+"""Pure: phrases that all formats of the access report share."""
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.core.access import AccessGrant, AccessReport, GrantLevel, TenantAccess
+from reconciler.core.access_summary import unread_listings
+from reconciler.core.diff import FieldChange, SetChange
+from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.token_lifetime import NOT_KNOWN
+
+SYMBOLS: Mapping[GrantLevel, str] = {
+    GrantLevel.CRITICAL: "!!",
+    GrantLevel.HIGH: "!",
+    GrantLevel.UNKNOWN: "?",
+    GrantLevel.LOW: "·",
+    GrantLevel.NONE: "",
+}
+"""A symbol for each level, so that no level is shown by colour alone."""
+NO_SCOPES = "no scopes"
+ALL_SCOPES = "all scopes"
+
+
+def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value
+    """Return yes, no or not known."""
+    return NOT_KNOWN if answer is None else "yes" if answer else "no"
+
+
+def scope_texts(grant: AccessGrant) -> list[str]:
+    """Return the scopes of a grant, or one phrase that replaces them. A scope that the API lacks is marked."""
+    names = [
+        f"{each.name} (not defined by the API)" if each.is_defined is False else each.name for each in grant.scopes
+    ]
+    if grant.all_scopes:
+        now = f" (now {len(names)})" if grant.scopes_known else ""
+        return [f"{ALL_SCOPES}{now}"]
+    return names or [NO_SCOPES]
+
+
+def settings(grant: AccessGrant) -> list[str]:
+    """Return the settings of a grant that are not the default."""
+    found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
+    if grant.organization_usage != USAGE_DENY:
+        found.append(f"organization_usage: {grant.organization_usage}")
+        assigned = NOT_KNOWN if grant.organizations is None else ", ".join(grant.organizations) or "none"
+        found.append("any organization" if grant.any_organization else f"organizations: {assigned}")
+    if grant.details_types:
+        found.append(f"authorization_details_types: {', '.join(grant.details_types)}")
+    if grant.third_party is not False:
+        found.append("third party" if grant.third_party else f"third party: {NOT_KNOWN}")
+    return found
+
+
+def difference_text(change: FieldChange) -> str:
+    """Return how the tenant differs from the files in one field."""
+    if isinstance(change, SetChange):
+        parts = [f"only in the files: {', '.join(change.added)}"] if change.added else []
+        parts += [f"only in the tenant: {', '.join(change.removed)}"] if change.removed else []
+        return f"{change.field}: {'; '.join(parts)}"
+    return f"{change.field}: {change.after} in the files, {change.before} in the tenant"
+
+
+def state_text(grant: AccessGrant) -> str:
+    """Return the state with its explanation and differences."""
+    parts = [*([grant.detail] if grant.detail else []), *map(difference_text, grant.differences)]
+    return f"{grant.state}: {'; '.join(parts)}" if parts else str(grant.state)
+
+
+def location(grant: AccessGrant) -> str:
+    """Return file and line of the declaration, or an empty text."""
+    return f"{grant.source.file}:{grant.source.line}" if grant.source else ""
+
+
+def changed_text(grant: AccessGrant) -> str:
+    """Return the commit that last changed the declaration. An undeclared grant has an empty text."""
+    origin = grant.provenance
+    if grant.source is None:
+        return ""
+    if origin.changed is None:
+        return f"commit {NOT_KNOWN}: {origin.unknown}" if origin.unknown else f"commit {NOT_KNOWN}"
+    request = f", request {origin.pull_request}" if origin.pull_request else ""
+    return f"{origin.changed}{request}"
+
+
+def since_text(grant: AccessGrant) -> str:
+    """Return the commit that first declared the grant. An undeclared grant has an empty text."""
+    if grant.source is None:
+        return ""
+    since = grant.provenance.since
+    return f"{since.day} ({since.short_hash})" if since else NOT_KNOWN
+
+
+def risk_texts(grant: AccessGrant) -> list[str]:
+    """Return the risks with their levels and rules. A risk that is not known has a question mark."""
+    return [f"{risk.level}{'' if risk.is_known else '?'} ({risk.rule}): {risk.message}" for risk in grant.risks]
+
+
+def heading(report: AccessReport) -> str:
+    """Return the time and the commit of the report."""
+    commit = f"commit {report.commit[:10]}" if report.commit else "no commit"
+    return f"Access on {report.time.replace('T', ' ').removesuffix('Z')} UTC, {commit}"
+
+
+def tenant_counts(tenant: TenantAccess) -> str:
+    """Return the number of entries of each list that was read."""
+    return ", ".join(f"{each.count} {each.name}" for each in tenant.listings if each.is_read)
+
+
+def incompleteness(report: AccessReport) -> Iterator[str]:
+    """Yield everything that the report does not know or does not show."""
+    if report.selection:
+        yield f"only grants with {report.selection} are shown"
+    for text in unread_listings(report):
+        yield f"not read: {text}"
+    if report.history:
+        yield f"git history: {report.history}"

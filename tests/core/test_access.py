@@ -1,0 +1,313 @@
+"""The access report: states, levels, filters and totals. Unknown is never shown as "no"."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.access import a_tenant_access, an_access_grant, an_access_report, unread_part
+from support.builders import INVOICES, OWN, TENANT, a_directory, a_grant, a_key, a_spec, an_api, an_observed
+from support.strategies import grants
+
+from reconciler.core.access import (
+    STATE_MEANINGS,
+    AccessFilter,
+    AccessGrant,
+    AccessState,
+    GrantLevel,
+    TenantAccess,
+    grant_level,
+)
+from reconciler.core.access_build import DeclarationFacts, declared_access, tenant_access
+from reconciler.core.access_summary import COUNTED, findings, totals
+from reconciler.core.directory import Directory
+from reconciler.core.grant import ObservedGrant
+from reconciler.core.guards import ProtectionRules
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
+from reconciler.core.planner import Observation
+from reconciler.core.problems import Level, Risk, Source
+from reconciler.core.removals import Commit, Removal
+from reconciler.core.spec import GrantSpec
+
+DIRECTORY = a_directory({"billing": "Billing", "portal": "Portal"}, [an_api(token_lifetime=3600)], {})
+
+
+def build(
+    specs: Iterable[GrantSpec] = (),
+    observed: Iterable[ObservedGrant] = (),
+    directory: Directory = DIRECTORY,
+    facts: DeclarationFacts | None = None,
+    **rules: Any,
+) -> TenantAccess:
+    observation = Observation(tuple(observed), directory)
+    return tenant_access(TENANT, specs, observation, ProtectionRules(OWN, **rules), facts or DeclarationFacts())
+
+
+def only(access: TenantAccess) -> AccessGrant:
+    (grant,) = access.grants
+    return grant
+
+
+def test_a_declared_grant_that_the_tenant_has_is_as_declared() -> None:
+    grant = only(build([a_spec(description="Why")], [an_observed()]))
+
+    assert (grant.state, grant.description, grant.source) == ("as-declared", "Why", Source("grants/a.yaml", 2, 5))
+    assert (grant.application, grant.api, grant.token_lifetime) == ("Billing", "Invoices API", 3600)
+
+
+def test_a_drifted_grant_shows_the_scopes_of_the_tenant() -> None:
+    grant = only(build([a_spec()], [an_observed(a_grant(scope=["write:invoices"]))]))
+
+    assert (grant.state, [each.name for each in grant.scopes]) == ("drifted", ["write:invoices"])
+    assert [each.field for each in grant.differences] == ["scope"]
+
+
+def test_a_declared_grant_that_the_tenant_lacks_is_missing_and_gives_no_access() -> None:
+    access = build([a_spec()])
+
+    assert only(access).state == "missing"
+    assert not only(access).is_present
+    assert {each.name: each.count for each in totals(an_access_report(access))}["grants"] == 0
+
+
+def test_a_declaration_with_an_unknown_name_is_missing_and_says_why() -> None:
+    grant = only(build([a_spec(client="Nobody", api="Invoices API")]))
+
+    assert (grant.state, grant.application) == ("missing", "Nobody")
+    assert grant.detail == 'the tenant has no application named "Nobody"'
+
+
+def test_a_declaration_with_an_ambiguous_name_is_unknown() -> None:
+    directory = a_directory({"one": "Twin", "two": "Twin"}, [an_api()], {})
+
+    grant = only(build([a_spec(client="Twin")], directory=directory))
+
+    assert (grant.state, "2 applications are named" in grant.detail) == ("unknown", True)
+
+
+def test_a_grant_that_an_ambiguous_declaration_may_mean_is_not_called_undeclared() -> None:
+    directory = a_directory({"billing": "Twin", "two": "Twin", "portal": "Portal"}, [an_api()], {})
+    observed = [an_observed(), an_observed(a_grant(a_key("portal")), "cgr_2")]
+
+    access = build([a_spec(client="Twin")], observed, directory)
+
+    states = {each.grant_id: (each.state, each.is_present) for each in access.grants}
+    assert states == {"": ("unknown", False), "cgr_0000000000000001": ("unknown", True), "cgr_2": ("undeclared", True)}
+
+
+def test_a_declaration_with_an_unknown_organization_is_drift_of_the_grant() -> None:
+    observed = an_observed(a_grant(organization_usage="require", organizations=frozenset()))
+
+    grant = only(build([a_spec(organizations=("nowhere",), organization_usage="require")], [observed]))
+
+    assert (grant.state, grant.detail) == ("drifted", 'the tenant has no organization "nowhere"')
+
+
+def test_a_missing_grant_has_no_organizations() -> None:
+    assert only(build([a_spec(organization_usage="allow")])).organizations == ()
+
+
+def test_a_second_declaration_of_a_grant_is_a_note() -> None:
+    access = build([a_spec(line=2), a_spec(line=200)], [an_observed()])
+
+    assert len(access.grants) == 1
+    assert access.notes == ("grants/a.yaml:200:5: a second declaration of the same grant was ignored",)
+
+
+@pytest.mark.parametrize(
+    ("observed", "rules", "state"),
+    [
+        (an_observed(), {}, "undeclared"),
+        (an_observed(is_system=True), {}, "system"),
+        (an_observed(a_grant(OWN)), {}, "own"),
+        (an_observed(), {"protect": (Protect(client="Billing"),)}, "protected"),
+        (an_observed(), {"managed_scope": ManagedScope((Pattern(client="Other"),))}, "outside"),
+        (an_observed(a_grant(a_key(subject_type="robot"))), {}, "not-expressible"),
+    ],
+    ids=["undeclared", "system", "own", "protected", "outside", "not-expressible"],
+)
+def test_an_undeclared_grant_has_the_state_of_the_reason_to_keep_it(
+    observed: ObservedGrant, rules: dict[str, Any], state: str
+) -> None:
+    assert only(build(observed=[observed], **rules)).state == state
+
+
+def test_a_declared_grant_that_is_protected_keeps_its_state_and_names_the_guard() -> None:
+    grant = only(build([a_spec()], [an_observed()], protect=(Protect(client="Billing", reason="ask first"),)))
+
+    assert (grant.state, grant.guard) == ("as-declared", 'protected: ask first (protect: client "Billing")')
+
+
+def test_a_removed_grant_names_the_commit() -> None:
+    removal = Removal(a_spec(), removed_by=Commit("a" * 40, "2026-01-02", "Bob", "Drop it"), is_from_history=True)
+
+    grant = only(build(observed=[an_observed()], facts=DeclarationFacts(removals=(removal,))))
+
+    assert (grant.state, grant.detail) == (
+        "removed",
+        "declared in grants/a.yaml:2, removed by aaaaaaaaaa 2026-01-02 Bob: Drop it",
+    )
+
+
+def test_all_scopes_are_those_of_the_api_and_unknown_without_it() -> None:
+    observed = an_observed(a_grant(scope=[], allow_all_scopes=True))
+
+    known, unknown = only(build(observed=[observed])), only(build(observed=[observed], directory=a_directory({})))
+
+    assert ([each.name for each in known.scopes], known.scopes_known) == (["write:invoices", "read:invoices"], True)
+    assert (unknown.scopes, unknown.scopes_known) == ((), False)
+
+
+def test_a_scope_that_the_api_lacks_is_a_finding() -> None:
+    access = build([a_spec(scope=("old:invoices",))], [an_observed(a_grant(scope=["old:invoices"]))])
+
+    assert only(access).undefined_scopes == ("old:invoices",)
+    assert "undefined-scope" in [each.rule for each in findings(an_access_report(access))]
+
+
+def test_organizations_that_were_not_read_are_unknown() -> None:
+    admitting = an_observed(a_grant(organization_usage="require"))
+
+    access = build(observed=[admitting, an_observed(a_grant(a_key("portal")))])
+
+    assert [each.organizations for each in access.grants] == [None, ()]
+    assert [each.name for each in access.listings if not each.is_read] == ["organizations of grants"]
+
+
+@pytest.mark.parametrize(
+    ("risks", "level"),
+    [
+        ([], GrantLevel.NONE),
+        ([("low", True)], GrantLevel.LOW),
+        ([("high", True), ("critical", False)], GrantLevel.UNKNOWN),
+        ([("critical", True), ("high", False)], GrantLevel.CRITICAL),
+        ([("high", True), ("high", False)], GrantLevel.HIGH),
+        ([("high", False)], GrantLevel.UNKNOWN),
+    ],
+)
+def test_the_level_is_unknown_if_an_unknown_risk_may_be_the_highest(
+    risks: list[tuple[str, bool]], level: GrantLevel
+) -> None:
+    assert grant_level([Risk("rule", Level(name), "text", is_known) for name, is_known in risks]) is level
+
+
+def test_without_the_list_of_applications_no_grant_is_called_first_party() -> None:
+    grant = only(build([a_spec()], [an_observed()], directory=a_directory(None, [an_api()])))
+
+    assert (grant.third_party, grant.level) == (None, GrantLevel.UNKNOWN)
+
+
+def test_offline_nothing_is_known_about_the_tenant() -> None:
+    access = declared_access(TENANT, [a_spec(client="Billing", api="Invoices API")], DeclarationFacts())
+    grant = only(access)
+
+    assert (grant.state, grant.third_party, grant.token_lifetime, grant.level) == ("unknown", None, None, "unknown")
+    assert (grant.client_id, grant.audience) == (None, None)
+    assert not any(each.is_read for each in access.listings)
+
+
+@given(st.lists(grants(), max_size=6, unique_by=lambda each: each.key), st.data())
+def test_each_grant_of_the_tenant_and_each_declaration_appears_exactly_once(all_grants: list[Any], data: Any) -> None:
+    declared = data.draw(st.lists(st.sampled_from(all_grants), unique_by=lambda each: each.key)) if all_grants else []
+    specs = [
+        a_spec(
+            line=1000 * number + 1,
+            client_id=each.key.client_id,
+            audience=each.key.audience,
+            subject_type=each.key.subject_type,
+            scope=tuple(each.scope),
+        )
+        for number, each in enumerate(declared)
+    ]
+    observed = [an_observed(each, f"cgr_{number}") for number, each in enumerate(all_grants)]
+
+    access = build(specs, observed, a_directory({}, []))
+
+    assert sorted(each.grant_id for each in access.grants) == sorted(each.id for each in observed)
+    sources = [each.source for each in access.grants if each.source]
+    assert sorted(sources) == sorted(spec.source for spec in specs)
+    assert {each.state for each in access.grants if not each.source}.isdisjoint({"as-declared", "drifted", "missing"})
+
+
+# filters
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_selected"),
+    [
+        (AccessFilter(), True),
+        (AccessFilter(application="Bill*"), True),
+        (AccessFilter(application="billing"), True),
+        (AccessFilter(application="Portal"), False),
+        (AccessFilter(api=INVOICES), True),
+        (AccessFilter(api="Other"), False),
+        (AccessFilter(scope="read:*"), True),
+        (AccessFilter(scope="write:*"), False),
+    ],
+)
+def test_a_filter_matches_names_ids_and_scopes(chosen: AccessFilter, *, is_selected: bool) -> None:
+    assert chosen.selects(an_access_grant()) is is_selected
+
+
+def test_a_filter_by_scope_keeps_grants_whose_scopes_are_unknown() -> None:
+    assert AccessFilter(scope="write:*").selects(an_access_grant(scopes=(), all_scopes=True, scopes_known=False))
+
+
+def test_an_ambiguous_name_is_found_without_its_id() -> None:
+    assert AccessFilter(application="Twin").selects(
+        an_access_grant(application="Twin (client-1)", client_id="client-1")
+    )
+
+
+def test_a_filtered_report_says_so() -> None:
+    report = an_access_report().select(AccessFilter(api="Nothing"))
+
+    assert (report.selection, [len(each.grants) for each in report.tenants]) == ('API "Nothing"', [0])
+
+
+# totals and findings
+
+
+def test_totals_of_an_unread_tenant_are_not_known() -> None:
+    report = an_access_report(unread_part())
+
+    assert {each.text for each in totals(report)} == {"not known"}
+
+
+def test_totals_of_one_unread_tenant_among_several_are_lower_bounds() -> None:
+    report = an_access_report(a_tenant_access(an_access_grant()), unread_part())
+
+    assert {each.name: each.text for each in totals(report)}["grants"] == "at least 1"
+
+
+def test_totals_count_unknown_answers_separately() -> None:
+    grant = an_access_grant(third_party=None, level=GrantLevel.UNKNOWN)
+    texts = {each.name: each.text for each in totals(an_access_report(a_tenant_access(grant)))}
+
+    assert (texts["third_party"], texts["critical"], texts["grants"]) == ("0 (1 not known)", "0 (1 not known)", "1")
+
+
+@given(st.lists(st.sampled_from(AccessState), max_size=8), st.lists(st.sampled_from(GrantLevel), max_size=8))
+def test_totals_never_count_more_than_the_grants(states: list[AccessState], levels: list[GrantLevel]) -> None:
+    found = [an_access_grant(state=state, level=level) for state, level in zip(states, levels, strict=False)]
+    report = an_access_report(a_tenant_access(*found))
+    numbers = {each.name: each for each in totals(report)}
+
+    for name in COUNTED:
+        assert 0 <= numbers[name].count + numbers[name].unknown <= numbers["grants"].count
+    assert numbers["grants"].count + numbers["missing"].count == len(found)
+
+
+def test_findings_name_each_unread_list_first() -> None:
+    report = replace(
+        an_access_report(unread_part(), a_tenant_access(an_access_grant(description=""))), history="shallow"
+    )
+
+    assert [each.rule for each in findings(report)] == ["incomplete", "history-unknown", "no-description"]
+    assert findings(report)[0].details == ("prod: grants: the token lacks read:client_grants",)
+
+
+def test_every_state_has_a_meaning() -> None:
+    assert set(STATE_MEANINGS) == set(AccessState)
