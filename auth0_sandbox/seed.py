@@ -1,8 +1,9 @@
 """Pure: create the documents of a new tenant from a seed. Equal seeds create equal documents, including ids."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,8 @@ TOOL_SCOPE = (
     "create:organization_client_grants",
     "delete:organization_client_grants",
 )
+# `${domain}` is the canonical domain of the tenant. `$${` is written for `${`. Grant files have the same rules.
+_PLACEHOLDER = re.compile(r"\$\$\{|\$\{domain\}")
 # The attributes that must be unique within a kind.
 _UNIQUE: Mapping[DocumentKind, tuple[tuple[str, ...], ...]] = {
     DocumentKind.CLIENTS: (("client_id",),),
@@ -77,7 +80,7 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     """Return the documents of a seed and the documents that every tenant has.
 
     Every tenant has the Management API with its scopes, the global client "All Applications", and the tool's own
-    application with its grant. `file` has passed the seed schema.
+    application with its grant. `file` has passed the seed schema and `with_domain`.
 
     Raises:
         FileError: if a grant has an unknown name, or two items are the same.
@@ -104,6 +107,23 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     if problems:
         raise FileError(problems, file.text)
     return whole
+
+
+def with_domain(file: YamlFile, domain: str) -> YamlFile:
+    """Return the seed with the tenant's domain in place of `${domain}` in all its texts."""
+    return replace(file, data=_filled(file.data, domain))
+
+
+def _filled(value: Any, domain: str) -> Any:  # noqa: ANN401 - any YAML value
+    match value:
+        case str():
+            return _PLACEHOLDER.sub(lambda found: domain if found[0] == "${domain}" else "${", value)
+        case list():
+            return [_filled(item, domain) for item in value]
+        case dict():
+            return {name: _filled(item, domain) for name, item in value.items()}
+        case _:
+            return value
 
 
 def _global_client(tenant: SandboxTenant) -> Document:

@@ -16,8 +16,9 @@ from auth0_sandbox.control import Control, Start
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.faults.engine import FaultContext, Sleep
 from auth0_sandbox.faults.plan import NO_FAULTS, FaultPlan
+from auth0_sandbox.requests.hosts import check_custom_domain
 from auth0_sandbox.requests.rate_limits import profile
-from auth0_sandbox.seed import Credentials, documents, identity, tool_credentials
+from auth0_sandbox.seed import Credentials, documents, identity, tool_credentials, with_domain
 from auth0_sandbox.server.app import build_app
 from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
 from auth0_sandbox.store.database import SandboxTenant, Store, open_store
@@ -75,7 +76,7 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     endpoints below /sandbox.
 
     Raises:
-        SandboxError: if the database cannot be used or the plan is unknown.
+        SandboxError: if the database cannot be used, the plan is unknown or the custom domain is not valid.
         FileError: if the seed is not valid.
     """
     limits = profile(rate_limit)
@@ -83,6 +84,7 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     try:
         _prepare(store, database, seed, domain)
         tenant = store.tenant()
+        check_custom_domain(settings.custom_domain, tenant.domain)
     except BaseException:
         store.close()
         raise
@@ -141,6 +143,7 @@ def _fill(store: Store, seed: YamlFile, domain: str) -> None:
     """Replace the content of the database inside the caller's transaction."""
     known = store.version() == VERSION
     signing_key = store.tenant().signing_key if known else secrets.token_bytes(SIGNING_KEY_BYTES)
+    seed = with_domain(seed, domain)
     own = tool_credentials(seed.data)
     tenant = SandboxTenant(domain, own.client_id, own.client_secret, signing_key)
     scopes = (_HERE / "management_scopes.txt").read_text(encoding="utf-8").split()

@@ -83,8 +83,8 @@ def _check(call: ApiCall, claims: Document, client_id: str) -> None:
     if claims["iss"] != client_id:
         raise _refused("iss must be the client_id")
     # a text with a final slash, not a list
-    addresses = (f"https://{call.host}/", f"http://{call.host}/") if call.host else ()
-    if claims.get("aud") not in (call.tenant.issuer, *addresses):
+    addresses: tuple[str, ...] = (f"https://{call.host}/", f"http://{call.host}/") if call.host else ()
+    if claims.get("aud") not in (call.tenant.issuer, call.issuer, *addresses):
         raise _refused(f"aud must be the text {call.tenant.issuer}")
     _check_times(claims, call.now)
 
@@ -153,7 +153,7 @@ def token(call: ApiCall) -> SandboxResponse:
     lifetime: int = api.get("token_lifetime", TOKEN_LIFETIME_SECONDS)
     permit = Permit(client_id=client["client_id"], audience=audience, scope=scope, lifetime_seconds=lifetime)
     said = {"scope": " ".join(scope)} if scope else {}
-    issued = {"access_token": issue(call.tenant, permit, call.now)}
+    issued = {"access_token": issue(call.tenant, permit, call.now, call.issuer)}
     return ok(issued | said | {"expires_in": lifetime, "token_type": "Bearer"})
 
 
@@ -187,12 +187,17 @@ def _may_use_secret(call: ApiCall, client: Document) -> bool:
 
 
 def _audience(call: ApiCall, asked: Mapping[str, str]) -> str:
-    """Return the identifier of the requested API. An address of the sandbox means its own Management API."""
+    """Return the identifier of the requested API.
+
+    An address of the sandbox means its own Management API. A custom domain does not, as at Auth0.
+    """
     audience = asked.get("audience", "")
     if not audience:
         description = "Non-global clients are not allowed access to APIv1"
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", description)
-    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")} if call.host else set()
+    if call.is_at_custom_domain or not call.host:
+        return audience
+    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")}
     return call.tenant.management_audience if audience in reached_as else audience
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from auth0_sandbox.requests.hosts import is_custom_domain
 from auth0_sandbox.requests.responses import SandboxResponse
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import SandboxTenant, Store
@@ -27,6 +28,16 @@ class ApiCall:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of tokens that this request gets. A custom domain issues tokens in its own name."""
+        return f"https://{self.settings.custom_domain}/" if self.is_at_custom_domain else self.tenant.issuer
+
+    @property
+    def is_at_custom_domain(self) -> bool:
+        """Return whether the client used the custom domain."""
+        return is_custom_domain(self.host, self.settings.custom_domain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from auth0_sandbox.api import oauth
 from auth0_sandbox.requests.calls import ApiCall, Endpoint
 from auth0_sandbox.requests.incoming import body_value, check_identity, query_values
 from auth0_sandbox.requests.responses import SandboxResponse, refusal
-from auth0_sandbox.requests.tokens import permissions, require_any
+from auth0_sandbox.requests.tokens import require_any, verify
 from auth0_sandbox.requests.traffic import Arrival, Handle
 
 LARGEST_BODY_BYTES = 1_048_576
@@ -26,7 +26,8 @@ def management(endpoint: Endpoint, spend: Spend) -> Handle:
         if early:
             spend(arrival)
         call = _call(arrival)
-        scopes = permissions(arrival.authorization, call.tenant, arrival.token_time)
+        permit = verify(arrival.authorization, call.tenant, call.settings.custom_domain, arrival.token_time)
+        scopes = frozenset(permit.scope)
         require_any(scopes, endpoint.any_of)
         if not early:
             spend(arrival)

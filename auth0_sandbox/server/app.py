@@ -15,11 +15,11 @@ from auth0_sandbox.api import associations, client_credentials, client_grants, c
 from auth0_sandbox.control import Control
 from auth0_sandbox.requests import dispatch
 from auth0_sandbox.requests.calls import Endpoint
+from auth0_sandbox.requests.hosts import is_custom_domain, is_own
 from auth0_sandbox.requests.responses import RefusalError, refusal
 from auth0_sandbox.requests.statistics import UNKNOWN
 from auth0_sandbox.requests.traffic import Arrival, Handle, Proceed, Reply, reply
 from auth0_sandbox.server import admin
-from auth0_sandbox.server.hosts import is_own
 from auth0_sandbox.server.wire import response
 
 PREFIX = "/api/v2"
@@ -88,7 +88,7 @@ class _Desk:
             path=request.url.path,
             parameters=request.path_params,
             query=tuple(request.query_params.multi_items()),
-            host=_own_host(request),
+            host=_own_host(request, self._control.settings.custom_domain),
             authorization=request.headers.get("authorization"),
             content_type=request.headers.get("content-type", ""),
             body=body,
@@ -114,10 +114,11 @@ def _proceed(handle: Handle) -> Proceed:
     return proceed
 
 
-def _own_host(request: Request) -> str:
+def _own_host(request: Request, custom_domain: str | None) -> str:
     """Return the Host header if it names this server, or an empty text, because the sender chooses it."""
     host = request.headers.get("host", "")
-    return host if is_own(host, request.url.scheme, request.scope.get("server")) else ""
+    is_ours = is_own(host, request.url.scheme, request.scope.get("server")) or is_custom_domain(host, custom_domain)
+    return host if is_ours else ""
 
 
 async def _read(request: Request) -> bytes:

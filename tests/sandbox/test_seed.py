@@ -166,3 +166,17 @@ def test_a_seed_can_add_scopes_to_the_management_api(tmp_path: Path) -> None:
     scopes = scopes_of_management_api(tmp_path, 'management_api: {add_scopes: ["read:moon", "read:users"]}')
     assert scopes[-1] == {"value": "read:moon", "description": "Read Moon"}
     assert len(scopes) == 274
+
+
+def test_domain_in_a_seed_is_the_domain_of_the_tenant(tmp_path: Path) -> None:
+    seed = """
+    applications: [{name: Worker, description: "$${domain} and ${other}"}]
+    apis: [{name: Members, identifier: "https://${domain}/me/"}]
+    grants:
+      - {client: Worker, audience: "https://${domain}/api/v2/", scope: ["read:users"]}
+      - {client: Worker, audience: "https://${domain}/me/", scope: []}
+    """
+    tenant = seeded(tmp_path, seed)
+    assert {grant["audience"] for grant in tenant["client_grants"]} == {MANAGEMENT, f"https://{DOMAIN}/me/"}
+    [worker] = [client for client in tenant["clients"] if client["name"] == "Worker"]
+    assert worker["description"] == "${domain} and ${other}"
