@@ -52,6 +52,8 @@ class Settings:
 
     # The custom domain of the tenant, a host without a port, or None.
     custom_domain: str | None = None
+    # The number of days that log events are kept: 1 (Free), 5 (Essentials), 10 (Professional) or 30 (Enterprise).
+    log_retention_days: int = 30
 
 
 DEFAULT_SETTINGS = Settings()

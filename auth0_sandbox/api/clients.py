@@ -115,7 +115,7 @@ def with_credentials(client: Document, credentials: list[Document]) -> Document:
 
 
 def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
-    return {"tenant": tenant.domain.partition(".")[0], "global": is_global}
+    return {"tenant": tenant.name, "global": is_global}
 
 
 def _logout(client: Document) -> Document:

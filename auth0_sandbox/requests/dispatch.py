@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
-from auth0_sandbox.api import oauth
+from auth0_sandbox.api import log_events, oauth
 from auth0_sandbox.requests.calls import ApiCall, Endpoint
 from auth0_sandbox.requests.incoming import body_value, check_identity, query_values
 from auth0_sandbox.requests.responses import SandboxResponse, refusal
@@ -12,6 +12,7 @@ from auth0_sandbox.requests.tokens import require_any, verify
 from auth0_sandbox.requests.traffic import Arrival, Handle
 
 LARGEST_BODY_BYTES = 1_048_576
+READS = frozenset({"GET", "HEAD"})
 Spend = Callable[[Arrival], None]  # takes a token from the buckets of the rate limits, or raises
 
 
@@ -31,7 +32,12 @@ def management(endpoint: Endpoint, spend: Spend) -> Handle:
         require_any(scopes, endpoint.any_of)
         if not early:
             spend(arrival)
-        return endpoint.handle(_checked(endpoint, arrival, replace(call, scopes=scopes)))
+        call = _checked(endpoint, arrival, replace(call, scopes=scopes, client_id=permit.client_id))
+        response = endpoint.handle(call)
+        if endpoint.method not in READS:
+            request = {"method": arrival.method.lower(), "path": arrival.path, "query": dict(arrival.query)}
+            log_events.record_write(call, request, endpoint.summary, response)
+        return response
 
     return handle
 
@@ -54,6 +60,7 @@ def _call(arrival: Arrival) -> ApiCall:
         tenant=arrival.store.tenant(),
         now=arrival.now,
         host=arrival.host,
+        sender=arrival.sender,
         path=arrival.parameters,
     )
 
