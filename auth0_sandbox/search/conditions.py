@@ -8,13 +8,13 @@ from typing import Literal
 
 from auth0_sandbox.search.expressions import (
     Combined,
-    Comparison,
     Expression,
+    FieldFilter,
     Negated,
     Operator,
     UnsupportedQueryError,
     Value,
-    comparisons,
+    field_filters,
 )
 from auth0_sandbox.search.lucene import parse_lucene
 from auth0_sandbox.search.scim import parse_scim
@@ -84,14 +84,14 @@ def condition_of(text: str, parser: str, known: SearchFields) -> Condition:
         UnsupportedQueryError: if the query is not valid or not supported.
     """
     expression = PARSERS[parser](text)
-    if len(comparisons(expression)) > MOST_OPERATIONS:
+    if len(field_filters(expression)) > MOST_OPERATIONS:
         raise UnsupportedQueryError(f"a query can have {MOST_OPERATIONS} filter operations at most")
     return _condition(expression, known)
 
 
 def _condition(expression: Expression, known: SearchFields) -> Condition:
     match expression:
-        case Comparison(field=name):
+        case FieldFilter(field=name):
             return _comparison(expression, known.named(name))
         case Combined(word=word, parts=parts):
             conditions = [_condition(part, known) for part in parts]
@@ -102,7 +102,7 @@ def _condition(expression: Expression, known: SearchFields) -> Condition:
             return Condition(f"NOT ifnull({inner.sql}, 0)", inner.values)
 
 
-def _comparison(asked: Comparison, field: SearchField) -> Condition:
+def _comparison(asked: FieldFilter, field: SearchField) -> Condition:
     if asked.operator not in field.operators:
         supported = ", ".join(sorted(field.operators))
         raise UnsupportedQueryError(f'the field "{asked.field}" does not support {asked.operator}; use {supported}')
@@ -115,7 +115,7 @@ def _comparison(asked: Comparison, field: SearchField) -> Condition:
     return Condition(sql("EXISTS (SELECT 1 FROM", field.related, "AND", own.sql, ")"), own.values)
 
 
-def _own(asked: Comparison, field: SearchField) -> Condition:
+def _own(asked: FieldFilter, field: SearchField) -> Condition:
     """Return the condition for the value of the field itself."""
     shown = f"lower({field.expression})" if field.ignores_case else field.expression
     if asked.operator == "pr":
@@ -134,7 +134,7 @@ def _own(asked: Comparison, field: SearchField) -> Condition:
             return Condition(f"{shown} {_COMPARED[operator]} ?", (*field.bound, value))
 
 
-def _value(asked: Comparison, field: SearchField) -> Value:
+def _value(asked: FieldFilter, field: SearchField) -> Value:
     """Return the value of a comparison with the type of the field."""
     text = str(asked.value).lower() if isinstance(asked.value, bool) else str(asked.value)
     match field.kind:

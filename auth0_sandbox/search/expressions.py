@@ -12,7 +12,7 @@ class UnsupportedQueryError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class FieldFilter:
     """A field, an operator of SCIM and a value. The value of `pr` (is present) is empty."""
 
     field: str
@@ -35,18 +35,18 @@ class Negated:
     part: "Expression"
 
 
-Expression = Comparison | Combined | Negated
+Expression = FieldFilter | Combined | Negated
 
 
-def comparisons(expression: Expression) -> list[Comparison]:
-    """Return all comparisons of an expression in their order."""
+def field_filters(expression: Expression) -> list[FieldFilter]:
+    """Return all field filters of an expression in their order."""
     match expression:
-        case Comparison():
+        case FieldFilter():
             return [expression]
         case Combined(parts=parts):
-            return [each for part in parts for each in comparisons(part)]
+            return [each for part in parts for each in field_filters(part)]
         case Negated(part=part):
-            return comparisons(part)
+            return field_filters(part)
 
 
 def combined(word: Literal["and", "or"], parts: list[Expression]) -> Expression:

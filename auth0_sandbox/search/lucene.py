@@ -7,8 +7,8 @@ import re
 
 from auth0_sandbox.search.expressions import (
     Combined,
-    Comparison,
     Expression,
+    FieldFilter,
     Negated,
     Operator,
     UnsupportedQueryError,
@@ -36,14 +36,14 @@ def parse_lucene(text: str) -> Expression:
         UnsupportedQueryError: if it is not valid, or uses another part of the syntax.
     """
     tokens = [found["token"] for found in _TOKEN.finditer(text)]
-    parser = _Parser(tokens)
+    parser = _LuceneParser(tokens)
     found = parser.alternatives(0)
     if parser.next():
         raise UnsupportedQueryError(f'"{parser.next()}" is not expected; combine terms with AND, OR')
     return found
 
 
-class _Parser:
+class _LuceneParser:
     """Reads tokens from the left. AND binds stronger than OR."""
 
     def __init__(self, tokens: list[str]) -> None:
@@ -93,9 +93,9 @@ def _comparison(term: str) -> Expression:
         raise UnsupportedQueryError(f'"{term}" is not a term; write field:value')
     field, value = _plain(found["field"]), found["value"]
     if field == _EXISTS:
-        return Comparison(value, "pr")
+        return FieldFilter(value, "pr")
     if value.startswith('"'):
-        return Comparison(field, "eq", _plain(value[1:-1]))
+        return FieldFilter(field, "eq", _plain(value[1:-1]))
     if value[0] in "[{":
         return _range(field, value)
     if value[0] in "<>" or value[-1] == "~" or "^" in value:
@@ -109,23 +109,23 @@ def _range(field: str, value: str) -> Expression:
         raise UnsupportedQueryError(f'"{value}" is not a range; write [from TO to]')
     parts: list[Expression] = []
     if found["low"] != "*":
-        parts.append(Comparison(field, "ge" if found["open"] == "[" else "gt", found["low"].strip('"')))
+        parts.append(FieldFilter(field, "ge" if found["open"] == "[" else "gt", found["low"].strip('"')))
     if found["high"] != "*":
-        parts.append(Comparison(field, "le" if found["close"] == "]" else "lt", found["high"].strip('"')))
+        parts.append(FieldFilter(field, "le" if found["close"] == "]" else "lt", found["high"].strip('"')))
     if not parts:
-        return Comparison(field, "pr")
+        return FieldFilter(field, "pr")
     return parts[0] if len(parts) == 1 else Combined("and", tuple(parts))
 
 
-def _wildcard(field: str, value: str) -> Comparison:
+def _wildcard(field: str, value: str) -> FieldFilter:
     if value == "*":
-        return Comparison(field, "pr")
+        return FieldFilter(field, "pr")
     begins, ends = value.startswith("*"), value.endswith("*") and not value.endswith("\\*")
     inner = value[begins : len(value) - ends]
     if re.search(r"(?<!\\)[*?]", inner):
         raise UnsupportedQueryError(f'the wildcard in "{value}" is supported at the start and at the end only')
     operators: dict[tuple[bool, bool], Operator] = {(False, True): "sw", (True, False): "ew", (True, True): "co"}
-    return Comparison(field, operators.get((begins, ends), "eq"), _plain(inner))
+    return FieldFilter(field, operators.get((begins, ends), "eq"), _plain(inner))
 
 
 def _plain(text: str) -> str:

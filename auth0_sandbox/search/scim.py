@@ -4,7 +4,7 @@ import json
 import re
 from typing import cast, get_args
 
-from auth0_sandbox.search.expressions import Comparison, Expression, Operator, UnsupportedQueryError, Value, combined
+from auth0_sandbox.search.expressions import Expression, FieldFilter, Operator, UnsupportedQueryError, Value, combined
 
 _TOKEN = re.compile(r'\s*(?P<token>"(?:\\.|[^"\\])*"|[()]|[^\s()"]+)')
 _OPERATORS = frozenset(get_args(Operator))
@@ -17,7 +17,7 @@ def parse_scim(text: str) -> Expression:
     Raises:
         UnsupportedQueryError: if it is not valid, or contains `not`.
     """
-    parser = _Parser(_tokens(text))
+    parser = _ScimParser(_tokens(text))
     found = parser.alternatives(0)
     if parser.next():
         raise UnsupportedQueryError(f'"{parser.next()}" is not expected; combine filters with and, or')
@@ -36,7 +36,7 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-class _Parser:
+class _ScimParser:
     """Reads tokens from the left. `and` binds stronger than `or`."""
 
     def __init__(self, tokens: list[str]) -> None:
@@ -72,12 +72,12 @@ class _Parser:
             raise UnsupportedQueryError("a parenthesis is not closed")
         return inner
 
-    def _comparison(self, field: str) -> Comparison:
+    def _comparison(self, field: str) -> FieldFilter:
         word = self._take()
         if word.lower() not in _OPERATORS:
             raise UnsupportedQueryError(f'"{word}" is not an operator; use {", ".join(get_args(Operator))}')
         operator = cast("Operator", word.lower())
-        return Comparison(field, operator) if operator == "pr" else Comparison(field, operator, _value(self._take()))
+        return FieldFilter(field, operator) if operator == "pr" else FieldFilter(field, operator, _value(self._take()))
 
     def _take(self) -> str:
         if not self._tokens:
