@@ -92,7 +92,7 @@ def condition_of(text: str, parser: str, known: SearchFields) -> Condition:
 def _condition(expression: Expression, known: SearchFields) -> Condition:
     match expression:
         case FieldFilter(field=name):
-            return _comparison(expression, known.named(name))
+            return _field_filter(expression, known.named(name))
         case Combined(word=word, parts=parts):
             conditions = [_condition(part, known) for part in parts]
             joined = f" {word.upper()} ".join(each.sql for each in conditions)
@@ -102,12 +102,12 @@ def _condition(expression: Expression, known: SearchFields) -> Condition:
             return Condition(f"NOT ifnull({inner.sql}, 0)", inner.values)
 
 
-def _comparison(asked: FieldFilter, field: SearchField) -> Condition:
+def _field_filter(asked: FieldFilter, field: SearchField) -> Condition:
     if asked.operator not in field.operators:
         supported = ", ".join(sorted(field.operators))
         raise UnsupportedQueryError(f'the field "{asked.field}" does not support {asked.operator}; use {supported}')
     if field.related and asked.operator == "ne":
-        equal = _comparison(replace(asked, operator="eq"), field)
+        equal = _field_filter(replace(asked, operator="eq"), field)
         return Condition(f"NOT {equal.sql}", equal.values)
     own = _own(asked, field)
     if not field.related:
@@ -135,7 +135,7 @@ def _own(asked: FieldFilter, field: SearchField) -> Condition:
 
 
 def _value(asked: FieldFilter, field: SearchField) -> Value:
-    """Return the value of a comparison with the type of the field."""
+    """Return the value of a filter with the type of the field."""
     text = str(asked.value).lower() if isinstance(asked.value, bool) else str(asked.value)
     match field.kind:
         case "flag":

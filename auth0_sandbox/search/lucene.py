@@ -73,9 +73,9 @@ class _LuceneParser:
         if term in {"NOT", "!"}:
             return Negated(self._term(level))
         if term.startswith("-"):
-            return Negated(_comparison(term[1:]))
+            return Negated(_field_filter(term[1:]))
         if term != "(":
-            return _comparison(term)
+            return _field_filter(term)
         inner = self.alternatives(level + 1)
         if self._take() != ")":
             raise UnsupportedQueryError("a parenthesis is not closed")
@@ -87,7 +87,7 @@ class _LuceneParser:
         return self._tokens.pop(0)
 
 
-def _comparison(term: str) -> Expression:
+def _field_filter(term: str) -> Expression:
     found = re.fullmatch(r'(?P<field>(?:\\.|[^\\:"])+):(?P<value>.+)', term, re.DOTALL)
     if found is None:
         raise UnsupportedQueryError(f'"{term}" is not a term; write field:value')

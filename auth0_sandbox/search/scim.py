@@ -66,13 +66,13 @@ class _ScimParser:
             raise UnsupportedQueryError("the operator not is not supported")
         field = self._take()
         if field != "(":
-            return self._comparison(field)
+            return self._field_filter(field)
         inner = self.alternatives(level + 1)
         if self._take() != ")":
             raise UnsupportedQueryError("a parenthesis is not closed")
         return inner
 
-    def _comparison(self, field: str) -> FieldFilter:
+    def _field_filter(self, field: str) -> FieldFilter:
         word = self._take()
         if word.lower() not in _OPERATORS:
             raise UnsupportedQueryError(f'"{word}" is not an operator; use {", ".join(get_args(Operator))}')
