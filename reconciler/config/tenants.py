@@ -49,7 +49,8 @@ class Tenant:
 
     `domain` is the text of the file and may start with `https://`. `canonical_domain` is the domain that Auth0 assigned
     to the tenant. It is needed if `domain` is a custom domain. `credentials` is the prefix of the environment variables
-    that contain the credentials. `sandbox_domain` is the domain of the sandbox that is served if `domain` is a loopback address.
+    that contain the credentials. `sandbox_domain` is the domain of the sandbox that is served if `domain` is a loopback
+    address.
     """
 
     name: str

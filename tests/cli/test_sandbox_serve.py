@@ -103,7 +103,7 @@ def test_a_served_sandbox_is_the_same_tenant_as_the_one_in_this_process(here: Pa
         (here / "grants/billing.yaml").write_text(OF_SYSTEM.replace("stats", "logs"), encoding="utf-8")
         changed = run_process("apply", "--yes", env={**os.environ, **served})
 
-    assert (same.code, changed.code) == (0, 0), same.said + changed.said
+    assert (same.code, changed.code) == (0, 0), same.output + changed.output
     assert reconciler("plan", "--detailed-exitcode").code == 0
     audiences = [grant["audience"] for grant in grants_of(here)]
     assert audiences.count("https://sandbox.localhost/api/v2/") == 3
@@ -128,5 +128,5 @@ def test_a_custom_domain_needs_the_canonical_domain(here: Path, canonical: str, 
         arguments = ("--config", "custom.yaml", "plan", "--detailed-exitcode", "--format", "json")
         ran = run_process(*arguments, env={**os.environ, **secrets})
 
-    assert ran.code == code, ran.said
-    assert message in ran.said
+    assert ran.code == code, ran.output
+    assert message in ran.output
