@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
-from sandbox.talk import DOMAIN, MANAGEMENT, Talk, open_talk
+from sandbox.sandbox_client import DOMAIN, MANAGEMENT, SandboxClient, open_client
 
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.server.serve import serving
@@ -19,13 +19,13 @@ SETTINGS = Settings(custom_domain=CUSTOM)
 
 
 @pytest.fixture
-def talk(tmp_path: Path) -> Iterator[Talk]:
-    opened = open_talk(tmp_path, settings=SETTINGS)
+def talk(tmp_path: Path) -> Iterator[SandboxClient]:
+    opened = open_client(tmp_path, settings=SETTINGS)
     with opened.sandbox:
         yield opened
 
 
-def get_token(talk: Talk, audience: str) -> httpx.Response:
+def get_token(talk: SandboxClient, audience: str) -> httpx.Response:
     credentials = talk.sandbox.credentials
     form = {
         "grant_type": "client_credentials",
@@ -40,7 +40,7 @@ def get_token(talk: Talk, audience: str) -> httpx.Response:
     ("host", "issuer"), [(CUSTOM, CUSTOM), (f"{CUSTOM.upper()}:8321", CUSTOM), ("localhost", DOMAIN)]
 )
 def test_a_token_has_the_canonical_audience_and_the_issuer_of_the_domain_in_use(
-    talk: Talk, host: str, issuer: str
+    talk: SandboxClient, host: str, issuer: str
 ) -> None:
     there = replace(talk, base_url=f"https://{host}")
     token = get_token(there, MANAGEMENT).json()["access_token"]
@@ -51,7 +51,7 @@ def test_a_token_has_the_canonical_audience_and_the_issuer_of_the_domain_in_use(
         assert answer.status_code == 200
 
 
-def test_the_custom_domain_is_not_part_of_an_identifier(talk: Talk) -> None:
+def test_the_custom_domain_is_not_part_of_an_identifier(talk: SandboxClient) -> None:
     there = replace(talk, base_url=f"https://{CUSTOM}")
     answer = get_token(there, f"https://{CUSTOM}/api/v2/")
     assert answer.status_code == 403
@@ -64,17 +64,17 @@ def test_the_custom_domain_is_not_part_of_an_identifier(talk: Talk) -> None:
 def test_a_server_answers_at_the_custom_domain_only_if_it_is_set(
     tmp_path: Path, settings: Settings, status: int
 ) -> None:
-    sandbox = open_talk(tmp_path, settings=settings).sandbox
+    sandbox = open_client(tmp_path, settings=settings).sandbox
     with sandbox, serving(sandbox) as address:
         answer = httpx.get(f"http://{address}/api/v2/client-grants", headers={"host": CUSTOM})
         assert answer.status_code == status
 
 
-def test_the_administration_does_not_answer_at_the_custom_domain(talk: Talk) -> None:
+def test_the_administration_does_not_answer_at_the_custom_domain(talk: SandboxClient) -> None:
     assert replace(talk, base_url=f"https://{CUSTOM}").raw("POST", "/sandbox/reset").status_code == 404
 
 
-def test_the_certificate_is_valid_for_the_custom_domain(talk: Talk, tmp_path: Path) -> None:
+def test_the_certificate_is_valid_for_the_custom_domain(talk: SandboxClient, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     without = certificates(tmp_path / "tenant.db", now).server.read_bytes()
     files = certificates(tmp_path / "tenant.db", now, "login.localhost")
@@ -101,4 +101,4 @@ def test_the_certificate_is_valid_for_the_custom_domain(talk: Talk, tmp_path: Pa
 )
 def test_an_invalid_custom_domain_is_refused(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(SandboxError, match=message):
-        open_talk(tmp_path, settings=Settings(custom_domain=name))
+        open_client(tmp_path, settings=Settings(custom_domain=name))

@@ -169,7 +169,7 @@ def test_an_unknown_api_cannot_be_changed(talk: SandboxClient) -> None:
     assert error(answer) == (404, "The resource server does not exist", "inexistent_resource_server")
 
 
-def test_an_api_can_be_written_as_a_form(talk: Talk) -> None:
+def test_an_api_can_be_written_as_a_form(talk: SandboxClient) -> None:
     form = "identifier=urn:form&token_lifetime=60&scopes[1][value]=b&scopes[0][value]=a&scopes[0][description]=A"
     headers = {"content-type": "application/x-www-form-urlencoded"}
     api = talk.call("POST", "/resource-servers", content=form, headers=headers).json()
@@ -179,7 +179,7 @@ def test_an_api_can_be_written_as_a_form(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("body", ["scope[]=read:invoices&scope[]=a", "scope=read:invoices&scope=a"])
-def test_a_grant_can_be_written_as_a_form(talk: Talk, body: str) -> None:
+def test_a_grant_can_be_written_as_a_form(talk: SandboxClient, body: str) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     path = f"/client-grants/{talk.create()['id']}"
     assert talk.call("PATCH", path, content=body, headers=headers).json()["scope"] == ["read:invoices", "a"]

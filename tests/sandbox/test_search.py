@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from sandbox.talk import INVOICES, SEED, Talk, error, open_talk
+from sandbox.sandbox_client import INVOICES, SEED, SandboxClient, error, open_client
 
 MORE = """
   - {id: cgr_PortalPortal0001, client: Portal, api: Invoices API, scope: [], organization_usage: allow,
@@ -18,25 +18,25 @@ DEFAULT, SYSTEM = "cgr_DefaultDefault01", "cgr_SystemSystem0001"
 
 
 @pytest.fixture
-def talk(tmp_path: Path) -> Iterator[Talk]:
-    opened = open_talk(tmp_path, seed=SEED + MORE)
+def talk(tmp_path: Path) -> Iterator[SandboxClient]:
+    opened = open_client(tmp_path, seed=SEED + MORE)
     with opened.sandbox:
         yield opened
 
 
-def search(talk: Talk, kind: str, **query: str | int) -> list[dict[str, Any]]:
+def search(talk: SandboxClient, kind: str, **query: str | int) -> list[dict[str, Any]]:
     answer = talk.call("GET", f"/{kind}/search?{urlencode(query)}")
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()[kind.replace("-", "_")]
     return items
 
 
-def own(talk: Talk) -> str:
+def own(talk: SandboxClient) -> str:
     identity: str = talk.call("GET", f"/client-grants?client_id={talk.sandbox.credentials.client_id}").json()[0]["id"]
     return identity
 
 
-def test_without_a_query_all_grants_are_found_in_the_order_of_their_creation(talk: Talk) -> None:
+def test_without_a_query_all_grants_are_found_in_the_order_of_their_creation(talk: SandboxClient) -> None:
     found = search(talk, "client-grants")
     assert [grant["id"] for grant in found] == [own(talk), SYSTEM, PORTAL, WORKER, USER, DEFAULT]
     assert found[3] == talk.call("GET", f"/client-grants/{WORKER}").json()
@@ -78,13 +78,13 @@ LUCENE = [
     ("parser", "query", "expected"),
     [("scim", *each) for each in SCIM] + [("lucene", *each) for each in LUCENE],
 )
-def test_a_query_selects_grants(talk: Talk, parser: str, query: str, expected: set[str]) -> None:
+def test_a_query_selects_grants(talk: SandboxClient, parser: str, query: str, expected: set[str]) -> None:
     names = {own(talk): "own"}
     found = {grant["id"] for grant in search(talk, "client-grants", q=query, parser=parser)}
     assert {names.get(each, each) for each in found} == expected
 
 
-def test_lucene_is_the_default_syntax(talk: Talk) -> None:
+def test_lucene_is_the_default_syntax(talk: SandboxClient) -> None:
     assert [each["id"] for each in search(talk, "client-grants", q="_exists_:default_for")] == [DEFAULT]
 
 
@@ -125,7 +125,7 @@ def test_lucene_is_the_default_syntax(talk: Talk) -> None:
     ],
 )
 def test_an_unsupported_query_is_refused_with_the_reason(
-    talk: Talk, kind: str, parser: str, query: str, reason: str
+    talk: SandboxClient, kind: str, parser: str, query: str, reason: str
 ) -> None:
     status, message, code = error(talk.call("GET", f"/{kind}/search?{urlencode({'q': query, 'parser': parser})}"))
     assert (status, code) == (400, "invalid_query_string")
@@ -134,12 +134,12 @@ def test_an_unsupported_query_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("query", ["parser=sql", "sort=client_id", "take=0", "take=101", "from=x", "page=0"])
-def test_other_parameters_are_checked(talk: Talk, query: str) -> None:
+def test_other_parameters_are_checked(talk: SandboxClient, query: str) -> None:
     assert error(talk.call("GET", f"/client-grants/search?{query}"))[0::2] == (400, "invalid_query_string")
 
 
 @pytest.mark.parametrize("sort", ["", "name", "updated_at"])
-def test_pages_hold_every_result_once(talk: Talk, sort: str) -> None:
+def test_pages_hold_every_result_once(talk: SandboxClient, sort: str) -> None:
     for number in range(9, 0, -1):
         talk.call("POST", "/clients", json={"name": f"app {number // 2}"})
         talk.clock.now += 1
@@ -159,12 +159,12 @@ def test_pages_hold_every_result_once(talk: Talk, sort: str) -> None:
     assert sizes == [4, 4, 1]
 
 
-def test_a_checkpoint_of_another_order_is_refused(talk: Talk) -> None:
+def test_a_checkpoint_of_another_order_is_refused(talk: SandboxClient) -> None:
     following = talk.call("GET", "/clients/search?take=1&sort=name").json()["next"]
     assert error(talk.call("GET", f"/clients/search?take=1&from={following}"))[0] == 400
 
 
-def test_results_are_sorted_by_their_last_change(talk: Talk) -> None:
+def test_results_are_sorted_by_their_last_change(talk: SandboxClient) -> None:
     talk.clock.now += 60
     talk.call("PATCH", f"/client-grants/{PORTAL}", json={"scope": ["read:invoices"]})
     found = [grant["id"] for grant in search(talk, "client-grants", sort="updated_at")]
@@ -173,14 +173,14 @@ def test_results_are_sorted_by_their_last_change(talk: Talk) -> None:
     assert [grant["id"] for grant in changed] == [PORTAL]
 
 
-def test_results_have_the_requested_attributes(talk: Talk) -> None:
+def test_results_have_the_requested_attributes(talk: SandboxClient) -> None:
     [grant] = search(talk, "client-grants", q="_exists_:default_for", fields="id,scope")
     assert grant == {"id": DEFAULT, "scope": []}
     [grant] = search(talk, "client-grants", q="_exists_:default_for", fields="id,scope", include_fields="false")
     assert list(grant) == ["audience", "subject_type", "default_for"]
 
 
-def test_applications_are_found_without_secrets_and_with_times(talk: Talk) -> None:
+def test_applications_are_found_without_secrets_and_with_times(talk: SandboxClient) -> None:
     talk.clock.now += 1.5
     talk.call("PATCH", "/clients/worker", json={"client_metadata": {"team": "billing", "on": {"call": "mia"}}})
     [worker] = search(talk, "clients", q='metadata.team eq "billing"', parser="scim")
@@ -204,11 +204,11 @@ def test_applications_are_found_without_secrets_and_with_times(talk: Talk) -> No
         ("client_grant.allow_any_organization eq true", {"portal"}),
     ],
 )
-def test_a_query_selects_applications(talk: Talk, query: str, expected: set[str]) -> None:
+def test_a_query_selects_applications(talk: SandboxClient, query: str, expected: set[str]) -> None:
     assert {client["client_id"] for client in search(talk, "clients", q=query, parser="scim")} == expected
 
 
-def test_the_list_of_applications_takes_queries_for_grants(talk: Talk) -> None:
+def test_the_list_of_applications_takes_queries_for_grants(talk: SandboxClient) -> None:
     organization = talk.call("GET", "/organizations").json()[0]["id"]
     answer = talk.call("GET", f"/clients?take=50&q=client_grant.organization_id:{organization}").json()
     assert [client["client_id"] for client in answer["clients"]] == ["worker"]
@@ -230,11 +230,11 @@ def test_the_list_of_applications_takes_queries_for_grants(talk: Talk) -> None:
         ('updated_at ge "2027-01-15T08:00:00Z" and name sw "E"', {"Empty API"}),
     ],
 )
-def test_a_query_selects_apis(talk: Talk, query: str, expected: set[str]) -> None:
+def test_a_query_selects_apis(talk: SandboxClient, query: str, expected: set[str]) -> None:
     assert {api["name"] for api in search(talk, "resource-servers", q=query, parser="scim")} == expected
 
 
-def test_apis_are_found_without_their_secret(talk: Talk) -> None:
+def test_apis_are_found_without_their_secret(talk: SandboxClient) -> None:
     talk.call("POST", "/resource-servers", json={"identifier": "urn:hs", "signing_alg": "HS256"})
     [api] = search(talk, "resource-servers", q="identifier:urn\\:hs")
     assert "signing_secret" not in api
@@ -242,7 +242,7 @@ def test_apis_are_found_without_their_secret(talk: Talk) -> None:
     assert by_name == sorted(by_name, key=str.lower)
 
 
-def test_organizations_are_found(talk: Talk) -> None:
+def test_organizations_are_found(talk: SandboxClient) -> None:
     talk.clock.now += 1
     talk.call("POST", "/organizations", json={"name": "acme", "display_name": "ACME", "metadata": {"plan": "gold"}})
     assert [each["name"] for each in search(talk, "organizations", q="metadata.plan:gold")] == ["acme"]
@@ -261,16 +261,16 @@ def test_organizations_are_found(talk: Talk) -> None:
         ("organizations", "read:organizations,read:organizations_summary"),
     ],
 )
-def test_each_search_needs_its_permission(talk: Talk, kind: str, permissions: str) -> None:
-    reader = Talk(talk.sandbox, talk.clock, scopes=("read:logs",))
+def test_each_search_needs_its_permission(talk: SandboxClient, kind: str, permissions: str) -> None:
+    reader = SandboxClient(talk.sandbox, talk.clock, scopes=("read:logs",))
     assert error(reader.call("GET", f"/{kind}/search"))[:2] == (
         403,
         f"Insufficient scope, expected any of: {permissions}",
     )
 
 
-def test_a_summary_opens_four_attributes_of_applications(talk: Talk) -> None:
-    reader = Talk(talk.sandbox, talk.clock, scopes=("read:client_summary",))
+def test_a_summary_opens_four_attributes_of_applications(talk: SandboxClient) -> None:
+    reader = SandboxClient(talk.sandbox, talk.clock, scopes=("read:client_summary",))
     [portal] = search(reader, "clients", q="name:Portal")
     summary = {"name": "Portal", "app_type": "regular_web", "client_id": "portal"}
     assert portal == reader.call("GET", "/clients/portal").json() == summary
