@@ -247,6 +247,14 @@ def update_client(call: ApiCall) -> SandboxResponse:
     return ok(_visible(call, with_credentials(after, registration.credentials)))
 
 
+def rotate_secret(call: ApiCall) -> SandboxResponse:
+    """Give an application a new secret. Tokens stay valid."""
+    with call.store.transaction():
+        client = _existing(call) | {"client_secret": client_secret(randomly)}
+        call.store.replace(DocumentKind.CLIENTS, client["client_id"], client)
+    return ok(_visible(call, client))
+
+
 def delete_client(call: ApiCall) -> SandboxResponse:
     """Delete an application and its grants. A missing one is not an error."""
     identity = call.path["id"]
@@ -311,4 +319,5 @@ ENDPOINTS = (
     endpoint("GET", "/clients/{id}", get_client),
     endpoint("PATCH", "/clients/{id}", update_client),
     endpoint("DELETE", "/clients/{id}", delete_client),
+    endpoint("POST", "/clients/{id}/rotate-secret", rotate_secret),
 )
