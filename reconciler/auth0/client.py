@@ -34,7 +34,7 @@ from reconciler.auth0.management import (
 )
 from reconciler.auth0.wire import Json, count, cursor
 from reconciler.concurrency import task_group
-from reconciler.core.characters import quote_text
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
@@ -358,5 +358,13 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
     for item in items:
         first = known.setdefault(identity(item), item)
         if first is not item and first != item:
-            raise UnreadableError(f"GET {API}/{path}: two different entries for {quote_text(str(identity(item)))}")
+            raise UnreadableError(f"GET {API}/{path}: two different entries for {_identity_text(identity(item))}")
     return tuple(known.values())
+
+
+def _identity_text(identity: object) -> str:
+    """Return an id in quotes, or the holder, the API and the subject type of a key."""
+    if not isinstance(identity, Key):
+        return quote_text(str(identity))
+    holder, audience = quote_text(identity.holder), quote_text(identity.audience)
+    return f"the grant of {holder} for {audience} ({visible(identity.subject_type)})"

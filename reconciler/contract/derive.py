@@ -288,7 +288,7 @@ BODY = "(body)"
 
 
 def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """Compare a result of `openapi.create_request` with that of the stored document. Return a line per difference.
+    """Compare two request bodies with resolved references. Return a line per difference.
 
     A line is `field: new`, `field: missing`, or `field, keyword: … instead of …`.
     """
@@ -305,7 +305,7 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
-        for name, schema in request["properties"].items()
+        for name, schema in request.get("properties", {}).items()
     }
     body = {name: value for name, value in request.items() if name not in {"properties", "required"}}
     return {BODY: dict(_keywords(body)), **fields}

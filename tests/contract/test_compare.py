@@ -1,0 +1,119 @@
+import copy
+from typing import Any
+
+import pytest
+
+from reconciler.contract import stored
+from reconciler.contract.compare import api_differences
+
+DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
+LIST, GRANT = "/client-grants", "/client-grants/{id}"
+
+
+def changed_document(*steps: str, **values: Any) -> dict[str, Any]:
+    """Return the stored document with other values at a path of keys. None removes a key."""
+    document = copy.deepcopy(DOCUMENT)
+    part: Any = document
+    for step in steps:
+        part = part[int(step) if isinstance(part, list) else step]
+    for name, value in values.items():
+        if value is None:
+            del part[name]
+        else:
+            part[name] = value
+    return document
+
+
+def with_parameter(**parameter: Any) -> dict[str, Any]:
+    document = copy.deepcopy(DOCUMENT)
+    document["paths"][LIST]["get"]["parameters"].append({"in": "query", "schema": {"type": "string"}} | parameter)
+    return document
+
+
+def with_path(path: str, *methods: str) -> dict[str, Any]:
+    return changed_document("paths", **{path: {method: {"responses": {}} for method in methods}})
+
+
+def test_equal_documents_have_no_differences() -> None:
+    assert api_differences(DOCUMENT, copy.deepcopy(DOCUMENT)) == ()
+
+
+UPDATE = ("components", "schemas", "UpdateClientGrantRequest", "properties")
+RESPONSE = ("components", "schemas", "ClientGrant", "properties")
+IN_RESPONSES = ("GET /client-grants", "GET /client-grants/{id}", "PATCH /client-grants/{id}", "POST /client-grants")
+
+
+@pytest.mark.parametrize(
+    ("document", "lines"),
+    [
+        pytest.param(
+            changed_document(*UPDATE, expires_at={"type": "string"}),
+            ["PATCH /client-grants/{id}, body, expires_at: new"],
+            id="new field of the update",
+        ),
+        pytest.param(
+            changed_document("paths", GRANT, "patch", requestBody=None),
+            ["PATCH /client-grants/{id}, body: missing"],
+            id="missing body",
+        ),
+        pytest.param(
+            changed_document(*RESPONSE, created_at={"type": "string"}),
+            [f"{each}, response, created_at: new" for each in IN_RESPONSES],
+            id="new attribute of responses",
+        ),
+        pytest.param(
+            changed_document("components", "schemas", "SubjectTypeAnswered", enum=["client", "user", "agent"]),
+            [f"{each}, response, subject_type, values: new agent" for each in IN_RESPONSES],
+            id="new value in responses",
+        ),
+        pytest.param(
+            changed_document(*RESPONSE, is_system={"type": "string"}),
+            [f"{each}, response, is_system, type: string instead of boolean" for each in IN_RESPONSES],
+            id="changed type in responses",
+        ),
+        pytest.param(
+            with_parameter(name="organization_id"),
+            ["GET /client-grants, query, organization_id: new"],
+            id="new query parameter",
+        ),
+        pytest.param(
+            changed_document("paths", LIST, "get", "parameters", "9", "schema", enum=["third_party_clients", "agents"]),
+            ["GET /client-grants, query, default_for, values: new agents"],
+            id="new value of a query parameter",
+        ),
+        pytest.param(
+            with_path("/client-grants/{grant}/history", "get", "post"),
+            ["GET /client-grants/{id}/history: new", "POST /client-grants/{id}/history: new"],
+            id="new endpoints",
+        ),
+        pytest.param(
+            with_path("/organizations/{org}/client-grants/search", "get"),
+            ["GET /organizations/{id}/client-grants/search: new"],
+            id="new endpoint of an organization",
+        ),
+        pytest.param(
+            changed_document("paths", GRANT, patch=None), ["PATCH /client-grants/{id}: missing"], id="missing endpoint"
+        ),
+        pytest.param(with_path("/users", "get"), [], id="endpoint of another resource"),
+    ],
+)
+def test_each_difference_is_a_line(document: dict[str, Any], lines: list[str]) -> None:
+    assert list(api_differences(document, DOCUMENT)) == lines
+
+
+def test_path_prefixes_and_names_of_path_parameters_are_ignored() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["paths"] = {
+        f"/api/v2{path}".replace("{id}", "{identity}"): item for path, item in document["paths"].items()
+    }
+    assert api_differences(document, DOCUMENT) == ()
+
+
+@pytest.mark.parametrize("part", [7, None, [], "x", [7]])
+@pytest.mark.parametrize("place", ["parameters", "responses", "requestBody"])
+def test_a_part_with_the_wrong_type_is_treated_as_missing(place: str, part: object) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["paths"][LIST]["post"][place] = part
+    found = api_differences(document, DOCUMENT)
+    assert all(line.startswith("POST /client-grants, ") for line in found)
+    assert bool(found) is (place != "parameters")
