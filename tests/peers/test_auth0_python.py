@@ -120,7 +120,7 @@ def test_a_second_grant_with_the_same_key_is_a_conflict_despite_retries(
 
 
 @pytest.mark.parametrize(
-    ("body", "error", "message"),
+    ("body", "error_of", "message"),
     [
         ({"client_id": "nobody", "audience": INVOICES, "scope": []}, NotFoundError, "Client not found"),
         ({"client_id": CLIENT, "audience": "urn:none", "scope": []}, NotFoundError, "No resource with identifier"),
@@ -131,9 +131,9 @@ def test_a_second_grant_with_the_same_key_is_a_conflict_despite_retries(
     ids=["no such application", "no such API", "null for scopes", "an empty scope", "an empty audience"],
 )
 def test_an_invalid_grant_is_refused_with_the_message_of_the_api(
-    sdk: ManagementClient, body: dict[str, Any], error: type[Exception], message: str
+    sdk: ManagementClient, body: dict[str, Any], error_of: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=message):
+    with pytest.raises(error_of, match=message):
         sdk.client_grants.create(**body)
 
 

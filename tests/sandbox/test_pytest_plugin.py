@@ -77,7 +77,7 @@ PLAIN = "def test_nothing(request):\n    assert 'auth0_sandbox.store.database' n
 
 
 def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
-    """Run a suite as somebody else's: in a folder and a process of its own."""
+    """Run a suite of another project, in its own folder and process."""
     (folder / "test_suite.py").write_text(suite, encoding="utf-8")
     plugin = ["-p", "no:reconciler-sandbox", "-p", "auth0_sandbox.pytest_plugin"]
     options = ["-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", *plugin]
@@ -85,18 +85,18 @@ def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_suite_of_somebody_else_gets_a_tenant_for_each_test(tmp_path: Path) -> None:
+def test_another_suite_gets_a_tenant_for_each_test(tmp_path: Path) -> None:
     done = run(tmp_path, SUITE)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "7 passed" in done.stdout
 
 
-def test_a_suite_that_needs_no_tenant_loads_none(tmp_path: Path) -> None:
+def test_a_suite_without_a_tenant_does_not_import_the_sandbox(tmp_path: Path) -> None:
     done = run(tmp_path, PLAIN)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
-def test_pytest_finds_the_fixtures_by_itself() -> None:
+def test_pytest_finds_the_fixtures_without_an_import() -> None:
     (found,) = (each for each in entry_points(group="pytest11") if each.name == "reconciler-sandbox")
     assert found.value == "auth0_sandbox.pytest_plugin"
     assert callable(found.load().auth0_sandbox)

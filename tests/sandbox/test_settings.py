@@ -4,7 +4,7 @@ from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings, settings_from
 
 
-def test_nothing_set_is_the_defaults() -> None:
+def test_the_defaults_apply_without_settings() -> None:
     assert settings_from([]) == DEFAULT_SETTINGS
 
 
@@ -39,7 +39,7 @@ def test_settings_are_set_by_name() -> None:
         ("conflict_code=", "give a text, or none"),
     ],
 )
-def test_what_cannot_be_set_is_told(given: str, message: str) -> None:
+def test_an_invalid_setting_is_an_error(given: str, message: str) -> None:
     with pytest.raises(SandboxError) as raised:
         settings_from([given])
     assert message in str(raised.value)
