@@ -86,10 +86,10 @@ def _value(name: str, text: str, kind: object) -> str | int | bool | None:
         return None if text == "none" else text
     if text in get_args(kind):
         return text
-    raise SandboxError(f'setting {name}: "{text}" will not do; give {_wanted(kind)}')
+    raise SandboxError(f'setting {name}: "{text}" is not valid; give {_allowed_values(kind)}')
 
 
-def _wanted(kind: object) -> str:
+def _allowed_values(kind: object) -> str:
     if kind == str | None:
         return "a text, or none"
     if kind is int:

@@ -1,6 +1,6 @@
 """The endpoints of /clients/{id}/credentials: the public keys of an application."""
 
-from auth0_sandbox.api.credentials import Registrar, shown_credential, touched
+from auth0_sandbox.api.credentials import Registrar, patched_credential, shown_credential
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, conflict, created, not_found, ok
@@ -38,7 +38,7 @@ def create_credential(call: ApiCall) -> SandboxResponse:
 def update_credential(call: ApiCall) -> SandboxResponse:
     """Change the expiry of a credential."""
     with call.store.transaction():
-        after = touched(_existing(call), call.body, call.now)
+        after = patched_credential(_existing(call), call.body, call.now)
         call.store.replace(DocumentKind.CREDENTIALS, after["id"], after)
     return ok(shown_credential(after))
 

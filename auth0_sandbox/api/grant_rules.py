@@ -45,10 +45,10 @@ def canonical(grant: Mapping[str, object]) -> Document:
 
     Without `subject_type` the type is `client`. A grant of all scopes lists none.
     """
-    whole = {"subject_type": "client"} | {name: value for name, value in grant.items() if value is not None}
-    if whole.get("allow_all_scopes") is True:
-        whole.pop("scope", None)
-    return {name: whole[name] for name in ATTRIBUTES if name in whole}
+    attributes = {"subject_type": "client"} | {name: value for name, value in grant.items() if value is not None}
+    if attributes.get("allow_all_scopes") is True:
+        attributes.pop("scope", None)
+    return {name: attributes[name] for name in ATTRIBUTES if name in attributes}
 
 
 def merged(grant: Document, patch: Document) -> Document:

@@ -42,11 +42,11 @@ def record_write(call: ApiCall, request: Mapping[str, Any], description: str, re
     sender = {"userAgent": call.sender.user_agent, "ip": call.sender.ip, "channel": "api"}
     auth = {"user": {}, "strategy": "jwt", "credentials": {}}
     body = {"body": without_secrets(call.body or {})}
-    answered = {
+    response_details = {
         "statusCode": response.status,
         "body": without_secrets(parse(response.text) if response.text else {}),
     }
-    details = {"request": {**request, **sender, **body, "auth": auth}, "response": answered}
+    details = {"request": {**request, **sender, **body, "auth": auth}, "response": response_details}
     correlation_id = call.sender.correlation_id[:LONGEST_CORRELATION_ID]
     references = {"references": {"correlation_id": correlation_id}} if correlation_id else {}
     _record(call, API_OPERATION, client, description=description, details=details, **references)
@@ -87,8 +87,8 @@ def new_event(kind: str, at: float, attributes: Document, tenant: SandboxTenant,
         "id": log_id,
     }
     # a machine has no user and no connection
-    nobody: Document = {"connection_id": "", "user_id": "", "user_name": ""} if kind in {SUCCESS, FAILURE} else {}
-    event = first | nobody | attributes | own
+    no_user: Document = {"connection_id": "", "user_id": "", "user_name": ""} if kind in {SUCCESS, FAILURE} else {}
+    event = first | no_user | attributes | own
     between = [name for name in event if name not in {*_FIRST, *own}]
     return {name: event[name] for name in (*_FIRST, *between, *own) if name in event}
 

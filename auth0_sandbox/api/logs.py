@@ -22,10 +22,10 @@ def list_logs(call: ApiCall) -> SandboxResponse:
 
     With `from` or `take`, all other parameters are ignored, as documented.
     """
-    kept = retained(call.settings.log_retention_days, call.now)
+    retention = retained(call.settings.log_retention_days, call.now)
     if call.query.keys() & {"from", "take"}:
-        return _after_checkpoint(call, kept)
-    return _page(call, {"date": kept})
+        return _after_checkpoint(call, retention)
+    return _page(call, {"date": retention})
 
 
 def get_log(call: ApiCall) -> SandboxResponse:
@@ -37,13 +37,13 @@ def get_log(call: ApiCall) -> SandboxResponse:
     return ok(event)
 
 
-def _after_checkpoint(call: ApiCall, kept: Condition) -> SandboxResponse:
+def _after_checkpoint(call: ApiCall, retention: Condition) -> SandboxResponse:
     """Return events with ids greater than `from`, and a link to the next ones.
 
     Without `from`, the oldest event comes first (an assumption).
     """
     take, after = call.query.get("take", paging.DEFAULT_PAGE_SIZE), call.query.get("from", "")
-    rows = call.store.find(DocumentKind.LOGS, {"date": kept}, limit=take, after=after)
+    rows = call.store.find(DocumentKind.LOGS, {"date": retention}, limit=take, after=after)
     # with an empty result, the link leads to the same place (documented)
     following = urlencode({"from": rows[-1].id if rows else after, "take": take})
     link = f'<{call.sender.base_url}/api/v2/logs?{following}>; rel="next"'

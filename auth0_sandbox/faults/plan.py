@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from auth0_sandbox.requests.traffic import ANY, Arrival
+from auth0_sandbox.requests.traffic import ANY, UncheckedRequest
 
 When = Literal["before", "after"]  # before: the request has no effect
 
@@ -182,9 +182,9 @@ class Rule:
     path: str = ANY
     calls: tuple[int, ...] | Series = EVERY_CALL
 
-    def means(self, arrival: Arrival) -> bool:
+    def matches(self, request: UncheckedRequest) -> bool:
         """Return whether the rule matches a request."""
-        return arrival.is_for(self.method, self.path)
+        return request.is_for(self.method, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +209,13 @@ def plan_data(plan: FaultPlan) -> dict[str, object]:
 
 def _rule(item: Mapping[str, Any]) -> Rule:
     ((kind, how),) = ((kind, item[name]) for name, kind in KINDS.items() if name in item)
-    which = item.get("calls", {})
-    calls = _series(which) if isinstance(which, Mapping) else tuple(which)
+    calls = item.get("calls", {})
+    calls = _series(calls) if isinstance(calls, Mapping) else tuple(calls)
     return Rule(kind(**how), item.get("method", ANY), item.get("path", ANY), calls)
 
 
-def _series(which: Mapping[str, int]) -> Series:
-    return Series(first=which.get("from", 1), last=which.get("to"), every=which.get("every", 1))
+def _series(calls: Mapping[str, int]) -> Series:
+    return Series(first=calls.get("from", 1), last=calls.get("to"), every=calls.get("every", 1))
 
 
 def _data(rule: Rule) -> dict[str, object]:

@@ -74,10 +74,10 @@ def _in_properties(value: dict[str, object], schema: Schema, place: str) -> Iter
 
 def _type(value: object, expected: str | list[str]) -> str | None:
     found = type_name(value)
-    wanted = [expected] if isinstance(expected, str) else expected
-    if found in wanted or (found == "integer" and "number" in wanted):
+    types = [expected] if isinstance(expected, str) else expected
+    if found in types or (found == "integer" and "number" in types):
         return None
-    return f"Expected type {','.join(wanted)} but found type {found}"
+    return f"Expected type {','.join(types)} but found type {found}"
 
 
 def _enum(value: object, choices: list[object]) -> str | None:

@@ -26,7 +26,7 @@ def routes(control: Control) -> list[BaseRoute]:
     """Return the routes. Each returns JSON."""
 
     async def statistics(_: Request) -> object:
-        return control.tally.data()
+        return control.statistics.data()
 
     async def state(_: Request) -> object:
         return control.state()

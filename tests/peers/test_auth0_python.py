@@ -158,7 +158,7 @@ def test_a_wrong_secret_gets_no_token(sandbox: ServedSandbox) -> None:
 
 
 def test_the_sdk_waits_for_the_reset_time_after_a_429(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
-    sandbox.misbehave(Rule(RateLimit(reset=1), method="POST", path=GRANTS, calls=(1,)))
+    sandbox.set_faults(Rule(RateLimit(reset=1), method="POST", path=GRANTS, calls=(1,)))
     sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[])
     assert response_counts(sandbox)["POST", GRANTS] == {"201": 1, "429": 1}
 
@@ -173,14 +173,14 @@ def test_a_low_rate_limit_loses_no_request(sdk: ManagementClient, sandbox: Serve
 
 
 def test_an_endless_429_is_reported(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
-    sandbox.misbehave(Rule(RateLimit(), path=GRANTS))
+    sandbox.set_faults(Rule(RateLimit(), path=GRANTS))
     with pytest.raises(TooManyRequestsError) as refused:
         sdk.client_grants.list(request_options=NO_RETRIES)
     assert refused.value.body["errorCode"] == "too_many_requests"
 
 
 def test_a_create_with_a_lost_response_is_retried_and_gets_a_409(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
-    sandbox.misbehave(Rule(AnswerFault(status=502, when="after", body="html"), method="POST", path=GRANTS, calls=(1,)))
+    sandbox.set_faults(Rule(AnswerFault(status=502, when="after", body="html"), method="POST", path=GRANTS, calls=(1,)))
     with pytest.raises(ConflictError):
         sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[], request_options={"max_retries": 1})
     assert [grant.get("client_id") for grant in sandbox.grants()].count(CLIENT) == 1

@@ -219,7 +219,9 @@ def test_an_application_can_be_created_with_keys_which_are_never_shown(caller: S
     assert caller.call("GET", f"{path}/credentials/{shown['id']}").json() == shown
     known = {"private_key_jwt": {"credentials": [{"id": shown["id"]}]}}
     assert caller.call("GET", path).json()["client_authentication_methods"] == known
-    assert ask(caller, Signer(signer.key, client["client_id"]).assertion())[1]["error"] == "access_denied"  # has no grant
+    assert (
+        ask(caller, Signer(signer.key, client["client_id"]).assertion())[1]["error"] == "access_denied"
+    )  # has no grant
 
 
 def a_certificate(key: RSAPrivateKey) -> str:

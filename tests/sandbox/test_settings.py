@@ -32,7 +32,7 @@ def test_settings_are_set_by_name() -> None:
     [
         ("refil=window", 'no setting "refil"; did you mean "refill"?'),
         ("?", "there are: next_on_last_page, "),
-        ("refill=sometimes", 'refill: "sometimes" will not do; give window or continuous'),
+        ("refill=sometimes", 'refill: "sometimes" is not valid; give window or continuous'),
         ("retry_after=yes", "give true or false"),
         ("retry_after", "give true or false"),
         ("system_grant_status=-1", "give a whole number"),
