@@ -69,7 +69,7 @@ class Credentials:
 
 
 def tool_credentials(seed: Item) -> Credentials:
-    """Return the credentials of the tool's own application. Without them in the seed, return the well-known ones."""
+    """Return the credentials of the tool's own application. If the seed has none, return well-known credentials."""
     tool: Item = seed.get("tool", {})
     return Credentials(tool.get("client_id", TOOL_CLIENT_ID), tool.get("client_secret", TOOL_CLIENT_SECRET))
 
@@ -87,7 +87,7 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     the ages of log events.
 
     Raises:
-        FileError: if a grant or an event has an unknown name, or two items are the same.
+        FileError: if a grant or an event has an unknown name, or two items are equal.
     """
     seed = file.data
     clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
@@ -300,7 +300,7 @@ def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise LookupError(f'"{name}" is the name of several: {", ".join(matching)}; name one by its id')
+        raise LookupError(f'"{name}" is an ambiguous name: {", ".join(matching)}; use one of these ids')
     hint = suggest(name, dict(known))
     raise LookupError(f'no {what} of this seed is named "{name}"' + (f"; {hint}" if hint else ""))
 

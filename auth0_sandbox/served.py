@@ -73,7 +73,7 @@ class ServedSandbox:
 
 
 @contextmanager
-def served(  # noqa: PLR0913 - as open_sandbox has them
+def served(  # noqa: PLR0913 - the options of open_sandbox
     database: Path,
     seed: Path | None = None,
     *,

@@ -1,4 +1,4 @@
-"""Pure: behaviour that Auth0 does not document and recordings do not show, and features that depend on the plan."""
+"""Pure: behaviour that neither Auth0's documentation nor recordings show, and features that depend on the plan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Refill = Literal["window", "continuous"]
 class Settings:
     """The undocumented behaviour of the sandbox, and its features.
 
-    Every field but the last ones is an assumption. A test of a client should pass with each value.
+    Every field except the last ones is an assumption. Tests of a client should pass with each value.
     """
 
     # Some list endpoints return `next` on the last page, followed by an empty page. Client grants have not been

@@ -57,7 +57,7 @@ class Sandbox:
         self.close()
 
 
-def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a default
+def open_sandbox(  # noqa: PLR0913 - independent options, most have a default
     database: Path,
     seed: Path | None,
     domain: str,
@@ -132,7 +132,7 @@ def _prepare(store: Store, database: Path, seed: Path | None, domain: str, now: 
 def _check_version(store: Store, database: Path) -> None:
     if store.version() not in {NO_TABLES, VERSION}:
         raise SandboxError(
-            f"{database} was made by another version of the sandbox; bring it back to its seed with"
+            f"{database} was created by another version of the sandbox; reset it to its seed with"
             " `reconciler sandbox reset`, or name another file"
         )
 

@@ -20,7 +20,7 @@ MOST_LEVELS = 32
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
 JOINERS = frozenset("\u200d\ufe0f")
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
-"""Visible by category, but drawn as nothing."""
+"""Characters without a visible glyph whose category is visible."""
 TYPE_NAMES = {
     "string": "a text",
     "array": "a list",

@@ -8,7 +8,7 @@ from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.identities import randomly
 
-MOST_CREDENTIALS = 20  # our own limit, because the list has no pages; Auth0 allows two
+MOST_CREDENTIALS = 20  # a limit of the sandbox, because the list has no pages; Auth0 allows two
 
 
 def list_credentials(call: ApiCall) -> SandboxResponse:

@@ -81,7 +81,7 @@ class NewClient:
 
 
 def global_client(identity: str, secret: str, tenant: SandboxTenant) -> Document:
-    """Return the global client that every tenant lists, with the attributes of recorded ones. It cannot get tokens."""
+    """Return the global client of a tenant, with the attributes of recorded global clients. It cannot get tokens."""
     own: Document = {
         "callbacks": [],
         "is_first_party": True,
@@ -123,7 +123,7 @@ def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
 
 
 def _logout(client: Document) -> Document:
-    """Return both names of the back-channel logout of an application, or nothing."""
+    """Return the settings for back-channel logout under both of their names, or nothing."""
     logout: Document | None = client.get("oidc_logout")
     if logout is None:
         return {}
@@ -298,7 +298,7 @@ def _read(call: ApiCall, client: Document) -> Document:
 
 
 def _summarized(call: ApiCall, client: Document) -> Document:
-    """Return the attributes that the token may read. `read:client_summary` opens four of them (documented)."""
+    """Return the attributes that the token may read. With `read:client_summary`, these are four (documented)."""
     return client if call.scopes & _FULL_READERS else project(client, _SUMMARY, include=True)
 
 

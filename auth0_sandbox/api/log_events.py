@@ -1,4 +1,4 @@
-"""Create the log events that requests cause, in the shape of Auth0's log schemas."""
+"""Create the log events that requests cause, in the format of Auth0's log schemas."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -73,7 +73,7 @@ def _record(call: ApiCall, kind: str, client: Document, **attributes: object) ->
 
 
 def new_event(kind: str, at: float, attributes: Document, tenant: SandboxTenant, previous: str = "") -> Document:
-    """Return an event of a time in UNIX seconds. Its id is greater than the id `previous`, as checkpoints need it."""
+    """Return an event of a time in UNIX seconds. For checkpoints, its id is greater than the id `previous`."""
     log_id = _next_id(at, previous)
     first = {"date": timestamp(at), "type": kind, "description": DESCRIPTIONS.get(kind, "")}
     own: Document = {
@@ -104,7 +104,7 @@ def remove_old(store: Store, days: int, now: float) -> None:
 
 
 def timestamp(at: float) -> str:
-    """Return a time in UNIX seconds as events contain it. Equal lengths make texts sortable."""
+    """Return a time in UNIX seconds as text for events. All texts have the same length, so that they can be sorted."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

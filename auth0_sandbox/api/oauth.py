@@ -27,7 +27,7 @@ def asserted_client(call: ApiCall, form: Mapping[str, str]) -> Document:
     """Return the application that `client_assertion` authenticates.
 
     Raises:
-        RefusalError: 401 `invalid_client`. The descriptions are ours.
+        RefusalError: 401 `invalid_client`. This project wrote the descriptions.
     """
     assertion = form["client_assertion"]
     if form.get("client_assertion_type") != TYPE:
@@ -216,7 +216,7 @@ def _may_use_secret(call: ApiCall, client: Document) -> bool:
 def _audience(call: ApiCall, form: Mapping[str, str]) -> str:
     """Return the identifier of the requested API.
 
-    An address of the sandbox means its own Management API. A custom domain does not, as at Auth0.
+    A URL of the sandbox identifies its Management API. A URL with the custom domain does not, as in Auth0.
     """
     audience = form.get("audience", "")
     if not audience:

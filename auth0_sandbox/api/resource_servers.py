@@ -138,7 +138,7 @@ def _scope_order(name: str) -> int:
 
 
 def _completed(api: Document) -> Document:
-    """Return the API in the order of responses, with a policy for both subject types, named ones first."""
+    """Return the API in the order of responses, with a policy for both subject types, those of the request first."""
     policies = without_nulls(api.get("subject_type_authorization", {}))
     missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in policies}
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in api}

@@ -31,7 +31,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay:
-    """Delay the response. Over HTTP, a client that gives up during a delay `before` the effect can still cause it."""
+    """Delay the response. Over HTTP, the effect still happens if the client gives up during a delay `before` it."""
 
     seconds: float
     when: When = "before"
@@ -71,7 +71,7 @@ class Page:
     """Damage a page of a list.
 
     `repeated`: the first item occurs twice, as after an insertion. `shifted`: the first item is missing, as after a
-    deletion. `contradicting`: it occurs twice with different content. `bare`: the items lack their object.
+    deletion. `contradicting`: it occurs twice with different content. `bare`: the page is only the array of items.
     """
 
     how: Literal["repeated", "shifted", "contradicting", "bare"]
@@ -96,7 +96,7 @@ class ExpireToken:
 class RateLimit:
     """Return a 429 without effect.
 
-    `headers` adds the x-ratelimit headers. `reset` is the number of seconds until they promise tokens.
+    `headers` adds the x-ratelimit headers. `reset` is the number of seconds until the time in x-ratelimit-reset.
     """
 
     headers: bool = True

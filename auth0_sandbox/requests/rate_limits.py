@@ -1,4 +1,4 @@
-"""Pure: token buckets for a tenant's requests, as Auth0 documents its rate limits. Time is an argument."""
+"""Pure: token buckets for a tenant's requests, which imitate Auth0's documented rate limits. Time is an argument."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ def _endpoint(method: str, path: str, rate: Rate, parameter: str | None = None) 
 def _organizations(factor: int = 1) -> Profile:
     """Return the limits for grants of organizations.
 
-    They are documented up to 100 requests per second, and scaled beyond.
+    They are documented for plans with up to 100 requests per second, and scaled for larger plans.
 
     It is an assumption that the limits of both methods are scaled by the same factor.
     """
@@ -167,8 +167,8 @@ def _private(rate: int, factor: int = 1) -> Profile:
 
 _SEARCH = _endpoint("GET", "/clients", Rate(5, 150, MINUTE), "q")
 _SELF_SERVICE: Profile = (
-    # The page has no global figure for these plans. The lowest figure of a paid plan is assumed, so that a client
-    # within it is within any other.
+    # The documentation has no global limit for these plans. The lowest limit of a paid plan is assumed, so that a
+    # client that respects it respects every other limit.
     *_global_limits(Rate(10, 2), Rate(25, 25)),
     _endpoint("GET", "/clients", Rate(5, 100, MINUTE)),
     _SEARCH,

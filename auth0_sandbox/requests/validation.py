@@ -1,6 +1,6 @@
 """Pure: validate values against a JSON Schema with the messages of the API's validator, z-schema.
 
-It knows only the keywords of the contract. Like the API, it reports only the first violation.
+It supports only the keywords of the contract. Like the API, it reports only the first violation.
 """
 
 import re
@@ -24,7 +24,7 @@ Keyword = Callable[[object, Any], str | None]
 
 @dataclass(frozen=True, slots=True)
 class RequestViolation:
-    """A violation and its property. Place and description are empty for the whole value."""
+    """A violation and its property. For the root, the position and the description are empty."""
 
     text: str
     place: str = ""

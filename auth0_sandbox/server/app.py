@@ -144,7 +144,7 @@ def _own_host(request: Request, custom_domain: str | None) -> str:
 
 
 async def _read(request: Request) -> bytes:
-    """Return the body. Of a body that is too large, return only the start."""
+    """Return the body. Return only the start of a body that is too large."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk

@@ -72,7 +72,7 @@ def test_a_second_grant_with_the_same_key_is_a_conflict(caller: SandboxClient) -
     assert caller.call("POST", "/client-grants", json=twice).status_code == 409
 
 
-SCOPE = "Scopes that access tokens issued under this grant may carry."
+SCOPE = "Scopes that access tokens for this grant may contain."
 
 
 @pytest.mark.parametrize(

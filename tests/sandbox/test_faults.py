@@ -69,8 +69,8 @@ def test_the_schema_contains_every_kind_of_fault() -> None:
     [
         pytest.param("", "the file", id="empty"),
         pytest.param("faults: {}", "faults", id="not a list"),
-        pytest.param("faults: [{path: /x}]", "a rule does one thing", id="no fault"),
-        pytest.param("faults: [{drop: {}, lag: {reads: 1}}]", "a rule does one thing", id="two faults"),
+        pytest.param("faults: [{path: /x}]", "a rule has exactly one fault", id="no fault"),
+        pytest.param("faults: [{drop: {}, lag: {reads: 1}}]", "a rule has exactly one fault", id="two faults"),
         pytest.param("faults: [{drop: {when: later}}]", '"when"', id="unknown choice"),
         pytest.param("faults: [{drop: {wehn: after}}]", 'did you mean "when"', id="misspelled key"),
         pytest.param("faults: [{answer: {}}]", '"status" is missing', id="missing key"),

@@ -116,14 +116,19 @@ def test_an_invalid_checkpoint_is_refused(caller: SandboxClient, token: str) -> 
     [
         (
             "per_page=1000",
-            "'Value 1000 is greater than maximum 100' on property per_page (How many results make a page.).",
+            "'Value 1000 is greater than maximum 100' on property per_page (Number of results per page.).",
         ),
-        ("per_page=0", "'Value 0 is less than minimum 1' on property per_page (How many results make a page.)."),
+        ("per_page=0", "'Value 0 is less than minimum 1' on property per_page (Number of results per page.)."),
         (
             "take=101",
-            "'Value 101 is greater than maximum 100' on property take (How many results make a page, 50 unless told.).",
+            "'Value 101 is greater than maximum 100' on property take"
+            " (Number of results per page. The default is 50.).",
         ),
-        ("page=-1", "'Value -1 is less than minimum 0' on property page (Number of the page, counted from 0.)."),
+        (
+            "page=-1",
+            "'Value -1 is less than minimum 0' on property page"
+            " (Number of the page. The first page has the number 0.).",
+        ),
         ("pagee=1", "'Additional properties not allowed: pagee'."),
     ],
 )

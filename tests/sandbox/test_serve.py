@@ -97,7 +97,7 @@ def test_an_invalid_port_is_an_error(caller: SandboxClient, port: int) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "example.com"])
 def test_only_loopback_hosts_are_served(caller: SandboxClient, host: str) -> None:
-    with pytest.raises(SandboxError, match="this machine only"), serving(caller.sandbox, host):
+    with pytest.raises(SandboxError, match="loopback addresses only"), serving(caller.sandbox, host):
         pass
 
 
