@@ -83,7 +83,7 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     for number, line in enumerate(text.split("\n")[1:], start=2):
         if MARKER.fullmatch(line.rstrip()):
             raise ReconcilerError(
-                f"{visible(file)}:{number}:1: a second report starts here, but a file can contain only one;"
+                f"{visible(file)}:{number}:1: a second report starts here, but a file can contain only one; "
                 "use {tenant} in its name",
             )
     stamp = STAMP.fullmatch(_first_line(text.partition("\n")[2]))
