@@ -3,18 +3,20 @@
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from peers.answered import answered, successes
 
-from auth0_sandbox.served import ServedSandbox
+from auth0_sandbox.served import ServedSandbox, served
 from auth0_sandbox.store.database import MOST_ROWS, DocumentKind
 
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "a0deploy"
@@ -23,8 +25,9 @@ pytestmark = [
     pytest.mark.skipif(not (CLI.exists() and shutil.which("node")), reason="no npm here, so no auth0-deploy-cli"),
 ]
 
-Grant = dict[str, Any]  # as the tool writes it
-GRANTS = "/api/v2/client-grants"
+Json = dict[str, Any]
+Grant = Json  # as the tool writes it
+GRANTS, TOKEN = "/api/v2/client-grants", "/oauth/token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Format:
     source: str
     read: Callable[[Path], list[Grant]]
     write: Callable[[Path, list[Grant]], None]
+    organizations: Callable[[Path], list[Json]]
 
 
 def read_yaml(folder: Path) -> list[Grant]:
@@ -57,18 +61,31 @@ def write_directory(folder: Path, grants: list[Grant]) -> None:
         (folder / "grants" / f"{number}.json").write_text(json.dumps(grant), encoding="utf-8")
 
 
+def yaml_organizations(folder: Path) -> list[Json]:
+    organizations: list[Json] = yaml.safe_load((folder / "tenant.yaml").read_text(encoding="utf-8"))["organizations"]
+    return organizations
+
+
+def directory_organizations(folder: Path) -> list[Json]:
+    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted((folder / "organizations").iterdir())]
+
+
 FORMATS = {
-    "yaml": Format("tenant.yaml", read_yaml, write_yaml),
-    "directory": Format(".", read_directory, write_directory),
+    "yaml": Format("tenant.yaml", read_yaml, write_yaml, yaml_organizations),
+    "directory": Format(".", read_directory, write_directory, directory_organizations),
 }
 
 
-def deploy(sandbox: ServedSandbox, *arguments: str) -> None:
-    """Run the tool on the parts of a tenant that grants are made of."""
-    parts = {"AUTH0_INCLUDED_ONLY": '["clients", "resourceServers", "clientGrants"]', "AUTH0_ALLOW_DELETE": "true"}
+def deploy(sandbox: ServedSandbox, *arguments: str) -> str:
+    """Run the tool on the parts of a tenant that grants depend on. Return what it prints."""
+    parts = {
+        "AUTH0_INCLUDED_ONLY": '["clients", "resourceServers", "clientGrants", "organizations"]',
+        "AUTH0_ALLOW_DELETE": "true",
+    }
     environment = os.environ | sandbox.environment | parts
     run = subprocess.run([CLI, *arguments], env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
 
 
 def exported(sandbox: ServedSandbox, name: str, folder: Path) -> list[Grant]:
@@ -124,7 +141,88 @@ def test_after_an_import_the_tenant_is_what_the_changed_files_say(
     assert comparable(stored(auth0_sandbox)) == comparable(wanted)
     assert comparable(exported(auth0_sandbox, name, tmp_path / "again")) == comparable(wanted)
 
-    served = answered(auth0_sandbox)
-    assert served["POST", GRANTS] == {"201": 1}
-    assert served["DELETE", f"{GRANTS}/{{id}}"] == {"204": 1}
-    assert all(successes(statuses) == sum(statuses.values()) for statuses in served.values())
+    requests = answered(auth0_sandbox)
+    assert requests["POST", GRANTS] == {"201": 1}
+    assert requests["DELETE", f"{GRANTS}/{{id}}"] == {"204": 1}
+    assert all(successes(statuses) == sum(statuses.values()) for statuses in requests.values())
+
+
+ACME = {"name": "acme", "display_name": "ACME Corporation", "branding": {"logo_url": "https://acme.example.com/"}}
+
+
+def prepare_organizations(sandbox: ServedSandbox) -> None:
+    """Give an organization a branding and a grant."""
+    headers = {"authorization": f"Bearer {sandbox.token()}"}
+    assert sandbox.certificates
+    context = ssl.create_default_context(cafile=str(sandbox.certificates.authority))
+    with httpx.Client(base_url=f"{sandbox.url}/api/v2", headers=headers, verify=context) as client:
+        path = "/organizations/org_0000000000000001"
+        assert client.patch(path, json={"branding": ACME["branding"]}).status_code == 200
+        [grant] = client.get("/client-grants", params={"allow_any_organization": True}).json()
+        assert client.post(f"{path}/client-grants", json={"grant_id": grant["id"]}).status_code == 201
+
+
+def documents(sandbox: ServedSandbox, kind: DocumentKind) -> list[Json]:
+    return [row.document() for row in sandbox.sandbox.store.find(kind, {}, limit=MOST_ROWS)]
+
+
+def without(document: Json, *names: str) -> Json:
+    return {name: value for name, value in document.items() if name not in names}
+
+
+def content(sandbox: ServedSandbox) -> Json:
+    """Return what the tenant contains, without ids and secrets, which differ between tenants."""
+    organizations = {each["id"]: each["name"] for each in documents(sandbox, DocumentKind.ORGANIZATIONS)}
+    clients = {each["client_id"]: each["name"] for each in documents(sandbox, DocumentKind.CLIENTS)}
+    grants = {each["id"]: [clients.get(each.get("client_id")), each["audience"]] for each in sandbox.grants()}
+    others = [each for each in documents(sandbox, DocumentKind.CLIENTS) if each["client_id"] != sandbox.client_id]
+    return {
+        "clients": comparable([without(each, "client_id", "client_secret") for each in others if not each["global"]]),
+        "apis": comparable([without(each, "id") for each in documents(sandbox, DocumentKind.RESOURCE_SERVERS)]),
+        "grants": comparable(stored(sandbox)),
+        "organizations": comparable([without(each, "id") for each in documents(sandbox, DocumentKind.ORGANIZATIONS)]),
+        "associations": sorted(
+            [organizations[each["organization_id"]], *grants[each["grant_id"]]]
+            for each in documents(sandbox, DocumentKind.ASSOCIATIONS)
+        ),
+    }
+
+
+def writes(sandbox: ServedSandbox) -> list[tuple[tuple[str, str], Json]]:
+    """Return the number of writes by method, path and status."""
+    return [
+        (call, dict(statuses)) for call, statuses in answered(sandbox).items() if call[0] != "GET" and call[1] != TOKEN
+    ]
+
+
+@pytest.fixture
+def empty_sandbox(tmp_path: Path, auth0_sandbox_seed: Path) -> Iterator[ServedSandbox]:
+    """A tenant with nothing but the tool."""
+    seed = tmp_path / "empty.yaml"
+    tool = yaml.safe_load(auth0_sandbox_seed.read_text(encoding="utf-8"))["tool"]
+    seed.write_text(yaml.safe_dump({"tool": tool}), encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    with served(tmp_path / "empty" / "tenant.db", seed, tls=True) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_organizations_survive_a_round_trip_into_an_empty_tenant(
+    name: str, auth0_sandbox: ServedSandbox, empty_sandbox: ServedSandbox, tmp_path: Path
+) -> None:
+    prepare_organizations(auth0_sandbox)
+    files = tmp_path / "files"
+    FORMATS[name].write(files, exported(auth0_sandbox, name, files))
+    acme, globex = FORMATS[name].organizations(files)
+    [grant] = acme.pop("client_grants")
+    assert (acme | ACME, grant["client_id"]) == (acme, "Support Console")
+    assert (globex["name"], globex["client_grants"]) == ("globex", [])
+
+    source = str(files / FORMATS[name].source)
+    deploy(empty_sandbox, "import", "--input_file", source)
+    assert content(empty_sandbox) == content(auth0_sandbox)
+
+    before = writes(empty_sandbox)
+    said = deploy(empty_sandbox, "import", "--dry-run", "--apply", "--input_file", source)
+    assert "No changes detected" in said
+    assert [write for write in writes(empty_sandbox) if write not in before] == []
