@@ -108,6 +108,26 @@ def test_a_write_is_an_event_with_its_request_and_response(talk: SandboxClient) 
     assert event["details"]["response"] == {"statusCode": 201, "body": grant}
 
 
+# The attributes that Auth0's log schemas require (github.com/auth0/auth0-log-schemas).
+ALWAYS = {"client_name", "description", "ip", "log_id", "tenant_name", "type"}
+REQUIRED = {
+    "seccft": ALWAYS | {"audience", "hostname"},
+    "feccft": ALWAYS | {"audience", "hostname", "environment_name"},
+    "sapi": ALWAYS | {"details"},
+}
+
+
+def test_every_event_has_the_attributes_that_its_schema_requires(talk: SandboxClient) -> None:
+    talk.create()
+    exchange(talk)
+    exchange(talk, client_secret="wrong")
+    events = {event["type"]: event for event in logs(talk)}
+    assert events.keys() == REQUIRED.keys()
+    for kind, names in REQUIRED.items():
+        assert names <= events[kind].keys(), kind
+    assert events["sapi"]["details"].keys() == {"request", "response"}
+
+
 def test_reads_and_refused_writes_are_no_events(talk: SandboxClient) -> None:
     talk.call("GET", "/clients")
     assert talk.call("POST", "/client-grants", json={}).status_code == 400
