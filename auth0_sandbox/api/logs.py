@@ -4,15 +4,26 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from auth0_sandbox.api.log_events import retained
+from auth0_sandbox.api.search import DEFAULT_PARSER, search_filters
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
 from auth0_sandbox.requests.patches import shown_fields
 from auth0_sandbox.requests.responses import SandboxResponse, bad_request, not_found, ok
+from auth0_sandbox.search.conditions import EXACT, SearchField, SearchFields
 from auth0_sandbox.store.database import DocumentKind, Row
 from auth0_sandbox.store.queries import NEWEST_FIRST, Condition, Filters, Order
 
 MOST_RESULTS = 1_000  # by page; checkpoints have no limit
+SEARCHED = SearchFields(
+    {
+        "type": SearchField(expression="json_extract(body, '$.type')", operators=EXACT),
+        "client_id": SearchField(expression="json_extract(body, '$.client_id')", operators=EXACT),
+        "audience": SearchField(expression="json_extract(body, '$.audience')", operators=EXACT),
+    }
+)
+"""The fields that a query can search."""
+
 _OLDEST_FIRST = Order(NEWEST_FIRST.columns)
 _BY_CHECKPOINT = "https://auth0.com/docs/logs/retrieve-log-events-using-mgmt-api#retrieve-logs-by-checkpoint"
 
@@ -20,12 +31,13 @@ _BY_CHECKPOINT = "https://auth0.com/docs/logs/retrieve-log-events-using-mgmt-api
 def list_logs(call: ApiCall) -> SandboxResponse:
     """Return events after a checkpoint, in the order of their ids, or a page of events, the newest first.
 
-    With `from` or `take`, all other parameters are ignored, as documented.
+    With `from` or `take`, all other parameters are ignored, as documented. A query for other fields than those in
+    SEARCHED is refused.
     """
     retention = retained(call.settings.log_retention_days, call.now)
     if call.query.keys() & {"from", "take"}:
         return _after_checkpoint(call, retention)
-    return _page(call, {"date": retention})
+    return _page(call, {"date": retention, **search_filters(call, SEARCHED, DEFAULT_PARSER)})
 
 
 def get_log(call: ApiCall) -> SandboxResponse:

@@ -147,6 +147,11 @@ plan_options = option_group(
         help="Label each change as branch, drift or both, compared with the files at this git revision.",
     ),
     click.option("--only-branch", is_flag=True, help="With --base, exclude drift from the plan."),
+    click.option(
+        "--attribute",
+        is_flag=True,
+        help="Show who changed each differing or undeclared grant last. Needs the permission read:logs.",
+    ),
 )
 
 

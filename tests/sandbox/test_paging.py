@@ -111,6 +111,10 @@ def test_an_invalid_checkpoint_is_refused(caller: SandboxClient, token: str) -> 
     assert error_of(caller.call("GET", "/client-grants", params={"from": token}))[0::2] == (400, "invalid_query_string")
 
 
+DEFAULT_PAGE_SIZE = "Number of results per page. The default is 50."
+PAGE_NUMBER = "Number of the page. The first page has the number 0."
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
@@ -121,13 +125,11 @@ def test_an_invalid_checkpoint_is_refused(caller: SandboxClient, token: str) -> 
         ("per_page=0", "'Value 0 is less than minimum 1' on property per_page (Number of results per page.)."),
         (
             "take=101",
-            "'Value 101 is greater than maximum 100' on property take"
-            " (Number of results per page. The default is 50.).",
+            f"'Value 101 is greater than maximum 100' on property take ({DEFAULT_PAGE_SIZE}).",
         ),
         (
             "page=-1",
-            "'Value -1 is less than minimum 0' on property page"
-            " (Number of the page. The first page has the number 0.).",
+            f"'Value -1 is less than minimum 0' on property page ({PAGE_NUMBER}).",
         ),
         ("pagee=1", "'Additional properties not allowed: pagee'."),
     ],

@@ -18,11 +18,11 @@ import sys
 from pathlib import Path
 from sandbox.sandbox_client import SandboxClient, open_client
 name, amount, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-talk = open_client(folder)
-with talk.sandbox:
+caller = open_client(folder)
+with caller.sandbox:
     for number in range(amount):
-        client = talk.call("POST", "/clients", json={"name": f"{name} {number}"}).json()["client_id"]
-        print(talk.create(client_id=client)["id"], flush=True)
+        client = caller.call("POST", "/clients", json={"name": f"{name} {number}"}).json()["client_id"]
+        print(caller.create(client_id=client)["id"], flush=True)
 """
 ROOT = Path(__file__).parents[2]
 
