@@ -117,17 +117,17 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
 
 def with_domain(file: YamlFile, domain: str) -> YamlFile:
     """Return the seed with the tenant's domain in place of `${domain}` in all its texts."""
-    return replace(file, data=_filled(file.data, domain))
+    return replace(file, data=_substituted(file.data, domain))
 
 
-def _filled(value: Any, domain: str) -> Any:  # noqa: ANN401 - any YAML value
+def _substituted(value: Any, domain: str) -> Any:  # noqa: ANN401 - any YAML value
     match value:
         case str():
             return _PLACEHOLDER.sub(lambda found: domain if found[0] == "${domain}" else "${", value)
         case list():
-            return [_filled(item, domain) for item in value]
+            return [_substituted(item, domain) for item in value]
         case dict():
-            return {name: _filled(item, domain) for name, item in value.items()}
+            return {name: _substituted(item, domain) for name, item in value.items()}
         case _:
             return value
 
